@@ -1,0 +1,164 @@
+"""The words of FIP. A `Slice` is cut by the ventilator, made an `Image` by a worker, stored by the sink.
+
+Everything here is a frozen value: what it holds, in which unit and shape, and nothing about how it is made, sent
+or stored. Times are seconds of UTC since MJD 0 (as TIME in a MeasurementSet; one day is 86400 s), angles are
+radians, frequencies Hz, lengths metres, flux densities those of the visibilities (nominally Jy).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frame = Literal["FK5", "ICRS", "FK4", "GALACTIC"]
+"""Celestial frames that a FITS header can hold: J2000 is FK5, B1950 is FK4."""
+
+SINGLE_PRECISION_EPSILON = 1e-6
+"""From this epsilon on, slices and images are single precision (complex64, float32, BITPIX -32); below, double."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a slice was observed."""
+
+    begin: float  # s UTC, start of the first integration
+    average: float  # s UTC, mean of the times of its samples
+    end: float  # s UTC, end of the last integration
+    exposure: float  # s, weighted mean of the exposure of its samples
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The pixel grid, the same in every slice of a field: SIN projection, x along -longitude, y along latitude.
+
+    The centre (longitude, latitude) falls on pixel (width/2, height/2), counted from 0: CRPIX = N/2 + 1.
+    """
+
+    width: int  # pixels along x, even
+    height: int  # pixels along y, even
+    scale: float  # rad, side of a square pixel
+    longitude: float  # rad, of the phase centre: right ascension, or galactic longitude
+    latitude: float  # rad, of the phase centre: declination, or galactic latitude
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """An interval of frequency: the *selected* band, so that it is the same in every slice."""
+
+    centre: float  # Hz
+    width: float  # Hz, over the outer edges of the outermost channels
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a run knows of where its data come from; it goes into the header of every image."""
+
+    measurement_set: str  # the MS's file name, without its folder
+    telescope: str
+    observer: str
+    project: str
+    field: str  # the field's name
+    position: tuple[float, float, float] | None  # m, ITRF position of the array; None where unknown
+    antennas: int  # antennas with visibilities
+    column: str  # the column imaged; "DATA-MODEL_DATA" where the model is subtracted
+    correlations: tuple[str, ...]  # those used, as ("XX", "YY")
+    frequency_frame: str  # FITS SPECSYS, as "TOPOCENT"; "" where unknown
+
+
+@dataclass(frozen=True, slots=True)
+class ImagingSettings:
+    """How every slice of a run is imaged; with `Grid` it is all that a kernel needs to know."""
+
+    stokes: tuple[str, ...]  # planes in this order: "I", "Q", "U", "V", or the one hand on file ("XX", "RR")
+    epsilon: float  # accuracy asked: L2 norm of (image - exact) over that of exact
+    kernel: str  # "wgridder"
+    weighting: str  # "natural"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Samples of one output channel that share their frequencies: a spectral window, or part of one.
+
+    Visibilities are already multiplied by their weights: kernels never multiply again. `weight` is the
+    input of the point spread function. Samples that are not good have weight 0 and visibility 0.
+    """
+
+    channel_out: int
+    uvw: NDArray[np.float64]  # [row, 3] m, as stored in the MS
+    frequency: NDArray[np.float64]  # [node] Hz, strictly ascending
+    visibility: NDArray[np.complexfloating]  # [stokes, row, node], weight x visibility
+    weight: NDArray[np.floating]  # [stokes, row, node], >= 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """The visibilities of one integration of one field, ready to be imaged by a pure function."""
+
+    run: str  # id of the run
+    index: int  # number of the slice in its run: 0, 1, ... without gaps
+    attempt: int  # 1 the first time it is sent
+    integration: int  # number of the (first) integration in the MS's field, before any selection
+    times: Times
+    grid: Grid
+    bands: tuple[Band, ...]  # one for each output channel
+    observation: Observation
+    settings: ImagingSettings
+    blocks: tuple[Block, ...]  # () for an integration without a good visibility
+    sum_of_weights: NDArray[np.float64]  # [stokes, channel_out]
+    visibilities: NDArray[np.int64]  # [stokes, channel_out], the samples that count
+    samples: int  # all cross-correlation samples of the selection, flagged ones too, for one Stokes
+    nominal_beam: Beam | None  # that of the run's first integration, for a slice without visibilities
+
+    @property
+    def empty(self) -> bool:
+        """Whether no visibility of it is good; its image is NaN."""
+        return not self.visibilities.any()
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """The ellipse fitted to the main lobe of the point spread function."""
+
+    major: float  # rad, full width at half maximum
+    minor: float  # rad, full width at half maximum
+    angle: float  # rad, position angle of the major axis from north through east, in [0, pi)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a quality check needs of an image, over its finite pixels of the first plane."""
+
+    rms: float  # 1.4826 x median absolute deviation
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """A dirty image. Pixels beyond the horizon (l^2 + m^2 >= 1) and all pixels of an empty slice are NaN."""
+
+    pixels: NDArray[np.floating]  # [stokes, channel_out, y, x], Jy/beam, apparent flux
+    beam: Beam | None  # None only where no PSF can be fitted
+    statistics: Statistics | None  # None for an empty slice
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageFile:
+    """A finished FITS file on its way from a worker to the sink."""
+
+    run: str
+    index: int
+    attempt: int
+    integration: int
+    field: str  # label of the field for the file's name
+    worker: str
+    times: Times
+    empty: bool
+    beam: Beam | None
+    statistics: Statistics | None
+    seconds: dict[str, float]  # time spent: "wait", "image", "beam", "fits"
+    fits: bytes | memoryview  # the whole file

@@ -1,0 +1,29 @@
+"""Every error that FIP raises on purpose. Each message is one line: what is wrong, where, and what would do."""
+
+
+class FipError(Exception):
+    """Something a person can mend. The command line prints it as one line, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(FipError):
+    """An option, argument or output directory that cannot be used."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration that does not hold; the message lists every fault at once."""
+
+
+class InputError(UsageError):
+    """A MeasurementSet that is missing, damaged or holds nothing to image."""
+
+
+class WireError(FipError):
+    """A message from a socket that is not what it claims to be; it is counted, logged and dropped."""
+
+
+class StoreError(FipError):
+    """An image that could not be stored, or an output directory that cannot take it."""

@@ -1,0 +1,236 @@
+"""The configuration: one TOML file for the whole layout, validated as a whole, all faults named at once.
+
+Precedence: command line, environment (`FIP__SECTION__KEY`), file, default. Unknown keys are faults.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from fip.errors import ConfigError
+from fip.quantities import parse_angle, parse_size, parse_stokes
+
+Value = TypeVar("Value")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LABEL = r"[A-Za-z0-9._+-]{1,64}"
+MINIMUM_EPSILON = 1e-11
+MAXIMUM_EPSILON = 0.1
+
+
+def _text(parse: Callable[[str], Value]) -> BeforeValidator:
+    """Reads a value that is written as text (or a bare number) with one of `fip.quantities`' parsers."""
+    return BeforeValidator(lambda value: parse(str(value)) if isinstance(value, (str, int, float)) else value)
+
+
+def _parse_pace(text: str) -> float:
+    pace = {"max": 0.0, "realtime": 1.0}.get(text)
+    if pace is None:
+        try:
+            pace = float(text)
+        except ValueError:
+            pace = -1.0
+        if not 0 < pace < 1e9:
+            raise ValueError(f"'{text}' is not a pace: max, realtime, or a number of times real time above 0")
+    return pace
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are faults, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Imaging(Table):
+    """How slices are imaged. It belongs to a run and travels in each slice: only `fip run` reads it."""
+
+    size: Annotated[tuple[int, int], _text(parse_size)] | None = None  # pixels; None: from the dish diameter
+    scale: Annotated[float, _text(parse_angle)] | None = Field(None, gt=0)  # rad; None: from the longest baseline
+    stokes: Annotated[tuple[str, ...], _text(parse_stokes)] = ("I",)
+    epsilon: float = Field(1e-5, ge=MINIMUM_EPSILON, le=MAXIMUM_EPSILON)
+
+
+class Source(Table):
+    """What is read from a MeasurementSet."""
+
+    column: str = Field("auto", min_length=1)
+    subtract_model: bool = False
+
+
+class Ventilator(Table):
+    """The daemon that cuts slices and leases them to workers; `control` is the one address all are pointed at."""
+
+    control: str = "tcp://127.0.0.1:5557"
+    status: str = "tcp://127.0.0.1:5558"
+    lanes: str = "tcp://127.0.0.1:5600-5699"
+    lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time
+    read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them
+    dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
+    max_attempts: int = Field(3, ge=1)
+    pace: Annotated[float, _text(_parse_pace)] = 0.0  # times real time; 0: as fast as it goes
+
+
+class Sink(Table):
+    """The daemon that stores images."""
+
+    directory: Path = Path("/var/lib/fip")
+    images: str = "tcp://127.0.0.1:5559"
+    address: str | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
+
+
+class Worker(Table):
+    """One worker: one process that images slices, on one device."""
+
+    device: str = Field("cpu", pattern=r"^cpu$")
+
+
+class Node(Table):
+    """What one host runs."""
+
+    runs: tuple[str, ...] = ()
+
+
+class Security(Table):
+    """Who may join."""
+
+    insecure: bool = False
+
+
+class Config(Table):
+    """The whole file."""
+
+    imaging: Imaging = Imaging()
+    source: Source = Source()
+    ventilator: Ventilator = Ventilator()
+    sink: Sink = Sink()
+    security: Security = Security()
+    worker: dict[str, Worker] = {}
+    node: dict[str, Node] = {}
+
+    def worker_named(self, name: str, host: str) -> Worker:
+        """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults."""
+        return self.worker.get(f"{host}/{name}") or self.worker.get(name) or Worker()
+
+    @field_validator("node")
+    @classmethod
+    def _nodes_run_what_exists(cls, nodes: dict[str, Node]) -> dict[str, Node]:
+        for host, node in nodes.items():
+            for what in node.runs:
+                if what not in ("ventilator", "sink") and not what.startswith("worker."):
+                    raise ValueError(f"node.{host}.runs: '{what}' is not ventilator, sink or worker.NAME")
+        return nodes
+
+    @model_validator(mode="after")
+    def _open_only_to_loopback(self) -> Config:
+        addresses = {
+            "ventilator.control": self.ventilator.control,
+            "ventilator.status": self.ventilator.status,
+            "ventilator.lanes": self.ventilator.lanes,
+            "sink.images": self.sink.images,
+        }
+        for key, address in addresses.items():
+            scheme, _, rest = address.partition("://")
+            if scheme not in ("tcp", "ipc") or not rest:
+                raise ValueError(f"{key}: '{address}' is not an address, as tcp://127.0.0.1:5557 or ipc:///run/fip/x")
+            if scheme == "tcp" and rest.rpartition(":")[0] not in LOOPBACK and not self.security.insecure:
+                raise ValueError(
+                    f"{key}: '{address}' is open to other hosts without keys; use 127.0.0.1 or ipc, "
+                    "or set security.insecure = true on a network that you trust"
+                )
+        return self
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration and, for each key that was set, who set it."""
+
+    config: Config
+    origins: Mapping[str, str]  # "imaging.scale" -> "command line"
+
+    def origin(self, key: str) -> str:
+        """Who set `key` (dotted): "command line", "environment", the file's name, or "default"."""
+        return self.origins.get(key, "default")
+
+
+def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Loaded:
+    """The configuration of file, environment and command line (`overrides`, dotted keys; None means not given).
+
+    Raises ConfigError naming every fault with its origin, key, value and what would do.
+    """
+    layers = [(str(path), dict(_flatten(_read(path))))] if path else []
+    layers.append(("environment", _environment(os.environ)))
+    layers.append(("command line", {key: value for key, value in (overrides or {}).items() if value is not None}))
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for name, layer in layers:
+        values |= layer
+        origins |= dict.fromkeys(layer, name)
+    try:
+        return Loaded(Config.model_validate(_nest(values)), origins)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_fault(item, origins) for item in error.errors())) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"configuration {path} is not TOML: {error}") from None
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    prefixed = {key[5:].lower().replace("__", "."): value for key, value in environ.items() if key.startswith("FIP__")}
+    return dict(sorted(prefixed.items()))
+
+
+def _flatten(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, (*prefix, key))
+        else:
+            yield ".".join((*prefix, key)), value
+
+
+def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `_flatten`; tables named by the user (hosts, workers) may hold dots themselves."""
+    nested: dict[str, Any] = {}
+    for dotted, value in values.items():
+        section, _, rest = dotted.partition(".")
+        name, _, key = rest.rpartition(".")
+        table = nested
+        for part in filter(None, (section, name) if rest else ()):
+            table = table.setdefault(part, {})
+        table[key if rest else section] = value
+    return nested
+
+
+def _fault(error: Any, origins: Mapping[str, str]) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = "unknown key" + _suggestion(key)
+    value = error["input"]
+    found = "" if isinstance(value, (dict, BaseModel)) or "'" in message else f" (found {value!r})"
+    origin = origins.get(key)
+    return f"{origin + ': ' if origin else ''}{key + ': ' if key else ''}{message}{found}"
+
+
+def _suggestion(key: str) -> str:
+    section, _, name = key.rpartition(".")
+    field = Config.model_fields.get(section)
+    known = list(Config.model_fields) if not section else []
+    if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        known = list(field.annotation.model_fields)
+    close = difflib.get_close_matches(name or key, known, n=1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; there are {', '.join(known)}" if known else ""

@@ -1,0 +1,59 @@
+"""Angles, sizes and other values as astronomers write them: `1.2arcsec`, `2asec`, `1024x768`, `IQUV`."""
+
+from __future__ import annotations
+
+import math
+import re
+
+ARCSEC = math.pi / 648000  # rad
+ANGLE_UNITS = {
+    "rad": 1.0,
+    "deg": math.pi / 180,
+    "arcmin": 60 * ARCSEC,
+    "amin": 60 * ARCSEC,
+    "arcsec": ARCSEC,
+    "asec": ARCSEC,
+    "marcsec": 1e-3 * ARCSEC,
+    "masec": 1e-3 * ARCSEC,
+    "mas": 1e-3 * ARCSEC,
+}
+CORRELATION_NAMES = ("XX", "XY", "YX", "YY", "RR", "RL", "LR", "LL")
+
+
+def parse_angle(text: str) -> float:
+    """An angle in rad from a number with its unit (those of WSClean and CASA); ValueError without one."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-z]*)\s*", text)
+    if match and match[2] in ANGLE_UNITS:
+        try:
+            return float(match[1]) * ANGLE_UNITS[match[2]]
+        except ValueError:
+            pass
+    raise ValueError(f"'{text}' is not an angle with its unit, as 1.2arcsec (units: {', '.join(ANGLE_UNITS)})")
+
+
+def format_angle(radians: float) -> str:
+    """An angle as a person writes it, in the unit that suits its size."""
+    for unit in ("deg", "arcmin"):
+        if radians >= ANGLE_UNITS[unit]:
+            return f"{radians / ANGLE_UNITS[unit]:.6g}{unit}"
+    return f"{radians / ARCSEC:.6g}arcsec"
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) in pixels from `1024` or `1024x768`; ValueError for anything else."""
+    match = re.fullmatch(r"\s*(\d+)(?:\s*[x,]\s*(\d+))?\s*", text)
+    if not match:
+        raise ValueError(f"'{text}' is not a size in pixels, as 1024 or 1024x768")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def parse_stokes(text: str) -> tuple[str, ...]:
+    """Planes in the order asked from `I`, `IQUV`, `I,V`, `pseudoI`, `XX`; ValueError for anything else."""
+    planes = [part.strip() for part in text.split(",")]
+    if len(planes) == 1 and set(planes[0].upper()) <= set("IQUV"):
+        planes = list(planes[0].upper())
+    known = {name.upper(): name for name in ("I", "Q", "U", "V", "pseudoI", *CORRELATION_NAMES)}
+    names = [known.get(plane.upper(), "") for plane in planes]
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"'{text}' names no Stokes planes, as I, IQUV, 'I,V', pseudoI or XX, each once")
+    return tuple(names)

@@ -70,6 +70,19 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """What the user asked for; None and "auto" are settled from the data when a run is opened."""
+
+    column: str = "auto"
+    subtract_model: bool = False
+    stokes: tuple[str, ...] = ("I",)  # "I", "Q", "U", "V", "pseudoI", or one correlation
+    size: tuple[int, int] | None = None  # width and height in pixels, even
+    scale: float | None = None  # rad, side of a pixel
+    epsilon: float = 1e-5
+    kernel: str = "wgridder"
+
+
+@dataclass(frozen=True, slots=True)
 class ImagingSettings:
     """How every slice of a run is imaged; with `Grid` it is all that a kernel needs to know."""
 

@@ -1,0 +1,183 @@
+"""What the daemons say to each other on the control and status sockets.
+
+Control is level-triggered: every peer sends its whole state, every half second and on change. A lost message
+costs time, never data, and a peer that restarted needs no special case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fip.data import Selection
+
+Key = tuple[str, int]
+"""A slice by its run's id and its index in the run."""
+
+Ranges = tuple[tuple[int, int], ...]
+"""Indices as half-open ranges: ((0, 3), (5, 6)) is 0, 1, 2, 5."""
+
+STATE_INTERVAL = 0.5  # s between two states of a peer
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a daemon tells of itself to whoever watches."""
+
+    role: str  # ventilator, worker, sink
+    host: str
+    name: str
+    pid: int
+    state: str  # running, draining
+    counters: dict[str, int] = field(default_factory=dict)  # since it started
+    seconds: dict[str, float] = field(default_factory=dict)  # spent in each kind of work, since it started
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An attempt at a slice that failed, with a one-line reason."""
+
+    run: str
+    index: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """Worker to ventilator: what it has and what became of what it had."""
+
+    host: str
+    name: str
+    boot: str  # random, new at each start
+    lane: str  # the lane it reads from; "" before it was given one
+    holds: tuple[Key, ...]  # received, not yet handed on
+    handed_on: tuple[Key, ...]  # the last few that the sink's socket took
+    failed: tuple[Failure, ...]  # the last few that could not be imaged
+    leaving: bool
+    status: Status
+
+    @property
+    def identity(self) -> str:
+        """HOST/NAME: one living worker at a time has it."""
+        return f"{self.host}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Ventilator to worker: where to read slices and where to send images.
+
+    An address without a host ("tcp://:5600") is on the host at which the worker reached the ventilator.
+    """
+
+    lane: str
+    sink: str
+
+
+@dataclass(frozen=True)
+class Bye:
+    """Ventilator to worker: nothing is leased to you, your lane is closed."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run as the sink must know it."""
+
+    run: str
+    name: str  # stem of the file names
+    total: int
+    measurement_set: str  # its path
+    selection: Selection
+
+
+@dataclass(frozen=True)
+class SinkOrders:
+    """Ventilator to sink: the runs under way, and the slices that will not come."""
+
+    runs: tuple[RunPlan, ...]
+    failed: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class RunStored:
+    """What the sink has on disk of one run, said only after it is there."""
+
+    run: str
+    stored: Ranges
+    failed: Ranges
+    refused: str  # why the sink cannot take this run; "" where it can
+
+
+@dataclass(frozen=True)
+class SinkState:
+    """Sink to ventilator."""
+
+    host: str
+    boot: str
+    images: str  # address for workers, as in `Lane`
+    runs: tuple[RunStored, ...]  # those of the last orders
+    status: Status
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Operator to ventilator: image these MeasurementSets. The operator chooses the id, so it may be sent twice."""
+
+    job: str
+    paths: tuple[str, ...]
+    selection: Selection
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How far a run is."""
+
+    run: str
+    name: str
+    measurement_set: str
+    total: int
+    stored: int
+    failed: int
+    leased: int
+    rate: float  # images/s over the last seconds
+    lag: float | None  # s since the oldest unstored slice was due; None without a pace
+    missed: int  # slices stored after their deadline; 0 without a pace
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """How far a job is."""
+
+    job: str
+    state: str  # queued, running, done, failed
+    reason: str  # why it failed, else ""
+    runs: tuple[RunStatus, ...]
+
+
+@dataclass(frozen=True)
+class PipelineStatus:
+    """Ventilator to all who watch: all that it knows, of itself and of its peers."""
+
+    time: float  # s UTC, Unix
+    ventilator: Status
+    jobs: tuple[JobStatus, ...]
+    workers: tuple[WorkerState, ...]
+    sink: SinkState | None
+
+
+Control = WorkerState | Lane | Bye | SinkOrders | SinkState | Submit | PipelineStatus
+
+
+def ranges(indices: set[int]) -> Ranges:
+    """A set of indices as ranges, ascending."""
+    found: list[tuple[int, int]] = []
+    for index in sorted(indices):
+        if found and found[-1][1] == index:
+            found[-1] = (found[-1][0], index + 1)
+        else:
+            found.append((index, index + 1))
+    return tuple(found)
+
+
+def indices(of: Ranges, total: int) -> set[int]:
+    """The inverse of `ranges`, leaving out what is not in 0 ... total - 1."""
+    return {index for begin, end in of for index in range(max(0, begin), min(end, total))}

@@ -1,0 +1,208 @@
+"""Values to lists of frames and back: a msgpack header, then raw arrays. Pure; no socket is needed to use it.
+
+A message is [header, array, array, ...]. The header carries protocol version, kind, and the name, dtype and shape
+of each array; arrays are frames of their own, sent from and read into place. Nothing that arrives is believed:
+decoding raises WireError, and nothing else, for whatever does not fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, fields, is_dataclass
+from functools import cache
+from math import prod
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgpack
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+
+from fip.data import Block, ImageFile, Slice
+from fip.errors import WireError
+from fip.messages import Control
+
+PROTOCOL = 1
+"""Raised whenever a message of another version could be misread."""
+
+MAXIMUM_HEADER = 1 << 20  # bytes
+MAXIMUM_FRAME = 1 << 33  # bytes, for the sockets to refuse before memory is taken
+MAXIMUM_SIDE = 32768  # pixels
+LABEL = re.compile(r"[A-Za-z0-9._+-]{1,64}")
+
+Buffer = bytes | memoryview
+Frame = bytes | memoryview | NDArray[Any]
+Message = TypeVar("Message")
+_BLOCK_ARRAYS = {"uvw": "<f8", "frequency": "<f8", "visibility": ("<c8", "<c16"), "weight": ("<f4", "<f8")}
+_SLICE_ARRAYS = {"sum_of_weights": "<f8", "visibilities": "<i8"}
+_CONTROL = {kind.__name__: kind for kind in get_args(Control)}
+
+
+def encode_slice(values: Slice) -> list[Frame]:
+    """A slice as frames; its arrays are not copied, so they must not change until the frames are sent."""
+    arrays = {name: getattr(values, name) for name in _SLICE_ARRAYS}
+    for number, block in enumerate(values.blocks):
+        arrays |= {f"{number}.{name}": getattr(block, name) for name in _BLOCK_ARRAYS}
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header = {
+        "slice": _plain(values, exclude=("blocks", *_SLICE_ARRAYS)),
+        "blocks": [block.channel_out for block in values.blocks],
+        "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
+    }
+    return [_pack("Slice", header), *arrays.values()]
+
+
+def decode_slice(frames: Sequence[Buffer]) -> Slice:
+    """The slice in these frames; its arrays are views of them. Raises WireError."""
+    header = _unpack(frames, "Slice")
+    meta = _validated(_header_of(Slice, ("blocks", *_SLICE_ARRAYS)), header.get("slice"))
+    arrays = _arrays(header.get("arrays"), frames[1:])
+    try:
+        blocks = tuple(
+            Block(int(channel), **{name: arrays.pop(f"{number}.{name}") for name in _BLOCK_ARRAYS})
+            for number, channel in enumerate(header["blocks"])
+        )
+        sums: dict[str, Any] = {name: arrays.pop(name) for name in _SLICE_ARRAYS}
+    except (KeyError, TypeError, ValueError) as error:
+        raise WireError(f"slice without {error}") from None
+    values = Slice(**meta, blocks=blocks, **sums)
+    _check_slice(values)
+    return values
+
+
+def encode_image(values: ImageFile) -> list[Frame]:
+    """A finished FITS file as frames, with the digest that `decode_image` checks."""
+    digest = xxhash.xxh3_64_digest(values.fits)
+    return [_pack("ImageFile", {"image": _plain(values, exclude=("fits",)), "digest": digest}), values.fits]
+
+
+def decode_image(frames: Sequence[Buffer]) -> ImageFile:
+    """The FITS file in these frames, whole: digest, size and first card are right. Raises WireError."""
+    header = _unpack(frames, "ImageFile")
+    meta = _validated(_header_of(ImageFile, ("fits",)), header.get("image"))
+    if len(frames) != 2:
+        raise WireError(f"image of {len(frames) - 1} frames instead of 1")
+    values = ImageFile(**meta, fits=frames[1])
+    _check_label("run", values.run)
+    if values.field:
+        _check_label("field", values.field)
+    if xxhash.xxh3_64_digest(values.fits) != header.get("digest"):
+        raise WireError(f"image {values.index} of run {values.run} was damaged on its way: its digest differs")
+    if len(values.fits) % 2880 or bytes(values.fits[:10]) != b"SIMPLE  = ":
+        raise WireError(f"image {values.index} of run {values.run} is not a FITS file")
+    return values
+
+
+def encode_control(message: Control) -> bytes:
+    """A control or status message as one frame."""
+    return _pack(type(message).__name__, {"message": asdict(message)})
+
+
+def decode_control(frame: Buffer) -> Control:
+    """The control or status message in this frame. Raises WireError."""
+    header = _unpack([frame])
+    kind = _CONTROL.get(header.get("kind", ""))
+    if kind is None:
+        raise WireError(f"control message of unknown kind {header.get('kind')!r:.40}")
+    message: Control = _validated(_adapter(kind), header.get("message"))
+    return message
+
+
+def _pack(kind: str, content: dict[str, Any]) -> bytes:
+    return msgpack.packb({"v": PROTOCOL, "kind": kind} | content)
+
+
+def _unpack(frames: Sequence[Buffer], kind: str | None = None) -> dict[str, Any]:
+    if not frames or len(frames[0]) > MAXIMUM_HEADER:
+        raise WireError("message without a header, or with one of over a megabyte")
+    try:
+        header = msgpack.unpackb(frames[0], use_list=False)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise WireError(f"header that is not msgpack: {error!r:.80}") from None
+    if not isinstance(header, dict):
+        raise WireError("header that is not a map")
+    if header.get("v") != PROTOCOL:
+        raise WireError(f"protocol version {header.get('v')!r:.20}; this is version {PROTOCOL}: use one FIP everywhere")
+    if kind and header.get("kind") != kind:
+        raise WireError(f"message of kind {header.get('kind')!r:.40} where {kind} is due")
+    return header
+
+
+def _plain(values: Any, exclude: tuple[str, ...]) -> dict[str, Any]:
+    """A dataclass as a map of plain values, without its arrays."""
+    named = {item.name: getattr(values, item.name) for item in fields(values) if item.name not in exclude}
+    return {name: _plain_value(value) for name, value in named.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return [_plain_value(item) for item in value] if isinstance(value, tuple) else value
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+@cache
+def _header_of(kind: type, exclude: tuple[str, ...]) -> TypeAdapter[Any]:
+    """What validates a map of the fields of `kind` that are not arrays."""
+    hints: Any = {name: (hint, ...) for name, hint in get_type_hints(kind).items() if name not in exclude}
+    model = create_model(f"{kind.__name__}Header", __config__=ConfigDict(extra="forbid"), **hints)
+    return TypeAdapter(model)
+
+
+def _validated(adapter: TypeAdapter[Any], content: Any) -> Any:
+    try:
+        values = adapter.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise WireError(f"header with a wrong '{where}': {first['msg']}") from None
+    if is_dataclass(values):
+        return values
+    return {name: getattr(values, name) for name in type(values).model_fields}
+
+
+def _arrays(described: Any, frames: Sequence[Buffer]) -> dict[str, NDArray[Any]]:
+    if not isinstance(described, tuple) or len(described) != len(frames):
+        raise WireError("message whose arrays are not those that its header names")
+    arrays = {}
+    for item, frame in zip(described, frames, strict=True):
+        try:
+            name, dtype, shape = item
+            allowed = (_BLOCK_ARRAYS | _SLICE_ARRAYS)[name.rpartition(".")[2]]
+            if dtype not in allowed or not all(type(side) is int and side >= 0 for side in shape):
+                raise ValueError(f"dtype {dtype}, shape {shape}")
+            if prod(shape) * np.dtype(dtype).itemsize != memoryview(frame).nbytes:
+                raise ValueError(f"{memoryview(frame).nbytes} bytes for dtype {dtype}, shape {shape}")
+            arrays[name] = np.frombuffer(frame, dtype).reshape(shape)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise WireError(f"array that is not what the header says: {error!r:.120}") from None
+    return arrays
+
+
+def _check_label(what: str, label: str) -> None:
+    if not LABEL.fullmatch(label):
+        raise WireError(f"{what} {label!r:.80} is not a label of 1 to 64 of A-Z a-z 0-9 . _ + -")
+
+
+def _check_slice(values: Slice) -> None:
+    _check_label("run", values.run)
+    planes = (len(values.settings.stokes), len(values.bands))
+    sides = (values.grid.width, values.grid.height)
+    if not all(0 < side <= MAXIMUM_SIDE and side % 2 == 0 for side in sides) or not values.grid.scale > 0:
+        raise WireError(f"slice with a grid of {sides[0]} x {sides[1]} pixels of {values.grid.scale} rad")
+    if 0 in planes or values.sum_of_weights.shape != planes or values.visibilities.shape != planes:
+        raise WireError("slice whose sums do not fit its Stokes and channels")
+    for block in values.blocks:
+        rows, nodes = block.uvw.shape[0], block.frequency.size
+        shape = (planes[0], rows, nodes)
+        fits = block.uvw.shape == (rows, 3) and block.frequency.ndim == 1
+        if not fits or block.visibility.shape != shape or block.weight.shape != shape:
+            raise WireError("slice with a block whose arrays do not fit each other")
+        if not 0 <= block.channel_out < planes[1]:
+            raise WireError(f"slice with a block for output channel {block.channel_out} of {planes[1]}")

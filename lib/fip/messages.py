@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fip.data import Selection
+from fip.ranges import Ranges
 
 Key = tuple[str, int]
 """A slice by its run's id and its index in the run."""
-
-Ranges = tuple[tuple[int, int], ...]
-"""Indices as half-open ranges: ((0, 3), (5, 6)) is 0, 1, 2, 5."""
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
 
@@ -165,19 +163,3 @@ class PipelineStatus:
 
 
 Control = WorkerState | Lane | Bye | SinkOrders | SinkState | Submit | PipelineStatus
-
-
-def ranges(indices: set[int]) -> Ranges:
-    """A set of indices as ranges, ascending."""
-    found: list[tuple[int, int]] = []
-    for index in sorted(indices):
-        if found and found[-1][1] == index:
-            found[-1] = (found[-1][0], index + 1)
-        else:
-            found.append((index, index + 1))
-    return tuple(found)
-
-
-def indices(of: Ranges, total: int) -> set[int]:
-    """The inverse of `ranges`, leaving out what is not in 0 ... total - 1."""
-    return {index for begin, end in of for index in range(max(0, begin), min(end, total))}

@@ -1,0 +1,48 @@
+"""When slices are due: as fast as they can be imaged, or at the cadence of the data. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MINIMUM_DEADLINE = 1.0  # s
+
+
+@dataclass(slots=True)
+class Pace:
+    """Replays a run at `rate` times real time; rate 0 is as fast as it goes, without due times or deadlines.
+
+    A slice is due when its integration has ended, on a clock that `start` sets. Its deadline is two intervals
+    later, or a second where that is longer: an image stored after it is counted as missed.
+    """
+
+    rate: float
+    ends: Sequence[float]  # s UTC, the end of each slice of the run
+    missed: int = 0
+    _origin: float | None = None  # monotonic s at which data time 0 would have been
+
+    def start(self, index: int, now: float) -> None:
+        """The first slice to be sent is due now; later calls change nothing."""
+        if self._origin is None and self.rate:
+            self._origin = now - self.ends[index] / self.rate
+
+    def due(self, index: int) -> float | None:
+        """Monotonic time at which the slice is due; None without a pace."""
+        return None if self._origin is None else self._origin + self.ends[index] / self.rate
+
+    def lag(self, oldest_unstored: int | None, now: float) -> float | None:
+        """Seconds since the oldest unstored slice was due, 0 where it is not due yet; None without a pace."""
+        due = None if oldest_unstored is None else self.due(oldest_unstored)
+        if self._origin is None:
+            return None
+        return 0.0 if due is None else max(0.0, now - due)
+
+    def stored(self, index: int, now: float) -> None:
+        """Counts the slice as missed where it is stored after its deadline."""
+        due = self.due(index)
+        if due is not None and now > due + self._deadline(index):
+            self.missed += 1
+
+    def _deadline(self, index: int) -> float:
+        before = self.ends[max(0, index - 1)]
+        return max(MINIMUM_DEADLINE, 2 * (self.ends[index] - before) / self.rate)

@@ -1,0 +1,227 @@
+"""The runtime that all daemons share: arguments, logging, signals, and one loop for sockets and timers.
+
+A daemon is an object with `start`, `drain` and `finished`; all it does happens in handlers that the loop calls, in
+one thread. Long work goes to a `Background` thread, whose results come back as calls in the loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import heapq
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+from math import ceil
+from pathlib import Path
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+import zmq
+
+from fip.config import Loaded, load
+from fip.errors import ConfigError, FipError
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+log = logging.getLogger("fip")
+
+EXIT_CONFIG = 78  # EX_CONFIG: systemd does not start the daemon again
+PARENT_VARIABLE = "FIP_PARENT"
+_PR_SET_PDEATHSIG = 1
+
+
+class Daemon(Protocol):
+    """What the loop runs."""
+
+    def start(self) -> None:
+        """Opens sockets and registers handlers."""
+
+    def drain(self) -> None:
+        """The first SIGTERM or SIGINT: take nothing new, end what is in work."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the loop may end; asked after each turn."""
+
+    def close(self) -> None:
+        """Closes sockets and files."""
+
+
+class Loop:
+    """Sockets, timers and calls from other threads, handled one after the other."""
+
+    def __init__(self) -> None:
+        self.context = zmq.Context()
+        self.idle = 0.0  # s spent waiting
+        self.busy = 0.0  # s spent in handlers
+        self._poller = zmq.Poller()
+        self._handlers: dict[tuple[zmq.Socket[bytes] | int, int], Callable[[], None]] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = count()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._waker, self._wake = socket.socketpair()
+        for end in (self._waker, self._wake):
+            end.setblocking(False)
+        self.on(self._wake.fileno(), self._run_calls)
+
+    def on(self, what: zmq.Socket[bytes] | int, handler: Callable[[], None], event: int = zmq.POLLIN) -> None:
+        """Calls `handler` whenever the socket (or file descriptor) can be read, or written: POLLOUT."""
+        self._handlers[what, event] = handler
+        self._watch(what)
+
+    def off(self, what: zmq.Socket[bytes] | int, event: int = zmq.POLLIN) -> None:
+        """Ends what `on` began; of a socket that is not watched it changes nothing."""
+        self._handlers.pop((what, event), None)
+        self._watch(what)
+
+    def at(self, when: float, call: Callable[[], None]) -> None:
+        """Calls once, at a monotonic time."""
+        heapq.heappush(self._timers, (when, next(self._sequence), call))
+
+    def every(self, seconds: float, call: Callable[[], None]) -> None:
+        """Calls now and then every so many seconds."""
+
+        def again() -> None:
+            self.at(time.monotonic() + seconds, again)
+            call()
+
+        again()
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Calls in the loop's thread; safe from any thread and from a signal handler."""
+        self._calls.append(call)
+        with suppress(BlockingIOError):  # it is awake already
+            self._waker.send(b"\0")
+
+    def run(self, daemon: Daemon) -> None:
+        """Runs until the daemon has finished."""
+        daemon.start()
+        while not daemon.finished:
+            self._turn()
+        daemon.close()
+        self.context.destroy()
+
+    def _turn(self) -> None:
+        before = time.monotonic()
+        wait = max(0.0, self._timers[0][0] - before) if self._timers else None
+        ready = self._poller.poll(None if wait is None else ceil(1000 * wait))
+        woken = time.monotonic()
+        for what, events in ready:
+            for event in (zmq.POLLIN, zmq.POLLOUT):
+                handler = self._handlers.get((what, event))
+                if events & event and handler:
+                    handler()
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+        self.idle += woken - before
+        self.busy += time.monotonic() - woken
+
+    def _run_calls(self) -> None:
+        self._wake.recv(4096)
+        while self._calls:
+            self._calls.popleft()()
+
+    def _watch(self, what: zmq.Socket[bytes] | int) -> None:
+        events = sum(event for event in (zmq.POLLIN, zmq.POLLOUT) if (what, event) in self._handlers)
+        if events:
+            self._poller.register(what, events)
+        elif what in self._poller:
+            self._poller.unregister(what)
+
+
+class Background:
+    """One thread for long work; results come back in the loop, in the order of the calls."""
+
+    def __init__(self, loop: Loop, name: str) -> None:
+        self._loop = loop
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    def call(
+        self,
+        then: Callable[[Future[Result]], None],
+        function: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> None:
+        """Calls `function` in the thread, then `then` with its finished future in the loop."""
+        future = self._executor.submit(function, *args, **kwargs)
+        future.add_done_callback(lambda done: self._loop.soon(lambda: then(done)))
+
+    def close(self) -> None:
+        """Waits for the call in work and drops the others."""
+        self._executor.shutdown(cancel_futures=True)
+
+
+def run_daemon(
+    parser: argparse.ArgumentParser,
+    make: Callable[[argparse.Namespace, Loaded, Loop], Daemon],
+    overrides: Callable[[argparse.Namespace], dict[str, Any]] = lambda arguments: {},
+) -> None:
+    """The whole life of a daemon's process. Exits with 0, 1 (an error while running) or 78 (configuration)."""
+    parser.add_argument("--config", type=Path, help="configuration file (default: the defaults)")
+    arguments = parser.parse_args()
+    _end_with_parent()
+    _log_to_stderr(parser.prog)
+    try:
+        daemon_config = load(arguments.config, overrides(arguments))
+        loop = Loop()
+        daemon = make(arguments, daemon_config, loop)
+        _drain_on_signals(loop, daemon)
+        loop.run(daemon)
+    except ConfigError as error:
+        log.error("%s", error)
+        sys.exit(EXIT_CONFIG)
+    except FipError as error:
+        log.error("%s", error)
+        sys.exit(error.exit_code)
+
+
+def _drain_on_signals(loop: Loop, daemon: Daemon) -> None:
+    def first(number: int, frame: object) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, second)
+        log.info("%s: draining; once more to stop at once", signal.Signals(number).name)
+        loop.soon(daemon.drain)
+
+    def second(number: int, frame: object) -> None:
+        log.warning("stopped at once by %s", signal.Signals(number).name)
+        logging.shutdown()
+        os._exit(128 + number)  # nothing is lost: what is not stored is leased again
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, first)
+
+
+def _log_to_stderr(name: str) -> None:
+    """One line a message; journald is told the priority, people the time."""
+    if "JOURNAL_STREAM" in os.environ:
+        form = "%(priority)s%(message)s"
+    else:
+        form = f"%(asctime)s {name}[{os.getpid()}] %(levelname)s %(message)s"
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(form))
+    handler.addFilter(_add_priority)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _add_priority(record: logging.LogRecord) -> bool:
+    record.priority = {logging.ERROR: "<3>", logging.WARNING: "<4>", logging.INFO: "<6>"}.get(record.levelno, "<7>")
+    return True
+
+
+def _end_with_parent() -> None:
+    """A daemon that `fip run` started is sent SIGTERM when `fip run` is gone (see prctl(2), PR_SET_PDEATHSIG)."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is None:
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        sys.exit(EXIT_CONFIG)

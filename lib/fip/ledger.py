@@ -1,0 +1,158 @@
+"""The ledger: `DIR/fip.sqlite`, which says what is stored in a directory. It is the only durable state of a run.
+
+One directory, one ledger, one selection of data and settings; several MeasurementSets are several runs in it.
+The sink alone writes it; anybody may read while it does. The tables are described in docs/ledger.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from fip.data import ImageFile, Selection
+from fip.errors import StoreError
+from fip.messages import Failure, RunPlan
+from fip.ranges import Ranges
+from fip.ranges import of as ranges_of
+
+_SELECTION = TypeAdapter(Selection)
+FILE_NAME = "fip.sqlite"
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE directory (selection TEXT NOT NULL);
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, measurement_set TEXT NOT NULL, total INTEGER NOT NULL,
+    opened REAL NOT NULL
+);
+CREATE TABLE slices (
+    run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('stored', 'failed')), reason TEXT,
+    file TEXT UNIQUE, bytes INTEGER, digest TEXT, integration INTEGER, field TEXT, empty INTEGER,
+    begin REAL, average REAL, end REAL, attempt INTEGER NOT NULL, worker TEXT, seconds TEXT,
+    rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
+    PRIMARY KEY (run, slice)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class RunTotals:
+    """One run as the ledger has it."""
+
+    run: str
+    name: str
+    measurement_set: str
+    total: int
+    stored: int
+    empty: int
+    failed: tuple[tuple[int, str], ...]  # (slice, reason)
+
+
+class Ledger:
+    """One open ledger."""
+
+    def __init__(self, directory: Path, read_only: bool = False) -> None:
+        """Opens the ledger of a directory, made where it is missing; StoreError where it cannot be used."""
+        self.path = directory / FILE_NAME
+        try:
+            if read_only:
+                self._database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
+            else:
+                self._database = sqlite3.connect(self.path, isolation_level=None)
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")
+            version = self._database.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0 and not read_only:
+                self._database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        except sqlite3.Error as error:
+            raise StoreError(f"ledger {self.path} cannot be used: {error}") from None
+        if version not in (0, SCHEMA_VERSION):
+            raise StoreError(f"ledger {self.path} has schema {version}, this FIP reads {SCHEMA_VERSION}: use its FIP")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()
+
+    def selection(self) -> Selection | None:
+        """The selection that this directory holds images of; None where it holds none yet."""
+        row = self._database.execute("SELECT selection FROM directory").fetchone()
+        return _SELECTION.validate_json(row[0]) if row else None
+
+    def open_run(self, plan: RunPlan) -> str:
+        """Enters a run, if it is not there; returns the name its files begin with (equal stems get "-2")."""
+        row = self._database.execute("SELECT name FROM runs WHERE run = ?", (plan.run,)).fetchone()
+        if row:
+            return str(row[0])
+        taken = {name for (name,) in self._database.execute("SELECT name FROM runs")}
+        name, number = plan.name, 1
+        while name in taken:
+            number += 1
+            name = f"{plan.name}-{number}"
+        with self._database:
+            if self.selection() is None:
+                self._database.execute(
+                    "INSERT INTO directory VALUES (?)", (_SELECTION.dump_json(plan.selection).decode(),)
+                )
+            self._database.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?)",
+                (plan.run, name, plan.measurement_set, plan.total, time.time()),
+            )
+        return name
+
+    def indices(self, run: str, state: str) -> Ranges:
+        """The slices of a run that are "stored" or "failed"."""
+        rows = self._database.execute("SELECT slice FROM slices WHERE run = ? AND state = ?", (run, state))
+        return ranges_of(index for (index,) in rows)
+
+    def add(self, image: ImageFile, file: str, digest: str) -> None:
+        """Enters a stored image; on disk when this returns. A slice that had failed is stored now."""
+        beam, statistics, times = image.beam, image.statistics, image.times
+        self._put(
+            run=image.run, slice=image.index, state="stored", file=file, bytes=len(image.fits), digest=digest,
+            integration=image.integration, field=image.field, empty=image.empty,
+            begin=times.begin, average=times.average, end=times.end,
+            attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
+            rms=statistics and statistics.rms, minimum=statistics and statistics.minimum,
+            maximum=statistics and statistics.maximum,
+            major=beam and beam.major, minor=beam and beam.minor, angle=beam and beam.angle,
+        )  # fmt: skip
+
+    def add_failure(self, failure: Failure) -> None:
+        """Enters a slice that will not come, with its reason."""
+        self._put(run=failure.run, slice=failure.index, state="failed", reason=failure.reason, attempt=failure.attempt)
+
+    def files(self) -> Iterator[str]:
+        """The file names of all stored images."""
+        yield from (file for (file,) in self._database.execute("SELECT file FROM slices WHERE state = 'stored'"))
+
+    def images_in_time_order(self) -> list[str]:
+        """The file names of the images that are not empty, earliest first."""
+        query = "SELECT file FROM slices WHERE state = 'stored' AND NOT empty ORDER BY begin, file"
+        return [file for (file,) in self._database.execute(query)]
+
+    def totals(self) -> list[RunTotals]:
+        """Each run, in the order in which they were opened."""
+        runs = self._database.execute("SELECT run, name, measurement_set, total FROM runs ORDER BY opened").fetchall()
+        return [self._totals(*row) for row in runs]
+
+    def _totals(self, run: str, name: str, measurement_set: str, total: int) -> RunTotals:
+        select = "SELECT {} FROM slices WHERE run = ? AND state = ?"
+        stored, empty = self._database.execute(
+            select.format("COUNT(*), COALESCE(SUM(empty), 0)"), (run, "stored")
+        ).fetchone()
+        failed = self._database.execute(select.format("slice, reason"), (run, "failed")).fetchall()
+        return RunTotals(run, name, measurement_set, total, stored, empty, tuple(failed))
+
+    def _put(self, **values: object) -> None:
+        values["recorded"] = time.time()
+        columns, places = ", ".join(values), ", ".join("?" * len(values))
+        try:
+            self._database.execute(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
+        except sqlite3.Error as error:
+            raise StoreError(f"ledger {self.path} cannot be written: {error}") from None

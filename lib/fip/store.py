@@ -1,0 +1,133 @@
+"""A directory of images: each file appears whole, under its own name, once; then, and only then, in the ledger."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import xxhash
+
+from fip.data import ImageFile, Selection
+from fip.errors import StoreError, UsageError
+from fip.ledger import FILE_NAME, Ledger
+from fip.messages import Failure, RunPlan
+from fip.quantities import format_angle
+from fip.ranges import Ranges
+
+IMAGE_LIST = "images.txt"
+LOG_FILE = "fip.log"
+LOCK_FILE = ".fip.lock"
+TEMPORARY = ".fip-{}.tmp"
+
+
+class Store:
+    """An output directory, locked: two sinks never write into one."""
+
+    def __init__(self, directory: Path) -> None:
+        """Makes and locks the directory and clears what an earlier sink left half-written; UsageError if it cannot."""
+        self.directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except BlockingIOError:
+            raise UsageError(f"{directory} is in use by another FIP: wait for it, or name another --output") from None
+        except OSError as error:
+            raise UsageError(f"{directory} cannot hold images: {error.strerror}; name another --output") from None
+        for left in directory.glob(TEMPORARY.format("*")):
+            left.unlink()
+        self.ledger = Ledger(directory)
+        self._names: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Closes the ledger and gives the directory free."""
+        self.ledger.close()
+        os.close(self._folder)
+        os.close(self._lock)
+
+    def refusal(self, selection: Selection) -> str:
+        """Why images of this selection cannot go into this directory; "" where they can."""
+        held = self.ledger.selection()
+        if held is None or held == selection:
+            return ""
+        differences = ", ".join(
+            f"{key} {_shown(key, asdict(held)[key])} (now {_shown(key, value)})"
+            for key, value in asdict(selection).items()
+            if asdict(held)[key] != value
+        )
+        return f"{self.directory} holds images made with {differences}: name another --output, or --overwrite"
+
+    def open_run(self, plan: RunPlan) -> str:
+        """Prepares for the images of a run; returns why it cannot be taken, or ""."""
+        refusal = self.refusal(plan.selection)
+        if not refusal:
+            self._names[plan.run] = self.ledger.open_run(plan)
+        return refusal
+
+    def indices(self, run: str, state: str) -> Ranges:
+        """The slices of a run that are "stored" or "failed"."""
+        return self.ledger.indices(run, state)
+
+    def put(self, image: ImageFile) -> Path:
+        """Stores an image; on disk, whole and entered in the ledger when this returns. Returns its path.
+
+        Raises StoreError where it cannot be stored, or where a file of that name is there that is not this image.
+        """
+        final = self.directory / file_name(self._names[image.run], image.field, image.integration)
+        temporary = self.directory / TEMPORARY.format(final.name)
+        try:
+            with temporary.open("wb") as file:
+                file.write(image.fits)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(temporary, final)  # unlike a rename, it never replaces a file
+            except FileExistsError:
+                if final.read_bytes() != image.fits:  # ours, if the last sink died before the ledger had it
+                    raise StoreError(f"{final} is there already, and is not this image: move it away") from None
+            temporary.unlink()
+            os.fsync(self._folder)
+        except OSError as error:
+            raise StoreError(f"{final} cannot be stored: {error.strerror}") from None
+        self.ledger.add(image, final.name, xxhash.xxh3_64_hexdigest(image.fits))
+        return final
+
+    def put_failure(self, failure: Failure) -> None:
+        """Records a slice that will not come."""
+        self.ledger.add_failure(failure)
+
+    def write_list(self) -> None:
+        """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""
+        temporary = self.directory / TEMPORARY.format(IMAGE_LIST)
+        temporary.write_text("".join(f"{name}\n" for name in self.ledger.images_in_time_order()))
+        temporary.replace(self.directory / IMAGE_LIST)
+
+    def clear(self) -> None:
+        """Removes exactly the files that the ledger lists, and the ledger itself (`--overwrite`)."""
+        files = [*self.ledger.files(), IMAGE_LIST, LOG_FILE]
+        self.ledger.close()
+        for name in (*files, *(FILE_NAME + suffix for suffix in ("", "-wal", "-shm"))):
+            (self.directory / name).unlink(missing_ok=True)
+        self.ledger = Ledger(self.directory)
+
+
+def file_name(name: str, field: str, integration: int) -> str:
+    """The name of an image: NAME[-FIELD]-tNNNNNN-dirty.fits, made of A-Z a-z 0-9 . _ + - only."""
+    return f"{label(name)}{'-' + label(field) if field else ''}-t{integration:06d}-dirty.fits"
+
+
+def label(text: str) -> str:
+    """A name as files and messages allow it: other characters become "_"."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", text)[:64] or "_"
+
+
+def _shown(key: str, value: object) -> str:
+    if key == "scale" and isinstance(value, float):
+        return format_angle(value)
+    if isinstance(value, (tuple, list)):
+        return ("x" if key == "size" else ",").join(map(str, value))
+    return "default" if value is None else str(value)

@@ -1,0 +1,295 @@
+"""The edge to MeasurementSets (casacore tables): opening, subtables, columns of some rows.
+
+Nothing of casacore leaves this module: what goes wrong in a table is an InputError of one line.
+A `MeasurementSet` is used from the thread that opened it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from casacore.tables import table as open_table
+from numpy.typing import NDArray
+
+from fip.data import Frame
+from fip.errors import InputError
+from fip.polarisation import CORRELATIONS
+
+FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}
+"""Direction frames of casacore that a FITS header can hold."""
+
+SPECTRAL_FRAMES = {
+    0: "SOURCE",
+    1: "LSRK",
+    2: "LSRD",
+    3: "BARYCENT",
+    4: "GEOCENTR",
+    5: "TOPOCENT",
+    6: "GALACTOC",
+    7: "LOCALGRP",
+    8: "CMBDIPOL",
+}
+"""MEAS_FREQ_REF (casacore MFrequency::Types) -> FITS SPECSYS (FITS standard 4.0, table 30)."""
+
+_DTYPES = {"complex": "c8", "dcomplex": "c16", "float": "f4", "double": "f8", "boolean": "?"}
+
+ROW_COLUMNS = (
+    *("TIME", "INTERVAL", "EXPOSURE", "ANTENNA1", "ANTENNA2", "UVW", "FLAG_ROW", "FLAG", "WEIGHT"),
+    *("FIELD_ID", "DATA_DESC_ID", "SCAN_NUMBER", "OBSERVATION_ID", "ARRAY_ID"),
+)
+"""Columns without which a table is no MeasurementSet that could be imaged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A data description: a spectral window as recorded with one set of correlations."""
+
+    number: int  # DATA_DESC_ID
+    spectral_window: int  # SPECTRAL_WINDOW_ID
+    frequency: NDArray[np.float64]  # [channel] Hz, strictly ascending
+    width: NDArray[np.float64]  # [channel] Hz, in the order of `frequency`
+    order: slice | NDArray[np.intp]  # picks the channels of the data in the order of `frequency`
+    correlations: tuple[str, ...]  # in the order of the data
+    frequency_frame: str  # FITS SPECSYS; "" where unknown
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(channels, correlations): that of a cell of DATA."""
+        return self.frequency.size, len(self.correlations)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A row of the FIELD table."""
+
+    number: int
+    name: str
+    longitude: float  # rad, in [0, 2 pi)
+    latitude: float  # rad
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Antennas:
+    """The ANTENNA table."""
+
+    names: tuple[str, ...]
+    position: NDArray[np.float64]  # [antenna, 3] m, ITRF
+    diameter: NDArray[np.float64]  # [antenna] m
+
+
+class Rows:
+    """Some rows of the main table, in the order given; cheapest where they are a range."""
+
+    def __init__(self, main: MeasurementSet, numbers: range | NDArray[np.int64]) -> None:
+        self._main = main
+        self.numbers = numbers
+        contiguous = isinstance(numbers, range)
+        self._first = numbers[0] if isinstance(numbers, range) else 0
+        self._table = main.table if contiguous else main.table.selectrows(numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def column(self, name: str, first: int = 0, count: int | None = None) -> NDArray[Any]:
+        """A column of these rows, or of `count` of them from `first` on."""
+        with self._main.reading(name):
+            number = len(self) if count is None else count
+            return np.asarray(self._table.getcol(name, self._first + first, number))
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """The dtype that a buffer for column `name` must have."""
+        return np.dtype(_DTYPES[self._main.table.coldatatype(name)])
+
+    def into(self, name: str, first: int, buffer: NDArray[Any]) -> NDArray[Any]:
+        """Read rows `first`, ... into `buffer` [row, ...], which must have the column's cell shape and dtype."""
+        with self._main.reading(name):
+            self._table.getcolnp(name, buffer, self._first + first, len(buffer))
+        return buffer
+
+    def cell_shape(self, name: str) -> tuple[int, ...] | None:
+        """Shape of the first row's cell; None where there is no such column or the cell is undefined."""
+        row = int(self.numbers[0])
+        if name not in self._main.columns or not self._main.table.iscelldefined(name, row):
+            return None
+        return tuple(int(side) for side in np.shape(self._main.table.getcell(name, row)))
+
+    def where(self, mask: NDArray[np.bool_]) -> Rows:
+        """Those rows where `mask` [row] is true, at least one."""
+        return self._main.rows(np.asarray(self.numbers, dtype=np.int64)[mask])
+
+
+class MeasurementSet:
+    """An open MeasurementSet. Raises InputError where the path holds none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        try:
+            self.table = open_table(str(path), ack=False)
+        except RuntimeError as error:
+            raise InputError(f"{path}: not a MeasurementSet ({_first_line(error)})") from None
+        self.columns: tuple[str, ...] = tuple(self.table.colnames())
+        missing = [name for name in ROW_COLUMNS if name not in self.columns]
+        if missing:
+            raise InputError(f"{path}: not a MeasurementSet: it has no column {', '.join(missing)}")
+        if not len(self):
+            raise InputError(f"{path}: has no rows")
+
+    def __len__(self) -> int:
+        return int(self.table.nrows())
+
+    def close(self) -> None:
+        """Release the files."""
+        self.table.close()
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Turn casacore's errors into an InputError that names the file and `what` was read."""
+        try:
+            yield
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise InputError(f"{self.path}: cannot read {what}: {_first_line(error)}") from None
+
+    def rows(self, numbers: range | NDArray[np.int64]) -> Rows:
+        """Rows by number, ascending."""
+        if not isinstance(numbers, range) and numbers[-1] - numbers[0] + 1 == len(numbers):
+            numbers = range(int(numbers[0]), int(numbers[-1]) + 1)
+        return Rows(self, numbers)
+
+    def chunks(self, names: Sequence[str], size: int) -> Iterator[dict[str, NDArray[Any]]]:
+        """Columns of all rows, `size` rows at a time."""
+        for first in range(0, len(self), size):
+            rows = self.rows(range(first, min(first + size, len(self))))
+            yield {name: rows.column(name) for name in names}
+
+    def complex_columns(self) -> tuple[str, ...]:
+        """Names of the columns that hold visibilities."""
+        return tuple(name for name in self.columns if self.table.coldatatype(name) in ("complex", "dcomplex"))
+
+    def time_frame(self) -> str:
+        """The frame of TIME, as "UTC"."""
+        measure = self.table.getcolkeywords("TIME").get("MEASINFO", {})
+        return str(measure.get("Ref", "UTC"))
+
+    @contextmanager
+    def subtable(self, name: str) -> Iterator[Any]:
+        """A subtable, open."""
+        with self.reading(f"subtable {name}"):
+            if name not in self.table.keywordnames():
+                raise InputError(f"{self.path}: has no subtable {name}")
+            sub = open_table(self.table.getkeyword(name), ack=False)
+            try:
+                yield sub
+            finally:
+                sub.close()
+
+    def _row(self, name: str, number: int) -> dict[str, Any]:
+        """One row of a subtable, undefined cells left out."""
+        with self.subtable(name) as sub:
+            if not 0 <= number < sub.nrows():
+                raise InputError(f"{self.path}: row {number} of subtable {name} is used, but it has {sub.nrows()} rows")
+            columns = [column for column in sub.colnames() if sub.iscelldefined(column, number)]
+            return {column: sub.getcell(column, number) for column in columns}
+
+    def _value(self, name: str, row: Mapping[str, Any], column: str) -> Any:
+        if column not in row:
+            raise InputError(f"{self.path}: subtable {name} has no {column} where it is needed")
+        return row[column]
+
+    @cached_property
+    def antennas(self) -> Antennas:
+        """Names, positions and diameters."""
+        with self.subtable("ANTENNA") as sub:
+            return Antennas(
+                tuple(sub.getcol("NAME")),
+                np.asarray(sub.getcol("POSITION"), dtype=np.float64),
+                np.asarray(sub.getcol("DISH_DIAMETER"), dtype=np.float64),
+            )
+
+    def observation(self, number: int) -> dict[str, str]:
+        """Telescope, observer and project of an OBSERVATION row; "" where it does not say."""
+        with self.subtable("OBSERVATION") as sub:
+            present = 0 <= number < sub.nrows()
+        row = self._row("OBSERVATION", number) if present else {}
+        return {key: str(row.get(key, "")).strip() for key in ("TELESCOPE_NAME", "OBSERVER", "PROJECT")}
+
+    def window(self, number: int) -> Window:
+        """A data description, its channels sorted by frequency."""
+        description = self._row("DATA_DESCRIPTION", number)
+        spectral = int(self._value("DATA_DESCRIPTION", description, "SPECTRAL_WINDOW_ID"))
+        row = self._row("SPECTRAL_WINDOW", spectral)
+        frequency = np.ravel(self._value("SPECTRAL_WINDOW", row, "CHAN_FREQ")).astype(np.float64)
+        width = np.abs(np.ravel(self._value("SPECTRAL_WINDOW", row, "CHAN_WIDTH"))).astype(np.float64)
+        order = np.argsort(frequency, kind="stable")
+        self._check_channels(spectral, frequency[order], width)
+        polarization = self._row("POLARIZATION", int(self._value("DATA_DESCRIPTION", description, "POLARIZATION_ID")))
+        codes = np.ravel(self._value("POLARIZATION", polarization, "CORR_TYPE"))
+        return Window(
+            number=number,
+            spectral_window=spectral,
+            frequency=frequency[order],
+            width=width[order],
+            order=_as_slice(order),
+            correlations=tuple(CORRELATIONS.get(int(code), f"CORR_TYPE {code}") for code in codes),
+            frequency_frame=SPECTRAL_FRAMES.get(int(row.get("MEAS_FREQ_REF", -1)), ""),
+        )
+
+    def _check_channels(self, spectral: int, frequency: NDArray[np.float64], width: NDArray[np.float64]) -> None:
+        where = f"{self.path}: spectral window {spectral}"
+        if not frequency.size:
+            raise InputError(f"{where} has no channels")
+        if not (np.isfinite(frequency).all() and frequency[0] > 0):
+            raise InputError(f"{where}: CHAN_FREQ is not positive and finite everywhere")
+        if (np.diff(frequency) <= 0).any():
+            raise InputError(f"{where}: CHAN_FREQ has the same frequency twice")
+        if width.shape != frequency.shape or not np.isfinite(width).all():
+            raise InputError(f"{where}: CHAN_WIDTH is not finite for each of {frequency.size} channels")
+
+    def field(self, number: int) -> Field:
+        """A field and its phase centre; InputError where a FITS image cannot have that centre."""
+        row = self._row("FIELD", number)
+        direction = np.atleast_2d(self._value("FIELD", row, "PHASE_DIR"))
+        where = f"{self.path}: field {number} ({row.get('NAME', '')})"
+        if direction.shape[-1] != 2 or not np.isfinite(direction).all():
+            raise InputError(f"{where}: PHASE_DIR {direction.tolist()} is not a direction")
+        if (direction[1:] != 0).any() or int(row.get("EPHEMERIS_ID", -1)) >= 0:
+            raise InputError(f"{where}: its phase centre moves (polynomial or ephemeris), which FIP cannot image yet")
+        name = self._direction_frame(row)
+        if name not in FRAMES:
+            raise InputError(
+                f"{where}: phase centre in frame {name}; FIP images {', '.join(FRAMES)} only, "
+                "convert it with CASA's fixvis or phaseshift"
+            )
+        longitude, latitude = (float(angle) for angle in direction[0])
+        return Field(number, str(row.get("NAME", "")), longitude % (2 * np.pi), latitude, FRAMES[name])
+
+    def _direction_frame(self, row: Mapping[str, Any]) -> str:
+        """The frame of PHASE_DIR in `row`: of the column, or of the row where it varies."""
+        with self.subtable("FIELD") as sub:
+            measure = sub.getcolkeywords("PHASE_DIR").get("MEASINFO", {})
+        if "VarRefCol" not in measure:
+            return str(measure.get("Ref", "J2000"))
+        code = self._value("FIELD", row, measure["VarRefCol"])
+        if isinstance(code, str):
+            return code
+        codes = [int(each) for each in measure.get("TabRefCodes", [])]
+        return str(measure["TabRefTypes"][codes.index(int(code))]) if int(code) in codes else f"code {code}"
+
+
+def _as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """The same picks without a copy, where `order` only keeps or reverses."""
+    if (np.diff(order) == 1).all():
+        return slice(None)
+    return slice(None, None, -1) if (np.diff(order) == -1).all() else order
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,170 @@
+"""The edge between a MeasurementSet's columns and weighted Stokes samples: which columns, and reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.errors import InputError, UsageError
+from fip.measurement_set import MeasurementSet, Rows, Window
+from fip.polarisation import Product, form
+
+_BATCH = 1 << 19  # samples of all correlations read at a time, so that they stay in the processor's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that visibilities come from."""
+
+    visibility: str
+    model: str | None  # subtracted from it
+
+    @property
+    def label(self) -> str:
+        """What the header says was imaged."""
+        return f"{self.visibility}-{self.model}" if self.model else self.visibility
+
+
+class SampleReader:
+    """Forms the planes of some rows of one window. It keeps its buffers, so that memory stays flat."""
+
+    def __init__(
+        self, window: Window, wanted: Sequence[Product], columns: Columns, precision: type[np.floating]
+    ) -> None:
+        self.window = window
+        self.wanted = tuple(wanted)
+        self.columns = columns
+        self.real = np.dtype(precision)
+        self.complex = np.result_type(precision, np.complex64)
+        self._buffers: dict[str, NDArray[Any]] = {}
+        self._batch = max(1, _BATCH // (window.shape[0] * window.shape[1]))
+
+    def read(self, rows: Rows, usable: NDArray[np.bool_]) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
+        """Weight x visibility and weight, [stokes, row, channel]; both 0 in rows that are not `usable` [row]."""
+        shape = (len(self.wanted), len(rows), self.window.shape[0])
+        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
+        spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
+        for here in self._batches(len(rows)):
+            bad = self._fill("FLAG", rows, here)
+            if not usable[here].all():
+                bad |= ~usable[here, None, None]
+            weights = self._weights(rows, here, spectrum)
+            form(self.wanted, self._visibility(rows, here), weights, bad, visibility[:, here], weight[:, here])
+        return visibility, weight
+
+    def coverage(self, rows: Rows, usable: NDArray[np.bool_]) -> NDArray[np.floating]:
+        """The weights [stokes, row, channel] that there would be without a flag, 1 where none is positive."""
+        shape = (len(self.wanted), len(rows), self.window.shape[0])
+        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
+        spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
+        for here in self._batches(len(rows)):
+            cells = (here.stop - here.start, *self.window.shape)
+            bad = np.broadcast_to(~usable[here, None, None], cells)
+            zeros = np.zeros(cells, self.complex)
+            form(self.wanted, zeros, self._weights(rows, here, spectrum), bad, visibility[:, here], weight[:, here])
+        if not weight.any():
+            weight[:, usable] = 1
+        return weight
+
+    def _batches(self, rows: int) -> Iterator[slice]:
+        for first in range(0, rows, self._batch):
+            yield slice(first, min(first + self._batch, rows))
+
+    def _visibility(self, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
+        observed = self._fill(self.columns.visibility, rows, here)
+        if self.columns.model is None:
+            return observed
+        model = self._fill(self.columns.model, rows, here)
+        difference: NDArray[np.complexfloating] = np.subtract(
+            observed, model, dtype=np.result_type(observed, self.complex)
+        )
+        return difference
+
+    def _weights(self, rows: Rows, here: slice, spectrum: bool) -> NDArray[np.floating]:
+        if spectrum:
+            return self._fill("WEIGHT_SPECTRUM", rows, here)
+        return rows.column("WEIGHT", here.start, here.stop - here.start)[:, None, :]
+
+    def _fill(self, name: str, rows: Rows, here: slice) -> NDArray[Any]:
+        """[row, channel, correlation] of a column, channels in the order of frequency; valid until the next call.
+
+        All correlations: to have casacore pick two of four costs more than it saves.
+        """
+        if name not in self._buffers:
+            self._buffers[name] = np.empty((self._batch, *self.window.shape), rows.dtype(name))
+        buffer = self._buffers[name][: here.stop - here.start]
+        return rows.into(name, here.start, buffer)[:, self.window.order]
+
+
+def weight_column(rows: Rows, window: Window) -> str:
+    """WEIGHT_SPECTRUM where it has values for `rows`, else WEIGHT."""
+    return "WEIGHT_SPECTRUM" if rows.cell_shape("WEIGHT_SPECTRUM") == window.shape else "WEIGHT"
+
+
+def choose_columns(
+    main: MeasurementSet, asked: str, subtract_model: bool, parts: Sequence[Rows]
+) -> tuple[Columns, str]:
+    """The columns to image, and the line that the log should have on why.
+
+    `parts` are rows of a few integrations, each of one window; they tell whether a column holds values.
+    Raises UsageError and InputError.
+    """
+    present = main.complex_columns()
+    if asked == "auto":
+        name, reason = _automatic(main, present, parts)
+    elif asked in present:
+        name, reason = asked, "as asked"
+    else:
+        raise UsageError(f"--column {asked}: {main.path} has no such column of visibilities, but {_list(present)}")
+    if not any(rows.cell_shape(name) for rows in parts):
+        raise InputError(f"{main.path}: column {name} holds no values; see --column ({_list(present)})")
+    if subtract_model and not any(rows.cell_shape("MODEL_DATA") for rows in parts):
+        raise InputError(f"{main.path}: --subtract-model needs a column MODEL_DATA that holds values")
+    others = [each for each in present if each != name]
+    note = f"column {name}: {reason}" + (f"; there is also {_list(others)}" if others else "")
+    return Columns(name, "MODEL_DATA" if subtract_model else None), note
+
+
+def _automatic(main: MeasurementSet, present: Sequence[str], parts: Sequence[Rows]) -> tuple[str, str]:
+    reason = "there is no CORRECTED_DATA"
+    if "CORRECTED_DATA" in present:
+        if any(holds_values(rows, "CORRECTED_DATA") for rows in parts):
+            return "CORRECTED_DATA", "it exists and holds values"
+        reason = "CORRECTED_DATA exists but holds no values"
+    if "DATA" in present:
+        return "DATA", reason
+    if "FLOAT_DATA" in main.columns:
+        raise InputError(f"{main.path}: only has FLOAT_DATA, of single dishes; imaging needs visibilities in DATA")
+    raise InputError(f"{main.path}: has no column DATA; name one with --column ({_list(present)})")
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def holds_values(rows: Rows, name: str) -> bool:
+    """Whether `rows`, of one window, have a finite value other than zero in column `name`."""
+    shape = rows.cell_shape(name)
+    if not shape:
+        return False
+    step = max(1, _BATCH // int(np.prod(shape)))
+    for first in range(0, len(rows), step):
+        values = rows.column(name, first, min(step, len(rows) - first))
+        if np.any(np.isfinite(values) & (values != 0)):
+            return True
+    return False
+
+
+def has_weights(rows: Rows, window: Window) -> bool:
+    """Whether any weight of `rows` is positive and finite."""
+    name = weight_column(rows, window)
+    step = max(1, _BATCH // (window.shape[0] * window.shape[1]))
+    for first in range(0, len(rows), step):
+        weight = rows.column(name, first, min(step, len(rows) - first))
+        if np.any((weight > 0) & (weight < np.inf)):
+            return True
+    return False

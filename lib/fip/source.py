@@ -1,0 +1,280 @@
+"""From a MeasurementSet and what the user asked of it to a run of slices."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip import row_index
+from fip.cutting import Run, SliceInfo
+from fip.data import SINGLE_PRECISION_EPSILON, Band, Grid, ImagingSettings, Observation, Selection
+from fip.defaults import Extent, choose
+from fip.errors import InputError, UsageError
+from fip.measurement_set import Field, MeasurementSet, Rows, Window
+from fip.polarisation import Product, products
+from fip.row_index import RowIndex, index_rows
+from fip.samples import Columns, SampleReader, choose_columns, has_weights
+
+_LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
+
+
+def open_run(path: Path, selection: Selection) -> Run:
+    """Open a MeasurementSet and settle everything that its slices share.
+
+    Reads the row numbers and UVW of the whole table once. Raises InputError where the data cannot be imaged and
+    UsageError where the selection cannot be met.
+    """
+    main = MeasurementSet(path)
+    try:
+        return _open(main, selection)
+    except BaseException:
+        main.close()
+        raise
+
+
+def _open(main: MeasurementSet, selection: Selection) -> Run:
+    index = read_index(main)
+    windows = [main.window(number) for number in index.windows]
+    columns, column_note = choose_columns(
+        main, selection.column, selection.subtract_model, list(_sample(main, index, windows))
+    )
+    _check_cells(main, index, windows, columns)
+    _check_weights(main, index, windows)
+    wanted = _products(main, windows, selection.stokes)
+    size, scale, grid_notes = choose(extent(main, index, windows), selection.size, selection.scale)
+    fields = unique_fields([main.field(number) for number in np.unique(index.field).tolist()])
+    settings = ImagingSettings(
+        stokes=tuple(product.name for product in wanted[0]),
+        epsilon=selection.epsilon,
+        kernel=selection.kernel,
+        weighting="natural",
+    )
+    grids = {each.name: Grid(size[0], size[1], scale, each.longitude, each.latitude, each.frame) for each in fields}
+    precision = np.float32 if selection.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
+    cadence = index.cadence[np.isfinite(index.cadence)]
+    return Run(
+        id=_identity(main, index, windows, columns, settings, grids),
+        name=clean_name(main.path.stem),
+        slices=_list_slices(index, fields),
+        settings=settings,
+        grids=grids,
+        observations=_observations(main, index, windows, fields, columns, wanted),
+        bands=(band(windows),),
+        cadence=float(np.median(cadence)) if cadence.size else None,
+        notes=(column_note, *grid_notes, *_polarisation_notes(selection, settings, windows), *_time_notes(index)),
+        main=main,
+        index=index,
+        readers={
+            window.number: SampleReader(window, planes, columns, precision)
+            for window, planes in zip(windows, wanted, strict=True)
+        },
+    )
+
+
+def clean_name(text: str) -> str:
+    """`text` made of A-Z a-z 0-9 . _ + - alone, for file names; never empty."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).strip("_") or "unnamed"
+
+
+def read_index(main: MeasurementSet) -> RowIndex:
+    """The integrations of a MeasurementSet; InputError where there is none that could be imaged."""
+    if main.time_frame() != "UTC":
+        raise InputError(f"{main.path}: TIME is in the frame {main.time_frame()}; FIP reads UTC only so far")
+    index = index_rows(_checked_chunks(main))
+    if index is None:
+        raise InputError(f"{main.path}: has autocorrelations only; imaging needs cross-correlations")
+    if index.longest_baseline == 0:
+        raise InputError(f"{main.path}: UVW is zero or not finite in all rows; were the coordinates ever computed?")
+    if not 0 <= index.antennas[0] <= index.antennas[-1] < len(main.antennas.names):
+        raise InputError(
+            f"{main.path}: antenna {index.antennas[-1]} is used, "
+            f"but subtable ANTENNA has {len(main.antennas.names)} rows"
+        )
+    return index
+
+
+def _checked_chunks(main: MeasurementSet) -> Iterator[dict[str, NDArray[Any]]]:
+    for chunk in main.chunks(row_index.COLUMNS, row_index.CHUNK):
+        strange = np.count_nonzero(~np.isfinite(chunk["TIME"]))
+        if strange:
+            raise InputError(f"{main.path}: TIME is not finite in {strange} rows")
+        yield chunk
+
+
+def parts(
+    main: MeasurementSet, index: RowIndex, windows: Sequence[Window], number: int
+) -> Iterator[tuple[Rows, Window]]:
+    """The rows of one integration, window by window."""
+    rows = main.rows(index.numbers(number))
+    described = rows.column("DATA_DESC_ID")
+    for window in windows:
+        if (described == window.number).any():
+            yield rows.where(described == window.number), window
+
+
+def _sample(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Iterator[Rows]:
+    """Parts of some integrations, the first and the last among them."""
+    for number in np.unique(np.linspace(0, len(index) - 1, _LOOKED_AT).astype(int)).tolist():
+        yield from (rows for rows, _ in parts(main, index, windows, number))
+
+
+def _check_cells(main: MeasurementSet, index: RowIndex, windows: Sequence[Window], columns: Columns) -> None:
+    """InputError where visibilities have not the shape that the subtables tell; seen in the first integration."""
+    for rows, window in parts(main, index, windows, 0):
+        shape = rows.cell_shape(columns.visibility)
+        if shape is not None and shape != window.shape:
+            raise InputError(
+                f"{main.path}: {columns.visibility} has cells of {shape[0]} channels x {shape[-1]} correlations, "
+                f"but data description {window.number} says {window.shape[0]} x {window.shape[1]}"
+            )
+
+
+def _check_weights(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> None:
+    """InputError where no weight is positive; as a rule the first integration has one, and no more is read."""
+    for number in range(len(index)):
+        if any(has_weights(rows, window) for rows, window in parts(main, index, windows, number)):
+            return
+    names = " and ".join(name for name in ("WEIGHT_SPECTRUM", "WEIGHT") if name in main.columns)
+    raise InputError(f"{main.path}: no weight in {names} is positive; set them (CASA: initweights) and try again")
+
+
+def _products(main: MeasurementSet, windows: Sequence[Window], stokes: Sequence[str]) -> list[tuple[Product, ...]]:
+    """For each window how to form the planes; the planes are the same ones in all."""
+    made = []
+    for window in windows:
+        try:
+            made.append(products(stokes, window.correlations))
+        except UsageError as error:
+            raise UsageError(f"{main.path}, spectral window {window.spectral_window}: {error}") from None
+    kinds = {tuple(product.name for product in planes) for planes in made}
+    if len(kinds) > 1:
+        listed = "; ".join(",".join(kind) for kind in sorted(kinds))
+        raise UsageError(f"{main.path}: its windows give different planes ({listed}); name one of them with --stokes")
+    return made
+
+
+def extent(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Extent:
+    """What default size and scale depend on."""
+    diameters = main.antennas.diameter[list(index.antennas)]
+    positive = diameters[np.isfinite(diameters) & (diameters > 0)]
+    return Extent(
+        longest_baseline=index.longest_baseline,
+        highest=max(float(window.frequency[-1]) for window in windows),
+        lowest=min(float(window.frequency[0]) for window in windows),
+        diameter=float(np.median(positive)) if positive.size else None,
+    )
+
+
+def band(windows: Sequence[Window]) -> Band:
+    """Over the outer edges of the outermost channels of all windows."""
+    low = min(float((window.frequency - window.width / 2).min()) for window in windows)
+    high = max(float((window.frequency + window.width / 2).max()) for window in windows)
+    return Band(centre=(low + high) / 2, width=high - low)
+
+
+def unique_fields(fields: Sequence[Field]) -> list[Field]:
+    """The same fields, with their number in the name where file names could not tell them apart."""
+    used = Counter(clean_name(each.name) for each in fields)
+    return [
+        each if used[clean_name(each.name)] == 1 else replace(each, name=f"{each.name}_{each.number}")
+        for each in fields
+    ]
+
+
+def _list_slices(index: RowIndex, fields: Sequence[Field]) -> tuple[SliceInfo, ...]:
+    names = {each.number: each.name for each in fields}
+    counted: Counter[int] = Counter()
+    slices = []
+    for number, time in zip(index.field.tolist(), index.time.tolist(), strict=True):
+        slices.append(SliceInfo(counted[number], names[number], time))
+        counted[number] += 1
+    return tuple(slices)
+
+
+def _observations(
+    main: MeasurementSet,
+    index: RowIndex,
+    windows: Sequence[Window],
+    fields: Sequence[Field],
+    columns: Columns,
+    wanted: Sequence[tuple[Product, ...]],
+) -> dict[str, Observation]:
+    """What the headers of each field say, by its name."""
+    about = main.observation(index.observations[0])
+    used = dict.fromkeys(
+        window.correlations[at]
+        for window, planes in zip(windows, wanted, strict=True)
+        for product in planes
+        for at, _ in product.terms
+    )
+    frames = {window.frequency_frame for window in windows}
+    return {
+        each.name: Observation(
+            measurement_set=main.path.name,
+            telescope=about["TELESCOPE_NAME"],
+            observer=about["OBSERVER"],
+            project=about["PROJECT"],
+            field=each.name,
+            position=_position(main, index),
+            antennas=len(index.antennas),
+            column=columns.label,
+            correlations=tuple(used),
+            frequency_frame=frames.pop() if len(frames) == 1 else "",
+        )
+        for each in fields
+    }
+
+
+def _position(main: MeasurementSet, index: RowIndex) -> tuple[float, float, float] | None:
+    """The mean of the antennas used; None where they are nowhere on Earth."""
+    x, y, z = main.antennas.position[list(index.antennas)].mean(axis=0).tolist()
+    return (x, y, z) if 6.3e6 < np.hypot(np.hypot(x, y), z) < 6.5e6 else None
+
+
+def _polarisation_notes(selection: Selection, settings: ImagingSettings, windows: Sequence[Window]) -> Iterator[str]:
+    for asked, made in zip(selection.stokes, settings.stokes, strict=True):
+        if asked == "pseudoI":
+            yield f"stokes pseudoI: imaged as {made}, from one hand where the other is flagged"
+        elif asked != made:
+            yield f"stokes {asked}: only {made} is on file, imaged as {made}"
+    if {"Q", "U"} & set(settings.stokes):
+        yield "stokes Q and U: in the frame of the feeds, no parallactic rotation is made"
+
+
+def _time_notes(index: RowIndex) -> Iterator[str]:
+    if index.varied:
+        yield "baselines are averaged by different lengths: an integration is as long as the longest of them"
+    if not index.trusted.all():
+        yield "INTERVAL is shorter than the spread of TIMEs within an integration: times go by the cadence instead"
+
+
+def _identity(
+    main: MeasurementSet,
+    index: RowIndex,
+    windows: Sequence[Window],
+    columns: Columns,
+    settings: ImagingSettings,
+    grids: Mapping[str, Grid],
+) -> str:
+    """16 hexadecimal digits that change with the data, the selection or the settings, and not with the path."""
+    antennas = main.antennas
+    facts = {
+        "times": [index.first_time, index.last_time],
+        "rows": index.rows,
+        "observation": [main.observation(number) for number in index.observations],
+        "antennas": [antennas.names, antennas.position.tolist()],
+        "windows": [[window.number, window.frequency.tolist(), window.correlations] for window in windows],
+        "fields": {name: asdict(grid) for name, grid in grids.items()},
+        "columns": asdict(columns),
+        "settings": asdict(settings),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

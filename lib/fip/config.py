@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from fip.errors import ConfigError
 from fip.quantities import parse_angle, parse_size, parse_stokes
@@ -64,12 +64,22 @@ class Source(Table):
     subtract_model: bool = False
 
 
+def _address(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("tcp", "ipc") or not rest:
+        raise ValueError(f"'{text}' is not an address, as tcp://127.0.0.1:5557 or ipc:///run/fip/control")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
 class Ventilator(Table):
     """The daemon that cuts slices and leases them to workers; `control` is the one address all are pointed at."""
 
-    control: str = "tcp://127.0.0.1:5557"
-    status: str = "tcp://127.0.0.1:5558"
-    lanes: str = "tcp://127.0.0.1:5600-5699"
+    control: Address = "tcp://127.0.0.1:5557"
+    status: Address = "tcp://127.0.0.1:5558"
+    lanes: Address = "tcp://127.0.0.1:5600-5699"
     lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time
     read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
@@ -81,8 +91,8 @@ class Sink(Table):
     """The daemon that stores images."""
 
     directory: Path = Path("/var/lib/fip")
-    images: str = "tcp://127.0.0.1:5559"
-    address: str | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
+    images: Address = "tcp://127.0.0.1:5559"
+    address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
 
 
 class Worker(Table):
@@ -98,9 +108,14 @@ class Node(Table):
 
 
 class Security(Table):
-    """Who may join."""
+    """Who may join. Without keys, daemons bind loopback and ipc only, unless `insecure` is true."""
 
     insecure: bool = False
+
+    def allows(self, address: str) -> bool:
+        """Whether a daemon may bind this address."""
+        host = address.removeprefix("tcp://").rpartition(":")[0]
+        return self.insecure or address.startswith("ipc://") or host in LOOPBACK
 
 
 class Config(Table):
@@ -126,25 +141,6 @@ class Config(Table):
                 if what not in ("ventilator", "sink") and not what.startswith("worker."):
                     raise ValueError(f"node.{host}.runs: '{what}' is not ventilator, sink or worker.NAME")
         return nodes
-
-    @model_validator(mode="after")
-    def _open_only_to_loopback(self) -> Config:
-        addresses = {
-            "ventilator.control": self.ventilator.control,
-            "ventilator.status": self.ventilator.status,
-            "ventilator.lanes": self.ventilator.lanes,
-            "sink.images": self.sink.images,
-        }
-        for key, address in addresses.items():
-            scheme, _, rest = address.partition("://")
-            if scheme not in ("tcp", "ipc") or not rest:
-                raise ValueError(f"{key}: '{address}' is not an address, as tcp://127.0.0.1:5557 or ipc:///run/fip/x")
-            if scheme == "tcp" and rest.rpartition(":")[0] not in LOOPBACK and not self.security.insecure:
-                raise ValueError(
-                    f"{key}: '{address}' is open to other hosts without keys; use 127.0.0.1 or ipc, "
-                    "or set security.insecure = true on a network that you trust"
-                )
-        return self
 
 
 @dataclass(frozen=True)

@@ -88,16 +88,17 @@ class Leases:
             elif lease.held or now - lease.sent > GRACE:
                 self._back_to_todo(index)
 
-    def attempt_failed(self, index: int, attempt: int, reason: str) -> None:
+    def attempt_failed(self, index: int, attempt: int, reason: str) -> bool:
         """An attempt ended without an image; after `max_attempts` of them the slice is failed.
 
-        Said about an attempt that is no longer out, it changes nothing: states are repeated.
+        Said about an attempt that is no longer out, it changes nothing and returns False: states are repeated.
         """
         lease = self.leased.get(index)
         if lease is None or lease.attempt != attempt:
-            return
+            return False
         self._back_to_todo(index)
         self._blame(index, reason)
+        return True
 
     def cannot_be_cut(self, index: int, reason: str) -> None:
         """A slice in todo could not be read."""

@@ -47,7 +47,8 @@ class WorkerState:
     host: str
     name: str
     boot: str  # random, new at each start
-    lane: str  # the lane it reads from; "" before it was given one
+    lane: str  # what it was told by the last `Lane`; "" before
+    sink: str
     holds: tuple[Key, ...]  # received, not yet handed on
     handed_on: tuple[Key, ...]  # the last few that the sink's socket took
     failed: tuple[Failure, ...]  # the last few that could not be imaged

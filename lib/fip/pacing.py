@@ -12,23 +12,23 @@ MINIMUM_DEADLINE = 1.0  # s
 class Pace:
     """Replays a run at `rate` times real time; rate 0 is as fast as it goes, without due times or deadlines.
 
-    A slice is due when its integration has ended, on a clock that `start` sets. Its deadline is two intervals
+    A slice is due at the time of its integration, on a clock that `start` sets. Its deadline is two intervals
     later, or a second where that is longer: an image stored after it is counted as missed.
     """
 
     rate: float
-    ends: Sequence[float]  # s UTC, the end of each slice of the run
+    times: Sequence[float]  # s UTC, of each slice of the run
     missed: int = 0
     _origin: float | None = None  # monotonic s at which data time 0 would have been
 
     def start(self, index: int, now: float) -> None:
         """The first slice to be sent is due now; later calls change nothing."""
         if self._origin is None and self.rate:
-            self._origin = now - self.ends[index] / self.rate
+            self._origin = now - self.times[index] / self.rate
 
     def due(self, index: int) -> float | None:
         """Monotonic time at which the slice is due; None without a pace."""
-        return None if self._origin is None else self._origin + self.ends[index] / self.rate
+        return None if self._origin is None else self._origin + self.times[index] / self.rate
 
     def lag(self, oldest_unstored: int | None, now: float) -> float | None:
         """Seconds since the oldest unstored slice was due, 0 where it is not due yet; None without a pace."""
@@ -44,5 +44,5 @@ class Pace:
             self.missed += 1
 
     def _deadline(self, index: int) -> float:
-        before = self.ends[max(0, index - 1)]
-        return max(MINIMUM_DEADLINE, 2 * (self.ends[index] - before) / self.rate)
+        before = self.times[max(0, index - 1)]
+        return max(MINIMUM_DEADLINE, 2 * (self.times[index] - before) / self.rate)

@@ -60,8 +60,6 @@ class Loop:
 
     def __init__(self) -> None:
         self.context = zmq.Context()
-        self.idle = 0.0  # s spent waiting
-        self.busy = 0.0  # s spent in handlers
         self._poller = zmq.Poller()
         self._handlers: dict[tuple[zmq.Socket[bytes] | int, int], Callable[[], None]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -110,19 +108,14 @@ class Loop:
         self.context.destroy()
 
     def _turn(self) -> None:
-        before = time.monotonic()
-        wait = max(0.0, self._timers[0][0] - before) if self._timers else None
-        ready = self._poller.poll(None if wait is None else ceil(1000 * wait))
-        woken = time.monotonic()
-        for what, events in ready:
+        wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        for what, events in self._poller.poll(None if wait is None else ceil(1000 * wait)):
             for event in (zmq.POLLIN, zmq.POLLOUT):
                 handler = self._handlers.get((what, event))
                 if events & event and handler:
                     handler()
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2]()
-        self.idle += woken - before
-        self.busy += time.monotonic() - woken
 
     def _run_calls(self) -> None:
         self._wake.recv(4096)
@@ -158,6 +151,26 @@ class Background:
     def close(self) -> None:
         """Waits for the call in work and drops the others."""
         self._executor.shutdown(cancel_futures=True)
+
+
+class Stopwatch:
+    """Time spent idle, busy and blocked; the three sum to the wall time since it was made (as in Flink's web UI)."""
+
+    def __init__(self) -> None:
+        self._seconds = {"idle": 0.0, "busy": 0.0, "blocked": 0.0}
+        self._state = "idle"
+        self._since = time.monotonic()
+
+    def enter(self, state: str) -> None:
+        """From now on the time counts for "idle", "busy" or "blocked"."""
+        now = time.monotonic()
+        self._seconds[self._state] += now - self._since
+        self._state, self._since = state, now
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds in each state up to now."""
+        self.enter(self._state)
+        return dict(self._seconds)
 
 
 def run_daemon(

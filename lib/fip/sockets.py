@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import socket as posix
-from collections.abc import Iterator
 
 import zmq
 
+from fip.config import LOOPBACK, Security
 from fip.errors import ConfigError
 from fip.wire import MAXIMUM_FRAME, MAXIMUM_HEADER
 
@@ -38,29 +38,33 @@ def data_socket(
     return opened
 
 
-def bind(opened: zmq.Socket[bytes], address: str, key: str) -> None:
-    """Binds; ConfigError naming the configuration's key where that cannot be."""
+def bind(opened: zmq.Socket[bytes], address: str, key: str, security: Security) -> str:
+    """Binds and returns the address as peers are told it; `key` is the configuration's.
+
+    Raises ConfigError where the address is open to other hosts and may not be, or cannot be bound.
+    """
+    if not security.allows(address):
+        raise ConfigError(
+            f"{key}: '{address}' is open to other hosts, without keys; use 127.0.0.1 or ipc, "
+            "or set security.insecure = true on a network that you trust"
+        )
     try:
         opened.bind(address)
     except zmq.ZMQError as error:
-        raise ConfigError(f"{key}: {address} cannot be bound: {error}") from None
+        raise ConfigError(f"{key}: {address} cannot be bound: {error.strerror}") from None
+    return told(opened.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
-def bind_lane(opened: zmq.Socket[bytes], lanes: str, number: int) -> str:
-    """Binds a lane and returns the address that its worker is told (see `reachable`).
+def lane_addresses(lanes: str, number: int) -> list[str]:
+    """Where the lane of a worker may be bound.
 
     `lanes` is a range of ports, as tcp://127.0.0.1:5600-5699, or the beginning of paths, as ipc:///run/fip/lane-,
-    to which `number` is added. Raises ConfigError where no port of the range is free.
+    to which `number` is added.
     """
-    for address in _lane_addresses(lanes, number):
-        try:
-            opened.bind(address)
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EADDRINUSE:
-                raise ConfigError(f"ventilator.lanes: {address} cannot be bound: {error}") from None
-        else:
-            return told(opened.getsockopt_string(zmq.LAST_ENDPOINT))
-    raise ConfigError(f"ventilator.lanes: no free port in {lanes}: a worker needs one each; give more ports")
+    ports = re.fullmatch(r"(tcp://.*):(\d+)-(\d+)", lanes)
+    if not ports:
+        return [f"{lanes}{number}"]
+    return [f"{ports[1]}:{port}" for port in range(int(ports[2]), int(ports[3]) + 1)]
 
 
 def told(bound: str) -> str:
@@ -74,6 +78,11 @@ def reachable(address: str, dialled: str) -> str:
         return address
     host = dialled.removeprefix("tcp://").rpartition(":")[0] if dialled.startswith("tcp://") else "127.0.0.1"
     return f"tcp://{host}:{address.removeprefix('tcp://:')}"
+
+
+def seen_from_workers(address: str, peer: str) -> str:
+    """A sink's address as its workers are told it; `peer` is the host that the ventilator sees the sink at, or ""."""
+    return address if peer in ("", *LOOPBACK, "::1") else reachable(address, f"tcp://{peer}:0")
 
 
 def host_name() -> str:
@@ -91,12 +100,3 @@ def _open(
     opened.setsockopt(zmq.RECONNECT_IVL, 100)
     opened.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     return opened
-
-
-def _lane_addresses(lanes: str, number: int) -> Iterator[str]:
-    ports = re.fullmatch(r"(tcp://.*):(\d+)-(\d+)", lanes)
-    if not ports:
-        yield f"{lanes}{number}"
-        return
-    for port in range(int(ports[2]), int(ports[3]) + 1):
-        yield f"{ports[1]}:{port}"

@@ -32,8 +32,7 @@ MAXIMUM_FRAME = 1 << 33  # bytes, for the sockets to refuse before memory is tak
 MAXIMUM_SIDE = 32768  # pixels
 LABEL = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
-Buffer = bytes | memoryview
-Frame = bytes | memoryview | NDArray[Any]
+Frame = bytes | memoryview
 Message = TypeVar("Message")
 _BLOCK_ARRAYS = {"uvw": "<f8", "frequency": "<f8", "visibility": ("<c8", "<c16"), "weight": ("<f4", "<f8")}
 _SLICE_ARRAYS = {"sum_of_weights": "<f8", "visibilities": "<i8"}
@@ -51,10 +50,10 @@ def encode_slice(values: Slice) -> list[Frame]:
         "blocks": [block.channel_out for block in values.blocks],
         "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
     }
-    return [_pack("Slice", header), *arrays.values()]
+    return [_pack("Slice", header), *(array.data for array in arrays.values())]
 
 
-def decode_slice(frames: Sequence[Buffer]) -> Slice:
+def decode_slice(frames: Sequence[Frame]) -> Slice:
     """The slice in these frames; its arrays are views of them. Raises WireError."""
     header = _unpack(frames, "Slice")
     meta = _validated(_header_of(Slice, ("blocks", *_SLICE_ARRAYS)), header.get("slice"))
@@ -78,7 +77,7 @@ def encode_image(values: ImageFile) -> list[Frame]:
     return [_pack("ImageFile", {"image": _plain(values, exclude=("fits",)), "digest": digest}), values.fits]
 
 
-def decode_image(frames: Sequence[Buffer]) -> ImageFile:
+def decode_image(frames: Sequence[Frame]) -> ImageFile:
     """The FITS file in these frames, whole: digest, size and first card are right. Raises WireError."""
     header = _unpack(frames, "ImageFile")
     meta = _validated(_header_of(ImageFile, ("fits",)), header.get("image"))
@@ -100,7 +99,7 @@ def encode_control(message: Control) -> bytes:
     return _pack(type(message).__name__, {"message": asdict(message)})
 
 
-def decode_control(frame: Buffer) -> Control:
+def decode_control(frame: Frame) -> Control:
     """The control or status message in this frame. Raises WireError."""
     header = _unpack([frame])
     kind = _CONTROL.get(header.get("kind", ""))
@@ -110,11 +109,16 @@ def decode_control(frame: Buffer) -> Control:
     return message
 
 
+def size(frames: Sequence[Frame]) -> int:
+    """Bytes of a message."""
+    return sum(memoryview(frame).nbytes for frame in frames)
+
+
 def _pack(kind: str, content: dict[str, Any]) -> bytes:
     return msgpack.packb({"v": PROTOCOL, "kind": kind} | content)
 
 
-def _unpack(frames: Sequence[Buffer], kind: str | None = None) -> dict[str, Any]:
+def _unpack(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
     if not frames or len(frames[0]) > MAXIMUM_HEADER:
         raise WireError("message without a header, or with one of over a megabyte")
     try:
@@ -167,7 +171,7 @@ def _validated(adapter: TypeAdapter[Any], content: Any) -> Any:
     return {name: getattr(values, name) for name in type(values).model_fields}
 
 
-def _arrays(described: Any, frames: Sequence[Buffer]) -> dict[str, NDArray[Any]]:
+def _arrays(described: Any, frames: Sequence[Frame]) -> dict[str, NDArray[Any]]:
     if not isinstance(described, tuple) or len(described) != len(frames):
         raise WireError("message whose arrays are not those that its header names")
     arrays = {}
@@ -179,7 +183,7 @@ def _arrays(described: Any, frames: Sequence[Buffer]) -> dict[str, NDArray[Any]]
                 raise ValueError(f"dtype {dtype}, shape {shape}")
             if prod(shape) * np.dtype(dtype).itemsize != memoryview(frame).nbytes:
                 raise ValueError(f"{memoryview(frame).nbytes} bytes for dtype {dtype}, shape {shape}")
-            arrays[name] = np.frombuffer(frame, dtype).reshape(shape)
+            arrays[name] = np.frombuffer(frame, dtype).reshape(shape) if prod(shape) else np.empty(shape, dtype)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise WireError(f"array that is not what the header says: {error!r:.120}") from None
     return arrays

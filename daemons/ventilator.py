@@ -1,0 +1,283 @@
+"""`fip-ventilator`: cuts slices from MeasurementSets and leases them to workers until the sink has every image."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import time
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import zmq
+from fip.config import Loaded
+from fip.cutting import Run
+from fip.data import Slice
+from fip.errors import FipError, WireError
+from fip.jobs import ActiveRun, Job, Jobs
+from fip.lanes import Lanes
+from fip.messages import (
+    STATE_INTERVAL,
+    Bye,
+    Key,
+    Lane,
+    PipelineStatus,
+    RunPlan,
+    SinkOrders,
+    SinkState,
+    Status,
+    Submit,
+    WorkerState,
+)
+from fip.pacing import Pace
+from fip.service import Background, Loop, Stopwatch, run_daemon
+from fip.sockets import bind, control_socket, host_name, seen_from_workers
+from fip.source import open_run
+from fip.wire import decode_control, encode_control, encode_slice, size
+
+log = logging.getLogger("fip.ventilator")
+
+
+@dataclass
+class SinkPeer:
+    """The living sink."""
+
+    route: bytes
+    state: SinkState
+    heard: float  # monotonic s
+    address: str  # of its image socket, as workers are told it
+
+
+class Ventilator:
+    """One control socket for all peers, one lane a worker, one thread that reads."""
+
+    def __init__(self, loaded: Loaded, loop: Loop) -> None:
+        self._loop = loop
+        self._config = loaded.config.ventilator
+        self._security = loaded.config.security
+        self._reader = Background(loop, "reader")
+        self._jobs = Jobs()
+        self._lanes = Lanes(loop, self._config, self._security)
+        self._sink: SinkPeer | None = None
+        self._opening = False
+        self._reading: set[Key] = set()
+        self._read: dict[Key, Slice] = {}  # ready to be sent
+        self._draining = False
+        self._counters = Counter(slices=0, bytes_out=0, again=0, failures=0, workers_lost=0, bad_messages=0)
+        self._stopwatch = Stopwatch()
+
+    def start(self) -> None:
+        """Binds the one address that everybody is pointed at, and the one that tells the state."""
+        self._control = control_socket(self._loop.context, zmq.ROUTER)
+        bind(self._control, self._config.control, "ventilator.control", self._security)
+        self._status = control_socket(self._loop.context, zmq.PUB)
+        bind(self._status, self._config.status, "ventilator.status", self._security)
+        self._loop.on(self._control, self._on_control)
+        self._loop.every(STATE_INTERVAL, self._tick)
+        log.info("control at %s, status at %s", self._config.control, self._config.status)
+
+    def drain(self) -> None:
+        """Cuts no more slices, and waits for those that are out."""
+        self._draining = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether it drains and nothing is out with anybody who could still deliver it."""
+        return self._draining and not (self._jobs.out() and len(self._lanes) and self._sink)
+
+    def close(self) -> None:
+        """Lets the workers go; what is not stored is cut again by the next ventilator."""
+        for peer in self._lanes.peers():
+            self._tell(peer.route, Bye())
+        self._publish()
+        self._reader.close()
+
+    # What peers say
+
+    def _on_control(self) -> None:
+        route, *frames = self._control.recv_multipart(copy=False)
+        host = _peer_host(route)
+        try:
+            if len(frames) != 1:
+                raise WireError(f"control message of {len(frames)} frames")
+            message = decode_control(frames[0].buffer)
+            if isinstance(message, WorkerState):
+                self._on_worker(route.bytes, message)
+            elif isinstance(message, SinkState):
+                self._on_sink(route.bytes, message, host)
+            elif isinstance(message, Submit):
+                self._on_submit(message)
+            else:
+                raise WireError(f"{type(message).__name__} is not for the ventilator")
+        except WireError as error:
+            self._counters["bad_messages"] += 1
+            log.warning("from a peer%s: %s", f" at {host}" if host else "", error)
+        self._pump()
+
+    def _on_worker(self, route: bytes, state: WorkerState) -> None:
+        peer = self._lanes.hear(route, state, time.monotonic())
+        for failure in self._jobs.worker_says(state, peer.heard):
+            self._counters["failures"] += 1
+            log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, state.identity, failure.reason)
+        if state.leaving and not self._jobs.load(state.identity):
+            self._tell(route, Bye())
+            self._dismiss(state.identity)
+        elif self._sink:
+            lane = self._lanes.wanted(peer, self._sink.address)
+            if lane:
+                self._tell(route, lane)
+
+    def _on_sink(self, route: bytes, state: SinkState, host: str) -> None:
+        now = time.monotonic()
+        if self._sink is None or self._sink.state.boot != state.boot:
+            log.info("the sink joins, images go to %s", state.images)
+            self._jobs.sink_restarted(now)
+        self._sink = SinkPeer(route, state, now, seen_from_workers(state.images, host))
+        for said in state.runs:
+            active = self._jobs.active.get(said.run)
+            if active is None:
+                continue
+            for index in active.sink_says(said, self._config.max_attempts, now):
+                self._read.pop((said.run, index), None)
+            if active.refused or active.over(said):
+                self._end(active)
+
+    def _on_submit(self, submit: Submit) -> None:
+        if self._jobs.submit(submit):
+            log.info("job %s: %s", submit.job, ", ".join(submit.paths))
+
+    # What it does
+
+    def _pump(self) -> None:
+        """Everything that can be done now: open the next MeasurementSet, read ahead, send."""
+        if self._sink and not self._draining:
+            self._open_next()
+            self._read_ahead()
+            self._send_what_is_read()
+        self._stopwatch.enter("busy" if self._reading else "blocked" if self._read else "idle")
+
+    def _open_next(self) -> None:
+        following = None if self._opening else self._jobs.next_to_open()
+        if following:
+            job, path = following
+            self._opening = True
+            self._reader.call(partial(self._opened, job, path), open_run, path, job.submit.selection)
+
+    def _opened(self, job: Job, path: Path, future: Future[Run]) -> None:
+        self._opening = False
+        error = future.exception()
+        if isinstance(error, FipError):
+            job.fail(str(error))
+            log.error("job %s: %s", job.submit.job, error)
+            return
+        source = future.result()
+        for note in source.notes:
+            log.info("%s: %s", source.name, note)
+        plan = RunPlan(source.id, source.name, len(source.slices), str(path), job.submit.selection)
+        pace = Pace(self._config.pace, [each.time for each in source.slices])
+        self._jobs.begin(job, ActiveRun(source, plan, pace), time.monotonic())
+        self._order_sink()
+
+    def _read_ahead(self) -> None:
+        for key in self._jobs.upcoming(self._config.read_ahead):
+            if len(self._reading) + len(self._read) >= self._config.read_ahead:
+                break
+            if key not in self._reading and key not in self._read:
+                self._reading.add(key)
+                self._reader.call(partial(self._was_read, key), self._jobs.active[key[0]].source.read, key[1])
+
+    def _was_read(self, key: Key, future: Future[Slice]) -> None:
+        self._reading.discard(key)
+        active = self._jobs.active.get(key[0])
+        error = future.exception()
+        if error is None:
+            self._read[key] = future.result()
+        elif active and active.leases:
+            log.error("slice %d of %s cannot be read", key[1], active.plan.name, exc_info=error)
+            active.leases.cannot_be_cut(key[1], f"{type(error).__name__}: {error}".splitlines()[0][:500])
+            self._counters["failures"] += 1
+        self._pump()
+
+    def _send_what_is_read(self) -> None:
+        now = time.monotonic()
+        for key in [key for key in self._jobs.upcoming(len(self._read)) if key in self._read]:
+            active = self._jobs.active[key[0]]
+            active.pace.start(key[1], now)
+            due = active.pace.due(key[1])
+            if due is not None and due > now:
+                self._loop.at(due, self._pump)
+                break
+            worker = self._lanes.free(self._jobs.load, self._pump)
+            if worker is None or active.leases is None:
+                break
+            attempt = active.leases.lease(key[1], worker, now)
+            frames = encode_slice(replace(self._read.pop(key), attempt=attempt))
+            self._lanes.send(worker, frames)
+            self._counters["slices"] += 1
+            self._counters["bytes_out"] += size(frames)
+        self._read_ahead()
+
+    def _tick(self) -> None:
+        """Twice a second: who is silent, what is overdue, orders to the sink, status to all who watch."""
+        now = time.monotonic()
+        for identity in self._lanes.silent(now):
+            log.warning("worker %s is silent: its slices go to others", identity)
+            self._counters["workers_lost"] += 1
+            self._dismiss(identity)
+        if self._sink and now - self._sink.heard > self._config.dead_after:
+            log.warning("the sink is silent: no slices are sent until it is back")
+            self._sink = None
+        self._counters["again"] += self._jobs.overdue(now)
+        self._order_sink()
+        self._publish()
+        self._pump()
+
+    def _dismiss(self, identity: str) -> None:
+        self._lanes.dismiss(identity)
+        self._counters["again"] += self._jobs.worker_gone(identity)
+
+    def _end(self, active: ActiveRun) -> None:
+        log.info("%s: %s", active.plan.name, active.refused or "done")
+        self._jobs.end(active.plan.run, time.monotonic(), active.refused)
+        self._reader.call(lambda future: future.result(), active.source.close)
+        self._order_sink()
+        self._publish()
+
+    # What it says
+
+    def _tell(self, route: bytes, message: Lane | Bye | SinkOrders) -> None:
+        self._control.send_multipart([route, encode_control(message)], zmq.NOBLOCK)
+
+    def _order_sink(self) -> None:
+        if self._sink:
+            self._tell(self._sink.route, SinkOrders(self._jobs.plans(), self._jobs.failures()))
+
+    def _publish(self) -> None:
+        state = "draining" if self._draining else "running"
+        own = Status(
+            "ventilator", host_name(), "ventilator", os.getpid(), state, dict(self._counters), self._stopwatch.seconds()
+        )
+        jobs = self._jobs.statuses(time.monotonic())
+        workers = tuple(peer.state for peer in self._lanes.peers())
+        sink = self._sink.state if self._sink else None
+        self._status.send(encode_control(PipelineStatus(time.time(), own, jobs, workers, sink)))
+
+
+def _peer_host(frame: zmq.Frame) -> str:
+    """The host a frame came from, as ZeroMQ saw it; "" over ipc."""
+    try:
+        return str(frame.get("Peer-Address"))
+    except zmq.ZMQError:
+        return ""
+
+
+def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Ventilator:
+    return Ventilator(loaded, loop)
+
+
+def main() -> None:
+    """Runs the ventilator."""
+    run_daemon(argparse.ArgumentParser(prog="fip-ventilator", description="Cut MeasurementSets into slices."), _make)

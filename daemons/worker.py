@@ -1,0 +1,214 @@
+"""`fip-worker`: images slices, one at a time, on one device. It keeps nothing: what it loses is sent again."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import time
+from collections import Counter, deque
+from concurrent.futures import Future
+from typing import Any
+from uuid import uuid4
+
+import zmq
+from fip.config import Loaded
+from fip.data import ImageFile, Slice
+from fip.errors import WireError
+from fip.imaging import Imager
+from fip.messages import STATE_INTERVAL, Bye, Failure, Key, Lane, Status, WorkerState
+from fip.service import Background, Loop, Stopwatch, run_daemon
+from fip.sockets import LINGER, control_socket, data_socket, host_name, reachable
+from fip.wire import decode_control, decode_slice, encode_control, encode_image
+
+log = logging.getLogger("fip.worker")
+
+MAXIMUM_HELD = 16  # slices: the most that a lane may be deep
+REMEMBERED = 64  # slices of which the state says what became of them
+BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
+
+
+class Worker:
+    """One lane in, one image out at a time."""
+
+    def __init__(self, name: str, loaded: Loaded, loop: Loop) -> None:
+        self._loop = loop
+        self._host, self._name, self._boot = host_name(), name, uuid4().hex[:12]
+        self._ventilator = loaded.config.ventilator.control
+        self._imager = Imager()
+        self._compute = Background(loop, "imaging")
+        self._lane = Lane(lane="", sink="")
+        self._slices: zmq.Socket[bytes] | None = None
+        self._images: zmq.Socket[bytes] | None = None
+        self._waiting: deque[tuple[Slice, float]] = deque()  # slices not begun, and since when
+        self._holds: dict[Key, None] = {}  # in the order in which they came
+        self._outgoing: deque[ImageFile] = deque()
+        self._handed_on: deque[Key] = deque(maxlen=REMEMBERED)
+        self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
+        self._computing = False
+        self._leaving = False
+        self._leave_at = 0.0
+        self._counters: Counter[str] = Counter(slices=0, images=0, failures=0, bad_messages=0, bytes_in=0, bytes_out=0)
+        self._stopwatch = Stopwatch()
+
+    def start(self) -> None:
+        """Points itself at the ventilator; everything else it is told."""
+        self._control = control_socket(self._loop.context, zmq.DEALER)
+        self._control.connect(self._ventilator)
+        self._loop.on(self._control, self._on_control)
+        self._loop.every(STATE_INTERVAL, self._say)
+        log.info("%s/%s images on cpu for the ventilator at %s", self._host, self._name, self._ventilator)
+
+    def drain(self) -> None:
+        """Takes no more, ends what it holds, and waits for the ventilator's bye."""
+        self._leaving = True
+        self._leave_at = time.monotonic() + BYE_WITHIN
+        self._say()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it may leave: it holds nothing, and the ventilator said bye or is silent."""
+        if not self._leaving or self._holds:
+            return False
+        return not self._lane.lane or time.monotonic() > self._leave_at
+
+    def close(self) -> None:
+        """Ends the thread; the sink's socket lingers until the last image is out."""
+        self._say()
+        self._compute.close()
+        if self._images:
+            self._images.close(LINGER)
+
+    def _on_control(self) -> None:
+        try:
+            message = decode_control(self._control.recv())
+        except WireError as error:
+            self._counters["bad_messages"] += 1
+            log.warning("from the ventilator: %s", error)
+            return
+        if isinstance(message, Lane):
+            self._join(message)
+        elif isinstance(message, Bye):
+            self._join(Lane(lane="", sink=self._lane.sink))
+
+    def _join(self, lane: Lane) -> None:
+        """Reads from this lane and sends to this sink from now on."""
+        if lane.lane != self._lane.lane:
+            if self._slices:
+                self._loop.off(self._slices)
+                self._slices.close(0)
+                self._slices = None
+            if lane.lane:
+                self._slices = data_socket(self._loop.context, zmq.PULL, queue=MAXIMUM_HELD)
+                self._slices.connect(reachable(lane.lane, self._ventilator))
+                self._loop.on(self._slices, self._on_slice)
+        if lane.sink != self._lane.sink:
+            if self._images:
+                self._loop.off(self._images, zmq.POLLOUT)
+                self._images.close(LINGER)
+            self._images = data_socket(self._loop.context, zmq.PUSH, linger=LINGER)
+            self._images.connect(reachable(lane.sink, self._ventilator))
+            self._watch_images()
+        self._lane = lane
+        self._say()
+
+    def _on_slice(self) -> None:
+        if self._slices is None or len(self._holds) >= MAXIMUM_HELD:
+            return
+        frames = self._slices.recv_multipart(copy=False)
+        try:
+            values = decode_slice([frame.buffer for frame in frames])
+        except WireError as error:
+            self._counters["bad_messages"] += 1
+            log.warning("from the lane %s: %s", self._lane.lane, error)
+            return
+        self._counters["slices"] += 1
+        self._counters["bytes_in"] += sum(len(frame.buffer) for frame in frames)
+        self._holds[values.run, values.index] = None
+        self._waiting.append((values, time.monotonic()))
+        self._compute_next()
+        self._say()
+
+    def _compute_next(self) -> None:
+        if self._computing or not self._waiting:
+            return
+        values, since = self._waiting.popleft()
+        self._computing = True
+        self._stopwatch.enter("busy")
+
+        def ended(future: Future[ImageFile]) -> None:
+            self._on_image(values, future)
+
+        waited = time.monotonic() - since
+        self._compute.call(ended, self._imager.image_file, values, f"{self._host}/{self._name}", waited)
+
+    def _on_image(self, values: Slice, future: Future[ImageFile]) -> None:
+        self._computing = False
+        error = future.exception()
+        if error is None:
+            self._outgoing.append(future.result())
+            self._watch_images()
+        else:
+            log.error("slice %d of run %s cannot be imaged", values.index, values.run, exc_info=error)
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+            self._failed.append(Failure(values.run, values.index, values.attempt, reason))
+            self._holds.pop((values.run, values.index), None)
+            self._counters["failures"] += 1
+            self._say()
+        self._stopwatch.enter("blocked" if self._outgoing else "idle")
+        self._compute_next()
+
+    def _watch_images(self) -> None:
+        if self._images and self._outgoing:
+            self._loop.on(self._images, self._hand_on, zmq.POLLOUT)
+
+    def _hand_on(self) -> None:
+        if self._images is None:
+            return
+        image = self._outgoing[0]
+        try:
+            self._images.send_multipart(encode_image(image), flags=zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return
+        self._outgoing.popleft()
+        self._holds.pop((image.run, image.index), None)
+        self._handed_on.append((image.run, image.index))
+        self._counters["images"] += 1
+        self._counters["bytes_out"] += len(image.fits)
+        if not self._outgoing:
+            self._loop.off(self._images, zmq.POLLOUT)
+            self._stopwatch.enter("busy" if self._computing else "idle")
+        self._say()
+
+    def _say(self) -> None:
+        """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
+        state = WorkerState(
+            host=self._host, name=self._name, boot=self._boot, lane=self._lane.lane, sink=self._lane.sink,
+            holds=tuple(self._holds), handed_on=tuple(self._handed_on), failed=tuple(self._failed),
+            leaving=self._leaving, status=self._status(),
+        )  # fmt: skip
+        if self._control.poll(0, zmq.POLLOUT):
+            self._control.send(encode_control(state), zmq.NOBLOCK)
+
+    def _status(self) -> Status:
+        state = "leaving" if self._leaving else "running"
+        counters, seconds = dict(self._counters), self._stopwatch.seconds()
+        return Status("worker", self._host, self._name, os.getpid(), state, counters, seconds)
+
+
+def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Worker:
+    return Worker(arguments.name, loaded, loop)
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    worker = f"worker.{host_name()}/{arguments.name}.device"
+    return {"ventilator.control": arguments.ventilator, worker: arguments.device}
+
+
+def main() -> None:
+    """Runs a worker."""
+    parser = argparse.ArgumentParser(prog="fip-worker", description="Image the slices that a ventilator cuts.")
+    parser.add_argument("--name", default="cpu0", help="one name for each worker of a host (default: cpu0)")
+    parser.add_argument("--ventilator", help="address of the ventilator, as tcp://head:5557")
+    parser.add_argument("--device", help="what to image on: cpu (the default)")
+    run_daemon(parser, _make, _overrides)

@@ -1,0 +1,141 @@
+"""`fip`: everything a person types. Each command is a few lines here and a function elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fip import __version__
+from fip.config import Loaded, load
+from fip.errors import FipError
+
+app = typer.Typer(
+    help="Fast imaging pipeline: every integration of a MeasurementSet becomes a FITS image.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+console = Console()
+
+ConfigOption = Annotated[Path | None, typer.Option(help="Configuration file; the options given here win over it.")]
+ImagesArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of images, as `fip run` leaves it.")]
+
+
+@app.command("run")
+def run_command(
+    measurement_sets: Annotated[list[Path], typer.Argument(metavar="MS...", help="MeasurementSets to image.")],
+    output: Annotated[Path | None, typer.Option(help="Directory for the images.  [default: ./NAME.fip]")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Pixels, as 1024 or 1024x768.  [default: 1.2 primary beams, at most 4096]")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="Pixel, as 1.2arcsec or 2asec.  [default: a quarter of the finest fringe]")
+    ] = None,
+    stokes: Annotated[
+        str | None, typer.Option("--stokes", "--pol", help="I, IQUV, 'I,V', pseudoI, XX, ...  [default: I]")
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Accuracy: relative L2 error of an image.  [default: 1e-5]")
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            "--column",
+            "--data-column",
+            help="Column to image.  [default: CORRECTED_DATA where it holds values, else DATA]",
+        ),
+    ] = None,
+    subtract_model: Annotated[bool, typer.Option("--subtract-model", help="Image the column less MODEL_DATA.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="CPU workers.  [default: one for each core]")] = None,
+    pace: Annotated[
+        str | None, typer.Option(help="max, realtime, or a number of times real time.  [default: max]")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove the images that the directory's ledger lists, and begin anew.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Image every slice of MeasurementSets, here; run again, it resumes."""
+    from fip.run import run
+
+    loaded = load(
+        config,
+        {
+            "imaging.size": size,
+            "imaging.scale": scale,
+            "imaging.stokes": stokes,
+            "imaging.epsilon": epsilon,
+            "source.column": column,
+            "source.subtract_model": subtract_model or None,
+            "ventilator.pace": pace,
+        },
+    )
+    raise typer.Exit(run(measurement_sets, loaded.config, output, workers, overwrite, console))
+
+
+@app.command("info")
+def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")]) -> None:
+    """Say what is in a MeasurementSet, and the size and scale to image it with."""
+    from fip.info import describe
+
+    console.print(describe(measurement_set), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("movie")
+def movie_command(
+    directory: ImagesArgument,
+    output: Annotated[Path | None, typer.Option(help="The movie.  [default: DIR/NAME.mp4]")] = None,
+    png: Annotated[Path | None, typer.Option(help="Directory for the frames as PNG files, too.")] = None,
+) -> None:
+    """Make an MP4 movie, and PNGs, of the images of a run."""
+    from fip.movie import make_movie
+
+    console.print(f"{make_movie(directory, output, png)}", highlight=False, soft_wrap=True)
+
+
+@app.command("check")
+def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> None:
+    """Validate a configuration; print what each host runs, and each setting with its origin."""
+    loaded = load(file)
+    for line in _layout(loaded):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _layout(loaded: Loaded) -> list[str]:
+    lines = [f"{host} runs {', '.join(node.runs) or 'nothing'}" for host, node in loaded.config.node.items()]
+    values = loaded.config.model_dump(mode="json", exclude={"node"})
+    for section, table in values.items():
+        for key, value in _leaves(table):
+            lines.append(f"{section}.{key} = {value!r}  ({loaded.origin(f'{section}.{key}')})")
+    return lines
+
+
+def _leaves(table: dict[str, Any]) -> list[tuple[str, Any]]:
+    leaves: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        leaves += (
+            [(f"{key}.{inner}", leaf) for inner, leaf in _leaves(value)] if isinstance(value, dict) else [(key, value)]
+        )
+    return leaves
+
+
+@app.callback(invoke_without_command=True)
+def version_option(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Fast imaging pipeline: every integration of a MeasurementSet becomes a FITS image."""
+    if version:
+        console.print(f"fip {__version__}", highlight=False)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs a command; what a person can mend is said in one line, without a traceback."""
+    try:
+        app()
+    except FipError as error:
+        Console(stderr=True).print(f"fip: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,138 @@
+"""`fip run`: everything that can go wrong is looked for first, then the daemons are started and watched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from fip.config import Config
+from fip.data import Selection
+from fip.errors import FipError, UsageError
+from fip.launch import Pipeline
+from fip.ledger import Ledger, RunTotals
+from fip.messages import JobStatus
+from fip.progress import RunProgress, summary
+from fip.source import open_run
+from fip.store import LOG_FILE, Store
+
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What `fip run` found in one MeasurementSet."""
+
+    run: str
+    name: str
+    slices: int
+    span: float  # s, from the first slice to the last, and one more
+    notes: tuple[str, ...]
+
+
+def run(
+    paths: list[Path], config: Config, output: Path | None, workers: int | None, overwrite: bool, console: Console
+) -> int:
+    """Images every slice of these MeasurementSets; returns the exit code. Raises FipError."""
+    selection = selection_of(config)
+    opened = [_look_into(path, selection) for path in paths]
+    if len({each.run for each in opened}) < len(opened):
+        raise UsageError("the same MeasurementSet is named twice: name each once")
+    for each in opened:
+        for note in each.notes:
+            console.print(f"{each.name}: {note}", style="dim", highlight=False)
+    directory = output or Path(f"{opened[0].name}.fip")
+    before = _prepare(directory, selection, overwrite)
+    begun = time.monotonic()
+    interrupted, job = False, None
+    if any(before.get(each.run, 0) < each.slices for each in opened):
+        with Pipeline(config, directory, workers or len(os.sched_getaffinity(0)), directory / LOG_FILE) as pipeline:
+            interrupted, job = _watch(pipeline, paths, selection, console, sum(each.slices for each in opened))
+    seconds = time.monotonic() - begun
+    return _conclude(opened, before, directory, seconds, job, interrupted, console)
+
+
+def selection_of(config: Config) -> Selection:
+    """What the configuration asks of a run."""
+    imaging, source = config.imaging, config.source
+    return Selection(
+        column=source.column,
+        subtract_model=source.subtract_model,
+        stokes=imaging.stokes,
+        size=imaging.size,
+        scale=imaging.scale,
+        epsilon=imaging.epsilon,
+    )
+
+
+def _look_into(path: Path, selection: Selection) -> Opened:
+    """Opens a MeasurementSet as the ventilator will: its faults are known before anything is started."""
+    source = open_run(path, selection)
+    times = [each.time for each in source.slices]
+    span = times[-1] - times[0]
+    cadence = span / (len(times) - 1) if len(times) > 1 else 0.0
+    opened = Opened(source.id, source.name, len(source.slices), span + cadence, source.notes)
+    source.close()
+    return opened
+
+
+def _prepare(directory: Path, selection: Selection, overwrite: bool) -> dict[str, int]:
+    """Sees that the directory can take these images; returns how many of each run it has."""
+    store = Store(directory)
+    try:
+        if overwrite:
+            store.clear()
+        refusal = store.refusal(selection)
+        if refusal:
+            raise UsageError(refusal)
+        return {totals.run: totals.stored for totals in store.ledger.totals()}
+    finally:
+        store.close()
+
+
+def _watch(
+    pipeline: Pipeline, paths: list[Path], selection: Selection, console: Console, slices: int
+) -> tuple[bool, JobStatus | None]:
+    """Shows progress until the job ends; whether it was interrupted, and its last status."""
+    last: JobStatus | None = None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with RunProgress(console, slices) as progress:
+            for last, _ in pipeline.image(paths, selection):
+                progress.show(last)
+    except KeyboardInterrupt:
+        console.print("interrupted: storing what is in work", style="yellow")
+        return True, last
+    if last and last.state == "failed":
+        raise FipError(last.reason)
+    return False, last
+
+
+def _conclude(
+    opened: list[Opened],
+    before: dict[str, int],
+    directory: Path,
+    seconds: float,
+    job: JobStatus | None,
+    interrupted: bool,
+    console: Console,
+) -> int:
+    ledger = Ledger(directory, read_only=True)
+    held = {totals.run: totals for totals in ledger.totals()}
+    ledger.close()
+    totals = [held.get(each.run, RunTotals(each.run, each.name, "", each.slices, 0, 0, ())) for each in opened]
+    made = {each.run: held[each.run].stored - before.get(each.run, 0) for each in opened if each.run in held}
+    observed = sum(each.span * made.get(each.run, 0) / each.slices for each in opened)
+    missed = sum(run.missed for run in job.runs) if job else 0
+    new = sum(made.values())
+    console.print(summary(totals, seconds, new, observed, missed, directory), highlight=False)
+    if not new and not interrupted:
+        console.print("nothing was left to do: every slice was stored before")
+    if interrupted:
+        console.print("run it again to resume", style="yellow")
+        return EXIT_INTERRUPTED
+    return 0 if all(each.stored == each.total for each in totals) else 1

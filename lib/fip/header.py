@@ -1,0 +1,284 @@
+"""The FITS header of an image: what TraP, PySE, CARTA, DS9 and astropy read, and how FIP made it (FIPxxxx).
+
+Keywords follow the FITS standard 4.0 with its papers on world coordinates (Greisen & Calabretta 2002), spectra
+(Greisen et al. 2006) and time (Rots et al. 2015). What is the same in every slice of a run is made once.
+There is no DATE: a file is a function of its slice alone, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
+
+import erfa
+import numpy as np
+from astropy.io.fits import Card
+from numpy.typing import NDArray
+
+from fip import __version__
+from fip.data import (
+    SINGLE_PRECISION_EPSILON,
+    Band,
+    Grid,
+    Image,
+    ImagingSettings,
+    Observation,
+    Slice,
+)
+from fip.errors import UsageError
+
+SECONDS_PER_DAY = 86400.0
+MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
+IAU_1976 = (6378140.0, 1 / 298.2577)  # m, flattening
+
+STOKES_CODES = {
+    "I": 1, "Q": 2, "U": 3, "V": 4,
+    "RR": -1, "LL": -2, "RL": -3, "LR": -4,
+    "XX": -5, "YY": -6, "XY": -7, "YX": -8,
+}  # fmt: skip
+"""FITS standard 4.0, table 29."""
+
+_EQUATORIAL = {"FK5": 2000.0, "ICRS": 2000.0, "FK4": 1950.0}
+_LONGEST_STRING = 68  # characters between the quotes of a card
+
+CardTuple = tuple[str, "str | float | int | bool", str]
+
+
+def stokes_axis(stokes: tuple[str, ...]) -> tuple[int, int]:
+    """(CRVAL4, CDELT4) of these planes. Raise UsageError where one linear axis cannot hold them in this order."""
+    unknown = [name for name in stokes if name not in STOKES_CODES]
+    if unknown or not stokes:
+        raise UsageError(f"stokes {unknown[0] if unknown else ''!r} is not one of {', '.join(STOKES_CODES)}")
+    codes = [STOKES_CODES[name] for name in stokes]
+    steps = {after - before for before, after in pairwise(codes)} or {1}
+    if len(steps) > 1 or steps == {0}:
+        raise UsageError(
+            f"stokes {','.join(stokes)} cannot be one FITS axis, whose codes {codes} must be evenly spaced: "
+            "give IQUV, IQU, IQ, IV or one alone"
+        )
+    return codes[0], steps.pop()
+
+
+def frequency_axis(bands: tuple[Band, ...]) -> tuple[float, float]:
+    """(CRVAL3, CDELT3) in Hz; one plane spans the selected band. Raise UsageError for bands not evenly spaced."""
+    if len(bands) == 1:
+        return bands[0].centre, bands[0].width
+    step = (bands[-1].centre - bands[0].centre) / (len(bands) - 1)
+    for plane, band in enumerate(bands):
+        if abs(bands[0].centre + plane * step - band.centre) > 1e-3 * abs(step):
+            raise UsageError(
+                f"output channel {plane} at {band.centre:.0f} Hz is off the even spacing of {step:.0f} Hz "
+                "that a FITS axis has: choose windows or channels_out that divide the band evenly"
+            )
+    return bands[0].centre, step
+
+
+def header_cards(slice_: Slice, image: Image) -> str:
+    """All cards of the primary header but CHECKSUM, DATASUM and END, 80 characters each."""
+    varying = (_card(*card) for card in _slice_cards(slice_, image))
+    return _run_cards(slice_.run, slice_.grid, slice_.bands, slice_.observation, slice_.settings) + "".join(varying)
+
+
+def iso_utc(seconds: float) -> str:
+    """Seconds of UTC since MJD 0 as FITS writes them: microseconds, no zone."""
+    return (MJD_0 + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def printable(text: str) -> str:
+    """The text in the characters of a FITS header, no longer than a card takes: é becomes e, 東 becomes ?."""
+    plain = unicodedata.normalize("NFKD", text)
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    plain = "".join(c if " " <= c <= "~" else "?" for c in plain).strip()
+    while len(plain) + plain.count("'") > _LONGEST_STRING:  # a quote is written twice
+        plain = plain[:-1]
+    return plain.rstrip()
+
+
+def _card(keyword: str, value: str | float, comment: str) -> str:
+    if isinstance(value, str):
+        value = printable(value)
+        room = 80 - len("KEYWORD = '' / ") - max(len(value) + value.count("'"), 18)
+        comment = comment[: max(room, 0)]
+    return str(Card(keyword, value, comment))
+
+
+@lru_cache(maxsize=8)
+def _run_cards(
+    run: str, grid: Grid, bands: tuple[Band, ...], observation: Observation, settings: ImagingSettings
+) -> str:
+    """What is the same in every slice of a run."""
+    cards = [
+        *_array_cards(grid, bands, settings),
+        *_sky_cards(grid),
+        *_frequency_cards(bands, observation),
+        *_stokes_cards(settings),
+        *_observation_cards(observation),
+        *_settings_cards(run, observation, settings),
+    ]
+    return "".join(_card(*card) for card in cards)
+
+
+def _array_cards(grid: Grid, bands: tuple[Band, ...], settings: ImagingSettings) -> Iterator[CardTuple]:
+    yield "SIMPLE", True, "FITS standard 4.0"
+    yield "BITPIX", -32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else -64, "IEEE floating point"
+    yield "NAXIS", 4, ""
+    for axis, length in enumerate((grid.width, grid.height, len(bands), len(settings.stokes)), 1):
+        yield f"NAXIS{axis}", length, ""
+    yield "BSCALE", 1.0, ""
+    yield "BZERO", 0.0, ""
+    yield "BUNIT", "Jy/beam", "apparent flux density"
+    yield "BTYPE", "Intensity", ""
+
+
+def _sky_cards(grid: Grid) -> Iterator[CardTuple]:
+    longitude, latitude = math.degrees(grid.longitude) % 360, math.degrees(grid.latitude)
+    equatorial = grid.frame in _EQUATORIAL
+    names = ("RA---SIN", "DEC--SIN") if equatorial else ("GLON-SIN", "GLAT-SIN")
+    scale = float(f"{math.degrees(grid.scale):.13g}")  # short enough that both signs are written alike
+    axes = ((longitude, -scale, grid.width), (latitude, scale, grid.height))
+    for axis, (name, (value, step, length)) in enumerate(zip(names, axes, strict=True), 1):
+        yield f"CTYPE{axis}", name, "orthographic projection"
+        yield f"CRVAL{axis}", value, "phase centre"
+        yield f"CDELT{axis}", step, ""
+        yield f"CRPIX{axis}", length / 2 + 1, ""
+        yield f"CUNIT{axis}", "deg", ""
+    yield "LONPOLE", 180.0, ""
+    yield "LATPOLE", latitude, ""
+    if equatorial:
+        yield "RADESYS", grid.frame, ""
+        yield "EQUINOX", _EQUATORIAL[grid.frame], ""
+        yield "OBSRA", longitude, "[deg] phase centre"
+        yield "OBSDEC", latitude, "[deg] phase centre"
+
+
+def _frequency_cards(bands: tuple[Band, ...], observation: Observation) -> Iterator[CardTuple]:
+    value, step = frequency_axis(bands)
+    lowest = min(band.centre - band.width / 2 for band in bands)
+    highest = max(band.centre + band.width / 2 for band in bands)
+    yield "CTYPE3", "FREQ", ""
+    yield "CRVAL3", value, "centre of the selected band" if len(bands) == 1 else "centre of the first plane"
+    yield "CDELT3", step, "width of the selected band" if len(bands) == 1 else ""
+    yield "CRPIX3", 1.0, ""
+    yield "CUNIT3", "Hz", ""
+    yield "RESTFRQ", (lowest + highest) / 2, "[Hz] centre of all that was selected"
+    yield "RESTBW", highest - lowest, "[Hz] width of all that was selected"
+    if observation.frequency_frame:
+        yield "SPECSYS", observation.frequency_frame, "frequencies are as in the data"
+
+
+def _stokes_cards(settings: ImagingSettings) -> Iterator[CardTuple]:
+    value, step = stokes_axis(settings.stokes)
+    yield "CTYPE4", "STOKES", ""
+    yield "CRVAL4", float(value), settings.stokes[0]
+    yield "CDELT4", float(step), ""
+    yield "CRPIX4", 1.0, ""
+
+
+def _observation_cards(observation: Observation) -> Iterator[CardTuple]:
+    texts = {
+        "TELESCOP": observation.telescope,
+        "INSTRUME": observation.telescope,
+        "OBSERVER": observation.observer,
+        "PROJECT": observation.project,
+        "OBJECT": observation.field,
+    }
+    yield from ((keyword, text, "") for keyword, text in texts.items() if text)
+    yield "NANT", observation.antennas, "antennas with visibilities"
+    if observation.position is not None:
+        yield from _position_cards(observation.position)
+    yield "ORIGIN", f"FIP {__version__}", ""
+
+
+def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]:
+    """Cartesian and geodetic, on the ellipsoid of IAU 1976 as in Rots et al. 2015: wcslib warns of either alone."""
+    longitude, latitude, height = erfa.gc2gde(*IAU_1976, np.array(position))
+    for axis, value in zip("XYZ", position, strict=True):
+        yield f"OBSGEO-{axis}", float(value), "[m] ITRF"
+    yield "OBSGEO-L", math.degrees(longitude), "[deg] longitude"
+    yield "OBSGEO-B", math.degrees(latitude), "[deg] latitude"
+    yield "OBSGEO-H", float(height), "[m] height"
+
+
+def _settings_cards(run: str, observation: Observation, settings: ImagingSettings) -> Iterator[CardTuple]:
+    yield "FIPPB", "NONE", "primary beam correction"
+    yield "FIPWGT", settings.weighting, "weighting"
+    yield "FIPEPS", settings.epsilon, "accuracy asked, L2(error)/L2(image)"
+    yield "FIPKERN", settings.kernel, "imaging kernel"
+    yield "FIPMS", observation.measurement_set, "MeasurementSet"
+    yield "FIPCOL", observation.column, "column imaged"
+    yield "FIPCORR", ",".join(observation.correlations), "correlations used"
+    yield "FIPRUN", run, "run"
+    if {"Q", "U"} & set(settings.stokes):
+        yield "COMMENT", "Q and U are in the frame of the feeds: no parallactic rotation is applied.", ""
+
+
+def _slice_cards(slice_: Slice, image: Image) -> Iterator[CardTuple]:
+    """What changes from slice to slice."""
+    yield from _time_cards(slice_)
+    if image.beam is not None:
+        yield "BMAJ", math.degrees(image.beam.major), "[deg] FWHM of the fitted beam"
+        yield "BMIN", math.degrees(image.beam.minor), "[deg] FWHM of the fitted beam"
+        yield "BPA", math.degrees(image.beam.angle), "[deg] from north through east"
+    if image.statistics is not None:
+        yield "DATAMIN", float(np.fmin.reduce(image.pixels, axis=None)), ""
+        yield "DATAMAX", float(np.fmax.reduce(image.pixels, axis=None)), ""
+        yield "RMS", image.statistics.rms, "[Jy/beam] 1.4826 x MAD, first plane"
+    yield from _sample_cards(slice_)
+
+
+def _time_cards(slice_: Slice) -> Iterator[CardTuple]:
+    times = slice_.times
+    yield "TIMESYS", "UTC", ""
+    yield "DATE-OBS", iso_utc(times.begin), "start"
+    yield "MJD-OBS", times.begin / SECONDS_PER_DAY, "start"
+    for name, seconds in (("BEG", times.begin), ("AVG", times.average), ("END", times.end)):
+        yield f"DATE-{name}", iso_utc(seconds), ""
+        yield f"MJD-{name}", seconds / SECONDS_PER_DAY, ""
+    yield "END_UTC", iso_utc(times.end), "= DATE-END, for TraP"
+    span = times.end - times.begin
+    yield "XPOSURE", times.exposure, "[s] mean exposure of the samples"
+    yield "EXPTIME", times.exposure, "[s] = XPOSURE"
+    yield "TAU_TIME", times.exposure, "[s] = XPOSURE"
+    yield "TELAPSE", span, "[s] DATE-END - DATE-BEG"
+    yield "DURATION", span, "[s] = TELAPSE"
+
+
+def _sample_cards(slice_: Slice) -> Iterator[CardTuple]:
+    """What was really there, of the first Stokes."""
+    visibilities = int(slice_.visibilities[0].sum())
+    yield "FIPSLICE", slice_.integration, "number of the (first) integration"
+    yield "FIPEMPTY", slice_.empty, "no good visibility"
+    yield "FIPNVIS", visibilities, "visibilities imaged"
+    yield "FIPWSUM", float(slice_.sum_of_weights[0].sum()), "sum of their weights"
+    if slice_.samples:
+        yield "FIPFLAG", 1 - visibilities / slice_.samples, "share of the samples that is flagged"
+    band = effective_band(slice_)
+    if band is not None:
+        yield "FIPFREQ", band.centre, "[Hz] weighted mean frequency"
+        yield "FIPBWEFF", band.width, "[Hz] bandwidth with good data"
+
+
+def effective_band(slice_: Slice) -> Band | None:
+    """Weighted mean frequency and the summed width of the nodes with weight, of the first Stokes; None without weight.
+
+    A node is as wide as the distance to its nearest neighbour in its block; a lone node fills its output channel.
+    """
+    total = moment = width = 0.0
+    for block in slice_.blocks:
+        weight = block.weight[0].sum(axis=0, dtype=np.float64)
+        total += weight.sum()
+        moment += weight @ block.frequency
+        width += _node_widths(block.frequency, slice_.bands[block.channel_out])[weight != 0].sum()
+    return Band(float(moment / total), float(width)) if total > 0 else None
+
+
+def _node_widths(frequency: NDArray[np.float64], band: Band) -> NDArray[np.float64]:
+    if len(frequency) == 1:
+        return np.array([band.width])
+    gaps = np.diff(frequency)
+    widths: NDArray[np.float64] = np.minimum(np.append(gaps, gaps[-1]), np.insert(gaps, 0, gaps[0]))
+    return widths

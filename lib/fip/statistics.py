@@ -1,0 +1,41 @@
+"""Noise and extremes of an image, cheap enough to take of every slice."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Statistics
+
+GAUSSIAN_RMS_PER_MAD = 1.4826  # 1/Phi^-1(3/4): Rousseeuw & Croux 1993, JASA 88, 1273
+
+MEDIAN_SAMPLE = 2**16
+"""At least this many pixels are taken for a median, where there are so many.
+
+The MAD of n independent Gaussian values estimates sigma with a relative standard error of 1.17/sqrt(n) (its efficiency
+is 0.37, ibid.): 0.46 %. The pixels of a beam are correlated, so that a regular sample loses less than that.
+"""
+
+
+def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
+    """Statistics over the finite pixels of plane[y, x]: extremes exact, rms from a regular sample; None if all NaN."""
+    stride = max(1, math.isqrt(plane.size // MEDIAN_SAMPLE))
+    sample = plane[::stride, ::stride].ravel()
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        return None
+    deviation = np.abs(sample - _median(sample))
+    return Statistics(
+        rms=float(GAUSSIAN_RMS_PER_MAD * _median(deviation)),
+        minimum=float(np.fmin.reduce(plane, axis=None)),
+        maximum=float(np.fmax.reduce(plane, axis=None)),
+    )
+
+
+def _median(values: NDArray[np.floating]) -> np.floating:
+    """The upper median: of thousands of pixels as good as the mean of both, and half the time of numpy's."""
+    middle = values.size // 2
+    median: np.floating = np.partition(values, middle)[middle]
+    return median

@@ -1,0 +1,48 @@
+"""The exact answer: the Fourier sum of the transform that DESIGN fixes, term by term in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Block, Grid
+
+SPEED_OF_LIGHT = 299792458.0  # m/s
+
+
+def pixel_directions(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Direction cosines east (l) and north (m) of all pixels, each [y, x]: CRPIX = N/2 + 1, l descends along x."""
+    east = -(np.arange(grid.width) - grid.width // 2) * grid.scale
+    north = (np.arange(grid.height) - grid.height // 2) * grid.scale
+    return np.broadcast_to(east, (grid.height, grid.width)), np.repeat(north[:, None], grid.width, axis=1)
+
+
+def direct_sum(blocks: Sequence[Block], east: NDArray[np.float64], north: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over samples of Re[V exp(-2 pi i (u l + v m + w (n - 1)))], [stokes, *east.shape]; NaN beyond the horizon."""
+    total = np.zeros((len(blocks[0].visibility), east.size))
+    directions = _directions(east.ravel(), north.ravel())
+    for block in blocks:
+        path = block.uvw @ directions  # [row, pixel] m
+        for node, frequency in enumerate(block.frequency):
+            fringe = np.exp(-2j * np.pi * frequency / SPEED_OF_LIGHT * path)
+            visibility = block.visibility[:, :, node].astype(np.complex128)
+            total += (visibility @ fringe).real
+    return total.reshape(-1, *east.shape)
+
+
+def point_source(
+    uvw: NDArray[np.float64], frequency: NDArray[np.float64], east: float, north: float, flux: float = 1.0
+) -> NDArray[np.complex128]:
+    """Visibilities [row, node] of a point source, V = S exp(+2 pi i (u l + v m + w (n - 1)))."""
+    path = uvw @ _directions(np.array([east]), np.array([north]))
+    visibility: NDArray[np.complex128] = flux * np.exp(2j * np.pi * path * frequency / SPEED_OF_LIGHT)
+    return visibility
+
+
+def _directions(east: NDArray[np.float64], north: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(l, m, n - 1), [3, pixel]; n is NaN beyond the horizon."""
+    below = east**2 + north**2 >= 1
+    n = np.sqrt(np.where(below, np.nan, 1 - east**2 - north**2))
+    return np.stack([east, north, n - 1])

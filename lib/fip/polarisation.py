@@ -21,61 +21,60 @@ HANDS = ("XX", "YY", "RR", "LL")
 REQUESTS = (*STOKES, "pseudoI", *HANDS)
 """What can be asked for."""
 
+Pair: TypeAlias = tuple[str, str, int, complex]
+"""factor x (first + sign x second), as (first, second, sign, factor)."""
+
 CORRELATIONS = dict(enumerate(["I", "Q", "U", "V", "RR", "RL", "LR", "LL", "XX", "XY", "YX", "YY"], start=1))
 """CORR_TYPE in the POLARIZATION table (casacore Stokes::StokesTypes) -> name."""
 
-Hand: TypeAlias = tuple[NDArray[np.complexfloating], NDArray[np.floating]]
-"""Visibility and weight of one correlation, [row, channel] each."""
-
-_HALVES: dict[str, tuple[tuple[tuple[str, complex], tuple[str, complex]], ...]] = {
-    "I": ((("XX", 0.5), ("YY", 0.5)), (("RR", 0.5), ("LL", 0.5))),
-    "Q": ((("XX", 0.5), ("YY", -0.5)), (("RL", 0.5), ("LR", 0.5))),
-    "U": ((("XY", 0.5), ("YX", 0.5)), (("RL", -0.5j), ("LR", 0.5j))),
-    "V": ((("XY", -0.5j), ("YX", 0.5j)), (("RR", 0.5), ("LL", -0.5))),
+_PAIRS: dict[str, tuple[Pair, ...]] = {
+    "I": (("XX", "YY", 1, 0.5), ("RR", "LL", 1, 0.5)),
+    "Q": (("XX", "YY", -1, 0.5), ("RL", "LR", 1, 0.5)),
+    "U": (("XY", "YX", 1, 0.5), ("RL", "LR", -1, -0.5j)),
+    "V": (("XY", "YX", -1, -0.5j), ("RR", "LL", -1, 0.5)),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One plane to form: sum of coefficient x correlation over one or two terms."""
+    """One plane to form: factor x (first + sign x second), or the first correlation alone."""
 
-    name: str  # what the plane is: "I", "Q", "U", "V", "pseudoI", or the one hand on file ("XX", "RR")
-    terms: tuple[tuple[int, complex], ...]  # (position on the correlation axis, coefficient)
+    name: str  # what the plane is: "I", "Q", "U", "V", or the one hand ("XX", "RR")
+    first: int  # position on the correlation axis
+    second: int | None = None
+    sign: int = 1
+    factor: complex = 1.0
     either: bool = False  # pseudoI: where one hand is bad, the other stands for both
 
 
 def products(stokes: Sequence[str], correlations: Sequence[str]) -> tuple[Product, ...]:
     """How to form each of `stokes` (of `REQUESTS`) from `correlations`, named in the order of the data.
 
-    Stokes I (and pseudoI) from a single parallel hand is that hand, under its own name.
+    Stokes I (and pseudoI) from a single parallel hand is that hand, under its own name; pseudoI is a plane "I".
     Raises UsageError where a plane cannot be formed.
     """
-    unknown = [name for name in stokes if name not in REQUESTS]
-    if unknown or not stokes or len(set(stokes)) < len(stokes):
-        raise UsageError(
-            f"--stokes {','.join(stokes)}: give each of {', '.join(REQUESTS)} at most once, as I or IQUV or I,V"
-        )
+    asked = f"--stokes {','.join(stokes)}"
+    if not stokes or not set(stokes) <= set(REQUESTS):
+        raise UsageError(f"{asked}: give some of {', '.join(REQUESTS)}, as I or IQUV or I,V (cross hands are no image)")
     made = tuple(_product(name, list(correlations)) for name in stokes)
     if len({product.name for product in made}) < len(made):
-        raise UsageError(
-            f"--stokes {','.join(stokes)}: with {', '.join(correlations)} on file these are the same image twice"
-        )
+        raise UsageError(f"{asked}: with {', '.join(correlations)} on file this is the same plane twice")
     return made
 
 
 def _product(name: str, correlations: list[str]) -> Product:
     if name in correlations:
-        return Product(name, ((correlations.index(name), 1.0),))
-    wanted = "I" if name == "pseudoI" else name
-    for pair in _HALVES.get(wanted, ()):
-        if all(hand in correlations for hand, _ in pair):
-            terms = tuple((correlations.index(hand), factor) for hand, factor in pair)
-            return Product(name, terms, either=name == "pseudoI")
-    if wanted == "I" and "I" in correlations:
-        return Product(name, ((correlations.index("I"), 1.0),))
+        return Product(name, correlations.index(name))
+    plane = "I" if name == "pseudoI" else name
+    for first, second, sign, factor in _PAIRS.get(plane, ()):
+        if first in correlations and second in correlations:
+            at = correlations.index(first), correlations.index(second)
+            return Product(plane, *at, sign, factor, either=name == "pseudoI")
+    if plane in correlations:
+        return Product(plane, correlations.index(plane))
     hands = [hand for hand in correlations if hand in HANDS]
-    if wanted == "I" and len(hands) == 1:
-        return Product(hands[0], ((correlations.index(hands[0]), 1.0),))
+    if plane == "I" and len(hands) == 1:
+        return Product(hands[0], correlations.index(hands[0]))
     raise UsageError(f"--stokes {name}: cannot be formed from the correlations on file ({', '.join(correlations)})")
 
 
@@ -97,44 +96,55 @@ def form(
     (p + q)/2 with variances 1/w_p and 1/w_q. (WSClean takes the smaller of the two weights, CASA their mean.)
     A hand alone keeps its own weight.
     """
+    visibility, bad = _finite(visibility, bad)
+    weight = _positive(weight)
     real = out_weight.dtype
-    hands = {
-        at: _clean(visibility[..., at], weight[..., at], bad[..., at], real)
-        for at in {at for product in wanted for at, _ in product.terms}
-    }
+    used = {at for product in wanted for at in (product.first, product.second) if at is not None}
+    weights = {at: np.where(bad[..., at], 0, weight[..., at]).astype(real, copy=False) for at in used}
     for plane, product in enumerate(wanted):
-        combined, weights = _combine(product, hands)
-        np.multiply(combined, weights, out=out_visibility[plane])
-        out_weight[plane] = weights
+        _form_plane(product, visibility, weights, out_visibility[plane], out_weight[plane])
 
 
-def _clean(
+def _form_plane(
+    product: Product,
     visibility: NDArray[np.complexfloating],
-    weight: NDArray[np.floating],
-    bad: NDArray[np.bool_],
-    real: np.dtype[np.floating],
-) -> Hand:
-    """One correlation [row, channel], visibility and weight 0 where it is not good, in the output's precision."""
-    values = visibility.astype(np.result_type(real, np.complex64))
-    good = np.isfinite(values)
-    good &= ~bad
-    good &= (weight > 0) & (weight < np.inf)
-    values[~good] = 0
-    return values, np.where(good, weight, 0).astype(real, copy=False)
-
-
-def _combine(product: Product, hands: dict[int, Hand]) -> Hand:
-    first, factor = product.terms[0]
-    p, weight_p = hands[first]
-    if len(product.terms) == 1:
-        return factor * p, weight_p
-    second, other_factor = product.terms[1]
-    q, weight_q = hands[second]
-    smallest = np.finfo(weight_p.dtype).tiny
-    weight = 4 * weight_p * (weight_q / np.maximum(weight_p + weight_q, smallest))
-    combined = factor * p + other_factor * q
+    weights: dict[int, NDArray[np.floating]],
+    out_visibility: NDArray[np.complexfloating],
+    out_weight: NDArray[np.floating],
+) -> None:
+    p, weight_p = visibility[..., product.first], weights[product.first]
+    if product.second is None:
+        out_weight[...] = weight_p
+        np.multiply(p, out_weight, out=out_visibility, dtype=out_visibility.dtype, casting="same_kind")
+        return
+    q, weight_q = visibility[..., product.second], weights[product.second]
+    total = weight_p + weight_q
+    np.maximum(total, np.finfo(total.dtype).tiny, out=total)
+    np.divide(weight_q, total, out=out_weight)
+    out_weight *= weight_p
+    out_weight *= 4
+    combine = np.add if product.sign > 0 else np.subtract
+    combine(p, q, out=out_visibility, dtype=out_visibility.dtype, casting="same_kind")
+    out_visibility *= product.factor * out_weight
     if product.either:
-        alone = weight == 0
-        combined[alone] = (p + q)[alone]
-        weight[alone] = (weight_p + weight_q)[alone]
-    return combined, weight
+        alone = out_weight == 0
+        out_weight[alone] = (weight_p + weight_q)[alone]
+        out_visibility[alone] = (weight_p * p + weight_q * q)[alone]
+
+
+def _finite(
+    visibility: NDArray[np.complexfloating], bad: NDArray[np.bool_]
+) -> tuple[NDArray[np.complexfloating], NDArray[np.bool_]]:
+    """The same without NaN and infinities; one sum tells, as a rule, that there are none."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(visibility.sum()):
+            return visibility, bad
+    good = np.isfinite(visibility)
+    return np.where(good, visibility, 0), bad | ~good
+
+
+def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The same with 0 for NaN, infinities and negative values."""
+    if weight.size and weight.min() >= 0 and weight.max() < np.inf:
+        return weight
+    return np.where((weight > 0) & (weight < np.inf), weight, 0)

@@ -146,25 +146,21 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 
+def batches(rows: Rows, name: str) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Column `name` of `rows`, of one window, piece by piece; nothing where its cells are undefined."""
+    shape = rows.cell_shape(name)
+    step = max(1, _BATCH // int(np.prod(shape))) if shape else 1
+    for first in range(0, len(rows) if shape else 0, step):
+        here = slice(first, min(first + step, len(rows)))
+        yield here, rows.column(name, first, here.stop - first)
+
+
 def holds_values(rows: Rows, name: str) -> bool:
     """Whether `rows`, of one window, have a finite value other than zero in column `name`."""
-    shape = rows.cell_shape(name)
-    if not shape:
-        return False
-    step = max(1, _BATCH // int(np.prod(shape)))
-    for first in range(0, len(rows), step):
-        values = rows.column(name, first, min(step, len(rows) - first))
-        if np.any(np.isfinite(values) & (values != 0)):
-            return True
-    return False
+    return any(np.any(np.isfinite(values) & (values != 0)) for _, values in batches(rows, name))
 
 
 def has_weights(rows: Rows, window: Window) -> bool:
     """Whether any weight of `rows` is positive and finite."""
     name = weight_column(rows, window)
-    step = max(1, _BATCH // (window.shape[0] * window.shape[1]))
-    for first in range(0, len(rows), step):
-        weight = rows.column(name, first, min(step, len(rows) - first))
-        if np.any((weight > 0) & (weight < np.inf)):
-            return True
-    return False
+    return any(np.any((weight > 0) & (weight < np.inf)) for _, weight in batches(rows, name))

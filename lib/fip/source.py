@@ -45,7 +45,7 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
     index = read_index(main)
     windows = [main.window(number) for number in index.windows]
     columns, column_note = choose_columns(
-        main, selection.column, selection.subtract_model, list(_sample(main, index, windows))
+        main, selection.column, selection.subtract_model, [rows for rows, _ in sample(main, index, windows)]
     )
     _check_cells(main, index, windows, columns)
     _check_weights(main, index, windows)
@@ -121,10 +121,15 @@ def parts(
             yield rows.where(described == window.number), window
 
 
-def _sample(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Iterator[Rows]:
-    """Parts of some integrations, the first and the last among them."""
-    for number in np.unique(np.linspace(0, len(index) - 1, _LOOKED_AT).astype(int)).tolist():
-        yield from (rows for rows, _ in parts(main, index, windows, number))
+def sampled(index: RowIndex) -> list[int]:
+    """Some integrations spread over all, the first and the last among them."""
+    return [int(number) for number in np.unique(np.linspace(0, len(index) - 1, _LOOKED_AT).astype(int))]
+
+
+def sample(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Iterator[tuple[Rows, Window]]:
+    """The rows of these integrations, each of one window."""
+    for number in sampled(index):
+        yield from parts(main, index, windows, number)
 
 
 def _check_cells(main: MeasurementSet, index: RowIndex, windows: Sequence[Window], columns: Columns) -> None:
@@ -214,7 +219,8 @@ def _observations(
         window.correlations[at]
         for window, planes in zip(windows, wanted, strict=True)
         for product in planes
-        for at, _ in product.terms
+        for at in (product.first, product.second)
+        if at is not None
     )
     frames = {window.frequency_frame for window in windows}
     return {

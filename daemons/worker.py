@@ -8,6 +8,7 @@ import os
 import time
 from collections import Counter, deque
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +16,8 @@ import zmq
 from fip.config import Loaded
 from fip.data import ImageFile, Slice
 from fip.errors import WireError
-from fip.imaging import Imager
+from fip.imaging import image_file
+from fip.kernels import make_kernel
 from fip.messages import STATE_INTERVAL, Bye, Failure, Key, Lane, Status, WorkerState
 from fip.service import Background, Loop, Stopwatch, run_daemon
 from fip.sockets import LINGER, control_socket, data_socket, host_name, reachable
@@ -25,6 +27,7 @@ log = logging.getLogger("fip.worker")
 
 MAXIMUM_HELD = 16  # slices: the most that a lane may be deep
 REMEMBERED = 64  # slices of which the state says what became of them
+KERNELS_KEPT = 4  # one for each field of late: what they prepare once a run is not prepared again
 BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
 
 
@@ -35,7 +38,6 @@ class Worker:
         self._loop = loop
         self._host, self._name, self._boot = host_name(), name, uuid4().hex[:12]
         self._ventilator = loaded.config.ventilator.control
-        self._imager = Imager()
         self._compute = Background(loop, "imaging")
         self._lane = Lane(lane="", sink="")
         self._slices: zmq.Socket[bytes] | None = None
@@ -140,7 +142,7 @@ class Worker:
             self._on_image(values, future)
 
         waited = time.monotonic() - since
-        self._compute.call(ended, self._imager.image_file, values, f"{self._host}/{self._name}", waited)
+        self._compute.call(ended, _image, values, f"{self._host}/{self._name}", waited)
 
     def _on_image(self, values: Slice, future: Future[ImageFile]) -> None:
         self._computing = False
@@ -194,6 +196,13 @@ class Worker:
         state = "leaving" if self._leaving else "running"
         counters, seconds = dict(self._counters), self._stopwatch.seconds()
         return Status("worker", self._host, self._name, os.getpid(), state, counters, seconds)
+
+
+_kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)
+
+
+def _image(values: Slice, worker: str, waited: float) -> ImageFile:
+    return image_file(values, _kernel(values.settings, values.grid), worker, waited)
 
 
 def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Worker:

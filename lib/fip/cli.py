@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 from fip import __version__
 from fip.config import Loaded, load
-from fip.errors import FipError
+from fip.errors import FipError, UsageError
+from fip.quantities import parse_range
+
+Value = TypeVar("Value")
 
 app = typer.Typer(
     help="Fast imaging pipeline: every integration of a MeasurementSet becomes a FITS image.",
@@ -86,6 +91,55 @@ def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")])
     console.print(describe(measurement_set), highlight=False, markup=False, soft_wrap=True)
 
 
+@app.command("simulate")
+def simulate_command(
+    measurement_set: Annotated[Path, typer.Argument(metavar="OUT.ms", help="The MeasurementSet to write.")],
+    antennas: Annotated[int, typer.Option(help="Antennas, laid out like MeerKAT's.")] = 64,
+    channels: Annotated[int, typer.Option(help="Channels of the spectral window.")] = 64,
+    integrations: Annotated[int, typer.Option(help="Integrations, one after the other.")] = 20,
+    cadence: Annotated[float, typer.Option(help="Seconds from one integration to the next.")] = 8.0,
+    frequency: Annotated[float, typer.Option(help="Centre of the band, Hz.")] = 1.284e9,
+    bandwidth: Annotated[float, typer.Option(help="Width of the band, Hz.")] = 100e6,
+    noise: Annotated[float, typer.Option(help="Jy, standard deviation of a visibility's real part.")] = 0.5,
+    transient: Annotated[float, typer.Option(help="Jy, the transient while it is on; 0 for none.")] = 0.3,
+    transient_on: Annotated[
+        str | None, typer.Option(help="Integrations A~B, B left out.  [default: the middle fifth]")
+    ] = None,
+    flag_fraction: Annotated[float, typer.Option(help="Flagged share of the samples; 0 for no flags at all.")] = 0.04,
+    autocorrelations: Annotated[bool, typer.Option("--autocorrelations", help="Write them, too.")] = False,
+    weight_spectrum: Annotated[bool, typer.Option("--weight-spectrum", help="Write WEIGHT_SPECTRUM, too.")] = False,
+    seed: Annotated[int, typer.Option(help="Of noise, flags and junk.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older MeasurementSet.")] = False,
+) -> None:
+    """Write an observation of known sources and a transient, and beside it OUT.truth.ecsv, which says what is in it."""
+    from fip.simulate import Simulation, simulate
+
+    simulation = Simulation(
+        antennas=antennas,
+        channels=channels,
+        integrations=integrations,
+        cadence=cadence,
+        frequency=frequency,
+        bandwidth=bandwidth,
+        noise=noise,
+        transient=transient,
+        transient_on=_parsed("--transient-on", parse_range, transient_on) if transient_on else None,
+        flag_fraction=flag_fraction,
+        autocorrelations=autocorrelations,
+        weight_spectrum=weight_spectrum,
+        seed=seed,
+    )
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("simulating", total=integrations)
+        truth = simulate(
+            measurement_set,
+            simulation,
+            overwrite=overwrite,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    console.print(f"{measurement_set} is written; what is in it is in {truth}", highlight=False, soft_wrap=True)
+
+
 @app.command("movie")
 def movie_command(
     directory: ImagesArgument,
@@ -104,6 +158,13 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     loaded = load(file)
     for line in _layout(loaded):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def _layout(loaded: Loaded) -> list[str]:

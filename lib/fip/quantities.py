@@ -57,3 +57,11 @@ def parse_stokes(text: str) -> tuple[str, ...]:
     if not all(names) or len(set(names)) < len(names):
         raise ValueError(f"'{text}' names no Stokes planes, as I, IQUV, 'I,V', pseudoI or XX, each once")
     return tuple(names)
+
+
+def parse_range(text: str) -> tuple[int, int]:
+    """(first, end) from `first~end`, the end left out, as WSClean counts integrations; ValueError otherwise."""
+    match = re.fullmatch(r"\s*(\d+)\s*~\s*(\d+)\s*", text)
+    if not match or int(match[1]) >= int(match[2]):
+        raise ValueError(f"'{text}' is not a range, as 8~12, its end left out")
+    return int(match[1]), int(match[2])

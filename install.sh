@@ -1,0 +1,93 @@
+#!/bin/sh
+# Sets FIP up in this checkout and runs it. Each verb may be given again at any time and does nothing twice.
+#
+#   ./install.sh run [MS ...]   image MeasurementSets, or a simulated one, and make a movie of the images
+#   ./install.sh test [ARG ...] pass the tests (arguments go to pytest)
+set -eu
+
+cd "$(dirname "$0")"
+venv=.venv
+pythons="python3.14 python3.13 python3.12 python3.11 python3"
+
+say() { printf '%s\n' "fip: $*"; }
+fail() { printf '%s\n' "fip: $*" >&2; exit 1; }
+
+# How this system installs packages, for messages: "apt-get install" and the like.
+package_command() {
+    for pair in "apt-get:sudo apt-get install" "dnf:sudo dnf install" "zypper:sudo zypper install" "pacman:sudo pacman -S"; do
+        if command -v "${pair%%:*}" >/dev/null; then echo "${pair#*:}"; return; fi
+    done
+    echo "install with this system's package manager:"
+}
+
+find_python() {
+    for name in $pythons; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    [ -x $venv/bin/python ] && $venv/bin/python -c '' 2>/dev/null && return
+    python=$(find_python) ||
+        fail "Python 3.11 or newer is needed; none of these is one: $pythons. Try: $(package_command) python3.11"
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "$python cannot make virtual environments. Try: $(package_command) $(basename "$python")-venv"
+    say "making $venv with $python"
+    "$python" -m venv --clear $venv
+}
+
+# install EXTRAS: the package and what it needs, pinned; again only when pyproject.toml or constraints.txt changed.
+install() {
+    make_venv
+    stamp="$venv/.fip-$1"
+    wanted=$(cat pyproject.toml constraints.txt)
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
+    say "installing FIP and what it needs from the package index (about $2 to download the first time)"
+    $venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$3" ||
+        fail "the installation failed; what pip said is above. Nothing outside of $venv was touched"
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+run() {
+    install run "200 MB" .
+    if [ $# -gt 0 ]; then
+        $venv/bin/fip run "$@"
+        return
+    fi
+    if [ ! -d demo.ms ]; then
+        say "no MeasurementSet is named: simulating an observation, demo.ms"
+        $venv/bin/fip simulate demo.ms
+    fi
+    $venv/bin/fip run demo.ms
+    $venv/bin/fip movie demo.fip
+    say "open demo.fip/demo.mp4 for the movie, demo.fip/*.fits with CARTA or DS9; what is in them: demo.truth.ecsv"
+}
+
+tests() {
+    install test "250 MB" ".[dev]"
+    missing=""
+    if command -v dpkg-query >/dev/null; then
+        for package in $(sed 's/#.*//' tests/debian.txt); do
+            dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
+                missing="$missing $package"
+        done
+    fi
+    [ -z "$missing" ] || say "some tests need Debian packages and are skipped: sudo apt-get install$missing"
+    $venv/bin/ruff check .
+    $venv/bin/ruff format --check .
+    $venv/bin/mypy
+    $venv/bin/lint-imports --no-cache
+    $venv/bin/python -m pytest "$@"
+}
+
+verb=${1:-}
+[ $# -eq 0 ] || shift
+case $verb in
+    run) run "$@" ;;
+    test) tests "$@" ;;
+    *) sed -n 's/^# \{0,1\}//; 2,5p' "$0"; [ -z "$verb" ] || exit 2 ;;
+esac

@@ -1,0 +1,62 @@
+"""What tests share: real MeasurementSets, a small simulated one, and daemons that are ended when a test ends."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from fip.simulate import Simulation, simulate
+
+REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+ALLOWED_SKIPS = ("no GPU",)
+"""With FIP_STRICT=1, as in CI, a test that is skipped for another reason than these has failed."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turns a skip that is not allowed into a failure."""
+    report = yield
+    if report.skipped and os.environ.get("FIP_STRICT") == "1" and not hasattr(report, "wasxfail"):
+        reason = str(report.longrepr)
+        if not any(allowed in reason for allowed in ALLOWED_SKIPS):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, which FIP_STRICT=1 does not allow: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def real_ms(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Unpacks one of the real sets, by the name of its archive; skips where the archive is absent."""
+    unpacked: dict[str, Path] = {}
+
+    def unpack(name: str) -> Path:
+        archive = REAL_DATA / f"{name}.tar.xz"
+        if not archive.exists():
+            pytest.skip(f"the real data are absent: {archive.name} is not in ../shared/data")
+        if name not in unpacked:
+            folder = tmp_path_factory.mktemp(name)
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+            unpacked[name] = next(
+                table.parent for table in folder.rglob("table.dat") if (table.parent / "ANTENNA").is_dir()
+            )
+        return unpacked[name]
+
+    return unpack
+
+
+@pytest.fixture(scope="session")
+def simulation() -> Simulation:
+    """A small observation: few antennas, few channels, the transient on in the middle."""
+    return Simulation(antennas=16, channels=8, integrations=10, transient=1.0, transient_on=(4, 6), noise=0.05)
+
+
+@pytest.fixture(scope="session")
+def simulated_ms(tmp_path_factory: pytest.TempPathFactory, simulation: Simulation) -> Path:
+    """The MeasurementSet of `simulation`."""
+    path = tmp_path_factory.mktemp("simulated") / "sim.ms"
+    simulate(path, simulation)
+    return path

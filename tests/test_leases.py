@@ -1,0 +1,135 @@
+"""Where slices are: leased once, sent again when lost, stored once, failed with a reason."""
+
+from __future__ import annotations
+
+from fip import ranges
+from fip.leases import GRACE, STORE_WITHIN, Leases
+from hypothesis import given
+from hypothesis import strategies as st
+
+INDICES = st.sets(st.integers(0, 40))
+
+
+@given(INDICES, st.integers(0, 40))
+def test_ranges_are_the_set_that_they_stand_for(indices: set[int], more: int) -> None:
+    """Ranges hold the indices that they were made of, and one more when it is added."""
+    made = ranges.of(indices)
+    assert set(ranges.indices(made)) == indices
+    assert ranges.count(made) == len(indices)
+    assert ranges.well_formed(made, 41)
+    assert ranges.add(made, more) == ranges.of(indices | {more})
+    assert all(ranges.contains(made, index) == (index in indices) for index in range(41))
+
+
+@given(INDICES, INDICES)
+def test_added_is_the_difference(new: set[int], known: set[int]) -> None:
+    """What is new in ranges is the difference of the sets."""
+    assert ranges.added(ranges.of(new), ranges.of(known)) == sorted(new - known)
+
+
+def test_ranges_from_a_socket_may_be_malformed() -> None:
+    """Ranges that overlap, descend or lie beyond the run are seen."""
+    for bad in (((3, 2),), ((0, 2), (1, 4)), ((0, 50),), ((-1, 2),), ((0, 2), (2, 3))):
+        assert not ranges.well_formed(bad, 41)
+
+
+def test_slices_go_out_in_order_and_come_back_first() -> None:
+    """The earliest slice is next; what a dead worker had goes before the rest."""
+    leases = Leases(total=10, max_attempts=3, stored=((0, 2),))
+    assert leases.upcoming(3) == [2, 3, 4]
+    for index in (2, 3, 4):
+        leases.lease(index, "w1" if index < 4 else "w2", now=0.0)
+    assert leases.worker_gone("w1") == 2
+    assert leases.upcoming(3) == [2, 3, 5]
+    assert leases.lease(2, "w2", now=1.0) == 2
+    assert leases.oldest_unstored == 2
+
+
+def test_a_slice_lost_on_its_way_is_sent_again() -> None:
+    """A worker that does not show a slice within the grace, or no longer shows it, does not have it."""
+    leases = Leases(total=2, max_attempts=3, stored=())
+    leases.lease(0, "w", now=0.0)
+    leases.worker_says("w", holds=set(), handed_on=set(), now=GRACE / 2)
+    assert 0 in leases.leased
+    leases.worker_says("w", holds=set(), handed_on=set(), now=GRACE * 1.1)
+    assert leases.upcoming(1) == [0]
+
+
+def test_an_image_that_the_sink_does_not_report_is_made_again() -> None:
+    """What was handed on and is not stored in time, goes out again; what is stored, does not."""
+    leases = Leases(total=2, max_attempts=3, stored=())
+    for index in (0, 1):
+        leases.lease(index, "w", now=0.0)
+    leases.worker_says("w", holds=set(), handed_on={0, 1}, now=1.0)
+    assert leases.load("w") == 0
+    assert leases.sink_says(((0, 1),)) == [0]
+    assert leases.overdue(now=1.0 + STORE_WITHIN + 0.1) == 1
+    assert leases.upcoming(2) == [1]
+
+
+def test_a_slice_that_cannot_be_imaged_fails_with_its_reasons() -> None:
+    """After the last attempt a slice is failed, and the run can end."""
+    leases = Leases(total=1, max_attempts=2, stored=())
+    for number, reason in enumerate(("no memory", "no memory", "never said"), 1):
+        if number <= 2:
+            attempt = leases.lease(0, "w", now=0.0)
+            assert leases.attempt_failed(0, attempt, reason)
+        assert not leases.attempt_failed(0, number, reason), "a repeated state changes nothing"
+    assert leases.failed == {0: "no memory"}
+    assert leases.done
+    assert leases.cut
+
+
+class _World:
+    """Workers and a sink that lose, repeat and delay, around real leases."""
+
+    def __init__(self, total: int) -> None:
+        self.leases = Leases(total, max_attempts=10**6, stored=())
+        self.now = 0.0
+        self.at_worker: dict[str, set[int]] = {"a": set(), "b": set()}
+        self.handed: dict[str, set[int]] = {"a": set(), "b": set()}
+        self.stored: ranges.Ranges = ()
+        self.writes: list[int] = []
+
+    def step(self, what: str, worker: str, lost: bool) -> None:
+        self.now += 1.0
+        if what == "send":
+            for index in self.leases.upcoming(1):
+                self.leases.lease(index, worker, self.now)
+                if not lost:
+                    self.at_worker[worker].add(index)
+        elif what == "image" and self.at_worker[worker]:
+            index = min(self.at_worker[worker])
+            self.at_worker[worker].discard(index)
+            self.handed[worker].add(index)
+            if not lost and not ranges.contains(self.stored, index):
+                self.stored = ranges.add(self.stored, index)
+                self.writes.append(index)
+        elif what == "say" and not lost:
+            self.leases.worker_says(worker, self.at_worker[worker], self.handed[worker], self.now)
+        elif what == "die":
+            self.at_worker[worker].clear()
+            self.handed[worker].clear()
+            self.leases.worker_gone(worker)
+        elif what == "sink" and not lost:
+            self.leases.sink_says(self.stored)
+        self.leases.overdue(self.now)
+
+
+STEPS = st.tuples(st.sampled_from(["send", "image", "say", "die", "sink"]), st.sampled_from(["a", "b"]), st.booleans())
+
+
+@given(st.lists(STEPS, max_size=80))
+def test_every_run_ends_with_every_slice_stored_once(steps: list[tuple[str, str, bool]]) -> None:
+    """Whatever is lost, repeated or killed: if all live long enough afterwards, each slice is stored, once."""
+    world = _World(total=5)
+    for step in steps:
+        world.step(*step)
+        waiting = set(world.leases.upcoming(5)) | set(world.leases.leased)
+        assert waiting | set(ranges.indices(world.leases.stored)) == set(range(5)), "a slice is nowhere"
+    for _ in range(100):
+        for what in ("send", "say", "image", "say", "sink"):
+            for worker in ("a", "b"):
+                world.step(what, worker, lost=False)
+    assert world.leases.done
+    assert sorted(world.writes) == list(range(5))

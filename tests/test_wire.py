@@ -1,0 +1,175 @@
+"""Slices, images and control messages survive the wire; nothing else gets through it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict, replace
+
+import msgpack
+import numpy as np
+import pytest
+from fip import wire
+from fip.data import (
+    Band,
+    Beam,
+    Block,
+    Grid,
+    ImageFile,
+    ImagingSettings,
+    Observation,
+    Selection,
+    Slice,
+    Statistics,
+    Times,
+)
+from fip.errors import WireError
+from fip.messages import Control, Failure, Lane, RunPlan, SinkOrders, Submit
+from hypothesis import given
+from hypothesis import strategies as st
+
+RANDOM = np.random.default_rng(1)
+
+
+def make_slice(rows: tuple[int, ...] = (3, 0, 5), stokes: tuple[str, ...] = ("I", "V")) -> Slice:
+    """A slice with a block for each number of rows."""
+    blocks = tuple(
+        Block(
+            channel_out=0,
+            uvw=RANDOM.normal(size=(count, 3)),
+            frequency=1e9 + np.arange(4.0),
+            visibility=RANDOM.normal(size=(len(stokes), count, 4)).astype(np.complex64),
+            weight=RANDOM.random((len(stokes), count, 4)).astype(np.float32),
+        )
+        for count in rows
+    )
+    return Slice(
+        run="0123456789abcdef",
+        index=7,
+        attempt=1,
+        integration=12,
+        times=Times(1.0, 2.0, 3.0, 2.0),
+        grid=Grid(64, 32, 1e-5, 1.0, -0.5, "FK5"),
+        bands=(Band(1e9, 4.0),),
+        observation=Observation("a.ms", "MeerKAT", "", "", "F", None, 16, "DATA", ("XX", "YY"), "TOPOCENT"),
+        settings=ImagingSettings(stokes, 1e-5, "wgridder", "natural"),
+        blocks=blocks,
+        sum_of_weights=np.ones((len(stokes), 1)),
+        visibilities=np.full((len(stokes), 1), 32),
+        samples=40,
+        nominal_beam=Beam(1e-4, 5e-5, 0.1),
+    )
+
+
+def make_image(fits: bytes = b"SIMPLE  = " + bytes(2870)) -> ImageFile:
+    """An image file of the smallest FITS size."""
+    times, statistics = Times(1.0, 2.0, 3.0, 2.0), Statistics(0.1, -1.0, 2.0)
+    return ImageFile("run", 7, 1, 12, "F", "host/cpu0", times, False, None, statistics, {"image": 0.1}, fits)
+
+
+def sent(frames: list[wire.Frame]) -> list[bytes]:
+    """Frames as they arrive."""
+    return [bytes(memoryview(frame)) for frame in frames]
+
+
+def test_slice_comes_back_as_it_was() -> None:
+    """Every value and every array of a slice survives, blocks without rows too."""
+    before = make_slice()
+    after = wire.decode_slice(sent(wire.encode_slice(before)))
+    plain = ("blocks", "sum_of_weights", "visibilities")
+    assert {k: v for k, v in asdict(before).items() if k not in plain} == {
+        k: v for k, v in asdict(after).items() if k not in plain
+    }
+    assert len(after.blocks) == len(before.blocks)
+    for old, new in zip(before.blocks, after.blocks, strict=True):
+        for name in ("uvw", "frequency", "visibility", "weight"):
+            np.testing.assert_array_equal(getattr(old, name), getattr(new, name))
+            assert getattr(old, name).dtype == getattr(new, name).dtype
+
+
+def test_slice_arrays_are_not_copied_to_be_sent() -> None:
+    """The frames of a slice are the memory of its arrays."""
+    values = make_slice((3,))
+    frames = wire.encode_slice(values)
+    assert any(np.shares_memory(np.frombuffer(frame), values.blocks[0].uvw) for frame in frames[1:])
+
+
+def test_image_comes_back_as_it_was() -> None:
+    """A FITS file and what is said of it survive."""
+    after = wire.decode_image(sent(wire.encode_image(make_image())))
+    assert {**asdict(after), "fits": bytes(after.fits)} == asdict(make_image())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Lane("tcp://:5600", "tcp://:5559"),
+        Submit("job", ("/a.ms",), Selection(size=(64, 32), scale=1e-5)),
+        SinkOrders((RunPlan("r", "a", 10, "/a.ms", Selection()),), (Failure("r", 3, 3, "why"),)),
+    ],
+)
+def test_control_comes_back_as_it_was(message: Control) -> None:
+    """Control messages survive, tuples and nested values too."""
+    assert wire.decode_control(wire.encode_control(message)) == message
+
+
+@given(st.lists(st.binary(max_size=200), max_size=5))
+def test_random_frames_are_refused(frames: list[bytes]) -> None:
+    """Whatever bytes arrive, decoding raises WireError and nothing else."""
+    for decode in (wire.decode_slice, wire.decode_image):
+        with pytest.raises(WireError):
+            decode(frames)
+    with pytest.raises(WireError):
+        wire.decode_control(frames[0] if frames else b"")
+
+
+@given(st.data())
+def test_damaged_slices_hurt_nothing(data: st.DataObject) -> None:
+    """A slice with bytes or frames changed decodes to a slice or raises WireError, nothing else."""
+    frames = sent(wire.encode_slice(make_slice((2,))))
+    number = data.draw(st.integers(0, len(frames) - 1))
+    place = data.draw(st.integers(0, max(0, len(frames[number]) - 1)))
+    damage = data.draw(st.binary(min_size=0, max_size=3))
+    frames[number] = frames[number][:place] + damage + frames[number][place + 1 :]
+    with suppress(WireError):
+        wire.decode_slice(frames)
+
+
+def _with_header(frames: list[bytes], **changes: object) -> list[bytes]:
+    header = msgpack.unpackb(frames[0])
+    return [msgpack.packb(header | changes), *frames[1:]]
+
+
+def test_what_the_header_claims_is_checked_before_memory_is_taken() -> None:
+    """Sizes, dtypes, numbers of frames and grids that do not fit are refused, each with its reason."""
+    frames = sent(wire.encode_slice(make_slice((2,))))
+    arrays = msgpack.unpackb(frames[0])["arrays"]
+    huge = [[name, dtype, [10**9] * len(shape)] for name, dtype, shape in arrays]
+    objects = [[name, "|O", shape] for name, dtype, shape in arrays]
+    meta = msgpack.unpackb(frames[0])["slice"]
+    wide = meta | {"grid": meta["grid"] | {"width": 10**9}}
+    for changed, reason in [
+        (_with_header(frames, v=99), "version 99"),
+        (_with_header(frames, kind="ImageFile"), "kind"),
+        (_with_header(frames, arrays=huge), "bytes for dtype"),
+        (_with_header(frames, arrays=objects), "dtype"),
+        (_with_header(frames, slice=wide), "1000000000 x 32"),
+        (_with_header(frames, slice=meta | {"run": "../../etc"}), "not a label"),
+        (_with_header(frames, blocks=[5]), "output channel 5 of 1"),
+        (frames[:-1], "arrays"),
+        ([*frames, b""], "arrays"),
+    ]:
+        with pytest.raises(WireError, match=reason):
+            wire.decode_slice(changed)
+
+
+def test_damaged_images_are_refused() -> None:
+    """An image with a bit turned, of a wrong length, or that is no FITS file is refused."""
+    frames = sent(wire.encode_image(make_image()))
+    turned = frames[1][:100] + b"\x01" + frames[1][101:]
+    with pytest.raises(WireError, match="digest"):
+        wire.decode_image([frames[0], turned])
+    for fits in (b"SIMPLE  = " + bytes(100), bytes(2880)):
+        with pytest.raises(WireError, match="not a FITS file"):
+            wire.decode_image(sent(wire.encode_image(make_image(fits))))
+    with pytest.raises(WireError, match="label"):
+        wire.decode_image(sent(wire.encode_image(replace(make_image(), field="../x"))))

@@ -1,0 +1,246 @@
+"""Movies: every image a frame, in order of time, on one stretch, with coordinates that are right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from fip.data import Grid, Statistics
+from fip.errors import UsageError
+from fip.figure import Figure
+from fip.movie import make_movie
+from fip.render import EMPTY, Stretch, choose_stretch, colours, shrink
+from fip.sky import direction_at, graticule, pixel_at
+from numpy.typing import NDArray
+from PIL import Image
+
+SIDE, SCALE = 64, 2.0  # pixels; arcsec
+STEADY, TRANSIENT = (20, 40), (45, 13)  # x, y
+ON = (2, 3)
+COUNT = 6
+GRID = Grid(SIDE, SIDE, float(np.radians(SCALE / 3600)), float(np.radians(155.0)), float(np.radians(-45.0)), "FK5")
+
+
+def write_image(path: Path, number: int, field: str = "SKY", on: bool = False, blank: bool = False) -> None:
+    """A small dirty image of noise 1 mJy, a steady source of 100 mJy and, if on, a transient of 50 mJy."""
+    pixels = np.random.default_rng(number).normal(0.0, 1e-3, (SIDE, SIDE)).astype(np.float32)
+    pixels[STEADY[1], STEADY[0]] = 0.1
+    if on:
+        pixels[TRANSIENT[1], TRANSIENT[0]] = 0.05
+    if blank:
+        pixels[:] = np.nan
+    header = fits.Header()
+    axes = [
+        ("RA---SIN", 155.0, -SCALE / 3600, SIDE // 2 + 1),
+        ("DEC--SIN", -45.0, SCALE / 3600, SIDE // 2 + 1),
+        ("FREQ", 1.284e9, 1e8, 1),
+        ("STOKES", 1, 1, 1),
+    ]
+    for axis, (kind, value, step, pixel) in enumerate(axes, 1):
+        header.update({f"CTYPE{axis}": kind, f"CRVAL{axis}": value, f"CDELT{axis}": step, f"CRPIX{axis}": pixel})
+    header.update({"RADESYS": "FK5", "EQUINOX": 2000.0, "OBJECT": field, "TELESCOP": "MeerKAT"})
+    header.update({"BMAJ": 8 / 3600, "BMIN": 6 / 3600, "BPA": 30.0})
+    header.update({"DATE-OBS": f"2026-03-01T20:00:{number:02d}.000000"})
+    fits.writeto(path, pixels[None, None], header)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A finished run of six images, listed in order of time, which is not that of their names."""
+    names = [f"obs-t{COUNT - number:06d}-dirty.fits" for number in range(COUNT)]
+    for number, name in enumerate(names):
+        write_image(tmp_path / name, number, on=number in ON)
+    (tmp_path / "images.txt").write_text("".join(f"{name}\n" for name in names))
+    return tmp_path
+
+
+def decode(movie: Path) -> NDArray[np.uint8]:
+    """All frames [frame, y, x, 3] of an MP4."""
+    with av.open(str(movie)) as container:
+        return np.array([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def shown(pixel: tuple[int, int]) -> tuple[slice, slice]:
+    """Where in a frame a pixel (x, y) of the image is drawn."""
+    left, top, right, bottom = Figure(GRID, (SIDE, SIDE), 1, Stretch(-1e-3, 1.0, 1e-3)).image_box
+    zoom = (right - left) // SIDE
+    assert (bottom - top) == (right - left) == zoom * SIDE
+    x, y = left + pixel[0] * zoom, bottom - (pixel[1] + 1) * zoom
+    return slice(y + zoom // 4, y + 3 * zoom // 4), slice(x + zoom // 4, x + 3 * zoom // 4)
+
+
+def test_every_image_is_a_frame_in_order_of_time(run: Path) -> None:
+    """The transient lights up in its frames and in no other; the steady source looks the same in all."""
+    (movie,) = make_movie(run)
+    assert movie == run / "movie.mp4"
+    frames = decode(movie)
+    assert len(frames) == COUNT
+    light = frames.astype(float).mean(axis=3)
+    transient = light[(slice(None), *shown(TRANSIENT))].mean(axis=(1, 2))
+    steady = light[(slice(None), *shown(STEADY))].mean(axis=(1, 2))
+    on = np.isin(np.arange(COUNT), ON)
+    # between 50 mJy and noise below 5 mJy lies a third of the stretch, of 0 to 174 in mean RGB
+    assert transient[on].min() > transient[~on].max() + 40
+    assert np.ptp(steady) < 10
+    assert not list(run.glob("*.partial"))
+
+
+def test_movie_plays_everywhere(run: Path) -> None:
+    """H.264, yuv420p, even sides, at least four seconds; the index stands before the pictures."""
+    (movie,) = make_movie(run, run / "film.mp4")
+    with av.open(str(movie)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert stream.width % 2 == stream.height % 2 == 0
+        assert container.duration is not None
+        assert 4.0 <= container.duration / av.time_base <= 60.0
+    content = movie.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+
+
+def test_pngs_are_the_frames(run: Path) -> None:
+    """A PNG for each image, named as it, which the movie shows but for compression; progress counts them."""
+    told: list[tuple[int, int]] = []
+    (movie,) = make_movie(run, None, run / "png", lambda done, total: told.append((done, total)))
+    names = (run / "images.txt").read_text().split()
+    assert {path.name for path in (run / "png").iterdir()} == {name.replace(".fits", ".png") for name in names}
+    assert told == [(number, COUNT) for number in range(1, COUNT + 1)]
+    for name, frame in zip(names, decode(movie), strict=True):
+        picture = np.asarray(Image.open(run / "png" / name.replace(".fits", ".png")))
+        assert np.abs(picture.astype(float) - frame).mean() < 5.0
+
+
+def test_without_a_list_images_are_ordered_by_their_time(run: Path) -> None:
+    """A directory of images alone gives the same movie."""
+    (listed,) = make_movie(run, run / "listed.mp4")
+    (run / "images.txt").unlink()
+    (found,) = make_movie(run, run / "found.mp4")
+    assert (decode(found) == decode(listed)).all()
+
+
+def test_fields_are_movies_of_their_own(tmp_path: Path) -> None:
+    """Images of two fields in turn make two movies, each of its field alone."""
+    for number in range(5):
+        field = "3C 286" if number % 2 else "SKY"
+        write_image(tmp_path / f"obs-t{number:06d}-dirty.fits", number, field)
+    movies = make_movie(tmp_path)
+    assert [movie.name for movie in movies] == ["movie-SKY.mp4", "movie-3C_286.mp4"]
+    assert [len(decode(movie)) for movie in movies] == [3, 2]
+
+
+def test_empty_image_is_grey(tmp_path: Path) -> None:
+    """An image of NaN is a grey frame, and does not spoil the stretch of the others."""
+    write_image(tmp_path / "obs-t000000-dirty.fits", 0)
+    write_image(tmp_path / "obs-t000001-dirty.fits", 1, blank=True)
+    make_movie(tmp_path, None, tmp_path / "png")
+    full, blank = (np.asarray(Image.open(path)) for path in sorted((tmp_path / "png").iterdir()))
+    assert (blank[shown(STEADY)] == EMPTY).all()
+    assert full[shown(STEADY)].mean() > 150
+
+
+def test_directory_without_images_is_refused(tmp_path: Path) -> None:
+    """The error names the directory and says what would do."""
+    with pytest.raises(UsageError, match=rf"{tmp_path}: no images in it; `fip run MS"):
+        make_movie(tmp_path)
+    with pytest.raises(UsageError, match="nowhere: no such folder"):
+        make_movie(tmp_path / "nowhere")
+
+
+def test_unusable_arguments_and_files_are_refused(run: Path) -> None:
+    """Another format, a folder that is not there, a lost or damaged image: each is named, and no movie is left."""
+    with pytest.raises(UsageError, match=r"film\.avi: the movie is an MP4"):
+        make_movie(run, run / "film.avi")
+    with pytest.raises(UsageError, match="nowhere: no such folder"):
+        make_movie(run, run / "nowhere" / "film.mp4")
+    image = run / "obs-t000003-dirty.fits"
+    content = image.read_bytes()
+    image.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UsageError, match=r"obs-t000003-dirty\.fits: its pixels cannot be read"):
+        make_movie(run)
+    image.write_bytes(b"SIMPLE")
+    with pytest.raises(UsageError, match=r"obs-t000003-dirty\.fits: not an image that FIP can show"):
+        make_movie(run)
+    image.unlink()
+    with pytest.raises(UsageError, match=r"images\.txt names obs-t000003-dirty\.fits, which is not there"):
+        make_movie(run)
+    assert not list(run.glob("*.mp4*"))
+
+
+def test_stretch_shows_noise_and_does_not_saturate() -> None:
+    """Zero is a dark colour, noise spans a few of the 256 colours, the brightest image's peak is the last one."""
+    stretch = choose_stretch([Statistics(1e-3, -4e-3, peak) for peak in (0.5, 0.5, 1.0)])
+    at = stretch.apply(np.array([-1e-3, 0.0, 1e-3, 1.0, 5.0, np.nan], np.float32))
+    assert at[1] < 0.2
+    assert 5 < 256 * (at[2] - at[0]) < 40
+    assert at[3] == pytest.approx(1.0)
+    assert at[4] == 1.0
+    assert np.isnan(at[5])
+    assert stretch.invert(float(at[2])) == pytest.approx(1e-3, rel=1e-4)
+
+
+@pytest.mark.parametrize("peak", [3e-6, 0.02, 7.0, 3e4])
+def test_colour_bar_ticks_are_round_and_apart(peak: float) -> None:
+    """A handful of ticks within the stretch, none too near to another, 0 among them."""
+    stretch = choose_stretch([Statistics(peak / 200, -peak / 50, peak)])
+    ticks = stretch.ticks(0.05)
+    places = stretch.apply(np.array(ticks))
+    assert 4 <= len(ticks) <= 16
+    assert 0.0 in ticks
+    assert np.diff(places).min() >= 0.05 - 1e-6
+    assert stretch.low <= ticks[0]
+    assert ticks[-1] <= stretch.high
+
+
+def test_shrinking_keeps_the_peak() -> None:
+    """A point source keeps its flux, NaN does not spread; images that are small enough stay as they are."""
+    pixels = np.zeros((300, 201), np.float32)
+    pixels[150, 100] = 1.0
+    pixels[0, 0] = np.nan
+    pixels[3:6, 3:6] = np.nan
+    small, block = shrink(pixels, 100)
+    assert (block, small.shape) == (3, (100, 67))
+    assert small[50, 33] == 1.0
+    assert np.isnan(small).sum() == 1
+    assert shrink(pixels, 300)[0] is pixels
+
+
+def test_north_is_up() -> None:
+    """The first row of the picture is the last of the image."""
+    pixels = np.zeros((4, 5), np.float32)
+    pixels[3, 1] = 1.0
+    picture = colours(pixels, Stretch(0.0, 1.0, 0.1)).sum(axis=2)
+    assert np.unravel_index(picture.argmax(), picture.shape) == (0, 1)
+
+
+@pytest.mark.parametrize(("latitude", "scale"), [(-45.0, 2.0), (89.5, 30.0), (-30.0, 600.0)])
+def test_coordinates_are_those_of_the_fits_standard(latitude: float, scale: float) -> None:
+    """Pixels and directions agree with astropy's SIN projection, and grid lines lie where they say."""
+    grid = Grid(400, 300, float(np.radians(scale / 3600)), float(np.radians(1.0)), float(np.radians(latitude)), "FK5")
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---SIN", "DEC--SIN"]
+    wcs.wcs.crval = [1.0, latitude]
+    wcs.wcs.cdelt = [-scale / 3600, scale / 3600]
+    wcs.wcs.crpix = [201, 151]
+    x, y = (axis.ravel().astype(float) for axis in np.meshgrid(np.arange(0, 400, 37), np.arange(0, 300, 29)))
+    ra, dec = wcs.all_pix2world(x, y, 0)
+    longitude, latitudes = direction_at(grid, x, y)
+    seen = np.isfinite(longitude)
+    assert (seen == np.isfinite(ra)).all()
+    assert np.cos(longitude[seen] - np.radians(ra[seen])) == pytest.approx(1.0, abs=1e-14)
+    assert latitudes[seen] == pytest.approx(np.radians(dec[seen]), abs=1e-9)
+    back = pixel_at(grid, np.radians(ra[seen]), np.radians(dec[seen]))
+    assert np.array(back) == pytest.approx(np.array([x[seen], y[seen]]), abs=1e-5)
+    lines = list(graticule(grid))
+    assert {line.meridian for line in lines} == {True, False}
+    for line in lines:
+        if not line.meridian:
+            degrees, *minutes = line.text.replace("'", "°").replace('"', "°").split("°")[:-1]
+            size = abs(int(degrees)) + sum(int(part) / 60**k for k, part in enumerate(minutes, 1))
+            value = -size if line.text.startswith("-") else size
+            on_sky = np.isfinite(line.x)
+            assert wcs.all_pix2world(line.x[on_sky], line.y[on_sky], 0)[1] == pytest.approx(value, abs=1e-6)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from fip.data import Block, Grid
 from numpy.typing import NDArray
 
-from fip.data import Block, Grid
-
 SPEED_OF_LIGHT = 299792458.0  # m/s
+MATRIX_SIZE = 2**20  # rows x pixels at a time: 16 MB
 
 
 def pixel_directions(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -24,11 +24,14 @@ def direct_sum(blocks: Sequence[Block], east: NDArray[np.float64], north: NDArra
     total = np.zeros((len(blocks[0].visibility), east.size))
     directions = _directions(east.ravel(), north.ravel())
     for block in blocks:
-        path = block.uvw @ directions  # [row, pixel] m
-        for node, frequency in enumerate(block.frequency):
-            fringe = np.exp(-2j * np.pi * frequency / SPEED_OF_LIGHT * path)
-            visibility = block.visibility[:, :, node].astype(np.complex128)
-            total += (visibility @ fringe).real
+        chunk = max(1, MATRIX_SIZE // len(block.uvw))
+        for start in range(0, east.size, chunk):
+            pixels = slice(start, start + chunk)
+            path = block.uvw @ directions[:, pixels]  # [row, pixel] m
+            for node, frequency in enumerate(block.frequency):
+                fringe = np.exp(-2j * np.pi * frequency / SPEED_OF_LIGHT * path)
+                visibility = block.visibility[:, :, node].astype(np.complex128)
+                total[:, pixels] += (visibility @ fringe).real
     return total.reshape(-1, *east.shape)
 
 

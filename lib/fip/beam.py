@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
-import ducc0
 import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import speed_of_light
@@ -19,7 +19,7 @@ from scipy.ndimage import label
 from scipy.optimize import least_squares
 
 from fip.data import Beam, Block
-from fip.kernels import Samples
+from fip.kernels import Samples, dirty
 
 LOBE_LEVEL = 0.35
 """The fit takes the connected region of the PSF above this share of its peak."""
@@ -70,32 +70,17 @@ def _main_lobe(
     samples = Samples.of(blocks)
     uvw = np.zeros_like(samples.uvw)
     uvw[:, :2] = samples.uvw[:, :2] @ to_sky  # u.x = (to_sky^T u).y
+    samples = replace(samples, uvw=uvw)
     weight = np.concatenate([block.weight[0].ravel() for block in blocks], dtype=np.complex64)
+    centre = _PATCH_SIDE // 2
     for attempt in range(_ATTEMPTS):
         step = _FIRST_STEP * _STEP_GROWTH**attempt
-        psf = ducc0.wgridder.experimental.vis2dirty_bda(
-            uvw=uvw,
-            freqlist_id=samples.frequency_list,
-            freqlist_nfreqs=samples.list_lengths,
-            freqlist_freqs=samples.frequencies,
-            vis=weight,
-            npix_x=_PATCH_SIDE,
-            npix_y=_PATCH_SIDE,
-            pixsize_x=step,
-            pixsize_y=step,
-            epsilon=_PATCH_EPSILON,
-            do_wgridding=False,
-            divide_by_n=False,
-            nthreads=1,
-            double_precision_accumulation=True,
-        )
-        psf /= total
+        psf = dirty(samples, weight, (_PATCH_SIDE, _PATCH_SIDE), step, _PATCH_EPSILON, w_term=False) / total
         regions, _ = label(psf > LOBE_LEVEL)
-        centre = _PATCH_SIDE // 2
         lobe = regions == regions[centre, centre]
         if not (lobe[[0, -1]].any() or lobe[:, [0, -1]].any()):
-            y: NDArray[np.float64] = (np.argwhere(lobe) - centre) * step
-            return y, psf[lobe].astype(np.float64)
+            row, column = np.nonzero(lobe)
+            return np.column_stack([centre - column, row - centre]) * step, psf[lobe].astype(np.float64)
     return None
 
 

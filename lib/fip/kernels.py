@@ -75,30 +75,42 @@ class WGridder:
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
         """See Kernel."""
         samples = Samples.of(blocks)
-        # ducc0's axes are (-u, v) with flip_v; with u and v exchanged its first axis is y and nothing is transposed.
-        vuw = np.ascontiguousarray(samples.uvw[:, [1, 0, 2]])
+        shape = max(self._grid.height, _DUCC_SMALLEST_SIDE), max(self._grid.width, _DUCC_SMALLEST_SIDE)
         for stokes, plane in enumerate(out):
-            visibility = np.concatenate([block.visibility[stokes].ravel() for block in blocks], dtype=self._precision)
-            image = ducc0.wgridder.experimental.vis2dirty_bda(
-                uvw=vuw,
-                freqlist_id=samples.frequency_list,
-                freqlist_nfreqs=samples.list_lengths,
-                freqlist_freqs=samples.frequencies,
-                vis=visibility,
-                npix_x=max(self._grid.height, _DUCC_SMALLEST_SIDE),
-                npix_y=max(self._grid.width, _DUCC_SMALLEST_SIDE),
-                pixsize_x=self._grid.scale,
-                pixsize_y=self._grid.scale,
-                epsilon=self._epsilon,
-                flip_u=True,
-                do_wgridding=True,
-                divide_by_n=False,
-                nthreads=1,
-                # Where the field holds few fringes, 1e5 samples meet in a handful of cells and float32 sums alone
-                # cost up to 7 epsilon at 1e-5 (a station of 40 m at 1.9 m imaged over 17 degrees); 5 % of time.
-                double_precision_accumulation=True,
-            )
-            plane[...] = _centre(image, self._grid)
+            values = np.concatenate([block.visibility[stokes].ravel() for block in blocks], dtype=self._precision)
+            plane[...] = _centre(dirty(samples, values, shape, self._grid.scale, self._epsilon), self._grid)
+
+
+def dirty(
+    samples: Samples,
+    values: NDArray[np.complexfloating],
+    shape: tuple[int, int],
+    scale: float,
+    epsilon: float,
+    w_term: bool = True,
+) -> NDArray[np.floating]:
+    """ducc0's dirty image [y, x], oriented as Kernel says, in the precision of the values [sample], rows after rows."""
+    image: NDArray[np.floating] = ducc0.wgridder.experimental.vis2dirty_bda(
+        # ducc0's axes are (-u, v) with flip_v; with u and v exchanged the first is y and nothing is transposed.
+        uvw=np.ascontiguousarray(samples.uvw[:, [1, 0, 2]]),
+        flip_u=True,
+        freqlist_id=samples.frequency_list,
+        freqlist_nfreqs=samples.list_lengths,
+        freqlist_freqs=samples.frequencies,
+        vis=values,
+        npix_x=shape[0],
+        npix_y=shape[1],
+        pixsize_x=scale,
+        pixsize_y=scale,
+        epsilon=epsilon,
+        do_wgridding=w_term,
+        divide_by_n=False,
+        nthreads=1,
+        # Where the field holds few fringes, 1e5 samples meet in a handful of cells and sums in single precision
+        # cost up to 7 epsilon at 1e-5 (a station of 40 m at 1.9 m imaged over 17 degrees). It takes 5 % of time.
+        double_precision_accumulation=True,
+    )
+    return image
 
 
 def make_kernel(settings: ImagingSettings, grid: Grid) -> Kernel:

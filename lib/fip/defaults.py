@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
@@ -59,30 +59,28 @@ def _smooth(number: int) -> bool:
     return number == 1
 
 
-def check_size(size: tuple[int, int]) -> tuple[int, int]:
-    """`size` (width, height) as it is; UsageError where it cannot be used."""
+def check_size(size: tuple[int, int]) -> None:
+    """UsageError where `size` (width, height in pixels) cannot be used."""
     for side in size:
         if side % 2 or not 2 <= side <= LARGEST_SIZE:
             raise UsageError(f"--size {size[0]}x{size[1]}: give even numbers of pixels from 2 to {LARGEST_SIZE}")
-    return size
 
 
-def check_scale(scale: float) -> float:
-    """`scale` (rad) as it is; UsageError where it cannot be used."""
+def check_scale(scale: float) -> None:
+    """UsageError where `scale` (rad) cannot be used."""
     if not (isfinite(scale) and 0 < scale <= 0.5):
         raise UsageError(f"--scale {scale / ARCSEC:g}arcsec: give a positive angle of at most half a radian")
-    return scale
 
 
-def coarse(extent: Extent, scale: float) -> str | None:
-    """A warning where pixels are too coarse for the longest baseline (Nyquist: two per fringe), else None."""
+def _too_coarse(extent: Extent, scale: float) -> Iterator[str]:
+    """A warning where pixels are too coarse for the longest baseline: Nyquist asks for two in a fringe."""
     limit = speed_of_light / extent.highest / (2 * extent.longest_baseline)
-    if scale <= limit:
-        return None
-    return (
-        f"scale {scale / ARCSEC:.4g} arcsec is too coarse for the longest baseline ({extent.longest_baseline:.6g} m "
-        f"at {extent.highest / 1e6:.6g} MHz): pixels above {limit / ARCSEC:.4g} arcsec undersample its fringes"
-    )
+    if scale > limit:
+        yield (
+            f"warning: scale {scale / ARCSEC:.4g} arcsec is too coarse for the longest baseline "
+            f"({extent.longest_baseline:.6g} m at {extent.highest / 1e6:.6g} MHz), which needs "
+            f"{limit / ARCSEC:.4g} arcsec or less"
+        )
 
 
 def choose(
@@ -90,7 +88,9 @@ def choose(
 ) -> tuple[tuple[int, int], float, tuple[str, ...]]:
     """Size (width, height), scale (rad), and the lines that the log should have about them."""
     notes = []
-    if scale is None:
+    if scale is not None:
+        check_scale(scale)
+    else:
         scale = default_scale(extent)
         notes.append(
             f"scale {scale / ARCSEC:.6g} arcsec: a quarter of the finest fringe (longest baseline "
@@ -100,8 +100,9 @@ def choose(
         side = default_size(extent, scale)
         size = (side, side)
         notes.append(f"size {side}x{side}: {_reason(extent, scale, side)}")
-    warning = coarse(extent, check_scale(scale))
-    return check_size(size), scale, (*notes, *_present(warning))
+    else:
+        check_size(size)
+    return size, scale, (*notes, *_too_coarse(extent, scale))
 
 
 def _reason(extent: Extent, scale: float, side: int) -> str:
@@ -113,7 +114,3 @@ def _reason(extent: Extent, scale: float, side: int) -> str:
             f"in pixels of {scale / ARCSEC:.4g} arcsec"
         )
     return f"at most {MAXIMUM_DEFAULT_SIZE} pixels of {covers}" if side == MAXIMUM_DEFAULT_SIZE else covers
-
-
-def _present(line: str | None) -> Iterable[str]:
-    return () if line is None else (line,)

@@ -42,7 +42,8 @@ def cadences(
 ) -> dict[int, Cadence]:
     """The cadence of each series of rows, all arguments [row], times in s.
 
-    It is the median over baselines of the median spacing of a baseline's rows.
+    It is the median over baselines of the median spacing of a baseline's rows. Where some spacings agree with
+    INTERVAL, the others are gaps (another field was observed) and do not count.
     """
     if not series.size:
         return {}
@@ -66,14 +67,24 @@ def _cadence(baseline: NDArray[np.integer], spacing: NDArray[np.float64], interv
     typical = float(np.median(positive)) if positive.size else float("nan")
     if not spacing.size:
         return Cadence(float("inf"), typical, 0)
-    starts = np.flatnonzero(np.diff(baseline, prepend=baseline[0] - 1))
-    by_baseline = np.array([np.median(part) for part in np.split(spacing, starts[1:])])
-    seconds = float(np.median(by_baseline))
+    by_baseline = _lower_medians(baseline, spacing)
     if positive.size and positive.max() > _VARIED * positive.min():
         shortest, longest = np.percentile(by_baseline, [5, 95])
         if longest > _VARIED * shortest and 0.9 < positive.max() / longest < 1.5:
             return Cadence(float(positive.max()), float(positive.min()), spacing.size, varied=True)
-    return Cadence(seconds, typical, spacing.size)
+    unbroken = np.abs(spacing / typical - 1) < _SAME_CADENCE
+    if unbroken.any():
+        by_baseline = _lower_medians(baseline[unbroken], spacing[unbroken])
+    return Cadence(float(np.median(by_baseline)), typical, spacing.size)
+
+
+def _lower_medians(baseline: NDArray[np.integer], spacing: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median spacing of each baseline; of two in the middle the shorter, as the longer may span a gap."""
+    order = np.lexsort((spacing, baseline))
+    starts = np.flatnonzero(np.diff(baseline[order], prepend=-1))
+    counts = np.diff(starts, append=baseline.size)
+    middle: NDArray[np.float64] = spacing[order][starts + (counts - 1) // 2]
+    return middle
 
 
 def alike(found: Sequence[Cadence]) -> list[int]:

@@ -9,6 +9,7 @@ from collections import Counter
 from uuid import uuid4
 
 import zmq
+
 from fip.config import Loaded
 from fip.data import ImageFile
 from fip.errors import WireError

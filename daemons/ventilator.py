@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import zmq
+
 from fip.config import Loaded
 from fip.cutting import Run
 from fip.data import Slice

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import zmq
+
 from fip.config import Loaded
 from fip.data import ImageFile, Slice
 from fip.errors import WireError

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+
 from fip.simulate import Simulation, simulate
 
 REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fip import ranges
-from fip.leases import GRACE, STORE_WITHIN, Leases
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fip import ranges
+from fip.leases import GRACE, STORE_WITHIN, Leases
 
 INDICES = st.sets(st.integers(0, 40))
 

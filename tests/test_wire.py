@@ -8,6 +8,9 @@ from dataclasses import asdict, replace
 import msgpack
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fip import wire
 from fip.data import (
     Band,
@@ -24,8 +27,6 @@ from fip.data import (
 )
 from fip.errors import WireError
 from fip.messages import Control, Failure, Lane, RunPlan, SinkOrders, Submit
-from hypothesis import given
-from hypothesis import strategies as st
 
 RANDOM = np.random.default_rng(1)
 
@@ -47,6 +48,7 @@ def make_slice(rows: tuple[int, ...] = (3, 0, 5), stokes: tuple[str, ...] = ("I"
         index=7,
         attempt=1,
         integration=12,
+        label="F",
         times=Times(1.0, 2.0, 3.0, 2.0),
         grid=Grid(64, 32, 1e-5, 1.0, -0.5, "FK5"),
         bands=(Band(1e9, 4.0),),
@@ -172,4 +174,4 @@ def test_damaged_images_are_refused() -> None:
         with pytest.raises(WireError, match="not a FITS file"):
             wire.decode_image(sent(wire.encode_image(make_image(fits))))
     with pytest.raises(WireError, match="label"):
-        wire.decode_image(sent(wire.encode_image(replace(make_image(), field="../x"))))
+        wire.decode_image(sent(wire.encode_image(replace(make_image(), label="../x"))))

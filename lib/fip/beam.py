@@ -71,16 +71,17 @@ def _main_lobe(
     uvw = np.zeros_like(samples.uvw)
     uvw[:, :2] = samples.uvw[:, :2] @ to_sky  # u.x = (to_sky^T u).y
     samples = replace(samples, uvw=uvw)
-    weight = np.concatenate([block.weight[0].ravel() for block in blocks], dtype=np.complex64)
+    weight = [block.weight[0].ravel() for block in blocks]
     centre = _PATCH_SIDE // 2
     for attempt in range(_ATTEMPTS):
         step = _FIRST_STEP * _STEP_GROWTH**attempt
-        psf = dirty(samples, weight, (_PATCH_SIDE, _PATCH_SIDE), step, _PATCH_EPSILON, w_term=False) / total
+        shape = _PATCH_SIDE, _PATCH_SIDE
+        psf = dirty(samples, weight, np.complex64, shape, step, _PATCH_EPSILON, w_term=False).astype(np.float64) / total
         regions, _ = label(psf > LOBE_LEVEL)
         lobe = regions == regions[centre, centre]
         if not (lobe[[0, -1]].any() or lobe[:, [0, -1]].any()):
             row, column = np.nonzero(lobe)
-            return np.column_stack([centre - column, row - centre]) * step, psf[lobe].astype(np.float64)
+            return np.column_stack([centre - column, row - centre]) * step, psf[lobe]
     return None
 
 

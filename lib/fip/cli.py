@@ -143,13 +143,19 @@ def simulate_command(
 @app.command("movie")
 def movie_command(
     directory: ImagesArgument,
-    output: Annotated[Path | None, typer.Option(help="The movie.  [default: DIR/NAME.mp4]")] = None,
+    output: Annotated[Path | None, typer.Option(help="The movie.  [default: DIR/movie.mp4]")] = None,
     png: Annotated[Path | None, typer.Option(help="Directory for the frames as PNG files, too.")] = None,
 ) -> None:
     """Make an MP4 movie, and PNGs, of the images of a run."""
     from fip.movie import make_movie
 
-    console.print(f"{make_movie(directory, output, png)}", highlight=False, soft_wrap=True)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("drawing", total=None)
+        movies = make_movie(
+            directory, output, png, lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    for movie in movies:
+        console.print(str(movie), highlight=False, soft_wrap=True)
 
 
 @app.command("check")

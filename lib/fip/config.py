@@ -20,7 +20,6 @@ from fip.quantities import parse_angle, parse_size, parse_stokes
 
 Value = TypeVar("Value")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-LABEL = r"[A-Za-z0-9._+-]{1,64}"
 MINIMUM_EPSILON = 1e-11
 MAXIMUM_EPSILON = 0.1
 

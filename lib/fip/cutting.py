@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fip.beam import fit_beam
 from fip.data import Band, Beam, Block, Grid, ImagingSettings, Observation, Slice, Times
 from fip.measurement_set import MeasurementSet, Rows
+from fip.names import label
 from fip.row_index import RowIndex
 from fip.samples import SampleReader
 
@@ -82,6 +83,7 @@ class Run:
             index=number,
             attempt=1,
             integration=info.integration,
+            label=label(info.field) if len(self.grids) > 1 else "",
             times=self._times(number, dump, kept, blocks),
             grid=self.grids[info.field],
             bands=self.bands,

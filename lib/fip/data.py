@@ -115,6 +115,7 @@ class Slice:
     index: int  # number of the slice in its run: 0, 1, ... without gaps
     attempt: int  # 1 the first time it is sent
     integration: int  # number of the (first) integration in the MS's field, before any selection
+    label: str  # of the field, for file names; "" where the MS has one field
     times: Times
     grid: Grid
     bands: tuple[Band, ...]  # one for each output channel
@@ -167,7 +168,7 @@ class ImageFile:
     index: int
     attempt: int
     integration: int
-    field: str  # label of the field for the file's name
+    label: str  # of the field, for file names; "" where the MS has one field
     worker: str
     times: Times
     empty: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from time import perf_counter
 
@@ -57,7 +56,7 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> Ima
         index=slice_.index,
         attempt=slice_.attempt,
         integration=slice_.integration,
-        field=re.sub(r"[^A-Za-z0-9._+-]", "_", slice_.observation.field)[:64],
+        label=slice_.label,
         worker=worker,
         times=slice_.times,
         empty=slice_.empty,

@@ -77,19 +77,21 @@ class WGridder:
         samples = Samples.of(blocks)
         shape = max(self._grid.height, _DUCC_SMALLEST_SIDE), max(self._grid.width, _DUCC_SMALLEST_SIDE)
         for stokes, plane in enumerate(out):
-            values = np.concatenate([block.visibility[stokes].ravel() for block in blocks], dtype=self._precision)
-            plane[...] = _centre(dirty(samples, values, shape, self._grid.scale, self._epsilon), self._grid)
+            values = [block.visibility[stokes].ravel() for block in blocks]
+            image = dirty(samples, values, self._precision, shape, self._grid.scale, self._epsilon)
+            plane[...] = _centre(image, self._grid)
 
 
 def dirty(
     samples: Samples,
-    values: NDArray[np.complexfloating],
+    values: Sequence[NDArray[np.inexact]],
+    precision: type[np.complexfloating],
     shape: tuple[int, int],
     scale: float,
     epsilon: float,
     w_term: bool = True,
 ) -> NDArray[np.floating]:
-    """ducc0's dirty image [y, x], oriented as Kernel says, in the precision of the values [sample], rows after rows."""
+    """ducc0's dirty image [y, x], oriented as Kernel says, of values [row x node], an array for each block."""
     image: NDArray[np.floating] = ducc0.wgridder.experimental.vis2dirty_bda(
         # ducc0's axes are (-u, v) with flip_v; with u and v exchanged the first is y and nothing is transposed.
         uvw=np.ascontiguousarray(samples.uvw[:, [1, 0, 2]]),
@@ -97,7 +99,7 @@ def dirty(
         freqlist_id=samples.frequency_list,
         freqlist_nfreqs=samples.list_lengths,
         freqlist_freqs=samples.frequencies,
-        vis=values,
+        vis=np.concatenate(values, dtype=precision),
         npix_x=shape[0],
         npix_y=shape[1],
         pixsize_x=scale,

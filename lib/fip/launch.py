@@ -26,6 +26,7 @@ from fip.sockets import control_socket
 from fip.wire import decode_control, encode_control
 
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
+STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DUCC0_NUM_THREADS")
 
 
@@ -52,12 +53,24 @@ class Pipeline:
             self._start(name, "fip-worker", "--config", str(configuration), "--name", name)
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        """Drains in the order of the flow: what is out is stored before its storer ends."""
-        for name in ("ventilator", *self._names, "sink"):
-            self._stop(name)
-        self._context.destroy(linger=0)
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Drains in the order of the flow: what is out is stored before its storer ends.
+
+        A pipeline that has lost a daemon is not waited for long; an interrupt meanwhile stops all at once. Neither
+        loses anything: what is not stored is cut again when the run is resumed.
+        """
+        patience = STOP_WITHIN if kind is None else STOP_BROKEN_WITHIN
+        try:
+            for name in ("ventilator", *self._names, "sink"):
+                self._stop(name, patience)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            for child in self._children.values():
+                child.kill()
+                child.wait()
+            self._context.destroy(linger=0)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def image(self, paths: list[Path], selection: Selection) -> Iterator[tuple[JobStatus, PipelineStatus]]:
         """Submits a job and yields its status until it is done or has failed.
@@ -100,16 +113,15 @@ class Pipeline:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
 
-    def _stop(self, name: str) -> None:
-        child = self._children.pop(name, None)
-        if child is None:
-            return
+    def _stop(self, name: str, patience: float) -> None:
+        """Ends a child and waits for it; after `patience` seconds it is killed."""
+        child = self._children[name]
         child.terminate()
-        try:
-            child.wait(STOP_WITHIN)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(patience)
+        child.kill()
+        child.wait()
+        del self._children[name]
 
     def _address(self, name: str) -> str:
         return f"ipc://{self._folder}/{name}"

@@ -10,6 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ CREATE TABLE runs (
 CREATE TABLE slices (
     run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('stored', 'failed')), reason TEXT,
-    file TEXT UNIQUE, bytes INTEGER, digest TEXT, integration INTEGER, field TEXT, empty INTEGER,
+    file TEXT UNIQUE, bytes INTEGER, digest TEXT, integration INTEGER, label TEXT, empty INTEGER,
     begin REAL, average REAL, end REAL, attempt INTEGER NOT NULL, worker TEXT, seconds TEXT,
     rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
     PRIMARY KEY (run, slice)
@@ -60,6 +61,7 @@ class Ledger:
     def __init__(self, directory: Path, read_only: bool = False) -> None:
         """Opens the ledger of a directory, made where it is missing; StoreError where it cannot be used."""
         self.path = directory / FILE_NAME
+        self._read_only = read_only
         try:
             if read_only:
                 self._database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
@@ -76,7 +78,10 @@ class Ledger:
             raise StoreError(f"ledger {self.path} has schema {version}, this FIP reads {SCHEMA_VERSION}: use its FIP")
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; a writer leaves it so that it can be read without write permission."""
+        if not self._read_only:
+            with suppress(sqlite3.OperationalError):  # somebody is reading: it stays in WAL mode for now
+                self._database.execute("PRAGMA journal_mode = DELETE")
         self._database.close()
 
     def selection(self) -> Selection | None:
@@ -115,7 +120,7 @@ class Ledger:
         beam, statistics, times = image.beam, image.statistics, image.times
         self._put(
             run=image.run, slice=image.index, state="stored", file=file, bytes=len(image.fits), digest=digest,
-            integration=image.integration, field=image.field, empty=image.empty,
+            integration=image.integration, label=image.label, empty=image.empty,
             begin=times.begin, average=times.average, end=times.end,
             attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
             rms=statistics and statistics.rms, minimum=statistics and statistics.minimum,

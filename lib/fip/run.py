@@ -44,7 +44,7 @@ def run(
         raise UsageError("the same MeasurementSet is named twice: name each once")
     for each in opened:
         for note in each.notes:
-            console.print(f"{each.name}: {note}", style="dim", highlight=False)
+            console.print(f"{each.name}: {note}", style="dim", highlight=False, soft_wrap=True)
     directory = output or Path(f"{opened[0].name}.fip")
     before = _prepare(directory, selection, overwrite)
     begun = time.monotonic()
@@ -129,7 +129,7 @@ def _conclude(
     observed = sum(each.span * made.get(each.run, 0) / each.slices for each in opened)
     missed = sum(run.missed for run in job.runs) if job else 0
     new = sum(made.values())
-    console.print(summary(totals, seconds, new, observed, missed, directory), highlight=False)
+    console.print(summary(totals, seconds, new, observed, missed, directory), highlight=False, soft_wrap=True)
     if not new and not interrupted:
         console.print("nothing was left to do: every slice was stored before")
     if interrupted:

@@ -13,6 +13,7 @@ import zmq
 
 from fip.config import LOOPBACK, Security
 from fip.errors import ConfigError
+from fip.names import label
 from fip.wire import MAXIMUM_FRAME, MAXIMUM_HEADER
 
 LINGER = 10_000  # ms that an ending worker waits for the sink to take its last image
@@ -87,7 +88,7 @@ def seen_from_workers(address: str, peer: str) -> str:
 
 def host_name() -> str:
     """This host's short name, as labels on the wire allow it."""
-    return re.sub(r"[^A-Za-z0-9._+-]", "-", posix.gethostname().split(".")[0])[:64] or "localhost"
+    return label(posix.gethostname().split(".")[0])
 
 
 def _open(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -20,6 +19,7 @@ from fip.data import SINGLE_PRECISION_EPSILON, Band, Grid, ImagingSettings, Obse
 from fip.defaults import Extent, choose
 from fip.errors import InputError, UsageError
 from fip.measurement_set import Field, MeasurementSet, Rows, Window
+from fip.names import label
 from fip.polarisation import Product, products
 from fip.row_index import RowIndex, index_rows
 from fip.samples import Columns, SampleReader, choose_columns, has_weights
@@ -63,7 +63,7 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
     cadence = index.cadence[np.isfinite(index.cadence)]
     return Run(
         id=_identity(main, index, windows, columns, settings, grids),
-        name=clean_name(main.path.stem),
+        name=label(main.path.stem),
         slices=_list_slices(index, fields),
         settings=settings,
         grids=grids,
@@ -78,11 +78,6 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
             for window, planes in zip(windows, wanted, strict=True)
         },
     )
-
-
-def clean_name(text: str) -> str:
-    """`text` made of A-Z a-z 0-9 . _ + - alone, for file names; never empty."""
-    return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).strip("_") or "unnamed"
 
 
 def read_index(main: MeasurementSet) -> RowIndex:
@@ -188,9 +183,9 @@ def band(windows: Sequence[Window]) -> Band:
 
 def unique_fields(fields: Sequence[Field]) -> list[Field]:
     """The same fields, with their number in the name where file names could not tell them apart."""
-    used = Counter(clean_name(each.name) for each in fields)
+    used = Counter(label(each.name) for each in fields)
     return [
-        each if used[clean_name(each.name)] == 1 else replace(each, name=f"{each.name}_{each.number}")
+        each if used[label(each.name)] == 1 else replace(each, name=f"{each.name}_{each.number}")
         for each in fields
     ]
 

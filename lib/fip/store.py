@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -77,7 +76,7 @@ class Store:
 
         Raises StoreError where it cannot be stored, or where a file of that name is there that is not this image.
         """
-        final = self.directory / file_name(self._names[image.run], image.field, image.integration)
+        final = self.directory / file_name(self._names[image.run], image.label, image.integration)
         temporary = self.directory / TEMPORARY.format(final.name)
         try:
             with temporary.open("wb") as file:
@@ -116,13 +115,8 @@ class Store:
 
 
 def file_name(name: str, field: str, integration: int) -> str:
-    """The name of an image: NAME[-FIELD]-tNNNNNN-dirty.fits, made of A-Z a-z 0-9 . _ + - only."""
-    return f"{label(name)}{'-' + label(field) if field else ''}-t{integration:06d}-dirty.fits"
-
-
-def label(text: str) -> str:
-    """A name as files and messages allow it: other characters become "_"."""
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", text)[:64] or "_"
+    """The name of an image, NAME[-FIELD]-tNNNNNN-dirty.fits; name and field are labels, the field may be ""."""
+    return f"{name}{'-' + field if field else ''}-t{integration:06d}-dirty.fits"
 
 
 def _shown(key: str, value: object) -> str:

@@ -7,7 +7,6 @@ decoding raises WireError, and nothing else, for whatever does not fit.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
@@ -23,6 +22,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 from fip.data import Block, ImageFile, Slice
 from fip.errors import WireError
 from fip.messages import Control
+from fip.names import is_label
 
 PROTOCOL = 1
 """Raised whenever a message of another version could be misread."""
@@ -30,7 +30,6 @@ PROTOCOL = 1
 MAXIMUM_HEADER = 1 << 20  # bytes
 MAXIMUM_FRAME = 1 << 33  # bytes, for the sockets to refuse before memory is taken
 MAXIMUM_SIDE = 32768  # pixels
-LABEL = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
 Frame = bytes | memoryview
 Message = TypeVar("Message")
@@ -85,8 +84,8 @@ def decode_image(frames: Sequence[Frame]) -> ImageFile:
         raise WireError(f"image of {len(frames) - 1} frames instead of 1")
     values = ImageFile(**meta, fits=frames[1])
     _check_label("run", values.run)
-    if values.field:
-        _check_label("field", values.field)
+    if values.label:
+        _check_label("field", values.label)
     if xxhash.xxh3_64_digest(values.fits) != header.get("digest"):
         raise WireError(f"image {values.index} of run {values.run} was damaged on its way: its digest differs")
     if len(values.fits) % 2880 or bytes(values.fits[:10]) != b"SIMPLE  = ":
@@ -190,12 +189,14 @@ def _arrays(described: Any, frames: Sequence[Frame]) -> dict[str, NDArray[Any]]:
 
 
 def _check_label(what: str, label: str) -> None:
-    if not LABEL.fullmatch(label):
+    if not is_label(label):
         raise WireError(f"{what} {label!r:.80} is not a label of 1 to 64 of A-Z a-z 0-9 . _ + -")
 
 
 def _check_slice(values: Slice) -> None:
     _check_label("run", values.run)
+    if values.label:
+        _check_label("field", values.label)
     planes = (len(values.settings.stokes), len(values.bands))
     sides = (values.grid.width, values.grid.height)
     if not all(0 < side <= MAXIMUM_SIDE and side % 2 == 0 for side in sides) or not values.grid.scale > 0:

@@ -1,0 +1,45 @@
+"""The real command with its real daemons, for tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+FIP = Path(sysconfig.get_path("scripts")) / "fip"
+WITHIN = 100  # s, for anything that a test waits for
+
+
+def fip(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs the command to its end."""
+    return subprocess.run(
+        [FIP, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=WITHIN, check=False
+    )
+
+
+@contextmanager
+def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Starts the command, and in the end kills what is left of it and its daemons."""
+    process = subprocess.Popen([FIP, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    known = psutil.Process(process.pid)
+    try:
+        yield process
+    finally:
+        left = [known, *daemons(process.pid)] if process.poll() is None else []
+        for each in left:
+            each.kill()
+        process.communicate()
+
+
+def daemons(pid: int) -> list[psutil.Process]:
+    """The daemons that a running `fip run` has started."""
+    return psutil.Process(pid).children()
+
+
+def images(directory: Path) -> list[Path]:
+    """The images of a directory, by name."""
+    return sorted(directory.glob("*-dirty.fits"))

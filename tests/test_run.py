@@ -1,0 +1,101 @@
+"""`fip run` as a user starts it: the real command, real daemons, real files."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from fip.simulate import read_truth
+from pipeline import fip, images
+from visibilities import Array, Visibilities
+
+SIZE = 1200  # pixels; the fifth source is 1140" from the centre
+GRID = ("--size", str(SIZE), "--scale", "2arcsec")
+
+
+@pytest.fixture(scope="module")
+def imaged(simulated_ms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small simulated observation, imaged."""
+    output = tmp_path_factory.mktemp("imaged") / "out"
+    done = fip("run", simulated_ms, "--output", output, *GRID)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "10 of 10 images" in done.stdout
+    return output
+
+
+def test_every_image_is_the_fourier_sum_of_its_slice(imaged: Path, simulated_ms: Path) -> None:
+    """Each FITS agrees with a direct sum over its integration to epsilon, at edges, corners, sources and elsewhere."""
+    random = np.random.default_rng(2)
+    visibilities = Visibilities(simulated_ms)
+    for image in images(imaged):
+        data = fits.getdata(image)[0, 0]
+        brightest = np.stack(np.unravel_index(np.argsort(data, axis=None)[-20:], data.shape)[::-1], axis=1)
+        edges = [(x, y) for x in (0, 1, SIZE // 2, SIZE - 1) for y in (0, SIZE // 2, SIZE - 2, SIZE - 1)]
+        pixels = np.concatenate([brightest, edges, random.integers(0, SIZE, (200, 2))])
+        exact = visibilities.sum_at(image, pixels)
+        error = np.linalg.norm(data[pixels[:, 1], pixels[:, 0]] - exact) / np.linalg.norm(exact)
+        assert error <= 1e-5, f"{image.name}: {error}"
+
+
+def test_file_names_count_the_integrations(imaged: Path) -> None:
+    """One file for each integration, listed in time order, and nothing half-written beside them."""
+    names = [f"sim-t{index:06d}-dirty.fits" for index in range(10)]
+    assert [image.name for image in images(imaged)] == names
+    assert (imaged / "images.txt").read_text().split() == names
+    others = {path.name for path in imaged.iterdir()} - set(names)
+    assert others == {"images.txt", "fip.sqlite", "fip.log", ".fip.lock"}
+
+
+def test_the_ledger_lists_what_is_stored(imaged: Path) -> None:
+    """The ledger has each file with its size and worker, and both workers had a share."""
+    with sqlite3.connect(imaged / "fip.sqlite") as ledger:
+        rows = ledger.execute("SELECT file, bytes, state, attempt FROM slices ORDER BY slice").fetchall()
+    assert [(name, size) for name, size, _, _ in rows] == [(i.name, i.stat().st_size) for i in images(imaged)]
+    assert {(state, attempt) for _, _, state, attempt in rows} == {("stored", 1)}
+
+
+def test_sources_are_where_and_as_bright_as_they_should_be(imaged: Path, simulated_ms: Path) -> None:
+    """Each source that is on, the others taken away, peaks at its place to 0.05 pixel with its flux to the noise.
+
+    The transient is there only while it is on.
+    """
+    visibilities, truth = Visibilities(simulated_ms), read_truth(simulated_ms.with_suffix(".truth.ecsv"))
+    for number, image in enumerate(images(imaged)):
+        data, header = fits.getdata(image)[0, 0], fits.getheader(image)
+        places = np.stack(WCS(header).celestial.all_world2pix(truth["ra"], truth["dec"], 0), axis=1)
+        on = (truth["first"] <= number) & (number < truth["end"])
+        noise = thermal_noise(visibilities, header)
+        for source, place in enumerate(places):
+            others = truth[on & (np.arange(len(truth)) != source)]
+            pixels = np.rint(place).astype(int) + np.stack(np.mgrid[-1:2, -1:2], axis=-1).reshape(-1, 2)
+            stamp = data[pixels[:, 1], pixels[:, 0]] - visibilities.sum_at(image, pixels, others)
+            if on[source]:
+                np.testing.assert_allclose(quadratic_peak(pixels, stamp), place, atol=0.05)
+                alone = visibilities.sum_at(image, pixels, truth[[source]])
+                flux = truth["I"][source] * (stamp @ alone) / (alone @ alone)
+                assert flux == pytest.approx(truth["I"][source], abs=5 * noise)
+            else:
+                assert np.abs(stamp).max() < 5 * noise
+
+
+def thermal_noise(visibilities: Visibilities, header: fits.Header) -> float:
+    """Noise of an image, Jy/beam: weights are inverse variances of the real part, as the simulator writes them."""
+    within = np.abs(visibilities.time / 86400 - header["MJD-AVG"]) < 1e-5
+    return float(1 / np.sqrt(visibilities.weight[within].sum()))
+
+
+def quadratic_peak(pixels: NDArray[np.int64], values: Array) -> Array:
+    """Place (x, y) of the peak of a paraboloid through the values at pixels around it."""
+    origin = pixels.mean(axis=0)
+    x, y = (pixels - origin).T
+    _, bx, by, cxx, cxy, cyy = np.linalg.lstsq(
+        np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1), values, rcond=None
+    )[0]
+    peak: Array = origin + np.linalg.solve([[2 * cxx, cxy], [cxy, 2 * cyy]], [-bx, -by])
+    return peak

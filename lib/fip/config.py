@@ -13,10 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+)
 
 from fip.errors import ConfigError
-from fip.quantities import parse_angle, parse_size, parse_stokes
+from fip.quantities import (
+    format_angle,
+    format_pace,
+    format_size,
+    parse_angle,
+    parse_pace,
+    parse_size,
+    parse_stokes,
+)
 
 Value = TypeVar("Value")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -24,21 +41,15 @@ MINIMUM_EPSILON = 1e-11
 MAXIMUM_EPSILON = 0.1
 
 
-def _text(parse: Callable[[str], Value]) -> BeforeValidator:
+def _read(parse: Callable[[str], Value]) -> BeforeValidator:
     """Reads a value that is written as text (or a bare number) with one of `fip.quantities`' parsers."""
     return BeforeValidator(lambda value: parse(str(value)) if isinstance(value, (str, int, float)) else value)
 
 
-def _parse_pace(text: str) -> float:
-    pace = {"max": 0.0, "realtime": 1.0}.get(text)
-    if pace is None:
-        try:
-            pace = float(text)
-        except ValueError:
-            pace = -1.0
-        if not 0 < pace < 1e9:
-            raise ValueError(f"'{text}' is not a pace: max, realtime, or a number of times real time above 0")
-    return pace
+Angle = Annotated[float, _read(parse_angle), PlainSerializer(format_angle), Field(gt=0)]  # rad
+Size = Annotated[tuple[int, int], _read(parse_size), PlainSerializer(format_size)]  # pixels
+Stokes = Annotated[tuple[str, ...], _read(parse_stokes), PlainSerializer(",".join)]
+Pace = Annotated[float, _read(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
 
 
 class Table(BaseModel):
@@ -50,9 +61,9 @@ class Table(BaseModel):
 class Imaging(Table):
     """How slices are imaged. It belongs to a run and travels in each slice: only `fip run` reads it."""
 
-    size: Annotated[tuple[int, int], _text(parse_size)] | None = None  # pixels; None: from the dish diameter
-    scale: Annotated[float, _text(parse_angle)] | None = Field(None, gt=0)  # rad; None: from the longest baseline
-    stokes: Annotated[tuple[str, ...], _text(parse_stokes)] = ("I",)
+    size: Size | None = None  # None: from the dish diameter
+    scale: Angle | None = None  # None: from the longest baseline
+    stokes: Stokes = ("I",)
     epsilon: float = Field(1e-5, ge=MINIMUM_EPSILON, le=MAXIMUM_EPSILON)
 
 
@@ -83,7 +94,7 @@ class Ventilator(Table):
     read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
     max_attempts: int = Field(3, ge=1)
-    pace: Annotated[float, _text(_parse_pace)] = 0.0  # times real time; 0: as fast as it goes
+    pace: Pace = 0.0
 
 
 class Sink(Table):
@@ -159,7 +170,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
 
     Raises ConfigError naming every fault with its origin, key, value and what would do.
     """
-    layers = [(str(path), dict(_flatten(_read(path))))] if path else []
+    layers = [(str(path), dict(_flatten(_read_file(path))))] if path else []
     layers.append(("environment", _environment(os.environ)))
     layers.append(("command line", {key: value for key, value in (overrides or {}).items() if value is not None}))
     values: dict[str, Any] = {}
@@ -173,7 +184,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         raise ConfigError("\n".join(_fault(item, origins) for item in error.errors())) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:

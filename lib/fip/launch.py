@@ -134,7 +134,6 @@ class Pipeline:
             | {"lanes": self._address("lane-")},
             "sink": {"directory": str(self._output.resolve()), "images": self._address("images")},
         }
-        tables["ventilator"]["pace"] = str(self._config.ventilator.pace or "max")
         return "\n".join(
             f"[{table}]\n" + "\n".join(f"{key} = {_toml_value(value)}" for key, value in values.items())
             for table, values in tables.items()

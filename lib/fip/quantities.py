@@ -47,6 +47,11 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
+def format_size(size: tuple[int, int]) -> str:
+    """A size as `parse_size` reads it."""
+    return f"{size[0]}x{size[1]}"
+
+
 def parse_stokes(text: str) -> tuple[str, ...]:
     """Planes in the order asked from `I`, `IQUV`, `I,V`, `pseudoI`, `XX`; ValueError for anything else."""
     planes = [part.strip() for part in text.split(",")]
@@ -65,3 +70,22 @@ def parse_range(text: str) -> tuple[int, int]:
     if not match or int(match[1]) >= int(match[2]):
         raise ValueError(f"'{text}' is not a range, as 8~12, its end left out")
     return int(match[1]), int(match[2])
+
+
+def parse_pace(text: str) -> float:
+    """Times real time from `max` (0), `realtime` (1) or a number above 0; ValueError otherwise."""
+    named = {"max": 0.0, "realtime": 1.0}
+    if text in named:
+        return named[text]
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = 0.0
+    if not 0 < pace < 1e9:
+        raise ValueError(f"'{text}' is not a pace: max, realtime, or a number of times real time above 0")
+    return pace
+
+
+def format_pace(pace: float) -> str:
+    """A pace as `parse_pace` reads it."""
+    return {0.0: "max", 1.0: "realtime"}.get(pace, f"{pace:g}")

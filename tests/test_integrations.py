@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from fip.integrations import Cadence, alike, cadences, split
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fip.integrations import Cadence, alike, cadences, split
 
 
 @given(
@@ -22,9 +26,9 @@ def test_each_dump_is_one_integration(cadence: float, dumps: list[int], jitter: 
     A wrong cadence adds at most 5 x 1 per cent per gap, and the middle of a dump is off by at most half its jitter:
     the comb's teeth stay within half a cadence.
     """
-    begins = np.cumsum(dumps) * cadence
+    begins: NDArray[np.float64] = np.cumsum(dumps, dtype=np.float64) * cadence
     offsets = np.random.default_rng(seed).uniform(0, jitter * cadence, (begins.size, 30))
-    times = np.sort((begins[:, None] + offsets).ravel()).astype(np.float64)
+    times: NDArray[Any] = np.sort((begins[:, None] + offsets).ravel())
     starts = split(times, Cadence(cadence * (1 + error), cadence, 100))
     assert starts.tolist() == list(range(0, times.size, 30))
 

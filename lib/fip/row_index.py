@@ -46,8 +46,8 @@ class RowIndex:
     trusted: NDArray[np.bool_]  # [integration] whether INTERVAL can be right
     varied: bool  # some baselines are averaged longer than others
     offset: NDArray[np.int64]  # [integration + 1] into `start` and `count`
-    start: NDArray[np.int64]  # [range] first row
-    count: NDArray[np.int64]  # [range] rows
+    start: NDArray[np.uint32]  # [range] first row
+    count: NDArray[np.uint32]  # [range] rows
 
     def __len__(self) -> int:
         return int(self.field.size)
@@ -114,15 +114,21 @@ def index_rows(chunks: Iterable[dict[str, NDArray[Any]]]) -> RowIndex | None:
     scan = _Scan()
     for chunk in chunks:
         scan.add(chunk)
-    times = np.concatenate(scan.times)
-    series = np.concatenate(scan.numbers)
-    starts = np.concatenate(scan.starts)
-    del scan.times, scan.numbers, scan.starts
-    counts = np.diff(starts.astype(np.int64), append=scan.rows)
+    times, series, starts = (_joined(each) for each in (scan.times, scan.numbers, scan.starts))
+    counts = np.diff(starts, append=np.uint32(scan.rows))
     cross = series != _NONE
     if not cross.any():
         return None
-    return _integrations(scan, times[cross], series[cross], starts[cross].astype(np.int64), counts[cross])
+    if not cross.all():
+        times, series, starts, counts = times[cross], series[cross], starts[cross], counts[cross]
+    return _integrations(scan, times, series, starts, counts)
+
+
+def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
+    """One array; the list is emptied, so that nothing is held twice."""
+    whole = np.concatenate(pieces)
+    pieces.clear()
+    return whole
 
 
 def _changes(columns: list[NDArray[Any]]) -> NDArray[np.intp]:
@@ -134,13 +140,13 @@ def _changes(columns: list[NDArray[Any]]) -> NDArray[np.intp]:
     return np.flatnonzero(changed)
 
 
-def _groups(scan: _Scan) -> tuple[NDArray[np.intp], list[Cadence]]:
+def _groups(scan: _Scan) -> tuple[NDArray[np.int32], list[Cadence]]:
     """Series that are observed together: group of each series, and each group's cadence."""
     together: dict[tuple[int, ...], list[int]] = {}
     for key, number in scan.series.items():
         if number in scan.cadence:
             together.setdefault(key[:-1], []).append(number)
-    group = np.full(len(scan.series), _NONE, dtype=np.intp)
+    group = np.full(len(scan.series), _NONE, dtype=np.int32)
     found: list[Cadence] = []
     for members in together.values():
         each = [_cadence(scan, number) for number in members]
@@ -164,56 +170,66 @@ def _integrations(
     scan: _Scan,
     times: NDArray[np.float64],
     series: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    counts: NDArray[np.int64],
+    starts: NDArray[np.uint32],
+    counts: NDArray[np.uint32],
 ) -> RowIndex:
+    """All arguments [stretch], in order of rows."""
     group_of, found = _groups(scan)
-    group = group_of[series]
-    order = np.lexsort((starts, times, group))
-    times, group, starts, counts = times[order], group[order], starts[order], counts[order]
-    keys = list(scan.series)
+    keys = [key for key, number in scan.series.items() if number in scan.cadence]
     fields = np.zeros(len(found), dtype=np.int32)
-    fields[group_of[series]] = np.array([key[3] for key in keys], dtype=np.int32)[series]
+    for key in keys:
+        fields[group_of[scan.series[key]]] = key[3]
 
+    group = group_of[series]
+    order = np.lexsort((times, group))  # stable: ascending in rows where all else is the same
+    times, group = times[order], group[order]
+    starts, counts = starts[order], counts[order]
+    del order
+    first_time = float(times.min())
+    times -= first_time  # so that sums lose nothing
     edges = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), group.size]
     heads = np.concatenate([a + split(times[a:b], found[group[a]]) for a, b in pairwise(edges)])
-    tails = np.append(heads[1:], times.size)
-    mean = times[heads] + np.add.reduceat(times - np.repeat(times[heads], tails - heads), heads) / (tails - heads)
+    sizes = np.diff(heads, append=times.size)
+    last_time = first_time + float(times.max())
+    mean = first_time + np.add.reduceat(times, heads) / sizes
     spread = np.zeros(len(found))
-    np.maximum.at(spread, group[heads], times[tails - 1] - times[heads])
+    np.maximum.at(spread, group[heads], times[heads + sizes - 1] - times[heads])
     trusted = spread <= np.array([cadence.interval for cadence in found])
+    group = group[heads]
+    del times
 
-    in_time = np.lexsort((group[heads], fields[group[heads]], mean))
-    rank = np.empty_like(in_time)
+    in_time = np.lexsort((group, fields[group], mean))
+    rank = np.empty(in_time.size, dtype=np.int32)
     rank[in_time] = np.arange(in_time.size)
-    label = np.repeat(rank, tails - heads)
-    label, starts, counts = _merge(label, starts, counts)
+    integration, starts, counts = _merge(np.repeat(rank, sizes), starts, counts)
+    group = group[in_time]
     return RowIndex(
         rows=scan.rows,
-        first_time=float(times.min()),
-        last_time=float(times.max()),
+        first_time=first_time,
+        last_time=last_time,
         longest_baseline=scan.longest,
         antennas=tuple(sorted(scan.antennas)),
-        observations=tuple(sorted({key[0] for key in keys if scan.series[key] in scan.cadence})),
-        windows=tuple(sorted({key[4] for key in keys if scan.series[key] in scan.cadence})),
-        field=fields[group[heads]][in_time],
+        observations=tuple(sorted({key[0] for key in keys})),
+        windows=tuple(sorted({key[4] for key in keys})),
+        field=fields[group],
         time=mean[in_time],
-        cadence=np.array([cadence.seconds for cadence in found])[group[heads]][in_time],
-        trusted=trusted[group[heads]][in_time],
+        cadence=np.array([cadence.seconds for cadence in found])[group],
+        trusted=trusted[group],
         varied=any(cadence.varied for cadence in found),
-        offset=np.searchsorted(label, np.arange(in_time.size + 1)),
+        offset=np.searchsorted(integration, np.arange(in_time.size + 1)),
         start=starts,
         count=counts,
     )
 
 
 def _merge(
-    label: NDArray[np.intp], starts: NDArray[np.int64], counts: NDArray[np.int64]
-) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
-    """Ranges in order of label and row, adjacent ones of one label made one."""
-    order = np.lexsort((starts, label))
-    label, starts, counts = label[order], starts[order], counts[order]
-    new = np.ones(label.size, dtype=bool)
-    new[1:] = (np.diff(label) != 0) | (starts[1:] != starts[:-1] + counts[:-1])
+    integration: NDArray[np.int32], starts: NDArray[np.uint32], counts: NDArray[np.uint32]
+) -> tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.uint32]]:
+    """Ranges of rows in order of integration and row, adjacent ones of an integration made one."""
+    order = np.lexsort((starts, integration))
+    integration, starts, counts = integration[order], starts[order], counts[order]
+    del order
+    new = np.ones(integration.size, dtype=bool)
+    new[1:] = (integration[1:] != integration[:-1]) | (starts[1:] != starts[:-1] + counts[:-1])
     heads = np.flatnonzero(new)
-    return label[heads], starts[heads], np.add.reduceat(counts, heads)
+    return integration[heads], starts[heads], np.add.reduceat(counts, heads, dtype=np.uint32)

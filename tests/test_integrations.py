@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,14 +26,14 @@ def test_each_dump_is_one_integration(cadence: float, dumps: list[int], jitter: 
     """
     begins: NDArray[np.float64] = np.cumsum(dumps, dtype=np.float64) * cadence
     offsets = np.random.default_rng(seed).uniform(0, jitter * cadence, (begins.size, 30))
-    times: NDArray[Any] = np.sort((begins[:, None] + offsets).ravel())
+    times = np.sort((begins[:, None] + offsets).ravel())
     starts = split(times, Cadence(cadence * (1 + error), cadence, 100))
     assert starts.tolist() == list(range(0, times.size, 30))
 
 
 def test_hours_of_a_cadence_a_little_off() -> None:
     """A fixed comb with the cadence 0.1 per cent off would be a whole integration out of step after 1000."""
-    times = 10.0 * np.arange(5000)
+    times = np.linspace(0, 10 * 4999, 5000)
     assert split(times, Cadence(10.01, 10, 100)).size == 5000
 
 

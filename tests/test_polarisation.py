@@ -6,11 +6,12 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from fip.errors import UsageError
-from fip.polarisation import form, products
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from fip.errors import UsageError
+from fip.polarisation import form, products
 
 LINEAR = ("XX", "XY", "YX", "YY")
 CIRCULAR = ("RR", "RL", "LR", "LL")

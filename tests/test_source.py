@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import small_ms
 from casacore import tables
+from numpy.typing import NDArray
+
+import small_ms
 from direct import direct_sum
 from fip.beam import fit_beam
 from fip.cutting import Run
@@ -20,7 +22,6 @@ from fip.errors import FipError, UsageError
 from fip.info import describe
 from fip.quantities import ARCSEC
 from fip.source import open_run
-from numpy.typing import NDArray
 
 PAIRS = 10  # baselines of five antennas
 CHANNELS = small_ms.BAND.size

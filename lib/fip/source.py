@@ -185,8 +185,7 @@ def unique_fields(fields: Sequence[Field]) -> list[Field]:
     """The same fields, with their number in the name where file names could not tell them apart."""
     used = Counter(label(each.name) for each in fields)
     return [
-        each if used[label(each.name)] == 1 else replace(each, name=f"{each.name}_{each.number}")
-        for each in fields
+        each if used[label(each.name)] == 1 else replace(each, name=f"{each.name}_{each.number}") for each in fields
     ]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from fip.data import Block, Grid
 from numpy.typing import NDArray
+
+from fip.data import Block, Grid
 
 SPEED_OF_LIGHT = 299792458.0  # m/s
 MATRIX_SIZE = 2**20  # rows x pixels at a time: 16 MB

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from direct import point_source
 from fip.data import Band, Block, Grid, ImagingSettings, Observation, Slice, Times
-from numpy.typing import NDArray
 
 Source = tuple[float, float, float]  # l east, m north, flux
 
@@ -56,7 +57,7 @@ def make_slice(blocks: Sequence[Block], grid: Grid, **changes: Any) -> Slice:
     planes = len(blocks[0].weight) if blocks else 1
     weights, counts = np.zeros((planes, channels)), np.zeros((planes, channels), np.int64)
     for block in blocks:
-        weights[:, block.channel_out] += block.weight.sum(axis=(1, 2))
+        weights[:, block.channel_out] += block.weight.sum(axis=(1, 2), dtype=np.float64)
         counts[:, block.channel_out] += np.count_nonzero(block.weight, axis=(1, 2))
     slice_ = Slice(
         run="0123456789abcdef",

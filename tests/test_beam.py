@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from direct import direct_sum
-from fip.beam import LOBE_LEVEL, fit_beam
-from fip.data import Beam, Block
 from numpy.typing import NDArray
 from scipy.ndimage import label
 from scipy.optimize import curve_fit
+
+from direct import direct_sum
+from fip.beam import LOBE_LEVEL, fit_beam
+from fip.data import Beam, Block
 from synthetic import array_uvw
 
 WAVELENGTH = 0.2

@@ -81,7 +81,8 @@ def _main_lobe(
         lobe = regions == regions[centre, centre]
         if not (lobe[[0, -1]].any() or lobe[:, [0, -1]].any()):
             row, column = np.nonzero(lobe)
-            return np.column_stack([centre - column, row - centre]) * step, psf[lobe]
+            y = np.column_stack([centre - column, row - centre]).astype(np.float64)
+            return y * step, psf[lobe]
     return None
 
 

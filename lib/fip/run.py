@@ -73,9 +73,8 @@ def _look_into(path: Path, selection: Selection) -> Opened:
     """Opens a MeasurementSet as the ventilator will: its faults are known before anything is started."""
     source = open_run(path, selection)
     times = [each.time for each in source.slices]
-    span = times[-1] - times[0]
-    cadence = span / (len(times) - 1) if len(times) > 1 else 0.0
-    opened = Opened(source.id, source.name, len(source.slices), span + cadence, source.notes)
+    span = max(times) - min(times) + (source.cadence or 0.0)
+    opened = Opened(source.id, source.name, len(source.slices), span, source.notes)
     source.close()
     return opened
 

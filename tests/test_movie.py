@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from numpy.typing import NDArray
+from PIL import Image
+
 from fip.data import Grid, Statistics
 from fip.errors import UsageError
 from fip.figure import Figure
 from fip.movie import make_movie
 from fip.render import EMPTY, Stretch, choose_stretch, colours, shrink
 from fip.sky import direction_at, graticule, pixel_at
-from numpy.typing import NDArray
-from PIL import Image
 
 SIDE, SCALE = 64, 2.0  # pixels; arcsec
 STEADY, TRANSIENT = (20, 40), (45, 13)  # x, y

@@ -9,10 +9,11 @@ import erfa
 import numpy as np
 import pytest
 from casacore.tables import table
+from numpy.typing import NDArray
+
 from fip import layouts
 from fip.errors import UsageError
 from fip.simulate import JUNK, Simulation, read_truth, simulate
-from numpy.typing import NDArray
 
 SMALL = Simulation(antennas=10, channels=7, integrations=5, transient_on=(2, 4), noise=0.2, seed=3)
 PERFECT = Simulation(antennas=10, channels=7, integrations=5, transient_on=(2, 4), noise=0.0, flag_fraction=0.0)

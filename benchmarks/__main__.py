@@ -1,0 +1,50 @@
+"""`python -m benchmarks`: FIP beside what it replaces, measured side by side in one run. See docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from benchmarks import images, slices, stages
+from benchmarks.report import print_table
+from rich.console import Console
+
+PARTS = ("images", "slices", "stages")
+
+
+def main() -> None:
+    """Run the parts asked for and print a table of each."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}  [default: all]")
+    parser.add_argument("--quick", action="store_true", help="few images, one round: to see that it works")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of which medians are taken  [default: 2]")
+    parser.add_argument("--scratch", type=Path, help="directory for data, kept and used again  [default: a new one]")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"part {unknown.pop()!r} is none of {', '.join(PARTS)}")
+    console = Console()
+    console.print(f"load of this machine before: {os.getloadavg()}", highlight=False)
+    with tempfile.TemporaryDirectory(prefix="fip-benchmarks-") as temporary:
+        scratch = arguments.scratch or Path(temporary)
+        scratch.mkdir(parents=True, exist_ok=True)
+        measure(arguments.parts or PARTS, scratch.resolve(), arguments.quick, arguments.rounds, console)
+    console.print(f"load of this machine after: {os.getloadavg()}", highlight=False)
+
+
+def measure(parts: list[str] | tuple[str, ...], scratch: Path, quick: bool, rounds: int, console: Console) -> None:
+    """Run some parts, the short ones first."""
+    short, long = (6, 30) if quick else (60, 360)
+    if "slices" in parts:
+        lines = slices.compare(scratch, short, repeats=200 if quick else 2000)
+        print_table("A slice on the wire", "prototype", lines, console)
+    if "stages" in parts:
+        print_table("CPU ms of an image, by stage", "plain loop", stages.measure(scratch, long), console)
+    if "images" in parts:
+        lines = images.compare(scratch, short, long, 1 if quick else rounds)
+        print_table("From MeasurementSet to FITS files", "plain loop", lines, console)
+
+
+if __name__ == "__main__":
+    main()

@@ -104,7 +104,7 @@ class Block:
     uvw: NDArray[np.float64]  # [row, 3] m, as stored in the MS
     frequency: NDArray[np.float64]  # [node] Hz, strictly ascending
     visibility: NDArray[np.complexfloating]  # [stokes, row, node], weight x visibility
-    weight: NDArray[np.floating]  # [stokes, row, node], >= 0
+    weight: NDArray[np.floating]  # [stokes, row, node]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

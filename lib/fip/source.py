@@ -18,6 +18,7 @@ from fip.cutting import Run, SliceInfo
 from fip.data import SINGLE_PRECISION_EPSILON, Band, Grid, ImagingSettings, Observation, Selection
 from fip.defaults import Extent, choose
 from fip.errors import InputError, UsageError
+from fip.header import stokes_axis
 from fip.measurement_set import Field, MeasurementSet, Rows, Window
 from fip.names import label
 from fip.polarisation import Product, products
@@ -58,6 +59,7 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
         kernel=selection.kernel,
         weighting="natural",
     )
+    stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
     grids = {each.name: Grid(size[0], size[1], scale, each.longitude, each.latitude, each.frame) for each in fields}
     precision = np.float32 if selection.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
     cadence = index.cadence[np.isfinite(index.cadence)]

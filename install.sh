@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # Sets FIP up in this checkout and runs it. Each verb may be given again at any time and does nothing twice.
 #
 #   ./install.sh run [MS ...]   image MeasurementSets, or a simulated one, and make a movie of the images
@@ -48,33 +48,35 @@ install() {
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
     say "installing FIP and what it needs from the package index (about $2 to download the first time)"
     $venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$3" ||
-        fail "the installation failed; what pip said is above. Nothing outside of $venv was touched"
+        fail "the installation failed: what pip said is above. Nothing outside of $venv was touched"
     printf '%s\n' "$wanted" >"$stamp"
 }
 
 run() {
-    install run "200 MB" .
-    if [ $# -gt 0 ]; then
-        $venv/bin/fip run "$@"
-        return
+    install run "190 MB" .
+    if [ $# -eq 0 ]; then
+        if [ ! -d demo.ms ]; then
+            say "no MeasurementSet is named: simulating an observation, demo.ms; what is in it: demo.truth.ecsv"
+            $venv/bin/fip simulate demo.ms
+        fi
+        set -- demo.ms
     fi
-    if [ ! -d demo.ms ]; then
-        say "no MeasurementSet is named: simulating an observation, demo.ms"
-        $venv/bin/fip simulate demo.ms
-    fi
-    $venv/bin/fip run demo.ms
-    $venv/bin/fip movie demo.fip
-    say "open demo.fip/demo.mp4 for the movie, demo.fip/*.fits with CARTA or DS9; what is in them: demo.truth.ecsv"
+    stem=$(basename "$1")
+    images=${stem%.*}.fip
+    $venv/bin/fip run --output "$images" "$@"
+    [ "$images/movie.mp4" -nt "$images/images.txt" ] || $venv/bin/fip movie "$images"
+    say "open $images/movie.mp4, and $images/*.fits with CARTA or DS9"
 }
 
 tests() {
-    install test "250 MB" ".[dev]"
+    install test "350 MB" ".[dev]"
     missing=""
     if command -v dpkg-query >/dev/null; then
-        for package in $(sed 's/#.*//' tests/debian.txt); do
+        while read -r package _; do
+            case $package in '' | '#'*) continue ;; esac
             dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
                 missing="$missing $package"
-        done
+        done <tests/debian.txt
     fi
     [ -z "$missing" ] || say "some tests need Debian packages and are skipped: sudo apt-get install$missing"
     $venv/bin/ruff check .

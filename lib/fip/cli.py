@@ -129,7 +129,7 @@ def simulate_command(
         weight_spectrum=weight_spectrum,
         seed=seed,
     )
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("simulating", total=integrations)
         truth = simulate(
             measurement_set,
@@ -149,7 +149,7 @@ def movie_command(
     """Make an MP4 movie, and PNGs, of the images of a run."""
     from fip.movie import make_movie
 
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("drawing", total=None)
         movies = make_movie(
             directory, output, png, lambda done, total: progress.update(task, completed=done, total=total)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
@@ -73,7 +75,7 @@ def test_sources_are_where_and_as_bright_as_they_should_be(imaged: Path, simulat
         noise = thermal_noise(visibilities, header)
         for source, place in enumerate(places):
             others = truth[on & (np.arange(len(truth)) != source)]
-            pixels = np.rint(place).astype(int) + np.stack(np.mgrid[-1:2, -1:2], axis=-1).reshape(-1, 2)
+            pixels = np.rint(place).astype(int) + np.argwhere(np.ones((3, 3))) - 1
             stamp = data[pixels[:, 1], pixels[:, 0]] - visibilities.sum_at(image, pixels, others)
             if on[source]:
                 np.testing.assert_allclose(quadratic_peak(pixels, stamp), place, atol=0.05)
@@ -99,3 +101,36 @@ def quadratic_peak(pixels: NDArray[np.int64], values: Array) -> Array:
     )[0]
     peak: Array = origin + np.linalg.solve([[2 * cxx, cxy], [cxy, 2 * cyy]], [-bx, -by])
     return peak
+
+
+def brightest(image: Path) -> tuple[SkyCoord, float]:
+    """Where an image is brightest, and how bright in units of its noise."""
+    data, header = fits.getdata(image)[0, 0], fits.getheader(image)
+    y, x = np.unravel_index(np.nanargmax(data), data.shape)
+    return WCS(header).celestial.pixel_to_world(x, y), float(data[y, x] / header["RMS"])
+
+
+def test_a_real_burst_is_where_the_catalogue_has_it(real_ms: Callable[[str], Path], tmp_path: Path) -> None:
+    """FRB 121102 in one image of all eight windows, with nothing asked for but the calibrated column."""
+    output = tmp_path / "out"
+    done = fip("run", real_ms("vla_frb121102"), "--column", "CORRECTED_DATA", "--output", output)
+    assert done.returncode == 0, done.stderr
+    (image,) = images(output)
+    place, signal = brightest(image)
+    assert place.separation(SkyCoord(82.9945, 33.1479, unit="deg")).arcsec < 0.5
+    assert signal > 100
+
+
+def test_a_real_calibrator_is_at_its_place_in_every_integration(real_ms: Callable[[str], Path], tmp_path: Path) -> None:
+    """GMRT's 1543+480, 1.3 arcsec west and 2.7 north of the phase centre, in each of 15 images."""
+    output = tmp_path / "out"
+    done = fip("run", real_ms("gmrt_1543p480"), "--output", output, "--size", "512")
+    assert done.returncode == 0, done.stderr
+    assert len(images(output)) == 15
+    for image in images(output):
+        place, signal = brightest(image)
+        header = fits.getheader(image)
+        centre = SkyCoord(header["CRVAL1"], header["CRVAL2"], unit="deg", frame=place.frame.name)
+        east, north = centre.spherical_offsets_to(place)
+        np.testing.assert_allclose([east.arcsec, north.arcsec], [-1.3, 2.7], atol=1.5)  # a pixel is 1 arcsec
+        assert signal > 15

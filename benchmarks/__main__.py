@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
+
+from rich.console import Console
 
 from benchmarks import images, slices, stages
 from benchmarks.report import print_table
-from rich.console import Console
 
 PARTS = ("images", "slices", "stages")
+VERSIONS = ("fip", "numpy", "ducc0", "python-casacore", "astropy", "pyzmq")
 
 
 def main() -> None:
@@ -24,13 +28,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"part {unknown.pop()!r} is none of {', '.join(PARTS)}")
+    if arguments.rounds < 1:
+        parser.error("--rounds needs at least 1")
     console = Console()
-    console.print(f"load of this machine before: {os.getloadavg()}", highlight=False)
+    console.print(conditions(), load(), sep="\n", highlight=False)
     with tempfile.TemporaryDirectory(prefix="fip-benchmarks-") as temporary:
         scratch = arguments.scratch or Path(temporary)
         scratch.mkdir(parents=True, exist_ok=True)
         measure(arguments.parts or PARTS, scratch.resolve(), arguments.quick, arguments.rounds, console)
-    console.print(f"load of this machine after: {os.getloadavg()}", highlight=False)
+    console.print(load(), highlight=False)
 
 
 def measure(parts: list[str] | tuple[str, ...], scratch: Path, quick: bool, rounds: int, console: Console) -> None:
@@ -44,6 +50,18 @@ def measure(parts: list[str] | tuple[str, ...], scratch: Path, quick: bool, roun
     if "images" in parts:
         lines = images.compare(scratch, short, long, 1 if quick else rounds)
         print_table("From MeasurementSet to FITS files", "plain loop", lines, console)
+
+
+def conditions() -> str:
+    """What the figures hold for."""
+    model = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    return f"{os.cpu_count()} x{model.partition(':')[2]}, Python {platform.python_version()}, {versions}"
+
+
+def load() -> str:
+    """How busy the machine is: CPU seconds grow with it, and wall times mean nothing on a busy one."""
+    return "load over 1, 5 and 15 minutes: " + ", ".join(f"{value:.1f}" for value in os.getloadavg())
 
 
 if __name__ == "__main__":

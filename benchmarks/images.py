@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,9 @@ from statistics import median
 
 import numpy as np
 from astropy.io import fits
-from benchmarks.programs import Cost, fip_command, plain_command, run, simulated
+from numpy.typing import NDArray
+
+from benchmarks.programs import Cost, emptied, fip_command, plain_command, run, simulated
 from benchmarks.report import Line
 
 
@@ -35,15 +36,9 @@ def compare(scratch: Path, short: int, long: int, rounds: int) -> list[Line]:
     for _ in range(rounds):
         for count, path in sets.items():
             for name, command in programs.items():
-                cost = run(command(path, _emptied(scratch / name)))
+                cost = run(command(path, emptied(scratch / name)))
                 (costs[name].short if count == short else costs[name].long).append(cost)
     return _lines(costs, short, long, _difference(scratch))
-
-
-def _emptied(directory: Path) -> Path:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
-    return directory
 
 
 def _lines(costs: dict[str, Rounds], short: int, long: int, difference: float) -> list[Line]:
@@ -75,10 +70,9 @@ def _line(quantity: str, fip: list[float], other: list[float], target: str) -> L
 
 def _difference(scratch: Path) -> float:
     """Whether both did the same job: each is within epsilon of the exact image, so they differ by twice that."""
-    worst = 0.0
-    for ours, plain in zip(
-        sorted((scratch / "one").glob("*.fits")), sorted((scratch / "plain").glob("*.fits")), strict=True
-    ):
-        exact, image = fits.getdata(plain), fits.getdata(ours)
-        worst = max(worst, float(np.linalg.norm(image - exact) / np.linalg.norm(exact)))
-    return worst
+    ours, plain = (sorted((scratch / name).glob("*.fits")) for name in ("one", "plain"))
+    return max(_relative(fits.getdata(a), fits.getdata(b)) for a, b in zip(ours, plain, strict=True))
+
+
+def _relative(image: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    return float(np.linalg.norm(image - other) / np.linalg.norm(other))

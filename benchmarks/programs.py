@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -39,7 +40,7 @@ def simulated(scratch: Path, integrations: int) -> Path:
 
 
 def fip_command(path: Path, directory: Path, workers: int) -> list[str]:
-    """`fip run` of a MeasurementSet into a new directory."""
+    """`fip run` of a MeasurementSet into a directory without images."""
     grid = ("--size", str(SIZE), "--scale", f"{ARCSEC}arcsec", "--epsilon", str(EPSILON), "--stokes", "I")
     return [FIP, "run", str(path), "--output", str(directory), *grid, "--workers", str(workers)]
 
@@ -47,6 +48,13 @@ def fip_command(path: Path, directory: Path, workers: int) -> list[str]:
 def plain_command(path: Path, directory: Path) -> list[str]:
     """The plain loop doing the same into a directory that is there."""
     return [sys.executable, "-m", "benchmarks.plain", str(path), str(directory), str(SIZE), str(ARCSEC), str(EPSILON)]
+
+
+def emptied(directory: Path) -> Path:
+    """This directory, made anew."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    return directory
 
 
 def environment() -> dict[str, str]:

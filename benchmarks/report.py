@@ -28,7 +28,7 @@ def print_table(title: str, other: str, lines: Sequence[Line], console: Console)
         table.add_column(heading, justify="right")
     for line in lines:
         table.add_row(line.quantity, _number(line.fip), _number(line.other), _number(line.ratio), line.target)
-    console.print(table)
+    console.print(table, "")
 
 
 def _number(value: float | None) -> str:

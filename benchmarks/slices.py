@@ -7,10 +7,10 @@ from pathlib import Path
 from time import process_time
 
 import zmq
+
 from benchmarks import prototype
 from benchmarks.programs import ARCSEC, EPSILON, SIZE, simulated
 from benchmarks.report import Line
-
 from fip.data import Selection, Slice
 from fip.quantities import parse_angle
 from fip.source import open_run

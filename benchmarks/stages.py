@@ -9,7 +9,6 @@ the worker is receiving, decoding, and handing on. Control messages are in the l
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 import subprocess
 import time
@@ -18,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from benchmarks.programs import REPOSITORY, environment, fip_command, plain_command, run, simulated
+
+from benchmarks.programs import REPOSITORY, emptied, environment, fip_command, plain_command, run, simulated
 from benchmarks.report import Line
 
 _EVERY = 0.1  # s between two looks at the daemons
@@ -31,14 +31,13 @@ class Sample:
     """How far a run was, and the CPU seconds its threads had taken until then."""
 
     images: int
-    seconds: dict[str, float]  # by "ventilator reader", "ventilator loop", ...
+    seconds: dict[str, float]  # by "ventilator thread", "ventilator loop", ...
 
 
 def measure(scratch: Path, integrations: int) -> list[Line]:
     """CPU milliseconds of an image, stage by stage, of FIP with one worker and of the plain loop."""
     path = simulated(scratch, integrations)
-    directory = scratch / "stages"
-    shutil.rmtree(directory, ignore_errors=True)
+    directory = emptied(scratch / "stages")
     before, after = _watched(fip_command(path, directory, workers=1), directory, integrations // _STARTED)
     each = {
         name: (after.seconds[name] - before.seconds[name]) / (after.images - before.images) for name in after.seconds
@@ -110,7 +109,5 @@ def _ledger_seconds(directory: Path) -> dict[str, float]:
 
 
 def _plain(path: Path, directory: Path, integrations: int) -> dict[str, float]:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
-    spent: dict[str, float] = json.loads(run(plain_command(path, directory)).output)
+    spent: dict[str, float] = json.loads(run(plain_command(path, emptied(directory))).output)
     return {stage: seconds / integrations for stage, seconds in spent.items()}

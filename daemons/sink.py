@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import time
 from collections import Counter
+from dataclasses import dataclass
 from uuid import uuid4
 
 import zmq
 
 from fip.config import Loaded
 from fip.data import ImageFile
-from fip.errors import WireError
-from fip.messages import STATE_INTERVAL, RunPlan, RunStored, SinkOrders, SinkState, Status
+from fip.errors import FipError, NoRoomError, StoreError, WireError
+from fip.messages import STATE_INTERVAL, Failure, RunPlan, RunStored, SinkOrders, SinkState, Status
 from fip.ranges import Ranges, add, contains
 from fip.service import Loop, Stopwatch, run_daemon
 from fip.sockets import bind, control_socket, data_socket, host_name
@@ -21,6 +23,19 @@ from fip.store import Store
 from fip.wire import decode_control, decode_image, encode_control
 
 log = logging.getLogger("fip.sink")
+
+TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
+
+
+@dataclass
+class OpenRun:
+    """A run under way, and what is stored of it."""
+
+    plan: RunPlan
+    store: Store | None  # None where it cannot be taken
+    stored: Ranges = ()
+    failed: Ranges = ()
+    refused: str = ""
 
 
 class Sink:
@@ -30,17 +45,16 @@ class Sink:
         self._loop = loop
         self._config = loaded.config
         self._host, self._boot = host_name(), uuid4().hex[:12]
-        self._plans: dict[str, RunPlan] = {}
-        self._stored: dict[str, Ranges] = {}
-        self._failed: dict[str, Ranges] = {}
-        self._refused: dict[str, str] = {}
+        self._stores: dict[str, Store] = {}  # by their folder in the sink's directory
+        self._runs: dict[str, OpenRun] = {}
+        self._in_hand: ImageFile | None = None  # the image for which there is no room
+        self._stalled = ""  # why there is none
         self._draining = False
-        self._counters: Counter[str] = Counter(images=0, duplicates=0, bad_messages=0, unknown=0, bytes_in=0)
+        self._counters: Counter[str] = Counter(images=0, duplicates=0, bad_messages=0, unknown=0, stalls=0, bytes_in=0)
         self._stopwatch = Stopwatch()
 
     def start(self) -> None:
-        """Locks its directory, binds for images, and points itself at the ventilator."""
-        self._store = Store(self._config.sink.directory)
+        """Binds for images, and points itself at the ventilator."""
         self._images = data_socket(self._loop.context, zmq.PULL)
         bound = bind(self._images, self._config.sink.images, "sink.images", self._config.security)
         self._address = self._config.sink.address or bound
@@ -57,13 +71,14 @@ class Sink:
 
     @property
     def finished(self) -> bool:
-        """Whether it drains and nothing is waiting."""
-        return self._draining and not self._images.poll(0)
+        """Whether it drains, and nothing is waiting that could be stored."""
+        return self._draining and bool(self._stalled or not self._images.poll(0))
 
     def close(self) -> None:
-        """Leaves the directory in order."""
-        self._store.write_list()
-        self._store.close()
+        """Leaves its directories in order."""
+        self._control.close(0)
+        for store in self._stores.values():
+            store.close()
 
     def _on_control(self) -> None:
         try:
@@ -79,53 +94,103 @@ class Sink:
     def _obey(self, orders: SinkOrders) -> None:
         """Opens runs that are new, closes those that are over, records the slices that will not come."""
         plans = {plan.run: plan for plan in orders.runs}
-        if self._plans.keys() - plans.keys():
-            self._store.write_list()
-        for run in plans.keys() - self._plans.keys():
-            self._refused[run] = self._store.open_run(plans[run])
-            self._stored[run] = self._store.indices(run, "stored")
-            self._failed[run] = self._store.indices(run, "failed")
-            log.info("run %s of %s: %s", run, plans[run].measurement_set, self._refused[run] or "open")
-        self._plans = plans
+        over = self._runs.keys() - plans.keys()
+        self._runs = {run: self._runs.get(run) or self._open(plan) for run, plan in plans.items()}
+        if over:
+            self._close_stores()
         for failure in orders.failed:
-            run, index = failure.run, failure.index
-            if run in plans and not contains(self._failed[run], index) and not contains(self._stored[run], index):
-                self._store.put_failure(failure)
-                self._failed[run] = add(self._failed[run], index)
+            run, index = self._runs.get(failure.run), failure.index
+            if run and run.store and not contains(run.failed, index) and not contains(run.stored, index):
+                self._fail(run, run.store, failure)
+
+    def _open(self, plan: RunPlan) -> OpenRun:
+        try:
+            store = self._stores.get(plan.directory) or Store(self._config.sink.directory / plan.directory)
+            self._stores[plan.directory] = store
+            refused = store.open_run(plan)
+        except FipError as error:
+            store, refused = None, str(error)
+        log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or "open")
+        if store is None or refused:
+            return OpenRun(plan, None, refused=refused)
+        return OpenRun(plan, store, store.stored(plan.run))  # what failed before is tried again
+
+    def _close_stores(self) -> None:
+        """Closes the directories that no run uses any more."""
+        used = {run.plan.directory for run in self._runs.values()}
+        for name in self._stores.keys() - used:
+            self._stores.pop(name).close()
 
     def _on_image(self) -> None:
         self._stopwatch.enter("busy")
         frames = self._images.recv_multipart(copy=False)
         try:
-            self._store_once(decode_image([frame.buffer for frame in frames]))
+            self._take(decode_image([frame.buffer for frame in frames]))
         except WireError as error:
             self._counters["bad_messages"] += 1
             log.warning("from a worker: %s", error)
         self._say()
-        self._stopwatch.enter("idle")
+        self._stopwatch.enter("blocked" if self._stalled else "idle")
 
-    def _store_once(self, image: ImageFile) -> None:
+    def _take(self, image: ImageFile) -> None:
         """Stores the first copy of an image of an open run; other copies are counted and dropped."""
         self._counters["bytes_in"] += len(image.fits)
-        plan = self._plans.get(image.run)
-        if plan is None or self._refused[image.run] or not 0 <= image.index < plan.total:
+        run = self._runs.get(image.run)
+        if run is None or run.store is None or not 0 <= image.index < run.plan.total:
             self._counters["unknown"] += 1
-        elif contains(self._stored[image.run], image.index):
+        elif contains(run.stored, image.index):
             self._counters["duplicates"] += 1
         else:
-            self._store.put(image)
-            self._stored[image.run] = add(self._stored[image.run], image.index)
-            self._counters["images"] += 1
+            self._put(run, run.store, image)
+
+    def _put(self, run: OpenRun, store: Store, image: ImageFile) -> None:
+        """Stores an image; where there is no room, takes no others, says so, and tries again."""
+        try:
+            store.put(image)
+        except NoRoomError as error:
+            if not self._stalled:
+                log.error("%s; waiting until there is room", error)
+                self._counters["stalls"] += 1
+                self._loop.off(self._images)
+            self._in_hand, self._stalled = image, str(error)
+            self._loop.at(time.monotonic() + TRY_AGAIN, self._try_again)
+            return
+        except StoreError as error:
+            log.error("%s", error)
+            self._fail(run, store, Failure(image.run, image.index, image.attempt, str(error)))
+            return
+        if self._stalled:
+            log.info("there is room again")
+            self._in_hand, self._stalled = None, ""
+            self._loop.on(self._images, self._on_image)
+        run.stored = add(run.stored, image.index)
+        self._counters["images"] += 1
+
+    def _fail(self, run: OpenRun, store: Store, failure: Failure) -> None:
+        store.put_failure(failure)
+        run.failed = add(run.failed, failure.index)
+
+    def _try_again(self) -> None:
+        image, self._in_hand = self._in_hand, None
+        if image is None:
+            return
+        run = self._runs.get(image.run)
+        if run is None or run.store is None:  # the job was cancelled meanwhile
+            self._stalled = ""
+            self._loop.on(self._images, self._on_image)
+        else:
+            self._put(run, run.store, image)
+        self._say()
 
     def _say(self) -> None:
         """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
-        runs = tuple(RunStored(run, self._stored[run], self._failed[run], self._refused[run]) for run in self._plans)
-        state = SinkState(self._host, self._boot, self._address, runs, self._status())
+        runs = tuple(RunStored(name, run.stored, run.failed, run.refused) for name, run in self._runs.items())
+        state = SinkState(self._host, self._boot, self._address, runs, self._stalled, self._status())
         if self._control.poll(0, zmq.POLLOUT):
             self._control.send(encode_control(state), zmq.NOBLOCK)
 
     def _status(self) -> Status:
-        state = "draining" if self._draining else "running"
+        state = "draining" if self._draining else "stalled" if self._stalled else "running"
         counters, seconds = dict(self._counters), self._stopwatch.seconds()
         return Status("sink", self._host, "sink", os.getpid(), state, counters, seconds)
 

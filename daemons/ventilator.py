@@ -23,6 +23,7 @@ from fip.lanes import Lanes
 from fip.messages import (
     STATE_INTERVAL,
     Bye,
+    Cancel,
     Key,
     Lane,
     PipelineStatus,
@@ -34,6 +35,7 @@ from fip.messages import (
     WorkerState,
 )
 from fip.pacing import Pace
+from fip.queue import Queue
 from fip.service import Background, Loop, Stopwatch, run_daemon
 from fip.sockets import bind, control_socket, host_name, seen_from_workers
 from fip.source import open_run
@@ -60,12 +62,13 @@ class Ventilator:
         self._config = loaded.config.ventilator
         self._security = loaded.config.security
         self._reader = Background(loop, "reader")
-        self._jobs = Jobs()
+        self._jobs = Jobs(Queue(self._config.queue))
         self._lanes = Lanes(loop, self._config, self._security)
         self._sink: SinkPeer | None = None
         self._opening = False
         self._reading: set[Key] = set()
         self._read: dict[Key, Slice] = {}  # ready to be sent
+        self._waking = False
         self._draining = False
         self._counters = Counter(slices=0, bytes_out=0, again=0, failures=0, workers_lost=0, bad_messages=0)
         self._stopwatch = Stopwatch()
@@ -110,7 +113,10 @@ class Ventilator:
             elif isinstance(message, SinkState):
                 self._on_sink(route.bytes, message, host)
             elif isinstance(message, Submit):
-                self._on_submit(message)
+                if self._jobs.submit(message):
+                    log.info("job %s: %s", message.job, ", ".join(message.paths))
+            elif isinstance(message, Cancel):
+                self._on_cancel(message)
             else:
                 raise WireError(f"{type(message).__name__} is not for the ventilator")
         except WireError as error:
@@ -120,12 +126,18 @@ class Ventilator:
 
     def _on_worker(self, route: bytes, state: WorkerState) -> None:
         peer = self._lanes.hear(route, state, time.monotonic())
-        for failure in self._jobs.worker_says(state, peer.heard):
-            self._counters["failures"] += 1
-            log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, state.identity, failure.reason)
+        if self._jobs.hangs(state) and not peer.hangs:
+            log.warning("worker %s hangs: its slices go to others", state.identity)
+            peer.hung_on = state.working
+            self._counters["workers_lost"] += 1
+            self._counters["again"] += self._jobs.worker_gone(state, "hung")
+        if not peer.hangs:
+            for failure in self._jobs.worker_says(state, peer.heard):
+                self._counters["failures"] += 1
+                log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, state.identity, failure.reason)
         if state.leaving and not self._jobs.load(state.identity):
             self._tell(route, Bye())
-            self._dismiss(state.identity)
+            self._lanes.dismiss(state.identity)
         elif self._sink:
             lane = self._lanes.wanted(peer, self._sink.address)
             if lane:
@@ -146,9 +158,12 @@ class Ventilator:
             if active.refused or active.over(said):
                 self._end(active)
 
-    def _on_submit(self, submit: Submit) -> None:
-        if self._jobs.submit(submit):
-            log.info("job %s: %s", submit.job, ", ".join(submit.paths))
+    def _on_cancel(self, cancel: Cancel) -> None:
+        if self._jobs.cancel(cancel.job, time.monotonic()):
+            log.info("job %s is cancelled", cancel.job)
+            self._read = {key: values for key, values in self._read.items() if key[0] in self._jobs.active}
+            self._order_sink()
+            self._publish()
 
     # What it does
 
@@ -171,13 +186,18 @@ class Ventilator:
         self._opening = False
         error = future.exception()
         if isinstance(error, FipError):
-            job.fail(str(error))
+            self._jobs.fail(job, str(error))
             log.error("job %s: %s", job.submit.job, error)
             return
         source = future.result()
+        if source.id in self._jobs.active or not job.unfinished:
+            self._jobs.fail(job, f"{path} is being imaged by another job")
+            self._reader.call(lambda future: future.result(), source.close)
+            return
         for note in source.notes:
             log.info("%s: %s", source.name, note)
-        plan = RunPlan(source.id, source.name, len(source.slices), str(path), job.submit.selection)
+        submit = job.submit
+        plan = RunPlan(source.id, source.name, len(source.slices), str(path), submit.selection, submit.directory)
         pace = Pace(self._config.pace, [each.time for each in source.slices])
         self._jobs.begin(job, ActiveRun(source, plan, pace), time.monotonic())
         self._order_sink()
@@ -204,12 +224,13 @@ class Ventilator:
 
     def _send_what_is_read(self) -> None:
         now = time.monotonic()
-        for key in [key for key in self._jobs.upcoming(len(self._read)) if key in self._read]:
+        self._read = {key: values for key, values in self._read.items() if self._jobs.waiting(key)}
+        for key in sorted(self._read):
             active = self._jobs.active[key[0]]
             active.pace.start(key[1], now)
             due = active.pace.due(key[1])
             if due is not None and due > now:
-                self._loop.at(due, self._pump)
+                self._wake_at(due)
                 break
             worker = self._lanes.free(self._jobs.load, self._pump)
             if worker is None or active.leases is None:
@@ -221,24 +242,34 @@ class Ventilator:
             self._counters["bytes_out"] += size(frames)
         self._read_ahead()
 
+    def _wake_at(self, due: float) -> None:
+        """Pumps again when the next slice is due; one such call is under way at a time."""
+        if not self._waking:
+            self._waking = True
+            self._loop.at(due, self._on_due)
+
+    def _on_due(self) -> None:
+        self._waking = False
+        self._pump()
+
     def _tick(self) -> None:
         """Twice a second: who is silent, what is overdue, orders to the sink, status to all who watch."""
         now = time.monotonic()
-        for identity in self._lanes.silent(now):
-            log.warning("worker %s is silent: its slices go to others", identity)
+        for peer in self._lanes.silent(now):
+            log.warning("worker %s is silent: its slices go to others", peer.state.identity)
             self._counters["workers_lost"] += 1
-            self._dismiss(identity)
+            self._lanes.dismiss(peer.state.identity)
+            self._counters["again"] += self._jobs.worker_gone(peer.state, "died")
         if self._sink and now - self._sink.heard > self._config.dead_after:
             log.warning("the sink is silent: no slices are sent until it is back")
             self._sink = None
-        self._counters["again"] += self._jobs.overdue(now)
+        if self._sink and not self._sink.state.stalled:
+            self._counters["again"] += self._jobs.overdue(now)
+        if any(peer.ready and not self._jobs.load(peer.state.identity) for peer in self._lanes.peers()):
+            self._jobs.stragglers(now)
         self._order_sink()
         self._publish()
         self._pump()
-
-    def _dismiss(self, identity: str) -> None:
-        self._lanes.dismiss(identity)
-        self._counters["again"] += self._jobs.worker_gone(identity)
 
     def _end(self, active: ActiveRun) -> None:
         log.info("%s: %s", active.plan.name, active.refused or "done")

@@ -19,7 +19,7 @@ from fip.data import ImageFile, Slice
 from fip.errors import WireError
 from fip.imaging import image_file
 from fip.kernels import make_kernel
-from fip.messages import STATE_INTERVAL, Bye, Failure, Key, Lane, Status, WorkerState
+from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Status, WorkerState
 from fip.service import Background, Loop, Stopwatch, run_daemon
 from fip.sockets import LINGER, control_socket, data_socket, host_name, reachable
 from fip.wire import decode_control, decode_slice, encode_control, encode_image
@@ -44,11 +44,12 @@ class Worker:
         self._slices: zmq.Socket[bytes] | None = None
         self._images: zmq.Socket[bytes] | None = None
         self._waiting: deque[tuple[Slice, float]] = deque()  # slices not begun, and since when
-        self._holds: dict[Key, None] = {}  # in the order in which they came
+        self._holds: dict[Copy, None] = {}  # in the order in which they came
         self._outgoing: deque[ImageFile] = deque()
-        self._handed_on: deque[Key] = deque(maxlen=REMEMBERED)
+        self._handed_on: deque[Copy] = deque(maxlen=REMEMBERED)
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
-        self._computing = False
+        self._working: Copy | None = None
+        self._working_since = 0.0
         self._leaving = False
         self._leave_at = 0.0
         self._counters: Counter[str] = Counter(slices=0, images=0, failures=0, bad_messages=0, bytes_in=0, bytes_out=0)
@@ -77,7 +78,7 @@ class Worker:
 
     def close(self) -> None:
         """Ends the thread; the sink's socket lingers until the last image is out."""
-        self._say()
+        self._control.close(0)
         self._compute.close()
         if self._images:
             self._images.close(LINGER)
@@ -127,16 +128,16 @@ class Worker:
             return
         self._counters["slices"] += 1
         self._counters["bytes_in"] += sum(len(frame.buffer) for frame in frames)
-        self._holds[values.run, values.index] = None
+        self._holds[_copy(values)] = None
         self._waiting.append((values, time.monotonic()))
         self._compute_next()
         self._say()
 
     def _compute_next(self) -> None:
-        if self._computing or not self._waiting:
+        if self._working or not self._waiting:
             return
         values, since = self._waiting.popleft()
-        self._computing = True
+        self._working, self._working_since = _copy(values), time.monotonic()
         self._stopwatch.enter("busy")
 
         def ended(future: Future[ImageFile]) -> None:
@@ -146,7 +147,7 @@ class Worker:
         self._compute.call(ended, _image, values, f"{self._host}/{self._name}", waited)
 
     def _on_image(self, values: Slice, future: Future[ImageFile]) -> None:
-        self._computing = False
+        self._working = None
         error = future.exception()
         if error is None:
             self._outgoing.append(future.result())
@@ -155,7 +156,7 @@ class Worker:
             log.error("slice %d of run %s cannot be imaged", values.index, values.run, exc_info=error)
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
             self._failed.append(Failure(values.run, values.index, values.attempt, reason))
-            self._holds.pop((values.run, values.index), None)
+            self._holds.pop(_copy(values), None)
             self._counters["failures"] += 1
             self._say()
         self._stopwatch.enter("blocked" if self._outgoing else "idle")
@@ -174,13 +175,13 @@ class Worker:
         except zmq.Again:
             return
         self._outgoing.popleft()
-        self._holds.pop((image.run, image.index), None)
-        self._handed_on.append((image.run, image.index))
+        self._holds.pop(_copy(image), None)
+        self._handed_on.append(_copy(image))
         self._counters["images"] += 1
         self._counters["bytes_out"] += len(image.fits)
         if not self._outgoing:
             self._loop.off(self._images, zmq.POLLOUT)
-            self._stopwatch.enter("busy" if self._computing else "idle")
+            self._stopwatch.enter("busy" if self._working else "idle")
         self._say()
 
     def _say(self) -> None:
@@ -188,6 +189,7 @@ class Worker:
         state = WorkerState(
             host=self._host, name=self._name, boot=self._boot, lane=self._lane.lane, sink=self._lane.sink,
             holds=tuple(self._holds), handed_on=tuple(self._handed_on), failed=tuple(self._failed),
+            working=self._working, working_for=time.monotonic() - self._working_since if self._working else 0.0,
             leaving=self._leaving, status=self._status(),
         )  # fmt: skip
         if self._control.poll(0, zmq.POLLOUT):
@@ -200,6 +202,10 @@ class Worker:
 
 
 _kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)
+
+
+def _copy(values: Slice | ImageFile) -> Copy:
+    return values.run, values.index, values.attempt
 
 
 def _image(values: Slice, worker: str, waited: float) -> ImageFile:

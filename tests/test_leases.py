@@ -50,9 +50,9 @@ def test_a_slice_lost_on_its_way_is_sent_again() -> None:
     """A worker that does not show a slice within the grace, or no longer shows it, does not have it."""
     leases = Leases(total=2, max_attempts=3, stored=())
     leases.lease(0, "w", now=0.0)
-    leases.worker_says("w", holds=set(), handed_on=set(), now=GRACE / 2)
+    leases.worker_says("w", holds={}, handed_on={}, now=GRACE / 2)
     assert 0 in leases.leased
-    leases.worker_says("w", holds=set(), handed_on=set(), now=GRACE * 1.1)
+    leases.worker_says("w", holds={}, handed_on={}, now=GRACE * 1.1)
     assert leases.upcoming(1) == [0]
 
 
@@ -61,9 +61,9 @@ def test_an_image_that_the_sink_does_not_report_is_made_again() -> None:
     leases = Leases(total=2, max_attempts=3, stored=())
     for index in (0, 1):
         leases.lease(index, "w", now=0.0)
-    leases.worker_says("w", holds=set(), handed_on={0, 1}, now=1.0)
+    leases.worker_says("w", holds={}, handed_on={0: 1, 1: 1}, now=1.0)
     assert leases.load("w") == 0
-    assert leases.sink_says(((0, 1),)) == [0]
+    assert leases.sink_says(((0, 1),), now=2.0) == [0]
     assert leases.overdue(now=1.0 + STORE_WITHIN + 0.1) == 1
     assert leases.upcoming(2) == [1]
 
@@ -81,14 +81,76 @@ def test_a_slice_that_cannot_be_imaged_fails_with_its_reasons() -> None:
     assert leases.cut
 
 
+def test_a_new_ventilator_adopts_what_workers_hold() -> None:
+    """After a restart a slice that a worker holds is leased to it, not sent again."""
+    leases = Leases(total=3, max_attempts=3, stored=((0, 1),))
+    leases.worker_says("w", holds={1: 2}, handed_on={}, now=0.0)
+    assert leases.upcoming(3) == [2]
+    assert leases.load("w") == 1
+    assert not leases.attempt_failed(1, 1, "said by the one before")
+    assert leases.attempt_failed(1, 2, "said now")
+
+
+def test_an_old_copy_handed_on_is_not_taken_for_the_new_one() -> None:
+    """A slice leased again to a worker that had handed it on before counts as handed on only when it is so again."""
+    leases = Leases(total=1, max_attempts=3, stored=())
+    leases.lease(0, "w", now=0.0)
+    leases.worker_says("w", holds={}, handed_on={0: 1}, now=1.0)
+    assert leases.overdue(now=1.1 + leases.store_within) == 1
+    again = leases.lease(0, "w", now=20.0)
+    leases.worker_says("w", holds={0: again}, handed_on={0: 1}, now=20.1)
+    assert leases.load("w") == 1
+
+
+def test_stragglers_are_sent_twice_when_nothing_else_is_left() -> None:
+    """The oldest slice that takes long goes to a second worker, once, and whoever is first is stored."""
+    leases = Leases(total=3, max_attempts=3, stored=())
+    for index in range(3):
+        leases.lease(index, "fast" if index else "slow", now=0.0)
+    assert not leases.straggler(now=100.0), "what takes long is not known yet"
+    leases.worker_says("fast", holds={}, handed_on={1: 1, 2: 1}, now=1.0)
+    leases.sink_says(((1, 3),), now=1.5)
+    assert not leases.straggler(now=1.5)
+    assert leases.straggler(now=3.0)
+    assert not leases.straggler(now=3.0), "one at a time"
+    assert leases.upcoming(5) == [0]
+    assert leases.lease(0, "fast", now=3.0) == 2
+    assert leases.sink_says(((0, 3),), now=4.0) == [0]
+    assert leases.done
+
+
+def test_a_slice_that_ends_its_workers_is_failed() -> None:
+    """A slice in work when worker after worker dies is failed; slices that only waited are not blamed."""
+    leases = Leases(total=2, max_attempts=2, stored=())
+    for death in range(4):
+        for index in (0, 1):
+            assert index not in leases.failed, death
+            leases.lease(index, "w", now=0.0)
+        assert leases.worker_gone("w", working=0, how="died") == 2
+    assert leases.failed == {0: "4 workers died while they imaged it"}
+    assert leases.upcoming(2) == [1]
+
+
+def test_what_is_late_follows_from_what_was_seen() -> None:
+    """A worker is taken to hang, and an image to be lost, only after several times what others took."""
+    leases = Leases(total=50, max_attempts=2, stored=())
+    assert (leases.image_within, leases.store_within) == (30.0, 10.0)
+    for index in range(50):
+        leases.lease(index, "w", now=0.0)
+        leases.worker_says("w", holds={}, handed_on={index: 1}, now=20.0)
+    leases.sink_says(((0, 50),), now=28.0)
+    assert leases.image_within == 100.0
+    assert leases.store_within == 40.0
+
+
 class _World:
     """Workers and a sink that lose, repeat and delay, around real leases."""
 
     def __init__(self, total: int) -> None:
         self.leases = Leases(total, max_attempts=10**6, stored=())
         self.now = 0.0
-        self.at_worker: dict[str, set[int]] = {"a": set(), "b": set()}
-        self.handed: dict[str, set[int]] = {"a": set(), "b": set()}
+        self.at_worker: dict[str, dict[int, int]] = {"a": {}, "b": {}}  # index -> attempt
+        self.handed: dict[str, dict[int, int]] = {"a": {}, "b": {}}
         self.stored: ranges.Ranges = ()
         self.writes: list[int] = []
 
@@ -96,13 +158,12 @@ class _World:
         self.now += 1.0
         if what == "send":
             for index in self.leases.upcoming(1):
-                self.leases.lease(index, worker, self.now)
+                attempt = self.leases.lease(index, worker, self.now)
                 if not lost:
-                    self.at_worker[worker].add(index)
+                    self.at_worker[worker][index] = attempt
         elif what == "image" and self.at_worker[worker]:
             index = min(self.at_worker[worker])
-            self.at_worker[worker].discard(index)
-            self.handed[worker].add(index)
+            self.handed[worker][index] = self.at_worker[worker].pop(index)
             if not lost and not ranges.contains(self.stored, index):
                 self.stored = ranges.add(self.stored, index)
                 self.writes.append(index)
@@ -113,11 +174,19 @@ class _World:
             self.handed[worker].clear()
             self.leases.worker_gone(worker)
         elif what == "sink" and not lost:
-            self.leases.sink_says(self.stored)
+            self.leases.sink_says(self.stored, self.now)
+        elif what == "idle":
+            self.leases.straggler(self.now)
+        elif what == "ventilator":
+            self.leases = Leases(self.leases.total, max_attempts=10**6, stored=self.stored)
         self.leases.overdue(self.now)
 
 
-STEPS = st.tuples(st.sampled_from(["send", "image", "say", "die", "sink"]), st.sampled_from(["a", "b"]), st.booleans())
+STEPS = st.tuples(
+    st.sampled_from(["send", "image", "say", "die", "sink", "idle", "ventilator"]),
+    st.sampled_from(["a", "b"]),
+    st.booleans(),
+)
 
 
 @given(st.lists(STEPS, max_size=80))
@@ -129,7 +198,7 @@ def test_every_run_ends_with_every_slice_stored_once(steps: list[tuple[str, str,
         waiting = set(world.leases.upcoming(5)) | set(world.leases.leased)
         assert waiting | set(ranges.indices(world.leases.stored)) == set(range(5)), "a slice is nowhere"
     for _ in range(100):
-        for what in ("send", "say", "image", "say", "sink"):
+        for what in ("send", "say", "image", "say", "sink", "idle"):
             for worker in ("a", "b"):
                 world.step(what, worker, lost=False)
     assert world.leases.done

@@ -105,8 +105,8 @@ def test_image_comes_back_as_it_was() -> None:
     "message",
     [
         Lane("tcp://:5600", "tcp://:5559"),
-        Submit("job", ("/a.ms",), Selection(size=(64, 32), scale=1e-5)),
-        SinkOrders((RunPlan("r", "a", 10, "/a.ms", Selection()),), (Failure("r", 3, 3, "why"),)),
+        Submit("job", ("/a.ms",), Selection(size=(64, 32), scale=1e-5), "job"),
+        SinkOrders((RunPlan("r", "a", 10, "/a.ms", Selection(), ""),), (Failure("r", 3, 3, "why"),)),
     ],
 )
 def test_control_comes_back_as_it_was(message: Control) -> None:

@@ -57,4 +57,5 @@ class Visibilities:
                 places = self.directions(np.radians(sources["ra"].data), np.radians(sources["dec"].data))
                 values = np.exp(2j * np.pi / metres * (self.uvw[within] @ places)) @ sources["I"].data
             total += ((self.weight[within, channel] * values) @ np.exp(-2j * np.pi / metres * path)).real
-        return total / self.weight[within].sum()
+        exact: Array = total / self.weight[within].sum()
+        return exact

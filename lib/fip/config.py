@@ -90,6 +90,7 @@ class Ventilator(Table):
     control: Address = "tcp://127.0.0.1:5557"
     status: Address = "tcp://127.0.0.1:5558"
     lanes: Address = "tcp://127.0.0.1:5600-5699"
+    queue: Path = Path("/var/lib/fip/jobs.sqlite")  # the jobs, which outlive the daemon
     lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time
     read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker

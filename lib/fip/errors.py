@@ -27,3 +27,7 @@ class WireError(FipError):
 
 class StoreError(FipError):
     """An image that could not be stored, or an output directory that cannot take it."""
+
+
+class NoRoomError(StoreError):
+    """An image that cannot be stored now and may be later: the disk is full, read-only or gone."""

@@ -1,4 +1,4 @@
-"""What the ventilator knows of its work: jobs, the runs that they become, and where each slice is. No sockets here."""
+"""What the ventilator knows of its work: jobs, the runs that they become, and where each slice is; no sockets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from fip.data import Slice
-from fip.leases import Leases
+from fip.leases import FIRST_IMAGE_WITHIN, Leases
 from fip.messages import Failure, JobStatus, Key, RunPlan, RunStatus, RunStored, Submit, WorkerState
 from fip.pacing import Pace
+from fip.queue import REMEMBERED, Queue
 from fip.ranges import count, indices, well_formed
 
 RATE_WINDOW = 10.0  # s over which images/s are counted
-JOBS_REMEMBERED = 100
+UNFINISHED = ("queued", "running")
 
 
 class Source(Protocol):
@@ -47,7 +48,9 @@ class ActiveRun:
         if self.leases is None:
             self.leases = None if said.refused else Leases(self.plan.total, max_attempts, said.stored)
             return []
-        new = self.leases.sink_says(said.stored)
+        new = self.leases.sink_says(said.stored, now)
+        for index in indices(said.failed):
+            self.leases.cannot_be_stored(index)
         for index in new:
             self.pace.stored(index, now)
             self._stored_at.append(now)
@@ -82,36 +85,58 @@ class Job:
     """MeasurementSets that were submitted together; each becomes a run, one after the other."""
 
     submit: Submit
-    pending: deque[Path]
+    submitted: float  # Unix time
+    pending: deque[Path] = field(default_factory=deque)
     state: str = "queued"
     reason: str = ""
     runs: dict[str, RunStatus] = field(default_factory=dict)
 
-    def fail(self, reason: str) -> None:
-        """Ends the job."""
-        self.state, self.reason = "failed", reason
-        self.pending.clear()
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is still something to do for it."""
+        return self.state in UNFINISHED
 
     def status(self) -> JobStatus:
         """How far it is."""
-        return JobStatus(self.submit.job, self.state, self.reason, tuple(self.runs.values()))
+        runs = tuple(self.runs.values())
+        return JobStatus(self.submit.job, self.state, self.reason, self.submit.paths, self.submitted, runs)
 
 
 class Jobs:
-    """All jobs, the latest of them remembered, and the runs under way in the order in which they were opened."""
+    """All jobs, as the queue has them, and the runs under way in the order in which they were opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: Queue) -> None:
         self.active: dict[str, ActiveRun] = {}
-        self._jobs: dict[str, Job] = {}
+        self._queue = queue
+        self._jobs = {submit.job: Job(submit, submitted, state=state, reason=reason)
+                      for submit, state, reason, submitted in queue.jobs()}  # fmt: skip
+        for job in self._jobs.values():
+            if job.unfinished:
+                job.pending.extend(Path(path) for path in job.submit.paths)
 
     def submit(self, submit: Submit) -> bool:
         """Queues a job; False where it is known."""
         if submit.job in self._jobs:
             return False
-        self._jobs[submit.job] = Job(submit, deque(Path(path) for path in submit.paths))
-        for old in [name for name, job in self._jobs.items() if job.state in ("done", "failed")][:-JOBS_REMEMBERED]:
+        job = self._jobs[submit.job] = Job(submit, self._queue.add(submit))
+        job.pending.extend(Path(path) for path in submit.paths)
+        for old in [name for name, job in self._jobs.items() if not job.unfinished][:-REMEMBERED]:
             del self._jobs[old]
         return True
+
+    def cancel(self, name: str, now: float) -> bool:
+        """Ends a job, whose images that are stored stay; False where there is nothing to end."""
+        job = self._jobs.get(name)
+        if job is None or not job.unfinished:
+            return False
+        for run in [run for run in job.runs if run in self.active]:
+            job.runs[run] = self.active.pop(run).status(now)
+        self._set(job, "cancelled")
+        return True
+
+    def fail(self, job: Job, reason: str) -> None:
+        """Ends a job, of which nothing is under way, with a reason."""
+        self._set(job, "failed", reason)
 
     def next_to_open(self) -> tuple[Job, Path] | None:
         """The next MeasurementSet, once all slices of the present one are out."""
@@ -120,7 +145,8 @@ class Jobs:
         job = next((job for job in self._jobs.values() if job.pending), None)
         if job is None:
             return None
-        job.state = "running"
+        if job.state == "queued":
+            self._set(job, "running")
         return job, job.pending.popleft()
 
     def begin(self, job: Job, active: ActiveRun, now: float) -> None:
@@ -133,9 +159,9 @@ class Jobs:
         job = self.of(run)
         job.runs[run] = self.active.pop(run).status(now)
         if reason:
-            job.fail(reason)
+            self.fail(job, reason)
         elif not job.pending and not any(other in self.active for other in job.runs):
-            job.state = "done"
+            self._set(job, "done")
 
     def of(self, run: str) -> Job:
         """The job of an active run."""
@@ -166,6 +192,11 @@ class Jobs:
         keys = [(run, index) for run, leases in self._leases() for index in leases.upcoming(number)]
         return keys[:number]
 
+    def waiting(self, key: Key) -> bool:
+        """Whether a slice is to be sent."""
+        active = self.active.get(key[0])
+        return bool(active and active.leases and active.leases.waiting(key[1]))
+
     def out(self) -> int:
         """How many slices are leased or handed on."""
         return sum(len(leases.leased) for _, leases in self._leases())
@@ -177,8 +208,8 @@ class Jobs:
     def worker_says(self, state: WorkerState, now: float) -> list[Failure]:
         """Takes a worker's state; returns the attempts that are newly failed."""
         for run, leases in self._leases():
-            holds = {index for key, index in state.holds if key == run}
-            handed_on = {index for key, index in state.handed_on if key == run}
+            holds = {index: attempt for key, index, attempt in state.holds if key == run}
+            handed_on = {index: attempt for key, index, attempt in state.handed_on if key == run}
             leases.worker_says(state.identity, holds, handed_on, now)
         known = dict(self._leases())
         return [
@@ -188,9 +219,26 @@ class Jobs:
             and known[failure.run].attempt_failed(failure.index, failure.attempt, failure.reason)
         ]
 
-    def worker_gone(self, worker: str) -> int:
-        """A worker is dead or has left; returns how many slices are todo again."""
-        return sum(leases.worker_gone(worker) for _, leases in self._leases())
+    def worker_gone(self, state: WorkerState, how: str) -> int:
+        """A worker "died", "hung" or has left (""); returns how many slices are todo again."""
+        working = state.working[:2] if state.working else None
+        return sum(
+            leases.worker_gone(state.identity, working[1] if working and working[0] == run else None, how)
+            for run, leases in self._leases()
+        )
+
+    def hangs(self, state: WorkerState) -> bool:
+        """Whether a worker is on one slice for longer than any slice should take."""
+        if state.working is None:
+            return False
+        known = dict(self._leases()).get(state.working[0])
+        limit = known.image_within if known and state.status.counters.get("images") else FIRST_IMAGE_WITHIN
+        return state.working_for > limit
+
+    def stragglers(self, now: float) -> None:
+        """Workers idle: the oldest slice of a run that is nearly over is sent a second time."""
+        for _, leases in self._leases():
+            leases.straggler(now)
 
     def sink_restarted(self, now: float) -> None:
         """The sink forgot what it had not stored."""
@@ -200,6 +248,12 @@ class Jobs:
     def overdue(self, now: float) -> int:
         """Takes back what was not stored in time; returns how many slices that are."""
         return sum(leases.overdue(now) for _, leases in self._leases())
+
+    def _set(self, job: Job, state: str, reason: str = "") -> None:
+        job.state, job.reason = state, reason
+        if not job.unfinished:
+            job.pending.clear()
+        self._queue.set(job.submit.job, state, reason)
 
     def _leases(self) -> Iterator[tuple[str, Leases]]:
         yield from ((run, active.leases) for run, active in self.active.items() if active.leases)

@@ -10,7 +10,7 @@ import zmq
 
 from fip.config import Security, Ventilator
 from fip.errors import ConfigError, WireError
-from fip.messages import Lane, WorkerState
+from fip.messages import Copy, Lane, WorkerState
 from fip.service import Loop
 from fip.sockets import bind, data_socket, lane_addresses
 from fip.wire import Frame
@@ -27,11 +27,17 @@ class Peer:
     heard: float  # monotonic s
     lane: zmq.Socket[bytes]
     address: str  # of the lane, as the worker is told it
+    hung_on: Copy | None = None  # what it was found to hang on; it gets nothing while it is on that
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is still on what it was found to hang on."""
+        return self.hung_on is not None and self.state.working == self.hung_on
 
     @property
     def ready(self) -> bool:
-        """Whether it reads from its lane and means to stay."""
-        return self.state.lane == self.address and not self.state.leaving
+        """Whether it reads from its lane, works, and means to stay."""
+        return self.state.lane == self.address and not self.state.leaving and not self.hangs
 
 
 class Lanes:
@@ -68,9 +74,9 @@ class Lanes:
         lane = Lane(peer.address, sink)
         return None if lane == Lane(peer.state.lane, peer.state.sink) else lane
 
-    def silent(self, now: float) -> list[str]:
+    def silent(self, now: float) -> list[Peer]:
         """The workers that were not heard for too long."""
-        return [name for name, peer in self._peers.items() if now - peer.heard > self._config.dead_after]
+        return [peer for peer in self._peers.values() if now - peer.heard > self._config.dead_after]
 
     def dismiss(self, identity: str) -> None:
         """Closes a worker's lane, with what is queued on it."""

@@ -61,8 +61,8 @@ class Pipeline:
         """
         patience = STOP_WITHIN if kind is None else STOP_BROKEN_WITHIN
         try:
-            for name in ("ventilator", *self._names, "sink"):
-                self._stop(name, patience)
+            for names in (["ventilator"], self._names, ["sink"]):
+                self._stop(names, patience)
         except KeyboardInterrupt:
             pass
         finally:
@@ -77,7 +77,7 @@ class Pipeline:
 
         Raises FipError, naming it, when a child ends before that; the run can then be resumed.
         """
-        submit = Submit(uuid4().hex[:12], tuple(str(path.resolve()) for path in paths), selection)
+        submit = Submit(uuid4().hex[:12], tuple(str(path.resolve()) for path in paths), selection, "")
         state = ""
         while state not in ("done", "failed"):
             if not state and self._control.poll(0, zmq.POLLOUT):
@@ -113,15 +113,18 @@ class Pipeline:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
 
-    def _stop(self, name: str, patience: float) -> None:
-        """Ends a child and waits for it; after `patience` seconds it is killed."""
-        child = self._children[name]
-        child.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(patience)
-        child.kill()
-        child.wait()
-        del self._children[name]
+    def _stop(self, names: list[str], patience: float) -> None:
+        """Ends some children at once and waits for them; those that take longer than `patience` are killed."""
+        give_up = time.monotonic() + patience
+        for name in names:
+            self._children[name].terminate()
+        for name in names:
+            child = self._children[name]
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, give_up - time.monotonic()))
+            child.kill()
+            child.wait()
+            del self._children[name]
 
     def _address(self, name: str) -> str:
         return f"ipc://{self._folder}/{name}"
@@ -131,7 +134,7 @@ class Pipeline:
         tables: dict[str, dict[str, Any]] = {
             "ventilator": self._config.ventilator.model_dump(mode="json", exclude_none=True)
             | {key: self._address(key) for key in ("control", "status")}
-            | {"lanes": self._address("lane-")},
+            | {"lanes": self._address("lane-"), "queue": str(self._folder / "jobs.sqlite")},
             "sink": {"directory": str(self._output.resolve()), "images": self._address("images")},
         }
         return "\n".join(

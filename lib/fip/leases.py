@@ -2,20 +2,27 @@
 
 A slice is *todo*, *leased* to a worker, *handed on* (the worker has passed its image to the sink's socket), *stored*
 or *failed*. What is leased or handed on goes back to todo when its worker is gone or no longer has it, or when the
-sink does not report it in time; the sink keeps the first copy of an image and drops the others.
+sink does not report it in time; the sink keeps the first copy of an image and drops the others. How long "in time" is
+follows from how long it took before.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import islice
+from statistics import median, quantiles
 
-from fip.ranges import Ranges, added, count
+from fip.ranges import Ranges, added, contains, count
 
 GRACE = 3.0  # s for a slice to show up in its worker's state after it was sent
-STORE_WITHIN = 10.0  # s for an image to show up in the sink's state after it was handed on
+STORE_WITHIN = 10.0  # s, at the least, for an image to show up in the sink's state after it was handed on
+IMAGE_WITHIN = 30.0  # s, at the least, before a worker that is on one slice is taken to hang
+FIRST_IMAGE_WITHIN = 300.0  # s, for the first slice of a worker, which may plan or compile
+LATE = 5.0  # times the 99th percentile of what was seen is late
+STRAGGLING = 2.0  # times the median: a slice that takes longer is sent a second time when workers idle
+SEEN = 200  # durations of which the percentiles are taken
 
 
 @dataclass(slots=True)
@@ -38,10 +45,14 @@ class Leases:
     stored: Ranges
     failed: dict[int, str] = field(default_factory=dict)  # index -> reasons
     leased: dict[int, Lease] = field(default_factory=dict)
-    reasons: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    sent: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    sent: Counter[int] = field(default_factory=Counter)  # attempts so far
+    _reasons: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _deaths: Counter[int] = field(default_factory=Counter)  # workers that ended while on the slice
     _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending
     _again: list[int] = field(default_factory=list)  # todo once more, a heap; sent before the fresh ones
+    _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
+    _imaging: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))  # s, from sent to handed on
+    _storing: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))  # s, from handed on to stored
 
     def __post_init__(self) -> None:
         self._fresh = deque(added(((0, self.total),), self.stored))
@@ -61,32 +72,52 @@ class Leases:
         """The earliest slice that is neither stored nor failed."""
         return min((*self._again[:1], *islice(self._fresh, 1), *self.leased), default=None)
 
+    @property
+    def image_within(self) -> float:
+        """Seconds on one slice after which a worker is taken to hang."""
+        return max(IMAGE_WITHIN, LATE * _percentile(self._imaging))
+
+    @property
+    def store_within(self) -> float:
+        """Seconds after which an image that was handed on and is not stored is taken to be lost."""
+        return max(STORE_WITHIN, LATE * _percentile(self._storing))
+
     def upcoming(self, number: int) -> list[int]:
-        """The next slices to send, at most `number`: what came back, then the earliest."""
-        return (sorted(self._again) + list(islice(self._fresh, number)))[:number]
+        """The next slices to send, at most `number`: what came back, the earliest, then second copies."""
+        first = sorted(self._again) + list(islice(self._fresh, number))
+        return (first + sorted(self._second))[:number]
+
+    def waiting(self, index: int) -> bool:
+        """Whether the slice is to be sent."""
+        out = index in self.leased or index in self.failed or contains(self.stored, index)
+        return index in self._second or not out
 
     def load(self, worker: str) -> int:
         """How many slices `worker` has that it has not handed on."""
         return sum(lease.worker == worker and lease.handed_on is None for lease in self.leased.values())
 
     def lease(self, index: int, worker: str, now: float) -> int:
-        """Takes a slice from todo for `worker`; returns the number of this attempt, from 1."""
+        """Takes a slice for `worker`; returns the number of this attempt, from 1."""
         self._take(index)
         self.sent[index] += 1
         self.leased[index] = Lease(worker, self.sent[index], now)
         return self.sent[index]
 
-    def worker_says(self, worker: str, holds: set[int], handed_on: set[int], now: float) -> None:
-        """A worker's state: what it holds, and what it has handed on of late."""
+    def worker_says(self, worker: str, holds: dict[int, int], handed_on: dict[int, int], now: float) -> None:
+        """A worker's state: what it holds, and what it has handed on of late, index -> attempt."""
         for index, lease in list(self.leased.items()):
             if lease.worker != worker or lease.handed_on is not None:
                 continue
-            if index in handed_on:
+            if handed_on.get(index) == lease.attempt:
                 lease.handed_on = now
+                self._imaging.append(now - lease.sent)
             elif index in holds:
                 lease.held = True
             elif lease.held or now - lease.sent > GRACE:
                 self._back_to_todo(index)
+        for index, attempt in holds.items():
+            if index not in self.leased and self.waiting(index):
+                self._adopt(index, worker, attempt, now)
 
     def attempt_failed(self, index: int, attempt: int, reason: str) -> bool:
         """An attempt ended without an image; after `max_attempts` of them the slice is failed.
@@ -102,21 +133,37 @@ class Leases:
 
     def cannot_be_cut(self, index: int, reason: str) -> None:
         """A slice in todo could not be read."""
-        self.sent[index] += 1
         self._blame(index, reason)
 
-    def worker_gone(self, worker: str) -> int:
-        """A worker is dead or has left: what it had is todo again. Returns how many slices that are."""
+    def cannot_be_stored(self, index: int) -> None:
+        """The sink has recorded a slice as failed; why is in the ledger."""
+        if self.leased.pop(index, None):
+            self._second.discard(index)
+            self.failed[index] = "the sink could not store it"
+
+    def worker_gone(self, worker: str, working: int | None = None, how: str = "") -> int:
+        """A worker is dead, hangs or has left: what it had is todo again. Returns how many slices that are.
+
+        The slice that it was `working` on may be the cause: one that ends too many workers is failed.
+        """
         lost = [index for index, lease in self.leased.items() if lease.worker == worker and lease.handed_on is None]
         for index in lost:
             self._back_to_todo(index)
+        if working in lost and how:
+            self._deaths[working] += 1
+            if self._deaths[working] >= 2 * self.max_attempts:
+                self._fail(working, f"{self._deaths[working]} workers {how} while they imaged it")
         return len(lost)
 
-    def sink_says(self, stored: Ranges) -> list[int]:
+    def sink_says(self, stored: Ranges, now: float) -> list[int]:
         """The sink's state: what is on disk. Returns the slices that are newly stored."""
         new = added(stored, self.stored)
         for index in new:
-            if self.leased.pop(index, None) is None and self.failed.pop(index, None) is None:
+            lease = self.leased.pop(index, None)
+            self._second.discard(index)
+            if lease and lease.handed_on is not None:
+                self._storing.append(now - lease.handed_on)
+            elif lease is None and self.failed.pop(index, None) is None:
                 self._take(index)
         self.stored = stored
         return new
@@ -125,34 +172,64 @@ class Leases:
         """The sink forgot what it had not stored: what was handed on has a short while left to show up."""
         for lease in self.leased.values():
             if lease.handed_on is not None:
-                lease.handed_on = min(lease.handed_on, now - STORE_WITHIN + GRACE)
+                lease.handed_on = min(lease.handed_on, now - self.store_within + GRACE)
 
     def overdue(self, now: float) -> int:
         """Takes back what was handed on and not stored in time. Returns how many slices that are."""
         late = [
             index
             for index, lease in self.leased.items()
-            if lease.handed_on is not None and now - lease.handed_on > STORE_WITHIN
+            if lease.handed_on is not None and now - lease.handed_on > self.store_within
         ]
         for index in late:
             self._back_to_todo(index)
         return len(late)
 
+    def straggler(self, now: float) -> bool:
+        """Once nothing else is left to send, has the oldest slice that takes long sent a second time."""
+        if not self.cut or self._second or not self._imaging:
+            return False
+        limit = max(1.0, STRAGGLING * median(self._imaging))
+        late = [
+            (lease.sent, index)
+            for index, lease in self.leased.items()
+            if lease.handed_on is None and now - lease.sent > limit
+        ]
+        if late:
+            self._second.add(min(late)[1])
+        return bool(late)
+
+    def _adopt(self, index: int, worker: str, attempt: int, now: float) -> None:
+        """A worker holds a slice that is todo here: this ventilator is new, or took the worker for dead."""
+        self._take(index)
+        self.sent[index] = max(self.sent[index], attempt)
+        self.leased[index] = Lease(worker, attempt, now, held=True)
+
     def _back_to_todo(self, index: int) -> None:
         del self.leased[index]
+        self._second.discard(index)
         heapq.heappush(self._again, index)
 
     def _take(self, index: int) -> None:
-        """Takes a slice out of todo; it is near the front of one of the two queues."""
-        if index in self._again:
+        """Takes a slice out of todo; it is near the front of its queue."""
+        if index in self._second:
+            self._second.discard(index)
+        elif index in self._again:
             self._again.remove(index)
             heapq.heapify(self._again)
         else:
             self._fresh.remove(index)
 
     def _blame(self, index: int, reason: str) -> None:
-        if reason not in self.reasons[index]:
-            self.reasons[index].append(reason)
-        if self.sent[index] >= self.max_attempts:
-            self._take(index)
-            self.failed[index] = "; ".join(self.reasons[index])
+        self._reasons[index].append(reason)
+        if len(self._reasons[index]) >= self.max_attempts:
+            self._fail(index, "; ".join(dict.fromkeys(self._reasons[index])))
+
+    def _fail(self, index: int, reason: str) -> None:
+        self._take(index)
+        self.failed[index] = reason
+
+
+def _percentile(durations: deque[float]) -> float:
+    """The 99th percentile of what was seen; 0 where that is too little."""
+    return quantiles(durations, n=100)[-1] if len(durations) >= 10 else 0.0

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from fip.data import ImageFile, Selection
-from fip.errors import StoreError
+from fip.errors import NoRoomError, StoreError
 from fip.messages import Failure, RunPlan
 from fip.ranges import Ranges
 from fip.ranges import of as ranges_of
@@ -110,9 +110,9 @@ class Ledger:
             )
         return name
 
-    def indices(self, run: str, state: str) -> Ranges:
-        """The slices of a run that are "stored" or "failed"."""
-        rows = self._database.execute("SELECT slice FROM slices WHERE run = ? AND state = ?", (run, state))
+    def stored(self, run: str) -> Ranges:
+        """The slices of a run that are stored."""
+        rows = self._database.execute("SELECT slice FROM slices WHERE run = ? AND state = 'stored'", (run,))
         return ranges_of(index for (index,) in rows)
 
     def add(self, image: ImageFile, file: str, digest: str) -> None:
@@ -160,4 +160,4 @@ class Ledger:
         try:
             self._database.execute(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
         except sqlite3.Error as error:
-            raise StoreError(f"ledger {self.path} cannot be written: {error}") from None
+            raise NoRoomError(f"ledger {self.path} cannot be written: {error}") from None

@@ -14,6 +14,9 @@ from fip.ranges import Ranges
 Key = tuple[str, int]
 """A slice by its run's id and its index in the run."""
 
+Copy = tuple[str, int, int]
+"""One attempt at a slice: run, index, attempt."""
+
 STATE_INTERVAL = 0.5  # s between two states of a peer
 
 
@@ -49,9 +52,11 @@ class WorkerState:
     boot: str  # random, new at each start
     lane: str  # what it was told by the last `Lane`; "" before
     sink: str
-    holds: tuple[Key, ...]  # received, not yet handed on
-    handed_on: tuple[Key, ...]  # the last few that the sink's socket took
+    holds: tuple[Copy, ...]  # received, not yet handed on
+    handed_on: tuple[Copy, ...]  # the last few that the sink's socket took
     failed: tuple[Failure, ...]  # the last few that could not be imaged
+    working: Copy | None  # the one that it images now
+    working_for: float  # s, on that one
     leaving: bool
     status: Status
 
@@ -86,6 +91,7 @@ class RunPlan:
     total: int
     measurement_set: str  # its path
     selection: Selection
+    directory: str  # a label: the folder within the sink's directory; "" for that directory itself
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,7 @@ class SinkState:
     boot: str
     images: str  # address for workers, as in `Lane`
     runs: tuple[RunStored, ...]  # those of the last orders
+    stalled: str  # why it cannot store now, as a full disk; it goes on when it can; "" where it can
     status: Status
 
 
@@ -124,6 +131,14 @@ class Submit:
     job: str
     paths: tuple[str, ...]
     selection: Selection
+    directory: str  # as in `RunPlan`
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Operator to ventilator: end this job; what is stored stays."""
+
+    job: str
 
 
 @dataclass(frozen=True)
@@ -147,8 +162,10 @@ class JobStatus:
     """How far a job is."""
 
     job: str
-    state: str  # queued, running, done, failed
+    state: str  # queued, running, done, failed, cancelled
     reason: str  # why it failed, else ""
+    paths: tuple[str, ...]
+    submitted: float  # s UTC, Unix
     runs: tuple[RunStatus, ...]
 
 
@@ -163,4 +180,4 @@ class PipelineStatus:
     sink: SinkState | None
 
 
-Control = WorkerState | Lane | Bye | SinkOrders | SinkState | Submit | PipelineStatus
+Control = WorkerState | Lane | Bye | SinkOrders | SinkState | Submit | Cancel | PipelineStatus

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import xxhash
 
 from fip.data import ImageFile, Selection
-from fip.errors import StoreError, UsageError
+from fip.errors import NoRoomError, StoreError, UsageError
 from fip.ledger import FILE_NAME, Ledger
 from fip.messages import Failure, RunPlan
 from fip.quantities import format_angle
@@ -43,7 +44,9 @@ class Store:
         self._names: dict[str, str] = {}
 
     def close(self) -> None:
-        """Closes the ledger and gives the directory free."""
+        """Brings `images.txt` up to date, closes the ledger and gives the directory free."""
+        with suppress(OSError):  # on a full disk the list stays as it was; the ledger is what counts
+            self.write_list()
         self.ledger.close()
         os.close(self._folder)
         os.close(self._lock)
@@ -67,14 +70,15 @@ class Store:
             self._names[plan.run] = self.ledger.open_run(plan)
         return refusal
 
-    def indices(self, run: str, state: str) -> Ranges:
-        """The slices of a run that are "stored" or "failed"."""
-        return self.ledger.indices(run, state)
+    def stored(self, run: str) -> Ranges:
+        """The slices of a run that are here."""
+        return self.ledger.stored(run)
 
     def put(self, image: ImageFile) -> Path:
         """Stores an image; on disk, whole and entered in the ledger when this returns. Returns its path.
 
-        Raises StoreError where it cannot be stored, or where a file of that name is there that is not this image.
+        Raises NoRoomError where it cannot be stored now, and StoreError where a file of that name is there that is
+        not this image. An image of which it is not known whether it is in the ledger may be put again.
         """
         final = self.directory / file_name(self._names[image.run], image.label, image.integration)
         temporary = self.directory / TEMPORARY.format(final.name)
@@ -91,7 +95,9 @@ class Store:
             temporary.unlink()
             os.fsync(self._folder)
         except OSError as error:
-            raise StoreError(f"{final} cannot be stored: {error.strerror}") from None
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise NoRoomError(f"{final} cannot be stored: {error.strerror}") from None
         self.ledger.add(image, final.name, xxhash.xxh3_64_hexdigest(image.fits))
         return final
 

@@ -1,0 +1,104 @@
+"""A ventilator, a sink and workers as processes of their own, without `fip run`: for tests that kill them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from fip.config import Config, load
+from fip.data import Selection
+from fip.messages import JobStatus, PipelineStatus
+from fip.operator import Operator
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+WITHIN = 100.0  # s, for anything that a test waits for
+
+
+class Mesh:
+    """Daemons on ipc addresses in one folder; in the end it kills what is left of them, by their process ids."""
+
+    def __init__(self, folder: Path, workers: int = 2, settings: str = "") -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.images = folder / "images"
+        self.names = ["ventilator", "sink", *(f"cpu{number}" for number in range(workers))]
+        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self._configuration = folder / "fip.toml"
+        self._configuration.write_text(
+            f"""[ventilator]
+control = "ipc://{folder}/control"
+status = "ipc://{folder}/status"
+lanes = "ipc://{folder}/lane-"
+queue = "{folder}/jobs.sqlite"
+{settings}
+[sink]
+directory = "{self.images}"
+images = "ipc://{folder}/images-in"
+"""
+        )
+        self._log = (folder / "log").open("ab")
+
+    @property
+    def config(self) -> Config:
+        """What the daemons read."""
+        return load(self._configuration).config
+
+    @property
+    def log(self) -> str:
+        """What the daemons said so far."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def __enter__(self) -> Mesh:
+        for name in self.names:
+            self.start(name)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for daemon in self.daemons.values():
+            daemon.kill()
+            daemon.wait()
+        self._log.close()
+        if kind:
+            print(self.log[-6000:])  # noqa: T201 pytest shows it
+
+    def start(self, name: str) -> None:
+        """Starts one of the daemons, again or for the first time."""
+        role = name if name in ("ventilator", "sink") else "worker"
+        arguments = ["--config", str(self._configuration), *(["--name", name] if role == "worker" else [])]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self.daemons[name] = subprocess.Popen(
+            [SCRIPTS / f"fip-{role}", *arguments], stdout=self._log, stderr=self._log, env=environment
+        )
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """Sends a signal to a daemon; one that is killed is waited for."""
+        self.daemons[name].send_signal(how)
+        if how == signal.SIGKILL:
+            self.daemons[name].wait()
+
+    def submit(self, paths: Sequence[Path], selection: Selection) -> str:
+        """Submits a job; returns its name."""
+        with Operator(self.config) as operator:
+            return operator.submit(list(paths), selection).job
+
+    def wait(self, seen: Callable[[PipelineStatus], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Waits until the status shows something; fails when that takes too long."""
+        give_up = time.monotonic() + WITHIN
+        with Operator(self.config) as operator:
+            while (status := operator.next_status()) is None or not seen(status):
+                meanwhile()
+                assert time.monotonic() < give_up, self.log[-3000:]
+
+    def job(self, status: PipelineStatus, name: str) -> JobStatus:
+        """A job of a status."""
+        return next(job for job in status.jobs if job.job == name)
+
+    def wait_for_job(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Waits until a job is done."""
+        self.wait(lambda status: self.job(status, name).state == "done", meanwhile)

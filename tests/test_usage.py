@@ -98,13 +98,14 @@ def test_a_copy_is_the_same_run(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_way_is_not_overwritten(tiny: Path, tmp_path: Path) -> None:
-    """A foreign file of an image's name stays as it is; the run ends with exit 1 and names it."""
+    """A foreign file of an image's name stays as it is; the run goes on, and ends with exit 1 and its name."""
     output = tmp_path / "out"
     output.mkdir()
     (output / "tiny-t000001-dirty.fits").write_text("not FIP's")
     done = fip("run", tiny, "--output", output, *SMALL)
     assert done.returncode == 1
-    assert "tiny-t000001-dirty.fits is there already" in done.stderr
+    assert "tiny-t000001-dirty.fits is there already" in done.stdout
+    assert "2 of 3 images" in done.stdout
     assert (output / "tiny-t000001-dirty.fits").read_text() == "not FIP's"
 
 

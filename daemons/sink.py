@@ -134,7 +134,7 @@ class Sink:
 
     def _take(self, image: ImageFile) -> None:
         """Stores the first copy of an image of an open run; other copies are counted and dropped."""
-        self._counters["bytes_in"] += len(image.fits)
+        self._counters["bytes_in"] += image.size
         run = self._runs.get(image.run)
         if run is None or run.store is None or not 0 <= image.index < run.plan.total:
             self._counters["unknown"] += 1

@@ -178,7 +178,7 @@ class Worker:
         self._holds.pop(_copy(image), None)
         self._handed_on.append(_copy(image))
         self._counters["images"] += 1
-        self._counters["bytes_out"] += len(image.fits)
+        self._counters["bytes_out"] += image.size
         if not self._outgoing:
             self._loop.off(self._images, zmq.POLLOUT)
             self._stopwatch.enter("busy" if self._working else "idle")

@@ -47,6 +47,21 @@ def run_command(
     epsilon: Annotated[
         float | None, typer.Option(help="Accuracy: relative L2 error of an image.  [default: 1e-5]")
     ] = None,
+    weight: Annotated[
+        str | None, typer.Option("--weight", "--weighting", help="natural, uniform or briggs.  [default: natural]")
+    ] = None,
+    robust: Annotated[
+        float | None, typer.Option(help="Of briggs: -2 is nearly uniform, 2 nearly natural.  [default: 0]")
+    ] = None,
+    taper: Annotated[
+        str | None, typer.Option(help="Gaussian taper, as the width on the sky (FWHM) that it gives: 30arcsec.")
+    ] = None,
+    channels_out: Annotated[
+        int | None, typer.Option(help="Sub-bands of equal width, imaged beside the whole band.  [default: 1]")
+    ] = None,
+    make_psf: Annotated[
+        bool, typer.Option("--make-psf", "--psf", help="Store each image's point spread function beside it.")
+    ] = False,
     column: Annotated[
         str | None,
         typer.Option(
@@ -75,11 +90,17 @@ def run_command(
             "imaging.scale": scale,
             "imaging.stokes": stokes,
             "imaging.epsilon": epsilon,
+            "imaging.weight": weight,
+            "imaging.robust": robust,
+            "imaging.taper": taper,
+            "imaging.channels_out": channels_out,
+            "imaging.make_psf": make_psf or None,
             "source.column": column,
             "source.subtract_model": subtract_model or None,
             "ventilator.pace": pace,
         },
     )
+    _check_robust(robust, loaded)
     raise typer.Exit(run(measurement_sets, loaded.config, output, workers, overwrite, console))
 
 
@@ -164,6 +185,15 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     loaded = load(file)
     for line in _layout(loaded):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _check_robust(robust: float | None, loaded: Loaded) -> None:
+    """UsageError where --robust is given and would do nothing."""
+    scheme, said = loaded.config.imaging.weight
+    if robust is not None and scheme != "briggs":
+        raise UsageError(f"--robust {robust:g}: is for briggs weighting, and this is {scheme}; give --weight briggs")
+    if robust is not None and said is not None:
+        raise UsageError(f"--robust {robust:g}: --weight {scheme}:{said:g} says another one; give one of them")
 
 
 def _parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:

@@ -29,10 +29,12 @@ from fip.quantities import (
     format_angle,
     format_pace,
     format_size,
+    format_weight,
     parse_angle,
     parse_pace,
     parse_size,
     parse_stokes,
+    parse_weight,
 )
 
 Value = TypeVar("Value")
@@ -48,6 +50,7 @@ def _read(parse: Callable[[str], Value]) -> BeforeValidator:
 
 Angle = Annotated[float, _read(parse_angle), PlainSerializer(format_angle), Field(gt=0)]  # rad
 Size = Annotated[tuple[int, int], _read(parse_size), PlainSerializer(format_size)]  # pixels
+Weight = Annotated[tuple[str, float | None], _read(parse_weight), PlainSerializer(format_weight)]
 Stokes = Annotated[tuple[str, ...], _read(parse_stokes), PlainSerializer(",".join)]
 Pace = Annotated[float, _read(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
 
@@ -65,6 +68,19 @@ class Imaging(Table):
     scale: Angle | None = None  # None: from the longest baseline
     stokes: Stokes = ("I",)
     epsilon: float = Field(1e-5, ge=MINIMUM_EPSILON, le=MAXIMUM_EPSILON)
+    weight: Weight = ("natural", None)
+    robust: float = Field(0.0, ge=-10, le=10)  # of briggs alone
+    taper: Angle | None = None  # full width at half maximum on the sky
+    channels_out: int = Field(1, ge=1)
+    make_psf: bool = False
+
+    @property
+    def robustness(self) -> float | None:
+        """That of Briggs weighting, as briggs:R or else `robust` says; None for another weighting."""
+        scheme, said = self.weight
+        if scheme != "briggs":
+            return None
+        return self.robust if said is None else said
 
 
 class Source(Table):

@@ -15,6 +15,8 @@ from fip.measurement_set import MeasurementSet, Rows
 from fip.names import label
 from fip.row_index import RowIndex
 from fip.samples import SampleReader
+from fip.subbands import split, totals
+from fip.weighting import weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +75,24 @@ class Run:
         info = self.slices[number]
         dump = self._dump(number)
         found = [block for part in self._parts(dump) if (block := _read_block(part, dump)) is not None]
-        blocks = tuple(block for block, _ in found)
+        grid, natural = self.grids[info.field], [block for block, _ in found]
+        blocks = tuple(part for block in weigh(natural, self.settings, grid) for part in split(block, self.bands))
         kept = np.concatenate([rows for _, rows in found]) if found else np.flatnonzero(dump.cross)
-        sums = [block.weight.sum(axis=(1, 2), dtype=np.float64) for block in blocks]
-        counts = [np.count_nonzero(block.weight, axis=(1, 2)) for block in blocks]
-        planes = len(self.settings.stokes)
+        sums, counts = totals(blocks, (len(self.settings.stokes), len(self.bands)))
         return Slice(
             run=self.id,
             index=number,
             attempt=1,
             integration=info.integration,
             label=label(info.field) if len(self.grids) > 1 else "",
-            times=self._times(number, dump, kept, blocks),
-            grid=self.grids[info.field],
+            times=self._times(number, dump, kept, natural),
+            grid=grid,
             bands=self.bands,
             observation=self.observations[info.field],
             settings=self.settings,
             blocks=blocks,
-            sum_of_weights=np.sum([np.zeros(planes), *sums], axis=0)[:, None],
-            visibilities=np.sum([np.zeros(planes, np.int64), *counts], axis=0)[:, None],
+            sum_of_weights=sums,
+            visibilities=counts,
             samples=self._samples(dump),
             nominal_beam=None if blocks else self._nominal_beam,
         )
@@ -153,7 +154,7 @@ class Run:
             frequency = part.reader.window.frequency
             visibility = np.zeros(weight.shape, part.reader.complex)
             blocks.append(Block(0, dump.uvw[part.mask][placed], frequency, visibility, weight))
-        return fit_beam(blocks)
+        return fit_beam(weigh(blocks, self.settings, self.grids[self.slices[0].field]))
 
 
 def _read_block(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]] | None:

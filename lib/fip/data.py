@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 Frame = Literal["FK5", "ICRS", "FK4", "GALACTIC"]
 """Celestial frames that a FITS header can hold: J2000 is FK5, B1950 is FK4."""
 
+Kind = Literal["dirty", "psf"]
+"""What a FITS file shows; the end of its name."""
+
 SINGLE_PRECISION_EPSILON = 1e-6
 """From this epsilon on, slices and images are single precision (complex64, float32, BITPIX -32); below, double."""
 
@@ -80,6 +83,11 @@ class Selection:
     scale: float | None = None  # rad, side of a pixel
     epsilon: float = 1e-5
     kernel: str = "wgridder"
+    weighting: str = "natural"  # "natural", "uniform", "briggs"
+    robust: float | None = None  # robustness, of Briggs weighting alone
+    taper: float | None = None  # rad, full width at half maximum on the sky
+    channels_out: int = 1  # planes of equal width that the band is divided into, beside the one of the whole
+    make_psf: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,11 @@ class ImagingSettings:
     stokes: tuple[str, ...]  # planes in this order: "I", "Q", "U", "V", or the one hand on file ("XX", "RR")
     epsilon: float  # accuracy asked: L2 norm of (image - exact) over that of exact
     kernel: str  # "wgridder"
-    weighting: str  # "natural"
+    weighting: str  # "natural", "uniform", "briggs"
+    robust: float | None = None  # robustness, of Briggs weighting and of no other
+    taper: float | None = None  # rad, full width at half maximum on the sky of the taper's transform
+    make_psf: bool = False  # whether a file with the point spread function goes with each image
+    pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,16 +165,29 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """A dirty image. Pixels beyond the horizon (l^2 + m^2 >= 1) and all pixels of an empty slice are NaN."""
+    """A dirty image or a point spread function.
 
-    pixels: NDArray[np.floating]  # [stokes, channel_out, y, x], Jy/beam, apparent flux
-    beam: Beam | None  # None only where no PSF can be fitted
-    statistics: Statistics | None  # None for an empty slice
+    Plane 0 is the whole band; where that is divided, plane 1 + k is output channel k. Pixels beyond the horizon
+    (l^2 + m^2 >= 1) and planes without visibilities are NaN.
+    """
+
+    pixels: NDArray[np.floating]  # [stokes, plane, y, x], Jy/beam, apparent flux
+    beam: Beam | None  # of the whole band; None only where no PSF can be fitted
+    statistics: Statistics | None  # of the whole band; None for an empty slice
+    channel_beams: tuple[Beam | None, ...] = ()  # of each output channel, where the band is divided
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitsFile:
+    """A FITS file, whole."""
+
+    kind: Kind
+    content: bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageFile:
-    """A finished FITS file on its way from a worker to the sink."""
+    """What a worker made of a slice, on its way to the sink, which stores all of its files or none."""
 
     run: str
     index: int
@@ -174,5 +199,10 @@ class ImageFile:
     empty: bool
     beam: Beam | None
     statistics: Statistics | None
-    seconds: dict[str, float]  # time spent: "wait", "image", "beam", "fits"
-    fits: bytes | memoryview  # the whole file
+    seconds: dict[str, float]  # time spent: "wait", "image", "psf", "beam", "fits"
+    files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(len(file.content) for file in self.files)

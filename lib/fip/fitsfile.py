@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Image, Slice
-from fip.header import header_cards
+from fip.beam_table import beam_cards, beam_table
+from fip.data import Image, Kind, Slice
+from fip.header import channels_cards, header_cards
 
 BLOCK = 2880  # bytes, of which header and data are multiples (FITS standard 4.0, 3.1)
 _CARD = 80
 
 
-def fits_bytes(slice_: Slice, image: Image) -> memoryview:
-    """The complete FITS file of an image: one 4-D primary array (STOKES, FREQ, DEC, RA), with CHECKSUM and DATASUM."""
-    pixels = image.pixels
-    datasum = ones_complement_sum(pixels)
-    cards = header_cards(slice_, image) + f"DATASUM = '{datasum:<10d}'".ljust(_CARD)
-    checksum_at = len(cards) + len("CHECKSUM= '")
-    cards += f"CHECKSUM= '{'0' * 16}'".ljust(_CARD) + "END"
-    header = bytearray(cards.encode("ascii").ljust(_whole_blocks(len(cards))))
-    header_sum = ones_complement_sum(np.frombuffer(header, ">u4").astype(np.uint32))
-    header[checksum_at : checksum_at + 16] = encode_checksum(_folded(header_sum + datasum))
+def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
+    """The complete FITS file of an image, with CHECKSUM and DATASUM.
 
-    file = np.empty(len(header) + _whole_blocks(pixels.nbytes), np.uint8)
-    file[: len(header)] = np.frombuffer(header, np.uint8)
-    data_end = len(header) + pixels.nbytes
-    file[len(header) : data_end].view(pixels.dtype.newbyteorder(">"))[:] = pixels.ravel()
-    file[data_end:] = 0
+    The primary array (STOKES, FREQ, DEC, RA) is the whole band. Where that is divided, an extension CHANNELS of the
+    same axes has a plane for each output channel, and a table BEAMS their beams.
+    """
+    units: list[tuple[str, NDArray[Any]]] = [(header_cards(slice_, image, kind), image.pixels[:, :1])]
+    if image.pixels.shape[1] > 1:
+        table = beam_table(slice_, image)
+        units.append((channels_cards(slice_, kind), image.pixels[:, 1:]))
+        units.append((beam_cards(table, slice_), table.view(">u4")))
+    headers = [_header(cards, data) for cards, data in units]
+    sizes = [len(header) + _whole_blocks(data.nbytes) for header, (_, data) in zip(headers, units, strict=True)]
+    file = np.empty(sum(sizes), np.uint8)
+    begin = 0
+    for header, (_, data), size in zip(headers, units, sizes, strict=True):
+        _fill(file[begin : begin + size], header, data)
+        begin += size
     return file.data
 
 
-def ones_complement_sum(values: NDArray[np.generic]) -> int:
+def _header(cards: str, data: NDArray[Any]) -> bytearray:
+    """The whole header of a unit, with the sums of its header and data."""
+    datasum = ones_complement_sum(data)
+    cards += f"DATASUM = '{datasum:<10d}'".ljust(_CARD)
+    checksum_at = len(cards) + len("CHECKSUM= '")
+    cards += f"CHECKSUM= '{'0' * 16}'".ljust(_CARD) + "END"
+    header = bytearray(cards.encode("ascii").ljust(_whole_blocks(len(cards))))
+    header_sum = ones_complement_sum(np.frombuffer(header, ">u4"))
+    header[checksum_at : checksum_at + 16] = encode_checksum(_folded(header_sum + datasum))
+    return header
+
+
+def _fill(unit: NDArray[np.uint8], header: bytearray, data: NDArray[Any]) -> None:
+    unit[: len(header)] = np.frombuffer(header, np.uint8)
+    data_end = len(header) + data.nbytes
+    unit[len(header) : data_end].view(data.dtype.newbyteorder(">")).reshape(data.shape)[...] = data
+    unit[data_end:] = 0
+
+
+def ones_complement_sum(values: NDArray[Any]) -> int:
     """Sum of an array's 32-bit words with end-around carry (FITS standard 4.0, 4.4.2.7), as if written big-endian.
 
     The words of native numbers are summed: of 4-byte numbers they are those of the file, of 8-byte numbers the
     two words of each change places, which a sum does not see.
     """
-    words = np.ascontiguousarray(values).view(np.uint32)
+    words = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).view(np.uint32)
     return _folded(int(words.sum(dtype=np.uint64)))
 
 

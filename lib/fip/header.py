@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -23,13 +23,19 @@ from fip import __version__
 from fip.data import (
     SINGLE_PRECISION_EPSILON,
     Band,
+    Block,
     Grid,
     Image,
     ImagingSettings,
+    Kind,
     Observation,
     Slice,
 )
 from fip.errors import UsageError
+from fip.subbands import whole
+
+CHANNELS = "CHANNELS"
+"""Name of the extension that has the output channels."""
 
 SECONDS_PER_DAY = 86400.0
 MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
@@ -77,10 +83,16 @@ def frequency_axis(bands: tuple[Band, ...]) -> tuple[float, float]:
     return bands[0].centre, step
 
 
-def header_cards(slice_: Slice, image: Image) -> str:
-    """All cards of the primary header but CHECKSUM, DATASUM and END, 80 characters each."""
-    varying = (_card(*card) for card in _slice_cards(slice_, image))
-    return _run_cards(slice_.run, slice_.grid, slice_.bands, slice_.observation, slice_.settings) + "".join(varying)
+def header_cards(slice_: Slice, image: Image, kind: Kind) -> str:
+    """All cards of the primary header, of the whole band, but CHECKSUM, DATASUM and END, 80 characters each."""
+    varying = "".join(card(*each) for each in (*_slice_cards(slice_, image, kind), *_sample_cards(slice_)))
+    return _run_cards(False, kind, slice_.run, slice_.grid, slice_.bands, slice_.observation, slice_.settings) + varying
+
+
+def channels_cards(slice_: Slice, kind: Kind) -> str:
+    """The same of the extension CHANNELS, whose planes are the output channels; the table BEAMS has their beams."""
+    varying = "".join(card(*each) for each in _time_cards(slice_))
+    return _run_cards(True, kind, slice_.run, slice_.grid, slice_.bands, slice_.observation, slice_.settings) + varying
 
 
 def iso_utc(seconds: float) -> str:
@@ -98,7 +110,7 @@ def printable(text: str) -> str:
     return plain.rstrip()
 
 
-def _card(keyword: str, value: str | float, comment: str) -> str:
+def card(keyword: str, value: str | float, comment: str) -> str:
     if isinstance(value, str):
         value = printable(value)
         room = 80 - len("KEYWORD = '' / ") - max(len(value) + value.count("'"), 18)
@@ -106,32 +118,52 @@ def _card(keyword: str, value: str | float, comment: str) -> str:
     return str(Card(keyword, value, comment))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _run_cards(
-    run: str, grid: Grid, bands: tuple[Band, ...], observation: Observation, settings: ImagingSettings
+    apart: bool,
+    kind: Kind,
+    run: str,
+    grid: Grid,
+    bands: tuple[Band, ...],
+    observation: Observation,
+    settings: ImagingSettings,
 ) -> str:
-    """What is the same in every slice of a run."""
+    """What is the same in every slice of a run, of the whole band or of the output channels apart."""
+    axis = bands if apart else (whole(bands),)
     cards = [
-        *_array_cards(grid, bands, settings),
+        *_array_cards(apart, kind, grid, bands, settings),
         *_sky_cards(grid),
-        *_frequency_cards(bands, observation),
+        *_frequency_cards(axis, observation),
         *_stokes_cards(settings),
         *_observation_cards(observation),
         *_settings_cards(run, observation, settings),
     ]
-    return "".join(_card(*card) for card in cards)
+    return "".join(card(*each) for each in cards)
 
 
-def _array_cards(grid: Grid, bands: tuple[Band, ...], settings: ImagingSettings) -> Iterator[CardTuple]:
-    yield "SIMPLE", True, "FITS standard 4.0"
+def _array_cards(
+    apart: bool, kind: Kind, grid: Grid, bands: tuple[Band, ...], settings: ImagingSettings
+) -> Iterator[CardTuple]:
+    yield ("XTENSION", "IMAGE", "output channels apart") if apart else ("SIMPLE", True, "FITS standard 4.0")
     yield "BITPIX", -32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else -64, "IEEE floating point"
     yield "NAXIS", 4, ""
-    for axis, length in enumerate((grid.width, grid.height, len(bands), len(settings.stokes)), 1):
+    for axis, length in enumerate((grid.width, grid.height, len(bands) if apart else 1, len(settings.stokes)), 1):
         yield f"NAXIS{axis}", length, ""
+    if apart:
+        yield "PCOUNT", 0, ""
+        yield "GCOUNT", 1, ""
+        yield "EXTNAME", CHANNELS, ""
+        yield "CASAMBM", True, "each plane has a beam, see extension BEAMS"
+    elif len(bands) > 1:
+        yield "EXTEND", True, ""
+        yield "FIPCHOUT", len(bands), "output channels, see extension CHANNELS"
     yield "BSCALE", 1.0, ""
     yield "BZERO", 0.0, ""
-    yield "BUNIT", "Jy/beam", "apparent flux density"
-    yield "BTYPE", "Intensity", ""
+    if kind == "dirty":
+        yield "BUNIT", "Jy/beam", "apparent flux density"
+        yield "BTYPE", "Intensity", ""
+    else:
+        yield "BTYPE", "Beam", "point spread function at the phase centre"
 
 
 def _sky_cards(grid: Grid) -> Iterator[CardTuple]:
@@ -160,7 +192,7 @@ def _frequency_cards(bands: tuple[Band, ...], observation: Observation) -> Itera
     lowest = min(band.centre - band.width / 2 for band in bands)
     highest = max(band.centre + band.width / 2 for band in bands)
     yield "CTYPE3", "FREQ", ""
-    yield "CRVAL3", value, "centre of the selected band" if len(bands) == 1 else "centre of the first plane"
+    yield "CRVAL3", value, "centre of the selected band" if len(bands) == 1 else "centre of the first output channel"
     yield "CDELT3", step, "width of the selected band" if len(bands) == 1 else ""
     yield "CRPIX3", 1.0, ""
     yield "CUNIT3", "Hz", ""
@@ -205,7 +237,12 @@ def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]
 
 def _settings_cards(run: str, observation: Observation, settings: ImagingSettings) -> Iterator[CardTuple]:
     yield "FIPPB", "NONE", "primary beam correction"
+    yield "FIPSTOKE", ",".join(_made(plane, settings) for plane in settings.stokes), "planes as they are made"
     yield "FIPWGT", settings.weighting, "weighting"
+    if settings.robust is not None:
+        yield "FIPROBST", settings.robust, "robustness of Briggs weighting"
+    if settings.taper is not None:
+        yield "FIPTAPER", math.degrees(settings.taper), "[deg] FWHM of the Gaussian taper, on the sky"
     yield "FIPEPS", settings.epsilon, "accuracy asked, L2(error)/L2(image)"
     yield "FIPKERN", settings.kernel, "imaging kernel"
     yield "FIPMS", observation.measurement_set, "MeasurementSet"
@@ -214,9 +251,16 @@ def _settings_cards(run: str, observation: Observation, settings: ImagingSetting
     yield "FIPRUN", run, "run"
     if {"Q", "U"} & set(settings.stokes):
         yield "COMMENT", "Q and U are in the frame of the feeds: no parallactic rotation is applied.", ""
+    if settings.pseudo:
+        yield "COMMENT", "pseudoI is I, and where one hand is flagged the other hand alone.", ""
 
 
-def _slice_cards(slice_: Slice, image: Image) -> Iterator[CardTuple]:
+def _made(plane: str, settings: ImagingSettings) -> str:
+    """How a plane is made, where its name alone does not say it."""
+    return "pseudoI" if plane == "I" and settings.pseudo else plane
+
+
+def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]:
     """What changes from slice to slice."""
     yield from _time_cards(slice_)
     if image.beam is not None:
@@ -226,8 +270,7 @@ def _slice_cards(slice_: Slice, image: Image) -> Iterator[CardTuple]:
     if image.statistics is not None:
         yield "DATAMIN", float(np.fmin.reduce(image.pixels, axis=None)), ""
         yield "DATAMAX", float(np.fmax.reduce(image.pixels, axis=None)), ""
-        yield "RMS", image.statistics.rms, "[Jy/beam] 1.4826 x MAD, first plane"
-    yield from _sample_cards(slice_)
+        yield "RMS", image.statistics.rms, ("[Jy/beam] " if kind == "dirty" else "") + "1.4826 x MAD, first plane"
 
 
 def _time_cards(slice_: Slice) -> Iterator[CardTuple]:
@@ -256,23 +299,23 @@ def _sample_cards(slice_: Slice) -> Iterator[CardTuple]:
     yield "FIPWSUM", float(slice_.sum_of_weights[0].sum()), "sum of their weights"
     if slice_.samples:
         yield "FIPFLAG", 1 - visibilities / slice_.samples, "share of the samples that is flagged"
-    band = effective_band(slice_)
+    band = effective_band(slice_.blocks, slice_.bands)
     if band is not None:
         yield "FIPFREQ", band.centre, "[Hz] weighted mean frequency"
         yield "FIPBWEFF", band.width, "[Hz] bandwidth with good data"
 
 
-def effective_band(slice_: Slice) -> Band | None:
-    """Weighted mean frequency and the summed width of the nodes with weight, of the first Stokes; None without weight.
+def effective_band(blocks: Iterable[Block], bands: Sequence[Band], stokes: int = 0) -> Band | None:
+    """Weighted mean frequency and the summed width of the nodes with weight, of one Stokes; None without weight.
 
     A node is as wide as the distance to its nearest neighbour in its block; a lone node fills its output channel.
     """
     total = moment = width = 0.0
-    for block in slice_.blocks:
-        weight = block.weight[0].sum(axis=0, dtype=np.float64)
+    for block in blocks:
+        weight = block.weight[stokes].sum(axis=0, dtype=np.float64)
         total += weight.sum()
         moment += weight @ block.frequency
-        width += _node_widths(block.frequency, slice_.bands[block.channel_out])[weight != 0].sum()
+        width += _node_widths(block.frequency, bands[block.channel_out])[weight != 0].sum()
     return Band(float(moment / total), float(width)) if total > 0 else None
 
 

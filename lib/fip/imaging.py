@@ -1,7 +1,8 @@
-"""A slice becomes an image, and an image a file: what a worker does, as pure functions."""
+"""A slice becomes an image, and an image files: what a worker does, as pure functions."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter
 
@@ -9,32 +10,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.beam import fit_beam
-from fip.data import Beam, Grid, Image, ImageFile, Slice
+from fip.data import Beam, FitsFile, Grid, Image, ImageFile, Slice
 from fip.fitsfile import fits_bytes
 from fip.kernels import Kernel, pixel_type
 from fip.statistics import image_statistics
 
 
 def image_slice(slice_: Slice, kernel: Kernel) -> Image:
-    """The dirty image of a slice, its beam and its statistics. A slice without visibilities gives NaN."""
+    """The dirty image of a slice, its beams and its statistics. A slice without visibilities gives NaN."""
     pixels = dirty_image(slice_, kernel)
-    return Image(pixels, slice_beam(slice_), image_statistics(pixels[0, 0]))
+    return Image(pixels, slice_beam(slice_), image_statistics(pixels[0, 0]), channel_beams(slice_))
 
 
 def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
-    """Pixels [stokes, channel_out, y, x] in Jy/beam; planes without weight and pixels beyond the horizon are NaN."""
+    """Pixels [stokes, plane, y, x] of an `Image`.
+
+    The whole band is the sum of its output channels before they are divided by their weights. A gridder is linear in
+    its samples, so that is as accurate as to grid them all at once.
+    """
     grid, weights = slice_.grid, slice_.sum_of_weights
-    pixels = np.full((*weights.shape, grid.height, grid.width), np.nan, pixel_type(slice_.settings))
-    for channel in range(len(slice_.bands)):
+    channels = weights.shape[1]
+    planes = channels + 1 if channels > 1 else 1
+    pixels = np.zeros((len(weights), planes, grid.height, grid.width), pixel_type(slice_.settings))
+    apart = pixels[:, planes - channels :]
+    for channel in range(channels):
         blocks = [block for block in slice_.blocks if block.channel_out == channel]
-        if not blocks or not weights[:, channel].any():
-            continue
-        kernel.image(blocks, pixels[:, channel])
-        for stokes, weight in enumerate(weights[:, channel]):
-            pixels[stokes, channel] *= 1 / weight if weight > 0 else np.nan
+        if blocks and weights[:, channel].any():
+            kernel.image(blocks, apart[:, channel])
+    if channels > 1:
+        apart.sum(axis=1, out=pixels[:, 0])
+        weights = np.column_stack([weights.sum(axis=1), weights])
+    for plane in np.ndindex(weights.shape):
+        pixels[plane] *= 1 / weights[plane] if weights[plane] > 0 else np.nan
     if (below := beyond_horizon(grid)) is not None:
         pixels[..., below] = np.nan
     return pixels
+
+
+def psf_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
+    """The point spread function at the phase centre, as `dirty_image`: what a source of 1 Jy would be there."""
+    blocks = tuple(replace(block, visibility=block.weight.astype(block.visibility.dtype)) for block in slice_.blocks)
+    return dirty_image(replace(slice_, blocks=blocks), kernel)
 
 
 def slice_beam(slice_: Slice) -> Beam | None:
@@ -42,15 +58,33 @@ def slice_beam(slice_: Slice) -> Beam | None:
     return slice_.nominal_beam if slice_.empty else fit_beam(slice_.blocks)
 
 
+def channel_beams(slice_: Slice) -> tuple[Beam | None, ...]:
+    """The beam of the first Stokes in each output channel; () where the band is not divided."""
+    channels = range(len(slice_.bands)) if len(slice_.bands) > 1 else ()
+    return tuple(fit_beam([block for block in slice_.blocks if block.channel_out == channel]) for channel in channels)
+
+
 def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> ImageFile:
-    """The slice's finished file, with the seconds that each stage took; `waited` is how long the slice lay here."""
-    start = perf_counter()
+    """The slice's finished files, with the seconds that each stage took; `waited` is how long the slice lay here."""
+    times = [perf_counter()]
+
+    def took() -> float:
+        times.append(perf_counter())
+        return times[-1] - times[-2]
+
+    seconds = {"wait": waited}
     pixels = dirty_image(slice_, kernel)
-    imaged = perf_counter()
-    beam = slice_beam(slice_)
-    fitted = perf_counter()
-    image = Image(pixels, beam, image_statistics(pixels[0, 0]))
-    fits = fits_bytes(slice_, image)
+    seconds["image"] = took()
+    beam, beams = slice_beam(slice_), channel_beams(slice_)
+    seconds["beam"] = took()
+    image = Image(pixels, beam, image_statistics(pixels[0, 0]), beams)
+    files = [FitsFile("dirty", fits_bytes(slice_, image))]
+    seconds["fits"] = took()
+    if slice_.settings.make_psf:
+        pixels = psf_image(slice_, kernel)
+        psf = Image(pixels, beam, image_statistics(pixels[0, 0]), beams)
+        files.append(FitsFile("psf", fits_bytes(slice_, psf, "psf")))
+        seconds["psf"] = took()
     return ImageFile(
         run=slice_.run,
         index=slice_.index,
@@ -62,13 +96,8 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> Ima
         empty=slice_.empty,
         beam=beam,
         statistics=image.statistics,
-        seconds={
-            "wait": waited,
-            "image": imaged - start,
-            "beam": fitted - imaged,
-            "fits": perf_counter() - fitted,
-        },
-        fits=fits,
+        seconds=seconds,
+        files=tuple(files),
     )
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from fip.data import ImageFile, Selection
+from fip.data import ImageFile, Kind, Selection
 from fip.errors import NoRoomError, StoreError
 from fip.messages import Failure, RunPlan
 from fip.ranges import Ranges
@@ -24,7 +24,7 @@ from fip.ranges import of as ranges_of
 
 _SELECTION = TypeAdapter(Selection)
 FILE_NAME = "fip.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE directory (selection TEXT NOT NULL);
 CREATE TABLE runs (
@@ -34,7 +34,8 @@ CREATE TABLE runs (
 CREATE TABLE slices (
     run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('stored', 'failed')), reason TEXT,
-    file TEXT UNIQUE, bytes INTEGER, digest TEXT, integration INTEGER, label TEXT, empty INTEGER,
+    file TEXT UNIQUE, bytes INTEGER, digest TEXT, psf TEXT UNIQUE, psf_bytes INTEGER, psf_digest TEXT,
+    integration INTEGER, label TEXT, empty INTEGER,
     begin REAL, average REAL, end REAL, attempt INTEGER NOT NULL, worker TEXT, seconds TEXT,
     rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
     PRIMARY KEY (run, slice)
@@ -53,6 +54,15 @@ class RunTotals:
     stored: int
     empty: int
     failed: tuple[tuple[int, str], ...]  # (slice, reason)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file of a stored image."""
+
+    name: str
+    size: int  # bytes
+    digest: str  # XXH3, 64 bits, hexadecimal
 
 
 class Ledger:
@@ -115,11 +125,14 @@ class Ledger:
         rows = self._database.execute("SELECT slice FROM slices WHERE run = ? AND state = 'stored'", (run,))
         return ranges_of(index for (index,) in rows)
 
-    def add(self, image: ImageFile, file: str, digest: str) -> None:
-        """Enters a stored image; on disk when this returns. A slice that had failed is stored now."""
+    def add(self, image: ImageFile, files: Mapping[Kind, StoredFile]) -> None:
+        """Enters a stored image and its files; on disk when this returns. A slice that had failed is stored now."""
         beam, statistics, times = image.beam, image.statistics, image.times
+        dirty, psf = files["dirty"], files.get("psf")
         self._put(
-            run=image.run, slice=image.index, state="stored", file=file, bytes=len(image.fits), digest=digest,
+            run=image.run, slice=image.index, state="stored",
+            file=dirty.name, bytes=dirty.size, digest=dirty.digest,
+            psf=psf and psf.name, psf_bytes=psf and psf.size, psf_digest=psf and psf.digest,
             integration=image.integration, label=image.label, empty=image.empty,
             begin=times.begin, average=times.average, end=times.end,
             attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
@@ -133,8 +146,9 @@ class Ledger:
         self._put(run=failure.run, slice=failure.index, state="failed", reason=failure.reason, attempt=failure.attempt)
 
     def files(self) -> Iterator[str]:
-        """The file names of all stored images."""
-        yield from (file for (file,) in self._database.execute("SELECT file FROM slices WHERE state = 'stored'"))
+        """The names of all files of stored images."""
+        rows = self._database.execute("SELECT file, psf FROM slices WHERE state = 'stored'")
+        yield from (name for row in rows for name in row if name)
 
     def images_in_time_order(self) -> list[str]:
         """The file names of the images that are not empty, earliest first."""

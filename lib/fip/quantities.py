@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 
 ARCSEC = math.pi / 648000  # rad
 ANGLE_UNITS = {
@@ -17,6 +18,7 @@ ANGLE_UNITS = {
     "masec": 1e-3 * ARCSEC,
     "mas": 1e-3 * ARCSEC,
 }
+WEIGHTINGS = ("natural", "uniform", "briggs")
 CORRELATION_NAMES = ("XX", "XY", "YX", "YY", "RR", "RL", "LR", "LL")
 
 
@@ -62,6 +64,22 @@ def parse_stokes(text: str) -> tuple[str, ...]:
     if not all(names) or len(set(names)) < len(names):
         raise ValueError(f"'{text}' names no Stokes planes, as I, IQUV, 'I,V', pseudoI or XX, each once")
     return tuple(names)
+
+
+def parse_weight(text: str) -> tuple[str, float | None]:
+    """Weighting and its robustness, if it says one, from `natural`, `uniform`, `briggs`, `briggs:0`; or ValueError."""
+    scheme, colon, rest = text.strip().lower().partition(":")
+    if scheme == "briggs" and colon:
+        with suppress(ValueError):
+            return scheme, float(rest)
+    if scheme not in WEIGHTINGS or colon:
+        raise ValueError(f"'{text}' is not a weighting: {', '.join(WEIGHTINGS)}, or as briggs:0")
+    return scheme, None
+
+
+def format_weight(weight: tuple[str, float | None]) -> str:
+    """A weighting as `parse_weight` reads it."""
+    return weight[0] if weight[1] is None else f"{weight[0]}:{weight[1]:g}"
 
 
 def parse_range(text: str) -> tuple[int, int]:

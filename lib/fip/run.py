@@ -66,6 +66,11 @@ def selection_of(config: Config) -> Selection:
         size=imaging.size,
         scale=imaging.scale,
         epsilon=imaging.epsilon,
+        weighting=imaging.weight[0],
+        robust=imaging.robustness,
+        taper=imaging.taper,
+        channels_out=imaging.channels_out,
+        make_psf=imaging.make_psf,
     )
 
 

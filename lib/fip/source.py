@@ -24,6 +24,7 @@ from fip.names import label
 from fip.polarisation import Product, products
 from fip.row_index import RowIndex, index_rows
 from fip.samples import Columns, SampleReader, choose_columns, has_weights
+from fip.subbands import sub_bands
 
 _LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
 
@@ -57,22 +58,33 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
         stokes=tuple(product.name for product in wanted[0]),
         epsilon=selection.epsilon,
         kernel=selection.kernel,
-        weighting="natural",
+        weighting=selection.weighting,
+        robust=selection.robust,
+        taper=selection.taper,
+        make_psf=selection.make_psf,
+        pseudo=any(product.either for product in wanted[0]),
     )
     stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
+    bands, band_notes = _bands(main, windows, selection.channels_out)
     grids = {each.name: Grid(size[0], size[1], scale, each.longitude, each.latitude, each.frame) for each in fields}
     precision = np.float32 if selection.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
     cadence = index.cadence[np.isfinite(index.cadence)]
     return Run(
-        id=_identity(main, index, windows, columns, settings, grids),
+        id=_identity(main, index, windows, columns, settings, grids, bands),
         name=label(main.path.stem),
         slices=_list_slices(index, fields),
         settings=settings,
         grids=grids,
         observations=_observations(main, index, windows, fields, columns, wanted),
-        bands=(band(windows),),
+        bands=bands,
         cadence=float(np.median(cadence)) if cadence.size else None,
-        notes=(column_note, *grid_notes, *_polarisation_notes(selection, settings, windows), *_time_notes(index)),
+        notes=(
+            column_note,
+            *grid_notes,
+            *band_notes,
+            *_polarisation_notes(selection, settings, windows),
+            *_time_notes(index),
+        ),
         main=main,
         index=index,
         readers={
@@ -183,6 +195,20 @@ def band(windows: Sequence[Window]) -> Band:
     return Band(centre=(low + high) / 2, width=high - low)
 
 
+def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple[tuple[Band, ...], tuple[str, ...]]:
+    """The band of each output channel, and what the log should say of them."""
+    channels = np.unique(np.concatenate([window.frequency for window in windows]))
+    if count > channels.size:
+        raise UsageError(f"{main.path}: --channels-out {count}: there are {channels.size} channels, give fewer planes")
+    bands = sub_bands(band(windows), count)
+    starts = [each.centre - each.width / 2 for each in bands[1:]]
+    used = np.bincount(np.searchsorted(starts, channels, side="right"), minlength=count)
+    if used.all():
+        return bands, ()
+    gaps = ", ".join(str(number) for number in np.flatnonzero(used == 0))
+    return bands, (f"channels-out {count}: no channel lies in output channel {gaps}, so that plane is NaN",)
+
+
 def unique_fields(fields: Sequence[Field]) -> list[Field]:
     """The same fields, with their number in the name where file names could not tell them apart."""
     used = Counter(label(each.name) for each in fields)
@@ -266,6 +292,7 @@ def _identity(
     columns: Columns,
     settings: ImagingSettings,
     grids: Mapping[str, Grid],
+    bands: Sequence[Band],
 ) -> str:
     """16 hexadecimal digits that change with the data, the selection or the settings, and not with the path."""
     antennas = main.antennas
@@ -276,6 +303,7 @@ def _identity(
         "antennas": [antennas.names, antennas.position.tolist()],
         "windows": [[window.number, window.frequency.tolist(), window.correlations] for window in windows],
         "fields": {name: asdict(grid) for name, grid in grids.items()},
+        "bands": [asdict(each) for each in bands],
         "columns": asdict(columns),
         "settings": asdict(settings),
     }

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import xxhash
 
-from fip.data import ImageFile, Selection
+from fip.data import ImageFile, Kind, Selection
 from fip.errors import NoRoomError, StoreError, UsageError
-from fip.ledger import FILE_NAME, Ledger
+from fip.ledger import FILE_NAME, Ledger, StoredFile
 from fip.messages import Failure, RunPlan
 from fip.quantities import format_angle
 from fip.ranges import Ranges
@@ -75,31 +75,42 @@ class Store:
         return self.ledger.stored(run)
 
     def put(self, image: ImageFile) -> Path:
-        """Stores an image; on disk, whole and entered in the ledger when this returns. Returns its path.
+        """Stores an image's files: on disk, whole and in the ledger when this returns. Returns the image's path.
 
-        Raises NoRoomError where it cannot be stored now, and StoreError where a file of that name is there that is
-        not this image. An image of which it is not known whether it is in the ledger may be put again.
+        Raises NoRoomError where it cannot be stored now, and StoreError, with nothing written, where a file of one of
+        the names is there that is not this one. An image of which it is not known whether it is in the ledger may be
+        put again.
         """
-        final = self.directory / file_name(self._names[image.run], image.label, image.integration)
+        name = self._names[image.run]
+        places = [self.directory / file_name(name, image.label, image.integration, file.kind) for file in image.files]
+        for file, place in zip(image.files, places, strict=True):
+            if place.exists():
+                _check_same(place, file.content)
+        stored: dict[Kind, StoredFile] = {}
+        for file, place in reversed(list(zip(image.files, places, strict=True))):  # the image last: who sees it has all
+            self._write(place, file.content)
+            stored[file.kind] = StoredFile(place.name, len(file.content), xxhash.xxh3_64_hexdigest(file.content))
+        self.ledger.add(image, stored)
+        return places[0]
+
+    def _write(self, final: Path, content: bytes | memoryview) -> None:
+        """Makes a file appear whole; it is on disk when this returns."""
         temporary = self.directory / TEMPORARY.format(final.name)
         try:
             with temporary.open("wb") as file:
-                file.write(image.fits)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             try:
                 os.link(temporary, final)  # unlike a rename, it never replaces a file
             except FileExistsError:
-                if final.read_bytes() != image.fits:  # ours, if the last sink died before the ledger had it
-                    raise StoreError(f"{final} is there already, and is not this image: move it away") from None
+                _check_same(final, content)
             temporary.unlink()
             os.fsync(self._folder)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise NoRoomError(f"{final} cannot be stored: {error.strerror}") from None
-        self.ledger.add(image, final.name, xxhash.xxh3_64_hexdigest(image.fits))
-        return final
 
     def put_failure(self, failure: Failure) -> None:
         """Records a slice that will not come."""
@@ -120,13 +131,23 @@ class Store:
         self.ledger = Ledger(self.directory)
 
 
-def file_name(name: str, field: str, integration: int) -> str:
-    """The name of an image, NAME[-FIELD]-tNNNNNN-dirty.fits; name and field are labels, the field may be ""."""
-    return f"{name}{'-' + field if field else ''}-t{integration:06d}-dirty.fits"
+def file_name(name: str, field: str, integration: int, kind: Kind) -> str:
+    """The name of a file, NAME[-FIELD]-tNNNNNN-KIND.fits; name and field are labels, the field may be ""."""
+    return f"{name}{'-' + field if field else ''}-t{integration:06d}-{kind}.fits"
+
+
+def _check_same(place: Path, content: bytes | memoryview) -> None:
+    """A file that is there is ours if the last sink died before the ledger had it; else StoreError."""
+    try:
+        same = place.read_bytes() == content
+    except OSError:
+        same = False
+    if not same:
+        raise StoreError(f"{place} is there already, and is not this image: move it away")
 
 
 def _shown(key: str, value: object) -> str:
-    if key == "scale" and isinstance(value, float):
+    if key in ("scale", "taper") and isinstance(value, float):
         return format_angle(value)
     if isinstance(value, (tuple, list)):
         return ("x" if key == "size" else ",").join(map(str, value))

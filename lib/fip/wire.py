@@ -19,12 +19,12 @@ import xxhash
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
-from fip.data import Block, ImageFile, Slice
+from fip.data import Block, FitsFile, ImageFile, Kind, Slice
 from fip.errors import WireError
 from fip.messages import Control
 from fip.names import is_label
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised whenever a message of another version could be misread."""
 
 MAXIMUM_HEADER = 1 << 20  # bytes
@@ -35,6 +35,8 @@ Frame = bytes | memoryview
 Message = TypeVar("Message")
 _BLOCK_ARRAYS = {"uvw": "<f8", "frequency": "<f8", "visibility": ("<c8", "<c16"), "weight": ("<f4", "<f8")}
 _SLICE_ARRAYS = {"sum_of_weights": "<f8", "visibilities": "<i8"}
+_FILES = tuple[tuple[Kind, bytes], ...]  # of each file what it is, and its digest
+_FILES_OF_AN_IMAGE = (("dirty",), ("dirty", "psf"))
 _CONTROL = {kind.__name__: kind for kind in get_args(Control)}
 
 
@@ -71,25 +73,32 @@ def decode_slice(frames: Sequence[Frame]) -> Slice:
 
 
 def encode_image(values: ImageFile) -> list[Frame]:
-    """A finished FITS file as frames, with the digest that `decode_image` checks."""
-    digest = xxhash.xxh3_64_digest(values.fits)
-    return [_pack("ImageFile", {"image": _plain(values, exclude=("fits",)), "digest": digest}), values.fits]
+    """Finished FITS files as frames, each with the digest that `decode_image` checks."""
+    header = {
+        "image": _plain(values, exclude=("files",)),
+        "files": [(file.kind, xxhash.xxh3_64_digest(file.content)) for file in values.files],
+    }
+    return [_pack("ImageFile", header), *(file.content for file in values.files)]
 
 
 def decode_image(frames: Sequence[Frame]) -> ImageFile:
-    """The FITS file in these frames, whole: digest, size and first card are right. Raises WireError."""
+    """The FITS files in these frames, whole: digests, sizes and first cards are right. Raises WireError."""
     header = _unpack(frames, "ImageFile")
-    meta = _validated(_header_of(ImageFile, ("fits",)), header.get("image"))
-    if len(frames) != 2:
-        raise WireError(f"image of {len(frames) - 1} frames instead of 1")
-    values = ImageFile(**meta, fits=frames[1])
+    meta = _validated(_header_of(ImageFile, ("files",)), header.get("image"))
+    described = _validated(_adapter(_FILES), header.get("files"))
+    if tuple(kind for kind, _ in described) not in _FILES_OF_AN_IMAGE or len(frames) - 1 != len(described):
+        raise WireError(f"image of {len(frames) - 1} frames with {len(described)} files that do not belong together")
+    files = tuple(FitsFile(kind, frame) for (kind, _), frame in zip(described, frames[1:], strict=True))
+    values = ImageFile(**meta, files=files)
     _check_label("run", values.run)
     if values.label:
         _check_label("field", values.label)
-    if xxhash.xxh3_64_digest(values.fits) != header.get("digest"):
-        raise WireError(f"image {values.index} of run {values.run} was damaged on its way: its digest differs")
-    if len(values.fits) % 2880 or bytes(values.fits[:10]) != b"SIMPLE  = ":
-        raise WireError(f"image {values.index} of run {values.run} is not a FITS file")
+    for file, (_, digest) in zip(files, described, strict=True):
+        what = f"{file.kind} image {values.index} of run {values.run}"
+        if xxhash.xxh3_64_digest(file.content) != digest:
+            raise WireError(f"{what} was damaged on its way: its digest differs")
+        if len(file.content) % 2880 or bytes(file.content[:10]) != b"SIMPLE  = ":
+            raise WireError(f"{what} is not a FITS file")
     return values
 
 
@@ -146,7 +155,7 @@ def _plain_value(value: Any) -> Any:
 
 
 @cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

@@ -1,0 +1,47 @@
+"""Output channels: the selected band divided into sub-bands of equal width, each a plane of its own. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Band, Block
+
+
+def sub_bands(band: Band, count: int) -> tuple[Band, ...]:
+    """`count` bands of equal width that make up `band`, ascending; for one, `band` itself."""
+    width = band.width / count
+    return tuple(Band(band.centre + (number - (count - 1) / 2) * width, width) for number in range(count))
+
+
+def whole(bands: Sequence[Band]) -> Band:
+    """The band that these sub-bands make up."""
+    return Band((bands[0].centre + bands[-1].centre) / 2, bands[0].width * len(bands))
+
+
+def split(block: Block, bands: Sequence[Band]) -> Iterator[Block]:
+    """The parts of a block that lie in each of `bands`, by the centres of its channels; views, not copies."""
+    starts = [band.centre - band.width / 2 for band in bands[1:]]
+    edges = [0, *np.searchsorted(block.frequency, starts).tolist(), len(block.frequency)]
+    for channel, (first, end) in enumerate(pairwise(edges)):
+        if first < end:
+            yield replace(
+                block,
+                channel_out=channel,
+                frequency=block.frequency[first:end],
+                visibility=block.visibility[:, :, first:end],
+                weight=block.weight[:, :, first:end],
+            )
+
+
+def totals(blocks: Sequence[Block], shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sum of weights and number of visibilities that count, each [stokes, channel_out] of this shape."""
+    sums, counts = np.zeros(shape), np.zeros(shape, np.int64)
+    for block in blocks:
+        sums[:, block.channel_out] += block.weight.sum(axis=(1, 2), dtype=np.float64)
+        counts[:, block.channel_out] += np.count_nonzero(block.weight, axis=(1, 2))
+    return sums, counts

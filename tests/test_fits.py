@@ -45,12 +45,17 @@ def imaged(slice_: Slice) -> Image:
 
 
 def opened(slice_: Slice, image: Image) -> fits.PrimaryHDU:
-    """The file as astropy reads it, standard and checksums verified (a wrong sum is a warning, so an error here)."""
+    """The one array of a file as astropy reads it."""
+    units = all_opened(slice_, image)
+    assert len(units) == 1
+    return units[0]
+
+
+def all_opened(slice_: Slice, image: Image) -> list[Any]:
+    """All units of the file, standard and checksums verified (a wrong sum is a warning, so an error here)."""
     with fits.open(io.BytesIO(fits_bytes(slice_, image)), checksum=True, memmap=False) as units:
         units.verify("exception")
-        assert len(units) == 1
-        hdu: fits.PrimaryHDU = units[0].copy()
-        return hdu
+        return [unit.copy() for unit in units]
 
 
 def assert_verified(path: Path, slice_: Slice) -> None:
@@ -82,9 +87,9 @@ def test_every_keyword_says_what_was_observed() -> None:
         "TELESCOP": "MeerKAT", "INSTRUME": "MeerKAT", "OBSERVER": "A. Observer", "PROJECT": "P1",
         "OBJECT": "J0408-6545", "NANT": 64, "OBSGEO-X": 5109360.0, "OBSGEO-Y": 2006852.0, "OBSGEO-Z": -3238948.0,
         "ORIGIN": f"FIP {__version__}",
-        "FIPPB": "NONE", "FIPWGT": "natural", "FIPEPS": 1e-5, "FIPKERN": "wgridder", "FIPMS": "night.ms",
-        "FIPCOL": "CORRECTED_DATA", "FIPCORR": "XX,YY", "FIPRUN": "0123456789abcdef", "FIPSLICE": 7,
-        "FIPEMPTY": False, "FIPNVIS": visibilities,
+        "FIPPB": "NONE", "FIPSTOKE": "I", "FIPWGT": "natural", "FIPEPS": 1e-5, "FIPKERN": "wgridder",
+        "FIPMS": "night.ms", "FIPCOL": "CORRECTED_DATA", "FIPCORR": "XX,YY", "FIPRUN": "0123456789abcdef",
+        "FIPSLICE": 7, "FIPEMPTY": False, "FIPNVIS": visibilities,
     }  # fmt: skip
     assert {key: header[key] for key in expected} == expected
     close = {
@@ -142,19 +147,37 @@ def test_standard_is_kept(tmp_path: Path, frame: Frame) -> None:
 
 
 def test_standard_is_kept_with_many_planes(tmp_path: Path) -> None:
-    """Four Stokes and two output channels make one 4-D array whose axes are labelled."""
+    """Four Stokes and three output channels: the whole band first, then the channels, then a table of their beams.
+
+    The middle channel has no data: its plane and its beam are NaN.
+    """
     blocks = []
-    for channel in range(2):
+    for channel in (0, 2):
         block = make_block(array_uvw(1, 9, 300.0, 0.9), FREQUENCY, [(0.0, 0.0, 1.0)], channel_out=channel)
         four = {name: getattr(block, name).repeat(4, 0) for name in ("visibility", "weight")}
         blocks.append(replace(block, **four))
     slice_ = make_slice(blocks, GRID)
-    hdu = opened(slice_, imaged(slice_))
-    assert hdu.data.shape == (4, 2, 48, 64)
-    planes = WCS(hdu.header).all_pix2world([[0, 0, 0, 0], [0, 0, 1, 3]], 0)
-    assert planes[:, 2:].tolist() == [[1.4e9, 1], [1.41e9, 4]]
-    assert (hdu.header["RESTFRQ"], hdu.header["RESTBW"]) == (1.405e9, 2e7)
+    image = imaged(slice_)
+    hdu, channels, beams = all_opened(slice_, image)
+    assert hdu.data.shape == (4, 1, 48, 64)
+    assert np.array_equal(hdu.data, image.pixels[:, :1])
+    assert (hdu.header["CRVAL3"], hdu.header["CDELT3"]) == (1.41e9, 3e7)
+    assert (hdu.header["RESTFRQ"], hdu.header["RESTBW"], hdu.header["FIPCHOUT"]) == (1.41e9, 3e7, 3)
     assert "parallactic" in str(hdu.header["COMMENT"])
+    assert channels.name == "CHANNELS"
+    assert channels.data.shape == (4, 3, 48, 64)
+    assert np.array_equal(channels.data, image.pixels[:, 1:], equal_nan=True)
+    assert np.isnan(channels.data).all(axis=(0, 2, 3)).tolist() == [False, True, False]
+    planes = WCS(channels.header).all_pix2world([[0, 0, 0, 0], [0, 0, 2, 3]], 0)
+    assert planes[:, 2:].tolist() == [[1.4e9, 1], [1.42e9, 4]]
+    assert (channels.header["CASAMBM"], beams.header["NCHAN"], beams.header["NPOL"]) == (True, 3, 4)
+    assert [(row["CHAN"], row["POL"]) for row in beams.data] == [(c, p) for c in range(3) for p in range(4)]
+    first, empty = beams.data[0], beams.data[4]
+    assert image.channel_beams[0] is not None
+    assert first["BMAJ"] == pytest.approx(np.degrees(image.channel_beams[0].major) * 3600, rel=1e-6)
+    assert (first["NVIS"], first["WSUM"]) == (slice_.visibilities[0, 0], slice_.sum_of_weights[0, 0])
+    assert np.isnan([empty["BMAJ"], empty["BMIN"], empty["BPA"], empty["FREQ"]]).all()
+    assert (empty["NVIS"], empty["BANDWID"]) == (0, 0.0)
     assert_verified(tmp_path / "image.fits", slice_)
 
 
@@ -222,7 +245,7 @@ def test_file_is_a_function_of_the_slice() -> None:
     kernel = make_kernel(slice_.settings, slice_.grid)
     first = image_file(slice_, kernel, "a/cpu0", 0.0)
     second = image_file(replace(slice_, attempt=2), kernel, "b/cpu7", 1.5)
-    assert bytes(first.fits) == bytes(second.fits)
+    assert [bytes(each.content) for each in first.files] == [bytes(each.content) for each in second.files]
     assert first.beam == second.beam
     assert second.seconds["wait"] == 1.5
 

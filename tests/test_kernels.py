@@ -192,15 +192,16 @@ def test_plane_without_weight_is_nan_beside_one_with() -> None:
 
 
 def test_output_channels_are_imaged_apart() -> None:
-    """Each block goes into the plane of its output channel; a channel without blocks is NaN."""
+    """Each block goes into the plane of its output channel; a channel without blocks is NaN; the first is of all."""
     grid = Grid(64, 48, 2e-5, 0.0, 0.0, "FK5")
     uvw = array_uvw(1, 9, 300.0, 0.4)
     first = make_block(uvw, np.array([1.0e9]), [(0.0, 0.0, 1.0)])
     third = make_block(uvw, np.array([1.2e9]), [(0.0, 0.0, 3.0)], channel_out=2)
     slice_ = make_slice([first, third], grid)
     pixels = dirty_image(slice_, make_kernel(slice_.settings, grid))
-    assert pixels[0, [0, 2], 24, 32] == pytest.approx([1.0, 3.0], rel=1e-5)
-    assert np.isnan(pixels[0, 1]).all()
+    ones = slice_.sum_of_weights[0, [0, 2]]
+    assert pixels[0, [0, 1, 3], 24, 32] == pytest.approx([np.average([1.0, 3.0], weights=ones), 1.0, 3.0], rel=1e-5)
+    assert np.isnan(pixels[0, 2]).all()
 
 
 @pytest.mark.parametrize("wrong", [{"kernel": "fastest"}, {"epsilon": 1e-13}, {"epsilon": 0.5}])

@@ -16,6 +16,7 @@ from fip.data import (
     Band,
     Beam,
     Block,
+    FitsFile,
     Grid,
     ImageFile,
     ImagingSettings,
@@ -62,10 +63,14 @@ def make_slice(rows: tuple[int, ...] = (3, 0, 5), stokes: tuple[str, ...] = ("I"
     )
 
 
-def make_image(fits: bytes = b"SIMPLE  = " + bytes(2870)) -> ImageFile:
-    """An image file of the smallest FITS size."""
+SMALLEST = b"SIMPLE  = " + bytes(2870)
+
+
+def make_image(*files: FitsFile) -> ImageFile:
+    """An image of these files, or of one of the smallest FITS size."""
     times, statistics = Times(1.0, 2.0, 3.0, 2.0), Statistics(0.1, -1.0, 2.0)
-    return ImageFile("run", 7, 1, 12, "F", "host/cpu0", times, False, None, statistics, {"image": 0.1}, fits)
+    files = files or (FitsFile("dirty", SMALLEST),)
+    return ImageFile("run", 7, 1, 12, "F", "host/cpu0", times, False, None, statistics, {"image": 0.1}, files)
 
 
 def sent(frames: list[wire.Frame]) -> list[bytes]:
@@ -96,9 +101,14 @@ def test_slice_arrays_are_not_copied_to_be_sent() -> None:
 
 
 def test_image_comes_back_as_it_was() -> None:
-    """A FITS file and what is said of it survive."""
-    after = wire.decode_image(sent(wire.encode_image(make_image())))
-    assert {**asdict(after), "fits": bytes(after.fits)} == asdict(make_image())
+    """FITS files and what is said of them survive."""
+    for files in ((), (FitsFile("dirty", SMALLEST), FitsFile("psf", SMALLEST + bytes(2880)))):
+        before = make_image(*files)
+        after = wire.decode_image(sent(wire.encode_image(before)))
+        assert asdict(replace(after, files=())) == asdict(replace(before, files=()))
+        assert [(each.kind, bytes(each.content)) for each in after.files] == [
+            (each.kind, each.content) for each in before.files
+        ]
 
 
 @pytest.mark.parametrize(
@@ -170,8 +180,19 @@ def test_damaged_images_are_refused() -> None:
     turned = frames[1][:100] + b"\x01" + frames[1][101:]
     with pytest.raises(WireError, match="digest"):
         wire.decode_image([frames[0], turned])
-    for fits in (b"SIMPLE  = " + bytes(100), bytes(2880)):
+    for content in (b"SIMPLE  = " + bytes(100), bytes(2880)):
         with pytest.raises(WireError, match="not a FITS file"):
-            wire.decode_image(sent(wire.encode_image(make_image(fits))))
+            wire.decode_image(sent(wire.encode_image(make_image(FitsFile("dirty", content)))))
     with pytest.raises(WireError, match="label"):
         wire.decode_image(sent(wire.encode_image(replace(make_image(), label="../x"))))
+
+
+def test_images_with_files_missing_are_refused() -> None:
+    """A point spread function without its image, a file twice, or a frame too few: all files come, or none."""
+    dirty, psf = FitsFile("dirty", SMALLEST), FitsFile("psf", SMALLEST)
+    for files in ((psf,), (dirty, dirty), (psf, dirty), (dirty, psf, psf)):
+        with pytest.raises(WireError, match="belong together"):
+            wire.decode_image(sent(wire.encode_image(make_image(*files))))
+    for frames in (sent(wire.encode_image(make_image(dirty, psf)))[:-1], sent(wire.encode_image(make_image()))[:1]):
+        with pytest.raises(WireError, match="belong together"):
+            wire.decode_image(frames)

@@ -268,8 +268,8 @@ def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]
         yield "BMIN", math.degrees(image.beam.minor), "[deg] FWHM of the fitted beam"
         yield "BPA", math.degrees(image.beam.angle), "[deg] from north through east"
     if image.statistics is not None:
-        yield "DATAMIN", float(np.fmin.reduce(image.pixels, axis=None)), ""
-        yield "DATAMAX", float(np.fmax.reduce(image.pixels, axis=None)), ""
+        yield "DATAMIN", float(np.fmin.reduce(image.pixels[:, 0], axis=None)), ""
+        yield "DATAMAX", float(np.fmax.reduce(image.pixels[:, 0], axis=None)), ""
         yield "RMS", image.statistics.rms, ("[Jy/beam] " if kind == "dirty" else "") + "1.4826 x MAD, first plane"
 
 

@@ -69,12 +69,13 @@ def parse_stokes(text: str) -> tuple[str, ...]:
 def parse_weight(text: str) -> tuple[str, float | None]:
     """Weighting and its robustness, if it says one, from `natural`, `uniform`, `briggs`, `briggs:0`; or ValueError."""
     scheme, colon, rest = text.strip().lower().partition(":")
+    robust = None
     if scheme == "briggs" and colon:
         with suppress(ValueError):
-            return scheme, float(rest)
-    if scheme not in WEIGHTINGS or colon:
+            robust = float(rest)
+    if scheme not in WEIGHTINGS or (colon and (robust is None or not math.isfinite(robust))):
         raise ValueError(f"'{text}' is not a weighting: {', '.join(WEIGHTINGS)}, or as briggs:0")
-    return scheme, None
+    return scheme, robust
 
 
 def format_weight(weight: tuple[str, float | None]) -> str:

@@ -17,7 +17,7 @@ import msgpack
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from fip.data import Block, FitsFile, ImageFile, Kind, Slice
 from fip.errors import WireError
@@ -174,9 +174,9 @@ def _validated(adapter: TypeAdapter[Any], content: Any) -> Any:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise WireError(f"header with a wrong '{where}': {first['msg']}") from None
-    if is_dataclass(values):
-        return values
-    return {name: getattr(values, name) for name in type(values).model_fields}
+    if isinstance(values, BaseModel):
+        return {name: getattr(values, name) for name in type(values).model_fields}
+    return values
 
 
 def _arrays(described: Any, frames: Sequence[Frame]) -> dict[str, NDArray[Any]]:

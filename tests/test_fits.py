@@ -27,6 +27,7 @@ from fip.fitsfile import fits_bytes
 from fip.header import frequency_axis, iso_utc, printable, stokes_axis
 from fip.imaging import image_file, image_slice
 from fip.kernels import make_kernel
+from fip.subbands import split, sub_bands
 from synthetic import array_uvw, make_block, make_slice
 
 GRID = Grid(64, 48, 2e-5, 1.2, -0.6, "FK5")
@@ -214,6 +215,21 @@ def test_empty_slice_is_marked_and_has_the_nominal_beam(tmp_path: Path) -> None:
     assert_verified(tmp_path / "image.fits", slice_)
 
 
+def test_empty_slice_has_its_psf_and_output_channels_too(tmp_path: Path) -> None:
+    """Nothing but NaN in any plane of either file, and no file is missing."""
+    bands = (Band(1.40e9, 1e7), Band(1.41e9, 1e7))
+    settings = ImagingSettings(("I",), 1e-5, "wgridder", "uniform", make_psf=True)
+    zeros, none = np.zeros((1, 2)), np.zeros((1, 2), np.int64)
+    slice_ = make_slice([], GRID, bands=bands, settings=settings, sum_of_weights=zeros, visibilities=none)
+    made = image_file(slice_, make_kernel(settings, GRID), "a/cpu0", 0.0)
+    assert [file.kind for file in made.files] == ["dirty", "psf"]
+    for file in made.files:
+        with fits.open(io.BytesIO(file.content), checksum=True) as units:
+            assert [np.isnan(unit.data).all() for unit in units[:2]] == [True, True]
+            assert np.isnan(units["BEAMS"].data["BMAJ"]).all()
+    assert_verified(tmp_path / "image.fits", slice_)
+
+
 @pytest.fixture
 def open_with_pyse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     """PySE's reader without its source extraction, which numba compiles for half a minute on import."""
@@ -224,9 +240,16 @@ def open_with_pyse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     return reader
 
 
-def test_trap_reads_time_band_and_beam(tmp_path: Path, open_with_pyse: Callable[[str], Any]) -> None:
-    """PySE, TraP's reader, finds start, duration, frequency, bandwidth and beam without a warning."""
+@pytest.mark.parametrize("channels_out", [1, 2])
+def test_trap_reads_time_band_and_beam(tmp_path: Path, open_with_pyse: Callable[[str], Any], channels_out: int) -> None:
+    """PySE, TraP's reader, finds start, duration, frequency, bandwidth and beam without a warning.
+
+    It reads the whole band, whether or not output channels follow it.
+    """
     slice_ = example()
+    bands = sub_bands(slice_.bands[0], channels_out)
+    parts = [part for block in slice_.blocks for part in split(block, bands)]
+    slice_ = make_slice(parts, GRID, bands=bands)
     image = imaged(slice_)
     assert image.beam is not None
     path = tmp_path / "image.fits"

@@ -251,9 +251,9 @@ def test_what_cannot_be_is_a_fault(key: str, value: object, complaint: str) -> N
 
 @pytest.mark.parametrize(
     ("text", "robustness"),
-    [("natural", None), ("Uniform", None), ("briggs", 0.7), ("briggs:0", 0.0), ("briggs:-0.5", -0.5)],
+    [("natural", 0.0), ("Uniform", 0.0), ("briggs", 0.7), ("briggs:0", 0.0), ("briggs:-0.5", -0.5)],
 )
-def test_robustness_is_that_of_briggs(text: str, robustness: float | None) -> None:
+def test_robustness_is_that_of_briggs(text: str, robustness: float) -> None:
     """The key `robust` is for "briggs" alone, and gives way to the one that briggs:R says itself."""
     imaging = load(overrides={"imaging.weight": text, "imaging.robust": 0.7}).config.imaging
     assert imaging.robustness == robustness

@@ -45,7 +45,7 @@ def imaging_weights(
     size: tuple[int, int],
     scale: float,
     weighting: str = "natural",
-    robust: float | None = None,
+    robust: float = 0.0,
     taper: float | None = None,
 ) -> Array:
     """The weights [stokes, sample] of DESIGN 5, cell by cell in a dictionary."""
@@ -61,7 +61,7 @@ def imaging_weights(
         density = np.array([sums[cell] for cell in cells])
         if weighting == "uniform":
             weight = weight / np.where(density > 0, density, 1)
-        elif robust is not None:
+        elif weighting == "briggs":
             mean = sum(total**2 for total in sums.values()) / sum(weight)
             weight = weight / (1 + density * (5 * 10**-robust) ** 2 / mean)
         made.append(weight)

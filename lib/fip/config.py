@@ -24,6 +24,7 @@ from pydantic import (
     field_validator,
 )
 
+from fip.data import Weighting
 from fip.errors import ConfigError
 from fip.quantities import (
     format_angle,
@@ -50,7 +51,7 @@ def _read(parse: Callable[[str], Value]) -> BeforeValidator:
 
 Angle = Annotated[float, _read(parse_angle), PlainSerializer(format_angle), Field(gt=0)]  # rad
 Size = Annotated[tuple[int, int], _read(parse_size), PlainSerializer(format_size)]  # pixels
-Weight = Annotated[tuple[str, float | None], _read(parse_weight), PlainSerializer(format_weight)]
+Weight = Annotated[tuple[Weighting, float | None], _read(parse_weight), PlainSerializer(format_weight)]
 Stokes = Annotated[tuple[str, ...], _read(parse_stokes), PlainSerializer(",".join)]
 Pace = Annotated[float, _read(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
 
@@ -75,11 +76,11 @@ class Imaging(Table):
     make_psf: bool = False
 
     @property
-    def robustness(self) -> float | None:
-        """That of Briggs weighting, as briggs:R or else `robust` says; None for another weighting."""
+    def robustness(self) -> float:
+        """That of Briggs weighting, as briggs:R or else `robust` says; 0 for another weighting."""
         scheme, said = self.weight
         if scheme != "briggs":
-            return None
+            return 0.0
         return self.robust if said is None else said
 
 

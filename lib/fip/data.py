@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 Frame = Literal["FK5", "ICRS", "FK4", "GALACTIC"]
 """Celestial frames that a FITS header can hold: J2000 is FK5, B1950 is FK4."""
 
+Weighting = Literal["natural", "uniform", "briggs"]
+
 Kind = Literal["dirty", "psf"]
 """What a FITS file shows; the end of its name."""
 
@@ -83,8 +85,8 @@ class Selection:
     scale: float | None = None  # rad, side of a pixel
     epsilon: float = 1e-5
     kernel: str = "wgridder"
-    weighting: str = "natural"  # "natural", "uniform", "briggs"
-    robust: float | None = None  # robustness, of Briggs weighting alone
+    weighting: Weighting = "natural"
+    robust: float = 0.0  # robustness of Briggs weighting; 0 for the others, to which it says nothing
     taper: float | None = None  # rad, full width at half maximum on the sky
     channels_out: int = 1  # planes of equal width that the band is divided into, beside the one of the whole
     make_psf: bool = False
@@ -97,8 +99,8 @@ class ImagingSettings:
     stokes: tuple[str, ...]  # planes in this order: "I", "Q", "U", "V", or the one hand on file ("XX", "RR")
     epsilon: float  # accuracy asked: L2 norm of (image - exact) over that of exact
     kernel: str  # "wgridder"
-    weighting: str  # "natural", "uniform", "briggs"
-    robust: float | None = None  # robustness, of Briggs weighting and of no other
+    weighting: Weighting
+    robust: float = 0.0  # robustness of Briggs weighting
     taper: float | None = None  # rad, full width at half maximum on the sky of the taper's transform
     make_psf: bool = False  # whether a file with the point spread function goes with each image
     pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)

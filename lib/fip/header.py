@@ -239,7 +239,7 @@ def _settings_cards(run: str, observation: Observation, settings: ImagingSetting
     yield "FIPPB", "NONE", "primary beam correction"
     yield "FIPSTOKE", ",".join(_made(plane, settings) for plane in settings.stokes), "planes as they are made"
     yield "FIPWGT", settings.weighting, "weighting"
-    if settings.robust is not None:
+    if settings.weighting == "briggs":
         yield "FIPROBST", settings.robust, "robustness of Briggs weighting"
     if settings.taper is not None:
         yield "FIPTAPER", math.degrees(settings.taper), "[deg] FWHM of the Gaussian taper, on the sky"

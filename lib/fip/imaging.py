@@ -48,9 +48,23 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
 
 
 def psf_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
-    """The point spread function at the phase centre, as `dirty_image`: what a source of 1 Jy would be there."""
-    blocks = tuple(replace(block, visibility=block.weight.astype(block.visibility.dtype)) for block in slice_.blocks)
-    return dirty_image(replace(slice_, blocks=blocks), kernel)
+    """The point spread function at the phase centre, as `dirty_image`: what a source of 1 Jy would be there.
+
+    Stokes of the same weights, as I and Q of linear feeds, share one.
+    """
+    planes = range(len(slice_.settings.stokes))
+    like = [next(other for other in planes if _weighed_alike(slice_, other, plane)) for plane in planes]
+    made = sorted(set(like))
+    blocks = []
+    for block in slice_.blocks:
+        weight = block.weight[made]
+        blocks.append(replace(block, visibility=weight.astype(block.visibility.dtype), weight=weight))
+    few = replace(slice_, blocks=tuple(blocks), sum_of_weights=slice_.sum_of_weights[made])
+    return dirty_image(few, kernel)[[made.index(plane) for plane in like]]
+
+
+def _weighed_alike(slice_: Slice, one: int, other: int) -> bool:
+    return all(np.array_equal(block.weight[one], block.weight[other]) for block in slice_.blocks)
 
 
 def slice_beam(slice_: Slice) -> Beam | None:

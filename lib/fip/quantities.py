@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import re
 from contextlib import suppress
+from typing import get_args
+
+from fip.data import Weighting
 
 ARCSEC = math.pi / 648000  # rad
 ANGLE_UNITS = {
@@ -18,7 +21,7 @@ ANGLE_UNITS = {
     "masec": 1e-3 * ARCSEC,
     "mas": 1e-3 * ARCSEC,
 }
-WEIGHTINGS = ("natural", "uniform", "briggs")
+WEIGHTINGS: dict[str, Weighting] = {name: name for name in get_args(Weighting)}
 CORRELATION_NAMES = ("XX", "XY", "YX", "YY", "RR", "RL", "LR", "LL")
 
 
@@ -66,19 +69,19 @@ def parse_stokes(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def parse_weight(text: str) -> tuple[str, float | None]:
+def parse_weight(text: str) -> tuple[Weighting, float | None]:
     """Weighting and its robustness, if it says one, from `natural`, `uniform`, `briggs`, `briggs:0`; or ValueError."""
-    scheme, colon, rest = text.strip().lower().partition(":")
+    name, colon, rest = text.strip().lower().partition(":")
     robust = None
-    if scheme == "briggs" and colon:
+    if name == "briggs" and colon:
         with suppress(ValueError):
             robust = float(rest)
-    if scheme not in WEIGHTINGS or (colon and (robust is None or not math.isfinite(robust))):
+    if name not in WEIGHTINGS or (colon and (robust is None or not math.isfinite(robust))):
         raise ValueError(f"'{text}' is not a weighting: {', '.join(WEIGHTINGS)}, or as briggs:0")
-    return scheme, robust
+    return WEIGHTINGS[name], robust
 
 
-def format_weight(weight: tuple[str, float | None]) -> str:
+def format_weight(weight: tuple[Weighting, float | None]) -> str:
     """A weighting as `parse_weight` reads it."""
     return weight[0] if weight[1] is None else f"{weight[0]}:{weight[1]:g}"
 

@@ -43,7 +43,9 @@ def _by_density(blocks: Sequence[Block], settings: ImagingSettings, grid: Grid) 
     for stokes in range(len(settings.stokes)):
         weight = np.concatenate([block.weight[stokes].ravel() for block in blocks], dtype=np.float64)
         density = np.asarray(np.bincount(cells, weight, count), np.float64)[cells]
-        planes.append(_uniform(density) if settings.robust is None else _briggs(density, weight, settings.robust))
+        planes.append(
+            _uniform(density) if settings.weighting == "uniform" else _briggs(density, weight, settings.robust)
+        )
     factors = np.split(np.stack(planes), np.cumsum([block.weight[0].size for block in blocks])[:-1], axis=1)
     return [
         _multiplied(block, factor.reshape(block.weight.shape)) for block, factor in zip(blocks, factors, strict=True)

@@ -286,23 +286,24 @@ def test_gap_between_windows_is_a_plane_of_nan(tmp_path: Path) -> None:
 
 
 def test_image_and_psf_are_stored_both_or_not_at_all(uneven_ms: Path, tmp_path: Path) -> None:
-    """With a foreign file in the PSF's place the slice is not stored; once that is gone, both files are."""
+    """A foreign file in the PSF's place: neither is stored. One left by a sink that died between the two: both are."""
     run = open_run(uneven_ms, Selection(size=(32, 32), make_psf=True))
-    plan = RunPlan(run.id, run.name, 2, str(uneven_ms), Selection())
+    plan = RunPlan(run.id, run.name, 2, str(uneven_ms), Selection(), "")
     slice_ = run.read(0)
     run.close()
     image = image_file(slice_, make_kernel(slice_.settings, slice_.grid), "host/cpu0", 0.0)
     store = Store(tmp_path / "out")
     assert store.open_run(plan) == ""
-    foreign = tmp_path / "out" / "uneven-t000000-psf.fits"
-    foreign.write_text("not FIP's")
+    psf = tmp_path / "out" / "uneven-t000000-psf.fits"
+    psf.write_text("not FIP's")
     with pytest.raises(StoreError, match=r"uneven-t000000-psf\.fits is there already"):
         store.put(image)
-    assert store.indices(run.id, "stored") == ()
-    foreign.unlink()
-    assert store.put(image).name == "uneven-t000000-dirty.fits"
-    assert store.indices(run.id, "stored") == ((0, 1),)
-    assert foreign.read_bytes() == image.files[1].content
+    assert store.stored(run.id) == ()
+    assert images(tmp_path / "out") == []
+    psf.write_bytes(image.files[1].content)
+    assert store.put(image).read_bytes() == image.files[0].content
+    assert store.stored(run.id) == ((0, 1),)
+    assert psf.read_bytes() == image.files[1].content
     store.clear()
     store.close()
     assert not list((tmp_path / "out").glob("*.fits"))

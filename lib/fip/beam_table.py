@@ -1,7 +1,7 @@
 """The extension BEAMS of a file with output channels: CASA's table of a beam for each plane, and what was really there.
 
-casacore (ImageFITSConverter), CARTA and spectral-cube read the columns BMAJ to POL of it where the image's header says
-CASAMBM; they need a row for each channel and Stokes. Beams are those of the first Stokes, as in the primary header.
+CASA writes the columns BMAJ to POL, a row for each channel and Stokes, behind an image whose header says CASAMBM. Beams
+are those of the first Stokes, as in the primary header.
 """
 
 from __future__ import annotations

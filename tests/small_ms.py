@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,3 +146,9 @@ def change(path: Path, name: str, alter: Callable[[NDArray[Any]], NDArray[Any]])
     """Replace a whole column of a table by what `alter` makes of it."""
     with edit(path) as table:
         table.putcol(name, alter(table.getcol(name)))
+
+
+def copy(path: Path, to: Path) -> Path:
+    """A copy of an MS that may be changed."""
+    shutil.copytree(path, to)
+    return to

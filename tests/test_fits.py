@@ -24,9 +24,10 @@ from fip import __version__
 from fip.data import Band, Beam, Frame, Grid, Image, ImagingSettings, Slice
 from fip.errors import UsageError
 from fip.fitsfile import fits_bytes
-from fip.header import frequency_axis, iso_utc, printable, stokes_axis
+from fip.header import frequency_axis, printable, stokes_axis
 from fip.imaging import image_file, image_slice
 from fip.kernels import make_kernel
+from fip.quantities import iso_utc
 from fip.subbands import split, sub_bands
 from synthetic import array_uvw, make_block, make_slice
 

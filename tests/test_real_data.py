@@ -11,6 +11,7 @@ import pytest
 
 from fip.data import Grid, Selection, Slice
 from fip.imaging import dirty_image
+from fip.info import describe
 from fip.kernels import make_kernel
 from fip.quantities import ARCSEC
 from fip.source import open_run
@@ -49,6 +50,24 @@ def slices(path: Path, selection: Selection) -> list[Slice]:
     found = [run.read(number) for number in range(len(run.slices))]
     run.close()
     return found
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("vla_frb121102", "uvw 1.0000 x (r1 - r2) of the antenna positions"),
+        ("aavs3_sun", "uvw 1.0000 x (r1 - r2) of the antenna positions"),
+        ("wsrt_3c343", "uvw 1.0000 x (r2 - r1) of the antenna positions"),
+        # Positions turned by the observatory's longitude, 74.05 deg, and UVW of another source than the FIELD's.
+        ("gmrt_1543p480", "turned by 73.9 deg they are 1.0000 x (r2 - r1)"),
+        ("vla_day2_jitter", "turned by 10.7 deg they are 1.0000 x (r1 - r2)"),
+    ],
+)
+def test_uvw_are_compared_with_the_antennas(real_ms: Unpack, name: str, says: str) -> None:
+    """Both signs occur, and `fip info` says so where UVW are of other antennas, another direction or another time."""
+    text = " ".join(describe(real_ms(name)).split())
+    assert says in text
+    assert ("warning: UVW disagree" in text) == ("turned" in says)
 
 
 def test_a_fast_radio_burst(real_ms: Unpack) -> None:

@@ -304,7 +304,7 @@ def test_an_integration_that_is_flagged_throughout(ms: Path) -> None:
     assert pieces[0].nominal_beam is not None
     assert pieces[0].nominal_beam == fit_beam(whole.blocks)
     assert not pieces[1].empty
-    assert pieces[1].nominal_beam is None
+    assert pieces[1].nominal_beam == pieces[0].nominal_beam
 
 
 # --- columns --------------------------------------------------------------------------------------------------
@@ -580,8 +580,19 @@ def test_a_coarse_scale_is_warned_of(ms: Path) -> None:
 def test_info_tells_what_there_is(ms: Path) -> None:
     """What somebody asks before imaging."""
     text = describe(ms)
-    for told in ("TEST", "5 of 5", "3, every 10 s", "target", "XX XY YX YY", "DATA holds values", "--size", "--scale"):
+    for told in (
+        *("TEST", "5 of 5", "3, every 10 s", "target", "XX XY YX YY", "DATA holds values", "--size", "--scale"),
+        *("primary beam", "1.03 lambda/D of 13.5 m", "1%", "by channels of 1000 kHz", "by integrations of 10 s", "uvw"),
+    ):
         assert told in text
+
+
+def test_a_field_beyond_ten_per_cent_smearing_is_warned_of(ms: Path) -> None:
+    """The note gives how far the field reaches and from where on it is smeared, by what."""
+    small, large = notes(ms, size=(64, 64), scale=10 * ARCSEC), notes(ms, size=(4096, 64), scale=60 * ARCSEC)
+    assert "smear" not in small
+    assert "warning: the field reaches 34.1deg from its centre, but beyond" in large
+    assert "channels of 1000 kHz smear 10 per cent and more" in large
 
 
 def test_slices_are_read_in_any_order(ms: Path) -> None:

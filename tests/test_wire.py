@@ -70,7 +70,7 @@ def make_image(*files: FitsFile) -> ImageFile:
     """An image of these files, or of one of the smallest FITS size."""
     times, statistics = Times(1.0, 2.0, 3.0, 2.0), Statistics(0.1, -1.0, 2.0)
     files = files or (FitsFile("dirty", SMALLEST),)
-    return ImageFile("run", 7, 1, 12, "F", "host/cpu0", times, False, None, statistics, {"image": 0.1}, files)
+    return ImageFile("run", 7, 1, 12, "F", "host/cpu0", times, False, "good", None, statistics, {"image": 0.1}, files)
 
 
 def sent(frames: list[wire.Frame]) -> list[bytes]:

@@ -23,6 +23,8 @@ class Visibilities:
             cross = main.getcol("ANTENNA1") != main.getcol("ANTENNA2")
             data, flag, weight = (main.getcol(name)[cross] for name in ("DATA", "FLAG", "WEIGHT"))
             self.time, self.uvw = main.getcol("TIME")[cross], main.getcol("UVW")[cross]
+            self.antennas = np.stack([main.getcol("ANTENNA1")[cross], main.getcol("ANTENNA2")[cross]], axis=1)
+            self.field, self.scan = main.getcol("FIELD_ID")[cross], main.getcol("SCAN_NUMBER")[cross]
             flag |= main.getcol("FLAG_ROW")[cross][:, None, None]
         with table(f"{path}/SPECTRAL_WINDOW", ack=False) as window:
             self.wavelength = SPEED_OF_LIGHT / window.getcell("CHAN_FREQ", 0)
@@ -32,6 +34,10 @@ class Visibilities:
         inverse_variance = 4 * weight[:, 0] * weight[:, 3] / (weight[:, 0] + weight[:, 3])
         self.stokes_i = np.where(good, (data[..., 0] + data[..., 3]) / 2, 0)
         self.weight = good * inverse_variance[:, None]
+
+    def keep(self, samples: NDArray[np.bool_]) -> None:
+        """Selects by hand: samples [row, channel], or broadcast to it, that are False have no weight."""
+        self.weight = self.weight * samples
 
     def directions(self, ra: Array, dec: Array) -> Array:
         """(l, m, n-1) of places on the sky, [3, place]; angles in rad."""
@@ -47,7 +53,7 @@ class Visibilities:
         """
         header = fits.getheader(image)
         sky = WCS(header).celestial.pixel_to_world(*pixels.T)
-        within = np.abs(self.time / 86400 - header["MJD-AVG"]) < 1e-5
+        within = (self.time / 86400 > header["MJD-BEG"]) & (self.time / 86400 < header["MJD-END"])
         path = self.uvw[within] @ self.directions(sky.ra.rad, sky.dec.rad)
         total = np.zeros(len(pixels))
         for channel, metres in enumerate(self.wavelength):

@@ -71,6 +71,56 @@ def run_command(
         ),
     ] = None,
     subtract_model: Annotated[bool, typer.Option("--subtract-model", help="Image the column less MODEL_DATA.")] = False,
+    field: Annotated[
+        str | None, typer.Option(metavar="NAME|ID,...", help="Fields, by name or number.  [default: all]")
+    ] = None,
+    spw: Annotated[
+        str | None,
+        typer.Option(
+            metavar="W[:A~B[;C~D]],...",
+            help="Spectral windows and channels, as 0:100~900,2; B is included, as in CASA.  [default: all]",
+        ),
+    ] = None,
+    scan: Annotated[
+        str | None, typer.Option(metavar="A~B,...", help="Scans, as 3~7,9; B is included.  [default: all]")
+    ] = None,
+    antenna: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[!]NAME|ID,...",
+            help="Antennas, by name or number: m000,m001 keeps the baselines among them, '!m012' leaves one out.  "
+            "[default: all]",
+        ),
+    ] = None,
+    uv_range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A~B",
+            help="Length of baselines in the plane of u and v, as 100lambda~5klambda (each channel by itself) or "
+            "0.1~5km; A and B are included.  [default: all]",
+        ),
+    ] = None,
+    interval: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A~B", help="Integrations of each field, from 0; B is left out, as in WSClean.  [default: all]"
+        ),
+    ] = None,
+    time_range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A~B",
+            help="UTC, as 2024-03-01T22:00:00~2024-03-01T22:30:00: the integrations with their middle in it; B is "
+            "left out.  [default: all]",
+        ),
+    ] = None,
+    average: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|Ts",
+            help="Image 4, or 32s of, integrations of a scan together, uvw as they are.  [default: each by itself]",
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="CPU workers.  [default: one for each core]")] = None,
     pace: Annotated[
         str | None, typer.Option(help="max, realtime, or a number of times real time.  [default: max]")
@@ -97,6 +147,14 @@ def run_command(
             "imaging.make_psf": make_psf or None,
             "source.column": column,
             "source.subtract_model": subtract_model or None,
+            "source.field": field,
+            "source.spw": spw,
+            "source.scan": scan,
+            "source.antenna": antenna,
+            "source.uv_range": uv_range,
+            "source.interval": interval,
+            "source.time_range": time_range,
+            "source.average": average,
             "ventilator.pace": pace,
         },
     )

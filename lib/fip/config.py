@@ -24,18 +24,35 @@ from pydantic import (
     field_validator,
 )
 
-from fip.data import Weighting
+from fip.data import Average, UvRange, Weighting, WindowChoice
 from fip.errors import ConfigError
 from fip.quantities import (
     format_angle,
     format_pace,
+    format_range,
     format_size,
     format_weight,
     parse_angle,
     parse_pace,
+    parse_range,
     parse_size,
     parse_stokes,
     parse_weight,
+)
+from fip.selection import (
+    format_average,
+    format_names,
+    format_scans,
+    format_spw,
+    format_time_range,
+    format_uv_range,
+    parse_antennas,
+    parse_average,
+    parse_names,
+    parse_scans,
+    parse_spw,
+    parse_time_range,
+    parse_uv_range,
 )
 
 Value = TypeVar("Value")
@@ -54,6 +71,15 @@ Size = Annotated[tuple[int, int], _read(parse_size), PlainSerializer(format_size
 Weight = Annotated[tuple[Weighting, float | None], _read(parse_weight), PlainSerializer(format_weight)]
 Stokes = Annotated[tuple[str, ...], _read(parse_stokes), PlainSerializer(",".join)]
 Pace = Annotated[float, _read(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
+
+Fields = Annotated[tuple[str, ...], _read(parse_names), PlainSerializer(format_names)]
+Antennas = Annotated[tuple[str, ...], _read(parse_antennas), PlainSerializer(format_names)]
+Windows = Annotated[tuple[WindowChoice, ...], _read(parse_spw), PlainSerializer(format_spw)]
+Scans = Annotated[tuple[tuple[int, int], ...], _read(parse_scans), PlainSerializer(format_scans)]
+Baselines = Annotated[UvRange, _read(parse_uv_range), PlainSerializer(format_uv_range)]
+Interval = Annotated[tuple[int, int], _read(parse_range), PlainSerializer(format_range)]
+UtcTimes = Annotated[tuple[float, float], _read(parse_time_range), PlainSerializer(format_time_range)]
+Together = Annotated[Average, _read(parse_average), PlainSerializer(format_average)]
 
 
 class Table(BaseModel):
@@ -89,6 +115,14 @@ class Source(Table):
 
     column: str = Field("auto", min_length=1)
     subtract_model: bool = False
+    field: Fields | None = None  # None here and below: all
+    spw: Windows | None = None
+    scan: Scans | None = None
+    antenna: Antennas | None = None
+    uv_range: Baselines | None = None
+    interval: Interval | None = None
+    time_range: UtcTimes | None = None
+    average: Together | None = None  # None: each integration by itself
 
 
 def _address(text: str) -> str:

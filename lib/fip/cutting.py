@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.beam import fit_beam
-from fip.data import Band, Beam, Block, Grid, ImagingSettings, Observation, Slice, Times
+from fip.choosing import baselines, within
+from fip.data import Band, Beam, Block, Grid, ImagingSettings, Observation, Slice, Times, UvRange
 from fip.measurement_set import MeasurementSet, Rows
-from fip.names import label
 from fip.row_index import RowIndex
 from fip.samples import SampleReader
 from fip.subbands import split, totals
@@ -23,30 +22,34 @@ from fip.weighting import weigh
 class SliceInfo:
     """What is known of a slice before it is read."""
 
-    integration: int  # its number in the MS's field
+    integrations: tuple[int, ...]  # of the MeasurementSet, imaged together, in order of time
+    number: int  # of the first of them in the MS's field
     field: str  # the field's name, as in `Observation`
+    label: str  # of the field, for file names; "" where the MS has one field
     time: float  # s UTC, mean of its TIMEs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Dump:
-    """The short columns of one integration's rows, all [row]."""
+    """The short columns of the rows of a slice, all [row]."""
 
     rows: Rows
+    integration: NDArray[np.intp]  # its integration, counted from the first of the slice
     window: NDArray[np.int32]  # DATA_DESC_ID
-    cross: NDArray[np.bool_]  # a cross-correlation
-    placed: NDArray[np.bool_]  # a cross-correlation with finite UVW
+    selected: NDArray[np.bool_]  # a cross-correlation of antennas and a window that are selected
+    placed: NDArray[np.bool_]  # that, with finite UVW
     usable: NDArray[np.bool_]  # and not flagged as a whole
     uvw: NDArray[np.float64]  # [row, 3] m
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """The rows of one integration and one window."""
+    """The rows of a slice and one window."""
 
     reader: SampleReader
     rows: Rows
-    mask: NDArray[np.bool_]  # picks them from all rows of the integration
+    mask: NDArray[np.bool_]  # picks them from all rows of the slice
+    within: NDArray[np.bool_]  # [row, 1 or channel] in the uv range that is selected
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +63,14 @@ class Run:
     grids: Mapping[str, Grid]  # by the field's name
     observations: Mapping[str, Observation]  # by the field's name
     bands: tuple[Band, ...]
-    cadence: float | None  # s, the median of its integrations; None where nothing repeats
+    cadence: float | None  # s, the median from one slice of a field to the next; None where nothing repeats
     notes: tuple[str, ...]  # what the log should say
     main: MeasurementSet
     index: RowIndex
-    readers: Mapping[int, SampleReader]  # by DATA_DESC_ID
+    readers: tuple[SampleReader, ...]  # one for each window, or part of one
+    antennas: NDArray[np.bool_] | None  # [antenna] those whose baselines count; None for all
+    uv_range: UvRange | None
+    _nominal: dict[str, Beam | None] = field(default_factory=dict)  # by the field's name
 
     def close(self) -> None:
         """Release the files."""
@@ -73,19 +79,20 @@ class Run:
     def read(self, number: int) -> Slice:
         """Cut one slice. InputError where the MeasurementSet cannot be read."""
         info = self.slices[number]
-        dump = self._dump(number)
-        found = [block for part in self._parts(dump) if (block := _read_block(part, dump)) is not None]
+        dump = self._dump(info)
+        parts = list(self._parts(dump))
+        found = [block for part in parts if (block := _read_block(part, dump)) is not None]
         grid, natural = self.grids[info.field], [block for block, _ in found]
         blocks = tuple(part for block in weigh(natural, self.settings, grid) for part in split(block, self.bands))
-        kept = np.concatenate([rows for _, rows in found]) if found else np.flatnonzero(dump.cross)
+        kept = np.concatenate([rows for _, rows in found]) if found else np.flatnonzero(dump.selected)
         sums, counts = totals(blocks, (len(self.settings.stokes), len(self.bands)))
         return Slice(
             run=self.id,
             index=number,
             attempt=1,
-            integration=info.integration,
-            label=label(info.field) if len(self.grids) > 1 else "",
-            times=self._times(number, dump, kept, natural),
+            integration=info.number,
+            label=info.label,
+            times=self._times(info, dump, kept, natural),
             grid=grid,
             bands=self.bands,
             observation=self.observations[info.field],
@@ -93,37 +100,41 @@ class Run:
             blocks=blocks,
             sum_of_weights=sums,
             visibilities=counts,
-            samples=self._samples(dump),
-            nominal_beam=None if blocks else self._nominal_beam,
+            samples=sum(_samples(part, dump) for part in parts),
+            nominal_beam=self._nominal_beam(info.field),
         )
 
-    def _dump(self, number: int) -> _Dump:
-        rows = self.main.rows(self.index.numbers(number))
-        cross = rows.column("ANTENNA1") != rows.column("ANTENNA2")
+    def _dump(self, info: SliceInfo) -> _Dump:
+        numbers, integration = self.index.rows_of(info.integrations)
+        rows = self.main.rows(numbers)
+        selected = baselines(rows.column("ANTENNA1"), rows.column("ANTENNA2"), self.antennas)
         uvw = rows.column("UVW").astype(np.float64, copy=False)
-        placed = cross & np.isfinite(uvw).all(axis=1)
-        if len(self.readers) == 1:
-            window = np.full(len(rows), next(iter(self.readers)), np.int32)
+        if len(self.index.coverage.windows) == 1:
+            window = np.full(len(rows), self.index.coverage.windows[0], np.int32)
         else:
             window = rows.column("DATA_DESC_ID")
-        return _Dump(rows, window, cross, placed, placed & ~rows.column("FLAG_ROW"), uvw)
-
-    def _parts(self, dump: _Dump) -> Iterator[_Part]:
-        for number, reader in self.readers.items():
-            mask = dump.window == number
-            if mask.all():
-                yield _Part(reader, dump.rows, mask)
-            elif mask.any():
-                yield _Part(reader, dump.rows.where(mask), mask)
-
-    def _samples(self, dump: _Dump) -> int:
-        return sum(
-            int(np.count_nonzero(dump.cross & (dump.window == number))) * reader.window.shape[0]
-            for number, reader in self.readers.items()
+            selected &= np.isin(window, [reader.window.number for reader in self.readers])
+        placed = selected & np.isfinite(uvw).all(axis=1)
+        return _Dump(
+            rows, integration - info.integrations[0], window, selected, placed, placed & ~rows.column("FLAG_ROW"), uvw
         )
 
-    def _times(self, number: int, dump: _Dump, kept: NDArray[np.intp], blocks: Sequence[Block]) -> Times:
-        """Begin and end go by INTERVAL, or by the cadence where INTERVAL cannot be right."""
+    def _parts(self, dump: _Dump) -> Iterator[_Part]:
+        for reader in self.readers:
+            mask = dump.window == reader.window.number
+            if not mask.any():
+                continue
+            whole = np.ones((np.count_nonzero(mask), 1), bool)
+            if self.uv_range is not None:
+                uv = np.hypot(dump.uvw[mask, 0], dump.uvw[mask, 1])
+                whole = within(self.uv_range, uv, reader.window.frequency)
+            yield _Part(reader, dump.rows if mask.all() else dump.rows.where(mask), mask, whole)
+
+    def _times(self, info: SliceInfo, dump: _Dump, kept: NDArray[np.intp], blocks: Sequence[Block]) -> Times:
+        """Begin and end go by INTERVAL, or by the cadence where INTERVAL cannot be right.
+
+        The exposure is the weighted mean of that of the samples, summed over the integrations.
+        """
         time, exposure = dump.rows.column("TIME"), dump.rows.column("EXPOSURE")
         first = float(time[0])
         average = first + float((time[kept] - first).mean())
@@ -131,35 +142,47 @@ class Run:
         used = exposure[kept]
         known = np.isfinite(used)
         weight = weight[known] if blocks else np.ones(np.count_nonzero(known))
-        mean_exposure = float(np.average(used[known], weights=weight)) if known.any() else 0.0
-        time = time[dump.cross]
-        if self.index.trusted[number]:
-            half = dump.rows.column("INTERVAL")[dump.cross] / 2
-            return Times(float((time - half).min()), average, float((time + half).max()), mean_exposure)
-        half_cadence = self.index.cadence[number] / 2
+        integration = dump.integration[kept][known]
+        weights, products = np.bincount(integration, weight), np.bincount(integration, weight * used[known])
+        total_exposure = float((products[weights > 0] / weights[weights > 0]).sum())
+        time = time[dump.selected]
+        if self.index.trusted[info.integrations[0]]:
+            half = dump.rows.column("INTERVAL")[dump.selected] / 2
+            return Times(float((time - half).min()), average, float((time + half).max()), total_exposure)
+        half_cadence = self.index.cadence[info.integrations[0]] / 2
         if not np.isfinite(half_cadence):
-            half_cadence = mean_exposure / 2
-        middle = float(self.index.time[number])
-        begin, end = min(middle - half_cadence, time.min()), max(middle + half_cadence, time.max())
-        return Times(float(begin), average, float(end), mean_exposure)
+            half_cadence = total_exposure / 2
+        middles = self.index.time[list(info.integrations)]
+        begin, end = min(middles[0] - half_cadence, time.min()), max(middles[-1] + half_cadence, time.max())
+        return Times(float(begin), average, float(end), total_exposure)
 
-    @cached_property
-    def _nominal_beam(self) -> Beam | None:
-        """The beam of the run's first integration as if nothing were flagged."""
-        dump = self._dump(0)
-        blocks = []
-        for part in self._parts(dump):
-            placed = dump.placed[part.mask]
-            weight = part.reader.coverage(part.rows, placed)[:, placed]
-            frequency = part.reader.window.frequency
-            visibility = np.zeros(weight.shape, part.reader.complex)
-            blocks.append(Block(0, dump.uvw[part.mask][placed], frequency, visibility, weight))
-        return fit_beam(weigh(blocks, self.settings, self.grids[self.slices[0].field]))
+    def _nominal_beam(self, name: str) -> Beam | None:
+        """The beam of a field's first slice as if nothing were flagged; found once."""
+        if name not in self._nominal:
+            dump = self._dump(next(info for info in self.slices if info.field == name))
+            blocks = [_coverage(part, dump) for part in self._parts(dump)]
+            self._nominal[name] = fit_beam(weigh(blocks, self.settings, self.grids[name]))
+        return self._nominal[name]
+
+
+def _samples(part: _Part, dump: _Dump) -> int:
+    """How many samples of one Stokes are selected."""
+    here = part.within & dump.selected[part.mask, None]
+    channels = 1 if here.shape[1] > 1 else part.reader.window.shape[0]
+    return int(np.count_nonzero(here)) * channels
+
+
+def _coverage(part: _Part, dump: _Dump) -> Block:
+    """The uvw and the weights that there would be without a flag."""
+    placed = dump.placed[part.mask]
+    weight = part.reader.coverage(part.rows, part.within & placed[:, None])[:, placed]
+    visibility = np.zeros(weight.shape, part.reader.complex)
+    return Block(0, dump.uvw[part.mask][placed], part.reader.window.frequency, visibility, weight)
 
 
 def _read_block(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]] | None:
-    """The rows of one window that have a good sample, and which of the integration's rows they are."""
-    usable = dump.usable[part.mask]
+    """The rows of one window that have a good sample, and which of the slice's rows they are."""
+    usable = part.within & dump.usable[part.mask, None]
     if not usable.any():
         return None
     visibility, weight = part.reader.read(part.rows, usable)

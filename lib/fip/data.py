@@ -72,12 +72,53 @@ class Observation:
     column: str  # the column imaged; "DATA-MODEL_DATA" where the model is subtracted
     correlations: tuple[str, ...]  # those used, as ("XX", "YY")
     frequency_frame: str  # FITS SPECSYS, as "TOPOCENT"; "" where unknown
+    selection: str = ""  # what of the MeasurementSet was selected, as "spw 0:1~9; scan 3"; "" where that is all
+
+
+@dataclass(frozen=True, slots=True)
+class WindowChoice:
+    """Spectral windows, and channels of each."""
+
+    windows: tuple[int, int]  # SPECTRAL_WINDOW_ID, first and last
+    channels: tuple[tuple[int, int], ...] = ()  # first and last of each range, as numbered on file; () for all
+
+
+@dataclass(frozen=True, slots=True)
+class UvRange:
+    """Lengths of baselines, |(u, v)|, both ends included; in wavelengths it holds for each channel by itself."""
+
+    least: float
+    most: float
+    unit: Literal["m", "lambda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """How much is imaged together; uvw are not averaged."""
+
+    length: float
+    unit: Literal["integrations", "s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """What of a MeasurementSet is imaged; what is empty or None selects all. `fip.selection` reads and writes it."""
+
+    field: tuple[str, ...] = ()  # names or numbers
+    spw: tuple[WindowChoice, ...] = ()
+    scan: tuple[tuple[int, int], ...] = ()  # first and last of each range
+    antenna: tuple[str, ...] = ()  # names or numbers; with "!" in front those to leave out
+    uv_range: UvRange | None = None
+    interval: tuple[int, int] | None = None  # integrations of each field, from 0, the end left out
+    time_range: tuple[float, float] | None = None  # s UTC, of the middles of integrations, the end left out
+    average: Average | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What the user asked for; None and "auto" are settled from the data when a run is opened."""
 
+    subset: Subset = Subset()
     column: str = "auto"
     subtract_model: bool = False
     stokes: tuple[str, ...] = ("I",)  # "I", "Q", "U", "V", "pseudoI", or one correlation
@@ -139,7 +180,7 @@ class Slice:
     sum_of_weights: NDArray[np.float64]  # [stokes, channel_out]
     visibilities: NDArray[np.int64]  # [stokes, channel_out], the samples that count
     samples: int  # all cross-correlation samples of the selection, flagged ones too, for one Stokes
-    nominal_beam: Beam | None  # that of the run's first integration, for a slice without visibilities
+    nominal_beam: Beam | None  # that of the field's first slice with nothing flagged; None where no PSF can be fitted
 
     @property
     def empty(self) -> bool:
@@ -199,6 +240,7 @@ class ImageFile:
     worker: str
     times: Times
     empty: bool
+    quality: str  # as `fip.quality` says: "good", or what is doubtful
     beam: Beam | None
     statistics: Statistics | None
     seconds: dict[str, float]  # time spent: "wait", "image", "psf", "beam", "fits"

@@ -83,7 +83,7 @@ def _too_coarse(extent: Extent, scale: float) -> Iterator[str]:
         )
 
 
-def choose(
+def choose_grid(
     extent: Extent, size: tuple[int, int] | None, scale: float | None
 ) -> tuple[tuple[int, int], float, tuple[str, ...]]:
     """Size (width, height), scale (rad), and the lines that the log should have about them."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from textwrap import wrap
 
 import erfa
 import numpy as np
@@ -32,13 +32,14 @@ from fip.data import (
     Slice,
 )
 from fip.errors import UsageError
+from fip.quality import quality
+from fip.quantities import iso_utc
 from fip.subbands import whole
 
 CHANNELS = "CHANNELS"
 """Name of the extension that has the output channels."""
 
 SECONDS_PER_DAY = 86400.0
-MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
 IAU_1976 = (6378140.0, 1 / 298.2577)  # m, flattening
 
 STOKES_CODES = {
@@ -93,11 +94,6 @@ def channels_cards(slice_: Slice, kind: Kind) -> str:
     """The same of the extension CHANNELS, whose planes are the output channels; the table BEAMS has their beams."""
     varying = "".join(card(*each) for each in _time_cards(slice_))
     return _run_cards(True, kind, slice_.run, slice_.grid, slice_.bands, slice_.observation, slice_.settings) + varying
-
-
-def iso_utc(seconds: float) -> str:
-    """Seconds of UTC since MJD 0 as FITS writes them: microseconds, no zone."""
-    return (MJD_0 + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def printable(text: str) -> str:
@@ -249,6 +245,10 @@ def _settings_cards(run: str, observation: Observation, settings: ImagingSetting
     yield "FIPCOL", observation.column, "column imaged"
     yield "FIPCORR", ",".join(observation.correlations), "correlations used"
     yield "FIPRUN", run, "run"
+    if observation.selection:
+        yield "FIPSEL", observation.selection, "selected"
+        if printable(observation.selection) != observation.selection:
+            yield from (("COMMENT", printable(line), "") for line in wrap(f"selected: {observation.selection}", 68))
     if {"Q", "U"} & set(settings.stokes):
         yield "COMMENT", "Q and U are in the frame of the feeds: no parallactic rotation is applied.", ""
     if settings.pseudo:
@@ -271,6 +271,8 @@ def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]
         yield "DATAMIN", float(np.fmin.reduce(image.pixels[:, 0], axis=None)), ""
         yield "DATAMAX", float(np.fmax.reduce(image.pixels[:, 0], axis=None)), ""
         yield "RMS", image.statistics.rms, ("[Jy/beam] " if kind == "dirty" else "") + "1.4826 x MAD, first plane"
+    if kind == "dirty":
+        yield "FIPQUAL", quality(slice_, image.beam, image.statistics), "good, or what is doubtful"
 
 
 def _time_cards(slice_: Slice) -> Iterator[CardTuple]:

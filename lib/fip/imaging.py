@@ -13,6 +13,7 @@ from fip.beam import fit_beam
 from fip.data import Beam, FitsFile, Grid, Image, ImageFile, Slice
 from fip.fitsfile import fits_bytes
 from fip.kernels import Kernel, pixel_type
+from fip.quality import quality
 from fip.statistics import image_statistics
 
 
@@ -108,6 +109,7 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> Ima
         worker=worker,
         times=slice_.times,
         empty=slice_.empty,
+        quality=quality(slice_, beam, image.statistics),
         beam=beam,
         statistics=image.statistics,
         seconds=seconds,

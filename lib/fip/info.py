@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
@@ -10,13 +10,15 @@ from typing import TypeAlias
 import numpy as np
 
 from fip.data import Frame
-from fip.defaults import choose
-from fip.header import iso_utc
+from fip.defaults import choose_grid
+from fip.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
+from fip.geometry import UvwCheck, check_uvw, uvw_axes
 from fip.measurement_set import Field, MeasurementSet, Rows, Window
-from fip.quantities import ARCSEC
+from fip.quantities import ARCSEC, format_angle, iso_utc
 from fip.row_index import RowIndex
 from fip.samples import batches, has_weights, holds_values, weight_column
-from fip.source import extent, read_index, sample, sampled, unique_fields
+from fip.source import band, extent, read_index
+from fip.subset import all_windows, parts, sampled, unique_names
 
 Lines: TypeAlias = Iterator[tuple[str, str]]
 Part: TypeAlias = tuple[Rows, Window]
@@ -35,15 +37,19 @@ def describe(path: Path) -> str:
     """Some twenty lines of plain text. Raises InputError where the MeasurementSet cannot be imaged."""
     with closing(MeasurementSet(path)) as main:
         index = read_index(main)
-        windows = [main.window(number) for number in index.windows]
-        parts = list(sample(main, index, windows))
+        windows = all_windows(main, index)
+        looked_at = [part for each in _looked_at(index) for part in parts(main, index, windows, each)]
+        fields = {number: main.field(number) for number in np.unique(index.field).tolist()}
         lines = [
             *_observation(main, index),
             *_time(index),
-            *_fields(index, unique_fields([main.field(number) for number in np.unique(index.field).tolist()])),
+            *_fields(index, fields, unique_names({number: each.name for number, each in fields.items()})),
             *_windows(windows),
-            *_columns(main, parts),
-            ("flagged", f"{_flagged(parts):.1%} of cross-correlations, in {_looked_at(index)}"),
+            *_columns(main, looked_at),
+            ("flagged", f"{_flagged(looked_at):.1%} of cross-correlations, in {_said(index)}"),
+            ("baselines", f"up to {index.coverage.longest_baseline:.6g} m (in the plane of u and v)"),
+            ("uvw", f"{_check_uvw(main, index, fields)}"),
+            *_field_of_view(main, index, windows),
             *_suggestions(main, index, windows),
         ]
     width = max(len(name) for name, _ in lines)
@@ -51,13 +57,13 @@ def describe(path: Path) -> str:
 
 
 def _observation(main: MeasurementSet, index: RowIndex) -> Lines:
-    about = main.observation(index.observations[0])
+    about = main.observation(int(index.observation[0]))
     for name, key in (("telescope", "TELESCOPE_NAME"), ("observer", "OBSERVER"), ("project", "PROJECT")):
         yield name, about[key] or "not said"
-    diameters = main.antennas.diameter[list(index.antennas)]
+    diameters = main.antennas.diameter[list(index.coverage.antennas)]
     known = np.unique(diameters[np.isfinite(diameters) & (diameters > 0)])
     size = " and ".join(f"{each:g}" for each in known[:3]) + " m" if known.size else "diameter not said"
-    yield "antennas", f"{len(index.antennas)} of {len(main.antennas.names)} with cross-correlations, {size}"
+    yield "antennas", f"{len(index.coverage.antennas)} of {len(main.antennas.names)} with cross-correlations, {size}"
     yield "rows", f"{index.rows}"
 
 
@@ -73,12 +79,12 @@ def _time(index: RowIndex) -> Lines:
         yield "", "INTERVAL is wrong: shorter than the spread of TIMEs within an integration"
 
 
-def _fields(index: RowIndex, fields: Sequence[Field]) -> Lines:
-    for at, each in enumerate(fields[:_MOST_LISTED]):
-        count = int(np.count_nonzero(index.field == each.number))
+def _fields(index: RowIndex, fields: Mapping[int, Field], names: Mapping[int, str]) -> Lines:
+    for at, (number, each) in enumerate(list(fields.items())[:_MOST_LISTED]):
+        count = int(np.count_nonzero(index.field == number))
         x, y = _AXES[each.frame]
         centre = f"{x} {np.degrees(each.longitude):.6f} {y} {np.degrees(each.latitude):+.6f} deg ({each.frame})"
-        yield "" if at else "fields", f"{each.number} {each.name}: {centre}, {count} of the integrations"
+        yield "" if at else "fields", f"{number} {names[number]}: {centre}, {count} of the integrations"
     if len(fields) > _MOST_LISTED:
         yield "", f"and {len(fields) - _MOST_LISTED} more"
 
@@ -98,7 +104,7 @@ def _windows(windows: Sequence[Window]) -> Lines:
 
 def _columns(main: MeasurementSet, parts: Sequence[Part]) -> Lines:
     for at, name in enumerate(main.complex_columns()):
-        state = "holds values" if any(holds_values(rows, name) for rows, _ in parts) else "empty"
+        state = "holds values" if any(holds_values(rows, window, name) for rows, window in parts) else "empty"
         yield "" if at else "columns", f"{name} {state}"
     names = sorted({weight_column(rows, window) for rows, window in parts})
     state = "positive" if any(has_weights(rows, window) for rows, window in parts) else "none is positive"
@@ -112,19 +118,56 @@ def _flagged(parts: Sequence[Part]) -> float:
         cross = rows.column("ANTENNA1") != rows.column("ANTENNA2")
         whole_row = rows.column("FLAG_ROW")
         samples += int(np.count_nonzero(cross)) * window.shape[0] * window.shape[1]
-        for here, flag in batches(rows, "FLAG"):
+        for here, flag in batches(rows, window, "FLAG"):
             flagged += int(np.count_nonzero((flag | whole_row[here, None, None])[cross[here]]))
     return flagged / max(1, samples)
 
 
-def _looked_at(index: RowIndex) -> str:
-    looked_at = len(sampled(index))
+def _looked_at(index: RowIndex) -> list[int]:
+    return sampled(range(len(index)))
+
+
+def _said(index: RowIndex) -> str:
+    looked_at = len(_looked_at(index))
     return "all integrations" if looked_at == len(index) else f"{looked_at} integrations spread over the time"
 
 
+def _check_uvw(main: MeasurementSet, index: RowIndex, fields: Mapping[int, Field]) -> UvwCheck:
+    """UVW of the first integration against the positions of the antennas at its time."""
+    rows = main.rows(index.rows_of([0])[0])
+    first, second, uvw = (rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "UVW"))
+    good = (first != second) & np.isfinite(uvw).all(axis=1)
+    centre = fields[int(index.field[0])]
+    axes = uvw_axes(float(index.time[0]), centre.longitude, centre.latitude, centre.frame)
+    position = main.antennas.position @ axes.T
+    return check_uvw(uvw[good], position[second[good]] - position[first[good]])
+
+
+def _field_of_view(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Lines:
+    """Primary beam and smearing, at the centre of the band."""
+    reach, centre = extent(main, index.coverage, windows), band(windows).centre
+    if reach.diameter is not None:
+        width = format_angle(primary_beam(reach.diameter, centre), digits=3)
+        yield "primary beam", f"{width} FWHM, 1.03 lambda/D of {reach.diameter:.4g} m at {centre / 1e6:.6g} MHz"
+    rms, channel = index.coverage.rms_baseline, max(float(window.width.max()) for window in windows)
+    radii = [bandwidth_radius(loss, rms, centre, channel) for loss in LOSSES]
+    yield "smearing", f"{_radii(radii)} by channels of {channel / 1e3:g} kHz"
+    known = index.cadence[np.isfinite(index.cadence)]
+    if known.size:
+        seconds = float(np.median(known))
+        radii = [time_radius(loss, rms, centre, seconds) for loss in LOSSES]
+        yield "", f"{_radii(radii)} by integrations of {seconds:.4g} s"
+
+
+def _radii(radii: Sequence[float]) -> str:
+    """Where in the sky a source loses so much."""
+    places = [f"at {format_angle(each, digits=3)}" if each < 1 else "nowhere in the sky" for each in radii]
+    lost = [f"{loss:.0%} {place}" for loss, place in zip(LOSSES, places, strict=True)]
+    return f"{', '.join(lost)} from the centre,"
+
+
 def _suggestions(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Lines:
-    reach = extent(main, index, windows)
-    size, scale, (why_scale, why_size) = choose(reach, None, None)
-    yield "baselines", f"up to {reach.longest_baseline:.6g} m (in the plane of u and v)"
+    reach = extent(main, index.coverage, windows)
+    size, scale, (why_scale, why_size) = choose_grid(reach, None, None)
     yield "suggested", f"--scale {scale / ARCSEC:.6g}arcsec, {why_scale.partition(': ')[2]}"
     yield "", f"--size {size[0]}, {why_size.partition(': ')[2]}"

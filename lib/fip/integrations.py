@@ -6,6 +6,7 @@ milliseconds to seconds, and INTERVAL may be wrong. What can be trusted is how o
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -112,7 +113,7 @@ def split(times: NDArray[np.float64], cadence: Cadence) -> NDArray[np.intp]:
     starts = [0]
     while True:
         begin = starts[-1]
-        end = max(begin + 1, int(np.searchsorted(times, centre + length / 2)))
+        end = max(begin + 1, bisect_left(times, centre + length / 2, begin))  # searchsorted would copy a view
         if end >= times.size:
             return np.array(starts)
         centre = float(times[begin:end].mean())

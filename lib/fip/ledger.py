@@ -19,12 +19,13 @@ from pydantic import TypeAdapter
 from fip.data import ImageFile, Kind, Selection
 from fip.errors import NoRoomError, StoreError
 from fip.messages import Failure, RunPlan
+from fip.quality import EMPTY, GOOD, noisy, with_noise
 from fip.ranges import Ranges
 from fip.ranges import of as ranges_of
 
 _SELECTION = TypeAdapter(Selection)
 FILE_NAME = "fip.sqlite"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
 CREATE TABLE directory (selection TEXT NOT NULL);
 CREATE TABLE runs (
@@ -35,7 +36,7 @@ CREATE TABLE slices (
     run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('stored', 'failed')), reason TEXT,
     file TEXT UNIQUE, bytes INTEGER, digest TEXT, psf TEXT UNIQUE, psf_bytes INTEGER, psf_digest TEXT,
-    integration INTEGER, label TEXT, empty INTEGER,
+    integration INTEGER, label TEXT, empty INTEGER, quality TEXT,
     begin REAL, average REAL, end REAL, attempt INTEGER NOT NULL, worker TEXT, seconds TEXT,
     rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
     PRIMARY KEY (run, slice)
@@ -54,6 +55,7 @@ class RunTotals:
     stored: int
     empty: int
     failed: tuple[tuple[int, str], ...]  # (slice, reason)
+    doubtful: tuple[tuple[str, int], ...] = ()  # images of each quality but "good" and "empty"
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Ledger:
             run=image.run, slice=image.index, state="stored",
             file=dirty.name, bytes=dirty.size, digest=dirty.digest,
             psf=psf and psf.name, psf_bytes=psf and psf.size, psf_digest=psf and psf.digest,
-            integration=image.integration, label=image.label, empty=image.empty,
+            integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
             begin=times.begin, average=times.average, end=times.end,
             attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
             rms=statistics and statistics.rms, minimum=statistics and statistics.minimum,
@@ -166,12 +168,35 @@ class Ledger:
             select.format("COUNT(*), COALESCE(SUM(empty), 0)"), (run, "stored")
         ).fetchone()
         failed = self._database.execute(select.format("slice, reason"), (run, "failed")).fetchall()
-        return RunTotals(run, name, measurement_set, total, stored, empty, tuple(failed))
+        doubtful = self._database.execute(
+            "SELECT quality, COUNT(*) FROM slices WHERE run = ? AND state = 'stored' AND quality NOT IN (?, ?) "
+            "GROUP BY quality ORDER BY quality",
+            (run, GOOD, EMPTY),
+        ).fetchall()
+        return RunTotals(run, name, measurement_set, total, stored, empty, tuple(failed), tuple(doubtful))
+
+    def judge_noise(self, run: str) -> None:
+        """Adds "noise" to the quality of the images whose noise is out of line with that of others of their field."""
+        rows = self._database.execute(
+            "SELECT slice, label, quality, rms FROM slices WHERE run = ? AND state = 'stored'", (run,)
+        ).fetchall()
+        changes = []
+        for field in {label for _, label, _, _ in rows}:
+            images = [(index, quality, rms) for index, label, quality, rms in rows if label == field]
+            for (index, quality, _), doubtful in zip(images, noisy([rms for _, _, rms in images]), strict=True):
+                changes.append((with_noise(quality, doubtful), run, index))
+        self._write("BEGIN")
+        self._write("UPDATE slices SET quality = ? WHERE run = ? AND slice = ?", *changes)
+        self._write("COMMIT")
 
     def _put(self, **values: object) -> None:
         values["recorded"] = time.time()
         columns, places = ", ".join(values), ", ".join("?" * len(values))
+        self._write(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
+
+    def _write(self, statement: str, *rows: tuple[object, ...]) -> None:
+        """Runs a statement, for each of `rows` where there are any."""
         try:
-            self._database.execute(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
+            self._database.executemany(statement, rows) if rows else self._database.execute(statement)
         except sqlite3.Error as error:
             raise NoRoomError(f"ledger {self.path} cannot be written: {error}") from None

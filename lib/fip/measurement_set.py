@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from casacore.tables import table as open_table
@@ -46,9 +46,13 @@ ROW_COLUMNS = (
 """Columns without which a table is no MeasurementSet that could be imaged."""
 
 
+Channels: TypeAlias = tuple[int, int] | None
+"""First and last channel as numbered on file; None for all."""
+
+
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A data description: a spectral window as recorded with one set of correlations."""
+    """A data description, a spectral window as recorded with one set of correlations, or consecutive channels of it."""
 
     number: int  # DATA_DESC_ID
     spectral_window: int  # SPECTRAL_WINDOW_ID
@@ -57,11 +61,36 @@ class Window:
     order: slice | NDArray[np.intp]  # picks the channels of the data in the order of `frequency`
     correlations: tuple[str, ...]  # in the order of the data
     frequency_frame: str  # FITS SPECSYS; "" where unknown
+    first: int  # the first of its channels as numbered on file
+    channels_on_file: int
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(channels, correlations): that of a cell of DATA."""
+        """(channels, correlations): that of what is read of a cell of DATA."""
         return self.frequency.size, len(self.correlations)
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """(channels, correlations): that of a cell of DATA on file."""
+        return self.channels_on_file, len(self.correlations)
+
+    @property
+    def channels(self) -> Channels:
+        """Which channels of a cell to read."""
+        whole = self.frequency.size == self.channels_on_file
+        return None if whole else (self.first, self.first + self.frequency.size - 1)
+
+    def part(self, first: int, last: int) -> Window:
+        """The channels from `first` to `last` as numbered on file, both of which the whole window must have."""
+        on_file = np.arange(self.channels_on_file)[self.order]
+        inside = (on_file >= first) & (on_file <= last)
+        return replace(
+            self,
+            frequency=self.frequency[inside],
+            width=self.width[inside],
+            order=_as_slice(on_file[inside] - first),
+            first=first,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +126,27 @@ class Rows:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def column(self, name: str, first: int = 0, count: int | None = None) -> NDArray[Any]:
-        """A column of these rows, or of `count` of them from `first` on."""
+    def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
+        """A column of these rows, or of `count` of them from `first` on; of cells [channel, ...] some channels only."""
         with self._main.reading(name):
             number = len(self) if count is None else count
-            return np.asarray(self._table.getcol(name, self._first + first, number))
+            if channels is None:
+                return np.asarray(self._table.getcol(name, self._first + first, number))
+            corners = [channels[0], -1], [channels[1], -1]
+            return np.asarray(self._table.getcolslice(name, *corners, [], self._first + first, number))
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The dtype that a buffer for column `name` must have."""
         return np.dtype(_DTYPES[self._main.table.coldatatype(name)])
 
-    def into(self, name: str, first: int, buffer: NDArray[Any]) -> NDArray[Any]:
-        """Read rows `first`, ... into `buffer` [row, ...], which must have the column's cell shape and dtype."""
+    def into(self, name: str, first: int, buffer: NDArray[Any], channels: Channels = None) -> NDArray[Any]:
+        """Read rows `first`, ... into `buffer` [row, channel, ...] of the shape of the cells and the column's dtype."""
         with self._main.reading(name):
-            self._table.getcolnp(name, buffer, self._first + first, len(buffer))
+            if channels is None:
+                self._table.getcolnp(name, buffer, self._first + first, len(buffer))
+            else:
+                corners = [channels[0], -1], [channels[1], -1]
+                self._table.getcolslicenp(name, buffer, *corners, [], self._first + first, len(buffer))
         return buffer
 
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
@@ -194,10 +230,13 @@ class MeasurementSet:
     def _row(self, name: str, number: int) -> dict[str, Any]:
         """One row of a subtable, undefined cells left out."""
         with self.subtable(name) as sub:
-            if not 0 <= number < sub.nrows():
-                raise InputError(f"{self.path}: row {number} of subtable {name} is used, but it has {sub.nrows()} rows")
+            self._check_row(name, number, sub.nrows())
             columns = [column for column in sub.colnames() if sub.iscelldefined(column, number)]
             return {column: sub.getcell(column, number) for column in columns}
+
+    def _check_row(self, name: str, number: int, rows: int) -> None:
+        if not 0 <= number < rows:
+            raise InputError(f"{self.path}: row {number} of subtable {name} is used, but it has {rows} rows")
 
     def _value(self, name: str, row: Mapping[str, Any], column: str) -> Any:
         if column not in row:
@@ -240,6 +279,8 @@ class MeasurementSet:
             order=_as_slice(order),
             correlations=tuple(CORRELATIONS.get(int(code), f"CORR_TYPE {code}") for code in codes),
             frequency_frame=SPECTRAL_FRAMES.get(int(row.get("MEAS_FREQ_REF", -1)), ""),
+            first=0,
+            channels_on_file=frequency.size,
         )
 
     def _check_channels(self, spectral: int, frequency: NDArray[np.float64], width: NDArray[np.float64]) -> None:
@@ -252,6 +293,14 @@ class MeasurementSet:
             raise InputError(f"{where}: CHAN_FREQ has the same frequency twice")
         if width.shape != frequency.shape or not np.isfinite(width).all():
             raise InputError(f"{where}: CHAN_WIDTH is not finite for each of {frequency.size} channels")
+
+    def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The names of these rows of the FIELD table, by number."""
+        with self.subtable("FIELD") as sub:
+            names = [str(name) for name in sub.getcol("NAME")] if sub.nrows() else []
+        for number in numbers:
+            self._check_row("FIELD", number, len(names))
+        return {number: names[number] for number in numbers}
 
     def field(self, number: int) -> Field:
         """A field and its phase centre; InputError where a FITS image cannot have that centre."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,6 +81,12 @@ def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: flo
         lines.append(f"{new} made in {seconds:.1f} s: {new / seconds:.3g} images/s{times}")
     if missed:
         lines.append(f"{missed} were stored after their deadline: fewer slices a second, or more workers, would do")
+    doubtful = Counter[str]()
+    for run in totals:
+        doubtful.update(dict(run.doubtful))
+    if doubtful:
+        kinds = ", ".join(f"{count} {quality}" for quality, count in sorted(doubtful.items()))
+        lines.append(f"{doubtful.total()} are of doubtful quality: {kinds} (FIPQUAL, and quality in fip.sqlite)")
     if failed:
         lines.append(f"{failed} slices failed:")
         faults = [f"  {run.name} slice {index}: {reason}" for run in totals for index, reason in run.failed]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from fip.data import Weighting
 
+MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
 ARCSEC = math.pi / 648000  # rad
 ANGLE_UNITS = {
     "rad": 1.0,
@@ -36,12 +38,12 @@ def parse_angle(text: str) -> float:
     raise ValueError(f"'{text}' is not an angle with its unit, as 1.2arcsec (units: {', '.join(ANGLE_UNITS)})")
 
 
-def format_angle(radians: float) -> str:
+def format_angle(radians: float, digits: int = 6) -> str:
     """An angle as a person writes it, in the unit that suits its size."""
     for unit in ("deg", "arcmin"):
         if radians >= ANGLE_UNITS[unit]:
-            return f"{radians / ANGLE_UNITS[unit]:.6g}{unit}"
-    return f"{radians / ARCSEC:.6g}arcsec"
+            return f"{radians / ANGLE_UNITS[unit]:.{digits}g}{unit}"
+    return f"{radians / ARCSEC:.{digits}g}arcsec"
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -88,10 +90,20 @@ def format_weight(weight: tuple[Weighting, float | None]) -> str:
 
 def parse_range(text: str) -> tuple[int, int]:
     """(first, end) from `first~end`, the end left out, as WSClean counts integrations; ValueError otherwise."""
-    match = re.fullmatch(r"\s*(\d+)\s*~\s*(\d+)\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,9})\s*~\s*([0-9]{1,9})\s*", text)
     if not match or int(match[1]) >= int(match[2]):
         raise ValueError(f"'{text}' is not a range, as 8~12, its end left out")
     return int(match[1]), int(match[2])
+
+
+def format_range(ends: tuple[int, int]) -> str:
+    """A range as `parse_range` reads it."""
+    return f"{ends[0]}~{ends[1]}"
+
+
+def iso_utc(seconds: float) -> str:
+    """Seconds of UTC since MJD 0 as FITS writes them: microseconds, no zone."""
+    return (MJD_0 + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def parse_pace(text: str) -> float:

@@ -1,21 +1,21 @@
 """Which rows of a MeasurementSet make up which integration. Pure: it is fed columns, chunk by chunk.
 
 Consecutive rows with one TIME and one series are kept as a *stretch* of 16 bytes: a few thousand numbers for a
-MeasurementSet in order of time, and 16 bytes a row for one in no order at all.
+MeasurementSet in order of time, and 16 bytes a row for one in no order at all; 8 of them stay.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.integrations import Cadence, alike, cadences, split
+from fip.stretches import MOST_ROWS, NONE, Stretches
 
 COLUMNS = (
     *("TIME", "INTERVAL", "ANTENNA1", "ANTENNA2", "UVW"),
@@ -23,10 +23,24 @@ COLUMNS = (
 )
 """Columns that a chunk must have."""
 
-CHUNK = 1 << 20  # rows
+CHUNK = MOST_ROWS // 4  # rows; at most MOST_ROWS
 
 _KEY = ("OBSERVATION_ID", "ARRAY_ID", "SCAN_NUMBER", "FIELD_ID", "DATA_DESC_ID")
-_NONE = -1  # series of stretches without a cross-correlation
+_OBSERVATION, _SCAN, _FIELD = (_KEY.index(name) for name in ("OBSERVATION_ID", "SCAN_NUMBER", "FIELD_ID"))
+
+
+Numbers: TypeAlias = "range | NDArray[np.int64]"
+"""Numbers of rows, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What some cross-correlations of a MeasurementSet reach."""
+
+    antennas: tuple[int, ...]
+    windows: tuple[int, ...]  # DATA_DESC_IDs
+    longest_baseline: float  # m, the longest finite |(u, v)|; 0 where there is none
+    rms_baseline: float  # m, the root mean square of the finite |(u, v)|
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,53 +50,92 @@ class RowIndex:
     rows: int  # of the table
     first_time: float  # s, the earliest TIME of a cross-correlation
     last_time: float  # s
-    longest_baseline: float  # m, the longest finite |(u, v)| of a cross-correlation
-    antennas: tuple[int, ...]  # with cross-correlations
-    observations: tuple[int, ...]
-    windows: tuple[int, ...]  # DATA_DESC_IDs with cross-correlations
+    coverage: Coverage  # of all cross-correlations
     field: NDArray[np.int32]  # [integration] FIELD_ID
+    scan: NDArray[np.int32]  # [integration] SCAN_NUMBER
+    observation: NDArray[np.int32]  # [integration] OBSERVATION_ID
+    series: NDArray[np.int32]  # [integration] the same within one observation, array, scan, field and cadence
     time: NDArray[np.float64]  # [integration] s, mean TIME of its stretches
     cadence: NDArray[np.float64]  # [integration] s, infinite where nothing repeats in its scan
     trusted: NDArray[np.bool_]  # [integration] whether INTERVAL can be right
     varied: bool  # some baselines are averaged longer than others
-    offset: NDArray[np.int64]  # [integration + 1] into `start` and `count`
-    start: NDArray[np.uint32]  # [range] first row
-    count: NDArray[np.uint32]  # [range] rows
+    offset: NDArray[np.int64]  # [integration + 1] into `ranges`
+    ranges: NDArray[np.uint32]  # [range, 2] first row and number of rows
 
     def __len__(self) -> int:
         return int(self.field.size)
 
-    def numbers(self, integration: int) -> range | NDArray[np.int64]:
-        """The rows of an integration, ascending."""
-        here = slice(self.offset[integration], self.offset[integration + 1])
-        ranges = [range(a, a + n) for a, n in zip(self.start[here].tolist(), self.count[here].tolist(), strict=True)]
-        return ranges[0] if len(ranges) == 1 else np.concatenate([np.asarray(each) for each in ranges])
+    def rows_of(self, integrations: Sequence[int] | NDArray[np.integer]) -> tuple[Numbers, NDArray[np.intp]]:
+        """The rows of some integrations, ascending, and the integration of each."""
+        ((numbers, integration),) = self.in_order(integrations, self.rows)
+        return numbers, integration
+
+    def in_order(
+        self, integrations: Sequence[int] | NDArray[np.integer], rows: int
+    ) -> Iterator[tuple[Numbers, NDArray[np.intp]]]:
+        """The same, about so many `rows` at a time, in the order in which they are on file."""
+        key = np.empty(sum(int(self.offset[each + 1] - self.offset[each]) for each in integrations), np.uint64)
+        filled = 0
+        for each in integrations:
+            here = np.arange(self.offset[each], self.offset[each + 1])
+            key[filled : filled + here.size] = self.ranges[here, 0].astype(np.uint64) << 32 | here.astype(np.uint64)
+            filled += here.size
+        key.sort()  # in place: 8 bytes a range, and no more
+        done = 0
+        while done < key.size:
+            some = (key[done : done + rows] & np.uint64(0xFFFFFFFF)).astype(np.intp)
+            start, count = self.ranges[some].astype(np.int64).T
+            fit = max(1, int(np.searchsorted(np.cumsum(count), rows, side="right")))
+            start, count, some = start[:fit], count[:fit], some[:fit]
+            yield _expand(start, count), np.repeat(np.searchsorted(self.offset, some, side="right") - 1, count)
+            done += fit
+
+
+@dataclass(slots=True)
+class Reach:
+    """Gathers the coverage of rows, chunk by chunk."""
+
+    antennas: set[int] = field(default_factory=set)
+    windows: set[int] = field(default_factory=set)
+    longest: float = 0.0
+    squares: float = 0.0
+    counted: int = 0
+
+    def add(self, chunk: Mapping[str, NDArray[Any]], counts: NDArray[np.bool_]) -> None:
+        """Those rows of a chunk that count [row]; it has ANTENNA1, ANTENNA2, DATA_DESC_ID and UVW."""
+        for name in ("ANTENNA1", "ANTENNA2"):
+            self.antennas.update(np.unique(chunk[name][counts]).tolist())
+        self.windows.update(np.unique(chunk["DATA_DESC_ID"][counts]).tolist())
+        square = np.square(chunk["UVW"][:, 0]) + np.square(chunk["UVW"][:, 1])
+        square = square[counts & np.isfinite(square)]
+        self.longest = max(self.longest, float(np.max(square, initial=0)) ** 0.5)
+        self.squares += float(square.sum())
+        self.counted += square.size
+
+    def coverage(self) -> Coverage:
+        """What all of them reach."""
+        rms = (self.squares / max(1, self.counted)) ** 0.5
+        return Coverage(tuple(sorted(self.antennas)), tuple(sorted(self.windows)), self.longest, rms)
 
 
 @dataclass(slots=True)
 class _Scan:
     """What has been seen so far."""
 
-    rows: int = 0
-    longest: float = 0.0
-    antennas: set[int] = field(default_factory=set)
+    reach: Reach = field(default_factory=Reach)
     series: dict[tuple[int, ...], int] = field(default_factory=dict)
     cadence: dict[int, Cadence] = field(default_factory=dict)
     chunks: Counter[int] = field(default_factory=Counter)
-    times: list[NDArray[np.float64]] = field(default_factory=list)
-    numbers: list[NDArray[np.int32]] = field(default_factory=list)
-    starts: list[NDArray[np.uint32]] = field(default_factory=list)
+    stretches: Stretches = field(default_factory=Stretches)
 
     def add(self, chunk: dict[str, NDArray[Any]]) -> None:
         time = chunk["TIME"]
         cross = chunk["ANTENNA1"] != chunk["ANTENNA2"]
         starts = _changes([time, *(chunk[name] for name in _KEY)])
         series = self._series([chunk[name][starts] for name in _KEY])
-        series[~np.logical_or.reduceat(cross, starts)] = _NONE
-        self.times.append(time[starts])
-        self.numbers.append(series)
-        self.starts.append((starts + self.rows).astype(np.uint32))
-        self.rows += time.size
+        series[~np.logical_or.reduceat(cross, starts)] = NONE
+        self.stretches.append(time[starts], series, starts, time.size)
+        self.reach.add(chunk, cross)
         self._measure(chunk, cross, np.repeat(series, np.diff(starts, append=time.size)))
 
     def _series(self, keys: list[NDArray[np.integer]]) -> NDArray[np.int32]:
@@ -93,20 +146,19 @@ class _Scan:
         return np.repeat(numbers, np.diff(edges, append=keys[0].size))
 
     def _measure(self, chunk: dict[str, NDArray[Any]], cross: NDArray[np.bool_], series: NDArray[np.int32]) -> None:
-        first, second = chunk["ANTENNA1"][cross], chunk["ANTENNA2"][cross]
-        self.antennas.update(np.unique(first).tolist(), np.unique(second).tolist())
-        lengths = np.hypot(chunk["UVW"][cross, 0], chunk["UVW"][cross, 1])
-        self.longest = max(self.longest, float(np.max(lengths, initial=0, where=np.isfinite(lengths))))
-        series = series[cross]
-        present = np.unique(series).tolist()
+        """The cadence of the series that are not settled."""
+        present = np.unique(series[cross]).tolist()
         self.chunks.update(present)
-        open_ones = [each for each in present if not (each in self.cadence and self.cadence[each].settled)]
-        here = np.isin(series, open_ones)
+        here = cross & ~np.isin(series, [each for each in present if self._settled(each)])
+        first, second = chunk["ANTENNA1"][here], chunk["ANTENNA2"][here]
         baseline = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
-        found = cadences(series[here], baseline[here], chunk["TIME"][cross][here], chunk["INTERVAL"][cross][here])
+        found = cadences(series[here], baseline, chunk["TIME"][here], chunk["INTERVAL"][here])
         for each, cadence in found.items():
             if each not in self.cadence or cadence.support > self.cadence[each].support:
                 self.cadence[each] = cadence
+
+    def _settled(self, series: int) -> bool:
+        return series in self.cadence and self.cadence[series].settled
 
 
 def index_rows(chunks: Iterable[dict[str, NDArray[Any]]]) -> RowIndex | None:
@@ -114,21 +166,15 @@ def index_rows(chunks: Iterable[dict[str, NDArray[Any]]]) -> RowIndex | None:
     scan = _Scan()
     for chunk in chunks:
         scan.add(chunk)
-    times, series, starts = (_joined(each) for each in (scan.times, scan.numbers, scan.starts))
-    counts = np.diff(starts, append=np.uint32(scan.rows))
-    cross = series != _NONE
-    if not cross.any():
-        return None
-    if not cross.all():
-        times, series, starts, counts = times[cross], series[cross], starts[cross], counts[cross]
-    return _integrations(scan, times, series, starts, counts)
+    return _integrations(scan) if scan.cadence else None
 
 
-def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
-    """One array; the list is emptied, so that nothing is held twice."""
-    whole = np.concatenate(pieces)
-    pieces.clear()
-    return whole
+def _expand(start: NDArray[np.int64], count: NDArray[np.int64]) -> Numbers:
+    """The rows of these ranges, ascending as they are."""
+    if (start[1:] == start[:-1] + count[:-1]).all():
+        return range(int(start[0]), int(start[-1] + count[-1]))
+    numbers: NDArray[np.int64] = np.repeat(start - np.cumsum(count) + count, count) + np.arange(count.sum())
+    return numbers
 
 
 def _changes(columns: list[NDArray[Any]]) -> NDArray[np.intp]:
@@ -146,7 +192,7 @@ def _groups(scan: _Scan) -> tuple[NDArray[np.int32], list[Cadence]]:
     for key, number in scan.series.items():
         if number in scan.cadence:
             together.setdefault(key[:-1], []).append(number)
-    group = np.full(len(scan.series), _NONE, dtype=np.int32)
+    group = np.full(len(scan.series), NONE, dtype=np.int32)
     found: list[Cadence] = []
     for members in together.values():
         each = [_cadence(scan, number) for number in members]
@@ -166,70 +212,46 @@ def _cadence(scan: _Scan, number: int) -> Cadence:
     return Cadence(cadence.interval, cadence.interval, 0)
 
 
-def _integrations(
-    scan: _Scan,
-    times: NDArray[np.float64],
-    series: NDArray[np.int32],
-    starts: NDArray[np.uint32],
-    counts: NDArray[np.uint32],
-) -> RowIndex:
-    """All arguments [stretch], in order of rows."""
+def _integrations(scan: _Scan) -> RowIndex:
     group_of, found = _groups(scan)
-    keys = [key for key, number in scan.series.items() if number in scan.cadence]
-    fields = np.zeros(len(found), dtype=np.int32)
-    for key in keys:
-        fields[group_of[scan.series[key]]] = key[3]
+    keys = np.zeros((len(found), len(_KEY)), dtype=np.int32)
+    for key, number in scan.series.items():
+        if number in scan.cadence:
+            keys[group_of[number]] = key
 
-    group = group_of[series]
-    order = np.lexsort((times, group))  # stable: ascending in rows where all else is the same
-    times, group = times[order], group[order]
-    starts, counts = starts[order], counts[order]
-    del order
-    first_time = float(times.min())
-    times -= first_time  # so that sums lose nothing
-    edges = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), group.size]
-    heads = np.concatenate([a + split(times[a:b], found[group[a]]) for a, b in pairwise(edges)])
-    sizes = np.diff(heads, append=times.size)
-    last_time = first_time + float(times.max())
-    mean = first_time + np.add.reduceat(times, heads) / sizes
-    spread = np.zeros(len(found))
-    np.maximum.at(spread, group[heads], times[heads + sizes - 1] - times[heads])
-    trusted = spread <= np.array([cadence.interval for cadence in found])
-    group = group[heads]
-    del times
-
-    in_time = np.lexsort((group, fields[group], mean))
-    rank = np.empty(in_time.size, dtype=np.int32)
+    times, first = scan.stretches.by_group(group_of, len(found))
+    heads, mean, spread, group = [], [], [], []
+    before = 0
+    for number, (each, begin) in enumerate(zip(times, first.tolist(), strict=True)):
+        starts = split(each, found[number])
+        sizes = np.diff(starts, append=each.size)
+        heads.append(starts + before)
+        mean.append(begin + np.add.reduceat(each, starts) / sizes)
+        spread.append((each[starts + sizes - 1] - each[starts]).max())
+        group.append(np.full(starts.size, number, np.int32))
+        before += each.size
+    first_time = float(first.min())
+    last_time = max(float(each[-1]) + begin for each, begin in zip(times, first.tolist(), strict=True))
+    trusted = np.array(spread) <= np.array([cadence.interval for cadence in found])
+    integration, time = np.concatenate(group), np.concatenate(mean)
+    in_time = np.lexsort((integration, keys[integration, _FIELD], time))
+    rank = np.empty(in_time.size, dtype=np.int64)
     rank[in_time] = np.arange(in_time.size)
-    integration, starts, counts = _merge(np.repeat(rank, sizes), starts, counts)
-    group = group[in_time]
+    offset, ranges = scan.stretches.ranges(np.concatenate(heads), rank)
+    group_in_time = integration[in_time]
     return RowIndex(
-        rows=scan.rows,
+        rows=scan.stretches.rows,
         first_time=first_time,
         last_time=last_time,
-        longest_baseline=scan.longest,
-        antennas=tuple(sorted(scan.antennas)),
-        observations=tuple(sorted({key[0] for key in keys})),
-        windows=tuple(sorted({key[4] for key in keys})),
-        field=fields[group],
-        time=mean[in_time],
-        cadence=np.array([cadence.seconds for cadence in found])[group],
-        trusted=trusted[group],
+        coverage=scan.reach.coverage(),
+        field=keys[group_in_time, _FIELD],
+        scan=keys[group_in_time, _SCAN],
+        observation=keys[group_in_time, _OBSERVATION],
+        series=group_in_time,
+        time=time[in_time],
+        cadence=np.array([cadence.seconds for cadence in found])[group_in_time],
+        trusted=trusted[group_in_time],
         varied=any(cadence.varied for cadence in found),
-        offset=np.searchsorted(integration, np.arange(in_time.size + 1)),
-        start=starts,
-        count=counts,
+        offset=offset,
+        ranges=ranges,
     )
-
-
-def _merge(
-    integration: NDArray[np.int32], starts: NDArray[np.uint32], counts: NDArray[np.uint32]
-) -> tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.uint32]]:
-    """Ranges of rows in order of integration and row, adjacent ones of an integration made one."""
-    order = np.lexsort((starts, integration))
-    integration, starts, counts = integration[order], starts[order], counts[order]
-    del order
-    new = np.ones(integration.size, dtype=bool)
-    new[1:] = (integration[1:] != integration[:-1]) | (starts[1:] != starts[:-1] + counts[:-1])
-    heads = np.flatnonzero(new)
-    return integration[heads], starts[heads], np.add.reduceat(counts, heads, dtype=np.uint32)

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fip.config import Config
-from fip.data import Selection
+from fip.data import Selection, Subset
 from fip.errors import FipError, UsageError
 from fip.launch import Pipeline
 from fip.ledger import Ledger, RunTotals
@@ -60,6 +60,16 @@ def selection_of(config: Config) -> Selection:
     """What the configuration asks of a run."""
     imaging, source = config.imaging, config.source
     return Selection(
+        subset=Subset(
+            field=source.field or (),
+            spw=source.spw or (),
+            scan=source.scan or (),
+            antenna=source.antenna or (),
+            uv_range=source.uv_range,
+            interval=source.interval,
+            time_range=source.time_range,
+            average=source.average,
+        ),
         column=source.column,
         subtract_model=source.subtract_model,
         stokes=imaging.stokes,

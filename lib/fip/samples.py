@@ -44,14 +44,14 @@ class SampleReader:
         self._batch = max(1, _BATCH // (window.shape[0] * window.shape[1]))
 
     def read(self, rows: Rows, usable: NDArray[np.bool_]) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
-        """Weight x visibility and weight, [stokes, row, channel]; both 0 in rows that are not `usable` [row]."""
+        """Weight x visibility and weight, [stokes, row, channel]; both 0 where not `usable` [row, 1 or channel]."""
         shape = (len(self.wanted), len(rows), self.window.shape[0])
         visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
         spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
         for here in self._batches(len(rows)):
             bad = self._fill("FLAG", rows, here)
             if not usable[here].all():
-                bad |= ~usable[here, None, None]
+                bad |= ~usable[here, :, None]
             weights = self._weights(rows, here, spectrum)
             form(self.wanted, self._visibility(rows, here), weights, bad, visibility[:, here], weight[:, here])
         return visibility, weight
@@ -63,11 +63,11 @@ class SampleReader:
         spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
         for here in self._batches(len(rows)):
             cells = (here.stop - here.start, *self.window.shape)
-            bad = np.broadcast_to(~usable[here, None, None], cells)
+            bad = np.broadcast_to(~usable[here, :, None], cells)
             zeros = np.zeros(cells, self.complex)
             form(self.wanted, zeros, self._weights(rows, here, spectrum), bad, visibility[:, here], weight[:, here])
         if not weight.any():
-            weight[:, usable] = 1
+            weight[...] = usable
         return weight
 
     def _batches(self, rows: int) -> Iterator[slice]:
@@ -97,16 +97,16 @@ class SampleReader:
         if name not in self._buffers:
             self._buffers[name] = np.empty((self._batch, *self.window.shape), rows.dtype(name))
         buffer = self._buffers[name][: here.stop - here.start]
-        return rows.into(name, here.start, buffer)[:, self.window.order]
+        return rows.into(name, here.start, buffer, self.window.channels)[:, self.window.order]
 
 
 def weight_column(rows: Rows, window: Window) -> str:
     """WEIGHT_SPECTRUM where it has values for `rows`, else WEIGHT."""
-    return "WEIGHT_SPECTRUM" if rows.cell_shape("WEIGHT_SPECTRUM") == window.shape else "WEIGHT"
+    return "WEIGHT_SPECTRUM" if rows.cell_shape("WEIGHT_SPECTRUM") == window.cell else "WEIGHT"
 
 
 def choose_columns(
-    main: MeasurementSet, asked: str, subtract_model: bool, parts: Sequence[Rows]
+    main: MeasurementSet, asked: str, subtract_model: bool, parts: Sequence[tuple[Rows, Window]]
 ) -> tuple[Columns, str]:
     """The columns to image, and the line that the log should have on why.
 
@@ -120,19 +120,19 @@ def choose_columns(
         name, reason = asked, "as asked"
     else:
         raise UsageError(f"--column {asked}: {main.path} has no such column of visibilities, but {_list(present)}")
-    if not any(rows.cell_shape(name) for rows in parts):
+    if not any(rows.cell_shape(name) for rows, _ in parts):
         raise InputError(f"{main.path}: column {name} holds no values; see --column ({_list(present)})")
-    if subtract_model and not any(rows.cell_shape("MODEL_DATA") for rows in parts):
+    if subtract_model and not any(rows.cell_shape("MODEL_DATA") for rows, _ in parts):
         raise InputError(f"{main.path}: --subtract-model needs a column MODEL_DATA that holds values")
     others = [each for each in present if each != name]
     note = f"column {name}: {reason}" + (f"; there is also {_list(others)}" if others else "")
     return Columns(name, "MODEL_DATA" if subtract_model else None), note
 
 
-def _automatic(main: MeasurementSet, present: Sequence[str], parts: Sequence[Rows]) -> tuple[str, str]:
+def _automatic(main: MeasurementSet, present: Sequence[str], parts: Sequence[tuple[Rows, Window]]) -> tuple[str, str]:
     reason = "there is no CORRECTED_DATA"
     if "CORRECTED_DATA" in present:
-        if any(holds_values(rows, "CORRECTED_DATA") for rows in parts):
+        if any(holds_values(rows, window, "CORRECTED_DATA") for rows, window in parts):
             return "CORRECTED_DATA", "it exists and holds values"
         reason = "CORRECTED_DATA exists but holds no values"
     if "DATA" in present:
@@ -146,21 +146,22 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def batches(rows: Rows, name: str) -> Iterator[tuple[slice, NDArray[Any]]]:
+def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Column `name` of `rows`, of one window, piece by piece; nothing where its cells are undefined."""
     shape = rows.cell_shape(name)
     step = max(1, _BATCH // int(np.prod(shape))) if shape else 1
+    channels = window.channels if shape == window.cell else None
     for first in range(0, len(rows) if shape else 0, step):
         here = slice(first, min(first + step, len(rows)))
-        yield here, rows.column(name, first, here.stop - first)
+        yield here, rows.column(name, first, here.stop - first, channels)
 
 
-def holds_values(rows: Rows, name: str) -> bool:
+def holds_values(rows: Rows, window: Window, name: str) -> bool:
     """Whether `rows`, of one window, have a finite value other than zero in column `name`."""
-    return any(np.any(np.isfinite(values) & (values != 0)) for _, values in batches(rows, name))
+    return any(np.any(np.isfinite(values) & (values != 0)) for _, values in batches(rows, window, name))
 
 
 def has_weights(rows: Rows, window: Window) -> bool:
     """Whether any weight of `rows` is positive and finite."""
     name = weight_column(rows, window)
-    return any(np.any((weight > 0) & (weight < np.inf)) for _, weight in batches(rows, name))
+    return any(np.any((weight > 0) & (weight < np.inf)) for _, weight in batches(rows, window, name))

@@ -14,17 +14,15 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import erfa
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from fip import layouts
+from fip import geometry, layouts
 from fip.errors import UsageError
 from fip.simulated_ms import Baselines, SimulatedMs
 
 SPEED_OF_LIGHT = 299792458.0  # m/s
-TT_MINUS_UTC = 37.0 + 32.184  # s, since 2017; UT1 is taken as UTC
 JUNK = 1e4  # Jy, hidden under the flags
 SYSTEM_FLUX = 400.0  # Jy, what an antenna's own noise adds to an autocorrelation
 ARCMIN = math.radians(1 / 60)
@@ -184,24 +182,8 @@ def sky(simulation: Simulation) -> tuple[Source, ...]:
 
 
 def uvw_axes(simulation: Simulation, integration: int) -> NDArray[np.float64]:
-    """Unit vectors of u, v, w [3, 3] in ITRF at the middle of an integration.
-
-    Precession and nutation are IAU 2006/2000A, without polar motion; aberration is left out, as it moves the
-    sources along with the phase centre.
-    """
-    day, seconds = divmod(simulation.time(integration), 86400.0)
-    terrestrial = (seconds + TT_MINUS_UTC) / 86400.0
-    celestial_to_itrf = erfa.c2t06a(2400000.5 + day, terrestrial, 2400000.5 + day, seconds / 86400.0, 0.0, 0.0)
-    sin_ra, cos_ra = math.sin(simulation.right_ascension), math.cos(simulation.right_ascension)
-    sin_dec, cos_dec = math.sin(simulation.declination), math.cos(simulation.declination)
-    axes = np.array(
-        [
-            [-sin_ra, cos_ra, 0.0],
-            [-sin_dec * cos_ra, -sin_dec * sin_ra, cos_dec],
-            [cos_dec * cos_ra, cos_dec * sin_ra, sin_dec],
-        ]
-    )
-    return np.asarray(axes @ celestial_to_itrf.T, dtype=np.float64)
+    """Unit vectors of u, v, w [3, 3] in ITRF at the middle of an integration."""
+    return geometry.uvw_axes(simulation.time(integration), simulation.right_ascension, simulation.declination)
 
 
 def visibilities(

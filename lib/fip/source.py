@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,19 @@ from numpy.typing import NDArray
 
 from fip import row_index
 from fip.cutting import Run, SliceInfo
-from fip.data import SINGLE_PRECISION_EPSILON, Band, Grid, ImagingSettings, Observation, Selection
-from fip.defaults import Extent, choose
+from fip.data import SINGLE_PRECISION_EPSILON, Band, Grid, ImagingSettings, Observation, Selection, Subset
+from fip.defaults import Extent, choose_grid
 from fip.errors import InputError, UsageError
+from fip.field_of_view import smearing_notes
 from fip.header import stokes_axis
-from fip.measurement_set import Field, MeasurementSet, Rows, Window
+from fip.measurement_set import MeasurementSet, Window
 from fip.names import label
 from fip.polarisation import Product, products
-from fip.row_index import RowIndex, index_rows
+from fip.row_index import Coverage, RowIndex, index_rows
 from fip.samples import Columns, SampleReader, choose_columns, has_weights
+from fip.selection import describe, texts
 from fip.subbands import sub_bands
-
-_LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
+from fip.subset import Chosen, choose, parts, sampled
 
 
 def open_run(path: Path, selection: Selection) -> Run:
@@ -45,15 +45,15 @@ def open_run(path: Path, selection: Selection) -> Run:
 
 def _open(main: MeasurementSet, selection: Selection) -> Run:
     index = read_index(main)
-    windows = [main.window(number) for number in index.windows]
-    columns, column_note = choose_columns(
-        main, selection.column, selection.subtract_model, [rows for rows, _ in sample(main, index, windows)]
-    )
-    _check_cells(main, index, windows, columns)
-    _check_weights(main, index, windows)
+    chosen = choose(main, index, selection.subset)
+    windows = chosen.windows
+    looked_at = [part for each in sampled(chosen.integrations) for part in parts(main, index, windows, each)]
+    columns, column_note = choose_columns(main, selection.column, selection.subtract_model, looked_at)
+    _check_cells(main, index, chosen, columns)
+    _check_weights(main, index, chosen)
     wanted = _products(main, windows, selection.stokes)
-    size, scale, grid_notes = choose(extent(main, index, windows), selection.size, selection.scale)
-    fields = unique_fields([main.field(number) for number in np.unique(index.field).tolist()])
+    reach = extent(main, chosen.coverage, windows)
+    size, scale, grid_notes = choose_grid(reach, selection.size, selection.scale)
     settings = ImagingSettings(
         stokes=tuple(product.name for product in wanted[0]),
         epsilon=selection.epsilon,
@@ -66,31 +66,39 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
     )
     stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
     bands, band_notes = _bands(main, windows, selection.channels_out)
-    grids = {each.name: Grid(size[0], size[1], scale, each.longitude, each.latitude, each.frame) for each in fields}
+    grids = {
+        each.name: Grid(size[0], size[1], scale, each.longitude, each.latitude, each.frame) for each in chosen.fields
+    }
+    width = max(float(window.width.max()) for window in windows)
     precision = np.float32 if selection.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
-    cadence = index.cadence[np.isfinite(index.cadence)]
+    cadence = index.cadence[chosen.integrations]
+    cadence = cadence[np.isfinite(cadence)]
+    duration = float(np.median(cadence)) if cadence.size else None
     return Run(
-        id=_identity(main, index, windows, columns, settings, grids, bands),
+        id=_identity(main, index, windows, columns, settings, grids, bands, selection.subset),
         name=label(main.path.stem),
-        slices=_list_slices(index, fields),
+        slices=_list_slices(index, chosen),
         settings=settings,
         grids=grids,
-        observations=_observations(main, index, windows, fields, columns, wanted),
+        observations=_observations(main, index, chosen, columns, wanted, selection.subset),
         bands=bands,
-        cadence=float(np.median(cadence)) if cadence.size else None,
+        cadence=duration * float(np.median([len(each) for each in chosen.slices])) if duration else None,
         notes=(
+            *_selection_notes(selection.subset, index, chosen),
             column_note,
             *grid_notes,
             *band_notes,
+            *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
             *_polarisation_notes(selection, settings, windows),
             *_time_notes(index),
         ),
         main=main,
         index=index,
-        readers={
-            window.number: SampleReader(window, planes, columns, precision)
-            for window, planes in zip(windows, wanted, strict=True)
-        },
+        readers=tuple(
+            SampleReader(window, planes, columns, precision) for window, planes in zip(windows, wanted, strict=True)
+        ),
+        antennas=chosen.antennas,
+        uv_range=chosen.uv_range,
     )
 
 
@@ -101,12 +109,12 @@ def read_index(main: MeasurementSet) -> RowIndex:
     index = index_rows(_checked_chunks(main))
     if index is None:
         raise InputError(f"{main.path}: has autocorrelations only; imaging needs cross-correlations")
-    if index.longest_baseline == 0:
+    if index.coverage.longest_baseline == 0:
         raise InputError(f"{main.path}: UVW is zero or not finite in all rows; were the coordinates ever computed?")
-    if not 0 <= index.antennas[0] <= index.antennas[-1] < len(main.antennas.names):
+    used = index.coverage.antennas
+    if not 0 <= used[0] <= used[-1] < len(main.antennas.names):
         raise InputError(
-            f"{main.path}: antenna {index.antennas[-1]} is used, "
-            f"but subtable ANTENNA has {len(main.antennas.names)} rows"
+            f"{main.path}: antenna {used[-1]} is used, but subtable ANTENNA has {len(main.antennas.names)} rows"
         )
     return index
 
@@ -119,43 +127,22 @@ def _checked_chunks(main: MeasurementSet) -> Iterator[dict[str, NDArray[Any]]]:
         yield chunk
 
 
-def parts(
-    main: MeasurementSet, index: RowIndex, windows: Sequence[Window], number: int
-) -> Iterator[tuple[Rows, Window]]:
-    """The rows of one integration, window by window."""
-    rows = main.rows(index.numbers(number))
-    described = rows.column("DATA_DESC_ID")
-    for window in windows:
-        if (described == window.number).any():
-            yield rows.where(described == window.number), window
-
-
-def sampled(index: RowIndex) -> list[int]:
-    """Some integrations spread over all, the first and the last among them."""
-    return [int(number) for number in np.unique(np.linspace(0, len(index) - 1, _LOOKED_AT).astype(int))]
-
-
-def sample(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Iterator[tuple[Rows, Window]]:
-    """The rows of these integrations, each of one window."""
-    for number in sampled(index):
-        yield from parts(main, index, windows, number)
-
-
-def _check_cells(main: MeasurementSet, index: RowIndex, windows: Sequence[Window], columns: Columns) -> None:
+def _check_cells(main: MeasurementSet, index: RowIndex, chosen: Chosen, columns: Columns) -> None:
     """InputError where visibilities have not the shape that the subtables tell; seen in the first integration."""
-    for rows, window in parts(main, index, windows, 0):
+    for rows, window in parts(main, index, chosen.windows, chosen.integrations[0]):
         shape = rows.cell_shape(columns.visibility)
-        if shape is not None and shape != window.shape:
+        if shape is not None and shape != window.cell:
             raise InputError(
                 f"{main.path}: {columns.visibility} has cells of {shape[0]} channels x {shape[-1]} correlations, "
-                f"but data description {window.number} says {window.shape[0]} x {window.shape[1]}"
+                f"but data description {window.number} says {window.cell[0]} x {window.cell[1]}"
             )
 
 
-def _check_weights(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> None:
+def _check_weights(main: MeasurementSet, index: RowIndex, chosen: Chosen) -> None:
     """InputError where no weight is positive; as a rule the first integration has one, and no more is read."""
-    for number in range(len(index)):
-        if any(has_weights(rows, window) for rows, window in parts(main, index, windows, number)):
+    for number in chosen.integrations:
+        found = parts(main, index, chosen.windows, number, chosen.antennas)
+        if any(has_weights(rows, window) for rows, window in found):
             return
     names = " and ".join(name for name in ("WEIGHT_SPECTRUM", "WEIGHT") if name in main.columns)
     raise InputError(f"{main.path}: no weight in {names} is positive; set them (CASA: initweights) and try again")
@@ -176,12 +163,12 @@ def _products(main: MeasurementSet, windows: Sequence[Window], stokes: Sequence[
     return made
 
 
-def extent(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Extent:
+def extent(main: MeasurementSet, coverage: Coverage, windows: Sequence[Window]) -> Extent:
     """What default size and scale depend on."""
-    diameters = main.antennas.diameter[list(index.antennas)]
+    diameters = main.antennas.diameter[list(coverage.antennas)]
     positive = diameters[np.isfinite(diameters) & (diameters > 0)]
     return Extent(
-        longest_baseline=index.longest_baseline,
+        longest_baseline=coverage.longest_baseline,
         highest=max(float(window.frequency[-1]) for window in windows),
         lowest=min(float(window.frequency[0]) for window in windows),
         diameter=float(np.median(positive)) if positive.size else None,
@@ -209,34 +196,27 @@ def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple
     return bands, (f"channels-out {count}: no channel lies in output channel {gaps}, so that plane is NaN",)
 
 
-def unique_fields(fields: Sequence[Field]) -> list[Field]:
-    """The same fields, with their number in the name where file names could not tell them apart."""
-    used = Counter(label(each.name) for each in fields)
-    return [
-        each if used[label(each.name)] == 1 else replace(each, name=f"{each.name}_{each.number}") for each in fields
-    ]
-
-
-def _list_slices(index: RowIndex, fields: Sequence[Field]) -> tuple[SliceInfo, ...]:
-    names = {each.number: each.name for each in fields}
-    counted: Counter[int] = Counter()
+def _list_slices(index: RowIndex, chosen: Chosen) -> tuple[SliceInfo, ...]:
+    names = {each.number: each.name for each in chosen.fields}
     slices = []
-    for number, time in zip(index.field.tolist(), index.time.tolist(), strict=True):
-        slices.append(SliceInfo(counted[number], names[number], time))
-        counted[number] += 1
+    for together in chosen.slices:
+        first, field = together[0], int(index.field[together[0]])
+        time = float(index.time[list(together)].mean())
+        slices.append(SliceInfo(together, int(chosen.number[first]), names[field], chosen.labels[field], time))
     return tuple(slices)
 
 
 def _observations(
     main: MeasurementSet,
     index: RowIndex,
-    windows: Sequence[Window],
-    fields: Sequence[Field],
+    chosen: Chosen,
     columns: Columns,
     wanted: Sequence[tuple[Product, ...]],
+    subset: Subset,
 ) -> dict[str, Observation]:
     """What the headers of each field say, by its name."""
-    about = main.observation(index.observations[0])
+    about = main.observation(int(index.observation[chosen.integrations[0]]))
+    windows = chosen.windows
     used = dict.fromkeys(
         window.correlations[at]
         for window, planes in zip(windows, wanted, strict=True)
@@ -252,20 +232,37 @@ def _observations(
             observer=about["OBSERVER"],
             project=about["PROJECT"],
             field=each.name,
-            position=_position(main, index),
-            antennas=len(index.antennas),
+            position=_position(main, chosen.coverage),
+            antennas=len(chosen.coverage.antennas),
             column=columns.label,
             correlations=tuple(used),
             frequency_frame=frames.pop() if len(frames) == 1 else "",
+            selection=describe(subset),
         )
-        for each in fields
+        for each in chosen.fields
     }
 
 
-def _position(main: MeasurementSet, index: RowIndex) -> tuple[float, float, float] | None:
+def _position(main: MeasurementSet, coverage: Coverage) -> tuple[float, float, float] | None:
     """The mean of the antennas used; None where they are nowhere on Earth."""
-    x, y, z = main.antennas.position[list(index.antennas)].mean(axis=0).tolist()
+    x, y, z = main.antennas.position[list(coverage.antennas)].mean(axis=0).tolist()
     return (x, y, z) if 6.3e6 < np.hypot(np.hypot(x, y), z) < 6.5e6 else None
+
+
+def _selection_notes(subset: Subset, index: RowIndex, chosen: Chosen) -> Iterator[str]:
+    if not texts(subset):
+        return
+    yield (
+        f"selected: {describe(subset)}: {len(chosen.integrations)} of {len(index)} integrations, "
+        f"{len(chosen.coverage.antennas)} of {len(index.coverage.antennas)} antennas"
+    )
+    if subset.average is not None:
+        most = max(len(each) for each in chosen.slices)
+        yield (
+            f"average: up to {most} integrations are imaged together, their uvw as they are"
+            if most > 1
+            else "warning: average is no more than one integration: nothing is imaged together"
+        )
 
 
 def _polarisation_notes(selection: Selection, settings: ImagingSettings, windows: Sequence[Window]) -> Iterator[str]:
@@ -293,18 +290,20 @@ def _identity(
     settings: ImagingSettings,
     grids: Mapping[str, Grid],
     bands: Sequence[Band],
+    subset: Subset,
 ) -> str:
     """16 hexadecimal digits that change with the data, the selection or the settings, and not with the path."""
     antennas = main.antennas
     facts = {
         "times": [index.first_time, index.last_time],
         "rows": index.rows,
-        "observation": [main.observation(number) for number in index.observations],
+        "observation": [main.observation(number) for number in np.unique(index.observation).tolist()],
         "antennas": [antennas.names, antennas.position.tolist()],
         "windows": [[window.number, window.frequency.tolist(), window.correlations] for window in windows],
         "fields": {name: asdict(grid) for name, grid in grids.items()},
         "bands": [asdict(each) for each in bands],
         "columns": asdict(columns),
+        "selection": texts(subset),
         "settings": asdict(settings),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import xxhash
 
-from fip.data import ImageFile, Kind, Selection
+from fip.data import ImageFile, Kind, Selection, Subset
 from fip.errors import NoRoomError, StoreError, UsageError
 from fip.ledger import FILE_NAME, Ledger, StoredFile
 from fip.messages import Failure, RunPlan
 from fip.quantities import format_angle
 from fip.ranges import Ranges
+from fip.selection import texts
 
 IMAGE_LIST = "images.txt"
 LOG_FILE = "fip.log"
@@ -44,9 +45,11 @@ class Store:
         self._names: dict[str, str] = {}
 
     def close(self) -> None:
-        """Brings `images.txt` up to date, closes the ledger and gives the directory free."""
-        with suppress(OSError):  # on a full disk the list stays as it was; the ledger is what counts
+        """Says what needs all images, their list and which are noisy, and gives the directory free."""
+        with suppress(OSError, NoRoomError):  # on a full disk they stay as they were; the images are what counts
             self.write_list()
+            for run in self._names:
+                self.ledger.judge_noise(run)
         self.ledger.close()
         os.close(self._folder)
         os.close(self._lock)
@@ -56,11 +59,8 @@ class Store:
         held = self.ledger.selection()
         if held is None or held == selection:
             return ""
-        differences = ", ".join(
-            f"{key} {_shown(key, asdict(held)[key])} (now {_shown(key, value)})"
-            for key, value in asdict(selection).items()
-            if asdict(held)[key] != value
-        )
+        before, now = _facts(held), _facts(selection)
+        differences = ", ".join(f"{key} {before[key]} (now {now[key]})" for key in now if before[key] != now[key])
         return f"{self.directory} holds images made with {differences}: name another --output, or --overwrite"
 
     def open_run(self, plan: RunPlan) -> str:
@@ -144,6 +144,15 @@ def _check_same(place: Path, content: bytes | memoryview) -> None:
         same = False
     if not same:
         raise StoreError(f"{place} is there already, and is not this image: move it away")
+
+
+def _facts(selection: Selection) -> dict[str, str]:
+    """What was asked, option by option, as a person writes it."""
+    values = asdict(selection)
+    del values["subset"]
+    selected = texts(selection.subset)
+    subset = {each.name: selected.get(each.name, "default") for each in fields(Subset)}
+    return {key: _shown(key, value) for key, value in values.items()} | subset
 
 
 def _shown(key: str, value: object) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from direct import point_source
 from fip.data import Band, Block, Grid, ImagingSettings, Observation, Slice, Times
+from fip.subbands import effective_bands
 
 Source = tuple[float, float, float]  # l east, m north, flux
 
@@ -52,13 +53,14 @@ def make_block(
 
 
 def make_slice(blocks: Sequence[Block], grid: Grid, **changes: Any) -> Slice:
-    """A slice of these blocks as an instrument with a full set of papers would have observed it."""
+    """A slice of these blocks, channel beside channel, as an instrument with a full set of papers would observe it."""
     channels = 1 + max((block.channel_out for block in blocks), default=0)
     planes = len(blocks[0].weight) if blocks else 1
     weights, counts = np.zeros((planes, channels)), np.zeros((planes, channels), np.int64)
     for block in blocks:
         weights[:, block.channel_out] += block.weight.sum(axis=(1, 2), dtype=np.float64)
         counts[:, block.channel_out] += np.count_nonzero(block.weight, axis=(1, 2))
+    widths = [np.gradient(b.frequency) if len(b.frequency) > 1 else np.full(1, 1e6) for b in blocks]
     slice_ = Slice(
         run="0123456789abcdef",
         label="",
@@ -68,6 +70,7 @@ def make_slice(blocks: Sequence[Block], grid: Grid, **changes: Any) -> Slice:
         times=Times(begin=5.1e9 + 0.123456, average=5.1e9 + 1.123456, end=5.1e9 + 2.123456, exposure=1.9),
         grid=grid,
         bands=tuple(Band(1.4e9 + 1e7 * channel, 1e7) for channel in range(channels)),
+        effective=effective_bands(blocks, widths, (planes, channels)),
         observation=Observation(
             measurement_set="night.ms",
             telescope="MeerKAT",

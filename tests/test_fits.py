@@ -220,8 +220,12 @@ def test_empty_slice_has_its_psf_and_output_channels_too(tmp_path: Path) -> None
     """Nothing but NaN in any plane of either file, and no file is missing."""
     bands = (Band(1.40e9, 1e7), Band(1.41e9, 1e7))
     settings = ImagingSettings(("I",), 1e-5, "wgridder", "uniform", make_psf=True)
-    zeros, none = np.zeros((1, 2)), np.zeros((1, 2), np.int64)
-    slice_ = make_slice([], GRID, bands=bands, settings=settings, sum_of_weights=zeros, visibilities=none)
+    nothing: dict[str, Any] = {
+        "sum_of_weights": np.zeros((1, 2)),
+        "visibilities": np.zeros((1, 2), np.int64),
+        "effective": ((None, None),),
+    }
+    slice_ = make_slice([], GRID, bands=bands, settings=settings, **nothing)
     made = image_file(slice_, make_kernel(settings, GRID), "a/cpu0", 0.0)
     assert [file.kind for file in made.files] == ["dirty", "psf"]
     for file in made.files:

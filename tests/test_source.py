@@ -157,6 +157,21 @@ def test_windows_of_one_dump_share_a_slice(tmp_path: Path) -> None:
         assert piece.bands[0].width == pytest.approx(1e8 + 2e6)
 
 
+def test_what_was_really_there_is_counted_once(tmp_path: Path) -> None:
+    """Flagged channels do not count, and of windows that overlap each frequency does so once."""
+    bands = (small_ms.BAND, small_ms.BAND[1:] + 0.5e6)  # four channels of 1 MHz, and three that overlap three of them
+    path = small_ms.write(tmp_path / "overlap.ms", small_ms.rows(1, windows=2), bands=bands)
+    with small_ms.edit(path) as table:
+        flag = np.zeros((PAIRS, CHANNELS, 4), bool)
+        flag[:, 0] = True
+        table.putcol("FLAG", flag, 0, PAIRS)
+    (piece,) = cut(path)
+    band = piece.effective[0][0]
+    assert band is not None
+    assert band.width == pytest.approx(3.5e6)  # from 1000.5 to 1004 MHz
+    assert band.centre == pytest.approx(np.mean([*bands[0][1:], *bands[1]]))
+
+
 def test_windows_of_different_cadence_are_series_of_their_own(tmp_path: Path) -> None:
     """A window dumped every 10 s and one dumped every 30 s are not mixed."""
     fast, slow = small_ms.rows(6, cadence=10), small_ms.rows(2, cadence=30)

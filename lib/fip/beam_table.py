@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data import Image, Slice
-from fip.header import CardTuple, card, effective_band
+from fip.header import CardTuple, card
 from fip.quantities import ARCSEC
 
 _COLUMNS = {  # dtype, TFORM, TUNIT
@@ -36,14 +36,13 @@ def beam_table(slice_: Slice, image: Image) -> NDArray[np.void]:
 
 
 def _rows(slice_: Slice, image: Image, channel: int) -> Iterator[tuple[float, ...]]:
-    blocks = [block for block in slice_.blocks if block.channel_out == channel]
     beam = image.channel_beams[channel]
     ellipse = (math.nan, math.nan, math.nan)
     if beam is not None:
         ellipse = beam.major / ARCSEC, beam.minor / ARCSEC, math.degrees(beam.angle)
     for stokes in range(len(slice_.settings.stokes)):
         plane = stokes, channel
-        band = effective_band(blocks, slice_.bands, stokes)
+        band = slice_.effective[stokes][channel]
         there = (band.centre, band.width) if band else (math.nan, 0.0)
         yield *ellipse, channel, stokes, *there, int(slice_.visibilities[plane]), float(slice_.sum_of_weights[plane])
 

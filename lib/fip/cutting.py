@@ -14,7 +14,7 @@ from fip.data import Band, Beam, Block, Grid, ImagingSettings, Observation, Slic
 from fip.measurement_set import MeasurementSet, Rows
 from fip.row_index import RowIndex
 from fip.samples import SampleReader
-from fip.subbands import split, totals
+from fip.subbands import effective_bands, split, totals
 from fip.weighting import weigh
 
 
@@ -81,11 +81,21 @@ class Run:
         info = self.slices[number]
         dump = self._dump(info)
         parts = list(self._parts(dump))
-        found = [block for part in parts if (block := _read_block(part, dump)) is not None]
-        grid, natural = self.grids[info.field], [block for block, _ in found]
-        blocks = tuple(part for block in weigh(natural, self.settings, grid) for part in split(block, self.bands))
-        kept = np.concatenate([rows for _, rows in found]) if found else np.flatnonzero(dump.selected)
-        sums, counts = totals(blocks, (len(self.settings.stokes), len(self.bands)))
+        found = [
+            (*block_and_rows, part.reader.window)
+            for part in parts
+            if (block_and_rows := _read_block(part, dump)) is not None
+        ]
+        grid, natural = self.grids[info.field], [block for block, _, _ in found]
+        pieces = [
+            (piece, window.width[np.isin(window.frequency, piece.frequency)])
+            for block, (_, _, window) in zip(weigh(natural, self.settings, grid), found, strict=True)
+            for piece in split(block, self.bands)
+        ]
+        blocks = tuple(piece for piece, _ in pieces)
+        kept = np.concatenate([rows for _, rows, _ in found]) if found else np.flatnonzero(dump.selected)
+        planes = len(self.settings.stokes), len(self.bands)
+        sums, counts = totals(blocks, planes)
         return Slice(
             run=self.id,
             index=number,
@@ -95,6 +105,7 @@ class Run:
             times=self._times(info, dump, kept, natural),
             grid=grid,
             bands=self.bands,
+            effective=effective_bands(blocks, [width for _, width in pieces], planes),
             observation=self.observations[info.field],
             settings=self.settings,
             blocks=blocks,

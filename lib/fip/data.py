@@ -52,7 +52,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """An interval of frequency: the *selected* band, so that it is the same in every slice."""
+    """An interval of frequency. The *selected* band is the same in every slice."""
 
     centre: float  # Hz
     width: float  # Hz, over the outer edges of the outermost channels
@@ -174,6 +174,7 @@ class Slice:
     times: Times
     grid: Grid
     bands: tuple[Band, ...]  # one for each output channel
+    effective: tuple[tuple[Band | None, ...], ...]  # [stokes][channel_out] mean frequency, width of what has weight
     observation: Observation
     settings: ImagingSettings
     blocks: tuple[Block, ...]  # () for an integration without a good visibility

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from textwrap import wrap
@@ -17,13 +17,11 @@ from textwrap import wrap
 import erfa
 import numpy as np
 from astropy.io.fits import Card
-from numpy.typing import NDArray
 
 from fip import __version__
 from fip.data import (
     SINGLE_PRECISION_EPSILON,
     Band,
-    Block,
     Grid,
     Image,
     ImagingSettings,
@@ -301,29 +299,17 @@ def _sample_cards(slice_: Slice) -> Iterator[CardTuple]:
     yield "FIPWSUM", float(slice_.sum_of_weights[0].sum()), "sum of their weights"
     if slice_.samples:
         yield "FIPFLAG", 1 - visibilities / slice_.samples, "share of the samples that is flagged"
-    band = effective_band(slice_.blocks, slice_.bands)
+    band = effective_band(slice_)
     if band is not None:
         yield "FIPFREQ", band.centre, "[Hz] weighted mean frequency"
         yield "FIPBWEFF", band.width, "[Hz] bandwidth with good data"
 
 
-def effective_band(blocks: Iterable[Block], bands: Sequence[Band], stokes: int = 0) -> Band | None:
-    """Weighted mean frequency and the summed width of the nodes with weight, of one Stokes; None without weight.
-
-    A node is as wide as the distance to its nearest neighbour in its block; a lone node fills its output channel.
-    """
-    total = moment = width = 0.0
-    for block in blocks:
-        weight = block.weight[stokes].sum(axis=0, dtype=np.float64)
-        total += weight.sum()
-        moment += weight @ block.frequency
-        width += _node_widths(block.frequency, bands[block.channel_out])[weight != 0].sum()
-    return Band(float(moment / total), float(width)) if total > 0 else None
-
-
-def _node_widths(frequency: NDArray[np.float64], band: Band) -> NDArray[np.float64]:
-    if len(frequency) == 1:
-        return np.array([band.width])
-    gaps = np.diff(frequency)
-    widths: NDArray[np.float64] = np.minimum(np.append(gaps, gaps[-1]), np.insert(gaps, 0, gaps[0]))
-    return widths
+def effective_band(slice_: Slice) -> Band | None:
+    """Weighted mean frequency and width of what has weight in the whole band, of the first Stokes."""
+    weights = slice_.sum_of_weights[0].tolist()
+    found = [(band, weight) for band, weight in zip(slice_.effective[0], weights, strict=True) if band is not None]
+    if not found:
+        return None
+    centre = sum(band.centre * weight for band, weight in found) / sum(weight for _, weight in found)
+    return Band(centre, sum(band.width for band, _ in found))

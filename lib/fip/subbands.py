@@ -45,3 +45,42 @@ def totals(blocks: Sequence[Block], shape: tuple[int, int]) -> tuple[NDArray[np.
         sums[:, block.channel_out] += block.weight.sum(axis=(1, 2), dtype=np.float64)
         counts[:, block.channel_out] += np.count_nonzero(block.weight, axis=(1, 2))
     return sums, counts
+
+
+def effective_bands(
+    blocks: Sequence[Block], widths: Sequence[NDArray[np.float64]], shape: tuple[int, int]
+) -> tuple[tuple[Band | None, ...], ...]:
+    """Weighted mean frequency, and width that channels with weight cover, [stokes][channel_out] of this shape.
+
+    `widths` are those of the channels of each block, [node] Hz. Where channels overlap, as those of two windows may, a
+    frequency counts once. None without weight.
+    """
+    return tuple(
+        tuple(_effective(blocks, widths, stokes, out) for out in range(shape[1])) for stokes in range(shape[0])
+    )
+
+
+def _effective(
+    blocks: Sequence[Block], widths: Sequence[NDArray[np.float64]], stokes: int, channel_out: int
+) -> Band | None:
+    found = [
+        (block.frequency, width, block.weight[stokes].sum(axis=0, dtype=np.float64))
+        for block, width in zip(blocks, widths, strict=True)
+        if block.channel_out == channel_out
+    ]
+    if not found:
+        return None
+    frequency, width, weight = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    used = weight > 0
+    if not used.any():
+        return None
+    low, high = (frequency - width / 2)[used], (frequency + width / 2)[used]
+    return Band(float(np.average(frequency, weights=weight)), _covered(low, high))
+
+
+def _covered(low: NDArray[np.float64], high: NDArray[np.float64]) -> float:
+    """Length of the union of the intervals [low, high]."""
+    order = np.argsort(low)
+    low, high = low[order], high[order]
+    reached = np.maximum.accumulate(np.append(low[0], high))[:-1]
+    return float(np.maximum(high - np.maximum(low, reached), 0).sum())

@@ -210,7 +210,9 @@ def _check_slice(values: Slice) -> None:
     sides = (values.grid.width, values.grid.height)
     if not all(0 < side <= MAXIMUM_SIDE and side % 2 == 0 for side in sides) or not values.grid.scale > 0:
         raise WireError(f"slice with a grid of {sides[0]} x {sides[1]} pixels of {values.grid.scale} rad")
-    if 0 in planes or values.sum_of_weights.shape != planes or values.visibilities.shape != planes:
+    sums = {values.sum_of_weights.shape, values.visibilities.shape}
+    bands = [len(channels) for channels in values.effective]
+    if 0 in planes or sums != {planes} or bands != planes[0] * [planes[1]]:
         raise WireError("slice whose sums do not fit its Stokes and channels")
     for block in values.blocks:
         rows, nodes = block.uvw.shape[0], block.frequency.size

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import zmq
 
+from fip.compression import compress
 from fip.config import Loaded
 from fip.cutting import Run
 from fip.data import Slice
 from fip.errors import FipError, WireError
-from fip.jobs import ActiveRun, Job, Jobs
+from fip.jobs import ActiveRun, Job, Jobs, Source
 from fip.lanes import Lanes
 from fip.messages import (
     STATE_INTERVAL,
@@ -208,7 +209,7 @@ class Ventilator:
                 break
             if key not in self._reading and key not in self._read:
                 self._reading.add(key)
-                self._reader.call(partial(self._was_read, key), self._jobs.active[key[0]].source.read, key[1])
+                self._reader.call(partial(self._was_read, key), _cut, self._jobs.active[key[0]].source, key[1])
 
     def _was_read(self, key: Key, future: Future[Slice]) -> None:
         self._reading.discard(key)
@@ -296,6 +297,10 @@ class Ventilator:
         workers = tuple(peer.state for peer in self._lanes.peers())
         sink = self._sink.state if self._sink else None
         self._status.send(encode_control(PipelineStatus(time.time(), own, jobs, workers, sink)))
+
+
+def _cut(source: Source, index: int) -> Slice:
+    return compress(source.read(index))
 
 
 def _peer_host(frame: zmq.Frame) -> str:

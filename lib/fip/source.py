@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip import row_index
+from fip.compression import compress_blocks, reduction
 from fip.cutting import Run, SliceInfo
-from fip.data import SINGLE_PRECISION_EPSILON, Band, Grid, ImagingSettings, Observation, Selection, Subset
+from fip.data import SINGLE_PRECISION_EPSILON, Band, Block, Grid, ImagingSettings, Observation, Selection, Subset
 from fip.defaults import Extent, choose_grid
 from fip.errors import InputError, UsageError
 from fip.field_of_view import smearing_notes
@@ -25,7 +26,7 @@ from fip.polarisation import Product, products
 from fip.row_index import Coverage, RowIndex, index_rows
 from fip.samples import Columns, SampleReader, choose_columns, has_weights
 from fip.selection import describe, texts
-from fip.subbands import sub_bands
+from fip.subbands import split, sub_bands
 from fip.subset import Chosen, choose, parts, sampled
 
 
@@ -91,6 +92,7 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
             *_polarisation_notes(selection, settings, windows),
             *_time_notes(index),
+            *_compression_notes(main, index, chosen, next(iter(grids.values())), bands, settings.epsilon),
         ),
         main=main,
         index=index,
@@ -280,6 +282,25 @@ def _time_notes(index: RowIndex) -> Iterator[str]:
         yield "baselines are averaged by different lengths: an integration is as long as the longest of them"
     if not index.trusted.all():
         yield "INTERVAL is shorter than the spread of TIMEs within an integration: times go by the cadence instead"
+
+
+def _compression_notes(
+    main: MeasurementSet,
+    index: RowIndex,
+    chosen: Chosen,
+    grid: Grid,
+    bands: Sequence[Band],
+    epsilon: float,
+) -> Iterator[str]:
+    """What the ventilator will do to the slices, told by the baselines of the first integration."""
+    blocks: list[Block] = []
+    for rows, window in parts(main, index, chosen.windows, chosen.integrations[0]):
+        uvw = rows.column("UVW")[rows.column("ANTENNA1") != rows.column("ANTENNA2")]
+        uvw = uvw[np.isfinite(uvw).all(axis=1)].astype(np.float64)
+        none = np.empty((0, len(uvw), window.frequency.size))
+        blocks += split(Block(0, uvw, window.frequency, none.astype(np.complex128), none), bands)
+    if note := reduction(blocks, compress_blocks(blocks, grid, epsilon)):
+        yield note
 
 
 def _identity(

@@ -1,0 +1,184 @@
+"""Exact spectral compression: fewer samples that give the same image inside the grid, to a share of epsilon.
+
+At a pixel, all channels of a baseline see one delay tau = (u l + v m + w (n - 1)) / c. Over the grid |tau| <= T, and
+there exp(-2 pi i f tau) of many channels f is made up of that of a few of them, the nodes, with real weights A:
+
+    sum_c V_c exp(-2 pi i f_c tau) = sum_k (sum_c V_c A_ck) exp(-2 pi i f_k tau)   for |tau| <= T, whatever V is.
+
+Nodes and A are an interpolative decomposition (Cheng, Gimbutas, Martinsson & Rokhlin 2005, SIAM J. Sci. Comput. 26,
+1389), so that channels may be spaced in any way. The derivation and its bounds are in docs/compression.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from math import ceil, floor, hypot, log2, sqrt
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.constants import speed_of_light
+from scipy.linalg import qr, solve_triangular
+
+from fip.data import Block, Grid, Slice
+
+_Number = TypeVar("_Number", bound=np.inexact)
+
+_SHARE_OF_EPSILON = 0.25
+_LARGEST_WEIGHT = 1.5  # max |A|, so that rounding errors do not grow
+_WORTH_WHILE = 0.75  # of the channels: with as many nodes a baseline is left as it is
+_RUNGS_PER_OCTAVE = 4  # baselines whose delays differ by less than 2^(1/4) share their nodes
+_WIDEST_SEGMENT = 32.0  # T x bandwidth above which a window is cut into segments, so that A stays small
+_LEAST_FRINGES = 4.0  # T x frequency at least, so that the main lobe of the PSF is right even where a grid is small
+_MOST_SWAPS = 50
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Segment:
+    """How neighbouring channels become nodes."""
+
+    nodes: NDArray[np.intp]  # [node] which of these channels they are, ascending
+    matrix: NDArray[np.float64]  # A [channel, node]
+
+
+def compress(slice_: Slice) -> Slice:
+    """The slice with its channels summed into nodes: same image and point spread function inside its grid.
+
+    |error| <= epsilon/4 of the sum of |weight x visibility|, wherever on the sky that comes from. Weights are
+    transformed as visibilities are: they may be negative and mean nothing singly. All else is unchanged.
+    """
+    return replace(slice_, blocks=compress_blocks(slice_.blocks, slice_.grid, slice_.settings.epsilon))
+
+
+def compress_blocks(blocks: Sequence[Block], grid: Grid, epsilon: float) -> tuple[Block, ...]:
+    """Each block as several, of the rows that share their nodes; rows that would not get much smaller stay as they are.
+
+    The result depends on nothing but the arguments, in every bit.
+    """
+    return tuple(part for block in blocks for part in _compressed(block, grid, _SHARE_OF_EPSILON * epsilon))
+
+
+def reduction(before: Sequence[Block], after: Sequence[Block]) -> str:
+    """What compression has done to these blocks, for a log; "" where it has done nothing."""
+    rows = sum(len(block.uvw) for block in before)
+    many, few = (sum(len(block.uvw) * len(block.frequency) for block in blocks) for blocks in (before, after))
+    if few == many:
+        return ""
+    return (
+        f"spectral compression: {many / rows:.0f} channels to {few / rows:.1f} nodes for a baseline on average, "
+        f"{many / few:.1f} times fewer samples"
+    )
+
+
+def longest_delay(uvw: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Bound [row] of |u l + v m + w (n - 1)| / c in s, over the sky inside the grid; uvw[row, 3] in m."""
+    east, north = grid.width * grid.scale / 2, grid.height * grid.scale / 2
+    radius = min(hypot(east, north), 1.0)
+    u, v, w = np.abs(uvw).T
+    across = np.minimum(u * east + v * north, np.hypot(u, v) * radius)
+    delay: NDArray[np.float64] = (across + w * (1 - sqrt(1 - radius**2))) / speed_of_light
+    return delay
+
+
+def _compressed(block: Block, grid: Grid, tolerance: float) -> Iterator[Block]:
+    bandwidth = float(np.ptp(block.frequency))
+    if bandwidth == 0:
+        yield block
+        return
+    delay = np.maximum(longest_delay(block.uvw, grid), _LEAST_FRINGES / block.frequency[0])
+    # On rung k of a ladder T x bandwidth is 2^(k/4) - 1: twice that and a dozen is about the number of nodes.
+    rung = np.ceil(_RUNGS_PER_OCTAVE * np.log2(1 + delay * bandwidth)).astype(int)
+    plain = np.ones(len(rung), bool)
+    for step in np.unique(rung).tolist():
+        segments = _segments(block.frequency, (2 ** (step / _RUNGS_PER_OCTAVE) - 1) / bandwidth, tolerance)
+        if segments is not None:
+            here = rung == step
+            plain &= ~here
+            yield _transformed(_rows(block, here), segments)
+    if plain.any():
+        yield _rows(block, plain)
+
+
+def _rows(block: Block, mask: NDArray[np.bool_]) -> Block:
+    if mask.all():
+        return block
+    return replace(block, uvw=block.uvw[mask], visibility=block.visibility[:, mask], weight=block.weight[:, mask])
+
+
+def _transformed(block: Block, segments: Sequence[_Segment]) -> Block:
+    ends = np.cumsum([0, *(len(segment.matrix) for segment in segments)]).tolist()
+
+    def summed(array: NDArray[_Number]) -> NDArray[_Number]:
+        parts = [
+            array[:, :, first:end] @ segment.matrix.astype(array.dtype)
+            for (first, end), segment in zip(pairwise(ends), segments, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+    return replace(
+        block,
+        frequency=block.frequency[np.concatenate([at + each.nodes for at, each in zip(ends, segments, strict=False)])],
+        visibility=summed(block.visibility),
+        weight=summed(block.weight),
+    )
+
+
+def _segments(frequency: NDArray[np.float64], delay: float, tolerance: float) -> list[_Segment] | None:
+    """How the channels of a window become nodes for |tau| <= delay; None where there would be too many."""
+    product = delay * float(np.ptp(frequency))
+    most = _WORTH_WHILE * len(frequency)
+    if 2 * product >= most:  # there never are fewer nodes than that
+        return None
+    # Windows and segments that are spaced alike share a decomposition: to a shift of no fringe by tolerance / 30.
+    alike = 2.0 ** floor(log2(tolerance / (100 * delay)))
+    pieces = np.array_split(frequency, ceil(product / _WIDEST_SEGMENT))
+    segments = [_segment((alike * np.rint((piece - piece[0]) / alike)).tobytes(), delay, tolerance) for piece in pieces]
+    return segments if sum(len(segment.nodes) for segment in segments) < most else None
+
+
+@lru_cache(maxsize=512)
+def _segment(frequencies: bytes, delay: float, tolerance: float) -> _Segment:
+    """The fewest nodes for channels at these frequencies (float64, Hz, from 0) that are within tolerance."""
+    frequency = np.frombuffer(frequencies)
+    frequency = frequency - frequency[-1] / 2
+    # Of the fringes over |tau| <= T, real parts are even and imaginary parts odd: one half tells all, and so many
+    # Chebyshev points resolve its oscillations and those of the error.
+    points = ceil(2 * delay * np.ptp(frequency)) + ceil(-0.7 * log2(tolerance)) + 8
+    phase = 2 * np.pi * delay * np.outer(np.cos(np.pi * (np.arange(points) + 0.5) / (2 * points)), frequency)
+    fringes = np.concatenate([np.cos(phase), np.sin(phase)])
+    candidates = _spread(frequency, 4 * points)
+    r, order = qr(fringes[:, candidates], mode="r", pivoting=True)
+    # A pivot is the L2 norm over all points of the error at one channel: the largest error is no less than its mean.
+    for count in range(np.count_nonzero(np.abs(np.diag(r)) > tolerance * sqrt(points)), len(candidates)):
+        nodes, matrix = _bounded(fringes, candidates[order[:count]])
+        error = np.hypot(*(fringes[:, nodes] @ matrix - fringes).reshape(2, points, -1))
+        if error.max() <= tolerance and np.abs(matrix).max() <= _LARGEST_WEIGHT:
+            return _Segment(nodes, matrix.T)
+    return _Segment(np.arange(len(frequency)), np.eye(len(frequency)))
+
+
+def _bounded(fringes: NDArray[np.float64], nodes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Nodes, ascending, and the weights [node, channel] with which they come nearest to all channels.
+
+    While a weight is too large its channel takes the place of its node. The volume that the nodes span grows by that
+    factor, so it ends (Gu & Eisenstat 1996, SIAM J. Sci. Comput. 17, 848).
+    """
+    for _ in range(_MOST_SWAPS):
+        nodes = np.sort(nodes)
+        q, r = qr(fringes[:, nodes], mode="economic")
+        matrix = solve_triangular(r, q.T @ fringes)
+        node, channel = np.unravel_index(np.argmax(np.abs(matrix)), matrix.shape)
+        if abs(matrix[node, channel]) <= _LARGEST_WEIGHT:
+            break
+        nodes[node] = channel
+    return nodes, matrix
+
+
+def _spread(frequency: NDArray[np.float64], most: int) -> NDArray[np.intp]:
+    """So many channels at most, as evenly over the band as there are."""
+    if len(frequency) <= most:
+        return np.arange(len(frequency))
+    return np.unique(np.searchsorted(frequency, np.linspace(frequency[0], frequency[-1], most)))

@@ -51,8 +51,8 @@ def real_ms(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def simulation() -> Simulation:
-    """A small observation: few antennas, few channels, the transient on in the middle."""
-    return Simulation(antennas=16, channels=8, integrations=10, transient=1.0, transient_on=(4, 6), noise=0.05)
+    """A small observation: few antennas, channels enough to be compressed, the transient on in the middle."""
+    return Simulation(antennas=16, channels=32, integrations=10, transient=1.0, transient_on=(4, 6), noise=0.05)
 
 
 @pytest.fixture(scope="session")

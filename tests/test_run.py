@@ -28,6 +28,7 @@ def imaged(simulated_ms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     done = fip("run", simulated_ms, "--output", output, *GRID)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "10 of 10 images" in done.stdout
+    assert "spectral compression: 32 channels to" in done.stdout
     return output
 
 

@@ -83,7 +83,8 @@ images = "ipc://{folder}/images-in"
             self.daemons[name].wait()
 
     def submit(self, paths: Sequence[Path], selection: Selection) -> str:
-        """Submits a job; returns its name."""
+        """Submits a job, once the ventilator has started; returns its name."""
+        self.wait(lambda status: True)
         with Operator(self.config) as operator:
             return operator.submit(list(paths), selection).job
 

@@ -62,10 +62,10 @@ def compress_blocks(blocks: Sequence[Block], grid: Grid, epsilon: float) -> tupl
 
 
 def reduction(before: Sequence[Block], after: Sequence[Block]) -> str:
-    """What compression has done to these blocks, for a log; "" where it has done nothing."""
+    """What compression has done to these blocks, for a log; "" where that is next to nothing."""
     rows = sum(len(block.uvw) for block in before)
     many, few = (sum(len(block.uvw) * len(block.frequency) for block in blocks) for blocks in (before, after))
-    if few == many:
+    if many <= 1.05 * few:
         return ""
     return (
         f"spectral compression: {many / rows:.0f} channels to {few / rows:.1f} nodes for a baseline on average, "

@@ -152,3 +152,11 @@ def copy(path: Path, to: Path) -> Path:
     """A copy of an MS that may be changed."""
     shutil.copytree(path, to)
     return to
+
+
+def set_frame(path: Path, subtable: str, column: str, name: str) -> None:
+    """Say that a column of a table ("" for the main one) is in another reference frame."""
+    with edit(path / subtable) as table:
+        keywords = table.getcolkeywords(column)
+        keywords["MEASINFO"]["Ref"] = name
+        table.putcolkeywords(column, keywords)

@@ -478,8 +478,8 @@ def remove_subtable(path: Path) -> None:
         (subtable("SPECTRAL_WINDOW", "CHAN_FREQ", 1e9), "same frequency twice"),
         (subtable("SPECTRAL_WINDOW", "CHAN_FREQ", 0), "CHAN_FREQ is not positive"),
         (subtable("FIELD", "PHASE_DIR", np.nan), "not a direction"),
-        (frame("FIELD", "PHASE_DIR", "AZEL"), "frame AZEL"),
-        (frame("", "TIME", "TAI"), "frame TAI"),
+        (frame("FIELD", "PHASE_DIR", "MARTIAN"), "frame MARTIAN"),
+        (frame("", "TIME", "LAST"), "frame LAST"),
     ],
 )
 def test_what_cannot_be_imaged_is_said_in_one_line(ms: Path, spoil: Callable[[Path], Any], says: str) -> None:

@@ -121,6 +121,17 @@ def run_command(
             help="Image 4, or 32s of, integrations of a scan together, uvw as they are.  [default: each by itself]",
         ),
     ] = None,
+    phase_centre: Annotated[
+        str | None,
+        typer.Option(
+            "--phase-centre",
+            "--phase-center",
+            "--shift",
+            help="Image about this direction: '05h31m58.7s +33d08m52s', 'B1950 82.2deg 33.1deg'; J2000 (ICRS where the "
+            "data are) unless J2000, ICRS, B1950 or GALACTIC is in front. All fields become one series on one grid, "
+            "as suits drift scans.  [default: each field about its own phase centre]",
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="CPU workers.  [default: one for each core]")] = None,
     pace: Annotated[
         str | None, typer.Option(help="max, realtime, or a number of times real time.  [default: max]")
@@ -145,6 +156,7 @@ def run_command(
             "imaging.taper": taper,
             "imaging.channels_out": channels_out,
             "imaging.make_psf": make_psf or None,
+            "imaging.phase_centre": phase_centre,
             "source.column": column,
             "source.subtract_model": subtract_model or None,
             "source.field": field,

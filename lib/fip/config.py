@@ -24,7 +24,8 @@ from pydantic import (
     field_validator,
 )
 
-from fip.data import Average, UvRange, Weighting, WindowChoice
+from fip.data import Average, Direction, UvRange, Weighting, WindowChoice
+from fip.directions import format_direction, parse_direction
 from fip.errors import ConfigError
 from fip.quantities import (
     format_angle,
@@ -70,6 +71,7 @@ Angle = Annotated[float, _read(parse_angle), PlainSerializer(format_angle), Fiel
 Size = Annotated[tuple[int, int], _read(parse_size), PlainSerializer(format_size)]  # pixels
 Weight = Annotated[tuple[Weighting, float | None], _read(parse_weight), PlainSerializer(format_weight)]
 Stokes = Annotated[tuple[str, ...], _read(parse_stokes), PlainSerializer(",".join)]
+Place = Annotated[Direction, _read(parse_direction), PlainSerializer(format_direction)]
 Pace = Annotated[float, _read(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
 
 Fields = Annotated[tuple[str, ...], _read(parse_names), PlainSerializer(format_names)]
@@ -100,6 +102,7 @@ class Imaging(Table):
     taper: Angle | None = None  # full width at half maximum on the sky
     channels_out: int = Field(1, ge=1)
     make_psf: bool = False
+    phase_centre: Place | None = None  # None: that of each field
 
     @property
     def robustness(self) -> float:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from fip.beam import fit_beam
 from fip.choosing import baselines, within
 from fip.data import Band, Beam, Block, Grid, ImagingSettings, Observation, Slice, Times, UvRange
+from fip.directions import rephase, turned
 from fip.measurement_set import MeasurementSet, Rows
+from fip.phase_centres import Rephasing
 from fip.row_index import RowIndex
 from fip.samples import SampleReader
 from fip.subbands import effective_bands, split, totals
@@ -34,12 +36,14 @@ class _Dump:
     """The short columns of the rows of a slice, all [row]."""
 
     rows: Rows
-    integration: NDArray[np.intp]  # its integration, counted from the first of the slice
+    integration: NDArray[np.intp]  # which of the slice's integrations it is of
+    time: NDArray[np.float64]  # s UTC
     window: NDArray[np.int32]  # DATA_DESC_ID
     selected: NDArray[np.bool_]  # a cross-correlation of antennas and a window that are selected
     placed: NDArray[np.bool_]  # that, with finite UVW
     usable: NDArray[np.bool_]  # and not flagged as a whole
-    uvw: NDArray[np.float64]  # [row, 3] m
+    uvw: NDArray[np.float64]  # [row, 3] m, as on file
+    uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None where no range is selected
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +71,7 @@ class Run:
     notes: tuple[str, ...]  # what the log should say
     main: MeasurementSet
     index: RowIndex
+    rephasing: Rephasing
     readers: tuple[SampleReader, ...]  # one for each window, or part of one
     antennas: NDArray[np.bool_] | None  # [antenna] those whose baselines count; None for all
     uv_range: UvRange | None
@@ -86,14 +91,16 @@ class Run:
             for part in parts
             if (block_and_rows := _read_block(part, dump)) is not None
         ]
-        grid, natural = self.grids[info.field], [block for block, _, _ in found]
+        grid, natural = self.grids[info.field], [(block, rows) for block, rows, _ in found]
+        kept = np.concatenate([rows for _, rows in natural]) if found else np.flatnonzero(dump.selected)
+        times = self._times(info, dump, kept, [block for block, _ in natural])
+        centred = self._rephased(info, dump, natural, _middles(dump, kept))
         pieces = [
             (piece, window.width[np.isin(window.frequency, piece.frequency)])
-            for block, (_, _, window) in zip(weigh(natural, self.settings, grid), found, strict=True)
+            for block, (_, _, window) in zip(weigh(centred, self.settings, grid), found, strict=True)
             for piece in split(block, self.bands)
         ]
         blocks = tuple(piece for piece, _ in pieces)
-        kept = np.concatenate([rows for _, rows, _ in found]) if found else np.flatnonzero(dump.selected)
         planes = len(self.settings.stokes), len(self.bands)
         sums, counts = totals(blocks, planes)
         return Slice(
@@ -102,7 +109,7 @@ class Run:
             attempt=1,
             integration=info.number,
             label=info.label,
-            times=self._times(info, dump, kept, natural),
+            times=times,
             grid=grid,
             bands=self.bands,
             effective=effective_bands(blocks, [width for _, width in pieces], planes),
@@ -126,9 +133,37 @@ class Run:
             window = rows.column("DATA_DESC_ID")
             selected &= np.isin(window, [reader.window.number for reader in self.readers])
         placed = selected & np.isfinite(uvw).all(axis=1)
-        return _Dump(
-            rows, integration - info.integrations[0], window, selected, placed, placed & ~rows.column("FLAG_ROW"), uvw
-        )
+        usable = placed & ~rows.column("FLAG_ROW")
+        which = np.searchsorted(info.integrations, integration)
+        uv = None if self.uv_range is None else self._uv(info, which, uvw)
+        return _Dump(rows, which, rows.column("TIME"), window, selected, placed, usable, uvw, uv)
+
+    def _uv(self, info: SliceInfo, integration: NDArray[np.intp], uvw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """|(u, v)| [row] in m towards the centre of the grid, as `fip.subset` has it: at the middle of integrations."""
+        matrices = self._matrices(info, self.index.time[list(info.integrations)])
+        seen = uvw if matrices is None else turned(uvw, matrices[integration])
+        return np.asarray(np.hypot(seen[:, 0], seen[:, 1]))
+
+    def _matrices(self, info: SliceInfo, times: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """What turns the samples of each integration of a slice at its time, [integration, 3, 3]; None for nothing."""
+        return self.rephasing.matrices(int(self.index.field[info.integrations[0]]), times)
+
+    def _rephased(
+        self,
+        info: SliceInfo,
+        dump: _Dump,
+        found: Sequence[tuple[Block, NDArray[np.intp]]],
+        times: NDArray[np.float64],
+    ) -> tuple[Block, ...]:
+        """The samples referred to the centre of their grid.
+
+        Each integration is turned from where its own phase centre was at its time, so that those of a slice add up
+        also where the phase centre moves.
+        """
+        matrices = self._matrices(info, times)
+        if matrices is None:
+            return tuple(block for block, _ in found)
+        return tuple(rephase(block, matrices[dump.integration[rows]]) for block, rows in found)
 
     def _parts(self, dump: _Dump) -> Iterator[_Part]:
         for reader in self.readers:
@@ -136,9 +171,8 @@ class Run:
             if not mask.any():
                 continue
             whole = np.ones((np.count_nonzero(mask), 1), bool)
-            if self.uv_range is not None:
-                uv = np.hypot(dump.uvw[mask, 0], dump.uvw[mask, 1])
-                whole = within(self.uv_range, uv, reader.window.frequency)
+            if self.uv_range is not None and dump.uv is not None:
+                whole = within(self.uv_range, dump.uv[mask], reader.window.frequency)
             yield _Part(reader, dump.rows if mask.all() else dump.rows.where(mask), mask, whole)
 
     def _times(self, info: SliceInfo, dump: _Dump, kept: NDArray[np.intp], blocks: Sequence[Block]) -> Times:
@@ -146,7 +180,7 @@ class Run:
 
         The exposure is the weighted mean of that of the samples, summed over the integrations.
         """
-        time, exposure = dump.rows.column("TIME"), dump.rows.column("EXPOSURE")
+        time, exposure = dump.time, dump.rows.column("EXPOSURE")
         first = float(time[0])
         average = first + float((time[kept] - first).mean())
         weight = np.concatenate([block.weight.sum(axis=(0, 2), dtype=np.float64) for block in blocks] or [[]])
@@ -170,8 +204,10 @@ class Run:
     def _nominal_beam(self, name: str) -> Beam | None:
         """The beam of a field's first slice as if nothing were flagged; found once."""
         if name not in self._nominal:
-            dump = self._dump(next(info for info in self.slices if info.field == name))
-            blocks = [_coverage(part, dump) for part in self._parts(dump)]
+            info = next(info for info in self.slices if info.field == name)
+            dump = self._dump(info)
+            covered = [_coverage(part, dump) for part in self._parts(dump)]
+            blocks = self._rephased(info, dump, covered, self.index.time[list(info.integrations)])
             self._nominal[name] = fit_beam(weigh(blocks, self.settings, self.grids[name]))
         return self._nominal[name]
 
@@ -183,12 +219,21 @@ def _samples(part: _Part, dump: _Dump) -> int:
     return int(np.count_nonzero(here)) * channels
 
 
-def _coverage(part: _Part, dump: _Dump) -> Block:
-    """The uvw and the weights that there would be without a flag."""
+def _middles(dump: _Dump, kept: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The mean TIME of the rows kept, [integration]; of an integration of which no row is kept it is no matter."""
+    first, integration = float(dump.time[0]), dump.integration[kept]
+    count = int(dump.integration.max()) + 1
+    sums = np.bincount(integration, dump.time[kept] - first, count)
+    return np.asarray(first + sums / np.maximum(1, np.bincount(integration, minlength=count)))
+
+
+def _coverage(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]]:
+    """The uvw and the weights that there would be without a flag, and which of the slice's rows they are."""
     placed = dump.placed[part.mask]
+    rows = np.flatnonzero(part.mask)[placed]
     weight = part.reader.coverage(part.rows, part.within & placed[:, None])[:, placed]
     visibility = np.zeros(weight.shape, part.reader.complex)
-    return Block(0, dump.uvw[part.mask][placed], part.reader.window.frequency, visibility, weight)
+    return Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight), rows
 
 
 def _read_block(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]] | None:

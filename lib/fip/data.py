@@ -36,6 +36,15 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class Direction:
+    """A place on the sky."""
+
+    longitude: float  # rad, in [0, 2 pi): right ascension, or galactic longitude
+    latitude: float  # rad: declination, or galactic latitude
+    frame: Frame | None  # None: ICRS where the data are in ICRS, else FK5
+
+
+@dataclass(frozen=True, slots=True)
 class Grid:
     """The pixel grid, the same in every slice of a field: SIN projection, x along -longitude, y along latitude.
 
@@ -131,6 +140,7 @@ class Selection:
     taper: float | None = None  # rad, full width at half maximum on the sky
     channels_out: int = 1  # planes of equal width that the band is divided into, beside the one of the whole
     make_psf: bool = False
+    phase_centre: Direction | None = None  # imaged in place of the fields' own, all fields as one series
 
 
 @dataclass(frozen=True, slots=True)

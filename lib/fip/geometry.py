@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data import Frame
+from fip.directions import axes
 
 TT_MINUS_UTC = 69.184  # s, since 2017; the second or more that it was less before does not turn the Earth's axis
 _RATIO_TOLERANCE = 1e-3
@@ -66,10 +67,10 @@ def uvw_axes(time: float, longitude: float, latitude: float, frame: Frame = "ICR
     day, seconds = divmod(time, 86400.0)
     terrestrial = (seconds + TT_MINUS_UTC) / 86400.0
     celestial_to_itrf = erfa.c2t06a(2400000.5 + day, terrestrial, 2400000.5 + day, seconds / 86400.0, 0.0, 0.0)
-    axes = _axes(longitude, latitude)
+    towards = axes(longitude, latitude)
     if frame in ("FK4", "GALACTIC"):
-        axes = axes @ _frame_axes(frame).T
-    return np.asarray(axes @ celestial_to_itrf.T, dtype=np.float64)
+        towards = towards @ _frame_axes(frame).T
+    return np.asarray(towards @ celestial_to_itrf.T, dtype=np.float64)
 
 
 def check_uvw(uvw: Array, difference: Array) -> UvwCheck:
@@ -92,14 +93,6 @@ def check_uvw(uvw: Array, difference: Array) -> UvwCheck:
 def _fit(uvw: Array, difference: Array) -> Fit:
     ratio = float(np.sum(uvw * difference) / np.sum(difference**2))
     return Fit(ratio, math.sqrt(float(np.sum((uvw - ratio * difference) ** 2) / np.sum(uvw**2))))
-
-
-def _axes(longitude: float, latitude: float) -> Array:
-    """East, north and towards the direction [3, 3], in the frame's own coordinates."""
-    sin_x, cos_x, sin_y, cos_y = math.sin(longitude), math.cos(longitude), math.sin(latitude), math.cos(latitude)
-    return np.array(
-        [[-sin_x, cos_x, 0], [-sin_y * cos_x, -sin_y * sin_x, cos_y], [cos_y * cos_x, cos_y * sin_x, sin_y]]
-    )
 
 
 def _frame_axes(frame: Frame) -> Array:

@@ -9,11 +9,14 @@ from typing import TypeAlias
 
 import numpy as np
 
+from fip.centring import own_centre, phase_centres
 from fip.data import Frame
 from fip.defaults import choose_grid
+from fip.directions import about_w
 from fip.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
 from fip.geometry import UvwCheck, check_uvw, uvw_axes
 from fip.measurement_set import Field, MeasurementSet, Rows, Window
+from fip.phase_centres import PhaseCentres
 from fip.quantities import ARCSEC, format_angle, iso_utc
 from fip.row_index import RowIndex
 from fip.samples import batches, has_weights, holds_values, weight_column
@@ -39,16 +42,17 @@ def describe(path: Path) -> str:
         index = read_index(main)
         windows = all_windows(main, index)
         looked_at = [part for each in _looked_at(index) for part in parts(main, index, windows, each)]
+        centres = phase_centres(main, index)
         fields = {number: main.field(number) for number in np.unique(index.field).tolist()}
         lines = [
             *_observation(main, index),
             *_time(index),
-            *_fields(index, fields, unique_names({number: each.name for number, each in fields.items()})),
+            *_fields(index, centres, fields, unique_names({number: each.name for number, each in fields.items()})),
             *_windows(windows),
             *_columns(main, looked_at),
             ("flagged", f"{_flagged(looked_at):.1%} of cross-correlations, in {_said(index)}"),
             ("baselines", f"up to {index.coverage.longest_baseline:.6g} m (in the plane of u and v)"),
-            ("uvw", f"{_check_uvw(main, index, fields)}"),
+            ("uvw", f"{_check_uvw(main, index, centres, fields)}"),
             *_field_of_view(main, index, windows),
             *_suggestions(main, index, windows),
         ]
@@ -79,11 +83,15 @@ def _time(index: RowIndex) -> Lines:
         yield "", "INTERVAL is wrong: shorter than the spread of TIMEs within an integration"
 
 
-def _fields(index: RowIndex, fields: Mapping[int, Field], names: Mapping[int, str]) -> Lines:
+def _fields(index: RowIndex, centres: PhaseCentres, fields: Mapping[int, Field], names: Mapping[int, str]) -> Lines:
     for at, (number, each) in enumerate(list(fields.items())[:_MOST_LISTED]):
         count = int(np.count_nonzero(index.field == number))
-        x, y = _AXES[each.frame]
-        centre = f"{x} {np.degrees(each.longitude):.6f} {y} {np.degrees(each.latitude):+.6f} deg ({each.frame})"
+        place = own_centre(index, centres, each)
+        frame = place.frame or "FK5"
+        x, y = _AXES[frame]
+        centre = f"{x} {np.degrees(place.longitude):.6f} {y} {np.degrees(place.latitude):+.6f} deg ({frame})"
+        if centres.moves(each):
+            centre += f", moving ({each.frame}), in the middle of its time"
         yield "" if at else "fields", f"{number} {names[number]}: {centre}, {count} of the integrations"
     if len(fields) > _MOST_LISTED:
         yield "", f"and {len(fields) - _MOST_LISTED} more"
@@ -132,13 +140,16 @@ def _said(index: RowIndex) -> str:
     return "all integrations" if looked_at == len(index) else f"{looked_at} integrations spread over the time"
 
 
-def _check_uvw(main: MeasurementSet, index: RowIndex, fields: Mapping[int, Field]) -> UvwCheck:
+def _check_uvw(main: MeasurementSet, index: RowIndex, centres: PhaseCentres, fields: Mapping[int, Field]) -> UvwCheck:
     """UVW of the first integration against the positions of the antennas at its time."""
     rows = main.rows(index.rows_of([0])[0])
     first, second, uvw = (rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "UVW"))
     good = (first != second) & np.isfinite(uvw).all(axis=1)
-    centre = fields[int(index.field[0])]
-    axes = uvw_axes(float(index.time[0]), centre.longitude, centre.latitude, centre.frame)
+    time = float(index.time[0])
+    pointing = centres.at(fields[int(index.field[0])], time)
+    centre = pointing.centre
+    axes = uvw_axes(time, centre.longitude, centre.latitude, centre.frame or "FK5")
+    axes = about_w(pointing.north).T @ axes  # v to the north of the field's own frame
     position = main.antennas.position @ axes.T
     return check_uvw(uvw[good], position[second[good]] - position[first[good]])
 

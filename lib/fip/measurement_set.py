@@ -7,7 +7,7 @@ A `MeasurementSet` is used from the thread that opened it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,24 +18,26 @@ from casacore.tables import table as open_table
 from numpy.typing import NDArray
 
 from fip.data import Frame
+from fip.ephemeris import Ephemeris, ephemeris
 from fip.errors import InputError
 from fip.polarisation import CORRELATIONS
-
-FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}
-"""Direction frames of casacore that a FITS header can hold."""
+from fip.timescales import SCALES, to_utc
 
 SPECTRAL_FRAMES = {
-    0: "SOURCE",
-    1: "LSRK",
-    2: "LSRD",
-    3: "BARYCENT",
-    4: "GEOCENTR",
-    5: "TOPOCENT",
-    6: "GALACTOC",
-    7: "LOCALGRP",
-    8: "CMBDIPOL",
+    "REST": "SOURCE",
+    "LSRK": "LSRK",
+    "LSRD": "LSRD",
+    "BARY": "BARYCENT",
+    "GEO": "GEOCENTR",
+    "TOPO": "TOPOCENT",
+    "GALACTO": "GALACTOC",
+    "LGROUP": "LOCALGRP",
+    "CMB": "CMBDIPOL",
 }
-"""MEAS_FREQ_REF (casacore MFrequency::Types) -> FITS SPECSYS (FITS standard 4.0, table 30)."""
+"""casacore's MFrequency::Types, in the order of their codes -> FITS SPECSYS (FITS standard 4.0, table 30)."""
+
+_EPHEMERIS_FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "ICRF": "ICRS", "B1950": "FK4"}
+_DAY = 86400.0  # s
 
 _DTYPES = {"complex": "c8", "dcomplex": "c16", "float": "f4", "double": "f8", "boolean": "?"}
 
@@ -99,9 +101,18 @@ class Field:
 
     number: int
     name: str
-    longitude: float  # rad, in [0, 2 pi)
-    latitude: float  # rad
-    frame: Frame
+    frame: str  # casacore's name of the frame of PHASE_DIR
+    polynomial: tuple[tuple[float, float], ...]  # longitude and latitude of PHASE_DIR: rad, rad/s, rad/s^2, ...
+    epoch: float  # s UTC since MJD 0, origin of the polynomial
+    ephemeris: Ephemeris | None  # to which PHASE_DIR is then an offset
+
+    def offset(self, time: float) -> tuple[float, float]:
+        """The polynomial's longitude and latitude, rad, at `time` (s UTC since MJD 0)."""
+        longitude = latitude = 0.0
+        for coefficient in reversed(self.polynomial):
+            longitude = longitude * (time - self.epoch) + coefficient[0]
+            latitude = latitude * (time - self.epoch) + coefficient[1]
+        return longitude, latitude
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,13 +138,17 @@ class Rows:
         return len(self.numbers)
 
     def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
-        """A column of these rows, or of `count` of them from `first` on; of cells [channel, ...] some channels only."""
+        """A column of these rows, or of `count` of them from `first` on; of cells [channel, ...] some channels only.
+
+        TIME is UTC, whatever its frame on file.
+        """
         with self._main.reading(name):
             number = len(self) if count is None else count
-            if channels is None:
-                return np.asarray(self._table.getcol(name, self._first + first, number))
-            corners = [channels[0], -1], [channels[1], -1]
-            return np.asarray(self._table.getcolslice(name, *corners, [], self._first + first, number))
+            if channels is not None:
+                corners = [channels[0], -1], [channels[1], -1]
+                return np.asarray(self._table.getcolslice(name, *corners, [], self._first + first, number))
+            values = np.asarray(self._table.getcol(name, self._first + first, number))
+            return to_utc(values, self._main.time_scale) if name == "TIME" else values
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The dtype that a buffer for column `name` must have."""
@@ -210,10 +225,17 @@ class MeasurementSet:
         """Names of the columns that hold visibilities."""
         return tuple(name for name in self.columns if self.table.coldatatype(name) in ("complex", "dcomplex"))
 
-    def time_frame(self) -> str:
-        """The frame of TIME, as "UTC"."""
-        measure = self.table.getcolkeywords("TIME").get("MEASINFO", {})
-        return str(measure.get("Ref", "UTC"))
+    @cached_property
+    def time_scale(self) -> str:
+        """The frame of TIME on file, as "UTC" or "TAI". InputError where it cannot be converted to UTC."""
+        return self._time_scale(self.table, "TIME")
+
+    def _time_scale(self, table: Any, column: str) -> str:
+        measure = table.getcolkeywords(column).get("MEASINFO", {})
+        name = str(measure.get("Ref", "UTC")).upper()
+        if name not in SCALES:
+            raise InputError(f"{self.path}: {column} is in the frame {name}; FIP reads {', '.join(SCALES)}")
+        return name
 
     @contextmanager
     def subtable(self, name: str) -> Iterator[Any]:
@@ -278,7 +300,7 @@ class MeasurementSet:
             width=width[order],
             order=_as_slice(order),
             correlations=tuple(CORRELATIONS.get(int(code), f"CORR_TYPE {code}") for code in codes),
-            frequency_frame=SPECTRAL_FRAMES.get(int(row.get("MEAS_FREQ_REF", -1)), ""),
+            frequency_frame=SPECTRAL_FRAMES.get(self._frequency_frame(row), ""),
             first=0,
             channels_on_file=frequency.size,
         )
@@ -294,6 +316,15 @@ class MeasurementSet:
         if width.shape != frequency.shape or not np.isfinite(width).all():
             raise InputError(f"{where}: CHAN_WIDTH is not finite for each of {frequency.size} channels")
 
+    def _frequency_frame(self, row: Mapping[str, Any]) -> str:
+        """casacore's name of the frame of CHAN_FREQ: MEAS_FREQ_REF, by the column's own list of codes if it has one."""
+        measure = self._measure("SPECTRAL_WINDOW", "CHAN_FREQ")
+        if "VarRefCol" in measure and "TabRefCodes" in measure:
+            return self._varying("SPECTRAL_WINDOW", measure, row)
+        if "MEAS_FREQ_REF" in row:
+            return dict(enumerate(SPECTRAL_FRAMES)).get(int(row["MEAS_FREQ_REF"]), "")
+        return str(measure.get("Ref", ""))
+
     def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
         """The names of these rows of the FIELD table, by number."""
         with self.subtable("FIELD") as sub:
@@ -303,34 +334,67 @@ class MeasurementSet:
         return {number: names[number] for number in numbers}
 
     def field(self, number: int) -> Field:
-        """A field and its phase centre; InputError where a FITS image cannot have that centre."""
+        """A field and where its phase centre is. InputError where it does not say."""
         row = self._row("FIELD", number)
-        direction = np.atleast_2d(self._value("FIELD", row, "PHASE_DIR"))
         where = f"{self.path}: field {number} ({row.get('NAME', '')})"
-        if direction.shape[-1] != 2 or not np.isfinite(direction).all():
+        direction = np.asarray(self._value("FIELD", row, "PHASE_DIR"), dtype=np.float64)
+        if direction.ndim != 2 or direction.shape[1] != 2 or not np.isfinite(direction).all():
             raise InputError(f"{where}: PHASE_DIR {direction.tolist()} is not a direction")
-        if (direction[1:] != 0).any() or int(row.get("EPHEMERIS_ID", -1)) >= 0:
-            raise InputError(f"{where}: its phase centre moves (polynomial or ephemeris), which FIP cannot image yet")
-        name = self._direction_frame(row)
-        if name not in FRAMES:
+        direction = direction[: 1 + max(0, int(row.get("NUM_POLY", len(direction) - 1)))]
+        if abs(direction[0, 1]) > np.pi / 2 + 1e-9:
             raise InputError(
-                f"{where}: phase centre in frame {name}; FIP images {', '.join(FRAMES)} only, "
-                "convert it with CASA's fixvis or phaseshift"
+                f"{where}: PHASE_DIR {direction.tolist()} is not a direction: its latitude is beyond 90 deg"
             )
-        longitude, latitude = (float(angle) for angle in direction[0])
-        return Field(number, str(row.get("NAME", "")), longitude % (2 * np.pi), latitude, FRAMES[name])
+        while len(direction) > 1 and not direction[-1].any():
+            direction = direction[:-1]
+        moves = len(direction) > 1
+        return Field(
+            number=number,
+            name=str(row.get("NAME", "")),
+            frame=self._direction_frame(row).upper(),
+            polynomial=tuple((float(longitude), float(latitude)) for longitude, latitude in direction),
+            epoch=self._field_epoch(row) if moves else 0.0,
+            ephemeris=self._ephemeris(where, int(row.get("EPHEMERIS_ID", -1))),
+        )
 
     def _direction_frame(self, row: Mapping[str, Any]) -> str:
-        """The frame of PHASE_DIR in `row`: of the column, or of the row where it varies."""
+        measure = self._measure("FIELD", "PHASE_DIR")
+        return self._varying("FIELD", measure, row) if "VarRefCol" in measure else str(measure.get("Ref", "J2000"))
+
+    def _field_epoch(self, row: Mapping[str, Any]) -> float:
         with self.subtable("FIELD") as sub:
-            measure = sub.getcolkeywords("PHASE_DIR").get("MEASINFO", {})
-        if "VarRefCol" not in measure:
-            return str(measure.get("Ref", "J2000"))
-        code = self._value("FIELD", row, measure["VarRefCol"])
+            return float(to_utc(np.array([self._value("FIELD", row, "TIME")]), self._time_scale(sub, "TIME"))[0])
+
+    def _ephemeris(self, where: str, number: int) -> Ephemeris | None:
+        """The table of an EPHEMERIS_ID, as CASA keeps it in FIELD: times in TDB, places as seen from `obsloc`."""
+        if number < 0:
+            return None
+        found = sorted((self.path / "FIELD").glob(f"EPHEM{number}_*.tab"))
+        if not found:
+            raise InputError(
+                f"{where}: its phase centre is in ephemeris {number}, but there is no FIELD/EPHEM{number}_*.tab"
+            )
+        with self.reading(f"ephemeris {found[0].name}"), closing(open_table(str(found[0]), ack=False)) as table:
+            frame = str(table.getkeywords().get("posrefsys", "ICRF/ICRS")).upper().rpartition("/")[2].partition(".")[0]
+            if frame not in _EPHEMERIS_FRAMES:
+                raise InputError(f"{where}: its ephemeris is in the frame {frame}, which FIP cannot image yet")
+            time = to_utc(table.getcol("MJD") * _DAY, "TDB")
+            longitude, latitude = np.radians(table.getcol("RA")), np.radians(table.getcol("DEC"))
+            return ephemeris(time, longitude, latitude, _EPHEMERIS_FRAMES[frame])
+
+    def _measure(self, name: str, column: str) -> dict[str, Any]:
+        """What a column of a subtable says of its reference frame."""
+        with self.subtable(name) as sub:
+            return dict(sub.getcolkeywords(column).get("MEASINFO", {}))
+
+    def _varying(self, name: str, measure: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+        """casacore's name of the frame in `row` of a subtable, for a column whose frame varies by row."""
+        code = self._value(name, row, str(measure["VarRefCol"]))
         if isinstance(code, str):
             return code
         codes = [int(each) for each in measure.get("TabRefCodes", [])]
-        return str(measure["TabRefTypes"][codes.index(int(code))]) if int(code) in codes else f"code {code}"
+        names = [str(each) for each in measure.get("TabRefTypes", [])]
+        return names[codes.index(int(code))] if int(code) in codes else f"code {code}"
 
 
 def _as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:

@@ -81,6 +81,7 @@ def selection_of(config: Config) -> Selection:
         taper=imaging.taper,
         channels_out=imaging.channels_out,
         make_psf=imaging.make_psf,
+        phase_centre=imaging.phase_centre,
     )
 
 

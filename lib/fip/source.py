@@ -13,9 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip import row_index
+from fip.centring import centre_notes, position
 from fip.compression import compress_blocks, reduction
 from fip.cutting import Run, SliceInfo
-from fip.data import SINGLE_PRECISION_EPSILON, Band, Block, Grid, ImagingSettings, Observation, Selection, Subset
+from fip.data import (
+    SINGLE_PRECISION_EPSILON,
+    Band,
+    Block,
+    Direction,
+    Grid,
+    ImagingSettings,
+    Observation,
+    Selection,
+    Subset,
+)
 from fip.defaults import Extent, choose_grid
 from fip.errors import InputError, UsageError
 from fip.field_of_view import smearing_notes
@@ -46,7 +57,7 @@ def open_run(path: Path, selection: Selection) -> Run:
 
 def _open(main: MeasurementSet, selection: Selection) -> Run:
     index = read_index(main)
-    chosen = choose(main, index, selection.subset)
+    chosen = choose(main, index, selection.subset, selection.phase_centre)
     windows = chosen.windows
     looked_at = [part for each in sampled(chosen.integrations) for part in parts(main, index, windows, each)]
     columns, column_note = choose_columns(main, selection.column, selection.subtract_model, looked_at)
@@ -67,16 +78,14 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
     )
     stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
     bands, band_notes = _bands(main, windows, selection.channels_out)
-    grids = {
-        each.name: Grid(size[0], size[1], scale, each.longitude, each.latitude, each.frame) for each in chosen.fields
-    }
+    grids = {each.name: _grid(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}
     width = max(float(window.width.max()) for window in windows)
     precision = np.float32 if selection.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
     cadence = index.cadence[chosen.integrations]
     cadence = cadence[np.isfinite(cadence)]
     duration = float(np.median(cadence)) if cadence.size else None
     return Run(
-        id=_identity(main, index, windows, columns, settings, grids, bands, selection.subset),
+        id=_identity(main, index, windows, columns, settings, grids, bands, selection),
         name=label(main.path.stem),
         slices=_list_slices(index, chosen),
         settings=settings,
@@ -87,15 +96,17 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
         notes=(
             *_selection_notes(selection.subset, index, chosen),
             column_note,
+            *centre_notes(index, chosen.fields, chosen.rephasing, selection.phase_centre, len(chosen.integrations)),
             *grid_notes,
             *band_notes,
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
             *_polarisation_notes(selection, settings, windows),
-            *_time_notes(index),
+            *_time_notes(main, index),
             *_compression_notes(main, index, chosen, next(iter(grids.values())), bands, settings.epsilon),
         ),
         main=main,
         index=index,
+        rephasing=chosen.rephasing,
         readers=tuple(
             SampleReader(window, planes, columns, precision) for window, planes in zip(windows, wanted, strict=True)
         ),
@@ -106,8 +117,6 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
 
 def read_index(main: MeasurementSet) -> RowIndex:
     """The integrations of a MeasurementSet; InputError where there is none that could be imaged."""
-    if main.time_frame() != "UTC":
-        raise InputError(f"{main.path}: TIME is in the frame {main.time_frame()}; FIP reads UTC only so far")
     index = index_rows(_checked_chunks(main))
     if index is None:
         raise InputError(f"{main.path}: has autocorrelations only; imaging needs cross-correlations")
@@ -198,6 +207,10 @@ def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple
     return bands, (f"channels-out {count}: no channel lies in output channel {gaps}, so that plane is NaN",)
 
 
+def _grid(size: tuple[int, int], scale: float, centre: Direction) -> Grid:
+    return Grid(size[0], size[1], scale, centre.longitude, centre.latitude, centre.frame or "FK5")
+
+
 def _list_slices(index: RowIndex, chosen: Chosen) -> tuple[SliceInfo, ...]:
     names = {each.number: each.name for each in chosen.fields}
     slices = []
@@ -234,7 +247,7 @@ def _observations(
             observer=about["OBSERVER"],
             project=about["PROJECT"],
             field=each.name,
-            position=_position(main, chosen.coverage),
+            position=position(main, chosen.coverage.antennas),
             antennas=len(chosen.coverage.antennas),
             column=columns.label,
             correlations=tuple(used),
@@ -243,12 +256,6 @@ def _observations(
         )
         for each in chosen.fields
     }
-
-
-def _position(main: MeasurementSet, coverage: Coverage) -> tuple[float, float, float] | None:
-    """The mean of the antennas used; None where they are nowhere on Earth."""
-    x, y, z = main.antennas.position[list(coverage.antennas)].mean(axis=0).tolist()
-    return (x, y, z) if 6.3e6 < np.hypot(np.hypot(x, y), z) < 6.5e6 else None
 
 
 def _selection_notes(subset: Subset, index: RowIndex, chosen: Chosen) -> Iterator[str]:
@@ -277,7 +284,9 @@ def _polarisation_notes(selection: Selection, settings: ImagingSettings, windows
         yield "stokes Q and U: in the frame of the feeds, no parallactic rotation is made"
 
 
-def _time_notes(index: RowIndex) -> Iterator[str]:
+def _time_notes(main: MeasurementSet, index: RowIndex) -> Iterator[str]:
+    if main.time_scale != "UTC":
+        yield f"TIME is in {main.time_scale}: converted to UTC"
     if index.varied:
         yield "baselines are averaged by different lengths: an integration is as long as the longest of them"
     if not index.trusted.all():
@@ -311,7 +320,7 @@ def _identity(
     settings: ImagingSettings,
     grids: Mapping[str, Grid],
     bands: Sequence[Band],
-    subset: Subset,
+    selection: Selection,
 ) -> str:
     """16 hexadecimal digits that change with the data, the selection or the settings, and not with the path."""
     antennas = main.antennas
@@ -324,7 +333,8 @@ def _identity(
         "fields": {name: asdict(grid) for name, grid in grids.items()},
         "bands": [asdict(each) for each in bands],
         "columns": asdict(columns),
-        "selection": texts(subset),
+        "selection": texts(selection.subset),
+        "phase_centre": selection.phase_centre and asdict(selection.phase_centre),
         "settings": asdict(settings),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import xxhash
 
-from fip.data import ImageFile, Kind, Selection, Subset
+from fip.data import Direction, ImageFile, Kind, Selection, Subset
+from fip.directions import format_direction
 from fip.errors import NoRoomError, StoreError, UsageError
 from fip.ledger import FILE_NAME, Ledger, StoredFile
 from fip.messages import Failure, RunPlan
@@ -158,6 +159,8 @@ def _facts(selection: Selection) -> dict[str, str]:
 def _shown(key: str, value: object) -> str:
     if key in ("scale", "taper") and isinstance(value, float):
         return format_angle(value)
+    if key == "phase_centre" and isinstance(value, dict):
+        return format_direction(Direction(**value))
     if isinstance(value, (tuple, list)):
         return ("x" if key == "size" else ",").join(map(str, value))
     return "default" if value is None else str(value)

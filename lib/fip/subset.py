@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip import choosing
-from fip.data import Subset, UvRange
+from fip.centring import settle_centres
+from fip.data import Direction, Subset, UvRange
+from fip.directions import turned
 from fip.errors import UsageError
 from fip.measurement_set import Field, MeasurementSet, Rows, Window
 from fip.names import label
+from fip.phase_centres import Rephasing
 from fip.row_index import CHUNK, Coverage, Reach, RowIndex
 from fip.selection import texts
 
@@ -26,13 +29,14 @@ class Chosen:
     """What is to be imaged of a MeasurementSet."""
 
     fields: tuple[Field, ...]
-    labels: Mapping[int, str]  # FIELD_ID -> what file names call it; "" where the MeasurementSet has one field
+    labels: Mapping[int, str]  # FIELD_ID -> what file names call it; "" where there is one field, or one series
     windows: tuple[Window, ...]  # in order of DATA_DESC_ID and channels; a window may come in parts
     antennas: NDArray[np.bool_] | None  # [antenna] those whose baselines count; None for all
     uv_range: UvRange | None
     slices: tuple[tuple[int, ...], ...]  # integrations imaged together
-    number: NDArray[np.int64]  # [integration] its number in the MeasurementSet's field
-    coverage: Coverage  # of what is chosen
+    number: NDArray[np.int64]  # [integration] its number in the MeasurementSet's field, or in the joined series
+    coverage: Coverage  # of what is chosen, its baselines as seen towards the centres of the grids
+    rephasing: Rephasing  # to these centres
 
     @property
     def integrations(self) -> list[int]:
@@ -40,34 +44,44 @@ class Chosen:
         return [each for together in self.slices for each in together]
 
 
-def choose(main: MeasurementSet, index: RowIndex, subset: Subset) -> Chosen:
-    """Meet a selection. UsageError where it cannot be met, with the option, what was found, and what there is."""
+def choose(main: MeasurementSet, index: RowIndex, subset: Subset, phase_centre: Direction | None) -> Chosen:
+    """Meet a selection. UsageError where it cannot be met, with the option, what was found, and what there is.
+
+    With a `phase_centre` all fields are one series: of one name, if they share it, and counted together.
+    """
     names = main.field_names(np.unique(index.field).tolist())
-    unique = unique_names(names)
     fields = choosing.choose_fields(subset.field, choosing.Named(str(main.path), "--field", names))
     windows = _windows(main, index, subset)
     antennas = _antennas(main, index, subset)
-    number = choosing.numbers_in_field(index.field)
+    number = choosing.numbers_in_field(index.field if phase_centre is None else np.zeros_like(index.field))
     integrations = _integrations(index, subset, sorted(fields), number, str(main.path))
+    found = {each: main.field(each) for each in np.unique(index.field[integrations]).tolist()}
+    rephasing = settle_centres(main, index, list(found.values()), phase_centre)
+    selected = _Rows(main, index, windows, antennas, subset.uv_range, rephasing)
     coverage = index.coverage
     if texts(replace(subset, average=None)):
-        selected = _Rows(main, index, windows, antennas, subset.uv_range)
         integrations, coverage = selected.covered(integrations)
         if not integrations.size or coverage.longest_baseline == 0:
             raise UsageError(_nothing_left(main, index, subset))
+    elif rephasing.fields:  # some integrations tell enough
+        _, seen = selected.covered(np.array(sampled(integrations.tolist()), np.intp))
+        coverage = replace(coverage, longest_baseline=seen.longest_baseline or coverage.longest_baseline)
     groups = choosing.together(
         subset.average, index.series[integrations], index.time[integrations], index.cadence[integrations]
     )
     used = np.unique(index.field[integrations]).tolist()
+    joined = phase_centre is not None
+    shown = one_name({each: names[each] for each in used}) if joined else unique_names(names)
     return Chosen(
-        fields=tuple(replace(main.field(each), name=unique[each]) for each in used),
-        labels={each: label(unique[each]) if len(names) > 1 else "" for each in used},
+        fields=tuple(replace(found[each], name=shown[each]) for each in used),
+        labels={each: label(shown[each]) if len(names) > 1 and not joined else "" for each in used},
         windows=tuple(window for window in windows if window.number in coverage.windows),
         antennas=antennas,
         uv_range=subset.uv_range,
         slices=tuple(tuple(integrations[group].tolist()) for group in groups),
         number=number,
         coverage=coverage,
+        rephasing=rephasing,
     )
 
 
@@ -99,6 +113,12 @@ def unique_names(names: Mapping[int, str]) -> dict[int, str]:
     """The names of fields, with their number where file names could not tell them apart."""
     used = Counter(label(name) for name in names.values())
     return {number: name if used[label(name)] == 1 else f"{name}_{number}" for number, name in names.items()}
+
+
+def one_name(names: Mapping[int, str]) -> dict[int, str]:
+    """The name of fields that are one series: theirs if they share it, else none."""
+    shared = set(names.values())
+    return dict.fromkeys(names, shared.pop() if len(shared) == 1 else "")
 
 
 def all_windows(main: MeasurementSet, index: RowIndex) -> tuple[Window, ...]:
@@ -155,14 +175,16 @@ class _Rows:
     windows: Sequence[Window]
     antennas: NDArray[np.bool_] | None
     uv_range: UvRange | None
+    rephasing: Rephasing
 
     def covered(self, integrations: NDArray[np.intp]) -> tuple[NDArray[np.intp], Coverage]:
-        """Those of which a row is selected, and what the selected rows reach."""
+        """Those of which a row is selected, and what the selected rows reach, as seen towards the grids' centres."""
         reach = Reach()
         counts = np.zeros(len(self.index), np.int64)
         for numbers, integration in self.index.in_order(integrations, CHUNK):
             rows = self.main.rows(numbers)
             chunk = {name: rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "UVW")}
+            chunk["UVW"] = self._turned(chunk["UVW"], integration)
             counted = self._counted(chunk)
             reach.add(chunk, counted)
             counts += np.bincount(integration[counted], minlength=counts.size)
@@ -172,6 +194,19 @@ class _Rows:
             limit = choosing.uv_limits(self.uv_range, highest, highest)[1]
             coverage = replace(coverage, longest_baseline=min(coverage.longest_baseline, limit))
         return integrations[counts[integrations] > 0], coverage
+
+    def _turned(self, uvw: NDArray[np.float64], integration: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The UVW of rows of these integrations towards the centre of their grids, taken at their middle."""
+        if not self.rephasing.fields:
+            return uvw
+        seen, field = uvw.astype(np.float64), self.index.field[integration]
+        for number in np.unique(field).tolist():
+            here = np.flatnonzero(field == number)
+            present, which = np.unique(integration[here], return_inverse=True)
+            matrices = self.rephasing.matrices(number, self.index.time[present])
+            if matrices is not None:
+                seen[here] = turned(seen[here], matrices[which])
+        return seen
 
     def _counted(self, chunk: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
         """Which rows have a sample that is selected."""

@@ -118,8 +118,9 @@ def test_columns_packed_by_dysco_are_imaged(tmp_path: Path) -> None:
     plain = cut(path, size=(64, 64), scale=1e-4)
     with small_ms.edit(path) as table:
         columns = {name: table.getcol(name) for name in ("DATA", "WEIGHT_SPECTRUM")}
-        for name, values in columns.items():
-            pack(table, name, values)
+    for name, values in columns.items():
+        pack(path, name, values)
+    with small_ms.edit(path) as table:
         off = float(np.abs(table.getcol("DATA") - columns["DATA"]).max())
         np.testing.assert_allclose(table.getcol("WEIGHT_SPECTRUM"), 1, rtol=1e-3)
     assert 0 < off < 0.2  # it is packed, by 8 bits
@@ -128,18 +129,17 @@ def test_columns_packed_by_dysco_are_imaged(tmp_path: Path) -> None:
         assert 0 < np.abs(packed - pixels).max() <= off
 
 
-def pack(table: Any, name: str, values: NDArray[Any]) -> None:
-    """Replace a column by one that Dysco stores."""
-    table.removecols(name)
-    weights = name == "WEIGHT_SPECTRUM"
+def pack(path: Path, name: str, values: NDArray[Any]) -> None:
+    """Replace a column by one that Dysco stores; it is written when the table is closed."""
     description = tables.makearrcoldesc(
-        name, 0.0, valuetype="float" if weights else "complex", shape=list(values.shape[1:]), options=5
+        name, 0.0, valuetype="float" if values.dtype == np.float32 else "complex", shape=[*values.shape[1:]], options=5
     )
     specification = {"dataBitCount": 8, "weightBitCount": 12, "normalization": "AF", "studentTNu": 0.0} | {
         "distribution": "TruncatedGaussian",
         "distributionTruncation": 2.5,
     }
     manager = {"NAME": f"Dysco{name}", "TYPE": "DyscoStMan", "COLUMNS": [name], "SPEC": specification}
-    table.addcols(tables.maketabdesc([description]), {"*1": manager})
-    table.putcol(name, values)
-    table.flush()
+    with small_ms.edit(path) as table:
+        table.removecols(name)
+        table.addcols(tables.maketabdesc([description]), {"*1": manager})
+        table.putcol(name, values)

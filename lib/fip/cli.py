@@ -178,8 +178,9 @@ def run_command(
 def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")]) -> None:
     """Say what is in a MeasurementSet, and the size and scale to image it with."""
     from fip.info import describe
+    from fip.isolation import in_child
 
-    console.print(describe(measurement_set), highlight=False, markup=False, soft_wrap=True)
+    console.print(in_child(describe, measurement_set), highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("simulate")

@@ -192,7 +192,7 @@ class Run:
         total_exposure = float((products[weights > 0] / weights[weights > 0]).sum())
         time = time[dump.selected]
         if self.index.trusted[info.integrations[0]]:
-            half = dump.rows.column("INTERVAL")[dump.selected] / 2
+            half = np.nan_to_num(dump.rows.column("INTERVAL")[dump.selected]) / 2
             return Times(float((time - half).min()), average, float((time + half).max()), total_exposure)
         half_cadence = self.index.cadence[info.integrations[0]] / 2
         if not np.isfinite(half_cadence):

@@ -6,6 +6,7 @@ A `MeasurementSet` is used from the thread that opened it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -41,11 +42,25 @@ _DAY = 86400.0  # s
 
 _DTYPES = {"complex": "c8", "dcomplex": "c16", "float": "f4", "double": "f8", "boolean": "?"}
 
-ROW_COLUMNS = (
-    *("TIME", "INTERVAL", "EXPOSURE", "ANTENNA1", "ANTENNA2", "UVW", "FLAG_ROW", "FLAG", "WEIGHT"),
-    *("FIELD_ID", "DATA_DESC_ID", "SCAN_NUMBER", "OBSERVATION_ID", "ARRAY_ID"),
-)
-"""Columns without which a table is no MeasurementSet that could be imaged."""
+_REAL, _WHOLE, _LOGICAL = ("double", "float"), ("int", "short", "uint", "ushort", "uchar", "int64"), ("boolean",)
+ROW_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("TIME", "INTERVAL", "EXPOSURE", "UVW", "WEIGHT"), _REAL),
+    **dict.fromkeys(("ANTENNA1", "ANTENNA2", "FIELD_ID", "DATA_DESC_ID"), _WHOLE),
+    **dict.fromkeys(("SCAN_NUMBER", "OBSERVATION_ID", "ARRAY_ID"), _WHOLE),
+    **dict.fromkeys(("FLAG_ROW", "FLAG"), _LOGICAL),
+}
+"""Columns without which a table is no MeasurementSet that could be imaged, and casacore's types that they may have."""
+
+_ARRAYS = ("UVW", "WEIGHT", "FLAG")  # of these, those that hold an array a row
+_SCALARS = tuple(name for name in ROW_COLUMNS if name not in _ARRAYS)
+
+_UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
+"""What casacore's binding raises on damaged tables, and Python on values of another kind than they should be."""
+
+_LONGEST_INTERVAL = 1e7  # s; longer ones, as negative ones, say nothing
+_LONGEST_BASELINE = 1e9  # m, beyond the Moon; what is longer is no baseline
+_LARGEST_CELL = 1 << 26  # numbers in one cell, many times those of any spectrum
+_HIGHEST_FREQUENCY = 1e15  # Hz
 
 
 Channels: TypeAlias = tuple[int, int] | None
@@ -140,19 +155,25 @@ class Rows:
     def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
         """A column of these rows, or of `count` of them from `first` on; of cells [channel, ...] some channels only.
 
-        TIME is UTC, whatever its frame on file.
+        TIME is UTC, whatever its frame on file. What no INTERVAL, EXPOSURE or UVW can be is NaN.
         """
         with self._main.reading(name):
+            if name not in _SCALARS and not _credible(self.cell_shape(name) or ()):
+                raise ValueError(f"its cells have the shape {self.cell_shape(name)}")
             number = len(self) if count is None else count
-            if channels is not None:
+            if channels is None:
+                values = self._table.getcol(name, self._first + first, number)
+            else:
                 corners = [channels[0], -1], [channels[1], -1]
-                return np.asarray(self._table.getcolslice(name, *corners, [], self._first + first, number))
-            values = np.asarray(self._table.getcol(name, self._first + first, number))
-            return to_utc(values, self._main.time_scale) if name == "TIME" else values
+                values = self._table.getcolslice(name, *corners, [], self._first + first, number)
+            return self._main.sound(name, np.asarray(values))
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The dtype that a buffer for column `name` must have."""
-        return np.dtype(_DTYPES[self._main.table.coldatatype(name)])
+        kind = self._main.table.coldatatype(name)
+        if kind not in _DTYPES:
+            raise InputError(f"{self._main.path}: column {name} holds {kind}, which is not what it should hold")
+        return np.dtype(_DTYPES[kind])
 
     def into(self, name: str, first: int, buffer: NDArray[Any], channels: Channels = None) -> NDArray[Any]:
         """Read rows `first`, ... into `buffer` [row, channel, ...] of the shape of the cells and the column's dtype."""
@@ -167,9 +188,14 @@ class Rows:
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
         """Shape of the first row's cell; None where there is no such column or the cell is undefined."""
         row = int(self.numbers[0])
-        if name not in self._main.columns or not self._main.table.iscelldefined(name, row):
-            return None
-        return tuple(int(side) for side in np.shape(self._main.table.getcell(name, row)))
+        with self._main.reading(name):
+            if name not in self._main.columns or not self._main.table.iscelldefined(name, row):
+                return None
+            return _shape(self._main.table, name, row)
+
+    def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
+        """The error to raise where cells of a column have another shape than the subtables tell."""
+        return InputError(f"{self._main.path}: {name} has cells of shape {found}, but the subtables say {expected}")
 
     def where(self, mask: NDArray[np.bool_]) -> Rows:
         """Those rows where `mask` [row] is true, at least one."""
@@ -185,14 +211,29 @@ class MeasurementSet:
             raise InputError(f"{path}: no such file or folder")
         try:
             self.table = open_table(str(path), ack=False)
-        except RuntimeError as error:
+            self.columns: tuple[str, ...] = tuple(self.table.colnames())
+        except _UNREADABLE as error:
             raise InputError(f"{path}: not a MeasurementSet ({_first_line(error)})") from None
-        self.columns: tuple[str, ...] = tuple(self.table.colnames())
+        try:
+            self._check()
+        except InputError:
+            self.table.close()
+            raise
+
+    def _check(self) -> None:
+        """InputError where columns are missing or of other types than a MeasurementSet's."""
         missing = [name for name in ROW_COLUMNS if name not in self.columns]
         if missing:
-            raise InputError(f"{path}: not a MeasurementSet: it has no column {', '.join(missing)}")
+            raise InputError(f"{self.path}: not a MeasurementSet: it has no column {', '.join(missing)}")
+        for name, kinds in ROW_COLUMNS.items():
+            with self.reading(name):
+                kind, scalar = self.table.coldatatype(name), self.table.isscalarcol(name)
+            if kind not in kinds or scalar == (name in _ARRAYS):
+                raise InputError(
+                    f"{self.path}: not a MeasurementSet: column {name} holds {'' if scalar else 'arrays of '}{kind}"
+                )
         if not len(self):
-            raise InputError(f"{path}: has no rows")
+            raise InputError(f"{self.path}: has no rows")
 
     def __len__(self) -> int:
         return int(self.table.nrows())
@@ -206,8 +247,20 @@ class MeasurementSet:
         """Turn casacore's errors into an InputError that names the file and `what` was read."""
         try:
             yield
-        except (RuntimeError, ValueError, KeyError) as error:
+        except _UNREADABLE as error:
             raise InputError(f"{self.path}: cannot read {what}: {_first_line(error)}") from None
+
+    def sound(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """A column's values as the rest of FIP may take them; ValueError where they have another shape."""
+        if name == "UVW" and values.shape[1:] != (3,):
+            raise ValueError(f"its cells have the shape {values.shape[1:]}, not (3,)")
+        if name == "TIME":
+            return to_utc(values, self.time_scale)
+        if name in ("INTERVAL", "EXPOSURE"):
+            return np.where((values >= 0) & (values <= _LONGEST_INTERVAL), values, np.nan)
+        if name == "UVW" and not (np.abs(values) <= _LONGEST_BASELINE).all():
+            return np.where(np.abs(values) <= _LONGEST_BASELINE, values, np.nan)
+        return values
 
     def rows(self, numbers: range | NDArray[np.int64]) -> Rows:
         """Rows by number, ascending."""
@@ -253,7 +306,11 @@ class MeasurementSet:
         """One row of a subtable, undefined cells left out."""
         with self.subtable(name) as sub:
             self._check_row(name, number, sub.nrows())
-            columns = [column for column in sub.colnames() if sub.iscelldefined(column, number)]
+            columns = [
+                column
+                for column in sub.colnames()
+                if sub.iscelldefined(column, number) and _credible(_shape(sub, column, number))
+            ]
             return {column: sub.getcell(column, number) for column in columns}
 
     def _check_row(self, name: str, number: int, rows: int) -> None:
@@ -269,11 +326,12 @@ class MeasurementSet:
     def antennas(self) -> Antennas:
         """Names, positions and diameters."""
         with self.subtable("ANTENNA") as sub:
-            return Antennas(
-                tuple(sub.getcol("NAME")),
-                np.asarray(sub.getcol("POSITION"), dtype=np.float64),
-                np.asarray(sub.getcol("DISH_DIAMETER"), dtype=np.float64),
-            )
+            names = tuple(str(name) for name in sub.getcol("NAME"))
+            position = np.asarray(sub.getcol("POSITION"), dtype=np.float64).reshape(len(names), -1)
+            diameter = np.asarray(sub.getcol("DISH_DIAMETER"), dtype=np.float64)
+            if (names and position.shape[1] != 3) or diameter.shape != (len(names),):
+                raise ValueError("POSITION is not three numbers, or DISH_DIAMETER not one")
+            return Antennas(names, position, diameter)
 
     def observation(self, number: int) -> dict[str, str]:
         """Telescope, observer and project of an OBSERVATION row; "" where it does not say."""
@@ -284,6 +342,10 @@ class MeasurementSet:
 
     def window(self, number: int) -> Window:
         """A data description, its channels sorted by frequency."""
+        with self.reading(f"data description {number}"):
+            return self._window(number)
+
+    def _window(self, number: int) -> Window:
         description = self._row("DATA_DESCRIPTION", number)
         spectral = int(self._value("DATA_DESCRIPTION", description, "SPECTRAL_WINDOW_ID"))
         row = self._row("SPECTRAL_WINDOW", spectral)
@@ -309,12 +371,12 @@ class MeasurementSet:
         where = f"{self.path}: spectral window {spectral}"
         if not frequency.size:
             raise InputError(f"{where} has no channels")
-        if not (np.isfinite(frequency).all() and frequency[0] > 0):
-            raise InputError(f"{where}: CHAN_FREQ is not positive and finite everywhere")
+        if not (0 < frequency[0] <= frequency[-1] <= _HIGHEST_FREQUENCY):
+            raise InputError(f"{where}: CHAN_FREQ is not positive everywhere, and below {_HIGHEST_FREQUENCY:g} Hz")
         if (np.diff(frequency) <= 0).any():
             raise InputError(f"{where}: CHAN_FREQ has the same frequency twice")
-        if width.shape != frequency.shape or not np.isfinite(width).all():
-            raise InputError(f"{where}: CHAN_WIDTH is not finite for each of {frequency.size} channels")
+        if width.shape != frequency.shape or not (width <= _HIGHEST_FREQUENCY).all():
+            raise InputError(f"{where}: CHAN_WIDTH is not a width for each of {frequency.size} channels")
 
     def _frequency_frame(self, row: Mapping[str, Any]) -> str:
         """casacore's name of the frame of CHAN_FREQ: MEAS_FREQ_REF, by the column's own list of codes if it has one."""
@@ -335,10 +397,14 @@ class MeasurementSet:
 
     def field(self, number: int) -> Field:
         """A field and where its phase centre is. InputError where it does not say."""
+        with self.reading(f"field {number}"):
+            return self._field(number)
+
+    def _field(self, number: int) -> Field:
         row = self._row("FIELD", number)
         where = f"{self.path}: field {number} ({row.get('NAME', '')})"
         direction = np.asarray(self._value("FIELD", row, "PHASE_DIR"), dtype=np.float64)
-        if direction.ndim != 2 or direction.shape[1] != 2 or not np.isfinite(direction).all():
+        if direction.ndim != 2 or direction.shape[1] != 2 or not direction.size or not np.isfinite(direction).all():
             raise InputError(f"{where}: PHASE_DIR {direction.tolist()} is not a direction")
         direction = direction[: 1 + max(0, int(row.get("NUM_POLY", len(direction) - 1)))]
         if abs(direction[0, 1]) > np.pi / 2 + 1e-9:
@@ -395,6 +461,18 @@ class MeasurementSet:
         codes = [int(each) for each in measure.get("TabRefCodes", [])]
         names = [str(each) for each in measure.get("TabRefTypes", [])]
         return names[codes.index(int(code))] if int(code) in codes else f"code {code}"
+
+
+def _shape(table: Any, column: str, row: int) -> tuple[int, ...]:
+    """Of a cell that is defined, without reading it; () of a scalar."""
+    if table.isscalarcol(column):
+        return ()
+    return tuple(int(side) for side in table.getcolshapestring(column, row, 1)[0].strip("[]").split(",") if side)
+
+
+def _credible(shape: tuple[int, ...]) -> bool:
+    """Whether a cell may be of this shape; damage makes cells for which there is no memory."""
+    return math.prod(shape) <= _LARGEST_CELL
 
 
 def _as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:

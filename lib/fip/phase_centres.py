@@ -11,9 +11,7 @@ arcsec, the Moon to 45 arcsec.
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -53,7 +51,6 @@ class PhaseCentres:
         """`position` is that of the array, ITRF in m; None where it is unknown. `path` is for messages."""
         self._path = path
         self._position = position
-        self._warned = False  # casacore says once how old its tables are
 
     def moves(self, field: Field) -> bool:
         """Whether the phase centre moves among the stars."""
@@ -72,9 +69,15 @@ class PhaseCentres:
             return Pointing(field.ephemeris.at(time, longitude, latitude), 0.0)
         if field.frame in FRAMES:
             return Pointing(_direction(longitude, latitude, FRAMES[field.frame]), 0.0)
-        return self._converted(field, time, longitude, latitude)
+        self._check(field)
+        try:
+            return self._converted(field.frame, time, longitude, latitude)
+        except RuntimeError as error:
+            raise InputError(f"{self._where(field)}: casacore cannot convert {field.frame}: {error}") from None
 
-    def _converted(self, field: Field, time: float, longitude: float, latitude: float) -> Pointing:
+    def _check(self, field: Field) -> None:
+        """InputError where the field's frame is unknown, or needs a place on Earth that is not known."""
+
         where = self._where(field)
         known = self._measures.list_codes(self._measures.direction())
         if field.frame not in (*known["normal"], *BODIES):
@@ -84,14 +87,14 @@ class PhaseCentres:
                 f"{where}: phase centre in frame {field.frame}, but the antennas are nowhere on Earth "
                 "by subtable ANTENNA; set their POSITION"
             )
-        with nullcontext() if self._warned else _unheard():
-            self._warned = True
-            self._set_frame(time)
-            towards = self._j2000(field.frame, longitude, latitude)
-            centre = _direction(math.atan2(towards[1], towards[0]), math.asin(max(-1.0, min(1.0, towards[2]))), "FK5")
-            if field.frame in BODIES:
-                return Pointing(centre, 0.0)
-            further = self._j2000(field.frame, *northward(longitude, latitude))
+
+    def _converted(self, frame: str, time: float, longitude: float, latitude: float) -> Pointing:
+        self._set_frame(time)
+        towards = self._j2000(frame, longitude, latitude)
+        centre = _direction(math.atan2(towards[1], towards[0]), math.asin(max(-1.0, min(1.0, towards[2]))), "FK5")
+        if frame in BODIES:
+            return Pointing(centre, 0.0)
+        further = self._j2000(frame, *northward(longitude, latitude))
         return Pointing(centre, angle_between_norths(centre, towards, further))
 
     def _where(self, field: Field) -> str:
@@ -145,17 +148,3 @@ class Rephasing:
 
 def _direction(longitude: float, latitude: float, frame: Frame) -> Direction:
     return Direction(longitude % (2 * math.pi), latitude, frame)
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Keeps from standard error what casacore prints of the age of its tables; there is no other way to it."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

@@ -13,6 +13,7 @@ from rich.console import Console
 from fip.config import Config
 from fip.data import Selection, Subset
 from fip.errors import FipError, UsageError
+from fip.isolation import in_child
 from fip.launch import Pipeline
 from fip.ledger import Ledger, RunTotals
 from fip.messages import JobStatus
@@ -39,7 +40,7 @@ def run(
 ) -> int:
     """Images every slice of these MeasurementSets; returns the exit code. Raises FipError."""
     selection = selection_of(config)
-    opened = [_look_into(path, selection) for path in paths]
+    opened = [in_child(_look_into, path, selection) for path in paths]
     if len({each.run for each in opened}) < len(opened):
         raise UsageError("the same MeasurementSet is named twice: name each once")
     for each in opened:

@@ -87,7 +87,10 @@ class SampleReader:
     def _weights(self, rows: Rows, here: slice, spectrum: bool) -> NDArray[np.floating]:
         if spectrum:
             return self._fill("WEIGHT_SPECTRUM", rows, here)
-        return rows.column("WEIGHT", here.start, here.stop - here.start)[:, None, :]
+        weight = rows.column("WEIGHT", here.start, here.stop - here.start)
+        if weight.shape[1:] != self.window.shape[1:]:
+            raise rows.unlike("WEIGHT", weight.shape[1:], self.window.shape[1:])
+        return weight[:, None, :]
 
     def _fill(self, name: str, rows: Rows, here: slice) -> NDArray[Any]:
         """[row, channel, correlation] of a column, channels in the order of frequency; valid until the next call.

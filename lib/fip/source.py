@@ -40,6 +40,8 @@ from fip.selection import describe, texts
 from fip.subbands import split, sub_bands
 from fip.subset import Chosen, choose, parts, sampled
 
+_EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, well within what a header can say
+
 
 def open_run(path: Path, selection: Selection) -> Run:
     """Open a MeasurementSet and settle everything that its slices share.
@@ -124,17 +126,18 @@ def read_index(main: MeasurementSet) -> RowIndex:
         raise InputError(f"{main.path}: UVW is zero or not finite in all rows; were the coordinates ever computed?")
     used = index.coverage.antennas
     if not 0 <= used[0] <= used[-1] < len(main.antennas.names):
+        wrong = used[0] if used[0] < 0 else used[-1]
         raise InputError(
-            f"{main.path}: antenna {used[-1]} is used, but subtable ANTENNA has {len(main.antennas.names)} rows"
+            f"{main.path}: antenna {wrong} is used, but subtable ANTENNA has {len(main.antennas.names)} rows"
         )
     return index
 
 
 def _checked_chunks(main: MeasurementSet) -> Iterator[dict[str, NDArray[Any]]]:
     for chunk in main.chunks(row_index.COLUMNS, row_index.CHUNK):
-        strange = np.count_nonzero(~np.isfinite(chunk["TIME"]))
+        strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
         if strange:
-            raise InputError(f"{main.path}: TIME is not finite in {strange} rows")
+            raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")
         yield chunk
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fip.data import Grid, Selection, Slice
+from fip.directions import parse_direction
 from fip.imaging import dirty_image
 from fip.info import describe
 from fip.kernels import make_kernel
@@ -83,6 +84,16 @@ def test_a_fast_radio_burst(real_ms: Unpack) -> None:
     assert (burst.east, burst.north) == pytest.approx((-79.25, 111.5), abs=0.25)
     assert burst.flux == pytest.approx(0.369, abs=0.005)
     assert burst.sigma > 80
+
+
+def test_a_burst_in_the_middle(real_ms: Unpack) -> None:
+    """FRB 121102 imaged about its place in the catalogue (Marcote et al. 2017): there it is, as bright as before."""
+    place = parse_direction("05h31m58.698s +33d08m52.586s")
+    selection = Selection(size=(512, 512), scale=0.25 * ARCSEC, phase_centre=place)
+    (piece,) = slices(real_ms("vla_frb121102"), selection)
+    burst = Peak.of(piece)
+    assert np.hypot(burst.east, burst.north) < 0.5  # the beam is 2.5 arcsec wide, the burst has 70 sigma
+    assert burst.flux == pytest.approx(0.37, abs=0.005)
 
 
 def test_a_calibrator_in_every_integration(real_ms: Unpack) -> None:

@@ -13,6 +13,8 @@ from fip.phase_centres import PhaseCentres, Rephasing
 from fip.quantities import format_angle, iso_utc
 from fip.row_index import RowIndex
 
+_MOST_TOLD = 3  # fields of which the log says the same
+
 
 def position(main: MeasurementSet, antennas: Sequence[int]) -> tuple[float, float, float] | None:
     """The mean of these antennas, ITRF in m; None where they are nowhere on Earth."""
@@ -57,13 +59,16 @@ def centre_notes(
         yield _asked_note(rephasing.targets[fields[0].number], own)
         return
     centres = rephasing.centres
-    for each in fields:
+    converted = [each for each in fields if not centres.stays(each)]
+    for each in converted[:_MOST_TOLD]:
         where = shown(own[each.number])
         if centres.moves(each):
             at = iso_utc(middle_time(index, each.number))
             yield f"field {each.name}: its phase centre moves ({each.frame}); imaged about {where}, where it is at {at}"
-        elif not centres.stays(each):
+        else:
             yield f"field {each.name}: phase centre converted from {each.frame} to {where}"
+    if len(converted) > _MOST_TOLD:
+        yield f"and so for {len(converted) - _MOST_TOLD} more fields"
     if len(fields) > 1 and len(fields) == integrations:
         yield "each integration has a field of its own, and so a grid of its own: --phase-centre makes them one series"
 

@@ -21,13 +21,17 @@ PAIRS = np.stack(np.triu_indices(6), axis=1).astype(np.int32)  # autocorrelation
 
 
 def observed(dumps: int, scan: int, windows: int, jitter: float, seed: int) -> Columns:
-    """Rows in order of time: dumps of 10 s in scans of so many, two fields in turn, TIMEs up to `jitter` s apart."""
+    """Rows in order of time: dumps of 10 s in scans of so many, two fields in turn.
+
+    TIMEs of the baselines of a dump are up to `jitter` s apart, the same in all windows.
+    """
     baselines = len(PAIRS)
+    late = jitter * np.random.default_rng(seed).random((dumps, 1, baselines))
     dump = np.repeat(np.arange(dumps), windows * baselines)
     pair = np.tile(PAIRS, (dumps * windows, 1))
     ids = {name: np.zeros(dump.size, np.int32) for name in ("OBSERVATION_ID", "ARRAY_ID")}
     return ids | {
-        "TIME": 5e9 + 10.0 * dump + jitter * np.random.default_rng(seed).random(dump.size),
+        "TIME": 5e9 + 10.0 * dump + np.repeat(late, windows, axis=1).ravel(),
         "INTERVAL": np.full(dump.size, 10.0),
         "ANTENNA1": pair[:, 0],
         "ANTENNA2": pair[:, 1],

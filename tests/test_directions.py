@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import small_ms
 from direct import SPEED_OF_LIGHT, direct_sum, pixel_directions
-from fip.data import Direction, Grid, Selection, Slice
+from fip.data import Average, Direction, Grid, Selection, Slice, Subset, UvRange
 from fip.directions import axes, format_direction, parse_direction, rephase, separation, shown, turn
 from fip.errors import InputError
 from fip.header import header_cards
@@ -284,6 +284,43 @@ def test_the_beam_and_the_default_scale_are_those_about_the_new_centre(tmp_path:
     assert empty.nominal_beam == imaged.beam
 
 
+def test_a_joined_series_is_counted_before_it_is_selected(tmp_path: Path) -> None:
+    """An integration has one number in the series, whichever fields, intervals or times are imaged of it."""
+    places = [SkyCoord(82.9 + 0.1 * number, 33.15, unit="deg", frame="fk5") for number in range(4)]
+    path = observe(
+        tmp_path / "drift.ms", SOURCE, [((each.ra.rad, each.dec.rad), own_axes(each)) for each in places], "J2000"
+    )
+    centre = parse_direction("83.2deg 33.3deg")
+    whole, _ = cut(path, phase_centre=centre)
+    for subset, numbers in ((Subset(interval=(1, 3)), [1, 2]), (Subset(field=("f1", "3")), [1, 3])):
+        pieces, notes = cut(path, phase_centre=centre, subset=subset)
+        assert [(piece.integration, piece.label) for piece in pieces] == [(number, "") for number in numbers]
+        assert {piece.grid for piece in pieces} == {whole[0].grid}
+        assert "2 fields are one series" in notes
+
+
+def test_a_uv_range_is_that_of_the_direction_imaged(tmp_path: Path) -> None:
+    """Baselines count by their length as seen from the new centre, and so does the default scale."""
+    path = observe(tmp_path / "far.ms", SOURCE, [((CENTRE.ra.rad, CENTRE.dec.rad), own_axes(CENTRE))] * 2, "ICRS")
+    centre = parse_direction("10deg -20deg")
+    (piece, _), _ = cut(path, phase_centre=centre)
+    seen = np.hypot(*piece.blocks[0].uvw[:, :2].T)
+    limit = float(np.sort(seen)[4:6].mean())
+    (short, _), _ = cut(path, phase_centre=centre, subset=Subset(uv_range=UvRange(0, limit, "m")), scale=None)
+    found = np.hypot(*short.blocks[0].uvw[:, :2].T)
+    np.testing.assert_array_equal(found, seen[seen <= limit])
+    assert short.grid.scale == pytest.approx(SPEED_OF_LIGHT / small_ms.BAND.max() / found.max() / 4, rel=0.05)
+
+
+def test_what_is_selected_and_the_centre_make_a_run_another(tmp_path: Path) -> None:
+    """Images of another part of the data, or about another direction, never pass for these."""
+    path = observe(tmp_path / "sky.ms", SOURCE, [((CENTRE.ra.rad, CENTRE.dec.rad), own_axes(CENTRE))] * 2, "ICRS")
+    centres = None, parse_direction("83deg 33deg"), parse_direction("83.1deg 33deg")
+    subsets = Subset(), Subset(interval=(0, 1))
+    runs = {cut(path, phase_centre=each, subset=subset)[0][0].run for each in centres for subset in subsets}
+    assert len(runs) == 6
+
+
 # --- frames that move, or that FITS cannot hold ---------------------------------------------------------------
 
 
@@ -365,24 +402,43 @@ def test_the_sun_is_followed_by_the_correlator_and_not_by_the_grid(tmp_path: Pat
         assert place_of(piece, source).icrs.separation(source).arcsec < 0.2
 
 
-def test_a_polynomial_in_time_is_followed(tmp_path: Path) -> None:
-    """NUM_POLY = 1: each integration has its own phase centre, and all are on one grid."""
+def polynomial(path: Path) -> tuple[Path, tuple[float, float]]:
+    """Three integrations 10 s apart of a phase centre that moves by 4.6 arcsec/s, and where it is in the second."""
     rate = (2e-5, -1e-5)  # rad/s
     begin = SkyCoord(82.99, 33.15, unit="deg", frame="fk5")
     lon, lat = begin.ra.rad, begin.dec.rad
     places = [
         SkyCoord(lon + rate[0] * seconds, lat + rate[1] * seconds, unit="rad", frame="fk5") for seconds in (0, 10, 20)
     ]
-    path = observe(tmp_path / "poly.ms", SOURCE, [((lon, lat), own_axes(each)) for each in places], "J2000")
+    path = observe(path, SOURCE, [((lon, lat), own_axes(each)) for each in places], "J2000")
     with small_ms.edit(path / "FIELD") as table:
         table.putcell("TIME", 0, NIGHT)
         table.putcell("NUM_POLY", 0, 1)
         table.putcell("PHASE_DIR", 0, np.array([[lon, lat], rate]))
+    return path, (lon + 2e-4, lat - 1e-4)
+
+
+def test_a_polynomial_in_time_is_followed(tmp_path: Path) -> None:
+    """NUM_POLY = 1: each integration has its own phase centre, and all are on one grid."""
+    path, middle = polynomial(tmp_path / "poly.ms")
     pieces, notes = cut(path)
     assert "moves" in notes
-    assert {(piece.grid.longitude, piece.grid.latitude) for piece in pieces} == {(lon + 2e-4, lat - 1e-4)}
+    assert {(piece.grid.longitude, piece.grid.latitude) for piece in pieces} == {middle}
     for piece in pieces:
         assert place_of(piece, SOURCE).icrs.separation(SOURCE).arcsec < 0.01
+
+
+def test_integrations_of_an_average_are_turned_one_by_one(tmp_path: Path) -> None:
+    """The samples of an average are those of its integrations, each from its own phase centre, on the same grid."""
+    path, middle = polynomial(tmp_path / "poly.ms")
+    pieces, _ = cut(path)
+    (averaged,), _ = cut(path, subset=Subset(average=Average(3, "integrations")))
+    (last,), _ = cut(path, subset=Subset(interval=(2, 3)))
+    assert (averaged.grid.longitude, averaged.grid.latitude) == (last.grid.longitude, last.grid.latitude) == middle
+    uvw = np.concatenate([piece.blocks[0].uvw for piece in pieces])
+    np.testing.assert_allclose(averaged.blocks[0].uvw, uvw, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(last.blocks[0].uvw, pieces[2].blocks[0].uvw)
+    assert place_of(averaged, SOURCE).icrs.separation(SOURCE).arcsec < 0.01
 
 
 def ephemeris(path: Path, times: list[float], places: list[SkyCoord], number: int = 0) -> None:

@@ -1,0 +1,64 @@
+"""Where compiled kernels are kept, so that a machine compiles them once and a worker starts in a second."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fip import __version__
+
+log = logging.getLogger("fip.slant")
+
+COMPILED = ("simd", "fft", "grid", "resample", "stages")
+"""The modules with compiled functions."""
+
+CHECKED = os.environ.get("FIP_CHECK_INDEX") == "1"
+"""Whether vector loads and stores look at their index and raise IndexError: for tests, several times slower."""
+
+
+def cache_directory() -> Path:
+    """The folder for this version of FIP: below $FIP_CACHE, else $XDG_CACHE_HOME/fip, else ~/.cache/fip.
+
+    numba keeps apart what it compiles for different processors, but does not see that a function which is compiled
+    into another has changed; hence a folder for each state of the sources.
+    """
+    base = os.environ.get("FIP_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "fip")
+    sources = hashlib.sha256()
+    for module in COMPILED:
+        sources.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+    kind = "checked" if CHECKED else "kernels"
+    return Path(base).expanduser() / f"{kind}-{__version__}-{sources.hexdigest()[:12]}"
+
+
+def use_cache() -> Path:
+    """Point numba at the folder; to be called before the first function is compiled.
+
+    Where the folder cannot be written a temporary one takes its place, with a warning: each worker then compiles anew.
+    """
+    folder = cache_directory()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        log.warning("kernels are compiled at every start, their cache cannot be written: %s; set FIP_CACHE", error)
+        folder = Path(tempfile.mkdtemp(prefix="fip-kernels-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    import numba
+
+    numba.config.CACHE_DIR = str(folder)  # numba may have been imported by somebody else
+    return folder
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Workers that start together take turns: the second finds what the first has compiled."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,97 @@
+"""The slant kernel: blocks in, pixels out. See docs/kernel.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Block, Grid
+from fip.slant.fft import fft_plan
+from fip.slant.grid import correction_polynomial, gridder, kernel_polynomials
+from fip.slant.plan import Plan, UnsuitableError, make_plan
+from fip.slant.resample import make_work, tap_tables
+from fip.slant.simd import Floats, aligned
+from fip.slant.stages import TWIDDLES, Columns, Transform, resample_xi, transform_u, transform_v
+
+
+class Buffers:
+    """Work arrays that grow when they must: their pages are touched once a run. What they held is never read."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Floats] = {}
+
+    def get(self, name: str, length: int) -> Floats:
+        """An array of exactly this length, of any contents."""
+        held = self._held.get(name)
+        if held is None or len(held) < length:
+            self._held.pop(name, None)
+            held = self._held[name] = aligned(length + length // 16)
+        return held[:length]
+
+
+def image(
+    blocks: Sequence[Block], grid: Grid, epsilon: float, buffers: Buffers, out: NDArray[np.float32]
+) -> None:
+    """Fill out[stokes, y, x] as Kernel.image says. Raise UnsuitableError with `out` in any state."""
+    plan = make_plan(blocks, grid, epsilon)
+    for stokes, plane in enumerate(out):
+        whole = plane if plane.dtype == np.float32 and plane.flags.c_contiguous else np.empty(plane.shape, np.float32)
+        _plane(plan, blocks, stokes, grid, buffers, whole)
+        if whole is not plane:
+            plane[...] = whole
+
+
+def _plane(
+    plan: Plan, blocks: Sequence[Block], stokes: int, grid: Grid, buffers: Buffers, out: NDArray[np.float32]
+) -> None:
+    s, basis = plan.shape, plan.basis
+    uv = buffers.get("grid", plan.grid_size)
+    uv[:] = 0
+    add = gridder(s.terms)
+    for block, rows in zip(blocks, plan.rows, strict=True):
+        visibility = np.ascontiguousarray(block.visibility[stokes], np.complex64)
+        frequency = np.ascontiguousarray(block.frequency, np.float64)
+        add(
+            uv, s.columns * 2 * s.terms, s.row0, s.column0,
+            rows, frequency, visibility, kernel_polynomials(), basis.in_height, basis.odd,
+        )  # fmt: skip
+    half = buffers.get("half", s.blocks * s.terms * s.rows * 32)
+    transform_u(uv, s, _transform(plan.u_size, buffers), buffers.get("staged", plan.u_size * s.terms * 16), half)
+    columns = Columns(
+        buffers.get("line", s.length * 16),
+        buffers.get("phases", s.rows * 32),
+        buffers.get("table", TWIDDLES * 32),
+        buffers.get("cubics", -(-s.length // s.segment) * 64),
+    )
+    table, starts = tap_tables()
+    correction = correction_polynomial()
+    across = _correction(plan.across)
+    work = make_work(max(s.length, s.blocks * 16))
+    lines = buffers.get("lines", plan.eta_line.rows * s.blocks * 16)
+    fine = transform_v(
+        half, s, _transform(plan.v_size, buffers), basis.in_q, basis.odd, across, correction,
+        table, starts, plan.eta_line, columns, work, lines,
+    )  # fmt: skip
+    eta_pixels = grid.height if plan.plane.transposed else grid.width
+    if not fine or not resample_xi(
+        lines, s, table, starts, plan.xi_line, plan.eta_line.begin, eta_pixels, grid.scale, plan.plane.transposed,
+        work, out.reshape(-1),
+    ):  # fmt: skip
+        raise UnsuitableError("the field is too wide and its array too steep")
+
+
+def _transform(n: int, buffers: Buffers) -> Transform:
+    """The two work arrays lie 1 KiB apart modulo 4 KiB, so that writing one does not wait for reading the other."""
+    size = -(-n * 16 // 1024) * 1024
+    both = buffers.get("fft", 2 * size + 2048)
+    start = -(both.ctypes.data // 4) % 1024
+    second = start + size + 272
+    return Transform(n, *fft_plan(n), both[start : start + n * 16], both[second : second + n * 16])
+
+
+def _correction(at: NDArray[np.float64]) -> Floats:
+    """The grid's correction at these fractions of the transform, halved: the half plane is counted twice."""
+    powers = at[:, None] ** (2 * np.arange(len(correction_polynomial())))
+    return (0.5 * (powers @ correction_polynomial())).astype(np.float32)

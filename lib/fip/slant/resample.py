@@ -158,7 +158,7 @@ def _find_positions(start: float, half: float, line: Line, w: Work) -> float:
 
 
 @njit(**FAST)
-def _shift_lanes(source: Floats, first: int, length: int, n: int, segment: int, w: Work) -> float:
+def _shift_lanes(source: Floats, first: int, length: int, n: int, w: Work) -> float:
     """Take whole samples out of the lanes' distances and copy the lines to w.shifted; returns the largest that is left.
 
     The copy holds the samples that the segment's rows need, at the indices that they have in the source.
@@ -172,7 +172,7 @@ def _shift_lanes(source: Floats, first: int, length: int, n: int, segment: int, 
         mean = ((w.mean[3] * t + w.mean[2]) * t + w.mean[1]) * t + w.mean[0]
         largest = max(largest, abs(w.value[e] - mean - w.shift[e & 15]))
     for o in (0, n // 2, n - 1):
-        t = (o + 0.5) * 2.0 / segment - 1
+        t = (o + 0.5) * 2.0 / n - 1
         mean = ((w.mean[3] * t + w.mean[2]) * t + w.mean[1]) * t + w.mean[0]
         low, high = min(low, mean), max(high, mean)
     begin, end = max(int(low) - TAPS, 0), min(int(high) + TAPS + 2, length)
@@ -191,10 +191,10 @@ def _row_loop(order: int) -> Any:
 
     @njit(inline="never", **FAST)
     def rows(
-        source: Floats, first: int, last: int, table: Floats, begin: int, n: int, segment: int, w: Work,
+        source: Floats, first: int, last: int, table: Floats, begin: int, n: int, w: Work,
         out: Floats, to: int, stride: int,
     ) -> None:  # fmt: skip
-        per_row = 2.0 / segment
+        per_row = 2.0 / n
         m0, m1, m2, m3 = w.mean[0], w.mean[1], w.mean[2], w.mean[3]
         for o in range(n):
             t = (o + 0.5) * per_row - 1
@@ -221,24 +221,24 @@ _REACH1, _REACH2, _REACH3, _REACH4, _REACH6, _REACH8, _REACH10 = _REACH
 
 @njit(**FAST)
 def _dispatch(
-    source: Floats, first: int, last: int, table: Floats, starts: Any, largest: float, n: int, segment: int, w: Work,
+    source: Floats, first: int, last: int, table: Floats, starts: Any, largest: float, n: int, w: Work,
     out: Floats, to: int, stride: int,
 ) -> None:  # fmt: skip
     """The row loop of the lowest order that is accurate enough."""
     if largest <= _REACH1:
-        _rows1(source, first, last, table, starts[0], n, segment, w, out, to, stride)
+        _rows1(source, first, last, table, starts[0], n, w, out, to, stride)
     elif largest <= _REACH2:
-        _rows2(source, first, last, table, starts[1], n, segment, w, out, to, stride)
+        _rows2(source, first, last, table, starts[1], n, w, out, to, stride)
     elif largest <= _REACH3:
-        _rows3(source, first, last, table, starts[2], n, segment, w, out, to, stride)
+        _rows3(source, first, last, table, starts[2], n, w, out, to, stride)
     elif largest <= _REACH4:
-        _rows4(source, first, last, table, starts[3], n, segment, w, out, to, stride)
+        _rows4(source, first, last, table, starts[3], n, w, out, to, stride)
     elif largest <= _REACH6:
-        _rows6(source, first, last, table, starts[4], n, segment, w, out, to, stride)
+        _rows6(source, first, last, table, starts[4], n, w, out, to, stride)
     elif largest <= _REACH8:
-        _rows8(source, first, last, table, starts[5], n, segment, w, out, to, stride)
+        _rows8(source, first, last, table, starts[5], n, w, out, to, stride)
     else:
-        _rows10(source, first, last, table, starts[6], n, segment, w, out, to, stride)
+        _rows10(source, first, last, table, starts[6], n, w, out, to, stride)
 
 
 @njit(**FAST)
@@ -253,17 +253,17 @@ def resample(
     """
     size = line.segment
     while size >= 16:
-        half = 0.5 * size * line.pitch
-        start = line.begin + (row - 0.5) * line.pitch + half
         n = min(size, line.rows - row)
+        half = 0.5 * n * line.pitch
+        start = line.begin + (row - 0.5) * line.pitch + half
         find_q(start, half, w.zero, lane_slope, 0.0, w)
         largest = _find_positions(start, half, line, w)
         if largest <= STEEPEST:
-            _dispatch(source, first, length - TAPS, table, starts, largest, n, size, w, out, to, stride)
+            _dispatch(source, first, length - TAPS, table, starts, largest, n, w, out, to, stride)
             return n
-        largest = _shift_lanes(source, first, length, n, size, w)
+        largest = _shift_lanes(source, first, length, n, w)
         if largest <= STEEPEST:
-            _dispatch(w.shifted, 0, length - TAPS, table, starts, largest, n, size, w, out, to, stride)
+            _dispatch(w.shifted, 0, length - TAPS, table, starts, largest, n, w, out, to, stride)
             return n
         size //= 2
     return 0

@@ -132,7 +132,7 @@ def _whole_spectrum(half: Floats, at: int, s: Shape, n: int, phases: Floats, sig
 
 @njit(inline="never", **FAST)
 def _combine(
-    term: Floats, at: int, n: int, segment: int, cubics: Floats, cubic: int, in_q: Floats, k: int, odd: bool,
+    term: Floats, at: int, n: int, cubics: Floats, cubic: int, in_q: Floats, k: int, odd: bool,
     out: Floats, to: int,
 ) -> None:  # fmt: skip
     """out (+)= g_k(x) term, g_k a polynomial in x^2 (times x where odd), x a cubic in t; k = 0 sets, others add."""
@@ -140,7 +140,7 @@ def _combine(
     x2, x3 = load16(cubics, cubic + 32), load16(cubics, cubic + 48)
     count = in_q.shape[1]
     flat = in_q.reshape(-1)
-    per_row = 2.0 / segment
+    per_row = 2.0 / n
     for j in range(n):
         t = splat16(float32((j + 0.5) * per_row - 1))
         x = fma(fma(fma(x3, t, x2), t, x1), t, x0)
@@ -194,8 +194,8 @@ def _shear_block(block: int, s: Shape, n: int, offset: Floats, c: Columns, w: Wo
         turns[i] = w.offset[i] / (n * s.eta_step)
         offset[i] = float32(turns[i])
     _shear_phases(turns, -s.row0, s.rows, c.phases, c.table)
-    half = 0.5 * s.segment * s.eta_step
     for j in range(0, s.length, s.segment):
+        half = 0.5 * min(s.segment, s.length - j) * s.eta_step
         find_q(s.eta0 + (j - 0.5) * s.eta_step + half, half, w.offset, s.a, s.b, w)
         for e in range(w.q.size):
             w.value[e] = (w.q[e] - s.q_centre) * s.per_q
@@ -227,7 +227,7 @@ def transform_v(
             for j in range(0, s.length, s.segment):
                 n = min(s.segment, s.length - j)
                 at = j // s.segment * 64
-                _combine(x, (first + j) * 16, n, s.segment, c.cubics, at, in_q, k, odd[k] == 1, c.line, j * 16)
+                _combine(x, (first + j) * 16, n, c.cubics, at, in_q, k, odd[k] == 1, c.line, j * 16)
         _correct(c.line, s.length, offset, 1.0 / f.n, correction, across, block * 16)
         row = 0
         while row < line.rows:

@@ -47,6 +47,10 @@ def run_command(
     epsilon: Annotated[
         float | None, typer.Option(help="Accuracy: relative L2 error of an image.  [default: 1e-5]")
     ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(help="auto, slant or wgridder; FIPKERN in a header says which was used.  [default: auto]"),
+    ] = None,
     weight: Annotated[
         str | None, typer.Option("--weight", "--weighting", help="natural, uniform or briggs.  [default: natural]")
     ] = None,
@@ -151,6 +155,7 @@ def run_command(
             "imaging.scale": scale,
             "imaging.stokes": stokes,
             "imaging.epsilon": epsilon,
+            "imaging.kernel": kernel,
             "imaging.weight": weight,
             "imaging.robust": robust,
             "imaging.taper": taper,
@@ -172,6 +177,15 @@ def run_command(
     )
     _check_robust(robust, loaded)
     raise typer.Exit(run(measurement_sets, loaded.config, output, workers, overwrite, console))
+
+
+@app.command("warmup")
+def warmup_command() -> None:
+    """Compile the imaging kernels for this machine, once; workers would else do it when they first start."""
+    from fip.slant.warm import warm_up
+
+    seconds = warm_up(lambda line: console.print(line, highlight=False, soft_wrap=True))
+    console.print(f"the imaging kernels are ready: {seconds:.1f} s", highlight=False)
 
 
 @app.command("info")

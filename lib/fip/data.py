@@ -134,7 +134,7 @@ class Selection:
     size: tuple[int, int] | None = None  # width and height in pixels, even
     scale: float | None = None  # rad, side of a pixel
     epsilon: float = 1e-5
-    kernel: str = "wgridder"
+    kernel: str = "auto"  # or "slant", "wgridder"
     weighting: Weighting = "natural"
     robust: float = 0.0  # robustness of Briggs weighting; 0 for the others, to which it says nothing
     taper: float | None = None  # rad, full width at half maximum on the sky
@@ -149,7 +149,7 @@ class ImagingSettings:
 
     stokes: tuple[str, ...]  # planes in this order: "I", "Q", "U", "V", or the one hand on file ("XX", "RR")
     epsilon: float  # accuracy asked: L2 norm of (image - exact) over that of exact
-    kernel: str  # "wgridder"
+    kernel: str  # "auto", "slant" or "wgridder"; which one made an image its `kernel` says
     weighting: Weighting
     robust: float = 0.0  # robustness of Briggs weighting
     taper: float | None = None  # rad, full width at half maximum on the sky of the taper's transform
@@ -229,6 +229,7 @@ class Image:
     beam: Beam | None  # of the whole band; None only where no PSF can be fitted
     statistics: Statistics | None  # of the whole band; None for an empty slice
     channel_beams: tuple[Beam | None, ...] = ()  # of each output channel, where the band is divided
+    kernel: str = ""  # the kernels that made its planes, as "slant", "slant+wgridder"; "" for an empty slice
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -238,7 +238,6 @@ def _settings_cards(run: str, observation: Observation, settings: ImagingSetting
     if settings.taper is not None:
         yield "FIPTAPER", math.degrees(settings.taper), "[deg] FWHM of the Gaussian taper, on the sky"
     yield "FIPEPS", settings.epsilon, "accuracy asked, L2(error)/L2(image)"
-    yield "FIPKERN", settings.kernel, "imaging kernel"
     yield "FIPMS", observation.measurement_set, "MeasurementSet"
     yield "FIPCOL", observation.column, "column imaged"
     yield "FIPCORR", ",".join(observation.correlations), "correlations used"
@@ -261,6 +260,7 @@ def _made(plane: str, settings: ImagingSettings) -> str:
 def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]:
     """What changes from slice to slice."""
     yield from _time_cards(slice_)
+    yield "FIPKERN", image.kernel or "NONE", "imaging kernel used for this slice"
     if image.beam is not None:
         yield "BMAJ", math.degrees(image.beam.major), "[deg] FWHM of the fitted beam"
         yield "BMIN", math.degrees(image.beam.minor), "[deg] FWHM of the fitted beam"

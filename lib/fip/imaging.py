@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from fip.beam import fit_beam
 from fip.data import Beam, FitsFile, Grid, Image, ImageFile, Slice
 from fip.fitsfile import fits_bytes
-from fip.kernels import Kernel, pixel_type
+from fip.kernels import Kernel, Recorded, pixel_type
 from fip.quality import quality
 from fip.statistics import image_statistics
 
 
 def image_slice(slice_: Slice, kernel: Kernel) -> Image:
     """The dirty image of a slice, its beams and its statistics. A slice without visibilities gives NaN."""
-    pixels = dirty_image(slice_, kernel)
-    return Image(pixels, slice_beam(slice_), image_statistics(pixels[0, 0]), channel_beams(slice_))
+    recorded = Recorded(kernel)
+    pixels = dirty_image(slice_, recorded)
+    statistics = image_statistics(pixels[0, 0])
+    return Image(pixels, slice_beam(slice_), statistics, channel_beams(slice_), recorded.names)
 
 
 def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
@@ -88,16 +90,18 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> Ima
         return times[-1] - times[-2]
 
     seconds = {"wait": waited}
-    pixels = dirty_image(slice_, kernel)
+    recorded = Recorded(kernel)
+    pixels = dirty_image(slice_, recorded)
     seconds["image"] = took()
     beam, beams = slice_beam(slice_), channel_beams(slice_)
     seconds["beam"] = took()
-    image = Image(pixels, beam, image_statistics(pixels[0, 0]), beams)
+    image = Image(pixels, beam, image_statistics(pixels[0, 0]), beams, recorded.names)
     files = [FitsFile("dirty", fits_bytes(slice_, image))]
     seconds["fits"] = took()
     if slice_.settings.make_psf:
-        pixels = psf_image(slice_, kernel)
-        psf = Image(pixels, beam, image_statistics(pixels[0, 0]), beams)
+        recorded = Recorded(kernel)
+        pixels = psf_image(slice_, recorded)
+        psf = Image(pixels, beam, image_statistics(pixels[0, 0]), beams, recorded.names)
         files.append(FitsFile("psf", fits_bytes(slice_, psf, "psf")))
         seconds["psf"] = took()
     return ImageFile(

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from fip.data import SINGLE_PRECISION_EPSILON, Block, Grid, ImagingSettings
 from fip.errors import UsageError
 
+KERNELS = ("auto", "slant", "wgridder")
+"""auto: slant where it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
+
+SLANT_FINEST_EPSILON = 1e-5
 FINEST_EPSILON = 1e-11
 COARSEST_EPSILON = 0.1
 
@@ -24,15 +28,33 @@ _DUCC_SMALLEST_SIDE = 32
 class Kernel(Protocol):
     """Makes dirty images. May keep what is the same in every slice of a run, nothing that changes a bit of an image."""
 
-    name: str
-
-    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
+    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """Fill out[stokes, y, x] with sum_k Re[V_k exp(-2 pi i (u_k l + v_k m + w_k (n - 1)))] over all samples.
 
         V_k is what the blocks hold, weight x visibility, so the caller divides by the sum of weights.
         y ascends to the north (m), x descends to the east (l), pixel (height/2, width/2) is l = m = 0; there is
         no factor 1/n. L2(out - exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined.
+        Returns the name of the kernel that was used, which another may have fallen back on for these samples.
         """
+
+
+class Recorded:
+    """A kernel that remembers which kernels made its images."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._names: set[str] = set()
+
+    @property
+    def names(self) -> str:
+        """As "slant", or "slant+wgridder" where planes differ; "" where there was nothing to image."""
+        return "+".join(sorted(self._names))
+
+    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
+        """See Kernel."""
+        name = self._kernel.image(blocks, out)
+        self._names.add(name)
+        return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +94,7 @@ class WGridder:
         single = settings.epsilon >= _DUCC_SINGLE_PRECISION_EPSILON
         self._precision = np.complex64 if single else np.complex128
 
-    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
+    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """See Kernel."""
         samples = Samples.of(blocks)
         shape = max(self._grid.height, _DUCC_SMALLEST_SIDE), max(self._grid.width, _DUCC_SMALLEST_SIDE)
@@ -80,6 +102,7 @@ class WGridder:
             values = [block.visibility[stokes].ravel() for block in blocks]
             image = dirty(samples, values, self._precision, shape, self._grid.scale, self._epsilon)
             plane[...] = _centre(image, self._grid)
+        return self.name
 
 
 def dirty(
@@ -116,10 +139,26 @@ def dirty(
 
 
 def make_kernel(settings: ImagingSettings, grid: Grid) -> Kernel:
-    """The kernel that the settings name, ready for this grid. Raise UsageError for a name that is none."""
-    if settings.kernel != WGridder.name:
-        raise UsageError(f"kernel {settings.kernel!r} is not known: give {WGridder.name!r}")
-    return WGridder(settings, grid)
+    """The kernel that the settings name, ready for this grid. Raise UsageError as `check_kernel` does."""
+    check_kernel(settings.kernel, settings.epsilon)
+    wgridder = WGridder(settings, grid)
+    if settings.kernel == WGridder.name or settings.epsilon < SLANT_FINEST_EPSILON:
+        return wgridder
+    # Late: it imports numba, which costs half a second and which the ventilator and the sink may not have.
+    from fip.slant.kernel import SlantKernel
+
+    return SlantKernel(grid, settings.epsilon, wgridder.image, only_if_faster=settings.kernel == "auto")
+
+
+def check_kernel(name: str, epsilon: float) -> None:
+    """Raise UsageError for a kernel that is none, or that cannot be as accurate as asked."""
+    if name not in KERNELS:
+        raise UsageError(f"kernel {name!r} is not known: give {', '.join(KERNELS)}")
+    if name == "slant" and epsilon < SLANT_FINEST_EPSILON:
+        raise UsageError(
+            f"epsilon {epsilon:g} is out of reach of the kernel slant, which is single precision: "
+            f"give {SLANT_FINEST_EPSILON:g} or more, or kernel auto or wgridder"
+        )
 
 
 def pixel_type(settings: ImagingSettings) -> type[np.floating]:

@@ -77,6 +77,7 @@ def selection_of(config: Config) -> Selection:
         size=imaging.size,
         scale=imaging.scale,
         epsilon=imaging.epsilon,
+        kernel=imaging.kernel,
         weighting=imaging.weight[0],
         robust=imaging.robustness,
         taper=imaging.taper,

@@ -31,6 +31,7 @@ from fip.defaults import Extent, choose_grid
 from fip.errors import InputError, UsageError
 from fip.field_of_view import smearing_notes
 from fip.header import stokes_axis
+from fip.kernels import check_kernel
 from fip.measurement_set import MeasurementSet, Window
 from fip.names import label
 from fip.polarisation import Product, products
@@ -78,6 +79,7 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
         make_psf=selection.make_psf,
         pseudo=any(product.either for product in wanted[0]),
     )
+    check_kernel(settings.kernel, settings.epsilon)
     stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
     bands, band_notes = _bands(main, windows, selection.channels_out)
     grids = {each.name: _grid(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}

@@ -35,9 +35,9 @@ class Basis:
         return len(self.odd)
 
     def screen(self, x: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """The sum at [t, x], in double precision."""
+        """The sum at pairs of x and t, in double precision."""
         f, g = _evaluate(self.in_height, self.odd, t), _evaluate(self.in_q, self.odd, x)
-        total: NDArray[np.complex128] = np.einsum("kt,kx,k->tx", f, g, np.where(self.odd == 1, -1j, 1))
+        total: NDArray[np.complex128] = np.where(self.odd == 1, -1j, 1) @ (f * g)
         return total
 
 

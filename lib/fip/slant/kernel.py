@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +13,16 @@ from numpy.typing import NDArray
 from fip.data import Block, Grid
 from fip.slant.fft import fft_plan
 from fip.slant.grid import correction_polynomial, gridder, kernel_polynomials
-from fip.slant.plan import Plan, UnsuitableError, make_plan
+from fip.slant.plan import Plan, UnsuitableError, make_plan, slant_cost, wgridder_cost
 from fip.slant.resample import make_work, tap_tables
 from fip.slant.simd import Floats, aligned
 from fip.slant.stages import TWIDDLES, Columns, Transform, resample_xi, transform_u, transform_v
 
 
+log = logging.getLogger("fip.slant")
+
+Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
+_here = threading.local()
 _BATCH = 4096  # rows
 
 
@@ -34,16 +41,52 @@ class Buffers:
         return held[:length]
 
 
-def image(
-    blocks: Sequence[Block], grid: Grid, epsilon: float, buffers: Buffers, out: NDArray[np.float32]
-) -> None:
-    """Fill out[stokes, y, x] as Kernel.image says. Raise UnsuitableError with `out` in any state."""
-    plan = make_plan(blocks, grid, epsilon)
+class SlantKernel:
+    """Images a slice by its slant where its geometry allows, else by the kernel it is given to fall back on.
+
+    Which of them is decided by the slice alone. Buffers are one set for each thread, whatever fields it images.
+    """
+
+    name = "slant"
+
+    def __init__(self, grid: Grid, epsilon: float, fall_back: Imager, only_if_faster: bool) -> None:
+        """`only_if_faster`: fall back, too, where the w-gridder is expected to take less time."""
+        self._grid, self._epsilon = grid, epsilon
+        self._fall_back, self._only_if_faster = fall_back, only_if_faster
+        self._last_reason = ""
+
+    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
+        """See fip.kernels.Kernel."""
+        try:
+            plan = make_plan(blocks, self._grid, self._epsilon)
+            samples = sum(block.visibility[0].size for block in blocks)
+            if self._only_if_faster and slant_cost(plan, samples) > wgridder_cost(blocks, self._grid, samples):
+                raise UnsuitableError("it is expected to be slower")
+            render(plan, blocks, self._grid, out)
+        except UnsuitableError as unsuitable:
+            if str(unsuitable) != self._last_reason:
+                log.info("not by the slant kernel: %s", unsuitable)
+                self._last_reason = str(unsuitable)
+            return self._fall_back(blocks, out)
+        return self.name
+
+
+def render(plan: Plan, blocks: Sequence[Block], grid: Grid, out: NDArray[np.floating]) -> None:
+    """Fill out[stokes, y, x] as fip.kernels.Kernel says. Raise UnsuitableError with `out` in any state."""
+    buffers = _thread_buffers()
     for stokes, plane in enumerate(out):
-        whole = plane if plane.dtype == np.float32 and plane.flags.c_contiguous else np.empty(plane.shape, np.float32)
+        usable = plane.dtype == np.float32 and plane.flags.c_contiguous
+        whole: NDArray[np.float32] = plane if usable else np.empty(plane.shape, np.float32)  # type: ignore[assignment]
         _plane(plan, blocks, stokes, grid, buffers, whole)
-        if whole is not plane:
+        if not usable:
             plane[...] = whole
+
+
+def _thread_buffers() -> Buffers:
+    if not hasattr(_here, "buffers"):
+        _here.buffers = Buffers()
+    buffers: Buffers = _here.buffers
+    return buffers
 
 
 def _plane(
@@ -87,8 +130,8 @@ def _grid(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers) ->
     total, part, add = buffers.get("grid", plan.grid_size), None, gridder(s.terms)
     total[:] = 0
     for block, rows in zip(blocks, plan.rows, strict=True):
-        visibility = np.ascontiguousarray(block.visibility[stokes], np.complex64)
-        frequency = np.ascontiguousarray(block.frequency, np.float64)
+        visibility = read_only(block.visibility[stokes], np.complex64)
+        frequency = read_only(block.frequency, np.float64)
         for start in range(0, len(rows), batch):
             if start:
                 part = buffers.get("part", plan.grid_size)
@@ -102,6 +145,13 @@ def _grid(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers) ->
                 total += part
                 part = None
     return total
+
+
+def read_only(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """The same values, contiguous and not to be written: for numba that is a type, to be compiled but once."""
+    view: NDArray[Any] = np.ascontiguousarray(array, dtype).view()
+    view.flags.writeable = False
+    return view
 
 
 def _transform(n: int, buffers: Buffers) -> Transform:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tarfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -10,10 +11,18 @@ from pathlib import Path
 import pytest
 
 from fip.simulate import Simulation, simulate
+from fip.slant.cache import is_warm
+from pipeline import FIP
 
 REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 ALLOWED_SKIPS = ("no GPU",)
 """With FIP_STRICT=1, as in CI, a test that is skipped for another reason than these has failed."""
+
+
+def pytest_sessionstart() -> None:
+    """Compiles the kernels, once for a state of their sources, where no test's time-out runs."""
+    if not is_warm():
+        subprocess.run([FIP, "warmup"], check=True)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""The screen exp(-i x t) of heights above the plane as a short sum of products, from a small singular value decomposition.
+"""The screen exp(-i x t) of heights above the plane as a short sum of products, by singular values.
 
 x in [-X, X] is where a pixel is, 2 pi D (q - q_centre) of D wavelengths, and t in [-1, 1] how high a baseline, d / D.
 cos(x t) is even and sin(x t) odd in both, so that exp(-i x t) = sum_k (1 or -i) g_k(x) f_k(t) with real g and f: each
@@ -37,25 +37,22 @@ class Basis:
     def screen(self, x: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.complex128]:
         """The sum at pairs of x and t, in double precision."""
         f, g = _evaluate(self.in_height, self.odd, t), _evaluate(self.in_q, self.odd, x)
-        total: NDArray[np.complex128] = np.where(self.odd == 1, -1j, 1) @ (f * g)
-        return total
+        return np.asarray(np.where(self.odd == 1, -1j, 1) @ (f * g), np.complex128)
 
 
-def make_basis(
-    height: NDArray[np.float64], power: NDArray[np.float64], reach: float, tolerance: float
-) -> Basis:
+def make_basis(height: NDArray[np.float64], power: NDArray[np.float64], reach: float, tolerance: float) -> Basis:
     """Terms for baselines of these heights t (|t| <= 1) and power, x up to `reach`, to `tolerance` in the mean."""
     t = (np.arange(_BINS) + 0.5) / _BINS
     share = np.bincount(np.minimum(np.abs(height) * _BINS, _BINS - 1).astype(np.int64), power, _BINS)
     share = np.sqrt(share / share.sum() + 1e-9)
     x, weight = reach * (_GAUSS[0] + 1) / 2, np.sqrt(_GAUSS[1] / 2)
     found = []
-    for odd, function in enumerate((np.cos, np.sin)):
+    for parity, function in enumerate((np.cos, np.sin)):
         matrix = function(np.outer(x, t))
         left, values, _ = np.linalg.svd(weight[:, None] * matrix * share, full_matrices=False)
         for value, vector in zip(values[:_MOST], left.T, strict=False):
             g = vector / weight
-            found.append((float(value), odd, g, weight * vector @ matrix))
+            found.append((float(value), parity, g, weight * vector @ matrix))
     found.sort(key=lambda term: -term[0])
     left_out = np.sqrt(np.cumsum(np.array([term[0] ** 2 for term in found])[::-1])[::-1])
     kept = found[: max(1, int(np.searchsorted(-left_out, -tolerance)))]

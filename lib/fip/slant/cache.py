@@ -18,8 +18,7 @@ log = logging.getLogger("fip.slant")
 COMPILED = ("simd", "fft", "grid", "resample", "stages")
 """The modules with compiled functions."""
 
-CHECKED = os.environ.get("FIP_CHECK_INDEX") == "1"
-"""Whether vector loads and stores look at their index and raise IndexError: for tests, several times slower."""
+MARK = "complete"  # a file beside the compiled functions, made when all are there
 
 
 def cache_directory() -> Path:
@@ -28,12 +27,12 @@ def cache_directory() -> Path:
     numba keeps apart what it compiles for different processors, but does not see that a function which is compiled
     into another has changed; hence a folder for each state of the sources.
     """
-    base = os.environ.get("FIP_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "fip")
+    general = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "fip"
+    base = Path(os.environ.get("FIP_CACHE") or general)
     sources = hashlib.sha256()
     for module in COMPILED:
         sources.update(Path(__file__).with_name(f"{module}.py").read_bytes())
-    kind = "checked" if CHECKED else "kernels"
-    return Path(base).expanduser() / f"{kind}-{__version__}-{sources.hexdigest()[:12]}"
+    return base.expanduser() / f"kernels-{__version__}-{sources.hexdigest()[:12]}"
 
 
 def use_cache() -> Path:
@@ -54,6 +53,11 @@ def use_cache() -> Path:
 
     numba.config.CACHE_DIR = str(folder)  # numba may have been imported by somebody else
     return folder
+
+
+def is_warm() -> bool:
+    """Whether all kernels of this version are compiled, as far as files can tell."""
+    return (cache_directory() / MARK).exists()
 
 
 @contextmanager

@@ -20,7 +20,19 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from fip.slant.simd import (
-    FAST, Floats, aligned, fma, first_half, join, load8, load16, outer_store, splat8, splat16, spread16, store8, store16,
+    FAST,
+    Floats,
+    aligned,
+    first_half,
+    fma,
+    join,
+    load16,
+    outer_store,
+    splat8,
+    splat16,
+    spread16,
+    store8,
+    store16,
 )  # fmt: skip
 
 SUPPORT = 8  # cells: W, the lanes of a vector
@@ -106,7 +118,14 @@ def _turn(vis: NDArray[np.complex64], phase: Floats, sign: float, re: Floats, im
 
 @njit(**FAST)
 def _times_terms(
-    re: Floats, im: Floats, height: Floats, sign: Any, terms: int, in_height: Floats, odd: NDArray[np.int64], out: Floats
+    re: Floats,
+    im: Floats,
+    height: Floats,
+    sign: Any,
+    terms: int,
+    in_height: Floats,
+    odd: NDArray[np.int64],
+    out: Floats,
 ) -> None:
     """out[channel][16]: V f_k(t), for odd terms V f_k(t) / i, conjugated where sign is -1."""
     for k in range(terms):

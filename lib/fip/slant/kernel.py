@@ -18,7 +18,6 @@ from fip.slant.resample import make_work, tap_tables
 from fip.slant.simd import Floats, aligned
 from fip.slant.stages import TWIDDLES, Columns, Transform, resample_xi, transform_u, transform_v
 
-
 log = logging.getLogger("fip.slant")
 
 Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
@@ -76,7 +75,7 @@ def render(plan: Plan, blocks: Sequence[Block], grid: Grid, out: NDArray[np.floa
     buffers = _thread_buffers()
     for stokes, plane in enumerate(out):
         usable = plane.dtype == np.float32 and plane.flags.c_contiguous
-        whole: NDArray[np.float32] = plane if usable else np.empty(plane.shape, np.float32)  # type: ignore[assignment]
+        whole: NDArray[np.float32] = plane if usable else np.empty(plane.shape, np.float32)
         _plane(plan, blocks, stokes, grid, buffers, whole)
         if not usable:
             plane[...] = whole

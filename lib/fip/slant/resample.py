@@ -200,8 +200,8 @@ def _row_loop(order: int) -> Any:
             t = (o + 0.5) * per_row - 1
             position = ((m3 * t + m2) * t + m1) * t + m0
             nearest = math.floor(position * nodes + 0.5)
-            index = np.int64(nearest)
-            sample = min(max((index >> log_nodes) - (TAPS // 2 - 1), 0), last)
+            index = int(nearest)
+            sample: int = min(max((index >> log_nodes) - (TAPS // 2 - 1), 0), last)
             w.source[o] = first + sample * 16
             w.taps[o] = begin + (index & (nodes - 1)) * (TAPS * (order + 1))
             w.step[o] = float32(position - nearest * (1.0 / nodes))
@@ -243,8 +243,8 @@ def _dispatch(
 
 @njit(**FAST)
 def resample(
-    source: Floats, first: int, length: int, table: Floats, starts: Any, line: Line, lane_slope: float, row: int, w: Work,
-    out: Floats, to: int, stride: int,
+    source: Floats, first: int, length: int, table: Floats, starts: Any, line: Line, lane_slope: float, row: int,
+    w: Work, out: Floats, to: int, stride: int,
 ) -> int:  # fmt: skip
     """Make the rows of a line from `row` on, a segment of them; returns how many, 0 where lanes are too far apart.
 

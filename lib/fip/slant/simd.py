@@ -3,24 +3,25 @@
 <16 x float> becomes one AVX-512, two AVX or four SSE or NEON registers; the same source runs everywhere and owes
 nothing to the luck of automatic vectorisation, which fails here: numba's arrays may alias, and a negative index wraps.
 
-Arrays are flat and contiguous float32, an index counts floats. Nothing is checked, so an index out of range reads or
-writes somebody else's memory: with FIP_CHECK_INDEX=1 in the environment the same functions raise IndexError instead,
-and the tests run every kernel once in that way. A complex point is 16 floats: 8 real parts, then 8 imaginary ones.
+Arrays are flat and contiguous float32, an index counts floats. Nothing is checked: an index out of range reads or
+writes somebody else's memory. So this module has a twin in numpy, tests/checked_simd.py, of the same names, which
+raises IndexError, and the tests run the whole kernel on it, uncompiled. What is added here is to be added there.
+A complex point is 16 floats: 8 real parts, then 8 imaginary ones.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from fip.slant import cache
+from fip.slant.cache import use_cache
 
-FOLDER = cache.use_cache()  # before anything is compiled
+FOLDER = use_cache()  # before anything is compiled
 
 from numba import types  # noqa: E402
 from numba.core import cgutils  # noqa: E402
@@ -41,7 +42,7 @@ class Vec(types.Type):  # type: ignore[misc]
         self.lanes = lanes
         super().__init__(f"float32x{lanes}")
 
-    if False:  # how values behave, for type checkers
+    if TYPE_CHECKING:  # how values behave
 
         def __add__(self, other: Vec) -> Vec: ...
         def __sub__(self, other: Vec) -> Vec: ...
@@ -65,15 +66,9 @@ def _lanes_of(indices: Sequence[int]) -> ir.Constant:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
 
 
-def _address(context: Any, builder: Any, type_: Any, array: Any, index: Any, length: int) -> Any:
-    """Pointer to array[index], where `length` floats are going to be read or written."""
+def _address(context: Any, builder: Any, type_: Any, array: Any, index: Any) -> Any:
+    """Pointer to array[index]: a negative index is not taken from the end, as numba's own would be."""
     made = context.make_array(type_)(context, builder, array)
-    if cache.CHECKED:
-        end = builder.add(index, ir.Constant(index.type, length))
-        below = builder.icmp_signed("<", index, ir.Constant(index.type, 0))
-        beyond = builder.icmp_signed(">", end, made.nitems)
-        with builder.if_then(builder.or_(below, beyond), likely=False):
-            context.call_conv.return_user_exc(builder, IndexError, ("vector out of range",))
     return builder.gep(made.data, [index])
 
 
@@ -103,7 +98,7 @@ def _make_load(vec: Vec) -> Any:
         """array[index : index + lanes]"""
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return _load(builder, _address(context, builder, signature.args[0], *args, vec.lanes), vec.lanes)
+            return _load(builder, _address(context, builder, signature.args[0], *args), vec.lanes)
 
         return vec(array, types.intp), generate
 
@@ -116,7 +111,7 @@ def _make_spread(vec: Vec) -> Any:
         """array[index] in all lanes"""
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            scalar = builder.load(_address(context, builder, signature.args[0], *args, 1))
+            scalar = builder.load(_address(context, builder, signature.args[0], *args))
             return _splat(builder, scalar, vec.lanes)
 
         return vec(array, types.intp), generate
@@ -130,7 +125,7 @@ def _make_store(vec: Vec) -> Any:
         """array[index : index + lanes] = value"""
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            address = _address(context, builder, signature.args[0], args[0], args[1], vec.lanes)
+            address = _address(context, builder, signature.args[0], args[0], args[1])
             _store(builder, args[2], address, vec.lanes)
             return context.get_dummy_value()
 
@@ -186,7 +181,7 @@ def _arithmetic(operation: Callable[[Any, Any], Any], instruction: str) -> None:
 
         return a(a, b), generate
 
-    @overload(operation)  # type: ignore[untyped-decorator]
+    @overload(operation)
     def choose(a, b):  # type: ignore[no-untyped-def]  # numba wants the very signature of what is returned
         if isinstance(a, Vec) and a == b:
             return lambda a, b: apply(a, b)
@@ -235,7 +230,7 @@ def _make_transpose(n: int) -> Any:
                 return builder.add(base, builder.mul(stride, ir.Constant(base.type, k)))
 
             rows = [
-                _load(builder, _address(context, builder, signature.args[0], source_, place(at_, row_, k), n), n)
+                _load(builder, _address(context, builder, signature.args[0], source_, place(at_, row_, k)), n)
                 for k in range(n)
             ]
             half = n // 2
@@ -247,7 +242,7 @@ def _make_transpose(n: int) -> Any:
                     rows[k], rows[k + half] = builder.shuffle_vector(*pair, low), builder.shuffle_vector(*pair, high)
                 half //= 2
             for k in range(n):
-                address = _address(context, builder, signature.args[3], target_, place(to_, column_, k), n)
+                address = _address(context, builder, signature.args[3], target_, place(to_, column_, k))
                 _store(builder, rows[k], address, n)
             return context.get_dummy_value()
 
@@ -260,10 +255,8 @@ def _make_transpose(n: int) -> Any:
 transpose8, transpose16 = _make_transpose(8), _make_transpose(16)
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def taylor_taps(
-    typing: Any, source: Any, at: Any, table: Any, row: Any, rest: Any, taps: Any, order: Any
-) -> Any:
+@intrinsic(prefer_literal=True)
+def taylor_taps(typing: Any, source: Any, at: Any, table: Any, row: Any, rest: Any, taps: Any, order: Any) -> Any:
     """sum_r rest^r sum_k table[row + k (order + 1) + r] source[at + 16 k : + 16], r <= order, k < taps (constants).
 
     Straight-line code: each table entry is spread over the lanes by the multiply-add that uses it.
@@ -275,8 +268,8 @@ def taylor_taps(
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source_, at_, table_, row_, rest_ = args[:5]
         fused = _fused(builder, 16)
-        first = _address(context, builder, signature.args[0], source_, at_, 16 * width)
-        entries = _address(context, builder, signature.args[2], table_, row_, width * powers)
+        first = _address(context, builder, signature.args[0], source_, at_)
+        entries = _address(context, builder, signature.args[2], table_, row_)
 
         def offset(address: Any, k: int) -> Any:
             return builder.gep(address, [ir.Constant(at_.type, k)])
@@ -298,7 +291,7 @@ def taylor_taps(
     return V16(source, types.intp, table, types.intp, rest, taps, order), generate
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+@intrinsic(prefer_literal=True)
 def outer_store(typing: Any, weights: Any, values: Any, terms: Any, target: Any, to: Any) -> Any:
     """target[to + 2 terms c + e] = weights[8 + c] values[e]: 8 cells of `terms` complex numbers (a constant, <= 8)"""
     if not isinstance(terms, types.IntegerLiteral):
@@ -307,7 +300,7 @@ def outer_store(typing: Any, weights: Any, values: Any, terms: Any, target: Any,
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         weights_, values_, _, target_, to_ = args
-        address = _address(context, builder, signature.args[3], target_, to_, 16 * count)
+        address = _address(context, builder, signature.args[3], target_, to_)
         for k in range(count):
             floats = range(16 * k, 16 * k + 16)
             cell = builder.shuffle_vector(weights_, weights_, _lanes_of([8 + e // (2 * count) for e in floats]))

@@ -1,4 +1,4 @@
-"""From the grid to the image: transforms, combination of the terms, two interpolations. See docs/kernel.md for the steps.
+"""From the grid to the image: transforms, combination of the terms, two interpolations (docs/kernel.md).
 
 The slanted coordinates are xi, first, whose slope a is the smaller, and eta, whose slope is b. All buffers are flat
 float32; a *block* is 16 neighbouring columns of xi, or 16 neighbouring pixels of eta.
@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from fip.slant.fft import fft8
 from fip.slant.resample import Line, Work, find_cubics, find_q, resample
 from fip.slant.simd import (
-    FAST, Floats, Vec, fma, fnma, load16, splat16, spread16, store16, swap_halves, transpose8, transpose16,
+    FAST,
+    Floats,
+    Vec,
+    fma,
+    fnma,
+    load16,
+    splat16,
+    spread16,
+    store16,
+    swap_halves,
+    transpose8,
+    transpose16,
 )  # fmt: skip
 
 TWIDDLES = 64  # rows of the table from which shear phases are made

@@ -8,18 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from fip.data import Block, Grid
-from fip.slant.cache import only_one
+from fip.slant.cache import MARK, is_warm, only_one
 from fip.slant.grid import MOST_TERMS, gridder, kernel_polynomials
 from fip.slant.kernel import read_only, render
 from fip.slant.plan import make_plan
 from fip.slant.simd import FOLDER, aligned
-
-_MARK = "complete"  # a file beside the compiled functions, made when all are there
-
-
-def is_warm() -> bool:
-    """Whether this version has been compiled for this machine, as far as its files can tell."""
-    return (FOLDER / _MARK).exists()
 
 
 def warm_up(say: Callable[[str], None]) -> float:
@@ -33,7 +26,7 @@ def warm_up(say: Callable[[str], None]) -> float:
             say(f"compiling the imaging kernels for this machine, once, about a minute; kept in {FOLDER}")
         grid_nothing()
         image_something()
-        (FOLDER / _MARK).touch()
+        (FOLDER / MARK).touch()
     return time.perf_counter() - begun
 
 

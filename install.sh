@@ -53,7 +53,8 @@ install() {
 }
 
 run() {
-    install run "190 MB" .
+    install run "240 MB" .
+    $venv/bin/fip warmup
     if [ $# -eq 0 ]; then
         if [ ! -d demo.ms ]; then
             say "no MeasurementSet is named: simulating an observation, demo.ms; what is in it: demo.truth.ecsv"
@@ -69,7 +70,7 @@ run() {
 }
 
 tests() {
-    install test "350 MB" ".[dev]"
+    install test "400 MB" ".[dev]"
     missing=""
     if command -v dpkg-query >/dev/null; then
         while read -r package _; do

@@ -39,10 +39,10 @@ def simulated(scratch: Path, integrations: int) -> Path:
     return path
 
 
-def fip_command(path: Path, directory: Path, workers: int) -> list[str]:
+def fip_command(path: Path, directory: Path, workers: int, kernel: str = "auto") -> list[str]:
     """`fip run` of a MeasurementSet into a directory without images."""
     grid = ("--size", str(SIZE), "--scale", f"{ARCSEC}arcsec", "--epsilon", str(EPSILON), "--stokes", "I")
-    return [FIP, "run", str(path), "--output", str(directory), *grid, "--workers", str(workers)]
+    return [FIP, "run", str(path), "--output", str(directory), *grid, "--workers", str(workers), "--kernel", kernel]
 
 
 def plain_command(path: Path, directory: Path) -> list[str]:

@@ -11,6 +11,7 @@ import zmq
 from benchmarks import prototype
 from benchmarks.programs import ARCSEC, EPSILON, SIZE, simulated
 from benchmarks.report import Line
+from fip.compression import compress
 from fip.data import Selection, Slice
 from fip.quantities import parse_angle
 from fip.source import open_run
@@ -45,7 +46,7 @@ def cut(path: Path) -> Slice:
     run = open_run(path, Selection(size=(SIZE, SIZE), scale=scale, epsilon=EPSILON))
     values = run.read(0)
     run.close()
-    return values
+    return compress(values)
 
 
 def cpu(call: Callable[[], object], repeats: int) -> float:

@@ -74,6 +74,7 @@ class Chaos:
             self._mesh.kill(name, signal.SIGCONT)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_slice_is_stored_once_whatever_is_killed(
     seed: int, many: Path, undisturbed: dict[str, bytes], tmp_path: Path

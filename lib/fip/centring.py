@@ -8,10 +8,11 @@ import numpy as np
 
 from fip.data import Direction
 from fip.directions import in_frame, separation, shown
-from fip.measurement_set import Field, MeasurementSet
+from fip.measurement_set import MeasurementSet
 from fip.phase_centres import PhaseCentres, Rephasing
 from fip.quantities import format_angle, iso_utc
 from fip.row_index import RowIndex
+from fip.subtables import Field
 
 _MOST_TOLD = 3  # fields of which the log says the same
 

@@ -15,13 +15,14 @@ from fip.defaults import choose_grid
 from fip.directions import about_w
 from fip.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
 from fip.geometry import UvwCheck, check_uvw, uvw_axes
-from fip.measurement_set import Field, MeasurementSet, Rows, Window
+from fip.measurement_set import MeasurementSet, Rows
 from fip.phase_centres import PhaseCentres
 from fip.quantities import ARCSEC, format_angle, iso_utc
 from fip.row_index import RowIndex
 from fip.samples import batches, has_weights, holds_values, weight_column
 from fip.source import band, extent, read_index
 from fip.subset import all_windows, parts, sampled, unique_names
+from fip.subtables import Field, Window
 
 Lines: TypeAlias = Iterator[tuple[str, str]]
 Part: TypeAlias = tuple[Rows, Window]

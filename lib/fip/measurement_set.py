@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from casacore.tables import table as open_table
@@ -22,6 +21,7 @@ from fip.data import Frame
 from fip.ephemeris import Ephemeris, ephemeris
 from fip.errors import InputError
 from fip.polarisation import CORRELATIONS
+from fip.subtables import Antennas, Channels, Field, Window, as_slice
 from fip.timescales import SCALES, to_utc
 
 SPECTRAL_FRAMES = {
@@ -61,82 +61,6 @@ _LONGEST_INTERVAL = 1e7  # s; longer ones, as negative ones, say nothing
 _LONGEST_BASELINE = 1e9  # m, beyond the Moon; what is longer is no baseline
 _LARGEST_CELL = 1 << 26  # numbers in one cell, many times those of any spectrum
 _HIGHEST_FREQUENCY = 1e15  # Hz
-
-
-Channels: TypeAlias = tuple[int, int] | None
-"""First and last channel as numbered on file; None for all."""
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """A data description, a spectral window as recorded with one set of correlations, or consecutive channels of it."""
-
-    number: int  # DATA_DESC_ID
-    spectral_window: int  # SPECTRAL_WINDOW_ID
-    frequency: NDArray[np.float64]  # [channel] Hz, strictly ascending
-    width: NDArray[np.float64]  # [channel] Hz, in the order of `frequency`
-    order: slice | NDArray[np.intp]  # picks the channels of the data in the order of `frequency`
-    correlations: tuple[str, ...]  # in the order of the data
-    frequency_frame: str  # FITS SPECSYS; "" where unknown
-    first: int  # the first of its channels as numbered on file
-    channels_on_file: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(channels, correlations): that of what is read of a cell of DATA."""
-        return self.frequency.size, len(self.correlations)
-
-    @property
-    def cell(self) -> tuple[int, int]:
-        """(channels, correlations): that of a cell of DATA on file."""
-        return self.channels_on_file, len(self.correlations)
-
-    @property
-    def channels(self) -> Channels:
-        """Which channels of a cell to read."""
-        whole = self.frequency.size == self.channels_on_file
-        return None if whole else (self.first, self.first + self.frequency.size - 1)
-
-    def part(self, first: int, last: int) -> Window:
-        """The channels from `first` to `last` as numbered on file, both of which the whole window must have."""
-        on_file = np.arange(self.channels_on_file)[self.order]
-        inside = (on_file >= first) & (on_file <= last)
-        return replace(
-            self,
-            frequency=self.frequency[inside],
-            width=self.width[inside],
-            order=_as_slice(on_file[inside] - first),
-            first=first,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A row of the FIELD table."""
-
-    number: int
-    name: str
-    frame: str  # casacore's name of the frame of PHASE_DIR
-    polynomial: tuple[tuple[float, float], ...]  # longitude and latitude of PHASE_DIR: rad, rad/s, rad/s^2, ...
-    epoch: float  # s UTC since MJD 0, origin of the polynomial
-    ephemeris: Ephemeris | None  # to which PHASE_DIR is then an offset
-
-    def offset(self, time: float) -> tuple[float, float]:
-        """The polynomial's longitude and latitude, rad, at `time` (s UTC since MJD 0)."""
-        longitude = latitude = 0.0
-        for coefficient in reversed(self.polynomial):
-            longitude = longitude * (time - self.epoch) + coefficient[0]
-            latitude = latitude * (time - self.epoch) + coefficient[1]
-        return longitude, latitude
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Antennas:
-    """The ANTENNA table."""
-
-    names: tuple[str, ...]
-    position: NDArray[np.float64]  # [antenna, 3] m, ITRF
-    diameter: NDArray[np.float64]  # [antenna] m
 
 
 class Rows:
@@ -360,7 +284,7 @@ class MeasurementSet:
             spectral_window=spectral,
             frequency=frequency[order],
             width=width[order],
-            order=_as_slice(order),
+            order=as_slice(order),
             correlations=tuple(CORRELATIONS.get(int(code), f"CORR_TYPE {code}") for code in codes),
             frequency_frame=SPECTRAL_FRAMES.get(self._frequency_frame(row), ""),
             first=0,
@@ -473,13 +397,6 @@ def _shape(table: Any, column: str, row: int) -> tuple[int, ...]:
 def _credible(shape: tuple[int, ...]) -> bool:
     """Whether a cell may be of this shape; damage makes cells for which there is no memory."""
     return math.prod(shape) <= _LARGEST_CELL
-
-
-def _as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """The same picks without a copy, where `order` only keeps or reverses."""
-    if (np.diff(order) == 1).all():
-        return slice(None)
-    return slice(None, None, -1) if (np.diff(order) == -1).all() else order
 
 
 def _first_line(error: Exception) -> str:

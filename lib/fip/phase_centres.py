@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from fip.data import Direction, Frame
 from fip.directions import Array, about_w, angle_between_norths, axes, northward, turn
 from fip.errors import InputError
-from fip.measurement_set import Field
+from fip.subtables import Field
 
 FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}
 """Direction frames of casacore that a FITS header can hold."""

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.errors import InputError, UsageError
-from fip.measurement_set import MeasurementSet, Rows, Window
+from fip.measurement_set import MeasurementSet, Rows
 from fip.polarisation import Product, form
+from fip.subtables import Window
 
 _BATCH = 1 << 19  # samples of all correlations read at a time, so that they stay in the processor's cache
 

@@ -32,7 +32,7 @@ from fip.errors import InputError, UsageError
 from fip.field_of_view import smearing_notes
 from fip.header import stokes_axis
 from fip.kernels import check_kernel
-from fip.measurement_set import MeasurementSet, Window
+from fip.measurement_set import MeasurementSet
 from fip.names import label
 from fip.polarisation import Product, products
 from fip.row_index import Coverage, RowIndex, index_rows
@@ -40,6 +40,7 @@ from fip.samples import Columns, SampleReader, choose_columns, has_weights
 from fip.selection import describe, texts
 from fip.subbands import split, sub_bands
 from fip.subset import Chosen, choose, parts, sampled
+from fip.subtables import Window
 
 _EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, well within what a header can say
 

@@ -15,11 +15,12 @@ from fip.centring import settle_centres
 from fip.data import Direction, Subset, UvRange
 from fip.directions import turned
 from fip.errors import UsageError
-from fip.measurement_set import Field, MeasurementSet, Rows, Window
+from fip.measurement_set import MeasurementSet, Rows
 from fip.names import label
 from fip.phase_centres import Rephasing
 from fip.row_index import CHUNK, Coverage, Reach, RowIndex
 from fip.selection import texts
+from fip.subtables import Field, Window
 
 _LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
 

@@ -14,6 +14,7 @@ from pipeline import WITHIN, daemons, fip, images, started
 
 SLICES = 120
 GRID = ("--size", "256", "--scale", "10arcsec")
+UNHURRIED = ("--pace", "100")  # 10 s for all, so that there is something to interrupt
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_interrupted_run_resumes(
 ) -> None:
     """Ctrl-C ends a run with exit 130 and no process left; the same command finishes it and rewrites nothing."""
     output = tmp_path / "out"
-    with started("run", many, "--output", output, *GRID) as process:
+    with started("run", many, "--output", output, *GRID, *UNHURRIED) as process:
         wait_for_images(output, 5, psutil.Process(process.pid))
         children = daemons(process.pid)
         process.send_signal(how)
@@ -81,7 +82,7 @@ def test_a_daemon_killed_ends_the_run_which_resumes(
 ) -> None:
     """When a daemon is killed, `fip run` says which, ends with exit 1 and leaves no process; run again, it finishes."""
     output = tmp_path / "out"
-    with started("run", many, "--output", output, *GRID) as process:
+    with started("run", many, "--output", output, *GRID, *UNHURRIED) as process:
         wait_for_images(output, 5, psutil.Process(process.pid))
         children = daemons(process.pid)
         next(child for child in children if any(victim in word for word in child.cmdline())).kill()
@@ -98,7 +99,7 @@ def test_daemons_do_not_outlive_a_run_that_was_killed(
 ) -> None:
     """`fip run` killed -9 takes its daemons with it; run again, it finishes."""
     output = tmp_path / "out"
-    with started("run", many, "--output", output, *GRID) as process:
+    with started("run", many, "--output", output, *GRID, *UNHURRIED) as process:
         wait_for_images(output, 5, psutil.Process(process.pid))
         children = daemons(process.pid)
         process.kill()

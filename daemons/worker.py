@@ -56,13 +56,8 @@ class Worker:
         self._stopwatch = Stopwatch()
 
     def start(self) -> None:
-        """Gets its kernels ready, before a word is said: to compile them stops this whole process for a minute."""
-        self._control = control_socket(self._loop.context, zmq.DEALER)
-        self._compute.call(self._introduce, _warm_up)
-
-    def _introduce(self, ready: Future[float]) -> None:
         """Points itself at the ventilator; everything else it is told."""
-        log.info("kernels are ready after %.1f s", ready.result())
+        self._control = control_socket(self._loop.context, zmq.DEALER)
         self._control.connect(self._ventilator)
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._say)
@@ -204,13 +199,6 @@ class Worker:
         state = "leaving" if self._leaving else "running"
         counters, seconds = dict(self._counters), self._stopwatch.seconds()
         return Status("worker", self._host, self._name, os.getpid(), state, counters, seconds)
-
-
-def _warm_up() -> float:
-    # Late and in the thread: it imports numba, and the first worker of a machine compiles.
-    from fip.slant.warm import warm_up
-
-    return warm_up(log.info)
 
 
 _kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)

@@ -49,7 +49,10 @@ def run_command(
     ] = None,
     kernel: Annotated[
         str | None,
-        typer.Option(help="auto, slant or wgridder; FIPKERN in a header says which was used.  [default: auto]"),
+        typer.Option(
+            help="wgridder; slant, many times faster and under test; or auto, slant where it is expected to be faster.  "
+            "[default: wgridder]"
+        ),
     ] = None,
     weight: Annotated[
         str | None, typer.Option("--weight", "--weighting", help="natural, uniform or briggs.  [default: natural]")
@@ -181,7 +184,7 @@ def run_command(
 
 @app.command("warmup")
 def warmup_command() -> None:
-    """Compile the imaging kernels for this machine, once; workers would else do it when they first start."""
+    """Compile the slant kernel for this machine, once; a worker would else do it on its first slice."""
     from fip.slant.warm import warm_up
 
     seconds = warm_up(lambda line: console.print(line, highlight=False, soft_wrap=True))

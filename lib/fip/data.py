@@ -134,7 +134,7 @@ class Selection:
     size: tuple[int, int] | None = None  # width and height in pixels, even
     scale: float | None = None  # rad, side of a pixel
     epsilon: float = 1e-5
-    kernel: str = "auto"  # or "slant", "wgridder"
+    kernel: str = "wgridder"  # or "slant", "auto"
     weighting: Weighting = "natural"
     robust: float = 0.0  # robustness of Briggs weighting; 0 for the others, to which it says nothing
     taper: float | None = None  # rad, full width at half maximum on the sky

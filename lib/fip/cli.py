@@ -50,8 +50,8 @@ def run_command(
     kernel: Annotated[
         str | None,
         typer.Option(
-            help="wgridder; slant, many times faster and under test; or auto, slant where it is expected to be faster.  "
-            "[default: wgridder]"
+            help="wgridder; slant, many times faster and under test; auto, slant where that is expected to be "
+            "faster.  [default: wgridder]"
         ),
     ] = None,
     weight: Annotated[

@@ -236,9 +236,11 @@ class Ventilator:
             worker = self._lanes.free(self._jobs.load, self._pump)
             if worker is None or active.leases is None:
                 break
-            attempt = active.leases.lease(key[1], worker, now)
-            frames = encode_slice(replace(self._read.pop(key), attempt=attempt))
-            self._lanes.send(worker, frames)
+            frames = encode_slice(replace(self._read[key], attempt=active.leases.sent[key[1]] + 1))
+            if not self._lanes.send(worker, frames):
+                break
+            active.leases.lease(key[1], worker, now)
+            del self._read[key]
             self._counters["slices"] += 1
             self._counters["bytes_out"] += size(frames)
         self._read_ahead()

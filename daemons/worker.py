@@ -71,9 +71,14 @@ class Worker:
 
     @property
     def finished(self) -> bool:
-        """Whether it may leave: it holds nothing, and the ventilator said bye or is silent."""
-        if not self._leaving or self._holds:
+        """Whether it may leave: it holds nothing, and the ventilator said bye or is silent.
+
+        Images that no sink takes are left behind after a while: they are made again.
+        """
+        if not self._leaving or self._working or self._waiting:
             return False
+        if self._holds:
+            return time.monotonic() > self._leave_at + LINGER / 1000
         return not self._lane.lane or time.monotonic() > self._leave_at
 
     def close(self) -> None:

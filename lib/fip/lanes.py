@@ -99,9 +99,13 @@ class Lanes:
             self._loop.on(lane, self._once(lane, when_open), zmq.POLLOUT)
         return None
 
-    def send(self, identity: str, frames: Sequence[Frame]) -> None:
-        """Sends a slice to a worker that is free; the arrays are not copied."""
-        self._peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
+    def send(self, identity: str, frames: Sequence[Frame]) -> bool:
+        """Sends a slice to a worker that is free; the arrays are not copied. False where it has just gone."""
+        try:
+            self._peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return False
+        return True
 
     def _once(self, lane: zmq.Socket[bytes], call: Callable[[], None]) -> Callable[[], None]:
         def opened() -> None:

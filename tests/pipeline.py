@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sysconfig
 from collections.abc import Iterator
@@ -24,7 +25,10 @@ def fip(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
 @contextmanager
 def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Starts the command, and in the end kills what is left of it and its daemons."""
-    process = subprocess.Popen([FIP, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        [FIP, *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_heed_interrupts,
+    )  # fmt: skip
     known = psutil.Process(process.pid)
     try:
         yield process
@@ -33,6 +37,11 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
         for each in left:
             each.kill()
         process.communicate()
+
+
+def _heed_interrupts() -> None:
+    """In a shell's background job, as which tests may run, SIGINT is ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def daemons(pid: int) -> list[psutil.Process]:

@@ -8,6 +8,8 @@ import erfa
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.directions import axes
+
 MEERKAT = (math.radians(21.44389), math.radians(-30.71106), 1050.0)
 """Longitude (rad), geodetic latitude (rad) and height (m) of the MeerKAT core on WGS84."""
 
@@ -65,12 +67,4 @@ def _site() -> NDArray[np.float64]:
 def _local_axes() -> NDArray[np.float64]:
     """Unit vectors east, north, up [3, 3] of the core in ITRF."""
     longitude, latitude, _ = MEERKAT
-    sin_lon, cos_lon = math.sin(longitude), math.cos(longitude)
-    sin_lat, cos_lat = math.sin(latitude), math.cos(latitude)
-    return np.array(
-        [
-            [-sin_lon, cos_lon, 0.0],
-            [-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat],
-            [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat],
-        ]
-    )
+    return axes(longitude, latitude)

@@ -1,0 +1,26 @@
+"""`fip`: everything a person types. Each command is a few lines in a module here, and a function elsewhere.
+
+A command is a function with `@app.command("name")`, in a module that is imported below. What it needs beside
+`fip.cli.app` is imported within it: `fip COMMAND` loads what COMMAND needs, and no more.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from fip.cli import check, data, run
+from fip.cli.app import app
+from fip.errors import FipError
+
+__all__ = ["check", "data", "main", "run"]
+
+
+def main() -> None:
+    """Runs a command; what a person can mend is said in one line, without a traceback."""
+    try:
+        app()
+    except FipError as error:
+        Console(stderr=True).print(f"fip: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)

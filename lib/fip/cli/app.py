@@ -1,0 +1,43 @@
+"""What all commands share: the application that they are part of, where they print, and options that several have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from fip import __version__
+from fip.errors import UsageError
+
+Value = TypeVar("Value")
+
+app = typer.Typer(
+    help="Fast imaging pipeline: every integration of a MeasurementSet becomes a FITS image.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+console = Console()
+
+ConfigOption = Annotated[Path | None, typer.Option(help="Configuration file; the options given here win over it.")]
+ImagesArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of images, as `fip run` leaves it.")]
+
+
+def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
+    """What a parser makes of an option's text; UsageError, with the option's name, where it does not take it."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+@app.callback(invoke_without_command=True)
+def version_option(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Fast imaging pipeline: every integration of a MeasurementSet becomes a FITS image."""
+    if version:
+        console.print(f"fip {__version__}", highlight=False)
+        raise typer.Exit

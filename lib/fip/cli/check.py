@@ -1,0 +1,46 @@
+"""`fip check` and `fip warmup`: whether a host is ready to run FIP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fip.cli.app import app, console
+from fip.config import Loaded, load
+
+
+@app.command("check")
+def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> None:
+    """Validate a configuration; print what each host runs, and each setting with its origin."""
+    loaded = load(file)
+    for line in _layout(loaded):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("warmup")
+def warmup_command() -> None:
+    """Compile the slant kernel for this machine, once; a worker would else do it on its first slice."""
+    from fip.slant.warm import warm_up
+
+    seconds = warm_up(lambda line: console.print(line, highlight=False, soft_wrap=True))
+    console.print(f"the imaging kernels are ready: {seconds:.1f} s", highlight=False)
+
+
+def _layout(loaded: Loaded) -> list[str]:
+    lines = [f"{host} runs {', '.join(node.runs) or 'nothing'}" for host, node in loaded.config.node.items()]
+    values = loaded.config.model_dump(mode="json", exclude={"node"})
+    for section, table in values.items():
+        for key, value in _leaves(table):
+            lines.append(f"{section}.{key} = {value!r}  ({loaded.origin(f'{section}.{key}')})")
+    return lines
+
+
+def _leaves(table: dict[str, Any]) -> list[tuple[str, Any]]:
+    leaves: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        leaves += (
+            [(f"{key}.{inner}", leaf) for inner, leaf in _leaves(value)] if isinstance(value, dict) else [(key, value)]
+        )
+    return leaves

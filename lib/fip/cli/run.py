@@ -1,0 +1,30 @@
+"""`fip run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fip.cli.app import ConfigOption, app, console
+from fip.cli.settings import Settings, with_settings
+
+
+@app.command("run")
+@with_settings
+def run_command(
+    settings: Settings,
+    measurement_sets: Annotated[list[Path], typer.Argument(metavar="MS...", help="MeasurementSets to image.")],
+    output: Annotated[Path | None, typer.Option(help="Directory for the images.  [default: ./NAME.fip]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="CPU workers.  [default: one for each core]")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove the images that the directory's ledger lists, and begin anew.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Image every slice of MeasurementSets, here; run again, it resumes."""
+    from fip.run import run
+
+    loaded = settings.load(config)
+    raise typer.Exit(run(measurement_sets, loaded.config, output, workers, overwrite, console))

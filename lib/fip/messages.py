@@ -21,6 +21,58 @@ STATE_INTERVAL = 0.5  # s between two states of a peer
 
 
 @dataclass(frozen=True)
+class Latency:
+    """How long a stage took."""
+
+    count: int  # times, since the daemon started
+    total: float  # s, their sum
+    p50: float  # s, quantiles of the last some hundred times
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU, as NVML sees it."""
+
+    name: str
+    busy: float | None  # share of time in which a kernel ran, 0 to 1
+    memory_used: int  # bytes, of all processes
+    memory_total: int  # bytes
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a daemon's process uses; None where that is unknown or does not apply."""
+
+    cpu_seconds: float | None = None  # user and system, since it started
+    memory: int | None = None  # bytes resident
+    disk_free: int | None = None  # bytes, where the daemon writes
+    disk_total: int | None = None
+    gpu: Gpu | None = None
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A warning or an error that a daemon logged."""
+
+    time: float  # s UTC, Unix
+    level: str  # warning, error
+    text: str
+
+
+@dataclass(frozen=True)
+class SocketEvent:
+    """What became of a connection of one of a daemon's sockets."""
+
+    time: float  # s UTC, Unix
+    socket: str  # control, lane, images
+    event: str  # connected, disconnected, handshake failed
+    peer: str  # address of the other end; "" where unknown
+    reason: str  # why a handshake failed, else ""
+
+
+@dataclass(frozen=True)
 class Status:
     """What a daemon tells of itself to whoever watches."""
 
@@ -28,9 +80,22 @@ class Status:
     host: str
     name: str
     pid: int
-    state: str  # running, draining
+    state: str  # running, draining, leaving, stalled
     counters: dict[str, int] = field(default_factory=dict)  # since it started
-    seconds: dict[str, float] = field(default_factory=dict)  # spent in each kind of work, since it started
+    seconds: dict[str, float] = field(default_factory=dict)  # busy, idle and blocked, since it started: the wall time
+    latencies: dict[str, Latency] = field(default_factory=dict)  # of the stages: cut, wire, wait, image, store, ...
+    queues: dict[str, int] = field(default_factory=dict)  # how much is in each, now
+    resources: Resources = Resources()
+    errors: tuple[Logged, ...] = ()  # the last few, oldest first
+    events: tuple[SocketEvent, ...] = ()  # the last few, oldest first
+    version: str = ""  # of FIP
+    started: float = 0.0  # s UTC, Unix
+    device: str = ""  # what a worker images on
+
+    @property
+    def identity(self) -> str:
+        """HOST/NAME: one living daemon at a time has it."""
+        return f"{self.host}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +106,18 @@ class Failure:
     index: int
     attempt: int
     reason: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker did for one slice, for the time line."""
+
+    run: str
+    index: int
+    began: float  # s UTC, Unix: when imaging began
+    wait: float  # s between its arrival and that
+    image: float  # s
+    hand_on: float  # s until the sink's socket took the image
 
 
 @dataclass(frozen=True)
@@ -59,6 +136,7 @@ class WorkerState:
     working_for: float  # s, on that one
     leaving: bool
     status: Status
+    tasks: tuple[Task, ...] = ()  # the last few that it handed on, oldest first
 
     @property
     def identity(self) -> str:
@@ -155,6 +233,7 @@ class RunStatus:
     rate: float  # images/s over the last seconds
     lag: float | None  # s since the oldest unstored slice was due; None without a pace
     missed: int  # slices stored after their deadline; 0 without a pace
+    deadline: float | None = None  # s, the lag from which on slices miss their deadline; None without a pace
 
 
 @dataclass(frozen=True)
@@ -170,6 +249,15 @@ class JobStatus:
 
 
 @dataclass(frozen=True)
+class Departure:
+    """A daemon that is no longer there."""
+
+    status: Status  # its last
+    time: float  # s UTC, Unix
+    how: str  # left, died, hung
+
+
+@dataclass(frozen=True)
 class PipelineStatus:
     """Ventilator to all who watch: all that it knows, of itself and of its peers."""
 
@@ -178,6 +266,11 @@ class PipelineStatus:
     jobs: tuple[JobStatus, ...]
     workers: tuple[WorkerState, ...]
     sink: SinkState | None
+    number: int = 0  # of this message, counted from the ventilator's start
+    ages: dict[str, float] = field(default_factory=dict)  # s since each was heard, by HOST/NAME, the sink by "sink"
+    hung: tuple[str, ...] = ()  # HOST/NAME of the workers that hang
+    departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
+    failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
 
 
 Control = WorkerState | Lane | Bye | SinkOrders | SinkState | Submit | Cancel | PipelineStatus

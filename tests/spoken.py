@@ -1,0 +1,79 @@
+"""What a ventilator would say of a pipeline that does so and so: status messages for tests of what shows them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fip.messages import (
+    STATE_INTERVAL,
+    JobStatus,
+    Latency,
+    PipelineStatus,
+    Resources,
+    RunStatus,
+    SinkState,
+    Status,
+    WorkerState,
+)
+
+BEGIN = 1_800_000_000.0  # s UTC, Unix, when all daemons started
+UPTIME = 100.0  # s that they are up when message 0 is said
+TOTAL = 100_000  # slices
+BUSY = {"ventilator": 0.3, "worker": 0.95, "sink": 0.1}  # share of time of each role
+
+
+def when(number: int) -> float:
+    """When a message is said, s UTC, Unix."""
+    return BEGIN + UPTIME + number * STATE_INTERVAL
+
+
+def status(role: str, name: str, number: int, rate: float = 2.0, host: str = "head") -> Status:
+    """A daemon that does `rate` things a second, at the time of message `number`."""
+    up, busy = UPTIME + number * STATE_INTERVAL, BUSY[role]
+    done = round(rate * up)
+    return Status(
+        role, host, name, pid=100 + sum(map(ord, name)), state="running",
+        counters={"images" if role != "ventilator" else "slices": done, "bytes_out": 1000 * done},
+        seconds={"busy": busy * up, "idle": (1 - busy) * up, "blocked": 0.0},
+        latencies={"image": Latency(done, 0.4 * done, 0.4, 0.5, 0.6)},
+        queues={"waiting": 1},
+        resources=Resources(cpu_seconds=0.5 * up, memory=10**8, disk_free=10**11, disk_total=10**12),
+        version="0.1.0", started=BEGIN, device="cpu" if role == "worker" else "",
+    )  # fmt: skip
+
+
+def worker(name: str, number: int, rate: float = 2.0, host: str = "head") -> WorkerState:
+    """A worker that images."""
+    return WorkerState(
+        host, name, boot="b", lane="ipc://lane", sink="ipc://sink", holds=(("r", number, 1),), handed_on=(), failed=(),
+        working=("r", number, 1), working_for=0.1, leaving=False, status=status("worker", name, number, rate, host),
+    )  # fmt: skip
+
+
+def pipeline(number: int, workers: int = 2, rate: float = 2.0) -> PipelineStatus:
+    """A pipeline with one run under way, each worker of which makes `rate` images/s."""
+    names = [f"cpu{index}" for index in range(workers)]
+    speed = workers * rate
+    stored = round(speed * number * STATE_INTERVAL)
+    run = RunStatus("r", "obs", "/data/obs.ms", TOTAL, stored, 0, 2 * workers, speed, lag=None, missed=0)
+    return PipelineStatus(
+        time=when(number),
+        ventilator=status("ventilator", "ventilator", number, speed),
+        jobs=(JobStatus("job", "running", "", ("/data/obs.ms",), BEGIN, (run,)),),
+        workers=tuple(worker(name, number, rate) for name in names),
+        sink=SinkState("head", "s", "ipc://sink", (), "", status("sink", "sink", number, speed)),
+        number=number,
+        ages=dict.fromkeys((*(f"head/{name}" for name in names), "sink"), 0.2),
+    )
+
+
+def with_run(message: PipelineStatus, **changes: object) -> PipelineStatus:
+    """The message with its run changed."""
+    job = message.jobs[0]
+    run = replace(job.runs[0], **changes)  # type: ignore[arg-type]
+    return replace(message, jobs=(replace(job, runs=(run,)),))
+
+
+def with_job(message: PipelineStatus, **changes: object) -> PipelineStatus:
+    """The message with its job changed."""
+    return replace(message, jobs=(replace(message.jobs[0], **changes),))  # type: ignore[arg-type]

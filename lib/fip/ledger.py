@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from fip.data import ImageFile, Kind, Selection
+from fip.data import Beam, ImageFile, Kind, Selection
 from fip.errors import NoRoomError, StoreError
 from fip.messages import Failure, RunPlan
 from fip.quality import EMPTY, GOOD, noisy, with_noise
@@ -65,6 +66,31 @@ class StoredFile:
     name: str
     size: int  # bytes
     digest: str  # XXH3, 64 bits, hexadecimal
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the ledger says of one stored image."""
+
+    run: str
+    index: int  # of the slice in its run
+    file: str
+    size: int  # bytes
+    integration: int
+    label: str  # of the field; "" where its MeasurementSet has one
+    empty: bool
+    quality: str  # as `fip.quality` says
+    begin: float  # s UTC since MJD 0, here and in the next two
+    average: float
+    end: float
+    attempt: int
+    worker: str  # HOST/NAME
+    seconds: dict[str, float]  # in the worker, by stage
+    rms: float | None  # Jy/beam, here and in the next two; None for an empty image
+    minimum: float | None
+    maximum: float | None
+    beam: Beam | None
+    recorded: float  # s UTC, Unix
 
 
 class Ledger:
@@ -157,6 +183,19 @@ class Ledger:
         query = "SELECT file FROM slices WHERE state = 'stored' AND NOT empty ORDER BY begin, file"
         return [file for (file,) in self._database.execute(query)]
 
+    def entries(self, run: str | None = None, first: int = 0, end: int | None = None) -> Iterator[Entry]:
+        """The stored images, earliest first; of one run alone, or of its slices from `first` up to `end`."""
+        where = "state = 'stored'"
+        values: list[str | int] = []
+        if run is not None:
+            where += " AND run = ? AND slice >= ?"
+            values = [run, first]
+        if end is not None:
+            where += " AND slice < ?"
+            values.append(end)
+        query = f"SELECT {_ENTRY} FROM slices WHERE {where} ORDER BY begin, file"
+        return map(_entry, self._database.execute(query, values))
+
     def totals(self) -> list[RunTotals]:
         """Each run, in the order in which they were opened."""
         runs = self._database.execute("SELECT run, name, measurement_set, total FROM runs ORDER BY opened").fetchall()
@@ -200,3 +239,19 @@ class Ledger:
             self._database.executemany(statement, rows) if rows else self._database.execute(statement)
         except sqlite3.Error as error:
             raise NoRoomError(f"ledger {self.path} cannot be written: {error}") from None
+
+
+_ENTRY = (
+    "run, slice, file, bytes, integration, label, empty, quality, begin, average, end, attempt, worker, seconds, "
+    "rms, minimum, maximum, major, minor, angle, recorded"
+)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    *plain, attempt, worker, seconds, rms, minimum, maximum, major, minor, angle, recorded = row
+    run, index, file, size, integration, label, empty, quality, begin, average, end = plain
+    return Entry(
+        run, index, file, size, integration, label, bool(empty), quality, begin, average, end,
+        attempt, worker, json.loads(seconds), rms, minimum, maximum,
+        None if major is None else Beam(major, minor, angle), recorded,
+    )  # fmt: skip

@@ -25,6 +25,7 @@ from fip.names import label
 from fip.render import choose_stretch, shrink
 from fip.statistics import image_statistics
 from fip.store import IMAGE_LIST
+from fip.stored_image import beam_of, grid_of
 
 ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox")  # all make H.264, which every browser plays
 FRAME_RATE = 10  # images a second, as far as the limits below allow
@@ -195,22 +196,14 @@ def _read_header(path: Path) -> Frame:
     try:
         with path.open("rb") as file:
             header = fits.Header.fromfile(file)
-        grid = Grid(
-            width=header["NAXIS1"],
-            height=header["NAXIS2"],
-            scale=math.radians(header["CDELT2"]),
-            longitude=math.radians(header["CRVAL1"]),
-            latitude=math.radians(header["CRVAL2"]),
-            frame="GALACTIC" if header["CTYPE1"].startswith("GLON") else header.get("RADESYS", "ICRS"),
-        )
         return Frame(
             path=path,
             field=str(header.get("OBJECT", "")),
-            grid=grid,
+            grid=grid_of(header),
             begin=header["DATE-OBS"],
             time=_shown_time(header.get("DATE-AVG", header["DATE-OBS"])),
             details=_details(header),
-            beam=_beam(header),
+            beam=beam_of(header),
         )
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(f"{path}: not an image that FIP can show ({error})") from error
@@ -225,12 +218,6 @@ def _read_pixels(frame: Frame) -> tuple[NDArray[np.floating], int]:
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{frame.path}: its pixels cannot be read ({error})") from error
     return shrink(np.asarray(plane, np.float32), LARGEST)
-
-
-def _beam(header: Any) -> Beam | None:
-    if "BMAJ" not in header:
-        return None
-    return Beam(*(math.radians(header[key]) for key in ("BMAJ", "BMIN", "BPA")))
 
 
 def _details(header: Any) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy import units
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import FK4, FK5, ICRS, Galactic, SkyCoord
 from astropy.table import QTable
 from numpy.typing import NDArray
 
@@ -29,7 +29,7 @@ NEIGHBOURHOOD = 20.0
 """The noise at a position is that of a square of so many beams: some 350 independent values, sigma good to 6 %."""
 
 _NARROWEST, _WIDEST = 32, 256  # pixels, of that square
-_FRAMES = {"FK5": "fk5", "ICRS": "icrs", "FK4": "fk4", "GALACTIC": "galactic"}  # astropy's names
+_FRAMES = {"FK5": FK5(equinox="J2000"), "ICRS": ICRS(), "FK4": FK4(equinox="B1950"), "GALACTIC": Galactic()}
 
 Floats = NDArray[np.float64]
 

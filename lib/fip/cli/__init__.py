@@ -10,11 +10,11 @@ import sys
 
 from rich.console import Console
 
-from fip.cli import check, data, run
+from fip.cli import check, data, images, run
 from fip.cli.app import app
 from fip.errors import FipError
 
-__all__ = ["check", "data", "main", "run"]
+__all__ = ["check", "data", "images", "main", "run"]
 
 
 def main() -> None:

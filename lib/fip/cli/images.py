@@ -1,0 +1,38 @@
+"""`fip lightcurve`: what is asked of the images of a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fip.cli.app import ImagesArgument, app, parsed
+from fip.quantities import parse_stokes
+
+_SIGNS = {"ignore_unknown_options": True}  # so that -45d00m00s is a declination
+
+
+@app.command("lightcurve", context_settings=_SIGNS)
+def lightcurve_command(
+    directory: ImagesArgument,
+    ra: Annotated[
+        str, typer.Argument(metavar="RA", help="05h31m58.7s or 82.99deg; 'B1950 82.2deg' for another frame.")
+    ],
+    dec: Annotated[str, typer.Argument(metavar="DEC", help="+33d08m52s or 33.15deg.")],
+    stokes: Annotated[str | None, typer.Option(help="Planes, as I,V.  [default: all that there are]")] = None,
+    output: Annotated[Path | None, typer.Option(help="The table.  [default: standard output]")] = None,
+) -> None:
+    """Write how bright a position was in each image as an ECSV table: time, flux, error, beam, quality."""
+    from fip.errors import UsageError
+    from fip.lightcurve import ecsv, light_curve
+
+    text = ecsv(light_curve(directory, f"{ra} {dec}", parsed("--stokes", parse_stokes, stokes) if stokes else None))
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise UsageError(f"--output {output}: cannot be written: {error.strerror}") from None

@@ -23,10 +23,11 @@ from fip.jobs import ActiveRun, Job, Jobs, Source
 from fip.lanes import Lanes
 from fip.messages import (
     STATE_INTERVAL,
+    Ask,
     Bye,
     Cancel,
+    Control,
     Key,
-    Lane,
     PipelineStatus,
     RunPlan,
     SinkOrders,
@@ -43,6 +44,8 @@ from fip.source import open_run
 from fip.wire import decode_control, encode_control, encode_slice, size
 
 log = logging.getLogger("fip.ventilator")
+
+ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
 
 
 @dataclass
@@ -66,6 +69,7 @@ class Ventilator:
         self._jobs = Jobs(Queue(self._config.queue))
         self._lanes = Lanes(loop, self._config, self._security)
         self._sink: SinkPeer | None = None
+        self._askers: dict[bytes, float] = {}  # operators, and until when they are told
         self._opening = False
         self._reading: set[Key] = set()
         self._read: dict[Key, Slice] = {}  # ready to be sent
@@ -113,11 +117,8 @@ class Ventilator:
                 self._on_worker(route.bytes, message)
             elif isinstance(message, SinkState):
                 self._on_sink(route.bytes, message, host)
-            elif isinstance(message, Submit):
-                if self._jobs.submit(message):
-                    log.info("job %s: %s", message.job, ", ".join(message.paths))
-            elif isinstance(message, Cancel):
-                self._on_cancel(message)
+            elif isinstance(message, Ask | Submit | Cancel):
+                self._on_operator(route.bytes, message)
             else:
                 raise WireError(f"{type(message).__name__} is not for the ventilator")
         except WireError as error:
@@ -159,12 +160,16 @@ class Ventilator:
             if active.refused or active.over(said):
                 self._end(active)
 
-    def _on_cancel(self, cancel: Cancel) -> None:
-        if self._jobs.cancel(cancel.job, time.monotonic()):
-            log.info("job %s is cancelled", cancel.job)
+    def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
+        """Does it, and tells the operator all from now on, for as long as it asks again."""
+        self._askers[route] = time.monotonic() + ASKERS_HEARD
+        if isinstance(message, Submit) and self._jobs.submit(message):
+            log.info("job %s: %s", message.job, ", ".join(message.paths))
+        if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
+            log.info("job %s is cancelled", message.job)
             self._read = {key: values for key, values in self._read.items() if key[0] in self._jobs.active}
             self._order_sink()
-            self._publish()
+        self._tell(route, self._pipeline())
 
     # What it does
 
@@ -283,7 +288,7 @@ class Ventilator:
 
     # What it says
 
-    def _tell(self, route: bytes, message: Lane | Bye | SinkOrders) -> None:
+    def _tell(self, route: bytes, message: Control) -> None:
         self._control.send_multipart([route, encode_control(message)], zmq.NOBLOCK)
 
     def _order_sink(self) -> None:
@@ -291,14 +296,22 @@ class Ventilator:
             self._tell(self._sink.route, SinkOrders(self._jobs.plans(), self._jobs.failures()))
 
     def _publish(self) -> None:
+        """To all who watch, and to the operators who asked of late."""
+        now, told = time.monotonic(), encode_control(self._pipeline())
+        self._askers = {route: until for route, until in self._askers.items() if until > now}
+        self._status.send(told)
+        for route in self._askers:
+            self._control.send_multipart([route, told], zmq.NOBLOCK)
+
+    def _pipeline(self) -> PipelineStatus:
+        """All that is known now."""
         state = "draining" if self._draining else "running"
         own = Status(
             "ventilator", host_name(), "ventilator", os.getpid(), state, dict(self._counters), self._stopwatch.seconds()
         )
         jobs = self._jobs.statuses(time.monotonic())
         workers = tuple(peer.state for peer in self._lanes.peers())
-        sink = self._sink.state if self._sink else None
-        self._status.send(encode_control(PipelineStatus(time.time(), own, jobs, workers, sink)))
+        return PipelineStatus(time.time(), own, jobs, workers, self._sink.state if self._sink else None)
 
 
 def _cut(source: Source, index: int) -> Slice:

@@ -14,7 +14,7 @@ from types import TracebackType
 from fip.config import Config, load
 from fip.data import Selection
 from fip.messages import JobStatus, PipelineStatus
-from fip.operator import Operator
+from fip.operator import Operator, find_job, new_job
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 WITHIN = 240.0  # s, for anything that a test waits for, on a busy machine
@@ -86,7 +86,7 @@ images = "ipc://{folder}/images-in"
         """Submits a job, once the ventilator has started; returns its name."""
         self.wait(lambda status: True)
         with Operator(self.config) as operator:
-            return operator.submit(list(paths), selection).job
+            return operator.submit(new_job(list(paths), selection)).job
 
     def wait(self, seen: Callable[[PipelineStatus], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
         """Waits until the status shows something; fails when that takes too long."""
@@ -98,7 +98,9 @@ images = "ipc://{folder}/images-in"
 
     def job(self, status: PipelineStatus, name: str) -> JobStatus:
         """A job of a status."""
-        return next(job for job in status.jobs if job.job == name)
+        found = find_job(status, name)
+        assert found is not None
+        return found
 
     def wait_for_job(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Waits until a job is done."""

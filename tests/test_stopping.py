@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from fip.ledger import Ledger
+from fip.run_file import FILE_NAME, read_run_file
 from fip.simulate import Simulation, simulate
 from pipeline import WITHIN, daemons, fip, images, started
 
@@ -97,16 +98,23 @@ def test_a_daemon_killed_ends_the_run_which_resumes(
 def test_daemons_do_not_outlive_a_run_that_was_killed(
     many: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """`fip run` killed -9 takes its daemons with it; run again, it finishes."""
+    """`fip run` killed -9 takes its daemons with it, and nobody takes its file for a run; again, it finishes."""
     output = tmp_path / "out"
     with started("run", many, "--output", output, *GRID, *UNHURRIED) as process:
         wait_for_images(output, 5, psutil.Process(process.pid))
         children = daemons(process.pid)
+        said = read_run_file(output)
+        assert said is not None
+        assert said.pid == process.pid
+        assert (output / FILE_NAME).stat().st_mode & 0o777 == 0o600
         process.kill()
         process.wait()
         _, alive = psutil.wait_procs(children, timeout=WITHIN)
         assert not alive
+    assert (output / FILE_NAME).exists()
+    assert read_run_file(output) is None
     assert fip("run", many, "--output", output, *GRID).returncode == 0
+    assert not (output / FILE_NAME).exists()
     assert_whole(output, undisturbed)
 
 

@@ -10,13 +10,22 @@ from typing import Protocol
 
 from fip.data import Slice
 from fip.leases import FIRST_IMAGE_WITHIN, Leases
-from fip.messages import Failure, JobStatus, Key, RunPlan, RunStatus, RunStored, Submit, WorkerState
+from fip.messages import (
+    UNFINISHED,
+    Failure,
+    JobStatus,
+    Key,
+    RunPlan,
+    RunStatus,
+    RunStored,
+    Submit,
+    WorkerState,
+)
 from fip.pacing import Pace
 from fip.queue import REMEMBERED, Queue
 from fip.ranges import count, indices, well_formed
 
 RATE_WINDOW = 10.0  # s over which images/s are counted
-UNFINISHED = ("queued", "running")
 
 
 class Source(Protocol):

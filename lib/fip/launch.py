@@ -13,18 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
-
-import zmq
 
 from fip.config import Config
 from fip.data import Selection
-from fip.errors import FipError, WireError
-from fip.messages import STATE_INTERVAL, JobStatus, PipelineStatus, Submit
+from fip.errors import FipError
+from fip.messages import UNFINISHED, Ask, JobStatus, PipelineStatus
+from fip.operator import Operator, find_job, new_job
+from fip.run_file import remove_run_file, write_run_file
 from fip.service import PARENT_VARIABLE
-from fip.sockets import control_socket
-from fip.wire import decode_control, encode_control
 
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
 STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died
@@ -35,17 +31,14 @@ class Pipeline:
     """A ventilator, a sink and `workers` CPU workers, as children. Use it as a context: it ends what it started."""
 
     def __init__(self, config: Config, output: Path, workers: int, log: Path) -> None:
-        self._config, self._output, self._log = config, output, log
+        self._output, self._log = output, log
         self._folder = Path(tempfile.mkdtemp(prefix="fip-"))
+        self._private = _with_private_addresses(config, self._folder, output)
         self._names = [f"cpu{number}" for number in range(workers)]
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._context = zmq.Context()
 
     def __enter__(self) -> Pipeline:
-        self._status = control_socket(self._context, zmq.SUB)
-        self._status.connect(self._address("status"))
-        self._control = control_socket(self._context, zmq.DEALER)
-        self._control.connect(self._address("control"))
+        write_run_file(self._output, self._private.ventilator.control, self._private.ventilator.status)
         configuration = self._folder / "fip.toml"
         configuration.write_text(self._toml())
         self._start("ventilator", "fip-ventilator", "--config", str(configuration))
@@ -70,29 +63,23 @@ class Pipeline:
             for child in self._children.values():
                 child.kill()
                 child.wait()
-            self._context.destroy(linger=0)
+            remove_run_file(self._output)
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def image(self, paths: list[Path], selection: Selection) -> Iterator[tuple[JobStatus, PipelineStatus]]:
-        """Submits a job and yields its status until it is done or has failed.
+        """Submits a job and yields its status until it is over.
 
         Raises FipError, naming it, when a child ends before that; the run can then be resumed.
         """
-        submit = Submit(uuid4().hex[:12], tuple(str(path.resolve()) for path in paths), selection, "")
-        state = ""
-        while state not in ("done", "failed"):
-            if not state and self._control.poll(0, zmq.POLLOUT):
-                self._control.send(encode_control(submit))
-            self._check_children()
-            if not self._status.poll(int(1000 * STATE_INTERVAL)):
-                continue
-            with suppress(WireError):
-                status = decode_control(self._status.recv())
-                assert isinstance(status, PipelineStatus)
-                for job in status.jobs:
-                    if job.job == submit.job:
-                        state = job.state
-                        yield job, status
+        submit = new_job(paths, selection, directory="")
+        job: JobStatus | None = None
+        with Operator(self._private) as operator:
+            while job is None or job.state in UNFINISHED:
+                self._check_children()
+                status = operator.next_status(Ask() if job else submit)
+                job = find_job(status, submit.job) if status else job
+                if job and status:
+                    yield job, status
 
     def _check_children(self) -> None:
         for name, child in self._children.items():
@@ -127,21 +114,26 @@ class Pipeline:
             child.wait()
             del self._children[name]
 
-    def _address(self, name: str) -> str:
-        return f"ipc://{self._folder}/{name}"
-
     def _toml(self) -> str:
-        """The configuration of the children: the user's, with private addresses and this output directory."""
-        tables: dict[str, dict[str, Any]] = {
-            "ventilator": self._config.ventilator.model_dump(mode="json", exclude_none=True)
-            | {key: self._address(key) for key in ("control", "status")}
-            | {"lanes": self._address("lane-"), "queue": str(self._folder / "jobs.sqlite")},
-            "sink": {"directory": str(self._output.resolve()), "images": self._address("images")},
-        }
+        """The configuration of the children."""
+        values = self._private.model_dump(mode="json", exclude_none=True, include={"ventilator", "sink"})
         return "\n".join(
-            f"[{table}]\n" + "\n".join(f"{key} = {_toml_value(value)}" for key, value in values.items())
-            for table, values in tables.items()
+            f"[{table}]\n" + "\n".join(f"{key} = {_toml_value(value)}" for key, value in keys.items())
+            for table, keys in values.items()
         )
+
+
+def _with_private_addresses(config: Config, folder: Path, output: Path) -> Config:
+    """The user's configuration, with addresses in a folder and this output directory."""
+    address = f"ipc://{folder}/{{}}".format
+    ventilator = {"control": address("control"), "status": address("status"), "lanes": address("lane-")}
+    sink = {"directory": output.resolve(), "images": address("images"), "address": None}
+    return config.model_copy(
+        update={
+            "ventilator": config.ventilator.model_copy(update=ventilator | {"queue": folder / "jobs.sqlite"}),
+            "sink": config.sink.model_copy(update=sink),
+        }
+    )
 
 
 def _toml_value(value: object) -> str:

@@ -18,6 +18,7 @@ Copy = tuple[str, int, int]
 """One attempt at a slice: run, index, attempt."""
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
+UNFINISHED = ("queued", "running")  # the states of a job that is not over
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,18 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """Operator to ventilator: tell me how far all is. A `Submit` or `Cancel` is answered in the same way."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Ventilator to a peer whose message it cannot take, with a one-line reason; the peer says it to its log."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class RunStatus:
     """How far a run is."""
 
@@ -259,7 +272,7 @@ class Departure:
 
 @dataclass(frozen=True)
 class PipelineStatus:
-    """Ventilator to all who watch: all that it knows, of itself and of its peers."""
+    """Ventilator to all who watch, and to whoever asks: all that it knows, of itself and of its peers."""
 
     time: float  # s UTC, Unix
     ventilator: Status
@@ -273,4 +286,4 @@ class PipelineStatus:
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
 
 
-Control = WorkerState | Lane | Bye | SinkOrders | SinkState | Submit | Cancel | PipelineStatus
+Control = WorkerState | Lane | Bye | SinkOrders | SinkState | Submit | Cancel | Ask | Refused | PipelineStatus

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import time
-from collections import Counter
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -15,16 +13,18 @@ import zmq
 from fip.config import Loaded
 from fip.data import ImageFile
 from fip.errors import FipError, NoRoomError, StoreError, WireError
-from fip.messages import STATE_INTERVAL, Failure, RunPlan, RunStored, SinkOrders, SinkState, Status
+from fip.messages import STATE_INTERVAL, Failure, RunPlan, RunStored, SinkOrders, SinkState
 from fip.ranges import Ranges, add, contains
-from fip.service import Loop, Stopwatch, run_daemon
+from fip.service import Loop, run_daemon
 from fip.sockets import bind, control_socket, data_socket, host_name
 from fip.store import Store
+from fip.vitals import Vitals
 from fip.wire import decode_control, decode_image, encode_control
 
 log = logging.getLogger("fip.sink")
 
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
+COUNTERS = ("images", "duplicates", "bad_messages", "unknown", "stalls", "bytes_in", "failures")
 
 
 @dataclass
@@ -50,8 +50,7 @@ class Sink:
         self._in_hand: ImageFile | None = None  # the image for which there is no room
         self._stalled = ""  # why there is none
         self._draining = False
-        self._counters: Counter[str] = Counter(images=0, duplicates=0, bad_messages=0, unknown=0, stalls=0, bytes_in=0)
-        self._stopwatch = Stopwatch()
+        self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
 
     def start(self) -> None:
         """Binds for images, and points itself at the ventilator."""
@@ -59,6 +58,8 @@ class Sink:
         bound = bind(self._images, self._config.sink.images, "sink.images", self._config.security)
         self._address = self._config.sink.address or bound
         self._control = control_socket(self._loop.context, zmq.DEALER)
+        self._vitals.watch("control", self._control)
+        self._vitals.watch("images", self._images)
         self._control.connect(self._config.ventilator.control)
         self._loop.on(self._control, self._on_control)
         self._loop.on(self._images, self._on_image)
@@ -84,7 +85,7 @@ class Sink:
         try:
             message = decode_control(self._control.recv())
         except WireError as error:
-            self._counters["bad_messages"] += 1
+            self._vitals.counters["bad_messages"] += 1
             log.warning("from the ventilator: %s", error)
             return
         if isinstance(message, SinkOrders):
@@ -122,35 +123,36 @@ class Sink:
             self._stores.pop(name).close()
 
     def _on_image(self) -> None:
-        self._stopwatch.enter("busy")
+        self._vitals.stopwatch.enter("busy")
         frames = self._images.recv_multipart(copy=False)
         try:
             self._take(decode_image([frame.buffer for frame in frames]))
         except WireError as error:
-            self._counters["bad_messages"] += 1
+            self._vitals.counters["bad_messages"] += 1
             log.warning("from a worker: %s", error)
         self._say()
-        self._stopwatch.enter("blocked" if self._stalled else "idle")
+        self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 
     def _take(self, image: ImageFile) -> None:
         """Stores the first copy of an image of an open run; other copies are counted and dropped."""
-        self._counters["bytes_in"] += image.size
+        self._vitals.counters["bytes_in"] += image.size
         run = self._runs.get(image.run)
         if run is None or run.store is None or not 0 <= image.index < run.plan.total:
-            self._counters["unknown"] += 1
+            self._vitals.counters["unknown"] += 1
         elif contains(run.stored, image.index):
-            self._counters["duplicates"] += 1
+            self._vitals.counters["duplicates"] += 1
         else:
             self._put(run, run.store, image)
 
     def _put(self, run: OpenRun, store: Store, image: ImageFile) -> None:
         """Stores an image; where there is no room, takes no others, says so, and tries again."""
+        begun = time.monotonic()
         try:
             store.put(image)
         except NoRoomError as error:
             if not self._stalled:
                 log.error("%s; waiting until there is room", error)
-                self._counters["stalls"] += 1
+                self._vitals.counters["stalls"] += 1
                 self._loop.off(self._images)
             self._in_hand, self._stalled = image, str(error)
             self._loop.at(time.monotonic() + TRY_AGAIN, self._try_again)
@@ -163,11 +165,16 @@ class Sink:
             log.info("there is room again")
             self._in_hand, self._stalled = None, ""
             self._loop.on(self._images, self._on_image)
+        self._vitals.took("store", time.monotonic() - begun)
+        waited = image.seconds.get("wait", 0.0)
+        self._vitals.took("wait", waited)
+        self._vitals.took("image", sum(image.seconds.values()) - waited)
         run.stored = add(run.stored, image.index)
-        self._counters["images"] += 1
+        self._vitals.counters["images"] += 1
 
     def _fail(self, run: OpenRun, store: Store, failure: Failure) -> None:
         store.put_failure(failure)
+        self._vitals.counters["failures"] += 1
         run.failed = add(run.failed, failure.index)
 
     def _try_again(self) -> None:
@@ -185,14 +192,11 @@ class Sink:
     def _say(self) -> None:
         """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
         runs = tuple(RunStored(name, run.stored, run.failed, run.refused) for name, run in self._runs.items())
-        state = SinkState(self._host, self._boot, self._address, runs, self._stalled, self._status())
+        doing = "draining" if self._draining else "stalled" if self._stalled else "running"
+        status = self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)})
+        state = SinkState(self._host, self._boot, self._address, runs, self._stalled, status)
         if self._control.poll(0, zmq.POLLOUT):
             self._control.send(encode_control(state), zmq.NOBLOCK)
-
-    def _status(self) -> Status:
-        state = "draining" if self._draining else "stalled" if self._stalled else "running"
-        counters, seconds = dict(self._counters), self._stopwatch.seconds()
-        return Status("sink", self._host, "sink", os.getpid(), state, counters, seconds)
 
 
 def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Sink:

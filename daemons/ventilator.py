@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import time
-from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +25,7 @@ from fip.messages import (
     Bye,
     Cancel,
     Control,
+    Departure,
     Key,
     PipelineStatus,
     RunPlan,
@@ -38,14 +37,17 @@ from fip.messages import (
 )
 from fip.pacing import Pace
 from fip.queue import Queue
-from fip.service import Background, Loop, Stopwatch, run_daemon
+from fip.service import Background, Loop, run_daemon
 from fip.sockets import bind, control_socket, host_name, seen_from_workers
 from fip.source import open_run
+from fip.vitals import Vitals
 from fip.wire import decode_control, encode_control, encode_slice, size
 
 log = logging.getLogger("fip.ventilator")
 
 ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
+COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages")
+DEPARTED = 16  # daemons that went and are not back, of which the status tells
 
 
 @dataclass
@@ -67,7 +69,8 @@ class Ventilator:
         self._security = loaded.config.security
         self._reader = Background(loop, "reader")
         self._jobs = Jobs(Queue(self._config.queue))
-        self._lanes = Lanes(loop, self._config, self._security)
+        self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
+        self._lanes = Lanes(loop, self._config, self._security, self._vitals)
         self._sink: SinkPeer | None = None
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
         self._opening = False
@@ -75,12 +78,13 @@ class Ventilator:
         self._read: dict[Key, Slice] = {}  # ready to be sent
         self._waking = False
         self._draining = False
-        self._counters = Counter(slices=0, bytes_out=0, again=0, failures=0, workers_lost=0, bad_messages=0)
-        self._stopwatch = Stopwatch()
+        self._departed: dict[str, Departure] = {}
+        self._told = 0
 
     def start(self) -> None:
         """Binds the one address that everybody is pointed at, and the one that tells the state."""
         self._control = control_socket(self._loop.context, zmq.ROUTER)
+        self._vitals.watch("control", self._control)
         bind(self._control, self._config.control, "ventilator.control", self._security)
         self._status = control_socket(self._loop.context, zmq.PUB)
         bind(self._status, self._config.status, "ventilator.status", self._security)
@@ -122,24 +126,29 @@ class Ventilator:
             else:
                 raise WireError(f"{type(message).__name__} is not for the ventilator")
         except WireError as error:
-            self._counters["bad_messages"] += 1
+            self._vitals.counters["bad_messages"] += 1
             log.warning("from a peer%s: %s", f" at {host}" if host else "", error)
         self._pump()
 
     def _on_worker(self, route: bytes, state: WorkerState) -> None:
         peer = self._lanes.hear(route, state, time.monotonic())
+        self._departed.pop(state.identity, None)
         if self._jobs.hangs(state) and not peer.hangs:
             log.warning("worker %s hangs: its slices go to others", state.identity)
             peer.hung_on = state.working
-            self._counters["workers_lost"] += 1
-            self._counters["again"] += self._jobs.worker_gone(state, "hung")
+            self._vitals.counters["workers_lost"] += 1
+            self._vitals.counters["again"] += self._jobs.worker_gone(state, "hung")
         if not peer.hangs:
-            for failure in self._jobs.worker_says(state, peer.heard):
-                self._counters["failures"] += 1
+            failures = self._jobs.worker_says(state, peer.heard)
+            for seconds in self._jobs.arrived():
+                self._vitals.took("wire", seconds)
+            for failure in failures:
+                self._vitals.counters["failures"] += 1
                 log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, state.identity, failure.reason)
         if state.leaving and not self._jobs.load(state.identity):
             self._tell(route, Bye())
             self._lanes.dismiss(state.identity)
+            self._went(state.status, "left")
         elif self._sink:
             lane = self._lanes.wanted(peer, self._sink.address)
             if lane:
@@ -150,6 +159,7 @@ class Ventilator:
         if self._sink is None or self._sink.state.boot != state.boot:
             log.info("the sink joins, images go to %s", state.images)
             self._jobs.sink_restarted(now)
+        self._departed.pop(state.status.identity, None)
         self._sink = SinkPeer(route, state, now, seen_from_workers(state.images, host))
         for said in state.runs:
             active = self._jobs.active.get(said.run)
@@ -179,7 +189,8 @@ class Ventilator:
             self._open_next()
             self._read_ahead()
             self._send_what_is_read()
-        self._stopwatch.enter("busy" if self._reading else "blocked" if self._read else "idle")
+        blocked = self._read and not self._waking  # what is read and not due waits for its time, not for workers
+        self._vitals.stopwatch.enter("busy" if self._reading else "blocked" if blocked else "idle")
 
     def _open_next(self) -> None:
         following = None if self._opening else self._jobs.next_to_open()
@@ -216,16 +227,17 @@ class Ventilator:
                 self._reading.add(key)
                 self._reader.call(partial(self._was_read, key), _cut, self._jobs.active[key[0]].source, key[1])
 
-    def _was_read(self, key: Key, future: Future[Slice]) -> None:
+    def _was_read(self, key: Key, future: Future[tuple[Slice, float]]) -> None:
         self._reading.discard(key)
         active = self._jobs.active.get(key[0])
         error = future.exception()
         if error is None:
-            self._read[key] = future.result()
+            self._read[key], seconds = future.result()
+            self._vitals.took("cut", seconds)
         elif active and active.leases:
             log.error("slice %d of %s cannot be read", key[1], active.plan.name, exc_info=error)
             active.leases.cannot_be_cut(key[1], f"{type(error).__name__}: {error}".splitlines()[0][:500])
-            self._counters["failures"] += 1
+            self._vitals.counters["failures"] += 1
         self._pump()
 
     def _send_what_is_read(self) -> None:
@@ -246,8 +258,8 @@ class Ventilator:
                 break
             active.leases.lease(key[1], worker, now)
             del self._read[key]
-            self._counters["slices"] += 1
-            self._counters["bytes_out"] += size(frames)
+            self._vitals.counters["slices"] += 1
+            self._vitals.counters["bytes_out"] += size(frames)
         self._read_ahead()
 
     def _wake_at(self, due: float) -> None:
@@ -265,14 +277,16 @@ class Ventilator:
         now = time.monotonic()
         for peer in self._lanes.silent(now):
             log.warning("worker %s is silent: its slices go to others", peer.state.identity)
-            self._counters["workers_lost"] += 1
+            self._vitals.counters["workers_lost"] += 1
             self._lanes.dismiss(peer.state.identity)
-            self._counters["again"] += self._jobs.worker_gone(peer.state, "died")
+            self._went(peer.state.status, "died")
+            self._vitals.counters["again"] += self._jobs.worker_gone(peer.state, "died")
         if self._sink and now - self._sink.heard > self._config.dead_after:
             log.warning("the sink is silent: no slices are sent until it is back")
+            self._went(self._sink.state.status, "died")
             self._sink = None
         if self._sink and not self._sink.state.stalled:
-            self._counters["again"] += self._jobs.overdue(now)
+            self._vitals.counters["again"] += self._jobs.overdue(now)
         if any(peer.ready and not self._jobs.load(peer.state.identity) for peer in self._lanes.peers()):
             self._jobs.stragglers(now)
         self._order_sink()
@@ -305,17 +319,35 @@ class Ventilator:
 
     def _pipeline(self) -> PipelineStatus:
         """All that is known now."""
-        state = "draining" if self._draining else "running"
-        own = Status(
-            "ventilator", host_name(), "ventilator", os.getpid(), state, dict(self._counters), self._stopwatch.seconds()
+        now = time.monotonic()
+        peers = list(self._lanes.peers())
+        queues = {"reading": len(self._reading), "read": len(self._read), "leased": self._jobs.out()}
+        heard = {peer.state.identity: peer.heard for peer in peers} | ({"sink": self._sink.heard} if self._sink else {})
+        self._told += 1
+        return PipelineStatus(
+            time=time.time(),
+            ventilator=self._vitals.status("draining" if self._draining else "running", queues),
+            jobs=self._jobs.statuses(now),
+            workers=tuple(peer.state for peer in peers),
+            sink=self._sink.state if self._sink else None,
+            number=self._told,
+            ages={name: now - at for name, at in heard.items()},
+            hung=tuple(peer.state.identity for peer in peers if peer.hangs),
+            departed=tuple(self._departed.values()),
+            failures=self._jobs.last_failures(),
         )
-        jobs = self._jobs.statuses(time.monotonic())
-        workers = tuple(peer.state for peer in self._lanes.peers())
-        return PipelineStatus(time.time(), own, jobs, workers, self._sink.state if self._sink else None)
+
+    def _went(self, status: Status, how: str) -> None:
+        """Remembers a daemon that is no longer there."""
+        self._departed[status.identity] = Departure(status, time.time(), how)
+        while len(self._departed) > DEPARTED:
+            del self._departed[next(iter(self._departed))]
 
 
-def _cut(source: Source, index: int) -> Slice:
-    return compress(source.read(index))
+def _cut(source: Source, index: int) -> tuple[Slice, float]:
+    """A slice, and the seconds that it took to cut."""
+    begun = time.monotonic()
+    return compress(source.read(index)), time.monotonic() - begun
 
 
 def _peer_host(frame: zmq.Frame) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import time
-from collections import Counter, deque
+from collections import deque
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
@@ -19,9 +19,10 @@ from fip.data import ImageFile, Slice
 from fip.errors import WireError
 from fip.imaging import image_file
 from fip.kernels import make_kernel
-from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Status, WorkerState
-from fip.service import Background, Loop, Stopwatch, run_daemon
+from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Task, WorkerState
+from fip.service import Background, Loop, run_daemon
 from fip.sockets import LINGER, control_socket, data_socket, host_name, reachable
+from fip.vitals import Vitals
 from fip.wire import decode_control, decode_slice, encode_control, encode_image
 
 log = logging.getLogger("fip.worker")
@@ -29,7 +30,19 @@ log = logging.getLogger("fip.worker")
 MAXIMUM_HELD = 16  # slices: the most that a lane may be deep
 REMEMBERED = 64  # slices of which the state says what became of them
 KERNELS_KEPT = 4  # one for each field of late: what they prepare once a run is not prepared again
+TASKS_TOLD = 8  # slices of which the state says how long each step took
+COUNTERS = ("slices", "images", "failures", "bad_messages", "bytes_in", "bytes_out")
 BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
+
+
+@dataclass
+class Finished:
+    """An image that waits for the sink's socket to take it."""
+
+    image: ImageFile
+    began: float  # s UTC, Unix: when imaging began
+    took: float  # s
+    ready: float  # monotonic s
 
 
 class Worker:
@@ -45,19 +58,21 @@ class Worker:
         self._images: zmq.Socket[bytes] | None = None
         self._waiting: deque[tuple[Slice, float]] = deque()  # slices not begun, and since when
         self._holds: dict[Copy, None] = {}  # in the order in which they came
-        self._outgoing: deque[ImageFile] = deque()
+        self._outgoing: deque[Finished] = deque()
         self._handed_on: deque[Copy] = deque(maxlen=REMEMBERED)
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
+        self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
         self._working: Copy | None = None
         self._working_since = 0.0
         self._leaving = False
         self._leave_at = 0.0
-        self._counters: Counter[str] = Counter(slices=0, images=0, failures=0, bad_messages=0, bytes_in=0, bytes_out=0)
-        self._stopwatch = Stopwatch()
+        device = loaded.config.worker_named(name, self._host).device
+        self._vitals = Vitals(loop, "worker", self._host, name, COUNTERS, device=device)
 
     def start(self) -> None:
         """Points itself at the ventilator; everything else it is told."""
         self._control = control_socket(self._loop.context, zmq.DEALER)
+        self._vitals.watch("control", self._control)
         self._control.connect(self._ventilator)
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._say)
@@ -92,7 +107,7 @@ class Worker:
         try:
             message = decode_control(self._control.recv())
         except WireError as error:
-            self._counters["bad_messages"] += 1
+            self._vitals.counters["bad_messages"] += 1
             log.warning("from the ventilator: %s", error)
             return
         if isinstance(message, Lane):
@@ -109,6 +124,7 @@ class Worker:
                 self._slices = None
             if lane.lane:
                 self._slices = data_socket(self._loop.context, zmq.PULL, queue=MAXIMUM_HELD)
+                self._vitals.watch("lane", self._slices)
                 self._slices.connect(reachable(lane.lane, self._ventilator))
                 self._loop.on(self._slices, self._on_slice)
         if lane.sink != self._lane.sink:
@@ -116,6 +132,7 @@ class Worker:
                 self._loop.off(self._images, zmq.POLLOUT)
                 self._images.close(LINGER)
             self._images = data_socket(self._loop.context, zmq.PUSH, linger=LINGER)
+            self._vitals.watch("images", self._images)
             self._images.connect(reachable(lane.sink, self._ventilator))
             self._watch_images()
         self._lane = lane
@@ -128,11 +145,11 @@ class Worker:
         try:
             values = decode_slice([frame.buffer for frame in frames])
         except WireError as error:
-            self._counters["bad_messages"] += 1
+            self._vitals.counters["bad_messages"] += 1
             log.warning("from the lane %s: %s", self._lane.lane, error)
             return
-        self._counters["slices"] += 1
-        self._counters["bytes_in"] += sum(len(frame.buffer) for frame in frames)
+        self._vitals.counters["slices"] += 1
+        self._vitals.counters["bytes_in"] += sum(len(frame.buffer) for frame in frames)
         self._holds[_copy(values)] = None
         self._waiting.append((values, time.monotonic()))
         self._compute_next()
@@ -143,28 +160,32 @@ class Worker:
             return
         values, since = self._waiting.popleft()
         self._working, self._working_since = _copy(values), time.monotonic()
-        self._stopwatch.enter("busy")
+        self._vitals.stopwatch.enter("busy")
 
         def ended(future: Future[ImageFile]) -> None:
             self._on_image(values, future)
 
-        waited = time.monotonic() - since
+        waited = self._working_since - since
+        self._vitals.took("wait", waited)
         self._compute.call(ended, _image, values, f"{self._host}/{self._name}", waited)
 
     def _on_image(self, values: Slice, future: Future[ImageFile]) -> None:
         self._working = None
+        now = time.monotonic()
+        took = now - self._working_since
         error = future.exception()
         if error is None:
-            self._outgoing.append(future.result())
+            self._vitals.took("image", took)
+            self._outgoing.append(Finished(future.result(), time.time() - took, took, ready=now))
             self._watch_images()
         else:
             log.error("slice %d of run %s cannot be imaged", values.index, values.run, exc_info=error)
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
             self._failed.append(Failure(values.run, values.index, values.attempt, reason))
             self._holds.pop(_copy(values), None)
-            self._counters["failures"] += 1
+            self._vitals.counters["failures"] += 1
             self._say()
-        self._stopwatch.enter("blocked" if self._outgoing else "idle")
+        self._vitals.stopwatch.enter("blocked" if self._outgoing else "idle")
         self._compute_next()
 
     def _watch_images(self) -> None:
@@ -174,7 +195,8 @@ class Worker:
     def _hand_on(self) -> None:
         if self._images is None:
             return
-        image = self._outgoing[0]
+        finished = self._outgoing[0]
+        image = finished.image
         try:
             self._images.send_multipart(encode_image(image), flags=zmq.NOBLOCK, copy=False)
         except zmq.Again:
@@ -182,28 +204,33 @@ class Worker:
         self._outgoing.popleft()
         self._holds.pop(_copy(image), None)
         self._handed_on.append(_copy(image))
-        self._counters["images"] += 1
-        self._counters["bytes_out"] += image.size
+        self._tell_of(finished)
+        self._vitals.counters["images"] += 1
+        self._vitals.counters["bytes_out"] += image.size
         if not self._outgoing:
             self._loop.off(self._images, zmq.POLLOUT)
-            self._stopwatch.enter("busy" if self._working else "idle")
+            self._vitals.stopwatch.enter("busy" if self._working else "idle")
         self._say()
+
+    def _tell_of(self, finished: Finished) -> None:
+        """An image was handed on: what was done for it, and for how long."""
+        image, handing_on = finished.image, time.monotonic() - finished.ready
+        waited = image.seconds["wait"]
+        self._vitals.took("hand_on", handing_on)
+        self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
 
     def _say(self) -> None:
         """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
+        queues = {"waiting": len(self._waiting), "outgoing": len(self._outgoing)}
         state = WorkerState(
             host=self._host, name=self._name, boot=self._boot, lane=self._lane.lane, sink=self._lane.sink,
             holds=tuple(self._holds), handed_on=tuple(self._handed_on), failed=tuple(self._failed),
             working=self._working, working_for=time.monotonic() - self._working_since if self._working else 0.0,
-            leaving=self._leaving, status=self._status(),
+            leaving=self._leaving, status=self._vitals.status("leaving" if self._leaving else "running", queues),
+            tasks=tuple(self._tasks),
         )  # fmt: skip
         if self._control.poll(0, zmq.POLLOUT):
             self._control.send(encode_control(state), zmq.NOBLOCK)
-
-    def _status(self) -> Status:
-        state = "leaving" if self._leaving else "running"
-        counters, seconds = dict(self._counters), self._stopwatch.seconds()
-        return Status("worker", self._host, self._name, os.getpid(), state, counters, seconds)
 
 
 _kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)

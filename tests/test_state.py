@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fip.hearing import MOST as MOST_REMEMBERED
 from fip.hearing import SILENT_AFTER, WINDOW, Heard, remember
 from fip.messages import STATE_INTERVAL, Departure, Logged, PipelineStatus, SocketEvent
 from fip.state import JOINING, NOTHING_HEARD, RECENT, PipelineState, pipeline_state
-from spoken import BUSY, pipeline, status, when, with_job, with_run, worker
+from spoken import BEGIN, BUSY, pipeline, status, when, with_job, with_run, worker
 
 MOST = 40  # messages; twice the window
 
@@ -85,13 +86,13 @@ def test_a_new_ventilator_is_believed_at_once(order: list[int], restarts: int) -
     assert [each.status for each in heard] == [new]
 
 
-@given(st.lists(st.integers(0, 10_000), max_size=300))
-def test_what_is_remembered_is_bounded(order: list[int]) -> None:
-    """A follower's memory does not grow with the hours."""
+@given(st.lists(st.integers(0, 10_000), min_size=100, max_size=300), st.sampled_from([0.001, STATE_INTERVAL, 60.0]))
+def test_what_is_remembered_is_bounded(order: list[int], interval: float) -> None:
+    """A follower's memory does not grow with the hours, at any rate of messages."""
     heard: tuple[Heard, ...] = ()
     for turn, number in enumerate(order):
-        heard = remember(heard, pipeline(number, workers=0), when(turn))
-        assert len(heard) <= WINDOW / STATE_INTERVAL + 2
+        heard = remember(heard, pipeline(number, workers=0), BEGIN + turn * interval)
+        assert len(heard) <= min(MOST_REMEMBERED, WINDOW / interval + 2)
 
 
 @given(numbers, st.floats(0, 1e6))

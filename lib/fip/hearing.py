@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fip.messages import PipelineStatus, Status
 
 WINDOW = 10.0  # s over which rates and shares of time are taken
+MOST = 64  # messages that are remembered, however fast they come
 SILENT_AFTER = 5.0  # s without a word from the ventilator: ten of its messages are missing
 
 Life = tuple[str, int, float]
@@ -60,7 +61,7 @@ def remember(heard: tuple[Heard, ...], status: PipelineStatus, now: float) -> tu
         return (new,) if later or now - newest.at > SILENT_AFTER else heard
     known = {each.status.number: each for each in heard}
     known.setdefault(status.number, new)
-    ordered = [known[number] for number in sorted(known)]
+    ordered = [known[number] for number in sorted(known)][-MOST:]
     return (*(each for each in ordered[:-1] if each.at >= now - WINDOW), ordered[-1])
 
 

@@ -25,6 +25,7 @@ from fip.pacing import Pace
 from fip.queue import REMEMBERED, Queue
 from fip.ranges import count, indices, well_formed
 
+FAILURES_TOLD = 32  # of all jobs, the last
 RATE_WINDOW = 10.0  # s over which images/s are counted
 
 
@@ -69,12 +70,22 @@ class ActiveRun:
         """Whether every slice is stored, or recorded as failed."""
         return bool(self.leases and self.leases.done and set(self.leases.failed) <= set(indices(said.failed)))
 
+    def failures(self) -> tuple[Failure, ...]:
+        """Its slices that will not come."""
+        leases = self.leases
+        if leases is None:
+            return ()
+        return tuple(
+            Failure(self.plan.run, index, leases.sent[index], reason) for index, reason in leases.failed.items()
+        )
+
     def status(self, now: float) -> RunStatus:
         """How far it is."""
         while self._stored_at and self._stored_at[0] < now - RATE_WINDOW:
             self._stored_at.popleft()
         span = now - self._stored_at[0] if len(self._stored_at) > 1 else 0.0
         leases = self.leases
+        oldest = leases.oldest_unstored if leases else None
         return RunStatus(
             run=self.plan.run,
             name=self.plan.name,
@@ -84,8 +95,9 @@ class ActiveRun:
             failed=len(leases.failed) if leases else 0,
             leased=len(leases.leased) if leases else 0,
             rate=len(self._stored_at) / span if span else 0.0,
-            lag=self.pace.lag(leases.oldest_unstored if leases else None, now),
+            lag=self.pace.lag(oldest, now),
             missed=self.pace.missed,
+            deadline=self.pace.deadline(oldest),
         )
 
 
@@ -117,6 +129,7 @@ class Jobs:
     def __init__(self, queue: Queue) -> None:
         self.active: dict[str, ActiveRun] = {}
         self._queue = queue
+        self._failures: deque[Failure] = deque(maxlen=FAILURES_TOLD)  # of runs that are over
         self._jobs = {submit.job: Job(submit, submitted, state=state, reason=reason)
                       for submit, state, reason, submitted in queue.jobs()}  # fmt: skip
         for job in self._jobs.values():
@@ -139,7 +152,7 @@ class Jobs:
         if job is None or not job.unfinished:
             return False
         for run in [run for run in job.runs if run in self.active]:
-            job.runs[run] = self.active.pop(run).status(now)
+            self._close(job, run, now)
         self._set(job, "cancelled")
         return True
 
@@ -166,7 +179,7 @@ class Jobs:
     def end(self, run: str, now: float, reason: str = "") -> None:
         """A run is over; with a reason, so is its job."""
         job = self.of(run)
-        job.runs[run] = self.active.pop(run).status(now)
+        self._close(job, run, now)
         if reason:
             self.fail(job, reason)
         elif not job.pending and not any(other in self.active for other in job.runs):
@@ -188,11 +201,11 @@ class Jobs:
 
     def failures(self) -> tuple[Failure, ...]:
         """The slices of the runs under way that will not come."""
-        return tuple(
-            Failure(run, index, leases.sent[index], reason)
-            for run, leases in self._leases()
-            for index, reason in leases.failed.items()
-        )
+        return tuple(failure for active in self.active.values() for failure in active.failures())
+
+    def last_failures(self) -> tuple[Failure, ...]:
+        """The last slices that failed for good, those of runs that are over first."""
+        return (*self._failures, *self.failures())[-FAILURES_TOLD:]
 
     # All runs at once, as a worker has slices of more than one
 
@@ -228,6 +241,10 @@ class Jobs:
             and known[failure.run].attempt_failed(failure.index, failure.attempt, failure.reason)
         ]
 
+    def arrived(self) -> list[float]:
+        """Seconds on the wire of the slices that arrived at workers since this was last asked."""
+        return [seconds for _, leases in self._leases() for seconds in leases.arrived()]
+
     def worker_gone(self, state: WorkerState, how: str) -> int:
         """A worker "died", "hung" or has left (""); returns how many slices are todo again."""
         working = state.working[:2] if state.working else None
@@ -257,6 +274,11 @@ class Jobs:
     def overdue(self, now: float) -> int:
         """Takes back what was not stored in time; returns how many slices that are."""
         return sum(leases.overdue(now) for _, leases in self._leases())
+
+    def _close(self, job: Job, run: str, now: float) -> None:
+        active = self.active.pop(run)
+        job.runs[run] = active.status(now)
+        self._failures.extend(active.failures())
 
     def _set(self, job: Job, state: str, reason: str = "") -> None:
         job.state, job.reason = state, reason

@@ -13,6 +13,7 @@ from fip.errors import ConfigError, WireError
 from fip.messages import Copy, Lane, WorkerState
 from fip.service import Loop
 from fip.sockets import bind, data_socket, lane_addresses
+from fip.vitals import Vitals
 from fip.wire import Frame
 
 log = logging.getLogger("fip.ventilator")
@@ -43,8 +44,8 @@ class Peer:
 class Lanes:
     """The living workers by identity."""
 
-    def __init__(self, loop: Loop, config: Ventilator, security: Security) -> None:
-        self._loop, self._config, self._security = loop, config, security
+    def __init__(self, loop: Loop, config: Ventilator, security: Security, vitals: Vitals) -> None:
+        self._loop, self._config, self._security, self._vitals = loop, config, security, vitals
         self._peers: dict[str, Peer] = {}
         self._opened = 0
 
@@ -120,7 +121,9 @@ class Lanes:
         fault = ""
         for address in lane_addresses(self._config.lanes, self._opened):
             try:
-                return lane, bind(lane, address, "ventilator.lanes", self._security)
+                told = bind(lane, address, "ventilator.lanes", self._security)
+                self._vitals.watch("lane", lane)
+                return lane, told
             except ConfigError as error:
                 fault = str(error)
         lane.close(0)

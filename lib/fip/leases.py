@@ -52,6 +52,7 @@ class Leases:
     _again: list[int] = field(default_factory=list)  # todo once more, a heap; sent before the fresh ones
     _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
     _imaging: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))  # s, from sent to handed on
+    _arriving: list[float] = field(default_factory=list)  # s, from sent to held, of those not asked for yet
     _storing: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))  # s, from handed on to stored
 
     def __post_init__(self) -> None:
@@ -112,12 +113,19 @@ class Leases:
                 lease.handed_on = now
                 self._imaging.append(now - lease.sent)
             elif index in holds:
+                if not lease.held:
+                    self._arriving.append(now - lease.sent)
                 lease.held = True
             elif lease.held or now - lease.sent > GRACE:
                 self._back_to_todo(index)
         for index, attempt in holds.items():
             if index not in self.leased and self.waiting(index):
                 self._adopt(index, worker, attempt, now)
+
+    def arrived(self) -> list[float]:
+        """Seconds from sent to held of the slices that arrived at workers since this was last asked."""
+        arrived, self._arriving = self._arriving, []
+        return arrived
 
     def attempt_failed(self, index: int, attempt: int, reason: str) -> bool:
         """An attempt ended without an image; after `max_attempts` of them the slice is failed.

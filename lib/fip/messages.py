@@ -60,6 +60,7 @@ class Logged:
     time: float  # s UTC, Unix
     level: str  # warning, error
     text: str
+    times: int = 1  # how often of late; `time` is the last
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class SocketEvent:
     event: str  # connected, disconnected, handshake failed
     peer: str  # address of the other end; "" where unknown
     reason: str  # why a handshake failed, else ""
+    times: int = 1  # how often of late; `time` is the last
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,10 @@ class Pace:
             return None
         return 0.0 if due is None else max(0.0, now - due)
 
+    def deadline(self, index: int | None) -> float | None:
+        """Seconds after it was due at which the slice is late; None without a pace."""
+        return None if index is None or not self.rate else self._deadline(index)
+
     def stored(self, index: int, now: float) -> None:
         """Counts the slice as missed where it is stored after its deadline."""
         due = self.due(index)

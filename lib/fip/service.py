@@ -153,26 +153,6 @@ class Background:
         self._executor.shutdown(cancel_futures=True)
 
 
-class Stopwatch:
-    """Time spent idle, busy and blocked; the three sum to the wall time since it was made (as in Flink's web UI)."""
-
-    def __init__(self) -> None:
-        self._seconds = {"idle": 0.0, "busy": 0.0, "blocked": 0.0}
-        self._state = "idle"
-        self._since = time.monotonic()
-
-    def enter(self, state: str) -> None:
-        """From now on the time counts for "idle", "busy" or "blocked"."""
-        now = time.monotonic()
-        self._seconds[self._state] += now - self._since
-        self._state, self._since = state, now
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds in each state up to now."""
-        self.enter(self._state)
-        return dict(self._seconds)
-
-
 def run_daemon(
     parser: argparse.ArgumentParser,
     make: Callable[[argparse.Namespace, Loaded, Loop], Daemon],

@@ -1,0 +1,68 @@
+"""What a process uses of its machine: CPU, memory, disk, GPU. What cannot be known is None, and never an error."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pynvml
+
+from fip.messages import Gpu, Resources
+
+
+def resources(disk: Path | None, device: str) -> Resources:
+    """What this process uses now; `disk` is where it writes, `device` what it computes on: cpu, or cuda:N."""
+    process = _this_process()
+    with process.oneshot():
+        times, memory = process.cpu_times(), process.memory_info().rss
+    free, total = _disk(disk) if disk else (None, None)
+    return Resources(times.user + times.system, memory, free, total, _gpu(device))
+
+
+@cache
+def _this_process() -> psutil.Process:
+    return psutil.Process()
+
+
+def _disk(path: Path) -> tuple[int | None, int | None]:
+    """Free and all bytes of the file system that a directory, which may not be made yet, is on."""
+    for each in (path, *path.parents):
+        with suppress(OSError):
+            found = os.statvfs(each)
+            return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    return None, None
+
+
+def _gpu(device: str) -> Gpu | None:
+    handle = _gpu_handle(device) if device.startswith("cuda:") else None
+    if handle is None:
+        return None
+    try:
+        name, memory = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError:
+        return None
+    busy: float | None = None
+    with suppress(pynvml.NVMLError):  # a part of a GPU (MIG) does not tell
+        busy = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+    return Gpu(str(name), busy, int(memory.used), int(memory.total))
+
+
+@cache
+def _gpu_handle(device: str) -> Any:
+    """NVML's handle of cuda:N, which CUDA_VISIBLE_DEVICES may have renumbered; None without a driver."""
+    number = device.removeprefix("cuda:")
+    visible = [each.strip() for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each.strip()]
+    try:
+        which = visible[int(number)] if visible else number
+        pynvml.nvmlInit()
+        return pynvml.nvmlDeviceGetHandleByIndex(int(which)) if which.isdigit() else _by_uuid(which)
+    except (pynvml.NVMLError, ValueError, IndexError):
+        return None
+
+
+def _by_uuid(uuid: str) -> Any:
+    return pynvml.nvmlDeviceGetHandleByUUID(uuid.encode())

@@ -9,14 +9,23 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from fip.simulate import Simulation, simulate
 from fip.slant.cache import is_warm
-from pipeline import FIP
+from many import SELECTION, SLICES
+from mesh import Mesh
+from pipeline import FIP, images
 
 REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 ALLOWED_SKIPS = ("no GPU",)
 """With FIP_STRICT=1, as in CI, a test that is skipped for another reason than these has failed."""
+
+# In CI hypothesis draws the same examples each time, so that what fails there fails again, and tells how to replay it;
+# elsewhere it draws new ones, so that more is tried over time.
+settings.register_profile("ci", derandomize=True, print_blob=True)
+settings.register_profile("elsewhere", print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "elsewhere")
 
 
 def pytest_sessionstart() -> None:
@@ -70,3 +79,20 @@ def simulated_ms(tmp_path_factory: pytest.TempPathFactory, simulation: Simulatio
     path = tmp_path_factory.mktemp("simulated") / "sim.ms"
     simulate(path, simulation)
     return path
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A MeasurementSet of many small slices."""
+    path = tmp_path_factory.mktemp("many") / "many.ms"
+    simulate(path, Simulation(antennas=8, channels=4, integrations=SLICES))
+    return path
+
+
+@pytest.fixture(scope="session")
+def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The images of a run of `many` that nobody disturbed."""
+    with Mesh(tmp_path_factory.mktemp("undisturbed")) as mesh:
+        job = mesh.submit([many], SELECTION)
+        mesh.wait_for_job(job)
+        return {image.name: image.read_bytes() for image in images(mesh.images / job)}

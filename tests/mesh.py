@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sysconfig
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
@@ -15,33 +16,36 @@ from fip.config import Config, load
 from fip.data import Selection
 from fip.messages import JobStatus, PipelineStatus
 from fip.operator import Operator, find_job, new_job
+from network import Network
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 WITHIN = 240.0  # s, for anything that a test waits for, on a busy machine
 
 
 class Mesh:
-    """Daemons on ipc addresses in one folder; in the end it kills what is left of them, by their process ids."""
+    """Daemons of one layout; in the end it kills what is left of them, by their process ids.
 
-    def __init__(self, folder: Path, workers: int = 2, settings: str = "") -> None:
+    They are on ipc addresses in one folder, or, where `hosts` says which host of a network runs which of them, on tcp.
+    `settings` goes into the configuration's table [ventilator], and may begin other tables.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        workers: int = 2,
+        settings: str = "",
+        network: Network | None = None,
+        hosts: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.images = folder / "images"
-        self.names = ["ventilator", "sink", *(f"cpu{number}" for number in range(workers))]
+        self.hosts = hosts or {}
+        self.names = list(self.hosts) or ["ventilator", "sink", *(f"cpu{number}" for number in range(workers))]
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self._network = network
         self._configuration = folder / "fip.toml"
-        self._configuration.write_text(
-            f"""[ventilator]
-control = "ipc://{folder}/control"
-status = "ipc://{folder}/status"
-lanes = "ipc://{folder}/lane-"
-queue = "{folder}/jobs.sqlite"
-{settings}
-[sink]
-directory = "{self.images}"
-images = "ipc://{folder}/images-in"
-"""
-        )
+        self._configuration.write_text(self._toml(settings))
         self._log = (folder / "log").open("ab")
 
     @property
@@ -67,14 +71,16 @@ images = "ipc://{folder}/images-in"
         if kind:
             print(self.log[-6000:])  # noqa: T201 pytest shows it
 
-    def start(self, name: str) -> None:
-        """Starts one of the daemons, again or for the first time."""
+    def start(self, name: str, launcher: Sequence[str | Path] = ()) -> None:
+        """Starts one of the daemons, again or for the first time; `launcher` is a command line to put before its."""
         role = name if name in ("ventilator", "sink") else "worker"
         arguments = ["--config", str(self._configuration), *(["--name", name] if role == "worker" else [])]
+        command = [*launcher, SCRIPTS / f"fip-{role}", *arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.daemons[name] = subprocess.Popen(
-            [SCRIPTS / f"fip-{role}", *arguments], stdout=self._log, stderr=self._log, env=environment
-        )
+            self._network.command(self.hosts[name], *command) if self._network else command,
+            stdout=self._log, stderr=self._log, env=environment,
+        )  # fmt: skip
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """Sends a signal to a daemon; one that is killed is waited for."""
@@ -82,16 +88,24 @@ images = "ipc://{folder}/images-in"
         if how == signal.SIGKILL:
             self.daemons[name].wait()
 
+    @contextmanager
+    def operator(self) -> Iterator[Operator]:
+        """An operator beside the ventilator."""
+        with ExitStack() as stack:
+            with self._network.inside(self.hosts["ventilator"]) if self._network else nullcontext():
+                operator = stack.enter_context(Operator(self.config))
+            yield operator
+
     def submit(self, paths: Sequence[Path], selection: Selection) -> str:
         """Submits a job, once the ventilator has started; returns its name."""
         self.wait(lambda status: True)
-        with Operator(self.config) as operator:
+        with self.operator() as operator:
             return operator.submit(new_job(list(paths), selection)).job
 
     def wait(self, seen: Callable[[PipelineStatus], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
         """Waits until the status shows something; fails when that takes too long."""
         give_up = time.monotonic() + WITHIN
-        with Operator(self.config) as operator:
+        with self.operator() as operator:
             while (status := operator.next_status()) is None or not seen(status):
                 meanwhile()
                 assert time.monotonic() < give_up, self.log[-3000:]
@@ -105,3 +119,24 @@ images = "ipc://{folder}/images-in"
     def wait_for_job(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Waits until a job is done."""
         self.wait(lambda status: self.job(status, name).state == "done", meanwhile)
+
+    def _toml(self, settings: str) -> str:
+        control, status, lanes, images = self._addresses()
+        return f"""[ventilator]
+control = "{control}"
+status = "{status}"
+lanes = "{lanes}"
+queue = "{self.folder}/jobs.sqlite"
+{settings}
+[sink]
+directory = "{self.images}"
+images = "{images}"
+"""
+
+    def _addresses(self) -> tuple[str, str, str, str]:
+        """Of control, status, lanes and images."""
+        if self._network is None:
+            control, status, lanes, images = (f"ipc://{self.folder}/{n}" for n in ("control", "status", "lane-", "in"))
+            return control, status, lanes, images
+        head, store = (f"tcp://{self._network.addresses[self.hosts[name]]}" for name in ("ventilator", "sink"))
+        return f"{head}:5557", f"{head}:5558", f"{head}:5600-5699", f"{store}:5559"

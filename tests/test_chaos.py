@@ -9,32 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fip.data import Selection
-from fip.ledger import Ledger
-from fip.quantities import ARCSEC
-from fip.simulate import Simulation, simulate
+from many import SELECTION, assert_whole
 from mesh import Mesh
 from pipeline import images
-
-SLICES = 150
-SELECTION = Selection(size=(64, 64), scale=40 * ARCSEC)
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A MeasurementSet of many small slices."""
-    path = tmp_path_factory.mktemp("many") / "many.ms"
-    simulate(path, Simulation(antennas=8, channels=4, integrations=SLICES))
-    return path
-
-
-@pytest.fixture(scope="module")
-def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The images of a run that nobody disturbed."""
-    with Mesh(tmp_path_factory.mktemp("undisturbed")) as mesh:
-        job = mesh.submit([many], SELECTION)
-        mesh.wait_for_job(job)
-        return {image.name: image.read_bytes() for image in images(mesh.images / job)}
 
 
 class Chaos:
@@ -86,11 +63,5 @@ def test_every_slice_is_stored_once_whatever_is_killed(
         chaos = Chaos(mesh, directory, seed)
         mesh.wait_for_job(job, chaos)
         chaos.end()
-        assert {image.name: image.read_bytes() for image in images(directory)} == undisturbed
-        assert not list(directory.glob(".fip-*.tmp"))
-        ledger = Ledger(directory, read_only=True)
-        (totals,) = ledger.totals()
-        assert sorted(ledger.files()) == sorted(undisturbed)
-        ledger.close()
-        assert (totals.stored, totals.failed) == (SLICES, ())
+        assert_whole(directory, undisturbed)
         assert chaos.kills >= 5

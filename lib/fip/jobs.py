@@ -187,7 +187,7 @@ class Jobs:
 
     def of(self, run: str) -> Job:
         """The job of an active run."""
-        return next(job for job in self._jobs.values() if run in job.runs)
+        return next(job for job in self._jobs.values() if run in job.runs and job.unfinished)
 
     def statuses(self, now: float) -> tuple[JobStatus, ...]:
         """How far all jobs are."""

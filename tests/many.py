@@ -1,0 +1,24 @@
+"""A run of many small slices, and whether a directory holds it whole: for tests that disturb it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fip.data import Selection
+from fip.ledger import Ledger
+from fip.quantities import ARCSEC
+from pipeline import images
+
+SLICES = 150
+SELECTION = Selection(size=(64, 64), scale=40 * ARCSEC)
+
+
+def assert_whole(directory: Path, undisturbed: dict[str, bytes]) -> None:
+    """Exactly the images of an undisturbed run, bit for bit; the ledger lists them, and no temporary is left."""
+    assert {image.name: image.read_bytes() for image in images(directory)} == undisturbed
+    assert not list(directory.glob(".fip-*.tmp"))
+    ledger = Ledger(directory, read_only=True)
+    (totals,) = ledger.totals()
+    assert sorted(ledger.files()) == sorted(undisturbed)
+    ledger.close()
+    assert (totals.stored, totals.failed) == (len(undisturbed), ())

@@ -16,9 +16,9 @@ import zmq
 
 from fip.config import Loaded
 from fip.data import ImageFile, Slice
-from fip.errors import WireError
+from fip.errors import ConfigError, UsageError, WireError
 from fip.imaging import image_file
-from fip.kernels import make_kernel
+from fip.kernels import CPU, make_kernel
 from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Task, WorkerState
 from fip.service import Background, Loop, run_daemon
 from fip.sockets import LINGER, control_socket, data_socket, host_name, reachable
@@ -48,9 +48,10 @@ class Finished:
 class Worker:
     """One lane in, one image out at a time."""
 
-    def __init__(self, name: str, loaded: Loaded, loop: Loop) -> None:
+    def __init__(self, name: str, device: str, loaded: Loaded, loop: Loop) -> None:
         self._loop = loop
         self._host, self._name, self._boot = host_name(), name, uuid4().hex[:12]
+        self._device = device
         self._ventilator = loaded.config.ventilator.control
         self._compute = Background(loop, "imaging")
         self._lane = Lane(lane="", sink="")
@@ -66,7 +67,6 @@ class Worker:
         self._working_since = 0.0
         self._leaving = False
         self._leave_at = 0.0
-        device = loaded.config.worker_named(name, self._host).device
         self._vitals = Vitals(loop, "worker", self._host, name, COUNTERS, device=device)
 
     def start(self) -> None:
@@ -76,7 +76,7 @@ class Worker:
         self._control.connect(self._ventilator)
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._say)
-        log.info("%s/%s images on cpu for the ventilator at %s", self._host, self._name, self._ventilator)
+        log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
 
     def drain(self) -> None:
         """Takes no more, ends what it holds, and waits for the ventilator's bye."""
@@ -167,7 +167,7 @@ class Worker:
 
         waited = self._working_since - since
         self._vitals.took("wait", waited)
-        self._compute.call(ended, _image, values, f"{self._host}/{self._name}", waited)
+        self._compute.call(ended, _image, values, self._device, f"{self._host}/{self._name}", waited)
 
     def _on_image(self, values: Slice, future: Future[ImageFile]) -> None:
         self._working = None
@@ -240,12 +240,20 @@ def _copy(values: Slice | ImageFile) -> Copy:
     return values.run, values.index, values.attempt
 
 
-def _image(values: Slice, worker: str, waited: float) -> ImageFile:
-    return image_file(values, _kernel(values.settings, values.grid), worker, waited)
+def _image(values: Slice, device: str, worker: str, waited: float) -> ImageFile:
+    return image_file(values, _kernel(values.settings, values.grid, device), worker, waited)
 
 
 def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Worker:
-    return Worker(arguments.name, loaded, loop)
+    device = loaded.config.device_of(arguments.name, host_name())
+    if device != CPU:
+        from fip.cuda.device import check_gpu  # late: it imports cupy
+
+        try:
+            check_gpu(device)
+        except UsageError as error:
+            raise ConfigError(f"worker {arguments.name}: {error}") from None
+    return Worker(arguments.name, device, loaded, loop)
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -258,5 +266,5 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="fip-worker", description="Image the slices that a ventilator cuts.")
     parser.add_argument("--name", default="cpu0", help="one name for each worker of a host (default: cpu0)")
     parser.add_argument("--ventilator", help="address of the ventilator, as tcp://head:5557")
-    parser.add_argument("--device", help="what to image on: cpu (the default)")
+    parser.add_argument("--device", help="what to image on: cpu or cuda:N (default: cuda:N for a gpuN, else cpu)")
     run_daemon(parser, _make, _overrides)

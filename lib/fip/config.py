@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class Imaging(Table):
     scale: Angle | None = None  # None: from the longest baseline
     stokes: Stokes = ("I",)
     epsilon: float = Field(1e-5, ge=MINIMUM_EPSILON, le=MAXIMUM_EPSILON)
-    kernel: Literal["auto", "slant", "wgridder"] = "wgridder"
+    kernel: Literal["auto", "slant", "wgridder", "ska-sdp-func"] = "wgridder"
     weight: Weight = ("natural", None)
     robust: float = Field(0.0, ge=-10, le=10)  # of briggs alone
     taper: Angle | None = None  # full width at half maximum on the sky
@@ -161,10 +162,13 @@ class Sink(Table):
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
 
 
+Device = Annotated[str, Field(pattern=r"^(cpu|cuda:[0-9]{1,3})$")]
+
+
 class Worker(Table):
     """One worker: one process that images slices, on one device."""
 
-    device: str = Field("cpu", pattern=r"^cpu$")
+    device: Device | None = None  # None: by the worker's name, gpuN on cuda:N, any other on the CPU
 
 
 class Node(Table):
@@ -198,6 +202,11 @@ class Config(Table):
     def worker_named(self, name: str, host: str) -> Worker:
         """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults."""
         return self.worker.get(f"{host}/{name}") or self.worker.get(name) or Worker()
+
+    def device_of(self, name: str, host: str) -> str:
+        """What worker NAME on HOST images on, "cpu" or "cuda:N"."""
+        gpu = re.fullmatch(r"gpu([0-9]{1,3})", name)
+        return self.worker_named(name, host).device or (f"cuda:{int(gpu[1])}" if gpu else "cpu")
 
     @field_validator("node")
     @classmethod

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
 
 import ducc0
 import numpy as np
@@ -13,8 +14,14 @@ from numpy.typing import NDArray
 from fip.data import SINGLE_PRECISION_EPSILON, Block, Grid, ImagingSettings
 from fip.errors import UsageError
 
-KERNELS = ("auto", "slant", "wgridder")
+if TYPE_CHECKING:
+    from fip.cuda.device import CupyDevice
+
+SDP_FUNC = "ska-sdp-func"
+KERNELS = ("auto", "slant", "wgridder", SDP_FUNC)
 """auto: slant where it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
+
+CPU = "cpu"  # a device; the others are "cuda:N"
 
 SLANT_FINEST_EPSILON = 1e-5
 FINEST_EPSILON = 1e-11
@@ -138,26 +145,53 @@ def dirty(
     return image
 
 
-def make_kernel(settings: ImagingSettings, grid: Grid) -> Kernel:
-    """The kernel that the settings name, ready for this grid. Raise UsageError as `check_kernel` does."""
-    check_kernel(settings.kernel, settings.epsilon)
+def make_kernel(settings: ImagingSettings, grid: Grid, device: str = CPU) -> Kernel:
+    """The kernel that the settings name, ready for this grid on "cpu" or "cuda:N", for use in the calling thread.
+
+    On a GPU, `auto` is the slant kernel, and what that cannot image the w-gridder makes on the CPU. Raise UsageError as
+    `check_kernel` does, and where the device or its libraries are missing.
+    """
+    check_kernel(settings.kernel, settings.epsilon, grid.width, grid.height)
+    if settings.kernel == SDP_FUNC:
+        if device == CPU:
+            raise UsageError(f"kernel {SDP_FUNC} runs on GPUs alone, this worker is on the CPU: use --device cuda:0")
+        from fip.cuda.sdp_func import SdpFuncKernel
+
+        return SdpFuncKernel(cuda_device(device), grid, settings.epsilon)
     wgridder = WGridder(settings, grid)
     if settings.kernel == WGridder.name or settings.epsilon < SLANT_FINEST_EPSILON:
         return wgridder
-    # Late: it imports numba, which costs half a second and which the ventilator and the sink may not have.
+    # Late: they import numba, which costs half a second and which the ventilator and the sink may not have, or cupy.
+    if device != CPU:
+        from fip.cuda.slant import CudaSlantKernel
+
+        return CudaSlantKernel(cuda_device(device), grid, settings.epsilon, wgridder.image)
     from fip.slant.kernel import SlantKernel
 
     return SlantKernel(grid, settings.epsilon, wgridder.image, only_if_faster=settings.kernel == "auto")
 
 
-def check_kernel(name: str, epsilon: float) -> None:
-    """Raise UsageError for a kernel that is none, or that cannot be as accurate as asked."""
+@cache
+def cuda_device(device: str) -> CupyDevice:
+    """The GPU "cuda:N", opened for the calling thread. Raise UsageError where it, or cupy, is missing."""
+    from fip.cuda.device import CupyDevice
+
+    return CupyDevice(device)
+
+
+def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
+    """Raise UsageError for a kernel that is none, or that cannot make such images as accurately as asked."""
     if name not in KERNELS:
         raise UsageError(f"kernel {name!r} is not known: give {', '.join(KERNELS)}")
     if name == "slant" and epsilon < SLANT_FINEST_EPSILON:
         raise UsageError(
             f"epsilon {epsilon:g} is out of reach of the kernel slant, which is single precision: "
             f"give {SLANT_FINEST_EPSILON:g} or more, or kernel auto or wgridder"
+        )
+    if name == SDP_FUNC and width != height:
+        raise UsageError(
+            f"kernel {SDP_FUNC} makes square images only, and this is {width}x{height}: "
+            f"give --size {max(width, height)}, or another --kernel"
         )
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,13 +28,13 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DUC
 
 
 class Pipeline:
-    """A ventilator, a sink and `workers` CPU workers, as children. Use it as a context: it ends what it started."""
+    """A ventilator, a sink and workers (name -> device), as children. Use it as a context: it ends what it started."""
 
-    def __init__(self, config: Config, output: Path, workers: int, log: Path) -> None:
+    def __init__(self, config: Config, output: Path, workers: Mapping[str, str], log: Path) -> None:
         self._output, self._log = output, log
         self._folder = Path(tempfile.mkdtemp(prefix="fip-"))
         self._private = _with_private_addresses(config, self._folder, output)
-        self._names = [f"cpu{number}" for number in range(workers)]
+        self._workers = workers
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Pipeline:
@@ -43,8 +43,8 @@ class Pipeline:
         configuration.write_text(self._toml())
         self._start("ventilator", "fip-ventilator", "--config", str(configuration))
         self._start("sink", "fip-sink", "--config", str(configuration))
-        for name in self._names:
-            self._start(name, "fip-worker", "--config", str(configuration), "--name", name)
+        for name, device in self._workers.items():
+            self._start(name, "fip-worker", "--config", str(configuration), "--name", name, "--device", device)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
@@ -55,7 +55,7 @@ class Pipeline:
         """
         patience = STOP_WITHIN if kind is None else STOP_BROKEN_WITHIN
         try:
-            for names in (["ventilator"], self._names, ["sink"]):
+            for names in (["ventilator"], [*self._workers], ["sink"]):
                 self._stop(names, patience)
         except KeyboardInterrupt:
             pass

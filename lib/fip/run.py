@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from fip.config import Config
 from fip.data import Selection, Subset
 from fip.errors import FipError, UsageError
 from fip.isolation import in_child
+from fip.kernels import CPU, SDP_FUNC
 from fip.launch import Pipeline
 from fip.ledger import Ledger, RunTotals
 from fip.messages import JobStatus
@@ -36,9 +39,18 @@ class Opened:
 
 
 def run(
-    paths: list[Path], config: Config, output: Path | None, workers: int | None, overwrite: bool, console: Console
+    paths: list[Path],
+    config: Config,
+    output: Path | None,
+    workers: Mapping[str, str],
+    overwrite: bool,
+    console: Console,
 ) -> int:
-    """Images every slice of these MeasurementSets; returns the exit code. Raises FipError."""
+    """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
+
+    Raises FipError.
+    """
+    check_devices(config.imaging.kernel, workers.values())
     selection = selection_of(config)
     opened = [in_child(_look_into, path, selection) for path in paths]
     if len({each.run for each in opened}) < len(opened):
@@ -51,10 +63,39 @@ def run(
     begun = time.monotonic()
     interrupted, job = False, None
     if any(before.get(each.run, 0) < each.slices for each in opened):
-        with Pipeline(config, directory, workers or len(os.sched_getaffinity(0)), directory / LOG_FILE) as pipeline:
+        with Pipeline(config, directory, workers, directory / LOG_FILE) as pipeline:
             interrupted, job = _watch(pipeline, paths, selection, console, sum(each.slices for each in opened))
     seconds = time.monotonic() - begun
     return _conclude(opened, before, directory, seconds, job, interrupted, console)
+
+
+def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:
+    """Workers by name, each with its device: one a GPU of `devices` ("cpu,cuda:0"), `cpu_workers` where "cpu" is there.
+
+    None is one for each core that this process may use. Raises UsageError.
+    """
+    workers: dict[str, str] = {}
+    for device in devices.split(","):
+        if device == CPU:
+            workers |= {f"cpu{n}": CPU for n in range(cpu_workers or len(os.sched_getaffinity(0)))}
+        elif re.fullmatch(r"cuda:[0-9]{1,3}", device):
+            workers[f"gpu{int(device[5:])}"] = device
+        else:
+            raise UsageError(f"--devices {devices}: '{device}' is no device: give cpu, cuda:0, or as cpu,cuda:0")
+    if cpu_workers and CPU not in workers.values():
+        raise UsageError(f"--workers {cpu_workers} is for CPU workers, and --devices {devices} has none: add cpu")
+    return workers
+
+
+def check_devices(kernel: str, devices: Iterable[str]) -> None:
+    """UsageError where a device is missing, or the kernel does not run on one of them."""
+    for device in devices:
+        if device != CPU:
+            from fip.cuda.device import check_gpu  # late: it imports cupy
+
+            check_gpu(device)
+        elif kernel == SDP_FUNC:
+            raise UsageError(f"--kernel {SDP_FUNC} runs on GPUs alone: give --devices cuda:0")
 
 
 def selection_of(config: Config) -> Selection:

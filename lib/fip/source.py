@@ -80,7 +80,7 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
         make_psf=selection.make_psf,
         pseudo=any(product.either for product in wanted[0]),
     )
-    check_kernel(settings.kernel, settings.epsilon)
+    check_kernel(settings.kernel, settings.epsilon, *size)
     stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
     bands, band_notes = _bands(main, windows, selection.channels_out)
     grids = {each.name: _grid(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}

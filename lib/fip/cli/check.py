@@ -17,6 +17,8 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     loaded = load(file)
     for line in _layout(loaded):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in _devices():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("warmup")
@@ -35,6 +37,13 @@ def _layout(loaded: Loaded) -> list[str]:
         for key, value in _leaves(table):
             lines.append(f"{section}.{key} = {value!r}  ({loaded.origin(f'{section}.{key}')})")
     return lines
+
+
+def _devices() -> list[str]:
+    """The GPUs of this host."""
+    from fip.cuda.device import gpus
+
+    return [f"this host has cuda:{number}, {name}" for number, name in enumerate(gpus())] or ["this host has no GPU"]
 
 
 def _leaves(table: dict[str, Any]) -> list[tuple[str, Any]]:

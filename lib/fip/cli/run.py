@@ -18,13 +18,17 @@ def run_command(
     measurement_sets: Annotated[list[Path], typer.Argument(metavar="MS...", help="MeasurementSets to image.")],
     output: Annotated[Path | None, typer.Option(help="Directory for the images.  [default: ./NAME.fip]")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="CPU workers.  [default: one for each core]")] = None,
+    devices: Annotated[
+        str,
+        typer.Option(metavar="cpu,cuda:0,...", help="What workers image on: the CPU, GPUs (one worker each), or both."),
+    ] = "cpu",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove the images that the directory's ledger lists, and begin anew.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Image every slice of MeasurementSets, here; run again, it resumes."""
-    from fip.run import run
+    from fip.run import run, workers_on
 
     loaded = settings.load(config)
-    raise typer.Exit(run(measurement_sets, loaded.config, output, workers, overwrite, console))
+    raise typer.Exit(run(measurement_sets, loaded.config, output, workers_on(devices, workers), overwrite, console))

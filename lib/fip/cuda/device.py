@@ -1,0 +1,94 @@
+"""A GPU as the kernels use it: arrays of cupy, the functions of slant.cu, and copies that overlap with work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.errors import UsageError
+
+SOURCE = Path(__file__).with_name("slant.cu")
+INSTALL_CUPY = "install FIP with the extra gpu (CUDA 12) or gpu13 (CUDA 13)"
+
+
+class Device(Protocol):
+    """What the slant kernel needs of a GPU. The tests have one that is the processor."""
+
+    xp: Any  # numpy, or cupy: arrays and Fourier transforms
+    threads: int  # of a block
+
+    def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0) -> None:
+        """Start a function of slant.cu; `shared` bytes of shared memory a block."""
+
+    def send_back(self, piece: Any, to: NDArray[np.float32]) -> None:
+        """Begin to copy an array of the device to `to`, of the same shape, when what was launched so far is done."""
+
+    def finish(self) -> None:
+        """Wait until all that was sent back is there."""
+
+
+class CupyDevice:
+    """One GPU, for the thread that makes it: cupy keeps memory and plans of transforms from slice to slice."""
+
+    threads = 256
+
+    def __init__(self, device: str) -> None:
+        """Open "cuda:N". Raise UsageError where it, or cupy, is missing."""
+        self.xp = find_cupy()
+        self.xp.cuda.Device(check_gpu(device)).use()
+        self._module = self.xp.RawModule(code=SOURCE.read_text(), options=("-std=c++17",))
+        self._copies = self.xp.cuda.Stream(non_blocking=True)
+        self._waiting: list[tuple[Any, NDArray[np.float32], NDArray[np.float32], Any]] = []
+
+    def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0) -> None:
+        """See Device."""
+        self._module.get_function(name)((blocks,), (self.threads,), tuple(args), shared_mem=shared)
+
+    def send_back(self, piece: Any, to: NDArray[np.float32]) -> None:
+        """See Device. The copy goes through pinned memory, in a stream of its own."""
+        pinned = self.xp.cuda.alloc_pinned_memory(piece.nbytes)
+        staged = np.frombuffer(pinned, np.float32, piece.size).reshape(piece.shape)
+        self._copies.wait_event(self.xp.cuda.get_current_stream().record())
+        piece.get(stream=self._copies, out=staged, blocking=False)
+        self._waiting.append((piece, staged, to, self._copies.record()))
+
+    def finish(self) -> None:
+        """See Device."""
+        for _, staged, to, done in self._waiting:
+            done.synchronize()
+            to[...] = staged
+        self._waiting.clear()
+
+
+@cache
+def find_cupy() -> Any:
+    """The module cupy. Raise UsageError where it is not installed."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise UsageError(f"a GPU is asked for, and cupy cannot be imported ({error}): {INSTALL_CUPY}") from None
+    return cupy
+
+
+def gpus() -> list[str]:
+    """The names of the GPUs of this host, in the order of their numbers; [] where there are none, or no cupy."""
+    try:
+        runtime = find_cupy().cuda.runtime
+        return [runtime.getDeviceProperties(n)["name"].decode() for n in range(runtime.getDeviceCount())]
+    except (UsageError, RuntimeError):  # no cupy; CUDARuntimeError: no driver, or no device
+        return []
+
+
+def check_gpu(device: str) -> int:
+    """The number of the GPU "cuda:N". Raise UsageError where it, or cupy, is missing."""
+    find_cupy()
+    number, found = int(device.removeprefix("cuda:")), gpus()
+    if number >= len(found):
+        there_are = ", ".join(f"cuda:{n} {name}" for n, name in enumerate(found)) or "none; is the driver installed?"
+        raise UsageError(f"there is no GPU {device} on this host; it has {there_are}")
+    return number

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -253,6 +253,7 @@ def test_good_sizes_are_transforms_not_much_longer(least: int) -> None:
 
 
 @given(reach=st.floats(1e-9, 6), seed=st.integers(0, 1000), tolerance=st.sampled_from([1e-3, 3e-6]))
+@example(reach=6.0, seed=1000, tolerance=3e-6)
 @settings(max_examples=50, deadline=None)
 def test_terms_reproduce_the_screen(reach: float, seed: int, tolerance: float) -> None:
     """exp(-i x t) to the tolerance, in the mean over x and the baselines' power."""
@@ -260,9 +261,9 @@ def test_terms_reproduce_the_screen(reach: float, seed: int, tolerance: float) -
     height, power = rng.normal(size=300), rng.exponential(size=300)
     height /= np.abs(height).max()
     basis = make_basis(height, power, reach, tolerance)
-    x = rng.uniform(-reach, reach, 300)
-    for shuffled in (rng.permutation(x) for _ in range(3)):
-        error = np.abs(basis.screen(shuffled, height) - np.exp(-1j * shuffled * height)) ** 2
+    y = rng.uniform(-1, 1, 300)
+    for shuffled in (rng.permutation(y) for _ in range(3)):
+        error = np.abs(basis.screen(shuffled, height) - np.exp(-1j * reach * shuffled * height)) ** 2
         assert np.sqrt(np.average(error, weights=power)) < 2 * tolerance
 
 
@@ -292,7 +293,7 @@ print("checked")
 def test_no_vector_is_out_of_range() -> None:
     """Uncompiled and with every index checked, the kernel makes accurate images of odd shapes in either orientation."""
     cases = [
-        (1, 300.0, 0.7, (18, 24), 4e-5),
+        (1, 300.0, 0.7, (18, 24), 4e-6),
         (2, 3000.0, 0.65, (34, 16), 6e-6),
         (3, 60.0, 1.2, (16, 22), 1e-3),
         (4, 100.0, 0.65, (20, 18), 4e-4),

@@ -26,9 +26,9 @@ __device__ double q_slanted(double x, double y, double a, double b) {
     return -r2 / (linear + sqrt(fmax(below, 0.0)));
 }
 
-__device__ float polynomial(const float* c, int count, float x2) {
-    float sum = c[count - 1];
-    for (int i = count - 2; i >= 0; --i) sum = sum * x2 + c[i];
+__device__ float polynomial(const float* c, int count, float y) {  // in 2 y^2 - 1
+    float x = 2 * y * y - 1, sum = c[count - 1];
+    for (int i = count - 2; i >= 0; --i) sum = sum * x + c[i];
     return sum;
 }
 
@@ -99,7 +99,7 @@ __global__ void grid_tiles(
         }
         float2* corner = sums + ((where.y - top) * SIDE + where.x - left) * s.terms;
         for (int k = 0; k < s.terms; ++k) {
-            float f = polynomial(in_height + k * s.powers_f, s.powers_f, at.z * at.z);
+            float f = polynomial(in_height + k * s.powers_f, s.powers_f, at.z);
             float re = z.x * f, im = z.y * f;
             if (s.odd >> k & 1) {  // V f / i, conjugated as V is where at.w is -1
                 re = z.y * f * at.z * at.w;
@@ -159,10 +159,10 @@ __global__ void combine(
     for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) {
         int column = i / s.v_size, j = i % s.v_size;
         double xi = s.xi0 + column * s.xi_step, eta = s.eta_centre + (j - s.v_size / 2) * s.eta_step;
-        float x = (float)((q_slanted(xi, eta, s.a, s.b) - s.q_centre) * s.per_q), sum = 0;
+        float y = (float)((q_slanted(xi, eta, s.a, s.b) - s.q_centre) * s.per_q), sum = 0;
         for (int k = 0; k < s.terms; ++k) {
-            float g = polynomial(in_q + k * s.powers_g, s.powers_g, x * x);
-            sum += terms[k * all + i] * (s.odd >> k & 1 ? g * x : g);
+            float g = polynomial(in_q + k * s.powers_g, s.powers_g, y);
+            sum += terms[k * all + i] * (s.odd >> k & 1 ? g * y : g);
         }
         float c = correct_xi[column] * correct_eta[j];
         out[i] = c == 0 ? 0 : sum * c;  // beyond what the image needs there may be no number

@@ -131,7 +131,7 @@ def _times_terms(
     for k in range(terms):
         for c in range(re.size):
             t = height[c]
-            x = t * t
+            x = float32(2) * t * t - float32(1)
             f = in_height[k, in_height.shape[1] - 1]
             for i in range(in_height.shape[1] - 2, -1, -1):
                 f = f * x + in_height[k, i]

@@ -156,12 +156,12 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     )
     offset = -b * q_slanted(across, np.zeros_like(across), a, 0.0)
     image_eta = np.broadcast_to(np.linspace(eta.min(), eta.max(), _POINTS), across.shape)
-    per_q = 2 * math.pi * deepest
+    per_q = 1 / max(abs(q_centre), 1e-30)
     shape = Shape(
         terms=basis.terms, rows=v_half + _ROW0, row0=_ROW0, columns=2 * u_half, column0=u_half,
         blocks=blocks16, length=length, xi0=xi0, eta0=eta0, xi_step=xi_step, eta_step=eta_step,
         a=a, b=b, q_centre=q_centre, per_q=per_q,
-        segment=_segment(q_slanted(across, along + offset, a, b), 1, along, per_q, eta_step, least=4),
+        segment=_segment(q_slanted(across, along + offset, a, b), 1, along, 2 * math.pi * deepest, eta_step, least=4),
     )  # fmt: skip
     padded = -(-eta_pixels // 16) * 16
     eta_line = Line(
@@ -201,7 +201,7 @@ def _model_error(
     w = plane.a * u + plane.b * v + d
     exact = np.exp(2j * np.pi * (u * xi + v * eta - w * q))
     slanted = np.exp(2j * np.pi * (u * (xi - plane.a * q) + v * (eta - plane.b * q) - d * q_centre))
-    screen = basis.screen(2 * np.pi * deepest * (q - q_centre), d / deepest)
+    screen = basis.screen((q - q_centre) / max(abs(q_centre), 1e-30), d / deepest)
     return float(np.sqrt(np.mean(np.abs(slanted * screen - exact) ** 2)))
 
 

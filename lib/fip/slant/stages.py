@@ -60,8 +60,8 @@ class Shape(NamedTuple):
     a: float  # slope of xi
     b: float  # slope of eta
     q_centre: float
-    per_q: float  # x = per_q (q - q_centre), the argument of the terms' functions
-    segment: int  # samples of eta over which x is a cubic
+    per_q: float  # y = per_q (q - q_centre), the argument of the terms' functions
+    segment: int  # samples of eta over which y is a cubic
 
 
 @njit(**FAST)
@@ -146,21 +146,22 @@ def _combine(
     term: Floats, at: int, n: int, cubics: Floats, cubic: int, in_q: Floats, k: int, odd: bool,
     out: Floats, to: int,
 ) -> None:  # fmt: skip
-    """out (+)= g_k(x) term, g_k a polynomial in x^2 (times x where odd), x a cubic in t; k = 0 sets, others add."""
-    x0, x1 = load16(cubics, cubic), load16(cubics, cubic + 16)
-    x2, x3 = load16(cubics, cubic + 32), load16(cubics, cubic + 48)
+    """out (+)= g_k(y) term, g_k a polynomial in 2 y^2 - 1 (times y if odd), y a cubic in t; k = 0 sets, others add."""
+    y0, y1 = load16(cubics, cubic), load16(cubics, cubic + 16)
+    y2, y3 = load16(cubics, cubic + 32), load16(cubics, cubic + 48)
+    minus = splat16(float32(-1))
     count = in_q.shape[1]
     flat = in_q.reshape(-1)
     per_row = 2.0 / n
     for j in range(n):
         t = splat16(float32((j + 0.5) * per_row - 1))
-        x = fma(fma(fma(x3, t, x2), t, x1), t, x0)
-        xx = x * x
+        y = fma(fma(fma(y3, t, y2), t, y1), t, y0)
+        x = fma(y + y, y, minus)
         g = spread16(flat, k * count + count - 1)
         for i in range(count - 2, -1, -1):
-            g = fma(g, xx, spread16(flat, k * count + i))
+            g = fma(g, x, spread16(flat, k * count + i))
         if odd:
-            g = g * x
+            g = g * y
         g = g * load16(term, at + j * 16)
         if k > 0:
             g = g + load16(out, to + j * 16)
@@ -186,14 +187,14 @@ class Columns(NamedTuple):
     line: Floats  # [eta][16], the combined terms
     phases: Floats  # [v][32]
     table: Floats  # [TWIDDLES][32]
-    cubics: Floats  # [segment][64], x as a function of eta
+    cubics: Floats  # [segment][64], y as a function of eta
 
 
 @njit(**FAST)
 def _shear_block(block: int, s: Shape, n: int, offset: Floats, c: Columns, w: Work) -> None:
     """Columns of a block are sampled at eta + b q(xi, 0), which takes most of the slope out of the interpolation.
 
-    Sets w.lane, w.offset, the shear's phases and x along eta.
+    Sets w.lane, w.offset, the shear's phases and y along eta.
     """
     turns = np.empty(16)
     for e in range(w.lane.size):

@@ -1,0 +1,32 @@
+"""`fip status`: a pipeline at a glance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fip.cli.app import ConfigOption, app, console
+
+DirectoryArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[DIR]", help="Directory that a `fip run` images into.  [default: the ventilator daemon]"),
+]
+VentilatorOption = Annotated[
+    str | None, typer.Option(metavar="ADDR", help="Control address of the ventilator, as tcp://head:5557.")
+]
+
+
+@app.command("status")
+def status_command(
+    directory: DirectoryArgument = None,
+    ventilator: VentilatorOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, as a JSON object (a line each, watching).")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until interrupted, or the run in DIR is over.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say how a pipeline does; exits with 0 keeping up or all stored, 1 behind or failing, 3 no pipeline."""
+    from fip.glance import glance
+
+    raise typer.Exit(glance(directory, ventilator, config, console, as_json=as_json, watch=watch))

@@ -1,0 +1,160 @@
+"""A pipeline's state in words and short columns, for people. Pure; `fip status`, `fip top` and `fip run` show these.
+
+What came from a socket is made printable here, so that no host, name or error can act on a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from fip.messages import Failure
+from fip.state import DaemonView, Incident, JobView, PipelineState, RunView, Stage, Verdict, WorkerView
+
+Value = TypeVar("Value")
+
+NONE = "–"
+COLOURS: dict[Verdict, str] = {"keeping up": "green", "behind": "yellow", "failing": "red", "no pipeline": "red"}
+BOTTLENECKS: dict[Stage, str] = {
+    "source": "the source holds it up",
+    "workers": "the workers hold it up",
+    "sink": "the sink holds it up",
+}
+RUN_HEADS = ("run", "stored", "of", "failed", "out", "img/s", "left")
+WORKER_HEADS = ("worker", "state", "slice", "img/s", "p50", "p95", "busy", "CPU", "memory")
+
+
+def headline(state: PipelineState) -> str:
+    """Rate, lag or time left, and what holds it up, in a line."""
+    if state.since is not None:
+        return f"nothing was heard since {clock(state.since)}"
+    parts = [f"{number(state.rate)} images/s"] if state.rate else []
+    if state.lag is not None:
+        parts.append(f"lag {duration(state.lag)}")
+    if state.eta is not None:
+        parts.append(f"{duration(state.eta)} left")
+    if state.bottleneck:
+        parts.append(BOTTLENECKS[state.bottleneck])
+    return " · ".join(parts)
+
+
+def run_row(run: RunView) -> tuple[str, ...]:
+    """The columns of `RUN_HEADS`."""
+    return (
+        printable(run.name),
+        str(run.stored),
+        str(run.total),
+        str(run.failed or NONE),
+        str(run.leased or NONE),
+        number(run.rate) if run.rate else NONE,
+        f"lag {duration(run.lag)}" if run.lag is not None else optional(run.eta, duration) if run.left else "done",
+    )
+
+
+def worker_row(view: WorkerView) -> tuple[str, ...]:
+    """The columns of `WORKER_HEADS`."""
+    image, trend = view.status.latencies.get("image"), view.trend
+    return (
+        printable(view.status.identity),
+        doing(view),
+        f"{view.working[1]} {duration(view.working_for)}" if view.working else NONE,
+        number(view.rate) if trend else NONE,
+        optional(image.p50 if image else None, duration),
+        optional(image.p95 if image else None, duration),
+        optional(trend.shares.busy if trend else None, percent),
+        optional(trend.cpu if trend else None, percent),
+        optional(view.status.resources.memory, size),
+    )
+
+
+def ventilator_line(view: DaemonView) -> str:
+    """What the ventilator cuts and sends, in a line."""
+    return _joined(view, ("cut", "wire"), [f"{_rate(view, 'bytes_out', size)}/s out"])
+
+
+def sink_line(view: DaemonView) -> str:
+    """What the sink stores, and how much room there is, in a line."""
+    duplicates, free = view.status.counters.get("duplicates", 0), view.status.resources.disk_free
+    others = [f"{_rate(view, 'images', number)} commits/s"]
+    others += [f"{duplicates} duplicates dropped"] if duplicates else []
+    others += [f"{size(free)} free"] if free is not None else []
+    return _joined(view, ("store", "fsync"), others)
+
+
+def job_line(job: JobView) -> str:
+    """A job and what became of it, in a line."""
+    return printable(" ".join([job.job, job.state, *([f"({job.reason})"] if job.reason else [])]))
+
+
+def failure_line(failure: Failure) -> str:
+    """A slice that failed for good, in a line."""
+    return printable(f"run {failure.run} slice {failure.index}, {failure.attempt} attempts: {failure.reason}")
+
+
+def incident_line(incident: Incident) -> str:
+    """An error, or a connection that was refused, in a line."""
+    return printable(f"{clock(incident.time)} {incident.daemon}: {incident.text}")
+
+
+def doing(view: DaemonView) -> str:
+    """A daemon's state; of one that is not heard, for how long."""
+    what = view.why if view.state == "gone" else view.state
+    return printable(what if view.since is None else f"{what} {duration(view.age)}")
+
+
+def optional(value: Value | None, shown: Callable[[Value], str]) -> str:
+    """A value that may be unknown."""
+    return NONE if value is None else shown(value)
+
+
+def printable(text: str) -> str:
+    """Text without the characters that a terminal would act on."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def number(value: float) -> str:
+    """Three digits."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """As "12%"."""
+    return f"{100 * share:.0f}%"
+
+
+def duration(seconds: float) -> str:
+    """As "12 ms", "3.4 s", "1:05", "2:03:04"."""
+    if seconds < 0.9995:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count: float) -> str:
+    """Bytes, as "12 kB", "3.4 GB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{number(count)} {unit}"
+        count /= 1000
+    return f"{number(count)} TB"
+
+
+def clock(time: float) -> str:
+    """A Unix time as the local time of day; with its date, where that is another one."""
+    when, now = datetime.fromtimestamp(time).astimezone(), datetime.now().astimezone()
+    return f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M:%S}"
+
+
+def _joined(view: DaemonView, stages: tuple[str, ...], others: list[str]) -> str:
+    known = [(stage, view.status.latencies[stage]) for stage in stages if stage in view.status.latencies]
+    times = [f"{stage} {duration(latency.p50)}, p95 {duration(latency.p95)}" for stage, latency in known]
+    busy = [f"busy {percent(view.trend.shares.busy)}"] if view.trend else []
+    return " · ".join([printable(view.status.host), doing(view), *busy, *times, *(others if view.trend else [])])
+
+
+def _rate(view: DaemonView, counter: str, shown: Callable[[float], str]) -> str:
+    return shown(view.trend.rates.get(counter, 0.0) if view.trend else 0.0)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from fip.data import Selection
+from fip.following import Follower
 from fip.hearing import Heard, remember
 from fip.messages import PipelineStatus, Status
 from fip.state import PipelineState, pipeline_state
-from mesh import Mesh
+from mesh import WITHIN, Mesh
+from pipeline import fip, started
 
 SMALL = Selection(size=(256, 256), scale=5e-5)
 STAGES = {
@@ -20,8 +25,8 @@ STAGES = {
 }
 
 
-class Follower:
-    """Keeps the state of a pipeline, as every view does."""
+class Watching:
+    """Keeps the state of a mesh."""
 
     def __init__(self) -> None:
         self.heard: tuple[Heard, ...] = ()
@@ -47,22 +52,26 @@ class Follower:
         assert newest.sink
         return [newest.ventilator, newest.sink.status, *(worker.status for worker in newest.workers)]
 
+    @property
+    def all_told(self) -> bool:
+        """Whether each daemon has told of all its stages, and the sink of ten images."""
+        times = {each.role: each.latencies for each in self.daemons}
+        return all(STAGES[role] <= set(stages) for role, stages in times.items()) and times["sink"]["store"].count == 10
+
 
 def test_daemons_tell_what_they_did(tmp_path: Path, simulated_ms: Path) -> None:
     """Stages, time, memory, disk and connections of each; and the sum of a worker's time is the wall time."""
-    follower = Follower()
+    watching = Watching()
     with Mesh(tmp_path / "mesh") as mesh:
         job = mesh.submit([simulated_ms], SMALL)
-        mesh.wait(follower.until(lambda state: state.jobs[-1].state == "done"))
-        mesh.wait(
-            follower.until(lambda state: all(STAGES[each.role] <= set(each.latencies) for each in follower.daemons))
-        )
+        mesh.wait(watching.until(lambda state: state.jobs[-1].state == "done"))
+        mesh.wait(watching.until(lambda state: watching.all_told))
         pids = {name: daemon.pid for name, daemon in mesh.daemons.items()}
-    state, daemons = follower.state, {each.name: each for each in follower.daemons}
+    state, daemons = watching.state, {each.name: each for each in watching.daemons}
     assert {name: each.pid for name, each in daemons.items()} == pids
     assert state.jobs[-1].job == job
     assert (state.verdict, state.reasons) == ("keeping up", ())
-    assert daemons["sink"].counters["images"] == daemons["sink"].latencies["store"].count == 10
+    assert daemons["sink"].counters["images"] == 10
     assert sum(daemons[name].counters["images"] for name in ("cpu0", "cpu1")) == 10
     assert {task.index for view in state.workers for task in view.tasks} <= set(range(10))
     for each in daemons.values():
@@ -74,3 +83,60 @@ def test_daemons_tell_what_they_did(tmp_path: Path, simulated_ms: Path) -> None:
         assert daemons[name].resources.disk_free
     control = {event.peer for event in daemons["ventilator"].events if event.socket == "control"}
     assert {f"process {pids[name]}" for name in ("sink", "cpu0", "cpu1")} <= control
+
+
+def test_a_worker_and_a_ventilator_that_are_killed(tmp_path: Path, simulated_ms: Path) -> None:
+    """Who went, since when, and an exit code for an alarm."""
+    watching = Watching()
+    with Mesh(tmp_path / "mesh", settings='pace = "realtime"') as mesh:  # a run of 80 s
+        address = mesh.config.ventilator.control
+        assert fip("status", "--ventilator", address).returncode == 0  # nothing to do is no fault
+        mesh.submit([simulated_ms], SMALL)
+        mesh.wait(watching.until(lambda state: any(run.stored for run in state.jobs[-1].runs)))
+        lost = mesh.daemons["cpu1"].pid
+        mesh.kill("cpu1")
+        mesh.wait(watching.until(lambda state: state.workers[1].state == "gone"))
+        assert watching.state.workers[1].status.pid == lost
+        assert watching.state.reasons == (f"worker {watching.state.workers[1].status.identity} died",)
+        told = {(event.event, event.peer) for event in watching.daemons[0].events}
+        assert ("disconnected", f"process {lost}") in told
+        done = fip("status", "--ventilator", address)
+        assert done.returncode == 1
+        assert done.stdout.startswith("failing")
+        mesh.start("cpu1")
+        mesh.wait(watching.until(lambda state: state.verdict == "keeping up" and len(state.workers) == 2))
+        with Follower(mesh.config) as follower:
+            states = follower.states()
+            heard = next(states)
+            assert (heard.verdict, heard.lag) == ("keeping up", 0.0)
+            mesh.kill("ventilator")
+            gone = next(state for state in states if state.verdict == "no pipeline")
+        assert gone.since
+        assert heard.time - 1 < gone.since < gone.time
+        assert fip("status", "--ventilator", address).returncode == 3
+
+
+def test_a_directory_is_asked_while_it_is_imaged_and_after(tmp_path: Path, simulated_ms: Path) -> None:
+    """`fip status DIR` speaks of the run that images there; of one that was interrupted; of one that is done."""
+    output = tmp_path / "out"
+    arguments = ("run", simulated_ms, "--output", output, "--size", "256", "--scale", "10arcsec", "--workers", "1")
+    with started(*arguments, "--pace", "realtime") as process:
+        give_up = time.monotonic() + WITHIN
+        while not (found := _status(output)).get("rate"):
+            assert time.monotonic() < give_up, found
+        assert (found["verdict"], found["jobs"][0]["state"]) == ("keeping up", "running")
+        assert found["workers"][0]["status"]["latencies"]["image"]["p95"] > 0
+        process.send_signal(signal.SIGINT)
+        process.wait(WITHIN)
+    interrupted = fip("status", output)
+    assert interrupted.returncode == 3
+    assert "run it again to resume" in interrupted.stdout
+    assert fip(*arguments).returncode == 0
+    assert (_status(output)["verdict"], fip("status", output).returncode) == ("finished", 0)
+    assert fip("status", tmp_path).returncode == 2
+
+
+def _status(directory: Path) -> dict[str, Any]:
+    """What `fip status DIR --json` says; {} while the directory is not begun."""
+    done = fip("status", directory, "--json")
+    return dict(json.loads(done.stdout)) if done.stdout else {}

@@ -63,4 +63,6 @@ def watched(directory: Path | None, ventilator: str | None, file: Path | None) -
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it")
     found = read_run_file(directory)
-    return load(file, {"ventilator.control": found.control, "ventilator.status": found.status}).config if found else None
+    return (
+        load(file, {"ventilator.control": found.control, "ventilator.status": found.status}).config if found else None
+    )

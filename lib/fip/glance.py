@@ -79,14 +79,16 @@ def _printer(console: Console, as_json: bool, watch: bool) -> Iterator[Callable[
             yield lambda state: display.update(page(state), refresh=True)
     else:
         yield lambda state: console.print(
-            f"{clock(state.time)} {state.verdict} · {headline(state)}", highlight=False, markup=False, soft_wrap=True
+            f"{clock(state.time)} {headline(state)}", highlight=False, markup=False, soft_wrap=True
         )
 
 
 def page(state: PipelineState) -> RenderableType:
     """A pipeline at a glance."""
     colour = COLOURS[state.verdict]
-    parts: list[RenderableType] = [Text.assemble((state.verdict, f"bold {colour}"), f" · {headline(state)}".rstrip(" ·"))]
+    parts: list[RenderableType] = [
+        Text.assemble((state.verdict, f"bold {colour}"), f" · {headline(state)}".rstrip(" ·"))
+    ]
     parts += [Text(f"  {printable(reason)}", style=colour) for reason in state.reasons]
     runs = [run for job in state.jobs for run in job.runs]
     waiting = [job for job in state.jobs if not job.runs]

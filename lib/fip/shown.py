@@ -26,10 +26,12 @@ WORKER_HEADS = ("worker", "state", "slice", "img/s", "p50", "p95", "busy", "CPU"
 
 
 def headline(state: PipelineState) -> str:
-    """Rate, lag or time left, and what holds it up, in a line."""
+    """The verdict, rate, lag or time left, and what holds it up, in a line."""
+    parts: list[str] = [state.verdict]
     if state.since is not None:
-        return f"nothing was heard since {clock(state.since)}"
-    parts = [f"{number(state.rate)} images/s"] if state.rate else []
+        parts.append(f"nothing was heard since {clock(state.since)}")
+    if state.rate:
+        parts.append(f"{number(state.rate)} images/s")
     if state.lag is not None:
         parts.append(f"lag {duration(state.lag)}")
     if state.eta is not None:

@@ -139,7 +139,7 @@ def pipeline_state(heard: tuple[Heard, ...], now: float) -> PipelineState:
     sink = _sink(newest, quiet, now, known)
     jobs = tuple(_job(job) for job in newest.jobs)
     verdict, reasons = _verdict(newest, ventilator, workers, sink, jobs, now)
-    under_way = [run for job in jobs if job.state == "running" for run in job.runs if run.left]
+    under_way = [run for job in jobs if job.state == "running" and since is None for run in job.runs if run.left]
     rate = sum(run.rate for run in under_way)
     return PipelineState(
         time=now,
@@ -154,7 +154,7 @@ def pipeline_state(heard: tuple[Heard, ...], now: float) -> PipelineState:
         rate=rate,
         eta=sum(run.left for run in under_way) / rate if rate and all(run.lag is None for run in under_way) else None,
         lag=max((run.lag for run in under_way if run.lag is not None), default=None),
-        bottleneck=_bottleneck(ventilator, workers, sink) if under_way and since is None else None,
+        bottleneck=_bottleneck(ventilator, workers, sink) if under_way else None,
         failures=newest.failures,
         errors=_errors(newest),
         security=_security(newest),

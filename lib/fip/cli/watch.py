@@ -22,7 +22,9 @@ VentilatorOption = Annotated[
 def status_command(
     directory: DirectoryArgument = None,
     ventilator: VentilatorOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="All of it, as a JSON object (a line each, watching).")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="All of it, as a JSON object (a line each, watching).")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until interrupted, or the run in DIR is over.")] = False,
     config: ConfigOption = None,
 ) -> None:

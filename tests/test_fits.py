@@ -24,9 +24,10 @@ from fip import __version__
 from fip.data import Band, Beam, Frame, Grid, Image, ImagingSettings, Slice
 from fip.errors import UsageError
 from fip.fitsfile import fits_bytes
-from fip.header import frequency_axis, printable, stokes_axis
+from fip.header import card, frequency_axis, printable
 from fip.imaging import image_file, image_slice
 from fip.kernels import make_kernel
+from fip.polarisation import stokes_axis
 from fip.quantities import iso_utc
 from fip.subbands import split, sub_bands
 from synthetic import array_uvw, make_block, make_slice
@@ -313,6 +314,25 @@ def test_uneven_output_channels_are_refused() -> None:
     """Output channels that one linear frequency axis cannot describe are a usage error."""
     with pytest.raises(UsageError, match="output channel 1"):
         frequency_axis((Band(1.0e9, 1e6), Band(1.1e9, 1e6), Band(1.4e9, 1e6)))
+
+
+PRINTABLE = st.characters(min_codepoint=32, max_codepoint=126)
+NUMBERS = st.one_of(st.booleans(), st.integers(-(10**18), 10**18), st.floats(allow_nan=False, allow_infinity=False))
+
+
+@given(value=st.one_of(NUMBERS, st.text(PRINTABLE, max_size=18)), comment=st.text(PRINTABLE, max_size=30))
+def test_cards_are_those_of_astropy(value: str | float, comment: str) -> None:
+    """Any value is written as astropy writes it, to the last character."""
+    kept = printable(value) if isinstance(value, str) else value
+    assert card("FIPTEST", value, comment) == str(fits.Card("FIPTEST", kept, comment))
+
+
+@given(text=st.text(PRINTABLE, max_size=68), comment=st.text(PRINTABLE, min_size=1, max_size=60))
+def test_a_long_text_is_kept_and_its_comment_cut(text: str, comment: str) -> None:
+    """A card is 80 characters, of which a text has what it needs."""
+    made = card("FIPTEST", text, comment)
+    assert len(made) == 80
+    assert fits.Card.fromstring(made).value == printable(text)
 
 
 @given(text=st.text(max_size=200))

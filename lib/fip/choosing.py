@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.constants import speed_of_light
 
 from fip.data import Average, UvRange, WindowChoice
 from fip.errors import UsageError
-from fip.quantities import format_range, iso_utc
+from fip.quantities import SPEED_OF_LIGHT, format_range, iso_utc
 from fip.selection import format_inclusive, format_time_range
 
 _MOST_LISTED = 12  # of what there is, in an error
@@ -169,7 +168,7 @@ def uv_limits(reach: UvRange, lowest: float, highest: float) -> tuple[float, flo
     """Shortest and longest |(u, v)| in m at which a channel between these frequencies (Hz) is within `reach`."""
     if reach.unit == "m":
         return reach.least, reach.most
-    return reach.least * speed_of_light / highest, reach.most * speed_of_light / lowest
+    return reach.least * SPEED_OF_LIGHT / highest, reach.most * SPEED_OF_LIGHT / lowest
 
 
 def within(reach: UvRange, uv: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -177,7 +176,7 @@ def within(reach: UvRange, uv: NDArray[np.float64], frequency: NDArray[np.float6
 
     `uv` [row] in m, |(u, v)|; `frequency` [channel] in Hz. Not where `uv` is not finite.
     """
-    length = uv[:, None] if reach.unit == "m" else uv[:, None] * (frequency / speed_of_light)
+    length = uv[:, None] if reach.unit == "m" else uv[:, None] * (frequency / SPEED_OF_LIGHT)
     inside: NDArray[np.bool_] = (length >= reach.least) & (length <= reach.most)
     return inside
 

@@ -20,10 +20,9 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.constants import speed_of_light
-from scipy.linalg import qr, solve_triangular
 
 from fip.data import Block, Grid, Slice
+from fip.quantities import SPEED_OF_LIGHT
 
 _Number = TypeVar("_Number", bound=np.inexact)
 
@@ -79,7 +78,7 @@ def longest_delay(uvw: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
     radius = min(hypot(east, north), 1.0)
     u, v, w = np.abs(uvw).T
     across = np.minimum(u * east + v * north, np.hypot(u, v) * radius)
-    delay: NDArray[np.float64] = (across + w * (1 - sqrt(1 - radius**2))) / speed_of_light
+    delay: NDArray[np.float64] = (across + w * (1 - sqrt(1 - radius**2))) / SPEED_OF_LIGHT
     return delay
 
 
@@ -149,15 +148,33 @@ def _segment(frequencies: bytes, delay: float, tolerance: float) -> _Segment:
     points = ceil(2 * delay * np.ptp(frequency)) + ceil(-0.7 * log2(tolerance)) + 8
     phase = 2 * np.pi * delay * np.outer(np.cos(np.pi * (np.arange(points) + 0.5) / (2 * points)), frequency)
     fringes = np.concatenate([np.cos(phase), np.sin(phase)])
-    candidates = _spread(frequency, 4 * points)
-    r, order = qr(fringes[:, candidates], mode="r", pivoting=True)
-    # A pivot is the L2 norm over all points of the error at one channel: the largest error is no less than its mean.
-    for count in range(np.count_nonzero(np.abs(np.diag(r)) > tolerance * sqrt(points)), len(candidates)):
-        nodes, matrix = _bounded(fringes, candidates[order[:count]])
-        error = np.hypot(*(fringes[:, nodes] @ matrix - fringes).reshape(2, points, -1))
-        if error.max() <= tolerance and np.abs(matrix).max() <= _LARGEST_WEIGHT:
-            return _Segment(nodes, matrix.T)
+    chosen: list[int] = []
+    for candidate, distance in _farthest_first(fringes, _spread(frequency, 4 * points)):
+        # The distance is the L2 norm over all points of the error at one channel: no more than the largest there is.
+        if distance <= tolerance * sqrt(points):
+            nodes, matrix = _bounded(fringes, np.array(chosen))
+            error = np.hypot(*(fringes[:, nodes] @ matrix - fringes).reshape(2, points, -1))
+            if error.max() <= tolerance and np.abs(matrix).max() <= _LARGEST_WEIGHT:
+                return _Segment(nodes, matrix.T)
+        chosen.append(candidate)
     return _Segment(np.arange(len(frequency)), np.eye(len(frequency)))
+
+
+def _farthest_first(vectors: NDArray[np.float64], candidates: NDArray[np.intp]) -> Iterator[tuple[int, float]]:
+    """Of the columns of `vectors` those named, each time the one farthest from the span of those before, and how far.
+
+    The order and the pivots of a QR decomposition with column pivoting, here by the modified Gram-Schmidt process:
+    scipy's would cost the ventilator more time to import than to use.
+    """
+    rest = vectors[:, candidates]
+    for _ in range(min(rest.shape)):
+        squares = np.einsum("ij,ij->j", rest, rest)
+        farthest = int(np.argmax(squares))
+        distance = sqrt(squares[farthest])
+        yield int(candidates[farthest]), distance
+        if distance > 0:
+            direction = rest[:, farthest] / distance
+            rest -= np.outer(direction, direction @ rest)
 
 
 def _bounded(fringes: NDArray[np.float64], nodes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -168,8 +185,8 @@ def _bounded(fringes: NDArray[np.float64], nodes: NDArray[np.intp]) -> tuple[NDA
     """
     for _ in range(_MOST_SWAPS):
         nodes = np.sort(nodes)
-        q, r = qr(fringes[:, nodes], mode="economic")
-        matrix = solve_triangular(r, q.T @ fringes)
+        q, r = np.linalg.qr(fringes[:, nodes])
+        matrix = np.linalg.solve(r, q.T @ fringes)
         node, channel = np.unravel_index(np.argmax(np.abs(matrix)), matrix.shape)
         if abs(matrix[node, channel]) <= _LARGEST_WEIGHT:
             break

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
-from scipy.constants import speed_of_light
-
 from fip.errors import UsageError
-from fip.quantities import ARCSEC
+from fip.quantities import ARCSEC, SPEED_OF_LIGHT
 
 MAXIMUM_DEFAULT_SIZE = 4096  # pixels
 LARGEST_SIZE = 32768  # pixels; a float32 image of that side has 4 GiB
@@ -27,7 +25,7 @@ class Extent:
 
 def default_scale(extent: Extent) -> float:
     """Side of a pixel in rad: a quarter of the finest fringe, lambda_min / (4 uv_max), to two digits of arcsec."""
-    exact = speed_of_light / extent.highest / (4 * extent.longest_baseline) / ARCSEC
+    exact = SPEED_OF_LIGHT / extent.highest / (4 * extent.longest_baseline) / ARCSEC
     return round(exact, 1 - floor(log10(exact))) * ARCSEC
 
 
@@ -40,7 +38,7 @@ def default_size(extent: Extent, scale: float) -> int:
     hemisphere = 2.0
     field = hemisphere
     if extent.diameter is not None:
-        field = min(hemisphere, 1.2 * speed_of_light / extent.lowest / extent.diameter)
+        field = min(hemisphere, 1.2 * SPEED_OF_LIGHT / extent.lowest / extent.diameter)
     return min(MAXIMUM_DEFAULT_SIZE, fft_friendly(field / scale))
 
 
@@ -74,7 +72,7 @@ def check_scale(scale: float) -> None:
 
 def _too_coarse(extent: Extent, scale: float) -> Iterator[str]:
     """A warning where pixels are too coarse for the longest baseline: Nyquist asks for two in a fringe."""
-    limit = speed_of_light / extent.highest / (2 * extent.longest_baseline)
+    limit = SPEED_OF_LIGHT / extent.highest / (2 * extent.longest_baseline)
     if scale > limit:
         yield (
             f"warning: scale {scale / ARCSEC:.4g} arcsec is too coarse for the longest baseline "

@@ -20,10 +20,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.constants import speed_of_light
 
 from fip.data import Block, Direction, Frame
-from fip.quantities import ANGLE_UNITS
+from fip.quantities import ANGLE_UNITS, SPEED_OF_LIGHT
 
 Array = NDArray[np.float64]
 
@@ -215,7 +214,7 @@ def rephase(block: Block, matrix: Array) -> Block:
     `matrix` is one for all, [3, 3], or one for each row, [row, 3, 3].
     """
     uvw = turned(block.uvw, matrix)
-    path = (block.uvw[:, 2] - uvw[:, 2]) / speed_of_light  # s
+    path = (block.uvw[:, 2] - uvw[:, 2]) / SPEED_OF_LIGHT  # s
     visibility = np.empty_like(block.visibility)
     step = max(1, _SAMPLES_AT_ONCE // block.frequency.size)
     for first in range(0, len(path), step):

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from fip.data import Direction, Frame
 from fip.directions import Array, axes
@@ -30,6 +29,9 @@ class Ephemeris:
         By a cubic spline: good to (step)^4 of the fourth derivative / 384, which is 0.001 arcsec for the Moon in a
         table of hours, or for a planet in one of days.
         """
+        # Late: few MeasurementSets have an ephemeris, and to import scipy takes the ventilator as long as all the rest.
+        from scipy.interpolate import CubicSpline
+
         x, y, z = CubicSpline(self.time, self.towards)(time)
         here = axes(math.atan2(y, x), math.atan2(z, math.hypot(x, y)))
         away = math.hypot(east, north)

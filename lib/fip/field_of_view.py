@@ -17,10 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from scipy.constants import speed_of_light
-from scipy.optimize import brentq
-
-from fip.quantities import format_angle
+from fip.quantities import SPEED_OF_LIGHT, format_angle
 
 EARTH_ROTATION = 7.292115e-5  # rad/s
 LOSSES = (0.01, 0.1)
@@ -31,12 +28,12 @@ def primary_beam(diameter: float, frequency: float) -> float:
 
     An Airy pattern (Born & Wolf 1999, 8.5.2); real dishes are lit less at their edge and have some 1.1 to 1.2.
     """
-    return 1.03 * speed_of_light / frequency / diameter
+    return 1.03 * SPEED_OF_LIGHT / frequency / diameter
 
 
 def beam_width(rms_baseline: float, frequency: float) -> float:
     """theta_b in rad, of the rms |(u, v)| in m: the rms of one coordinate is that over sqrt(2)."""
-    sigma = rms_baseline / math.sqrt(2) * frequency / speed_of_light
+    sigma = rms_baseline / math.sqrt(2) * frequency / SPEED_OF_LIGHT
     return math.sqrt(2 * math.log(2)) / (math.pi * sigma)
 
 
@@ -72,4 +69,9 @@ def smearing_notes(
 
 
 def _beta(loss: float) -> float:
-    return float(brentq(lambda beta: kept(beta) - (1 - loss), 1e-3, 10.0))
+    """The beta at which R falls to 1 - loss, by bisection: R falls all the way from 1 to 0."""
+    low, high = 0.0, 10.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (low, middle) if kept(middle) < 1 - loss else (middle, high)
+    return high

@@ -10,6 +10,7 @@ from typing import get_args
 
 from fip.data import Weighting
 
+SPEED_OF_LIGHT = 299792458.0  # m/s
 MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
 ARCSEC = math.pi / 648000  # rad
 ANGLE_UNITS = {

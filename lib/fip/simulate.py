@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from fip import geometry, layouts
 from fip.errors import UsageError
+from fip.quantities import SPEED_OF_LIGHT
 from fip.simulated_ms import Baselines, SimulatedMs
 
-SPEED_OF_LIGHT = 299792458.0  # m/s
 JUNK = 1e4  # Jy, hidden under the flags
 SYSTEM_FLUX = 400.0  # Jy, what an antenna's own noise adds to an autocorrelation
 ARCMIN = math.radians(1 / 60)

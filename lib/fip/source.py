@@ -30,11 +30,10 @@ from fip.data import (
 from fip.defaults import Extent, choose_grid
 from fip.errors import InputError, UsageError
 from fip.field_of_view import smearing_notes
-from fip.header import stokes_axis
 from fip.kernels import check_kernel
 from fip.measurement_set import MeasurementSet
 from fip.names import label
-from fip.polarisation import Product, products
+from fip.polarisation import Product, products, stokes_axis
 from fip.row_index import Coverage, RowIndex, index_rows
 from fip.samples import Columns, SampleReader, choose_columns, has_weights
 from fip.selection import describe, texts

@@ -15,9 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.constants import speed_of_light
 
 from fip.data import Block, Grid, ImagingSettings
+from fip.quantities import SPEED_OF_LIGHT
 
 _PADDING = 1.2
 _MOST_CELLS = 2**25  # 256 MiB of address space, of which only what is touched becomes memory
@@ -70,7 +70,7 @@ def _briggs(density: NDArray[np.float64], weight: NDArray[np.float64], robust: f
 
 def _cells(blocks: Sequence[Block], grid: Grid) -> tuple[NDArray[np.intp], int]:
     """Each sample's cell, block after block [row x node], and how many cells there are."""
-    lengths = np.array([_padded(grid.width), _padded(grid.height)]) * grid.scale / speed_of_light
+    lengths = np.array([_padded(grid.width), _padded(grid.height)]) * grid.scale / SPEED_OF_LIGHT
     folded = [block.uvw[:, :2] * np.where(block.uvw[:, 1:2] < 0, -lengths, lengths) for block in blocks]
     reach = [
         math.ceil(max(np.abs(uv[:, axis]).max() * b.frequency[-1] for uv, b in zip(folded, blocks, strict=True))) + 1
@@ -99,7 +99,7 @@ def _padded(pixels: int) -> int:
 
 
 def _taper(block: Block, width: float) -> NDArray[np.float64]:
-    squared = np.square(block.uvw[:, :2]).sum(axis=1) * ((math.pi * width / speed_of_light) ** 2 / (4 * math.log(2)))
+    squared = np.square(block.uvw[:, :2]).sum(axis=1) * ((math.pi * width / SPEED_OF_LIGHT) ** 2 / (4 * math.log(2)))
     factor: NDArray[np.float64] = np.exp(-np.multiply.outer(squared, np.square(block.frequency)))
     return factor
 

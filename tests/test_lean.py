@@ -1,0 +1,26 @@
+"""What the daemons' processes hold when they have done their work: start-up is paid by each of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fip.data import Selection
+from mesh import Mesh
+
+HEAVY = ("scipy", "astropy", "numba", "llvmlite")  # libraries that take longer to import than all the rest
+
+
+def loaded(pid: int) -> set[str]:
+    """The heavy packages of which a process has loaded compiled code."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    return {package for package in HEAVY if f"/site-packages/{package}/" in maps}
+
+
+def test_daemons_load_no_heavy_library(simulated_ms: Path, tmp_path: Path) -> None:
+    """scipy and astropy nowhere; numba, which needs memory that can be written and executed, for its kernel only."""
+    with Mesh(tmp_path / "mesh", workers=1) as mesh:
+        job = mesh.submit([simulated_ms], Selection(size=(64, 64), scale=2e-5, kernel="wgridder"))
+        mesh.wait_for_job(job)
+        assert {name: loaded(daemon.pid) for name, daemon in mesh.daemons.items()} == {
+            "ventilator": set(), "sink": set(), "cpu0": set(),
+        }  # fmt: skip

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fip.data import Beam, Grid
 from fip.errors import UsageError
 from fip.fitsfile import BLOCK
-from fip.header import STOKES_CODES
+from fip.polarisation import STOKES_CODES
 
 _CARD = 80
 _LONGEST_HEADER = 100 * BLOCK

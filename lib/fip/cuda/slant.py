@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from fip.cuda.device import Device
 from fip.data import Block, Grid
 from fip.slant.grid import EDGE, SUPPORT, correction_polynomial, kernel_polynomials
-from fip.slant.plan import Plan, UnsuitableError, make_plan
+from fip.slant.plan import Plan, make_plan
 from fip.slant.resample import TAPS, tap_tables
+from fip.slant.sheet import UnsuitableError
 
 log = logging.getLogger("fip.cuda")
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from fip.data import Block, Grid
 from fip.slant.fft import fft_plan
 from fip.slant.grid import correction_polynomial, gridder, kernel_polynomials
-from fip.slant.plan import Plan, UnsuitableError, make_plan, slant_cost, wgridder_cost
+from fip.slant.plan import Plan, make_plan, slant_cost, wgridder_cost
 from fip.slant.resample import make_work, tap_tables
+from fip.slant.sheet import UnsuitableError
 from fip.slant.simd import Floats, aligned
 from fip.slant.stages import TWIDDLES, Columns, Transform, resample_xi, transform_u, transform_v
 
@@ -105,7 +106,7 @@ def _plane(
     correction = correction_polynomial()
     across = _correction(plan.across)
     work = make_work(max(s.length, s.blocks * 16))
-    lines = buffers.get("lines", plan.eta_line.rows * s.blocks * 16)
+    lines = buffers.get("lines", -(-plan.eta_line.rows // 16) * s.blocks * 256)
     fine = transform_v(
         half, s, _transform(plan.v_size, buffers), basis.in_q, basis.odd, across, correction,
         table, starts, plan.eta_line, columns, work, lines,

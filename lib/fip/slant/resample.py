@@ -158,6 +158,19 @@ def _find_positions(start: float, half: float, line: Line, w: Work) -> float:
 
 
 @njit(**FAST)
+def _taps_are_inside(n: int, largest: float, length: int, w: Work) -> bool:
+    """Whether the source has all samples that n rows read. The plan sees to it; an image is never made without."""
+    low, high = 1e30, -1e30
+    for e in range(POINTS):
+        low, high = min(low, w.value[e]), max(high, w.value[e])
+    for sign in (-1, 1):
+        t = sign * (1 - 1.0 / n)
+        mean = ((w.mean[3] * t + w.mean[2]) * t + w.mean[1]) * t + w.mean[0]
+        low, high = min(low, mean - largest), max(high, mean + largest)
+    return low >= TAPS // 2 - 1 and high < length - TAPS // 2
+
+
+@njit(**FAST)
 def _shift_lanes(source: Floats, first: int, length: int, n: int, w: Work) -> float:
     """Take whole samples out of the lanes' distances and copy the lines to w.shifted; returns the largest that is left.
 
@@ -246,10 +259,11 @@ def resample(
     source: Floats, first: int, length: int, table: Floats, starts: Any, line: Line, lane_slope: float, row: int,
     w: Work, out: Floats, to: int, stride: int,
 ) -> int:  # fmt: skip
-    """Make the rows of a line from `row` on, a segment of them; returns how many, 0 where lanes are too far apart.
+    """Make the rows of a line from `row` on, a segment of them; returns how many, 0 where that cannot be right.
 
     `source` from `first` holds `length` samples of 16 lanes. w.lane and w.offset say where the lanes are; they are
-    slanted by lane_slope, rows are not. Segments are halved until the lanes' distances hardly vary in them.
+    slanted by lane_slope, rows are not. Segments are halved until the lanes' distances hardly vary in them; if they are
+    too far apart then still, or the source lacks samples, there is no image.
     """
     size = line.segment
     while size >= 16:
@@ -258,6 +272,8 @@ def resample(
         start = line.begin + (row - 0.5) * line.pitch + half
         find_q(start, half, w.zero, lane_slope, 0.0, w)
         largest = _find_positions(start, half, line, w)
+        if not _taps_are_inside(n, largest, length, w):
+            return 0
         if largest <= STEEPEST:
             _dispatch(source, first, length - TAPS, table, starts, largest, n, w, out, to, stride)
             return n

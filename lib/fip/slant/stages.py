@@ -262,8 +262,8 @@ def resample_xi(
     for e in range(w.offset.size):
         w.offset[e] = 0.0
     for block in range((eta_count + 15) // 16):
-        for e in range(w.lane.size):
-            w.lane[e] = eta_begin + (block * 16 + (e & 15)) * pitch
+        for e in range(w.lane.size):  # those beyond the image repeat its last
+            w.lane[e] = eta_begin + min(block * 16 + (e & 15), eta_count - 1) * pitch
         lanes = min(16, eta_count - block * 16)
         row = 0
         while row < line.rows:

@@ -13,6 +13,7 @@ from fip.data import Selection
 from fip.following import Follower
 from fip.hearing import Heard, remember
 from fip.messages import PipelineStatus, Status
+from fip.metrics import COUNTERS
 from fip.state import PipelineState, pipeline_state
 from mesh import WITHIN, Mesh
 from pipeline import fip, started
@@ -78,6 +79,7 @@ def test_daemons_tell_what_they_did(tmp_path: Path, simulated_ms: Path) -> None:
         assert each.resources.memory
         assert each.resources.memory > 10**7
         assert each.resources.cpu_seconds
+        assert set(each.counters) <= set(COUNTERS)  # Prometheus is told of each
         assert 0 <= sum(each.seconds.values()) <= time.time() - each.started
     for name in ("sink", "ventilator"):
         assert daemons[name].resources.disk_free

@@ -12,7 +12,18 @@ from statistics import fmean
 from typing import Literal
 
 from fip.hearing import SILENT_AFTER, Heard, Life, Trend, life, trends
-from fip.messages import Copy, Departure, Failure, JobStatus, PipelineStatus, RunStatus, Status, Task, WorkerState
+from fip.messages import (
+    UNFINISHED,
+    Copy,
+    Departure,
+    Failure,
+    JobStatus,
+    PipelineStatus,
+    RunStatus,
+    Status,
+    Task,
+    WorkerState,
+)
 
 Verdict = Literal["keeping up", "behind", "failing", "no pipeline"]
 Stage = Literal["source", "workers", "sink"]
@@ -237,7 +248,7 @@ def _verdict(
 ) -> tuple[Verdict, tuple[str, ...]]:
     if ventilator.since is not None:
         return "no pipeline", (f"the ventilator {ventilator.status.identity} is silent",)
-    unfinished = [job for job in jobs if job.state in ("queued", "running")]
+    unfinished = [job for job in jobs if job.state in UNFINISHED]
     failing = _failed(unfinished or jobs[-1:])
     if unfinished:
         joining = sum(newest.ventilator.seconds.values()) < JOINING

@@ -44,13 +44,13 @@ class Vitals:
         device: str = "",
     ) -> None:
         """Every counter is there from the start, at 0; `disk`: where the daemon writes, `device`: what it images on."""
-        self.counters = Counter(dict.fromkeys(counters, 0))
+        self.counters = Counter(dict.fromkeys((*counters, "refused", "warnings", "errors"), 0))
         self.stopwatch = Stopwatch()
         self._loop, self._role, self._host, self._name = loop, role, host, name
         self._disk, self._device = disk, device
         self._started = time.time()
         self._windows: dict[str, Window] = {}
-        self._errors = _Errors()
+        self._errors = _Errors(self.counters)
         self._events = Recent[tuple[str, str, str, str]](REMEMBERED)
         self._measured = -STATE_INTERVAL
         self._resources = Resources()
@@ -66,7 +66,8 @@ class Vitals:
         watch(self._loop, watched, lambda event, peer, reason: self.connection(name, event, peer, reason))
 
     def connection(self, socket: str, event: str, peer: str, reason: str = "") -> None:
-        """Something became of a connection; with a reason, somebody was refused."""
+        """Something became of a connection; with a reason, it was refused."""
+        self.counters["refused"] += bool(reason)
         self._events.add((socket, event, peer, reason))
 
     def status(self, state: str, queues: Mapping[str, int]) -> Status:
@@ -145,14 +146,16 @@ class Recent(Generic[Key]):
 
 
 class _Errors(logging.Handler):
-    """Keeps the last warnings and errors, of all threads."""
+    """Counts warnings and errors, of all threads, and keeps the last."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Counter[str]) -> None:
         super().__init__(logging.WARNING)
+        self._counters = counters
         self._recent = Recent[tuple[str, str]](REMEMBERED)
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "error" if record.levelno >= logging.ERROR else "warning"
+        self._counters[f"{level}s"] += 1
         self._recent.add((level, record.getMessage()[:LONGEST_TEXT]))
 
     def logged(self) -> tuple[Logged, ...]:

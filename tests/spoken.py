@@ -15,6 +15,7 @@ from fip.messages import (
     Status,
     WorkerState,
 )
+from fip.metrics import COUNTERS
 
 BEGIN = 1_800_000_000.0  # s UTC, Unix, when all daemons started
 UPTIME = 100.0  # s that they are up when message 0 is said
@@ -33,7 +34,7 @@ def status(role: str, name: str, number: int, rate: float = 2.0, host: str = "he
     done = round(rate * up)
     return Status(
         role, host, name, pid=100 + sum(map(ord, name)), state="running",
-        counters={"images" if role != "ventilator" else "slices": done, "bytes_out": 1000 * done},
+        counters=dict.fromkeys(COUNTERS, 0) | {"slices": done, "images": done, "bytes_out": 1000 * done},
         seconds={"busy": busy * up, "idle": (1 - busy) * up, "blocked": 0.0},
         latencies={"image": Latency(done, 0.4 * done, 0.4, 0.5, 0.6)},
         queues={"waiting": 1},

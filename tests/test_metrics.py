@@ -91,7 +91,7 @@ def test_rules_and_configuration() -> None:
 def test_the_dashboard_asks_for_what_there_is(tmp_path: Path) -> None:
     """Each of its expressions, and of the alerts', is well formed, and of metrics that are told."""
     told = {name for name, _ in samples(everything())} | {name for name, _ in samples(running())}
-    asked = re.findall(r"\bfip_\w+", " ".join(EXPRESSIONS) + " ".join(_rules()))
+    asked = re.findall(r"\bfip_\w+", " ".join([*EXPRESSIONS, *_rules()]))
     assert set(asked) <= told
     rules = [{"record": "checked:expression", "expr": expression} for expression in EXPRESSIONS]
     for number, rule in enumerate(rules):

@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -25,6 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fip.errors import ConfigError
 
 SHORTEST_TOKEN = 16  # characters
+_HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<six>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?")
+
 PUBLIC = ("/", "/assets/")
 """What is the same in every monitor, and asks for the token."""
 
@@ -96,7 +98,8 @@ class Access:
 
 def cookie_name(host: str) -> str:
     """Of the cookie of the monitor at this Host: browsers do not tell ports apart."""
-    return f"fip-{urlsplit(f'//{host}').port or 80}"
+    match = _HOST.fullmatch(host)
+    return f"fip-{(match and match['port']) or 80}"
 
 
 def read_token(path: Path) -> str:
@@ -151,10 +154,8 @@ class Guard:
 
 def _host_name(host: str) -> str:
     """The host of a Host header, without its port; "" where it is none."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    match = _HOST.fullmatch(host)
+    return (match["name"] or match["six"]).lower() if match else ""
 
 
 def _equal(said: str, secret: str) -> bool:

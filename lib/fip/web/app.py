@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 import platform
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib import resources
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import cmap
@@ -33,8 +33,9 @@ from fip.web.feed import Broadcast, Feed
 from fip.web.gallery import AbsentError, Gallery
 from fip.web.guard import Access, Guard, cookie_name
 
-COLOUR_MAPS = ("inferno", "viridis", "cividis", "gray", "cubehelix", "RdBu_r")
+COLOUR_MAPS = ("inferno", "viridis", "cividis", "gray", "cubehelix")
 VERSIONS = ("fip", "numpy", "astropy", "ducc0", "numba", "pyzmq", "starlette", "uvicorn")
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 MOST_IMAGES = 2000  # in one answer
 MOST_PIXELS = 8192  # a side, in one answer
 
@@ -90,14 +91,14 @@ class _Pages:
 
     async def page(self, request: Request) -> Response:
         """The page itself, without any data."""
-        return Response(*self._assets["index.html"])
+        return _static(self._assets["index.html"])
 
     async def asset(self, request: Request) -> Response:
         """Scripts and styles, from memory."""
         name = request.path_params["name"]
         if name not in self._assets:
             raise HTTPException(404)
-        return Response(*self._assets[name], headers={"Cache-Control": "no-cache"})
+        return _static(self._assets[name])
 
     async def session(self, request: Request) -> Response:
         """A cookie with which to read, for one who has the token."""
@@ -164,9 +165,8 @@ class _Pages:
     async def light_curve(self, request: Request) -> Response:
         """A pixel in all images of the field of slice `like`."""
         x, y, like = (_number(request, name) for name in ("x", "y", "like"))
-        found = await run_in_threadpool(
-            self._gallery.light_curve, request.path_params["run"], like, x, y, _number(request, "plane", 0)
-        )
+        run, plane = request.path_params["run"], _number(request, "plane", 0)
+        found = await run_in_threadpool(self._gallery.light_curve, run, like, x, y, plane, self._feed.stored())
         return JSONResponse({"x": x, "y": y, "every": found[1], "points": [_point(point) for point in found[0]]})
 
     async def log(self, request: Request) -> Response:
@@ -191,10 +191,14 @@ class _Pages:
         }
 
 
-def _assets() -> Any:
+def _assets() -> Iterator[tuple[str, tuple[bytes, str]]]:
+    """Name, content and type of each file of the page."""
     for file in resources.files("fip.web").joinpath("assets").iterdir():
-        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        yield file.name, (file.read_bytes(), 200, None, kind)
+        yield file.name, (file.read_bytes(), TYPES[Path(file.name).suffix])
+
+
+def _static(asset: tuple[bytes, str]) -> Response:
+    return Response(asset[0], media_type=asset[1], headers={"Cache-Control": "no-cache"})
 
 
 def _lut(name: str) -> str:

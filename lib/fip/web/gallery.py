@@ -86,9 +86,11 @@ class Gallery:
         """One image."""
         with self._lock:
             album = self._album(run)
-        ledger = Ledger(album.directory, read_only=True)
-        found = list(ledger.entries(run, index, index + 1))
-        ledger.close()
+        found: list[Entry] = []
+        if index < album.row.total:
+            ledger = Ledger(album.directory, read_only=True)
+            found = list(ledger.entries(run, index, index + 1))
+            ledger.close()
         if not found:
             raise AbsentError(f"slice {index} of run {run} is not stored")
         return found[0]
@@ -109,11 +111,14 @@ class Gallery:
         small, block = shrink(image.plane(plane), most)
         return np.asarray(small, "<f4"), block
 
-    def light_curve(self, run: str, like: int, x: int, y: int, plane: int) -> tuple[list[Point], int]:
+    def light_curve(
+        self, run: str, like: int, x: int, y: int, plane: int, said: Mapping[str, Ranges]
+    ) -> tuple[list[Point], int]:
         """Pixel (x, y) in the images of the field of slice `like`, earliest first; every how many-th they are."""
         field = self.entry(run, like).label
         with self._lock:
             album = self._album(run)
+            self._refresh(album, said.get(run))
             entries = [entry for entry in album.entries if entry.label == field]
         entries.sort(key=lambda entry: entry.average)
         step = -(-len(entries) // MOST_POINTS) or 1

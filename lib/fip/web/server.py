@@ -70,6 +70,7 @@ def _bind(monitor: Monitor) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(place)
+        bound.listen()  # from now on browsers may come; they wait until it serves
     except OSError as error:
         raise ConfigError(f"monitor.address: {monitor.address} cannot be bound: {error.strerror}") from None
     return bound

@@ -8,7 +8,7 @@ const LEFT = 52, RIGHT = 10, TOP = 10, BOTTOM = 22;
 /** Round values from low to high, about `count`. */
 export function ticks(low, high, count) {
   const span = high - low || Math.abs(high) || 1, raw = span / count, ten = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((digit) => digit * ten).find((each) => each >= raw);
+  const step = [1, 2, 2.5, 5, 10].map((digit) => digit * ten).find((each) => each >= raw * 0.999);
   const found = [];
   for (let k = Math.ceil(low / step); k * step <= high + 1e-9 * span; k++) found.push(k * step);
   return found;
@@ -47,7 +47,7 @@ export function plot(place, points, options) {
   const x = (time) => LEFT + ((time - first) / (last - first)) * (width - LEFT - RIGHT);
   const y = (v) => height - BOTTOM - ((v - low) / (high - low)) * (height - TOP - BOTTOM);
 
-  for (const tick of ticks(low, high, Math.max(2, Math.floor(height / 44)))) {
+  for (const tick of ticks(low, high, Math.max(3, Math.floor(height / 34)))) {
     drawn.append(svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick) }),
       svg("text", { x: LEFT - 7, y: y(tick) + 4, "text-anchor": "end" }, String(Number(tick.toPrecision(6)))));
   }

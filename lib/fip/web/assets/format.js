@@ -16,6 +16,7 @@ export const date = (time) => new Date(time * 1000).toISOString().slice(0, 10);
 /** 0.4 s, 12 s, 3:20, 2:05:10. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !isFinite(seconds)) return "–";
+  if (seconds < 0.0005) return "0 s";
   if (seconds < 0.0995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 99.5) return `${Math.round(seconds)} s`;

@@ -68,7 +68,7 @@ function edge(drawn, from, to, each, unit, flow) {
   drawn.append(svg("line", { class: "edge", x1: from, x2: to - 8, y1: y, y2: y }),
     svg("path", { class: "idle", d: `M${to - 9} ${y - 5}L${to} ${y}L${to - 9} ${y + 5}Z` }));
   if (each > 0) drawn.append(svg("line", { class: "flow", x1: from, x2: to - 8, y1: y, y2: y }));
-  drawn.append(svg("text", { x: middle, y: y - 12, "text-anchor": "middle" }, `${number(each)} ${unit}`),
+  drawn.append(svg("text", { x: middle, y: y - 12, "text-anchor": "middle" }, `${number(each, 2)} ${unit}`),
     svg("text", { class: "muted", x: middle, y: y + 22, "text-anchor": "middle" }, `${bytes(flow)}/s`));
 }
 

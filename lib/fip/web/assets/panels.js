@@ -17,7 +17,7 @@ export function headline(state) {
   const deadline = Math.max(0, ...runs.map((run) => run.deadline || 0));
   let [big, label, late] = ["–", "waiting for the pipeline", false];
   if (state.since !== null) [big, label, late] = [duration(state.time - state.since), "since the pipeline was last heard", true];
-  else if (state.lag !== null) [big, label, late] = [duration(state.lag), "behind the data", state.lag > deadline];
+  else if (state.lag !== null) [big, label, late] = [state.lag < 0.05 ? "0 s" : duration(state.lag), "behind the data", state.lag > deadline];
   else if (state.eta !== null) [big, label] = [duration(state.eta), "left"];
   else if (total && stored + failed >= total) [big, label] = ["done", failed ? `but for ${failed} slices` : "every slice is stored"];
   else if (total) [big, label] = [`${stored}`, `of ${total} images`];
@@ -145,7 +145,7 @@ export function health(state) {
   lines($("errors"), state.errors, (each) => [clock(each.time), `${each.daemon}: ${each.text}`, each.level], "None.");
   const all = [state.ventilator, ...state.workers, state.sink].filter(Boolean).flatMap((view) =>
     view.status.events.map((event) => ({ ...event, daemon: `${view.status.host}/${view.status.name}` })));
-  const newest = all.sort((a, b) => b.time - a.time).slice(0, 30);
+  const newest = all.sort((a, b) => b.time - a.time).slice(0, 14);
   lines($("events"), newest, (each) => [clock(each.time),
     `${each.daemon} ${each.socket}: ${each.event}${each.peer ? ` ${each.peer}` : ""}${each.reason ? `: ${each.reason}` : ""}`,
     each.reason ? "error" : ""], "None was told.");

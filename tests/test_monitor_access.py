@@ -51,7 +51,7 @@ def guarded(root: Path) -> Iterator[Web]:
 
 def test_reading_is_open_on_loopback_alone(web: Web, guarded: Web) -> None:
     """Elsewhere there is but the empty page, and 401 for all the rest; the token opens it, a wrong one does not."""
-    for path in ("/", "/assets/main.js", "/assets/style.css", "/api/state", "/api/config", "/api/runs"):
+    for path in ("/", "/assets/main.js", "/assets/style.css", "/api/state", "/api/config", "/api/runs", "/metrics"):
         assert web.get(path).status == 200
         public = path == "/" or path.startswith("/assets/")
         assert guarded.get(path).status == (200 if public else 401)

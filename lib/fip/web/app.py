@@ -27,6 +27,7 @@ from fip.config import Loaded
 from fip.errors import FipError, UsageError
 from fip.ledger import Entry
 from fip.lightcurve import Point
+from fip.metrics import exposition
 from fip.names import is_label
 from fip.operator import Operator
 from fip.web.feed import Broadcast, Feed
@@ -74,6 +75,7 @@ class _Pages:
         return [
             Route("/", self.page),
             Route("/assets/{name}", self.asset),
+            Route("/metrics", self.metrics),
             Route("/api/session", self.session, methods=["POST"]),
             Route("/api/state", self.state),
             Route("/api/events", self.events),
@@ -99,6 +101,10 @@ class _Pages:
         if name not in self._assets:
             raise HTTPException(404)
         return _static(self._assets[name])
+
+    async def metrics(self, request: Request) -> Response:
+        """The state for Prometheus."""
+        return Response(exposition(self._feed.state()), media_type="text/plain; version=0.0.4")
 
     async def session(self, request: Request) -> Response:
         """A cookie with which to read, for one who has the token."""

@@ -108,6 +108,8 @@ class Mesh:
         with self.operator() as operator:
             while (status := operator.next_status()) is None or not seen(status):
                 meanwhile()
+                failed = [name for name, daemon in self.daemons.items() if (daemon.poll() or 0) > 0]
+                assert not failed, self.log[-3000:]
                 assert time.monotonic() < give_up, self.log[-3000:]
 
     def job(self, status: PipelineStatus, name: str) -> JobStatus:

@@ -13,10 +13,11 @@ import zmq
 from fip.config import Loaded
 from fip.data import ImageFile
 from fip.errors import FipError, NoRoomError, StoreError, WireError
+from fip.gate import Gate
 from fip.messages import STATE_INTERVAL, Failure, RunPlan, RunStored, SinkOrders, SinkState
 from fip.ranges import Ranges, add, contains
 from fip.service import Loop, run_daemon
-from fip.sockets import bind, control_socket, data_socket, host_name
+from fip.sockets import control_socket, data_socket, host_name
 from fip.store import Store
 from fip.vitals import Vitals
 from fip.wire import decode_control, decode_image, encode_control
@@ -51,16 +52,16 @@ class Sink:
         self._stalled = ""  # why there is none
         self._draining = False
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
+        self._gate = Gate(loop, self._config.security, "sink", self._vitals)
 
     def start(self) -> None:
         """Binds for images, and points itself at the ventilator."""
         self._images = data_socket(self._loop.context, zmq.PULL)
-        bound = bind(self._images, self._config.sink.images, "sink.images", self._config.security)
+        bound = self._gate.bind(self._images, self._config.sink.images, "sink.images")
         self._address = self._config.sink.address or bound
         self._control = control_socket(self._loop.context, zmq.DEALER)
         self._vitals.watch("control", self._control)
-        self._vitals.watch("images", self._images)
-        self._control.connect(self._config.ventilator.control)
+        self._gate.connect(self._control, self._config.ventilator.control, self._gate.ventilator)
         self._loop.on(self._control, self._on_control)
         self._loop.on(self._images, self._on_image)
         self._loop.every(STATE_INTERVAL, self._say)
@@ -126,6 +127,7 @@ class Sink:
         self._vitals.stopwatch.enter("busy")
         frames = self._images.recv_multipart(copy=False)
         try:
+            self._gate.check(frames[0], "sink.images", "worker")
             self._take(decode_image([frame.buffer for frame in frames]))
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
@@ -194,7 +196,9 @@ class Sink:
         runs = tuple(RunStored(name, run.stored, run.failed, run.refused) for name, run in self._runs.items())
         doing = "draining" if self._draining else "stalled" if self._stalled else "running"
         status = self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)})
-        state = SinkState(self._host, self._boot, self._address, runs, self._stalled, status)
+        state = SinkState(
+            self._host, self._boot, self._address, self._gate.key_at("sink.images"), runs, self._stalled, status
+        )
         if self._control.poll(0, zmq.POLLOUT):
             self._control.send(encode_control(state), zmq.NOBLOCK)
 

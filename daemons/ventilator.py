@@ -17,6 +17,7 @@ from fip.config import Loaded
 from fip.cutting import Run
 from fip.data import Slice
 from fip.errors import FipError, WireError
+from fip.gate import SAID_BY, Gate
 from fip.jobs import ActiveRun, Job, Jobs, Source
 from fip.lanes import Lanes
 from fip.messages import (
@@ -38,7 +39,7 @@ from fip.messages import (
 from fip.pacing import Pace
 from fip.queue import Queue
 from fip.service import Background, Loop, run_daemon
-from fip.sockets import bind, control_socket, host_name, seen_from_workers
+from fip.sockets import control_socket, host_name, seen_from_workers
 from fip.source import open_run
 from fip.vitals import Vitals
 from fip.wire import decode_control, encode_control, encode_slice, size
@@ -66,11 +67,11 @@ class Ventilator:
     def __init__(self, loaded: Loaded, loop: Loop) -> None:
         self._loop = loop
         self._config = loaded.config.ventilator
-        self._security = loaded.config.security
         self._reader = Background(loop, "reader")
         self._jobs = Jobs(Queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
-        self._lanes = Lanes(loop, self._config, self._security, self._vitals)
+        self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
+        self._lanes = Lanes(loop, self._config, self._gate)
         self._sink: SinkPeer | None = None
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
         self._opening = False
@@ -84,10 +85,9 @@ class Ventilator:
     def start(self) -> None:
         """Binds the one address that everybody is pointed at, and the one that tells the state."""
         self._control = control_socket(self._loop.context, zmq.ROUTER)
-        self._vitals.watch("control", self._control)
-        bind(self._control, self._config.control, "ventilator.control", self._security)
+        self._gate.bind(self._control, self._config.control, "ventilator.control")
         self._status = control_socket(self._loop.context, zmq.PUB)
-        bind(self._status, self._config.status, "ventilator.status", self._security)
+        self._gate.bind(self._status, self._config.status, "ventilator.status")
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._tick)
         log.info("control at %s, status at %s", self._config.control, self._config.status)
@@ -117,14 +117,15 @@ class Ventilator:
             if len(frames) != 1:
                 raise WireError(f"control message of {len(frames)} frames")
             message = decode_control(frames[0].buffer)
+            if type(message) not in SAID_BY:
+                raise WireError(f"{type(message).__name__} is not for the ventilator")
+            self._gate.check(frames[0], "ventilator.control", *SAID_BY[type(message)])
             if isinstance(message, WorkerState):
                 self._on_worker(route.bytes, message)
             elif isinstance(message, SinkState):
                 self._on_sink(route.bytes, message, host)
             elif isinstance(message, Ask | Submit | Cancel):
                 self._on_operator(route.bytes, message)
-            else:
-                raise WireError(f"{type(message).__name__} is not for the ventilator")
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
             log.warning("from a peer%s: %s", f" at {host}" if host else "", error)
@@ -150,7 +151,7 @@ class Ventilator:
             self._lanes.dismiss(state.identity)
             self._went(state.status, "left")
         elif self._sink:
-            lane = self._lanes.wanted(peer, self._sink.address)
+            lane = self._lanes.wanted(peer, self._sink.address, self._sink.state.images_key)
             if lane:
                 self._tell(route, lane)
 

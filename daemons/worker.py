@@ -17,6 +17,7 @@ import zmq
 from fip.config import Loaded
 from fip.data import ImageFile, Slice
 from fip.errors import ConfigError, UsageError, WireError
+from fip.gate import Gate
 from fip.imaging import image_file
 from fip.kernels import CPU, make_kernel
 from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Task, WorkerState
@@ -68,12 +69,13 @@ class Worker:
         self._leaving = False
         self._leave_at = 0.0
         self._vitals = Vitals(loop, "worker", self._host, name, COUNTERS, device=device)
+        self._gate = Gate(loop, loaded.config.security, "worker", self._vitals)
 
     def start(self) -> None:
         """Points itself at the ventilator; everything else it is told."""
         self._control = control_socket(self._loop.context, zmq.DEALER)
         self._vitals.watch("control", self._control)
-        self._control.connect(self._ventilator)
+        self._gate.connect(self._control, self._ventilator, self._gate.ventilator)
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._say)
         log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
@@ -125,7 +127,7 @@ class Worker:
             if lane.lane:
                 self._slices = data_socket(self._loop.context, zmq.PULL, queue=MAXIMUM_HELD)
                 self._vitals.watch("lane", self._slices)
-                self._slices.connect(reachable(lane.lane, self._ventilator))
+                self._gate.connect(self._slices, reachable(lane.lane, self._ventilator), lane.lane_key)
                 self._loop.on(self._slices, self._on_slice)
         if lane.sink != self._lane.sink:
             if self._images:
@@ -133,7 +135,7 @@ class Worker:
                 self._images.close(LINGER)
             self._images = data_socket(self._loop.context, zmq.PUSH, linger=LINGER)
             self._vitals.watch("images", self._images)
-            self._images.connect(reachable(lane.sink, self._ventilator))
+            self._gate.connect(self._images, reachable(lane.sink, self._ventilator), lane.sink_key)
             self._watch_images()
         self._lane = lane
         self._say()

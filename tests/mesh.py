@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from fip.config import Config, load
 from fip.data import Selection
@@ -44,21 +45,21 @@ class Mesh:
         self.names = list(self.hosts) or ["ventilator", "sink", *(f"cpu{number}" for number in range(workers))]
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self._network = network
-        self._configuration = folder / "fip.toml"
-        self._configuration.write_text(self._toml(settings))
+        self.configuration = folder / "fip.toml"
+        self.configuration.write_text(self._toml(settings))
         self._log = (folder / "log").open("ab")
 
     @property
     def config(self) -> Config:
         """What the daemons read."""
-        return load(self._configuration).config
+        return load(self.configuration).config
 
     @property
     def log(self) -> str:
         """What the daemons said so far."""
         return (self.folder / "log").read_text(errors="replace")
 
-    def __enter__(self) -> Mesh:
+    def __enter__(self) -> Self:
         for name in self.names:
             self.start(name)
         return self
@@ -74,7 +75,7 @@ class Mesh:
     def start(self, name: str, launcher: Sequence[str | Path] = ()) -> None:
         """Starts one of the daemons, again or for the first time; `launcher` is a command line to put before its."""
         role = name if name in ("ventilator", "sink") else "worker"
-        arguments = ["--config", str(self._configuration), *(["--name", name] if role == "worker" else [])]
+        arguments = ["--config", str(self.configuration), *(["--name", name] if role == "worker" else [])]
         command = [*launcher, SCRIPTS / f"fip-{role}", *arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.daemons[name] = subprocess.Popen(

@@ -62,7 +62,7 @@ def pipeline(number: int, workers: int = 2, rate: float = 2.0) -> PipelineStatus
         ventilator=status("ventilator", "ventilator", number, speed),
         jobs=(JobStatus("job", "running", "", ("/data/obs.ms",), BEGIN, (run,)),),
         workers=tuple(worker(name, number, rate) for name in names),
-        sink=SinkState("head", "s", "ipc://sink", (), "", status("sink", "sink", number, speed)),
+        sink=SinkState("head", "s", "ipc://sink", "", (), "", status("sink", "sink", number, speed)),
         number=number,
         ages=dict.fromkeys((*(f"head/{name}" for name in names), "sink"), 0.2),
     )

@@ -162,25 +162,6 @@ class Sink(Table):
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
 
 
-class Monitor(Table):
-    """The daemon that serves the web page; it follows, and nothing depends on it."""
-
-    address: str = Field("127.0.0.1:8570", pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")
-    hosts: tuple[str, ...] = ()  # further names by which browsers reach it
-    token_file: Path = Path("/var/lib/fip/monitor.token")  # made where it is missing
-    directory: Path | None = None  # of images; None: that of the sink
-
-    @property
-    def host(self) -> str:
-        """Name or address of `address`, without brackets."""
-        return self.address.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        """Port of `address`; 0 for one that is free."""
-        return int(self.address.rpartition(":")[2])
-
-
 Device = Annotated[str, Field(pattern=r"^(cpu|cuda:[0-9]{1,3})$")]
 
 
@@ -199,12 +180,15 @@ class Node(Table):
 class Security(Table):
     """Who may join. Without keys, daemons bind loopback and ipc only, unless `insecure` is true."""
 
+    keys: Path | None = None  # folder of this host's private keys, ROLE.key; None: systemd's credentials, if any
+    allowed: Path = Path("/etc/fip/allowed.toml")  # the public keys that are let in; read by ventilator and sink
+    data: Literal["encrypted", "plain"] = "encrypted"  # of the sockets for slices and images
     insecure: bool = False
 
-    def allows(self, address: str) -> bool:
-        """Whether a daemon may bind this address."""
-        host = address.removeprefix("tcp://").rpartition(":")[0]
-        return self.insecure or address.startswith("ipc://") or host in LOOPBACK
+
+def local(address: str) -> bool:
+    """Whether other hosts cannot reach this address."""
+    return address.startswith("ipc://") or address.removeprefix("tcp://").rpartition(":")[0] in LOOPBACK
 
 
 class Config(Table):
@@ -214,7 +198,6 @@ class Config(Table):
     source: Source = Source()
     ventilator: Ventilator = Ventilator()
     sink: Sink = Sink()
-    monitor: Monitor = Monitor()
     security: Security = Security()
     worker: dict[str, Worker] = {}
     node: dict[str, Node] = {}
@@ -233,8 +216,8 @@ class Config(Table):
     def _nodes_run_what_exists(cls, nodes: dict[str, Node]) -> dict[str, Node]:
         for host, node in nodes.items():
             for what in node.runs:
-                if what not in ("ventilator", "sink", "monitor") and not what.startswith("worker."):
-                    raise ValueError(f"node.{host}.runs: '{what}' is not ventilator, sink, monitor or worker.NAME")
+                if what not in ("ventilator", "sink") and not what.startswith("worker."):
+                    raise ValueError(f"node.{host}.runs: '{what}' is not ventilator, sink or worker.NAME")
         return nodes
 
 
@@ -248,12 +231,6 @@ class Loaded:
     def origin(self, key: str) -> str:
         """Who set `key` (dotted): "command line", "environment", the file's name, or "default"."""
         return self.origins.get(key, "default")
-
-    def settings(self) -> Iterator[tuple[str, Any, str]]:
-        """Each setting that is not of a node: its dotted key, its value as it would be written, and its origin."""
-        for key, value in _flatten(self.config.model_dump(mode="json", exclude={"node"})):
-            if value != {}:  # a table that nobody filled
-                yield key, value, self.origin(key)
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Loaded:

@@ -13,15 +13,9 @@ import zmq
 
 from fip.service import Loop
 
-WATCHED = (
-    zmq.Event.ACCEPTED
-    | zmq.Event.CONNECTED
-    | zmq.Event.DISCONNECTED
-    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
-    | zmq.Event.HANDSHAKE_FAILED_AUTH
-    | zmq.Event.MONITOR_STOPPED
-)
+FAILED = zmq.Event.HANDSHAKE_FAILED_NO_DETAIL | zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_AUTH
+WATCHED = FAILED | zmq.Event.ACCEPTED | zmq.Event.CONNECTED | zmq.Event.DISCONNECTED | zmq.Event.MONITOR_STOPPED
+ENCRYPTED_FOR_ANOTHER = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
 MECHANISM_MISMATCH = 0x11000002  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
 _PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 _numbers = count()
@@ -53,6 +47,7 @@ class _Connections:
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._peers: dict[int, str] = {}
+        self._accepts = False
         self._failed = ""  # why the handshake failed of the connection that is closed next
 
     def happened(self, event: int, value: int, endpoint: str) -> None:
@@ -60,13 +55,15 @@ class _Connections:
             self._peers[value] = endpoint
             self._tell("connected", endpoint, "")
         elif event == zmq.Event.ACCEPTED:
+            self._accepts = True
             self._peers[value] = peer = _peer(value)
             self._tell("connected", peer, "")
         elif event == zmq.Event.DISCONNECTED:
             failed, self._failed = self._failed, ""
             self._tell("handshake failed" if failed else "disconnected", self._peers.pop(value, ""), failed)
-        else:  # a handshake failed, of a connection that is named by the event that follows
-            self._failed = _reason(event, value)
+        elif not (self._accepts and event == zmq.Event.HANDSHAKE_FAILED_AUTH):  # of which `fip.gate` told
+            # a handshake failed, of a connection that is named by the event that follows
+            self._failed = reason(event, value)
 
 
 def _peer(descriptor: int) -> str:
@@ -80,11 +77,14 @@ def _peer(descriptor: int) -> str:
     return ""
 
 
-def _reason(event: int, value: int) -> str:
+def reason(event: int, value: int) -> str:
+    """Why a handshake failed, as the end knows that is told of this event."""
     if event == zmq.Event.HANDSHAKE_FAILED_AUTH:
-        return f"not authorised ({value})"
+        return "our key is not allowed there"
     if event == zmq.Event.HANDSHAKE_FAILED_NO_DETAIL:
-        return os.strerror(value) if value > 0 else "it ended the connection"
+        return "it hung up, as one does where one end has no key"
+    if value == ENCRYPTED_FOR_ANOTHER:
+        return "keys that do not belong together: it knows another ventilator's"
     if value == MECHANISM_MISMATCH:
-        return "keys at one end only"
+        return "one end has no key"
     return f"it does not speak ZeroMQ as we do ({value:#x})"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import zmq
 
-from fip.config import Security, Ventilator
+from fip.config import Ventilator
 from fip.errors import ConfigError, WireError
+from fip.gate import Gate
 from fip.messages import Copy, Lane, WorkerState
 from fip.service import Loop
-from fip.sockets import bind, data_socket, lane_addresses
-from fip.vitals import Vitals
+from fip.sockets import data_socket, lane_addresses
 from fip.wire import Frame
 
 log = logging.getLogger("fip.ventilator")
@@ -44,8 +44,8 @@ class Peer:
 class Lanes:
     """The living workers by identity."""
 
-    def __init__(self, loop: Loop, config: Ventilator, security: Security, vitals: Vitals) -> None:
-        self._loop, self._config, self._security, self._vitals = loop, config, security, vitals
+    def __init__(self, loop: Loop, config: Ventilator, gate: Gate) -> None:
+        self._loop, self._config, self._gate = loop, config, gate
         self._peers: dict[str, Peer] = {}
         self._opened = 0
 
@@ -70,10 +70,10 @@ class Lanes:
         peer.route, peer.state, peer.heard = route, state, now
         return peer
 
-    def wanted(self, peer: Peer, sink: str) -> Lane | None:
+    def wanted(self, peer: Peer, sink: str, sink_key: str) -> Lane | None:
         """What the worker must be told; None where it knows."""
-        lane = Lane(peer.address, sink)
-        return None if lane == Lane(peer.state.lane, peer.state.sink) else lane
+        lane = Lane(peer.address, sink, self._gate.key_at("ventilator.lanes"), sink_key)
+        return None if (lane.lane, lane.sink) == (peer.state.lane, peer.state.sink) else lane
 
     def silent(self, now: float) -> list[Peer]:
         """The workers that were not heard for too long."""
@@ -121,9 +121,7 @@ class Lanes:
         fault = ""
         for address in lane_addresses(self._config.lanes, self._opened):
             try:
-                told = bind(lane, address, "ventilator.lanes", self._security)
-                self._vitals.watch("lane", lane)
-                return lane, told
+                return lane, self._gate.bind(lane, address, "ventilator.lanes")
             except ConfigError as error:
                 fault = str(error)
         lane.close(0)

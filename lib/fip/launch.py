@@ -17,6 +17,7 @@ from pathlib import Path
 from fip.config import Config
 from fip.data import Selection
 from fip.errors import FipError
+from fip.keys import CREDENTIALS
 from fip.messages import UNFINISHED, Ask, JobStatus, PipelineStatus
 from fip.operator import Operator, find_job, new_job
 from fip.run_file import remove_run_file, write_run_file
@@ -93,7 +94,7 @@ class Pipeline:
         return lines[-1].partition(" ERROR ")[2] if lines else f"see {self._log}"
 
     def _start(self, name: str, command: str, *arguments: str) -> None:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("FIP__")}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("FIP__", CREDENTIALS))}
         environment |= dict.fromkeys(ONE_THREAD, "1") | {PARENT_VARIABLE: str(os.getpid())}
         with self._log.open("ab") as log:
             self._children[name] = subprocess.Popen(

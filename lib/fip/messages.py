@@ -151,11 +151,14 @@ class WorkerState:
 class Lane:
     """Ventilator to worker: where to read slices and where to send images.
 
-    An address without a host ("tcp://:5600") is on the host at which the worker reached the ventilator.
+    An address without a host ("tcp://:5600") is on the host at which the worker reached the ventilator. With each
+    goes the public key of who is there; "" where that socket is not encrypted.
     """
 
     lane: str
     sink: str
+    lane_key: str = ""
+    sink_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,7 @@ class SinkState:
     host: str
     boot: str
     images: str  # address for workers, as in `Lane`
+    images_key: str  # as in `Lane`
     runs: tuple[RunStored, ...]  # those of the last orders
     stalled: str  # why it cannot store now, as a full disk; it goes on when it can; "" where it can
     status: Status

@@ -9,13 +9,16 @@ from typing import TypeVar
 from uuid import uuid4
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from fip.config import Config
+from fip.connections import FAILED, reason
 from fip.data import Selection
 from fip.errors import FipError, UsageError, WireError
+from fip.keys import private_key
 from fip.messages import STATE_INTERVAL, UNFINISHED, Ask, Cancel, JobStatus, PipelineStatus, Refused, Submit
 from fip.names import label
-from fip.sockets import control_socket
+from fip.sockets import connect, control_socket, exposed
 from fip.wire import decode_control, encode_control
 
 Seen = TypeVar("Seen")
@@ -27,11 +30,13 @@ class Operator:
 
     def __init__(self, config: Config) -> None:
         self._address = config.ventilator.control
+        self._key = private_key(config.security, "operator", "viewer") if exposed(self._address) else None
         self._context = zmq.Context()
 
     def __enter__(self) -> Operator:
         self._control = control_socket(self._context, zmq.DEALER)
-        self._control.connect(self._address)
+        self._monitor = self._control.get_monitor_socket(FAILED)
+        connect(self._control, self._address, self._key, self._key.ventilator if self._key else "")
         self._ask_at = 0.0  # monotonic s
         return self
 
@@ -85,7 +90,18 @@ class Operator:
             found = seen(status) if status else None
             if found is not None:
                 return found
+        refused = self._why_refused()
+        if refused:
+            raise FipError(f"the ventilator at {self._address} cannot be joined: {refused}; see `fip keys`")
         raise FipError(f"no ventilator answers at {self._address}: is it running, and is --config right?")
+
+    def _why_refused(self) -> str:
+        """Why the last handshake failed; "" where none did."""
+        why = ""
+        while self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)
+            why = reason(event["event"], event["value"])
+        return why
 
 
 def new_job(paths: Sequence[Path], selection: Selection, directory: str | None = None) -> Submit:

@@ -11,13 +11,15 @@ import socket as posix
 
 import zmq
 
-from fip.config import LOOPBACK, Security
+from fip.config import LOOPBACK, local
 from fip.errors import ConfigError
+from fip.keys import PrivateKey
 from fip.names import label
 from fip.wire import MAXIMUM_FRAME, MAXIMUM_HEADER
 
 LINGER = 10_000  # ms that an ending worker waits for the sink to take its last image
 CONTROL_LINGER = 500  # ms for last words
+_NAMED_HOST = re.compile(r"^tcp://(?!localhost:)(?=[^:]*[A-Za-z])[A-Za-z0-9._-]+:")
 CONTROL_QUEUE = 1000  # messages; a peer's whole state is a message, so none is missed for long
 
 
@@ -39,21 +41,35 @@ def data_socket(
     return opened
 
 
-def bind(opened: zmq.Socket[bytes], address: str, key: str, security: Security) -> str:
+def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> str:
     """Binds and returns the address as peers are told it; `key` is the configuration's.
 
-    Raises ConfigError where the address is open to other hosts and may not be, or cannot be bound.
+    A host's name is bound on all interfaces: it is how others reach this host, and here often a loopback address.
+    Raises ConfigError where the address is open to other hosts and not `guarded`, or cannot be bound.
     """
-    if not security.allows(address):
+    if not guarded and not local(address):
         raise ConfigError(
-            f"{key}: '{address}' is open to other hosts, without keys; use 127.0.0.1 or ipc, "
-            "or set security.insecure = true on a network that you trust"
+            f"{key}: '{address}' is open to other hosts, without keys; make keys with `fip keys`, use 127.0.0.1 or "
+            "ipc, or set security.insecure = true on a network that you trust"
         )
     try:
-        opened.bind(address)
+        opened.bind(_NAMED_HOST.sub("tcp://*:", address))
     except zmq.ZMQError as error:
         raise ConfigError(f"{key}: {address} cannot be bound: {error.strerror}") from None
     return told(opened.getsockopt_string(zmq.LAST_ENDPOINT))
+
+
+def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, server: str) -> None:
+    """Connects; where that is `exposed`, and with a key, encrypted, and to none but the holder of the key `server`."""
+    if key and server and exposed(address):
+        opened.curve_publickey, opened.curve_secretkey = key.public.encode(), key.secret.encode()
+        opened.curve_serverkey = server.encode()
+    opened.connect(address)
+
+
+def exposed(address: str) -> bool:
+    """Whether keys guard this address; the rights of its file guard one of ipc, which is not encrypted."""
+    return not address.startswith("ipc://")
 
 
 def lane_addresses(lanes: str, number: int) -> list[str]:

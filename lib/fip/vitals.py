@@ -24,6 +24,7 @@ from fip.resources import resources
 from fip.service import Loop
 
 Key = TypeVar("Key", bound=Hashable)
+log = logging.getLogger("fip")
 
 WINDOW = 512  # durations of which the quantiles are taken
 REMEMBERED = 8  # errors, and socket events, that a status tells
@@ -67,8 +68,11 @@ class Vitals:
 
     def connection(self, socket: str, event: str, peer: str, reason: str = "") -> None:
         """Something became of a connection; with a reason, it was refused."""
+        key = (socket, event, peer, reason)
         self.counters["refused"] += bool(reason)
-        self._events.add((socket, event, peer, reason))
+        if reason and key not in self._events:  # who is refused tries again and again
+            log.warning("%s: no connection with %s: %s", socket, peer or "a peer that is gone", reason)
+        self._events.add(key)
 
     def status(self, state: str, queues: Mapping[str, int]) -> Status:
         """All of it, now."""
@@ -132,6 +136,9 @@ class Recent(Generic[Key]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: OrderedDict[Key, tuple[float, int]] = OrderedDict()
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._known
 
     def add(self, key: Key) -> None:
         """It happened now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +32,10 @@ def warmup_command() -> None:
 
 def _layout(loaded: Loaded) -> list[str]:
     lines = [f"{host} runs {', '.join(node.runs) or 'nothing'}" for host, node in loaded.config.node.items()]
-    lines += [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
+    values = loaded.config.model_dump(mode="json", exclude={"node"})
+    for section, table in values.items():
+        for key, value in _leaves(table):
+            lines.append(f"{section}.{key} = {value!r}  ({loaded.origin(f'{section}.{key}')})")
     return lines
 
 
@@ -41,3 +44,12 @@ def _devices() -> list[str]:
     from fip.cuda.device import gpus
 
     return [f"this host has cuda:{number}, {name}" for number, name in enumerate(gpus())] or ["this host has no GPU"]
+
+
+def _leaves(table: dict[str, Any]) -> list[tuple[str, Any]]:
+    leaves: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        leaves += (
+            [(f"{key}.{inner}", leaf) for inner, leaf in _leaves(value)] if isinstance(value, dict) else [(key, value)]
+        )
+    return leaves

@@ -8,9 +8,11 @@ radians, frequencies Hz, lengths metres, flux densities those of the visibilitie
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 Frame = Literal["FK5", "ICRS", "FK4", "GALACTIC"]
@@ -232,12 +234,17 @@ class Image:
     kernel: str = ""  # the kernels that made its planes, as "slant", "slant+wgridder"; "" for an empty slice
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FitsFile:
     """A FITS file, whole."""
 
     kind: Kind
     content: bytes | memoryview
+
+    @cached_property
+    def digest(self) -> bytes:
+        """XXH3 of the content, 64 bits; taken once."""
+        return xxhash.xxh3_64_digest(self.content)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-
-import xxhash
 
 from fip.data import Direction, ImageFile, Kind, Selection, Subset
 from fip.directions import format_direction
@@ -23,6 +22,8 @@ IMAGE_LIST = "images.txt"
 LOG_FILE = "fip.log"
 LOCK_FILE = ".fip.lock"
 TEMPORARY = ".fip-{}.tmp"
+KEPT_IN_MEMORY = 256_000_000
+"""Bytes of the last files that stay in the page cache, for whoever looks at each new image. See docs/decisions/0050."""
 
 
 class Store:
@@ -44,6 +45,7 @@ class Store:
             left.unlink()
         self.ledger = Ledger(directory)
         self._names: dict[str, str] = {}
+        self._cached: deque[tuple[Path, int]] = deque()  # the last files and their sizes
 
     def close(self) -> None:
         """Says what needs all images, their list and which are noisy, and gives the directory free."""
@@ -90,7 +92,8 @@ class Store:
         stored: dict[Kind, StoredFile] = {}
         for file, place in reversed(list(zip(image.files, places, strict=True))):  # the image last: who sees it has all
             self._write(place, file.content)
-            stored[file.kind] = StoredFile(place.name, len(file.content), xxhash.xxh3_64_hexdigest(file.content))
+            self._give_back(place, len(file.content))
+            stored[file.kind] = StoredFile(place.name, len(file.content), file.digest.hex())
         self.ledger.add(image, stored)
         return places[0]
 
@@ -98,9 +101,9 @@ class Store:
         """Makes a file appear whole; it is on disk when this returns."""
         temporary = self.directory / TEMPORARY.format(final.name)
         try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
+            with temporary.open("wb", buffering=0) as file:
+                while content:
+                    content = memoryview(content)[file.write(content) :]
                 os.fsync(file.fileno())
             try:
                 os.link(temporary, final)  # unlike a rename, it never replaces a file
@@ -112,6 +115,16 @@ class Store:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise NoRoomError(f"{final} cannot be stored: {error.strerror}") from None
+
+    def _give_back(self, place: Path, size: int) -> None:
+        """A file was written: older ones need not stay in memory."""
+        self._cached.append((place, size))
+        while sum(each for _, each in self._cached) > KEPT_IN_MEMORY:
+            oldest, _ = self._cached.popleft()
+            with suppress(OSError):  # it was moved away
+                descriptor = os.open(oldest, os.O_RDONLY | os.O_CLOEXEC)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(descriptor)
 
     def put_failure(self, failure: Failure) -> None:
         """Records a slice that will not come."""

@@ -8,14 +8,13 @@ decoding raises WireError, and nothing else, for whatever does not fit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 from math import prod
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgpack
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
@@ -47,7 +46,7 @@ def encode_slice(values: Slice) -> list[Frame]:
         arrays |= {f"{number}.{name}": getattr(block, name) for name in _BLOCK_ARRAYS}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     header = {
-        "slice": _plain(values, exclude=("blocks", *_SLICE_ARRAYS)),
+        "slice": _fields(values, without=("blocks", *_SLICE_ARRAYS)),
         "blocks": [block.channel_out for block in values.blocks],
         "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
     }
@@ -75,8 +74,8 @@ def decode_slice(frames: Sequence[Frame]) -> Slice:
 def encode_image(values: ImageFile) -> list[Frame]:
     """Finished FITS files as frames, each with the digest that `decode_image` checks."""
     header = {
-        "image": _plain(values, exclude=("files",)),
-        "files": [(file.kind, xxhash.xxh3_64_digest(file.content)) for file in values.files],
+        "image": _fields(values, without=("files",)),
+        "files": [(file.kind, file.digest) for file in values.files],
     }
     return [_pack("ImageFile", header), *(file.content for file in values.files)]
 
@@ -95,7 +94,7 @@ def decode_image(frames: Sequence[Frame]) -> ImageFile:
         _check_label("field", values.label)
     for file, (_, digest) in zip(files, described, strict=True):
         what = f"{file.kind} image {values.index} of run {values.run}"
-        if xxhash.xxh3_64_digest(file.content) != digest:
+        if file.digest != digest:
             raise WireError(f"{what} was damaged on its way: its digest differs")
         if len(file.content) % 2880 or bytes(file.content[:10]) != b"SIMPLE  = ":
             raise WireError(f"{what} is not a FITS file")
@@ -104,7 +103,7 @@ def decode_image(frames: Sequence[Frame]) -> ImageFile:
 
 def encode_control(message: Control) -> bytes:
     """A control or status message as one frame."""
-    return _pack(type(message).__name__, {"message": asdict(message)})
+    return _pack(type(message).__name__, {"message": message})
 
 
 def decode_control(frame: Frame) -> Control:
@@ -123,7 +122,7 @@ def size(frames: Sequence[Frame]) -> int:
 
 
 def _pack(kind: str, content: dict[str, Any]) -> bytes:
-    return msgpack.packb({"v": PROTOCOL, "kind": kind} | content)
+    return msgpack.packb({"v": PROTOCOL, "kind": kind} | content, default=_fields)
 
 
 def _unpack(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
@@ -142,16 +141,11 @@ def _unpack(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
     return header
 
 
-def _plain(values: Any, exclude: tuple[str, ...]) -> dict[str, Any]:
-    """A dataclass as a map of plain values, without its arrays."""
-    named = {item.name: getattr(values, item.name) for item in fields(values) if item.name not in exclude}
-    return {name: _plain_value(value) for name, value in named.items()}
-
-
-def _plain_value(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return [_plain_value(item) for item in value] if isinstance(value, tuple) else value
+def _fields(values: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A dataclass as a map of its fields, for msgpack, which asks for those within them in turn."""
+    if not is_dataclass(values):
+        raise TypeError(f"{type(values).__name__} does not go over the wire")
+    return {item.name: getattr(values, item.name) for item in fields(values) if item.name not in without}
 
 
 @cache

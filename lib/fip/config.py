@@ -186,7 +186,7 @@ class Security(Table):
     insecure: bool = False
 
 
-def local(address: str) -> bool:
+def is_local(address: str) -> bool:
     """Whether other hosts cannot reach this address."""
     return address.startswith("ipc://") or address.removeprefix("tcp://").rpartition(":")[0] in LOOPBACK
 

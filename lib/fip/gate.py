@@ -13,7 +13,7 @@ from typing import Final
 import zmq
 from zmq.utils import z85
 
-from fip.config import Security, local
+from fip.config import Security, is_local
 from fip.errors import WireError
 from fip.keys import Allowed, Holder, Role, private_key, read_allowed
 from fip.messages import Ask, Cancel, SinkState, Submit, WorkerState
@@ -76,7 +76,7 @@ class Gate:
         Raises ConfigError.
         """
         plain = not self._key or not exposed(address) or (self._security.data == "plain" and at in DATA)
-        if plain and not local(address) and at not in self._encrypted:
+        if plain and not is_local(address) and at not in self._encrypted:
             log.warning("%s: %s is open to other hosts, and not encrypted", at, address)
         self._encrypted[at] = not plain
         if self._key and not plain:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 import zmq
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from fip.cluster import hosts
 from fip.config import Config, Security
 from fip.errors import ConfigError
 
@@ -86,8 +87,8 @@ def private_key(security: Security, *roles: Role) -> PrivateKey | None:
 def read_allowed(path: Path) -> Allowed:
     """The list of those who are let in. Raises ConfigError."""
     holders: dict[str, Holder] = {}
-    for role, hosts in _read_list(path).items():
-        for host, keys in hosts.items():
+    for role, keys_of in _read_list(path).items():
+        for host, keys in keys_of.items():
             for key in keys:
                 if holders.setdefault(key, Holder(role, host)) != Holder(role, host):
                     raise ConfigError(f"{path}: {key} is listed as {holders[key]} and as {Holder(role, host)}")
@@ -107,19 +108,20 @@ def make_keys(config: Config, folder: Path, renew: Sequence[str] = ()) -> list[s
         if name.endswith("/ventilator"):
             raise ConfigError(f"--renew {name}: all other keys name it; make new ones of all in another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    listed = {role: dict(hosts) for role, hosts in _read_list(folder / LIST).items()} if _listed(folder) else {}
+    listed = {role: dict(keys) for role, keys in _read_list(folder / LIST).items()} if _listed(folder) else {}
     said, ventilator = [], ""
     for host, role in wanted:
         path = folder / host / f"{role}.key"
         key = _read_key(path)
-        hosts = listed.setdefault(role, {})
+        its_keys = listed.setdefault(role, {})
         if key and f"{host}/{role}" not in renew:
-            said.append(f"{path} is kept" + ("" if key.public in hosts.get(host, ()) else f"; {LIST} does not list it"))
+            unlisted = "" if key.public in its_keys.get(host, ()) else f"; {LIST} does not list it"
+            said.append(f"{path} is kept{unlisted}")
         else:
             public, secret = (half.decode() for half in zmq.curve_keypair())
             key = PrivateKey(role=role, host=host, public=public, secret=secret, ventilator=ventilator or public)
             _write(path, _key_text(key), 0o600)
-            hosts[host] = (key.public, *hosts.get(host, ()))
+            its_keys[host] = (key.public, *its_keys.get(host, ()))
             said.append(f"{path} is new")
         ventilator = ventilator or key.public
         if key.ventilator != ventilator:
@@ -130,13 +132,8 @@ def make_keys(config: Config, folder: Path, renew: Sequence[str] = ()) -> list[s
 
 def _wanted(config: Config) -> list[tuple[str, Role]]:
     """(host, role) of all keys of a layout, the ventilator's first."""
-    roles = [
-        (host, role)
-        for role in ROLES
-        for host, node in config.node.items()
-        if any(what.partition(".")[0] == role for what in node.runs)
-    ]
-    ventilators = [host for host, role in roles if role == "ventilator"]
+    roles = [(host, role) for role in ROLES for host in hosts(config, role)]
+    ventilators = hosts(config, "ventilator")
     if len(ventilators) != 1:
         found = " and ".join(ventilators) or "none"
         raise ConfigError(f"node: one host must run the ventilator (found {found}); the keys follow the layout")

@@ -11,7 +11,7 @@ import socket as posix
 
 import zmq
 
-from fip.config import LOOPBACK, local
+from fip.config import LOOPBACK, is_local
 from fip.errors import ConfigError
 from fip.keys import PrivateKey
 from fip.names import label
@@ -47,7 +47,7 @@ def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> st
     A host's name is bound on all interfaces: it is how others reach this host, and here often a loopback address.
     Raises ConfigError where the address is open to other hosts and not `guarded`, or cannot be bound.
     """
-    if not guarded and not local(address):
+    if not guarded and not is_local(address):
         raise ConfigError(
             f"{key}: '{address}' is open to other hosts, without keys; make keys with `fip keys`, use 127.0.0.1 or "
             "ipc, or set security.insecure = true on a network that you trust"

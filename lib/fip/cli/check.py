@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fip.cli.app import app, console
+from fip.cluster import placement, warnings
 from fip.config import Loaded, load
 
 
 @app.command("check")
 def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> None:
-    """Validate a configuration; print what each host runs, and each setting with its origin."""
+    """Validate a configuration; print what each host runs, and each setting with its origin, and what cannot work."""
     loaded = load(file)
-    for line in _layout(loaded):
+    for line in (*placement(loaded.config), *_settings(loaded), *_devices()):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for line in _devices():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in warnings(loaded.config, _resolves):
+        console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("warmup")
@@ -30,8 +32,17 @@ def warmup_command() -> None:
     console.print(f"the imaging kernels are ready: {seconds:.1f} s", highlight=False)
 
 
-def _layout(loaded: Loaded) -> list[str]:
-    lines = [f"{host} runs {', '.join(node.runs) or 'nothing'}" for host, node in loaded.config.node.items()]
+def _resolves(host: str) -> bool:
+    """Whether this host knows an address of another."""
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return False
+    return True
+
+
+def _settings(loaded: Loaded) -> list[str]:
+    lines = []
     values = loaded.config.model_dump(mode="json", exclude={"node"})
     for section, table in values.items():
         for key, value in _leaves(table):

@@ -1,0 +1,158 @@
+"""A layout: which host runs what, and what in it cannot work as it is written. Pure; nobody is asked over a network."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from fip.config import Config, is_local
+
+ONE_OF = ("ventilator", "sink")
+"""What a layout has once."""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Ports of a host, and the key of the configuration that says so."""
+
+    key: str
+    host: str  # as the address names it; "" where it is not tcp
+    first: int
+    last: int
+    daemon: str  # that binds it
+
+
+def hosts(config: Config, what: str) -> list[str]:
+    """The hosts that run "ventilator", "sink", ... or any "worker"."""
+    return [host for host, node in config.node.items() if any(each.partition(".")[0] == what for each in node.runs)]
+
+
+def placement(config: Config) -> list[str]:
+    """A line for each host: what it runs, workers with what they image on."""
+    return [f"{host} runs {', '.join(_described(config, host)) or 'nothing'}" for host in config.node]
+
+
+def warnings(config: Config, resolves: Callable[[str], bool]) -> list[str]:
+    """What cannot work in this layout, all of it; `resolves`: whether a host name has an address, seen from here."""
+    if not config.node:
+        return []
+    checks = (_missing, _twice, _unused, _devices, _clashes, _lanes, _unreachable)
+    return [line for check in checks for line in check(config)] + list(_unknown(config, resolves))
+
+
+def _described(config: Config, host: str) -> Iterator[str]:
+    for what in config.node[host].runs:
+        name = what.partition(".")[2]
+        yield f"{what} ({config.device_of(name, host)})" if name else what
+
+
+def _workers(config: Config) -> list[tuple[str, str]]:
+    """(host, name) of every worker."""
+    return [
+        (host, what.partition(".")[2])
+        for host, node in config.node.items()
+        for what in node.runs
+        if what.startswith("worker.")
+    ]
+
+
+def _missing(config: Config) -> Iterator[str]:
+    for what in (*ONE_OF, "worker"):
+        running = hosts(config, what)
+        if not running:
+            yield f"node: no host runs a {what}"
+        elif what in ONE_OF and len(running) > 1:
+            yield f"node: {' and '.join(running)} all run a {what}; there may be one"
+
+
+def _twice(config: Config) -> Iterator[str]:
+    for host, node in config.node.items():
+        for what, times in Counter(node.runs).items():
+            if times > 1:
+                yield f"node.{host}.runs: names {what} {times} times"
+
+
+def _unused(config: Config) -> Iterator[str]:
+    """Settings of workers that nobody runs."""
+    running = _workers(config)
+    for table in config.worker:
+        host, _, name = table.rpartition("/")
+        if host and host not in config.node:
+            yield f'worker."{table}": there is no [node.{host}]; there are {", ".join(config.node)}'
+        elif not any(name == its_name and host in ("", its_host) for its_host, its_name in running):
+            yield f'worker."{table}": no host runs it'
+
+
+def _devices(config: Config) -> Iterator[str]:
+    for host, name in _workers(config):
+        if not config.worker_named(name, host).device and not re.fullmatch(r"[cg]pu\d+", name):
+            yield f"worker.{name} on {host} has no device, and no name like gpu0 or cpu0: it images on the CPU"
+    for host in config.node:
+        names = [name for its_host, name in _workers(config) if its_host == host]
+        for one, other in combinations(names, 2):
+            device = config.device_of(one, host)
+            if one != other and device != "cpu" and device == config.device_of(other, host):
+                yield f"worker.{one} and worker.{other} on {host} share {device}"
+
+
+def _clashes(config: Config) -> Iterator[str]:
+    """Ports that two daemons of one host, or one daemon twice, would bind."""
+    for one, other in combinations(_listening(config), 2):
+        together = one.daemon == other.daemon or set(hosts(config, one.daemon)) & set(hosts(config, other.daemon))
+        if together and one.host and other.host and one.first <= other.last and other.first <= one.last:
+            port = max(one.first, other.first)
+            yield f"{one.key} and {other.key} are both at port {port} of one host"
+
+
+def _lanes(config: Config) -> Iterator[str]:
+    lanes, workers = next(each for each in _listening(config) if each.key == "ventilator.lanes"), _workers(config)
+    ports = lanes.last - lanes.first + 1
+    if lanes.host and len(workers) > ports:
+        yield f"ventilator.lanes has {ports} ports for {len(workers)} workers: one each is needed"
+
+
+def _unreachable(config: Config) -> Iterator[str]:
+    """Addresses that do not leave their host, where others must reach them."""
+    needed = {
+        "ventilator.control": ("ventilator", ("worker", "sink")),
+        "ventilator.lanes": ("ventilator", ("worker",)),
+        "sink.images": ("sink", ("worker",)),
+    }
+    for key, (daemon, peers) in needed.items():
+        address = _address(config, key)
+        others = {host for peer in peers for host in hosts(config, peer)} - set(hosts(config, daemon)[:1])
+        if others and is_local(address):
+            cut_off = ", ".join(sorted(others))
+            yield f"{key} = '{address}' cannot be reached from {cut_off}; name the host of the {daemon}"
+
+
+def _unknown(config: Config, resolves: Callable[[str], bool]) -> Iterator[str]:
+    """Host names of addresses that are of another host, or of none that is known here."""
+    for each in _listening(config):
+        if not each.host or is_local(f"tcp://{each.host}:0") or not re.search("[A-Za-z]", each.host):
+            continue
+        if each.host in config.node and each.host not in hosts(config, each.daemon):
+            yield f"{each.key} is at {each.host}, which does not run the {each.daemon}"
+        elif not resolves(each.host):
+            yield f"{each.key}: this host knows no address of '{each.host}'"
+
+
+def _listening(config: Config) -> Sequence[Listening]:
+    keys = ("ventilator.control", "ventilator.status", "ventilator.lanes", "sink.images")
+    return [_parsed(key, _address(config, key)) for key in keys]
+
+
+def _address(config: Config, key: str) -> str:
+    section, _, name = key.partition(".")
+    return str(getattr(getattr(config, section), name))
+
+
+def _parsed(key: str, address: str) -> Listening:
+    daemon = key.partition(".")[0]
+    found = re.fullmatch(r"tcp://(.*):(\d+)(?:-(\d+))?", address)
+    if not found:
+        return Listening(key, "", 0, 0, daemon)
+    return Listening(key, found[1], int(found[2]), int(found[3] or found[2]), daemon)

@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fip.config import Config
+from fip.drawn import stage_lines, verdict_lines
 from fip.errors import UsageError
 from fip.following import Follower, watched
 from fip.ledger import FILE_NAME, Ledger
 from fip.progress import summary
 from fip.run_file import read_run_file
 from fip.shown import (
-    COLOURS,
     RUN_HEADS,
     WORKER_HEADS,
     clock,
@@ -29,10 +29,7 @@ from fip.shown import (
     headline,
     incident_line,
     job_line,
-    printable,
     run_row,
-    sink_line,
-    ventilator_line,
     worker_row,
 )
 from fip.state import EXIT_CODES, PipelineState
@@ -50,7 +47,7 @@ def glance(
     config = watched(directory, ventilator, file)
     code = _follow(config, directory, console, as_json, watch) if config else None
     if directory and read_run_file(directory) is None:
-        return _over(directory, console, as_json)
+        return what_is_stored(directory, console, as_json)
     assert code is not None
     return code
 
@@ -85,21 +82,13 @@ def _printer(console: Console, as_json: bool, watch: bool) -> Iterator[Callable[
 
 def page(state: PipelineState) -> RenderableType:
     """A pipeline at a glance."""
-    colour = COLOURS[state.verdict]
-    parts: list[RenderableType] = [
-        Text.assemble((state.verdict, f"bold {colour}"), f" · {headline(state)}".rstrip(" ·"))
-    ]
-    parts += [Text(f"  {printable(reason)}", style=colour) for reason in state.reasons]
+    parts: list[RenderableType] = [verdict_lines(state, reasons=LINES_SHOWN)]
     runs = [run for job in state.jobs for run in job.runs]
-    waiting = [job for job in state.jobs if not job.runs]
     if runs:
         parts += ["", _table(RUN_HEADS, [run_row(run) for run in runs])]
-    parts += [Text(job_line(job)) for job in waiting[-LINES_SHOWN:]]
-    daemons = Table.grid(padding=(0, 2))
+    parts += [Text(job_line(job)) for job in state.jobs[-LINES_SHOWN:] if not job.runs]
     if state.ventilator:
-        daemons.add_row("ventilator", Text(ventilator_line(state.ventilator)))
-        daemons.add_row("sink", Text(sink_line(state.sink) if state.sink else "none has joined"))
-        parts += ["", daemons]
+        parts += ["", stage_lines(state)]
     if state.workers:
         parts += ["", _table(WORKER_HEADS, [worker_row(view) for view in state.workers])]
     for title, lines in (
@@ -122,7 +111,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def _over(directory: Path, console: Console, as_json: bool) -> int:
+def what_is_stored(directory: Path, console: Console, as_json: bool) -> int:
     """Prints what is in a directory in which nothing works: all stored, some failed, or an interrupted run."""
     if not (directory / FILE_NAME).exists():
         raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it: there is no {FILE_NAME}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from statistics import median
 from typing import TypeVar
 
 from fip.messages import Failure
@@ -70,18 +71,13 @@ def worker_row(view: WorkerView) -> tuple[str, ...]:
     )
 
 
-def ventilator_line(view: DaemonView) -> str:
-    """What the ventilator cuts and sends, in a line."""
-    return _joined(view, ("cut", "wire"), [f"{_rate(view, 'bytes_out', size)}/s out"])
-
-
-def sink_line(view: DaemonView) -> str:
-    """What the sink stores, and how much room there is, in a line."""
-    duplicates, free = view.status.counters.get("duplicates", 0), view.status.resources.disk_free
-    others = [f"{_rate(view, 'images', number)} commits/s"]
-    others += [f"{duplicates} duplicates dropped"] if duplicates else []
-    others += [f"{size(free)} free"] if free is not None else []
-    return _joined(view, ("store", "fsync"), others)
+def stage_words(state: PipelineState) -> dict[Stage, str]:
+    """What the source, the workers and the sink do, in a line each."""
+    return {
+        "source": _words(state.ventilator, ("cut", "wire"), _sent) if state.ventilator else "not heard",
+        "workers": _workers(state),
+        "sink": _words(state.sink, ("store", "fsync"), _stored) if state.sink else "none has joined",
+    }
 
 
 def job_line(job: JobView) -> str:
@@ -96,7 +92,8 @@ def failure_line(failure: Failure) -> str:
 
 def incident_line(incident: Incident) -> str:
     """An error, or a connection that was refused, in a line."""
-    return printable(f"{clock(incident.time)} {incident.daemon}: {incident.text}")
+    times = f" ({incident.times} times)" if incident.times > 1 else ""
+    return printable(f"{clock(incident.time)} {incident.daemon}: {incident.text}{times}")
 
 
 def doing(view: DaemonView) -> str:
@@ -151,12 +148,28 @@ def clock(time: float) -> str:
     return f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M:%S}"
 
 
-def _joined(view: DaemonView, stages: tuple[str, ...], others: list[str]) -> str:
+def _words(view: DaemonView, stages: tuple[str, ...], others: Callable[[DaemonView], list[str]]) -> str:
     known = [(stage, view.status.latencies[stage]) for stage in stages if stage in view.status.latencies]
-    times = [f"{stage} {duration(latency.p50)}, p95 {duration(latency.p95)}" for stage, latency in known]
-    busy = [f"busy {percent(view.trend.shares.busy)}"] if view.trend else []
-    return " · ".join([printable(view.status.host), doing(view), *busy, *times, *(others if view.trend else [])])
+    times = [f"{stage} {duration(latency.p50)}" for stage, latency in known]
+    state = [] if view.state == "running" else [doing(view)]
+    return " · ".join([printable(view.status.host), *state, *times, *others(view)])
 
 
-def _rate(view: DaemonView, counter: str, shown: Callable[[float], str]) -> str:
-    return shown(view.trend.rates.get(counter, 0.0) if view.trend else 0.0)
+def _sent(view: DaemonView) -> list[str]:
+    return [f"{size(view.trend.rates.get('bytes_out', 0.0))}/s out"] if view.trend else []
+
+
+def _stored(view: DaemonView) -> list[str]:
+    duplicates, free = view.status.counters.get("duplicates", 0), view.status.resources.disk_free
+    rate = [f"{number(view.trend.rates.get('images', 0.0))} commits/s"] if view.trend else []
+    dropped = [f"{duplicates} duplicates"] if duplicates else []
+    return rate + dropped + ([f"{size(free)} free"] if free is not None else [])
+
+
+def _workers(state: PipelineState) -> str:
+    if not state.workers:
+        return "none has joined"
+    running = sum(view.state == "running" for view in state.workers)
+    times = [view.status.latencies["image"].p50 for view in state.workers if "image" in view.status.latencies]
+    image = [f"image {duration(median(times))}"] if times else []
+    return " · ".join([f"{running} of {len(state.workers)} running", *image])

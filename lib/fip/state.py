@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from fip.hearing import SILENT_AFTER, Heard, Life, Trend, life, trends
+from fip.hearing import SILENT_AFTER, Heard, Life, Shares, Trend, life, trends
 from fip.messages import (
     UNFINISHED,
     Copy,
@@ -20,6 +20,7 @@ from fip.messages import (
     JobStatus,
     PipelineStatus,
     RunStatus,
+    SocketEvent,
     Status,
     Task,
     WorkerState,
@@ -107,6 +108,7 @@ class Incident:
     daemon: str  # HOST/NAME
     level: str  # warning, error
     text: str
+    times: int = 1  # how often of late; `time` is the last
 
 
 @dataclass(frozen=True)
@@ -291,16 +293,21 @@ def _ill(workers: Sequence[WorkerView], sink: DaemonView | None, now: float) -> 
     return found
 
 
+def shares_of(views: Sequence[DaemonView]) -> Shares | None:
+    """How several daemons spent their time, on average, those that are heard; None where none is."""
+    known = [view.trend.shares for view in views if view.trend and view.since is None]
+    if not known:
+        return None
+    return Shares(*(fmean(getattr(each, what) for each in known) for what in ("busy", "idle", "blocked")))
+
+
 def _bottleneck(ventilator: DaemonView, workers: Sequence[WorkerView], sink: DaemonView | None) -> Stage | None:
     """The first stage that never waits; else the one that waits the least, unless it too waits most of the time."""
-    busy: dict[Stage, float] = {}
-    if ventilator.trend:
-        busy["source"] = ventilator.trend.shares.busy
-    shares = [worker.trend.shares.busy for worker in workers if worker.trend and worker.since is None]
-    if shares:
-        busy["workers"] = fmean(shares)
-    if sink and sink.trend:
-        busy["sink"] = sink.trend.shares.busy
+    stages: dict[Stage, Sequence[DaemonView]] = {
+        "source": [ventilator], "workers": workers, "sink": [sink] if sink else [],
+    }  # fmt: skip
+    shares = {stage: shares_of(views) for stage, views in stages.items()}
+    busy = {stage: share.busy for stage, share in shares.items() if share}
     never = [stage for stage, share in busy.items() if share >= NEVER_WAITING]
     most = max(busy, key=busy.__getitem__, default=None)
     if never or most is None:
@@ -310,7 +317,7 @@ def _bottleneck(ventilator: DaemonView, workers: Sequence[WorkerView], sink: Dae
 
 def _errors(newest: PipelineStatus) -> tuple[Incident, ...]:
     return _newest_first(
-        Incident(error.time, status.identity, error.level, error.text)
+        Incident(error.time, status.identity, error.level, error.text, error.times)
         for status in _statuses(newest)
         for error in status.errors
     )
@@ -318,11 +325,16 @@ def _errors(newest: PipelineStatus) -> tuple[Incident, ...]:
 
 def _security(newest: PipelineStatus) -> tuple[Incident, ...]:
     return _newest_first(
-        Incident(event.time, status.identity, "warning", f"{event.socket}: {event.event}: {event.reason} {event.peer}")
+        Incident(event.time, status.identity, "warning", _refusal(event), event.times)
         for status in _statuses(newest)
         for event in status.events
         if event.reason
     )
+
+
+def _refusal(event: SocketEvent) -> str:
+    peer = f" with {event.peer}" if event.peer else ""
+    return f"{event.socket}: {event.event}{peer}: {event.reason}"
 
 
 def _statuses(newest: PipelineStatus) -> Iterator[Status]:

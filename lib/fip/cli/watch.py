@@ -1,4 +1,4 @@
-"""`fip status`: a pipeline at a glance."""
+"""`fip status` and `fip top`: a pipeline at a glance, once or live."""
 
 from __future__ import annotations
 
@@ -32,3 +32,13 @@ def status_command(
     from fip.glance import glance
 
     raise typer.Exit(glance(directory, ventilator, config, console, as_json=as_json, watch=watch))
+
+
+@app.command("top")
+def top_command(
+    directory: DirectoryArgument = None, ventilator: VentilatorOption = None, config: ConfigOption = None
+) -> None:
+    """Show how a pipeline does, live in the terminal: q ends it, the other keys are shown."""
+    from fip.top import live
+
+    raise typer.Exit(live(directory, ventilator, config, console))

@@ -1,0 +1,133 @@
+// Listens to the pipeline, and has every part of the page drawn.
+
+import * as api from "./api.js";
+import { $, h, setText } from "./dom.js";
+import { drawGraph } from "./graph.js";
+import * as panels from "./panels.js";
+import { Sky } from "./sky.js";
+import { collect, drawStream } from "./stream.js";
+
+const SILENT = 6000; // ms without a word from the monitor
+const sky = new Sky();
+let state = null, heard = performance.now(), source = null;
+
+function show(next) {
+  state = next;
+  heard = performance.now();
+  panels.headline(state);
+  drawGraph($("graph"), state);
+  panels.workers(state);
+  panels.jobs(state, cancel);
+  panels.ends(state);
+  panels.health(state);
+  collect(state);
+  drawStream($("stream"), state);
+  sky.refresh().catch(report);
+}
+
+function report(error) {
+  if (error instanceof api.Refused) signIn().catch(() => {});
+  else setText($("reasons"), error.message);
+}
+
+function listen() {
+  source?.close();
+  source = new EventSource("/api/events");
+  source.addEventListener("state", (event) => show(JSON.parse(event.data)));
+}
+
+function watchSilence() {
+  if (performance.now() - heard < SILENT) return;
+  setText($("verdict"), "no monitor");
+  $("verdict").dataset.is = "no pipeline";
+  setText($("reasons"), "this page's monitor does not answer: it is tried again");
+  if (source?.readyState === EventSource.CLOSED) listen();
+}
+
+/** Resolves once the right token was given, rejects where it was not wanted. */
+function signIn(why) {
+  const dialog = $("token-dialog");
+  if (dialog.open) return Promise.reject(new Error("it is asked for already"));
+  if (why) setText($("token-why"), why);
+  setText($("token-error"), "");
+  dialog.showModal();
+  return new Promise((resolve, reject) => {
+    dialog.onclose = () => reject(new Error("not signed in"));
+    $("token-cancel").onclick = () => dialog.close();
+    $("token-ok").onclick = async (event) => {
+      event.preventDefault();
+      try {
+        await api.signIn($("token").value.trim());
+        dialog.onclose = null;
+        dialog.close();
+        start();
+        resolve();
+      } catch (error) {
+        setText($("token-error"), error instanceof api.Refused ? "This is not the token of this monitor." : error.message);
+      }
+    };
+  });
+}
+
+async function cancel(job) {
+  setText($("ask-text"), `${job}: slices that are not stored yet will not be imaged; what is stored stays.`);
+  const dialog = $("ask-dialog");
+  dialog.returnValue = "no";
+  dialog.showModal();
+  await new Promise((resolve) => { dialog.onclose = resolve; });
+  if (dialog.returnValue !== "yes") return;
+  const send = () => api.change(`/api/jobs/${encodeURIComponent(job)}/cancel`);
+  try {
+    await send();
+  } catch (error) {
+    if (!(error instanceof api.Refused)) return report(error);
+    try {
+      await signIn();
+      await send();
+    } catch (again) { setText($("reasons"), again.message); }
+  }
+}
+
+async function settings() {
+  const { settings, versions } = await api.json("/api/config");
+  $("setting-rows").replaceChildren(...settings.map(([key, value, origin]) =>
+    h("tr", {}, h("td", {}, key), h("td", {}, value === null ? "–" : String(value)), h("td", { class: "note" }, origin))));
+  setText($("versions"), Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(" · "));
+  const file = settings.find(([key]) => key === "monitor.token_file");
+  setText($("token-file"), file ? `(${file[1]})` : "");
+}
+
+function themes() {
+  const names = ["", "light", "dark"], root = document.documentElement;
+  const apply = (name) => {
+    if (name) root.dataset.theme = name;
+    else delete root.dataset.theme;
+    $("theme").setAttribute("aria-label", `Colours: ${name || "as the system"}`);
+    if (state) drawStream($("stream"), state);
+  };
+  apply(localStorage.getItem("fip-theme") || "");
+  $("theme").onclick = () => {
+    const name = names[(names.indexOf(root.dataset.theme || "") + 1) % names.length];
+    localStorage.setItem("fip-theme", name);
+    apply(name);
+  };
+}
+
+async function start() {
+  try {
+    await settings();
+    await sky.start();
+    listen();
+  } catch (error) { report(error); }
+}
+
+$("log-box").addEventListener("toggle", async () => {
+  if (!$("log-box").open || !sky.run) return;
+  const { log } = await api.json(`/api/runs/${encodeURIComponent(sky.run)}/log`).catch((error) => ({ log: error.message }));
+  setText($("log"), log || "There is no fip.log beside the images of this run; daemons under systemd log to the journal.");
+});
+$("sign-in").onclick = () => signIn().catch(() => {});
+window.addEventListener("resize", () => state && drawStream($("stream"), state));
+setInterval(watchSilence, 1000);
+themes();
+start();

@@ -1,0 +1,274 @@
+// The sky: the newest image or another one, what it is, the strip of the last, and curves against time.
+
+import { json, pixels } from "./api.js";
+import { plot } from "./charts.js";
+import { $, h, keyed, setText } from "./dom.js";
+import { clock, date, degrees, flux, fluxUnit, hours, unix } from "./format.js";
+import { Viewer, autoRange, thumbnail } from "./viewer.js";
+import { directionAt } from "./wcs.js";
+
+const KEPT = 2000; // images in the plots
+const STRIP = 14;
+const THUMBNAIL = 152; // pixels at most, of an image shrunk for the strip
+const OFTEN = 700; // ms between two images that are fetched to follow
+
+export class Sky {
+  constructor() {
+    this.viewer = new Viewer($("image"), { cursor: (...at) => this.cursor(...at), pick: (x, y) => this.pick(x, y) });
+    this.viewer.decorate = (brush, viewer) => this.decorate(brush, viewer);
+    this.forget("");
+    this.thumbnails = new Map(); // slice -> pixels
+    this.range = autoRange([]);
+    this.automatic = true;
+    this.controls();
+  }
+
+  /** Nothing is known of a run. */
+  forget(run) {
+    Object.assign(this, { run, seen: 0, images: [], shown: null, about: null, curve: null, place: null, fetchedAt: 0 });
+    this.thumbnails?.clear();
+    this.viewer.mark = null;
+  }
+
+  async start() {
+    this.maps = await json("/api/colours");
+    $("colours").replaceChildren(...Object.keys(this.maps).map((name) => h("option", {}, name)));
+    $("colours").value = localStorage.getItem("fip-colours") || Object.keys(this.maps)[0];
+    $("stretch").value = localStorage.getItem("fip-stretch") || "asinh";
+    this.relook();
+  }
+
+  /** Looks which runs there are, and shows the newest unless another one was chosen. */
+  async refreshRuns() {
+    const runs = await json("/api/runs"), select = $("run");
+    const newest = runs.length ? runs[runs.length - 1].run : "";
+    const following = !this.run || !runs.some((each) => each.run === this.run) || select.value === this.newest;
+    keyed(select, [...runs].reverse(), (each) => each.run, (each) => h("option", { value: each.run }),
+      (option, each) => setText(option, each.name));
+    this.newest = newest;
+    const wanted = following ? newest : this.run;
+    if (select.value !== wanted) select.value = wanted;
+    if (wanted !== this.run) this.forget(wanted);
+  }
+
+  /** Looks for new images; one such look is under way at a time. */
+  async refresh() {
+    if (this.busy) return;
+    this.busy = true;
+    try {
+      await this.refreshRuns();
+      if (this.run) await this.look();
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  async look() {
+    const run = this.run, found = await json(`/api/runs/${encodeURIComponent(run)}/images?after=${this.seen}`);
+    if (run !== this.run) return;
+    this.seen = found.seen;
+    if (found.images.length) {
+      this.images = [...this.images, ...found.images].slice(-KEPT);
+      if (this.automatic) this.range = autoRange(this.images);
+      this.relook();
+    }
+    const newest = this.images[this.images.length - 1];
+    const due = performance.now() - this.fetchedAt > OFTEN;
+    if (newest && $("follow").checked && due && newest.slice !== this.shown) await this.show(newest.slice);
+    if (found.images.length) this.drawSeries();
+    if (found.images.length || this.stripLate) await this.drawStrip();
+    if (this.place && found.images.length && due) await this.lightCurve();
+  }
+
+  async show(slice) {
+    const run = this.run, place = `/api/runs/${encodeURIComponent(run)}/images/${slice}`;
+    this.fetchedAt = performance.now();
+    const plane = Number($("plane").value || 0);
+    const [about, image] = await Promise.all([json(place), pixels(`${place}/pixels?plane=${plane}`)]);
+    if (run !== this.run) return;
+    this.shown = slice;
+    this.about = about;
+    $("blank").hidden = true;
+    this.planes(about.stokes);
+    this.viewer.show(image);
+    this.describe();
+    $("fits").hidden = false;
+    $("fits").href = `${place}/fits`;
+    for (const canvas of $("strip").children) canvas.setAttribute("aria-selected", canvas.dataset.key === String(slice));
+    this.drawSeries();
+    this.drawCurve();
+  }
+
+  planes(stokes) {
+    $("plane-label").hidden = stokes.length < 2;
+    if ($("plane").children.length !== stokes.length) {
+      $("plane").replaceChildren(...stokes.map((name, k) => h("option", { value: k }, name)));
+    }
+  }
+
+  describe() {
+    const about = this.about, time = unix(about.average), quality = about.quality === "good" ? "" : ` · ${about.quality}`;
+    setText($("image-name"), `${about.file} · ${date(time)} ${clock(time, 3)} UTC · rms ${about.rms === null ? "–" : flux(about.rms)}` +
+      ` · peak ${about.maximum === null ? "–" : flux(about.maximum)}${quality}`);
+    $("image").setAttribute("aria-label", `Image ${about.file}, ${clock(time)} UTC, peak ${about.maximum === null ? "none" : flux(about.maximum)}`);
+  }
+
+  cursor(x, y, value) {
+    if (x === null || !this.about || value === undefined) return setText($("cursor"), "\u00a0");
+    const there = directionAt(this.about.grid, x, y), galactic = this.about.grid.frame === "GALACTIC";
+    const words = there ? `${galactic ? degrees(there[0]) : hours(there[0])} ${degrees(there[1])} ${this.about.grid.frame}` : "beyond the horizon";
+    return setText($("cursor"), `${words}  ·  pixel ${x}, ${y}  ·  ${Number.isNaN(value) ? "no data" : flux(value)}`);
+  }
+
+  async pick(x, y) {
+    this.place = [x, y];
+    this.viewer.mark = this.place;
+    this.viewer.draw();
+    await this.lightCurve();
+  }
+
+  async lightCurve() {
+    const [x, y] = this.place, plane = Number($("plane").value || 0), wanted = `${this.run} ${x} ${y} ${plane}`;
+    this.wanted = wanted;
+    const curve = await json(`/api/runs/${encodeURIComponent(this.run)}/lightcurve?x=${x}&y=${y}&like=${this.shown}&plane=${plane}`);
+    if (this.wanted !== wanted) return;
+    this.curve = curve;
+    this.drawCurve();
+  }
+
+  drawCurve() {
+    const options = { dots: true, label: "Light curve", empty: "click on a pixel of the image", current: this.shown,
+      factor: 1, unit: "", pick: (slice) => this.choose(slice) };
+    if (!this.curve) return plot($("curve"), [], options);
+    const points = this.curve.points.map((each) => ({ time: unix(each.average), value: each.flux, error: each.error,
+      slice: each.slice, doubt: each.quality !== "good" }));
+    [options.unit, options.factor] = fluxUnit(Math.max(...points.map((each) => Math.abs(each.value || 0))));
+    const there = directionAt(this.about.grid, this.curve.x, this.curve.y);
+    const galactic = this.about.grid.frame === "GALACTIC";
+    setText($("curve-what"), (there ? `${galactic ? degrees(there[0]) : hours(there[0])} ${degrees(there[1])}` : "") +
+      ` · pixel ${this.curve.x}, ${this.curve.y}` + (this.curve.every > 1 ? ` · every ${this.curve.every}th image` : ""));
+    return plot($("curve"), points, options);
+  }
+
+  drawSeries() {
+    const sorted = [...this.images].sort((a, b) => a.average - b.average), pick = (slice) => this.choose(slice);
+    for (const [place, key, label] of [["noise", "rms", "Noise"], ["peak", "maximum", "Peak"]]) {
+      const [unit, factor] = fluxUnit(Math.max(0, ...sorted.map((each) => each[key] || 0)));
+      plot($(place), sorted.map((each) => ({ time: unix(each.average), value: each[key], slice: each.slice })),
+        { unit, factor, label, pick, current: this.shown });
+    }
+  }
+
+  async drawStrip() {
+    const last = this.images.slice(-STRIP), kept = new Set(last.map((each) => each.slice));
+    for (const slice of this.thumbnails.keys()) if (!kept.has(slice)) this.thumbnails.delete(slice);
+    keyed($("strip"), last, (each) => each.slice, (each) => h("canvas", {
+      role: "option", tabindex: "0", "aria-label": `Image ${each.file}, ${clock(unix(each.average))} UTC`,
+      "aria-selected": each.slice === this.shown, title: `${each.file}\n${clock(unix(each.average))} UTC\n${each.quality}`,
+      onclick: () => this.choose(each.slice),
+      onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); this.choose(each.slice); } },
+    }), () => {});
+    const run = this.run, missing = last.filter((each) => !this.thumbnails.has(each.slice)).slice(-4);
+    this.stripLate = last.some((each) => !this.thumbnails.has(each.slice));
+    for (const each of missing) {
+      const image = await pixels(`/api/runs/${encodeURIComponent(run)}/images/${each.slice}/pixels?most=${THUMBNAIL}`);
+      if (run !== this.run) return;
+      this.thumbnails.set(each.slice, image);
+    }
+    this.drawThumbnails();
+    if (!$("strip").matches(":focus-within, :hover")) $("strip").scrollLeft = $("strip").scrollWidth;
+  }
+
+  drawThumbnails() {
+    for (const canvas of $("strip").children) {
+      const image = this.thumbnails.get(Number(canvas.dataset.key));
+      if (image) thumbnail(canvas, image, this.lookNow());
+    }
+  }
+
+  /** An image that somebody chose: no longer is the newest followed. */
+  choose(slice) {
+    $("follow").checked = slice === this.images[this.images.length - 1]?.slice && $("follow").checked;
+    return this.show(slice);
+  }
+
+  step(by) {
+    const sorted = [...this.images].sort((a, b) => a.average - b.average);
+    const next = sorted[sorted.findIndex((each) => each.slice === this.shown) + by];
+    if (next) { $("follow").checked = false; this.show(next.slice); }
+  }
+
+  newestImage() {
+    const newest = this.images[this.images.length - 1];
+    $("follow").checked = true;
+    if (newest) this.show(newest.slice);
+  }
+
+  lookNow() {
+    return { range: this.range, stretch: $("stretch").value, colours: this.maps[$("colours").value] };
+  }
+
+  relook() {
+    if (!this.maps) return;
+    const [unit, factor] = fluxUnit(Math.abs(this.range.high));
+    this.unitFactor = factor;
+    setText($("unit"), unit);
+    if (document.activeElement !== $("low")) $("low").value = Number((this.range.low / factor).toPrecision(3));
+    if (document.activeElement !== $("high")) $("high").value = Number((this.range.high / factor).toPrecision(3));
+    $("auto").setAttribute("aria-pressed", this.automatic);
+    this.viewer.setLook(this.lookNow());
+    this.drawThumbnails();
+  }
+
+  controls() {
+    $("stretch").onchange = () => { localStorage.setItem("fip-stretch", $("stretch").value); this.relook(); };
+    $("colours").onchange = () => { localStorage.setItem("fip-colours", $("colours").value); this.relook(); };
+    $("auto").onclick = () => { this.automatic = true; this.range = autoRange(this.images); this.relook(); };
+    for (const end of ["low", "high"]) {
+      $(end).onchange = () => {
+        const value = Number($(end).value) * this.unitFactor;
+        if (!isFinite(value)) return;
+        this.automatic = false;
+        this.range = { ...this.range, [end]: value };
+        this.relook();
+      };
+    }
+    $("plane").onchange = () => { this.show(this.shown); if (this.place) this.lightCurve(); };
+    $("run").onchange = () => { this.forget($("run").value); this.refresh(); };
+    $("follow").onchange = () => $("follow").checked && this.newestImage();
+    $("zoom-in").onclick = () => this.viewer.zoomBy(1.5);
+    $("zoom-out").onclick = () => this.viewer.zoomBy(1 / 1.5);
+    $("zoom-fit").onclick = () => this.viewer.fit();
+    document.addEventListener("keydown", (event) => {
+      if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key === "[") this.step(-1);
+      else if (event.key === "]") this.step(1);
+      else if (event.key === "l" || event.key === "L") this.newestImage();
+    });
+    new ResizeObserver(() => { this.drawSeries(); this.drawCurve(); }).observe($("noise"));
+  }
+
+  /** Compass and beam. */
+  decorate(brush, viewer) {
+    const bottom = viewer.canvas.clientHeight - 14;
+    brush.fillStyle = "#e8eaee";
+    brush.strokeStyle = "#e8eaee";
+    brush.font = "11px system-ui, sans-serif";
+    brush.lineWidth = 1.2;
+    brush.beginPath();
+    brush.moveTo(38, bottom - 26);
+    brush.lineTo(38, bottom);
+    brush.lineTo(12, bottom);
+    brush.stroke();
+    brush.textAlign = "center";
+    brush.fillText("N", 38, bottom - 31);
+    brush.fillText("E", 6, bottom + 4);
+    const beam = this.about?.beam;
+    if (!beam) return;
+    const size = (axis) => Math.max(1.5, (beam[axis] / this.about.grid.scale) * viewer.zoom / 2);
+    if (size("major") > viewer.canvas.clientHeight / 6) return;
+    brush.beginPath();
+    brush.ellipse(66 + size("major"), bottom - size("major"), size("major"), size("minor"), -Math.PI / 2 - beam.angle, 0, 7);
+    brush.stroke();
+  }
+}

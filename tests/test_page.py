@@ -1,0 +1,214 @@
+"""The web page in a real browser against a real pipeline: what an operator sees is what is so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.wcs import WCS
+from playwright.sync_api import Page, expect
+
+from browser import browser, keep, unnamed
+from fip.data import Selection
+from fip.simulate import Simulation, simulate
+from mesh import Mesh
+from monitoring import monitor
+
+SIDE, ARCSEC = 256, 10.0
+RED = "getComputedStyle(document.documentElement).getPropertyValue('--ill').trim()"
+
+
+@pytest.fixture(scope="module")
+def long_ms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An observation that takes two minutes at the pace of the tests."""
+    path = tmp_path_factory.mktemp("long") / "night.ms"
+    simulate(path, Simulation(antennas=12, channels=4, integrations=240, cadence=2.0, transient=2.0, noise=0.05))
+    return path
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """A pipeline of two workers, that images two integrations a second."""
+    folder = tmp_path_factory.mktemp("mesh")
+    with Mesh(folder, workers=2, settings="pace = 4.0") as running:
+        yield running
+
+
+def submit(mesh: Mesh, path: Path) -> str:
+    """A job of small images."""
+    return mesh.submit([path], Selection(size=(SIDE, SIDE), scale=float(np.radians(ARCSEC / 3600))))
+
+
+def stored(page: Page) -> int:
+    """How many images the page says are stored."""
+    match = re.match(r"[\d,]+", page.locator("#stored").inner_text())
+    return int(match[0].replace(",", "")) if match else 0
+
+
+def until_more_are_stored(page: Page) -> int:
+    """Waits until the page says that more images are stored; returns how many."""
+    before = stored(page)
+    page.wait_for_function(
+        "before => parseInt(document.getElementById('stored').textContent.replace(',', '')) > before", arg=before
+    )
+    return stored(page)
+
+
+def place_on_screen(page: Page, x: int, y: int) -> tuple[float, float]:
+    """Where the middle of a pixel is shown, the whole image being in view."""
+    box = page.locator("#image").bounding_box()
+    assert box
+    zoom = min(box["width"], box["height"]) / SIDE
+    return (box["x"] + box["width"] / 2 + (x + 0.5 - SIDE / 2) * zoom,
+            box["y"] + box["height"] / 2 - (y + 0.5 - SIDE / 2) * zoom)  # fmt: skip
+
+
+def drawn(page: Page) -> dict[int, float]:
+    """How far down on the screen each slice of the light curve is drawn."""
+    dots = page.locator("#curve").evaluate(
+        "curve => [...curve.querySelectorAll('[data-slice]')].map(dot => [dot.dataset.slice, dot.cy.baseVal.value])"
+    )
+    return {int(index): float(height) for index, height in dots}
+
+
+def test_an_operator_watches_a_run(mesh: Mesh, long_ms: Path, tmp_path: Path) -> None:
+    """Progress moves; a click gives the light curve of the FITS files; a killed worker turns red; nothing is amiss."""
+    job = submit(mesh, long_ms)
+    with monitor(mesh.folder) as web, browser(tmp_path) as (page, errors):
+        page.goto(web.origin)
+        expect(page.locator("#verdict")).to_have_text("keeping up")
+        until_more_are_stored(page)
+        expect(page.locator("#worker-rows tr")).to_have_count(2)
+        expect(page.locator(f"#job-list li[data-key='{job}'] .chip")).to_have_text("running")
+        expect(page.locator("#image")).to_have_attribute("aria-label", re.compile("night-t.*peak"))
+        expect(page.locator("#strip canvas").first).to_be_visible()
+        assert_the_light_curve_is_that_of_the_files(page, mesh.images / job)
+        until_more_are_stored(page)
+        keep(page, "page", tmp_path)
+        keep(page, "page-whole", tmp_path, whole=True)
+        assert unnamed(page) == []
+
+        mesh.kill("cpu1")
+        gone = page.locator("#worker-rows tr[data-state='gone']")
+        expect(gone).to_contain_text("cpu1")
+        assert gone.locator("td").first.evaluate("cell => getComputedStyle(cell).color") == page.evaluate(
+            f"(() => {{ const p = document.createElement('p'); p.style.color = {RED}; document.body.append(p);"
+            "const c = getComputedStyle(p).color; p.remove(); return c; })()"
+        )
+        expect(page.locator("#graph rect.ill[data-state='gone']")).to_have_count(1)
+        expect(page.locator("#verdict")).to_have_text("failing")
+        expect(page.locator("#reasons")).to_contain_text("cpu1 died")
+        keep(page, "page-worker-died", tmp_path)
+        mesh.start("cpu1")
+        expect(gone).to_have_count(0)
+        until_more_are_stored(page)
+        assert errors == []
+
+
+def pixel(images: Path, index: int, x: int, y: int) -> float:
+    """What a FITS file holds there."""
+    return float(fits.getdata(images / f"night-t{index:06d}-dirty.fits")[0, 0, y, x])
+
+
+def assert_the_light_curve_is_that_of_the_files(page: Page, images: Path) -> None:
+    """What is told of a pixel, under the cursor and after a click, is what the FITS files hold."""
+    page.locator("#follow").uncheck()
+    name = re.search(r"night-t\d+-dirty\.fits", page.locator("#image-name").inner_text())
+    assert name
+    shown, header = fits.getdata(images / name[0])[0, 0], fits.getheader(images / name[0])
+    y, x = (int(at) for at in np.unravel_index(shown.argmax(), shown.shape))
+    left, top = place_on_screen(page, x, y)
+    page.mouse.move(left, top)
+    said = page.locator("#cursor")
+    expect(said).to_contain_text(f"pixel {x}, {y}")
+    words = re.match(r"(\d\d)h(\d\d)m([\d.]+)s ([+−])(\d\d)°(\d\d)′([\d.]+)″ FK5", said.inner_text())
+    assert words
+    hours, minutes, seconds, sign, degrees, arcmin, arcsec = words.groups()
+    told = SkyCoord(
+        f"{hours}h{minutes}m{seconds}s", f"{sign.replace('−', '-')}{degrees}d{arcmin}m{arcsec}s", frame="fk5"
+    )
+    # to the digits shown: 0.01 s of right ascension is 0.15 arcsec
+    assert told.separation(WCS(header).celestial.pixel_to_world(x, y)).arcsec < 0.2
+    value = re.search(r"([\d.]+) (m?)Jy/beam$", said.inner_text())
+    assert value
+    assert float(value[1]) * (1e-3 if value[2] else 1) == pytest.approx(shown[y, x], rel=1e-3)
+
+    with page.expect_response("**/lightcurve?*") as answered:
+        page.mouse.click(left, top)
+    points = answered.value.json()["points"]
+    assert len(points) >= 2
+    assert [point["flux"] for point in points] == [pixel(images, point["slice"], x, y) for point in points]
+    expect(page.locator("#curve-what")).to_contain_text(f"pixel {x}, {y}")
+    heights = drawn(page)
+    assert heights.keys() >= {point["slice"] for point in points}
+    values, screen = np.array([pixel(images, index, x, y) for index in heights]), np.array([*heights.values()])
+    # they are rounded to 0.1 of a pixel, so that a straight line through them leaves 0.05 at most, and 0.05 of its own
+    assert np.abs(screen - np.polyval(np.polyfit(values, screen, 1), values)).max() < 0.11
+
+    page.locator("#image").focus()
+    page.keyboard.press("ArrowRight")
+    with page.expect_response("**/lightcurve?*"):
+        page.keyboard.press("Enter")
+    page.keyboard.press("l")
+    expect(page.locator("#follow")).to_be_checked()
+
+
+def test_a_job_is_cancelled_with_the_token_alone(mesh: Mesh, long_ms: Path, tmp_path: Path) -> None:
+    """The page asks first, and for the token; a wrong one is refused, and the job goes on."""
+    with monitor(mesh.folder) as web, browser(tmp_path) as (page, errors):
+        page.goto(web.origin)
+        job = page.locator("#job-list li").first
+        expect(job.locator(".chip")).to_have_text("running")
+        job.get_by_role("button", name=re.compile("Cancel job")).click()
+        page.locator("#ask-dialog").get_by_role("button", name="Cancel the job").click()
+        page.get_by_label("Token").fill("not the token of this one")
+        page.locator("#token-ok").click()
+        expect(page.get_by_role("alert")).to_contain_text("not the token")
+        expect(job.locator(".chip")).to_have_text("running")
+        page.get_by_label("Token").fill((mesh.folder / "token").read_text().strip())
+        page.locator("#token-ok").click()
+        expect(job.locator(".chip")).to_have_text("cancelled")
+        expect(job.get_by_role("button")).to_be_hidden()
+        # a request that is refused is said on the console by the browser itself
+        assert [error for error in errors if "401" not in error] == []
+
+
+def test_the_monitor_may_die(mesh: Mesh, simulated_ms: Path, tmp_path: Path) -> None:
+    """Killed and started again in mid-run: nothing else notices, and the page goes on by itself."""
+    before, said = {name: daemon.pid for name, daemon in mesh.daemons.items()}, len(mesh.log)
+    with browser(tmp_path) as (page, _):
+        with monitor(mesh.folder) as web:
+            page.goto(web.origin)
+            job = submit(mesh, simulated_ms)
+            expect(page.locator(f"#job-list li[data-key='{job}'] .chip")).to_have_text("running")
+            until_more_are_stored(page)
+            web.process.kill()
+            expect(page.locator("#verdict")).to_have_text("no monitor")
+        with monitor(mesh.folder, address=f"127.0.0.1:{web.port}"):
+            expect(page.locator("#verdict")).to_have_text("keeping up")
+            mesh.wait_for_job(job)
+            expect(page.locator("#headline")).to_have_text("done")
+    assert {name: daemon.pid for name, daemon in mesh.daemons.items() if daemon.poll() is None} == before
+    assert not [line for line in mesh.log[said:].splitlines() if " WARNING " in line or " ERROR " in line]
+    assert len(list((mesh.images / job).glob("*-dirty.fits"))) == 10
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "dark"), (820, "light")])
+def test_any_screen(mesh: Mesh, tmp_path: Path, width: int, scheme: Literal["light", "dark"]) -> None:
+    """Nothing is wider than the screen but what scrolls by itself; without a run under way, too."""
+    with monitor(mesh.folder) as web, browser(tmp_path, width, 844, scheme) as (page, errors):
+        page.goto(web.origin)
+        expect(page.locator("#verdict")).to_have_text("keeping up")
+        expect(page.locator("#image")).to_have_attribute("aria-label", re.compile("dirty.fits"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        light = sum(int(part) for part in re.findall(r"\d+", background)[:3]) / 3
+        assert (light > 128) == (scheme == "light")
+        keep(page, f"page-{width}-{scheme}", tmp_path, whole=True)
+        assert errors == []

@@ -18,7 +18,7 @@ def test_the_shipped_file_holds_every_key_with_its_default() -> None:
     defaults = Config()
     assert loaded.config.model_copy(update={"node": {}, "worker": {}}) == defaults
     text = (SHIPPED / "fip.toml").read_text()
-    for section in ("imaging", "source", "ventilator", "sink", "security"):
+    for section in ("imaging", "source", "ventilator", "sink", "monitor", "security"):
         table = text.partition(f"[{section}]")[2].partition("\n[")[0]
         for key in type(getattr(defaults, section)).model_fields:
             assert f"\n{key} = " in table or f"\n# {key} = " in table, f"{section}.{key}"

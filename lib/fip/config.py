@@ -162,6 +162,25 @@ class Sink(Table):
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
 
 
+class Monitor(Table):
+    """The daemon that serves the web page; it follows, and nothing depends on it."""
+
+    address: str = Field("127.0.0.1:8570", pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")
+    hosts: tuple[str, ...] = ()  # further names by which browsers reach it
+    token_file: Path = Path("/var/lib/fip/monitor.token")  # made where it is missing
+    directory: Path | None = None  # of images; None: that of the sink
+
+    @property
+    def host(self) -> str:
+        """Name or address of `address`, without brackets."""
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """Port of `address`; 0 for one that is free."""
+        return int(self.address.rpartition(":")[2])
+
+
 Device = Annotated[str, Field(pattern=r"^(cpu|cuda:[0-9]{1,3})$")]
 
 
@@ -198,6 +217,7 @@ class Config(Table):
     source: Source = Source()
     ventilator: Ventilator = Ventilator()
     sink: Sink = Sink()
+    monitor: Monitor = Monitor()
     security: Security = Security()
     worker: dict[str, Worker] = {}
     node: dict[str, Node] = {}
@@ -216,8 +236,8 @@ class Config(Table):
     def _nodes_run_what_exists(cls, nodes: dict[str, Node]) -> dict[str, Node]:
         for host, node in nodes.items():
             for what in node.runs:
-                if what not in ("ventilator", "sink") and not what.startswith("worker."):
-                    raise ValueError(f"node.{host}.runs: '{what}' is not ventilator, sink or worker.NAME")
+                if what not in ("ventilator", "sink", "monitor") and not what.startswith("worker."):
+                    raise ValueError(f"node.{host}.runs: '{what}' is not ventilator, sink, monitor or worker.NAME")
         return nodes
 
 
@@ -231,6 +251,12 @@ class Loaded:
     def origin(self, key: str) -> str:
         """Who set `key` (dotted): "command line", "environment", the file's name, or "default"."""
         return self.origins.get(key, "default")
+
+    def settings(self) -> Iterator[tuple[str, Any, str]]:
+        """Each setting that is not of a node: its dotted key, its value as it would be written, and its origin."""
+        for key, value in _flatten(self.config.model_dump(mode="json", exclude={"node"})):
+            if value != {}:  # a table that nobody filled
+                yield key, value, self.origin(key)
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Loaded:

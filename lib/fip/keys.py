@@ -132,7 +132,8 @@ def make_keys(config: Config, folder: Path, renew: Sequence[str] = ()) -> list[s
 
 def _wanted(config: Config) -> list[tuple[str, Role]]:
     """(host, role) of all keys of a layout, the ventilator's first."""
-    roles = [(host, role) for role in ROLES for host in hosts(config, role)]
+    roles: list[tuple[str, Role]] = [(host, role) for role in ROLES for host in hosts(config, role)]
+    roles += [(host, "operator") for host in hosts(config, "monitor")]  # it cancels jobs for people
     ventilators = hosts(config, "ventilator")
     if len(ventilators) != 1:
         found = " and ".join(ventilators) or "none"

@@ -69,6 +69,17 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class RunRow:
+    """A run as it was opened."""
+
+    run: str
+    name: str
+    measurement_set: str
+    total: int
+    opened: float  # s UTC, Unix
+
+
+@dataclass(frozen=True)
 class Entry:
     """What the ledger says of one stored image."""
 
@@ -183,6 +194,11 @@ class Ledger:
         query = "SELECT file FROM slices WHERE state = 'stored' AND NOT empty ORDER BY begin, file"
         return [file for (file,) in self._database.execute(query)]
 
+    def runs(self) -> list[RunRow]:
+        """All runs, in the order in which they were opened."""
+        query = "SELECT run, name, measurement_set, total, opened FROM runs ORDER BY opened"
+        return [RunRow(*row) for row in self._database.execute(query)]
+
     def entries(self, run: str | None = None, first: int = 0, end: int | None = None) -> Iterator[Entry]:
         """The stored images, earliest first; of one run alone, or of its slices from `first` up to `end`."""
         where = "state = 'stored'"
@@ -198,21 +214,22 @@ class Ledger:
 
     def totals(self) -> list[RunTotals]:
         """Each run, in the order in which they were opened."""
-        runs = self._database.execute("SELECT run, name, measurement_set, total FROM runs ORDER BY opened").fetchall()
-        return [self._totals(*row) for row in runs]
+        return [self._totals(each) for each in self.runs()]
 
-    def _totals(self, run: str, name: str, measurement_set: str, total: int) -> RunTotals:
+    def _totals(self, opened: RunRow) -> RunTotals:
         select = "SELECT {} FROM slices WHERE run = ? AND state = ?"
         stored, empty = self._database.execute(
-            select.format("COUNT(*), COALESCE(SUM(empty), 0)"), (run, "stored")
+            select.format("COUNT(*), COALESCE(SUM(empty), 0)"), (opened.run, "stored")
         ).fetchone()
-        failed = self._database.execute(select.format("slice, reason"), (run, "failed")).fetchall()
+        failed = self._database.execute(select.format("slice, reason"), (opened.run, "failed")).fetchall()
         doubtful = self._database.execute(
             "SELECT quality, COUNT(*) FROM slices WHERE run = ? AND state = 'stored' AND quality NOT IN (?, ?) "
             "GROUP BY quality ORDER BY quality",
-            (run, GOOD, EMPTY),
+            (opened.run, GOOD, EMPTY),
         ).fetchall()
-        return RunTotals(run, name, measurement_set, total, stored, empty, tuple(failed), tuple(doubtful))
+        return RunTotals(
+            opened.run, opened.name, opened.measurement_set, opened.total, stored, empty, tuple(failed), tuple(doubtful)
+        )
 
     def judge_noise(self, run: str) -> None:
         """Adds "noise" to the quality of the images whose noise is out of line with that of others of their field."""

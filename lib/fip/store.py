@@ -62,7 +62,7 @@ class Store:
         held = self.ledger.selection()
         if held is None or held == selection:
             return ""
-        before, now = _facts(held), _facts(selection)
+        before, now = facts(held), facts(selection)
         differences = ", ".join(f"{key} {before[key]} (now {now[key]})" for key in now if before[key] != now[key])
         return f"{self.directory} holds images made with {differences}: name another --output, or --overwrite"
 
@@ -160,7 +160,7 @@ def _check_same(place: Path, content: bytes | memoryview) -> None:
         raise StoreError(f"{place} is there already, and is not this image: move it away")
 
 
-def _facts(selection: Selection) -> dict[str, str]:
+def facts(selection: Selection) -> dict[str, str]:
     """What was asked, option by option, as a person writes it."""
     values = asdict(selection)
     del values["subset"]

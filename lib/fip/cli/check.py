@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -42,12 +42,7 @@ def _resolves(host: str) -> bool:
 
 
 def _settings(loaded: Loaded) -> list[str]:
-    lines = []
-    values = loaded.config.model_dump(mode="json", exclude={"node"})
-    for section, table in values.items():
-        for key, value in _leaves(table):
-            lines.append(f"{section}.{key} = {value!r}  ({loaded.origin(f'{section}.{key}')})")
-    return lines
+    return [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
 
 
 def _devices() -> list[str]:
@@ -55,12 +50,3 @@ def _devices() -> list[str]:
     from fip.cuda.device import gpus
 
     return [f"this host has cuda:{number}, {name}" for number, name in enumerate(gpus())] or ["this host has no GPU"]
-
-
-def _leaves(table: dict[str, Any]) -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
-    for key, value in table.items():
-        leaves += (
-            [(f"{key}.{inner}", leaf) for inner, leaf in _leaves(value)] if isinstance(value, dict) else [(key, value)]
-        )
-    return leaves

@@ -1,0 +1,79 @@
+"""`fip-monitor`: serves the web page of a pipeline. It follows what the ventilator tells, and nothing depends on it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import Any
+
+import zmq
+
+from fip.config import Loaded
+from fip.errors import WireError
+from fip.keys import private_key
+from fip.messages import PipelineStatus
+from fip.service import Loop, run_daemon
+from fip.sockets import connect, control_socket, exposed
+from fip.web.feed import Feed
+from fip.web.server import Server
+from fip.wire import decode_control
+
+log = logging.getLogger("fip.monitor")
+
+
+class Monitor:
+    """The ventilator's status in, a web page out."""
+
+    def __init__(self, loaded: Loaded, loop: Loop) -> None:
+        self._loop = loop
+        self._config = loaded.config
+        self._feed = Feed()
+        self._server = Server(loaded, self._feed)
+        self._draining = False
+
+    def start(self) -> None:
+        """Listens to the ventilator, and serves."""
+        self._status = control_socket(self._loop.context, zmq.SUB)
+        address = self._config.ventilator.status
+        key = private_key(self._config.security, "operator", "viewer") if exposed(address) else None
+        connect(self._status, address, key, key.ventilator if key else "")
+        self._loop.on(self._status, self._on_status)
+        self._server.start()
+        log.info("the page is at %s", self._server.address)
+
+    def drain(self) -> None:
+        """There is nothing to wait for."""
+        self._draining = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was told to end."""
+        return self._draining
+
+    def close(self) -> None:
+        """Ends the web server."""
+        self._server.close()
+
+    def _on_status(self) -> None:
+        try:
+            message = decode_control(self._status.recv())
+        except WireError as error:
+            log.warning("from the ventilator: %s", error)
+            return
+        if isinstance(message, PipelineStatus):
+            self._feed.hear(message)
+
+
+def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Monitor:
+    return Monitor(loaded, loop)
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"monitor.address": arguments.address}
+
+
+def main() -> None:
+    """Runs the monitor."""
+    parser = argparse.ArgumentParser(prog="fip-monitor", description="Serve the web page of a pipeline.")
+    parser.add_argument("--address", help="where, as 127.0.0.1:8570 (the default)")
+    run_daemon(parser, _make, _overrides)

@@ -3,10 +3,20 @@
 #
 #   ./install.sh run [MS ...]   image MeasurementSets, or a simulated one, and make a movie of the images
 #   ./install.sh test [ARG ...] pass the tests (arguments go to pytest)
+#
+# Makes this machine a node of a layout, as root (docs/deploy.md):
+#
+#   ./install.sh node [--name HOST] [--offline WHEELS] [--dry-run]
+#                               install FIP in /opt/fip, with the systemd units that the layout gives this host
+#   ./install.sh upgrade [--offline WHEELS] [--dry-run]
+#                               change a node to this checkout's version; back again where that does not start
+#   ./install.sh uninstall [--purge] [--dry-run]
+#                               remove it; images and ledgers stay
 set -eu
 
 cd "$(dirname "$0")"
 venv=.venv
+python_must="sys.version_info >= (3, 11)"
 pythons="python3.14 python3.13 python3.12 python3.11 python3"
 
 say() { printf '%s\n' "fip: $*"; }
@@ -22,7 +32,7 @@ package_command() {
 
 find_python() {
     for name in $pythons; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        if "$name" -c "import sys; sys.exit(not ($python_must))" 2>/dev/null; then
             command -v "$name"
             return
         fi
@@ -40,8 +50,8 @@ make_venv() {
     "$python" -m venv --clear $venv
 }
 
-# install EXTRAS: the package and what it needs, pinned; again only when pyproject.toml or constraints.txt changed.
-install() {
+# install_here EXTRAS: the package and what it needs, pinned; again only when pyproject.toml or constraints.txt changed.
+install_here() {
     make_venv
     stamp="$venv/.fip-$1"
     wanted=$(cat pyproject.toml constraints.txt)
@@ -53,7 +63,7 @@ install() {
 }
 
 run() {
-    install run "240 MB" .
+    install_here run "240 MB" .
     if [ $# -eq 0 ]; then
         if [ ! -d demo.ms ]; then
             say "no MeasurementSet is named: simulating an observation, demo.ms; what is in it: demo.truth.ecsv"
@@ -69,7 +79,7 @@ run() {
 }
 
 tests() {
-    install test "400 MB" ".[dev]"
+    install_here test "400 MB" ".[dev]"
     missing=""
     if command -v dpkg-query >/dev/null; then
         while read -r package _; do
@@ -91,5 +101,10 @@ verb=${1:-}
 case $verb in
     run) run "$@" ;;
     test) tests "$@" ;;
-    *) sed -n 's/^# \{0,1\}//; 2,5p' "$0"; [ -z "$verb" ] || exit 2 ;;
+    node | upgrade | uninstall)
+        # shellcheck source=systemd/node.sh
+        . systemd/node.sh
+        "$verb" "$@"
+        ;;
+    *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; [ -z "$verb" ] || exit 2 ;;
 esac

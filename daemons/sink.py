@@ -10,10 +10,12 @@ from uuid import uuid4
 
 import zmq
 
-from fip.config import Loaded
+from fip.config import Config, Loaded
 from fip.data import ImageFile
 from fip.errors import FipError, NoRoomError, StoreError, WireError
 from fip.gate import Gate
+from fip.lines import sink_line
+from fip.logs import set_level
 from fip.messages import STATE_INTERVAL, Failure, RunPlan, RunStored, SinkOrders, SinkState
 from fip.ranges import Ranges, add, contains
 from fip.service import Loop, run_daemon
@@ -25,6 +27,7 @@ from fip.wire import decode_control, decode_image, encode_control
 log = logging.getLogger("fip.sink")
 
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
+HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
 COUNTERS = ("images", "duplicates", "bad_messages", "unknown", "stalls", "bytes_in", "failures")
 
 
@@ -42,6 +45,9 @@ class OpenRun:
 class Sink:
     """Images in, files out."""
 
+    reloads = ("sink.log_level",)
+    restarts = ("sink", "security", "ventilator.control")
+
     def __init__(self, loaded: Loaded, loop: Loop) -> None:
         self._loop = loop
         self._config = loaded.config
@@ -51,8 +57,10 @@ class Sink:
         self._in_hand: ImageFile | None = None  # the image for which there is no room
         self._stalled = ""  # why there is none
         self._draining = False
+        self._heard = -HEARD_WITHIN  # monotonic s, of the ventilator
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
         self._gate = Gate(loop, self._config.security, "sink", self._vitals)
+        self.reload(loaded.config)
 
     def start(self) -> None:
         """Binds for images, and points itself at the ventilator."""
@@ -82,6 +90,21 @@ class Sink:
         for store in self._stores.values():
             store.close()
 
+    @property
+    def line(self) -> str:
+        """What it does, for an operator."""
+        heard = time.monotonic() - self._heard < HEARD_WITHIN
+        return sink_line(self._state(), self._config.ventilator.control, heard, self._vitals.rate)
+
+    @property
+    def hangs(self) -> bool:
+        """Never: all that it does, it does in its loop."""
+        return False
+
+    def reload(self, config: Config) -> None:
+        """Takes the log level."""
+        set_level(config.sink.log_level)
+
     def _on_control(self) -> None:
         try:
             message = decode_control(self._control.recv())
@@ -89,6 +112,7 @@ class Sink:
             self._vitals.counters["bad_messages"] += 1
             log.warning("from the ventilator: %s", error)
             return
+        self._heard = time.monotonic()
         if isinstance(message, SinkOrders):
             self._obey(message)
             self._say()
@@ -171,6 +195,7 @@ class Sink:
         waited = image.seconds.get("wait", 0.0)
         self._vitals.took("wait", waited)
         self._vitals.took("image", sum(image.seconds.values()) - waited)
+        log.debug("image %d of run %s was stored in %.3f s", image.index, image.run, time.monotonic() - begun)
         run.stored = add(run.stored, image.index)
         self._vitals.counters["images"] += 1
 
@@ -193,14 +218,16 @@ class Sink:
 
     def _say(self) -> None:
         """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
+        if self._control.poll(0, zmq.POLLOUT):
+            self._control.send(encode_control(self._state()), zmq.NOBLOCK)
+
+    def _state(self) -> SinkState:
         runs = tuple(RunStored(name, run.stored, run.failed, run.refused) for name, run in self._runs.items())
         doing = "draining" if self._draining else "stalled" if self._stalled else "running"
         status = self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)})
-        state = SinkState(
+        return SinkState(
             self._host, self._boot, self._address, self._gate.key_at("sink.images"), runs, self._stalled, status
         )
-        if self._control.poll(0, zmq.POLLOUT):
-            self._control.send(encode_control(state), zmq.NOBLOCK)
 
 
 def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Sink:

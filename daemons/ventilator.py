@@ -13,13 +13,15 @@ from pathlib import Path
 import zmq
 
 from fip.compression import compress
-from fip.config import Loaded
+from fip.config import Config, Loaded
 from fip.cutting import Run
 from fip.data import Slice
 from fip.errors import FipError, WireError
 from fip.gate import SAID_BY, Gate
 from fip.jobs import ActiveRun, Job, Jobs, Source
 from fip.lanes import Lanes
+from fip.lines import ventilator_line
+from fip.logs import set_level
 from fip.messages import (
     STATE_INTERVAL,
     Ask,
@@ -48,6 +50,7 @@ log = logging.getLogger("fip.ventilator")
 
 ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages")
+RELOADS = ("log_level", "pace", "lane_depth", "read_ahead")
 DEPARTED = 16  # daemons that went and are not back, of which the status tells
 
 
@@ -63,6 +66,9 @@ class SinkPeer:
 
 class Ventilator:
     """One control socket for all peers, one lane a worker, one thread that reads."""
+
+    reloads = tuple(f"ventilator.{key}" for key in RELOADS)
+    restarts = ("ventilator", "security")
 
     def __init__(self, loaded: Loaded, loop: Loop) -> None:
         self._loop = loop
@@ -81,6 +87,7 @@ class Ventilator:
         self._draining = False
         self._departed: dict[str, Departure] = {}
         self._told = 0
+        set_level(self._config.log_level)
 
     def start(self) -> None:
         """Binds the one address that everybody is pointed at, and the one that tells the state."""
@@ -107,6 +114,26 @@ class Ventilator:
             self._tell(peer.route, Bye())
         self._publish()
         self._reader.close()
+
+    @property
+    def line(self) -> str:
+        """What it does, for an operator."""
+        return ventilator_line(self._pipeline())
+
+    @property
+    def hangs(self) -> bool:
+        """Never: a MeasurementSet that cannot be read now is no reason to forget who is there."""
+        return False
+
+    def reload(self, config: Config) -> None:
+        """Takes the pace, also of runs under way, how much is sent and read ahead, and the log level."""
+        taken = {key: getattr(config.ventilator, key) for key in RELOADS}
+        self._config = self._config.model_copy(update=taken)
+        self._lanes.reload(self._config)
+        for active in self._jobs.active.values():
+            active.pace.change(self._config.pace, time.monotonic())
+        set_level(self._config.log_level)
+        self._pump()
 
     # What peers say
 
@@ -258,6 +285,7 @@ class Ventilator:
             if not self._lanes.send(worker, frames):
                 break
             active.leases.lease(key[1], worker, now)
+            log.debug("slice %d of run %s goes to %s", key[1], key[0], worker)
             del self._read[key]
             self._vitals.counters["slices"] += 1
             self._vitals.counters["bytes_out"] += size(frames)
@@ -312,6 +340,7 @@ class Ventilator:
 
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
+        self._told += 1
         now, told = time.monotonic(), encode_control(self._pipeline())
         self._askers = {route: until for route, until in self._askers.items() if until > now}
         self._status.send(told)
@@ -324,7 +353,6 @@ class Ventilator:
         peers = list(self._lanes.peers())
         queues = {"reading": len(self._reading), "read": len(self._read), "leased": self._jobs.out()}
         heard = {peer.state.identity: peer.heard for peer in peers} | ({"sink": self._sink.heard} if self._sink else {})
-        self._told += 1
         return PipelineStatus(
             time=time.time(),
             ventilator=self._vitals.status("draining" if self._draining else "running", queues),

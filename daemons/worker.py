@@ -14,12 +14,15 @@ from uuid import uuid4
 
 import zmq
 
-from fip.config import Loaded
+from fip.config import Config, Loaded
 from fip.data import ImageFile, Slice
 from fip.errors import ConfigError, UsageError, WireError
 from fip.gate import Gate
 from fip.imaging import image_file
 from fip.kernels import CPU, make_kernel
+from fip.leases import FIRST_IMAGE_WITHIN, image_within
+from fip.lines import worker_line
+from fip.logs import set_level
 from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Task, WorkerState
 from fip.service import Background, Loop, run_daemon
 from fip.sockets import LINGER, control_socket, data_socket, host_name, reachable
@@ -70,6 +73,11 @@ class Worker:
         self._leave_at = 0.0
         self._vitals = Vitals(loop, "worker", self._host, name, COUNTERS, device=device)
         self._gate = Gate(loop, loaded.config.security, "worker", self._vitals)
+        self._took: deque[float] = deque(maxlen=REMEMBERED)  # s, for each of the last slices of `_took_for`
+        self._took_for = ""  # the run that it images
+        self.reloads = tuple(f"worker.{each}.log_level" for each in (name, f"{self._host}/{name}"))
+        self.restarts = ("ventilator.control", "security", f"worker.{name}", f"worker.{self._host}/{name}")
+        self.reload(loaded.config)
 
     def start(self) -> None:
         """Points itself at the ventilator; everything else it is told."""
@@ -104,6 +112,21 @@ class Worker:
         self._compute.close()
         if self._images:
             self._images.close(LINGER)
+
+    @property
+    def line(self) -> str:
+        """What it does, for an operator."""
+        return worker_line(self._state(), self._ventilator, self._vitals.rate)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is on one slice for longer than any should take; the first of a run may plan or compile."""
+        patience = image_within(self._took) if self._took else FIRST_IMAGE_WITHIN
+        return self._working is not None and time.monotonic() - self._working_since > patience
+
+    def reload(self, config: Config) -> None:
+        """Takes the log level."""
+        set_level(config.worker_named(self._name, self._host).log_level)
 
     def _on_control(self) -> None:
         try:
@@ -162,6 +185,9 @@ class Worker:
             return
         values, since = self._waiting.popleft()
         self._working, self._working_since = _copy(values), time.monotonic()
+        if values.run != self._took_for:
+            self._took_for = values.run
+            self._took.clear()
         self._vitals.stopwatch.enter("busy")
 
         def ended(future: Future[ImageFile]) -> None:
@@ -178,6 +204,8 @@ class Worker:
         error = future.exception()
         if error is None:
             self._vitals.took("image", took)
+            self._took.append(took)
+            log.debug("slice %d of run %s was imaged in %.2f s", values.index, values.run, took)
             self._outgoing.append(Finished(future.result(), time.time() - took, took, ready=now))
             self._watch_images()
         else:
@@ -223,16 +251,18 @@ class Worker:
 
     def _say(self) -> None:
         """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
+        if self._control.poll(0, zmq.POLLOUT):
+            self._control.send(encode_control(self._state()), zmq.NOBLOCK)
+
+    def _state(self) -> WorkerState:
         queues = {"waiting": len(self._waiting), "outgoing": len(self._outgoing)}
-        state = WorkerState(
+        return WorkerState(
             host=self._host, name=self._name, boot=self._boot, lane=self._lane.lane, sink=self._lane.sink,
             holds=tuple(self._holds), handed_on=tuple(self._handed_on), failed=tuple(self._failed),
             working=self._working, working_for=time.monotonic() - self._working_since if self._working else 0.0,
             leaving=self._leaving, status=self._vitals.status("leaving" if self._leaving else "running", queues),
             tasks=tuple(self._tasks),
         )  # fmt: skip
-        if self._control.poll(0, zmq.POLLOUT):
-            self._control.send(encode_control(state), zmq.NOBLOCK)
 
 
 _kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)

@@ -140,7 +140,13 @@ def _address(text: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 
 
-class Ventilator(Table):
+class Daemon(Table):
+    """What can be set of every daemon."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"  # debug: a line for each slice
+
+
+class Ventilator(Daemon):
     """The daemon that cuts slices and leases them to workers; `control` is the one address all are pointed at."""
 
     control: Address = "tcp://127.0.0.1:5557"
@@ -154,7 +160,7 @@ class Ventilator(Table):
     pace: Pace = 0.0
 
 
-class Sink(Table):
+class Sink(Daemon):
     """The daemon that stores images."""
 
     directory: Path = Path("/var/lib/fip")
@@ -184,7 +190,7 @@ class Monitor(Table):
 Device = Annotated[str, Field(pattern=r"^(cpu|cuda:[0-9]{1,3})$")]
 
 
-class Worker(Table):
+class Worker(Daemon):
     """One worker: one process that images slices, on one device."""
 
     device: Device | None = None  # None: by the worker's name, gpuN on cuda:N, any other on the CPU
@@ -225,6 +231,17 @@ class Config(Table):
     def worker_named(self, name: str, host: str) -> Worker:
         """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults."""
         return self.worker.get(f"{host}/{name}") or self.worker.get(name) or Worker()
+
+    def runs_on(self, host: str) -> tuple[str, ...]:
+        """What HOST runs, as `[node.HOST]` says; a layout of localhost alone is that of any one host.
+
+        ConfigError where the layout does not have the host.
+        """
+        node = self.node["localhost"] if set(self.node) == {"localhost"} else self.node.get(host)
+        if node is None:
+            there_are = ", ".join(self.node) or "no hosts"
+            raise ConfigError(f"there is no [node.{host}] in the layout, which has {there_are}: say --name HOST")
+        return node.runs
 
     def device_of(self, name: str, host: str) -> str:
         """What worker NAME on HOST images on, "cpu" or "cuda:N"."""

@@ -49,6 +49,10 @@ class Lanes:
         self._peers: dict[str, Peer] = {}
         self._opened = 0
 
+    def reload(self, config: Ventilator) -> None:
+        """Takes another depth of lanes; what binds sockets does not change while they are bound."""
+        self._config = config
+
     def __len__(self) -> int:
         return len(self._peers)
 

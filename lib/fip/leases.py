@@ -76,7 +76,7 @@ class Leases:
     @property
     def image_within(self) -> float:
         """Seconds on one slice after which a worker is taken to hang."""
-        return max(IMAGE_WITHIN, LATE * _percentile(self._imaging))
+        return image_within(self._imaging)
 
     @property
     def store_within(self) -> float:
@@ -236,6 +236,11 @@ class Leases:
     def _fail(self, index: int, reason: str) -> None:
         self._take(index)
         self.failed[index] = reason
+
+
+def image_within(seen: deque[float]) -> float:
+    """Seconds on one slice after which a worker is taken to hang, from how long others took."""
+    return max(IMAGE_WITHIN, LATE * _percentile(seen))
 
 
 def _percentile(durations: deque[float]) -> float:

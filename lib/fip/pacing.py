@@ -26,6 +26,13 @@ class Pace:
         if self._origin is None and self.rate:
             self._origin = now - self.times[index] / self.rate
 
+    def change(self, rate: float, now: float) -> None:
+        """Goes on from where it is at another rate."""
+        if self._origin is not None and rate != self.rate:
+            reached = (now - self._origin) * self.rate
+            self._origin = now - reached / rate if rate else None
+        self.rate = rate
+
     def due(self, index: int) -> float | None:
         """Monotonic time at which the slice is due; None without a pace."""
         return None if self._origin is None else self._origin + self.times[index] / self.rate

@@ -1,4 +1,4 @@
-"""The runtime that all daemons share: arguments, logging, signals, and one loop for sockets and timers.
+"""The runtime that all daemons share: arguments, signals, systemd, and one loop for sockets and timers.
 
 A daemon is an object with `start`, `drain` and `finished`; all it does happens in handlers that the loop calls, in
 one thread. Long work goes to a `Background` thread, whose results come back as calls in the loop.
@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
@@ -26,14 +26,18 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import zmq
 
-from fip.config import Loaded, load
+from fip.config import Config, Loaded, load
 from fip.errors import ConfigError, FipError
+from fip.logs import log_to_stderr
+from fip.notify import Notifier
+from fip.reload import changes
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 log = logging.getLogger("fip")
 
 EXIT_CONFIG = 78  # EX_CONFIG: systemd does not start the daemon again
+TELL_EVERY = 1.0  # s, what systemd is told; its patience, WatchdogSec= in the units, is many times that
 PARENT_VARIABLE = "FIP_PARENT"
 _PR_SET_PDEATHSIG = 1
 
@@ -53,6 +57,25 @@ class Daemon(Protocol):
 
     def close(self) -> None:
         """Closes sockets and files."""
+
+    @property
+    def line(self) -> str:
+        """What it does or waits for, as one line for an operator."""
+
+    @property
+    def hangs(self) -> bool:
+        """Whether its long work takes longer than any should: systemd then kills and starts it."""
+
+    @property
+    def reloads(self) -> Collection[str]:
+        """The settings (dotted keys) that `reload` takes."""
+
+    @property
+    def restarts(self) -> Collection[str]:
+        """The settings, or tables of them, that it reads at its start; what `reload` takes is left out of them."""
+
+    def reload(self, config: Config) -> None:
+        """Takes the settings that may change while it runs."""
 
 
 class Loop:
@@ -162,52 +185,84 @@ def run_daemon(
     parser.add_argument("--config", type=Path, help="configuration file (default: the defaults)")
     arguments = parser.parse_args()
     _end_with_parent()
-    _log_to_stderr(parser.prog)
+    log_to_stderr(parser.prog)
+
+    def read() -> Loaded:
+        return load(arguments.config, overrides(arguments))
+
     try:
-        daemon_config = load(arguments.config, overrides(arguments))
+        loaded = read()
         loop = Loop()
-        daemon = make(arguments, daemon_config, loop)
-        _drain_on_signals(loop, daemon)
+        daemon = make(arguments, loaded, loop)
+        _Life(loop, daemon, loaded.config, lambda: read().config)
         loop.run(daemon)
-    except ConfigError as error:
-        log.error("%s", error)
-        sys.exit(EXIT_CONFIG)
     except FipError as error:
         log.error("%s", error)
-        sys.exit(error.exit_code)
+        Notifier().line(str(error).splitlines()[0])
+        sys.exit(EXIT_CONFIG if isinstance(error, ConfigError) else error.exit_code)
 
 
-def _drain_on_signals(loop: Loop, daemon: Daemon) -> None:
-    def first(number: int, frame: object) -> None:
+class _Life:
+    """A daemon's dealings with whoever started it: signals that come in, and what systemd is told."""
+
+    def __init__(self, loop: Loop, daemon: Daemon, config: Config, read: Callable[[], Config]) -> None:
+        self._loop, self._daemon, self._read = loop, daemon, read
+        self._started_with = self._config = config
+        self._notifier = Notifier()
+        self._draining = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._first)
+        signal.signal(signal.SIGHUP, lambda number, frame: loop.soon(self._reload))
+        loop.soon(self._ready)
+
+    def _ready(self) -> None:
+        self._notifier.ready()
+        self._loop.every(TELL_EVERY, self._tell)
+
+    def _tell(self) -> None:
+        """That the loop turns and, as far as the daemon knows, its long work too; and what it does."""
+        self._notifier.line(self._daemon.line)
+        if not self._daemon.hangs:
+            self._notifier.alive()
+
+    def _first(self, number: int, frame: object) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, second)
+            signal.signal(each, self._second)
         log.info("%s: draining; once more to stop at once", signal.Signals(number).name)
-        loop.soon(daemon.drain)
+        self._loop.soon(self._drain)
 
-    def second(number: int, frame: object) -> None:
+    def _second(self, number: int, frame: object) -> None:
         log.warning("stopped at once by %s", signal.Signals(number).name)
         logging.shutdown()
         os._exit(128 + number)  # nothing is lost: what is not stored is leased again
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, first)
+    def _drain(self) -> None:
+        self._draining = True
+        self._notifier.stopping()
+        self._daemon.drain()
+        self._tell()
 
-
-def _log_to_stderr(name: str) -> None:
-    """One line a message; journald is told the priority, people the time."""
-    if "JOURNAL_STREAM" in os.environ:
-        form = "%(priority)s%(message)s"
-    else:
-        form = f"%(asctime)s {name}[{os.getpid()}] %(levelname)s %(message)s"
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(form))
-    handler.addFilter(_add_priority)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-
-
-def _add_priority(record: logging.LogRecord) -> bool:
-    record.priority = {logging.ERROR: "<3>", logging.WARNING: "<4>", logging.INFO: "<6>"}.get(record.levelno, "<7>")
-    return True
+    def _reload(self) -> None:
+        """Reads the configuration again, takes what may change, and says what needs a restart."""
+        if self._draining:
+            return
+        self._notifier.reloading()
+        try:
+            config = self._read()
+        except ConfigError as error:
+            log.error("the configuration is not read again, nothing has changed: %s", error)
+        else:
+            taken = changes(self._config, config, self._daemon.reloads)
+            others = changes(self._started_with, config, self._daemon.restarts, apart_from=self._daemon.reloads)
+            self._daemon.reload(config)
+            self._config = config
+            for change in taken:
+                log.info("%s: in force", change)
+            for change in others:
+                log.warning("%s: needs a restart", change)
+            log.info("the configuration was read again: %d changes in force", len(taken))
+        self._notifier.ready()
+        self._tell()
 
 
 def _end_with_parent() -> None:

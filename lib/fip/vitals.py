@@ -27,6 +27,7 @@ Key = TypeVar("Key", bound=Hashable)
 log = logging.getLogger("fip")
 
 WINDOW = 512  # durations of which the quantiles are taken
+RATE_WINDOW = 10.0  # s over which images are counted
 REMEMBERED = 8  # errors, and socket events, that a status tells
 LONGEST_TEXT = 300  # characters of an error
 
@@ -56,6 +57,7 @@ class Vitals:
         self._measured = -STATE_INTERVAL
         self._resources = Resources()
         self._latencies: dict[str, Latency] = {}
+        self._images: deque[tuple[float, int]] = deque(maxlen=ceil(RATE_WINDOW / STATE_INTERVAL))  # when, how many
         logging.getLogger("fip").addHandler(self._errors)
 
     def took(self, stage: str, seconds: float) -> None:
@@ -80,6 +82,7 @@ class Vitals:
         if now - self._measured >= STATE_INTERVAL:
             self._measured = now
             self._resources = resources(self._disk, self._device)
+            self._images.append((now, self.counters["images"]))
             self._latencies = {stage: window.latency() for stage, window in self._windows.items()}
         return Status(
             self._role, self._host, self._name, os.getpid(), state,
@@ -88,6 +91,14 @@ class Vitals:
             events=tuple(SocketEvent(at, *key, times) for key, at, times in self._events.items()),
             version=__version__, started=self._started, device=self._device,
         )  # fmt: skip
+
+    @property
+    def rate(self) -> float:
+        """Images/s of late."""
+        if len(self._images) < 2:
+            return 0.0
+        (before, then), (after, now) = self._images[0], self._images[-1]
+        return (now - then) / (after - before)
 
 
 class Stopwatch:

@@ -1,0 +1,172 @@
+"""What daemons tell systemd, and what SIGHUP changes: real daemons, and a socket in the place of systemd's."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fip.config import Config, load
+from fip.data import Selection
+from fip.pacing import Pace
+from fip.quantities import ARCSEC
+from fip.reload import changes
+from fip.simulate import Simulation, simulate
+from mesh import Mesh
+from pipeline import WITHIN, images
+
+
+class Listener:
+    """Hears what daemons tell systemd, and keeps the last value of each word."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.settimeout(WITHIN)
+        self.said: list[tuple[str, str]] = []
+
+    def wait(self, word: str, seen: Callable[[str], bool] = bool) -> str:
+        """The value that a word has when `seen` holds for it for the first time from now on."""
+        while True:
+            for line in self._socket.recv(4096).decode().splitlines():
+                name, _, value = line.partition("=")
+                self.said.append((name, value))
+                if name == word and seen(value):
+                    return value
+
+    def close(self) -> None:
+        """Hears nothing any more."""
+        self._socket.close()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    """Where daemons that are started now believe systemd to be."""
+    path = tmp_path / "notify"
+    listener = Listener(path)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+    yield listener
+    listener.close()
+
+
+def told(line: str) -> Callable[[str], bool]:
+    """Whether a text has `line` in it."""
+    return lambda text: line in text
+
+
+def test_a_daemon_tells_what_it_does(systemd: Listener, tmp_path: Path) -> None:
+    """It is ready once it has started, then says in one line what it waits for, does and did, and that it lives."""
+    simulate(tmp_path / "few.ms", Simulation(antennas=8, channels=4, integrations=4))
+    mesh = Mesh(tmp_path / "m", workers=1)
+    with mesh:  # all three tell the one listener
+        systemd.wait("READY")
+        systemd.wait("STATUS", told("waits for slices; 0 imaged"))
+        systemd.wait("WATCHDOG")
+        job = mesh.submit([tmp_path / "few.ms"], Selection(size=(64, 64), scale=40 * ARCSEC))
+        mesh.wait_for_job(job)
+        systemd.wait("STATUS", told("waits for slices; 4 imaged"))
+        mesh.kill("sink", signal.SIGTERM)
+        systemd.wait("STOPPING")
+        systemd.wait("STATUS", told("waits for a sink"))
+        mesh.daemons["sink"].wait()
+        mesh.kill("ventilator")
+        mesh.start("sink")
+        systemd.wait("STATUS", told("waits for the ventilator at ipc://"))
+
+
+def test_settings_change_while_a_daemon_runs(systemd: Listener, tmp_path: Path) -> None:
+    """SIGHUP: pace and log level are in force at once, an address needs a restart, a broken file changes nothing."""
+    simulate(tmp_path / "few.ms", Simulation(antennas=8, channels=4, integrations=20))  # 8 s apart
+    with Mesh(tmp_path / "m", workers=1, settings='pace = "realtime"') as mesh:
+        systemd.wait("READY")
+        job = mesh.submit([tmp_path / "few.ms"], Selection(size=(64, 64), scale=40 * ARCSEC))
+        mesh.wait(lambda status: bool(images(mesh.images / job)))
+        file = tmp_path / "m" / "fip.toml"
+        settings = file.read_text()
+
+        file.write_text(settings.replace("realtime", "quickly"))
+        mesh.kill("ventilator", signal.SIGHUP)
+        systemd.wait("RELOADING")
+        systemd.wait("READY")
+        assert "ventilator.pace: 'quickly'" in mesh.log
+        assert "nothing has changed" in mesh.log
+
+        changed = settings.replace('"realtime"', '"max"\nlog_level = "debug"\nmax_attempts = 5')
+        file.write_text(changed)
+        mesh.kill("ventilator", signal.SIGHUP)
+        systemd.wait("RELOADING")
+        systemd.wait("READY")
+        mesh.wait_for_job(job)  # at the pace that it began with this would take 160 s
+        assert "ventilator.pace = 'max' (was 'realtime'): in force" in mesh.log
+        assert "ventilator.max_attempts = 5 (was 3): needs a restart" in mesh.log
+        assert "DEBUG slice 19 of run" in mesh.log
+
+
+def test_changes_are_those_of_the_settings_that_a_daemon_reads(tmp_path: Path) -> None:
+    """Whole tables, single keys, and tables that are new; not what others read."""
+    file = tmp_path / "fip.toml"
+    file.write_text(
+        '[ventilator]\npace = 2\nlane_depth = 4\n[sink]\ndirectory = "/x"\n[worker.cpu0]\nlog_level = "debug"'
+    )
+    old, new = Config(), load(file).config
+    assert [each.key for each in changes(old, new, ("ventilator",))] == ["ventilator.lane_depth", "ventilator.pace"]
+    assert [each.key for each in changes(old, new, ("ventilator",), apart_from=("ventilator.pace",))] == [
+        "ventilator.lane_depth"
+    ]
+    assert "worker.cpu0.log_level = 'debug'" in str(changes(old, new, ("worker.cpu0",))[-1])
+    assert changes(old, old, ("ventilator", "sink", "worker")) == []
+
+
+def test_another_pace_goes_on_from_where_it_is() -> None:
+    """What comes next comes after its interval at the new pace; at "max" nothing is due, and from there it is now."""
+    pace = Pace(1.0, [100.0, 101.0, 102.0, 103.0])
+    pace.start(0, now=10.0)
+    assert pace.due(2) == 12.0
+    pace.change(2.0, now=11.5)
+    assert [pace.due(index) for index in (2, 3)] == [11.75, 12.25]
+    pace.change(0.0, now=11.6)
+    assert pace.due(3) is None
+    pace.change(1.0, now=20.0)
+    pace.start(3, now=20.5)
+    assert pace.due(3) == 20.5
+
+
+HANGS = """
+import time
+import fip.imaging, fip.leases
+
+fip.leases.FIRST_IMAGE_WITHIN = fip.leases.IMAGE_WITHIN = 2.0
+image_file = fip.imaging.image_file
+
+def hangs(values, *rest):
+    while values.index == 2:
+        time.sleep(0.1)
+    return image_file(values, *rest)
+
+fip.imaging.image_file = hangs
+"""
+
+
+def test_a_worker_that_hangs_does_not_say_that_it_lives(
+    systemd: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its loop turns and tells what it is on; systemd hears no more of life once that takes too long."""
+    simulate(tmp_path / "few.ms", Simulation(antennas=8, channels=4, integrations=4))
+    (tmp_path / "fault").mkdir()
+    (tmp_path / "fault" / "sitecustomize.py").write_text(HANGS)
+    with Mesh(tmp_path / "m", workers=1) as mesh:
+        systemd.wait("READY")
+        mesh.kill("cpu0")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fault"))
+        mesh.start("cpu0")
+        mesh.submit([tmp_path / "few.ms"], Selection(size=(64, 64), scale=40 * ARCSEC))
+        systemd.wait("STATUS", told("images slice 2 of run"))
+        mesh.kill("sink", signal.SIGSTOP)  # it and the ventilator tell the same listener
+        mesh.kill("ventilator", signal.SIGSTOP)
+        systemd.wait("STATUS", told(", for 4 s"))
+        systemd.said.clear()
+        systemd.wait("STATUS", told(", for 6 s"))
+        assert "WATCHDOG" not in dict(systemd.said)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+import time
 from typing import Any
 
 import zmq
 
-from fip.config import Loaded
+from fip.config import Config, Loaded
 from fip.errors import WireError
 from fip.keys import private_key
+from fip.logs import set_level
 from fip.messages import PipelineStatus
-from fip.service import Loop, run_daemon
+from fip.service import Daemon, Loop, run_daemon
 from fip.sockets import connect, control_socket, exposed
 from fip.web.feed import Feed
 from fip.web.server import Server
@@ -20,9 +22,14 @@ from fip.wire import decode_control
 
 log = logging.getLogger("fip.monitor")
 
+HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
 
-class Monitor:
+
+class Monitor(Daemon):
     """The ventilator's status in, a web page out."""
+
+    reloads = ("monitor.log_level",)
+    restarts = ("monitor", "security", "ventilator.status", "sink.directory")
 
     def __init__(self, loaded: Loaded, loop: Loop) -> None:
         self._loop = loop
@@ -30,6 +37,8 @@ class Monitor:
         self._feed = Feed()
         self._server = Server(loaded, self._feed)
         self._draining = False
+        self._heard = -HEARD_WITHIN  # monotonic s
+        self.reload(loaded.config)
 
     def start(self) -> None:
         """Listens to the ventilator, and serves."""
@@ -54,6 +63,17 @@ class Monitor:
         """Ends the web server."""
         self._server.close()
 
+    def reload(self, config: Config) -> None:
+        """Takes the log level."""
+        set_level(config.monitor.log_level)
+
+    @property
+    def line(self) -> str:
+        """What it serves, for an operator."""
+        silent = time.monotonic() - self._heard > HEARD_WITHIN
+        waits = f"; waits for the ventilator at {self._config.ventilator.status}" if silent else ""
+        return f"serves {self._server.address}{waits}"
+
     def _on_status(self) -> None:
         try:
             message = decode_control(self._status.recv())
@@ -61,6 +81,7 @@ class Monitor:
             log.warning("from the ventilator: %s", error)
             return
         if isinstance(message, PipelineStatus):
+            self._heard = time.monotonic()
             self._feed.hear(message)
 
 

@@ -18,7 +18,7 @@ from fip.lines import sink_line
 from fip.logs import set_level
 from fip.messages import STATE_INTERVAL, Failure, RunPlan, RunStored, SinkOrders, SinkState
 from fip.ranges import Ranges, add, contains
-from fip.service import Loop, run_daemon
+from fip.service import Daemon, Loop, run_daemon
 from fip.sockets import control_socket, data_socket, host_name
 from fip.store import Store
 from fip.vitals import Vitals
@@ -42,7 +42,7 @@ class OpenRun:
     refused: str = ""
 
 
-class Sink:
+class Sink(Daemon):
     """Images in, files out."""
 
     reloads = ("sink.log_level",)
@@ -95,11 +95,6 @@ class Sink:
         """What it does, for an operator."""
         heard = time.monotonic() - self._heard < HEARD_WITHIN
         return sink_line(self._state(), self._config.ventilator.control, heard, self._vitals.rate)
-
-    @property
-    def hangs(self) -> bool:
-        """Never: all that it does, it does in its loop."""
-        return False
 
     def reload(self, config: Config) -> None:
         """Takes the log level."""

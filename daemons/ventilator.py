@@ -40,7 +40,7 @@ from fip.messages import (
 )
 from fip.pacing import Pace
 from fip.queue import Queue
-from fip.service import Background, Loop, run_daemon
+from fip.service import Background, Daemon, Loop, run_daemon
 from fip.sockets import control_socket, host_name, seen_from_workers
 from fip.source import open_run
 from fip.vitals import Vitals
@@ -64,7 +64,7 @@ class SinkPeer:
     address: str  # of its image socket, as workers are told it
 
 
-class Ventilator:
+class Ventilator(Daemon):
     """One control socket for all peers, one lane a worker, one thread that reads."""
 
     reloads = tuple(f"ventilator.{key}" for key in RELOADS)
@@ -119,11 +119,6 @@ class Ventilator:
     def line(self) -> str:
         """What it does, for an operator."""
         return ventilator_line(self._pipeline())
-
-    @property
-    def hangs(self) -> bool:
-        """Never: a MeasurementSet that cannot be read now is no reason to forget who is there."""
-        return False
 
     def reload(self, config: Config) -> None:
         """Takes the pace, also of runs under way, how much is sent and read ahead, and the log level."""

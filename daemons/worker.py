@@ -24,7 +24,7 @@ from fip.leases import FIRST_IMAGE_WITHIN, image_within
 from fip.lines import worker_line
 from fip.logs import set_level
 from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Task, WorkerState
-from fip.service import Background, Loop, run_daemon
+from fip.service import Background, Daemon, Loop, run_daemon
 from fip.sockets import LINGER, control_socket, data_socket, host_name, reachable
 from fip.vitals import Vitals
 from fip.wire import decode_control, decode_slice, encode_control, encode_image
@@ -49,7 +49,7 @@ class Finished:
     ready: float  # monotonic s
 
 
-class Worker:
+class Worker(Daemon):
     """One lane in, one image out at a time."""
 
     def __init__(self, name: str, device: str, loaded: Loaded, loop: Loop) -> None:

@@ -37,8 +37,10 @@ def test_a_host_runs_what_the_layout_says(tmp_path: Path) -> None:
 def test_a_layout_of_localhost_is_that_of_any_host() -> None:
     """The file that is shipped suits one machine, whatever its name."""
     config = load(ROOT / "config" / "fip.toml").config
-    assert units(config, "pulsar") == ("fip-ventilator.service", "fip-sink.service", "fip-worker@cpu0.service")
-    assert [drop_in(config, unit) for unit in units(config, "pulsar")] == ["", "", ""]  # all is in /var/lib/fip
+    assert units(config, "pulsar") == (
+        "fip-ventilator.service", "fip-sink.service", "fip-worker@cpu0.service", "fip-monitor.service",
+    )  # fmt: skip
+    assert [drop_in(config, unit) for unit in units(config, "pulsar")] == [""] * 4  # all is in /var/lib/fip
 
 
 def test_units_may_write_where_the_layout_has_them_write(tmp_path: Path) -> None:

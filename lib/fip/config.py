@@ -168,7 +168,7 @@ class Sink(Daemon):
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
 
 
-class Monitor(Table):
+class Monitor(Daemon):
     """The daemon that serves the web page; it follows, and nothing depends on it."""
 
     address: str = Field("127.0.0.1:8570", pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")

@@ -30,6 +30,7 @@ def folders(config: Config, unit: str) -> tuple[Path, ...]:
     needs = {
         "fip-ventilator.service": config.ventilator.queue.parent,
         "fip-sink.service": config.sink.directory,
+        "fip-monitor.service": config.monitor.token_file.parent,
     }
     return tuple(path for name, path in needs.items() if name == unit and not path.is_relative_to(OWN))
 

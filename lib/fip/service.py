@@ -45,6 +45,12 @@ _PR_SET_PDEATHSIG = 1
 class Daemon(Protocol):
     """What the loop runs."""
 
+    reloads: Collection[str]
+    """The settings (dotted keys) that `reload` takes."""
+
+    restarts: Collection[str]
+    """The settings, or tables of them, that it reads at its start; what `reload` takes is left out of them."""
+
     def start(self) -> None:
         """Opens sockets and registers handlers."""
 
@@ -58,24 +64,17 @@ class Daemon(Protocol):
     def close(self) -> None:
         """Closes sockets and files."""
 
+    def reload(self, config: Config) -> None:
+        """Takes the settings that may change while it runs."""
+
     @property
     def line(self) -> str:
         """What it does or waits for, as one line for an operator."""
 
     @property
     def hangs(self) -> bool:
-        """Whether its long work takes longer than any should: systemd then kills and starts it."""
-
-    @property
-    def reloads(self) -> Collection[str]:
-        """The settings (dotted keys) that `reload` takes."""
-
-    @property
-    def restarts(self) -> Collection[str]:
-        """The settings, or tables of them, that it reads at its start; what `reload` takes is left out of them."""
-
-    def reload(self, config: Config) -> None:
-        """Takes the settings that may change while it runs."""
+        """Whether work outside the loop takes longer than any should: systemd then kills the daemon and starts it."""
+        return False
 
 
 class Loop:

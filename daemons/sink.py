@@ -60,7 +60,7 @@ class Sink(Daemon):
         self._heard = -HEARD_WITHIN  # monotonic s, of the ventilator
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
         self._gate = Gate(loop, self._config.security, "sink", self._vitals)
-        self.reload(loaded.config)
+        set_level(loaded.config.sink.log_level)
 
     def start(self) -> None:
         """Binds for images, and points itself at the ventilator."""
@@ -97,7 +97,8 @@ class Sink(Daemon):
         return sink_line(self._state(), self._config.ventilator.control, heard, self._vitals.rate)
 
     def reload(self, config: Config) -> None:
-        """Takes the log level."""
+        """Takes the log level, and the list of those who are let in."""
+        self._gate.reload()
         set_level(config.sink.log_level)
 
     def _on_control(self) -> None:

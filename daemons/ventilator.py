@@ -121,7 +121,8 @@ class Ventilator(Daemon):
         return ventilator_line(self._pipeline())
 
     def reload(self, config: Config) -> None:
-        """Takes the pace, also of runs under way, how much is sent and read ahead, and the log level."""
+        """Takes the pace, also of runs under way, how much is sent and read ahead, log level and who is let in."""
+        self._gate.reload()
         taken = {key: getattr(config.ventilator, key) for key in RELOADS}
         self._config = self._config.model_copy(update=taken)
         self._lanes.reload(self._config)

@@ -65,7 +65,7 @@ class Daemon(Protocol):
         """Closes sockets and files."""
 
     def reload(self, config: Config) -> None:
-        """Takes the settings that may change while it runs."""
+        """Takes the settings that may change while it runs. Raises ConfigError, and then changes nothing."""
 
     @property
     def line(self) -> str:
@@ -248,12 +248,12 @@ class _Life:
         self._notifier.reloading()
         try:
             config = self._read()
+            self._daemon.reload(config)
         except ConfigError as error:
             log.error("the configuration is not read again, nothing has changed: %s", error)
         else:
             taken = changes(self._config, config, self._daemon.reloads)
             others = changes(self._started_with, config, self._daemon.restarts, apart_from=self._daemon.reloads)
-            self._daemon.reload(config)
             self._config = config
             for change in taken:
                 log.info("%s: in force", change)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -20,26 +22,35 @@ from pipeline import WITHIN, images
 
 
 class Listener:
-    """Hears what daemons tell systemd, and keeps the last value of each word."""
+    """Hears what daemons tell systemd, all the time, as systemd does."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
-        self._socket.settimeout(WITHIN)
-        self.said: list[tuple[str, str]] = []
+        self._heard: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
 
-    def wait(self, word: str, seen: Callable[[str], bool] = bool) -> str:
-        """The value that a word has when `seen` holds for it for the first time from now on."""
+    def wait(self, word: str, seen: Callable[[str], bool] = bool) -> set[str]:
+        """Waits until a word is said with a value for which `seen` holds; returns the words before it."""
+        before: set[str] = set()
         while True:
-            for line in self._socket.recv(4096).decode().splitlines():
-                name, _, value = line.partition("=")
-                self.said.append((name, value))
-                if name == word and seen(value):
-                    return value
+            name, value = self._heard.get(timeout=WITHIN)
+            if name == word and seen(value):
+                return before
+            before.add(name)
 
     def close(self) -> None:
         """Hears nothing any more."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._socket.close()
+
+    def _listen(self) -> None:
+        while said := self._socket.recv(4096):
+            for line in said.decode().splitlines():
+                name, _, value = line.partition("=")
+                self._heard.put((name, value))
 
 
 @pytest.fixture
@@ -167,6 +178,4 @@ def test_a_worker_that_hangs_does_not_say_that_it_lives(
         mesh.kill("sink", signal.SIGSTOP)  # it and the ventilator tell the same listener
         mesh.kill("ventilator", signal.SIGSTOP)
         systemd.wait("STATUS", told(", for 4 s"))
-        systemd.said.clear()
-        systemd.wait("STATUS", told(", for 6 s"))
-        assert "WATCHDOG" not in dict(systemd.said)
+        assert "WATCHDOG" not in systemd.wait("STATUS", told(", for 6 s"))

@@ -6,19 +6,17 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+
+HEARD_WITHIN = 10.0  # s for systemd to take what is said only once
 
 
 class Notifier:
-    """The line to systemd. A message that it cannot take now is not waited for: liveness is said again soon."""
+    """The line to systemd. What is said again soon, liveness and the line, is dropped where systemd is busy."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
-        self._socket: socket.socket | None = None
-        if address.startswith(("/", "@")):
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-            self._socket.setblocking(False)
-            self._socket.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._line = ""
 
     def ready(self) -> None:
@@ -27,13 +25,12 @@ class Notifier:
 
     def alive(self) -> None:
         """It works: systemd kills a daemon that does not say so for as long as its unit's WatchdogSec=."""
-        self._tell("WATCHDOG=1")
+        self._tell("WATCHDOG=1", within=0.0)
 
     def line(self, line: str) -> None:
         """What it does, for `systemctl status`; told where it differs from the last."""
         if line != self._line:
-            self._tell(f"STATUS={line}")
-        self._line = line
+            self._line = line if self._tell(f"STATUS={line}", within=0.0) else ""
 
     def reloading(self) -> None:
         """It reads its configuration again, until it says that it is ready."""
@@ -43,13 +40,13 @@ class Notifier:
         """It drains."""
         self._tell("STOPPING=1")
 
-    def close(self) -> None:
-        """Tells nothing any more."""
-        if self._socket:
-            self._socket.close()
-        self._socket = None
-
-    def _tell(self, message: str) -> None:
-        if self._socket:
-            with suppress(OSError):
-                self._socket.send(message.encode())
+    def _tell(self, message: str, within: float = HEARD_WITHIN) -> bool:
+        """Whether there is no systemd, or it took the message."""
+        if not self._address:
+            return True
+        self._socket.settimeout(within)
+        try:
+            self._socket.sendto(message.encode(), self._address)
+        except OSError:
+            return False
+        return True

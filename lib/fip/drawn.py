@@ -11,6 +11,7 @@ from fip.shown import (
     COLOURS,
     NONE,
     clock,
+    countdown,
     doing,
     duration,
     headline,
@@ -85,7 +86,7 @@ def run_line(run: RunView, width: int) -> Text:
     if run.lag is not None:
         line.append(f" lag {duration(run.lag)}", "red" if run.lag > (run.deadline or 0.0) else "green")
     elif run.eta is not None and run.left:
-        line.append(f" {duration(run.eta)} left", "green")
+        line.append(f" {countdown(run.eta)} left", "green")
     if run.failed:
         line.append(f" {run.failed} failed", "bold red")
     return line

@@ -1,35 +1,48 @@
-"""What `fip run` shows: a progress bar while images come, and a summary at the end."""
+"""What `fip run` shows: progress while images come, and a summary at the end."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
+from fip.hearing import Heard, remember
 from fip.ledger import RunTotals
-from fip.messages import JobStatus
+from fip.messages import PipelineStatus
+from fip.shown import BOTTLENECKS, countdown, duration, number, printable
+from fip.state import PipelineState, RunView, pipeline_state
 
 SHOWN_FAILURES = 10
+LINES = 10  # of progress, where no bar can be drawn
 
 
 class RunProgress:
-    """A bar for all runs of a job: images stored, images/s, time left or lag, failures."""
+    """Images stored, images/s, time left or lag, failures, and what holds it up, of all runs of a pipeline's jobs.
+
+    On a terminal that can draw, a bar; elsewhere a line for each tenth of the way.
+    """
 
     def __init__(self, console: Console, slices: int) -> None:
-        self._slices = slices
+        self._console, self._slices = console, slices
+        self._heard: tuple[Heard, ...] = ()
+        self._lines = 0  # printed so far
+        whole = Column(no_wrap=True)
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            _Pulse(),
+            TextColumn("[bold]{task.description}", table_column=whole),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
+            MofNCompleteColumn(table_column=whole),
+            _Pulse(table_column=whole),
             console=console,
             expand=True,
+            disable=not console.is_terminal or console.is_dumb_terminal,
         )
-        self._task = self._progress.add_task("starting", total=slices, rate=0.0, lag=None, failed=0)
+        self._task = self._progress.add_task("starting", total=slices, pulse=Text())
 
     def __enter__(self) -> RunProgress:
         self._progress.start()
@@ -38,34 +51,48 @@ class RunProgress:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def show(self, job: JobStatus) -> None:
-        """Shows a job's status."""
-        stored, failed = sum(run.stored for run in job.runs), sum(run.failed for run in job.runs)
-        current = next((run for run in job.runs if run.stored + run.failed < run.total), None)
-        self._progress.update(
-            self._task,
-            description=current.name if current else "imaging",
-            completed=stored,
-            failed=failed,
-            rate=current.rate if current else self._progress.tasks[0].fields["rate"],
-            lag=current.lag if current else None,
-        )
+    def show(self, status: PipelineStatus) -> None:
+        """Shows how far it is, after one more word of the ventilator."""
+        self._heard = remember(self._heard, status, time.time())
+        state = pipeline_state(self._heard, time.time())
+        runs = [run for job in state.jobs for run in job.runs]
+        stored = sum(run.stored for run in runs)
+        current = next((run for run in runs if run.left), None)
+        name = printable((current or runs[-1]).name) if runs else "starting"
+        pulse = _pulse(state, current, sum(run.failed for run in runs))
+        if self._progress.disable:
+            self._print(f"{name}: {stored} of {self._slices} images", stored, pulse)
+        else:
+            self._progress.update(self._task, description=name, completed=stored, pulse=pulse)
+
+    def _print(self, how_far: str, stored: int, pulse: Text) -> None:
+        reached = LINES * stored // max(1, self._slices)
+        if self._lines < reached < LINES:  # the summary says the last
+            self._lines = reached
+            self._console.print(Text(f"{how_far}  ").append_text(pulse), soft_wrap=True)
 
 
 class _Pulse(ProgressColumn):
-    """Images/s, then the lag where slices are due at given times, else the time left, then failures."""
+    """What changes from second to second."""
 
     def render(self, task: Task) -> Text:
-        rate, lag, failed = task.fields["rate"], task.fields["lag"], task.fields["failed"]
-        left = (task.total or 0) - task.completed - failed
-        text = Text(f"{rate:.1f} images/s" if rate else "-- images/s", style="cyan")
-        if lag is not None:
-            text.append(f"  lag {lag:.1f} s", style="red" if lag > 1 else "green")
-        elif rate and left:
-            text.append(f"  {_duration(left / rate)} left", style="green")
-        if failed:
-            text.append(f"  {failed} failed", style="bold red")
-        return text
+        pulse: Text = task.fields["pulse"]
+        return pulse
+
+
+def _pulse(state: PipelineState, current: RunView | None, failed: int) -> Text:
+    """Images/s, then the lag where slices are due at given times, else the time left, failures, the bottleneck."""
+    text = Text(f"{number(state.rate)} images/s" if state.rate else "", "cyan")
+    if current and current.lag is not None:
+        late = current.lag > (current.deadline or 0.0)
+        text.append(f"  lag {duration(current.lag)}", "red" if late else "green")
+    elif state.eta is not None:
+        text.append(f"  {countdown(state.eta)} left", "green")
+    if failed:
+        text.append(f"  {failed} failed", "bold red")
+    if state.bottleneck:
+        text.append(f"  {BOTTLENECKS[state.bottleneck]}", "bright_black")
+    return text
 
 
 def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: float, missed: int, output: Path) -> str:
@@ -94,9 +121,3 @@ def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: flo
         if failed > SHOWN_FAILURES:
             lines.append(f"  ... and {failed - SHOWN_FAILURES} more, in fip.sqlite")
     return "\n".join(lines)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

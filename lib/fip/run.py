@@ -160,8 +160,9 @@ def _watch(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with RunProgress(console, slices) as progress:
-            for last, _ in pipeline.image(paths, selection):
-                progress.show(last)
+            for job, status in pipeline.image(paths, selection):
+                last = job
+                progress.show(status)
     except KeyboardInterrupt:
         console.print("interrupted: storing what is in work", style="yellow")
         return True, last

@@ -36,7 +36,7 @@ def headline(state: PipelineState) -> str:
     if state.lag is not None:
         parts.append(f"lag {duration(state.lag)}")
     if state.eta is not None:
-        parts.append(f"{duration(state.eta)} left")
+        parts.append(f"{countdown(state.eta)} left")
     if state.bottleneck:
         parts.append(BOTTLENECKS[state.bottleneck])
     return " · ".join(parts)
@@ -51,7 +51,7 @@ def run_row(run: RunView) -> tuple[str, ...]:
         str(run.failed or NONE),
         str(run.leased or NONE),
         number(run.rate) if run.rate else NONE,
-        f"lag {duration(run.lag)}" if run.lag is not None else optional(run.eta, duration) if run.left else "done",
+        f"lag {duration(run.lag)}" if run.lag is not None else optional(run.eta, countdown) if run.left else "done",
     )
 
 
@@ -128,6 +128,11 @@ def duration(seconds: float) -> str:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 59.5:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    return countdown(seconds)
+
+
+def countdown(seconds: float) -> str:
+    """As "0:05", "1:05", "2:03:04"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

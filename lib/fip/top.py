@@ -42,7 +42,7 @@ def _p95(view: WorkerView) -> float:
 
 
 ORDERS: dict[str, Callable[[WorkerView], float]] = {
-    "worker": lambda view: 0.0,
+    "name": lambda view: 0.0,
     "state": lambda view: float(view.state == "running"),
     "slice": lambda view: -view.working_for,
     "img/s": lambda view: -view.rate,
@@ -78,7 +78,8 @@ class Top(App[None]):
         self._states, self._where = states, where
         self._state: PipelineState | None = None
         self._order = next(iter(ORDERS))
-        self._table: tuple[tuple[str, ...], list[str]] = ((), [])  # its columns, and the workers of its rows
+        self._heads: tuple[str, ...] = ()  # of the columns of the table
+        self._names: list[str] = []  # of the workers in its rows
 
     def compose(self) -> ComposeResult:
         """The parts of the screen, from above."""
@@ -108,7 +109,7 @@ class Top(App[None]):
     def show(self, state: PipelineState) -> None:
         """Shows a state."""
         self._state = state
-        title = Text(f"{self._where}  {clock(state.time)}\n", "bright_black")
+        title = Text(f"{self._where}  {clock(state.time)}  workers by {self._order}\n", "bright_black")
         self._part("verdict").update(title.append_text(verdict_lines(state, REASONS_SHOWN)))
         runs = [run for job in state.jobs for run in job.runs][-RUNS_SHOWN:]
         jobs = [job for job in state.jobs if not job.runs][-RUNS_SHOWN:]
@@ -129,7 +130,7 @@ class Top(App[None]):
         names = list(ORDERS)
         self._order = names[(names.index(self._order) + 1) % len(names)]
         if self._state:
-            self._show_workers(self._state)
+            self.show(self._state)
 
     def action_details(self) -> None:
         """All that is known of the worker under the cursor."""
@@ -166,29 +167,31 @@ class Top(App[None]):
 
     def _chosen(self) -> str | None:
         """The worker under the cursor."""
-        row, names = self.screen_stack[0].query_one(DataTable).cursor_row, self._table[1]
-        return names[row] if row < len(names) else None
+        row = self.screen_stack[0].query_one(DataTable).cursor_row
+        return self._names[row] if row < len(self._names) else None
 
     def _show_workers(self, state: PipelineState) -> None:
-        """Workers in their order; the cursor stays on the one that it was on."""
+        """Workers in their order, written over those that were shown; the cursor stays on the one that it was on."""
         table: DataTable[Text] = self.screen_stack[0].query_one(DataTable)
         heads = WORKER_HEADS if self.size.width >= NARROW else ALWAYS
-        columns = tuple(f"{head} ▾" if head == self._order else head for head in heads)
+        chosen = self._chosen()
+        if heads != self._heads:
+            table.clear(columns=True)
+            table.add_columns(*heads)
+            self._heads = heads
         views = sorted(state.workers, key=lambda view: (ORDERS[self._order](view), view.status.identity))
-        names = [view.status.identity for view in views]
-        rows = [_cells(view, heads) for view in views]
-        if self._table == (columns, names):
-            for row, cells in enumerate(rows):
+        for row, view in enumerate(views):
+            cells = _cells(view, heads)
+            if row == table.row_count:
+                table.add_row(*cells, key=str(row))
+            else:
                 for column, cell in enumerate(cells):
                     table.update_cell_at(Coordinate(row, column), cell, update_width=True)
-            return
-        chosen = self._chosen()
-        table.clear(columns=True)
-        table.add_columns(*columns)
-        table.add_rows(rows)
-        self._table = columns, names
-        if chosen in names:
-            table.move_cursor(row=names.index(chosen), animate=False)
+        for row in range(len(views), table.row_count):
+            table.remove_row(str(row))
+        self._names = [view.status.identity for view in views]
+        if chosen in self._names:
+            table.move_cursor(row=self._names.index(chosen), animate=False)
 
 
 class Page(ModalScreen[None]):

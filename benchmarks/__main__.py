@@ -11,10 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import images, slices, stages
+from benchmarks import images, slices, stages, workers, wsclean
+from benchmarks.programs import USUAL, Work
 from benchmarks.report import print_table
 
-PARTS = ("images", "slices", "stages")
+PARTS = ("slices", "stages", "images", "workers", "wsclean", "wide", "large")
 VERSIONS = ("fip", "numpy", "ducc0", "python-casacore", "astropy", "pyzmq")
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}  [default: all]")
     parser.add_argument("--quick", action="store_true", help="few images, one round: to see that it works")
-    parser.add_argument("--rounds", type=int, default=2, help="rounds of which medians are taken  [default: 2]")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds of which medians are taken  [default: 1]")
     parser.add_argument("--scratch", type=Path, help="directory for data, kept and used again  [default: a new one]")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
@@ -42,14 +43,24 @@ def main() -> None:
 def measure(parts: list[str] | tuple[str, ...], scratch: Path, quick: bool, rounds: int, console: Console) -> None:
     """Run some parts, the short ones first."""
     short, long = (6, 30) if quick else (60, 360)
+    few = (4, 8) if quick else (10, 40)
     if "slices" in parts:
         lines = slices.compare(scratch, short, repeats=200 if quick else 2000)
         print_table("A slice on the wire", "prototype", lines, console)
     if "stages" in parts:
-        print_table("CPU ms of an image, by stage", "plain loop", stages.measure(scratch, long), console)
+        print_table(f"CPU ms of an image by stage, {USUAL}", "plain loop", stages.measure(scratch, long), console)
     if "images" in parts:
-        lines = images.compare(scratch, short, long, 1 if quick else rounds)
-        print_table("From MeasurementSet to FITS files", "plain loop", lines, console)
+        print_table("MeasurementSet to FITS", "plain loop", images.compare(scratch, (short, long), rounds), console)
+    if "workers" in parts:
+        print_table("Two workers", "1 worker", workers.compare(scratch, 30 if quick else 240, rounds), console)
+    if "wsclean" in parts:
+        lines = wsclean.compare(scratch, (6, 12) if quick else (30, 120), rounds)
+        print_table("MeasurementSet to FITS", "WSClean", lines, console)
+    for part, work in {"wide": Work(channels=1024), "large": Work(size=4096)}.items():
+        if part in parts:
+            title = f"CPU ms of an image by stage, {work}"
+            print_table(title, "plain loop", stages.measure(scratch, few[1], work), console)
+            print_table(f"MeasurementSet to FITS, {work}", "WSClean", wsclean.compare(scratch, few, 1, work), console)
 
 
 def conditions() -> str:

@@ -17,8 +17,31 @@ from fip.launch import ONE_THREAD
 FIP = str(Path(sysconfig.get_path("scripts")) / "fip")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-ANTENNAS, CHANNELS = 64, 64
-SIZE, ARCSEC, EPSILON = 1024, 1.5, 1e-5
+ANTENNAS, ARCSEC, EPSILON = 64, 1.5, 1e-5
+UNFLAGGED = ("--flag-fraction", "0")  # an observation of which all programs use the same samples
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What each image is made of: channels of each of 2016 baselines, and pixels a side."""
+
+    channels: int = 64
+    size: int = 1024
+
+    def __str__(self) -> str:
+        return f"{self.channels} channels, {self.size}^2"
+
+
+USUAL = Work()
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A simulated MeasurementSet, and what is to be made of it."""
+
+    path: Path
+    integrations: int
+    work: Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +53,39 @@ class Cost:
     output: str
 
 
-def simulated(scratch: Path, integrations: int) -> Path:
-    """A MeasurementSet of so many integrations, simulated where it is not there yet."""
-    path = scratch / f"sim{integrations}.ms"
+def simulated(scratch: Path, integrations: int, work: Work = USUAL, *options: str) -> Observation:
+    """An observation of so many integrations, simulated where it is not there yet."""
+    path = scratch / f"sim{work.channels}x{integrations}{''.join(options)}.ms"
     if not path.exists():
-        size = ("--antennas", str(ANTENNAS), "--channels", str(CHANNELS), "--integrations", str(integrations))
-        run([FIP, "simulate", str(path), *size])
-    return path
+        size = ("--antennas", str(ANTENNAS), "--channels", str(work.channels), "--integrations", str(integrations))
+        run([FIP, "simulate", str(path), *size, *options])
+    return Observation(path, integrations, work)
 
 
-def fip_command(path: Path, directory: Path, workers: int, kernel: str = "auto") -> list[str]:
-    """`fip run` of a MeasurementSet into a directory without images."""
-    grid = ("--size", str(SIZE), "--scale", f"{ARCSEC}arcsec", "--epsilon", str(EPSILON), "--stokes", "I")
-    return [FIP, "run", str(path), "--output", str(directory), *grid, "--workers", str(workers), "--kernel", kernel]
+def fip_command(observed: Observation, directory: Path, workers: int = 1, kernel: str = "slant") -> list[str]:
+    """`fip run` into a directory without images."""
+    size, scale = str(observed.work.size), f"{ARCSEC}arcsec"
+    grid = ("--size", size, "--scale", scale, "--epsilon", str(EPSILON), "--stokes", "I", "--kernel", kernel)
+    return [FIP, "run", str(observed.path), "--output", str(directory), *grid, "--workers", str(workers)]
 
 
-def plain_command(path: Path, directory: Path) -> list[str]:
+def plain_command(observed: Observation, directory: Path) -> list[str]:
     """The plain loop doing the same into a directory that is there."""
-    return [sys.executable, "-m", "benchmarks.plain", str(path), str(directory), str(SIZE), str(ARCSEC), str(EPSILON)]
+    settings = (str(observed.work.size), str(ARCSEC), str(EPSILON))
+    return [sys.executable, "-m", "benchmarks.plain", str(observed.path), str(directory), *settings]
+
+
+def wsclean_command(observed: Observation, directory: Path, exact: bool = False) -> list[str]:
+    """WSClean with the same gridder doing the same, one thread, no second image.
+
+    Not `exact`, its default: an image at the resolution of the longest baseline, interpolated to the size asked.
+    """
+    size = str(observed.work.size)
+    grid = ("-size", size, size, "-scale", f"{ARCSEC}asec", "-weight", "natural", "-pol", "I", "-niter", "0")
+    gridder = ("-use-wgridder", "-wgridder-accuracy", str(EPSILON), *(("-no-small-inversion",) if exact else ()))
+    cut = ("-intervals-out", str(observed.integrations), "-no-reorder", "-data-column", "DATA")
+    rest = ("-j", "1", "-no-dirty", "-no-update-model-required", "-quiet", "-name", str(directory / "w"))
+    return ["wsclean", *grid, *gridder, *cut, *rest, str(observed.path)]
 
 
 def emptied(directory: Path) -> Path:

@@ -9,7 +9,7 @@ from time import process_time
 import zmq
 
 from benchmarks import prototype
-from benchmarks.programs import ARCSEC, EPSILON, SIZE, simulated
+from benchmarks.programs import ARCSEC, EPSILON, USUAL, simulated
 from benchmarks.report import Line
 from fip.compression import compress
 from fip.data import Selection, Slice
@@ -20,7 +20,7 @@ from fip.wire import decode_slice, encode_slice, size
 
 def compare(scratch: Path, integrations: int, repeats: int) -> list[Line]:
     """Encoding and decoding alone, then the same with an ipc:// PUSH/PULL pair in between."""
-    path = simulated(scratch, integrations)
+    path = simulated(scratch, integrations).path
     values, ancestor = cut(path), prototype.prototype_slice(path)
     frames, text = encode_slice(values), prototype.encode(ancestor)
     few = max(1, repeats // 100)  # the prototype's takes that much longer
@@ -43,7 +43,7 @@ def compare(scratch: Path, integrations: int, repeats: int) -> list[Line]:
 def cut(path: Path) -> Slice:
     """The first slice, as the ventilator cuts it."""
     scale = parse_angle(f"{ARCSEC}arcsec")
-    run = open_run(path, Selection(size=(SIZE, SIZE), scale=scale, epsilon=EPSILON))
+    run = open_run(path, Selection(size=(USUAL.size, USUAL.size), scale=scale, epsilon=EPSILON))
     values = run.read(0)
     run.close()
     return compress(values)

@@ -18,7 +18,18 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.programs import REPOSITORY, emptied, environment, fip_command, plain_command, run, simulated
+from benchmarks.programs import (
+    REPOSITORY,
+    USUAL,
+    Observation,
+    Work,
+    emptied,
+    environment,
+    fip_command,
+    plain_command,
+    run,
+    simulated,
+)
 from benchmarks.report import Line
 
 _EVERY = 0.1  # s between two looks at the daemons
@@ -34,15 +45,15 @@ class Sample:
     seconds: dict[str, float]  # by "ventilator thread", "ventilator loop", ...
 
 
-def measure(scratch: Path, integrations: int) -> list[Line]:
-    """CPU milliseconds of an image, stage by stage, of FIP with one worker and of the plain loop."""
-    path = simulated(scratch, integrations)
+def measure(scratch: Path, integrations: int, work: Work = USUAL) -> list[Line]:
+    """CPU milliseconds of an image, stage by stage, of FIP with one worker and its own kernel and of the plain loop."""
+    observed = simulated(scratch, integrations, work)
     directory = emptied(scratch / "stages")
-    before, after = _watched(fip_command(path, directory, workers=1), directory, integrations // _STARTED)
+    before, after = _watched(fip_command(observed, directory), directory, integrations // _STARTED)
     each = {
         name: (after.seconds[name] - before.seconds[name]) / (after.images - before.images) for name in after.seconds
     }
-    imaging = _ledger_seconds(directory)
+    imaging = _ledger_seconds(directory, before.images)
     whole = sum(imaging.values())
     ours = {
         "read + Stokes (ventilator)": each["ventilator thread"],
@@ -52,7 +63,7 @@ def measure(scratch: Path, integrations: int) -> list[Line]:
         "store (sink)": each["sink loop"],
         "progress (fip run)": each["fip loop"] + each["fip thread"],
     }
-    plain = _plain(path, scratch / "stages-plain", integrations)
+    plain = _plain(observed, scratch / "stages-plain")
     lines = [_line(stage, value, plain.get(stage.split()[0])) for stage, value in ours.items()]
     return [*lines, _line("all", sum(ours.values()), sum(plain.values()))]
 
@@ -101,13 +112,13 @@ def _is_zeromq(pid: int, thread: int) -> bool:
     return Path(f"/proc/{pid}/task/{thread}/comm").read_text().startswith("ZMQ")
 
 
-def _ledger_seconds(directory: Path) -> dict[str, float]:
-    """Wall seconds of all images in each stage of the imaging thread."""
+def _ledger_seconds(directory: Path, first: int) -> dict[str, float]:
+    """Wall seconds of the images after the first so many, in each stage of the imaging thread."""
     with sqlite3.connect(directory / "fip.sqlite") as ledger:
-        rows = [json.loads(text) for (text,) in ledger.execute("SELECT seconds FROM slices")]
-    return {name: sum(row[name] for row in rows) for name in ("image", "beam", "fits")}
+        rows = [json.loads(text) for (text,) in ledger.execute("SELECT seconds FROM slices ORDER BY recorded")]
+    return {name: sum(row[name] for row in rows[first:]) for name in ("image", "beam", "fits")}
 
 
-def _plain(path: Path, directory: Path, integrations: int) -> dict[str, float]:
-    spent: dict[str, float] = json.loads(run(plain_command(path, emptied(directory))).output)
-    return {stage: seconds / integrations for stage, seconds in spent.items()}
+def _plain(observed: Observation, directory: Path) -> dict[str, float]:
+    spent: dict[str, float] = json.loads(run(plain_command(observed, emptied(directory))).output)
+    return {stage: seconds / observed.integrations for stage, seconds in spent.items()}

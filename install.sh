@@ -73,7 +73,7 @@ run() {
     fi
     stem=$(basename "$1")
     images=${stem%.*}.fip
-    $venv/bin/fip run --output "$images" "$@"
+    $venv/bin/fip run --web --output "$images" "$@"
     [ "$images/movie.mp4" -nt "$images/images.txt" ] || $venv/bin/fip movie "$images"
     say "open $images/movie.mp4, and $images/*.fits with CARTA or DS9"
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -19,6 +21,7 @@ from fip.data import Selection
 from fip.simulate import Simulation, simulate
 from mesh import Mesh
 from monitoring import monitor
+from pipeline import WITHIN, images, started
 
 SIDE, ARCSEC = 256, 10.0
 RED = "getComputedStyle(document.documentElement).getPropertyValue('--ill').trim()"
@@ -111,17 +114,17 @@ def test_an_operator_watches_a_run(mesh: Mesh, long_ms: Path, tmp_path: Path) ->
         assert errors == []
 
 
-def pixel(images: Path, index: int, x: int, y: int) -> float:
+def pixel(folder: Path, index: int, x: int, y: int) -> float:
     """What a FITS file holds there."""
-    return float(fits.getdata(images / f"night-t{index:06d}-dirty.fits")[0, 0, y, x])
+    return float(fits.getdata(folder / f"night-t{index:06d}-dirty.fits")[0, 0, y, x])
 
 
-def assert_the_light_curve_is_that_of_the_files(page: Page, images: Path) -> None:
+def assert_the_light_curve_is_that_of_the_files(page: Page, folder: Path) -> None:
     """What is told of a pixel, under the cursor and after a click, is what the FITS files hold."""
     page.locator("#follow").uncheck()
     name = re.search(r"night-t\d+-dirty\.fits", page.locator("#image-name").inner_text())
     assert name
-    shown, header = fits.getdata(images / name[0])[0, 0], fits.getheader(images / name[0])
+    shown, header = fits.getdata(folder / name[0])[0, 0], fits.getheader(folder / name[0])
     y, x = (int(at) for at in np.unravel_index(shown.argmax(), shown.shape))
     left, top = place_on_screen(page, x, y)
     page.mouse.move(left, top)
@@ -143,11 +146,11 @@ def assert_the_light_curve_is_that_of_the_files(page: Page, images: Path) -> Non
         page.mouse.click(left, top)
     points = answered.value.json()["points"]
     assert len(points) >= 2
-    assert [point["flux"] for point in points] == [pixel(images, point["slice"], x, y) for point in points]
+    assert [point["flux"] for point in points] == [pixel(folder, point["slice"], x, y) for point in points]
     expect(page.locator("#curve-what")).to_contain_text(f"pixel {x}, {y}")
     heights = drawn(page)
     assert heights.keys() >= {point["slice"] for point in points}
-    values, screen = np.array([pixel(images, index, x, y) for index in heights]), np.array([*heights.values()])
+    values, screen = np.array([pixel(folder, index, x, y) for index in heights]), np.array([*heights.values()])
     # they are rounded to 0.1 of a pixel, so that a straight line through them leaves 0.05 at most, and 0.05 of its own
     assert np.abs(screen - np.polyval(np.polyfit(values, screen, 1), values)).max() < 0.11
 
@@ -212,3 +215,41 @@ def test_any_screen(mesh: Mesh, tmp_path: Path, width: int, scheme: Literal["lig
         assert (light > 128) == (scheme == "light")
         keep(page, f"page-{width}-{scheme}", tmp_path, whole=True)
         assert errors == []
+
+
+def test_a_run_has_its_page(long_ms: Path, tmp_path: Path) -> None:
+    """`fip run --web` says where, also when that port is taken; images appear, and the run ends with its page open."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        configuration = tmp_path / "fip.toml"
+        configuration.write_text(f'[monitor]\naddress = "127.0.0.1:{port}"\n[ventilator]\npace = 20.0\n')
+        grid = ("--size", SIDE, "--scale", f"{ARCSEC}arcsec", "--interval", "0~120")
+        options = ("--web", "--config", configuration, *grid)
+        with started("run", long_ms, "--output", tmp_path / "out", *options) as process, browser(tmp_path) as (page, _):
+            assert process.stdout
+            lines = iter(process.stdout.readline, "")
+            assert next(line for line in lines if "taken" in line).startswith(f"port {port} is taken")
+            address = next(line for line in lines if "watch it at" in line).split()[-1]
+            assert f":{port}/" not in address
+            until_it_serves(address)
+            page.goto(address)
+            until_more_are_stored(page)
+            expect(page.locator("#image")).to_have_attribute("aria-label", re.compile(r"night-t.*dirty\.fits"))
+            assert process.wait(WITHIN) == 0
+            expect(page.locator("#verdict")).to_have_text("no monitor")
+    assert len(images(tmp_path / "out")) == 120
+
+
+def until_it_serves(address: str) -> None:
+    """Waits until somebody listens there."""
+    host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
+    give_up = time.monotonic() + WITHIN
+    while True:
+        try:
+            socket.create_connection((host, int(port)), 1).close()
+        except OSError:
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        else:
+            return

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from fip.config import Config
+from fip.config import Config, Monitor
 from fip.data import Selection
 from fip.errors import FipError
 from fip.keys import CREDENTIALS
@@ -23,6 +24,7 @@ from fip.operator import Operator, find_job, new_job
 from fip.run_file import remove_run_file, write_run_file
 from fip.service import PARENT_VARIABLE
 
+MONITOR = "monitor"
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
 STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DUCC0_NUM_THREADS")
@@ -31,10 +33,14 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DUC
 class Pipeline:
     """A ventilator, a sink and workers (name -> device), as children. Use it as a context: it ends what it started."""
 
-    def __init__(self, config: Config, output: Path, workers: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, config: Config, output: Path, workers: Mapping[str, str], log: Path, page: str | None = None
+    ) -> None:
+        """With `page`, as 127.0.0.1:8570, a monitor serves the web page there."""
+        self._page = page
         self._output, self._log = output, log
         self._folder = Path(tempfile.mkdtemp(prefix="fip-"))
-        self._private = _with_private_addresses(config, self._folder, output)
+        self._private = _with_private_addresses(config, self._folder, output, page)
         self._workers = workers
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -46,6 +52,8 @@ class Pipeline:
         self._start("sink", "fip-sink", "--config", str(configuration))
         for name, device in self._workers.items():
             self._start(name, "fip-worker", "--config", str(configuration), "--name", name, "--device", device)
+        if self._page:
+            self._start(MONITOR, "fip-monitor", "--config", str(configuration))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
@@ -56,7 +64,7 @@ class Pipeline:
         """
         patience = STOP_WITHIN if kind is None else STOP_BROKEN_WITHIN
         try:
-            for names in (["ventilator"], [*self._workers], ["sink"]):
+            for names in (["ventilator"], [*self._workers], ["sink"], [MONITOR] * bool(self._page)):
                 self._stop(names, patience)
         except KeyboardInterrupt:
             pass
@@ -84,7 +92,7 @@ class Pipeline:
 
     def _check_children(self) -> None:
         for name, child in self._children.items():
-            if child.poll() is not None:
+            if child.poll() is not None and name != MONITOR:  # nothing depends on that one
                 how = f"killed by {signal.Signals(-child.returncode).name}" if child.returncode < 0 else "ended"
                 raise FipError(f"{name} was {how}: {self._last_error(child.pid)}; run it again to resume")
 
@@ -117,22 +125,40 @@ class Pipeline:
 
     def _toml(self) -> str:
         """The configuration of the children."""
-        values = self._private.model_dump(mode="json", exclude_none=True, include={"ventilator", "sink"})
+        values = self._private.model_dump(mode="json", exclude_none=True, include={"ventilator", "sink", "monitor"})
         return "\n".join(
             f"[{table}]\n" + "\n".join(f"{key} = {_toml_value(value)}" for key, value in keys.items())
             for table, keys in values.items()
         )
 
 
-def _with_private_addresses(config: Config, folder: Path, output: Path) -> Config:
+def page_address(monitor: Monitor) -> str:
+    """Where the page of a run can be: as configured, or where that port is taken on a free one."""
+    with suppress(OSError):
+        return _bound(monitor.host, monitor.port)
+    return _bound("127.0.0.1", 0)
+
+
+def _bound(host: str, port: int) -> str:
+    """HOST:PORT that can be bound now; OSError where it cannot."""
+    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind(place)
+        return f"{f'[{host}]' if ':' in host else host}:{tried.getsockname()[1]}"
+
+
+def _with_private_addresses(config: Config, folder: Path, output: Path, page: str | None) -> Config:
     """The user's configuration, with addresses in a folder and this output directory."""
     address = f"ipc://{folder}/{{}}".format
     ventilator = {"control": address("control"), "status": address("status"), "lanes": address("lane-")}
     sink = {"directory": output.resolve(), "images": address("images"), "address": None}
+    monitor = {"token_file": folder / "token", "directory": None} | ({"address": page} if page else {})
     return config.model_copy(
         update={
             "ventilator": config.ventilator.model_copy(update=ventilator | {"queue": folder / "jobs.sqlite"}),
             "sink": config.sink.model_copy(update=sink),
+            "monitor": config.monitor.model_copy(update=monitor),
         }
     )
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fip.config import Config
+from fip.config import Config, Monitor
 from fip.data import Selection, Subset
 from fip.errors import FipError, UsageError
 from fip.isolation import in_child
 from fip.kernels import CPU, SDP_FUNC
-from fip.launch import Pipeline
+from fip.launch import Pipeline, page_address
 from fip.ledger import Ledger, RunTotals
 from fip.messages import JobStatus
 from fip.progress import RunProgress, summary
@@ -44,9 +44,12 @@ def run(
     output: Path | None,
     workers: Mapping[str, str],
     overwrite: bool,
+    web: bool,
     console: Console,
 ) -> int:
     """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
+
+    With `web`, there is a page to watch it on.
 
     Raises FipError.
     """
@@ -63,10 +66,20 @@ def run(
     begun = time.monotonic()
     interrupted, job = False, None
     if any(before.get(each.run, 0) < each.slices for each in opened):
-        with Pipeline(config, directory, workers, directory / LOG_FILE) as pipeline:
+        page = _page(config.monitor, console) if web else None
+        with Pipeline(config, directory, workers, directory / LOG_FILE, page) as pipeline:
             interrupted, job = _watch(pipeline, paths, selection, console, sum(each.slices for each in opened))
     seconds = time.monotonic() - begun
     return _conclude(opened, before, directory, seconds, job, interrupted, console)
+
+
+def _page(monitor: Monitor, console: Console) -> str:
+    """Says where the page will be."""
+    address = page_address(monitor)
+    if address.rpartition(":")[2] != monitor.address.rpartition(":")[2]:
+        console.print(f"port {monitor.port} is taken, perhaps by the page of another run", highlight=False)
+    console.print(f"watch it at http://{address}/", style="bold", highlight=False, soft_wrap=True)
+    return address
 
 
 def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`fip lightcurve`: what is asked of the images of a run."""
+"""`fip lightcurve` and `fip report`: what is asked of the images of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fip.cli.app import ImagesArgument, app, parsed
+from fip.cli.app import ImagesArgument, app, console, parsed
 from fip.quantities import parse_stokes
 
 _SIGNS = {"ignore_unknown_options": True}  # so that -45d00m00s is a declination
@@ -36,3 +36,14 @@ def lightcurve_command(
         output.write_text(text)
     except OSError as error:
         raise UsageError(f"--output {output}: cannot be written: {error.strerror}") from None
+
+
+@app.command("report")
+def report_command(
+    directory: ImagesArgument,
+    output: Annotated[Path | None, typer.Option(help="The page.  [default: DIR/report.html]")] = None,
+) -> None:
+    """Write a page about a finished run: settings, rates, noise, images, failures; one file, without network."""
+    from fip.report import write_report
+
+    console.print(str(write_report(directory, output)), highlight=False, soft_wrap=True)

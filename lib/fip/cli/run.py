@@ -25,10 +25,14 @@ def run_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove the images that the directory's ledger lists, and begin anew.")
     ] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="Serve a page to watch the run on, and print its address.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Image every slice of MeasurementSets, here; run again, it resumes."""
     from fip.run import run, workers_on
 
     loaded = settings.load(config)
-    raise typer.Exit(run(measurement_sets, loaded.config, output, workers_on(devices, workers), overwrite, console))
+    on = workers_on(devices, workers)
+    raise typer.Exit(run(measurement_sets, loaded.config, output, on, overwrite, web, console))

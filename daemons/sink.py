@@ -188,6 +188,7 @@ class Sink(Daemon):
             self._in_hand, self._stalled = None, ""
             self._loop.on(self._images, self._on_image)
         self._vitals.took("store", time.monotonic() - begun)
+        self._vitals.took("fsync", store.synced)
         waited = image.seconds.get("wait", 0.0)
         self._vitals.took("wait", waited)
         self._vitals.took("image", sum(image.seconds.values()) - waited)

@@ -344,7 +344,7 @@ class Ventilator(Daemon):
             self._control.send_multipart([route, told], zmq.NOBLOCK)
 
     def _pipeline(self) -> PipelineStatus:
-        """All that is known now."""
+        """All that is known now, but for what only leases are made of."""
         now = time.monotonic()
         peers = list(self._lanes.peers())
         queues = {"reading": len(self._reading), "read": len(self._read), "leased": self._jobs.out()}
@@ -353,7 +353,7 @@ class Ventilator(Daemon):
             time=time.time(),
             ventilator=self._vitals.status("draining" if self._draining else "running", queues),
             jobs=self._jobs.statuses(now),
-            workers=tuple(peer.state for peer in peers),
+            workers=tuple(replace(peer.state, handed_on=(), failed=()) for peer in peers),
             sink=self._sink.state if self._sink else None,
             number=self._told,
             ages={name: now - at for name, at in heard.items()},

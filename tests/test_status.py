@@ -22,7 +22,7 @@ SMALL = Selection(size=(256, 256), scale=5e-5)
 STAGES = {
     "ventilator": {"cut", "wire"},
     "worker": {"wait", "image", "hand_on"},
-    "sink": {"wait", "image", "store"},
+    "sink": {"wait", "image", "store", "fsync"},
 }
 
 

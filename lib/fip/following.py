@@ -35,7 +35,7 @@ class Follower:
     def states(self) -> Iterator[PipelineState]:
         """States without end; the first has rates, or is that of no pipeline after some seconds.
 
-        FipError where a ventilator is there that this FIP cannot talk to.
+        FipError where a ventilator is there that this FIP cannot talk to, or that does not let it in.
         """
         yield self._listen(FIRST_WORD_WITHIN, TREND_AFTER)
         while True:
@@ -48,6 +48,8 @@ class Follower:
             status = self._operator.next_status()
             if status:
                 self._heard = remember(self._heard, status, time.time())
+        if not self._heard:
+            self._operator.check_welcome()
         return pipeline_state(self._heard, time.time())
 
 

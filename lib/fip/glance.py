@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -32,7 +31,7 @@ from fip.shown import (
     run_row,
     worker_row,
 )
-from fip.state import EXIT_CODES, PipelineState
+from fip.state import EXIT_CODES, PipelineState, state_json
 
 LINES_SHOWN = 5  # of jobs without runs, of failures, of errors
 
@@ -68,7 +67,7 @@ def _follow(config: Config, directory: Path | None, console: Console, as_json: b
 def _printer(console: Console, as_json: bool, watch: bool) -> Iterator[Callable[[PipelineState], None]]:
     """What prints a state: as JSON, as a page that stays in place on a terminal, or as a line where that cannot be."""
     if as_json:
-        yield lambda state: _print_json(console, asdict(state))
+        yield lambda state: console.out(state_json(state).decode(), highlight=False)
     elif not watch:
         yield lambda state: console.print(page(state))
     elif console.is_terminal and not console.is_dumb_terminal:
@@ -123,14 +122,11 @@ def what_is_stored(directory: Path, console: Console, as_json: bool) -> int:
     verdict = "finished" if not failed and not left else "failing" if failed else "no pipeline"
     code = {"finished": 0, "failing": 1, "no pipeline": 3}[verdict]
     if as_json:
-        _print_json(console, {"verdict": verdict, "exit_code": code, "runs": [asdict(run) for run in totals]})
+        content = {"verdict": verdict, "exit_code": code, "runs": [asdict(run) for run in totals]}
+        console.out(json.dumps(content), highlight=False)
         return code
     text = summary(totals, seconds=0, new=0, observed=0, missed=0, output=directory)
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     if left:
         console.print(f"nothing works on the other {left}: run it again to resume", highlight=False, soft_wrap=True)
     return code
-
-
-def _print_json(console: Console, content: dict[str, Any]) -> None:
-    console.out(json.dumps(content), highlight=False)

@@ -90,18 +90,17 @@ class Operator:
             found = seen(status) if status else None
             if found is not None:
                 return found
-        refused = self._why_refused()
-        if refused:
-            raise FipError(f"the ventilator at {self._address} cannot be joined: {refused}; see `fip keys`")
+        self.check_welcome()
         raise FipError(f"no ventilator answers at {self._address}: is it running, and is --config right?")
 
-    def _why_refused(self) -> str:
-        """Why the last handshake failed; "" where none did."""
+    def check_welcome(self) -> None:
+        """Raises FipError, with the reason, where a ventilator is there that does not let this operator in."""
         why = ""
         while self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)
             why = reason(event["event"], event["value"])
-        return why
+        if why:
+            raise FipError(f"the ventilator at {self._address} cannot be joined: {why}; see `fip keys`")
 
 
 def new_job(paths: Sequence[Path], selection: Selection, directory: str | None = None) -> Submit:

@@ -118,7 +118,7 @@ class Loop:
     def soon(self, call: Callable[[], None]) -> None:
         """Calls in the loop's thread; safe from any thread and from a signal handler."""
         self._calls.append(call)
-        with suppress(BlockingIOError):  # it is awake already
+        with suppress(OSError):  # it is awake already, or over
             self._waker.send(b"\0")
 
     def run(self, daemon: Daemon) -> None:
@@ -127,7 +127,13 @@ class Loop:
         while not daemon.finished:
             self._turn()
         daemon.close()
+        self.close()
+
+    def close(self) -> None:
+        """Closes all sockets."""
         self.context.destroy()
+        self._waker.close()
+        self._wake.close()
 
     def _turn(self) -> None:
         wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from fip.hearing import SILENT_AFTER, Heard, Life, Shares, Trend, life, trends
 from fip.messages import (
     UNFINISHED,
@@ -133,6 +135,7 @@ class PipelineState:
     security: tuple[Incident, ...]  # handshakes that failed; newest first
 
 
+_ADAPTER = TypeAdapter(PipelineState)
 NOTHING_HEARD = PipelineState(
     0.0, "no pipeline", EXIT_CODES["no pipeline"], ("no ventilator was heard",), None, None, (), None, (), 0.0, None,
     None, None, (), (), (),
@@ -172,6 +175,11 @@ def pipeline_state(heard: tuple[Heard, ...], now: float) -> PipelineState:
         errors=_errors(newest),
         security=_security(newest),
     )
+
+
+def state_json(state: PipelineState) -> bytes:
+    """The state as one JSON object, of the names that the classes here have; what is not finite is null."""
+    return _ADAPTER.dump_json(state)
 
 
 def _liveness(status: Status, age: float, silent_after: float, now: float) -> tuple[str, str, float | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -44,6 +45,7 @@ class Store:
         for left in directory.glob(TEMPORARY.format("*")):
             left.unlink()
         self.ledger = Ledger(directory)
+        self.synced = 0.0  # s that the last image waited for the disk, in fsync
         self._names: dict[str, str] = {}
         self._cached: deque[tuple[Path, int]] = deque()  # the last files and their sizes
 
@@ -84,6 +86,7 @@ class Store:
         the names is there that is not this one. An image of which it is not known whether it is in the ledger may be
         put again.
         """
+        self.synced = 0.0
         name = self._names[image.run]
         places = [self.directory / file_name(name, image.label, image.integration, file.kind) for file in image.files]
         for file, place in zip(image.files, places, strict=True):
@@ -104,17 +107,22 @@ class Store:
             with temporary.open("wb", buffering=0) as file:
                 while content:
                     content = memoryview(content)[file.write(content) :]
-                os.fsync(file.fileno())
+                self._sync(file.fileno())
             try:
                 os.link(temporary, final)  # unlike a rename, it never replaces a file
             except FileExistsError:
                 _check_same(final, content)
             temporary.unlink()
-            os.fsync(self._folder)
+            self._sync(self._folder)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise NoRoomError(f"{final} cannot be stored: {error.strerror}") from None
+
+    def _sync(self, descriptor: int) -> None:
+        begun = time.monotonic()
+        os.fsync(descriptor)
+        self.synced += time.monotonic() - begun
 
     def _give_back(self, place: Path, size: int) -> None:
         """A file was written: older ones need not stay in memory."""

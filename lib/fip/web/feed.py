@@ -6,14 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 
-from pydantic import TypeAdapter
-
 from fip.hearing import Heard, remember
 from fip.messages import STATE_INTERVAL, PipelineStatus
 from fip.ranges import Ranges
-from fip.state import PipelineState, pipeline_state
-
-_STATE = TypeAdapter(PipelineState)
+from fip.state import PipelineState, pipeline_state, state_json
 
 
 class Feed:
@@ -32,7 +28,7 @@ class Feed:
 
     def state_json(self) -> bytes:
         """The state now, as JSON."""
-        return _STATE.dump_json(self.state())
+        return state_json(self.state())
 
     def stored(self) -> Mapping[str, Ranges]:
         """What the sink says is stored of each run that it has."""

@@ -117,7 +117,8 @@ class Sink(Daemon):
         """Opens runs that are new, closes those that are over, records the slices that will not come."""
         plans = {plan.run: plan for plan in orders.runs}
         over = self._runs.keys() - plans.keys()
-        self._runs = {run: self._runs.get(run) or self._open(plan) for run, plan in plans.items()}
+        self._runs = {run: self._grown(self._runs[run], plan) if run in self._runs else self._open(plan)
+                      for run, plan in plans.items()}  # fmt: skip
         if over:
             self._close_stores()
         for failure in orders.failed:
@@ -136,6 +137,17 @@ class Sink(Daemon):
         if store is None or refused:
             return OpenRun(plan, None, refused=refused)
         return OpenRun(plan, store, store.stored(plan.run))  # what failed before is tried again
+
+    def _grown(self, run: OpenRun, plan: RunPlan) -> OpenRun:
+        """The run, as more of its slices have come to be known; what cannot be entered now is with the next orders."""
+        if run.store and plan != run.plan:
+            try:
+                run.store.open_run(plan)
+            except StoreError as error:
+                log.error("%s", error)
+                return run
+            run.plan = plan
+        return run
 
     def _close_stores(self) -> None:
         """Closes the directories that no run uses any more."""

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import zmq
 
-from fip.compression import compress
 from fip.config import Config, Loaded
-from fip.cutting import Run
 from fip.data import Slice
-from fip.errors import FipError, WireError
+from fip.errors import NotYetError, WireError
 from fip.gate import SAID_BY, Gate
-from fip.jobs import ActiveRun, Job, Jobs, Source
+from fip.jobs import ActiveRun, Growth, Job, Jobs
 from fip.lanes import Lanes
 from fip.lines import ventilator_line
 from fip.logs import set_level
@@ -40,9 +38,9 @@ from fip.messages import (
 )
 from fip.pacing import Pace
 from fip.queue import Queue
-from fip.service import Background, Daemon, Loop, run_daemon
+from fip.reading import Reader, RunFacts, cut, forget, look
+from fip.service import Daemon, Loop, run_daemon
 from fip.sockets import control_socket, host_name, seen_from_workers
-from fip.source import open_run
 from fip.vitals import Vitals
 from fip.wire import decode_control, encode_control, encode_slice, size
 
@@ -65,7 +63,7 @@ class SinkPeer:
 
 
 class Ventilator(Daemon):
-    """One control socket for all peers, one lane a worker, one thread that reads."""
+    """One control socket for all peers, one lane a worker, one child process that reads."""
 
     reloads = tuple(f"ventilator.{key}" for key in RELOADS)
     restarts = ("ventilator", "security")
@@ -73,14 +71,15 @@ class Ventilator(Daemon):
     def __init__(self, loaded: Loaded, loop: Loop) -> None:
         self._loop = loop
         self._config = loaded.config.ventilator
-        self._reader = Background(loop, "reader")
+        self._roots = loaded.config.source.roots
+        self._reader = Reader(loop)
         self._jobs = Jobs(Queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._lanes = Lanes(loop, self._config, self._gate)
         self._sink: SinkPeer | None = None
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
-        self._opening = False
+        self._looking: set[str] = set()  # runs whose MeasurementSets are being looked into again
         self._reading: set[Key] = set()
         self._read: dict[Key, Slice] = {}  # ready to be sent
         self._waking = False
@@ -95,6 +94,7 @@ class Ventilator(Daemon):
         self._gate.bind(self._control, self._config.control, "ventilator.control")
         self._status = control_socket(self._loop.context, zmq.PUB)
         self._gate.bind(self._status, self._config.status, "ventilator.status")
+        self._reader.start()
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._tick)
         log.info("control at %s, status at %s", self._config.control, self._config.status)
@@ -126,8 +126,10 @@ class Ventilator(Daemon):
         taken = {key: getattr(config.ventilator, key) for key in RELOADS}
         self._config = self._config.model_copy(update=taken)
         self._lanes.reload(self._config)
-        for active in self._jobs.active.values():
-            active.pace.change(self._config.pace, time.monotonic())
+        for run, active in self._jobs.active.items():
+            submit = self._jobs.of(run).submit
+            if submit.pace is None and submit.follow is None:
+                active.pace.change(self._config.pace, time.monotonic())
         set_level(self._config.log_level)
         self._pump()
 
@@ -192,18 +194,28 @@ class Ventilator(Daemon):
             for index in active.sink_says(said, self._config.max_attempts, now):
                 self._read.pop((said.run, index), None)
             if active.refused or active.over(said):
-                self._end(active)
+                self._end(active, active.refused)
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
         self._askers[route] = time.monotonic() + ASKERS_HEARD
-        if isinstance(message, Submit) and self._jobs.submit(message):
-            log.info("job %s: %s", message.job, ", ".join(message.paths))
+        if isinstance(message, Submit):
+            refusal = next(filter(None, map(self._refusal, message.paths)), "")
+            if self._jobs.submit(message, refusal):
+                log.info("job %s: %s", message.job, refusal or ", ".join(message.paths))
         if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
             log.info("job %s is cancelled", message.job)
             self._read = {key: values for key, values in self._read.items() if key[0] in self._jobs.active}
             self._order_sink()
         self._tell(route, self._pipeline())
+
+    def _refusal(self, path: str) -> str:
+        """Why a path may not be submitted; "" where it may."""
+        place = Path(path).resolve()
+        if not self._roots or any(place.is_relative_to(root.resolve()) for root in self._roots):
+            return ""
+        roots = ", ".join(map(str, self._roots))
+        return f"{path}: MeasurementSets are taken from {roots} only ([source] roots of the ventilator)"
 
     # What it does
 
@@ -217,31 +229,53 @@ class Ventilator(Daemon):
         self._vitals.stopwatch.enter("busy" if self._reading else "blocked" if blocked else "idle")
 
     def _open_next(self) -> None:
-        following = None if self._opening else self._jobs.next_to_open()
+        following = self._jobs.next_to_open(time.monotonic())
         if following:
             job, path = following
-            self._opening = True
-            self._reader.call(partial(self._opened, job, path), open_run, path, job.submit.selection)
+            submit = job.submit
+            follow = submit.follow is not None
+            self._reader.call(partial(self._opened, job, path), look, path, submit.selection, follow, False, False)
 
-    def _opened(self, job: Job, path: Path, future: Future[Run]) -> None:
-        self._opening = False
-        error = future.exception()
-        if isinstance(error, FipError):
+    def _opened(self, job: Job, path: Path, future: Future[RunFacts]) -> None:
+        submit, now, error = job.submit, time.monotonic(), future.exception()
+        if job.opening != path:  # the job was cancelled meanwhile
+            return
+        if _worth_waiting(job, error) or (error is None and future.result().run in self._jobs.active):
+            self._jobs.later(job, now + STATE_INTERVAL)  # another job's run ends, as data come, in a while
+            return
+        if error is not None:
+            log.error("job %s: %s", submit.job, error)
             self._jobs.fail(job, str(error))
-            log.error("job %s: %s", job.submit.job, error)
+            self._publish()
             return
-        source = future.result()
-        if source.id in self._jobs.active or not job.unfinished:
-            self._jobs.fail(job, f"{path} is being imaged by another job")
-            self._reader.call(lambda future: future.result(), source.close)
-            return
-        for note in source.notes:
-            log.info("%s: %s", source.name, note)
-        submit = job.submit
-        plan = RunPlan(source.id, source.name, len(source.slices), str(path), submit.selection, submit.directory)
-        pace = Pace(self._config.pace, [each.time for each in source.slices])
-        self._jobs.begin(job, ActiveRun(source, plan, pace), time.monotonic())
+        facts = future.result()
+        for note in facts.notes:
+            log.info("%s: %s", facts.name, note)
+        self._jobs.begin(job, _active(submit, path, facts, self._config.pace, now), now)
         self._order_sink()
+
+    def _look_again(self) -> None:
+        """How far the MeasurementSets are that are being written."""
+        now = time.monotonic()
+        for run, active in self._jobs.active.items():
+            if active.growth and run not in self._looking:
+                self._looking.add(run)
+                growth, plan = active.growth, active.plan
+                complete, ended = growth.complete(now), growth.over(now)
+                then = partial(self._looked_again, run, ended)
+                self._reader.call(then, look, Path(plan.measurement_set), plan.selection, True, complete, ended)
+
+    def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
+        self._looking.discard(run)
+        active, error = self._jobs.active.get(run), future.exception()
+        if active is None:
+            return
+        if error is not None or (facts := future.result()).run != run:
+            self._end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
+            return
+        active.grow(len(facts.times), facts.rows, ended, time.monotonic())
+        self._order_sink()
+        self._pump()
 
     def _read_ahead(self) -> None:
         for key in self._jobs.upcoming(self._config.read_ahead):
@@ -249,7 +283,11 @@ class Ventilator(Daemon):
                 break
             if key not in self._reading and key not in self._read:
                 self._reading.add(key)
-                self._reader.call(partial(self._was_read, key), _cut, self._jobs.active[key[0]].source, key[1])
+                active = self._jobs.active[key[0]]
+                plan, path = active.plan, Path(active.plan.measurement_set)
+                self._reader.call(
+                    partial(self._was_read, key), cut, path, plan.selection, active.followed, plan.run, key[1]
+                )
 
     def _was_read(self, key: Key, future: Future[tuple[Slice, float]]) -> None:
         self._reading.discard(key)
@@ -314,14 +352,19 @@ class Ventilator(Daemon):
             self._vitals.counters["again"] += self._jobs.overdue(now)
         if any(peer.ready and not self._jobs.load(peer.state.identity) for peer in self._lanes.peers()):
             self._jobs.stragglers(now)
+        self._look_again()
         self._order_sink()
         self._publish()
         self._pump()
 
-    def _end(self, active: ActiveRun) -> None:
-        log.info("%s: %s", active.plan.name, active.refused or "done")
-        self._jobs.end(active.plan.run, time.monotonic(), active.refused)
-        self._reader.call(lambda future: future.result(), active.source.close)
+    def _end(self, active: ActiveRun, reason: str = "") -> None:
+        """A run is over; with a reason, not as it should be."""
+        plan = active.plan
+        log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
+        self._jobs.end(plan.run, time.monotonic(), reason)
+        self._reader.call(
+            lambda future: future.result(), forget, Path(plan.measurement_set), plan.selection, active.followed
+        )
         self._order_sink()
         self._publish()
 
@@ -369,10 +412,23 @@ class Ventilator(Daemon):
             del self._departed[next(iter(self._departed))]
 
 
-def _cut(source: Source, index: int) -> tuple[Slice, float]:
-    """A slice, and the seconds that it took to cut."""
-    begun = time.monotonic()
-    return compress(source.read(index)), time.monotonic() - begun
+def _worth_waiting(job: Job, error: BaseException | None) -> bool:
+    """Whether a MeasurementSet that is to be followed may still come to hold something."""
+    follow = job.submit.follow
+    return isinstance(error, NotYetError) and follow is not None and time.time() < job.submitted + follow.end_after
+
+
+def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float) -> ActiveRun:
+    """A run as it begins."""
+    plan = RunPlan(
+        run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), selection=submit.selection,
+        directory=submit.directory, final=submit.follow is None,
+    )  # fmt: skip
+    if submit.follow is None:
+        return ActiveRun(plan, Pace(pace if submit.pace is None else submit.pace, list(facts.times)))
+    active = ActiveRun(plan, Pace.of_arrivals(), Growth(submit.follow, facts.rows, now), followed=True)
+    active.pace.times.extend([now] * len(facts.times))
+    return active
 
 
 def _peer_host(frame: zmq.Frame) -> str:

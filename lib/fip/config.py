@@ -128,6 +128,10 @@ class Source(Table):
     interval: Interval | None = None
     time_range: UtcTimes | None = None
     average: Together | None = None  # None: each integration by itself
+    follow: bool = False  # whether the MeasurementSets are still being written
+    follow_complete: float = Field(10.0, gt=0)  # s without new rows, after which the last integration is complete
+    follow_end: float = Field(300.0, gt=0)  # s without new rows, after which no more are waited for
+    roots: tuple[Path, ...] = ()  # folders that a ventilator takes MeasurementSets from; none: from anywhere
 
 
 def _address(text: str) -> str:

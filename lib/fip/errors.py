@@ -21,6 +21,10 @@ class InputError(UsageError):
     """A MeasurementSet that is missing, damaged or holds nothing to image."""
 
 
+class NotYetError(InputError):
+    """A MeasurementSet that is being written and holds nothing yet of what is asked for."""
+
+
 class WireError(FipError):
     """A message from a socket that is not what it claims to be; it is counted, logged and dropped."""
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
-from fip.data import Slice
 from fip.leases import FIRST_IMAGE_WITHIN, Leases
 from fip.messages import (
     UNFINISHED,
     Failure,
+    Follow,
     JobStatus,
     Key,
     RunPlan,
@@ -23,42 +22,66 @@ from fip.messages import (
 )
 from fip.pacing import Pace
 from fip.queue import REMEMBERED, Queue
-from fip.ranges import count, indices, well_formed
+from fip.ranges import below, count, indices, well_formed
 
 FAILURES_TOLD = 32  # of all jobs, the last
 RATE_WINDOW = 10.0  # s over which images/s are counted
 
 
-class Source(Protocol):
-    """What slices are read from; used from one thread."""
+@dataclass
+class Growth:
+    """A MeasurementSet that is being written, as it was last looked into."""
 
-    def read(self, index: int) -> Slice:
-        """The slice of this index."""
+    follow: Follow
+    rows: int
+    grew: float  # monotonic s, when there were more rows than before
 
-    def close(self) -> None:
-        """Ends the reading."""
+    def complete(self, now: float) -> bool:
+        """Whether its last integration counts as complete."""
+        return now - self.grew >= self.follow.complete_after
+
+    def over(self, now: float) -> bool:
+        """Whether no more is waited for."""
+        return now - self.grew >= self.follow.end_after
 
 
 @dataclass
 class ActiveRun:
     """A run under way. Its leases begin when the sink has said what it holds of it."""
 
-    source: Source
     plan: RunPlan
     pace: Pace
+    growth: Growth | None = None  # None where no more slices will come
+    followed: bool = False  # whether the MeasurementSet was being written when the run began
     leases: Leases | None = None
     refused: str = ""
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
 
+    def grow(self, slices: int, rows: int, ended: bool, now: float) -> None:
+        """The MeasurementSet was looked into again, as one that has `ended` or not."""
+        if self.growth is None:
+            return
+        final = ended and rows == self.growth.rows
+        if rows != self.growth.rows:
+            self.growth.rows, self.growth.grew = rows, now
+        self.pace.times.extend([now] * (slices - len(self.pace.times)))
+        self.plan = replace(self.plan, total=max(self.plan.total, slices), final=final)
+        if self.leases:
+            self.leases.grow(self.plan.total, final)
+        if final:
+            self.growth = None
+
     def sink_says(self, said: RunStored, max_attempts: int, now: float) -> list[int]:
         """Takes what the sink holds of the run; returns the slices that are newly stored."""
-        if not well_formed(said.stored, self.plan.total):
+        stored = below(said.stored, self.plan.total)  # a last ventilator may have known of more than this one does yet
+        if not well_formed(stored, self.plan.total):
             return []
         self.refused = said.refused
         if self.leases is None:
-            self.leases = None if said.refused else Leases(self.plan.total, max_attempts, said.stored)
+            plan = self.plan
+            self.leases = None if said.refused else Leases(plan.total, max_attempts, stored, plan.final)
             return []
-        new = self.leases.sink_says(said.stored, now)
+        new = self.leases.sink_says(stored, now)
         for index in indices(said.failed):
             self.leases.cannot_be_stored(index)
         for index in new:
@@ -68,7 +91,9 @@ class ActiveRun:
 
     def over(self, said: RunStored) -> bool:
         """Whether every slice is stored, or recorded as failed."""
-        return bool(self.leases and self.leases.done and set(self.leases.failed) <= set(indices(said.failed)))
+        return bool(
+            said.final and self.leases and self.leases.done and set(self.leases.failed) <= set(indices(said.failed))
+        )
 
     def failures(self) -> tuple[Failure, ...]:
         """Its slices that will not come."""
@@ -98,6 +123,7 @@ class ActiveRun:
             lag=self.pace.lag(oldest, now),
             missed=self.pace.missed,
             deadline=self.pace.deadline(oldest),
+            final=self.plan.final,
         )
 
 
@@ -111,6 +137,8 @@ class Job:
     state: str = "queued"
     reason: str = ""
     runs: dict[str, RunStatus] = field(default_factory=dict)
+    opening: Path | None = None  # the MeasurementSet that is being looked into
+    not_before: float = 0.0  # monotonic s, when that is tried again
 
     @property
     def unfinished(self) -> bool:
@@ -136,12 +164,15 @@ class Jobs:
             if job.unfinished:
                 job.pending.extend(Path(path) for path in job.submit.paths)
 
-    def submit(self, submit: Submit) -> bool:
-        """Queues a job; False where it is known."""
+    def submit(self, submit: Submit, refusal: str = "") -> bool:
+        """Queues a job, or enters it as failed for this reason; False where it is known."""
         if submit.job in self._jobs:
             return False
         job = self._jobs[submit.job] = Job(submit, self._queue.add(submit))
-        job.pending.extend(Path(path) for path in submit.paths)
+        if refusal:
+            self.fail(job, refusal)
+        else:
+            job.pending.extend(Path(path) for path in submit.paths)
         for old in [name for name, job in self._jobs.items() if not job.unfinished][:-REMEMBERED]:
             del self._jobs[old]
         return True
@@ -153,37 +184,46 @@ class Jobs:
             return False
         for run in [run for run in job.runs if run in self.active]:
             self._close(job, run, now)
+        job.opening = None
         self._set(job, "cancelled")
         return True
 
     def fail(self, job: Job, reason: str) -> None:
-        """Ends a job, of which nothing is under way, with a reason."""
-        self._set(job, "failed", reason)
+        """The MeasurementSet that was being opened cannot be imaged; the job's others can."""
+        job.opening = None
+        job.reason = "; ".join(filter(None, (job.reason, reason)))
+        self._conclude(job)
 
-    def next_to_open(self) -> tuple[Job, Path] | None:
-        """The next MeasurementSet, once all slices of the present one are out."""
+    def later(self, job: Job, when: float) -> None:
+        """The MeasurementSet that was being opened is not there yet; it is to be tried again."""
+        if job.opening:
+            job.pending.appendleft(job.opening)
+        job.opening, job.not_before = None, when
+
+    def next_to_open(self, now: float) -> tuple[Job, Path] | None:
+        """The next MeasurementSet, once all slices of the present ones that are known of are out."""
         if any(active.leases is None or not active.leases.cut for active in self.active.values()):
             return None
-        job = next((job for job in self._jobs.values() if job.pending), None)
-        if job is None:
+        job = next((job for job in self._jobs.values() if job.pending and job.not_before <= now), None)
+        if job is None or any(each.opening for each in self._jobs.values()):
             return None
         if job.state == "queued":
             self._set(job, "running")
-        return job, job.pending.popleft()
+        job.opening = job.pending.popleft()
+        return job, job.opening
 
     def begin(self, job: Job, active: ActiveRun, now: float) -> None:
         """A MeasurementSet of the job was opened: it is a run now."""
+        job.opening = None
         self.active[active.plan.run] = active
         job.runs[active.plan.run] = active.status(now)
 
     def end(self, run: str, now: float, reason: str = "") -> None:
-        """A run is over; with a reason, so is its job."""
+        """A run is over; with a reason, its job will have failed."""
         job = self.of(run)
         self._close(job, run, now)
-        if reason:
-            self.fail(job, reason)
-        elif not job.pending and not any(other in self.active for other in job.runs):
-            self._set(job, "done")
+        job.reason = "; ".join(filter(None, (job.reason, reason)))
+        self._conclude(job)
 
     def of(self, run: str) -> Job:
         """The job of an active run."""
@@ -279,6 +319,11 @@ class Jobs:
         active = self.active.pop(run)
         job.runs[run] = active.status(now)
         self._failures.extend(active.failures())
+
+    def _conclude(self, job: Job) -> None:
+        """Ends a job of which nothing is left to do."""
+        if job.unfinished and not (job.pending or job.opening or any(run in self.active for run in job.runs)):
+            self._set(job, "failed" if job.reason else "done", job.reason)
 
     def _set(self, job: Job, state: str, reason: str = "") -> None:
         job.state, job.reason = state, reason

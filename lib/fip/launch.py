@@ -16,11 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from fip.config import Config, Monitor
-from fip.data import Selection
 from fip.errors import FipError
 from fip.keys import CREDENTIALS
-from fip.messages import UNFINISHED, Ask, JobStatus, PipelineStatus
-from fip.operator import Operator, find_job, new_job
+from fip.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
+from fip.operator import Operator, find_job
 from fip.run_file import remove_run_file, write_run_file
 from fip.service import PARENT_VARIABLE
 
@@ -75,12 +74,11 @@ class Pipeline:
             remove_run_file(self._output)
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def image(self, paths: list[Path], selection: Selection) -> Iterator[tuple[JobStatus, PipelineStatus]]:
+    def image(self, submit: Submit) -> Iterator[tuple[JobStatus, PipelineStatus]]:
         """Submits a job and yields its status until it is over.
 
         Raises FipError, naming it, when a child ends before that; the run can then be resumed.
         """
-        submit = new_job(paths, selection, directory="")
         job: JobStatus | None = None
         with Operator(self._private) as operator:
             while job is None or job.state in UNFINISHED:

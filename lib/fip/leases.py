@@ -38,11 +38,15 @@ class Lease:
 
 @dataclass(slots=True)
 class Leases:
-    """The slices 0 ... total-1 of one run; `stored` is what the sink has of it when the run begins."""
+    """The slices 0 ... total-1 of one run; `stored` is what the sink has of it when the run begins.
 
-    total: int
+    Of a run whose data are being written, more slices come to be known by `grow`, until it is final.
+    """
+
+    total: int  # of the slices that are known of
     max_attempts: int
     stored: Ranges
+    final: bool = True  # whether no more slices will come
     failed: dict[int, str] = field(default_factory=dict)  # index -> reasons
     leased: dict[int, Lease] = field(default_factory=dict)
     sent: Counter[int] = field(default_factory=Counter)  # attempts so far
@@ -60,8 +64,13 @@ class Leases:
 
     @property
     def done(self) -> bool:
-        """Whether every slice is stored or failed."""
-        return count(self.stored) + len(self.failed) >= self.total
+        """Whether every slice is stored or failed, and no more will come."""
+        return self.final and count(self.stored) + len(self.failed) >= self.total
+
+    def grow(self, total: int, final: bool) -> None:
+        """There are so many slices now, at least as many as before."""
+        self._fresh.extend(added(((self.total, total),), self.stored))
+        self.total, self.final = max(self.total, total), final
 
     @property
     def cut(self) -> bool:

@@ -26,12 +26,12 @@ from fip.ranges import of as ranges_of
 
 _SELECTION = TypeAdapter(Selection)
 FILE_NAME = "fip.sqlite"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA = """
 CREATE TABLE directory (selection TEXT NOT NULL);
 CREATE TABLE runs (
     run TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, measurement_set TEXT NOT NULL, total INTEGER NOT NULL,
-    opened REAL NOT NULL
+    final INTEGER NOT NULL, opened REAL NOT NULL
 );
 CREATE TABLE slices (
     run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL,
@@ -57,6 +57,7 @@ class RunTotals:
     empty: int
     failed: tuple[tuple[int, str], ...]  # (slice, reason)
     doubtful: tuple[tuple[str, int], ...] = ()  # images of each quality but "good" and "empty"
+    final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class RunRow:
     run: str
     name: str
     measurement_set: str
-    total: int
+    total: int  # slices that are known of
+    final: bool  # whether that is all; while a MeasurementSet is being written, more come
     opened: float  # s UTC, Unix
 
 
@@ -139,9 +141,12 @@ class Ledger:
         return _SELECTION.validate_json(row[0]) if row else None
 
     def open_run(self, plan: RunPlan) -> str:
-        """Enters a run, if it is not there; returns the name its files begin with (equal stems get "-2")."""
+        """Enters a run, or what is new of it; returns the name its files begin with (equal stems get "-2")."""
         row = self._database.execute("SELECT name FROM runs WHERE run = ?", (plan.run,)).fetchone()
         if row:
+            self._write(
+                "UPDATE runs SET total = MAX(total, ?), final = ? WHERE run = ?", (plan.total, plan.final, plan.run)
+            )
             return str(row[0])
         taken = {name for (name,) in self._database.execute("SELECT name FROM runs")}
         name, number = plan.name, 1
@@ -154,8 +159,8 @@ class Ledger:
                     "INSERT INTO directory VALUES (?)", (_SELECTION.dump_json(plan.selection).decode(),)
                 )
             self._database.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, ?)",
-                (plan.run, name, plan.measurement_set, plan.total, time.time()),
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+                (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
             )
         return name
 
@@ -196,8 +201,9 @@ class Ledger:
 
     def runs(self) -> list[RunRow]:
         """All runs, in the order in which they were opened."""
-        query = "SELECT run, name, measurement_set, total, opened FROM runs ORDER BY opened"
-        return [RunRow(*row) for row in self._database.execute(query)]
+        query = "SELECT run, name, measurement_set, total, final, opened FROM runs ORDER BY opened"
+        rows = self._database.execute(query)
+        return [RunRow(run, name, path, total, bool(final), opened) for run, name, path, total, final, opened in rows]
 
     def entries(self, run: str | None = None, first: int = 0, end: int | None = None) -> Iterator[Entry]:
         """The stored images, earliest first; of one run alone, or of its slices from `first` up to `end`."""
@@ -228,8 +234,9 @@ class Ledger:
             (opened.run, GOOD, EMPTY),
         ).fetchall()
         return RunTotals(
-            opened.run, opened.name, opened.measurement_set, opened.total, stored, empty, tuple(failed), tuple(doubtful)
-        )
+            opened.run, opened.name, opened.measurement_set, opened.total,
+            stored, empty, tuple(failed), tuple(doubtful), opened.final,
+        )  # fmt: skip
 
     def judge_noise(self, run: str) -> None:
         """Adds "noise" to the quality of the images whose noise is out of line with that of others of their field."""

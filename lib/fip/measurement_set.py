@@ -7,6 +7,8 @@ A `MeasurementSet` is used from the thread that opened it.
 from __future__ import annotations
 
 import math
+import os
+import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -127,14 +129,16 @@ class Rows:
 
 
 class MeasurementSet:
-    """An open MeasurementSet. Raises InputError where the path holds none."""
+    """An open MeasurementSet. Raises InputError where the path holds none.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder")
+    One that is `growing` is being written by another program, which is neither waited for nor held up by locks.
+    """
+
+    def __init__(self, path: Path, growing: bool = False) -> None:
+        self.path, self.growing = path, growing
+        _check_access(path)
         try:
-            self.table = open_table(str(path), ack=False)
+            self.table = open_table(str(path), ack=False, lockoptions="autonoread" if growing else "default")
             self.columns: tuple[str, ...] = tuple(self.table.colnames())
         except _UNREADABLE as error:
             raise InputError(f"{path}: not a MeasurementSet ({_first_line(error)})") from None
@@ -166,6 +170,11 @@ class MeasurementSet:
         """Release the files."""
         self.table.close()
 
+    def refresh(self) -> None:
+        """See the rows that were written since it was opened."""
+        with self.reading("the rows that were added"):
+            self.table.resync()
+
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:
         """Turn casacore's errors into an InputError that names the file and `what` was read."""
@@ -192,10 +201,13 @@ class MeasurementSet:
             numbers = range(int(numbers[0]), int(numbers[-1]) + 1)
         return Rows(self, numbers)
 
-    def chunks(self, names: Sequence[str], size: int) -> Iterator[dict[str, NDArray[Any]]]:
-        """Columns of all rows, `size` rows at a time."""
-        for first in range(0, len(self), size):
-            rows = self.rows(range(first, min(first + size, len(self))))
+    def chunks(
+        self, names: Sequence[str], size: int, first: int = 0, end: int | None = None
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """Columns of all rows, or of those from `first` up to `end`, `size` rows at a time."""
+        end = len(self) if end is None else end
+        for begin in range(first, end, size):
+            rows = self.rows(range(begin, min(begin + size, end)))
             yield {name: rows.column(name) for name in names}
 
     def complex_columns(self) -> tuple[str, ...]:
@@ -312,12 +324,12 @@ class MeasurementSet:
         return str(measure.get("Ref", ""))
 
     def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
-        """The names of these rows of the FIELD table, by number."""
+        """The names of these rows of the FIELD table, by number; of all of them where more may come to be used."""
         with self.subtable("FIELD") as sub:
             names = [str(name) for name in sub.getcol("NAME")] if sub.nrows() else []
         for number in numbers:
             self._check_row("FIELD", number, len(names))
-        return {number: names[number] for number in numbers}
+        return {number: names[number] for number in (range(len(names)) if self.growing else numbers)}
 
     def field(self, number: int) -> Field:
         """A field and where its phase centre is. InputError where it does not say."""
@@ -385,6 +397,33 @@ class MeasurementSet:
         codes = [int(each) for each in measure.get("TabRefCodes", [])]
         names = [str(each) for each in measure.get("TabRefTypes", [])]
         return names[codes.index(int(code))] if int(code) in codes else f"code {code}"
+
+
+def _check_access(path: Path) -> None:
+    """InputError where the path is not there, or where this user may not read it, with what would help."""
+    closed = _closed(path)
+    if closed is not None and os.path.exists(closed):  # noqa: PTH110 where that may not be asked, it is not there
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        raise InputError(
+            f"{path}: user {user} may not read {closed}: allow it to that user (setfacl -R -m u:{user}:rX {closed}), "
+            f"or to all (chmod -R a+rX {closed})"
+        )
+    if closed is not None:
+        raise InputError(f"{path}: no such file or folder")
+
+
+def _closed(path: Path) -> Path | None:
+    """The first folder on the way, or file of a table, that is not there or not open to this user; else None."""
+
+    def shut(place: Path, how: int) -> bool:
+        return not os.access(place, how, effective_ids=True)
+
+    for folder in reversed(path.absolute().parents):
+        if shut(folder, os.X_OK):
+            return folder if folder.exists() else path
+    if shut(path, os.R_OK) or (path.is_dir() and shut(path, os.X_OK)):
+        return path
+    return next((each for each in path.iterdir() if shut(each, os.R_OK)), None) if path.is_dir() else None
 
 
 def _shape(table: Any, column: str, row: int) -> tuple[int, ...]:

@@ -172,10 +172,11 @@ class RunPlan:
 
     run: str
     name: str  # stem of the file names
-    total: int
+    total: int  # slices that are known of
     measurement_set: str  # its path
     selection: Selection
     directory: str  # a label: the folder within the sink's directory; "" for that directory itself
+    final: bool = True  # whether no more slices will come; while a MeasurementSet is being written, they may
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ class RunStored:
     stored: Ranges
     failed: Ranges
     refused: str  # why the sink cannot take this run; "" where it can
+    final: bool = True  # whether the ledger has it that no more slices will come
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,14 @@ class SinkState:
 
 
 @dataclass(frozen=True)
+class Follow:
+    """When a MeasurementSet that is still being written has come to an end."""
+
+    complete_after: float  # s without new rows, after which its last integration counts as complete
+    end_after: float  # s without new rows, after which no more are waited for
+
+
+@dataclass(frozen=True)
 class Submit:
     """Operator to ventilator: image these MeasurementSets. The operator chooses the id, so it may be sent twice."""
 
@@ -217,6 +227,8 @@ class Submit:
     paths: tuple[str, ...]
     selection: Selection
     directory: str  # as in `RunPlan`
+    pace: float | None = None  # times real time, 0 for as fast as it goes; None: the ventilator's own
+    follow: Follow | None = None  # None: they are whole
 
 
 @dataclass(frozen=True)
@@ -253,6 +265,7 @@ class RunStatus:
     lag: float | None  # s since the oldest unstored slice was due; None without a pace
     missed: int  # slices stored after their deadline; 0 without a pace
     deadline: float | None = None  # s, the lag from which on slices miss their deadline; None without a pace
+    final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
 
 
 @dataclass(frozen=True)

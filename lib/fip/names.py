@@ -13,6 +13,11 @@ def is_label(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None
 
 
+def is_folder(text: str) -> bool:
+    """Whether the text may be the name of a folder that a message asks for: a label that leads nowhere else."""
+    return is_label(text) and text not in (".", "..")
+
+
 def label(text: str) -> str:
     """The text as a label: each run of other characters becomes one "_"."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).strip("_")[:LONGEST] or "unnamed"

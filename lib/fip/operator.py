@@ -16,7 +16,7 @@ from fip.connections import FAILED, reason
 from fip.data import Selection
 from fip.errors import FipError, UsageError, WireError
 from fip.keys import private_key
-from fip.messages import STATE_INTERVAL, UNFINISHED, Ask, Cancel, JobStatus, PipelineStatus, Refused, Submit
+from fip.messages import STATE_INTERVAL, UNFINISHED, Ask, Cancel, Follow, JobStatus, PipelineStatus, Refused, Submit
 from fip.names import label
 from fip.sockets import connect, control_socket, exposed
 from fip.wire import decode_control, encode_control
@@ -103,7 +103,13 @@ class Operator:
             raise FipError(f"the ventilator at {self._address} cannot be joined: {why}; see `fip keys`")
 
 
-def new_job(paths: Sequence[Path], selection: Selection, directory: str | None = None) -> Submit:
+def new_job(
+    paths: Sequence[Path],
+    selection: Selection,
+    directory: str | None = None,
+    pace: float | None = None,
+    follow: Follow | None = None,
+) -> Submit:
     """A job for these MeasurementSets, with a name of its own.
 
     Its images go into this folder of the sink's directory, "" for that directory itself; by default into one of the
@@ -111,7 +117,7 @@ def new_job(paths: Sequence[Path], selection: Selection, directory: str | None =
     """
     job = f"{label(paths[0].stem)[:50]}-{uuid4().hex[:6]}"
     absolute = tuple(str(path.resolve()) for path in paths)
-    return Submit(job, absolute, selection, job if directory is None else directory)
+    return Submit(job, absolute, selection, job if directory is None else directory, pace, follow)
 
 
 def find_job(status: PipelineStatus, name: str) -> JobStatus | None:

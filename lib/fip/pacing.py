@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 MINIMUM_DEADLINE = 1.0  # s
@@ -17,7 +16,7 @@ class Pace:
     """
 
     rate: float
-    times: Sequence[float]  # s UTC, of each slice of the run
+    times: list[float]  # s UTC, of each slice of the run that is known of
     missed: int = 0
     _origin: float | None = None  # monotonic s at which data time 0 would have been
 
@@ -33,9 +32,16 @@ class Pace:
             self._origin = now - reached / rate if rate else None
         self.rate = rate
 
+    @classmethod
+    def of_arrivals(cls) -> Pace:
+        """For data that are being written: `times` are to be the monotonic times at which slices came, and are due."""
+        return cls(1.0, [], _origin=0.0)
+
     def due(self, index: int) -> float | None:
         """Monotonic time at which the slice is due; None without a pace."""
-        return None if self._origin is None else self._origin + self.times[index] / self.rate
+        if self._origin is None or index >= len(self.times):  # of a slice that is stored, and not known here yet
+            return None
+        return self._origin + self.times[index] / self.rate
 
     def lag(self, oldest_unstored: int | None, now: float) -> float | None:
         """Seconds since the oldest unstored slice was due, 0 where it is not due yet; None without a pace."""

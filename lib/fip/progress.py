@@ -59,11 +59,12 @@ class RunProgress:
         stored = sum(run.stored for run in runs)
         current = next((run for run in runs if run.left), None)
         name = printable((current or runs[-1]).name) if runs else "starting"
+        total = max(self._slices, sum(run.total for run in runs))  # it grows while a MeasurementSet is being written
         pulse = _pulse(state, current, sum(run.failed for run in runs))
         if self._progress.disable:
-            self._print(f"{name}: {stored} of {self._slices} images", stored, pulse)
+            self._print(f"{name}: {stored} of {total} images", stored, pulse)
         else:
-            self._progress.update(self._task, description=name, completed=stored, pulse=pulse)
+            self._progress.update(self._task, description=name, completed=stored, total=total, pulse=pulse)
 
     def _print(self, how_far: str, stored: int, pulse: Text) -> None:
         reached = LINES * stored // max(1, self._slices)

@@ -68,6 +68,11 @@ def added(new: Ranges, known: Ranges) -> list[int]:
     return found
 
 
+def below(ranges: Ranges, total: int) -> Ranges:
+    """What of these ranges is below `total`."""
+    return tuple((begin, min(end, total)) for begin, end in ranges if begin < total)
+
+
 def well_formed(ranges: Ranges, total: int) -> bool:
     """Whether these are ranges of indices below `total`, in order: to be asked of what came from a socket."""
     edges = [edge for pair in ranges for edge in pair]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -161,12 +162,30 @@ class _Scan:
         return series in self.cadence and self.cadence[series].settled
 
 
+class Indexer:
+    """Indexes rows that are fed in their order."""
+
+    def __init__(self) -> None:
+        self._scan = _Scan()
+
+    def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> Indexer:
+        """The next rows, which have `COLUMNS`."""
+        for chunk in chunks:
+            self._scan.add(chunk)
+        return self
+
+    def copy(self) -> Indexer:
+        """Another one that was fed the same."""
+        return deepcopy(self)
+
+    def index(self) -> RowIndex | None:
+        """The integrations of all rows; None where there is no cross-correlation. It is the last call."""
+        return _integrations(self._scan) if self._scan.cadence else None
+
+
 def index_rows(chunks: Iterable[dict[str, NDArray[Any]]]) -> RowIndex | None:
     """Group all rows into integrations; None where there is no cross-correlation. Chunks have `COLUMNS`."""
-    scan = _Scan()
-    for chunk in chunks:
-        scan.add(chunk)
-    return _integrations(scan) if scan.cadence else None
+    return Indexer().feed(chunks).index()
 
 
 def _expand(start: NDArray[np.int64], count: NDArray[np.int64]) -> Numbers:

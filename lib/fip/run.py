@@ -6,36 +6,26 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from fip.config import Config, Monitor
 from fip.data import Selection, Subset
-from fip.errors import FipError, UsageError
+from fip.errors import FipError, NotYetError, UsageError
 from fip.isolation import in_child
 from fip.kernels import CPU, SDP_FUNC
 from fip.launch import Pipeline, page_address
 from fip.ledger import Ledger, RunTotals
-from fip.messages import JobStatus
+from fip.messages import Follow, JobStatus, Submit
+from fip.names import label
+from fip.operator import new_job
 from fip.progress import RunProgress, summary
-from fip.source import open_run
+from fip.reading import RunFacts, look
 from fip.store import LOG_FILE, Store
 
 EXIT_INTERRUPTED = 130
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What `fip run` found in one MeasurementSet."""
-
-    run: str
-    name: str
-    slices: int
-    span: float  # s, from the first slice to the last, and one more
-    notes: tuple[str, ...]
 
 
 def run(
@@ -54,23 +44,19 @@ def run(
     Raises FipError.
     """
     check_devices(config.imaging.kernel, workers.values())
-    selection = selection_of(config)
-    opened = [in_child(_look_into, path, selection) for path in paths]
-    if len({each.run for each in opened}) < len(opened):
-        raise UsageError("the same MeasurementSet is named twice: name each once")
-    for each in opened:
-        for note in each.notes:
-            console.print(f"{each.name}: {note}", style="dim", highlight=False, soft_wrap=True)
-    directory = output or Path(f"{opened[0].name}.fip")
+    selection, follow = selection_of(config), follow_of(config)
+    found = _look_into(paths, selection, follow is not None, console)
+    directory = output or Path(f"{label(paths[0].stem)}.fip")
     before = _prepare(directory, selection, overwrite)
     begun = time.monotonic()
     interrupted, job = False, None
-    if any(before.get(each.run, 0) < each.slices for each in opened):
+    if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
+        submit = new_job(paths, selection, directory="", follow=follow)
         page = _page(config.monitor, console) if web else None
         with Pipeline(config, directory, workers, directory / LOG_FILE, page) as pipeline:
-            interrupted, job = _watch(pipeline, paths, selection, console, sum(each.slices for each in opened))
+            interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
     seconds = time.monotonic() - begun
-    return _conclude(opened, before, directory, seconds, job, interrupted, console)
+    return _conclude(directory, found, before, job, seconds, interrupted, console)
 
 
 def _page(monitor: Monitor, console: Console) -> str:
@@ -141,14 +127,29 @@ def selection_of(config: Config) -> Selection:
     )
 
 
-def _look_into(path: Path, selection: Selection) -> Opened:
-    """Opens a MeasurementSet as the ventilator will: its faults are known before anything is started."""
-    source = open_run(path, selection)
-    times = [each.time for each in source.slices]
-    span = max(times) - min(times) + (source.cadence or 0.0)
-    opened = Opened(source.id, source.name, len(source.slices), span, source.notes)
-    source.close()
-    return opened
+def follow_of(config: Config) -> Follow | None:
+    """How MeasurementSets that are still being written are to be followed; None where they are whole."""
+    source = config.source
+    return Follow(source.follow_complete, source.follow_end) if source.follow else None
+
+
+def _look_into(paths: Sequence[Path], selection: Selection, follow: bool, console: Console) -> list[RunFacts]:
+    """Opens MeasurementSets as the ventilator will: their faults are known before anything is started.
+
+    Those that are to be followed and hold nothing yet are left out.
+    """
+    found = []
+    for path in paths:
+        try:
+            found.append(in_child(look, path, selection, follow))
+        except NotYetError as error:
+            console.print(f"waiting for data: {error}", style="yellow", highlight=False, soft_wrap=True)
+    if len({each.run for each in found}) < len(found) or len(set(paths)) < len(paths):
+        raise UsageError("the same MeasurementSet is named twice: name each once")
+    for each in found:
+        for note in each.notes:
+            console.print(f"{each.name}: {note}", style="dim", highlight=False, soft_wrap=True)
+    return found
 
 
 def _prepare(directory: Path, selection: Selection, overwrite: bool) -> dict[str, int]:
@@ -165,46 +166,53 @@ def _prepare(directory: Path, selection: Selection, overwrite: bool) -> dict[str
         store.close()
 
 
-def _watch(
-    pipeline: Pipeline, paths: list[Path], selection: Selection, console: Console, slices: int
-) -> tuple[bool, JobStatus | None]:
+def _watch(pipeline: Pipeline, submit: Submit, console: Console, slices: int) -> tuple[bool, JobStatus | None]:
     """Shows progress until the job ends; whether it was interrupted, and its last status."""
     last: JobStatus | None = None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with RunProgress(console, slices) as progress:
-            for job, status in pipeline.image(paths, selection):
+            for job, status in pipeline.image(submit):
                 last = job
                 progress.show(status)
     except KeyboardInterrupt:
         console.print("interrupted: storing what is in work", style="yellow")
         return True, last
-    if last and last.state == "failed":
-        raise FipError(last.reason)
     return False, last
 
 
-def _conclude(
-    opened: list[Opened],
-    before: dict[str, int],
-    directory: Path,
-    seconds: float,
-    job: JobStatus | None,
-    interrupted: bool,
-    console: Console,
-) -> int:
+def _totals(directory: Path, found: Sequence[RunFacts], job: JobStatus | None) -> list[RunTotals]:
+    """What the ledger has of the runs that were found at first, and of those that came to be known later."""
     ledger = Ledger(directory, read_only=True)
     held = {totals.run: totals for totals in ledger.totals()}
     ledger.close()
-    totals = [held.get(each.run, RunTotals(each.run, each.name, "", each.slices, 0, 0, ())) for each in opened]
-    made = {each.run: held[each.run].stored - before.get(each.run, 0) for each in opened if each.run in held}
-    observed = sum(each.span * made.get(each.run, 0) / each.slices for each in opened)
+    asked = {each.run: RunTotals(each.run, each.name, "", len(each.times), 0, 0, ()) for each in found}
+    later = [run.run for run in job.runs if run.run in held] if job else []
+    return [held.get(run) or asked[run] for run in dict.fromkeys([*asked, *later])]
+
+
+def _conclude(
+    directory: Path,
+    found: Sequence[RunFacts],
+    before: Mapping[str, int],
+    job: JobStatus | None,
+    seconds: float,
+    interrupted: bool,
+    console: Console,
+) -> int:
+    """Says what has become of it; returns the exit code. FipError where a MeasurementSet could not be imaged at all."""
+    totals = _totals(directory, found, job)
+    made = {each.run: each.stored - before.get(each.run, 0) for each in totals}
+    whole = [each for each in found if each.final]
+    observed = sum(each.span * made[each.run] / len(each.times) for each in whole)
     missed = sum(run.missed for run in job.runs) if job else 0
-    new = sum(made.values())
-    console.print(summary(totals, seconds, new, observed, missed, directory), highlight=False, soft_wrap=True)
-    if not new and not interrupted:
-        console.print("nothing was left to do: every slice was stored before")
+    last_words = summary(totals, seconds, sum(made.values()), observed, missed, directory)
+    console.print(last_words, highlight=False, soft_wrap=True)
     if interrupted:
         console.print("run it again to resume", style="yellow")
         return EXIT_INTERRUPTED
-    return 0 if all(each.stored == each.total for each in totals) else 1
+    if job and job.state == "failed":
+        raise FipError(job.reason)
+    if not any(made.values()):
+        console.print("nothing was left to do: every slice was stored before")
+    return 0 if all(each.final and each.stored == each.total for each in totals) else 1

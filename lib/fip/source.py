@@ -60,7 +60,11 @@ def open_run(path: Path, selection: Selection) -> Run:
 
 def _open(main: MeasurementSet, selection: Selection) -> Run:
     index = read_index(main)
-    chosen = choose(main, index, selection.subset, selection.phase_centre)
+    return settle(main, index, choose(main, index, selection.subset, selection.phase_centre), selection)
+
+
+def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, selection: Selection) -> Run:
+    """A run of the slices that are chosen. Raises InputError and UsageError, as `open_run`."""
     windows = chosen.windows
     looked_at = [part for each in sampled(chosen.integrations) for part in parts(main, index, windows, each)]
     columns, column_note = choose_columns(main, selection.column, selection.subtract_model, looked_at)
@@ -82,7 +86,7 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
     check_kernel(settings.kernel, settings.epsilon, *size)
     stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
     bands, band_notes = _bands(main, windows, selection.channels_out)
-    grids = {each.name: _grid(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}
+    grids = {each.name: grid_about(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}
     width = max(float(window.width.max()) for window in windows)
     precision = np.float32 if selection.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
     cadence = index.cadence[chosen.integrations]
@@ -91,7 +95,7 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
     return Run(
         id=_identity(main, index, windows, columns, settings, grids, bands, selection),
         name=label(main.path.stem),
-        slices=_list_slices(index, chosen),
+        slices=list_slices(index, chosen),
         settings=settings,
         grids=grids,
         observations=_observations(main, index, chosen, columns, wanted, selection.subset),
@@ -121,7 +125,11 @@ def _open(main: MeasurementSet, selection: Selection) -> Run:
 
 def read_index(main: MeasurementSet) -> RowIndex:
     """The integrations of a MeasurementSet; InputError where there is none that could be imaged."""
-    index = index_rows(_checked_chunks(main))
+    return checked(main, index_rows(checked_chunks(main)))
+
+
+def checked(main: MeasurementSet, index: RowIndex | None) -> RowIndex:
+    """The index of a MeasurementSet; InputError where none of its integrations could be imaged."""
     if index is None:
         raise InputError(f"{main.path}: has autocorrelations only; imaging needs cross-correlations")
     if index.coverage.longest_baseline == 0:
@@ -135,8 +143,9 @@ def read_index(main: MeasurementSet) -> RowIndex:
     return index
 
 
-def _checked_chunks(main: MeasurementSet) -> Iterator[dict[str, NDArray[Any]]]:
-    for chunk in main.chunks(row_index.COLUMNS, row_index.CHUNK):
+def checked_chunks(main: MeasurementSet, first: int = 0, end: int | None = None) -> Iterator[dict[str, NDArray[Any]]]:
+    """What an index is made of, for all rows or those from `first` up to `end`. InputError where TIME is no time."""
+    for chunk in main.chunks(row_index.COLUMNS, row_index.CHUNK, first, end):
         strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
         if strange:
             raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")
@@ -212,11 +221,13 @@ def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple
     return bands, (f"channels-out {count}: no channel lies in output channel {gaps}, so that plane is NaN",)
 
 
-def _grid(size: tuple[int, int], scale: float, centre: Direction) -> Grid:
+def grid_about(size: tuple[int, int], scale: float, centre: Direction) -> Grid:
+    """A grid of this size (pixels) and scale (rad) about a direction."""
     return Grid(size[0], size[1], scale, centre.longitude, centre.latitude, centre.frame or "FK5")
 
 
-def _list_slices(index: RowIndex, chosen: Chosen) -> tuple[SliceInfo, ...]:
+def list_slices(index: RowIndex, chosen: Chosen) -> tuple[SliceInfo, ...]:
+    """What is known of the slices that are chosen."""
     names = {each.number: each.name for each in chosen.fields}
     slices = []
     for together in chosen.slices:
@@ -330,8 +341,8 @@ def _identity(
     """16 hexadecimal digits that change with the data, the selection or the settings, and not with the path."""
     antennas = main.antennas
     facts = {
-        "times": [index.first_time, index.last_time],
-        "rows": index.rows,
+        "times": [index.first_time] if main.growing else [index.first_time, index.last_time],
+        "rows": "growing" if main.growing else index.rows,
         "observation": [main.observation(number) for number in np.unique(index.observation).tolist()],
         "antennas": [antennas.names, antennas.position.tolist()],
         "windows": [[window.number, window.frequency.tolist(), window.correlations] for window in windows],

@@ -56,6 +56,7 @@ class RunView:
     lag: float | None  # s since the oldest unstored slice was due; None without a pace
     deadline: float | None  # s, the lag from which on slices miss their deadline; None without a pace
     missed: int
+    final: bool  # whether `total` is; while a MeasurementSet is being written, it grows
 
     @property
     def left(self) -> int:
@@ -245,6 +246,7 @@ def _run(run: RunStatus) -> RunView:
         lag=run.lag,
         deadline=run.deadline,
         missed=run.missed,
+        final=run.final,
     )
 
 

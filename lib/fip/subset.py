@@ -45,17 +45,25 @@ class Chosen:
         return [each for together in self.slices for each in together]
 
 
-def choose(main: MeasurementSet, index: RowIndex, subset: Subset, phase_centre: Direction | None) -> Chosen:
+def choose(
+    main: MeasurementSet,
+    index: RowIndex,
+    subset: Subset,
+    phase_centre: Direction | None,
+    among: NDArray[np.bool_] | None = None,
+) -> Chosen:
     """Meet a selection. UsageError where it cannot be met, with the option, what was found, and what there is.
 
-    With a `phase_centre` all fields are one series: of one name, if they share it, and counted together.
+    With a `phase_centre` all fields are one series: of one name, if they share it, and counted together. Only
+    integrations `among` [integration] some are chosen, where these are given.
     """
     names = main.field_names(np.unique(index.field).tolist())
     fields = choosing.choose_fields(subset.field, choosing.Named(str(main.path), "--field", names))
     windows = _windows(main, index, subset)
     antennas = _antennas(main, index, subset)
     number = choosing.numbers_in_field(index.field if phase_centre is None else np.zeros_like(index.field))
-    integrations = _integrations(index, subset, sorted(fields), number, str(main.path))
+    candidates = np.isin(index.field, sorted(fields)) & (True if among is None else among)
+    integrations = _integrations(index, subset, candidates, number, str(main.path))
     found = {each: main.field(each) for each in np.unique(index.field[integrations]).tolist()}
     rephasing = settle_centres(main, index, list(found.values()), phase_centre)
     selected = _Rows(main, index, windows, antennas, subset.uv_range, rephasing)
@@ -146,10 +154,10 @@ def _antennas(main: MeasurementSet, index: RowIndex, subset: Subset) -> NDArray[
 
 
 def _integrations(
-    index: RowIndex, subset: Subset, fields: Sequence[int], number: NDArray[np.int64], where: str
+    index: RowIndex, subset: Subset, candidates: NDArray[np.bool_], number: NDArray[np.int64], where: str
 ) -> NDArray[np.intp]:
-    """Those of these fields, in these scans, intervals and times."""
-    chosen = np.flatnonzero(np.isin(index.field, fields))
+    """Those of the candidates [integration] that are in these scans, intervals and times."""
+    chosen = np.flatnonzero(candidates)
     if subset.scan:
         chosen = chosen[choosing.choose_scans(subset.scan, index.scan[chosen], where)]
     if subset.interval:

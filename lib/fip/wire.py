@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create
 
 from fip.data import Block, FitsFile, ImageFile, Kind, Slice
 from fip.errors import WireError
-from fip.messages import Control
-from fip.names import is_label
+from fip.messages import Control, SinkOrders, Submit
+from fip.names import is_folder, is_label
 
 PROTOCOL = 2
 """Raised whenever a message of another version could be misread."""
@@ -113,6 +113,14 @@ def decode_control(frame: Frame) -> Control:
     if kind is None:
         raise WireError(f"control message of unknown kind {header.get('kind')!r:.40}")
     message: Control = _validated(_adapter(kind), header.get("message"))
+    if isinstance(message, Submit):
+        _check_label("job", message.job)
+        _check_folder(message.directory)
+    if isinstance(message, SinkOrders):
+        for plan in message.runs:
+            _check_label("run", plan.run)
+            _check_label("name", plan.name)
+            _check_folder(plan.directory)
     return message
 
 
@@ -194,6 +202,12 @@ def _arrays(described: Any, frames: Sequence[Frame]) -> dict[str, NDArray[Any]]:
 def _check_label(what: str, label: str) -> None:
     if not is_label(label):
         raise WireError(f"{what} {label!r:.80} is not a label of 1 to 64 of A-Z a-z 0-9 . _ + -")
+
+
+def _check_folder(folder: str) -> None:
+    """Within the sink's directory; "" is that itself."""
+    if folder and not is_folder(folder):
+        raise WireError(f"directory {folder!r:.80} is not a folder's name of 1 to 64 of A-Z a-z 0-9 . _ + -")
 
 
 def _check_slice(values: Slice) -> None:

@@ -10,11 +10,11 @@ import sys
 
 from rich.console import Console
 
-from fip.cli import check, data, images, keys, run, watch
+from fip.cli import check, data, images, jobs, keys, run, watch
 from fip.cli.app import app
 from fip.errors import FipError
 
-__all__ = ["check", "data", "images", "keys", "main", "run", "watch"]
+__all__ = ["check", "data", "images", "jobs", "keys", "main", "run", "watch"]
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
@@ -135,9 +135,16 @@ class Settings:
         _sets("ventilator.pace")
     )
 
-    def load(self, config: Path | None) -> Loaded:
-        """The configuration, of which what was typed here wins. Raises ConfigError and UsageError."""
-        given = {each.metadata["key"]: getattr(self, each.name) for each in fields(self)}
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Image MeasurementSets that are still being written, and end when they do.")
+    ] = _sets("source.follow", False)
+
+    def load(self, config: Path | None, others: Mapping[str, Any] | None = None) -> Loaded:
+        """The configuration, of which what was typed wins: here, or in `others` of its keys.
+
+        Raises ConfigError and UsageError.
+        """
+        given = {each.metadata["key"]: getattr(self, each.name) for each in fields(self)} | dict(others or {})
         loaded = load(config, {key: None if value is False else value for key, value in given.items()})
         scheme, said = loaded.config.imaging.weight
         if self.robust is not None and scheme != "briggs":

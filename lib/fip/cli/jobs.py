@@ -1,0 +1,78 @@
+"""`fip submit`, `fip jobs` and `fip cancel`: work for a ventilator that runs as a daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fip.cli.app import ConfigOption, app, console
+from fip.cli.settings import Settings, with_settings
+from fip.config import Config, load
+from fip.errors import UsageError
+
+VentilatorOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDR", help="The ventilator's control address, as tcp://head:5557.  [default: --config's]"),
+]
+AT = "ventilator.control"  # the key that this option sets
+
+
+@app.command("submit")
+@with_settings
+def submit_command(
+    settings: Settings,
+    measurement_sets: Annotated[
+        list[Path], typer.Argument(metavar="MS...", help="MeasurementSets, at paths that the ventilator's host has.")
+    ],
+    ventilator: VentilatorOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Have a running ventilator image MeasurementSets, into a folder of the job's name in the sink's directory."""
+    from fip.operator import Operator, new_job
+    from fip.run import follow_of, selection_of
+
+    loaded = settings.load(config, {AT: ventilator})
+    pace = loaded.config.ventilator.pace if settings.pace else None
+    submit = new_job(measurement_sets, selection_of(loaded.config), pace=pace, follow=follow_of(loaded.config))
+    with Operator(loaded.config) as operator:
+        job = operator.submit(submit)
+    if job.state == "failed":
+        raise UsageError(job.reason)
+    console.print(job.job, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("jobs")
+def jobs_command(
+    json: Annotated[bool, typer.Option("--json", help="As JSON, a list of objects.")] = False,
+    ventilator: VentilatorOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """List the jobs of a running ventilator: queued, running, and the last that ended."""
+    from fip.job_list import as_json, as_table
+    from fip.operator import Operator
+
+    with Operator(_pointed(config, ventilator)) as operator:
+        jobs = operator.status().jobs
+    text = as_json(jobs) if json else as_table(jobs)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("cancel")
+def cancel_command(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its name, as `fip jobs` lists it.")],
+    ventilator: VentilatorOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """End a job; what is stored stays."""
+    from fip.operator import Operator
+
+    with Operator(_pointed(config, ventilator)) as operator:
+        ended = operator.cancel(job)
+    console.print(f"{ended.job}: {ended.state}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _pointed(config: Path | None, ventilator: str | None) -> Config:
+    """The configuration, pointed at this ventilator."""
+    return load(config, {AT: ventilator}).config

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -130,32 +131,39 @@ def simulate(
     simulation: Simulation,
     *,
     overwrite: bool = False,
+    live: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write the MeasurementSet and, beside it, the truth; return the truth's path.
 
-    The set is written as `path`.partial and renamed when it is whole. `progress` is told the integrations done and
-    their number. UsageError where `path` is taken (an older MeasurementSet gives way with `overwrite`), lies in no
-    folder, or the disk is too small.
+    The set is written as `path`.partial and renamed when it is whole; or `live`, as a telescope writes it: in place,
+    each integration when it is over. `progress` is told the integrations done and their number. UsageError where
+    `path` is taken (an older MeasurementSet gives way with `overwrite`), lies in no folder, or the disk is too small.
     """
     path, truth, partial = _places(path)
     _check_place(path, truth, simulation, overwrite)
     sources = sky(simulation)
-    if partial.exists():
-        shutil.rmtree(partial)
+    for old in (partial, path) if live else (partial,):
+        if old.exists():
+            shutil.rmtree(old)
+    _truth_table(simulation, sources).write(truth, format="ascii.ecsv", overwrite=overwrite)
+    begun = time.monotonic()
     try:
-        with SimulatedMs(partial, simulation, _baselines(simulation)) as ms:
+        with SimulatedMs(path if live else partial, simulation, _baselines(simulation)) as ms:
             ms.write_subtables()
             for integration in range(simulation.integrations):
+                if live:
+                    time.sleep(max(0.0, begun + (integration + 1) * simulation.cadence - time.monotonic()))
                 _write_integration(ms, simulation, sources, integration)
+                ms.flush()
                 if progress:
                     progress(integration + 1, simulation.integrations)
-        if path.exists():
-            shutil.rmtree(path)
-        partial.rename(path)
+        if not live:
+            if path.exists():
+                shutil.rmtree(path)
+            partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    _truth_table(simulation, sources).write(truth, format="ascii.ecsv", overwrite=overwrite)
     return truth
 
 

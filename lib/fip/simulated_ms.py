@@ -97,6 +97,10 @@ class SimulatedMs:
             weight = np.full(data.shape, 1.0 / (self._simulation.noise or 1.0) ** 2, np.float32)
             self._table.putcol("WEIGHT_SPECTRUM", weight, first, count)
 
+    def flush(self) -> None:
+        """Let others see what is written."""
+        self._table.flush()
+
 
 def _large_columns(simulation: Simulation) -> tuple[Any, dict[str, Any]]:
     """Column descriptions and data managers of what has a value for each channel, in tiles of whole rows."""

@@ -40,6 +40,9 @@ def simulate_command(
     weight_spectrum: Annotated[bool, typer.Option("--weight-spectrum", help="Write WEIGHT_SPECTRUM, too.")] = False,
     seed: Annotated[int, typer.Option(help="Of noise, flags and junk.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older MeasurementSet.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Write as a telescope does, each integration when it is over.")
+    ] = False,
 ) -> None:
     """Write an observation of known sources and a transient, and beside it OUT.truth.ecsv, which says what is in it."""
     from fip.simulate import Simulation, simulate
@@ -65,6 +68,7 @@ def simulate_command(
             measurement_set,
             simulation,
             overwrite=overwrite,
+            live=live,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     console.print(f"{measurement_set} is written; what is in it is in {truth}", highlight=False, soft_wrap=True)

@@ -231,7 +231,9 @@ class Sink(Daemon):
             self._control.send(encode_control(self._state()), zmq.NOBLOCK)
 
     def _state(self) -> SinkState:
-        runs = tuple(RunStored(name, run.stored, run.failed, run.refused) for name, run in self._runs.items())
+        runs = tuple(
+            RunStored(name, run.stored, run.failed, run.refused, run.plan.final) for name, run in self._runs.items()
+        )
         doing = "draining" if self._draining else "stalled" if self._stalled else "running"
         status = self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)})
         return SinkState(

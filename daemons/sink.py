@@ -19,7 +19,7 @@ from fip.logs import set_level
 from fip.messages import STATE_INTERVAL, Failure, RunPlan, RunStored, SinkOrders, SinkState
 from fip.ranges import Ranges, add, contains
 from fip.service import Daemon, Loop, run_daemon
-from fip.sockets import control_socket, data_socket, host_name
+from fip.sockets import control_socket, data_socket, host_name, receive
 from fip.store import Store
 from fip.vitals import Vitals
 from fip.wire import decode_control, decode_image, encode_control
@@ -156,8 +156,10 @@ class Sink(Daemon):
             self._stores.pop(name).close()
 
     def _on_image(self) -> None:
+        frames = receive(self._images)
+        if not frames:
+            return
         self._vitals.stopwatch.enter("busy")
-        frames = self._images.recv_multipart(copy=False)
         try:
             self._gate.check(frames[0], "sink.images", "worker")
             self._take(decode_image([frame.buffer for frame in frames]))

@@ -40,7 +40,7 @@ from fip.pacing import Pace
 from fip.queue import Queue
 from fip.reading import Reader, RunFacts, cut, forget, look
 from fip.service import Daemon, Loop, run_daemon
-from fip.sockets import control_socket, host_name, seen_from_workers
+from fip.sockets import control_socket, host_name, receive, seen_from_workers
 from fip.vitals import Vitals
 from fip.wire import decode_control, encode_control, encode_slice, size
 
@@ -136,7 +136,11 @@ class Ventilator(Daemon):
     # What peers say
 
     def _on_control(self) -> None:
-        route, *frames = self._control.recv_multipart(copy=False)
+        message = receive(self._control)
+        if message:
+            self._on_message(*message)
+
+    def _on_message(self, route: zmq.Frame, *frames: zmq.Frame) -> None:
         host = _peer_host(route)
         try:
             if len(frames) != 1:

@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fip.config import Config, load
-from fip.keys import LIST, PrivateKey, make_keys, private_key
-from mesh import Mesh
+from fip.keys import LIST, PrivateKey, Role, make_keys, private_key
+from mesh import SCRIPTS, Mesh
 from network import Network
 
 
 class Cluster(Mesh):
-    """A mesh with keys: each daemon has those of its host, an operator those of people."""
+    """A mesh with keys: each daemon has those of its host, an operator those of people.
+
+    `hosts` says which host runs "ventilator", "sink" and, as "HOST/NAME", workers; these have no file, and are told
+    no more than the ventilator's address.
+    """
 
     def __init__(self, folder: Path, network: Network, hosts: Mapping[str, str], settings: str = "") -> None:
         self.keys = folder / "keys"
-        runs = [(host, [name for name, its_host in hosts.items() if its_host == host]) for host in set(hosts.values())]
-        nodes = "\n".join(f"[node.{host}]\nruns = {[_in_layout(name) for name in names]}" for host, names in runs)
+        runs = {host: [_runs(name) for name in hosts if hosts[name] == host] for host in hosts.values()}
+        layout = "".join(f"[node.{host}]\nruns = {names}\n" for host, names in runs.items())
         security = f'[security]\nkeys = "{self.keys}/people"\nallowed = "{self.keys}/{LIST}"'
-        super().__init__(folder, settings=f"{settings}\n{security}\n{nodes}", network=network, hosts=hosts)
+        super().__init__(folder, settings=f"{settings}\n{security}\n{layout}", network=network, hosts=hosts)
         make_keys(self.config, self.keys)
 
     def start(self, name: str, launcher: Sequence[str | Path] = ()) -> None:
         """Starts a daemon with the keys of its host."""
-        super().start(name, ["env", f"FIP__SECURITY__KEYS={self.keys / self.hosts[name]}", *launcher])
+        host, _, worker = name.partition("/")
+        if worker:
+            self.start_worker(host, worker, self.keys / host)
+        else:
+            super().start(name, ["env", f"FIP__SECURITY__KEYS={self.keys / self.hosts[name]}", *launcher])
 
-    def key(self, host: str, role: str) -> PrivateKey:
+    def start_worker(self, host: str, name: str, keys: Path | None) -> None:
+        """Starts a worker on a host of the network, which need not be in the layout."""
+        assert self.network is not None
+        words: list[str | Path] = [
+            SCRIPTS / "fip-worker",
+            "--name",
+            name,
+            "--ventilator",
+            self.config.ventilator.control,
+        ]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("FIP__")}
+        self.daemons[f"{host}/{name}"] = subprocess.Popen(
+            self.network.command(host, *words),
+            stdout=self.log_file, stderr=self.log_file,
+            env=environment | ({"FIP__SECURITY__KEYS": str(keys)} if keys else {}),
+        )  # fmt: skip
+
+    def key(self, host: str, role: Role) -> PrivateKey:
         """One of the keys."""
-        found = private_key(self.config_with(keys=self.keys / host).security, role)  # type: ignore[arg-type]
+        found = private_key(self.config_with(keys=self.keys / host).security, role)
         assert found
         return found
 
-    def config_with(self, **security: object) -> Config:
-        """The configuration, with other settings of security."""
-        overrides = {f"security.{key}": str(value) for key, value in security.items()}
-        return load(self.configuration, overrides).config
+    def config_with(self, keys: Path) -> Config:
+        """The configuration, with the keys of another folder."""
+        return load(self.configuration, {"security.keys": str(keys)}).config
 
 
-def _in_layout(name: str) -> str:
-    return name if name in ("ventilator", "sink") else f"worker.{name}"
+def _runs(name: str) -> str:
+    """What a layout calls a daemon."""
+    worker = name.partition("/")[2]
+    return f"worker.{worker}" if worker else name

@@ -44,10 +44,10 @@ class Mesh:
         self.hosts = hosts or {}
         self.names = list(self.hosts) or ["ventilator", "sink", *(f"cpu{number}" for number in range(workers))]
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
-        self._network = network
+        self.network = network
         self.configuration = folder / "fip.toml"
         self.configuration.write_text(self._toml(settings))
-        self._log = (folder / "log").open("ab")
+        self.log_file = (folder / "log").open("ab")
 
     @property
     def config(self) -> Config:
@@ -68,7 +68,7 @@ class Mesh:
         for daemon in self.daemons.values():
             daemon.kill()
             daemon.wait()
-        self._log.close()
+        self.log_file.close()
         if kind:
             print(self.log[-6000:])  # noqa: T201 pytest shows it
 
@@ -79,8 +79,8 @@ class Mesh:
         command = [*launcher, SCRIPTS / f"fip-{role}", *arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.daemons[name] = subprocess.Popen(
-            self._network.command(self.hosts[name], *command) if self._network else command,
-            stdout=self._log, stderr=self._log, env=environment,
+            self.network.command(self.hosts[name], *command) if self.network else command,
+            stdout=self.log_file, stderr=self.log_file, env=environment,
         )  # fmt: skip
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
@@ -93,7 +93,7 @@ class Mesh:
     def operator(self) -> Iterator[Operator]:
         """An operator beside the ventilator."""
         with ExitStack() as stack:
-            with self._network.inside(self.hosts["ventilator"]) if self._network else nullcontext():
+            with self.network.inside(self.hosts["ventilator"]) if self.network else nullcontext():
                 operator = stack.enter_context(Operator(self.config))
             yield operator
 
@@ -138,8 +138,8 @@ images = "{images}"
 
     def _addresses(self) -> tuple[str, str, str, str]:
         """Of control, status, lanes and images."""
-        if self._network is None:
+        if self.network is None:
             control, status, lanes, images = (f"ipc://{self.folder}/{n}" for n in ("control", "status", "lane-", "in"))
             return control, status, lanes, images
-        head, store = (f"tcp://{self._network.addresses[self.hosts[name]]}" for name in ("ventilator", "sink"))
+        head, store = (f"tcp://{self.network.addresses[self.hosts[name]]}" for name in ("ventilator", "sink"))
         return f"{head}:5557", f"{head}:5558", f"{head}:5600-5699", f"{store}:5559"

@@ -14,7 +14,7 @@ from cluster import Cluster
 from fip.config import Config, Security
 from fip.data import Selection
 from fip.errors import ConfigError, FipError
-from fip.keys import CREDENTIALS, LIST, Holder, PrivateKey, make_keys, private_key, read_allowed
+from fip.keys import CREDENTIALS, LIST, Holder, PrivateKey, Role, make_keys, private_key, read_allowed
 from fip.messages import PipelineStatus
 from fip.operator import Operator, new_job
 from fip.sockets import bind, connect, control_socket, data_socket
@@ -143,7 +143,7 @@ def test_a_key_has_one_holder(tmp_path: Path) -> None:
         read_allowed(tmp_path / LIST)
 
 
-HOSTS = {"ventilator": "head", "sink": "head", "cpu0": "worker"}
+HOSTS = {"ventilator": "head", "sink": "head", "worker/cpu0": "worker"}
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def cluster(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 STRANGER = "tcp://10.0.0.3"
 PORTS = {"control": 5557, "status": 5558, "lanes": 5600, "images": 5559}
-WRONG = {
+WRONG: dict[str, tuple[str, Role]] = {
     "control": ("head", "ventilator"),
     "status": ("worker", "worker"),
     "lanes": ("people", "viewer"),
@@ -231,8 +231,7 @@ def test_a_peer_may_say_what_its_role_may_say(network: Network, cluster: Cluster
     def dropped(key: PrivateKey, status: PipelineStatus) -> bool:
         return f"the {Holder(key.role, key.host)} may not say this" in cluster.log
 
-    for host, role in (("people", "viewer"), ("worker", "worker")):
-        key = cluster.key(host, role)
+    for key in (cluster.key("people", "viewer"), cluster.key("worker", "worker")):
         with joined(network, "control", key, key.ventilator) as opened:
             opened.send(encode_control(job))
             cluster.wait(partial(dropped, key))

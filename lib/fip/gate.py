@@ -80,6 +80,7 @@ class Gate:
             log.warning("%s: %s is open to other hosts, and not encrypted", at, address)
         self._encrypted[at] = not plain
         if self._key and not plain:
+            opened.rcvhwm += 1  # the name before a peer's first message is counted, and is never counted as read
             opened.curve_server = True
             opened.curve_secretkey = self._key.secret.encode()
             opened.zap_domain = at.encode()

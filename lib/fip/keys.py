@@ -107,9 +107,8 @@ def make_keys(config: Config, folder: Path, renew: Sequence[str] = ()) -> list[s
             raise ConfigError(f"--renew {name}: there is no such key; there are " + ", ".join(map("/".join, wanted)))
         if name.endswith("/ventilator"):
             raise ConfigError(f"--renew {name}: all other keys name it; make new ones of all in another folder")
-    folder.mkdir(parents=True, exist_ok=True)
     listed = {role: dict(keys) for role, keys in _read_list(folder / LIST).items()} if _listed(folder) else {}
-    said, ventilator = [], ""
+    said, ventilator, new = [], "", {}
     for host, role in wanted:
         path = folder / host / f"{role}.key"
         key = _read_key(path)
@@ -119,14 +118,17 @@ def make_keys(config: Config, folder: Path, renew: Sequence[str] = ()) -> list[s
             said.append(f"{path} is kept{unlisted}")
         else:
             public, secret = (half.decode() for half in zmq.curve_keypair())
-            key = PrivateKey(role=role, host=host, public=public, secret=secret, ventilator=ventilator or public)
-            _write(path, _key_text(key), 0o600)
+            key = new[path] = PrivateKey(
+                role=role, host=host, public=public, secret=secret, ventilator=ventilator or public
+            )
             its_keys[host] = (key.public, *its_keys.get(host, ()))
             said.append(f"{path} is new")
         ventilator = ventilator or key.public
         if key.ventilator != ventilator:
             raise ConfigError(f"{path}: names another ventilator's key; remove it, or the folder, and make it anew")
     _write(folder / LIST, _list_text(listed), 0o644)
+    for path, key in new.items():
+        _write(path, _key_text(key), 0o600)
     return said
 
 
@@ -204,7 +206,7 @@ def _write(path: Path, text: str, mode: int) -> None:
     """Writes a file whole or not at all, never readable by more than `mode` says. Raises ConfigError."""
     new = path.with_name(f".{path.name}.new")
     try:
-        path.parent.mkdir(mode=0o700 if mode == 0o600 else 0o755, exist_ok=True)
+        path.parent.mkdir(mode=0o700 if mode == 0o600 else 0o755, parents=True, exist_ok=True)
         new.unlink(missing_ok=True)
         with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w") as file:
             file.write(text)

@@ -67,6 +67,18 @@ def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, ser
     opened.connect(address)
 
 
+def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
+    """The message that has come to a socket of ours that others join, as frames; none where it has not.
+
+    Such a socket is readable, too, when of an encrypted peer only the name has come that ZeroMQ puts before its first
+    message.
+    """
+    try:
+        return opened.recv_multipart(zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return []
+
+
 def exposed(address: str) -> bool:
     """Whether keys guard this address; the rights of its file guard one of ipc, which is not encrypted."""
     return not address.startswith("ipc://")

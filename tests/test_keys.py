@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -276,3 +277,25 @@ def test_without_keys_other_hosts_are_let_in_only_when_that_is_said(network: Net
         bind(opened, "tcp://localhost:5558", "ventilator.control", guarded=False)
         bind(opened, "tcp://stranger:5559", "ventilator.control", guarded=True)
         assert opened.getsockopt_string(zmq.LAST_ENDPOINT) == "tcp://0.0.0.0:5559"
+
+
+def test_a_new_key_works_beside_the_old_until_that_is_taken_away(network: Network, cluster: Cluster) -> None:
+    """Each time the list is read again, as `systemctl reload` has it done; the old key's worker then counts no more."""
+    old = cluster.key("worker", "worker")
+    make_keys(cluster.config, cluster.keys, renew=["worker/worker"])
+
+    def reload() -> None:
+        for name in ("ventilator", "sink"):
+            cluster.kill(name, signal.SIGHUP)
+
+    def workers(status: PipelineStatus) -> set[str]:
+        return {worker.name for worker in status.workers if worker.lane}
+
+    reload()
+    cluster.start_worker("worker", "renewed", cluster.keys / "worker")
+    cluster.wait(lambda status: workers(status) == {"cpu0", "renewed"})
+    allowed = cluster.keys / LIST
+    allowed.write_text(allowed.read_text().replace(f'"{old.public}"', "").replace(", ]", "]"))
+    reload()
+    cluster.wait(lambda status: workers(status) == {"renewed"})
+    assert f"its key {old.public} is not allowed any more" in cluster.log

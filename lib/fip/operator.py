@@ -12,7 +12,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from fip.config import Config
-from fip.connections import FAILED, reason
+from fip.connections import REFUSED, reason
 from fip.data import Selection
 from fip.errors import FipError, UsageError, WireError
 from fip.keys import private_key
@@ -35,7 +35,7 @@ class Operator:
 
     def __enter__(self) -> Operator:
         self._control = control_socket(self._context, zmq.DEALER)
-        self._monitor = self._control.get_monitor_socket(FAILED)
+        self._monitor = self._control.get_monitor_socket(REFUSED)
         connect(self._control, self._address, self._key, self._key.ventilator if self._key else "")
         self._ask_at = 0.0  # monotonic s
         return self
@@ -90,7 +90,7 @@ class Operator:
             found = seen(status) if status else None
             if found is not None:
                 return found
-        self.check_welcome()
+            self.check_welcome()
         raise FipError(f"no ventilator answers at {self._address}: is it running, and is --config right?")
 
     def check_welcome(self) -> None:

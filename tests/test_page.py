@@ -23,6 +23,8 @@ from mesh import Mesh
 from monitoring import monitor
 from pipeline import WITHIN, images, started
 
+pytestmark = pytest.mark.timeout(400)  # s: it waits for a pipeline and for a browser, on a busy machine, too
+
 SIDE, ARCSEC = 256, 10.0
 RED = "getComputedStyle(document.documentElement).getPropertyValue('--ill').trim()"
 

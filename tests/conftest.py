@@ -23,8 +23,8 @@ ALLOWED_SKIPS = ("no GPU",)
 
 # In CI hypothesis draws the same examples each time, so that what fails there fails again, and tells how to replay it;
 # elsewhere it draws new ones, so that more is tried over time.
-settings.register_profile("ci", derandomize=True, print_blob=True)
-settings.register_profile("elsewhere", print_blob=True)
+settings.register_profile("ci", derandomize=True, print_blob=True, deadline=None)
+settings.register_profile("elsewhere", print_blob=True, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "elsewhere")
 
 

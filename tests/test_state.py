@@ -184,6 +184,13 @@ def test_workers_that_vanish() -> None:
     assert state(left).verdict == "keeping up"
 
 
+def test_workers_are_in_the_order_of_their_numbers() -> None:
+    """cpu2 comes before cpu10, whatever else is in a name."""
+    names = ["cpu0", "cpu2", "cpu10", "gpu1", "x9999999999999999"]
+    said = replace(pipeline(1), workers=tuple(worker(name, 1) for name in reversed(names)))
+    assert [view.status.name for view in state(said).workers] == names
+
+
 def test_a_worker_that_hangs() -> None:
     """It is there, and does not do its work."""
     seen = state(replace(pipeline(1), hung=("head/cpu0",)))

@@ -74,7 +74,7 @@ def test_the_screen(size: tuple[int, int]) -> None:
     text = screen([running()], size=size)
     for part in (
         "keeping up · 4 images/s · 6:56:20 left · the workers hold it up", "80/100000",
-        "30% busy  head · 4 kB/s out", "95% busy  2 of 2 running · image 400 ms",
+        "30% busy  head · 4 kB/s", "95% busy  2 of 2 running · image 400 ms",
         "10% busy  head · 4 commits/s · 100 GB free", "head/cpu0  running  40 300 ms",
         "q Quit", "s Sort", "d Details", "f Failures", "e Errors",
     ):  # fmt: skip

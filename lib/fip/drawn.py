@@ -24,8 +24,8 @@ from fip.shown import (
 )
 from fip.state import DaemonView, PipelineState, RunView, Stage, WorkerView, shares_of
 
-BAR = 20  # characters
-WITHOUT_BAR = 34  # characters beside the bar of a run, and its name
+BAR = 20  # characters; less where there is no room
+LEAST_BAR = 6  # characters
 LONGEST_NAME = 20  # characters
 SHARES = (("busy", "█", "green"), ("blocked", "▒", "red"), ("idle", "░", "bright_black"))
 
@@ -40,21 +40,23 @@ def verdict_lines(state: PipelineState, reasons: int) -> Text:
     return lines
 
 
-def stage_lines(state: PipelineState) -> Text:
+def stage_lines(state: PipelineState, width: int) -> Text:
     """Source, workers and sink: how each spends its time, and what it does; the bottleneck is bold."""
     views: dict[Stage, Sequence[DaemonView]] = {
         "source": [state.ventilator] if state.ventilator else [],
         "workers": state.workers,
         "sink": [state.sink] if state.sink else [],
     }
-    words, lines = stage_words(state), Text()
+    words, lines = stage_words(state), []
+    bar = max(LEAST_BAR, min(BAR, width - len(f"workers  100% busy  {max(words.values(), key=len)}")))
     for stage, members in views.items():
         shares = shares_of(members)
-        lines.append(f"{stage:8}", "bold" if stage == state.bottleneck else "")
-        lines.append_text(share_bar(shares, BAR))
-        lines.append(f" {percent(shares.busy) if shares else NONE:>4} busy  {words[stage]}\n")
-    lines.right_crop(1)
-    return lines
+        line = Text().append(f"{stage:8}", "bold" if stage == state.bottleneck else "")
+        line.append_text(share_bar(shares, bar))
+        line.append(f" {percent(shares.busy) if shares else NONE:>4} busy  {words[stage]}")
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    return Text("\n").join(lines)
 
 
 def share_bar(shares: Shares | None, width: int) -> Text:
@@ -71,25 +73,22 @@ def share_bar(shares: Shares | None, width: int) -> Text:
 
 
 def run_line(run: RunView, width: int) -> Text:
-    """A run: its name, a bar of what is stored, numbers, and time left or lag."""
+    """A run: its name, a bar of what is stored and what failed, numbers, and time left or lag."""
     name = printable(run.name)
     name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-    line = Text(f"{name} ")
-    length = max(5, width - len(name) - WITHOUT_BAR)
-    stored, failed = (round(length * each / max(1, run.total)) for each in (run.stored, run.failed))
-    line.append("━" * stored, "green").append("━" * failed, "red").append(
-        "━" * (length - stored - failed), "bright_black"
-    )
-    line.append(f" {run.stored}/{run.total}")
+    numbers = Text(f" {run.stored}/{run.total}")
     if run.rate and run.left:
-        line.append(f" {number(run.rate)}/s", "cyan")
+        numbers.append(f" {number(run.rate)}/s", "cyan")
     if run.lag is not None:
-        line.append(f" lag {duration(run.lag)}", "red" if run.lag > (run.deadline or 0.0) else "green")
+        numbers.append(f" lag {duration(run.lag)}", "red" if run.lag > (run.deadline or 0.0) else "green")
     elif run.eta is not None and run.left:
-        line.append(f" {countdown(run.eta)} left", "green")
+        numbers.append(f" {countdown(run.eta)} left", "green")
     if run.failed:
-        line.append(f" {run.failed} failed", "bold red")
-    return line
+        numbers.append(f" {run.failed} failed", "bold red")
+    length = max(LEAST_BAR, width - len(f"{name} ") - len(numbers))
+    stored, failed = (round(length * each / max(1, run.total)) for each in (run.stored, run.failed))
+    line = Text(f"{name} ").append("━" * stored, "green").append("━" * failed, "red")
+    return line.append("━" * (length - stored - failed), "bright_black").append_text(numbers)
 
 
 def worker_page(view: WorkerView) -> Text:

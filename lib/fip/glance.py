@@ -69,17 +69,17 @@ def _printer(console: Console, as_json: bool, watch: bool) -> Iterator[Callable[
     if as_json:
         yield lambda state: console.out(state_json(state).decode(), highlight=False)
     elif not watch:
-        yield lambda state: console.print(page(state))
+        yield lambda state: console.print(page(state, console.width))
     elif console.is_terminal and not console.is_dumb_terminal:
         with Live(console=console, auto_refresh=False) as display:
-            yield lambda state: display.update(page(state), refresh=True)
+            yield lambda state: display.update(page(state, console.width), refresh=True)
     else:
         yield lambda state: console.print(
             f"{clock(state.time)} {headline(state)}", highlight=False, markup=False, soft_wrap=True
         )
 
 
-def page(state: PipelineState) -> RenderableType:
+def page(state: PipelineState, width: int) -> RenderableType:
     """A pipeline at a glance."""
     parts: list[RenderableType] = [verdict_lines(state, reasons=LINES_SHOWN)]
     runs = [run for job in state.jobs for run in job.runs]
@@ -87,7 +87,7 @@ def page(state: PipelineState) -> RenderableType:
         parts += ["", _table(RUN_HEADS, [run_row(run) for run in runs])]
     parts += [Text(job_line(job)) for job in state.jobs[-LINES_SHOWN:] if not job.runs]
     if state.ventilator:
-        parts += ["", stage_lines(state)]
+        parts += ["", stage_lines(state, width)]
     if state.workers:
         parts += ["", _table(WORKER_HEADS, [worker_row(view) for view in state.workers])]
     for title, lines in (

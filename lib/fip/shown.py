@@ -74,9 +74,9 @@ def worker_row(view: WorkerView) -> tuple[str, ...]:
 def stage_words(state: PipelineState) -> dict[Stage, str]:
     """What the source, the workers and the sink do, in a line each."""
     return {
-        "source": _words(state.ventilator, ("cut", "wire"), _sent) if state.ventilator else "not heard",
+        "source": _words(state.ventilator, _sent) if state.ventilator else "not heard",
         "workers": _workers(state),
-        "sink": _words(state.sink, ("store", "fsync"), _stored) if state.sink else "none has joined",
+        "sink": _words(state.sink, _stored) if state.sink else "none has joined",
     }
 
 
@@ -97,9 +97,11 @@ def incident_line(incident: Incident) -> str:
 
 
 def doing(view: DaemonView) -> str:
-    """A daemon's state; of one that is not heard, for how long."""
-    what = view.why if view.state == "gone" else view.state
-    return printable(what if view.since is None else f"{what} {duration(view.age)}")
+    """A daemon's state; of one that is not heard, for how long, or how it went, and how long ago."""
+    if view.since is None:
+        return printable(view.state)
+    gone = view.state == "gone"
+    return printable(f"{view.why if gone else view.state} {duration(view.age)}{' ago' if gone else ''}")
 
 
 def optional(value: Value | None, shown: Callable[[Value], str]) -> str:
@@ -153,22 +155,25 @@ def clock(time: float) -> str:
     return f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M:%S}"
 
 
-def _words(view: DaemonView, stages: tuple[str, ...], others: Callable[[DaemonView], list[str]]) -> str:
-    known = [(stage, view.status.latencies[stage]) for stage in stages if stage in view.status.latencies]
-    times = [f"{stage} {duration(latency.p50)}" for stage, latency in known]
+def _words(view: DaemonView, others: Callable[[DaemonView], list[str]]) -> str:
     state = [] if view.state == "running" else [doing(view)]
-    return " · ".join([printable(view.status.host), *state, *times, *others(view)])
+    return " · ".join([printable(view.status.host), *state, *others(view)])
 
 
 def _sent(view: DaemonView) -> list[str]:
-    return [f"{size(view.trend.rates.get('bytes_out', 0.0))}/s out"] if view.trend else []
+    known = view.status.latencies
+    times = [f"{stage} {duration(known[stage].p50)}" for stage in ("cut", "wire") if stage in known]
+    return times + ([f"{size(view.trend.rates.get('bytes_out', 0.0))}/s"] if view.trend else [])
 
 
 def _stored(view: DaemonView) -> list[str]:
-    duplicates, free = view.status.counters.get("duplicates", 0), view.status.resources.disk_free
-    rate = [f"{number(view.trend.rates.get('images', 0.0))} commits/s"] if view.trend else []
-    dropped = [f"{duplicates} duplicates"] if duplicates else []
-    return rate + dropped + ([f"{size(free)} free"] if free is not None else [])
+    known, free = view.status.latencies, view.status.resources.disk_free
+    duplicates = view.status.counters.get("duplicates", 0)
+    words = [f"{number(view.trend.rates.get('images', 0.0))} commits/s"] if view.trend else []
+    if "store" in known and "fsync" in known:
+        words.append(f"{duration(known['store'].p50)}, fsync {duration(known['fsync'].p50)}")
+    words += [f"{duplicates} twice"] if duplicates else []
+    return words + ([f"{size(free)} free"] if free is not None else [])
 
 
 def _workers(state: PipelineState) -> str:

@@ -6,6 +6,7 @@ what is behind and what the bottleneck is, is decided here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -195,7 +196,12 @@ def _workers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life,
         for each in newest.departed
         if each.status.role == "worker" and each.status.identity not in living
     }
-    return tuple(view for _, view in sorted((living | gone).items()))
+    return tuple(sorted((living | gone).values(), key=lambda view: _by_number(view.status.identity)))
+
+
+def _by_number(name: str) -> tuple[tuple[str, int], ...]:
+    """Sorts cpu2 before cpu10."""
+    return tuple((text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d{0,9})", name))
 
 
 def _worker(

@@ -115,7 +115,7 @@ class Top(App[None]):
         jobs = [job for job in state.jobs if not job.runs][-RUNS_SHOWN:]
         lines = [run_line(run, self.size.width - 2) for run in runs] + [Text(job_line(job)) for job in jobs]
         self._part("runs").update(Text("\n").join(lines))
-        self._part("stages").update(stage_lines(state))
+        self._part("stages").update(stage_lines(state, self.size.width - 2))
         self._show_workers(state)
         if isinstance(self.screen, Page):
             self.screen.show(state)
@@ -179,7 +179,7 @@ class Top(App[None]):
             table.clear(columns=True)
             table.add_columns(*heads)
             self._heads = heads
-        views = sorted(state.workers, key=lambda view: (ORDERS[self._order](view), view.status.identity))
+        views = sorted(state.workers, key=ORDERS[self._order])
         for row, view in enumerate(views):
             cells = _cells(view, heads)
             if row == table.row_count:

@@ -64,6 +64,7 @@ install_here() {
 
 run() {
     install_here run "240 MB" .
+    $venv/bin/fip warmup
     if [ $# -eq 0 ]; then
         if [ ! -d demo.ms ]; then
             say "no MeasurementSet is named: simulating an observation, demo.ms; what is in it: demo.truth.ecsv"

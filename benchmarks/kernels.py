@@ -1,20 +1,27 @@
 """CPU seconds of a dirty image by the slant kernel and by ducc0's w-gridder, one thread, with the error of each.
 
-    MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 python benchmarks/kernels.py [ROW ...]
+    python benchmarks/kernels.py [--quick] [--rounds N] [ROW ...]
 
-The environment keeps freed memory in the process, without which ducc0, which allocates its grids for each image, is up
-to twice slower. Both get the same arrays, both write into an array that exists, and they take turns; the slant kernel's
-time has its plan in it. Errors are L2(image - direct) / L2(direct) over 100 pixels, corners and edges among them.
+Both get the same samples, both write into an array that exists, they take turns, and both are asked for an epsilon of
+1e-5. It runs itself again in an environment in which numpy has one thread, and in which freed memory stays in the
+process: without that ducc0, which allocates its grids for each image, is up to twice slower. The slant kernel's time
+has its plan in it and, in rows "compressed", the spectral compression; ducc0 gets the samples as they are. "ducc0 on
+nodes" is its time on the compressed samples, what FIP falls back on: `auto` chooses between that and the slant kernel.
+Errors are L2(image - direct) / L2(direct) over random pixels, the corners and the edges' middles, against the samples
+as they are. NUMBA_CPU_NAME=znver3 compiles for AVX2, NUMBA_CPU_NAME=x86-64 for neither that nor AVX-512, as on
+processors that lack them.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ducc0
 import numpy as np
@@ -22,22 +29,27 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from direct import SPEED_OF_LIGHT, direct_sum, pixel_directions
+from direct import direct_sum, pixel_directions
+from fip.compression import compress_blocks
 from fip.data import Block, Grid
+from fip.kernels import Samples, dirty
+from fip.launch import ONE_THREAD
+from fip.slant.cost import slant_cost, wgridder_cost
 from fip.slant.kernel import render
 from fip.slant.plan import make_plan
+from observatories import LATITUDE, antennas, uvw_at
 
-EARTH = 6371e3  # m
 EPSILON = 1e-5
-REPEATS = 5
+ENVIRONMENT = dict.fromkeys(ONE_THREAD, "1") | {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Row:
-    """An array, seen at an hour angle, and a field."""
+    """An array, seen at an hour angle, and a field; and the ratios of the times that are wanted of it."""
 
     array: str
+    count: int  # antennas
     first: float  # Hz
     last: float  # Hz
     channels: int
@@ -45,69 +57,86 @@ class Row:
     scale: float  # arcsec
     hours: float
     declination: float  # degrees
+    wanted: str  # with compression: the least, and what was believed to be there
+    wanted_plain: str = ""  # without, where that is apart
+
+    def samples(self) -> tuple[Block, Grid]:
+        """Noise on every baseline, and the grid."""
+        rng = np.random.default_rng(1)
+        angles = np.deg2rad([LATITUDE[self.array], 15 * self.hours, self.declination])
+        uvw = uvw_at(antennas(self.array, rng, self.count), *angles.tolist())
+        noise = rng.normal(size=(2, 1, len(uvw), self.channels))
+        visibility = (noise[0] + 1j * noise[1]).astype(np.complex64)
+        frequency = np.linspace(self.first, self.last, self.channels)
+        grid = Grid(self.pixels, self.pixels, np.deg2rad(self.scale / 3600), 0.0, 0.0, "FK5")
+        return Block(0, uvw, frequency, visibility, np.ones(visibility.shape, np.float32)), grid
 
 
 ROWS = {
-    "64 antennas, 64 channels, 1024^2 x 1.5 arcsec": Row("MeerKAT", 1.3e9, 1.4e9, 64, 1024, 1.5, 2, -11),
-    "64 antennas, 64 channels, 4096^2 x 1.5 arcsec": Row("MeerKAT", 1.3e9, 1.4e9, 64, 4096, 1.5, 2, -11),
-    "UHF, 4096^2 x 4 arcsec": Row("MeerKAT", 0.6e9, 1.0e9, 64, 4096, 4.0, 4, -21),
-    "VLA A, P band, 4096^2 x 1.5 arcsec": Row("VLA", 3.2e8, 3.8e8, 64, 4096, 1.5, 4, 24),
-    "SKA-Low core, 1024^2 x 60 arcsec": Row("SKA-Low core", 1.3e8, 1.5e8, 64, 1024, 60.0, 4, -17),
+    "64 channels, 1024^2 x 1.5 arcsec": Row("MeerKAT", 64, 1.3e9, 1.4e9, 64, 1024, 1.5, 2, -11, "8 16", "6 13"),
+    "64 channels, 4096^2 x 1.5 arcsec": Row("MeerKAT", 64, 1.3e9, 1.4e9, 64, 4096, 1.5, 2, -11, "10 20"),
+    "UHF, 4096^2 x 4 arcsec": Row("MeerKAT", 64, 0.6e9, 1.0e9, 64, 4096, 4.0, 4, -21, "10 20"),
+    "1024 channels, 1024^2 x 1.5 arcsec": Row("MeerKAT", 64, 1.3e9, 1.4e9, 1024, 1024, 1.5, 2, -11, "15 40", "-"),
+    "VLA A, P band, 4096^2 x 1.5 arcsec": Row("VLA A", 27, 3.2e8, 3.8e8, 64, 4096, 1.5, 4, 24, "8 20"),
+    "SKA-Low core, 1024^2 x 60 arcsec": Row("SKA-Low", 128, 1.3e8, 1.5e8, 64, 1024, 60.0, 4, -17, "4 10"),
 }
 
 
-def antennas(array: str, rng: np.random.Generator) -> tuple[Floats, float]:
-    """East, north, up in m of layouts like those of the observatories, on the curved Earth; and the latitude, rad."""
-    if array == "VLA":
-        arms, steps = np.deg2rad([-5, 115, 236]), 21e3 * (np.arange(1, 10) / 9) ** 1.716
-        places = np.concatenate([np.stack([steps * np.sin(a), steps * np.cos(a)], 1) for a in arms])
-        height, latitude = rng.normal(size=len(places)) * 5 + 10 * np.sin(places[:, 0] / 8e3), 34.08
-    else:
-        count, share, core, radius, rms, latitude = {
-            "MeerKAT": (64, 0.7, 300.0, 4000.0, 8.0, -30.7),
-            "SKA-Low core": (128, 0.9, 350.0, 3000.0, 1.0, -26.8),
-        }[array]
-        inner = int(count * share)
-        distance = np.exp(rng.uniform(np.log(core), np.log(radius), count - inner))
-        distance[0] = radius
-        angle = rng.uniform(0, 2 * np.pi, count - inner)
-        outer = np.stack([distance * np.cos(angle), distance * np.sin(angle)], 1)
-        places, height = np.concatenate([rng.normal(size=(inner, 2)) * core, outer]), rng.normal(size=count) * rms
-    up = height - (places**2).sum(axis=1) / (2 * EARTH)
-    return np.column_stack([places, up]), float(np.deg2rad(latitude))
+class Contest:
+    """The calls that are timed for one row, and the images that they leave."""
+
+    def __init__(self, row: Row) -> None:
+        self.block, self.grid = row.samples()
+        shape = self.grid.height, self.grid.width
+        self.slant_image = np.zeros((1, *shape), np.float32)
+        self.ducc_image = np.zeros(shape, np.float32)
+        self._uvw = np.ascontiguousarray(self.block.uvw[:, [1, 0, 2]])
+        self.nodes = self.compressed()
+
+    def compressed(self) -> Sequence[Block]:
+        """The samples' nodes."""
+        return compress_blocks([self.block], self.grid, EPSILON)
+
+    def slant(self, blocks: Sequence[Block]) -> None:
+        """Plan and image."""
+        render(make_plan(blocks, self.grid, EPSILON), blocks, self.grid, self.slant_image)
+
+    def slant_compressed(self) -> None:
+        """The same of the samples' nodes, which are found first."""
+        self.slant(self.compressed())
+
+    def ducc(self) -> None:
+        """The w-gridder as it is used elsewhere."""
+        ducc0.wgridder.vis2dirty(
+            uvw=self._uvw, freq=self.block.frequency, vis=self.block.visibility[0], dirty=self.ducc_image, flip_u=True,
+            pixsize_x=self.grid.scale, pixsize_y=self.grid.scale, epsilon=EPSILON, do_wgridding=True,
+            divide_by_n=False, nthreads=1,
+        )  # fmt: skip
+
+    def ducc_on(self, blocks: Sequence[Block]) -> None:
+        """The w-gridder as FIP uses it."""
+        values = [block.visibility[0].ravel() for block in blocks]
+        dirty(Samples.of(blocks), values, np.complex64, self.ducc_image.shape, self.grid.scale, EPSILON)
+
+    def choice(self, blocks: Sequence[Block]) -> str:
+        """What `auto` takes."""
+        slant = slant_cost(make_plan(blocks, self.grid, EPSILON), blocks)
+        return "slant" if slant <= wgridder_cost(blocks, self.grid) else "ducc0"
+
+    def error(self, image: NDArray[np.floating]) -> float:
+        """L2(image - direct) / L2(direct)."""
+        east, north = pixel_directions(self.grid)
+        n = self.grid.width
+        places = [0, n - 1, n * n - n, n * n - 1, n // 2, n * (n // 2), n * n - n // 2, n * (n // 2) + n - 1]
+        pick = np.r_[np.random.default_rng(3).integers(0, n * n, 52), places]
+        exact = direct_sum([self.block], east.ravel()[pick], north.ravel()[pick])[0]
+        return float(np.linalg.norm(image.ravel()[pick] - exact) / np.linalg.norm(exact))
 
 
-def samples(row: Row) -> tuple[Block, Grid]:
-    """Noise on every baseline, and the grid."""
-    rng = np.random.default_rng(1)
-    places, latitude = antennas(row.array, rng)
-    s, c = np.sin(latitude), np.cos(latitude)
-    xyz = places @ np.array([[0, 1, 0], [-s, 0, c], [c, 0, s]])
-    hour, declination = np.deg2rad(15 * row.hours), np.deg2rad(row.declination)
-    sh, ch, sd, cd = np.sin(hour), np.cos(hour), np.sin(declination), np.cos(declination)
-    xyz = xyz @ np.array([[sh, ch, 0], [-sd * ch, sd * sh, cd], [cd * ch, -cd * sh, sd]]).T
-    one, other = np.triu_indices(len(xyz), 1)
-    uvw, frequency = xyz[other] - xyz[one], np.linspace(row.first, row.last, row.channels)
-    noise = rng.normal(size=(2, 1, len(uvw), row.channels))
-    visibility = (noise[0] + 1j * noise[1]).astype(np.complex64)
-    grid = Grid(row.pixels, row.pixels, np.deg2rad(row.scale / 3600), 0.0, 0.0, "FK5")
-    return Block(0, uvw, frequency, visibility, np.ones(visibility.shape, np.float32)), grid
-
-
-def error(image: NDArray[np.floating], block: Block, grid: Grid) -> float:
-    """L2(image - direct) / L2(direct) over random pixels, the corners and the middles of the edges."""
-    east, north = pixel_directions(grid)
-    n = grid.width
-    places = [0, n - 1, n * n - n, n * n - 1, n // 2, n * (n // 2), n * n - n // 2, n * (n // 2) + n - 1]
-    pick = np.r_[np.random.default_rng(3).integers(0, n * n, 92), places]
-    exact = direct_sum([block], east.ravel()[pick], north.ravel()[pick])[0]
-    return float(np.linalg.norm(image.ravel()[pick] - exact) / np.linalg.norm(exact))
-
-
-def seconds(calls: list[Callable[[], object]]) -> list[float]:
+def seconds(calls: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
     """Median CPU time of each, taking turns, after one call that does not count."""
     taken: list[list[float]] = [[] for _ in calls]
-    for repeat in range(REPEATS + 1):
+    for repeat in range(repeats + 1):
         for call, times in zip(calls, taken, strict=True):
             begun = time.process_time()
             call()
@@ -116,40 +145,61 @@ def seconds(calls: list[Callable[[], object]]) -> list[float]:
     return [float(np.median(times)) for times in taken]
 
 
-def main() -> None:
-    """Print a table, a row for each geometry."""
-    if os.environ.get("MALLOC_MMAP_MAX_") != "0":
-        print("note: without MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 ducc0 is not at its best")
-    print(f"| {'field':46} | terms | slant ms | its error | ducc0 ms | its error | times |")
-    print(f"|{'-' * 48}|-------|----------|-----------|----------|-----------|-------|")
-    for name, row in ROWS.items():
-        if sys.argv[1:] and not any(asked in name for asked in sys.argv[1:]):
-            continue
-        block, grid = samples(row)
-        out = np.zeros((1, grid.height, grid.width), np.float32)
-        dirty = np.zeros((grid.height, grid.width), np.float32)
-        reordered = np.ascontiguousarray(block.uvw[:, [1, 0, 2]])
-
-        def slant(block: Block = block, grid: Grid = grid, out: NDArray[np.float32] = out) -> None:
-            render(make_plan([block], grid, EPSILON), [block], grid, out)
-
-        def ducc(
-            block: Block = block, grid: Grid = grid, dirty: NDArray[np.float32] = dirty, uvw: Floats = reordered
-        ) -> None:
-            ducc0.wgridder.vis2dirty(
-                uvw=uvw, freq=block.frequency, vis=block.visibility[0], dirty=dirty, flip_u=True,
-                pixsize_x=grid.scale, pixsize_y=grid.scale, epsilon=EPSILON, do_wgridding=True, divide_by_n=False,
-                nthreads=1,
-            )  # fmt: skip
-
-        ours, theirs = seconds([slant, ducc])
-        terms = make_plan([block], grid, EPSILON).basis.terms
+def measure(name: str, row: Row, repeats: int, quick: bool) -> None:
+    """Print the row with compression and without."""
+    contest = Contest(row)
+    block, nodes = contest.block, contest.nodes
+    calls = [contest.slant_compressed, lambda: contest.slant([block]), contest.ducc]
+    *ours, theirs = seconds(calls, repeats)
+    their_error = contest.error(contest.ducc_image)
+    fall_backs = [float("nan") if quick else seconds([lambda: contest.ducc_on(nodes)], 1)[0], theirs]
+    kinds = [
+        (f"{name}, compressed", nodes, row.wanted),
+        (name, [block], row.wanted_plain or row.wanted),
+    ]
+    for (label, blocks, wanted), took, fall_back in zip(kinds, ours, fall_backs, strict=True):
+        contest.slant(blocks)
+        samples = sum(each.visibility[0].size for each in blocks)
+        plan = make_plan(blocks, contest.grid, EPSILON)
+        expected = 1e3 * slant_cost(plan, blocks), 1e3 * wgridder_cost(blocks, contest.grid)
         print(
-            f"| {name:46} | {terms:5} | {1e3 * ours:8.1f} | {error(out, block, grid):9.1e} "
-            f"| {1e3 * theirs:8.0f} | {error(dirty, block, grid):9.1e} | {theirs / ours:5.1f} |",
+            f"| {label:46} | {1e-3 * samples:5.0f} | {plan.basis.terms:5} | {1e3 * took:8.1f} "
+            f"| {contest.error(contest.slant_image[0]):5.1e} | {1e3 * theirs:8.0f} | {their_error:5.1e} "
+            f"| {theirs / took:5.1f} | {wanted:>6} | {1e3 * fall_back:8.0f} | {expected[0]:4.0f}, {expected[1]:4.0f} |",
             flush=True,
         )
-    print(f"ducc0 {ducc0.__version__}, numpy {np.__version__}, load {os.getloadavg()[0]:.1f}, c {SPEED_OF_LIGHT} m/s")
+
+
+HEADINGS = (
+    "field",
+    "samples/1000",
+    "terms",
+    "slant ms",
+    "error",
+    "ducc0 ms",
+    "error",
+    "times",
+    "wanted",
+    "ducc0 on nodes",
+    "auto expects",
+)
+
+
+def main() -> None:
+    """Print a table, two rows for each geometry."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="some of the rows, by a part of their names")
+    parser.add_argument("--quick", action="store_true", help="one round: to see that it works")
+    parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken  [default: 3]")
+    arguments = parser.parse_args()
+    if not ENVIRONMENT.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ENVIRONMENT)
+    print("| " + " | ".join(HEADINGS) + " |\n" + "|---" * len(HEADINGS) + "|")
+    for name, row in ROWS.items():
+        if not arguments.rows or any(asked in name for asked in arguments.rows):
+            measure(name, row, 1 if arguments.quick else arguments.rounds, arguments.quick)
+    processor = os.environ.get("NUMBA_CPU_NAME", "this processor's")
+    print(f"ducc0 {ducc0.__version__}, numpy {np.__version__}, code: {processor}, load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ class Imaging(Table):
     scale: Angle | None = None  # None: from the longest baseline
     stokes: Stokes = ("I",)
     epsilon: float = Field(1e-5, ge=MINIMUM_EPSILON, le=MAXIMUM_EPSILON)
-    kernel: Literal["auto", "slant", "wgridder", "ska-sdp-func"] = "wgridder"
+    kernel: Literal["auto", "slant", "wgridder", "ska-sdp-func"] = "auto"
     weight: Weight = ("natural", None)
     robust: float = Field(0.0, ge=-10, le=10)  # of briggs alone
     taper: Angle | None = None  # full width at half maximum on the sky

@@ -136,7 +136,7 @@ class Selection:
     size: tuple[int, int] | None = None  # width and height in pixels, even
     scale: float | None = None  # rad, side of a pixel
     epsilon: float = 1e-5
-    kernel: str = "wgridder"  # or "slant", "auto"
+    kernel: str = "auto"  # or "slant", "wgridder", "ska-sdp-func"
     weighting: Weighting = "natural"
     robust: float = 0.0  # robustness of Briggs weighting; 0 for the others, to which it says nothing
     taper: float | None = None  # rad, full width at half maximum on the sky
@@ -151,7 +151,7 @@ class ImagingSettings:
 
     stokes: tuple[str, ...]  # planes in this order: "I", "Q", "U", "V", or the one hand on file ("XX", "RR")
     epsilon: float  # accuracy asked: L2 norm of (image - exact) over that of exact
-    kernel: str  # "auto", "slant" or "wgridder"; which one made an image its `kernel` says
+    kernel: str  # "auto", "slant", "wgridder" or "ska-sdp-func"; which one made an image its `kernel` says
     weighting: Weighting
     robust: float = 0.0  # robustness of Briggs weighting
     taper: float | None = None  # rad, full width at half maximum on the sky of the taper's transform

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sysconfig
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ from fip.names import label
 from fip.operator import new_job
 from fip.progress import RunProgress, summary
 from fip.reading import RunFacts, look
+from fip.slant.cache import is_warm
 from fip.store import LOG_FILE, Store
 
 EXIT_INTERRUPTED = 130
@@ -51,6 +54,7 @@ def run(
     begun = time.monotonic()
     interrupted, job = False, None
     if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
+        warm(config.imaging.kernel, workers.values())
         submit = new_job(paths, selection, directory="", follow=follow)
         page = _page(config.monitor, console) if web else None
         with Pipeline(config, directory, workers, directory / LOG_FILE, page) as pipeline:
@@ -95,6 +99,12 @@ def check_devices(kernel: str, devices: Iterable[str]) -> None:
             check_gpu(device)
         elif kernel == SDP_FUNC:
             raise UsageError(f"--kernel {SDP_FUNC} runs on GPUs alone: give --devices cuda:0")
+
+
+def warm(kernel: str, devices: Iterable[str]) -> None:
+    """Compiles the slant kernel for this machine where a CPU worker may want it, before a slice waits for it."""
+    if kernel in ("auto", "slant") and CPU in devices and not is_warm():
+        subprocess.run([Path(sysconfig.get_path("scripts")) / "fip", "warmup"], check=False)
 
 
 def selection_of(config: Config) -> Selection:

@@ -40,8 +40,8 @@ class Settings:
     kernel: Annotated[
         str | None,
         typer.Option(
-            help="wgridder; slant, many times faster and under test; auto, slant where that is expected to be "
-            "faster.  [default: wgridder]"
+            help="auto, slant where a slice allows that and it is faster, else wgridder; or slant, wgridder, "
+            "ska-sdp-func (GPUs).  [default: auto]"
         ),
     ] = _sets("imaging.kernel")
     weight: Annotated[

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data import Block, Grid
+from fip.slant.cost import slant_cost, wgridder_cost
 from fip.slant.fft import fft_plan
 from fip.slant.grid import correction_polynomial, gridder, kernel_polynomials
-from fip.slant.plan import Plan, make_plan, slant_cost, wgridder_cost
+from fip.slant.plan import Plan, make_plan
 from fip.slant.resample import make_work, tap_tables
 from fip.slant.sheet import UnsuitableError
 from fip.slant.simd import Floats, aligned
@@ -59,8 +60,7 @@ class SlantKernel:
         """See fip.kernels.Kernel."""
         try:
             plan = make_plan(blocks, self._grid, self._epsilon)
-            samples = sum(block.visibility[0].size for block in blocks)
-            if self._only_if_faster and slant_cost(plan, samples) > wgridder_cost(blocks, self._grid, samples):
+            if self._only_if_faster and slant_cost(plan, blocks) > wgridder_cost(blocks, self._grid):
                 raise UnsuitableError("it is expected to be slower")
             render(plan, blocks, self._grid, out)
         except UnsuitableError as unsuitable:

@@ -79,22 +79,6 @@ class Plan:
         return self.grid_size + s.blocks * columns + 16 * self.u_size * s.terms
 
 
-def slant_cost(plan: Plan, samples: int) -> float:
-    """CPU seconds, roughly, of an image of one Stokes: measured on one core of an EPYC of 2023."""
-    s, eta, xi = plan.shape, plan.eta_line.rows, plan.xi_line.rows
-    first = 3.0 * s.terms * s.rows * plan.u_size
-    second = (1.6 * s.terms * plan.v_size + 1.5 * eta) * s.blocks * 16
-    return 1e-9 * (2.5e6 + 40 * s.terms * samples + first + second + 2.7 * eta * xi)
-
-
-def wgridder_cost(blocks: Sequence[Block], grid: Grid, samples: int) -> float:
-    """CPU seconds, roughly, of the same image by ducc0's w-gridder: planes of w, each a transform, and the gridding."""
-    w = max(float(np.abs(block.uvw[:, 2]).max() * block.frequency[-1]) for block in blocks) / LIGHT
-    corner = min((grid.width**2 + grid.height**2) * grid.scale**2 / 4, 1.0)
-    planes = 7 + 1.6 * w * corner / (1 + math.sqrt(1 - corner))
-    return 1e-9 * (240 * samples + 10 * planes * grid.width * grid.height)
-
-
 def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     """The plan for these samples. Raise UnsuitableError."""
     if not all(len(block.uvw) and np.isfinite(block.uvw).all() for block in blocks):

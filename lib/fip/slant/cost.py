@@ -1,4 +1,9 @@
-"""What an image is expected to cost, in CPU seconds, by either kernel."""
+"""What an image is expected to cost by either kernel, in CPU seconds of one core of an EPYC of 2023 (Zen 4).
+
+The coefficients were fitted to a hundred geometries, of narrow and wide fields of 32 to 1600 pixels a side, 1 to 64
+channels, compressed and not; half of all expectations are within 7% and nine of ten within 30%. Only their ratio
+matters, which other processors share.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +17,31 @@ from fip.slant.plan import LIGHT, Plan
 
 
 def slant_cost(plan: Plan, blocks: Sequence[Block]) -> float:
-    """Of one Stokes by the slant kernel, its plan made already."""
-    s, eta, xi = plan.shape, plan.eta_line.rows, plan.xi_line.rows
-    samples = sum(block.visibility[0].size for block in blocks)
-    first = 3.0 * s.terms * s.rows * plan.u_size
-    second = (1.6 * s.terms * plan.v_size + 1.5 * eta) * s.blocks * 16
-    return 1e-9 * (2.5e6 + 40 * s.terms * samples + first + second + 2.7 * eta * xi)
+    """Of one Stokes by the slant kernel, and of its plan."""
+    s, columns = plan.shape, plan.shape.blocks * 16
+    fixed = 2.5e-3 + 4.4e-5 * len(blocks) + 2.5e-7 * sum(len(block.uvw) for block in blocks)
+    gridding = 1.6e-8 * _samples(blocks) + 2.0e-8 * s.terms * _cells(plan, blocks)
+    transforms = 1.8e-9 * s.terms * s.rows * plan.u_size + 1.3e-9 * s.terms * plan.v_size * columns
+    interpolation = plan.eta_line.rows * (2.1e-9 * columns + 1.9e-9 * plan.xi_line.rows)
+    return fixed + gridding + transforms + interpolation
 
 
 def wgridder_cost(blocks: Sequence[Block], grid: Grid) -> float:
     """Of one Stokes by ducc0's w-gridder: planes of w, each a transform, and the gridding."""
-    samples = sum(block.visibility[0].size for block in blocks)
-    w = max(float(np.abs(block.uvw[:, 2]).max() * block.frequency[-1]) for block in blocks) / LIGHT
+    w = np.concatenate([block.uvw[:, 2] * edge / LIGHT for block in blocks for edge in block.frequency[[0, -1]]])
     corner = min((grid.width**2 + grid.height**2) * grid.scale**2 / 4, 1.0)
-    planes = 7 + 1.6 * w * corner / (1 + math.sqrt(1 - corner))
-    return 1e-9 * (240 * samples + 10 * planes * grid.width * grid.height)
+    planes = 7 + 1.7 * float(np.ptp(np.abs(w))) * corner / (1 + math.sqrt(1 - corner))
+    return 3.7e-4 + 5.9e-5 * len(blocks) + 2.25e-7 * _samples(blocks) + 1.12e-8 * planes * grid.width * grid.height
+
+
+def _samples(blocks: Sequence[Block]) -> int:
+    return sum(block.visibility[0].size for block in blocks)
+
+
+def _cells(plan: Plan, blocks: Sequence[Block]) -> float:
+    """Cells that samples are added to: neighbouring channels of a baseline in one cell count once."""
+    cells = 0.0
+    for block, rows in zip(blocks, plan.rows, strict=True):
+        crossed = np.abs(rows[:, :2]).sum(axis=1) * np.ptp(block.frequency)
+        cells += float(np.minimum(len(block.frequency), 1 + crossed).sum())
+    return cells

@@ -165,5 +165,4 @@ def _transform(n: int, buffers: Buffers) -> Transform:
 
 def _correction(at: NDArray[np.float64]) -> Floats:
     """The grid's correction at these fractions of the transform, halved: the half plane is counted twice."""
-    powers = at[:, None] ** (2 * np.arange(len(correction_polynomial())))
-    return (0.5 * (powers @ correction_polynomial())).astype(np.float32)
+    return (0.5 * np.polynomial.polynomial.polyval(at * at, correction_polynomial())).astype(np.float32)

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from fip.slant.simd import FAST, Floats, aligned, fma, load16, spread16, store16, taylor_taps
 
-BAND = 0.70  # cycles per sample, both signs, that a line may hold
-TAPS = 24  # flat to 3.3e-6 at most, 1.3e-6 rms over the band
+BAND = 0.68  # cycles per sample, both signs, that a line may hold
+TAPS = 24  # flat to 1.4e-6 at most, 5.1e-7 rms over the band
 SEGMENT = 512  # rows: the longest for which positions are one cubic
 TOLERANCE = 2e-6  # of the Taylor step, rms over the lanes, at the band's edge
 ORDERS = (1, 2, 3, 4, 6, 8, 10)

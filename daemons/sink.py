@@ -19,7 +19,7 @@ from fip.logs import set_level
 from fip.messages import STATE_INTERVAL, Failure, RunPlan, RunStored, SinkOrders, SinkState
 from fip.ranges import Ranges, add, contains
 from fip.service import Daemon, Loop, run_daemon
-from fip.sockets import control_socket, data_socket, host_name, receive
+from fip.sockets import control_socket, data_socket, host_name, peer_host, receive
 from fip.store import Store
 from fip.vitals import Vitals
 from fip.wire import decode_control, decode_image, encode_control
@@ -56,6 +56,7 @@ class Sink(Daemon):
         self._runs: dict[str, OpenRun] = {}
         self._in_hand: ImageFile | None = None  # the image for which there is no room
         self._stalled = ""  # why there is none
+        self._unopened = ""  # why a directory cannot be opened now
         self._draining = False
         self._heard = -HEARD_WITHIN  # monotonic s, of the ventilator
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
@@ -117,20 +118,33 @@ class Sink(Daemon):
         """Opens runs that are new, closes those that are over, records the slices that will not come."""
         plans = {plan.run: plan for plan in orders.runs}
         over = self._runs.keys() - plans.keys()
-        self._runs = {run: self._grown(self._runs[run], plan) if run in self._runs else self._open(plan)
-                      for run, plan in plans.items()}  # fmt: skip
+        before, self._unopened = self._unopened, ""
+        try:
+            for run, plan in plans.items():
+                self._runs[run] = self._grown(self._runs[run], plan) if run in self._runs else self._open(plan)
+            for failure in orders.failed:
+                self._record(failure)
+        except NoRoomError as error:  # the next orders come in half a second
+            self._unopened = str(error)
+            if not before:
+                log.error("%s; waiting until it can be used", error)
+                self._vitals.counters["stalls"] += 1
+        self._runs = {run: self._runs[run] for run in plans if run in self._runs}
         if over:
             self._close_stores()
-        for failure in orders.failed:
-            run, index = self._runs.get(failure.run), failure.index
-            if run and run.store and not contains(run.failed, index) and not contains(run.stored, index):
-                self._fail(run, run.store, failure)
+
+    def _record(self, failure: Failure) -> None:
+        run, index = self._runs.get(failure.run), failure.index
+        if run and run.store and not contains(run.failed, index) and not contains(run.stored, index):
+            self._fail(run, run.store, failure)
 
     def _open(self, plan: RunPlan) -> OpenRun:
         try:
             store = self._stores.get(plan.directory) or Store(self._config.sink.directory / plan.directory)
             self._stores[plan.directory] = store
             refused = store.open_run(plan)
+        except NoRoomError:
+            raise
         except FipError as error:
             store, refused = None, str(error)
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or "open")
@@ -139,13 +153,9 @@ class Sink(Daemon):
         return OpenRun(plan, store, store.stored(plan.run))  # what failed before is tried again
 
     def _grown(self, run: OpenRun, plan: RunPlan) -> OpenRun:
-        """The run, as more of its slices have come to be known; what cannot be entered now is with the next orders."""
+        """The run, as more of its slices have come to be known. Raises NoRoomError."""
         if run.store and plan != run.plan:
-            try:
-                run.store.open_run(plan)
-            except StoreError as error:
-                log.error("%s", error)
-                return run
+            run.store.open_run(plan)
             run.plan = plan
         return run
 
@@ -165,7 +175,8 @@ class Sink(Daemon):
             self._take(decode_image([frame.buffer for frame in frames]))
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
-            log.warning("from a worker: %s", error)
+            host = peer_host(frames[0])
+            log.warning("from a worker%s: %s", f" at {host}" if host else "", error)
         self._say()
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 
@@ -184,7 +195,7 @@ class Sink(Daemon):
         """Stores an image; where there is no room, takes no others, says so, and tries again."""
         begun = time.monotonic()
         try:
-            store.put(image)
+            failed = self._store(run, store, image)
         except NoRoomError as error:
             if not self._stalled:
                 log.error("%s; waiting until there is room", error)
@@ -193,14 +204,12 @@ class Sink(Daemon):
             self._in_hand, self._stalled = image, str(error)
             self._loop.at(time.monotonic() + TRY_AGAIN, self._try_again)
             return
-        except StoreError as error:
-            log.error("%s", error)
-            self._fail(run, store, Failure(image.run, image.index, image.attempt, str(error)))
-            return
         if self._stalled:
             log.info("there is room again")
             self._in_hand, self._stalled = None, ""
             self._loop.on(self._images, self._on_image)
+        if failed:
+            return
         self._vitals.took("store", time.monotonic() - begun)
         self._vitals.took("fsync", store.synced)
         waited = image.seconds.get("wait", 0.0)
@@ -209,6 +218,18 @@ class Sink(Daemon):
         log.debug("image %d of run %s was stored in %.3f s", image.index, image.run, time.monotonic() - begun)
         run.stored = add(run.stored, image.index)
         self._vitals.counters["images"] += 1
+
+    def _store(self, run: OpenRun, store: Store, image: ImageFile) -> bool:
+        """Stores an image, or records that it cannot be stored: whether that is so. Raises NoRoomError."""
+        try:
+            store.put(image)
+        except NoRoomError:
+            raise
+        except StoreError as error:
+            log.error("%s", error)
+            self._fail(run, store, Failure(image.run, image.index, image.attempt, str(error)))
+            return True
+        return False
 
     def _fail(self, run: OpenRun, store: Store, failure: Failure) -> None:
         store.put_failure(failure)
@@ -236,11 +257,10 @@ class Sink(Daemon):
         runs = tuple(
             RunStored(name, run.stored, run.failed, run.refused, run.plan.final) for name, run in self._runs.items()
         )
-        doing = "draining" if self._draining else "stalled" if self._stalled else "running"
+        stalled = self._stalled or self._unopened
+        doing = "draining" if self._draining else "stalled" if stalled else "running"
         status = self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)})
-        return SinkState(
-            self._host, self._boot, self._address, self._gate.key_at("sink.images"), runs, self._stalled, status
-        )
+        return SinkState(self._host, self._boot, self._address, self._gate.key_at("sink.images"), runs, stalled, status)
 
 
 def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Sink:

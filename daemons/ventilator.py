@@ -40,7 +40,7 @@ from fip.pacing import Pace
 from fip.queue import Queue
 from fip.reading import Reader, RunFacts, cut, forget, look
 from fip.service import Daemon, Loop, run_daemon
-from fip.sockets import control_socket, host_name, receive, seen_from_workers
+from fip.sockets import control_socket, host_name, peer_host, receive, seen_from_workers
 from fip.vitals import Vitals
 from fip.wire import decode_control, encode_control, encode_slice, size
 
@@ -141,7 +141,7 @@ class Ventilator(Daemon):
             self._on_message(*message)
 
     def _on_message(self, route: zmq.Frame, *frames: zmq.Frame) -> None:
-        host = _peer_host(route)
+        host = peer_host(route)
         try:
             if len(frames) != 1:
                 raise WireError(f"control message of {len(frames)} frames")
@@ -186,7 +186,9 @@ class Ventilator(Daemon):
 
     def _on_sink(self, route: bytes, state: SinkState, host: str) -> None:
         now = time.monotonic()
-        if self._sink is None or self._sink.state.boot != state.boot:
+        if self._sink and self._sink.state.boot != state.boot:  # one that is silent is forgotten twice a second
+            raise WireError(f"a second sink, on {state.host}, while the one on {self._sink.state.host} lives: stop one")
+        if self._sink is None:
             log.info("the sink joins, images go to %s", state.images)
             self._jobs.sink_restarted(now)
         self._departed.pop(state.status.identity, None)
@@ -433,14 +435,6 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
     active = ActiveRun(plan, Pace.of_arrivals(), Growth(submit.follow, facts.rows, now), followed=True)
     active.pace.times.extend([now] * len(facts.times))
     return active
-
-
-def _peer_host(frame: zmq.Frame) -> str:
-    """The host a frame came from, as ZeroMQ saw it; "" over ipc."""
-    try:
-        return str(frame.get("Peer-Address"))
-    except zmq.ZMQError:
-        return ""
 
 
 def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Ventilator:

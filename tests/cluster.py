@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from fip.config import Config, load
@@ -27,14 +27,16 @@ class Cluster(Mesh):
         security = f'[security]\nkeys = "{self.keys}/people"\nallowed = "{self.keys}/{LIST}"'
         super().__init__(folder, settings=f"{settings}\n{security}\n{layout}", network=network, hosts=hosts)
         make_keys(self.config, self.keys)
+        for name, host in hosts.items():
+            self.launchers[name] = [*self.launchers[name], "env", f"FIP__SECURITY__KEYS={self.keys / host}"]
 
-    def start(self, name: str, launcher: Sequence[str | Path] = ()) -> None:
+    def start(self, name: str) -> None:
         """Starts a daemon with the keys of its host."""
         host, _, worker = name.partition("/")
         if worker:
             self.start_worker(host, worker, self.keys / host)
         else:
-            super().start(name, ["env", f"FIP__SECURITY__KEYS={self.keys / self.hosts[name]}", *launcher])
+            super().start(name)
 
     def start_worker(self, host: str, name: str, keys: Path | None) -> None:
         """Starts a worker on a host of the network, which need not be in the layout."""

@@ -27,7 +27,8 @@ class Mesh:
     """Daemons of one layout; in the end it kills what is left of them, by their process ids.
 
     They are on ipc addresses in one folder, or, where `hosts` says which host of a network runs which of them, on tcp.
-    `settings` goes into the configuration's table [ventilator], and may begin other tables.
+    `settings` goes into the configuration's table [ventilator], and may begin other tables. `launchers` has what is put
+    before the command lines of some daemons; it may be changed before they are started again.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Mesh:
         settings: str = "",
         network: Network | None = None,
         hosts: Mapping[str, str] | None = None,
+        launchers: Mapping[str, Sequence[str | Path]] | None = None,
     ) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
@@ -44,6 +46,9 @@ class Mesh:
         self.hosts = hosts or {}
         self.names = list(self.hosts) or ["ventilator", "sink", *(f"cpu{number}" for number in range(workers))]
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self.launchers = dict(launchers or {})
+        if network:
+            self.launchers |= {name: network.command(host) for name, host in self.hosts.items()}
         self.network = network
         self.configuration = folder / "fip.toml"
         self.configuration.write_text(self._toml(settings))
@@ -72,16 +77,13 @@ class Mesh:
         if kind:
             print(self.log[-6000:])  # noqa: T201 pytest shows it
 
-    def start(self, name: str, launcher: Sequence[str | Path] = ()) -> None:
-        """Starts one of the daemons, again or for the first time; `launcher` is a command line to put before its."""
+    def start(self, name: str) -> None:
+        """Starts one of the daemons, again or for the first time."""
         role = name if name in ("ventilator", "sink") else "worker"
         arguments = ["--config", str(self.configuration), *(["--name", name] if role == "worker" else [])]
-        command = [*launcher, SCRIPTS / f"fip-{role}", *arguments]
+        command = [*self.launchers.get(name, ()), SCRIPTS / f"fip-{role}", *arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self.daemons[name] = subprocess.Popen(
-            self.network.command(self.hosts[name], *command) if self.network else command,
-            stdout=self.log_file, stderr=self.log_file, env=environment,
-        )  # fmt: skip
+        self.daemons[name] = subprocess.Popen(command, stdout=self.log_file, stderr=self.log_file, env=environment)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """Sends a signal to a daemon; one that is killed is waited for."""

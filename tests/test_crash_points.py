@@ -55,7 +55,8 @@ class Dying:
             self._start()
 
     def _start(self) -> None:
-        self._mesh.start(self._name, launcher(*self.left[0]) if self.left else ())
+        self._mesh.launchers[self._name] = launcher(*self.left[0]) if self.left else []
+        self._mesh.start(self._name)
 
 
 @pytest.mark.timeout(300)

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import xxhash
+from annotated_types import Interval
 from numpy.typing import NDArray
+
+Number = Annotated[int, Interval(ge=0, lt=1 << 31)]
+"""A count or an index; what comes from a socket is held to the range."""
 
 Frame = Literal["FK5", "ICRS", "FK4", "GALACTIC"]
 """Celestial frames that a FITS header can hold: J2000 is FK5, B1950 is FK4."""
@@ -179,9 +183,9 @@ class Slice:
     """The visibilities of one integration of one field, ready to be imaged by a pure function."""
 
     run: str  # id of the run
-    index: int  # number of the slice in its run: 0, 1, ... without gaps
-    attempt: int  # 1 the first time it is sent
-    integration: int  # number of the (first) integration in the MS's field, before any selection
+    index: Number  # number of the slice in its run: 0, 1, ... without gaps
+    attempt: Number  # 1 the first time it is sent
+    integration: Number  # number of the (first) integration in the MS's field, before any selection
     label: str  # of the field, for file names; "" where the MS has one field
     times: Times
     grid: Grid
@@ -252,9 +256,9 @@ class ImageFile:
     """What a worker made of a slice, on its way to the sink, which stores all of its files or none."""
 
     run: str
-    index: int
-    attempt: int
-    integration: int
+    index: Number
+    attempt: Number
+    integration: Number
     label: str  # of the field, for file names; "" where the MS has one field
     worker: str
     times: Times

@@ -22,7 +22,7 @@ from fip.messages import (
 )
 from fip.pacing import Pace
 from fip.queue import REMEMBERED, Queue
-from fip.ranges import below, count, indices, well_formed
+from fip.ranges import below, contains, count, well_formed
 
 FAILURES_TOLD = 32  # of all jobs, the last
 RATE_WINDOW = 10.0  # s over which images/s are counted
@@ -82,7 +82,7 @@ class ActiveRun:
             self.leases = None if said.refused else Leases(plan.total, max_attempts, stored, plan.final)
             return []
         new = self.leases.sink_says(stored, now)
-        for index in indices(said.failed):
+        for index in [index for index in self.leases.leased if contains(said.failed, index)]:
             self.leases.cannot_be_stored(index)
         for index in new:
             self.pace.stored(index, now)
@@ -92,7 +92,10 @@ class ActiveRun:
     def over(self, said: RunStored) -> bool:
         """Whether every slice is stored, or recorded as failed."""
         return bool(
-            said.final and self.leases and self.leases.done and set(self.leases.failed) <= set(indices(said.failed))
+            said.final
+            and self.leases
+            and self.leases.done
+            and all(contains(said.failed, index) for index in self.leases.failed)
         )
 
     def failures(self) -> tuple[Failure, ...]:

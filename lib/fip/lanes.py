@@ -18,6 +18,8 @@ from fip.wire import Frame
 
 log = logging.getLogger("fip.ventilator")
 
+MOST_WORKERS = 250  # each needs a socket, of which a process has about a thousand
+
 
 @dataclass
 class Peer:
@@ -67,6 +69,8 @@ class Lanes:
         """
         peer = self._peers.get(state.identity)
         if peer is None:
+            if len(self._peers) >= MOST_WORKERS:
+                raise WireError(f"no lane is left for {state.identity}: {MOST_WORKERS} workers are here")
             peer = self._peers[state.identity] = Peer(route, state, now, *self._open())
             log.info("worker %s joins on lane %s", state.identity, peer.address)
         elif peer.state.boot != state.boot:

@@ -12,6 +12,7 @@ import heapq
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
 from statistics import median, quantiles
 
 from fip.ranges import Ranges, added, contains, count
@@ -34,6 +35,7 @@ class Lease:
     sent: float  # monotonic s
     held: bool = False  # the worker has said that it holds it
     handed_on: float | None = None  # monotonic s
+    late_after: float = inf  # monotonic s: an image that was handed on and is not stored by then is taken to be lost
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ class Leases:
     def waiting(self, index: int) -> bool:
         """Whether the slice is to be sent."""
         out = index in self.leased or index in self.failed or contains(self.stored, index)
-        return index in self._second or not out
+        return 0 <= index < self.total and (index in self._second or not out)
 
     def load(self, worker: str) -> int:
         """How many slices `worker` has that it has not handed on."""
@@ -119,7 +121,7 @@ class Leases:
             if lease.worker != worker or lease.handed_on is not None:
                 continue
             if handed_on.get(index) == lease.attempt:
-                lease.handed_on = now
+                lease.handed_on, lease.late_after = now, now + self.store_within
                 self._imaging.append(now - lease.sent)
             elif index in holds:
                 if not lease.held:
@@ -173,7 +175,12 @@ class Leases:
         return len(lost)
 
     def sink_says(self, stored: Ranges, now: float) -> list[int]:
-        """The sink's state: what is on disk. Returns the slices that are newly stored."""
+        """The sink's state: what is on disk. Returns the slices that are newly stored.
+
+        One that it had and does not name is todo again: its state was late, or its disk is another one.
+        """
+        for index in added(self.stored, stored):
+            heapq.heappush(self._again, index)
         new = added(stored, self.stored)
         for index in new:
             lease = self.leased.pop(index, None)
@@ -188,16 +195,11 @@ class Leases:
     def sink_restarted(self, now: float) -> None:
         """The sink forgot what it had not stored: what was handed on has a short while left to show up."""
         for lease in self.leased.values():
-            if lease.handed_on is not None:
-                lease.handed_on = min(lease.handed_on, now - self.store_within + GRACE)
+            lease.late_after = min(lease.late_after, now + GRACE)
 
     def overdue(self, now: float) -> int:
         """Takes back what was handed on and not stored in time. Returns how many slices that are."""
-        late = [
-            index
-            for index, lease in self.leased.items()
-            if lease.handed_on is not None and now - lease.handed_on > self.store_within
-        ]
+        late = [index for index, lease in self.leased.items() if lease.handed_on is not None and now > lease.late_after]
         for index in late:
             self._back_to_todo(index)
         return len(late)

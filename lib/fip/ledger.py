@@ -110,7 +110,10 @@ class Ledger:
     """One open ledger."""
 
     def __init__(self, directory: Path, read_only: bool = False) -> None:
-        """Opens the ledger of a directory, made where it is missing; StoreError where it cannot be used."""
+        """Opens the ledger of a directory, made where it is missing.
+
+        Raises StoreError where it cannot be used, NoRoomError where it cannot now and may later.
+        """
         self.path = directory / FILE_NAME
         self._read_only = read_only
         try:
@@ -124,7 +127,8 @@ class Ledger:
             if version == 0 and not read_only:
                 self._database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         except sqlite3.Error as error:
-            raise StoreError(f"ledger {self.path} cannot be used: {error}") from None
+            kind = NoRoomError if isinstance(error, sqlite3.OperationalError) else StoreError
+            raise kind(f"ledger {self.path} cannot be used: {error}") from None
         if version not in (0, SCHEMA_VERSION):
             raise StoreError(f"ledger {self.path} has schema {version}, this FIP reads {SCHEMA_VERSION}: use its FIP")
 
@@ -153,15 +157,12 @@ class Ledger:
         while name in taken:
             number += 1
             name = f"{plan.name}-{number}"
-        with self._database:
-            if self.selection() is None:
-                self._database.execute(
-                    "INSERT INTO directory VALUES (?)", (_SELECTION.dump_json(plan.selection).decode(),)
-                )
-            self._database.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
-                (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
-            )
+        if self.selection() is None:
+            self._write("INSERT INTO directory VALUES (?)", (_SELECTION.dump_json(plan.selection).decode(),))
+        self._write(
+            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+            (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
+        )
         return name
 
     def stored(self, run: str) -> Ranges:

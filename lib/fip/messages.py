@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fip.data import Selection
+from fip.data import Number, Selection
 from fip.ranges import Ranges
 
 Key = tuple[str, int]
 """A slice by its run's id and its index in the run."""
 
-Copy = tuple[str, int, int]
+Copy = tuple[str, Number, Number]
 """One attempt at a slice: run, index, attempt."""
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
@@ -106,8 +106,8 @@ class Failure:
     """An attempt at a slice that failed, with a one-line reason."""
 
     run: str
-    index: int
-    attempt: int
+    index: Number
+    attempt: Number
     reason: str
 
 
@@ -116,7 +116,7 @@ class Task:
     """What a worker did for one slice, for the time line."""
 
     run: str
-    index: int
+    index: Number
     began: float  # s UTC, Unix: when imaging began
     wait: float  # s between its arrival and that
     image: float  # s

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from fip.config import Config, Monitor
 from fip.data import Selection, Subset
-from fip.errors import FipError, NotYetError, UsageError
+from fip.errors import FipError, NoRoomError, NotYetError, UsageError
 from fip.isolation import in_child
 from fip.kernels import CPU, SDP_FUNC
 from fip.launch import Pipeline, page_address
@@ -164,7 +164,10 @@ def _look_into(paths: Sequence[Path], selection: Selection, follow: bool, consol
 
 def _prepare(directory: Path, selection: Selection, overwrite: bool) -> dict[str, int]:
     """Sees that the directory can take these images; returns how many of each run it has."""
-    store = Store(directory)
+    try:
+        store = Store(directory)
+    except NoRoomError as error:
+        raise UsageError(str(error)) from None
     try:
         if overwrite:
             store.clear()

@@ -114,6 +114,14 @@ def seen_from_workers(address: str, peer: str) -> str:
     return address if peer in ("", *LOOPBACK, "::1") else reachable(address, f"tcp://{peer}:0")
 
 
+def peer_host(frame: zmq.Frame) -> str:
+    """The host that a frame came from, as ZeroMQ saw it; "" over ipc."""
+    try:
+        return str(frame.get("Peer-Address"))
+    except zmq.ZMQError:
+        return ""
+
+
 def host_name() -> str:
     """This host's short name, as labels on the wire allow it."""
     return label(posix.gethostname().split(".")[0])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -25,29 +26,44 @@ LOCK_FILE = ".fip.lock"
 TEMPORARY = ".fip-{}.tmp"
 KEPT_IN_MEMORY = 256_000_000
 """Bytes of the last files that stay in the page cache, for whoever looks at each new image. See docs/decisions/0050."""
+_PASSING = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO,
+    errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
+}  # fmt: skip
+"""Errors of a disk that is full, read-only or gone: what may be otherwise in a while."""
 
 
 class Store:
     """An output directory, locked: two sinks never write into one."""
 
     def __init__(self, directory: Path) -> None:
-        """Makes and locks the directory and clears what an earlier sink left half-written; UsageError if it cannot."""
+        """Makes and locks the directory and clears what an earlier sink left half-written.
+
+        Raises UsageError where it cannot hold images, NoRoomError where it cannot now and may later.
+        """
         self.directory = directory
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except BlockingIOError:
-            raise UsageError(f"{directory} is in use by another FIP: wait for it, or name another --output") from None
-        except OSError as error:
-            raise UsageError(f"{directory} cannot hold images: {error.strerror}; name another --output") from None
-        for left in directory.glob(TEMPORARY.format("*")):
-            left.unlink()
-        self.ledger = Ledger(directory)
+        with ExitStack() as undo:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+                self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                undo.callback(os.close, self._folder)
+                self._lock = self._open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+                undo.callback(os.close, self._lock)
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for left in directory.glob(TEMPORARY.format("*")):
+                    left.unlink()
+            except BlockingIOError:
+                raise UsageError(
+                    f"{directory} is in use by another FIP: wait for it, or name another --output"
+                ) from None
+            except OSError as error:
+                fault = f"{directory} cannot hold images: {error.strerror}; name another --output"
+                raise (NoRoomError(fault) if error.errno in _PASSING else UsageError(fault)) from None
+            self.ledger = Ledger(directory)
+            undo.pop_all()
         self.synced = 0.0  # s that the last image waited for the disk, in fsync
         self._names: dict[str, str] = {}
-        self._cached: deque[tuple[Path, int]] = deque()  # the last files and their sizes
+        self._cached: deque[tuple[str, int]] = deque()  # the last files and their sizes
 
     def close(self) -> None:
         """Says what needs all images, their list and which are noisy, and gives the directory free."""
@@ -88,49 +104,73 @@ class Store:
         """
         self.synced = 0.0
         name = self._names[image.run]
-        places = [self.directory / file_name(name, image.label, image.integration, file.kind) for file in image.files]
-        for file, place in zip(image.files, places, strict=True):
-            if place.exists():
-                _check_same(place, file.content)
+        names = [file_name(name, image.label, image.integration, file.kind) for file in image.files]
+        for file, place in zip(image.files, names, strict=True):
+            self._check_free(place, file.content)
         stored: dict[Kind, StoredFile] = {}
-        for file, place in reversed(list(zip(image.files, places, strict=True))):  # the image last: who sees it has all
+        for file, place in reversed(list(zip(image.files, names, strict=True))):  # the image last: who sees it has all
             self._write(place, file.content)
             self._give_back(place, len(file.content))
-            stored[file.kind] = StoredFile(place.name, len(file.content), file.digest.hex())
+            stored[file.kind] = StoredFile(place, len(file.content), file.digest.hex())
         self.ledger.add(image, stored)
-        return places[0]
+        return self.directory / names[0]
 
-    def _write(self, final: Path, content: bytes | memoryview) -> None:
+    def _write(self, name: str, content: bytes | memoryview) -> None:
         """Makes a file appear whole; it is on disk when this returns."""
-        temporary = self.directory / TEMPORARY.format(final.name)
+        temporary = TEMPORARY.format(name)
         try:
-            with temporary.open("wb", buffering=0) as file:
-                while content:
-                    content = memoryview(content)[file.write(content) :]
+            self._check_in_place()
+            with open(temporary, "wb", buffering=0, opener=self._open) as file:
+                rest = memoryview(content)
+                while rest:
+                    rest = rest[file.write(rest) :]
                 self._sync(file.fileno())
-            try:
-                os.link(temporary, final)  # unlike a rename, it never replaces a file
+            try:  # unlike a rename, a link never replaces a file
+                os.link(temporary, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
             except FileExistsError:
-                _check_same(final, content)
-            temporary.unlink()
+                self._check_free(name, content)
+            os.unlink(temporary, dir_fd=self._folder)
             self._sync(self._folder)
         except OSError as error:
             with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise NoRoomError(f"{final} cannot be stored: {error.strerror}") from None
+                os.unlink(temporary, dir_fd=self._folder)
+            raise NoRoomError(f"{self.directory / name} cannot be stored: {error.strerror}") from None
 
     def _sync(self, descriptor: int) -> None:
         begun = time.monotonic()
         os.fsync(descriptor)
         self.synced += time.monotonic() - begun
 
-    def _give_back(self, place: Path, size: int) -> None:
+    def _open(self, name: str, flags: int) -> int:
+        """Opens a file of the directory that was locked, whatever is mounted over it since."""
+        return os.open(name, flags, 0o666, dir_fd=self._folder)
+
+    def _check_in_place(self) -> None:
+        """NoRoomError where the directory that was locked is not where it was: nobody would find what is stored now."""
+        if not os.path.samestat(self.directory.stat(), os.fstat(self._folder)):
+            raise NoRoomError(f"{self.directory} is another directory now: mount the one that it was, or restart FIP")
+
+    def _check_free(self, name: str, content: bytes | memoryview) -> None:
+        """A file that is there is ours if the last sink died before the ledger had it; else StoreError."""
+        try:
+            with open(name, "rb", opener=self._open) as file:
+                same = file.read() == content
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise NoRoomError(f"{self.directory / name} cannot be read: {error.strerror}") from None
+            same = False
+        if not same:
+            raise StoreError(f"{self.directory / name} is there already, and is not this image: move it away")
+
+    def _give_back(self, name: str, size: int) -> None:
         """A file was written: older ones need not stay in memory."""
-        self._cached.append((place, size))
+        self._cached.append((name, size))
         while sum(each for _, each in self._cached) > KEPT_IN_MEMORY:
             oldest, _ = self._cached.popleft()
             with suppress(OSError):  # it was moved away
-                descriptor = os.open(oldest, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = self._open(oldest, os.O_RDONLY | os.O_CLOEXEC)
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
                 os.close(descriptor)
 
@@ -140,9 +180,10 @@ class Store:
 
     def write_list(self) -> None:
         """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""
-        temporary = self.directory / TEMPORARY.format(IMAGE_LIST)
-        temporary.write_text("".join(f"{name}\n" for name in self.ledger.images_in_time_order()))
-        temporary.replace(self.directory / IMAGE_LIST)
+        temporary = TEMPORARY.format(IMAGE_LIST)
+        with open(temporary, "w", opener=self._open) as file:
+            file.writelines(f"{name}\n" for name in self.ledger.images_in_time_order())
+        os.replace(temporary, IMAGE_LIST, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def clear(self) -> None:
         """Removes exactly the files that the ledger lists, and the ledger itself (`--overwrite`)."""
@@ -156,16 +197,6 @@ class Store:
 def file_name(name: str, field: str, integration: int, kind: Kind) -> str:
     """The name of a file, NAME[-FIELD]-tNNNNNN-KIND.fits; name and field are labels, the field may be ""."""
     return f"{name}{'-' + field if field else ''}-t{integration:06d}-{kind}.fits"
-
-
-def _check_same(place: Path, content: bytes | memoryview) -> None:
-    """A file that is there is ours if the last sink died before the ledger had it; else StoreError."""
-    try:
-        same = place.read_bytes() == content
-    except OSError:
-        same = False
-    if not same:
-        raise StoreError(f"{place} is there already, and is not this image: move it away")
 
 
 def facts(selection: Selection) -> dict[str, str]:

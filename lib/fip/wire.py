@@ -164,7 +164,9 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 @cache
 def _header_of(kind: type, exclude: tuple[str, ...]) -> TypeAdapter[Any]:
     """What validates a map of the fields of `kind` that are not arrays."""
-    hints: Any = {name: (hint, ...) for name, hint in get_type_hints(kind).items() if name not in exclude}
+    hints: Any = {
+        name: (hint, ...) for name, hint in get_type_hints(kind, include_extras=True).items() if name not in exclude
+    }
     model = create_model(f"{kind.__name__}Header", __config__=ConfigDict(extra="forbid"), **hints)
     return TypeAdapter(model)
 

@@ -1,0 +1,62 @@
+"""A small disk that fills up, turns read-only or is gone: a tmpfs in a mount namespace of the test's own.
+
+The namespace is that of the thread which makes the disk, and of what it starts, and ends with them: nothing is mounted
+that others see. It needs the rights to mount (root).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from pathlib import Path
+from types import TracebackType
+
+CLONE_NEWNS = 0x00020000  # sched.h
+
+
+class Disk:
+    """A disk mounted at a path, and a second time at `spare`, where it always is. Use it as a context."""
+
+    def __init__(self, at: Path, size: str) -> None:
+        self._at, self.spare, self._size = at, at.with_name(f"{at.name}-spare"), size
+
+    def __enter__(self) -> Disk:
+        for path in (self._at, self.spare):
+            path.mkdir(parents=True)
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(CLONE_NEWNS):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        _run("mount", "--make-rprivate", "/")
+        _run("mount", "-t", "tmpfs", "-o", f"size={self._size}", "disk", self.spare)
+        self.come_back()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for path in (self._at, self.spare):
+            if path.is_mount():
+                _run("umount", "--lazy", path)
+
+    def resize(self, size: str) -> None:
+        """Makes it larger, or smaller."""
+        _run("mount", "-o", f"remount,size={size}", self.spare)
+
+    def turn_read_only(self) -> None:
+        """Nobody can write to it; as long as a file is open for writing that is not possible."""
+        _run("mount", "-o", "remount,ro", self.spare)
+
+    def turn_writable(self) -> None:
+        """Ends `turn_read_only`."""
+        _run("mount", "-o", "remount,rw", self.spare)
+
+    def vanish(self) -> None:
+        """Unmounts it under those who use it."""
+        _run("umount", "--lazy", self._at)
+
+    def come_back(self) -> None:
+        """Ends `vanish`."""
+        _run("mount", "--bind", self.spare, self._at)
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True)

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from fip.launch import ONE_THREAD
-
 FIP = str(Path(sysconfig.get_path("scripts")) / "fip")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "DUCC0_NUM_THREADS"), "1")
 ANTENNAS, ARCSEC, EPSILON = 64, 1.5, 1e-5
 UNFLAGGED = ("--flag-fraction", "0")  # an observation of which all programs use the same samples
 
@@ -96,8 +95,8 @@ def emptied(directory: Path) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """One thread for each process, as `fip run` has it for its daemons."""
-    return dict(os.environ) | dict.fromkeys(ONE_THREAD, "1")
+    """One thread of arithmetic for each process, as FIP's daemons have."""
+    return dict(os.environ) | ONE_THREAD
 
 
 def run(command: list[str]) -> Cost:

@@ -26,7 +26,8 @@ from fip.service import PARENT_VARIABLE
 MONITOR = "monitor"
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
 STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DUCC0_NUM_THREADS")
+MEMORY_IS_KEPT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
+"""For glibc: an image's memory is used again for the next, and not mapped anew. See docs/decisions/0051."""
 
 
 class Pipeline:
@@ -101,7 +102,7 @@ class Pipeline:
 
     def _start(self, name: str, command: str, *arguments: str) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("FIP__", CREDENTIALS))}
-        environment |= dict.fromkeys(ONE_THREAD, "1") | {PARENT_VARIABLE: str(os.getpid())}
+        environment = MEMORY_IS_KEPT | environment | {PARENT_VARIABLE: str(os.getpid())}
         with self._log.open("ab") as log:
             self._children[name] = subprocess.Popen(
                 [Path(sysconfig.get_path("scripts")) / command, *arguments],

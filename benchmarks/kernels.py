@@ -33,14 +33,14 @@ from direct import direct_sum, pixel_directions
 from fip.compression import compress_blocks
 from fip.data import Block, Grid
 from fip.kernels import Samples, dirty
-from fip.launch import ONE_THREAD
+from fip.launch import MEMORY_IS_KEPT
 from fip.slant.cost import slant_cost, wgridder_cost
 from fip.slant.kernel import render
 from fip.slant.plan import make_plan
 from observatories import LATITUDE, antennas, uvw_at
 
 EPSILON = 1e-5
-ENVIRONMENT = dict.fromkeys(ONE_THREAD, "1") | {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
+ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | MEMORY_IS_KEPT
 Floats = NDArray[np.float64]
 
 

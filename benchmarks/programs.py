@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from fip.launch import MEMORY_IS_KEPT
+
 FIP = str(Path(sysconfig.get_path("scripts")) / "fip")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -95,8 +97,8 @@ def emptied(directory: Path) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """One thread of arithmetic for each process, as FIP's daemons have."""
-    return dict(os.environ) | ONE_THREAD
+    """One thread of arithmetic for each process and its memory kept, as FIP's daemons have it: all at their best."""
+    return dict(os.environ) | ONE_THREAD | MEMORY_IS_KEPT
 
 
 def run(command: list[str]) -> Cost:

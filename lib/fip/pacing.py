@@ -51,8 +51,8 @@ class Pace:
         return 0.0 if due is None else max(0.0, now - due)
 
     def deadline(self, index: int | None) -> float | None:
-        """Seconds after it was due at which the slice is late; None without a pace."""
-        return None if index is None or not self.rate else self._deadline(index)
+        """Seconds after it is due at which the slice is late; None without a pace."""
+        return None if index is None or self.due(index) is None else self._deadline(index)
 
     def stored(self, index: int, now: float) -> None:
         """Counts the slice as missed where it is stored after its deadline."""

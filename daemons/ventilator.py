@@ -42,7 +42,7 @@ from fip.reading import Reader, RunFacts, cut, forget, look
 from fip.service import Daemon, Loop, run_daemon
 from fip.sockets import control_socket, host_name, peer_host, receive, seen_from_workers
 from fip.vitals import Vitals
-from fip.wire import decode_control, encode_control, encode_slice, size
+from fip.wire import decode_control, encode_control, encode_slice, encode_status, size
 
 log = logging.getLogger("fip.ventilator")
 
@@ -213,7 +213,7 @@ class Ventilator(Daemon):
             log.info("job %s is cancelled", message.job)
             self._read = {key: values for key, values in self._read.items() if key[0] in self._jobs.active}
             self._order_sink()
-        self._tell(route, self._pipeline())
+        self._control.send_multipart([route, encode_status(self._pipeline())], zmq.NOBLOCK)
 
     def _refusal(self, path: str) -> str:
         """Why a path may not be submitted; "" where it may."""
@@ -386,7 +386,7 @@ class Ventilator(Daemon):
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
         self._told += 1
-        now, told = time.monotonic(), encode_control(self._pipeline())
+        now, told = time.monotonic(), encode_status(self._pipeline())
         self._askers = {route: until for route, until in self._askers.items() if until > now}
         self._status.send(told)
         for route in self._askers:

@@ -91,6 +91,16 @@ def test_a_later_state_replaces_the_one_before() -> None:
     assert "keeping up" not in text
 
 
+def test_what_is_under_way_is_shown_before_what_is_over() -> None:
+    """Of many runs, also where others were submitted and done later."""
+    said = pipeline(40)
+    (job,) = said.jobs
+    done = replace(job.runs[0], stored=job.runs[0].total)
+    others = tuple(replace(job, job=name, state="done", runs=(replace(done, name=name),)) for name in "abcdef")
+    text = screen([state(replace(said, jobs=(job, *others)))])
+    assert re.findall(r"(\S+) ━", text) == ["e", "f", "obs"]
+
+
 def test_workers_are_sorted() -> None:
     """By name, then what needs a look first, then the longest at work, the fastest, the slowest."""
     states = [state(three())]

@@ -17,8 +17,10 @@ from fip.data import (
     Selection,
 )
 from fip.errors import WireError
-from fip.messages import Control, Failure, Lane, RunPlan, SinkOrders, Submit
+from fip.messages import Control, Failure, Lane, Logged, PipelineStatus, RunPlan, SinkOrders, Submit
+from fip.vitals import LONGEST_TEXT, REMEMBERED
 from made import SMALLEST, make_image, make_slice
+from spoken import pipeline
 
 
 def sent(frames: list[wire.Frame]) -> list[bytes]:
@@ -145,3 +147,22 @@ def test_images_with_files_missing_are_refused() -> None:
     for frames in (sent(wire.encode_image(make_image(dirty, psf)))[:-1], sent(wire.encode_image(make_image()))[:1]):
         with pytest.raises(WireError, match="belong together"):
             wire.decode_image(frames)
+
+
+def test_a_status_of_any_length_is_heard() -> None:
+    """With a hundred workers that have all a worker can tell of, and jobs without end, what goes on is still told."""
+    text = "é" * LONGEST_TEXT
+    errors = tuple(Logged(1.8e9, "warning", text) for _ in range(REMEMBERED))
+    said = pipeline(1, workers=100)
+    workers = tuple(replace(each, status=replace(each.status, errors=errors)) for each in said.workers)
+    (running,) = said.jobs
+    runs = tuple(replace(running.runs[0], run=f"{number}") for number in range(200))
+    ended = tuple(replace(running, job=f"{number}", state="done", runs=runs) for number in range(100))
+    long = replace(said, workers=workers, jobs=(*ended, running))
+    assert len(wire.encode_control(long)) > wire.MAXIMUM_HEADER
+    heard = wire.decode_control(wire.encode_status(long))
+    assert isinstance(heard, PipelineStatus)
+    assert [each.status.identity for each in heard.workers] == [each.status.identity for each in workers]
+    assert [(job.job, job.state) for job in heard.jobs] == [(job.job, job.state) for job in long.jobs]
+    assert heard.jobs[-1] == running
+    assert wire.decode_control(wire.encode_status(said)) == said

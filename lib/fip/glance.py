@@ -29,10 +29,12 @@ from fip.shown import (
     incident_line,
     job_line,
     run_row,
+    runs_of_interest,
     worker_row,
 )
 from fip.state import EXIT_CODES, PipelineState, state_json
 
+RUNS_SHOWN = 10
 LINES_SHOWN = 5  # of jobs without runs, of failures, of errors
 
 
@@ -82,7 +84,7 @@ def _printer(console: Console, as_json: bool, watch: bool) -> Iterator[Callable[
 def page(state: PipelineState, width: int) -> RenderableType:
     """A pipeline at a glance."""
     parts: list[RenderableType] = [verdict_lines(state, reasons=LINES_SHOWN)]
-    runs = [run for job in state.jobs for run in job.runs]
+    runs = runs_of_interest(state, RUNS_SHOWN)
     if runs:
         parts += ["", _table(RUN_HEADS, [run_row(run) for run in runs])]
     parts += [Text(job_line(job)) for job in state.jobs[-LINES_SHOWN:] if not job.runs]

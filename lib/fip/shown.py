@@ -42,6 +42,12 @@ def headline(state: PipelineState) -> str:
     return " · ".join(parts)
 
 
+def runs_of_interest(state: PipelineState, most: int) -> list[RunView]:
+    """So many runs at most: those under way, and before them the last that are over."""
+    runs = [run for job in state.jobs for run in job.runs]
+    return sorted(runs, key=lambda run: bool(run.left))[-most:] if runs else []
+
+
 def run_row(run: RunView) -> tuple[str, ...]:
     """The columns of `RUN_HEADS`."""
     return (

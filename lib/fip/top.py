@@ -24,7 +24,7 @@ from fip.drawn import list_page, run_line, stage_lines, verdict_lines, worker_pa
 from fip.errors import FipError, UsageError
 from fip.following import Follower, watched
 from fip.glance import what_is_stored
-from fip.shown import WORKER_HEADS, clock, failure_line, incident_line, job_line, worker_row
+from fip.shown import WORKER_HEADS, clock, failure_line, incident_line, job_line, runs_of_interest, worker_row
 from fip.state import PipelineState, WorkerView
 
 RUNS_SHOWN = 3
@@ -111,7 +111,7 @@ class Top(App[None]):
         self._state = state
         title = Text(f"{self._where}  {clock(state.time)}  workers by {self._order}\n", "bright_black")
         self._part("verdict").update(title.append_text(verdict_lines(state, REASONS_SHOWN)))
-        runs = [run for job in state.jobs for run in job.runs][-RUNS_SHOWN:]
+        runs = runs_of_interest(state, RUNS_SHOWN)
         jobs = [job for job in state.jobs if not job.runs][-RUNS_SHOWN:]
         lines = [run_line(run, self.size.width - 2) for run in runs] + [Text(job_line(job)) for job in jobs]
         self._part("runs").update(Text("\n").join(lines))

@@ -29,7 +29,7 @@ log = logging.getLogger("fip")
 WINDOW = 512  # durations of which the quantiles are taken
 RATE_WINDOW = 10.0  # s over which images are counted
 REMEMBERED = 8  # errors, and socket events, that a status tells
-LONGEST_TEXT = 300  # characters of an error
+LONGEST_TEXT = 200  # characters of an error
 
 
 class Vitals:

@@ -8,7 +8,7 @@ decoding raises WireError, and nothing else, for whatever does not fit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from math import prod
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create
 
 from fip.data import Block, FitsFile, ImageFile, Kind, Slice
 from fip.errors import WireError
-from fip.messages import Control, SinkOrders, Submit
+from fip.messages import UNFINISHED, Control, PipelineStatus, SinkOrders, Submit
 from fip.names import is_folder, is_label
 
 PROTOCOL = 2
@@ -104,6 +104,26 @@ def decode_image(frames: Sequence[Frame]) -> ImageFile:
 def encode_control(message: Control) -> bytes:
     """A control or status message as one frame."""
     return _pack(type(message).__name__, {"message": message})
+
+
+def encode_status(status: PipelineStatus) -> bytes:
+    """A pipeline's status as one frame that `decode_control` takes: where all of it is too long, without the errors,
+    connections and tasks of workers, and without the runs of jobs that are over.
+    """
+    told = encode_control(status)
+    if len(told) <= MAXIMUM_HEADER:
+        return told
+    return encode_control(
+        replace(
+            status,
+            jobs=tuple(job if job.state in UNFINISHED else replace(job, paths=(), runs=()) for job in status.jobs),
+            workers=tuple(
+                replace(worker, tasks=(), status=replace(worker.status, errors=(), events=()))
+                for worker in status.workers
+            ),
+            departed=(),
+        )
+    )
 
 
 def decode_control(frame: Frame) -> Control:

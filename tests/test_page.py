@@ -22,6 +22,7 @@ from fip.simulate import Simulation, simulate
 from mesh import Mesh
 from monitoring import monitor
 from pipeline import WITHIN, images, started
+from stored_run import store_run
 
 pytestmark = pytest.mark.timeout(400)  # s: it waits for a pipeline and for a browser, on a busy machine, too
 
@@ -202,6 +203,54 @@ def test_the_monitor_may_die(mesh: Mesh, simulated_ms: Path, tmp_path: Path) -> 
     assert {name: daemon.pid for name, daemon in mesh.daemons.items() if daemon.poll() is None} == before
     assert not [line for line in mesh.log[said:].splitlines() if " WARNING " in line or " ERROR " in line]
     assert len(list((mesh.images / job).glob("*-dirty.fits"))) == 10
+
+
+def test_where_others_can_reach_it_the_page_asks_who_is_there(tmp_path: Path) -> None:
+    """It shows nothing before it has the token, and everything after, also when it is loaded again."""
+    store_run(tmp_path / "images", count=3)
+    with monitor(tmp_path, address="0.0.0.0:0") as web, browser(tmp_path) as (page, errors):
+        page.goto(web.origin)
+        expect(page.locator("#token-dialog")).to_be_visible()
+        assert "night" not in page.content()
+        page.get_by_label("Token").fill((tmp_path / "token").read_text().strip())
+        page.locator("#token-ok").click()
+        shown = re.compile(r"Image night-t000002-dirty\.fits")
+        expect(page.locator("#image")).to_have_attribute("aria-label", shown)
+        page.reload()
+        expect(page.locator("#image")).to_have_attribute("aria-label", shown)
+        expect(page.locator("#token-dialog")).to_be_hidden()
+        assert [error for error in errors if "401" not in error] == []
+
+
+def test_words_can_be_read(tmp_path: Path) -> None:
+    """Each word of state stands out from its ground by 4.5 to 1, as WCAG 2 asks (AA), light and dark."""
+    store_run(tmp_path / "images", count=3)
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    with monitor(tmp_path) as web, browser(tmp_path) as (page, _):
+        page.goto(web.origin)
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            for word in ("keeping up", "behind", "failing", "no pipeline"):
+                verdict = page.locator("#verdict")
+                colours = verdict.evaluate(
+                    "(node, word) => { const copy = node.cloneNode(); copy.dataset.is = word; node.after(copy);"
+                    "const style = getComputedStyle(copy), found = [style.color, style.backgroundColor];"
+                    "copy.remove(); return found; }",
+                    word,
+                )
+                assert contrast(*colours) >= 4.5, (scheme, word, colours)
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two colours, as WCAG 2.2 defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = np.array([int(part) for part in re.findall(r"\d+", colour)[:3]]) / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "dark"), (820, "light")])

@@ -9,7 +9,7 @@ import { directionAt } from "./wcs.js";
 
 const KEPT = 2000; // images in the plots
 const STRIP = 14;
-const THUMBNAIL = 152; // pixels at most, of an image shrunk for the strip
+const THUMBNAIL = 76; // pixels at most, of an image shrunk for the strip
 const OFTEN = 700; // ms between two images that are fetched to follow
 
 export class Sky {
@@ -90,6 +90,7 @@ export class Sky {
     this.about = about;
     $("blank").hidden = true;
     this.planes(about.stokes);
+    this.block = image.block; // pixels of the FITS file to one here: more than 1 where it is too large to be sent
     this.viewer.show(image);
     this.describe();
     $("fits").hidden = false;
@@ -115,14 +116,20 @@ export class Sky {
 
   cursor(x, y, value) {
     if (x === null || !this.about || value === undefined) return setText($("cursor"), "\u00a0");
+    [x, y] = this.stored(x, y);
     const there = directionAt(this.about.grid, x, y), galactic = this.about.grid.frame === "GALACTIC";
     const words = there ? `${galactic ? degrees(there[0]) : hours(there[0])} ${degrees(there[1])} ${this.about.grid.frame}` : "beyond the horizon";
     return setText($("cursor"), `${words}  ·  pixel ${x}, ${y}  ·  ${Number.isNaN(value) ? "no data" : flux(value)}`);
   }
 
+  /** The pixel of the FITS file that a pixel here stands for. */
+  stored(x, y) {
+    return [x, y].map((each) => each * this.block + (this.block >> 1));
+  }
+
   async pick(x, y) {
-    this.place = [x, y];
-    this.viewer.mark = this.place;
+    this.place = this.stored(x, y);
+    this.viewer.mark = [x, y];
     this.viewer.draw();
     await this.lightCurve();
   }
@@ -151,7 +158,8 @@ export class Sky {
   }
 
   drawSeries() {
-    const sorted = [...this.images].sort((a, b) => a.average - b.average), pick = (slice) => this.choose(slice);
+    const label = this.about?.label, pick = (slice) => this.choose(slice);
+    const sorted = this.images.filter((each) => label === undefined || each.label === label).sort((a, b) => a.average - b.average);
     for (const [place, key, label] of [["noise", "rms", "Noise"], ["peak", "maximum", "Peak"]]) {
       const [unit, factor] = fluxUnit(Math.max(0, ...sorted.map((each) => each[key] || 0)));
       plot($(place), sorted.map((each) => ({ time: unix(each.average), value: each[key], slice: each.slice })),
@@ -265,7 +273,7 @@ export class Sky {
     brush.fillText("E", 6, bottom + 4);
     const beam = this.about?.beam;
     if (!beam) return;
-    const size = (axis) => Math.max(1.5, (beam[axis] / this.about.grid.scale) * viewer.zoom / 2);
+    const size = (axis) => Math.max(1.5, (beam[axis] / this.about.grid.scale / this.block) * viewer.zoom / 2);
     if (size("major") > viewer.canvas.clientHeight / 6) return;
     brush.beginPath();
     brush.ellipse(66 + size("major"), bottom - size("major"), size("major"), size("minor"), -Math.PI / 2 - beam.angle, 0, 7);

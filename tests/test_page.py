@@ -68,6 +68,7 @@ def until_more_are_stored(page: Page) -> int:
 
 def place_on_screen(page: Page, x: int, y: int) -> tuple[float, float]:
     """Where the middle of a pixel is shown, the whole image being in view."""
+    page.locator("#image").evaluate("image => image.scrollIntoView({block: 'center'})")
     box = page.locator("#image").bounding_box()
     assert box
     zoom = min(box["width"], box["height"]) / SIDE

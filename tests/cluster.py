@@ -20,11 +20,18 @@ class Cluster(Mesh):
     no more than the ventilator's address.
     """
 
-    def __init__(self, folder: Path, network: Network, hosts: Mapping[str, str], settings: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        network: Network,
+        hosts: Mapping[str, str],
+        settings: str = "",
+        data: str = "encrypted",
+    ) -> None:
         self.keys = folder / "keys"
         runs = {host: [_runs(name) for name in hosts if hosts[name] == host] for host in hosts.values()}
         layout = "".join(f"[node.{host}]\nruns = {names}\n" for host, names in runs.items())
-        security = f'[security]\nkeys = "{self.keys}/people"\nallowed = "{self.keys}/{LIST}"'
+        security = f'[security]\nkeys = "{self.keys}/people"\nallowed = "{self.keys}/{LIST}"\ndata = "{data}"'
         super().__init__(folder, settings=f"{settings}\n{security}\n{layout}", network=network, hosts=hosts)
         make_keys(self.config, self.keys)
         for name, host in hosts.items():

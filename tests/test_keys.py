@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,9 +20,12 @@ from fip.errors import ConfigError, FipError
 from fip.keys import CREDENTIALS, LIST, Holder, PrivateKey, Role, make_keys, private_key, read_allowed
 from fip.messages import PipelineStatus
 from fip.operator import Operator, new_job
+from fip.quantities import ARCSEC
 from fip.sockets import bind, connect, control_socket, data_socket
 from fip.wire import encode_control
+from mesh import SCRIPTS, WITHIN
 from network import Network
+from pipeline import images
 
 LAYOUT = Config.model_validate(
     {"node": {"head": {"runs": ("ventilator", "sink")}, "left.example": {"runs": ("worker.cpu0", "worker.cpu1")}}}
@@ -299,3 +304,32 @@ def test_a_new_key_works_beside_the_old_until_that_is_taken_away(network: Networ
     reload()
     cluster.wait(lambda status: workers(status) == {"renewed"})
     assert f"its key {old.public} is not allowed any more" in cluster.log
+
+
+def test_slices_and_images_need_not_be_encrypted(simulated_ms: Path, tmp_path: Path) -> None:
+    """With data = "plain" control is encrypted alone, and the daemons warn; the images come."""
+    with (
+        Network(["head", "worker", "stranger"]) as network,
+        Cluster(tmp_path / "m", network, HOSTS, data="plain") as cluster,
+    ):
+        job = cluster.submit([simulated_ms], Selection(size=(64, 64), scale=40 * ARCSEC))
+        cluster.wait_for_job(job)
+        assert len(images(cluster.images / job)) == 10
+        for socket in ("ventilator.lanes", "sink.images"):
+            assert f"WARNING {socket}: tcp://10.0.0.1:" in cluster.log
+            assert "is open to other hosts, and not encrypted" in cluster.log
+        with joined(network, "images", None, "") as opened:
+            assert opened.poll(int(1000 * WITHIN), zmq.POLLOUT)
+        with joined(network, "control", None, "") as opened:
+            cluster.wait(lambda status: any(event.reason for event in status.ventilator.events))
+            assert not opened.poll(0)
+
+
+def test_a_daemon_without_the_key_that_it_should_have_says_so(tmp_path: Path) -> None:
+    """It ends with the code that systemd does not start it again for, and names file and command."""
+    done = subprocess.run(
+        [SCRIPTS / "fip-worker", "--ventilator", "tcp://10.0.0.1:5557"],
+        env=os.environ | {"FIP__SECURITY__KEYS": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 78
+    assert f"security.keys: there is no worker.key in {tmp_path}; `fip keys` makes it" in done.stderr

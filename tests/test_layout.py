@@ -27,7 +27,7 @@ def of(tmp_path: Path, changes: dict[str, str] | None = None, more: str = "") ->
 def test_the_shipped_layouts_are_right() -> None:
     """Neither warns; GPUs follow the names of workers, but where a table says so."""
     assert placement(load(CLUSTER).config) == [
-        "head runs ventilator, sink",
+        "head runs ventilator, sink, monitor",
         "gpu-a runs worker.gpu0 (cuda:0), worker.gpu1 (cuda:1)",
         "gpu-b runs worker.gpu0 (cuda:0), worker.gpu1 (cuda:3)",
     ]
@@ -46,6 +46,7 @@ CONTROL, LANES = 'control = "tcp://head:5557"', 'lanes = "tcp://head:5600-5699"'
         ({"tcp://head:5559": "tcp://localhost:5559"}, "", "sink.images = 'tcp://localhost:5559' cannot be reached"),
         ({"tcp://head:5558": "tcp://head:5557"}, "", "ventilator.control and ventilator.status are both at port 5557"),
         ({"head:5559": "head:5650"}, "", "ventilator.lanes and sink.images are both at port 5650 of one host"),
+        ({"head:5559": "head:8570"}, "", "sink.images and monitor.address are both at port 8570 of one host"),
         ({"5600-5699": "5600-5602"}, "", "ventilator.lanes has 3 ports for 4 workers"),
         ({"tcp://head:5557": "tcp://haed:5557"}, "", "ventilator.control: this host knows no address of 'haed'"),
         ({"tcp://head:5557": "tcp://gpu-a:5557"}, "", "control is at gpu-a, which does not run the ventilator"),
@@ -53,7 +54,7 @@ CONTROL, LANES = 'control = "tcp://head:5557"', 'lanes = "tcp://head:5600-5699"'
         ({'"gpu-b/gpu1"': "gpu7"}, "", 'worker."gpu7": no host runs it'),
         ({"cuda:3": "cuda:0"}, "", "worker.gpu0 and worker.gpu1 on gpu-b share cuda:0"),
         ({'"worker.gpu0", ': '"worker.fast", '}, "", "worker.fast on gpu-a has no device, and no name like gpu0"),
-        ({', "sink"]': "]"}, "", "node: no host runs a sink"),
+        ({', "sink", ': ", "}, "", "node: no host runs a sink"),
         ({}, '[node.spare]\nruns = ["ventilator"]', "node: head and spare all run a ventilator"),
         ({'"worker.gpu0", ': '"worker.gpu1", '}, "", "node.gpu-a.runs: names worker.gpu1 2 times"),
     ],

@@ -141,13 +141,14 @@ def _unknown(config: Config, resolves: Callable[[str], bool]) -> Iterator[str]:
 
 
 def _listening(config: Config) -> Sequence[Listening]:
-    keys = ("ventilator.control", "ventilator.status", "ventilator.lanes", "sink.images")
+    keys = ("ventilator.control", "ventilator.status", "ventilator.lanes", "sink.images", "monitor.address")
     return [_parsed(key, _address(config, key)) for key in keys]
 
 
 def _address(config: Config, key: str) -> str:
     section, _, name = key.partition(".")
-    return str(getattr(getattr(config, section), name))
+    address = str(getattr(getattr(config, section), name))
+    return address if "://" in address else f"tcp://{address}"
 
 
 def _parsed(key: str, address: str) -> Listening:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import zmq
 
 from fip.config import Config, Loaded
-from fip.data import Slice
-from fip.errors import NotYetError, WireError
+from fip.errors import WireError
 from fip.gate import SAID_BY, Gate
-from fip.jobs import ActiveRun, Growth, Job, Jobs
+from fip.jobs import Jobs
 from fip.lanes import Lanes
 from fip.lines import ventilator_line
 from fip.logs import set_level
@@ -27,20 +24,17 @@ from fip.messages import (
     Cancel,
     Control,
     Departure,
-    Key,
     PipelineStatus,
-    RunPlan,
     SinkOrders,
     SinkState,
     Status,
     Submit,
     WorkerState,
 )
-from fip.pacing import Pace
 from fip.queue import Queue
-from fip.reading import Reader, RunFacts, cut, forget, look
 from fip.service import Daemon, Loop, run_daemon
 from fip.sockets import control_socket, host_name, peer_host, receive, seen_from_workers
+from fip.supply import Supply
 from fip.vitals import Vitals
 from fip.wire import decode_control, encode_control, encode_slice, encode_status, size
 
@@ -48,7 +42,7 @@ log = logging.getLogger("fip.ventilator")
 
 ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages")
-RELOADS = ("log_level", "pace", "lane_depth", "read_ahead")
+RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
 DEPARTED = 16  # daemons that went and are not back, of which the status tells
 
 
@@ -72,16 +66,13 @@ class Ventilator(Daemon):
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
-        self._reader = Reader(loop)
         self._jobs = Jobs(Queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
+        self._supply = Supply(loop, self._jobs, self._vitals, self._changed, self._pump)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._lanes = Lanes(loop, self._config, self._gate)
         self._sink: SinkPeer | None = None
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
-        self._looking: set[str] = set()  # runs whose MeasurementSets are being looked into again
-        self._reading: set[Key] = set()
-        self._read: dict[Key, Slice] = {}  # ready to be sent
         self._waking = False
         self._draining = False
         self._departed: dict[str, Departure] = {}
@@ -94,7 +85,7 @@ class Ventilator(Daemon):
         self._gate.bind(self._control, self._config.control, "ventilator.control")
         self._status = control_socket(self._loop.context, zmq.PUB)
         self._gate.bind(self._status, self._config.status, "ventilator.status")
-        self._reader.start()
+        self._supply.start()
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._tick)
         log.info("control at %s, status at %s", self._config.control, self._config.status)
@@ -113,7 +104,7 @@ class Ventilator(Daemon):
         for peer in self._lanes.peers():
             self._tell(peer.route, Bye())
         self._publish()
-        self._reader.close()
+        self._supply.close()
 
     @property
     def line(self) -> str:
@@ -197,10 +188,10 @@ class Ventilator(Daemon):
             active = self._jobs.active.get(said.run)
             if active is None:
                 continue
-            for index in active.sink_says(said, self._config.max_attempts, now):
-                self._read.pop((said.run, index), None)
+            stored = active.sink_says(said, self._config.max_attempts, now)
+            self._supply.drop((said.run, index) for index in stored)
             if active.refused or active.over(said):
-                self._end(active, active.refused)
+                self._supply.end(active, active.refused)
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
@@ -211,7 +202,6 @@ class Ventilator(Daemon):
                 log.info("job %s: %s", message.job, refusal or ", ".join(message.paths))
         if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
             log.info("job %s is cancelled", message.job)
-            self._read = {key: values for key, values in self._read.items() if key[0] in self._jobs.active}
             self._order_sink()
         self._control.send_multipart([route, encode_status(self._pipeline())], zmq.NOBLOCK)
 
@@ -228,90 +218,20 @@ class Ventilator(Daemon):
     def _pump(self) -> None:
         """Everything that can be done now: open the next MeasurementSet, read ahead, send."""
         if self._sink and not self._draining:
-            self._open_next()
-            self._read_ahead()
             self._send_what_is_read()
-        blocked = self._read and not self._waking  # what is read and not due waits for its time, not for workers
-        self._vitals.stopwatch.enter("busy" if self._reading else "blocked" if blocked else "idle")
+            self._supply.refill(self._config)
+        blocked = self._supply and not self._waking  # what is read and not due waits for its time, not for workers
+        self._vitals.stopwatch.enter("busy" if self._supply.reading else "blocked" if blocked else "idle")
 
-    def _open_next(self) -> None:
-        following = self._jobs.next_to_open(time.monotonic())
-        if following:
-            job, path = following
-            submit = job.submit
-            follow = submit.follow is not None
-            self._reader.call(partial(self._opened, job, path), look, path, submit.selection, follow, False, False)
-
-    def _opened(self, job: Job, path: Path, future: Future[RunFacts]) -> None:
-        submit, now, error = job.submit, time.monotonic(), future.exception()
-        if job.opening != path:  # the job was cancelled meanwhile
-            return
-        if _worth_waiting(job, error) or (error is None and future.result().run in self._jobs.active):
-            self._jobs.later(job, now + STATE_INTERVAL)  # another job's run ends, as data come, in a while
-            return
-        if error is not None:
-            log.error("job %s: %s", submit.job, error)
-            self._jobs.fail(job, str(error))
-            self._publish()
-            return
-        facts = future.result()
-        for note in facts.notes:
-            log.info("%s: %s", facts.name, note)
-        self._jobs.begin(job, _active(submit, path, facts, self._config.pace, now), now)
+    def _changed(self) -> None:
+        """There is something new to do, and to tell."""
         self._order_sink()
-
-    def _look_again(self) -> None:
-        """How far the MeasurementSets are that are being written."""
-        now = time.monotonic()
-        for run, active in self._jobs.active.items():
-            if active.growth and run not in self._looking:
-                self._looking.add(run)
-                growth, plan = active.growth, active.plan
-                complete, ended = growth.complete(now), growth.over(now)
-                then = partial(self._looked_again, run, ended)
-                self._reader.call(then, look, Path(plan.measurement_set), plan.selection, True, complete, ended)
-
-    def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
-        self._looking.discard(run)
-        active, error = self._jobs.active.get(run), future.exception()
-        if active is None:
-            return
-        if error is not None or (facts := future.result()).run != run:
-            self._end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
-            return
-        active.grow(len(facts.times), facts.rows, ended, time.monotonic())
-        self._order_sink()
-        self._pump()
-
-    def _read_ahead(self) -> None:
-        for key in self._jobs.upcoming(self._config.read_ahead):
-            if len(self._reading) + len(self._read) >= self._config.read_ahead:
-                break
-            if key not in self._reading and key not in self._read:
-                self._reading.add(key)
-                active = self._jobs.active[key[0]]
-                plan, path = active.plan, Path(active.plan.measurement_set)
-                self._reader.call(
-                    partial(self._was_read, key), cut, path, plan.selection, active.followed, plan.run, key[1]
-                )
-
-    def _was_read(self, key: Key, future: Future[tuple[Slice, float]]) -> None:
-        self._reading.discard(key)
-        active = self._jobs.active.get(key[0])
-        error = future.exception()
-        if error is None:
-            self._read[key], seconds = future.result()
-            self._vitals.took("cut", seconds)
-        elif active and active.leases:
-            log.error("slice %d of %s cannot be read", key[1], active.plan.name, exc_info=error)
-            active.leases.cannot_be_cut(key[1], f"{type(error).__name__}: {error}".splitlines()[0][:500])
-            self._vitals.counters["failures"] += 1
+        self._publish()
         self._pump()
 
     def _send_what_is_read(self) -> None:
         now = time.monotonic()
-        self._read = {key: values for key, values in self._read.items() if self._jobs.waiting(key)}
-        for key in sorted(self._read):
+        for key in self._supply.ready():
             active = self._jobs.active[key[0]]
             active.pace.start(key[1], now)
             due = active.pace.due(key[1])
@@ -321,15 +241,14 @@ class Ventilator(Daemon):
             worker = self._lanes.free(self._jobs.load, self._pump)
             if worker is None or active.leases is None:
                 break
-            frames = encode_slice(replace(self._read[key], attempt=active.leases.sent[key[1]] + 1))
+            frames = encode_slice(replace(self._supply[key], attempt=active.leases.sent[key[1]] + 1))
             if not self._lanes.send(worker, frames):
                 break
-            active.leases.lease(key[1], worker, now)
+            active.leases.lease(key[1], worker, now, size(frames))
             log.debug("slice %d of run %s goes to %s", key[1], key[0], worker)
-            del self._read[key]
+            self._supply.drop([key])
             self._vitals.counters["slices"] += 1
             self._vitals.counters["bytes_out"] += size(frames)
-        self._read_ahead()
 
     def _wake_at(self, due: float) -> None:
         """Pumps again when the next slice is due; one such call is under way at a time."""
@@ -358,21 +277,10 @@ class Ventilator(Daemon):
             self._vitals.counters["again"] += self._jobs.overdue(now)
         if any(peer.ready and not self._jobs.load(peer.state.identity) for peer in self._lanes.peers()):
             self._jobs.stragglers(now)
-        self._look_again()
+        self._supply.look_again()
         self._order_sink()
         self._publish()
         self._pump()
-
-    def _end(self, active: ActiveRun, reason: str = "") -> None:
-        """A run is over; with a reason, not as it should be."""
-        plan = active.plan
-        log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
-        self._jobs.end(plan.run, time.monotonic(), reason)
-        self._reader.call(
-            lambda future: future.result(), forget, Path(plan.measurement_set), plan.selection, active.followed
-        )
-        self._order_sink()
-        self._publish()
 
     # What it says
 
@@ -396,7 +304,7 @@ class Ventilator(Daemon):
         """All that is known now, but for what only leases are made of."""
         now = time.monotonic()
         peers = list(self._lanes.peers())
-        queues = {"reading": len(self._reading), "read": len(self._read), "leased": self._jobs.out()}
+        queues = {"reading": len(self._supply.reading), "read": len(self._supply), "leased": self._jobs.out()}
         heard = {peer.state.identity: peer.heard for peer in peers} | ({"sink": self._sink.heard} if self._sink else {})
         return PipelineStatus(
             time=time.time(),
@@ -416,25 +324,6 @@ class Ventilator(Daemon):
         self._departed[status.identity] = Departure(status, time.time(), how)
         while len(self._departed) > DEPARTED:
             del self._departed[next(iter(self._departed))]
-
-
-def _worth_waiting(job: Job, error: BaseException | None) -> bool:
-    """Whether a MeasurementSet that is to be followed may still come to hold something."""
-    follow = job.submit.follow
-    return isinstance(error, NotYetError) and follow is not None and time.time() < job.submitted + follow.end_after
-
-
-def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float) -> ActiveRun:
-    """A run as it begins."""
-    plan = RunPlan(
-        run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), selection=submit.selection,
-        directory=submit.directory, final=submit.follow is None,
-    )  # fmt: skip
-    if submit.follow is None:
-        return ActiveRun(plan, Pace(pace if submit.pace is None else submit.pace, list(facts.times)))
-    active = ActiveRun(plan, Pace.of_arrivals(), Growth(submit.follow, facts.rows, now), followed=True)
-    active.pace.times.extend([now] * len(facts.times))
-    return active
 
 
 def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Ventilator:

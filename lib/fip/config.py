@@ -30,11 +30,13 @@ from fip.directions import format_direction, parse_direction
 from fip.errors import ConfigError
 from fip.quantities import (
     format_angle,
+    format_bytes,
     format_pace,
     format_range,
     format_size,
     format_weight,
     parse_angle,
+    parse_bytes,
     parse_pace,
     parse_range,
     parse_size,
@@ -73,6 +75,7 @@ Size = Annotated[tuple[int, int], _read(parse_size), PlainSerializer(format_size
 Weight = Annotated[tuple[Weighting, float | None], _read(parse_weight), PlainSerializer(format_weight)]
 Stokes = Annotated[tuple[str, ...], _read(parse_stokes), PlainSerializer(",".join)]
 Place = Annotated[Direction, _read(parse_direction), PlainSerializer(format_direction)]
+Bytes = Annotated[int, _read(parse_bytes), PlainSerializer(format_bytes)]
 Pace = Annotated[float, _read(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
 
 Fields = Annotated[tuple[str, ...], _read(parse_names), PlainSerializer(format_names)]
@@ -159,6 +162,7 @@ class Ventilator(Daemon):
     queue: Path = Path("/var/lib/fip/jobs.sqlite")  # the jobs, which outlive the daemon
     lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time
     read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them
+    window: Bytes = 2_000_000_000  # bytes of slices that are read ahead, on their way, or with workers
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
     max_attempts: int = Field(3, ge=1)
     pace: Pace = 0.0

@@ -200,6 +200,12 @@ class Slice:
     nominal_beam: Beam | None  # that of the field's first slice with nothing flagged; None where no PSF can be fitted
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of its samples."""
+        arrays = ((block.uvw, block.frequency, block.visibility, block.weight) for block in self.blocks)
+        return sum(array.nbytes for each in arrays for array in each)
+
+    @property
     def empty(self) -> bool:
         """Whether no visibility of it is good; its image is NaN."""
         return not self.visibilities.any()

@@ -266,6 +266,10 @@ class Jobs:
         """How many slices are leased or handed on."""
         return sum(len(leases.leased) for _, leases in self._leases())
 
+    def bytes_out(self) -> int:
+        """Bytes of the slices that workers have, or that are on their way to them."""
+        return sum(leases.bytes_out() for _, leases in self._leases())
+
     def load(self, worker: str) -> int:
         """How many slices a worker has that it has not handed on."""
         return sum(leases.load(worker) for _, leases in self._leases())

@@ -33,6 +33,7 @@ class Lease:
     worker: str
     attempt: int
     sent: float  # monotonic s
+    size: int  # bytes; 0 where another ventilator sent it
     held: bool = False  # the worker has said that it holds it
     handed_on: float | None = None  # monotonic s
     late_after: float = inf  # monotonic s: an image that was handed on and is not stored by then is taken to be lost
@@ -108,11 +109,15 @@ class Leases:
         """How many slices `worker` has that it has not handed on."""
         return sum(lease.worker == worker and lease.handed_on is None for lease in self.leased.values())
 
-    def lease(self, index: int, worker: str, now: float) -> int:
-        """Takes a slice for `worker`; returns the number of this attempt, from 1."""
+    def bytes_out(self) -> int:
+        """Bytes of the slices that workers have, or that are on their way to them."""
+        return sum(lease.size for lease in self.leased.values() if lease.handed_on is None)
+
+    def lease(self, index: int, worker: str, now: float, size: int = 0) -> int:
+        """Takes a slice of `size` bytes for `worker`; returns the number of this attempt, from 1."""
         self._take(index)
         self.sent[index] += 1
-        self.leased[index] = Lease(worker, self.sent[index], now)
+        self.leased[index] = Lease(worker, self.sent[index], now, size)
         return self.sent[index]
 
     def worker_says(self, worker: str, holds: dict[int, int], handed_on: dict[int, int], now: float) -> None:
@@ -222,7 +227,7 @@ class Leases:
         """A worker holds a slice that is todo here: this ventilator is new, or took the worker for dead."""
         self._take(index)
         self.sent[index] = max(self.sent[index], attempt)
-        self.leased[index] = Lease(worker, attempt, now, held=True)
+        self.leased[index] = Lease(worker, attempt, now, 0, held=True)
 
     def _back_to_todo(self, index: int) -> None:
         del self.leased[index]

@@ -107,6 +107,24 @@ def iso_utc(seconds: float) -> str:
     return (MJD_0 + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
+_BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes with their unit: `500MB`, `1.5GB`."""
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+) ?(kB|MB|GB|TB)", text.strip())
+    if not match or float(match[1]) == 0:
+        raise ValueError(f"'{text}' is not a number of bytes with its unit, as 500MB or 1.5GB")
+    return round(float(match[1]) * _BYTES[match[2]])
+
+
+def format_bytes(number: int) -> str:
+    """The inverse of `parse_bytes`."""
+    unit, size = max(((unit, size) for unit, size in _BYTES.items() if size <= number), key=lambda each: each[1],
+                     default=("kB", 1000))  # fmt: skip
+    return f"{number / size:.6g}{unit}"
+
+
 def parse_pace(text: str) -> float:
     """Times real time from `max` (0), `realtime` (1) or a number above 0; ValueError otherwise."""
     named = {"max": 0.0, "realtime": 1.0}

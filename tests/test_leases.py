@@ -147,7 +147,7 @@ class _World:
     """Workers and a sink that lose, repeat and delay, around real leases."""
 
     def __init__(self, total: int) -> None:
-        self.leases = Leases(total, max_attempts=10**6, stored=())
+        self.leases = Leases(total, max_attempts=10**6, stored=(), final=False)
         self.now = 0.0
         self.at_worker: dict[str, dict[int, int]] = {"a": {}, "b": {}}  # index -> attempt
         self.handed: dict[str, dict[int, int]] = {"a": {}, "b": {}}
@@ -178,12 +178,14 @@ class _World:
         elif what == "idle":
             self.leases.straggler(self.now)
         elif what == "ventilator":
-            self.leases = Leases(self.leases.total, max_attempts=10**6, stored=self.stored)
+            self.leases = Leases(self.leases.total, max_attempts=10**6, stored=self.stored, final=False)
+        elif what == "grow":
+            self.leases.grow(self.leases.total + 1, final=False)
         self.leases.overdue(self.now)
 
 
 STEPS = st.tuples(
-    st.sampled_from(["send", "image", "say", "die", "sink", "idle", "ventilator"]),
+    st.sampled_from(["send", "image", "say", "die", "sink", "idle", "ventilator", "grow"]),
     st.sampled_from(["a", "b"]),
     st.booleans(),
 )
@@ -191,15 +193,19 @@ STEPS = st.tuples(
 
 @given(st.lists(STEPS, max_size=80))
 def test_every_run_ends_with_every_slice_stored_once(steps: list[tuple[str, str, bool]]) -> None:
-    """Whatever is lost, repeated or killed: if all live long enough afterwards, each slice is stored, once."""
+    """Whatever is lost, repeated, killed or comes late: if all live long enough, each slice is stored, once."""
     world = _World(total=5)
     for step in steps:
         world.step(*step)
-        waiting = set(world.leases.upcoming(5)) | set(world.leases.leased)
-        assert waiting | set(ranges.indices(world.leases.stored)) == set(range(5)), "a slice is nowhere"
+        total = world.leases.total
+        waiting = set(world.leases.upcoming(total)) | set(world.leases.leased)
+        assert waiting | set(ranges.indices(world.leases.stored)) == set(range(total)), "a slice is nowhere"
+        assert not world.leases.done
+    total = world.leases.total
+    world.leases.grow(total, final=True)
     for _ in range(100):
         for what in ("send", "say", "image", "say", "sink", "idle"):
             for worker in ("a", "b"):
                 world.step(what, worker, lost=False)
     assert world.leases.done
-    assert sorted(world.writes) == list(range(5))
+    assert sorted(world.writes) == list(range(total))

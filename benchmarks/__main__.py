@@ -48,7 +48,9 @@ def measure(parts: list[str] | tuple[str, ...], scratch: Path, quick: bool, roun
         lines = slices.compare(scratch, short, repeats=200 if quick else 2000)
         print_table("A slice on the wire", "prototype", lines, console)
     if "stages" in parts:
-        print_table(f"CPU ms of an image by stage, {USUAL}", "plain loop", stages.measure(scratch, long), console)
+        print_table(
+            f"CPU ms of an image by stage, {USUAL}", "plain loop", stages.measure(scratch, (short, long)), console
+        )
     if "images" in parts:
         print_table("MeasurementSet to FITS", "plain loop", images.compare(scratch, (short, long), rounds), console)
     if "workers" in parts:
@@ -59,7 +61,7 @@ def measure(parts: list[str] | tuple[str, ...], scratch: Path, quick: bool, roun
     for part, work in {"wide": Work(channels=1024), "large": Work(size=4096)}.items():
         if part in parts:
             title = f"CPU ms of an image by stage, {work}"
-            print_table(title, "plain loop", stages.measure(scratch, few[1], work), console)
+            print_table(title, "plain loop", stages.measure(scratch, few, work), console)
             print_table(f"MeasurementSet to FITS, {work}", "WSClean", wsclean.compare(scratch, few, 1, work), console)
 
 

@@ -45,11 +45,14 @@ class Sample:
     seconds: dict[str, float]  # by "ventilator thread", "ventilator loop", ...
 
 
-def measure(scratch: Path, integrations: int, work: Work = USUAL) -> list[Line]:
-    """CPU milliseconds of an image, stage by stage, of FIP with one worker and its own kernel and of the plain loop."""
-    observed = simulated(scratch, integrations, work)
+def measure(scratch: Path, images: tuple[int, int], work: Work = USUAL) -> list[Line]:
+    """CPU milliseconds of an image, stage by stage, of FIP with one worker and its own kernel and of the plain loop.
+
+    FIP makes the larger number of images, of which the first are not counted; the loop has no start-up to leave out.
+    """
+    few, many = (simulated(scratch, count, work) for count in images)
     directory = emptied(scratch / "stages")
-    before, after = _watched(fip_command(observed, directory), directory, integrations // _STARTED)
+    before, after = _watched(fip_command(many, directory), directory, many.integrations // _STARTED)
     each = {
         name: (after.seconds[name] - before.seconds[name]) / (after.images - before.images) for name in after.seconds
     }
@@ -63,7 +66,7 @@ def measure(scratch: Path, integrations: int, work: Work = USUAL) -> list[Line]:
         "store (sink)": each["sink loop"],
         "progress (fip run)": each["fip loop"] + each["fip thread"],
     }
-    plain = _plain(observed, scratch / "stages-plain")
+    plain = _plain(few, scratch / "stages-plain")
     lines = [_line(stage, value, plain.get(stage.split()[0])) for stage, value in ours.items()]
     return [*lines, _line("all", sum(ours.values()), sum(plain.values()))]
 

@@ -29,7 +29,7 @@ _STEP_GROWTH = 4.0  # for a lobe with a narrow tip on a broad foot, which runs o
 _WIDEST_BEAM = 2.0  # rad, in direction cosines: the sky from horizon to horizon
 _PATCH_EPSILON = 1e-4
 _ATTEMPTS = 7
-_FIT_TOLERANCE = 1e-9  # of the fitted matrix; a header shows no difference
+_FIT_TOLERANCE = 1e-7  # of the fitted matrix, and so of the squares of the axes
 _MOST_STEPS = 100  # of the fit; as a rule it takes five
 
 
@@ -110,7 +110,7 @@ def _fit_gaussian(y: NDArray[np.float64], psf: NDArray[np.float64]) -> NDArray[n
     squares = np.stack([y[:, 0] ** 2, 2 * y[:, 0] * y[:, 1], y[:, 1] ** 2])
     # The circle whose Gaussian has the region's area above LOBE_LEVEL: mean square radius = half the radius squared.
     start = -math.log(LOBE_LEVEL) / (2 * np.mean(squares[0] + squares[2]))
-    a, damping = np.array([start, 0.0, start]), 1e-3
+    a, damping = np.array([start, 0.0, start]), 1e-6
     model = np.exp(-a @ squares)
     for _ in range(_MOST_STEPS):
         slopes = -squares * model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from fip.following import Follower
 from fip.hearing import Heard, remember
 from fip.messages import PipelineStatus, Status
 from fip.metrics import COUNTERS
+from fip.run_file import FILE_NAME
 from fip.state import PipelineState, pipeline_state
 from mesh import WITHIN, Mesh
 from pipeline import fip, started
@@ -133,8 +135,15 @@ def test_a_directory_is_asked_while_it_is_imaged_and_after(tmp_path: Path, simul
     interrupted = fip("status", output)
     assert interrupted.returncode == 3
     assert "run it again to resume" in interrupted.stdout
-    assert fip(*arguments).returncode == 0
-    assert (_status(output)["verdict"], fip("status", output).returncode) == ("finished", 0)
+    with started(*arguments, "--pace", "10") as process:
+        while not (output / FILE_NAME).exists():
+            assert process.poll() is None
+        watched = fip("status", output, "--watch")
+        assert process.wait(WITHIN) == 0
+    assert watched.returncode == 0
+    assert re.search(r"keeping up · .*\n(.*\n)*10 of 10 images", watched.stdout)
+    assert _status(output)["verdict"] == "finished"
+    assert fip("top", output).stdout.startswith("10 of 10 images")
     assert fip("status", tmp_path).returncode == 2
 
 

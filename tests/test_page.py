@@ -217,6 +217,8 @@ def test_where_others_can_reach_it_the_page_asks_who_is_there(tmp_path: Path) ->
         page.locator("#token-ok").click()
         shown = re.compile(r"Image night-t000002-dirty\.fits")
         expect(page.locator("#image")).to_have_attribute("aria-label", shown)
+        page.get_by_text("What this run was asked for").click()
+        expect(page.locator("#run-settings")).to_contain_text("natural")
         page.reload()
         expect(page.locator("#image")).to_have_attribute("aria-label", shown)
         expect(page.locator("#token-dialog")).to_be_hidden()

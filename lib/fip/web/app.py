@@ -85,6 +85,7 @@ class _Pages:
             Route("/api/runs", self.runs),
             Route("/api/runs/{run}/images", self.images),
             Route("/api/runs/{run}/lightcurve", self.light_curve),
+            Route("/api/runs/{run}/settings", self.settings),
             Route("/api/runs/{run}/log", self.log),
             Route(image, self.image),
             Route(f"{image}/pixels", self.pixels),
@@ -174,6 +175,10 @@ class _Pages:
         run, plane = request.path_params["run"], _number(request, "plane", 0)
         found = await run_in_threadpool(self._gallery.light_curve, run, like, x, y, plane, self._feed.stored())
         return JSONResponse({"x": x, "y": y, "every": found[1], "points": [_point(point) for point in found[0]]})
+
+    async def settings(self, request: Request) -> Response:
+        """How the images of a run were asked for."""
+        return JSONResponse(await run_in_threadpool(self._gallery.settings, request.path_params["run"]))
 
     async def log(self, request: Request) -> Response:
         """The last lines of the log beside the images."""

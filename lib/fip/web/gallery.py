@@ -17,7 +17,7 @@ from fip.lightcurve import Point, read_point
 from fip.ranges import Ranges, added
 from fip.ranges import of as ranges_of
 from fip.render import shrink
-from fip.store import LOG_FILE
+from fip.store import LOG_FILE, facts
 from fip.stored_image import StoredImage
 
 KEPT = 20_000
@@ -131,6 +131,15 @@ class Gallery:
             if not (0 <= x < grid.width and 0 <= y < grid.height and 0 <= plane < len(image.layout.stokes)):
                 raise AbsentError(f"pixel ({x}, {y}) of plane {plane} is outside of the images")
             yield read_point(image, entry, x, y, [plane])
+
+    def settings(self, run: str) -> dict[str, str]:
+        """How the images of a run were asked for, option by option."""
+        with self._lock:
+            directory = self._album(run).directory
+        ledger = Ledger(directory, read_only=True)
+        selection = ledger.selection()
+        ledger.close()
+        return facts(selection) if selection else {}
 
     def log_tail(self, run: str) -> str:
         """The last lines of the log beside the images, as `fip run` writes it; "" where there is none."""

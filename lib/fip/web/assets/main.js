@@ -121,11 +121,17 @@ async function start() {
   } catch (error) { report(error); }
 }
 
-$("log-box").addEventListener("toggle", async () => {
-  if (!$("log-box").open || !sky.run) return;
-  const { log } = await api.json(`/api/runs/${encodeURIComponent(sky.run)}/log`).catch((error) => ({ log: error.message }));
-  setText($("log"), log || "There is no fip.log beside the images of this run; daemons under systemd log to the journal.");
-});
+/** Has a part of the page about the run that is shown filled whenever it is opened. */
+function whenOpened(name, path, fill) {
+  $(name).addEventListener("toggle", () => {
+    if ($(name).open && sky.run) api.json(`/api/runs/${encodeURIComponent(sky.run)}/${path}`).then(fill).catch(report);
+  });
+}
+
+whenOpened("log-box", "log", ({ log }) => setText($("log"),
+  log || "There is no fip.log beside the images of this run; daemons under systemd log to the journal."));
+whenOpened("run-box", "settings", (settings) => $("run-settings").replaceChildren(
+  ...Object.entries(settings).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 $("sign-in").onclick = () => signIn().catch(() => {});
 window.addEventListener("resize", () => state && drawStream($("stream"), state));
 setInterval(watchSilence, 1000);

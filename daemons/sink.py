@@ -15,8 +15,8 @@ from fip.data import ImageFile
 from fip.errors import FipError, NoRoomError, StoreError, WireError
 from fip.gate import Gate
 from fip.lines import sink_line
-from fip.logs import set_level
-from fip.messages import STATE_INTERVAL, Failure, RunPlan, RunStored, SinkOrders, SinkState
+from fip.logs import Seldom, set_level
+from fip.messages import STATE_INTERVAL, Failure, Refused, RunPlan, RunStored, SinkOrders, SinkState
 from fip.ranges import Ranges, add, contains
 from fip.service import Daemon, Loop, run_daemon
 from fip.sockets import control_socket, data_socket, host_name, peer_host, receive
@@ -56,6 +56,7 @@ class Sink(Daemon):
         self._runs: dict[str, OpenRun] = {}
         self._in_hand: ImageFile | None = None  # the image for which there is no room
         self._stalled = ""  # why there is none
+        self._seldom = Seldom(log)
         self._unopened = ""  # why a directory cannot be opened now
         self._draining = False
         self._heard = -HEARD_WITHIN  # monotonic s, of the ventilator
@@ -107,12 +108,14 @@ class Sink(Daemon):
             message = decode_control(self._control.recv())
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
-            log.warning("from the ventilator: %s", error)
+            self._seldom.warning("from the ventilator: ", error)
             return
         self._heard = time.monotonic()
         if isinstance(message, SinkOrders):
             self._obey(message)
             self._say()
+        elif isinstance(message, Refused):
+            self._seldom.warning(f"the ventilator refuses this sink: {message.reason}")
 
     def _obey(self, orders: SinkOrders) -> None:
         """Opens runs that are new, closes those that are over, records the slices that will not come."""
@@ -176,7 +179,7 @@ class Sink(Daemon):
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
             host = peer_host(frames[0])
-            log.warning("from a worker%s: %s", f" at {host}" if host else "", error)
+            self._seldom.warning(f"from a worker{f' at {host}' if host else ''}: ", error)
         self._say()
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import zmq
 
 from fip.config import Config, Loaded
-from fip.errors import WireError
+from fip.errors import RefusedError, WireError
 from fip.gate import SAID_BY, Gate
 from fip.jobs import Jobs
 from fip.lanes import Lanes
 from fip.lines import ventilator_line
-from fip.logs import set_level
+from fip.logs import Seldom, set_level
 from fip.messages import (
     STATE_INTERVAL,
     Ask,
@@ -25,6 +25,7 @@ from fip.messages import (
     Control,
     Departure,
     PipelineStatus,
+    Refused,
     SinkOrders,
     SinkState,
     Status,
@@ -75,6 +76,7 @@ class Ventilator(Daemon):
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
         self._waking = False
         self._draining = False
+        self._seldom = Seldom(log)
         self._departed: dict[str, Departure] = {}
         self._told = 0
         set_level(self._config.log_level)
@@ -148,7 +150,9 @@ class Ventilator(Daemon):
                 self._on_operator(route.bytes, message)
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
-            log.warning("from a peer%s: %s", f" at {host}" if host else "", error)
+            self._seldom.warning(f"from a peer{f' at {host}' if host else ''}: ", error)
+            if isinstance(error, RefusedError):
+                self._tell(route.bytes, Refused(str(error)))
         self._pump()
 
     def _on_worker(self, route: bytes, state: WorkerState) -> None:
@@ -178,7 +182,9 @@ class Ventilator(Daemon):
     def _on_sink(self, route: bytes, state: SinkState, host: str) -> None:
         now = time.monotonic()
         if self._sink and self._sink.state.boot != state.boot:  # one that is silent is forgotten twice a second
-            raise WireError(f"a second sink, on {state.host}, while the one on {self._sink.state.host} lives: stop one")
+            raise RefusedError(
+                f"a second sink, on {state.host}, while the one on {self._sink.state.host} lives: stop one"
+            )
         if self._sink is None:
             log.info("the sink joins, images go to %s", state.images)
             self._jobs.sink_restarted(now)

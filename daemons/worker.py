@@ -22,8 +22,8 @@ from fip.imaging import image_file
 from fip.kernels import CPU, make_kernel
 from fip.leases import FIRST_IMAGE_WITHIN, image_within
 from fip.lines import worker_line
-from fip.logs import set_level
-from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Task, WorkerState
+from fip.logs import Seldom, set_level
+from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Refused, Task, WorkerState
 from fip.service import Background, Daemon, Loop, run_daemon
 from fip.sockets import LINGER, control_socket, data_socket, host_name, reachable
 from fip.vitals import Vitals
@@ -67,6 +67,7 @@ class Worker(Daemon):
         self._handed_on: deque[Copy] = deque(maxlen=REMEMBERED)
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
+        self._seldom = Seldom(log)
         self._working: Copy | None = None
         self._working_since = 0.0
         self._leaving = False
@@ -133,10 +134,12 @@ class Worker(Daemon):
             message = decode_control(self._control.recv())
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
-            log.warning("from the ventilator: %s", error)
+            self._seldom.warning("from the ventilator: ", error)
             return
         if isinstance(message, Lane):
             self._join(message)
+        elif isinstance(message, Refused):
+            self._seldom.warning(f"the ventilator refuses this worker: {message.reason}")
         elif isinstance(message, Bye):
             self._join(Lane(lane="", sink=self._lane.sink))
 
@@ -171,7 +174,7 @@ class Worker(Daemon):
             values = decode_slice([frame.buffer for frame in frames])
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
-            log.warning("from the lane %s: %s", self._lane.lane, error)
+            self._seldom.warning(f"from the lane {self._lane.lane}: ", error)
             return
         self._vitals.counters["slices"] += 1
         self._vitals.counters["bytes_in"] += sum(len(frame.buffer) for frame in frames)

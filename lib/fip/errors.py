@@ -29,6 +29,10 @@ class WireError(FipError):
     """A message from a socket that is not what it claims to be; it is counted, logged and dropped."""
 
 
+class RefusedError(WireError):
+    """A message of a peer that cannot be worked with, and is told so: it is of another version, or one too many."""
+
+
 class StoreError(FipError):
     """An image that could not be stored, or an output directory that cannot take it."""
 

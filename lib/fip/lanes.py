@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import zmq
 
 from fip.config import Ventilator
-from fip.errors import ConfigError, WireError
+from fip.errors import ConfigError, RefusedError
 from fip.gate import Gate
 from fip.messages import Copy, Lane, WorkerState
 from fip.service import Loop
@@ -65,16 +65,16 @@ class Lanes:
     def hear(self, route: bytes, state: WorkerState, now: float) -> Peer:
         """A worker said its state; one that is new gets a lane.
 
-        Raises WireError for a second worker of the identity of one that lives, or where no lane is free.
+        Raises RefusedError for a second worker of the identity of one that lives, or where no lane is free.
         """
         peer = self._peers.get(state.identity)
         if peer is None:
             if len(self._peers) >= MOST_WORKERS:
-                raise WireError(f"no lane is left for {state.identity}: {MOST_WORKERS} workers are here")
+                raise RefusedError(f"no lane is left for {state.identity}: {MOST_WORKERS} workers are here")
             peer = self._peers[state.identity] = Peer(route, state, now, *self._open())
             log.info("worker %s joins on lane %s", state.identity, peer.address)
         elif peer.state.boot != state.boot:
-            raise WireError(f"a second worker calls itself {state.identity}: give it another --name")
+            raise RefusedError(f"a second worker calls itself {state.identity}: give it another --name")
         peer.route, peer.state, peer.heard = route, state, now
         return peer
 
@@ -133,4 +133,4 @@ class Lanes:
             except ConfigError as error:
                 fault = str(error)
         lane.close(0)
-        raise WireError(f"no lane is left for a worker, it needs one each: give more ports ({fault})")
+        raise RefusedError(f"no lane is left for a worker, it needs one each: give more ports ({fault})")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ from pydantic import TypeAdapter
 
 from fip.errors import ConfigError
 from fip.messages import Submit
+from fip.sockets import host_name
 
 REMEMBERED = 100  # jobs that have ended
 SCHEMA = """
@@ -24,12 +27,24 @@ class Queue:
     """The file of jobs; every change is on disk when its call returns."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file, made where it is missing; ConfigError where it cannot be used."""
+        """Opens the file, made where it is missing; ConfigError where it cannot be used, or is another ventilator's."""
+        here = f"{host_name()}, process {os.getpid()}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.with_name(f"{path.name}.lock")
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.truncate(self._lock, 0)
+            os.write(self._lock, here.encode())
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(SCHEMA)
+        except BlockingIOError:
+            other = os.read(self._lock, 200).decode(errors="replace")
+            raise ConfigError(
+                f"ventilator.queue: {path} is in use by the ventilator on {other}; this one is on {here}: stop one of "
+                "them, or give it another queue"
+            ) from None
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"ventilator.queue: {path} cannot be used: {error}") from None
 
@@ -59,3 +74,4 @@ class Queue:
     def close(self) -> None:
         """Closes the file."""
         self._database.close()
+        os.close(self._lock)

@@ -6,8 +6,10 @@ back pressure they cut healthy connections (docs/decisions/0003).
 
 from __future__ import annotations
 
+import os
 import re
 import socket as posix
+import struct
 
 import zmq
 
@@ -52,11 +54,26 @@ def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> st
             f"{key}: '{address}' is open to other hosts, without keys; make keys with `fip keys`, use 127.0.0.1 or "
             "ipc, or set security.insecure = true on a network that you trust"
         )
+    if holder := _holder(address):
+        raise ConfigError(f"{key}: {address} is in use by process {holder}; this is process {os.getpid()}: stop one")
     try:
         opened.bind(_NAMED_HOST.sub("tcp://*:", address))
     except zmq.ZMQError as error:
         raise ConfigError(f"{key}: {address} cannot be bound: {error.strerror}") from None
     return told(opened.getsockopt_string(zmq.LAST_ENDPOINT))
+
+
+def _holder(address: str) -> int | None:
+    """The process that listens at an address of ipc, which ZeroMQ would push aside; None where nothing does."""
+    if not address.startswith("ipc://"):
+        return None
+    with posix.socket(posix.AF_UNIX, posix.SOCK_STREAM) as probe:
+        try:
+            probe.connect(address.removeprefix("ipc://"))
+        except OSError:
+            return None
+        credentials = probe.getsockopt(posix.SOL_SOCKET, posix.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
 
 
 def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, server: str) -> None:

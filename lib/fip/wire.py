@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from fip.data import Block, FitsFile, ImageFile, Kind, Slice
-from fip.errors import WireError
+from fip.errors import RefusedError, WireError
 from fip.messages import UNFINISHED, Control, PipelineStatus, SinkOrders, Submit
 from fip.names import is_folder, is_label
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised whenever a message of another version could be misread."""
 
 MAXIMUM_HEADER = 1 << 20  # bytes
@@ -163,7 +163,9 @@ def _unpack(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise WireError("header that is not a map")
     if header.get("v") != PROTOCOL:
-        raise WireError(f"protocol version {header.get('v')!r:.20}; this is version {PROTOCOL}: use one FIP everywhere")
+        raise RefusedError(
+            f"protocol version {header.get('v')!r:.20}; this is version {PROTOCOL}: use one FIP everywhere"
+        )
     if kind and header.get("kind") != kind:
         raise WireError(f"message of kind {header.get('kind')!r:.40} where {kind} is due")
     return header

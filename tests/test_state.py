@@ -112,7 +112,7 @@ def test_a_ventilator_that_vanishes_is_said_to_be_gone_since_its_last_word(order
 
 def test_nothing_heard() -> None:
     """Where no ventilator was ever heard there is no pipeline."""
-    assert pipeline_state((), 1.0) == NOTHING_HEARD
+    assert pipeline_state((), 1.0) == replace(NOTHING_HEARD, time=1.0)
     assert NOTHING_HEARD.exit_code == 3
 
 
@@ -149,6 +149,13 @@ def test_a_run_behind_its_deadline() -> None:
     assert (state(late).verdict, state(late).exit_code, state(late).lag) == ("behind", 1, 2.5)
     assert state(late).reasons == ("obs is 2.5 s behind",)
     assert (state(timely).verdict, state(timely).eta) == ("keeping up", None)
+
+
+def test_a_run_that_is_followed_is_under_way_with_nothing_left_to_do() -> None:
+    """Its lag is told while all that is known of it is stored."""
+    growing = with_run(pipeline(1), total=2, stored=2, final=False, lag=0.0, deadline=8.0)
+    assert (state(growing).lag, state(growing).verdict) == (0.0, "keeping up")
+    assert state(with_run(growing, final=True)).lag is None
 
 
 def test_failed_slices_fail_the_verdict_until_another_job_follows() -> None:

@@ -46,11 +46,12 @@ def glance(
     Of a directory in which nothing works it prints what is stored there.
     """
     config = watched(directory, ventilator, file)
-    code = _follow(config, directory, console, as_json, watch) if config else None
-    if directory and read_run_file(directory) is None:
-        return what_is_stored(directory, console, as_json)
-    assert code is not None
-    return code
+    if config:
+        code = _follow(config, directory, console, as_json, watch)
+        if not (watch and directory and read_run_file(directory) is None):
+            return code
+    assert directory is not None
+    return what_is_stored(directory, console, as_json)
 
 
 def _follow(config: Config, directory: Path | None, console: Console, as_json: bool, watch: bool) -> int:

@@ -57,7 +57,7 @@ class RunProgress:
         state = pipeline_state(self._heard, time.time())
         runs = [run for job in state.jobs for run in job.runs]
         stored = sum(run.stored for run in runs)
-        current = next((run for run in runs if run.left), None)
+        current = next((run for run in runs if not run.over), None)
         name = printable((current or runs[-1]).name) if runs else "starting"
         total = max(self._slices, sum(run.total for run in runs))  # it grows while a MeasurementSet is being written
         pulse = _pulse(state, current, sum(run.failed for run in runs))

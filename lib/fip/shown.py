@@ -10,7 +10,7 @@ from datetime import datetime
 from statistics import median
 from typing import TypeVar
 
-from fip.messages import Failure
+from fip.messages import UNFINISHED, Failure
 from fip.state import DaemonView, Incident, JobView, PipelineState, RunView, Stage, Verdict, WorkerView
 
 Value = TypeVar("Value")
@@ -44,8 +44,8 @@ def headline(state: PipelineState) -> str:
 
 def runs_of_interest(state: PipelineState, most: int) -> list[RunView]:
     """So many runs at most: those under way, and before them the last that are over."""
-    runs = [run for job in state.jobs for run in job.runs]
-    return sorted(runs, key=lambda run: bool(run.left))[-most:] if runs else []
+    runs = [(job.state in UNFINISHED and not run.over, run) for job in state.jobs for run in job.runs]
+    return [run for _, run in sorted(runs, key=lambda each: each[0])][-most:]
 
 
 def run_row(run: RunView) -> tuple[str, ...]:

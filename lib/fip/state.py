@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -63,6 +63,11 @@ class RunView:
     def left(self) -> int:
         """Slices that are neither stored nor failed."""
         return self.total - self.stored - self.failed
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left of it, and nothing can come."""
+        return self.final and not self.left
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ NOTHING_HEARD = PipelineState(
 def pipeline_state(heard: tuple[Heard, ...], now: float) -> PipelineState:
     """The state now (s UTC, Unix) of a pipeline of which `fip.hearing.remember` has kept these messages."""
     if not heard:
-        return NOTHING_HEARD
+        return replace(NOTHING_HEARD, time=now)
     newest, quiet = heard[-1].status, max(0.0, now - heard[-1].at)
     known = trends(heard)
     since = heard[-1].at if quiet > SILENT_AFTER else None
@@ -157,7 +162,7 @@ def pipeline_state(heard: tuple[Heard, ...], now: float) -> PipelineState:
     sink = _sink(newest, quiet, now, known)
     jobs = tuple(_job(job) for job in newest.jobs)
     verdict, reasons = _verdict(newest, ventilator, workers, sink, jobs, now)
-    under_way = [run for job in jobs if job.state == "running" and since is None for run in job.runs if run.left]
+    under_way = [run for job in jobs if job.state == "running" and since is None for run in job.runs if not run.over]
     rate = sum(run.rate for run in under_way)
     return PipelineState(
         time=now,

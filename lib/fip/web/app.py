@@ -27,7 +27,7 @@ from fip.config import Loaded
 from fip.errors import FipError, UsageError
 from fip.ledger import Entry
 from fip.lightcurve import Point
-from fip.metrics import exposition
+from fip.metrics import CONTENT_TYPE, exposition
 from fip.names import is_label
 from fip.operator import Operator
 from fip.web.feed import Broadcast, Feed
@@ -105,7 +105,7 @@ class _Pages:
 
     async def metrics(self, request: Request) -> Response:
         """The state for Prometheus."""
-        return Response(exposition(self._feed.state()), media_type="text/plain; version=0.0.4")
+        return Response(exposition(self._feed.state()), media_type=CONTENT_TYPE)
 
     async def session(self, request: Request) -> Response:
         """A cookie with which to read, for one who has the token."""

@@ -1,6 +1,6 @@
 """CPU seconds of a dirty image by the slant kernel and by ducc0's w-gridder, one thread, with the error of each.
 
-    python benchmarks/kernels.py [--quick] [--rounds N] [ROW ...]
+    python -m benchmarks.kernels [--quick] [--rounds N] [ROW ...]
 
 Both get the same samples, both write into an array that exists, they take turns, and both are asked for an epsilon of
 1e-5. It runs itself again in an environment in which numpy has one thread, and in which freed memory stays in the
@@ -85,16 +85,15 @@ ROWS = {
 class Contest:
     """The calls that are timed for one row, and the images that they leave."""
 
-    def __init__(self, row: Row) -> None:
-        self.block, self.grid = row.samples()
+    def __init__(self, block: Block, grid: Grid) -> None:
+        self.block, self.grid = block, grid
         shape = self.grid.height, self.grid.width
         self.slant_image = np.zeros((1, *shape), np.float32)
         self.ducc_image = np.zeros(shape, np.float32)
         self._uvw = np.ascontiguousarray(self.block.uvw[:, [1, 0, 2]])
-        self.nodes = self.compressed()
 
-    def compressed(self) -> Sequence[Block]:
-        """The samples' nodes."""
+    def nodes(self) -> Sequence[Block]:
+        """The samples, compressed."""
         return compress_blocks([self.block], self.grid, EPSILON)
 
     def slant(self, blocks: Sequence[Block]) -> None:
@@ -103,7 +102,7 @@ class Contest:
 
     def slant_compressed(self) -> None:
         """The same of the samples' nodes, which are found first."""
-        self.slant(self.compressed())
+        self.slant(self.nodes())
 
     def ducc(self) -> None:
         """The w-gridder as it is used elsewhere."""
@@ -118,11 +117,6 @@ class Contest:
         values = [block.visibility[0].ravel() for block in blocks]
         dirty(Samples.of(blocks), values, np.complex64, self.ducc_image.shape, self.grid.scale, EPSILON)
 
-    def choice(self, blocks: Sequence[Block]) -> str:
-        """What `auto` takes."""
-        slant = slant_cost(make_plan(blocks, self.grid, EPSILON), blocks)
-        return "slant" if slant <= wgridder_cost(blocks, self.grid) else "ducc0"
-
     def error(self, image: NDArray[np.floating]) -> float:
         """L2(image - direct) / L2(direct)."""
         east, north = pixel_directions(self.grid)
@@ -133,26 +127,32 @@ class Contest:
         return float(np.linalg.norm(image.ravel()[pick] - exact) / np.linalg.norm(exact))
 
 
-def seconds(calls: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """Median CPU time of each, taking turns, after one call that does not count."""
+def prepared() -> None:
+    """Run the program again in the environment in which it is to be measured."""
+    if not ENVIRONMENT.items() <= os.environ.items():
+        os.execve(sys.executable, sys.orig_argv, os.environ | ENVIRONMENT)
+
+
+def median_seconds(calls: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
+    """Median CPU time of each, taking turns, after one call that does not count; of that alone where repeats is 0."""
     taken: list[list[float]] = [[] for _ in calls]
     for repeat in range(repeats + 1):
         for call, times in zip(calls, taken, strict=True):
             begun = time.process_time()
             call()
-            if repeat:
+            if repeat or not repeats:
                 times.append(time.process_time() - begun)
     return [float(np.median(times)) for times in taken]
 
 
 def measure(name: str, row: Row, repeats: int, quick: bool) -> None:
     """Print the row with compression and without."""
-    contest = Contest(row)
-    block, nodes = contest.block, contest.nodes
+    contest = Contest(*row.samples())
+    block, nodes = contest.block, contest.nodes()
     calls = [contest.slant_compressed, lambda: contest.slant([block]), contest.ducc]
-    *ours, theirs = seconds(calls, repeats)
+    *ours, theirs = median_seconds(calls, repeats)
     their_error = contest.error(contest.ducc_image)
-    fall_backs = [float("nan") if quick else seconds([lambda: contest.ducc_on(nodes)], 1)[0], theirs]
+    fall_backs = [float("nan") if quick else median_seconds([lambda: contest.ducc_on(nodes)], 0)[0], theirs]
     kinds = [
         (f"{name}, compressed", nodes, row.wanted),
         (name, [block], row.wanted_plain or row.wanted),
@@ -192,8 +192,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round: to see that it works")
     parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken  [default: 3]")
     arguments = parser.parse_args()
-    if not ENVIRONMENT.items() <= os.environ.items():
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ENVIRONMENT)
+    prepared()
     print("| " + " | ".join(HEADINGS) + " |\n" + "|---" * len(HEADINGS) + "|")
     for name, row in ROWS.items():
         if not arguments.rows or any(asked in name for asked in arguments.rows):

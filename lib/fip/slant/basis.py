@@ -13,18 +13,18 @@ cos(X y) add up to cosh(X), which at X = 6 costs single precision a factor of 20
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.slant.simd import Floats
 
-_NODES = 24  # in t, and in y
-_MOST = 10  # terms of one parity
+_NODES = 24  # in y, and in t
+_MOST = 10  # terms of one parity, and coefficients of one function
 _GAUSS = np.polynomial.legendre.leggauss(_NODES)
-_Y, _Y_WEIGHT = (_GAUSS[0] + 1) / 2, np.sqrt(_GAUSS[1] / 2)
-_T = (1 + np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES)) / 2
-_FROM_CHEBYSHEV = np.linalg.inv(np.polynomial.chebyshev.chebvander(2 * _T - 1, _NODES - 1))
+_AT, _WEIGHT = (_GAUSS[0] + 1) / 2, np.sqrt(_GAUSS[1] / 2)
+_FROM_CHEBYSHEV = np.linalg.inv(np.polynomial.chebyshev.chebvander(2 * _AT - 1, _NODES - 1))
 _ELSEWHERE = 1e-9  # of the power is taken to be spread evenly over t, so that nothing is wild where no baseline is
 
 
@@ -52,23 +52,22 @@ def make_basis(height: NDArray[np.float64], power: NDArray[np.float64], reach: f
     mean = _mean_over(height, power)
     found = []
     for parity, function in enumerate((np.cos, np.sin)):
-        matrix = _Y_WEIGHT[:, None] * function(reach * np.outer(_Y, _T))
+        matrix = _WEIGHT[:, None] * function(reach * np.outer(_AT, _AT))
         left, values, _ = np.linalg.svd(matrix @ mean, full_matrices=False)
         for value, vector in zip(values[:_MOST], left.T, strict=False):
-            found.append((float(value), parity, vector / _Y_WEIGHT, vector @ matrix))
+            found.append((float(value), parity, vector / _WEIGHT, vector @ matrix))
     found.sort(key=lambda term: -term[0])
     left_out = np.sqrt(np.cumsum(np.array([term[0] ** 2 for term in found])[::-1])[::-1])
     kept = found[: max(1, int(np.searchsorted(-left_out, -tolerance)))]
     odd = np.array([term[1] for term in kept], np.int64)
-    highest_g = max(np.abs(term[2]).max() for term in kept)
-    highest_f = max(np.abs(term[3]).max() for term in kept)
-    in_height = _polynomials(_T, [term[3] for term in kept], odd, mean, 0.03 * tolerance / highest_g)
-    in_q = _polynomials(_Y, [term[2] for term in kept], odd, np.diag(_Y_WEIGHT), 0.03 * tolerance / highest_f)
+    g, f = np.array([term[2] for term in kept]), np.array([term[3] for term in kept])
+    in_height = _polynomials(f, odd, 0.03 * tolerance / np.abs(g).max())
+    in_q = _polynomials(g, odd, 0.03 * tolerance / np.abs(f).max())
     return Basis(odd, in_height, in_q)
 
 
 def _mean_over(height: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:
-    """R [node, node] such that |f(_T) @ R|^2 is the mean of f(|height|)^2, weighted with the power."""
+    """R [node, node] such that |f(_AT) @ R|^2 is the mean of f(|height|)^2, weighted with the power."""
     even = np.linspace(0, 1, 2 * _NODES)
     at = np.concatenate([np.abs(height), even])
     share = np.concatenate([power / power.sum(), np.full(even.size, _ELSEWHERE / even.size)])
@@ -77,28 +76,26 @@ def _mean_over(height: NDArray[np.float64], power: NDArray[np.float64]) -> NDArr
     return _FROM_CHEBYSHEV.T @ mean
 
 
-def _polynomials(
-    at: NDArray[np.float64],
-    values: list[NDArray[np.float64]],
-    odd: NDArray[np.int64],
-    mean: NDArray[np.float64],
-    tolerance: float,
-) -> Floats:
-    """[function, power] of polynomials of the given parity, as short as `tolerance` allows in the norm |f @ mean|."""
-    for count in range(2, 11):
+def _polynomials(values: NDArray[np.float64], odd: NDArray[np.int64], tolerance: float) -> Floats:
+    """[function, power] of polynomials of the given parity through values [function, node], as short as that allows."""
+    for count in range(2, _MOST + 1):
         out, worst = np.zeros((len(odd), count)), 0.0
         for parity in (0, 1):
-            which = np.flatnonzero(odd == parity)
-            if not len(which):
-                continue
-            matrix = mean.T @ _powers(at, parity, count).T
-            target = mean.T @ np.stack([values[k] for k in which], 1)
-            fit = np.linalg.lstsq(matrix, target, rcond=1e-14)[0]
-            worst = max(worst, float(np.sqrt(((matrix @ fit - target) ** 2).sum(0).max())))
-            out[which] = fit.T
+            which = odd == parity
+            if which.any():
+                powers, inverse = _fit(parity, count)
+                out[which] = values[which] @ inverse
+                worst = max(worst, float(np.abs(out[which] @ powers - values[which]).max()))
         if worst < tolerance:
             break
     return out.astype(np.float32)
+
+
+@cache
+def _fit(parity: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What so many coefficients belong to at the nodes [power, node], and its inverse in least squares."""
+    powers = _powers(_AT, parity, count)
+    return powers, np.asarray(np.linalg.pinv(powers), np.float64)
 
 
 def _evaluate(coefficients: Floats, odd: NDArray[np.int64], at: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,5 +105,5 @@ def _evaluate(coefficients: Floats, odd: NDArray[np.int64], at: NDArray[np.float
 
 def _powers(at: NDArray[np.float64], parity: int, count: int) -> NDArray[np.float64]:
     """[power, at] what the coefficients belong to."""
-    powers: NDArray[np.float64] = at**parity * (2 * at * at - 1) ** np.arange(count)[:, None]
-    return powers
+    powers = np.asarray(np.polynomial.polynomial.polyvander(2 * at * at - 1, count - 1).T, np.float64)
+    return powers * at if parity else powers

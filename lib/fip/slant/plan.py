@@ -36,7 +36,7 @@ class Plane:
     transposed: bool
     a: float
     b: float
-    baselines: tuple[Doubles, ...]  # of each block [row, (u, v, d)]
+    baselines: Doubles  # [row, (u, v, d)] of all blocks, one after the other
 
     @classmethod
     def fit(cls, blocks: Sequence[Block]) -> Plane:
@@ -45,12 +45,9 @@ class Plane:
         slope_u, slope_v = map(float, np.linalg.lstsq(uvw[:, :2], uvw[:, 2], rcond=None)[0])
         transposed = abs(slope_v) > abs(slope_u)
         a, b = (slope_u, -slope_v) if transposed else (-slope_v, slope_u)
-        split = []
-        for block in blocks:
-            u, v, w = block.uvw.T
-            height = w - slope_u * u - slope_v * v
-            split.append(np.stack([u, -v, height] if transposed else [-v, u, height], axis=1))
-        return cls(transposed, a, b, tuple(split))
+        u, v, w = uvw.T
+        height = w - slope_u * u - slope_v * v
+        return cls(transposed, a, b, np.stack([u, -v, height] if transposed else [-v, u, height], axis=1))
 
 
 @dataclass(frozen=True)
@@ -86,8 +83,9 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
         raise UnsuitableError("a block has no rows, or uvw that are no numbers")
     plane = Plane.fit(blocks)
     sides = (grid.width, grid.height) if plane.transposed else (grid.height, grid.width)
-    highest = [float(block.frequency.max()) / LIGHT for block in blocks]
-    wavelengths = np.concatenate([rows * f for rows, f in zip(plane.baselines, highest, strict=True)])
+    lengths = [len(block.uvw) for block in blocks]
+    highest = np.repeat([float(block.frequency.max()) / LIGHT for block in blocks], lengths)
+    wavelengths = plane.baselines * highest[:, None]
     sheet = make_sheet(Field(*sides, grid.scale), plane.a, plane.b, wavelengths)
 
     u, v, d = np.abs(wavelengths).max(axis=0)
@@ -114,12 +112,20 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
         a=plane.a, b=plane.b, q_centre=q_centre, per_q=screen.per_q, segment=sheet.screen_segment,
     )  # fmt: skip
     cells = np.array([u_size * xi.step, v_size * eta.step, 1.0, 1 / deepest]) / LIGHT
-    rows = []
-    for baselines in plane.baselines:
-        phase = baselines @ [xi.centre, eta.centre, -q_centre]
-        rows.append(np.stack([baselines[:, 0], baselines[:, 1], phase, baselines[:, 2]], axis=1) * cells)
+    phase = plane.baselines @ [xi.centre, eta.centre, -q_centre]
+    rows = np.insert(plane.baselines, 2, phase, axis=1) * cells
     across = (np.arange(xi.number) - xi.number // 2) / u_size
-    plan = Plan(plane, basis, shape, u_size, v_size, tuple(rows), across, sheet.eta_line, sheet.xi_line)
+    plan = Plan(
+        plane,
+        basis,
+        shape,
+        u_size,
+        v_size,
+        tuple(np.split(rows, np.cumsum(lengths)[:-1])),
+        across,
+        sheet.eta_line,
+        sheet.xi_line,
+    )
     if plan.size > _LARGEST:
         raise UnsuitableError(f"pixels far coarser than the fringes: it would take {4e-9 * plan.size:.0f} GB")
     return plan

@@ -18,6 +18,7 @@ from fip.slant.resample import BAND, SEGMENT, TAPS, Line
 
 CUBIC_ERROR = 4e-7  # samples, or radians of the screen: what positions along a segment may be off
 _POINTS = 33  # a side, of a lattice
+_FROM_0_TO_1 = np.linspace(0, 1, _POINTS)
 _MARGIN = TAPS // 2 + 2  # samples on either side of the image
 
 Doubles = NDArray[np.float64]
@@ -29,8 +30,7 @@ class UnsuitableError(Exception):
 
 def _lattice(first: int, number: int, step: float) -> Doubles:
     """From the first of so many places to the last."""
-    lattice: Doubles = np.linspace(first, first + number - 1, _POINTS) * step
-    return lattice
+    return (first + (number - 1) * _FROM_0_TO_1) * step
 
 
 class Field(NamedTuple):

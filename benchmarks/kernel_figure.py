@@ -37,6 +37,7 @@ class Panel:
     x: tuple[float, float]
     y: tuple[float, float]
     curves: dict[str, list[tuple[float, float]]]
+    beside: int  # pixels from a curve's end down to its name
     straight: str = ""  # what the line y = x is called, where there is one
 
 
@@ -91,37 +92,45 @@ def _draw_panel(pen: ImageDraw.ImageDraw, panel: Panel, left: int, top: int) -> 
     (low, bottom), (high, ceiling) = place(panel.x[0], panel.y[0]), place(panel.x[1], panel.y[1])
     for value in _ticks(*panel.x):
         pen.line([place(value, panel.y[0]), place(value, panel.y[1])], GRID, SMOOTH)
-        text((place(value, 1)[0], bottom + 6 * SMOOTH), f"{value:g}", "ma")
+        text((place(value, 1)[0], bottom + 6 * SMOOTH), _label(value), "ma")
     for value in _ticks(*panel.y):
         pen.line([place(panel.x[0], value), place(panel.x[1], value)], GRID, SMOOTH)
-        text((low - 6 * SMOOTH, place(1, value)[1]), f"{value:g}", "rm")
+        text((low - 6 * SMOOTH, place(1, value)[1]), _label(value), "rm")
     pen.rectangle([low, ceiling, high, bottom], outline=INK, width=SMOOTH)
     text(((low + high) / 2, bottom + 26 * SMOOTH), panel.across, "ma")
     text((low, ceiling - 26 * SMOOTH), f"{panel.title}: {panel.up}", "la")
     if panel.straight:
         ends = max(panel.x[0], panel.y[0]), min(panel.x[1], panel.y[1])
         pen.line([place(end, end) for end in ends], INK, SMOOTH)
-        text(place(ends[0] * 3, ends[0] * 40), panel.straight, "lm")
+        middle = math.sqrt(ends[0] * ends[1])
+        text(place(middle / 4, middle), panel.straight, "rm")
     for name, curve in panel.curves.items():
         points = [place(*point) for point in curve]
         pen.line(points, COLOURS[name], 2 * SMOOTH, joint="curve")
         for x, y in points:
             pen.ellipse([x - 9, y - 9, x + 9, y + 9], COLOURS[name])
-        text((points[-1][0] - 10 * SMOOTH, points[-1][1] - 12 * SMOOTH), name, "rm", COLOURS[name])
+        right, up = max(points)
+        text((right - 10 * SMOOTH, up + panel.beside * SMOOTH), name, "rm", COLOURS[name])
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Powers of ten, or of two where there are hardly any."""
-    powers = [10.0**n for n in range(round(math.log10(low)), round(math.log10(high)) + 1)]
-    return [n for n in powers if low <= n <= high] if high / low > 1e3 else [n for n in SIZES if low <= n <= high]
+    """Powers of ten, or of two where there are hardly any; every other one where there are many."""
+    if high / low < 1e3:
+        return [size for size in SIZES if low <= size <= high]
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+    return [10.0**power for power in range(last, first - 1, -1 if last - first < 7 else -2)]
+
+
+def _label(value: float) -> str:
+    return f"{value:g}" if 1e-3 <= value < 1e4 else f"1e{math.log10(value):.0f}"
 
 
 def main() -> None:
     """Measure and draw."""
     prepared()
-    accuracy = Panel("Error", "epsilon asked", "L2(image - exact) / L2(exact)", (3e-12, 0.3), (1e-14, 1.0), errors(),
-                     "error = epsilon")  # fmt: skip
-    cost = Panel("Cost", "pixels a side", "CPU seconds of an image", (100, 5000), (1e-3, 10.0), costs())
+    error = "L2(image - exact) / L2(exact)"
+    accuracy = Panel("Error", "epsilon asked", error, (3e-12, 0.3), (1e-14, 1.0), errors(), 14, "error = epsilon")
+    cost = Panel("Cost", "pixels a side", "CPU seconds of an image", (100, 5000), (1e-3, 10.0), costs(), -12)
     draw([accuracy, cost], FILE)
 
 

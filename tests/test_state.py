@@ -110,6 +110,36 @@ def test_a_ventilator_that_vanishes_is_said_to_be_gone_since_its_last_word(order
         assert (seen.verdict, seen.since) == ("keeping up", None)
 
 
+@given(st.lists(st.tuples(st.integers(1, MOST), st.sampled_from(["left", "died"]), st.booleans()), max_size=4), numbers)
+def test_daemons_that_vanish(fates: list[tuple[int, str, bool]], order: list[int]) -> None:
+    """Whatever was heard, and however: who is there and who went, how and since when, is as it was when last told.
+
+    Each worker goes with a message of its fate, and some come back two messages later.
+    """
+
+    def said(number: int) -> PipelineStatus:
+        everybody = pipeline(number, workers=len(fates))
+        away = [at <= number and not (back and number >= at + 2) for at, _, back in fates]
+        departed = [
+            Departure(each.status, when(at), how)
+            for each, is_away, (at, how, _) in zip(everybody.workers, away, fates, strict=True)
+            if is_away
+        ]
+        there = tuple(each for each, is_away in zip(everybody.workers, away, strict=True) if not is_away)
+        return replace(everybody, workers=there, departed=tuple(departed))
+
+    newest = max(order)
+    seen = pipeline_state(hear(*map(said, order), at=when(newest)), when(newest))
+    expected = [
+        ("gone", how, when(at)) if at <= newest and not (back and newest >= at + 2) else ("running", "", None)
+        for at, how, back in fates
+    ]
+    assert [(view.state, view.why, view.since) for view in seen.workers] == expected
+    died = any(how == "died" for state, how, _ in expected if state == "gone")
+    nobody = not any(state == "running" for state, _, _ in expected)
+    assert seen.verdict == ("failing" if died or nobody else "keeping up")
+
+
 def test_nothing_heard() -> None:
     """Where no ventilator was ever heard there is no pipeline."""
     assert pipeline_state((), 1.0) == replace(NOTHING_HEARD, time=1.0)

@@ -1,0 +1,266 @@
+"""What the protocol takes: `python -m benchmarks.protocol [PART ...]`, of deaths, mix, leave, cost, throughput.
+
+Daemons are real ones; where a part says so, reading, imaging or storing is replaced by something that takes no time, or
+a known one (see stand_in.py). Times are of this machine as busy as it is: its load is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from benchmarks.programs import ANTENNAS, ARCSEC, EPSILON
+from benchmarks.stand_in import launcher
+from fip.compression import compress
+from fip.data import Selection
+from fip.imaging import image_file
+from fip.kernels import make_kernel
+from fip.keys import LIST, make_keys
+from fip.quantities import ARCSEC as ONE_ARCSEC
+from fip.simulate import Simulation, simulate
+from fip.sockets import host_name
+from fip.source import open_run
+from many import SELECTION
+from mesh import Mesh
+
+PARTS = ("deaths", "mix", "leave", "cost", "throughput")
+FAST, SLOW = 0.05, 0.4  # s a slice, of a fast and of a slow worker
+SIZE = 1024  # pixels a side of the image that the protocol is compared with
+
+
+def observation(scratch: Path, integrations: int) -> Path:
+    """A MeasurementSet of so many tiny slices."""
+    path = scratch / f"tiny{integrations}.ms"
+    if not path.exists():
+        simulate(path, Simulation(antennas=4, channels=2, integrations=integrations, cadence=2.0))
+    return path
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a ventilator did."""
+
+    when: float  # monotonic s
+    kind: str  # hello, lease
+    worker: str
+    index: int = -1
+    attempt: int = 0
+
+
+class Traced:
+    """A mesh whose ventilator tells when it heard a worker first, and when it leased which slice to whom."""
+
+    def __init__(self, folder: Path, seconds: Sequence[float]) -> None:
+        self._trace = folder.with_suffix(".trace")
+        launchers = {f"cpu{number}": launcher(seconds=each) for number, each in enumerate(seconds)}
+        launchers["ventilator"] = launcher(megabytes=0.01, trace=str(self._trace))
+        self.mesh = Mesh(folder, workers=len(seconds), launchers=launchers)
+
+    def events(self, kind: str) -> list[Event]:
+        """All events of a kind."""
+        events = [Event(*json.loads(line)) for line in self._trace.read_text().splitlines()]
+        return [event for event in events if event.kind == kind]
+
+
+def deaths(scratch: Path, times: int = 6) -> None:
+    """From a worker's death to its slices leased again, and from a new worker's hello to its first slice."""
+    names = [f"cpu{number}" for number in range(times + 2)]
+    traced = Traced(scratch / "deaths", [0.3] * len(names))
+    traced.mesh.names = ["ventilator", "sink", *names[:2]]
+    with traced.mesh as mesh:
+        mesh.submit([observation(scratch, 600)], SELECTION)
+        again = [_death(traced, victim, new) for victim, new in zip(names, names[2:], strict=False)]
+        hellos, leases = traced.events("hello"), traced.events("lease")
+    waits = [
+        min(lease.when for lease in leases if lease.worker == hello.worker) - hello.when
+        for hello in hellos
+        if hello.worker in names[2:]
+    ]
+    print(f"from a worker's death to its slices leased again: {_spread(again)} (aim: 3 s)")
+    print(f"from a worker's hello to its first slice: {_spread(waits)} (aim: 1 s)")
+
+
+def _death(traced: Traced, victim: str, new: str) -> float:
+    """Starts a new worker, and kills one that is at work: seconds until the last of its slices is leased again."""
+    mesh = traced.mesh
+    mesh.start(new)
+    mesh.wait(lambda status: {victim, new} <= {worker.name for worker in status.workers if len(worker.holds) == 2})
+    mesh.kill(victim)
+    died = time.monotonic()
+
+    def again() -> list[float]:
+        had = [event.index for event in traced.events("lease") if event.worker == victim][-2:]
+        return [event.when for event in traced.events("lease") if event.index in had and event.when > died]
+
+    mesh.wait(lambda status: len(again()) >= 1 and victim not in {worker.name for worker in status.workers})
+    return max(again()) - died
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return f"median {median(seconds):.2f} s, longest {max(seconds):.2f} s of {len(seconds)}"
+
+
+def mix(scratch: Path, slices: int = 450) -> None:
+    """A fast and a slow worker, 1:8, against the time that they would take if neither ever waited."""
+    traced = Traced(scratch / "mix", [FAST, SLOW])
+    with traced.mesh as mesh:
+        mesh.wait(lambda status: len(status.workers) == 2)
+        job = mesh.submit([observation(scratch, slices)], SELECTION)
+        mesh.wait_for_job(job)
+        begun = traced.events("lease")[0].when
+        _, last, _ = _recorded(mesh.images / job)
+    took = last - (begun + time.time() - time.monotonic())
+    ideal = slices / (1 / FAST + 1 / SLOW)
+    print(f"a fast and a slow worker (1:8), {slices} slices: {took:.1f} s, ideal {ideal:.1f} s: "
+          f"{took / ideal:.2f} times (aim: 1.25)")  # fmt: skip
+
+
+def leave(scratch: Path) -> None:
+    """A worker that is told to go while a run is under way."""
+    traced = Traced(scratch / "leave", [0.2, 0.2])
+    with traced.mesh as mesh:
+        job = mesh.submit([observation(scratch, 100)], SELECTION)
+        mesh.wait(lambda status: all(worker.holds for worker in status.workers) and len(status.workers) == 2)
+        told = time.monotonic()
+        mesh.kill("cpu0", signal.SIGTERM)
+        code = mesh.daemons["cpu0"].wait()
+        left = time.monotonic() - told
+        mesh.wait_for_job(job)
+        twice = [event for event in traced.events("lease") if event.attempt > 1]
+        print(f"a polite leave, {0.2} s a slice: gone after {left:.2f} s with exit code {code}; "
+              f"slices sent again: {len(twice)} (aim: 0)")  # fmt: skip
+
+
+def cost(scratch: Path, slices: int = 1500) -> None:
+    """CPU of control and bookkeeping, of a slice, beside that of an image."""
+    launchers = {f"cpu{number}": launcher(seconds=0.0) for number in range(2)}
+    launchers |= {"ventilator": launcher(megabytes=0.001), "sink": launcher(store=False)}
+    with Mesh(scratch / "cost", launchers=launchers) as mesh:
+        mesh.wait(lambda status: len(status.workers) == 2 and status.sink is not None)
+        mesh.wait_for_job(mesh.submit([observation(scratch, 100)], SELECTION))  # all is loaded that will be
+        before = _cpu(mesh)
+        mesh.wait_for_job(mesh.submit([observation(scratch, slices)], SELECTION))
+        each = {name: 1e3 * seconds / slices for name, seconds in _less(_cpu(mesh), before).items()}
+        before, begun = _cpu(mesh), time.monotonic()
+        mesh.wait(lambda status: time.monotonic() > begun + 5.0)
+        idle = sum(_less(_cpu(mesh), before).values()) / (time.monotonic() - begun)
+    image = _cpu_of_an_image(scratch)
+    bookkeeping = sum(each.values())
+    share = bookkeeping / image + 1e3 * idle * (image / 1e3 / 2) / image
+    said = ", ".join(f"{name} {value:.2f}" for name, value in each.items())
+    print(f"bookkeeping of a slice, without reading, imaging and storing: {bookkeeping:.2f} ms of CPU ({said})")
+    print(f"control of two workers that idle: {1e3 * idle:.1f} ms of CPU a second")
+    print(f"an image of {ANTENNAS} antennas, 64 channels, {SIZE}^2: {image:.0f} ms of CPU; "
+          f"bookkeeping and control, of two such workers: {100 * share:.1f} per cent of it (aim: 2)")  # fmt: skip
+
+
+def _cpu_of_an_image(scratch: Path, times: int = 5) -> float:
+    """Milliseconds, with the default kernel, once it is prepared."""
+    path = scratch / "usual.ms"
+    if not path.exists():
+        simulate(path, Simulation(antennas=ANTENNAS, channels=64, integrations=1))
+    run = open_run(path, Selection(size=(SIZE, SIZE), scale=ARCSEC * ONE_ARCSEC, epsilon=EPSILON))
+    values = compress(run.read(0))
+    run.close()
+    kernel = make_kernel(values.settings, values.grid)
+    image_file(values, kernel, "", 0.0)
+    begun = time.process_time()
+    for _ in range(times):
+        image_file(values, kernel, "", 0.0)
+    return 1e3 * (time.process_time() - begun) / times
+
+
+def throughput(scratch: Path) -> None:
+    """Slices/s and GB/s through lanes, two workers that image nothing, and a sink that stores as always."""
+    for megabytes, slices in ((0.2, 400), (25.0, 80)):
+        for way in ("ipc", "tcp", "curve"):
+            rate, seconds = _through(scratch, way, megabytes, slices)
+            print(f"{megabytes:4.1f} MB over {way:5}: {rate:5.0f} slices/s, {rate * megabytes / 1e3:5.2f} GB/s, "
+                  f"{1e3 * seconds:5.1f} ms of CPU a slice", flush=True)  # fmt: skip
+
+
+def _through(scratch: Path, way: str, megabytes: float, slices: int) -> tuple[float, float]:
+    """Slices/s of a run, its start left out, and CPU seconds of all daemons for a slice."""
+    folder = scratch / f"through-{way}-{megabytes}"
+    launchers = {f"cpu{number}": launcher(seconds=0.0) for number in range(2)}
+    launchers |= {"ventilator": launcher(megabytes=megabytes), "sink": []}
+    settings = ""
+    if way != "ipc":
+        ports = _free_ports(4)
+        data = [f"FIP__VENTILATOR__LANES=tcp://127.0.0.1:{ports[0]}-{ports[-2]}",
+                f"FIP__SINK__IMAGES=tcp://127.0.0.1:{ports[-1]}"]  # fmt: skip
+        keys = [f"FIP__SECURITY__KEYS={folder}/keys/{host_name()}"] if way == "curve" else []
+        launchers = {name: ["env", *data, *keys, *words] for name, words in launchers.items()}
+    if way == "curve":
+        runs = ["ventilator", "sink", "worker.cpu0", "worker.cpu1"]
+        settings = f'[security]\nallowed = "{folder}/keys/{LIST}"\n[node.{host_name()}]\nruns = {json.dumps(runs)}'
+    mesh = Mesh(folder, launchers=launchers, settings=settings)
+    if way == "curve":
+        make_keys(mesh.config, folder / "keys")
+    with mesh:
+        mesh.wait(lambda status: len(status.workers) == 2 and status.sink is not None)
+        before = _cpu(mesh)
+        job = mesh.submit([observation(scratch, slices)], SELECTION)
+        mesh.wait_for_job(job)
+        seconds = sum(_less(_cpu(mesh), before).values()) / slices
+        first, last, stored = _recorded(mesh.images / job, skipped=slices // 10)
+    return (stored - 1) / (last - first), seconds
+
+
+def _free_ports(number: int) -> range:
+    """That many ports in a row, free a moment ago."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return range(found.getsockname()[1] + 1, found.getsockname()[1] + 1 + number)
+
+
+def _recorded(directory: Path, skipped: int = 0) -> tuple[float, float, int]:
+    """When the first and the last image were entered in the ledger, Unix time, and how many were."""
+    with sqlite3.connect(f"file:{directory}/fip.sqlite?mode=ro", uri=True) as ledger:
+        times = [when for (when,) in ledger.execute("SELECT recorded FROM slices ORDER BY recorded")][skipped:]
+    return times[0], times[-1], len(times)
+
+
+def _cpu(mesh: Mesh) -> dict[str, float]:
+    """CPU seconds of each daemon and its children."""
+    used: dict[str, float] = {}
+    for name, daemon in mesh.daemons.items():
+        process = psutil.Process(daemon.pid)
+        times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+        used[name] = sum(each.user + each.system for each in times)
+    return used
+
+
+def _less(after: dict[str, float], before: dict[str, float]) -> dict[str, float]:
+    return {name: seconds - before[name] for name, seconds in after.items()}
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.protocol", description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"some of {', '.join(PARTS)}")
+    arguments = parser.parse_args()
+    parts = {"deaths": deaths, "mix": mix, "leave": leave, "cost": cost, "throughput": throughput}
+    with tempfile.TemporaryDirectory(prefix="fip-protocol-") as scratch:
+        for part in arguments.parts or PARTS:
+            print(f"[{part}; load {os.getloadavg()[0]:.1f}]", flush=True)
+            parts[part](Path(scratch))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Runs a daemon with parts of it replaced: `python benchmarks/stand_in.py SETTINGS DAEMON ...`, with SETTINGS as JSON.
+
+    megabytes   a ventilator sends slices of this size, and reads none but the first from the MeasurementSet
+    seconds     a worker sleeps so long instead of imaging, and hands on the smallest of FITS files
+    store       false: a sink stores nothing, and says that it has
+    trace       a ventilator writes a line into this file for each hello of a worker and each lease
+
+The daemon is the installed one; nothing in it knows of this.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fip.imaging
+import fip.kernels
+import fip.lanes
+import fip.leases
+import fip.reading
+import fip.store
+from fip.data import Block, FitsFile, ImageFile, Selection, Slice
+
+SMALLEST = b"SIMPLE  = " + bytes(2870)
+NODES = 64
+BYTES_OF_A_SAMPLE = 8 + 4  # complex64 and float32
+
+
+def launcher(**settings: object) -> list[str]:
+    """What is put before the command line of a daemon to have it run so."""
+    return [sys.executable, __file__, json.dumps(settings)]
+
+
+def _replace_reading(megabytes: float) -> None:
+    rows = max(1, round(1e6 * megabytes / BYTES_OF_A_SAMPLE / NODES))
+    call = fip.reading.Reader.call
+
+    @functools.lru_cache(maxsize=1)
+    def first(path: Path, selection: Selection, follow: bool, run: str) -> Slice:
+        read, _ = fip.reading.cut(path, selection, follow, run, 0)
+        block = Block(
+            channel_out=0,
+            uvw=np.zeros((rows, 3)),
+            frequency=np.linspace(1e9, 2e9, NODES),
+            visibility=np.ones((1, rows, NODES), np.complex64),
+            weight=np.ones((1, rows, NODES), np.float32),
+        )
+        return replace(read, blocks=(block,))
+
+    def called(self: Any, then: Callable[[Future[Any]], None], function: Callable[..., Any], *args: Any) -> None:
+        if function is not fip.reading.cut:
+            call(self, then, function, *args)
+            return
+        *run, index = args
+        future: Future[Any] = Future()
+        future.set_result((replace(first(*run), index=index, integration=index), 0.0))
+        self._loop.soon(lambda: then(future))
+
+    fip.reading.Reader.call = called  # type: ignore[assignment,method-assign]
+
+
+def _replace_imaging(seconds: float) -> None:
+    def image_file(values: Slice, kernel: object, worker: str, waited: float) -> ImageFile:
+        time.sleep(seconds)
+        return ImageFile(
+            values.run, values.index, values.attempt, values.integration, values.label, worker, values.times, False,
+            "good", None, None, {"wait": waited, "image": seconds}, (FitsFile("dirty", SMALLEST),),
+        )  # fmt: skip
+
+    fip.imaging.image_file = image_file  # type: ignore[assignment]
+    fip.kernels.make_kernel = lambda *ignored: None  # type: ignore[assignment]
+
+
+def _replace_storing() -> None:
+    fip.store.Store.put = lambda self, image: self.directory  # type: ignore[method-assign]
+
+
+def _trace(path: str) -> None:
+    trace = Path(path).open("a")  # noqa: SIM115 it is open as long as the daemon runs
+    hear, lease = fip.lanes.Lanes.hear, fip.leases.Leases.lease
+    boots: set[str] = set()
+
+    def say(*event: object) -> None:
+        print(json.dumps((time.monotonic(), *event)), file=trace, flush=True)
+
+    def heard(self: Any, route: bytes, state: Any, now: float) -> Any:
+        peer = hear(self, route, state, now)
+        if state.boot not in boots:
+            boots.add(state.boot)
+            say("hello", state.name)
+        return peer
+
+    def leased(self: Any, index: int, worker: str, now: float) -> int:
+        attempt = lease(self, index, worker, now)
+        say("lease", worker.partition("/")[2], index, attempt)
+        return attempt
+
+    fip.lanes.Lanes.hear = heard  # type: ignore[method-assign]
+    fip.leases.Leases.lease = leased  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    settings, command, *sys.argv[1:] = sys.argv[1:]
+    sys.argv[0] = command
+    given = json.loads(settings)
+    if "megabytes" in given:
+        _replace_reading(given["megabytes"])
+    if "seconds" in given:
+        _replace_imaging(given["seconds"])
+    if not given.get("store", True):
+        _replace_storing()
+    if "trace" in given:
+        _trace(given["trace"])
+    (daemon,) = entry_points(group="console_scripts", name=Path(command).name)
+    daemon.load()()

@@ -100,8 +100,8 @@ def _trace(path: str) -> None:
             say("hello", state.name)
         return peer
 
-    def leased(self: Any, index: int, worker: str, now: float) -> int:
-        attempt = lease(self, index, worker, now)
+    def leased(self: Any, index: int, worker: str, *rest: Any) -> int:
+        attempt = lease(self, index, worker, *rest)
         say("lease", worker.partition("/")[2], index, attempt)
         return attempt
 

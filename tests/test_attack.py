@@ -16,7 +16,7 @@ import pytest
 import zmq
 
 from fip.messages import Lane, PipelineStatus, SinkState, WorkerState
-from fip.sockets import control_socket, data_socket
+from fip.sockets import control_socket, data_socket, peer_host
 from fip.wire import PROTOCOL, encode_control, encode_image
 from made import make_image
 from many import SELECTION, assert_whole
@@ -213,3 +213,14 @@ def test_a_directory_belongs_to_one_run_at_a_time(many: Path, tmp_path: Path) ->
         assert "in use by another FIP" in second.stderr
         assert first.poll() is None
         first.send_signal(signal.SIGTERM)
+
+
+def test_the_host_of_a_peer_is_what_it_is_seen_at(tmp_path: Path) -> None:
+    """The sink is told to workers at that host: an address over tcp, nothing over ipc."""
+    with zmq.Context() as context, context.socket(zmq.PULL) as pull:
+        for address, host in ((f"ipc://{tmp_path}/peer", ""), ("tcp://127.0.0.1:*", "127.0.0.1")):
+            pull.bind(address)
+            with context.socket(zmq.PUSH) as push:
+                push.connect(pull.getsockopt_string(zmq.LAST_ENDPOINT))
+                push.send(b"here")
+                assert peer_host(pull.recv(copy=False)) == host

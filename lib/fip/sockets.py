@@ -132,11 +132,12 @@ def seen_from_workers(address: str, peer: str) -> str:
 
 
 def peer_host(frame: zmq.Frame) -> str:
-    """The host that a frame came from, as ZeroMQ saw it; "" over ipc."""
+    """The host that a frame came from, as ZeroMQ saw it; "" over ipc, where it tells localhost:USER:GROUP:PROCESS."""
     try:
-        return str(frame.get("Peer-Address"))
+        address = str(frame.get("Peer-Address"))
     except zmq.ZMQError:
         return ""
+    return "" if address.startswith("localhost:") else address
 
 
 def host_name() -> str:

@@ -106,7 +106,7 @@ def _trace(path: str) -> None:
         return attempt
 
     fip.lanes.Lanes.hear = heard  # type: ignore[method-assign]
-    fip.leases.Leases.lease = leased  # type: ignore[method-assign]
+    fip.leases.Leases.lease = leased  # type: ignore[assignment,method-assign]
 
 
 if __name__ == "__main__":

@@ -26,9 +26,10 @@ from fip.wire import decode_control, decode_image, encode_control
 
 log = logging.getLogger("fip.sink")
 
+EXPIRE_EVERY = 1.0  # s between two looks at what is to be kept
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
-COUNTERS = ("images", "duplicates", "bad_messages", "unknown", "stalls", "bytes_in", "failures")
+COUNTERS = ("images", "duplicates", "bad_messages", "unknown", "stalls", "bytes_in", "failures", "expired")
 
 
 @dataclass
@@ -75,6 +76,7 @@ class Sink(Daemon):
         self._loop.on(self._control, self._on_control)
         self._loop.on(self._images, self._on_image)
         self._loop.every(STATE_INTERVAL, self._say)
+        self._loop.every(EXPIRE_EVERY, self._expire)
         log.info("storing in %s what comes to %s", self._config.sink.directory, self._config.sink.images)
 
     def drain(self) -> None:
@@ -143,7 +145,8 @@ class Sink(Daemon):
 
     def _open(self, plan: RunPlan) -> OpenRun:
         try:
-            store = self._stores.get(plan.directory) or Store(self._config.sink.directory / plan.directory)
+            sink = self._config.sink
+            store = self._stores.get(plan.directory) or Store(sink.directory / plan.directory, sink.keep, sink.ledger)
             self._stores[plan.directory] = store
             refused = store.open_run(plan)
         except NoRoomError:
@@ -250,6 +253,14 @@ class Sink(Daemon):
         else:
             self._put(run, run.store, image)
         self._say()
+
+    def _expire(self) -> None:
+        """Removes the images that are not to be kept any longer."""
+        for store in self._stores.values():
+            try:
+                self._vitals.counters["expired"] += store.expire(time.time())
+            except (OSError, StoreError) as error:
+                self._seldom.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
 
     def _say(self) -> None:
         """The whole state, to the ventilator; what cannot be sent now is said half a second later."""

@@ -25,18 +25,20 @@ from pydantic import (
     field_validator,
 )
 
-from fip.data import Average, Direction, UvRange, Weighting, WindowChoice
+from fip.data import Average, Direction, Keep, UvRange, Weighting, WindowChoice
 from fip.directions import format_direction, parse_direction
 from fip.errors import ConfigError
 from fip.quantities import (
     format_angle,
     format_bytes,
+    format_keep,
     format_pace,
     format_range,
     format_size,
     format_weight,
     parse_angle,
     parse_bytes,
+    parse_keep,
     parse_pace,
     parse_range,
     parse_size,
@@ -75,6 +77,7 @@ Size = Annotated[tuple[int, int], _read(parse_size), PlainSerializer(format_size
 Weight = Annotated[tuple[Weighting, float | None], _read(parse_weight), PlainSerializer(format_weight)]
 Stokes = Annotated[tuple[str, ...], _read(parse_stokes), PlainSerializer(",".join)]
 Place = Annotated[Direction, _read(parse_direction), PlainSerializer(format_direction)]
+Kept = Annotated[Keep, _read(parse_keep), PlainSerializer(format_keep)]
 Bytes = Annotated[int, _read(parse_bytes), PlainSerializer(format_bytes)]
 Pace = Annotated[float, _read(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
 
@@ -172,6 +175,8 @@ class Sink(Daemon):
     """The daemon that stores images."""
 
     directory: Path = Path("/var/lib/fip")
+    keep: Kept = Keep()  # of the images in a directory; the oldest expire
+    ledger: Path | None = None  # folder for the ledgers of all directories; None: each in its own directory
     images: Address = "tcp://127.0.0.1:5559"
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
 

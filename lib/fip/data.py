@@ -130,6 +130,14 @@ class Subset:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of what is stored is kept in a directory; None is all."""
+
+    seconds: float | None = None
+    size: int | None = None  # bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """What the user asked for; None and "auto" are settled from the data when a run is opened."""
 

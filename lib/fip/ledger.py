@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 
 from fip.data import Beam, ImageFile, Kind, Selection
 from fip.errors import NoRoomError, StoreError
+from fip.file_systems import network_type
 from fip.messages import Failure, RunPlan
 from fip.quality import EMPTY, GOOD, noisy, with_noise
 from fip.ranges import Ranges
@@ -26,7 +27,7 @@ from fip.ranges import of as ranges_of
 
 _SELECTION = TypeAdapter(Selection)
 FILE_NAME = "fip.sqlite"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SCHEMA = """
 CREATE TABLE directory (selection TEXT NOT NULL);
 CREATE TABLE runs (
@@ -35,13 +36,14 @@ CREATE TABLE runs (
 );
 CREATE TABLE slices (
     run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('stored', 'failed')), reason TEXT,
+    state TEXT NOT NULL CHECK (state IN ('stored', 'failed', 'expired')), reason TEXT,
     file TEXT UNIQUE, bytes INTEGER, digest TEXT, psf TEXT UNIQUE, psf_bytes INTEGER, psf_digest TEXT,
     integration INTEGER, label TEXT, empty INTEGER, quality TEXT,
     begin REAL, average REAL, end REAL, attempt INTEGER NOT NULL, worker TEXT, seconds TEXT,
     rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
     PRIMARY KEY (run, slice)
 ) WITHOUT ROWID;
+CREATE INDEX age ON slices (recorded) WHERE state = 'stored';
 """
 
 
@@ -53,11 +55,22 @@ class RunTotals:
     name: str
     measurement_set: str
     total: int
-    stored: int
+    stored: int  # those that have expired since among them
     empty: int
     failed: tuple[tuple[int, str], ...]  # (slice, reason)
     doubtful: tuple[tuple[str, int], ...] = ()  # images of each quality but "good" and "empty"
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
+    expired: int = 0
+
+
+@dataclass(frozen=True)
+class Aged:
+    """A stored image, as one of the oldest."""
+
+    run: str
+    index: int
+    files: tuple[str, ...]
+    size: int  # bytes of all of them
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,8 @@ class Ledger:
                 self._database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
             else:
                 self._database = sqlite3.connect(self.path, isolation_level=None)
-                self._database.execute("PRAGMA journal_mode = WAL")
+                shared = network_type(self.path.resolve().parent)  # a log beside the file needs memory that is shared
+                self._database.execute(f"PRAGMA journal_mode = {'DELETE' if shared else 'WAL'}")
                 self._database.execute("PRAGMA synchronous = FULL")
             version = self._database.execute("PRAGMA user_version").fetchone()[0]
             if version == 0 and not read_only:
@@ -166,8 +180,8 @@ class Ledger:
         return name
 
     def stored(self, run: str) -> Ranges:
-        """The slices of a run that are stored."""
-        rows = self._database.execute("SELECT slice FROM slices WHERE run = ? AND state = 'stored'", (run,))
+        """The slices of a run that are stored, or were until they expired."""
+        rows = self._database.execute("SELECT slice FROM slices WHERE run = ? AND state != 'failed'", (run,))
         return ranges_of(index for (index,) in rows)
 
     def add(self, image: ImageFile, files: Mapping[Kind, StoredFile]) -> None:
@@ -194,6 +208,28 @@ class Ledger:
         """The names of all files of stored images."""
         rows = self._database.execute("SELECT file, psf FROM slices WHERE state = 'stored'")
         yield from (name for row in rows for name in row if name)
+
+    def bytes_stored(self) -> int:
+        """Bytes of all files of stored images."""
+        query = "SELECT COALESCE(SUM(bytes + COALESCE(psf_bytes, 0)), 0) FROM slices WHERE state = 'stored'"
+        return int(self._database.execute(query).fetchone()[0])
+
+    def oldest(self, before: float = float("inf"), number: int = 1000) -> list[Aged]:
+        """The images that were stored first, at most `number`: those from before a time (Unix), but never the last."""
+        query = (
+            "SELECT run, slice, file, psf, bytes + COALESCE(psf_bytes, 0) FROM slices WHERE state = 'stored' "
+            "AND recorded < ? AND recorded < (SELECT MAX(recorded) FROM slices WHERE state = 'stored') "
+            "ORDER BY recorded LIMIT ?"
+        )
+        rows = self._database.execute(query, (before, number))
+        return [Aged(run, index, (file, psf) if psf else (file,), size) for run, index, file, psf, size in rows]
+
+    def expire(self, images: Iterable[Aged]) -> None:
+        """The files of these stored images are no longer there."""
+        rows = [(each.run, each.index) for each in images]
+        self._write("BEGIN")
+        self._write("UPDATE slices SET state = 'expired' WHERE run = ? AND slice = ?", *rows)
+        self._write("COMMIT")
 
     def images_in_time_order(self) -> list[str]:
         """The file names of the images that are not empty, earliest first."""
@@ -224,11 +260,12 @@ class Ledger:
         return [self._totals(each) for each in self.runs()]
 
     def _totals(self, opened: RunRow) -> RunTotals:
-        select = "SELECT {} FROM slices WHERE run = ? AND state = ?"
+        select = "SELECT {} FROM slices WHERE run = ? AND state {}"
         stored, empty = self._database.execute(
-            select.format("COUNT(*), COALESCE(SUM(empty), 0)"), (opened.run, "stored")
+            select.format("COUNT(*), COALESCE(SUM(empty), 0)", "!= 'failed'"), (opened.run,)
         ).fetchone()
-        failed = self._database.execute(select.format("slice, reason"), (opened.run, "failed")).fetchall()
+        failed = self._database.execute(select.format("slice, reason", "= 'failed'"), (opened.run,)).fetchall()
+        expired = self._database.execute(select.format("COUNT(*)", "= 'expired'"), (opened.run,)).fetchone()[0]
         doubtful = self._database.execute(
             "SELECT quality, COUNT(*) FROM slices WHERE run = ? AND state = 'stored' AND quality NOT IN (?, ?) "
             "GROUP BY quality ORDER BY quality",
@@ -236,7 +273,7 @@ class Ledger:
         ).fetchall()
         return RunTotals(
             opened.run, opened.name, opened.measurement_set, opened.total,
-            stored, empty, tuple(failed), tuple(doubtful), opened.final,
+            stored, empty, tuple(failed), tuple(doubtful), opened.final, expired,
         )  # fmt: skip
 
     def judge_noise(self, run: str) -> None:

@@ -103,7 +103,9 @@ def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: flo
     """
     stored, empty = sum(run.stored for run in totals), sum(run.empty for run in totals)
     total, failed = sum(run.total for run in totals), sum(len(run.failed) for run in totals)
-    lines = [f"{stored} of {total} images are in {output}" + (f" ({empty} without data)" if empty else "")]
+    expired = sum(run.expired for run in totals)
+    apart = [f"{number} {what}" for number, what in ((empty, "without data"), (expired, "expired since")) if number]
+    lines = [f"{stored} of {total} images are in {output}" + (f" ({', '.join(apart)})" if apart else "")]
     if new:
         times = f", {observed / seconds:.3g} x real time" if observed else ""
         lines.append(f"{new} made in {seconds:.1f} s: {new / seconds:.3g} images/s{times}")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
-from fip.data import Weighting
+from fip.data import Keep, Weighting
 
 SPEED_OF_LIGHT = 299792458.0  # m/s
 MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
@@ -123,6 +123,30 @@ def format_bytes(number: int) -> str:
     unit, size = max(((unit, size) for unit, size in _BYTES.items() if size <= number), key=lambda each: each[1],
                      default=("kB", 1000))  # fmt: skip
     return f"{number / size:.6g}{unit}"
+
+
+_TIMES = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_keep(text: str) -> Keep:
+    """`all`, a time as `6h`, or bytes as `500GB`."""
+    if text.strip() == "all":
+        return Keep()
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+) ?(s|min|h|d)", text.strip())
+    if match and float(match[1]) > 0:
+        return Keep(seconds=float(match[1]) * _TIMES[match[2]])
+    try:
+        return Keep(size=parse_bytes(text))
+    except ValueError:
+        raise ValueError(f"'{text}' is not all, a time as 6h or 2d, or a number of bytes as 500GB") from None
+
+
+def format_keep(keep: Keep) -> str:
+    """The inverse of `parse_keep`."""
+    if keep.seconds is not None:
+        unit = max((unit for unit in _TIMES if keep.seconds >= _TIMES[unit]), key=_TIMES.__getitem__, default="s")
+        return f"{keep.seconds / _TIMES[unit]:.10g}{unit}"
+    return "all" if keep.size is None else format_bytes(keep.size)
 
 
 def parse_pace(text: str) -> float:

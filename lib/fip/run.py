@@ -50,7 +50,7 @@ def run(
     selection, follow = selection_of(config), follow_of(config)
     found = _look_into(paths, selection, follow is not None, console)
     directory = output or Path(f"{label(paths[0].stem)}.fip")
-    before = _prepare(directory, selection, overwrite)
+    before = _prepare(directory, config.sink.ledger, selection, overwrite)
     begun = time.monotonic()
     interrupted, job = False, None
     if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
@@ -162,10 +162,10 @@ def _look_into(paths: Sequence[Path], selection: Selection, follow: bool, consol
     return found
 
 
-def _prepare(directory: Path, selection: Selection, overwrite: bool) -> dict[str, int]:
+def _prepare(directory: Path, ledgers: Path | None, selection: Selection, overwrite: bool) -> dict[str, int]:
     """Sees that the directory can take these images; returns how many of each run it has."""
     try:
-        store = Store(directory)
+        store = Store(directory, ledgers=ledgers)
     except NoRoomError as error:
         raise UsageError(str(error)) from None
     try:

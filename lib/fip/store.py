@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import time
 from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, fields
+from itertools import accumulate
+from operator import sub
 from pathlib import Path
 
-from fip.data import Direction, ImageFile, Kind, Selection, Subset
+import xxhash
+
+from fip.data import Direction, ImageFile, Keep, Kind, Selection, Subset
 from fip.directions import format_direction
 from fip.errors import NoRoomError, StoreError, UsageError
-from fip.ledger import FILE_NAME, Ledger, StoredFile
+from fip.file_systems import network_type
+from fip.ledger import FILE_NAME, Aged, Ledger, StoredFile
 from fip.messages import Failure, RunPlan
 from fip.quantities import format_angle
 from fip.ranges import Ranges
 from fip.selection import texts
 
+log = logging.getLogger("fip.sink")
+
+ALL = Keep()
+WRITTEN = ("", "-wal", "-shm", "-journal")  # ends of the names of a ledger's files
 IMAGE_LIST = "images.txt"
 LOG_FILE = "fip.log"
 LOCK_FILE = ".fip.lock"
@@ -36,8 +46,10 @@ _PASSING = {
 class Store:
     """An output directory, locked: two sinks never write into one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, keep: Keep = ALL, ledgers: Path | None = None) -> None:
         """Makes and locks the directory and clears what an earlier sink left half-written.
+
+        Of its images so much is kept, by `expire`; its ledger is in the folder `ledgers`, or in the directory itself.
 
         Raises UsageError where it cannot hold images, NoRoomError where it cannot now and may later.
         """
@@ -52,6 +64,8 @@ class Store:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for left in directory.glob(TEMPORARY.format("*")):
                     left.unlink()
+                self._check_links()
+                place_ledger(directory, ledgers)
             except BlockingIOError:
                 raise UsageError(
                     f"{directory} is in use by another FIP: wait for it, or name another --output"
@@ -61,6 +75,10 @@ class Store:
                 raise (NoRoomError(fault) if error.errno in _PASSING else UsageError(fault)) from None
             self.ledger = Ledger(directory)
             undo.pop_all()
+        self._keep = keep
+        self._bytes = self.ledger.bytes_stored() if keep.size else 0
+        if shared := network_type(directory):
+            log.info("%s is on a network file system (%s)", directory, shared)
         self.synced = 0.0  # s that the last image waited for the disk, in fsync
         self._names: dict[str, str] = {}
         self._cached: deque[tuple[str, int]] = deque()  # the last files and their sizes
@@ -68,6 +86,8 @@ class Store:
     def close(self) -> None:
         """Says what needs all images, their list and which are noisy, and gives the directory free."""
         with suppress(OSError, NoRoomError):  # on a full disk they stay as they were; the images are what counts
+            while self.expire(time.time()):
+                pass
             self.write_list()
             for run in self._names:
                 self.ledger.judge_noise(run)
@@ -113,7 +133,28 @@ class Store:
             self._give_back(place, len(file.content))
             stored[file.kind] = StoredFile(place, len(file.content), file.digest.hex())
         self.ledger.add(image, stored)
+        self._bytes += sum(each.size for each in stored.values())
         return self.directory / names[0]
+
+    def expire(self, now: float) -> int:
+        """Removes the oldest images beyond what is to be kept at a time (Unix); returns how many that are.
+
+        The ledger still has them, as expired: they are not made again. Raises NoRoomError.
+        """
+        over: list[Aged] = []
+        if self._keep.seconds is not None:
+            over = self.ledger.oldest(before=now - self._keep.seconds)
+        elif self._keep.size is not None and self._bytes > self._keep.size:
+            oldest = self.ledger.oldest()
+            left = accumulate((each.size for each in oldest), sub, initial=self._bytes)
+            over = [each for each, held in zip(oldest, left, strict=False) if held > self._keep.size]
+        for each in over:
+            for name in each.files:
+                (self.directory / name).unlink(missing_ok=True)
+        if over:
+            self.ledger.expire(over)
+            self._bytes -= sum(each.size for each in over)
+        return len(over)
 
     def _write(self, name: str, content: bytes | memoryview) -> None:
         """Makes a file appear whole; it is on disk when this returns."""
@@ -144,6 +185,15 @@ class Store:
     def _open(self, name: str, flags: int) -> int:
         """Opens a file of the directory that was locked, whatever is mounted over it since."""
         return os.open(name, flags, 0o666, dir_fd=self._folder)
+
+    def _check_links(self) -> None:
+        """OSError where the file system makes no hard links, by which files appear whole."""
+        first, second = TEMPORARY.format("first"), TEMPORARY.format("second")
+        with open(first, "wb", opener=self._open):
+            pass
+        os.link(first, second, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        for name in (first, second):
+            os.unlink(name, dir_fd=self._folder)
 
     def _check_in_place(self) -> None:
         """NoRoomError where the directory that was locked is not where it was: nobody would find what is stored now."""
@@ -189,9 +239,24 @@ class Store:
         """Removes exactly the files that the ledger lists, and the ledger itself (`--overwrite`)."""
         files = [*self.ledger.files(), IMAGE_LIST, LOG_FILE]
         self.ledger.close()
-        for name in (*files, *(FILE_NAME + suffix for suffix in ("", "-wal", "-shm"))):
-            (self.directory / name).unlink(missing_ok=True)
+        ledger = self.ledger.path.resolve()  # which may be elsewhere: then the link to it stays
+        for place in (*(self.directory / name for name in files), *(Path(f"{ledger}{end}") for end in WRITTEN)):
+            place.unlink(missing_ok=True)
         self.ledger = Ledger(self.directory)
+        self._bytes = 0
+
+
+def place_ledger(directory: Path, ledgers: Path | None) -> None:
+    """Makes a link in a directory to its ledger in the folder `ledgers`, which is made where it is missing.
+
+    A directory that has a ledger already keeps it where it is. Raises OSError.
+    """
+    place = directory / FILE_NAME
+    if ledgers is None or place.is_symlink() or place.exists():
+        return
+    ledgers.mkdir(parents=True, exist_ok=True)
+    digest = xxhash.xxh3_64_hexdigest(str(directory.resolve()).encode())
+    place.symlink_to(ledgers.resolve() / f"{directory.resolve().name}-{digest}.sqlite")
 
 
 def file_name(name: str, field: str, integration: int, kind: Kind) -> str:

@@ -26,6 +26,9 @@ KEPT = 20_000
 MOST_POINTS = 2000
 """Images that a light curve is read from; of more, every second, third, ... one."""
 
+MOST_SLICES = 1 << 62
+"""Of a run; SQLite takes no larger numbers."""
+
 LOG_TAIL = 16_384  # bytes
 
 Stamp = tuple[tuple[int, int], ...]
@@ -87,7 +90,7 @@ class Gallery:
         with self._lock:
             album = self._album(run)
         found: list[Entry] = []
-        if index < album.row.total:
+        if index < MOST_SLICES:
             ledger = Ledger(album.directory, read_only=True)
             found = list(ledger.entries(run, index, index + 1))
             ledger.close()
@@ -184,7 +187,7 @@ class Gallery:
             if self._stamps.get(directory) != stamp:
                 ledger = Ledger(directory, read_only=True)
                 for row in ledger.runs():
-                    self._albums.setdefault(row.run, Album(directory, row))
+                    self._albums.setdefault(row.run, Album(directory, row)).row = row  # it may have grown
                 ledger.close()
                 self._stamps[directory] = stamp
 

@@ -14,18 +14,20 @@ function runsNow(state) {
 export function headline(state) {
   const runs = runsNow(state), sum = (key) => runs.reduce((total, run) => total + run[key], 0);
   const total = sum("total"), stored = sum("stored"), failed = sum("failed");
+  const growing = runs.some((run) => !run.final); // their MeasurementSets are still being written
   const deadline = Math.max(0, ...runs.map((run) => run.deadline || 0));
   let [big, label, late] = ["–", "waiting for the pipeline", false];
   if (state.since !== null) [big, label, late] = [duration(state.time - state.since), "since the pipeline was last heard", true];
   else if (state.lag !== null) [big, label, late] = [state.lag < 0.05 ? "0 s" : duration(state.lag), "behind the data", state.lag > deadline];
   else if (state.eta !== null) [big, label] = [duration(state.eta), "left"];
+  else if (growing && stored + failed >= total) [big, label] = ["waiting", "for more data"];
   else if (total && stored + failed >= total) [big, label] = ["done", failed ? `but for ${failed} slices` : "every slice is stored"];
   else if (total) [big, label] = [`${stored}`, `of ${total} images`];
   else if (state.ventilator) label = "nothing to do";
   setText($("headline"), big);
   $("headline").className = late ? "late" : "";
   setText($("headline-label"), label);
-  setText($("stored"), total ? `${stored.toLocaleString("en")} / ${total.toLocaleString("en")}` : "–");
+  setText($("stored"), total ? `${stored.toLocaleString("en")} / ${total.toLocaleString("en")}${growing ? " so far" : ""}` : "–");
   setText($("rate"), number(state.rate));
   setText($("failed"), String(failed));
   $("failed").className = failed ? "bad" : "";

@@ -1,9 +1,9 @@
 """Where the CPU of an image goes: the daemons' own CPU times, thread by thread, and the seconds in the ledger.
 
-The daemons have one loop each, and ventilator and worker one thread for the long work; ZeroMQ has threads of its own,
-which tell themselves by name. So the reading thread is reading and Stokes, the rest of the ventilator encoding and
-sending; the imaging thread is image, beam and FITS, shared among them as the wall seconds in the ledger; the rest of
-the worker is receiving, decoding, and handing on. Control messages are in the loops' shares.
+The ventilator's child reads: columns to Stokes, weights, compression. Daemons have one loop each, and the worker one
+thread for the long work; ZeroMQ has threads of its own, which tell themselves by name. So the imaging thread is image,
+beam and FITS, shared among them as the wall seconds in the ledger, and the rest of the worker is receiving, decoding,
+and handing on. Control messages are in the loops' shares.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from benchmarks.programs import (
 from benchmarks.report import Line
 
 _EVERY = 0.1  # s between two looks at the daemons
-_THREADS = {"fip thread", "ventilator thread", "worker thread"}
+_PROCESSES = {"fip", "ventilator", "reader", "worker", "sink"}
 _STARTED = 6  # the first sixth of the images is not counted: start-up
 
 
@@ -59,12 +59,12 @@ def measure(scratch: Path, images: tuple[int, int], work: Work = USUAL) -> list[
     imaging = _ledger_seconds(directory, before.images)
     whole = sum(imaging.values())
     ours = {
-        "read + Stokes (ventilator)": each["ventilator thread"],
-        "encode + send (ventilator)": each["ventilator loop"],
+        "read + Stokes (reader)": each["reader loop"],
+        "pass on (ventilator)": each["ventilator loop"],
         "receive + decode, hand on (worker)": each["worker loop"],
         **{f"{name} (worker)": each["worker thread"] * seconds / whole for name, seconds in imaging.items()},
         "store (sink)": each["sink loop"],
-        "progress (fip run)": each["fip loop"] + each["fip thread"],
+        "progress (fip run)": each["fip loop"],
     }
     plain = _plain(few, scratch / "stages-plain")
     lines = [_line(stage, value, plain.get(stage.split()[0])) for stage, value in ours.items()]
@@ -84,7 +84,7 @@ def _watched(command: list[str], directory: Path, first: int) -> tuple[Sample, S
             time.sleep(_EVERY)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    counted = [sample for sample in samples if sample.images >= first and set(sample.seconds) >= _THREADS]
+    counted = [sample for sample in samples if sample.images >= first and "worker thread" in sample.seconds]
     return counted[0], counted[-1]
 
 
@@ -93,8 +93,9 @@ def _sample(pid: int, directory: Path) -> list[Sample]:
     seconds: defaultdict[str, float] = defaultdict(float)
     images = len(list(directory.glob("*-dirty.fits")))
     try:
-        processes = {_role(each): each for each in [psutil.Process(pid), *psutil.Process(pid).children()]}
-        if set(processes) != {"fip", "ventilator", "worker", "sink"}:
+        found = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        processes = {_role(each): each for each in found}
+        if not set(processes) >= _PROCESSES:
             return []
         for role, process in processes.items():
             for thread in process.threads():
@@ -106,8 +107,10 @@ def _sample(pid: int, directory: Path) -> list[Sample]:
 
 
 def _role(process: psutil.Process) -> str:
-    """fip, ventilator, worker or sink; "" while it is only being started."""
+    """One of those above; "" while it is only being started."""
     names = [Path(word).name for word in process.cmdline()]
+    if any("fip.reading" in name for name in names):
+        return "reader"
     return next((name.removeprefix("fip-") for name in names if name.startswith("fip")), "")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
+
 from fip.data import Selection
 from mesh import Mesh
 
@@ -21,6 +23,7 @@ def test_daemons_load_no_heavy_library(simulated_ms: Path, tmp_path: Path) -> No
     with Mesh(tmp_path / "mesh", workers=1) as mesh:
         job = mesh.submit([simulated_ms], Selection(size=(64, 64), scale=2e-5, kernel="wgridder"))
         mesh.wait_for_job(job)
-        assert {name: loaded(daemon.pid) for name, daemon in mesh.daemons.items()} == {
-            "ventilator": set(), "sink": set(), "cpu0": set(),
-        }  # fmt: skip
+        found = {name: loaded(daemon.pid) for name, daemon in mesh.daemons.items()}
+        for child in psutil.Process(mesh.daemons["ventilator"].pid).children():  # it reads
+            found["reader"] = loaded(child.pid)
+        assert found == {"ventilator": set(), "reader": set(), "sink": set(), "cpu0": set()}

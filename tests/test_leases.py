@@ -143,6 +143,37 @@ def test_what_is_late_follows_from_what_was_seen() -> None:
     assert leases.store_within == 40.0
 
 
+def test_a_late_state_of_the_sink_costs_at_most_an_image() -> None:
+    """What the sink had and does not name is sent again, until it names it again; numbers beyond a run are nothing."""
+    leases = Leases(total=3, max_attempts=3, stored=())
+    assert leases.sink_says(((0, 2),), now=0.0) == [0, 1]
+    assert leases.sink_says(((0, 1),), now=1.0) == []
+    assert leases.upcoming(3) == [1, 2]
+    assert leases.sink_says(((0, 2),), now=2.0) == [1]
+    assert leases.upcoming(3) == [2]
+    leases.worker_says("w", holds={7: 1, -1: 1}, handed_on={}, now=3.0)
+    assert leases.upcoming(3) == [2]
+    assert not leases.leased
+
+
+def test_restarts_of_the_sink_do_not_make_it_wait_longer_for_the_next_images() -> None:
+    """Images that a dead sink had are missed after a grace, however often that has happened before."""
+    leases = Leases(total=100, max_attempts=3, stored=())
+    now = 0.0
+    for index in range(20):
+        attempt = leases.lease(index, "w", now)
+        leases.worker_says("w", holds={}, handed_on={index: attempt}, now=now)
+        leases.sink_restarted(now)
+        now += GRACE / 2
+        leases.sink_says(((0, index + 1),), now)
+    assert leases.store_within == STORE_WITHIN
+    attempt = leases.lease(20, "w", now)
+    leases.worker_says("w", holds={}, handed_on={20: attempt}, now=now)
+    leases.sink_restarted(now)
+    assert leases.overdue(now + 0.9 * GRACE) == 0
+    assert leases.overdue(now + 1.1 * GRACE) == 1
+
+
 class _World:
     """Workers and a sink that lose, repeat and delay, around real leases."""
 
@@ -152,6 +183,7 @@ class _World:
         self.at_worker: dict[str, dict[int, int]] = {"a": {}, "b": {}}  # index -> attempt
         self.handed: dict[str, dict[int, int]] = {"a": {}, "b": {}}
         self.stored: ranges.Ranges = ()
+        self.said: list[ranges.Ranges] = [()]  # by the sink, so far
         self.writes: list[int] = []
 
     def step(self, what: str, worker: str, lost: bool) -> None:
@@ -174,7 +206,15 @@ class _World:
             self.handed[worker].clear()
             self.leases.worker_gone(worker)
         elif what == "sink" and not lost:
+            self.said.append(self.stored)
             self.leases.sink_says(self.stored, self.now)
+        elif what == "late sink":
+            self.leases.sink_says(self.said[len(self.said) // 2], self.now)
+        elif what == "new sink":
+            self.leases.sink_restarted(self.now)
+        elif what == "fail" and self.at_worker[worker]:
+            index = min(self.at_worker[worker])
+            self.leases.attempt_failed(index, self.at_worker[worker].pop(index), "why")
         elif what == "idle":
             self.leases.straggler(self.now)
         elif what == "ventilator":
@@ -185,7 +225,9 @@ class _World:
 
 
 STEPS = st.tuples(
-    st.sampled_from(["send", "image", "say", "die", "sink", "idle", "ventilator", "grow"]),
+    st.sampled_from(
+        ["send", "image", "say", "die", "sink", "late sink", "new sink", "fail", "idle", "ventilator", "grow"]
+    ),
     st.sampled_from(["a", "b"]),
     st.booleans(),
 )

@@ -1,6 +1,6 @@
 """A long run whose daemons are killed and stopped all the time, and what became of its slices.
 
-    python benchmarks/soak.py [--slices 5000] [--seed 1] [--every 8 24] [--scratch DIR]
+    python -m benchmarks.soak [--slices 5000] [--seed 1] [--every 8 24] [--scratch DIR]
 
 First the run is left alone, for its images to compare with. Then a ventilator, a sink and two workers do it again, and
 each time that a random number of images more are stored one of them, at random, is killed -9 and started again (three
@@ -95,7 +95,7 @@ def soak(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python benchmarks/soak.py", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.splitlines()[0])
     parser.add_argument("--slices", type=int, default=5000, help="[default: 5000]")
     parser.add_argument("--seed", type=int, default=1, help="[default: 1]")
     parser.add_argument(

@@ -240,6 +240,7 @@ place_drop_ins() {
 }
 
 stop_all() {
+    [ -e $unit_folder/fip.target ] || return 0
     mapfile -t units < <(active_units; enabled_units)
     systemctl stop fip.target "${units[@]}" && systemctl disable --quiet fip.target "${units[@]}"
 }
@@ -253,5 +254,5 @@ remove_program() {
 }
 
 remove_settings() {
-    rm -rf /etc/fip $cache && userdel fip
+    rm -rf /etc/fip $cache && { ! id fip >/dev/null 2>&1 || userdel fip; }
 }

@@ -28,19 +28,6 @@ GRID = ("--size", "64", "--scale", "40arcsec")
 LAYOUT = "/etc/fip/fip.toml"
 DAEMONS = ("fip-ventilator", "fip-sink", "fip-worker@cpu0", "fip-monitor")
 QUICK = "[ventilator]\npace = 80  # 8 s, were it left alone\n"
-SUBMIT = """
-import sys
-from pathlib import Path
-from fip.config import Config
-from fip.data import Selection
-from fip.messages import Submit
-from fip.operator import Operator
-from fip.quantities import ARCSEC
-
-job = sys.argv[1]
-with Operator(Config()) as operator:
-    operator.submit(Submit(job, ("/data/many.ms",), Selection(size=(64, 64), scale=40 * ARCSEC), job))
-"""
 
 
 @dataclass
@@ -52,18 +39,14 @@ class Node:
     before: list[Path]  # what was there of FIP after it had said so
     said: str  # what it said that it did
     whole: dict[str, bytes]  # the images of a run that nobody disturbed
-    jobs: int = 0
 
     def install(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs install.sh of the checkout."""
         return self.machine.run("/src/install.sh", *words, check=check, timeout=600)
 
     def submit(self) -> Path:
-        """Submits the run of many slices; the directory of its images, within the machine."""
-        self.jobs += 1
-        name = f"job-{self.jobs}"
-        self.machine.run("/opt/fip/current/bin/python", "-c", SUBMIT, name)
-        return Path("/var/lib/fip") / name
+        """Submits the run of many slices, as a user does; the directory of its images, within the machine."""
+        return Path("/var/lib/fip") / self.machine.run("fip", "submit", "/data/many.ms", *GRID).stdout.strip()
 
     def stored(self, directory: Path) -> int:
         """How many images are there."""

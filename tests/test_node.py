@@ -69,10 +69,18 @@ class Node:
             found = shutil.copytree(self.machine.path(str(directory)), Path(copy) / "job")
             assert_whole(found, self.whole)
 
+    def wait_until(self, unit: str, state: str) -> None:
+        """Waits until a unit is "active", "inactive" or "failed"."""
+        self.machine.wait(lambda: self.machine.show(unit, "ActiveState") == state, f"have {unit} {state}")
+
     def restarted(self, unit: str, pid: str) -> None:
         """Waits until systemd has started a unit again."""
         self.machine.wait(lambda: self.machine.show(unit, "MainPID") not in (pid, "0"), f"start {unit} again")
-        self.machine.wait(lambda: self.machine.show(unit, "ActiveState") == "active", f"have {unit} ready again")
+        self.wait_until(unit, "active")
+
+    def assert_all_are_up(self) -> None:
+        """All daemons of the layout run."""
+        assert self.machine.systemctl("is-active", *DAEMONS, check=False).split() == ["active"] * len(DAEMONS)
 
 
 @pytest.fixture(scope="module")
@@ -239,17 +247,17 @@ def test_a_run_outlives_stop_reboot_and_power_cut(running: Node) -> None:
     running.wait_for(5, directory)
     machine.systemctl("stop", "fip.target")
     for unit in DAEMONS:
-        machine.wait(lambda unit=unit: machine.show(unit, "ActiveState") == "inactive", f"stop {unit}")  # type: ignore[misc]
+        running.wait_until(unit, "inactive")
         assert machine.show(unit, "Result") == "success", unit
         assert "draining" in machine.journal(unit)
     machine.systemctl("start", "fip.target")
     running.wait_for(15, directory)
     machine.reboot()
-    assert machine.systemctl("is-active", *DAEMONS, check=False).split() == ["active"] * len(DAEMONS)
+    running.assert_all_are_up()
     running.wait_for(25, directory)
     machine.power_cut()
     machine.boot()
-    assert machine.systemctl("is-active", *DAEMONS, check=False).split() == ["active"] * len(DAEMONS)
+    running.assert_all_are_up()
     running.assert_whole(directory)
 
 
@@ -304,7 +312,7 @@ def test_upgrade_with_a_run_under_way(running: Node, wheels: Path, tmp_path: Pat
     assert refused.returncode == 1
     assert f"does not start, see above: /opt/fip/{old} is in use again" in refused.stderr
     assert machine.run("readlink", "/opt/fip/current").stdout.strip() == old
-    assert machine.systemctl("is-active", *DAEMONS, check=False).split() == ["active"] * len(DAEMONS)
+    running.assert_all_are_up()
     only_old.unlink()
     machine.systemctl("daemon-reload")
 
@@ -313,7 +321,7 @@ def test_upgrade_with_a_run_under_way(running: Node, wheels: Path, tmp_path: Pat
     running.install("upgrade", "--offline", "/wheels")
     assert running.stored(directory) < SLICES
     assert machine.run("fip", "--version").stdout.split()[-1] == "99.0"
-    assert machine.systemctl("is-active", *DAEMONS, check=False).split() == ["active"] * len(DAEMONS)
+    running.assert_all_are_up()
     running.assert_whole(directory)
     machine.systemctl("enable", "fip-worker@cpu0")
 

@@ -8,8 +8,8 @@ process: without that ducc0, which allocates its grids for each image, is up to 
 has its plan in it and, in rows "compressed", the spectral compression; ducc0 gets the samples as they are. "ducc0 on
 nodes" is its time on the compressed samples, what FIP falls back on: `auto` chooses between that and the slant kernel.
 Errors are L2(image - direct) / L2(direct) over random pixels, the corners and the edges' middles, against the samples
-as they are. NUMBA_CPU_NAME=znver3 compiles for AVX2, NUMBA_CPU_NAME=x86-64 for neither that nor AVX-512, as on
-processors that lack them.
+as they are. With NUMBA_CPU_FEATURES set to nothing, NUMBA_CPU_NAME=haswell compiles for AVX2, and NUMBA_CPU_NAME=x86-64
+for neither that nor AVX-512, as on processors that lack them.
 """
 
 from __future__ import annotations

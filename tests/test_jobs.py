@@ -14,10 +14,15 @@ import pytest
 
 import damage
 import small_ms
+from fip.data import Selection
 from fip.errors import InputError
+from fip.jobs import MOST_WAITING, Jobs
 from fip.ledger import Ledger
 from fip.measurement_set import MeasurementSet
+from fip.messages import PipelineStatus, Status, Submit
+from fip.queue import Queue
 from fip.simulate import Simulation, simulate
+from fip.wire import MAXIMUM_HEADER, encode_control
 from mesh import Mesh
 from pipeline import fip, images
 
@@ -144,3 +149,22 @@ def test_a_job_that_is_stored_is_in_a_folder_of_its_own(some: Path, tmp_path: Pa
         (totals,) = ledger.totals()
         ledger.close()
         assert (totals.stored, totals.total, totals.final) == (2, 2, True)
+
+
+def test_the_queue_has_a_bound_and_its_status_fits_into_a_message(tmp_path: Path) -> None:
+    """More MeasurementSets than may wait fail at once; of very many jobs that are over the oldest are not told."""
+    jobs = Jobs(Queue(tmp_path / "jobs.sqlite"))
+    many = tuple(f"/data/{number:0100d}.ms" for number in range(MOST_WAITING))
+    for number in range(30):
+        name = f"job{number}"
+        assert jobs.submit(Submit(name, many, Selection(), name))
+        refused = Submit(f"late{number}", many[:1], Selection(), "late")
+        assert jobs.submit(refused)
+        (late,) = [job for job in jobs.statuses(0.0) if job.job == refused.job]
+        assert (late.state, late.reason[:32]) == ("failed", f"{MOST_WAITING} MeasurementSets are waiting")
+        assert jobs.cancel(name, 0.0)
+    assert jobs.submit(Submit("last", many, Selection(), "last"))
+    told = jobs.statuses(0.0)
+    assert [job.job for job in told] == ["late29", "last"]
+    status = PipelineStatus(0.0, Status("ventilator", "h", "v", 1, "running"), told, (), None)
+    assert len(encode_control(status)) < MAXIMUM_HEADER

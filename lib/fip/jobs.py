@@ -25,6 +25,7 @@ from fip.queue import REMEMBERED, Queue
 from fip.ranges import below, contains, count, well_formed
 
 FAILURES_TOLD = 32  # of all jobs, the last
+MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those that are, of which the status tells
 RATE_WINDOW = 10.0  # s over which images/s are counted
 
 
@@ -171,6 +172,9 @@ class Jobs:
         """Queues a job, or enters it as failed for this reason; False where it is known."""
         if submit.job in self._jobs:
             return False
+        waiting = sum(len(each.submit.paths) for each in self._jobs.values() if each.unfinished)
+        if waiting + len(submit.paths) > MOST_WAITING:
+            refusal = refusal or f"{waiting} MeasurementSets are waiting, and {MOST_WAITING} may: submit it later"
         job = self._jobs[submit.job] = Job(submit, self._queue.add(submit))
         if refusal:
             self.fail(job, refusal)
@@ -233,10 +237,15 @@ class Jobs:
         return next(job for job in self._jobs.values() if run in job.runs and job.unfinished)
 
     def statuses(self, now: float) -> tuple[JobStatus, ...]:
-        """How far all jobs are."""
+        """How far all jobs are, but for the oldest that are over where these are very many."""
         for run, active in self.active.items():
             self.of(run).runs[run] = active.status(now)
-        return tuple(job.status() for job in self._jobs.values())
+        ended = [job for job in self._jobs.values() if not job.unfinished]
+        room = MOST_WAITING  # a message has a largest size
+        while ended and (room := room - len(ended[-1].submit.paths)) >= 0:
+            ended.pop()
+        forgotten = {job.submit.job for job in ended}
+        return tuple(job.status() for name, job in self._jobs.items() if name not in forgotten)
 
     def plans(self) -> tuple[RunPlan, ...]:
         """The runs under way, as the sink must know them."""

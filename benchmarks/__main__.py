@@ -43,7 +43,7 @@ def main() -> None:
 def measure(parts: list[str] | tuple[str, ...], scratch: Path, quick: bool, rounds: int, console: Console) -> None:
     """Run some parts, the short ones first."""
     short, long = (6, 30) if quick else (60, 360)
-    few = (4, 8) if quick else (10, 40)
+    few = (4, 8) if quick else (4, 16)
     if "slices" in parts:
         lines = slices.compare(scratch, short, repeats=200 if quick else 2000)
         print_table("A slice on the wire", "prototype", lines, console)

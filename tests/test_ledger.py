@@ -1,0 +1,63 @@
+"""Anybody reads the ledger, while the sink writes and afterwards; nobody else writes it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from fip.data import Selection
+from fip.errors import NoRoomError
+from fip.ledger import Ledger, RunTotals
+from fip.messages import Failure, RunPlan
+
+NOBODY = 65534
+PLAN = RunPlan("r", "obs", 3, "/obs.ms", Selection(), "")
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A directory that all may look into, and its owner alone may write."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+def _become_nobody() -> None:
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def _read(directory: Path) -> list[RunTotals]:
+    ledger = Ledger(directory, read_only=True)
+    try:
+        return ledger.totals()
+    finally:
+        ledger.close()
+
+
+def _write(directory: Path) -> None:
+    ledger = Ledger(directory)
+    ledger.add_failure(Failure("r", 2, 1, "forged"))
+
+
+def test_another_user_reads_the_ledger_and_cannot_write_it(shared: Path) -> None:
+    """What was entered is seen at once, through the write-ahead log and when that is gone."""
+    with ProcessPoolExecutor(1, get_context("fork"), initializer=_become_nobody) as nobody:
+        ledger = Ledger(shared)
+        ledger.open_run(PLAN)
+        for index in (0, 1):
+            ledger.add_failure(Failure("r", index, 3, "no memory"))
+            (totals,) = nobody.submit(_read, shared).result()
+            assert [failed for failed, _ in totals.failed] == list(range(index + 1))
+        with pytest.raises(NoRoomError):
+            nobody.submit(_write, shared).result()
+        ledger.close()
+        assert not (shared / "fip.sqlite-wal").exists()
+        assert nobody.submit(_read, shared).result() == [totals]

@@ -46,7 +46,7 @@ upgrade() {
     [ -e $prefix/current ] || fail "FIP is not installed in $prefix: ./install.sh node"
     make_version
     mapfile -t units < <(enabled_units)
-    [ -n "$dry" ] || step "reading $settings as $version does" "$version/bin/fip" check $settings >/dev/null
+    step "checking $settings with $version" check_settings
     warm_kernels
     switch_version
 }
@@ -160,6 +160,10 @@ make_plan() {
         say "the layout has daemons write to $folder: a drop-in lets them"
     done <"$plan/folders"
     say "the MeasurementSets that you submit must be readable by user fip"
+}
+
+check_settings() {
+    "$version/bin/fip" check $settings >/dev/null
 }
 
 warm_kernels() {

@@ -13,6 +13,7 @@ from fip.data import Average, Selection, Subset
 from fip.errors import NotYetError
 from fip.growing import Growing
 from fip.ledger import Ledger
+from mesh import Mesh
 from pipeline import WITHIN, fip, images, started
 from writer import Writer
 
@@ -99,6 +100,25 @@ def test_a_measurement_set_that_is_not_there_yet_is_waited_for(tmp_path: Path) -
     done = fip("run", tmp_path / "never.ms", "--follow", *GRID, "--config", config(tmp_path), cwd=tmp_path)
     assert done.returncode == 1
     assert "never.ms: no such file or folder" in done.stderr.splitlines()[-1]
+
+
+def test_a_job_follows_whatever_is_killed(tmp_path: Path) -> None:
+    """`fip submit --follow`: the ventilator is killed while it waits for data, and ends with all of them."""
+    ms, many = tmp_path / "live.ms", 6
+    with Mesh(tmp_path / "mesh", workers=1) as mesh, Writer(ms, many) as writer:
+        mesh.wait(lambda status: True)
+        address = ("--ventilator", mesh.config.ventilator.control)
+        done = fip("submit", ms, "--follow", *GRID, *address, "--config", config(tmp_path, end=12))
+        assert done.returncode == 0, done.stderr
+        job = done.stdout.strip()
+        writer.write(2)
+        mesh.wait(lambda status: [(run.stored, run.final) for run in mesh.job(status, job).runs] == [(2, False)])
+        mesh.kill("ventilator")
+        writer.write(many - 3)
+        mesh.start("ventilator")
+        mesh.wait_for_job(job)
+        assert len(images(mesh.images / job)) == many
+        assert totals(mesh.images / job) == (many, many, True)
 
 
 def test_a_run_that_grows_is_the_run_of_the_whole(tmp_path: Path) -> None:

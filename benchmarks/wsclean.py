@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def compare(scratch: Path, images: tuple[int, int], rounds: int, work: Work = US
     costs = taken(scratch, images, rounds, PROGRAMS, work, *UNFLAGGED)
     ours, theirs, exact = (costs[name] for name in PROGRAMS)
     last = simulated(scratch, images[1], work, *UNFLAGGED)
-    error = {name: errors(last, sorted((scratch / name).glob("*.fits"))) for name in PROGRAMS}
+    error = errors(last, {name: sorted((scratch / name).glob("*.fits")) for name in PROGRAMS})
     return [
         line("CPU s an image, WSClean's default", ours.marginal, theirs.marginal, "<= 0.17"),
         line("CPU s an image, -no-small-inversion", ours.marginal, exact.marginal, "<= 0.17"),
@@ -60,20 +61,21 @@ def compare(scratch: Path, images: tuple[int, int], rounds: int, work: Work = US
     ]
 
 
-def errors(observed: Observation, images: list[Path]) -> float:
-    """Largest of L2(image - exact) / L2(exact) of the first and the last image, over the same random pixels."""
-    if len(images) != observed.integrations:
-        raise RuntimeError(f"{len(images)} images instead of {observed.integrations}: {images[:1]}")
+def errors(observed: Observation, images: Mapping[str, list[Path]]) -> dict[str, float]:
+    """Of each program the larger L2(image - exact) / L2(exact) of its first and last image, over the same pixels."""
     size = observed.work.size
     run = open_run(observed.path, Selection(size=(size, size), scale=ARCSEC * RADIANS, epsilon=EPSILON))
     picked = np.random.default_rng(1).integers(0, size, (2, PIXELS))
     picked[:, :4] = [[0, 0, size - 1, size - 1], [0, size - 1, 0, size - 1]]
-    found = []
+    found = dict.fromkeys(images, 0.0)
     for index in (0, observed.integrations - 1):
         values = run.read(index)
         east, north = (axis[*picked] for axis in pixel_directions(values.grid))
         exact = direct_sum(values.blocks, east, north)[0] / values.sum_of_weights[0, 0]
-        pixels: NDArray[np.float32] = fits.getdata(images[index])[0, 0]
-        found.append(float(np.linalg.norm(pixels[*picked] - exact) / np.linalg.norm(exact)))
+        for name, made in images.items():
+            if len(made) != observed.integrations:
+                raise RuntimeError(f"{name} made {len(made)} images of {observed.integrations} integrations")
+            pixels: NDArray[np.float32] = fits.getdata(made[index])[0, 0]
+            found[name] = max(found[name], float(np.linalg.norm(pixels[*picked] - exact) / np.linalg.norm(exact)))
     run.close()
-    return max(found)
+    return found

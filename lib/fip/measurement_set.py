@@ -7,8 +7,6 @@ A `MeasurementSet` is used from the thread that opened it.
 from __future__ import annotations
 
 import math
-import os
-import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -19,6 +17,7 @@ import numpy as np
 from casacore.tables import table as open_table
 from numpy.typing import NDArray
 
+from fip.access import check_access
 from fip.data import Frame
 from fip.ephemeris import Ephemeris, ephemeris
 from fip.errors import InputError
@@ -136,7 +135,7 @@ class MeasurementSet:
 
     def __init__(self, path: Path, growing: bool = False) -> None:
         self.path, self.growing = path, growing
-        _check_access(path)
+        check_access(path)
         try:
             self.table = open_table(str(path), ack=False, lockoptions="autonoread" if growing else "default")
             self.columns: tuple[str, ...] = tuple(self.table.colnames())
@@ -397,33 +396,6 @@ class MeasurementSet:
         codes = [int(each) for each in measure.get("TabRefCodes", [])]
         names = [str(each) for each in measure.get("TabRefTypes", [])]
         return names[codes.index(int(code))] if int(code) in codes else f"code {code}"
-
-
-def _check_access(path: Path) -> None:
-    """InputError where the path is not there, or where this user may not read it, with what would help."""
-    closed = _closed(path)
-    if closed is not None and os.path.exists(closed):  # noqa: PTH110 where that may not be asked, it is not there
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        raise InputError(
-            f"{path}: user {user} may not read {closed}: allow it to that user (setfacl -R -m u:{user}:rX {closed}), "
-            f"or to all (chmod -R a+rX {closed})"
-        )
-    if closed is not None:
-        raise InputError(f"{path}: no such file or folder")
-
-
-def _closed(path: Path) -> Path | None:
-    """The first folder on the way, or file of a table, that is not there or not open to this user; else None."""
-
-    def shut(place: Path, how: int) -> bool:
-        return not os.access(place, how, effective_ids=True)
-
-    for folder in reversed(path.absolute().parents):
-        if shut(folder, os.X_OK):
-            return folder if folder.exists() else path
-    if shut(path, os.R_OK) or (path.is_dir() and shut(path, os.X_OK)):
-        return path
-    return next((each for each in path.iterdir() if shut(each, os.R_OK)), None) if path.is_dir() else None
 
 
 def _shape(table: Any, column: str, row: int) -> tuple[int, ...]:

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.kernels import EPSILON, Contest, median_seconds, prepared
-from fip.compression import compress_blocks
 from fip.data import Block, Grid
-from fip.slant.cost import slant_cost, wgridder_cost
-from fip.slant.plan import LIGHT, make_plan
-from fip.slant.sheet import UnsuitableError
+from fip.imaging.compression import compress_blocks
+from fip.imaging.slant.cost import slant_cost, wgridder_cost
+from fip.imaging.slant.plan import LIGHT, make_plan
+from fip.imaging.slant.sheet import UnsuitableError
 from observatories import LATITUDE, antennas, uvw_seen
 
 WAVELENGTHS = {"MeerKAT": (0.2, 0.35), "VLA A": (0.06, 0.2, 0.8), "SKA-Low": (1.0, 2.0, 4.0)}

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.kernels import ROWS, Contest, median_seconds, prepared
 from fip.data import ImagingSettings
-from fip.kernels import make_kernel, pixel_type
+from fip.imaging.kernels import make_kernel, pixel_type
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "kernel.png"
 EPSILONS = [10.0**-power for power in range(1, 12)]

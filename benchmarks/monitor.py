@@ -27,10 +27,10 @@ import zmq
 
 from benchmarks.simulated_status import INTERVAL, RUN, Load, statuses
 from fip.data import Selection
-from fip.ledger import Ledger
 from fip.messages import PipelineStatus, RunPlan
-from fip.sockets import control_socket
-from fip.wire import encode_control
+from fip.protocol.wire import encode_control
+from fip.runtime.sockets import control_socket
+from fip.storage.ledger import Ledger
 
 AHEAD = 40  # messages sent before it is asked how far the monitor is
 HOUR = 3600.0  # s

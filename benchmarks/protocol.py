@@ -26,15 +26,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from benchmarks.programs import ANTENNAS, ARCSEC, EPSILON
 from benchmarks.stand_in import launcher
-from fip.compression import compress
 from fip.data import Selection
-from fip.imaging import image_file
-from fip.kernels import make_kernel
-from fip.keys import LIST, make_keys
+from fip.imaging.compression import compress
+from fip.imaging.image import image_file
+from fip.imaging.kernels import make_kernel
+from fip.layout.keys import LIST, make_keys
 from fip.quantities import ARCSEC as ONE_ARCSEC
-from fip.simulate import Simulation, simulate
-from fip.sockets import host_name
-from fip.source import open_run
+from fip.runtime.sockets import host_name
+from fip.simulation.observation import Simulation, simulate
+from fip.source.opening import open_run
 from many import SELECTION
 from mesh import Mesh
 

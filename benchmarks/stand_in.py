@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-import fip.imaging
-import fip.kernels
-import fip.lanes
-import fip.leases
-import fip.reading
-import fip.store
+import fip.imaging.image
+import fip.imaging.kernels
+import fip.protocol.lanes
+import fip.protocol.leases
+import fip.source.reading
+import fip.storage.store
 from fip.data import Block, FitsFile, ImageFile, Selection, Slice
 
 SMALLEST = b"SIMPLE  = " + bytes(2870)
@@ -43,11 +43,11 @@ def launcher(**settings: object) -> list[str]:
 
 def _replace_reading(megabytes: float) -> None:
     rows = max(1, round(1e6 * megabytes / BYTES_OF_A_SAMPLE / NODES))
-    call = fip.reading.Reader.call
+    call = fip.source.reading.Reader.call
 
     @functools.lru_cache(maxsize=1)
     def first(path: Path, selection: Selection, follow: bool, run: str) -> Slice:
-        read, _ = fip.reading.cut(path, selection, follow, run, 0)
+        read, _ = fip.source.reading.cut(path, selection, follow, run, 0)
         block = Block(
             channel_out=0,
             uvw=np.zeros((rows, 3)),
@@ -58,7 +58,7 @@ def _replace_reading(megabytes: float) -> None:
         return replace(read, blocks=(block,))
 
     def called(self: Any, then: Callable[[Future[Any]], None], function: Callable[..., Any], *args: Any) -> None:
-        if function is not fip.reading.cut:
+        if function is not fip.source.reading.cut:
             call(self, then, function, *args)
             return
         *run, index = args
@@ -66,7 +66,7 @@ def _replace_reading(megabytes: float) -> None:
         future.set_result((replace(first(*run), index=index, integration=index), 0.0))
         self._loop.soon(lambda: then(future))
 
-    fip.reading.Reader.call = called  # type: ignore[assignment,method-assign]
+    fip.source.reading.Reader.call = called  # type: ignore[assignment,method-assign]
 
 
 def _replace_imaging(seconds: float) -> None:
@@ -77,17 +77,17 @@ def _replace_imaging(seconds: float) -> None:
             "good", None, None, {"wait": waited, "image": seconds}, (FitsFile("dirty", SMALLEST),),
         )  # fmt: skip
 
-    fip.imaging.image_file = image_file  # type: ignore[assignment]
-    fip.kernels.make_kernel = lambda *ignored: None  # type: ignore[assignment]
+    fip.imaging.image.image_file = image_file  # type: ignore[assignment]
+    fip.imaging.kernels.make_kernel = lambda *ignored: None  # type: ignore[assignment]
 
 
 def _replace_storing() -> None:
-    fip.store.Store.put = lambda self, image: self.directory  # type: ignore[method-assign]
+    fip.storage.store.Store.put = lambda self, image: self.directory  # type: ignore[method-assign]
 
 
 def _trace(path: str) -> None:
     trace = Path(path).open("a")  # noqa: SIM115 it is open as long as the daemon runs
-    hear, lease = fip.lanes.Lanes.hear, fip.leases.Leases.lease
+    hear, lease = fip.protocol.lanes.Lanes.hear, fip.protocol.leases.Leases.lease
     boots: set[str] = set()
 
     def say(*event: object) -> None:
@@ -105,8 +105,8 @@ def _trace(path: str) -> None:
         say("lease", worker.partition("/")[2], index, attempt)
         return attempt
 
-    fip.lanes.Lanes.hear = heard  # type: ignore[method-assign]
-    fip.leases.Leases.lease = leased  # type: ignore[assignment,method-assign]
+    fip.protocol.lanes.Lanes.hear = heard  # type: ignore[method-assign]
+    fip.protocol.leases.Leases.lease = leased  # type: ignore[assignment,method-assign]
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from benchmarks.programs import (
 from benchmarks.report import Line
 from fip.data import Selection
 from fip.quantities import ARCSEC as RADIANS
-from fip.source import open_run
+from fip.source.opening import open_run
 
 sys.path.insert(0, str(REPOSITORY / "tests"))
 

@@ -11,14 +11,14 @@ import zmq
 
 from fip.config import Config, Loaded
 from fip.errors import WireError
-from fip.keys import private_key
-from fip.logs import set_level
+from fip.layout.keys import private_key
 from fip.messages import PipelineStatus
-from fip.service import Daemon, Loop, run_daemon
-from fip.sockets import connect, control_socket, exposed
+from fip.protocol.wire import decode_control
+from fip.runtime.logs import set_level
+from fip.runtime.service import Daemon, Loop, run_daemon
+from fip.runtime.sockets import connect, control_socket, exposed
 from fip.web.feed import Feed
 from fip.web.server import Server
-from fip.wire import decode_control
 
 log = logging.getLogger("fip.monitor")
 

@@ -13,16 +13,16 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data import ImageFile
 from fip.errors import FipError, NoRoomError, StoreError, WireError
-from fip.gate import Gate
-from fip.lines import sink_line
-from fip.logs import Seldom, set_level
 from fip.messages import STATE_INTERVAL, Failure, Refused, RunPlan, RunStored, SinkOrders, SinkState
+from fip.protocol.wire import decode_control, decode_image, encode_control
 from fip.ranges import Ranges, add, contains
-from fip.service import Daemon, Loop, run_daemon
-from fip.sockets import control_socket, data_socket, host_name, peer_host, receive
-from fip.store import Store
-from fip.vitals import Vitals
-from fip.wire import decode_control, decode_image, encode_control
+from fip.runtime.gate import Gate
+from fip.runtime.logs import Seldom, set_level
+from fip.runtime.service import Daemon, Loop, run_daemon
+from fip.runtime.sockets import control_socket, data_socket, host_name, peer_host, receive
+from fip.runtime.vitals import Vitals
+from fip.storage.store import Store
+from fip.watch.lines import sink_line
 
 log = logging.getLogger("fip.sink")
 

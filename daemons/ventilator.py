@@ -12,11 +12,6 @@ import zmq
 
 from fip.config import Config, Loaded
 from fip.errors import RefusedError, WireError
-from fip.gate import SAID_BY, Gate
-from fip.jobs import Jobs
-from fip.lanes import Lanes
-from fip.lines import ventilator_line
-from fip.logs import Seldom, set_level
 from fip.messages import (
     STATE_INTERVAL,
     Ask,
@@ -32,12 +27,17 @@ from fip.messages import (
     Submit,
     WorkerState,
 )
-from fip.queue import Queue
-from fip.service import Daemon, Loop, run_daemon
-from fip.sockets import control_socket, host_name, peer_host, receive, seen_from_workers
-from fip.supply import Supply
-from fip.vitals import Vitals
-from fip.wire import decode_control, encode_control, encode_slice, encode_status, size
+from fip.protocol.jobs import Jobs
+from fip.protocol.lanes import Lanes
+from fip.protocol.queue import Queue
+from fip.protocol.supply import Supply
+from fip.protocol.wire import decode_control, encode_control, encode_slice, encode_status, size
+from fip.runtime.gate import SAID_BY, Gate
+from fip.runtime.logs import Seldom, set_level
+from fip.runtime.service import Daemon, Loop, run_daemon
+from fip.runtime.sockets import control_socket, host_name, peer_host, receive, seen_from_workers
+from fip.runtime.vitals import Vitals
+from fip.watch.lines import ventilator_line
 
 log = logging.getLogger("fip.ventilator")
 

@@ -17,17 +17,17 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data import ImageFile, Slice
 from fip.errors import ConfigError, UsageError, WireError
-from fip.gate import Gate
-from fip.imaging import image_file
-from fip.kernels import CPU, make_kernel
-from fip.leases import FIRST_IMAGE_WITHIN, image_within
-from fip.lines import worker_line
-from fip.logs import Seldom, set_level
+from fip.imaging.image import image_file
+from fip.imaging.kernels import CPU, make_kernel
 from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Refused, Task, WorkerState
-from fip.service import Background, Daemon, Loop, run_daemon
-from fip.sockets import LINGER, control_socket, data_socket, host_name, reachable
-from fip.vitals import Vitals
-from fip.wire import decode_control, decode_slice, encode_control, encode_image
+from fip.protocol.leases import FIRST_IMAGE_WITHIN, image_within
+from fip.protocol.wire import decode_control, decode_slice, encode_control, encode_image
+from fip.runtime.gate import Gate
+from fip.runtime.logs import Seldom, set_level
+from fip.runtime.service import Background, Daemon, Loop, run_daemon
+from fip.runtime.sockets import LINGER, control_socket, data_socket, host_name, reachable
+from fip.runtime.vitals import Vitals
+from fip.watch.lines import worker_line
 
 log = logging.getLogger("fip.worker")
 
@@ -282,7 +282,7 @@ def _image(values: Slice, device: str, worker: str, waited: float) -> ImageFile:
 def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Worker:
     device = loaded.config.device_of(arguments.name, host_name())
     if device != CPU:
-        from fip.cuda.device import check_gpu  # late: it imports cupy
+        from fip.imaging.cuda.device import check_gpu  # late: it imports cupy
 
         try:
             check_gpu(device)

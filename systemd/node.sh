@@ -154,7 +154,7 @@ make_places() {
 
 # What the layout gives this host. A layout that does not hold ends it here, before anything is changed.
 make_plan() {
-    "$version/bin/python" -m fip.placement "$host" $settings "$plan" || fail "$settings: see above. $unchanged"
+    "$version/bin/python" -m fip.layout.placement "$host" $settings "$plan" || fail "$settings: see above. $unchanged"
     while read -r folder; do
         [ -d "$folder" ] || step "making $folder, writable for user fip" install -d -o fip -g fip -m 755 "$folder"
         say "the layout has daemons write to $folder: a drop-in lets them"

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import zmq
 
-from fip.compression import compress
-from fip.imaging import image_file
-from fip.kernels import make_kernel
-from fip.sockets import data_socket
-from fip.source import open_run
-from fip.wire import decode_image, decode_slice, encode_image, encode_slice
+from fip.imaging.compression import compress
+from fip.imaging.image import image_file
+from fip.imaging.kernels import make_kernel
+from fip.protocol.wire import decode_image, decode_slice, encode_image, encode_slice
+from fip.runtime.sockets import data_socket
+from fip.source.opening import open_run
 from many import SELECTION
 
 WORKERS = ("cpu0", "cpu1")

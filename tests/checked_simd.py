@@ -1,6 +1,6 @@
-"""fip.slant.simd in numpy: the same names, for the kernel uncompiled, with every index checked.
+"""fip.imaging.slant.simd in numpy: the same names, for the kernel uncompiled, with every index checked.
 
-Put in the place of fip.slant.simd, with NUMBA_DISABLE_JIT=1, before another module of fip.slant is imported.
+Put in the place of fip.imaging.slant.simd, with NUMBA_DISABLE_JIT=1, before another of its modules is imported.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fip.config import Config, load
-from fip.keys import LIST, PrivateKey, Role, make_keys, private_key
+from fip.layout.keys import LIST, PrivateKey, Role, make_keys, private_key
 from mesh import SCRIPTS, Mesh
 from network import Network
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from fip.simulate import Simulation, simulate
-from fip.slant.cache import is_warm
+from fip.imaging.slant.cache import is_warm
+from fip.simulation.observation import Simulation, simulate
 from many import SELECTION, SLICES
 from mesh import Mesh
 from pipeline import FIP, images

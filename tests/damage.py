@@ -23,9 +23,9 @@ from casacore import tables
 
 from fip.data import Selection
 from fip.errors import FipError
-from fip.imaging import dirty_image, image_file
-from fip.kernels import make_kernel
-from fip.source import open_run
+from fip.imaging.image import dirty_image, image_file
+from fip.imaging.kernels import make_kernel
+from fip.source.opening import open_run
 
 HANGS_AFTER = 30.0  # s for one variant
 Damage = Callable[[Path], object]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.cuda.device import SOURCE
+from fip.imaging.cuda.device import SOURCE
 
 SHIM = f"""
 #include <algorithm>
@@ -33,7 +33,7 @@ static void atomicAdd(float* to, float value) {{ *to += value; }}
 
 
 class HostDevice:
-    """See fip.cuda.device.Device."""
+    """See fip.imaging.cuda.device.Device."""
 
     xp: Any = np
     threads = 1 << 30  # one block for whatever there is

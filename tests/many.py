@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fip.data import Selection
-from fip.ledger import Ledger
 from fip.quantities import ARCSEC
+from fip.storage.ledger import Ledger
 from pipeline import images
 
 SLICES = 150

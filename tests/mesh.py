@@ -16,7 +16,7 @@ from typing import Self
 from fip.config import Config, load
 from fip.data import Selection
 from fip.messages import JobStatus, PipelineStatus
-from fip.operator import Operator, find_job, new_job
+from fip.protocol.operator import Operator, find_job, new_job
 from network import Network
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))

@@ -15,7 +15,7 @@ from fip.messages import (
     Status,
     WorkerState,
 )
-from fip.metrics import COUNTERS
+from fip.watch.metrics import COUNTERS
 
 BEGIN = 1_800_000_000.0  # s UTC, Unix, when all daemons started
 UPTIME = 100.0  # s that they are up when message 0 is said

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from fip.data import Band, Beam, FitsFile, Grid, Image, ImageFile, Selection, Slice, Times
-from fip.fitsfile import fits_bytes
+from fip.fits.fitsfile import fits_bytes
+from fip.imaging.quality import quality
+from fip.imaging.statistics import image_statistics
 from fip.messages import Failure, RunPlan
-from fip.quality import quality
-from fip.statistics import image_statistics
-from fip.store import Store
+from fip.storage.store import Store
 from synthetic import array_uvw, make_block, make_slice
 
 SIDE, SCALE = 160, 2.0  # pixels; arcsec

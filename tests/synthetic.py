@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from direct import point_source
 from fip.data import Band, Block, Grid, ImagingSettings, Observation, Slice, Times
-from fip.subbands import effective_bands
+from fip.imaging.subbands import effective_bands
 
 Source = tuple[float, float, float]  # l east, m north, flux
 

@@ -16,8 +16,8 @@ import pytest
 import zmq
 
 from fip.messages import Lane, PipelineStatus, SinkState, WorkerState
-from fip.sockets import control_socket, data_socket, peer_host
-from fip.wire import PROTOCOL, encode_control, encode_image
+from fip.protocol.wire import PROTOCOL, encode_control, encode_image
+from fip.runtime.sockets import control_socket, data_socket, peer_host
 from made import make_image
 from many import SELECTION, assert_whole
 from mesh import Mesh

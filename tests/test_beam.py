@@ -13,9 +13,9 @@ from scipy.ndimage import label
 from scipy.optimize import curve_fit
 
 from direct import direct_sum
-from fip.beam import LOBE_LEVEL, fit_beam
 from fip.data import Beam, Block, Grid, ImagingSettings
-from fip.weighting import weigh
+from fip.imaging.beam import LOBE_LEVEL, fit_beam
+from fip.imaging.weighting import weigh
 from synthetic import array_uvw
 
 WAVELENGTH = 0.2

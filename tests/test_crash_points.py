@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fip.operator import find_job, new_job
+from fip.protocol.operator import find_job, new_job
 from many import SELECTION, assert_whole
 from mesh import Mesh
 from sabotage import launcher
@@ -17,24 +17,24 @@ Point = tuple[str, str, int]
 """Before or after which function the process dies, and at which of its calls."""
 
 SINK: dict[str, Point] = {
-    "image received": ("before", "fip.store:Store.put", 3),
+    "image received": ("before", "fip.storage.store:Store.put", 3),
     "temporary file written": ("before", "os:fsync", 5),  # an image takes two: of the file, and of the directory
     "temporary file on disk": ("before", "os:link", 3),
     "final name linked": ("after", "os:link", 3),
     "temporary name removed": ("before", "os:fsync", 6),
-    "directory on disk": ("before", "fip.ledger:Ledger.add", 3),
-    "in the ledger, not yet said": ("after", "fip.ledger:Ledger.add", 3),
+    "directory on disk": ("before", "fip.storage.ledger:Ledger.add", 3),
+    "in the ledger, not yet said": ("after", "fip.storage.ledger:Ledger.add", 3),
 }
 WORKER: dict[str, Point] = {
-    "slice received": ("after", "fip.wire:decode_slice", 4),
-    "image made": ("after", "fip.imaging:image_file", 4),
+    "slice received": ("after", "fip.protocol.wire:decode_slice", 4),
+    "image made": ("after", "fip.imaging.image:image_file", 4),
     "image handed on, not yet said": ("after", "zmq:Socket.send_multipart", 4),
 }
 VENTILATOR: dict[str, Point] = {
-    "job received": ("before", "fip.queue:Queue.add", 1),
-    "job in the queue, not yet said": ("after", "fip.queue:Queue.add", 1),
-    "slice sent, not yet recorded": ("after", "fip.lanes:Lanes.send", 4),
-    "slice stored, not yet recorded": ("before", "fip.leases:Leases.sink_says", 4),
+    "job received": ("before", "fip.protocol.queue:Queue.add", 1),
+    "job in the queue, not yet said": ("after", "fip.protocol.queue:Queue.add", 1),
+    "slice sent, not yet recorded": ("after", "fip.protocol.lanes:Lanes.send", 4),
+    "slice stored, not yet recorded": ("before", "fip.protocol.leases:Leases.sink_says", 4),
 }
 
 

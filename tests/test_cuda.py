@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
 from fip.config import load
-from fip.cuda.device import CupyDevice, gpus
-from fip.cuda.sdp_func import SdpFuncKernel, in_wavelengths
-from fip.cuda.slant import PART, CudaSlantKernel, tile_parts
 from fip.data import Block, Grid
 from fip.errors import UsageError
+from fip.imaging.cuda.device import CupyDevice, gpus
+from fip.imaging.cuda.sdp_func import SdpFuncKernel, in_wavelengths
+from fip.imaging.cuda.slant import PART, CudaSlantKernel, tile_parts
 from host_gpu import HostDevice
 from pipeline import fip, images
 from synthetic import array_uvw, make_block

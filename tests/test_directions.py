@@ -24,11 +24,11 @@ from direct import SPEED_OF_LIGHT, direct_sum, pixel_directions
 from fip.data import Average, Direction, Grid, Selection, Slice, Subset, UvRange
 from fip.directions import axes, format_direction, parse_direction, rephase, separation, shown, turn
 from fip.errors import InputError
-from fip.header import header_cards
-from fip.imaging import image_slice
-from fip.kernels import make_kernel
+from fip.fits.header import header_cards
+from fip.imaging.image import image_slice
+from fip.imaging.kernels import make_kernel
 from fip.quantities import ARCSEC
-from fip.source import open_run
+from fip.source.opening import open_run
 from pipeline import fip, images
 from synthetic import array_uvw, make_block
 from visibilities import Visibilities

@@ -9,8 +9,8 @@ import pytest
 
 from disk import Disk
 from fip import ranges
-from fip.ledger import Ledger
 from fip.messages import PipelineStatus
+from fip.storage.ledger import Ledger
 from many import SELECTION, assert_whole
 from mesh import Mesh
 from pipeline import images

@@ -23,13 +23,13 @@ from hypothesis import strategies as st
 from fip import __version__
 from fip.data import Band, Beam, Frame, Grid, Image, ImagingSettings, Slice
 from fip.errors import UsageError
-from fip.fitsfile import fits_bytes
-from fip.header import card, frequency_axis, printable
-from fip.imaging import image_file, image_slice
-from fip.kernels import make_kernel
-from fip.polarisation import stokes_axis
+from fip.fits.fitsfile import fits_bytes
+from fip.fits.header import card, frequency_axis, printable
+from fip.imaging.image import image_file, image_slice
+from fip.imaging.kernels import make_kernel
+from fip.imaging.polarisation import stokes_axis
+from fip.imaging.subbands import split, sub_bands
 from fip.quantities import iso_utc
-from fip.subbands import split, sub_bands
 from synthetic import array_uvw, make_block, make_slice
 
 GRID = Grid(64, 48, 2e-5, 1.2, -0.6, "FK5")

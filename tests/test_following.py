@@ -11,8 +11,8 @@ from astropy.io import fits
 
 from fip.data import Average, Selection, Subset
 from fip.errors import NotYetError
-from fip.growing import Growing
-from fip.ledger import Ledger
+from fip.source.growing import Growing
+from fip.storage.ledger import Ledger
 from mesh import Mesh
 from pipeline import WITHIN, fip, images, started
 from writer import Writer

@@ -16,13 +16,13 @@ import damage
 import small_ms
 from fip.data import Selection
 from fip.errors import InputError
-from fip.jobs import MOST_WAITING, Jobs
-from fip.ledger import Ledger
-from fip.measurement_set import MeasurementSet
 from fip.messages import PipelineStatus, Status, Submit
-from fip.queue import Queue
-from fip.simulate import Simulation, simulate
-from fip.wire import MAXIMUM_HEADER, encode_control
+from fip.protocol.jobs import MOST_WAITING, Jobs
+from fip.protocol.queue import Queue
+from fip.protocol.wire import MAXIMUM_HEADER, encode_control
+from fip.simulation.observation import Simulation, simulate
+from fip.source.measurement_set import MeasurementSet
+from fip.storage.ledger import Ledger
 from mesh import Mesh
 from pipeline import fip, images
 

@@ -11,11 +11,11 @@ import pytest
 
 from fip.config import load
 from fip.data import FitsFile, ImageFile, Keep, Selection
-from fip.file_systems import network_type
-from fip.ledger import FILE_NAME, Ledger
 from fip.messages import RunPlan
-from fip.simulate import Simulation, simulate
-from fip.store import Store
+from fip.simulation.observation import Simulation, simulate
+from fip.storage.file_systems import network_type
+from fip.storage.ledger import FILE_NAME, Ledger
+from fip.storage.store import Store
 from made import SMALLEST, make_image
 from pipeline import fip, images
 
@@ -115,7 +115,7 @@ def test_a_ledger_on_a_network_has_no_write_ahead_log(tmp_path: Path, monkeypatc
     """While it is written there is no file of shared memory beside it; elsewhere there is."""
     modes = {}
     for kind in ("", "nfs4"):
-        monkeypatch.setattr("fip.ledger.network_type", lambda path, kind=kind: kind)
+        monkeypatch.setattr("fip.storage.ledger.network_type", lambda path, kind=kind: kind)
         store = filled(Store(tmp_path / f"on-{kind}"))
         with sqlite3.connect(f"file:{store.ledger.path}?mode=ro", uri=True) as reader:
             modes[kind] = reader.execute("PRAGMA journal_mode").fetchone()[0]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from direct import direct_sum, pixel_directions
 from fip.data import Block, Grid, ImagingSettings, Slice
 from fip.errors import UsageError
-from fip.imaging import dirty_image, image_slice
-from fip.kernels import make_kernel, pixel_type
-from fip.statistics import image_statistics
+from fip.imaging.image import dirty_image, image_slice
+from fip.imaging.kernels import make_kernel, pixel_type
+from fip.imaging.statistics import image_statistics
 from synthetic import Source, array_uvw, make_block, make_slice
 
 LIGHT = 299792458.0

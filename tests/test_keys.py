@@ -17,12 +17,12 @@ from cluster import Cluster
 from fip.config import Config, Security
 from fip.data import Selection
 from fip.errors import ConfigError, FipError
-from fip.keys import CREDENTIALS, LIST, Holder, PrivateKey, Role, make_keys, private_key, read_allowed
+from fip.layout.keys import CREDENTIALS, LIST, Holder, PrivateKey, Role, make_keys, private_key, read_allowed
 from fip.messages import PipelineStatus
-from fip.operator import Operator, new_job
+from fip.protocol.operator import Operator, new_job
+from fip.protocol.wire import encode_control
 from fip.quantities import ARCSEC
-from fip.sockets import bind, connect, control_socket, data_socket
-from fip.wire import encode_control
+from fip.runtime.sockets import bind, connect, control_socket, data_socket
 from mesh import SCRIPTS, WITHIN
 from network import Network
 from pipeline import images

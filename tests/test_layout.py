@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fip.cluster import placement, warnings
 from fip.config import load
+from fip.layout.cluster import placement, warnings
 from pipeline import fip
 
 CLUSTER = Path(__file__).parents[1] / "config" / "cluster.toml"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fip import ranges
-from fip.leases import GRACE, STORE_WITHIN, Leases
+from fip.protocol.leases import GRACE, STORE_WITHIN, Leases
 
 INDICES = st.sets(st.integers(0, 40))
 

@@ -13,8 +13,8 @@ import pytest
 
 from fip.data import Selection
 from fip.errors import NoRoomError
-from fip.ledger import Ledger, RunTotals
 from fip.messages import Failure, RunPlan
+from fip.storage.ledger import Ledger, RunTotals
 
 NOBODY = 65534
 PLAN = RunPlan("r", "obs", 3, "/obs.ms", Selection(), "")

@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 
 from fip.data import Direction
 from fip.errors import UsageError
-from fip.lightcurve import light_curve, pixel_of
+from fip.fits.lightcurve import light_curve, pixel_of
 from pipeline import fip, images
 from stored_run import GRID, NOISE, ON, STEADY, TRANSIENT, store_run
 

@@ -14,8 +14,8 @@ import zmq
 from fip.data import Selection
 from fip.messages import PipelineStatus
 from fip.quantities import ARCSEC
-from fip.simulate import Simulation, simulate
-from fip.sockets import CONTROL_QUEUE, control_socket
+from fip.runtime.sockets import CONTROL_QUEUE, control_socket
+from fip.simulation.observation import Simulation, simulate
 from mesh import Mesh
 from pipeline import images
 

@@ -13,8 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fip.messages import Departure, Gpu, Resources
-from fip.metrics import exposition
-from fip.state import NOTHING_HEARD, PipelineState
+from fip.watch.metrics import exposition
+from fip.watch.state import NOTHING_HEARD, PipelineState
 from spoken import pipeline, with_run
 from test_state import running, state
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fip.simulate import Simulation, simulate
+from fip.simulation.observation import Simulation, simulate
 from machine import Machine, why_not
 from many import assert_whole
 from pipeline import fip, images

@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 
 from browser import browser, keep, unnamed
 from fip.data import Selection
-from fip.simulate import Simulation, simulate
+from fip.simulation.observation import Simulation, simulate
 from mesh import Mesh
 from monitoring import monitor
 from pipeline import WITHIN, images, started

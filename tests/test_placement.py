@@ -9,7 +9,7 @@ import pytest
 
 from fip.config import load
 from fip.errors import ConfigError
-from fip.placement import drop_in, units
+from fip.layout.placement import drop_in, units
 
 LAYOUT = """
 [ventilator]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fip.errors import UsageError
-from fip.polarisation import form, products
+from fip.imaging.polarisation import form, products
 
 LINEAR = ("XX", "XY", "YX", "YY")
 CIRCULAR = ("RR", "RL", "LR", "LL")

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from fip.messages import PipelineStatus
-from fip.progress import RunProgress
+from fip.watch.progress import RunProgress
 from spoken import pipeline, with_run
 
 WIDTH = 80

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fip.beam import fit_beam
 from fip.data import Beam, Grid, Slice, Statistics
-from fip.imaging import dirty_image, slice_beam
-from fip.kernels import make_kernel
-from fip.quality import noisy, quality, with_noise
-from fip.statistics import image_statistics
+from fip.imaging.beam import fit_beam
+from fip.imaging.image import dirty_image, slice_beam
+from fip.imaging.kernels import make_kernel
+from fip.imaging.quality import noisy, quality, with_noise
+from fip.imaging.statistics import image_statistics
 from synthetic import Source, array_uvw, make_block, make_slice
 
 GRID = Grid(128, 128, 4e-5, 1.0, -0.5, "FK5")

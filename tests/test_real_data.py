@@ -11,11 +11,11 @@ import pytest
 
 from fip.data import Grid, Selection, Slice
 from fip.directions import parse_direction
-from fip.imaging import dirty_image
-from fip.info import describe
-from fip.kernels import make_kernel
+from fip.imaging.image import dirty_image
+from fip.imaging.kernels import make_kernel
 from fip.quantities import ARCSEC
-from fip.source import open_run
+from fip.source.info import describe
+from fip.source.opening import open_run
 
 pytestmark = pytest.mark.data
 Unpack = Callable[[str], Path]

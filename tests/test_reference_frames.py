@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 import small_ms
 from fip.data import Selection, Slice
-from fip.imaging import dirty_image
-from fip.kernels import make_kernel
-from fip.source import open_run
-from fip.timescales import SCALES, to_utc
+from fip.imaging.image import dirty_image
+from fip.imaging.kernels import make_kernel
+from fip.source.opening import open_run
+from fip.source.timescales import SCALES, to_utc
 
 DAY = 86400.0  # s
 ASTROPY = {"IAT": "tai", "TDT": "tt", "ET": "tt", "UT": "ut1"}

@@ -11,8 +11,8 @@ import msgpack
 import zmq
 
 from fip.messages import Ask, Bye
-from fip.service import EXIT_CONFIG
-from fip.wire import PROTOCOL, encode_control
+from fip.protocol.wire import PROTOCOL, encode_control
+from fip.runtime.service import EXIT_CONFIG
 from mesh import SCRIPTS, WITHIN, Mesh
 
 BOTH = f"protocol version {PROTOCOL + 1}; this is version {PROTOCOL}"

@@ -13,7 +13,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from fip.simulate import read_truth
+from fip.simulation.observation import read_truth
 from pipeline import fip, images
 from visibilities import Array, Visibilities
 

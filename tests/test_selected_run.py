@@ -11,7 +11,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 import small_ms
-from fip.simulate import Simulation, simulate
+from fip.simulation.observation import Simulation, simulate
 from pipeline import fip, images
 from visibilities import SPEED_OF_LIGHT, Visibilities
 

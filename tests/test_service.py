@@ -13,10 +13,10 @@ import pytest
 
 from fip.config import Config, load
 from fip.data import Selection
-from fip.pacing import Pace
+from fip.protocol.pacing import Pace
 from fip.quantities import ARCSEC
-from fip.reload import changes
-from fip.simulate import Simulation, simulate
+from fip.runtime.reload import changes
+from fip.simulation.observation import Simulation, simulate
 from mesh import Mesh
 from pipeline import WITHIN, images
 
@@ -147,17 +147,17 @@ def test_another_pace_goes_on_from_where_it_is() -> None:
 
 HANGS = """
 import time
-import fip.imaging, fip.leases
+import fip.imaging.image, fip.protocol.leases
 
-fip.leases.FIRST_IMAGE_WITHIN = fip.leases.IMAGE_WITHIN = 2.0
-image_file = fip.imaging.image_file
+fip.protocol.leases.FIRST_IMAGE_WITHIN = fip.protocol.leases.IMAGE_WITHIN = 2.0
+image_file = fip.imaging.image.image_file
 
 def hangs(values, *rest):
     while values.index == 2:
         time.sleep(0.1)
     return image_file(values, *rest)
 
-fip.imaging.image_file = hangs
+fip.imaging.image.image_file = hangs
 """
 
 

@@ -11,9 +11,9 @@ import pytest
 from casacore.tables import table
 from numpy.typing import NDArray
 
-from fip import layouts
 from fip.errors import UsageError
-from fip.simulate import JUNK, Simulation, read_truth, simulate
+from fip.simulation import layouts
+from fip.simulation.observation import JUNK, Simulation, read_truth, simulate
 
 SMALL = Simulation(antennas=10, channels=7, integrations=5, transient_on=(2, 4), noise=0.2, seed=3)
 PERFECT = Simulation(antennas=10, channels=7, integrations=5, transient_on=(2, 4), noise=0.0, flag_fraction=0.0)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from direct import direct_sum, pixel_directions
 from fip.data import Block, Grid, ImagingSettings
 from fip.errors import UsageError
-from fip.imaging import dirty_image
-from fip.kernels import make_kernel
-from fip.slant.basis import make_basis
-from fip.slant.fft import factors, fft8, fft_plan, good_size
-from fip.slant.plan import make_plan
-from fip.slant.sheet import UnsuitableError
-from fip.slant.simd import aligned
+from fip.imaging.image import dirty_image
+from fip.imaging.kernels import make_kernel
+from fip.imaging.slant.basis import make_basis
+from fip.imaging.slant.fft import factors, fft8, fft_plan, good_size
+from fip.imaging.slant.plan import make_plan
+from fip.imaging.slant.sheet import UnsuitableError
+from fip.imaging.slant.simd import aligned
 from pipeline import fip, images
 from synthetic import Source, array_uvw, make_block, make_slice
 from test_kernels import GEOMETRIES, LIGHT
@@ -271,11 +271,11 @@ def test_terms_reproduce_the_screen(reach: float, seed: int, tolerance: float) -
 
 CHECKED = """
 import sys, checked_simd
-sys.modules["fip.slant.simd"] = checked_simd
+sys.modules["fip.imaging.slant.simd"] = checked_simd
 import numpy as np
 from fip.data import Block, Grid
-from fip.slant.kernel import render
-from fip.slant.plan import make_plan
+from fip.imaging.slant.kernel import render
+from fip.imaging.slant.plan import make_plan
 from test_slant import turned, relative_error
 from synthetic import array_uvw, make_block
 seen = set()
@@ -308,7 +308,7 @@ def test_no_vector_is_out_of_range() -> None:
 
 def test_importing_kernels_does_not_import_numba() -> None:
     """The ventilator and the sink, which may not make machine code, know the kernels' names without numba."""
-    code = "import sys, fip.kernels, fip.source, fip.imaging; sys.exit('numba' in sys.modules)"
+    code = "import sys, fip.imaging.kernels, fip.source.opening, fip.imaging.image; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

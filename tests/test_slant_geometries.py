@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
 from fip.data import Block, Grid
-from fip.slant.kernel import render
-from fip.slant.plan import make_plan
-from fip.slant.sheet import UnsuitableError
+from fip.imaging.slant.kernel import render
+from fip.imaging.slant.plan import make_plan
+from fip.imaging.slant.sheet import UnsuitableError
 from observatories import antennas, uvw_seen
 from synthetic import Source, make_block
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 import small_ms
 from direct import direct_sum
-from fip.beam import fit_beam
-from fip.cutting import Run
 from fip.data import Grid, Selection, Slice
-from fip.defaults import Extent, default_scale, default_size
 from fip.errors import FipError, UsageError
-from fip.info import describe
+from fip.imaging.beam import fit_beam
 from fip.quantities import ARCSEC
-from fip.source import open_run
+from fip.source.cutting import Run
+from fip.source.defaults import Extent, default_scale, default_size
+from fip.source.info import describe
+from fip.source.opening import open_run
 
 PAIRS = 10  # baselines of five antennas
 CHANNELS = small_ms.BAND.size

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fip.hearing import MOST as MOST_REMEMBERED
-from fip.hearing import SILENT_AFTER, WINDOW, Heard, remember
 from fip.messages import STATE_INTERVAL, Departure, Logged, PipelineStatus, SocketEvent
-from fip.state import JOINING, NOTHING_HEARD, RECENT, PipelineState, pipeline_state
+from fip.watch.hearing import MOST as MOST_REMEMBERED
+from fip.watch.hearing import SILENT_AFTER, WINDOW, Heard, remember
+from fip.watch.state import JOINING, NOTHING_HEARD, RECENT, PipelineState, pipeline_state
 from spoken import BEGIN, BUSY, pipeline, status, when, with_job, with_run, worker
 
 MOST = 40  # messages; twice the window

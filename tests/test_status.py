@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from fip.data import Selection
-from fip.following import Follower
-from fip.hearing import Heard, remember
 from fip.messages import PipelineStatus, Status
-from fip.metrics import COUNTERS
 from fip.run_file import FILE_NAME
-from fip.state import PipelineState, pipeline_state
+from fip.watch.following import Follower
+from fip.watch.hearing import Heard, remember
+from fip.watch.metrics import COUNTERS
+from fip.watch.state import PipelineState, pipeline_state
 from mesh import WITHIN, Mesh
 from pipeline import fip, started
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fip.ledger import Ledger
 from fip.run_file import FILE_NAME, read_run_file
-from fip.simulate import Simulation, simulate
+from fip.simulation.observation import Simulation, simulate
+from fip.storage.ledger import Ledger
 from pipeline import WITHIN, daemons, fip, images, started
 
 SLICES = 120

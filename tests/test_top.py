@@ -23,8 +23,8 @@ import pyte
 import pytest
 
 from fip.messages import Departure, Failure, Latency, Logged, PipelineStatus, SocketEvent
-from fip.state import PipelineState
-from fip.top import Top
+from fip.watch.state import PipelineState
+from fip.watch.top import Top
 from pipeline import FIP, WITHIN, fip, started
 from spoken import pipeline, status, when, with_run, worker
 from test_state import running, state

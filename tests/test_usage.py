@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fip.simulate import Simulation, simulate
+from fip.simulation.observation import Simulation, simulate
 from pipeline import fip, images
 
 SMALL = ("--size", "64", "--scale", "40arcsec")

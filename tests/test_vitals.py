@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fip.resources import resources
-from fip.service import Loop
-from fip.vitals import REMEMBERED, WINDOW, Recent, Stopwatch, Vitals, Window
+from fip.runtime.resources import resources
+from fip.runtime.service import Loop
+from fip.runtime.vitals import REMEMBERED, WINDOW, Recent, Stopwatch, Vitals, Window
 
 
 @pytest.fixture

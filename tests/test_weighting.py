@@ -18,14 +18,14 @@ import small_ms
 from fip.config import load
 from fip.data import Block, Grid, ImagingSettings, Selection, Slice
 from fip.errors import ConfigError, StoreError, UsageError
-from fip.header import header_cards
-from fip.imaging import image_file, image_slice, psf_image
-from fip.kernels import make_kernel
+from fip.fits.header import header_cards
+from fip.imaging.image import image_file, image_slice, psf_image
+from fip.imaging.kernels import make_kernel
+from fip.imaging.weighting import weigh
 from fip.messages import RunPlan
-from fip.simulate import Simulation, simulate
-from fip.source import open_run
-from fip.store import Store
-from fip.weighting import weigh
+from fip.simulation.observation import Simulation, simulate
+from fip.source.opening import open_run
+from fip.storage.store import Store
 from pipeline import fip, images
 from synthetic import array_uvw
 from weighted import ARCSEC, Array, Sky, TableSamples, imaging_weights, relative_error

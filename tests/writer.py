@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from fip.simulate import Simulation, simulate
+from fip.simulation.observation import Simulation, simulate
 
 CADENCE = 0.01  # s; how fast it goes is up to whoever gives it lines
 

@@ -277,7 +277,7 @@ class ImageFile:
     worker: str
     times: Times
     empty: bool
-    quality: str  # as `fip.quality` says: "good", or what is doubtful
+    quality: str  # as `fip.imaging.quality` says: "good", or what is doubtful
     beam: Beam | None
     statistics: Statistics | None
     seconds: dict[str, float]  # time spent: "wait", "image", "psf", "beam", "fits"

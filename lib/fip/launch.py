@@ -17,11 +17,11 @@ from pathlib import Path
 
 from fip.config import Config, Monitor
 from fip.errors import FipError
-from fip.keys import CREDENTIALS
+from fip.layout.keys import CREDENTIALS
 from fip.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
-from fip.operator import Operator, find_job
+from fip.protocol.operator import Operator, find_job
 from fip.run_file import remove_run_file, write_run_file
-from fip.service import PARENT_VARIABLE
+from fip.runtime.service import PARENT_VARIABLE
 
 MONITOR = "monitor"
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed

@@ -16,17 +16,17 @@ from rich.console import Console
 from fip.config import Config, Monitor
 from fip.data import Selection, Subset
 from fip.errors import FipError, NoRoomError, NotYetError, UsageError
-from fip.isolation import in_child
-from fip.kernels import CPU, SDP_FUNC
+from fip.imaging.kernels import CPU, SDP_FUNC
+from fip.imaging.slant.cache import is_warm
 from fip.launch import Pipeline, page_address
-from fip.ledger import Ledger, RunTotals
 from fip.messages import Follow, JobStatus, Submit
 from fip.names import label
-from fip.operator import new_job
-from fip.progress import RunProgress, summary
-from fip.reading import RunFacts, look
-from fip.slant.cache import is_warm
-from fip.store import LOG_FILE, Store
+from fip.protocol.operator import new_job
+from fip.source.isolation import in_child
+from fip.source.reading import RunFacts, look
+from fip.storage.ledger import Ledger, RunTotals
+from fip.storage.store import LOG_FILE, Store
+from fip.watch.progress import RunProgress, summary
 
 EXIT_INTERRUPTED = 130
 
@@ -94,7 +94,7 @@ def check_devices(kernel: str, devices: Iterable[str]) -> None:
     """UsageError where a device is missing, or the kernel does not run on one of them."""
     for device in devices:
         if device != CPU:
-            from fip.cuda.device import check_gpu  # late: it imports cupy
+            from fip.imaging.cuda.device import check_gpu  # late: it imports cupy
 
             check_gpu(device)
         elif kernel == SDP_FUNC:

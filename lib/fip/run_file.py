@@ -11,7 +11,7 @@ import psutil
 from pydantic import TypeAdapter, ValidationError
 
 from fip.errors import UsageError
-from fip.sockets import host_name
+from fip.runtime.sockets import host_name
 
 FILE_NAME = ".fip-run.json"
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import app, console
-from fip.cluster import placement, warnings
 from fip.config import Loaded, load
+from fip.layout.cluster import placement, warnings
 
 
 @app.command("check")
@@ -26,7 +26,7 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
 @app.command("warmup")
 def warmup_command() -> None:
     """Compile the slant kernel for this machine, once; a worker would else do it on its first slice."""
-    from fip.slant.warm import warm_up
+    from fip.imaging.slant.warm import warm_up
 
     seconds = warm_up(lambda line: console.print(line, highlight=False, soft_wrap=True))
     console.print(f"the imaging kernels are ready: {seconds:.1f} s", highlight=False)
@@ -47,6 +47,6 @@ def _settings(loaded: Loaded) -> list[str]:
 
 def _devices() -> list[str]:
     """The GPUs of this host."""
-    from fip.cuda.device import gpus
+    from fip.imaging.cuda.device import gpus
 
     return [f"this host has cuda:{number}, {name}" for number, name in enumerate(gpus())] or ["this host has no GPU"]

@@ -15,8 +15,8 @@ from fip.quantities import parse_range
 @app.command("info")
 def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")]) -> None:
     """Say what is in a MeasurementSet, and the size and scale to image it with."""
-    from fip.info import describe
-    from fip.isolation import in_child
+    from fip.source.info import describe
+    from fip.source.isolation import in_child
 
     console.print(in_child(describe, measurement_set), highlight=False, markup=False, soft_wrap=True)
 
@@ -45,7 +45,7 @@ def simulate_command(
     ] = False,
 ) -> None:
     """Write an observation of known sources and a transient, and beside it OUT.truth.ecsv, which says what is in it."""
-    from fip.simulate import Simulation, simulate
+    from fip.simulation.observation import Simulation, simulate
 
     simulation = Simulation(
         antennas=antennas,
@@ -81,7 +81,7 @@ def movie_command(
     png: Annotated[Path | None, typer.Option(help="Directory for the frames as PNG files, too.")] = None,
 ) -> None:
     """Make an MP4 movie, and PNGs, of the images of a run."""
-    from fip.movie import make_movie
+    from fip.pictures.movie import make_movie
 
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("drawing", total=None)

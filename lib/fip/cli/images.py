@@ -26,7 +26,7 @@ def lightcurve_command(
 ) -> None:
     """Write how bright a position was in each image as an ECSV table: time, flux, error, beam, quality."""
     from fip.errors import UsageError
-    from fip.lightcurve import ecsv, light_curve
+    from fip.fits.lightcurve import ecsv, light_curve
 
     text = ecsv(light_curve(directory, f"{ra} {dec}", parsed("--stokes", parse_stokes, stokes) if stokes else None))
     if output is None:
@@ -44,6 +44,6 @@ def report_command(
     output: Annotated[Path | None, typer.Option(help="The page.  [default: DIR/report.html]")] = None,
 ) -> None:
     """Write a page about a finished run: settings, rates, noise, images, failures; one file, without network."""
-    from fip.report import write_report
+    from fip.pictures.report import write_report
 
     console.print(str(write_report(directory, output)), highlight=False, soft_wrap=True)

@@ -30,7 +30,7 @@ def submit_command(
     config: ConfigOption = None,
 ) -> None:
     """Have a running ventilator image MeasurementSets, into a folder of the job's name in the sink's directory."""
-    from fip.operator import Operator, new_job
+    from fip.protocol.operator import Operator, new_job
     from fip.run import follow_of, selection_of
 
     loaded = settings.load(config, {AT: ventilator})
@@ -50,8 +50,8 @@ def jobs_command(
     config: ConfigOption = None,
 ) -> None:
     """List the jobs of a running ventilator: queued, running, and the last that ended."""
-    from fip.job_list import as_json, as_table
-    from fip.operator import Operator
+    from fip.protocol.operator import Operator
+    from fip.watch.job_list import as_json, as_table
 
     with Operator(_pointed(config, ventilator)) as operator:
         jobs = operator.status().jobs
@@ -66,7 +66,7 @@ def cancel_command(
     config: ConfigOption = None,
 ) -> None:
     """End a job; what is stored stays."""
-    from fip.operator import Operator
+    from fip.protocol.operator import Operator
 
     with Operator(_pointed(config, ventilator)) as operator:
         ended = operator.cancel(job)

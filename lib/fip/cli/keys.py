@@ -21,7 +21,7 @@ def keys_command(
     ] = None,
 ) -> None:
     """Make the keys of a layout that are not there yet, and allowed.toml, the list of those who are let in."""
-    from fip.keys import make_keys
+    from fip.layout.keys import make_keys
 
     for line in make_keys(load(file).config, output, renew or []):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -25,11 +25,11 @@ from starlette.types import ASGIApp
 
 from fip.config import Loaded
 from fip.errors import FipError, UsageError
-from fip.ledger import Entry
-from fip.lightcurve import Point
-from fip.metrics import CONTENT_TYPE, exposition
+from fip.fits.lightcurve import Point
 from fip.names import is_label
-from fip.operator import Operator
+from fip.protocol.operator import Operator
+from fip.storage.ledger import Entry
+from fip.watch.metrics import CONTENT_TYPE, exposition
 from fip.web.feed import Broadcast, Feed
 from fip.web.gallery import AbsentError, Gallery
 from fip.web.guard import Access, Guard, cookie_name

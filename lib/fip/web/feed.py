@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 
-from fip.hearing import Heard, remember
 from fip.messages import STATE_INTERVAL, PipelineStatus
 from fip.ranges import Ranges
-from fip.state import PipelineState, pipeline_state, state_json
+from fip.watch.hearing import Heard, remember
+from fip.watch.state import PipelineState, pipeline_state, state_json
 
 
 class Feed:

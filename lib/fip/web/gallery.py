@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.errors import FipError
-from fip.ledger import FILE_NAME, Entry, Ledger, RunRow
-from fip.lightcurve import Point, read_point
+from fip.fits.lightcurve import Point, read_point
+from fip.fits.stored_image import StoredImage
+from fip.pictures.render import shrink
 from fip.ranges import Ranges, added
 from fip.ranges import of as ranges_of
-from fip.render import shrink
-from fip.store import LOG_FILE, facts
-from fip.stored_image import StoredImage
+from fip.storage.ledger import FILE_NAME, Entry, Ledger, RunRow
+from fip.storage.store import LOG_FILE, facts
 
 KEPT = 20_000
 """Images of a run that are kept in mind, the newest; 300 bytes each."""

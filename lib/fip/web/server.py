@@ -10,7 +10,7 @@ import uvicorn
 
 from fip.config import LOOPBACK, Loaded, Monitor
 from fip.errors import ConfigError
-from fip.sockets import host_name
+from fip.runtime.sockets import host_name
 from fip.web.app import make_app
 from fip.web.feed import Feed
 from fip.web.guard import Access, read_token

@@ -1,7 +1,7 @@
 // One image on a canvas: pan, zoom, stretch and colours. Only what is seen is drawn, from a pyramid of maxima, so that a
 // point source never falls between two pixels of the screen.
 
-const LOWEST = -3, HIGHEST = 15, OUTSTANDING = 300, LINEAR = 4; // times the noise, as lib/fip/render.py has it
+const LOWEST = -3, HIGHEST = 15, OUTSTANDING = 300, LINEAR = 4; // times the noise, as lib/fip/pictures/render.py has it
 const EMPTY = 0xff403a38; // colour of NaN, ABGR
 const MOST_ZOOM = 64; // screen pixels to one of the image
 

@@ -1,4 +1,4 @@
-// The SIN projection of FIP's images, as lib/fip/sky.py has it: pixels count from 0, angles are radians.
+// The SIN projection of FIP's images, as lib/fip/fits/sky.py has it: pixels count from 0, angles are radians.
 
 /** Longitude and latitude of a pixel; null beyond the horizon. */
 export function directionAt(grid, x, y) {

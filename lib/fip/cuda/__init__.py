@@ -1,1 +1,0 @@
-"""Kernels on a GPU, through cupy. Only `fip.kernels.make_kernel` imports from here, and late."""

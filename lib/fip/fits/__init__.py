@@ -1,0 +1,1 @@
+"""Images as FITS files: their headers, their bytes, and reading them again."""

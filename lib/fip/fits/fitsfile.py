@@ -1,0 +1,96 @@
+"""The bytes of a FITS file, checksums included, written once into one buffer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Image, Kind, Slice
+from fip.fits.beam_table import beam_cards, beam_table
+from fip.fits.header import channels_cards, header_cards
+
+BLOCK = 2880  # bytes, of which header and data are multiples (FITS standard 4.0, 3.1)
+_CARD = 80
+
+
+def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
+    """The complete FITS file of an image, with CHECKSUM and DATASUM.
+
+    The primary array (STOKES, FREQ, DEC, RA) is the whole band. Where that is divided, an extension CHANNELS of the
+    same axes has a plane for each output channel, and a table BEAMS their beams.
+    """
+    units: list[tuple[str, NDArray[Any]]] = [(header_cards(slice_, image, kind), image.pixels[:, :1])]
+    if image.pixels.shape[1] > 1:
+        table = beam_table(slice_, image)
+        units.append((channels_cards(slice_, kind), image.pixels[:, 1:]))
+        units.append((beam_cards(table, slice_), table.view(">u4")))
+    headers = [_header(cards, data) for cards, data in units]
+    sizes = [len(header) + _whole_blocks(data.nbytes) for header, (_, data) in zip(headers, units, strict=True)]
+    file = np.empty(sum(sizes), np.uint8)
+    begin = 0
+    for header, (_, data), size in zip(headers, units, sizes, strict=True):
+        _fill(file[begin : begin + size], header, data)
+        begin += size
+    return file.data
+
+
+def _header(cards: str, data: NDArray[Any]) -> bytearray:
+    """The whole header of a unit, with the sums of its header and data."""
+    datasum = ones_complement_sum(data)
+    cards += f"DATASUM = '{datasum:<10d}'".ljust(_CARD)
+    checksum_at = len(cards) + len("CHECKSUM= '")
+    cards += f"CHECKSUM= '{'0' * 16}'".ljust(_CARD) + "END"
+    header = bytearray(cards.encode("ascii").ljust(_whole_blocks(len(cards))))
+    header_sum = ones_complement_sum(np.frombuffer(header, ">u4"))
+    header[checksum_at : checksum_at + 16] = encode_checksum(_folded(header_sum + datasum))
+    return header
+
+
+def _fill(unit: NDArray[np.uint8], header: bytearray, data: NDArray[Any]) -> None:
+    unit[: len(header)] = np.frombuffer(header, np.uint8)
+    data_end = len(header) + data.nbytes
+    unit[len(header) : data_end].view(data.dtype.newbyteorder(">")).reshape(data.shape)[...] = data
+    unit[data_end:] = 0
+
+
+def ones_complement_sum(values: NDArray[Any]) -> int:
+    """Sum of an array's 32-bit words with end-around carry (FITS standard 4.0, 4.4.2.7), as if written big-endian.
+
+    The words of native numbers are summed: of 4-byte numbers they are those of the file, of 8-byte numbers the
+    two words of each change places, which a sum does not see.
+    """
+    words = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).view(np.uint32)
+    return _folded(int(words.sum(dtype=np.uint64)))
+
+
+def encode_checksum(total: int) -> bytes:
+    """The CHECKSUM that makes the sum of a HDU all ones, given its sum with 16 characters '0' there (appendix J)."""
+    complement = 0xFFFFFFFF - total
+    columns = []
+    for byte in complement.to_bytes(4, "big"):
+        quarter, rest = divmod(byte, 4)
+        characters = [quarter + rest + 48, quarter + 48, quarter + 48, quarter + 48]
+        # Pairs step away from one another until none is punctuation: their sum stays.
+        while any(c in _PUNCTUATION for c in characters):
+            for first in (0, 2):
+                if characters[first] in _PUNCTUATION or characters[first + 1] in _PUNCTUATION:
+                    characters[first] += 1
+                    characters[first + 1] -= 1
+        columns.append(characters)
+    text = bytes(columns[byte][place] for place in range(4) for byte in range(4))
+    return text[-1:] + text[:-1]  # the string starts on the last byte of a word: column 12 of a card
+
+
+_PUNCTUATION = frozenset(b":;<=>?@[\\]^_`")
+
+
+def _folded(total: int) -> int:
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def _whole_blocks(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK

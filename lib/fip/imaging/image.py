@@ -1,0 +1,131 @@
+"""A slice becomes an image, and an image files: what a worker does, as pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Beam, FitsFile, Grid, Image, ImageFile, Slice
+from fip.fits.fitsfile import fits_bytes
+from fip.imaging.beam import fit_beam
+from fip.imaging.kernels import Kernel, Recorded, pixel_type
+from fip.imaging.quality import quality
+from fip.imaging.statistics import image_statistics
+
+
+def image_slice(slice_: Slice, kernel: Kernel) -> Image:
+    """The dirty image of a slice, its beams and its statistics. A slice without visibilities gives NaN."""
+    recorded = Recorded(kernel)
+    pixels = dirty_image(slice_, recorded)
+    statistics = image_statistics(pixels[0, 0])
+    return Image(pixels, slice_beam(slice_), statistics, channel_beams(slice_), recorded.names)
+
+
+def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
+    """Pixels [stokes, plane, y, x] of an `Image`.
+
+    The whole band is the sum of its output channels before they are divided by their weights. A gridder is linear in
+    its samples, so that is as accurate as to grid them all at once.
+    """
+    grid, weights = slice_.grid, slice_.sum_of_weights
+    channels = weights.shape[1]
+    planes = channels + 1 if channels > 1 else 1
+    pixels = np.zeros((len(weights), planes, grid.height, grid.width), pixel_type(slice_.settings))
+    apart = pixels[:, planes - channels :]
+    for channel in range(channels):
+        blocks = [block for block in slice_.blocks if block.channel_out == channel]
+        if blocks and weights[:, channel].any():
+            kernel.image(blocks, apart[:, channel])
+    if channels > 1:
+        apart.sum(axis=1, out=pixels[:, 0])
+        weights = np.column_stack([weights.sum(axis=1), weights])
+    for plane in np.ndindex(weights.shape):
+        pixels[plane] *= 1 / weights[plane] if weights[plane] > 0 else np.nan
+    if (below := beyond_horizon(grid)) is not None:
+        pixels[..., below] = np.nan
+    return pixels
+
+
+def psf_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
+    """The point spread function at the phase centre, as `dirty_image`: what a source of 1 Jy would be there.
+
+    Stokes of the same weights, as I and Q of linear feeds, share one.
+    """
+    planes = range(len(slice_.settings.stokes))
+    like = [next(other for other in planes if _weighed_alike(slice_, other, plane)) for plane in planes]
+    made = sorted(set(like))
+    blocks = []
+    for block in slice_.blocks:
+        weight = block.weight[made]
+        blocks.append(replace(block, visibility=weight.astype(block.visibility.dtype), weight=weight))
+    few = replace(slice_, blocks=tuple(blocks), sum_of_weights=slice_.sum_of_weights[made])
+    return dirty_image(few, kernel)[[made.index(plane) for plane in like]]
+
+
+def _weighed_alike(slice_: Slice, one: int, other: int) -> bool:
+    return all(np.array_equal(block.weight[one], block.weight[other]) for block in slice_.blocks)
+
+
+def slice_beam(slice_: Slice) -> Beam | None:
+    """The beam of the first Stokes, all output channels together; the run's nominal beam for an empty slice."""
+    return slice_.nominal_beam if slice_.empty else fit_beam(slice_.blocks)
+
+
+def channel_beams(slice_: Slice) -> tuple[Beam | None, ...]:
+    """The beam of the first Stokes in each output channel; () where the band is not divided."""
+    channels = range(len(slice_.bands)) if len(slice_.bands) > 1 else ()
+    return tuple(fit_beam([block for block in slice_.blocks if block.channel_out == channel]) for channel in channels)
+
+
+def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> ImageFile:
+    """The slice's finished files, with the seconds that each stage took; `waited` is how long the slice lay here."""
+    times = [perf_counter()]
+
+    def took() -> float:
+        times.append(perf_counter())
+        return times[-1] - times[-2]
+
+    seconds = {"wait": waited}
+    recorded = Recorded(kernel)
+    pixels = dirty_image(slice_, recorded)
+    seconds["image"] = took()
+    beam, beams = slice_beam(slice_), channel_beams(slice_)
+    seconds["beam"] = took()
+    image = Image(pixels, beam, image_statistics(pixels[0, 0]), beams, recorded.names)
+    files = [FitsFile("dirty", fits_bytes(slice_, image))]
+    seconds["fits"] = took()
+    if slice_.settings.make_psf:
+        recorded = Recorded(kernel)
+        pixels = psf_image(slice_, recorded)
+        psf = Image(pixels, beam, image_statistics(pixels[0, 0]), beams, recorded.names)
+        files.append(FitsFile("psf", fits_bytes(slice_, psf, "psf")))
+        seconds["psf"] = took()
+    return ImageFile(
+        run=slice_.run,
+        index=slice_.index,
+        attempt=slice_.attempt,
+        integration=slice_.integration,
+        label=slice_.label,
+        worker=worker,
+        times=slice_.times,
+        empty=slice_.empty,
+        quality=quality(slice_, beam, image.statistics),
+        beam=beam,
+        statistics=image.statistics,
+        seconds=seconds,
+        files=tuple(files),
+    )
+
+
+@lru_cache(maxsize=8)
+def beyond_horizon(grid: Grid) -> NDArray[np.bool_] | None:
+    """Pixels [y, x] with l^2 + m^2 >= 1; None where the whole grid is sky."""
+    east = (np.arange(grid.width) - grid.width // 2) * grid.scale
+    north = (np.arange(grid.height) - grid.height // 2) * grid.scale
+    below = east**2 + north[:, None] ** 2 >= 1
+    below.flags.writeable = False
+    return below if below.any() else None

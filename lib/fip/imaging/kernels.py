@@ -1,0 +1,206 @@
+"""Kernels: from the blocks of one output channel to its dirty image. Pure functions; which one is chosen once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+import ducc0
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import SINGLE_PRECISION_EPSILON, Block, Grid, ImagingSettings
+from fip.errors import UsageError
+
+if TYPE_CHECKING:
+    from fip.imaging.cuda.device import CupyDevice
+
+SDP_FUNC = "ska-sdp-func"
+KERNELS = ("auto", "slant", "wgridder", SDP_FUNC)
+"""auto: slant where it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
+
+CPU = "cpu"  # a device; the others are "cuda:N"
+
+SLANT_FINEST_EPSILON = 1e-5
+FINEST_EPSILON = 1e-11
+COARSEST_EPSILON = 0.1
+
+# What ducc0's w-gridder accepts: single precision down to this epsilon, and images of at least this side.
+_DUCC_SINGLE_PRECISION_EPSILON = 1e-5
+_DUCC_SMALLEST_SIDE = 32
+
+
+class Kernel(Protocol):
+    """Makes dirty images. May keep what is the same in every slice of a run, nothing that changes a bit of an image."""
+
+    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
+        """Fill out[stokes, y, x] with sum_k Re[V_k exp(-2 pi i (u_k l + v_k m + w_k (n - 1)))] over all samples.
+
+        V_k is what the blocks hold, weight x visibility, so the caller divides by the sum of weights.
+        y ascends to the north (m), x descends to the east (l), pixel (height/2, width/2) is l = m = 0; there is
+        no factor 1/n. L2(out - exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined.
+        Returns the name of the kernel that was used, which another may have fallen back on for these samples.
+        """
+
+
+class Recorded:
+    """A kernel that remembers which kernels made its images."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._names: set[str] = set()
+
+    @property
+    def names(self) -> str:
+        """As "slant", or "slant+wgridder" where planes differ; "" where there was nothing to image."""
+        return "+".join(sorted(self._names))
+
+    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
+        """See Kernel."""
+        name = self._kernel.image(blocks, out)
+        self._names.add(name)
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The samples of several blocks as ducc0 takes them: rows, each with one of several lists of frequencies."""
+
+    uvw: NDArray[np.float64]  # [row, 3] m
+    frequency_list: NDArray[np.uint64]  # [row], which list is the row's
+    list_lengths: NDArray[np.uint64]  # [list]
+    frequencies: NDArray[np.float64]  # [sum of list_lengths] Hz, list after list
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block]) -> Samples:
+        """Each block's frequencies become a list: all windows are gridded in one call, at the cost of one."""
+        return cls(
+            uvw=np.concatenate([block.uvw for block in blocks]),
+            frequency_list=np.repeat(np.arange(len(blocks), dtype=np.uint64), [len(block.uvw) for block in blocks]),
+            list_lengths=np.array([len(block.frequency) for block in blocks], dtype=np.uint64),
+            frequencies=np.concatenate([block.frequency for block in blocks]),
+        )
+
+
+class WGridder:
+    """Improved w-stacking (Arras et al. 2021, A&A 646, A58), as in ducc0: any array, any field, CPU."""
+
+    name = "wgridder"
+
+    def __init__(self, settings: ImagingSettings, grid: Grid) -> None:
+        """Raise UsageError for an epsilon that the gridder cannot reach."""
+        if not FINEST_EPSILON <= settings.epsilon <= COARSEST_EPSILON:
+            raise UsageError(
+                f"epsilon {settings.epsilon:g} is out of reach of {self.name}: "
+                f"give one from {FINEST_EPSILON:g} to {COARSEST_EPSILON:g}"
+            )
+        self._grid = grid
+        self._epsilon = settings.epsilon
+        single = settings.epsilon >= _DUCC_SINGLE_PRECISION_EPSILON
+        self._precision = np.complex64 if single else np.complex128
+
+    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
+        """See Kernel."""
+        samples = Samples.of(blocks)
+        shape = max(self._grid.height, _DUCC_SMALLEST_SIDE), max(self._grid.width, _DUCC_SMALLEST_SIDE)
+        for stokes, plane in enumerate(out):
+            values = [block.visibility[stokes].ravel() for block in blocks]
+            image = dirty(samples, values, self._precision, shape, self._grid.scale, self._epsilon)
+            plane[...] = _centre(image, self._grid)
+        return self.name
+
+
+def dirty(
+    samples: Samples,
+    values: Sequence[NDArray[np.inexact]],
+    precision: type[np.complexfloating],
+    shape: tuple[int, int],
+    scale: float,
+    epsilon: float,
+    w_term: bool = True,
+) -> NDArray[np.floating]:
+    """ducc0's dirty image [y, x], oriented as Kernel says, of values [row x node], an array for each block."""
+    image: NDArray[np.floating] = ducc0.wgridder.experimental.vis2dirty_bda(
+        # ducc0's axes are (-u, v) with flip_v; with u and v exchanged the first is y and nothing is transposed.
+        uvw=np.ascontiguousarray(samples.uvw[:, [1, 0, 2]]),
+        flip_u=True,
+        freqlist_id=samples.frequency_list,
+        freqlist_nfreqs=samples.list_lengths,
+        freqlist_freqs=samples.frequencies,
+        vis=np.concatenate(values, dtype=precision),
+        npix_x=shape[0],
+        npix_y=shape[1],
+        pixsize_x=scale,
+        pixsize_y=scale,
+        epsilon=epsilon,
+        do_wgridding=w_term,
+        divide_by_n=False,
+        nthreads=1,
+        # Where the field holds few fringes, 1e5 samples meet in a handful of cells and sums in single precision
+        # cost up to 7 epsilon at 1e-5 (a station of 40 m at 1.9 m imaged over 17 degrees). It takes 5 % of time.
+        double_precision_accumulation=True,
+    )
+    return image
+
+
+def make_kernel(settings: ImagingSettings, grid: Grid, device: str = CPU) -> Kernel:
+    """The kernel that the settings name, ready for this grid on "cpu" or "cuda:N", for use in the calling thread.
+
+    On a GPU, `auto` is the slant kernel, and what that cannot image the w-gridder makes on the CPU. Raise UsageError as
+    `check_kernel` does, and where the device or its libraries are missing.
+    """
+    check_kernel(settings.kernel, settings.epsilon, grid.width, grid.height)
+    if settings.kernel == SDP_FUNC:
+        if device == CPU:
+            raise UsageError(f"kernel {SDP_FUNC} runs on GPUs alone, this worker is on the CPU: use --device cuda:0")
+        from fip.imaging.cuda.sdp_func import SdpFuncKernel
+
+        return SdpFuncKernel(cuda_device(device), grid, settings.epsilon)
+    wgridder = WGridder(settings, grid)
+    if settings.kernel == WGridder.name or settings.epsilon < SLANT_FINEST_EPSILON:
+        return wgridder
+    # Late: they import numba, which costs half a second and which the ventilator and the sink may not have, or cupy.
+    if device != CPU:
+        from fip.imaging.cuda.slant import CudaSlantKernel
+
+        return CudaSlantKernel(cuda_device(device), grid, settings.epsilon, wgridder.image)
+    from fip.imaging.slant.kernel import SlantKernel
+
+    return SlantKernel(grid, settings.epsilon, wgridder.image, only_if_faster=settings.kernel == "auto")
+
+
+@cache
+def cuda_device(device: str) -> CupyDevice:
+    """The GPU "cuda:N", opened for the calling thread. Raise UsageError where it, or cupy, is missing."""
+    from fip.imaging.cuda.device import CupyDevice
+
+    return CupyDevice(device)
+
+
+def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
+    """Raise UsageError for a kernel that is none, or that cannot make such images as accurately as asked."""
+    if name not in KERNELS:
+        raise UsageError(f"kernel {name!r} is not known: give {', '.join(KERNELS)}")
+    if name == "slant" and epsilon < SLANT_FINEST_EPSILON:
+        raise UsageError(
+            f"epsilon {epsilon:g} is out of reach of the kernel slant, which is single precision: "
+            f"give {SLANT_FINEST_EPSILON:g} or more, or kernel auto or wgridder"
+        )
+    if name == SDP_FUNC and width != height:
+        raise UsageError(
+            f"kernel {SDP_FUNC} makes square images only, and this is {width}x{height}: "
+            f"give --size {max(width, height)}, or another --kernel"
+        )
+
+
+def pixel_type(settings: ImagingSettings) -> type[np.floating]:
+    """float32 for an epsilon of 1e-6 or more, else float64 (DESIGN 5)."""
+    return np.float32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
+
+
+def _centre(image: NDArray[np.floating], grid: Grid) -> NDArray[np.floating]:
+    """The grid's pixels out of an image at least as large with the same centre, pixel N/2."""
+    top, left = (image.shape[0] - grid.height) // 2, (image.shape[1] - grid.width) // 2
+    return image[top : top + grid.height, left : left + grid.width]

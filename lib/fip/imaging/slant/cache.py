@@ -1,0 +1,68 @@
+"""Where compiled kernels are kept, so that a machine compiles them once and a worker starts in a second."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fip import __version__
+
+log = logging.getLogger("fip.imaging.slant")
+
+COMPILED = ("simd", "fft", "grid", "resample", "stages")
+"""The modules with compiled functions."""
+
+MARK = "complete"  # a file beside the compiled functions, made when all are there
+
+
+def cache_directory() -> Path:
+    """The folder for this version of FIP: below $FIP_CACHE, else $XDG_CACHE_HOME/fip, else ~/.cache/fip.
+
+    numba keeps apart what it compiles for different processors, but does not see that a function which is compiled
+    into another has changed; hence a folder for each state of the sources.
+    """
+    general = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "fip"
+    base = Path(os.environ.get("FIP_CACHE") or general)
+    sources = hashlib.sha256()
+    for module in COMPILED:
+        sources.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+    return base.expanduser() / f"kernels-{__version__}-{sources.hexdigest()[:12]}"
+
+
+def use_cache() -> Path:
+    """Point numba at the folder; to be called before the first function is compiled.
+
+    Where the folder cannot be written a temporary one takes its place, with a warning: each worker then compiles anew.
+    """
+    folder = cache_directory()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        log.warning("kernels are compiled at every start, their cache cannot be written: %s; set FIP_CACHE", error)
+        folder = Path(tempfile.mkdtemp(prefix="fip-kernels-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    import numba
+
+    numba.config.CACHE_DIR = str(folder)  # numba may have been imported by somebody else
+    return folder
+
+
+def is_warm() -> bool:
+    """Whether all kernels of this version are compiled, as far as files can tell."""
+    return (cache_directory() / MARK).exists()
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Workers that start together take turns: the second finds what the first has compiled."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

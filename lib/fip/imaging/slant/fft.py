@@ -1,0 +1,237 @@
+"""Eight complex Fourier transforms at once: Stockham's algorithm with the sequences side by side in the lanes.
+
+out[k] = sum_j in[j] exp(+2 pi i j k / n), not divided by n. A point of the eight sequences is 16 floats: 8 real parts,
+8 imaginary parts. A pass of radix r turns s interleaved sub-transforms of length r m into r s of length m:
+
+    y[q + s (r p + c)] = w^(p c) sum_b x[q + s (p + b m)] exp(2 pi i b c / r),  w = exp(2 pi i / (r m)), p < m, q < s
+
+(Van Loan, Computational Frameworks for the Fast Fourier Transform, 1992, section 1.7.)
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numba import float32, njit
+from numpy.typing import NDArray
+
+from fip.imaging.slant.simd import FAST, Floats, Vec, fma, fnma, load8, splat8, spread8, store8
+
+_COST = {2: 1.0, 3: 1.25, 4: 1.25, 5: 1.9, 8: 2.0}  # time of a pass over equally many points, measured
+_PASS = FAST | {"inline": "never"}
+
+
+def factors(n: int) -> tuple[int, ...]:
+    """The radices of a transform of n points, largest first; () where n has a prime factor above 5."""
+    found = []
+    for radix in (5, 3):
+        while n % radix == 0:
+            found.append(radix)
+            n //= radix
+    twos = n.bit_length() - 1
+    if n != 1 << twos:
+        return ()
+    eights = next(count for count in (twos // 3, twos // 3 - 1) if count <= 0 or (twos - 3 * count) != 1)
+    eights = max(eights, 0)
+    fours, two = divmod(twos - 3 * eights, 2)
+    return tuple(sorted([*found, *[8] * eights, *[4] * fours, *[2] * two], reverse=True))
+
+
+@lru_cache(maxsize=1024)
+def good_size(least: int) -> int:
+    """The cheapest length >= least that is a multiple of 4 with no prime factor above 5."""
+    start = -(-least // 4) * 4
+    sizes = [n for n in range(start, int(1.12 * least) + 60, 4) if factors(n)]
+    return min(sizes, key=lambda n: transform_cost(n))
+
+
+def transform_cost(n: int) -> float:
+    """Relative time of a transform of n points."""
+    return n * sum(_COST[radix] for radix in factors(n))
+
+
+@lru_cache(maxsize=64)
+def fft_plan(n: int) -> tuple[NDArray[np.int64], Floats]:
+    """Radices and twiddle factors, for `fft8`. Computed in double precision."""
+    radices, twiddles, length = factors(n), [], n
+    for radix in radices:
+        rest = length // radix
+        angle = 2 * np.pi / length * np.outer(np.arange(rest), np.arange(1, radix))
+        twiddles.append(np.stack([np.cos(angle), np.sin(angle)], -1).ravel())
+        length = rest
+    return np.array(radices, np.int64), np.concatenate(twiddles).astype(np.float32)
+
+
+@njit(inline="always")
+def _load(x: Floats, i: int) -> tuple[Vec, Vec]:
+    return load8(x, i), load8(x, i + 8)
+
+
+@njit(inline="always")
+def _store(y: Floats, i: int, re: Vec, im: Vec) -> None:
+    store8(y, i, re)
+    store8(y, i + 8, im)
+
+
+@njit(inline="always")
+def _store_turned(y: Floats, i: int, re: Vec, im: Vec, twiddles: Floats, t: int) -> None:
+    """Store the point times a twiddle factor."""
+    wr, wi = spread8(twiddles, t), spread8(twiddles, t + 1)
+    store8(y, i, fnma(im, wi, re * wr))
+    store8(y, i + 8, fma(re, wi, im * wr))
+
+
+@njit(**_PASS)
+def _pass2(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
+    step, out = s * m * stride, s * 16
+    for p in range(m):
+        for q in range(s):
+            i, o = start + (q + s * p) * stride, (q + s * 2 * p) * 16
+            ar, ai = _load(x, i)
+            br, bi = _load(x, i + step)
+            _store(y, o, ar + br, ai + bi)
+            _store_turned(y, o + out, ar - br, ai - bi, tw, first + 2 * p)
+
+
+@njit(**_PASS)
+def _pass3(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
+    half, root = splat8(float32(0.5)), splat8(float32(math.sqrt(0.75)))
+    step, out = s * m * stride, s * 16
+    for p in range(m):
+        t = first + 4 * p
+        for q in range(s):
+            i, o = start + (q + s * p) * stride, (q + s * 3 * p) * 16
+            ar, ai = _load(x, i)
+            br, bi = _load(x, i + step)
+            cr, ci = _load(x, i + 2 * step)
+            tr, ti = br + cr, bi + ci
+            ur, ui = fnma(half, tr, ar), fnma(half, ti, ai)
+            vr, vi = root * (ci - bi), root * (br - cr)  # i sqrt(3/4) (b - c)
+            _store(y, o, ar + tr, ai + ti)
+            _store_turned(y, o + out, ur + vr, ui + vi, tw, t)
+            _store_turned(y, o + 2 * out, ur - vr, ui - vi, tw, t + 2)
+
+
+@njit(**_PASS)
+def _pass4(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
+    step, out = s * m * stride, s * 16
+    for p in range(m):
+        t = first + 6 * p
+        for q in range(s):
+            i, o = start + (q + s * p) * stride, (q + s * 4 * p) * 16
+            ar, ai = _load(x, i)
+            br, bi = _load(x, i + step)
+            cr, ci = _load(x, i + 2 * step)
+            dr, di = _load(x, i + 3 * step)
+            pr, pi = ar + cr, ai + ci
+            mr, mi = ar - cr, ai - ci
+            qr, qi = br + dr, bi + di
+            nr, ni = di - bi, br - dr  # i (b - d)
+            _store(y, o, pr + qr, pi + qi)
+            _store_turned(y, o + out, mr + nr, mi + ni, tw, t)
+            _store_turned(y, o + 2 * out, pr - qr, pi - qi, tw, t + 2)
+            _store_turned(y, o + 3 * out, mr - nr, mi - ni, tw, t + 4)
+
+
+@njit(**_PASS)
+def _pass5(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
+    c1, c2 = splat8(float32(math.cos(0.4 * math.pi))), splat8(float32(math.cos(0.8 * math.pi)))
+    s1, s2 = splat8(float32(math.sin(0.4 * math.pi))), splat8(float32(math.sin(0.8 * math.pi)))
+    step, out = s * m * stride, s * 16
+    for p in range(m):
+        t = first + 8 * p
+        for q in range(s):
+            i, o = start + (q + s * p) * stride, (q + s * 5 * p) * 16
+            ar, ai = _load(x, i)
+            br, bi = _load(x, i + step)
+            cr, ci = _load(x, i + 2 * step)
+            dr, di = _load(x, i + 3 * step)
+            er, ei = _load(x, i + 4 * step)
+            pr, pi = br + er, bi + ei
+            mr, mi = br - er, bi - ei
+            qr, qi = cr + dr, ci + di
+            nr, ni = cr - dr, ci - di
+            _store(y, o, ar + pr + qr, ai + pi + qi)
+            ur, ui = fma(c2, qr, fma(c1, pr, ar)), fma(c2, qi, fma(c1, pi, ai))
+            vr, vi = fma(c1, qr, fma(c2, pr, ar)), fma(c1, qi, fma(c2, pi, ai))
+            wr, wi = fma(s2, nr, s1 * mr), fma(s2, ni, s1 * mi)
+            zr, zi = fnma(s1, nr, s2 * mr), fnma(s1, ni, s2 * mi)
+            _store_turned(y, o + out, ur - wi, ui + wr, tw, t)
+            _store_turned(y, o + 2 * out, vr - zi, vi + zr, tw, t + 2)
+            _store_turned(y, o + 3 * out, vr + zi, vi - zr, tw, t + 4)
+            _store_turned(y, o + 4 * out, ur + wi, ui - wr, tw, t + 6)
+
+
+@njit(**_PASS)
+def _pass8(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
+    """Two radix-4 butterflies, of the even and the odd points, and a radix-2 one between them."""
+    root = splat8(float32(math.sqrt(0.5)))
+    step, out = s * m * stride, s * 16
+    for p in range(m):
+        t = first + 14 * p
+        for q in range(s):
+            i, o = start + (q + s * p) * stride, (q + s * 8 * p) * 16
+            ar, ai = _load(x, i)
+            br, bi = _load(x, i + 4 * step)
+            cr, ci = _load(x, i + 2 * step)
+            dr, di = _load(x, i + 6 * step)
+            pr, pi = ar + br, ai + bi
+            mr, mi = ar - br, ai - bi
+            qr, qi = cr + dr, ci + di
+            nr, ni = di - ci, cr - dr
+            e0r, e0i = pr + qr, pi + qi
+            e2r, e2i = pr - qr, pi - qi
+            e1r, e1i = mr + nr, mi + ni
+            e3r, e3i = mr - nr, mi - ni
+            ar, ai = _load(x, i + step)
+            br, bi = _load(x, i + 5 * step)
+            cr, ci = _load(x, i + 3 * step)
+            dr, di = _load(x, i + 7 * step)
+            pr, pi = ar + br, ai + bi
+            mr, mi = ar - br, ai - bi
+            qr, qi = cr + dr, ci + di
+            nr, ni = di - ci, cr - dr
+            o0r, o0i = pr + qr, pi + qi
+            o2r, o2i = qi - pi, pr - qr  # times i
+            ur, ui = mr + nr, mi + ni
+            o1r, o1i = root * (ur - ui), root * (ur + ui)  # times exp(i pi / 4)
+            ur, ui = mr - nr, mi - ni
+            o3r, o3i = root * (ur + ui), root * (ui - ur)  # times exp(-i pi / 4), that is -exp(3 i pi / 4)
+            _store(y, o, e0r + o0r, e0i + o0i)
+            _store_turned(y, o + out, e1r + o1r, e1i + o1i, tw, t)
+            _store_turned(y, o + 2 * out, e2r + o2r, e2i + o2i, tw, t + 2)
+            _store_turned(y, o + 3 * out, e3r - o3r, e3i - o3i, tw, t + 4)
+            _store_turned(y, o + 4 * out, e0r - o0r, e0i - o0i, tw, t + 6)
+            _store_turned(y, o + 5 * out, e1r - o1r, e1i - o1i, tw, t + 8)
+            _store_turned(y, o + 6 * out, e2r - o2r, e2i - o2i, tw, t + 10)
+            _store_turned(y, o + 7 * out, e3r + o3r, e3i + o3i, tw, t + 12)
+
+
+@njit(**FAST)
+def fft8(
+    source: Floats, start: int, stride: int, a: Floats, b: Floats, radices: NDArray[np.int64], tw: Floats, n: int
+) -> Floats:
+    """Transform the eight sequences whose point j is at source[start + j stride]; returns a or b, the one it is in.
+
+    a and b hold 16 n floats; source may be b itself, not a.
+    """
+    m, s, first, x, y, z = n, 1, 0, source, a, b
+    for radix in radices:
+        m //= radix
+        if radix == 8:
+            _pass8(x, start, stride, y, m, s, tw, first)
+        elif radix == 4:
+            _pass4(x, start, stride, y, m, s, tw, first)
+        elif radix == 5:
+            _pass5(x, start, stride, y, m, s, tw, first)
+        elif radix == 3:
+            _pass3(x, start, stride, y, m, s, tw, first)
+        else:
+            _pass2(x, start, stride, y, m, s, tw, first)
+        first += 2 * m * (radix - 1)
+        s *= radix
+        x, y, z = y, z, y
+        start, stride = 0, 16
+    return x

@@ -1,0 +1,168 @@
+"""The slant kernel: blocks in, pixels out. See docs/kernel.md."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Block, Grid
+from fip.imaging.slant.cost import slant_cost, wgridder_cost
+from fip.imaging.slant.fft import fft_plan
+from fip.imaging.slant.grid import correction_polynomial, gridder, kernel_polynomials
+from fip.imaging.slant.plan import Plan, make_plan
+from fip.imaging.slant.resample import make_work, tap_tables
+from fip.imaging.slant.sheet import UnsuitableError
+from fip.imaging.slant.simd import Floats, aligned
+from fip.imaging.slant.stages import TWIDDLES, Columns, Transform, resample_xi, transform_u, transform_v
+
+log = logging.getLogger("fip.imaging.slant")
+
+Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
+_here = threading.local()
+_BATCH = 4096  # rows
+
+
+class Buffers:
+    """Work arrays that grow when they must: their pages are touched once a run. What they held is never read."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Floats] = {}
+
+    def get(self, name: str, length: int) -> Floats:
+        """An array of exactly this length, of any contents."""
+        held = self._held.get(name)
+        if held is None or len(held) < length:
+            self._held.pop(name, None)
+            held = self._held[name] = aligned(length + length // 16)
+        return held[:length]
+
+
+class SlantKernel:
+    """Images a slice by its slant where its geometry allows, else by the kernel it is given to fall back on.
+
+    Which of them is decided by the slice alone. Buffers are one set for each thread, whatever fields it images.
+    """
+
+    name = "slant"
+
+    def __init__(self, grid: Grid, epsilon: float, fall_back: Imager, only_if_faster: bool) -> None:
+        """`only_if_faster`: fall back, too, where the w-gridder is expected to take less time."""
+        self._grid, self._epsilon = grid, epsilon
+        self._fall_back, self._only_if_faster = fall_back, only_if_faster
+        self._last_reason = ""
+
+    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
+        """See fip.imaging.kernels.Kernel."""
+        try:
+            plan = make_plan(blocks, self._grid, self._epsilon)
+            if self._only_if_faster and slant_cost(plan, blocks) > wgridder_cost(blocks, self._grid):
+                raise UnsuitableError("it is expected to be slower")
+            render(plan, blocks, self._grid, out)
+        except UnsuitableError as unsuitable:
+            if str(unsuitable) != self._last_reason:
+                log.info("not by the slant kernel: %s", unsuitable)
+                self._last_reason = str(unsuitable)
+            return self._fall_back(blocks, out)
+        return self.name
+
+
+def render(plan: Plan, blocks: Sequence[Block], grid: Grid, out: NDArray[np.floating]) -> None:
+    """Fill out[stokes, y, x] as fip.imaging.kernels.Kernel says. Raise UnsuitableError with `out` in any state."""
+    buffers = _thread_buffers()
+    for stokes, plane in enumerate(out):
+        usable = plane.dtype == np.float32 and plane.flags.c_contiguous
+        whole: NDArray[np.float32] = plane if usable else np.empty(plane.shape, np.float32)
+        _plane(plan, blocks, stokes, grid, buffers, whole)
+        if not usable:
+            plane[...] = whole
+
+
+def _thread_buffers() -> Buffers:
+    if not hasattr(_here, "buffers"):
+        _here.buffers = Buffers()
+    buffers: Buffers = _here.buffers
+    return buffers
+
+
+def _plane(
+    plan: Plan, blocks: Sequence[Block], stokes: int, grid: Grid, buffers: Buffers, out: NDArray[np.float32]
+) -> None:
+    s, basis = plan.shape, plan.basis
+    uv = _grid(plan, blocks, stokes, buffers)
+    half = buffers.get("half", s.blocks * s.terms * s.rows * 32)
+    transform_u(uv, s, _transform(plan.u_size, buffers), buffers.get("staged", plan.u_size * s.terms * 16), half)
+    columns = Columns(
+        buffers.get("line", s.length * 16),
+        buffers.get("phases", s.rows * 32),
+        buffers.get("table", TWIDDLES * 32),
+        buffers.get("cubics", -(-s.length // s.segment) * 64),
+    )
+    table, starts = tap_tables()
+    correction = correction_polynomial()
+    across = _correction(plan.across)
+    work = make_work(max(s.length, s.blocks * 16))
+    lines = buffers.get("lines", -(-plan.eta_line.rows // 16) * s.blocks * 256)
+    fine = transform_v(
+        half, s, _transform(plan.v_size, buffers), basis.in_q, basis.odd, across, correction,
+        table, starts, plan.eta_line, columns, work, lines,
+    )  # fmt: skip
+    eta_pixels = grid.height if plan.plane.transposed else grid.width
+    if not fine or not resample_xi(
+        lines, s, table, starts, plan.xi_line, plan.eta_line.begin, eta_pixels, grid.scale, plan.plane.transposed,
+        work, out.reshape(-1),
+    ):  # fmt: skip
+        raise UnsuitableError("the field is too wide and its array too steep")
+
+
+def _grid(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers) -> Floats:
+    """The half plane of a Stokes.
+
+    Where more rows than a batch meet few cells, batches are summed apart: a sum of n equal numbers one by one in single
+    precision is off by 3e-8 sqrt(n). Larger grids have larger batches, so that this costs less than the gridding.
+    """
+    s, basis = plan.shape, plan.basis
+    batch = max(_BATCH, s.rows * s.columns // 4)
+    total, part, add = buffers.get("grid", plan.grid_size), None, gridder(s.terms)
+    total[:] = 0
+    for block, rows in zip(blocks, plan.rows, strict=True):
+        visibility = read_only(block.visibility[stokes], np.complex64)
+        frequency = read_only(block.frequency, np.float64)
+        for start in range(0, len(rows), batch):
+            if start:
+                part = buffers.get("part", plan.grid_size)
+                part[:] = 0
+            here = slice(start, start + batch)
+            add(
+                total if part is None else part, s.columns * 2 * s.terms, s.row0, s.column0,
+                rows[here], frequency, visibility[here], kernel_polynomials(), basis.in_height, basis.odd,
+            )  # fmt: skip
+            if part is not None:
+                total += part
+                part = None
+    return total
+
+
+def read_only(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """The same values, contiguous and not to be written: for numba that is a type, to be compiled but once."""
+    view: NDArray[Any] = np.ascontiguousarray(array, dtype).view()
+    view.flags.writeable = False
+    return view
+
+
+def _transform(n: int, buffers: Buffers) -> Transform:
+    """The two work arrays lie 1 KiB apart modulo 4 KiB, so that writing one does not wait for reading the other."""
+    size = -(-n * 16 // 1024) * 1024
+    both = buffers.get("fft", 2 * size + 2048)
+    start = -(both.ctypes.data // 4) % 1024
+    second = start + size + 272
+    return Transform(n, *fft_plan(n), both[start : start + n * 16], both[second : second + n * 16])
+
+
+def _correction(at: NDArray[np.float64]) -> Floats:
+    """The grid's correction at these fractions of the transform, halved: the half plane is counted twice."""
+    return (0.5 * np.polynomial.polynomial.polyval(at * at, correction_polynomial())).astype(np.float32)

@@ -1,0 +1,181 @@
+"""What a slice's uvw decide: the plane, the slanted grid, the terms. Cheap, made anew for each slice from it alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Block, Grid
+from fip.imaging.slant.basis import Basis, make_basis
+from fip.imaging.slant.fft import good_size
+from fip.imaging.slant.grid import MOST_TERMS, OVERSAMPLING, SUPPORT
+from fip.imaging.slant.resample import Line
+from fip.imaging.slant.sheet import Doubles, Field, UnsuitableError, make_sheet
+from fip.imaging.slant.stages import Shape
+
+LIGHT = 299792458.0  # m/s
+_PAIRS = 200  # of a baseline and a direction, on which each plan is tested
+_DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).random((2, _PAIRS))
+_TERM_TOLERANCE = 0.15  # of epsilon, in the terms left out
+_LARGEST = 2**30  # floats of buffers
+_ROW0 = SUPPORT // 2
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Baselines split by the plane that fits them best: w = a u + b v + d, in metres.
+
+    (u, v) belong to (xi, eta), the pixel coordinates (y, x), or (x, y) where `transposed`; x runs with the columns,
+    x = -l, and y = m, so that the image is sum Re[V exp(2 pi i f / c (u xi + v eta - w q))].
+    """
+
+    transposed: bool
+    a: float
+    b: float
+    baselines: Doubles  # [row, (u, v, d)] of all blocks, one after the other
+
+    @classmethod
+    def fit(cls, blocks: Sequence[Block]) -> Plane:
+        """Least squares. The axis of the smaller slope is xi: its pass is not sheared beforehand."""
+        uvw = np.concatenate([block.uvw for block in blocks])
+        slope_u, slope_v = map(float, np.linalg.lstsq(uvw[:, :2], uvw[:, 2], rcond=None)[0])
+        transposed = abs(slope_v) > abs(slope_u)
+        a, b = (slope_u, -slope_v) if transposed else (-slope_v, slope_u)
+        u, v, w = uvw.T
+        height = w - slope_u * u - slope_v * v
+        return cls(transposed, a, b, np.stack([u, -v, height] if transposed else [-v, u, height], axis=1))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the stages need to know of a slice."""
+
+    plane: Plane
+    basis: Basis
+    shape: Shape
+    u_size: int  # points of the transform over u
+    v_size: int
+    rows: tuple[Doubles, ...]  # of each block [row, (u, v in cells, phase in turns, t; per Hz)]
+    across: Doubles  # [column] pixel / transform of xi, where its correction is to be evaluated
+    eta_line: Line
+    xi_line: Line
+
+    @property
+    def grid_size(self) -> int:
+        """Floats of the grid."""
+        return self.shape.rows * self.shape.columns * 2 * self.shape.terms
+
+    @property
+    def size(self) -> int:
+        """Floats of the largest buffers."""
+        s = self.shape
+        columns = s.terms * 32 * s.rows + 16 * self.eta_line.rows
+        return self.grid_size + s.blocks * columns + 16 * self.u_size * s.terms
+
+
+def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
+    """The plan for these samples. Raise UnsuitableError."""
+    if not all(len(block.uvw) and np.isfinite(block.uvw).all() for block in blocks):
+        raise UnsuitableError("a block has no rows, or uvw that are no numbers")
+    plane = Plane.fit(blocks)
+    sides = (grid.width, grid.height) if plane.transposed else (grid.height, grid.width)
+    lengths = [len(block.uvw) for block in blocks]
+    highest = np.repeat([float(block.frequency.max()) / LIGHT for block in blocks], lengths)
+    wavelengths = plane.baselines * highest[:, None]
+    sheet = make_sheet(Field(*sides, grid.scale), plane.a, plane.b, wavelengths)
+
+    u, v, d = np.abs(wavelengths).max(axis=0)
+    deepest = max(float(d), 1e-9)
+    q_centre = sheet.lowest_q / 2
+    power = np.concatenate([np.square(np.abs(block.visibility)).sum(axis=(0, 2), dtype=np.float64) for block in blocks])
+    if not power.any():
+        power = np.ones(len(power))
+    height = wavelengths[:, 2] / deepest
+    basis = make_basis(height, power, 2 * math.pi * deepest * abs(q_centre), _TERM_TOLERANCE * epsilon)
+    if basis.terms > MOST_TERMS:
+        raise UnsuitableError(f"the array is too far from a plane: {basis.terms} terms")
+    screen = Screen(basis, deepest, q_centre)
+    error = _model_error(plane, screen, wavelengths, power, Field(*sides, grid.scale))
+    if not error <= epsilon / 2:
+        raise UnsuitableError(f"the terms fail their test: an error of {error:.1e}")
+
+    xi, eta = sheet.xi, sheet.eta
+    u_size, u_half = _transform(sheet.xi_reach, xi.number, float(u) * xi.step, 4)
+    v_size, v_half = _transform(sheet.eta_reach, eta.number, float(v) * eta.step, 8)
+    shape = Shape(
+        terms=basis.terms, rows=v_half + _ROW0, row0=_ROW0, columns=2 * u_half, column0=u_half,
+        blocks=xi.number // 16, length=eta.number, xi0=xi.begin, eta0=eta.begin, xi_step=xi.step, eta_step=eta.step,
+        a=plane.a, b=plane.b, q_centre=q_centre, per_q=screen.per_q, segment=sheet.screen_segment,
+    )  # fmt: skip
+    cells = np.array([u_size * xi.step, v_size * eta.step, 1.0, 1 / deepest]) / LIGHT
+    phase = plane.baselines @ [xi.centre, eta.centre, -q_centre]
+    rows = np.insert(plane.baselines, 2, phase, axis=1) * cells
+    across = (np.arange(xi.number) - xi.number // 2) / u_size
+    plan = Plan(
+        plane,
+        basis,
+        shape,
+        u_size,
+        v_size,
+        tuple(np.split(rows, np.cumsum(lengths)[:-1])),
+        across,
+        sheet.eta_line,
+        sheet.xi_line,
+    )
+    if plan.size > _LARGEST:
+        raise UnsuitableError(f"pixels far coarser than the fringes: it would take {4e-9 * plan.size:.0f} GB")
+    return plan
+
+
+@dataclass(frozen=True)
+class Screen:
+    """exp(-2 pi i d q) of heights d above the plane, as terms and a phase."""
+
+    basis: Basis
+    deepest: float  # wavelengths, of |d|
+    q_centre: float
+
+    @property
+    def per_q(self) -> float:
+        """y = per_q (q - q_centre), the argument of the terms' functions."""
+        return 1 / max(abs(self.q_centre), 1e-30)
+
+    def at(self, d: Doubles, q: Doubles) -> NDArray[np.complex128]:
+        """What the kernel makes of it, for pairs of a height in wavelengths and a direction."""
+        terms = self.basis.screen(self.per_q * (q - self.q_centre), d / self.deepest)
+        return np.asarray(terms * np.exp(-2j * np.pi * d * self.q_centre), np.complex128)
+
+
+def _model_error(plane: Plane, screen: Screen, wavelengths: Doubles, power: Doubles, field: Field) -> float:
+    """Rms difference of plane and terms from the exact phase, on random pairs of a baseline and a pixel.
+
+    `wavelengths` [row, (u, v, d)]; baselines are drawn as often as they have power.
+    """
+    chance, place = _DRAWN
+    most = np.cumsum(power)
+    u, v, d = wavelengths[np.searchsorted(most, chance * most[-1])].T
+    (xi_low, xi_high), (eta_low, eta_high) = field.xi[[0, -1]], field.eta[[0, -1]]
+    xi, eta = xi_low + place[0] * (xi_high - xi_low), eta_low + place[1] * (eta_high - eta_low)
+    q = np.sqrt(1 - xi * xi - eta * eta) - 1
+    exact = np.exp(2j * np.pi * (u * xi + v * eta - (plane.a * u + plane.b * v + d) * q))
+    slanted = np.exp(2j * np.pi * (u * (xi - plane.a * q) + v * (eta - plane.b * q)))
+    return float(np.sqrt(np.mean(np.abs(slanted * screen.at(d, q) - exact) ** 2)))
+
+
+def _transform(half: float, least: int, highest: float, multiple: int) -> tuple[int, int]:
+    """Points of a transform, and how many of either sign its grid has, a multiple as asked (less _ROW0 if of 8).
+
+    `half` is how many samples from the centre are wanted right, `least` how many there are in all, `highest` the
+    highest frequency in cycles per sample.
+    """
+    size = good_size(max(math.ceil(2 * half * OVERSAMPLING), least, 64))
+    while True:
+        reach = math.ceil(highest * size) + SUPPORT // 2 + 2
+        side = -(-reach // 4) * 4 if multiple == 4 else -(-(reach + _ROW0) // 8) * 8 - _ROW0
+        if 2 * side <= size:
+            return size, side
+        size = good_size(size + 4)

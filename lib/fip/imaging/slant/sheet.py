@@ -1,0 +1,188 @@
+"""Where the slanted image is sampled: finely enough for its local frequencies, far enough for every tap.
+
+Along eta three coordinates follow one another (docs/kernel.md): eta of the image; slanted eta, which is eta - b q; and
+*sheared* eta, which is slanted eta less what depends on the column alone. A column is one xi' = xi - a q. Conditions
+are looked at on lattices over all columns and samples, those that only taps reach among them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.imaging.slant.resample import BAND, SEGMENT, TAPS, Line
+
+CUBIC_ERROR = 4e-7  # samples, or radians of the screen: what positions along a segment may be off
+_POINTS = 33  # a side, of a lattice
+_FROM_0_TO_1 = np.linspace(0, 1, _POINTS)
+_MARGIN = TAPS // 2 + 2  # samples on either side of the image
+
+Doubles = NDArray[np.float64]
+
+
+class UnsuitableError(Exception):
+    """The slant kernel cannot image this geometry as accurately as asked; says why."""
+
+
+def _lattice(first: int, number: int, step: float) -> Doubles:
+    """From the first of so many places to the last."""
+    return (first + (number - 1) * _FROM_0_TO_1) * step
+
+
+class Field(NamedTuple):
+    """The pixels asked for, with the axes named as the plane has them."""
+
+    xi_pixels: int
+    eta_pixels: int
+    pixel: float  # rad
+
+    @property
+    def xi(self) -> Doubles:
+        """Lattice from the first to the last pixel."""
+        return _lattice(-(self.xi_pixels // 2), self.xi_pixels, self.pixel)
+
+    @property
+    def eta(self) -> Doubles:
+        """Lattice from the first to the last pixel."""
+        return _lattice(-(self.eta_pixels // 2), self.eta_pixels, self.pixel)
+
+
+class Samples(NamedTuple):
+    """Evenly spaced ones."""
+
+    begin: float  # rad
+    step: float  # rad
+    number: int
+
+    @property
+    def centre(self) -> float:
+        """Of the middle one, count / 2."""
+        return self.begin + self.number // 2 * self.step
+
+    @property
+    def lattice(self) -> Doubles:
+        """From the first to the last."""
+        return self.begin + _lattice(0, self.number, self.step)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The slanted image's samples, and the way from them to the pixels."""
+
+    xi: Samples  # slanted; a multiple of 16
+    eta: Samples  # sheared; a multiple of 2
+    xi_reach: float  # samples from the middle to the furthest that a tap reads
+    eta_reach: float  # the same of slanted eta
+    lowest_q: float  # of all samples
+    screen_segment: int  # samples of eta over which the argument of the screen is a cubic
+    eta_line: Line
+    xi_line: Line
+
+
+def q_slanted(x: Doubles, y: Doubles, a: float, b: float) -> tuple[Doubles, Doubles]:
+    """q = n - 1 at l - a q = x, m - b q = y, and n + a l + b m there. Raise UnsuitableError where it nears 0.
+
+    The second is the root of the discriminant; where it is 0 the slanted sky is folded.
+    """
+    r2, linear = x * x + y * y, 1 + a * x + b * y
+    below = linear * linear - (1 + a * a + b * b) * r2
+    if below.min() < 0.01 or linear.min() <= 0:
+        raise UnsuitableError("part of the field is near the horizon of the array's plane")
+    root = np.sqrt(below)
+    return -r2 / (linear + root), root
+
+
+def make_sheet(field: Field, a: float, b: float, baselines: Doubles) -> Sheet:
+    """The sheet for `baselines` [row, (u, v, d)], in wavelengths. Raise UnsuitableError."""
+    q = _q_image(field, a, b)
+    image_xi = field.xi[:, None] - a * q
+    xi_step, eta_step = _steps(field, image_xi, a, b, baselines)
+    xi = _cover(image_xi, xi_step, 16)
+    q_column, _, image_eta, shear = _columns(xi, field, a, b)
+    eta = _cover(image_eta - shear, eta_step, 2)
+    q_sample, _ = q_slanted(xi.lattice[:, None], eta.lattice + shear, a, b)
+    per_sample = 2 * math.pi * float(np.abs(baselines[:, 2]).max())
+    begin = -(field.eta_pixels // 2) * field.pixel, -(field.xi_pixels // 2) * field.pixel
+    return Sheet(
+        xi,
+        eta,
+        float(np.abs(image_xi - xi.centre).max()) / xi_step + _MARGIN,
+        float(np.abs(image_eta - eta.centre).max()) / eta_step + _MARGIN,
+        float(q_sample.min()),
+        _segment(per_sample * q_sample, eta.number, least=4),
+        Line(
+            field.eta_pixels, begin[0], field.pixel, b, eta.begin, 1 / eta_step,
+            _segment(b / eta_step * q_column, field.eta_pixels),
+        ),
+        Line(
+            field.xi_pixels, begin[1], field.pixel, a, xi.begin, 1 / xi_step,
+            _segment(a / xi_step * q.T, field.xi_pixels),
+        ),
+    )  # fmt: skip
+
+
+def _q_image(field: Field, a: float, b: float) -> Doubles:
+    """q on the lattice of the image [xi, eta]."""
+    xi, eta = field.xi[:, None], field.eta
+    r2 = xi * xi + eta * eta
+    if r2.max() >= 0.95:
+        raise UnsuitableError("the field reaches the horizon")
+    n = np.sqrt(1 - r2)
+    if min((n + a * xi).min(), (n + a * xi + b * eta).min()) < 0.1:
+        raise UnsuitableError("part of the field is near the horizon of the array's plane")
+    q: Doubles = -r2 / (1 + n)
+    return q
+
+
+def _columns(xi: Samples, field: Field, a: float, b: float) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """On columns x eta of the image: q, n + a l, slanted eta; and for each column slanted less sheared eta."""
+    column = xi.lattice[:, None]
+    q, root = q_slanted(column, field.eta, a, 0.0)
+    return q, root, field.eta - b * q, -b * q_slanted(column, np.zeros_like(column), a, 0.0)[0]
+
+
+def _steps(field: Field, image_xi: Doubles, a: float, b: float, baselines: Doubles) -> tuple[float, float]:
+    """Samples in xi and eta fine enough for the frequencies in the slanted image, wherever a tap reads it.
+
+    They are at least those of the baselines themselves, from which margins follow that are wide enough. To these the
+    interpolation along xi, at fixed eta, adds some of v, and the screen some of d.
+    """
+    u, v, d = np.abs(baselines).T
+    signed_v = baselines[:, 1] * np.sign(baselines[:, 0])
+    xi_size, eta_size = field.xi_pixels * field.pixel, field.eta_pixels * field.pixel
+    xi = _cover(image_xi, _step(u.max(), xi_size), 16)
+    q, root, image_eta, shear = _columns(xi, field, a, b)
+    turn = (xi.lattice[:, None] + a * q) / root
+    in_xi = np.maximum(np.abs(u + b * turn.min() * signed_v), np.abs(u + b * turn.max() * signed_v))
+    in_xi = in_xi + np.abs(turn).max() * d
+    sheared = _cover(image_eta - shear, _step(v.max(), eta_size), 2).lattice
+    q, root = q_slanted(xi.lattice[:, None], sheared + shear, a, b)
+    in_eta = v + np.abs((sheared + shear + b * q) / root).max() * d
+    return _step(in_xi.max(), xi_size), _step(in_eta.max(), eta_size)
+
+
+def _step(highest: float, size: float) -> float:
+    """rad, of a sample for frequencies up to `highest` cycles per radian in a field of so many radians."""
+    return min(0.995 * BAND / (2 * max(highest, 1e-12)), size / 16)
+
+
+def _cover(values: Doubles, step: float, multiple: int) -> Samples:
+    """Samples around all values of a smooth function of which these are a lattice, with the margin for taps."""
+    between = max(np.abs(np.diff(values, 2, axis=axis)).max() for axis in (0, 1)) / 8
+    low, high = float(values.min() - between) - _MARGIN * step, float(values.max() + between) + _MARGIN * step
+    needed = math.ceil((high - low) / step) + 1
+    count = -(-needed // multiple) * multiple
+    return Samples(low - (count - needed) // 2 * step, step, count)
+
+
+def _segment(values: Doubles, rows: int, least: int = 16) -> int:
+    """Of so many rows along axis 1, how many may share a cubic: its remainder is the fourth derivative h^4 / 192."""
+    fourth = 1.5 * np.abs(np.diff(values, 4, axis=1)).max() * ((_POINTS - 1) / (rows - 1)) ** 4
+    fit = 2 * (192 * CUBIC_ERROR / max(fourth, 1e-300)) ** 0.25
+    if fit < least:
+        raise UnsuitableError("the field is too wide for so few pixels")
+    return 1 << (int(min(fit, SEGMENT)).bit_length() - 1)

@@ -1,0 +1,293 @@
+"""From the grid to the image: transforms, combination of the terms, two interpolations (docs/kernel.md).
+
+The slanted coordinates are xi, first, whose slope a is the smaller, and eta, whose slope is b. All buffers are flat
+float32; a *block* is 16 neighbouring columns of xi, or 16 neighbouring pixels of eta.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import float32, njit
+from numpy.typing import NDArray
+
+from fip.imaging.slant.fft import fft8
+from fip.imaging.slant.resample import Line, Work, find_cubics, find_q, resample
+from fip.imaging.slant.simd import (
+    FAST,
+    Floats,
+    Vec,
+    fma,
+    fnma,
+    load16,
+    splat16,
+    spread16,
+    store16,
+    swap_halves,
+    transpose8,
+    transpose16,
+)  # fmt: skip
+
+TWIDDLES = 64  # rows of the table from which shear phases are made
+
+
+class Transform(NamedTuple):
+    """One of the two Fourier transforms."""
+
+    n: int
+    radices: NDArray[np.int64]
+    twiddles: Floats
+    a: Floats  # [n][16], work
+    b: Floats  # [n][16], work
+
+
+class Shape(NamedTuple):
+    """Sizes of the slanted image and of what is made on the way to it."""
+
+    terms: int
+    rows: int  # of the grid, a multiple of 8
+    row0: int  # which of them is v = 0
+    columns: int  # of the grid, a multiple of 8
+    column0: int  # which of them is u = 0, a multiple of 4
+    blocks: int  # of 16 xi columns
+    length: int  # samples of eta
+    xi0: float  # rad, of the first column
+    eta0: float  # rad, of the first sample, sheared
+    xi_step: float  # rad
+    eta_step: float  # rad
+    a: float  # slope of xi
+    b: float  # slope of eta
+    q_centre: float
+    per_q: float  # y = per_q (q - q_centre), the argument of the terms' functions
+    segment: int  # samples of eta over which y is a cubic
+
+
+@njit(**FAST)
+def transform_u(grid: Floats, s: Shape, f: Transform, staged: Floats, out: Floats) -> None:
+    """Grid [v][u][term][re, im] -> [xi block][term][v][16 re | 16 im], 8 rows of v at a time.
+
+    `staged` holds n terms complex vectors; the rows between the occupied u are zeroed here, once.
+    """
+    terms, row_length = s.terms, s.columns * 2 * s.terms
+    staged[:] = float32(0)
+    middle = s.column0 * 2 * terms
+    wrapped = (f.n - s.column0) * terms * 16
+    first = f.n // 2 - s.blocks * 8
+    for r in range(0, s.rows, 8):
+        row = r * row_length
+        for i in range(0, middle, 8):
+            transpose8(grid, row + i, row_length, staged, wrapped + i * 8, 8)
+        for i in range(middle, row_length, 8):
+            transpose8(grid, row + i, row_length, staged, (i - middle) * 8, 8)
+        for k in range(terms):
+            x = fft8(staged, k * 16, 16 * terms, f.a, f.b, f.radices, f.twiddles, f.n)
+            for block in range(s.blocks):
+                to, at = ((block * terms + k) * s.rows + r) * 32, (first + 16 * block) * 16
+                transpose8(x, at, 16, out, to, 32)
+                transpose8(x, at + 128, 16, out, to + 8, 32)
+                transpose8(x, at + 8, 16, out, to + 16, 32)
+                transpose8(x, at + 136, 16, out, to + 24, 32)
+
+
+@njit(**FAST)
+def _shear_phases(turns: NDArray[np.float64], first: int, rows: int, out: Floats, table: Floats) -> None:
+    """out[row][16 cos | 16 sin] of 2 pi turns[lane] (first + row): a table of 64 rows times the phase of its start."""
+    turn = np.exp(2j * math.pi * turns)
+    wave = np.ones(16, np.complex128)
+    for r in range(TWIDDLES):
+        for i in range(16):
+            table[r * 32 + i] = float32(wave[i].real)
+            table[r * 32 + 16 + i] = float32(wave[i].imag)
+            wave[i] *= turn[i]
+    base = np.empty(32, np.float32)
+    for r in range(0, rows, TWIDDLES):
+        start = np.exp(2j * math.pi * (turns * (first + r)))
+        for i in range(16):
+            base[i] = float32(start[i].real)
+            base[16 + i] = float32(start[i].imag)
+        re, im = load16(base, 0), load16(base, 16)
+        for k in range(min(TWIDDLES, rows - r)):
+            tr, ti = load16(table, k * 32), load16(table, k * 32 + 16)
+            store16(out, (r + k) * 32, fnma(im, ti, re * tr))
+            store16(out, (r + k) * 32 + 16, fma(re, ti, im * tr))
+
+
+@njit(inline="always")
+def _sheared(half: Floats, at: int, phases: Floats, r: int, sign: Vec) -> tuple[Vec, Vec]:
+    """Row r times its shear phase, two real columns in each of 8 complex lanes: the parts of (v) and of (-v)."""
+    re, im = load16(half, at + r * 32), load16(half, at + r * 32 + 16)
+    wr, wi = load16(phases, r * 32), load16(phases, r * 32 + 16)
+    return fnma(im, wi, re * wr), swap_halves(fma(re, wi, im * wr)) * sign
+
+
+@njit(**FAST)
+def _whole_spectrum(half: Floats, at: int, s: Shape, n: int, phases: Floats, sign: Vec, out: Floats) -> None:
+    """The half plane's column as the spectrum out[n][16] of real columns, Hermitian parts filled in."""
+    row0, positive = s.row0, s.rows - s.row0
+    re, im = _sheared(half, at, phases, row0, sign)
+    store16(out, 0, re + re)
+    for v in range(1, positive):
+        re, im = _sheared(half, at, phases, v + row0, sign)
+        store16(out, v * 16, re + im)
+        store16(out, (n - v) * 16, re - im)
+    zero = splat16(float32(0.0))
+    for v in range(positive, n - positive + 1):
+        store16(out, v * 16, zero)
+    for v in range(1, row0 + 1):  # where the kernels of visibilities near v = 0 reach over
+        re, im = _sheared(half, at, phases, row0 - v, sign)
+        store16(out, (n - v) * 16, load16(out, (n - v) * 16) + re + im)
+        store16(out, v * 16, load16(out, v * 16) + re - im)
+
+
+@njit(inline="never", **FAST)
+def _combine(
+    term: Floats, at: int, n: int, cubics: Floats, cubic: int, in_q: Floats, k: int, odd: bool,
+    out: Floats, to: int,
+) -> None:  # fmt: skip
+    """out (+)= g_k(y) term, g_k a polynomial in 2 y^2 - 1 (times y if odd), y a cubic in t; k = 0 sets, others add."""
+    y0, y1 = load16(cubics, cubic), load16(cubics, cubic + 16)
+    y2, y3 = load16(cubics, cubic + 32), load16(cubics, cubic + 48)
+    minus = splat16(float32(-1))
+    count = in_q.shape[1]
+    flat = in_q.reshape(-1)
+    per_row = 2.0 / n
+    for j in range(n):
+        t = splat16(float32((j + 0.5) * per_row - 1))
+        y = fma(fma(fma(y3, t, y2), t, y1), t, y0)
+        x = fma(y + y, y, minus)
+        g = spread16(flat, k * count + count - 1)
+        for i in range(count - 2, -1, -1):
+            g = fma(g, x, spread16(flat, k * count + i))
+        if odd:
+            g = g * y
+        g = g * load16(term, at + j * 16)
+        if k > 0:
+            g = g + load16(out, to + j * 16)
+        store16(out, to + j * 16, g)
+
+
+@njit(inline="never", **FAST)
+def _correct(line: Floats, n: int, offset: Floats, pitch: float, correction: Floats, across: Floats, at: int) -> None:
+    """Times the grid correction of eta, a polynomial in ((j - n / 2) pitch + offset)^2, and that of xi."""
+    shift, scale = load16(offset, 0), load16(across, at)
+    for j in range(n):
+        y = shift + splat16(float32((j - n // 2) * pitch))
+        y = y * y
+        h = spread16(correction, correction.size - 1)
+        for i in range(correction.size - 2, -1, -1):
+            h = fma(h, y, spread16(correction, i))
+        store16(line, j * 16, load16(line, j * 16) * (h * scale))
+
+
+class Columns(NamedTuple):
+    """Buffers of one block of columns."""
+
+    line: Floats  # [eta][16], the combined terms
+    phases: Floats  # [v][32]
+    table: Floats  # [TWIDDLES][32]
+    cubics: Floats  # [segment][64], y as a function of eta
+
+
+@njit(**FAST)
+def _shear_block(block: int, s: Shape, n: int, offset: Floats, c: Columns, w: Work) -> None:
+    """Columns of a block are sampled at eta + b q(xi, 0), which takes most of the slope out of the interpolation.
+
+    Sets w.lane, w.offset, the shear's phases and y along eta.
+    """
+    turns = np.empty(16)
+    for e in range(w.lane.size):
+        xi = s.xi0 + (block * 16 + (e & 15)) * s.xi_step
+        linear = 1 + s.a * xi
+        w.lane[e] = xi
+        w.offset[e] = s.b * xi * xi / (linear + math.sqrt(linear * linear - (1 + s.a * s.a) * xi * xi))
+    for i in range(16):
+        turns[i] = w.offset[i] / (n * s.eta_step)
+        offset[i] = float32(turns[i])
+    _shear_phases(turns, -s.row0, s.rows, c.phases, c.table)
+    for j in range(0, s.length, s.segment):
+        half = 0.5 * min(s.segment, s.length - j) * s.eta_step
+        find_q(s.eta0 + (j - 0.5) * s.eta_step + half, half, w.offset, s.a, s.b, w)
+        for e in range(w.q.size):
+            w.value[e] = (w.q[e] - s.q_centre) * s.per_q
+        find_cubics(w.value, w.power)
+        at = j // s.segment * 64
+        for e in range(w.q.size):
+            c.cubics[at + e] = float32(w.power[e])
+
+
+@njit(**FAST)
+def transform_v(
+    half: Floats, s: Shape, f: Transform, in_q: Floats, odd: NDArray[np.int64], across: Floats, correction: Floats,
+    table: Floats, starts: Any, line: Line, c: Columns, w: Work, out: Floats,
+) -> bool:  # fmt: skip
+    """Transform over v, combine the terms, interpolate along eta: out[eta block][xi][16 eta].
+
+    False where the geometry is too steep for the interpolation.
+    """
+    signs, offset = np.ones(16, np.float32), np.empty(16, np.float32)
+    signs[:8] = -1
+    sign = load16(signs, 0)
+    width = s.blocks * 16
+    for block in range(s.blocks):
+        _shear_block(block, s, f.n, offset, c, w)
+        for k in range(s.terms):
+            _whole_spectrum(half, (block * s.terms + k) * s.rows * 32, s, f.n, c.phases, sign, f.b)
+            x = fft8(f.b, 0, 16, f.a, f.b, f.radices, f.twiddles, f.n)
+            first = f.n // 2 - s.length // 2
+            for j in range(0, s.length, s.segment):
+                n = min(s.segment, s.length - j)
+                at = j // s.segment * 64
+                _combine(x, (first + j) * 16, n, c.cubics, at, in_q, k, odd[k] == 1, c.line, j * 16)
+        _correct(c.line, s.length, offset, 1.0 / f.n, correction, across, block * 16)
+        row = 0
+        while row < line.rows:
+            made = resample(c.line, 0, s.length, table, starts, line, s.a, row, w, w.tile, 0, 16)
+            if made == 0:
+                return False
+            for t in range(0, made, 16):
+                transpose16(w.tile, t * 16, 16, out, ((row + t) // 16 * width + block * 16) * 16, 16)
+            row += made
+    return True
+
+
+@njit(**FAST)
+def resample_xi(
+    lines: Floats, s: Shape, table: Floats, starts: Any, line: Line, eta_begin: float, eta_count: int, pitch: float,
+    transposed: bool, w: Work, out: Floats,
+) -> bool:  # fmt: skip
+    """Interpolate along xi: lines[eta block][xi][16 eta] -> out[xi][eta], or out[eta][xi] if transposed."""
+    width = s.blocks * 16
+    for e in range(w.offset.size):
+        w.offset[e] = 0.0
+    for block in range((eta_count + 15) // 16):
+        for e in range(w.lane.size):  # those beyond the image repeat its last
+            w.lane[e] = eta_begin + min(block * 16 + (e & 15), eta_count - 1) * pitch
+        lanes = min(16, eta_count - block * 16)
+        row = 0
+        while row < line.rows:
+            direct = lanes == 16 and not transposed
+            target, to, stride = (out, row * eta_count + block * 16, eta_count) if direct else (w.tile, 0, 16)
+            made = resample(lines, block * width * 16, width, table, starts, line, 0.0, row, w, target, to, stride)
+            if made == 0:
+                return False
+            if transposed:
+                _put_transposed(w.tile, made, lanes, out, block * 16 * line.rows + row, line.rows)
+            elif not direct:
+                for o in range(made):
+                    for i in range(lanes):
+                        out[(row + o) * eta_count + block * 16 + i] = w.tile[o * 16 + i]
+            row += made
+    return True
+
+
+@njit(**FAST)
+def _put_transposed(tile: Floats, rows: int, lanes: int, out: Floats, to: int, stride: int) -> None:
+    """out[to + i * stride + o] = tile[o][i]"""
+    whole = rows // 16 * 16 if lanes == 16 else 0
+    for t in range(0, whole, 16):
+        transpose16(tile, t * 16, 16, out, to + t, stride)
+    for i in range(lanes):
+        for o in range(whole, rows):
+            out[to + i * stride + o] = tile[o * 16 + i]

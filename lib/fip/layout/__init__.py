@@ -1,0 +1,1 @@
+"""Which host runs what, and the keys with which they know each other."""

@@ -1,0 +1,80 @@
+"""Which systemd units a host of a layout runs, and which folders they write beside FIP's own.
+
+`install.sh node` asks by `python -m fip.layout.placement HOST CONFIG PLAN`, which fills the folder PLAN: `units` and
+`folders`, one a line, and for each unit that needs one a drop-in, `UNIT.d/50-layout.conf`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fip.config import Config, load
+from fip.errors import ConfigError
+
+DROP_IN = "50-layout.conf"
+OWN = Path("/var/lib/fip")  # StateDirectory= of the units
+HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= hides
+
+
+def units(config: Config, host: str) -> tuple[str, ...]:
+    """The units of a host, in the order in which the layout names what they run.
+
+    ConfigError where the layout does not have the host.
+    """
+    return tuple(f"fip-{what.replace('worker.', 'worker@')}.service" for what in config.runs_on(host))
+
+
+def folders(config: Config, unit: str) -> tuple[Path, ...]:
+    """The folders that a unit writes beside FIP's own; systemd must be told, else they are read-only."""
+    needs = {
+        "fip-ventilator.service": config.ventilator.queue.parent,
+        "fip-sink.service": config.sink.directory,
+        "fip-monitor.service": config.monitor.token_file.parent,
+    }
+    return tuple(path for name, path in needs.items() if name == unit and not path.is_relative_to(OWN))
+
+
+def drop_in(config: Config, unit: str) -> str:
+    """The drop-in that gives a unit its folders; "" where it needs none."""
+    needed = folders(config, unit)
+    if not needed:
+        return ""
+    paths = " ".join(_quoted(path) for path in needed)
+    home = any(path.is_relative_to(home) for path in needed for home in HOMES)
+    return (
+        "# Made by `install.sh node` from the layout, and made again by the next: edit /etc/fip/fip.toml instead.\n"
+        f"[Unit]\nRequiresMountsFor={paths}\n\n"
+        f"[Service]\nReadWritePaths={paths}\n" + ("ProtectHome=read-only\n" if home else "")
+    )
+
+
+def _quoted(path: Path) -> str:
+    """A path in a unit file: in quotes, without its specifiers and escapes."""
+    if not path.is_absolute() or "\n" in str(path):
+        raise ConfigError(f"'{path}' is relative to where a daemon starts: give a path that begins with /")
+    text = str(path)
+    for character in ("\\", '"'):
+        text = text.replace(character, "\\" + character)
+    return '"' + text.replace("%", "%%") + '"'
+
+
+def main() -> None:
+    """Writes the plan of a host."""
+    host, file, plan = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    try:
+        config = load(file).config
+        placed = units(config, host)
+        texts = {unit: drop_in(config, unit) for unit in placed}
+    except ConfigError as error:
+        sys.exit(f"fip: {error}")
+    for unit, text in texts.items():
+        if text:
+            (plan / f"{unit}.d").mkdir()
+            (plan / f"{unit}.d" / DROP_IN).write_text(text)
+    (plan / "units").write_text("".join(f"{unit}\n" for unit in placed))
+    (plan / "folders").write_text("".join(f"{path}\n" for unit in placed for path in folders(config, unit)))
+
+
+if __name__ == "__main__":
+    main()

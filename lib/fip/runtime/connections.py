@@ -1,0 +1,97 @@
+"""What becomes of the connections of a daemon's sockets, from ZeroMQ's own monitor."""
+
+from __future__ import annotations
+
+import os
+import socket as posix
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+
+import zmq
+
+from fip.runtime.service import Loop
+
+REFUSED = zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_AUTH
+WATCHED = (
+    REFUSED
+    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.Event.ACCEPTED
+    | zmq.Event.CONNECTED
+    | zmq.Event.DISCONNECTED
+    | zmq.Event.MONITOR_STOPPED
+)
+ENCRYPTED_FOR_ANOTHER = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
+MECHANISM_MISMATCH = 0x11000002  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+_PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+_numbers = count()
+
+Tell = Callable[[str, str, str], None]
+"""Called with (event, peer, reason): "connected", "disconnected" or "handshake failed"."""
+
+
+def watch(loop: Loop, watched: zmq.Socket[bytes], tell: Tell) -> None:
+    """Tells of each connection of a socket until that is closed."""
+    monitor = watched.get_monitor_socket(WATCHED, f"inproc://monitor-{next(_numbers)}")
+    connections = _Connections(tell)
+
+    def happened() -> None:
+        head, endpoint = monitor.recv_multipart()
+        number, value = struct.unpack("=Hi", head)
+        if number == zmq.Event.MONITOR_STOPPED:
+            loop.off(monitor)
+            monitor.close(0)
+        else:
+            connections.happened(number, value, endpoint.decode(errors="replace"))
+
+    loop.on(monitor, happened)
+
+
+class _Connections:
+    """The peers of one socket, by the file descriptors that events name them with."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._peers: dict[int, str] = {}
+        self._accepts = False
+        self._failed = ""  # why the handshake failed of the connection that is closed next
+
+    def happened(self, event: int, value: int, endpoint: str) -> None:
+        if event == zmq.Event.CONNECTED:
+            self._peers[value] = endpoint
+            self._tell("connected", endpoint, "")
+        elif event == zmq.Event.ACCEPTED:
+            self._accepts = True
+            self._peers[value] = peer = _peer(value)
+            self._tell("connected", peer, "")
+        elif event == zmq.Event.DISCONNECTED:
+            failed, self._failed = self._failed, ""
+            self._tell("handshake failed" if failed else "disconnected", self._peers.pop(value, ""), failed)
+        elif not (self._accepts and event == zmq.Event.HANDSHAKE_FAILED_AUTH):  # of which `fip.runtime.gate` told
+            # a handshake failed, of a connection that is named by the event that follows
+            self._failed = reason(event, value)
+
+
+def _peer(descriptor: int) -> str:
+    """The other end of a connection that was accepted: tcp://HOST, or the process on this host; "" if it is gone."""
+    with suppress(OSError), posix.socket(fileno=os.dup(descriptor)) as connection:
+        if connection.family == posix.AF_UNIX:
+            found = connection.getsockopt(posix.SOL_SOCKET, posix.SO_PEERCRED, _PEER_CREDENTIALS.size)
+            return f"process {_PEER_CREDENTIALS.unpack(found)[0]}"
+        host = str(connection.getpeername()[0])
+        return f"tcp://[{host}]" if ":" in host else f"tcp://{host}"
+    return ""
+
+
+def reason(event: int, value: int) -> str:
+    """Why a handshake failed, as the end knows that is told of this event."""
+    if event == zmq.Event.HANDSHAKE_FAILED_AUTH:
+        return "our key is not allowed there"
+    if event == zmq.Event.HANDSHAKE_FAILED_NO_DETAIL:
+        return "it hung up, as one does where one end has no key"
+    if value == ENCRYPTED_FOR_ANOTHER:
+        return "keys that do not belong together: it knows another ventilator's"
+    if value == MECHANISM_MISMATCH:
+        return "one end has no key"
+    return f"it does not speak ZeroMQ as we do ({value:#x})"

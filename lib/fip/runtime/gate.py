@@ -1,0 +1,129 @@
+"""Who may join a daemon's sockets and say what. Without a key it lets in whoever reaches them.
+
+With one, sockets are encrypted (CURVE, of ZeroMQ), ZeroMQ asks about each peer's key (ZAP, RFC 27; answered in the
+daemon's loop), and each message must be of a sender whose role it becomes. Who is refused is counted, and logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import zmq
+from zmq.utils import z85
+
+from fip.config import Security, is_local
+from fip.errors import WireError
+from fip.layout.keys import Allowed, Holder, Role, private_key, read_allowed
+from fip.messages import Ask, Cancel, SinkState, Submit, WorkerState
+from fip.runtime.service import Loop
+from fip.runtime.sockets import bind, connect, exposed
+from fip.runtime.vitals import Vitals
+
+log = logging.getLogger("fip")
+
+ALLOWED_AT: Final[dict[str, tuple[Role, ...]]] = {
+    "ventilator.control": ("worker", "sink", "operator", "viewer"),
+    "ventilator.status": ("operator", "viewer"),
+    "ventilator.lanes": ("worker",),
+    "sink.images": ("worker",),
+}
+"""Which roles each socket is for, by the configuration's key of its address."""
+
+SAID_BY: Final[Mapping[type, tuple[Role, ...]]] = {
+    WorkerState: ("worker",),
+    SinkState: ("sink",),
+    Submit: ("operator",),
+    Cancel: ("operator",),
+    Ask: ("operator", "viewer"),
+}
+"""What the ventilator hears on its control socket, and of whom."""
+
+DATA = ("ventilator.lanes", "sink.images")
+_ZAP = "inproc://zeromq.zap.01"
+_VERSION = b"1.0"
+
+
+class Gate:
+    """The key of one daemon, and what it lets in."""
+
+    def __init__(self, loop: Loop, security: Security, role: Role, vitals: Vitals) -> None:
+        """Raises ConfigError for a key, or a list of those allowed, that cannot be used."""
+        self._security, self._vitals = security, vitals
+        self._key = private_key(security, role)
+        self._allowed: Allowed | None = None  # of a daemon that others join, with keys
+        self._encrypted: dict[str, bool] = {}  # of the sockets that are bound
+        if self._key and role in ("ventilator", "sink"):
+            self._allowed = read_allowed(security.allowed)
+            self._zap = loop.context.socket(zmq.REP)
+            self._zap.bind(_ZAP)
+            loop.on(self._zap, self._answer)
+        log.info("key: %s", Holder(self._key.role, self._key.host) if self._key else "none, so nothing is encrypted")
+
+    @property
+    def ventilator(self) -> str:
+        """The ventilator's public key, as this daemon's key file names it; "" without keys."""
+        return self._key.ventilator if self._key else ""
+
+    def key_at(self, at: str) -> str:
+        """The public key of this daemon's socket of this name, which peers are told; "" where it is not encrypted."""
+        return self._key.public if self._key and self._encrypted.get(at) else ""
+
+    def bind(self, opened: zmq.Socket[bytes], address: str, at: str) -> str:
+        """Binds a socket of `ALLOWED_AT`, tells of its connections, and returns the address as peers are told it.
+
+        Raises ConfigError.
+        """
+        plain = not self._key or not exposed(address) or (self._security.data == "plain" and at in DATA)
+        if plain and not is_local(address) and at not in self._encrypted:
+            log.warning("%s: %s is open to other hosts, and not encrypted", at, address)
+        self._encrypted[at] = not plain
+        if self._key and not plain:
+            opened.rcvhwm += 1  # the name before a peer's first message is counted, and is never counted as read
+            opened.curve_server = True
+            opened.curve_secretkey = self._key.secret.encode()
+            opened.zap_domain = at.encode()
+        told = bind(opened, address, at, self._security.insecure or self._key is not None)
+        self._vitals.watch(_short(at), opened)
+        return told
+
+    def connect(self, opened: zmq.Socket[bytes], address: str, server: str) -> None:
+        """Connects; encrypted where the peer has a public key, `server`."""
+        connect(opened, address, self._key, server)
+
+    def check(self, frame: zmq.Frame, at: str, *roles: Role) -> None:
+        """Raises WireError for a message that is not of a sender of one of these roles."""
+        if not self.key_at(at):
+            return
+        key = str(frame.get("User-Id"))
+        holder = self._holder(key)
+        if holder is None:
+            raise WireError(f"its key {key} is not allowed any more")
+        if holder.role not in roles:
+            raise WireError(f"the {holder} may not say this, which is for a {' or '.join(roles)}")
+
+    def reload(self) -> None:
+        """Reads the list of those who are allowed again. Raises ConfigError, and then keeps the list that it had."""
+        if self._allowed is not None:
+            self._allowed = read_allowed(self._security.allowed)
+
+    def _holder(self, key: str) -> Holder | None:
+        return self._allowed.get(key) if self._allowed else None
+
+    def _answer(self) -> None:
+        """ZeroMQ asks whether a peer may join (RFC 27); from here the reason is known, from its monitor not."""
+        version, request, domain, address, _, mechanism, *credentials = self._zap.recv_multipart()
+        at, key = domain.decode(), z85.encode(credentials[0]).decode() if mechanism == b"CURVE" else ""
+        holder = self._holder(key)
+        welcome = version == _VERSION and holder is not None and holder.role in ALLOWED_AT.get(at, ())
+        if not welcome:
+            reason = f"a {holder} is not for this socket" if holder else "its key is not allowed"
+            self._vitals.connection(_short(at), "handshake failed", f"tcp://{address.decode()}", reason)
+        status, user = (b"200", key.encode()) if welcome else (b"400", b"")
+        self._zap.send_multipart([_VERSION, request, status, b"", user, b""])
+
+
+def _short(at: str) -> str:
+    """A socket's name among those of its daemon."""
+    return at.rpartition(".")[2]

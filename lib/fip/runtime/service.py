@@ -1,0 +1,280 @@
+"""The runtime that all daemons share: arguments, signals, systemd, and one loop for sockets and timers.
+
+A daemon is an object with `start`, `drain` and `finished`; all it does happens in handlers that the loop calls, in
+one thread. Long work goes to a `Background` thread, whose results come back as calls in the loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import heapq
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+from math import ceil
+from pathlib import Path
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+import zmq
+
+from fip.config import Config, Loaded, load
+from fip.errors import ConfigError, FipError
+from fip.runtime.logs import log_to_stderr
+from fip.runtime.notify import Notifier
+from fip.runtime.reload import changes
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+log = logging.getLogger("fip")
+
+EXIT_CONFIG = 78  # EX_CONFIG: systemd does not start the daemon again
+TELL_EVERY = 1.0  # s, what systemd is told; its patience, WatchdogSec= in the units, is many times that
+PARENT_VARIABLE = "FIP_PARENT"
+_PR_SET_PDEATHSIG = 1
+
+
+class Daemon(Protocol):
+    """What the loop runs."""
+
+    reloads: Collection[str]
+    """The settings (dotted keys) that `reload` takes."""
+
+    restarts: Collection[str]
+    """The settings, or tables of them, that it reads at its start; what `reload` takes is left out of them."""
+
+    def start(self) -> None:
+        """Opens sockets and registers handlers."""
+
+    def drain(self) -> None:
+        """The first SIGTERM or SIGINT: take nothing new, end what is in work."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the loop may end; asked after each turn."""
+
+    def close(self) -> None:
+        """Closes sockets and files."""
+
+    def reload(self, config: Config) -> None:
+        """Takes the settings that may change while it runs. Raises ConfigError, and then changes nothing."""
+
+    @property
+    def line(self) -> str:
+        """What it does or waits for, as one line for an operator."""
+
+    @property
+    def hangs(self) -> bool:
+        """Whether work outside the loop takes longer than any should: systemd then kills the daemon and starts it."""
+        return False
+
+
+class Loop:
+    """Sockets, timers and calls from other threads, handled one after the other."""
+
+    def __init__(self) -> None:
+        self.context = zmq.Context()
+        self._poller = zmq.Poller()
+        self._handlers: dict[tuple[zmq.Socket[bytes] | int, int], Callable[[], None]] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = count()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._waker, self._wake = socket.socketpair()
+        for end in (self._waker, self._wake):
+            end.setblocking(False)
+        self.on(self._wake.fileno(), self._run_calls)
+
+    def on(self, what: zmq.Socket[bytes] | int, handler: Callable[[], None], event: int = zmq.POLLIN) -> None:
+        """Calls `handler` whenever the socket (or file descriptor) can be read, or written: POLLOUT."""
+        self._handlers[what, event] = handler
+        self._watch(what)
+
+    def off(self, what: zmq.Socket[bytes] | int, event: int = zmq.POLLIN) -> None:
+        """Ends what `on` began; of a socket that is not watched it changes nothing."""
+        self._handlers.pop((what, event), None)
+        self._watch(what)
+
+    def at(self, when: float, call: Callable[[], None]) -> None:
+        """Calls once, at a monotonic time."""
+        heapq.heappush(self._timers, (when, next(self._sequence), call))
+
+    def every(self, seconds: float, call: Callable[[], None]) -> None:
+        """Calls now and then every so many seconds."""
+
+        def again() -> None:
+            self.at(time.monotonic() + seconds, again)
+            call()
+
+        again()
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Calls in the loop's thread; safe from any thread and from a signal handler."""
+        self._calls.append(call)
+        with suppress(OSError):  # it is awake already, or over
+            self._waker.send(b"\0")
+
+    def run(self, daemon: Daemon) -> None:
+        """Runs until the daemon has finished."""
+        daemon.start()
+        while not daemon.finished:
+            self._turn()
+        daemon.close()
+        self.close()
+
+    def close(self) -> None:
+        """Closes all sockets."""
+        self.context.destroy()
+        self._waker.close()
+        self._wake.close()
+
+    def _turn(self) -> None:
+        wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        for what, events in self._poller.poll(None if wait is None else ceil(1000 * wait)):
+            for event in (zmq.POLLIN, zmq.POLLOUT):
+                handler = self._handlers.get((what, event))
+                if events & event and handler:
+                    handler()
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+
+    def _run_calls(self) -> None:
+        self._wake.recv(4096)
+        while self._calls:
+            self._calls.popleft()()
+
+    def _watch(self, what: zmq.Socket[bytes] | int) -> None:
+        events = sum(event for event in (zmq.POLLIN, zmq.POLLOUT) if (what, event) in self._handlers)
+        if events:
+            self._poller.register(what, events)
+        elif what in self._poller:
+            self._poller.unregister(what)
+
+
+class Background:
+    """One thread for long work; results come back in the loop, in the order of the calls."""
+
+    def __init__(self, loop: Loop, name: str) -> None:
+        self._loop = loop
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    def call(
+        self,
+        then: Callable[[Future[Result]], None],
+        function: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> None:
+        """Calls `function` in the thread, then `then` with its finished future in the loop."""
+        future = self._executor.submit(function, *args, **kwargs)
+        future.add_done_callback(lambda done: self._loop.soon(lambda: then(done)))
+
+    def close(self) -> None:
+        """Waits for the call in work and drops the others."""
+        self._executor.shutdown(cancel_futures=True)
+
+
+def run_daemon(
+    parser: argparse.ArgumentParser,
+    make: Callable[[argparse.Namespace, Loaded, Loop], Daemon],
+    overrides: Callable[[argparse.Namespace], dict[str, Any]] = lambda arguments: {},
+) -> None:
+    """The whole life of a daemon's process. Exits with 0, 1 (an error while running) or 78 (configuration)."""
+    parser.add_argument("--config", type=Path, help="configuration file (default: the defaults)")
+    arguments = parser.parse_args()
+    _end_with_parent()
+    log_to_stderr(parser.prog)
+
+    def read() -> Loaded:
+        return load(arguments.config, overrides(arguments))
+
+    try:
+        loaded = read()
+        loop = Loop()
+        daemon = make(arguments, loaded, loop)
+        _Life(loop, daemon, loaded.config, lambda: read().config)
+        loop.run(daemon)
+    except FipError as error:
+        log.error("%s", error)
+        Notifier().line(str(error).splitlines()[0])
+        sys.exit(EXIT_CONFIG if isinstance(error, ConfigError) else error.exit_code)
+
+
+class _Life:
+    """A daemon's dealings with whoever started it: signals that come in, and what systemd is told."""
+
+    def __init__(self, loop: Loop, daemon: Daemon, config: Config, read: Callable[[], Config]) -> None:
+        self._loop, self._daemon, self._read = loop, daemon, read
+        self._started_with = self._config = config
+        self._notifier = Notifier()
+        self._draining = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._first)
+        signal.signal(signal.SIGHUP, lambda number, frame: loop.soon(self._reload))
+        loop.soon(self._ready)
+
+    def _ready(self) -> None:
+        self._notifier.ready()
+        self._loop.every(TELL_EVERY, self._tell)
+
+    def _tell(self) -> None:
+        """That the loop turns and, as far as the daemon knows, its long work too; and what it does."""
+        self._notifier.line(self._daemon.line)
+        if not self._daemon.hangs:
+            self._notifier.alive()
+
+    def _first(self, number: int, frame: object) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, self._second)
+        log.info("%s: draining; once more to stop at once", signal.Signals(number).name)
+        self._loop.soon(self._drain)
+
+    def _second(self, number: int, frame: object) -> None:
+        log.warning("stopped at once by %s", signal.Signals(number).name)
+        logging.shutdown()
+        os._exit(128 + number)  # nothing is lost: what is not stored is leased again
+
+    def _drain(self) -> None:
+        self._draining = True
+        self._notifier.stopping()
+        self._daemon.drain()
+        self._tell()
+
+    def _reload(self) -> None:
+        """Reads the configuration again, takes what may change, and says what needs a restart."""
+        if self._draining:
+            return
+        self._notifier.reloading()
+        try:
+            config = self._read()
+            self._daemon.reload(config)
+        except ConfigError as error:
+            log.error("the configuration is not read again, nothing has changed: %s", error)
+        else:
+            taken = changes(self._config, config, self._daemon.reloads)
+            others = changes(self._started_with, config, self._daemon.restarts, apart_from=self._daemon.reloads)
+            self._config = config
+            for change in taken:
+                log.info("%s: in force", change)
+            for change in others:
+                log.warning("%s: needs a restart", change)
+            log.info("the configuration was read again: %d changes in force", len(taken))
+        self._notifier.ready()
+        self._tell()
+
+
+def _end_with_parent() -> None:
+    """A daemon that `fip run` started is sent SIGTERM when `fip run` is gone (see prctl(2), PR_SET_PDEATHSIG)."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is None:
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        sys.exit(EXIT_CONFIG)

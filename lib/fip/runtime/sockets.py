@@ -1,0 +1,157 @@
+"""ZeroMQ sockets with FIP's settings, and its addresses.
+
+Data sockets hold one message or as many as there are credits, never more. Heartbeats are not set on them: under
+back pressure they cut healthy connections (docs/decisions/0003).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket as posix
+import struct
+
+import zmq
+
+from fip.config import LOOPBACK, is_local
+from fip.errors import ConfigError
+from fip.layout.keys import PrivateKey
+from fip.names import label
+from fip.protocol.wire import MAXIMUM_FRAME, MAXIMUM_HEADER
+
+LINGER = 10_000  # ms that an ending worker waits for the sink to take its last image
+CONTROL_LINGER = 500  # ms for last words
+_NAMED_HOST = re.compile(r"^tcp://(?!localhost:)(?=[^:]*[A-Za-z])[A-Za-z0-9._-]+:")
+CONTROL_QUEUE = 1000  # messages; a peer's whole state is a message, so none is missed for long
+
+
+def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
+    """A ROUTER or DEALER for control, a PUB or SUB for status."""
+    opened = _open(context, kind, CONTROL_QUEUE, CONTROL_LINGER, MAXIMUM_HEADER)
+    if kind == zmq.SUB:
+        opened.subscribe(b"")
+    return opened
+
+
+def data_socket(
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int = 1, linger: int = 0
+) -> zmq.Socket[bytes]:
+    """A PUSH or PULL for slices or images."""
+    opened = _open(context, kind, queue, linger, MAXIMUM_FRAME)
+    if kind == zmq.PUSH:
+        opened.setsockopt(zmq.IMMEDIATE, 1)
+    return opened
+
+
+def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> str:
+    """Binds and returns the address as peers are told it; `key` is the configuration's.
+
+    A host's name is bound on all interfaces: it is how others reach this host, and here often a loopback address.
+    Raises ConfigError where the address is open to other hosts and not `guarded`, or cannot be bound.
+    """
+    if not guarded and not is_local(address):
+        raise ConfigError(
+            f"{key}: '{address}' is open to other hosts, without keys; make keys with `fip keys`, use 127.0.0.1 or "
+            "ipc, or set security.insecure = true on a network that you trust"
+        )
+    if holder := _holder(address):
+        raise ConfigError(f"{key}: {address} is in use by process {holder}; this is process {os.getpid()}: stop one")
+    try:
+        opened.bind(_NAMED_HOST.sub("tcp://*:", address))
+    except zmq.ZMQError as error:
+        raise ConfigError(f"{key}: {address} cannot be bound: {error.strerror}") from None
+    return told(opened.getsockopt_string(zmq.LAST_ENDPOINT))
+
+
+def _holder(address: str) -> int | None:
+    """The process that listens at an address of ipc, which ZeroMQ would push aside; None where nothing does."""
+    if not address.startswith("ipc://"):
+        return None
+    with posix.socket(posix.AF_UNIX, posix.SOCK_STREAM) as probe:
+        try:
+            probe.connect(address.removeprefix("ipc://"))
+        except OSError:
+            return None
+        credentials = probe.getsockopt(posix.SOL_SOCKET, posix.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
+
+
+def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, server: str) -> None:
+    """Connects; where that is `exposed`, and with a key, encrypted, and to none but the holder of the key `server`."""
+    if key and server and exposed(address):
+        opened.curve_publickey, opened.curve_secretkey = key.public.encode(), key.secret.encode()
+        opened.curve_serverkey = server.encode()
+    opened.connect(address)
+
+
+def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
+    """The message that has come to a socket of ours that others join, as frames; none where it has not.
+
+    Such a socket is readable, too, when of an encrypted peer only the name has come that ZeroMQ puts before its first
+    message.
+    """
+    try:
+        return opened.recv_multipart(zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return []
+
+
+def exposed(address: str) -> bool:
+    """Whether keys guard this address; the rights of its file guard one of ipc, which is not encrypted."""
+    return not address.startswith("ipc://")
+
+
+def lane_addresses(lanes: str, number: int) -> list[str]:
+    """Where the lane of a worker may be bound.
+
+    `lanes` is a range of ports, as tcp://127.0.0.1:5600-5699, or the beginning of paths, as ipc:///run/fip/lane-,
+    to which `number` is added.
+    """
+    ports = re.fullmatch(r"(tcp://.*):(\d+)-(\d+)", lanes)
+    if not ports:
+        return [f"{lanes}{number}"]
+    return [f"{ports[1]}:{port}" for port in range(int(ports[2]), int(ports[3]) + 1)]
+
+
+def told(bound: str) -> str:
+    """A bound address as it is told to peers: tcp without its host, as a peer reaches it by another name."""
+    return re.sub(r"^tcp://.*:", "tcp://:", bound)
+
+
+def reachable(address: str, dialled: str) -> str:
+    """An address that a peer told, seen from here: without a host it is on the host of `dialled`."""
+    if not address.startswith("tcp://:"):
+        return address
+    host = dialled.removeprefix("tcp://").rpartition(":")[0] if dialled.startswith("tcp://") else "127.0.0.1"
+    return f"tcp://{host}:{address.removeprefix('tcp://:')}"
+
+
+def seen_from_workers(address: str, peer: str) -> str:
+    """A sink's address as its workers are told it; `peer` is the host that the ventilator sees the sink at, or ""."""
+    return address if peer in ("", *LOOPBACK, "::1") else reachable(address, f"tcp://{peer}:0")
+
+
+def peer_host(frame: zmq.Frame) -> str:
+    """The host that a frame came from, as ZeroMQ saw it; "" over ipc, where it tells localhost:USER:GROUP:PROCESS."""
+    try:
+        address = str(frame.get("Peer-Address"))
+    except zmq.ZMQError:
+        return ""
+    return "" if address.startswith("localhost:") else address
+
+
+def host_name() -> str:
+    """This host's short name, as labels on the wire allow it."""
+    return label(posix.gethostname().split(".")[0])
+
+
+def _open(
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int, linger: int, maximum: int
+) -> zmq.Socket[bytes]:
+    opened = context.socket(kind)
+    opened.set_hwm(queue)
+    opened.setsockopt(zmq.LINGER, linger)
+    opened.setsockopt(zmq.MAXMSGSIZE, maximum)
+    opened.setsockopt(zmq.RECONNECT_IVL, 100)
+    opened.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+    return opened

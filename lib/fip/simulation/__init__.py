@@ -1,0 +1,1 @@
+"""Observations that never were: `fip simulate`."""

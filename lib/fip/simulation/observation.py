@@ -1,0 +1,363 @@
+"""A simulated observation of MeerKAT's kind: known sources, a transient, noise and bad data, and the truth beside.
+
+V = sum over sources of S exp(+2 pi i (u l + v m + w (n-1))) with UVW as stored, the position of ANTENNA1 less that
+of ANTENNA2 turned to u east, v north, w towards the phase centre. (Real sets have either sign: the VLA's and
+MeerKAT's are as here, GMRT's and WSRT's the opposite; the transform is the same for both.)
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from fip.errors import UsageError
+from fip.quantities import SPEED_OF_LIGHT
+from fip.simulation import layouts
+from fip.simulation.simulated_ms import Baselines, SimulatedMs
+from fip.source import geometry
+
+JUNK = 1e4  # Jy, hidden under the flags
+SYSTEM_FLUX = 400.0  # Jy, what an antenna's own noise adds to an autocorrelation
+ARCMIN = math.radians(1 / 60)
+
+STEADY_SKY = (
+    ("S1", 2.5, -1.6, (1.0, 0.0, 0.0, 0.0)),
+    ("S2", -6.2, 3.9, (0.8, 0.08, -0.05, 0.0)),
+    ("S3", 7.4, 6.3, (0.5, 0.0, 0.0, 0.0)),
+    ("S4", -4.4, -7.1, (0.4, -0.03, 0.06, 0.04)),
+    ("S5", 14.0, -19.0, (0.6, 0.0, 0.0, 0.0)),
+)
+"""Name, l and m in arcminutes, (I, Q, U, V) in Jy of the steady sources; S5 is 0.39 deg from the phase centre."""
+
+TRANSIENT_PLACE = (-1.4, 5.2)  # arcminutes, l and m
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What to simulate. UsageError where a value cannot be simulated."""
+
+    antennas: int = 64
+    channels: int = 64
+    integrations: int = 20
+    cadence: float = 8.0  # s, from one integration to the next
+    frequency: float = 1.284e9  # Hz, centre of the band
+    bandwidth: float = 100e6  # Hz
+    right_ascension: float = math.radians(155.0)  # J2000, rad, of the phase centre
+    declination: float = math.radians(-45.0)  # J2000, rad, of the phase centre
+    start: str = "2026-03-01T20:00:00"  # UTC, ISO 8601, begin of the first integration
+    noise: float = 0.5  # Jy, standard deviation of the real part of a visibility, and of the imaginary
+    transient: float = 0.3  # Jy, Stokes I while it is on; 0 for none
+    transient_on: tuple[int, int] | None = None  # integrations, the end left out; None for the middle fifth
+    flag_fraction: float = 0.04  # of the samples, besides one whole antenna; 0 for no flags at all
+    autocorrelations: bool = False
+    weight_spectrum: bool = False  # whether to write WEIGHT_SPECTRUM, besides WEIGHT
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+        first, end = self.transient_integrations
+        if not 0 <= first < end <= self.integrations:
+            raise UsageError(
+                f"transient on in integrations {first}~{end}: a range within 0~{self.integrations} is needed, "
+                "its end left out"
+            )
+        lowest = min(math.sin(elevation) for elevation in self._elevations())
+        if lowest < 0.0:
+            raise UsageError(
+                f"the phase centre is {-math.degrees(math.asin(lowest)):.0f} deg below MeerKAT's horizon "
+                f"between {self.start} and the end: another start or phase centre is needed"
+            )
+
+    @property
+    def transient_integrations(self) -> tuple[int, int]:
+        """The integrations in which the transient is on, the end left out."""
+        if self.transient_on is not None:
+            return self.transient_on
+        first = 2 * self.integrations // 5
+        return first, max(3 * self.integrations // 5, first + 1)
+
+    @property
+    def flagged_antenna(self) -> int | None:
+        """The antenna all of whose visibilities are flagged; None without flags or with fewer than 4 antennas."""
+        return self.antennas // 2 if self.flag_fraction > 0 and self.antennas >= 4 else None
+
+    @property
+    def channel_frequencies(self) -> NDArray[np.float64]:
+        """Centres of the channels [channel], Hz, ascending."""
+        width = self.bandwidth / self.channels
+        return self.frequency - self.bandwidth / 2 + width * (np.arange(self.channels, dtype=np.float64) + 0.5)
+
+    def time(self, integration: float) -> float:
+        """Middle of an integration, s UTC since MJD 0."""
+        begin = datetime.fromisoformat(self.start).replace(tzinfo=UTC)
+        since = begin - datetime(1858, 11, 17, tzinfo=UTC)
+        return since / timedelta(seconds=1) + (integration + 0.5) * self.cadence
+
+    def _elevations(self) -> list[float]:
+        zenith = layouts.zenith()
+        towards = (uvw_axes(self, integration)[2] for integration in (0, self.integrations - 1))
+        return [math.asin(float(direction @ zenith)) for direction in towards]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A point source, its flux densities (I, Q, U, V) in Jy, on in integrations first <= k < end."""
+
+    name: str
+    l: float  # noqa: E741  direction cosine towards east
+    m: float  # direction cosine towards north
+    stokes: tuple[float, float, float, float]
+    kind: str  # "steady" or "transient"
+    first: int
+    end: int
+
+    @property
+    def correlations(self) -> tuple[complex, complex, complex, complex]:
+        """XX, XY, YX, YY of linear feeds: XX = I+Q, XY = U+iV, YX = U-iV, YY = I-Q."""
+        i, q, u, v = self.stokes
+        return i + q, u + 1j * v, u - 1j * v, i - q
+
+
+def simulate(
+    path: Path,
+    simulation: Simulation,
+    *,
+    overwrite: bool = False,
+    live: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write the MeasurementSet and, beside it, the truth; return the truth's path.
+
+    The set is written as `path`.partial and renamed when it is whole; or `live`, as a telescope writes it: in place,
+    each integration when it is over. `progress` is told the integrations done and their number. UsageError where
+    `path` is taken (an older MeasurementSet gives way with `overwrite`), lies in no folder, or the disk is too small.
+    """
+    path, truth, partial = _places(path)
+    _check_place(path, truth, simulation, overwrite)
+    sources = sky(simulation)
+    for old in (partial, path) if live else (partial,):
+        if old.exists():
+            shutil.rmtree(old)
+    _truth_table(simulation, sources).write(truth, format="ascii.ecsv", overwrite=overwrite)
+    begun = time.monotonic()
+    try:
+        with SimulatedMs(path if live else partial, simulation, _baselines(simulation)) as ms:
+            ms.write_subtables()
+            for integration in range(simulation.integrations):
+                if live:
+                    time.sleep(max(0.0, begun + (integration + 1) * simulation.cadence - time.monotonic()))
+                _write_integration(ms, simulation, sources, integration)
+                ms.flush()
+                if progress:
+                    progress(integration + 1, simulation.integrations)
+        if not live:
+            if path.exists():
+                shutil.rmtree(path)
+            partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return truth
+
+
+def read_truth(path: Path) -> Table:
+    """The truth beside a simulated set, a row a source.
+
+    Columns: name; ra, dec (deg, J2000); I, Q, U, V (Jy); kind, "steady" or "transient"; first, end (integrations
+    in which it is on, the end left out). The meta holds every parameter of the simulation.
+    """
+    return Table.read(path, format="ascii.ecsv")
+
+
+def sky(simulation: Simulation) -> tuple[Source, ...]:
+    """The sources: five steady ones, and last the transient, if there is one."""
+    steady = tuple(
+        Source(name, east * ARCMIN, north * ARCMIN, stokes, "steady", 0, simulation.integrations)
+        for name, east, north, stokes in STEADY_SKY
+    )
+    if simulation.transient == 0.0:
+        return steady
+    east, north = (offset * ARCMIN for offset in TRANSIENT_PLACE)
+    stokes = (simulation.transient, 0.0, 0.0, 0.0)
+    return (*steady, Source("T1", east, north, stokes, "transient", *simulation.transient_integrations))
+
+
+def uvw_axes(simulation: Simulation, integration: int) -> NDArray[np.float64]:
+    """Unit vectors of u, v, w [3, 3] in ITRF at the middle of an integration."""
+    return geometry.uvw_axes(simulation.time(integration), simulation.right_ascension, simulation.declination)
+
+
+def visibilities(
+    uvw: NDArray[np.float64], frequency: NDArray[np.float64], sources: tuple[Source, ...]
+) -> NDArray[np.complex64]:
+    """Visibilities [row, channel, correlation] in Jy of sources seen at uvw [row, 3] m, evenly spaced frequencies.
+
+    The phase is exact to double precision: a channel's phasor is the product of a coarse and a fine step in
+    frequency, which spares all but a fraction of the exponentials.
+    """
+    channels = len(frequency)
+    step = (frequency[-1] - frequency[0]) / max(channels - 1, 1)
+    fine = math.isqrt(channels - 1) + 1
+    coarse = -(-channels // fine)
+    directions = np.array([(s.l, s.m, math.sqrt(1.0 - s.l**2 - s.m**2) - 1.0) for s in sources])
+    turns = (directions @ uvw.T)[:, :, None] * (2j * np.pi / SPEED_OF_LIGHT)
+    rough_phasor = np.exp(turns * (frequency[0] + np.arange(coarse) * fine * step))
+    fine_phasor = np.exp(turns * (np.arange(fine) * step))
+    phasor = np.empty((len(sources), len(uvw), coarse, fine), np.complex64)
+    np.multiply(rough_phasor[..., None], fine_phasor[:, :, None, :], out=phasor, casting="same_kind")
+    correlations = np.array([s.correlations for s in sources], np.complex64)
+    summed = phasor.reshape(len(sources), -1).T @ correlations
+    return summed.reshape(len(uvw), coarse * fine, 4)[:, :channels]
+
+
+def _write_integration(ms: SimulatedMs, simulation: Simulation, sources: tuple[Source, ...], integration: int) -> None:
+    """Write one integration, some rows at a time."""
+    random = np.random.default_rng([simulation.seed, integration])
+    uvw = ms.baselines.vectors @ uvw_axes(simulation, integration).T
+    steady = tuple(s for s in sources if s.kind == "steady")
+    transients = tuple(s for s in sources if s.kind == "transient" and s.first <= integration < s.end)
+    frequency = simulation.channel_frequencies
+    at_once = max(1, 2**18 // simulation.channels)
+    ms.begin_integration(simulation.time(integration), uvw)
+    for first in range(0, len(uvw), at_once):
+        rows = slice(first, min(first + at_once, len(uvw)))
+        model = visibilities(uvw[rows], frequency, steady)
+        data = model + visibilities(uvw[rows], frequency, transients) if transients else model.copy()
+        _add_noise(data, ms.baselines, rows, simulation, random)
+        flags = _flags(data.shape, ms.baselines, rows, simulation, random)
+        data[flags] = JUNK
+        ms.write(rows, data, model, flags)
+
+
+def _add_noise(
+    data: NDArray[np.complex64],
+    baselines: Baselines,
+    rows: slice,
+    simulation: Simulation,
+    random: np.random.Generator,
+) -> None:
+    """Add noise in place and, to parallel hands of autocorrelations, the antenna's own power; they are real."""
+    noise = random.standard_normal((*data.shape, 2), dtype=np.float32)
+    noise *= np.float32(simulation.noise)
+    data += noise.view(np.complex64)[..., 0]
+    auto = baselines.antenna1[rows] == baselines.antenna2[rows]
+    if auto.any():
+        own = data[auto]
+        own[..., [0, 3]] = own[..., [0, 3]].real + np.float32(SYSTEM_FLUX)
+        data[auto] = own
+
+
+def _flags(
+    shape: tuple[int, ...],
+    baselines: Baselines,
+    rows: slice,
+    simulation: Simulation,
+    random: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """Which samples are flagged: each for itself, by chance, and all those of the flagged antenna."""
+    levels = 2**16
+    drawn = random.integers(levels, size=shape, dtype=np.uint16)
+    flags = np.asarray(drawn < simulation.flag_fraction * levels)
+    flags[baselines.flagged[rows]] = True
+    return flags
+
+
+def _baselines(simulation: Simulation) -> Baselines:
+    position = layouts.meerkat_like(simulation.antennas)
+    antenna1, antenna2 = np.triu_indices(simulation.antennas, 0 if simulation.autocorrelations else 1)
+    bad = simulation.flagged_antenna
+    return Baselines(
+        position=position,
+        antenna1=antenna1,
+        antenna2=antenna2,
+        vectors=position[antenna1] - position[antenna2],
+        flagged=(antenna1 == bad) | (antenna2 == bad) if bad is not None else np.zeros(len(antenna1), bool),
+    )
+
+
+def _truth_table(simulation: Simulation, sources: tuple[Source, ...]) -> Table:
+    directions = [_direction(simulation, source) for source in sources]
+    meta = asdict(simulation) | {
+        "transient_on": list(simulation.transient_integrations),
+        "flagged_antenna": simulation.flagged_antenna,
+        "comment": "A source is on in integrations first <= k < end. Directions are J2000.",
+    }
+    table = Table(meta=meta)
+    table["name"] = [s.name for s in sources]
+    table["ra"] = [ra for ra, _ in directions]
+    table["dec"] = [dec for _, dec in directions]
+    for number, stokes in enumerate("IQUV"):
+        table[stokes] = [s.stokes[number] for s in sources]
+    for column in ("kind", "first", "end"):
+        table[column] = [getattr(s, column) for s in sources]
+    for column in table.colnames[1:7]:
+        table[column].unit = "deg" if column in ("ra", "dec") else "Jy"
+    return table
+
+
+def _direction(simulation: Simulation, source: Source) -> tuple[float, float]:
+    """J2000 right ascension and declination in degrees of a source: the inverse of the SIN projection."""
+    ra, dec = simulation.right_ascension, simulation.declination
+    n = math.sqrt(1.0 - source.l**2 - source.m**2)
+    turned = math.atan2(source.l, n * math.cos(dec) - source.m * math.sin(dec))
+    height = math.asin(source.m * math.cos(dec) + n * math.sin(dec))
+    return math.degrees(ra + turned) % 360.0, math.degrees(height)
+
+
+def _places(path: Path) -> tuple[Path, Path, Path]:
+    """The MeasurementSet, its truth, and where it is written until it is whole."""
+    if not path.name:
+        raise UsageError(f"{path}: not a name for a MeasurementSet; OUT.ms would do")
+    truth = path.with_name(f"{path.name.removesuffix('.ms')}.truth.ecsv")
+    return path, truth, path.with_name(f"{path.name}.partial")
+
+
+def _check_place(path: Path, truth: Path, simulation: Simulation, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: the folder {path.parent} does not exist")
+    for taken in (path, truth):
+        if taken.exists() and not overwrite:
+            raise UsageError(f"{taken} exists: choose another name or overwrite it with --overwrite")
+    if path.exists() and not (path / "table.dat").is_file():
+        raise UsageError(f"{path} exists and is no MeasurementSet: it is not overwritten")
+    rows = simulation.antennas * (simulation.antennas + 1) // 2 * simulation.integrations
+    needed = rows * simulation.channels * 4 * (2 * 8 + 1 / 8 + 4 * simulation.weight_spectrum)
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise UsageError(f"{path} needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free there")
+
+
+def _check_numbers(simulation: Simulation) -> None:
+    positive = ("channels", "integrations", "cadence", "frequency", "bandwidth")
+    for name in positive:
+        value = getattr(simulation, name)
+        if not (math.isfinite(value) and value > 0):
+            raise UsageError(f"{name} {value}: a number above 0 is needed")
+    for name in ("noise", "transient"):
+        value = getattr(simulation, name)
+        if not (math.isfinite(value) and value >= 0):
+            raise UsageError(f"{name} {value} Jy: 0 or more is needed")
+    if not 2 <= simulation.antennas <= 512:
+        raise UsageError(f"antennas {simulation.antennas}: 2 to 512 can be simulated")
+    if simulation.bandwidth >= 2 * simulation.frequency:
+        raise UsageError(f"bandwidth {simulation.bandwidth:g} Hz around {simulation.frequency:g} Hz reaches below 0")
+    if not 0 <= simulation.flag_fraction < 1:
+        raise UsageError(f"flag fraction {simulation.flag_fraction}: 0 to below 1 is needed")
+    if not abs(simulation.declination) <= math.pi / 2:
+        raise UsageError(f"declination {math.degrees(simulation.declination):g} deg: -90 to 90 is needed")
+    if simulation.seed < 0:
+        raise UsageError(f"seed {simulation.seed}: 0 or more is needed")
+    try:
+        start = datetime.fromisoformat(simulation.start)
+    except ValueError:
+        raise UsageError(f"start {simulation.start!r}: a UTC time as 2026-03-01T20:00:00 is needed") from None
+    if start.utcoffset() not in (None, timedelta(0)):
+        raise UsageError(f"start {simulation.start!r}: UTC is needed, without an offset")

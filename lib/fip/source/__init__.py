@@ -1,0 +1,1 @@
+"""From MeasurementSets to slices: what `fip-ventilator` cuts. `opening` first, then `cutting`."""

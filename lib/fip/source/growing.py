@@ -1,0 +1,179 @@
+"""Runs of MeasurementSets that are still being written: their slices come to be known one after the other.
+
+An integration is complete when a later one has begun. What all slices share is settled by the first one that is
+complete, so that a run that is resumed, later and with more data there, is the same run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Selection
+from fip.errors import InputError, NotYetError, UsageError
+from fip.source.cutting import Run
+from fip.source.measurement_set import MeasurementSet
+from fip.source.opening import checked, checked_chunks, grid_about, list_slices, open_run, settle
+from fip.source.phase_centres import Rephasing
+from fip.source.row_index import CHUNK, Indexer, RowIndex
+from fip.source.subset import Chosen, choose
+
+
+class Whole:
+    """The run of a MeasurementSet that is whole."""
+
+    def __init__(self, path: Path, selection: Selection) -> None:
+        """Opens the MeasurementSet. Raises InputError and UsageError."""
+        self._run = open_run(path, selection)
+        self.rows = self._run.index.rows
+
+    def close(self) -> None:
+        """Release the files."""
+        self._run.close()
+
+    def look(self, complete: bool = False, ended: bool = False) -> Run:
+        """The run; there is nothing to wait for."""
+        return self._run
+
+    def up_to(self, index: int) -> Run:
+        """The run, with this slice."""
+        return self._run
+
+
+class Growing:
+    """The run of a MeasurementSet that is being written, in order of time; used from the thread that opened it."""
+
+    def __init__(self, path: Path, selection: Selection) -> None:
+        """Opens the MeasurementSet; NotYetError where it is not there yet, or not whole enough to be opened."""
+        self._selection = selection
+        try:
+            self._main = MeasurementSet(path, growing=True)
+        except InputError as error:
+            raise NotYetError(str(error)) from None
+        self._indexer = Indexer()  # of whole chunks
+        self._indexed = 0  # rows that it was fed
+        self._end = 0  # of the rows of complete integrations
+        self._run: Run | None = None
+        self._taken = np.zeros(0, bool)  # [integration] whether it is in a slice
+
+    @property
+    def rows(self) -> int:
+        """How many rows were there when it was last looked into."""
+        return len(self._main)
+
+    def close(self) -> None:
+        """Release the files."""
+        self._main.close()
+
+    def look(self, complete: bool = False, ended: bool = False) -> Run:
+        """The run with all slices that are known now.
+
+        With `complete` the last integration counts as complete, too; with `ended` so do the last integrations that
+        are averaged together. NotYetError where there is nothing yet; InputError where rows were put before others.
+        """
+        self._main.refresh()
+        self._end = self._complete_rows(complete)
+        index = self._index(self._end)
+        if self._run is None:
+            self._run = self._settled(index)
+        elif (index.field[: self._taken.size] != self._run.index.field[: self._taken.size]).any():
+            raise InputError(
+                f"{self._main.path}: rows were put before others, and --follow needs them in order of time"
+            )
+        self._taken = np.append(self._taken, np.zeros(len(index) - self._taken.size, bool))
+        self._run = self._grown(self._run, index, ended)
+        return self._run
+
+    def up_to(self, index: int) -> Run:
+        """The run, with this slice: one that was known of before, if not to this object."""
+        for ended in (False, True):
+            if self._run is None or index >= len(self._run.slices):
+                self.look(complete=True, ended=ended)
+        if self._run is None or index >= len(self._run.slices):
+            raise InputError(f"{self._main.path}: slice {index} is no longer there")
+        return self._run
+
+    def _complete_rows(self, complete: bool) -> int:
+        """Up to which row all is there that there will be."""
+        rows = self._main.rows(range(self._end, len(self._main))) if len(self._main) > self._end else None
+        if rows is None:
+            return self._end
+        time, interval = rows.column("TIME"), rows.column("INTERVAL")
+        written = time.size if (time > 0).all() else int(np.argmin(time > 0))  # rows are added before they are filled
+        time, interval = time[:written], interval[:written]
+        if complete or not written:
+            return self._end + written
+        half = np.median(interval[interval > 0]) / 2 if (interval > 0).any() else 0.0
+        last = time > time.max() - half if half else time == time.max()
+        return self._end + int(np.argmax(last))
+
+    def _index(self, end: int) -> RowIndex:
+        """The index of the first rows."""
+        while self._indexed + CHUNK <= end:
+            self._indexer.feed(checked_chunks(self._main, self._indexed, self._indexed + CHUNK))
+            self._indexed += CHUNK
+        if not end:
+            raise NotYetError(f"{self._main.path}: no integration is complete yet")
+        index = self._indexer.copy().feed(checked_chunks(self._main, self._indexed, end)).index()
+        try:
+            return checked(self._main, index)
+        except InputError as error:
+            raise NotYetError(str(error)) from None
+
+    def _settled(self, index: RowIndex) -> Run:
+        """The run, without slices yet, by the first integration that is selected."""
+        try:
+            first = self._chosen(index).integrations[0]
+        except UsageError as error:
+            raise NotYetError(str(error)) from None
+        rows, _ = index.rows_of([first])
+        early = checked(self._main, Indexer().feed(checked_chunks(self._main, 0, int(rows[-1]) + 1)).index())
+        return replace(settle(self._main, early, self._chosen(early), self._selection), slices=())
+
+    def _grown(self, run: Run, index: RowIndex, ended: bool) -> Run:
+        """The run with the slices that can be cut now."""
+        try:
+            chosen = self._chosen(index, ~self._taken)
+        except UsageError:  # none of them is selected
+            return replace(run, index=index)
+        closed = chosen.slices if ended else _closed(chosen, index, self._selection)
+        for together in closed:
+            self._taken[list(together)] = True
+        grid = next(iter(run.grids.values()))
+        fields = [each for each in chosen.fields if each.name not in run.grids]
+        targets = chosen.rephasing.targets
+        about = {each.name: grid_about((grid.width, grid.height), grid.scale, targets[each.number]) for each in fields}
+        observation = next(iter(run.observations.values()))
+        return replace(
+            run,
+            index=index,
+            slices=(*run.slices, *list_slices(index, replace(chosen, slices=closed))),
+            grids={**run.grids, **about},
+            observations={**run.observations, **{each.name: replace(observation, field=each.name) for each in fields}},
+            rephasing=Rephasing(
+                run.rephasing.centres,
+                {**chosen.rephasing.fields, **run.rephasing.fields},
+                {**targets, **run.rephasing.targets},
+            ),
+        )
+
+    def _chosen(self, index: RowIndex, among: NDArray[np.bool_] | None = None) -> Chosen:
+        return choose(self._main, index, self._selection.subset, self._selection.phase_centre, among)
+
+
+def _closed(chosen: Chosen, index: RowIndex, selection: Selection) -> tuple[tuple[int, ...], ...]:
+    """Of the integrations imaged together the first groups, up to one that may still grow."""
+    if selection.subset.average is None:
+        return chosen.slices
+    for place, together in enumerate(chosen.slices):
+        last = together[-1]
+        if index.last_time - index.time[last] < 1.5 * index.cadence[last] and _last_of_series(index, last):
+            return chosen.slices[:place]
+    return chosen.slices
+
+
+def _last_of_series(index: RowIndex, integration: int) -> bool:
+    return not (index.series[integration + 1 :] == index.series[integration]).any()

@@ -1,0 +1,185 @@
+"""What is in a MeasurementSet, as text: CASA's listobs in miniature, with the size and scale that FIP would choose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from fip.data import Frame
+from fip.directions import about_w
+from fip.quantities import ARCSEC, format_angle, iso_utc
+from fip.source.centring import own_centre, phase_centres
+from fip.source.defaults import choose_grid
+from fip.source.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
+from fip.source.geometry import UvwCheck, check_uvw, uvw_axes
+from fip.source.measurement_set import MeasurementSet, Rows
+from fip.source.opening import band, extent, read_index
+from fip.source.phase_centres import PhaseCentres
+from fip.source.row_index import RowIndex
+from fip.source.samples import batches, has_weights, holds_values, weight_column
+from fip.source.subset import all_windows, parts, sampled, unique_names
+from fip.source.subtables import Field, Window
+
+Lines: TypeAlias = Iterator[tuple[str, str]]
+Part: TypeAlias = tuple[Rows, Window]
+
+_MOST_LISTED = 12  # windows or fields
+
+_AXES: dict[Frame, tuple[str, str]] = {
+    "FK5": ("RA", "Dec"),
+    "ICRS": ("RA", "Dec"),
+    "FK4": ("RA", "Dec"),
+    "GALACTIC": ("l", "b"),
+}
+
+
+def describe(path: Path) -> str:
+    """Some twenty lines of plain text. Raises InputError where the MeasurementSet cannot be imaged."""
+    with closing(MeasurementSet(path)) as main:
+        index = read_index(main)
+        windows = all_windows(main, index)
+        looked_at = [part for each in _looked_at(index) for part in parts(main, index, windows, each)]
+        centres = phase_centres(main, index)
+        fields = {number: main.field(number) for number in np.unique(index.field).tolist()}
+        lines = [
+            *_observation(main, index),
+            *_time(index),
+            *_fields(index, centres, fields, unique_names({number: each.name for number, each in fields.items()})),
+            *_windows(windows),
+            *_columns(main, looked_at),
+            ("flagged", f"{_flagged(looked_at):.1%} of cross-correlations, in {_said(index)}"),
+            ("baselines", f"up to {index.coverage.longest_baseline:.6g} m (in the plane of u and v)"),
+            ("uvw", f"{_check_uvw(main, index, centres, fields)}"),
+            *_field_of_view(main, index, windows),
+            *_suggestions(main, index, windows),
+        ]
+    width = max(len(name) for name, _ in lines)
+    return "\n".join([str(path), *(f"  {name:<{width}}  {text}".rstrip() for name, text in lines)])
+
+
+def _observation(main: MeasurementSet, index: RowIndex) -> Lines:
+    about = main.observation(int(index.observation[0]))
+    for name, key in (("telescope", "TELESCOPE_NAME"), ("observer", "OBSERVER"), ("project", "PROJECT")):
+        yield name, about[key] or "not said"
+    diameters = main.antennas.diameter[list(index.coverage.antennas)]
+    known = np.unique(diameters[np.isfinite(diameters) & (diameters > 0)])
+    size = " and ".join(f"{each:g}" for each in known[:3]) + " m" if known.size else "diameter not said"
+    yield "antennas", f"{len(index.coverage.antennas)} of {len(main.antennas.names)} with cross-correlations, {size}"
+    yield "rows", f"{index.rows}"
+
+
+def _time(index: RowIndex) -> Lines:
+    yield "begins", f"{iso_utc(index.first_time)} UTC (TIME of the first integration)"
+    yield "ends", f"{iso_utc(index.last_time)} UTC (TIME of the last integration)"
+    known = np.unique(np.round(index.cadence[np.isfinite(index.cadence)], 4))
+    cadence = " and ".join(f"{each:g}" for each in known[:3])
+    yield "integrations", f"{len(index)}" + (f", every {cadence} s" if cadence else "")
+    if index.varied:
+        yield "", "baselines are averaged by different lengths"
+    if not index.trusted.all():
+        yield "", "INTERVAL is wrong: shorter than the spread of TIMEs within an integration"
+
+
+def _fields(index: RowIndex, centres: PhaseCentres, fields: Mapping[int, Field], names: Mapping[int, str]) -> Lines:
+    for at, (number, each) in enumerate(list(fields.items())[:_MOST_LISTED]):
+        count = int(np.count_nonzero(index.field == number))
+        place = own_centre(index, centres, each)
+        frame = place.frame or "FK5"
+        x, y = _AXES[frame]
+        centre = f"{x} {np.degrees(place.longitude):.6f} {y} {np.degrees(place.latitude):+.6f} deg ({frame})"
+        if centres.moves(each):
+            centre += f", moving ({each.frame}), in the middle of its time"
+        yield "" if at else "fields", f"{number} {names[number]}: {centre}, {count} of the integrations"
+    if len(fields) > _MOST_LISTED:
+        yield "", f"and {len(fields) - _MOST_LISTED} more"
+
+
+def _windows(windows: Sequence[Window]) -> Lines:
+    for at, each in enumerate(windows[:_MOST_LISTED]):
+        low, high = each.frequency[0] / 1e6, each.frequency[-1] / 1e6
+        order = "" if each.order == slice(None) else ", not in ascending order on file"
+        yield (
+            "" if at else "windows",
+            f"{each.spectral_window}: {each.frequency.size} channels of {np.median(each.width) / 1e3:g} kHz, "
+            f"{low:.6f} to {high:.6f} MHz {each.frequency_frame}{order}; {' '.join(each.correlations)}",
+        )
+    if len(windows) > _MOST_LISTED:
+        yield "", f"and {len(windows) - _MOST_LISTED} more"
+
+
+def _columns(main: MeasurementSet, parts: Sequence[Part]) -> Lines:
+    for at, name in enumerate(main.complex_columns()):
+        state = "holds values" if any(holds_values(rows, window, name) for rows, window in parts) else "empty"
+        yield "" if at else "columns", f"{name} {state}"
+    names = sorted({weight_column(rows, window) for rows, window in parts})
+    state = "positive" if any(has_weights(rows, window) for rows, window in parts) else "none is positive"
+    yield "weights", f"{' and '.join(names)}, {state}"
+
+
+def _flagged(parts: Sequence[Part]) -> float:
+    """Share of flagged samples, of all correlations."""
+    flagged = samples = 0
+    for rows, window in parts:
+        cross = rows.column("ANTENNA1") != rows.column("ANTENNA2")
+        whole_row = rows.column("FLAG_ROW")
+        samples += int(np.count_nonzero(cross)) * window.shape[0] * window.shape[1]
+        for here, flag in batches(rows, window, "FLAG"):
+            flagged += int(np.count_nonzero((flag | whole_row[here, None, None])[cross[here]]))
+    return flagged / max(1, samples)
+
+
+def _looked_at(index: RowIndex) -> list[int]:
+    return sampled(range(len(index)))
+
+
+def _said(index: RowIndex) -> str:
+    looked_at = len(_looked_at(index))
+    return "all integrations" if looked_at == len(index) else f"{looked_at} integrations spread over the time"
+
+
+def _check_uvw(main: MeasurementSet, index: RowIndex, centres: PhaseCentres, fields: Mapping[int, Field]) -> UvwCheck:
+    """UVW of the first integration against the positions of the antennas at its time."""
+    rows = main.rows(index.rows_of([0])[0])
+    first, second, uvw = (rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "UVW"))
+    good = (first != second) & np.isfinite(uvw).all(axis=1)
+    time = float(index.time[0])
+    pointing = centres.at(fields[int(index.field[0])], time)
+    centre = pointing.centre
+    axes = uvw_axes(time, centre.longitude, centre.latitude, centre.frame or "FK5")
+    axes = about_w(pointing.north).T @ axes  # v to the north of the field's own frame
+    position = main.antennas.position @ axes.T
+    return check_uvw(uvw[good], position[second[good]] - position[first[good]])
+
+
+def _field_of_view(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Lines:
+    """Primary beam and smearing, at the centre of the band."""
+    reach, centre = extent(main, index.coverage, windows), band(windows).centre
+    if reach.diameter is not None:
+        width = format_angle(primary_beam(reach.diameter, centre), digits=3)
+        yield "primary beam", f"{width} FWHM, 1.03 lambda/D of {reach.diameter:.4g} m at {centre / 1e6:.6g} MHz"
+    rms, channel = index.coverage.rms_baseline, max(float(window.width.max()) for window in windows)
+    radii = [bandwidth_radius(loss, rms, centre, channel) for loss in LOSSES]
+    yield "smearing", f"{_radii(radii)} by channels of {channel / 1e3:g} kHz"
+    known = index.cadence[np.isfinite(index.cadence)]
+    if known.size:
+        seconds = float(np.median(known))
+        radii = [time_radius(loss, rms, centre, seconds) for loss in LOSSES]
+        yield "", f"{_radii(radii)} by integrations of {seconds:.4g} s"
+
+
+def _radii(radii: Sequence[float]) -> str:
+    """Where in the sky a source loses so much."""
+    places = [f"at {format_angle(each, digits=3)}" if each < 1 else "nowhere in the sky" for each in radii]
+    lost = [f"{loss:.0%} {place}" for loss, place in zip(LOSSES, places, strict=True)]
+    return f"{', '.join(lost)} from the centre,"
+
+
+def _suggestions(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Lines:
+    reach = extent(main, index.coverage, windows)
+    size, scale, (why_scale, why_size) = choose_grid(reach, None, None)
+    yield "suggested", f"--scale {scale / ARCSEC:.6g}arcsec, {why_scale.partition(': ')[2]}"
+    yield "", f"--size {size[0]}, {why_size.partition(': ')[2]}"

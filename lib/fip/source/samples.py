@@ -1,0 +1,171 @@
+"""The edge between a MeasurementSet's columns and weighted Stokes samples: which columns, and reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.errors import InputError, UsageError
+from fip.imaging.polarisation import Product, form
+from fip.source.measurement_set import MeasurementSet, Rows
+from fip.source.subtables import Window
+
+_BATCH = 1 << 19  # samples of all correlations read at a time, so that they stay in the processor's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that visibilities come from."""
+
+    visibility: str
+    model: str | None  # subtracted from it
+
+    @property
+    def label(self) -> str:
+        """What the header says was imaged."""
+        return f"{self.visibility}-{self.model}" if self.model else self.visibility
+
+
+class SampleReader:
+    """Forms the planes of some rows of one window. It keeps its buffers, so that memory stays flat."""
+
+    def __init__(
+        self, window: Window, wanted: Sequence[Product], columns: Columns, precision: type[np.floating]
+    ) -> None:
+        self.window = window
+        self.wanted = tuple(wanted)
+        self.columns = columns
+        self.real = np.dtype(precision)
+        self.complex = np.result_type(precision, np.complex64)
+        self._buffers: dict[str, NDArray[Any]] = {}
+        self._batch = max(1, _BATCH // (window.shape[0] * window.shape[1]))
+
+    def read(self, rows: Rows, usable: NDArray[np.bool_]) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
+        """Weight x visibility and weight, [stokes, row, channel]; both 0 where not `usable` [row, 1 or channel]."""
+        shape = (len(self.wanted), len(rows), self.window.shape[0])
+        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
+        spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
+        for here in self._batches(len(rows)):
+            bad = self._fill("FLAG", rows, here)
+            if not usable[here].all():
+                bad |= ~usable[here, :, None]
+            weights = self._weights(rows, here, spectrum)
+            form(self.wanted, self._visibility(rows, here), weights, bad, visibility[:, here], weight[:, here])
+        return visibility, weight
+
+    def coverage(self, rows: Rows, usable: NDArray[np.bool_]) -> NDArray[np.floating]:
+        """The weights [stokes, row, channel] that there would be without a flag, 1 where none is positive."""
+        shape = (len(self.wanted), len(rows), self.window.shape[0])
+        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
+        spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
+        for here in self._batches(len(rows)):
+            cells = (here.stop - here.start, *self.window.shape)
+            bad = np.broadcast_to(~usable[here, :, None], cells)
+            zeros = np.zeros(cells, self.complex)
+            form(self.wanted, zeros, self._weights(rows, here, spectrum), bad, visibility[:, here], weight[:, here])
+        if not weight.any():
+            weight[...] = usable
+        return weight
+
+    def _batches(self, rows: int) -> Iterator[slice]:
+        for first in range(0, rows, self._batch):
+            yield slice(first, min(first + self._batch, rows))
+
+    def _visibility(self, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
+        observed = self._fill(self.columns.visibility, rows, here)
+        if self.columns.model is None:
+            return observed
+        model = self._fill(self.columns.model, rows, here)
+        difference: NDArray[np.complexfloating] = np.subtract(
+            observed, model, dtype=np.result_type(observed, self.complex)
+        )
+        return difference
+
+    def _weights(self, rows: Rows, here: slice, spectrum: bool) -> NDArray[np.floating]:
+        if spectrum:
+            return self._fill("WEIGHT_SPECTRUM", rows, here)
+        weight = rows.column("WEIGHT", here.start, here.stop - here.start)
+        if weight.shape[1:] != self.window.shape[1:]:
+            raise rows.unlike("WEIGHT", weight.shape[1:], self.window.shape[1:])
+        return weight[:, None, :]
+
+    def _fill(self, name: str, rows: Rows, here: slice) -> NDArray[Any]:
+        """[row, channel, correlation] of a column, channels in the order of frequency; valid until the next call.
+
+        All correlations: to have casacore pick two of four costs more than it saves.
+        """
+        if name not in self._buffers:
+            self._buffers[name] = np.empty((self._batch, *self.window.shape), rows.dtype(name))
+        buffer = self._buffers[name][: here.stop - here.start]
+        return rows.into(name, here.start, buffer, self.window.channels)[:, self.window.order]
+
+
+def weight_column(rows: Rows, window: Window) -> str:
+    """WEIGHT_SPECTRUM where it has values for `rows`, else WEIGHT."""
+    return "WEIGHT_SPECTRUM" if rows.cell_shape("WEIGHT_SPECTRUM") == window.cell else "WEIGHT"
+
+
+def choose_columns(
+    main: MeasurementSet, asked: str, subtract_model: bool, parts: Sequence[tuple[Rows, Window]]
+) -> tuple[Columns, str]:
+    """The columns to image, and the line that the log should have on why.
+
+    `parts` are rows of a few integrations, each of one window; they tell whether a column holds values.
+    Raises UsageError and InputError.
+    """
+    present = main.complex_columns()
+    if asked == "auto":
+        name, reason = _automatic(main, present, parts)
+    elif asked in present:
+        name, reason = asked, "as asked"
+    else:
+        raise UsageError(f"--column {asked}: {main.path} has no such column of visibilities, but {_list(present)}")
+    if not any(rows.cell_shape(name) for rows, _ in parts):
+        raise InputError(f"{main.path}: column {name} holds no values; see --column ({_list(present)})")
+    if subtract_model and not any(rows.cell_shape("MODEL_DATA") for rows, _ in parts):
+        raise InputError(f"{main.path}: --subtract-model needs a column MODEL_DATA that holds values")
+    others = [each for each in present if each != name]
+    note = f"column {name}: {reason}" + (f"; there is also {_list(others)}" if others else "")
+    return Columns(name, "MODEL_DATA" if subtract_model else None), note
+
+
+def _automatic(main: MeasurementSet, present: Sequence[str], parts: Sequence[tuple[Rows, Window]]) -> tuple[str, str]:
+    reason = "there is no CORRECTED_DATA"
+    if "CORRECTED_DATA" in present:
+        if any(holds_values(rows, window, "CORRECTED_DATA") for rows, window in parts):
+            return "CORRECTED_DATA", "it exists and holds values"
+        reason = "CORRECTED_DATA exists but holds no values"
+    if "DATA" in present:
+        return "DATA", reason
+    if "FLOAT_DATA" in main.columns:
+        raise InputError(f"{main.path}: only has FLOAT_DATA, of single dishes; imaging needs visibilities in DATA")
+    raise InputError(f"{main.path}: has no column DATA; name one with --column ({_list(present)})")
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Column `name` of `rows`, of one window, piece by piece; nothing where its cells are undefined."""
+    shape = rows.cell_shape(name)
+    step = max(1, _BATCH // int(np.prod(shape))) if shape else 1
+    channels = window.channels if shape == window.cell else None
+    for first in range(0, len(rows) if shape else 0, step):
+        here = slice(first, min(first + step, len(rows)))
+        yield here, rows.column(name, first, here.stop - first, channels)
+
+
+def holds_values(rows: Rows, window: Window, name: str) -> bool:
+    """Whether `rows`, of one window, have a finite value other than zero in column `name`."""
+    return any(np.any(np.isfinite(values) & (values != 0)) for _, values in batches(rows, window, name))
+
+
+def has_weights(rows: Rows, window: Window) -> bool:
+    """Whether any weight of `rows` is positive and finite."""
+    name = weight_column(rows, window)
+    return any(np.any((weight > 0) & (weight < np.inf)) for _, weight in batches(rows, window, name))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import tarfile
-from collections.abc import Callable, Generator
+import tempfile
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,11 @@ def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         job = mesh.submit([many], SELECTION)
         mesh.wait_for_job(job)
         return {image.name: image.read_bytes() for image in images(mesh.images / job)}
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A directory that all may look into, and its owner alone may write."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)

@@ -126,12 +126,10 @@ def test_a_ledger_on_a_network_has_no_write_ahead_log(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who may not write")
-def test_a_ledger_that_is_closed_is_read_without_the_right_to_write(tmp_path: Path) -> None:
+def test_a_ledger_that_is_closed_is_read_without_the_right_to_write(shared: Path) -> None:
     """By another user, who may not write the file nor its folder."""
-    directory = tmp_path / "out"
+    directory = shared / "out"
     filled(Store(directory)).close()
-    for folder in (directory, *directory.parents[:4]):
-        folder.chmod(0o755)
     os.seteuid(65534)
     try:
         assert not os.access(directory, os.W_OK, effective_ids=True)

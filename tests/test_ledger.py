@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,14 +16,6 @@ from fip.storage.ledger import Ledger, RunTotals
 
 NOBODY = 65534
 PLAN = RunPlan("r", "obs", 3, "/obs.ms", Selection(), "")
-
-
-@pytest.fixture
-def shared() -> Iterator[Path]:
-    """A directory that all may look into, and its owner alone may write."""
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory).chmod(0o755)
-        yield Path(directory)
 
 
 def _become_nobody() -> None:

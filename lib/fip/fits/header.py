@@ -84,7 +84,8 @@ def printable(text: str) -> str:
 def card(keyword: str, value: str | float, comment: str) -> str:
     """A card of 80 characters in the fixed format (FITS standard 4.0, 4.2), as astropy writes it, but faster.
 
-    What a header has no characters for is changed (`printable`); a comment that is too long is cut.
+    What a header has no characters for is changed (`printable`); a comment that is too long is cut. Comments have no
+    quotes: after an empty text astropy would read them as part of it.
     """
     if keyword in ("COMMENT", "HISTORY"):
         return f"{keyword:8}{printable(str(value))}".ljust(80)

@@ -32,6 +32,7 @@ COUNTERS = {
     "workers_lost": ("fip_workers_lost", "Workers that died or hung."),
     "duplicates": ("fip_duplicates", "Second copies of images that the sink dropped."),
     "unknown": ("fip_unknown_images", "Images of no open run, dropped."),
+    "expired": ("fip_expired_images", "Images that the sink removed to keep to `[sink] keep`."),
     "stalls": ("fip_stalls", "Times that there was no room to store."),
     "bad_messages": ("fip_bad_messages", "Messages that were not what they claimed to be, dropped."),
     "refused": ("fip_refused_connections", "Connections that were refused."),

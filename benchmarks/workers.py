@@ -5,26 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.images import line
-from benchmarks.programs import Cost, emptied, fip_command, run, simulated
+from benchmarks.programs import USUAL, Cost, Work, emptied, fip_command, run, simulated
 from benchmarks.report import Line
 
-KERNELS = ("wgridder", "slant")
+CASES = (("wgridder", USUAL), ("wgridder", Work(size=2048)), ("slant", USUAL))
 
 
 def compare(scratch: Path, integrations: int, rounds: int) -> list[Line]:
     """From start to end of `fip run`, start-up included. It says something on a machine with two idle cores only."""
-    observed = simulated(scratch, integrations)
-    costs: dict[tuple[str, int], list[Cost]] = {(kernel, workers): [] for kernel in KERNELS for workers in (1, 2)}
-    for _ in range(rounds):
-        for (kernel, workers), taken in costs.items():
+    lines = []
+    for kernel, work in CASES:
+        observed, costs = simulated(scratch, integrations, work), dict[int, list[Cost]]()
+        for workers in [1, 2] * rounds:
             directory = emptied(scratch / "workers")
-            taken.append(run(fip_command(observed, directory, workers=workers, kernel=kernel)))
-    return [
-        line(
-            f"wall s of {integrations} images, {kernel}, 2 workers against 1",
-            [cost.wall for cost in costs[kernel, 2]],
-            [cost.wall for cost in costs[kernel, 1]],
-            "<= 0.65" if kernel == "wgridder" else "",
-        )
-        for kernel in KERNELS
-    ]
+            costs.setdefault(workers, []).append(run(fip_command(observed, directory, workers=workers, kernel=kernel)))
+        one, two = ([cost.wall for cost in costs[workers]] for workers in (1, 2))
+        what = f"wall s of {integrations} images, {kernel}, {work.size}^2, 2 workers against 1"
+        lines.append(line(what, two, one, "<= 0.65" if kernel == "wgridder" else ""))
+    return lines

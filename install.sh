@@ -65,7 +65,9 @@ install_here() {
 run() {
     install_here run "240 MB" .
     $venv/bin/fip warmup
+    pace=max
     if [ $# -eq 0 ]; then
+        pace=8 # one image a second, so that there is something to watch
         if [ ! -d demo.ms ]; then
             say "no MeasurementSet is named: simulating an observation, demo.ms; what is in it: demo.truth.ecsv"
             $venv/bin/fip simulate demo.ms
@@ -74,7 +76,7 @@ run() {
     fi
     stem=$(basename "$1")
     images=${stem%.*}.fip
-    $venv/bin/fip run --web --output "$images" "$@"
+    $venv/bin/fip run --web --pace $pace --output "$images" "$@"
     [ "$images/movie.mp4" -nt "$images/images.txt" ] || $venv/bin/fip movie "$images"
     say "open $images/movie.mp4, and $images/*.fits with CARTA or DS9"
 }

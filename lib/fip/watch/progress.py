@@ -110,7 +110,7 @@ def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: flo
         times = f", {observed / seconds:.3g} x real time" if observed else ""
         lines.append(f"{new} made in {seconds:.1f} s: {new / seconds:.3g} images/s{times}")
     if missed:
-        lines.append(f"{missed} were stored after their deadline: fewer slices a second, or more workers, would do")
+        lines.append(f"stored after their deadline: {missed}; fewer slices a second, or more workers, would do")
     doubtful = Counter[str]()
     for run in totals:
         doubtful.update(dict(run.doubtful))

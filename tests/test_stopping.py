@@ -11,19 +11,11 @@ import pytest
 from fip.run_file import FILE_NAME, read_run_file
 from fip.simulation.observation import Simulation, simulate
 from fip.storage.ledger import Ledger
+from many import SLICES
 from pipeline import WITHIN, daemons, fip, images, started
 
-SLICES = 120
 GRID = ("--size", "256", "--scale", "10arcsec")
-UNHURRIED = ("--pace", "100")  # 10 s for all, so that there is something to interrupt
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A MeasurementSet of many small slices."""
-    path = tmp_path_factory.mktemp("many") / "many.ms"
-    simulate(path, Simulation(antennas=8, channels=4, integrations=SLICES))
-    return path
+UNHURRIED = ("--pace", "100")  # 12 s for all, so that there is something to interrupt
 
 
 @pytest.fixture(scope="module")

@@ -22,21 +22,8 @@ from fip.errors import InputError
 from fip.imaging.polarisation import CORRELATIONS
 from fip.source.access import check_access
 from fip.source.ephemeris import Ephemeris, ephemeris
-from fip.source.subtables import Antennas, Channels, Field, Window, as_slice
+from fip.source.subtables import SPECTRAL_FRAMES, Antennas, Channels, Field, Window, as_slice
 from fip.source.timescales import SCALES, to_utc
-
-SPECTRAL_FRAMES = {
-    "REST": "SOURCE",
-    "LSRK": "LSRK",
-    "LSRD": "LSRD",
-    "BARY": "BARYCENT",
-    "GEO": "GEOCENTR",
-    "TOPO": "TOPOCENT",
-    "GALACTO": "GALACTOC",
-    "LGROUP": "LOCALGRP",
-    "CMB": "CMBDIPOL",
-}
-"""casacore's MFrequency::Types, in the order of their codes -> FITS SPECSYS (FITS standard 4.0, table 30)."""
 
 _EPHEMERIS_FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "ICRF": "ICRS", "B1950": "FK4"}
 _DAY = 86400.0  # s

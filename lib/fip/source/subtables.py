@@ -10,6 +10,19 @@ from numpy.typing import NDArray
 
 from fip.source.ephemeris import Ephemeris
 
+SPECTRAL_FRAMES = {
+    "REST": "SOURCE",
+    "LSRK": "LSRK",
+    "LSRD": "LSRD",
+    "BARY": "BARYCENT",
+    "GEO": "GEOCENTR",
+    "TOPO": "TOPOCENT",
+    "GALACTO": "GALACTOC",
+    "LGROUP": "LOCALGRP",
+    "CMB": "CMBDIPOL",
+}
+"""casacore's MFrequency::Types, in the order of their codes -> FITS SPECSYS (FITS standard 4.0, table 30)."""
+
 Channels: TypeAlias = tuple[int, int] | None
 """First and last channel as numbered on file; None for all."""
 

@@ -156,6 +156,9 @@ class Ventilator(Daemon):
         self._pump()
 
     def _on_worker(self, route: bytes, state: WorkerState) -> None:
+        if state.leaving and not state.holds and state.identity not in self._lanes:
+            self._tell(route, Bye())  # it said so before it heard the bye, or to the ventilator before this one
+            return
         peer = self._lanes.hear(route, state, time.monotonic())
         self._departed.pop(state.identity, None)
         if self._jobs.hangs(state) and not peer.hangs:
@@ -171,6 +174,7 @@ class Ventilator(Daemon):
                 self._vitals.counters["failures"] += 1
                 log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, state.identity, failure.reason)
         if state.leaving and not self._jobs.load(state.identity):
+            log.info("worker %s leaves", state.identity)
             self._tell(route, Bye())
             self._lanes.dismiss(state.identity)
             self._went(state.status, "left")

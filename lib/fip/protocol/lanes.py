@@ -58,6 +58,9 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._peers)
 
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._peers
+
     def peers(self) -> Iterator[Peer]:
         """All living workers."""
         yield from self._peers.values()

@@ -30,6 +30,7 @@ import fip.protocol.leases
 import fip.source.reading
 import fip.storage.store
 from fip.data import Block, FitsFile, ImageFile, Selection, Slice
+from fip.imaging.antennas import AntennaTally
 
 SMALLEST = b"SIMPLE  = " + bytes(2870)
 NODES = 64
@@ -46,8 +47,8 @@ def _replace_reading(megabytes: float) -> None:
     call = fip.source.reading.Reader.call
 
     @functools.lru_cache(maxsize=1)
-    def first(path: Path, selection: Selection, follow: bool, run: str) -> Slice:
-        read, _ = fip.source.reading.cut(path, selection, follow, run, 0)
+    def first(path: Path, selection: Selection, follow: bool, run: str) -> tuple[Slice, AntennaTally]:
+        read, antennas, _ = fip.source.reading.cut(path, selection, follow, run, 0)
         block = Block(
             channel_out=0,
             uvw=np.zeros((rows, 3)),
@@ -55,7 +56,7 @@ def _replace_reading(megabytes: float) -> None:
             visibility=np.ones((1, rows, NODES), np.complex64),
             weight=np.ones((1, rows, NODES), np.float32),
         )
-        return replace(read, blocks=(block,))
+        return replace(read, blocks=(block,)), antennas
 
     def called(self: Any, then: Callable[[Future[Any]], None], function: Callable[..., Any], *args: Any) -> None:
         if function is not fip.source.reading.cut:
@@ -63,7 +64,8 @@ def _replace_reading(megabytes: float) -> None:
             return
         *run, index = args
         future: Future[Any] = Future()
-        future.set_result((replace(first(*run), index=index, integration=index), 0.0))
+        values, antennas = first(*run)
+        future.set_result((replace(values, index=index, integration=index), antennas, 0.0))
         self._loop.soon(lambda: then(future))
 
     fip.source.reading.Reader.call = called  # type: ignore[assignment,method-assign]

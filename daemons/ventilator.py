@@ -327,6 +327,7 @@ class Ventilator(Daemon):
             hung=tuple(peer.state.identity for peer in peers if peer.hangs),
             departed=tuple(self._departed.values()),
             failures=self._jobs.last_failures(),
+            antennas=self._supply.antennas.health(),
         )
 
     def _went(self, status: Status, how: str) -> None:

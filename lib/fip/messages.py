@@ -290,6 +290,17 @@ class Departure:
 
 
 @dataclass(frozen=True)
+class AntennaHealth:
+    """How the antennas of a run did in the slices that were read of late: `fip.imaging.antennas` finds it."""
+
+    run: str
+    share: float  # of the selected samples of all, how many are flagged or do not count for another reason, 0 to 1
+    names: tuple[str, ...]  # of those with selected samples; the number of one that has none
+    flagged: tuple[float, ...]  # [antenna] share of its own, but for those with antennas that have no good sample
+    level: tuple[float | None, ...]  # [antenna] its amplitude over that of the median antenna; None without any
+
+
+@dataclass(frozen=True)
 class PipelineStatus:
     """Ventilator to all who watch, and to whoever asks: all that it knows, of itself and of its peers."""
 
@@ -303,6 +314,7 @@ class PipelineStatus:
     hung: tuple[str, ...] = ()  # HOST/NAME of the workers that hang
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
+    antennas: AntennaHealth | None = None  # None where no slice was read yet
 
 
 Control = WorkerState | Lane | Bye | SinkOrders | SinkState | Submit | Cancel | Ask | Refused | PipelineStatus

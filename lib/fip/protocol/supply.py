@@ -12,7 +12,9 @@ from pathlib import Path
 from fip.config import Ventilator
 from fip.data import Slice
 from fip.errors import NotYetError
+from fip.imaging.antennas import AntennaTally
 from fip.messages import STATE_INTERVAL, Key, RunPlan, Submit
+from fip.protocol.antennas import Antennas
 from fip.protocol.jobs import ActiveRun, Growth, Job, Jobs
 from fip.protocol.pacing import Pace
 from fip.runtime.service import Loop
@@ -35,6 +37,7 @@ class Supply:
         self._read: dict[Key, Slice] = {}
         self._expected = 0  # bytes of the slice that was read last
         self.reading: set[Key] = set()
+        self.antennas = Antennas()
 
     def start(self) -> None:
         """Starts the child that reads."""
@@ -129,12 +132,13 @@ class Supply:
         active.grow(len(facts.times), facts.rows, ended, time.monotonic())
         self._changed()
 
-    def _was_read(self, key: Key, future: Future[tuple[Slice, float]]) -> None:
+    def _was_read(self, key: Key, future: Future[tuple[Slice, AntennaTally, float]]) -> None:
         self.reading.discard(key)
         active = self._jobs.active.get(key[0])
         error = future.exception()
         if error is None:
-            self._read[key], seconds = future.result()
+            self._read[key], antennas, seconds = future.result()
+            self.antennas.add(key[0], antennas, time.monotonic())
             self._expected = self._read[key].nbytes
             self._vitals.took("cut", seconds)
         elif active and active.leases:

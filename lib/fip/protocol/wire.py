@@ -108,7 +108,7 @@ def encode_control(message: Control) -> bytes:
 
 def encode_status(status: PipelineStatus) -> bytes:
     """A pipeline's status as one frame that `decode_control` takes: where all of it is too long, without the errors,
-    connections and tasks of workers, and without the runs of jobs that are over.
+    connections and tasks of workers, without the runs of jobs that are over, and without the antennas.
     """
     told = encode_control(status)
     if len(told) <= MAXIMUM_HEADER:
@@ -122,6 +122,7 @@ def encode_status(status: PipelineStatus) -> bytes:
                 for worker in status.workers
             ),
             departed=(),
+            antennas=None,
         )
     )
 

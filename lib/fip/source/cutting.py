@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fip.data import Band, Beam, Block, Grid, ImagingSettings, Observation, Slice, Times, UvRange
 from fip.directions import rephase, turned
+from fip.imaging.antennas import AntennaTally, BaselineSums, tally
 from fip.imaging.beam import fit_beam
 from fip.imaging.subbands import effective_bands, split, totals
 from fip.imaging.weighting import weigh
@@ -36,6 +37,7 @@ class _Dump:
     """The short columns of the rows of a slice, all [row]."""
 
     rows: Rows
+    antennas: tuple[NDArray[np.int32], NDArray[np.int32]]  # ANTENNA1 and ANTENNA2
     integration: NDArray[np.intp]  # which of the slice's integrations it is of
     time: NDArray[np.float64]  # s UTC
     window: NDArray[np.int32]  # DATA_DESC_ID
@@ -83,14 +85,22 @@ class Run:
 
     def read(self, number: int) -> Slice:
         """Cut one slice. InputError where the MeasurementSet cannot be read."""
+        return self.read_with_antennas(number)[0]
+
+    def read_with_antennas(self, number: int) -> tuple[Slice, AntennaTally]:
+        """Cut one slice, and tell how the antennas did in it."""
         info = self.slices[number]
         dump = self._dump(info)
-        parts = list(self._parts(dump))
-        found = [
-            (*block_and_rows, part.reader.window)
-            for part in parts
-            if (block_and_rows := _read_block(part, dump)) is not None
-        ]
+        sums = BaselineSums(self.main.antennas.names)
+        baseline = sums.baseline(*dump.antennas)
+        found = []
+        for part in self._parts(dump):
+            sums.select(baseline[part.mask], _selected(part, dump))
+            block_and_rows = _read_block(part, dump)
+            if block_and_rows is not None:
+                block, rows = block_and_rows
+                sums.add(baseline[rows], block)
+                found.append((block, rows, part.reader.window))
         grid, natural = self.grids[info.field], [(block, rows) for block, rows, _ in found]
         kept = np.concatenate([rows for _, rows in natural]) if found else np.flatnonzero(dump.selected)
         times = self._times(info, dump, kept, [block for block, _ in natural])
@@ -102,8 +112,8 @@ class Run:
         ]
         blocks = tuple(piece for piece, _ in pieces)
         planes = len(self.settings.stokes), len(self.bands)
-        sums, counts = totals(blocks, planes)
-        return Slice(
+        weights, counts = totals(blocks, planes)
+        cut = Slice(
             run=self.id,
             index=number,
             attempt=1,
@@ -116,16 +126,18 @@ class Run:
             observation=self.observations[info.field],
             settings=self.settings,
             blocks=blocks,
-            sum_of_weights=sums,
+            sum_of_weights=weights,
             visibilities=counts,
-            samples=sum(_samples(part, dump) for part in parts),
+            samples=sums.samples,
             nominal_beam=self._nominal_beam(info.field),
         )
+        return cut, tally(sums)
 
     def _dump(self, info: SliceInfo) -> _Dump:
         numbers, integration = self.index.rows_of(info.integrations)
         rows = self.main.rows(numbers)
-        selected = baselines(rows.column("ANTENNA1"), rows.column("ANTENNA2"), self.antennas)
+        antennas = rows.column("ANTENNA1"), rows.column("ANTENNA2")
+        selected = baselines(*antennas, self.antennas)
         uvw = rows.column("UVW").astype(np.float64, copy=False)
         if len(self.index.coverage.windows) == 1:
             window = np.full(len(rows), self.index.coverage.windows[0], np.int32)
@@ -136,7 +148,7 @@ class Run:
         usable = placed & ~rows.column("FLAG_ROW")
         which = np.searchsorted(info.integrations, integration)
         uv = None if self.uv_range is None else self._uv(info, which, uvw)
-        return _Dump(rows, which, rows.column("TIME"), window, selected, placed, usable, uvw, uv)
+        return _Dump(rows, antennas, which, rows.column("TIME"), window, selected, placed, usable, uvw, uv)
 
     def _uv(self, info: SliceInfo, integration: NDArray[np.intp], uvw: NDArray[np.float64]) -> NDArray[np.float64]:
         """|(u, v)| [row] in m towards the centre of the grid, as `subset` has it: at the middle of integrations."""
@@ -212,11 +224,11 @@ class Run:
         return self._nominal[name]
 
 
-def _samples(part: _Part, dump: _Dump) -> int:
-    """How many samples of one Stokes are selected."""
+def _selected(part: _Part, dump: _Dump) -> NDArray[np.int64]:
+    """How many samples of one Stokes are selected of each row of a window, [row]."""
     here = part.within & dump.selected[part.mask, None]
     channels = 1 if here.shape[1] > 1 else part.reader.window.shape[0]
-    return int(np.count_nonzero(here)) * channels
+    return np.asarray(np.count_nonzero(here, axis=1) * channels)
 
 
 def _middles(dump: _Dump, kept: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from fip.errors import FipError, InputError
 from fip.runtime.service import Loop
 
 if TYPE_CHECKING:
+    from fip.imaging.antennas import AntennaTally
     from fip.source.cutting import Run
 
 Given = TypeVarTuple("Given")
@@ -87,15 +88,19 @@ def look(path: Path, selection: Selection, follow: bool, complete: bool = False,
     return RunFacts(run.id, run.name, times, run.cadence, opened.rows, not follow, run.notes)
 
 
-def cut(path: Path, selection: Selection, follow: bool, run: str, index: int) -> tuple[Slice, float]:
-    """A slice of a run as it is sent, and the seconds that it took. InputError where it cannot be read."""
+def cut(path: Path, selection: Selection, follow: bool, run: str, index: int) -> tuple[Slice, AntennaTally, float]:
+    """A slice of a run as it is sent, how the antennas did, and the seconds that it took.
+
+    InputError where it cannot be read.
+    """
     from fip.imaging.compression import compress
 
     begun = time.monotonic()
     found = _open(path, selection, follow).up_to(index)
     if found.id != run:
         raise InputError(f"{path}: is another one than when the run began")
-    return compress(found.read(index)), time.monotonic() - begun
+    values, antennas = found.read_with_antennas(index)
+    return compress(values), antennas, time.monotonic() - begun
 
 
 def forget(path: Path, selection: Selection, follow: bool) -> None:

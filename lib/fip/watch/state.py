@@ -27,6 +27,7 @@ from fip.messages import (
     Task,
     WorkerState,
 )
+from fip.watch.antennas import AntennasView, antennas_view
 from fip.watch.hearing import SILENT_AFTER, Heard, Life, Shares, Trend, life, trends
 
 Verdict = Literal["keeping up", "behind", "failing", "no pipeline"]
@@ -140,12 +141,13 @@ class PipelineState:
     failures: tuple[Failure, ...]  # slices that failed for good, oldest first, the last few
     errors: tuple[Incident, ...]  # newest first
     security: tuple[Incident, ...]  # handshakes that failed; newest first
+    antennas: AntennasView | None  # of the run that is read, or was read last; None where nothing was read
 
 
 _ADAPTER = TypeAdapter(PipelineState)
 NOTHING_HEARD = PipelineState(
     0.0, "no pipeline", EXIT_CODES["no pipeline"], ("no ventilator was heard",), None, None, (), None, (), 0.0, None,
-    None, None, (), (), (),
+    None, None, (), (), (), None,
 )  # fmt: skip
 
 
@@ -181,6 +183,7 @@ def pipeline_state(heard: tuple[Heard, ...], now: float) -> PipelineState:
         failures=newest.failures,
         errors=_errors(newest),
         security=_security(newest),
+        antennas=antennas_view(newest.antennas) if newest.antennas else None,
     )
 
 

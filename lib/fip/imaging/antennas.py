@@ -1,0 +1,134 @@
+"""How the antennas do: how much of each one's samples is flagged, and its amplitudes beside those of the others. Pure.
+
+The amplitude of a baseline is A_pq = sqrt(sum |w V|^2 / sum w^2) over its samples; a gain g of antenna p makes it |g|
+times as large. The median of A_pq over q is that of antenna p: fewer than half of the others being wrong do not change
+it (breakdown point 1/2; Rousseeuw & Croux 1993, JASA 88, 1273). Its *level* is that over the median of all antennas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data import Block
+from fip.messages import AntennaHealth
+
+_DIGITS = 3  # of what is told
+_SUMMED = ("selected", "samples", "good", "slices", "levels")
+
+
+class BaselineSums:
+    """What the antennas are judged by: sums over the samples of one Stokes of each baseline of a slice."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        """`names` are those of the ANTENNA table."""
+        self.names = names
+        self._size = len(names) ** 2 + 1  # the last is of antennas that are not in the table
+        self._sums = np.zeros((4, self._size))  # samples selected, good; sum |w V|^2, sum w^2
+
+    def baseline(self, first: NDArray[np.integer], second: NDArray[np.integer]) -> NDArray[np.intp]:
+        """The number [row] of the baseline of each row, of its ANTENNA1 and ANTENNA2."""
+        count = len(self.names)
+        known = (np.minimum(first, second) >= 0) & (np.maximum(first, second) < count)
+        return np.where(known, first.astype(np.intp) * count + second, self._size - 1)
+
+    def select(self, baseline: NDArray[np.intp], samples: NDArray[np.integer]) -> None:
+        """So many samples [row] of these baselines are selected, flagged ones too."""
+        self._sums[0] += np.bincount(baseline, samples, self._size)
+
+    def add(self, baseline: NDArray[np.intp], block: Block) -> None:
+        """Samples of these baselines [row], of which the first Stokes is taken."""
+        visibility, weight = block.visibility[0], block.weight[0]
+        with np.errstate(over="ignore", invalid="ignore"):  # samples so bright have no amplitude
+            power, squares = np.vecdot(visibility, visibility).real, np.vecdot(weight, weight)
+        for sums, values in zip(self._sums[1:], (_positive(weight), power, squares), strict=True):
+            sums += np.bincount(baseline, values, self._size)
+
+    @property
+    def samples(self) -> int:
+        """How many are selected."""
+        return int(self._sums[0].sum())
+
+    def symmetric(self) -> NDArray[np.float64]:
+        """[sum, antenna, antenna], from either antenna's side."""
+        above = self._sums[:, :-1].reshape(4, len(self.names), len(self.names))
+        return np.asarray(above + above.transpose(0, 2, 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AntennaTally:
+    """How the antennas did in one slice, or together in several."""
+
+    names: tuple[str, ...]  # [antenna] all of the ANTENNA table
+    selected: NDArray[np.float64]  # [antenna] samples that are selected, each of two antennas
+    samples: NDArray[np.float64]  # [antenna] of these, the ones with antennas that have a good one
+    good: NDArray[np.float64]  # [antenna] of these, the ones that count
+    slices: NDArray[np.float64]  # [antenna] in which it has an amplitude
+    levels: NDArray[np.float64]  # [antenna] its level in these, summed
+
+
+def tally(sums: BaselineSums) -> AntennaTally:
+    """How the antennas did in a slice.
+
+    Samples of a baseline to an antenna that has no good sample are not held against the other one.
+    """
+    selected, good, power, weight = sums.symmetric()
+    total, counted = selected.sum(axis=0), good.sum(axis=0)
+    alive = counted > 0
+    known = (weight > 0) & (weight < np.inf) & (power < np.inf)
+    amplitude = _medians(np.sqrt(np.divide(power, weight, out=np.full(power.shape, np.nan), where=known)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of silence there are no levels
+        level = amplitude / _medians(amplitude[None])
+    has = np.isfinite(level)
+    return AntennaTally(
+        names=sums.names,
+        selected=total,
+        samples=np.where(alive, selected @ alive, total),
+        good=counted,
+        slices=has.astype(np.float64),
+        levels=np.where(has, level, 0.0),
+    )
+
+
+def together(tallies: Iterable[AntennaTally]) -> AntennaTally:
+    """One or more tallies of the same antennas as one."""
+    first, *others = tallies
+    arrays = ([getattr(each, name) for each in (first, *others)] for name in _SUMMED)
+    return AntennaTally(first.names, *(np.sum(values, axis=0) for values in arrays))
+
+
+def health(run: str, found: AntennaTally) -> AntennaHealth:
+    """What is told of the antennas with samples in slices of a run: shares flagged, and the means of their levels."""
+    used = np.flatnonzero(found.samples).tolist()
+    flagged = 1 - found.good[used] / found.samples[used]
+    level = found.levels[used] / np.maximum(1, found.slices[used])
+    known = found.slices[used] > 0
+    return AntennaHealth(
+        run=run,
+        share=float(np.round(1 - found.good.sum() / found.selected.sum(), _DIGITS)) if used else 0.0,
+        names=tuple(found.names[number] or str(number) for number in used),
+        flagged=tuple(np.round(flagged, _DIGITS).tolist()),
+        level=tuple(
+            float(f"{each:.{_DIGITS}g}") if has else None for each, has in zip(level.tolist(), known, strict=True)
+        ),
+    )
+
+
+def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:
+    """How many weights are positive [row], of [row, channel] weights."""
+    if weight.min() > 0:
+        return np.full(len(weight), weight.shape[1], weight.dtype)
+    return np.asarray((weight > 0).astype(np.float32) @ np.ones(weight.shape[1], np.float32))
+
+
+def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median of each row [row, column], of what is not NaN; NaN where nothing is."""
+    if not values.size:
+        return np.full(len(values), np.nan)
+    ordered = np.sort(values, axis=1)  # NaN come last
+    number = np.count_nonzero(~np.isnan(values), axis=1)[:, None]
+    below, above = (np.take_along_axis(ordered, middle, axis=1) for middle in ((number - 1) // 2, number // 2))
+    return np.asarray((below + above)[:, 0] / 2)

@@ -174,6 +174,23 @@ def test_windows_share_one_beam() -> None:
     assert (apart.major, apart.minor) == pytest.approx((together.major, together.minor), rel=1e-4)
 
 
+@pytest.mark.parametrize("width", [0.05, 0.7], ids=["narrow band", "octave"])
+def test_channels_of_a_window_count_each_at_its_frequency(width: float) -> None:
+    """A window of many channels of uneven weights gives the beam of the same channels as windows of one each."""
+    uv = array_uvw(5, 27, 1500.0, 0.8)[:, :2]
+    frequency = FREQUENCY * np.linspace(1 - width / 2, 1 + width / 2, 60)
+    weight = np.random.default_rng(8).random((1, len(uv), 60))
+    window = replace(block_of(uv), frequency=frequency, visibility=np.zeros(weight.shape, complex), weight=weight)
+    apart = [
+        replace(window, frequency=frequency[k : k + 1], visibility=window.visibility[..., :1], weight=weight[..., [k]])
+        for k in range(60)
+    ]
+    one, other = fit_beam([window]), fit_beam(apart)
+    assert one is not None
+    assert other is not None
+    assert (one.major, one.minor, one.angle) == pytest.approx((other.major, other.minor, other.angle), rel=1e-4)
+
+
 def test_beam_scales_with_the_array() -> None:
     """An array a hundred thousand times larger has a beam as many times smaller: no pixel scale enters."""
     uv = array_uvw(5, 27, 10.0, 0.8)[:, :2]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,15 @@ from fip.quantities import SPEED_OF_LIGHT
 LOBE_LEVEL = 0.35
 """The fit takes the connected region of the PSF above this share of its peak."""
 
-_PATCH_SIDE = 128  # pixels
+_PATCH_SIDE = 64  # pixels
 _GAUSSIAN_LOBE_RADIUS = math.sqrt(-math.log(LOBE_LEVEL) / (2 * math.pi**2))  # in y, of exp(-2 pi^2 y^2)
-_FIRST_STEP = _GAUSSIAN_LOBE_RADIUS / 12  # a Gaussian lobe then is 450 pixels in a patch five times as wide
-_STEP_GROWTH = 4.0  # for a lobe with a narrow tip on a broad foot, which runs over the patch
+_FIRST_STEP = _GAUSSIAN_LOBE_RADIUS / 12  # a Gaussian lobe then is 450 pixels in a patch five times its radius
+_STEP_GROWTH = 2.0  # for a lobe with a narrow tip on a broad foot, which runs over the patch
 _WIDEST_BEAM = 2.0  # rad, in direction cosines: the sky from horizon to horizon
 _PATCH_EPSILON = 1e-4
-_ATTEMPTS = 7
-_FIT_TOLERANCE = 1e-7  # of the fitted matrix, and so of the squares of the axes
+_ATTEMPTS = 13
+_LAST_STEP = 1e-4  # of the fitted matrix: the next would be its square or so, where damping is next to nothing
+_UNDAMPED = 1e-4  # of the curvature
 _MOST_STEPS = 100  # of the fit; as a rule it takes five
 
 
@@ -39,10 +40,12 @@ def fit_beam(blocks: Sequence[Block]) -> Beam | None:
     There is none without weight, or where the PSF has no end in some direction within the sky (one baseline, a linear
     array). The result does not depend on the pixel grid of the image.
     """
-    total = sum(float(block.weight[0].sum(dtype=np.float64)) for block in blocks)
+    if not blocks:
+        return None
+    total, square = _moments(blocks)
     if not total > 0:
         return None
-    spread, axes = np.linalg.eigh(_mean_square_uv(blocks, total))
+    spread, axes = np.linalg.eigh(square / total)
     if not _half_power_width(2 * math.pi**2 * spread[0]) < _WIDEST_BEAM:
         return None
     to_sky = axes / np.sqrt(spread)  # x = to_sky @ y
@@ -53,36 +56,73 @@ def fit_beam(blocks: Sequence[Block]) -> Beam | None:
     return _beam(to_round.T @ _fit_gaussian(*lobe) @ to_round)
 
 
-def _mean_square_uv(blocks: Sequence[Block], total: float) -> NDArray[np.float64]:
-    """C[2, 2], the weighted mean of u u^T, in wavelengths squared."""
-    square = np.zeros((2, 2))
-    for block in blocks:
-        per_row = block.weight[0] @ (block.frequency / SPEED_OF_LIGHT) ** 2
-        uv = block.uvw[:, :2]
-        square += (uv.T * per_row) @ uv
-    return square / total
+def _moments(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
+    """The sum of all weights, and the weighted sum [2, 2] of u u^T, in wavelengths squared."""
+    frequency = np.concatenate([block.frequency for block in blocks])
+    powers = np.stack([np.ones_like(frequency), (frequency / SPEED_OF_LIGHT) ** 2], axis=1)
+    parts = np.split(powers, np.cumsum([block.frequency.size for block in blocks[:-1]]))
+    sums = [block.weight[0] @ part.astype(block.weight.dtype) for block, part in zip(blocks, parts, strict=True)]
+    weight, per_square_metre = np.concatenate(sums, dtype=np.float64).T
+    uv = np.concatenate([block.uvw[:, :2] for block in blocks])
+    return float(weight.sum()), (uv.T * per_square_metre) @ uv
 
 
 def _main_lobe(
     blocks: Sequence[Block], to_sky: NDArray[np.float64], total: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Places y[point, 2] and values [point] of the PSF in its main lobe; None where the lobe does not end."""
-    samples = Samples.of(blocks)
-    uvw = np.zeros_like(samples.uvw)
-    uvw[:, :2] = samples.uvw[:, :2] @ to_sky  # u.x = (to_sky^T u).y
-    samples = replace(samples, uvw=uvw)
-    weight = [block.weight[0].ravel() for block in blocks]
+    rows = [len(block.uvw) for block in blocks]
+    uvw = np.zeros((sum(rows), 3))
+    uvw[:, :2] = np.concatenate([block.uvw[:, :2] for block in blocks]) @ to_sky  # u.x = (to_sky^T u).y
+    longest = np.sqrt(np.maximum.reduceat(np.square(uvw).sum(axis=1), np.cumsum([0, *rows[:-1]])))
     centre = _PATCH_SIDE // 2
     for attempt in range(_ATTEMPTS):
         step = _FIRST_STEP * _STEP_GROWTH**attempt
+        delays = (longest * (math.sqrt(2) * centre * step / SPEED_OF_LIGHT)).tolist()
+        frequencies, weights = zip(*map(_at_few_frequencies, blocks, delays), strict=True)
+        samples = Samples.listed(uvw, rows, frequencies)
         shape = _PATCH_SIDE, _PATCH_SIDE
-        psf = dirty(samples, weight, np.complex64, shape, step, _PATCH_EPSILON, w_term=False).astype(np.float64) / total
+        psf = (
+            dirty(samples, weights, np.complex64, shape, step, _PATCH_EPSILON, w_term=False).astype(np.float64) / total
+        )
         lobe = _connected(psf > LOBE_LEVEL, centre, centre)
         if not (lobe[[0, -1]].any() or lobe[:, [0, -1]].any()):
             row, column = np.nonzero(lobe)
             y = np.column_stack([centre - column, row - centre]).astype(np.float64)
             return y * step, psf[lobe]
     return None
+
+
+def _at_few_frequencies(block: Block, delay: float) -> tuple[NDArray[np.float64], NDArray[np.floating]]:
+    """Frequencies, and weights [row x frequency] at these that make the same PSF where no delay is longer (s).
+
+    cos(2 pi f tau), as a polynomial in f through n Chebyshev nodes of a band, is right to 2 (z/2)^n / n!, where
+    z = pi bandwidth tau.
+    """
+    nodes, error, half = 0, 2.0, math.pi / 2 * delay * float(block.frequency[-1] - block.frequency[0])
+    while error > _PATCH_EPSILON:
+        nodes += 1
+        error *= half / nodes
+    if nodes >= block.frequency.size:
+        return block.frequency, block.weight[0].ravel()
+    frequency, matrix = _interpolation(block.frequency.tobytes(), nodes)
+    return frequency, (block.weight[0] @ matrix).ravel()
+
+
+@lru_cache(maxsize=512)
+def _interpolation(frequencies: bytes, nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """So many Chebyshev nodes in the band of these frequencies (float64, Hz), and their polynomials [frequency, node].
+
+    The one of node j is sum_k (2 - [k = 0]) / n T_k(x_j) T_k(x), x from -1 to 1 over the band.
+    """
+    frequency = np.frombuffer(frequencies)
+    middle, half = (frequency[0] + frequency[-1]) / 2, (frequency[-1] - frequency[0]) / 2
+    angle = np.pi * (np.arange(nodes)[::-1] + 0.5) / nodes
+    degree = np.arange(nodes)
+    at = np.clip((frequency - middle) / half, -1, 1) if half else np.zeros_like(frequency)
+    sums = np.where(degree, 2, 1)[:, None] * np.cos(np.outer(degree, angle)) / nodes
+    matrix = np.cos(np.outer(np.arccos(at), degree)) @ sums
+    return middle + half * np.cos(angle), matrix.astype(np.float32)
 
 
 def _connected(mask: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:
@@ -103,7 +143,7 @@ def _connected(mask: NDArray[np.bool_], row: int, column: int) -> NDArray[np.boo
 
 
 def _fit_gaussian(y: NDArray[np.float64], psf: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A[2, 2] that minimises the sum over points of (exp(-y.A y) - psf)^2, by the method of Levenberg and Marquardt.
+    """A[2, 2] that minimises the sum over points of (exp(-y.A y) - psf)^2, by Newton's steps, damped where they fail.
 
     That of scipy finds the same; to import it takes each worker, and the ventilator, longer than hundreds of fits.
     """
@@ -113,14 +153,16 @@ def _fit_gaussian(y: NDArray[np.float64], psf: NDArray[np.float64]) -> NDArray[n
     a, damping = np.array([start, 0.0, start]), 1e-6
     model = np.exp(-a @ squares)
     for _ in range(_MOST_STEPS):
-        slopes = -squares * model
-        normal, gradient = slopes @ slopes.T, slopes @ (psf - model)
-        step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
+        slopes = squares * model
+        curvature = (slopes * (2 * model - psf)) @ squares.T  # of half the sum of squares, whole (Newton)
+        scale = np.diag(np.square(slopes).sum(axis=1))
+        step = np.linalg.solve(curvature + damping * scale, slopes @ (model - psf))
+        if damping <= _UNDAMPED and np.abs(step).max() <= _LAST_STEP * np.abs(a).max():
+            a = a + step
+            break
         tried = np.exp(-(a + step) @ squares)
         if np.square(tried - psf).sum() <= np.square(model - psf).sum():
             a, model, damping = a + step, tried, damping / 10
-            if np.abs(step).max() <= _FIT_TOLERANCE * np.abs(a).max():
-                break
         else:
             damping *= 10
     return np.array([[a[0], a[1]], [a[1], a[2]]])

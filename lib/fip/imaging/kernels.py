@@ -76,11 +76,19 @@ class Samples:
     @classmethod
     def of(cls, blocks: Sequence[Block]) -> Samples:
         """Each block's frequencies become a list: all windows are gridded in one call, at the cost of one."""
+        uvw = np.concatenate([block.uvw for block in blocks])
+        return cls.listed(uvw, [len(block.uvw) for block in blocks], [block.frequency for block in blocks])
+
+    @classmethod
+    def listed(
+        cls, uvw: NDArray[np.float64], rows: Sequence[int], frequencies: Sequence[NDArray[np.float64]]
+    ) -> Samples:
+        """So many rows with each of these lists of frequencies, one list after the other."""
         return cls(
-            uvw=np.concatenate([block.uvw for block in blocks]),
-            frequency_list=np.repeat(np.arange(len(blocks), dtype=np.uint64), [len(block.uvw) for block in blocks]),
-            list_lengths=np.array([len(block.frequency) for block in blocks], dtype=np.uint64),
-            frequencies=np.concatenate([block.frequency for block in blocks]),
+            uvw=uvw,
+            frequency_list=np.repeat(np.arange(len(rows), dtype=np.uint64), rows),
+            list_lengths=np.array([len(each) for each in frequencies], dtype=np.uint64),
+            frequencies=np.concatenate(frequencies),
         )
 
 

@@ -26,10 +26,14 @@ static const Index threadIdx{{0}}, blockDim{{1}};
 #define __global__
 #define __device__
 #define __shared__
+#define __constant__
 static void __syncthreads() {{}}
-static void atomicAdd(float* to, float value) {{ *to += value; }}
+template <class T> static void atomicAdd(T* to, T value) {{ *to += value; }}
 #include "{SOURCE}"
 """
+
+
+C_TYPES = {np.int32: ctypes.c_int, np.float32: ctypes.c_float}
 
 
 class HostDevice:
@@ -44,13 +48,17 @@ class HostDevice:
         subprocess.run(["g++", "-O2", "-std=c++17", "-shared", "-fPIC", "-o", library, source], check=True)
         self._library = ctypes.CDLL(str(library))
 
+    def define(self, name: str, values: NDArray[np.float32]) -> None:
+        """A variable, here."""
+        ctypes.memmove(ctypes.addressof(ctypes.c_float.in_dll(self._library, name)), values.ctypes.data, values.nbytes)
+
     def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0) -> None:
         """One block after the other."""
         assert shared <= 48 * 1024  # bytes that a GPU gives without being asked
         function = self._library[name]
-        function.argtypes = [ctypes.c_void_p if isinstance(each, np.ndarray) else ctypes.c_int for each in args]
         function.restype = None
-        values = [each.ctypes.data if isinstance(each, np.ndarray) else int(each) for each in args]
+        values = [ctypes.c_void_p(each.ctypes.data) if isinstance(each, np.ndarray) else C_TYPES[type(each)](each)
+                  for each in args]  # fmt: skip
         for each in args:
             assert not isinstance(each, np.ndarray) or each.flags.c_contiguous
         ctypes.c_uint.in_dll(self._library, "gridDim").value = blocks
@@ -58,6 +66,10 @@ class HostDevice:
         for number in range(blocks):
             block.value = number
             function(*values)
+
+    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """Memory is memory."""
+        return np.empty(shape, dtype)
 
     def send_back(self, piece: NDArray[np.float32], to: NDArray[np.float32]) -> None:
         """At once."""

@@ -18,7 +18,7 @@ from fip.data import Block, Grid
 from fip.errors import UsageError
 from fip.imaging.cuda.device import CupyDevice, gpus
 from fip.imaging.cuda.sdp_func import SdpFuncKernel, in_wavelengths
-from fip.imaging.cuda.slant import PART, CudaSlantKernel, tile_parts
+from fip.imaging.cuda.slant import PART, CudaSlantKernel
 from host_gpu import HostDevice
 from pipeline import fip, images
 from synthetic import array_uvw, make_block
@@ -74,13 +74,13 @@ def test_what_the_slant_kernel_cannot_image_is_left_to_another(device: HostDevic
         slant(device, blocks, grid)
 
 
-def test_parts_of_tiles_hold_every_sample_once() -> None:
-    """Crowded tiles are divided, empty ones left out."""
-    counts = np.array([0, 3, 2 * PART + 1, 0, PART])
-    begin, end, tile = tile_parts(counts)
-    assert list(tile) == [1, 2, 2, 2, 4]
-    assert list(end - begin) == [3, PART, PART, 1, PART]
-    assert list(begin) == [0, *end[:-1]]
+def test_crowded_tiles_are_summed_in_parts(device: HostDevice) -> None:
+    """Short baselines of many channels fill a few tiles, of which each holds more than one block of threads sums."""
+    uvw = array_uvw(3, 12, 12.0, 0.9)
+    block = make_block(uvw, np.linspace(1.0, 1.02, 256) * 1.4e9, [(0.002, -0.001, 1.0)])
+    assert block.visibility[0].size > 8 * PART
+    grid = Grid(64, 64, 1e-3, 0.0, 0.0, "FK5")
+    assert relative_error(slant(device, [block], grid), [block], grid) <= 1e-5
 
 
 class Stand:

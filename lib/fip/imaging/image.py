@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from fip.data import Beam, FitsFile, Grid, Image, ImageFile, Slice
 from fip.fits.fitsfile import fits_bytes
 from fip.imaging.beam import fit_beam
-from fip.imaging.kernels import Kernel, Recorded, pixel_type
+from fip.imaging.interface import Kernel
+from fip.imaging.kernels import Recorded, pixel_type
 from fip.imaging.quality import quality
 from fip.imaging.statistics import image_statistics
 
@@ -34,12 +35,14 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
     grid, weights = slice_.grid, slice_.sum_of_weights
     channels = weights.shape[1]
     planes = channels + 1 if channels > 1 else 1
-    pixels = np.zeros((len(weights), planes, grid.height, grid.width), pixel_type(slice_.settings))
+    pixels = kernel.empty((len(weights), planes, grid.height, grid.width), pixel_type(slice_.settings))
     apart = pixels[:, planes - channels :]
     for channel in range(channels):
         blocks = [block for block in slice_.blocks if block.channel_out == channel]
         if blocks and weights[:, channel].any():
             kernel.image(blocks, apart[:, channel])
+        else:
+            apart[:, channel] = 0
     if channels > 1:
         apart.sum(axis=1, out=pixels[:, 0])
         weights = np.column_stack([weights.sum(axis=1), weights])

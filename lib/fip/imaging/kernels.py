@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import ducc0
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fip.data import SINGLE_PRECISION_EPSILON, Block, Grid, ImagingSettings
 from fip.errors import UsageError
+from fip.imaging.interface import Kernel
 
 if TYPE_CHECKING:
     from fip.imaging.cuda.device import CupyDevice
@@ -32,20 +33,7 @@ _DUCC_SINGLE_PRECISION_EPSILON = 1e-5
 _DUCC_SMALLEST_SIDE = 32
 
 
-class Kernel(Protocol):
-    """Makes dirty images. May keep what is the same in every slice of a run, nothing that changes a bit of an image."""
-
-    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """Fill out[stokes, y, x] with sum_k Re[V_k exp(-2 pi i (u_k l + v_k m + w_k (n - 1)))] over all samples.
-
-        V_k is what the blocks hold, weight x visibility, so the caller divides by the sum of weights.
-        y ascends to the north (m), x descends to the east (l), pixel (height/2, width/2) is l = m = 0; there is
-        no factor 1/n. L2(out - exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined.
-        Returns the name of the kernel that was used, which another may have fallen back on for these samples.
-        """
-
-
-class Recorded:
+class Recorded(Kernel):
     """A kernel that remembers which kernels made its images."""
 
     def __init__(self, kernel: Kernel) -> None:
@@ -56,6 +44,10 @@ class Recorded:
     def names(self) -> str:
         """As "slant", or "slant+wgridder" where planes differ; "" where there was nothing to image."""
         return "+".join(sorted(self._names))
+
+    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """See Kernel."""
+        return self._kernel.empty(shape, dtype)
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """See Kernel."""
@@ -92,7 +84,7 @@ class Samples:
         )
 
 
-class WGridder:
+class WGridder(Kernel):
     """Improved w-stacking (Arras et al. 2021, A&A 646, A58), as in ducc0: any array, any field, CPU."""
 
     name = "wgridder"

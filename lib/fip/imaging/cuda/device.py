@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -22,18 +23,27 @@ class Device(Protocol):
     xp: Any  # numpy, or cupy: arrays and Fourier transforms
     threads: int  # of a block
 
+    def define(self, name: str, values: NDArray[np.float32]) -> None:
+        """Set a constant of slant.cu."""
+
     def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0) -> None:
         """Start a function of slant.cu; `shared` bytes of shared memory a block."""
 
+    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """Memory of the host to which copies are fastest, of any contents."""
+
     def send_back(self, piece: Any, to: NDArray[np.float32]) -> None:
-        """Begin to copy an array of the device to `to`, of the same shape, when what was launched so far is done."""
+        """Begin to copy a piece to `to`, contiguous and of the same shape, when what was launched so far is done."""
 
     def finish(self) -> None:
         """Wait until all that was sent back is there."""
 
 
 class CupyDevice:
-    """One GPU, for the thread that makes it: cupy keeps memory and plans of transforms from slice to slice."""
+    """One GPU, for the thread that makes it: cupy keeps memory and plans of transforms from slice to slice.
+
+    It works in a stream of its own and copies back in another, so that several threads do not wait for each other.
+    """
 
     threads = 256
 
@@ -42,27 +52,33 @@ class CupyDevice:
         self.xp = find_cupy()
         self.xp.cuda.Device(check_gpu(device)).use()
         self._module = self.xp.RawModule(code=SOURCE.read_text(), options=("-std=c++17",))
+        self.xp.cuda.Stream(non_blocking=True).use()
         self._copies = self.xp.cuda.Stream(non_blocking=True)
-        self._waiting: list[tuple[Any, NDArray[np.float32], NDArray[np.float32], Any]] = []
+        self._leaving: list[Any] = []  # pieces that must not be freed before they are copied
+
+    def define(self, name: str, values: NDArray[np.float32]) -> None:
+        """See Device."""
+        self.xp.ndarray(values.shape, values.dtype, self._module.get_global(name)).set(values)
 
     def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0) -> None:
         """See Device."""
         self._module.get_function(name)((blocks,), (self.threads,), tuple(args), shared_mem=shared)
 
+    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """See Device. It is page-locked, and goes back to cupy's pool, not to the system."""
+        memory = self.xp.cuda.alloc_pinned_memory(math.prod(shape) * np.dtype(dtype).itemsize)
+        return np.frombuffer(memory, dtype, math.prod(shape)).reshape(shape)
+
     def send_back(self, piece: Any, to: NDArray[np.float32]) -> None:
-        """See Device. The copy goes through pinned memory, in a stream of its own."""
-        pinned = self.xp.cuda.alloc_pinned_memory(piece.nbytes)
-        staged = np.frombuffer(pinned, np.float32, piece.size).reshape(piece.shape)
+        """See Device."""
         self._copies.wait_event(self.xp.cuda.get_current_stream().record())
-        piece.get(stream=self._copies, out=staged, blocking=False)
-        self._waiting.append((piece, staged, to, self._copies.record()))
+        piece.get(stream=self._copies, out=to, blocking=False)
+        self._leaving.append(piece)
 
     def finish(self) -> None:
         """See Device."""
-        for _, staged, to, done in self._waiting:
-            done.synchronize()
-            to[...] = staged
-        self._waiting.clear()
+        self._copies.synchronize()
+        self._leaving.clear()
 
 
 @cache

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fip.data import Block, Grid
 from fip.errors import UsageError
 from fip.imaging.cuda.device import CupyDevice
+from fip.imaging.interface import Kernel
 
 LIGHT = 299792458.0  # m/s
 FINEST_EPSILON = 2e-13
@@ -24,7 +25,7 @@ _SUPPORT = 16  # cells of its widest kernel
 _OVERSAMPLING = 1.2  # of its smallest grid
 
 
-class SdpFuncKernel:
+class SdpFuncKernel(Kernel):
     """`GridderUvwEsFft` in double precision: in single it holds coordinates in float32, too, and misses 1e-5."""
 
     name = "ska-sdp-func"
@@ -36,7 +37,7 @@ class SdpFuncKernel:
         self._n = self._cupy.asarray(_n(grid))
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See fip.imaging.kernels.Kernel. Raise UsageError for baselines that it would drop."""
+        """See fip.imaging.interface.Kernel. Raise UsageError for baselines that it would drop."""
         cupy, scale = self._cupy, self._grid.scale
         uvw = cupy.asarray(in_wavelengths(blocks, scale, self._grid.width))
         frequency, ones = cupy.asarray([LIGHT]), cupy.ones((len(uvw), 1))

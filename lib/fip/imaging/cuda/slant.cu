@@ -7,8 +7,12 @@
 #define DEGREE 11   // of its polynomials
 #define TILE 16     // cells on a side of a tile of the uv plane
 #define SIDE (TILE + SUPPORT - 1)  // of what the samples of a tile reach
+#define PART 1024   // samples of a tile that one block of threads sums
 #define TAPS 24
-#define LOG_NODES 9  // 512 nodes in the table of taps
+#define PAIRS (TAPS / 2)
+#define EVEN 6      // coefficients of a pair of taps that is even in the position, and of one that is odd
+#define ODD 5
+#define TURN 32     // elements on a side of what is transposed at a time
 
 struct Slant {  // as `slant.py` packs it
     double xi0, xi_step, eta_centre, eta_step;  // rad: column 0, and sample v_size / 2, of the slanted image
@@ -34,14 +38,19 @@ __device__ float polynomial(const float* c, int count, float y) {  // in 2 y^2 -
 
 extern "C" {
 
+// Half the sum and half the difference of taps i and TAPS - 1 - i, in powers of y^2, the highest first, the odd ones
+// times y, where y in [-1, 1] is the place between two samples. `slant.py` sets them. Constants cost no load.
+__constant__ float tap_even[PAIRS * EVEN];
+__constant__ float tap_odd[PAIRS * ODD];
+
 // Where each sample of a block falls: its cell, its place in it, its height and its value, turned to the image's centre
-// and conjugated where v < 0. `key` is the tile, by which samples are sorted.
+// and conjugated where v < 0. `key` is the tile, by which samples are sorted, and `count` how many each tile has.
 __global__ void locate(
     const double* rows,         // [row, (u, v in cells, phase in turns, height; per Hz)]
     const double* frequency,    // [channel] Hz
     const float2* visibility,   // [row, channel]
     int samples, int channels, int first, const Slant* slant, int tiles_across,
-    int2* cell, float4* place, float2* value, int* key)
+    int2* cell, float4* place, float2* value, int* key, int* count)
 {
     const Slant s = *slant;
     for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < samples; i += gridDim.x * blockDim.x) {
@@ -64,23 +73,33 @@ __global__ void locate(
         cell[first + i] = where;
         place[first + i] = at;
         value[first + i] = out;
-        key[first + i] = where.y / TILE * tiles_across + where.x / TILE;
+        int tile = where.y / TILE * tiles_across + where.x / TILE;
+        key[first + i] = tile;
+        atomicAdd(count + tile, 1);
     }
 }
 
-// Samples of one tile, at most so many of them, are summed in shared memory and then added to the grid: thousands of
+// `ends` and `parts` add up the samples and the parts of the tiles. Samples of one tile, at most PART of them, are summed in shared memory and then added to the grid: thousands of
 // samples meet in the core of the uv plane, and would wait for each other (Shih et al. 2021, arXiv:2102.08463).
 __global__ void grid_tiles(
-    const int* order, const int* begin, const int* end, const int* tile, int tiles_across, const Slant* slant,
+    const int* order, const int* ends, const int* parts, int tiles, int tiles_across, const Slant* slant,
     const float* weights,       // [DEGREE + 1, 16] highest power first; of each 16 the first 8 count
     const float* in_height, const int2* cell, const float4* place, const float2* value, float2* grid)
 {
     const Slant s = *slant;
     extern __shared__ float2 sums[];  // [SIDE][SIDE][term]
-    int part = blockIdx.x, top = tile[part] / tiles_across * TILE, left = tile[part] % tiles_across * TILE;
+    int part = blockIdx.x, tile = 0;
+    if (part >= parts[tiles - 1]) return;
+    for (int high = tiles - 1; tile < high;) {
+        int middle = (tile + high) / 2;
+        if (parts[middle] > part) high = middle;
+        else tile = middle + 1;
+    }
+    int begin = (tile ? ends[tile - 1] : 0) + (part - (tile ? parts[tile - 1] : 0)) * PART;
+    int end = min(begin + PART, ends[tile]), top = tile / tiles_across * TILE, left = tile % tiles_across * TILE;
     for (int i = threadIdx.x; i < SIDE * SIDE * s.terms; i += blockDim.x) sums[i].x = sums[i].y = 0;
     __syncthreads();
-    for (int n = begin[part] + threadIdx.x; n < end[part]; n += blockDim.x) {
+    for (int n = begin + threadIdx.x; n < end; n += blockDim.x) {
         int i = order[n];
         int2 where = cell[i];
         float4 at = place[i];
@@ -126,37 +145,65 @@ __global__ void grid_tiles(
 }
 
 // The columns of the slanted image, out of the transform over u, as half spectra over v: [term][column][v_size / 2 + 1].
-// Rows of v < 0, where kernels near v = 0 reach over, are folded.
+// Rows of v < 0, where kernels near v = 0 reach over, are folded. Squares are turned in shared memory, so that reads and
+// writes are both of neighbours.
 __global__ void half_spectra(const float2* rows, const Slant* slant, float2* out)
 {
     const Slant s = *slant;
+    extern __shared__ float2 sums[];  // [TURN][TURN + 1]
     int half = s.v_size / 2 + 1, first = s.u_size / 2 - s.width / 2, above = s.rows - s.row0;
-    long long all = (long long)s.terms * half * s.width;
-    for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) {
-        int column = i % s.width, v = i / s.width % half, k = i / s.width / half;
-        const float2* at = rows + (long long)k * s.rows * s.u_size + first + column;
-        float2 z;
-        z.x = z.y = 0;
-        if (v < above) z = at[(long long)(s.row0 + v) * s.u_size];
-        if (v == 0) {
-            z.x *= 2;
-            z.y = 0;
-        } else if (v <= s.row0) {
-            float2 low = at[(long long)(s.row0 - v) * s.u_size];
-            z.x += low.x;
-            z.y -= low.y;
+    int across = (s.width + TURN - 1) / TURN, down = (half + TURN - 1) / TURN;
+    for (int square = blockIdx.x; square < s.terms * across * down; square += gridDim.x) {
+        int left = square % across * TURN, top = square / across % down * TURN, k = square / across / down;
+        for (int i = threadIdx.x; i < TURN * TURN; i += blockDim.x) {
+            int column = left + i % TURN, v = top + i / TURN;
+            if (column >= s.width || v >= half) continue;
+            const float2* at = rows + (long long)k * s.rows * s.u_size + first + column;
+            float2 z;
+            z.x = z.y = 0;
+            if (v < above) z = at[(long long)(s.row0 + v) * s.u_size];
+            if (v == 0) {
+                z.x *= 2;
+                z.y = 0;
+            } else if (v <= s.row0) {
+                float2 low = at[(long long)(s.row0 - v) * s.u_size];
+                z.x += low.x;
+                z.y -= low.y;
+            }
+            sums[i / TURN * (TURN + 1) + i % TURN] = z;
         }
-        out[((long long)k * s.width + column) * half + v] = z;
+        __syncthreads();
+        for (int i = threadIdx.x; i < TURN * TURN; i += blockDim.x) {
+            int column = left + i / TURN, v = top + i % TURN;
+            if (column < s.width && v < half)
+                out[((long long)k * s.width + column) * half + v] = sums[i % TURN * (TURN + 1) + i / TURN];
+        }
+        __syncthreads();
+    }
+}
+
+// Of each column of the slanted image, and then of each of its samples: what takes the gridding kernel out, 1 over its
+// transform, a polynomial in the square of the place; 0 beyond what an image needs. Half of it is a column's, as the
+// half plane is counted twice.
+__global__ void corrections(const Slant* slant, const float* coefficients, int count, float edge, float* out)
+{
+    const Slant s = *slant;
+    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < s.width + s.v_size; i += gridDim.x * blockDim.x) {
+        int j = i - s.width;
+        float at = (float)(i < s.width ? (double)(i - s.width / 2) / s.u_size : (double)(j - s.v_size / 2) / s.v_size);
+        float x = at * at, sum = coefficients[count - 1];
+        for (int c = count - 2; c >= 0; --c) sum = sum * x + coefficients[c];
+        out[i] = fabs(at) > edge ? 0 : i < s.width ? sum / 2 : sum;
     }
 }
 
 // The terms' real images [term][column][v_size] combined, and corrected for the gridding kernel: [column][v_size].
 __global__ void combine(
-    const float* terms, const Slant* slant, const float* in_q, const float* correct_xi, const float* correct_eta, float* out)
+    const float* terms, const Slant* slant, const float* in_q, const float* correct, float* out)
 {
     const Slant s = *slant;
-    long long all = (long long)s.width * s.v_size;
-    for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) {
+    unsigned all = (unsigned)s.width * s.v_size;
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) {
         int column = i / s.v_size, j = i % s.v_size;
         double xi = s.xi0 + column * s.xi_step, eta = s.eta_centre + (j - s.v_size / 2) * s.eta_step;
         float y = (float)((q_slanted(xi, eta, s.a, s.b) - s.q_centre) * s.per_q), sum = 0;
@@ -164,45 +211,59 @@ __global__ void combine(
             float g = polynomial(in_q + k * s.powers_g, s.powers_g, y);
             sum += terms[k * all + i] * (s.odd >> k & 1 ? g * y : g);
         }
-        float c = correct_xi[column] * correct_eta[j];
+        float c = correct[column] * correct[s.width + j];
         out[i] = c == 0 ? 0 : sum * c;  // beyond what the image needs there may be no number
     }
 }
 
-__device__ float interpolate(const float* line, long long stride, int length, double position, const float* taps)
+// No number where a tap would have to come from outside the line.
+__device__ float interpolate(const float* line, long long stride, int length, double position)
 {
-    double nearest = floor(position * (1 << LOG_NODES) + 0.5);
-    int index = (int)nearest, sample = (index >> LOG_NODES) - (TAPS / 2 - 1);
-    float rest = (float)(position - nearest / (1 << LOG_NODES)), sum = 0;
-    sample = min(max(sample, 0), length - TAPS);
-    const float* tap = taps + (index & ((1 << LOG_NODES) - 1)) * 2 * TAPS;
-    for (int i = 0; i < TAPS; ++i) sum += line[(sample + i) * stride] * (tap[2 * i] + rest * tap[2 * i + 1]);
+    double whole = floor(position);
+    int sample = (int)whole - (PAIRS - 1);
+    if (!(sample >= 0 && sample <= length - TAPS)) return nanf("");
+    float y = (float)(2 * (position - whole) - 1), x = y * y, sum = 0;
+    line += sample * stride;
+#pragma unroll
+    for (int i = 0; i < PAIRS; ++i) {
+        float even = tap_even[i * EVEN], odd = tap_odd[i * ODD];
+#pragma unroll
+        for (int d = 1; d < EVEN; ++d) even = even * x + tap_even[i * EVEN + d];
+#pragma unroll
+        for (int d = 1; d < ODD; ++d) odd = odd * x + tap_odd[i * ODD + d];
+        float low = line[i * stride], high = line[(TAPS - 1 - i) * stride];
+        sum += even * (low + high) + odd * y * (low - high);
+    }
     return sum;
 }
 
 // Along eta, at the slanted xi of each column: [column][eta pixel].
-__global__ void along_eta(const float* slanted, const Slant* slant, const float* taps, float* out)
+__global__ void along_eta(const float* slanted, const Slant* slant, float* out)
 {
     const Slant s = *slant;
-    long long all = (long long)s.width * s.eta_pixels;
-    for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) {
+    unsigned all = (unsigned)s.width * s.eta_pixels;
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) {
         int column = i / s.eta_pixels, pixel = i % s.eta_pixels;
         double xi = s.xi0 + column * s.xi_step, eta = (pixel - s.eta_pixels / 2) * s.pixel;
         double position = (eta - s.b * q_slanted(xi, eta, s.a, 0) - s.eta_centre) / s.eta_step + s.v_size / 2;
-        out[i] = interpolate(slanted + (long long)column * s.v_size, 1, s.v_size, position, taps);
+        out[i] = interpolate(slanted + (long long)column * s.v_size, 1, s.v_size, position);
     }
 }
 
-// Along xi: out[xi pixel from `first` on][eta pixel].
-__global__ void along_xi(const float* lines, const Slant* slant, const float* taps, int first, int count, float* out)
+// Along xi, a band of the image: out[xi pixel from `first_xi` on][eta pixel from `first_eta` on]. `missing` is set where
+// a pixel is no number.
+__global__ void along_xi(
+    const float* lines, const Slant* slant, int first_xi, int count_xi, int first_eta, int count_eta, int* missing, float* out)
 {
     const Slant s = *slant;
-    long long all = (long long)count * s.eta_pixels;
-    for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) {
-        int pixel = i % s.eta_pixels;
-        double xi = (first + i / s.eta_pixels - s.xi_pixels / 2) * s.pixel, eta = (pixel - s.eta_pixels / 2) * s.pixel;
+    unsigned all = (unsigned)count_xi * count_eta;
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) {
+        int line = first_xi + i / count_eta, pixel = first_eta + i % count_eta;
+        double xi = (line - s.xi_pixels / 2) * s.pixel, eta = (pixel - s.eta_pixels / 2) * s.pixel;
         double r2 = xi * xi + eta * eta, q = -r2 / (1 + sqrt(1 - r2));
-        out[i] = interpolate(lines + pixel, s.eta_pixels, s.width, (xi - s.a * q - s.xi0) / s.xi_step, taps);
+        float value = interpolate(lines + pixel, s.eta_pixels, s.width, (xi - s.a * q - s.xi0) / s.xi_step);
+        if (value != value) *missing = 1;
+        out[i] = value;
     }
 }
 

@@ -1,13 +1,15 @@
 """The slant kernel on a GPU: the same plan as on the CPU, the stages in slant.cu. See docs/kernel.md.
 
 What differs: samples are sorted by tiles of the uv plane before they are summed; a column needs no shear, as each pixel
-may take its taps from anywhere; sums are atomic, so that the last bits of an image may differ from run to run.
+may take its taps from anywhere, and taps are evaluated, not looked up; sums are atomic, so that the last bits of an
+image may differ from run to run.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from fip.data import Block, Grid
 from fip.imaging.cuda.device import Device
+from fip.imaging.interface import Imager, Kernel
 from fip.imaging.slant.grid import EDGE, SUPPORT, correction_polynomial, kernel_polynomials
 from fip.imaging.slant.plan import Plan, make_plan
 from fip.imaging.slant.resample import TAPS, tap_tables
@@ -22,12 +25,8 @@ from fip.imaging.slant.sheet import UnsuitableError
 
 log = logging.getLogger("fip.imaging.cuda")
 
-Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
-
-TILE = 16  # cells, as in slant.cu
+TILE, PART, TURN, EVEN, ODD = 16, 1024, 32, 6, 5  # as in slant.cu
 SIDE = TILE + SUPPORT - 1
-NODES = 512  # of the table of taps whose Taylor step is of first order
-PART = 1024  # samples of a tile that one block of threads sums
 BANDS = 8  # that an image is made in: one is copied back while the next is made
 GEOMETRY = np.dtype(
     [(name, "f8") for name in ("xi0", "xi_step", "eta_centre", "eta_step", "a", "b", "q_centre", "per_q", "pixel")]
@@ -38,107 +37,132 @@ GEOMETRY = np.dtype(
 """The struct Slant of slant.cu."""
 
 
-class CudaSlantKernel:
+class CudaSlantKernel(Kernel):
     """Images a slice by its slant where its geometry allows, else by the kernel it is given to fall back on."""
 
     name = "slant"
 
     def __init__(self, device: Device, grid: Grid, epsilon: float, fall_back: Imager) -> None:
-        self._device, self._grid, self._epsilon, self._fall_back = device, grid, epsilon, fall_back
+        self._constants = Constants(device)
+        self._grid, self._epsilon, self._fall_back = grid, epsilon, fall_back
         self._last_reason = ""
 
+    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """See fip.imaging.interface.Kernel."""
+        return self._constants.device.empty(shape, dtype)
+
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See fip.imaging.kernels.Kernel."""
+        """See fip.imaging.interface.Kernel."""
         try:
             plan = make_plan(blocks, self._grid, self._epsilon)
+            Rendering(self._constants, plan, blocks, self._grid).render(out)
         except UnsuitableError as unsuitable:
             if str(unsuitable) != self._last_reason:
                 log.info("not by the slant kernel: %s", unsuitable)
                 self._last_reason = str(unsuitable)
             return self._fall_back(blocks, out)
-        Rendering(self._device, plan, blocks, self._grid).render(out)
         return self.name
 
 
-class Rendering:
-    """One slice on the device."""
+class Constants:
+    """What all slices share, on the device."""
 
-    def __init__(self, device: Device, plan: Plan, blocks: Sequence[Block], grid: Grid) -> None:
-        self._device, self._plan, self._blocks, self._grid = device, plan, blocks, grid
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        for name, values in zip(("tap_even", "tap_odd"), tap_polynomials(), strict=True):
+            device.define(name, values)
+        self.kernel = device.xp.asarray(kernel_polynomials())
+        self.correction = device.xp.asarray(correction_polynomial())
+
+
+class Rendering:
+    """One slice on the device, stage by stage."""
+
+    def __init__(self, constants: Constants, plan: Plan, blocks: Sequence[Block], grid: Grid) -> None:
+        self._constants, self._device = constants, constants.device
+        self._plan, self._blocks = plan, blocks
         self._geometry = geometry(plan, grid)
-        self._slant = device.xp.asarray(np.frombuffer(self._geometry.tobytes(), np.uint8))
-        table, starts = tap_tables()
-        self._taps = device.xp.asarray(table[starts[0] : starts[0] + NODES * TAPS * 2])
+        self._slant = self._device.xp.asarray(np.frombuffer(self._geometry.tobytes(), np.uint8))
         self._samples = sum(block.visibility[0].size for block in blocks)
 
     def render(self, out: NDArray[np.floating]) -> None:
-        """Fill out[stokes, y, x] as fip.imaging.kernels.Kernel says."""
+        """Fill out[stokes, y, x] as a Kernel does. Raise UnsuitableError with `out` in any state."""
+        missing = self._device.xp.zeros(1, np.int32)
         for stokes, plane in enumerate(out):
-            self._resample(self._combined(self._terms(self._gridded(stokes))), plane)
+            lines = self.along_eta(self.combined(self.terms(self.gridded(stokes))))
+            if plane.dtype == np.float32 and plane.flags.c_contiguous:
+                self.send_back(lines, missing, plane)
+            else:
+                whole = np.empty(plane.shape, np.float32)
+                self.send_back(lines, missing, whole)
+                plane[...] = whole
+        if int(missing[0]):
+            raise UnsuitableError("the field is too wide and its array too steep")
 
-    def _gridded(self, stokes: int) -> Any:
+    def gridded(self, stokes: int) -> Any:
         """The half plane [term, row, u_size], complex64."""
         xp, g = self._device.xp, self._geometry
-        across = -(-(2 * int(g["column0"])) // TILE)
-        cell, place = xp.empty((self._samples, 2), xp.int32), xp.empty((self._samples, 4), xp.float32)
-        value, key = xp.empty(self._samples, xp.complex64), xp.empty(self._samples, xp.int32)
-        first = 0
+        across, down = -(-(2 * int(g["column0"])) // TILE), -(-int(g["rows"]) // TILE)
+        cell, place = xp.empty((self._samples, 2), np.int32), xp.empty((self._samples, 4), np.float32)
+        value, key = xp.empty(self._samples, np.complex64), xp.empty(self._samples, np.int32)
+        counts, first = xp.zeros(across * down, np.int32), 0
         for block, rows in zip(self._blocks, self._plan.rows, strict=True):
             visibility = xp.asarray(np.ascontiguousarray(block.visibility[stokes], np.complex64))
-            args = [xp.asarray(rows), xp.asarray(block.frequency), visibility]
-            count, channels = np.int32(visibility.size), np.int32(len(block.frequency))
-            self._each("locate", visibility.size,
-                       [*args, count, channels, np.int32(first), self._slant, np.int32(across),
-                        cell, place, value, key])  # fmt: skip
+            self._each(
+                "locate", visibility.size,
+                [xp.asarray(rows), xp.asarray(block.frequency), visibility, np.int32(visibility.size),
+                 np.int32(len(block.frequency)), np.int32(first), self._slant, np.int32(across),
+                 cell, place, value, key, counts],
+            )  # fmt: skip
             first += visibility.size
-        order = xp.argsort(key).astype(xp.int32)
-        parts = tile_parts(np.asarray(_host(xp.bincount(key))))
-        out = xp.zeros((int(g["terms"]), int(g["rows"]), int(g["u_size"])), xp.complex64)
-        in_height = xp.asarray(np.ascontiguousarray(self._plan.basis.in_height))
+        order = xp.argsort(key).astype(np.int32)
+        ends, parts = (xp.cumsum(each, dtype=np.int32) for each in (counts, -(-counts // PART)))
+        out = xp.zeros((int(g["terms"]), int(g["rows"]), int(g["u_size"])), np.complex64)
         self._device.launch(
-            "grid_tiles", len(parts[0]),
-            [order, *map(xp.asarray, parts), np.int32(across), self._slant, xp.asarray(kernel_polynomials()),
-             in_height, cell, place, value, out],
+            "grid_tiles", min(len(counts), self._samples) + self._samples // PART,  # or fewer parts
+            [order, ends, parts, np.int32(len(counts)), np.int32(across), self._slant, self._constants.kernel,
+             xp.asarray(np.ascontiguousarray(self._plan.basis.in_height)), cell, place, value, out],
             shared=SIDE * SIDE * int(g["terms"]) * 8,
         )  # fmt: skip
         return out
 
-    def _terms(self, half_plane: Any) -> Any:
+    def terms(self, half_plane: Any) -> Any:
         """The terms' real images [term, column, v_size], float32."""
         xp, g = self._device.xp, self._geometry
-        rows = xp.fft.ifft(half_plane, axis=-1, norm="forward")
+        rows = xp.ascontiguousarray(xp.fft.ifft(half_plane, axis=-1, norm="forward"))
         shape = int(g["terms"]), int(g["width"]), int(g["v_size"]) // 2 + 1
-        spectra = xp.empty(shape, xp.complex64)
-        self._each("half_spectra", spectra.size, [xp.ascontiguousarray(rows), self._slant, spectra])
-        return xp.fft.irfft(spectra, int(g["v_size"]), axis=-1, norm="forward").astype(xp.float32)
+        spectra = xp.empty(shape, np.complex64)
+        squares = shape[0] * -(-shape[1] // TURN) * -(-shape[2] // TURN)
+        self._device.launch("half_spectra", squares, [rows, self._slant, spectra], shared=TURN * (TURN + 1) * 8)
+        return xp.fft.irfft(spectra, int(g["v_size"]), axis=-1, norm="forward").astype(np.float32, copy=False)
 
-    def _combined(self, terms: Any) -> Any:
+    def combined(self, terms: Any) -> Any:
         """The slanted image [column, v_size], float32."""
-        xp, g = self._device.xp, self._geometry
-        out = xp.empty(terms.shape[1:], xp.float32)
-        v_size = int(g["v_size"])
-        corrections = 0.5 * correction(self._plan.across), correction((np.arange(v_size) - v_size // 2) / v_size)
+        xp, coefficients = self._device.xp, self._constants.correction
+        correct, out = xp.empty(sum(terms.shape[1:]), np.float32), xp.empty(terms.shape[1:], np.float32)
+        edge = np.float32(EDGE * 1.01)
+        self._each("corrections", correct.size, [self._slant, coefficients, np.int32(len(coefficients)), edge, correct])
         in_q = xp.asarray(np.ascontiguousarray(self._plan.basis.in_q))
-        factors = [xp.asarray(each.astype(np.float32)) for each in corrections]
-        self._each("combine", out.size, [terms, self._slant, in_q, *factors, out])
+        self._each("combine", out.size, [terms, self._slant, in_q, correct, out])
         return out
 
-    def _resample(self, slanted: Any, plane: NDArray[np.floating]) -> None:
-        """Interpolates along eta, then along xi, to plane[y, x]."""
-        xp, g = self._device.xp, self._geometry
-        xi_pixels, eta_pixels = int(g["xi_pixels"]), int(g["eta_pixels"])
-        lines = xp.empty((int(g["width"]), eta_pixels), xp.float32)
-        self._each("along_eta", lines.size, [slanted, self._slant, self._taps, lines])
-        band = -(-xi_pixels // BANDS)
-        for first in range(0, xi_pixels, band):
-            count = min(band, xi_pixels - first)
-            piece = xp.empty((count, eta_pixels), xp.float32)
-            self._each("along_xi", piece.size,
-                       [lines, self._slant, self._taps, np.int32(first), np.int32(count), piece])  # fmt: skip
-            if self._plan.plane.transposed:
-                self._device.send_back(xp.ascontiguousarray(piece.T), plane[:, first : first + count])
-            else:
-                self._device.send_back(piece, plane[first : first + count])
+    def along_eta(self, slanted: Any) -> Any:
+        """Interpolated to the pixels of eta, [column, eta pixel]."""
+        lines = self._device.xp.empty((int(self._geometry["width"]), int(self._geometry["eta_pixels"])), np.float32)
+        self._each("along_eta", lines.size, [slanted, self._slant, lines])
+        return lines
+
+    def send_back(self, lines: Any, missing: Any, plane: NDArray[np.float32]) -> None:
+        """Interpolates along xi, to plane[y, x], in bands of rows: one is copied while the next is made."""
+        xi_pixels, eta_pixels = int(self._geometry["xi_pixels"]), int(self._geometry["eta_pixels"])
+        transposed, band = self._plan.plane.transposed, -(-len(plane) // BANDS)
+        for first in range(0, len(plane), band):
+            rows = slice(first, min(first + band, len(plane)))
+            count = rows.stop - first
+            xi, eta = ((0, xi_pixels), (first, count)) if transposed else ((first, count), (0, eta_pixels))
+            piece = self._device.xp.empty((xi[1], eta[1]), np.float32)
+            self._each("along_xi", piece.size, [lines, self._slant, *map(np.int32, xi + eta), missing, piece])
+            self._device.send_back(self._device.xp.ascontiguousarray(piece.T) if transposed else piece, plane[rows])
         self._device.finish()
 
     def _each(self, name: str, elements: int, args: Sequence[Any]) -> None:
@@ -158,21 +182,18 @@ def geometry(plan: Plan, grid: Grid) -> NDArray[np.void]:
     return np.array(values, GEOMETRY)
 
 
-def tile_parts(counts: NDArray[np.integer]) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """(begin, end, tile) of parts of at most PART samples, where tile t has counts[t] of the samples sorted by tile."""
-    ends = np.cumsum(counts)
-    tile = np.repeat(np.arange(len(counts)), -(-counts // PART))
-    nth = np.arange(len(tile)) - np.searchsorted(tile, tile)
-    begin = (ends - counts)[tile] + nth * PART
-    end = np.minimum(begin + PART, ends[tile])
-    return begin.astype(np.int32), end.astype(np.int32), tile.astype(np.int32)
+@cache
+def tap_polynomials() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """tap_even and tap_odd of slant.cu, from the table that the CPU's kernel interpolates with.
 
-
-def correction(at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The gridding kernel's correction at these fractions of the transform; 0 beyond the image."""
-    powers = at[:, None] ** (2 * np.arange(len(correction_polynomial())))
-    return np.where(np.abs(at) <= EDGE * 1.01, powers @ correction_polynomial(), 0.0)
-
-
-def _host(array: Any) -> Any:
-    return array.get() if hasattr(array, "get") else array
+    Taps i and TAPS - 1 - i mirror each other about the middle of their samples.
+    """
+    table, starts = tap_tables()
+    taps = table[starts[0] : starts[1]].reshape(-1, TAPS, 2)[:, :, 0].astype(np.float64)
+    y = 2 * np.arange(len(taps)) / len(taps) - 1
+    parts = []
+    for parity, count, sign in ((0, EVEN, 1), (1, ODD, -1)):
+        half = (taps + sign * taps[:, ::-1])[:, : TAPS // 2] / 2
+        powers = y[:, None] ** (2 * np.arange(count)[::-1] + parity)
+        parts.append(np.linalg.lstsq(powers, half, rcond=None)[0].T.astype(np.float32).ravel())
+    return parts[0], parts[1]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data import Block, Grid
+from fip.imaging.interface import Imager, Kernel
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.fft import fft_plan
 from fip.imaging.slant.grid import correction_polynomial, gridder, kernel_polynomials
@@ -22,7 +23,6 @@ from fip.imaging.slant.stages import TWIDDLES, Columns, Transform, resample_xi, 
 
 log = logging.getLogger("fip.imaging.slant")
 
-Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
 _here = threading.local()
 _BATCH = 4096  # rows
 
@@ -42,7 +42,7 @@ class Buffers:
         return held[:length]
 
 
-class SlantKernel:
+class SlantKernel(Kernel):
     """Images a slice by its slant where its geometry allows, else by the kernel it is given to fall back on.
 
     Which of them is decided by the slice alone. Buffers are one set for each thread, whatever fields it images.
@@ -57,7 +57,7 @@ class SlantKernel:
         self._last_reason = ""
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See fip.imaging.kernels.Kernel."""
+        """See fip.imaging.interface.Kernel."""
         try:
             plan = make_plan(blocks, self._grid, self._epsilon)
             if self._only_if_faster and slant_cost(plan, blocks) > wgridder_cost(blocks, self._grid):
@@ -72,7 +72,7 @@ class SlantKernel:
 
 
 def render(plan: Plan, blocks: Sequence[Block], grid: Grid, out: NDArray[np.floating]) -> None:
-    """Fill out[stokes, y, x] as fip.imaging.kernels.Kernel says. Raise UnsuitableError with `out` in any state."""
+    """Fill out[stokes, y, x] as fip.imaging.interface.Kernel says. Raise UnsuitableError with `out` in any state."""
     buffers = _thread_buffers()
     for stokes, plane in enumerate(out):
         usable = plane.dtype == np.float32 and plane.flags.c_contiguous

@@ -50,7 +50,9 @@ class CupyDevice:
     def __init__(self, device: str) -> None:
         """Open "cuda:N". Raise UsageError where it, or cupy, is missing."""
         self.xp = find_cupy()
-        self.xp.cuda.Device(check_gpu(device)).use()
+        number = check_gpu(device)
+        self.name = gpus()[number]
+        self.xp.cuda.Device(number).use()
         self._module = self.xp.RawModule(code=SOURCE.read_text(), options=("-std=c++17",))
         self.xp.cuda.Stream(non_blocking=True).use()
         self._copies = self.xp.cuda.Stream(non_blocking=True)

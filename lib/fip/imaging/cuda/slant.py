@@ -43,19 +43,19 @@ class CudaSlantKernel(Kernel):
     name = "slant"
 
     def __init__(self, device: Device, grid: Grid, epsilon: float, fall_back: Imager) -> None:
-        self._constants = Constants(device)
+        self.constants = Constants(device)
         self._grid, self._epsilon, self._fall_back = grid, epsilon, fall_back
         self._last_reason = ""
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
         """See fip.imaging.interface.Kernel."""
-        return self._constants.device.empty(shape, dtype)
+        return self.constants.device.empty(shape, dtype)
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """See fip.imaging.interface.Kernel."""
         try:
             plan = make_plan(blocks, self._grid, self._epsilon)
-            Rendering(self._constants, plan, blocks, self._grid).render(out)
+            Rendering(self.constants, plan, blocks, self._grid).render(out)
         except UnsuitableError as unsuitable:
             if str(unsuitable) != self._last_reason:
                 log.info("not by the slant kernel: %s", unsuitable)

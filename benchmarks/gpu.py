@@ -1,0 +1,203 @@
+"""Milliseconds of a dirty image on a GPU: the slant kernel stage by stage, ska-sdp-func's w-gridder, ducc0 on a CPU.
+
+    python -m benchmarks.gpu [--quick] [--device cuda:0] [--threads N ...] [ROW ...]
+
+Rows are those of `benchmarks.kernels`, and one of many channels and many pixels; the samples are compressed as they are
+on their way to a worker, unless a row says "plain". Stages are timed one by one, each waited for; "image" is the whole
+call as a worker makes it, plan and copies in it, into page-locked memory. Two floors are measured on the same device:
+"memory", each array between the stages written once and read once at the speed of a copy within the device; "link",
+the image's bytes at the speed of a copy to page-locked memory. Errors are as in `benchmarks.kernels`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.kernels import EPSILON, ROWS, Contest, Row, median_seconds, prepared
+from fip.data import Block, Grid
+from fip.errors import UsageError
+from fip.imaging.cuda.device import CupyDevice
+from fip.imaging.cuda.sdp_func import SdpFuncKernel
+from fip.imaging.cuda.slant import CudaSlantKernel, Rendering
+from fip.imaging.interface import Kernel
+from fip.imaging.slant.plan import make_plan
+
+MANY = {"1024 channels, 4096^2 x 1.5 arcsec": Row("MeerKAT", 64, 1.3e9, 1.4e9, 1024, 4096, 1.5, 2, -11, "")}
+PLAIN = ("64 channels, 1024^2", "1024 channels, 1024^2")  # rows that are imaged without compression, too
+STAGES = ("plan", "grid", "transforms", "combine", "along eta", "along xi, copy")
+GIGA = 1e9
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Bytes a second."""
+
+    memory: float  # read and written, within the device
+    link: float  # to page-locked memory of the host
+
+
+def no_fall_back(blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
+    """What is measured is the GPU."""
+    raise LookupError("the slant kernel cannot image this row")
+
+
+class Measured:
+    """One device, in one thread."""
+
+    def __init__(self, name: str, repeats: int) -> None:
+        self.device, self._repeats = CupyDevice(name), repeats
+        self._xp = self.device.xp
+
+    def milliseconds(self, call: Callable[[], Any], repeats: int = 0) -> float:
+        """Median wall time of a call and of what it launched, after two that do not count."""
+        taken = []
+        for repeat in range((repeats or self._repeats) + 2):
+            begun = time.perf_counter()
+            call()
+            self._xp.cuda.get_current_stream().synchronize()
+            if repeat > 1:
+                taken.append(time.perf_counter() - begun)
+        return 1e3 * float(np.median(taken))
+
+    def speeds(self) -> Speeds:
+        """Of copies of 1 GB and of 64 MB."""
+        one, other = (self._xp.ones(250_000_000, np.float32) for _ in range(2))
+
+        def within() -> None:
+            other[...] = one
+
+        memory = 2e3 * one.nbytes / self.milliseconds(within)
+        piece, to = one[: 1 << 24], self.device.empty((1 << 24,), np.float32)
+
+        def back() -> None:
+            self.device.send_back(piece, to)
+            self.device.finish()
+
+        return Speeds(memory, 1e3 * to.nbytes / self.milliseconds(back))
+
+    def stages(self, blocks: Sequence[Block], grid: Grid, kernel: CudaSlantKernel) -> tuple[list[float], float]:
+        """Milliseconds of each of STAGES, and the bytes between them, written and read."""
+        plan = make_plan(blocks, grid, EPSILON)
+        rendering = Rendering(kernel.constants, plan, blocks, grid)
+        half_plane = rendering.gridded(0)
+        terms = rendering.terms(half_plane)
+        slanted = rendering.combined(terms)
+        lines = rendering.along_eta(slanted)
+        missing, plane = self._xp.zeros(1, np.int32), self.device.empty((grid.height, grid.width), np.float32)
+        took = [
+            self.milliseconds(each)
+            for each in (
+                lambda: make_plan(blocks, grid, EPSILON),
+                lambda: rendering.gridded(0),
+                lambda: rendering.terms(half_plane),
+                lambda: rendering.combined(terms),
+                lambda: rendering.along_eta(slanted),
+                lambda: rendering.send_back(lines, missing, plane),
+            )
+        ]
+        spectra = terms.nbytes * (1 + 2 / plan.v_size)
+        moved = 4 * half_plane.nbytes + 2 * (spectra + terms.nbytes + slanted.nbytes + lines.nbytes) + plane.nbytes
+        return took, moved
+
+    def image(self, kernel: Kernel, blocks: Sequence[Block], grid: Grid, repeats: int = 0) -> tuple[float, Any]:
+        """Milliseconds of a call, and the image."""
+        out = kernel.empty((1, grid.height, grid.width), np.float32)
+        return self.milliseconds(lambda: kernel.image(blocks, out), repeats), out[0].copy()
+
+
+def images_per_second(name: str, blocks: Sequence[Block], grid: Grid, threads: int, seconds: float) -> float:
+    """Of several threads at once, each with its streams, after each has warmed up."""
+    begin, done = threading.Barrier(threads + 1), [0] * threads
+    until = [0.0]
+
+    def work(which: int) -> None:
+        kernel = CudaSlantKernel(CupyDevice(name), grid, EPSILON, no_fall_back)
+        out = kernel.empty((1, grid.height, grid.width), np.float32)
+        for _ in range(3):
+            kernel.image(blocks, out)
+        begin.wait()
+        while time.perf_counter() < until[0]:
+            kernel.image(blocks, out)
+            done[which] += 1
+
+    workers = [threading.Thread(target=work, args=(which,)) for which in range(threads)]
+    for worker in workers:
+        worker.start()
+    until[0] = math.inf
+    begin.wait()
+    begun = time.perf_counter()
+    until[0] = begun + seconds
+    for worker in workers:
+        worker.join()
+    return sum(done) / (time.perf_counter() - begun)
+
+
+def measure(name: str, row: Row, measured: Measured, speeds: Speeds, arguments: argparse.Namespace) -> None:
+    """Print what an image of this row takes."""
+    contest = Contest(*row.samples())
+    kinds = [(f"{name}, compressed", contest.nodes())]
+    if any(each in name for each in PLAIN):
+        kinds.append((f"{name}, plain", [contest.block]))
+    for label, blocks in kinds:
+        grid = contest.grid
+        kernel = CudaSlantKernel(measured.device, grid, EPSILON, no_fall_back)
+        took, moved = measured.stages(blocks, grid, kernel)
+        whole, image = measured.image(kernel, blocks, grid)
+        floors = 1e3 * moved / speeds.memory, 4e3 * grid.width * grid.height / speeds.link
+        rates = [images_per_second(arguments.device, blocks, grid, n, 1.0) for n in arguments.threads]
+        print(f"{label}: {sum(each.visibility[0].size for each in blocks)} samples", flush=True)
+        print("  " + ", ".join(f"{stage} {ms:.2f}" for stage, ms in zip(STAGES, took, strict=True)))
+        print(f"  image {whole:.2f} ms, error {contest.error(image):.1e}")
+        print(f"  floors: memory {floors[0]:.2f} ms, link {floors[1]:.2f} ms")
+        by_threads = zip(arguments.threads, rates, strict=True)
+        print("  images/s: " + ", ".join(f"{rate:.0f} by {n} threads" for n, rate in by_threads))
+    if not arguments.quick:
+        others(contest, kinds[0][1], measured)
+
+
+def others(contest: Contest, blocks: Sequence[Block], measured: Measured) -> None:
+    """Print what others take for the compressed samples, on the GPU, and for the samples as they are, on a CPU."""
+    try:
+        took, image = measured.image(SdpFuncKernel(measured.device, contest.grid, EPSILON), blocks, contest.grid, 3)
+        print(f"  ska-sdp-func {took:.1f} ms, error {contest.error(image):.1e}")
+    except UsageError as error:
+        print(f"  {error}")
+    (theirs,) = median_seconds([contest.ducc], 1)
+    print(
+        f"  ducc0, one thread of the CPU, {1e3 * theirs:.0f} ms, error {contest.error(contest.ducc_image):.1e}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Print a few lines for each row."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="some of the rows, by a part of their names")
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[1, 2, 4], help="that image at once  [default: 1 2 4]"
+    )
+    parser.add_argument("--quick", action="store_true", help="few rounds, nothing but FIP")
+    arguments = parser.parse_args()
+    prepared()
+    measured = Measured(arguments.device, 3 if arguments.quick else 20)
+    speeds = measured.speeds()
+    print(f"{measured.device.name}, cupy {measured.device.xp.__version__}, load {os.getloadavg()[0]:.1f}: "
+          f"{speeds.memory / GIGA:.0f} GB/s within, {speeds.link / GIGA:.1f} GB/s to the host")  # fmt: skip
+    for name, row in (ROWS | MANY).items():
+        if not arguments.rows or any(asked in name for asked in arguments.rows):
+            measure(name, row, measured, speeds, arguments)
+
+
+if __name__ == "__main__":
+    main()

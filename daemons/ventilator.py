@@ -31,7 +31,7 @@ from fip.protocol.jobs import Jobs
 from fip.protocol.lanes import Lanes
 from fip.protocol.queue import Queue
 from fip.protocol.supply import Supply
-from fip.protocol.wire import decode_control, encode_control, encode_slice, encode_status, size
+from fip.protocol.wire import decode_control, encode_control, encode_status, size, with_attempt
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import Seldom, set_level
 from fip.runtime.service import Daemon, Loop, run_daemon
@@ -251,7 +251,7 @@ class Ventilator(Daemon):
             worker = self._lanes.free(self._jobs.load, self._pump)
             if worker is None or active.leases is None:
                 break
-            frames = encode_slice(replace(self._supply[key], attempt=active.leases.sent[key[1]] + 1))
+            frames = with_attempt(self._supply[key].frames, active.leases.sent[key[1]] + 1)
             if not self._lanes.send(worker, frames):
                 break
             active.leases.lease(key[1], worker, now, size(frames))

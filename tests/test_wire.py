@@ -43,11 +43,26 @@ def test_slice_comes_back_as_it_was() -> None:
             assert getattr(old, name).dtype == getattr(new, name).dtype
 
 
-def test_slice_arrays_are_not_copied_to_be_sent() -> None:
-    """The frames of a slice are the memory of its arrays."""
-    values = make_slice((3,))
-    frames = wire.encode_slice(values)
-    assert any(np.shares_memory(np.frombuffer(frame), values.blocks[0].uvw) for frame in frames[1:])
+def test_slices_without_blocks_come_back() -> None:
+    """An integration without a good visibility has none."""
+    assert wire.decode_slice(sent(wire.encode_slice(make_slice(())))).blocks == ()
+
+
+def test_received_arrays_are_not_copied() -> None:
+    """The arrays of a slice are the memory of its frames, however many blocks there are."""
+    frames = sent(wire.encode_slice(make_slice((3, 5, 4))))
+    assert len(frames) == 7
+    for block in wire.decode_slice(frames).blocks:
+        assert np.shares_memory(np.frombuffer(frames[3]), block.uvw)
+
+
+def test_a_slice_is_sent_again_with_another_number() -> None:
+    """Nothing else of it changes, and no array is touched."""
+    frames = sent(wire.encode_slice(make_slice((3,))))
+    again = wire.with_attempt(frames, 3)
+    assert all(old is new for old, new in zip(frames[1:], again[1:], strict=True))
+    before, after = (msgpack.unpackb(each[0]) for each in (frames, again))
+    assert after == before | {"slice": before["slice"] | {"attempt": 3}}
 
 
 def test_image_comes_back_as_it_was() -> None:
@@ -117,7 +132,11 @@ def test_what_the_header_claims_is_checked_before_memory_is_taken() -> None:
         (_with_header(frames, slice=wide), "1000000000 x 32"),
         (_with_header(frames, slice=meta | {"run": "../../etc"}), "not a label"),
         (_with_header(frames, slice=meta | {"effective": []}), "sums do not fit"),
-        (_with_header(frames, blocks=[5]), "output channel 5 of 1"),
+        (_with_header(frames, blocks=[[5, 2, 4]]), "output channel 5 of 1"),
+        (_with_header(frames, blocks=[[0, -1, 4]]), "greater than or equal to 0"),
+        (_with_header(frames, blocks=[[0, 2**31 - 1, 2**31 - 1]]), "too short"),
+        (_with_header(frames, blocks=[[0, 1, 4]]), "too long"),
+        (_with_header(frames, blocks=[]), "without blocks"),
         (frames[:-1], "arrays"),
         ([*frames, b""], "arrays"),
     ]:

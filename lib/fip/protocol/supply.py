@@ -10,16 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from fip.config import Ventilator
-from fip.data import Slice
 from fip.errors import NotYetError
-from fip.imaging.antennas import AntennaTally
 from fip.messages import STATE_INTERVAL, Key, RunPlan, Submit
 from fip.protocol.antennas import Antennas
 from fip.protocol.jobs import ActiveRun, Growth, Job, Jobs
 from fip.protocol.pacing import Pace
 from fip.runtime.service import Loop
 from fip.runtime.vitals import Vitals
-from fip.source.reading import Reader, RunFacts, cut, forget, look
+from fip.source.reading import Cut, Reader, RunFacts, cut, forget, look
 
 log = logging.getLogger("fip.ventilator")
 
@@ -34,7 +32,7 @@ class Supply:
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
         self._reader = Reader(loop)
         self._looking: set[str] = set()  # runs whose MeasurementSets are being looked into again
-        self._read: dict[Key, Slice] = {}
+        self._read: dict[Key, Cut] = {}
         self._expected = 0  # bytes of the slice that was read last
         self.reading: set[Key] = set()
         self.antennas = Antennas()
@@ -55,7 +53,7 @@ class Supply:
         self._read = {key: values for key, values in self._read.items() if self._jobs.waiting(key)}
         return sorted(self._read)
 
-    def __getitem__(self, key: Key) -> Slice:
+    def __getitem__(self, key: Key) -> Cut:
         return self._read[key]
 
     def drop(self, keys: Iterable[Key]) -> None:
@@ -132,15 +130,15 @@ class Supply:
         active.grow(len(facts.times), facts.rows, ended, time.monotonic())
         self._changed()
 
-    def _was_read(self, key: Key, future: Future[tuple[Slice, AntennaTally, float]]) -> None:
+    def _was_read(self, key: Key, future: Future[Cut]) -> None:
         self.reading.discard(key)
         active = self._jobs.active.get(key[0])
         error = future.exception()
         if error is None:
-            self._read[key], antennas, seconds = future.result()
-            self.antennas.add(key[0], antennas, time.monotonic())
+            self._read[key] = future.result()
+            self.antennas.add(key[0], self._read[key].antennas, time.monotonic())
             self._expected = self._read[key].nbytes
-            self._vitals.took("cut", seconds)
+            self._vitals.took("cut", self._read[key].seconds)
         elif active and active.leases:
             log.error("slice %d of %s cannot be read", key[1], active.plan.name, exc_info=error)
             active.leases.cannot_be_cut(key[1], f"{type(error).__name__}: {error}".splitlines()[0][:500])

@@ -1,8 +1,9 @@
 """Values to lists of frames and back: a msgpack header, then raw arrays. Pure; no socket is needed to use it.
 
 A message is [header, array, array, ...]. The header carries protocol version, kind, and the name, dtype and shape
-of each array; arrays are frames of their own, sent from and read into place. Nothing that arrives is believed:
-decoding raises WireError, and nothing else, for whatever does not fit.
+of each array; arrays are frames of their own, sent from and read into place. The blocks of a slice, which are many and
+small, share the frames: each is a stretch of every array. Nothing that arrives is believed: decoding raises WireError,
+and nothing else, for whatever does not fit.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from math import prod
+from operator import add
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgpack
@@ -18,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
-from fip.data import Block, FitsFile, ImageFile, Kind, Slice
+from fip.data import Block, FitsFile, ImageFile, Kind, Number, Slice
 from fip.errors import RefusedError, WireError
 from fip.messages import UNFINISHED, Control, PipelineStatus, SinkOrders, Submit
 from fip.names import is_folder, is_label
 
-PROTOCOL = 3
+PROTOCOL = 5
 """Raised whenever a message of another version could be misread."""
 
 MAXIMUM_HEADER = 1 << 20  # bytes
@@ -32,40 +34,49 @@ MAXIMUM_SIDE = 32768  # pixels
 
 Frame = bytes | memoryview
 Message = TypeVar("Message")
-_BLOCK_ARRAYS = {"uvw": "<f8", "frequency": "<f8", "visibility": ("<c8", "<c16"), "weight": ("<f4", "<f8")}
-_SLICE_ARRAYS = {"sum_of_weights": "<f8", "visibilities": "<i8"}
+_BLOCK_ARRAYS = {"uvw": ("<f8",), "frequency": ("<f8",), "visibility": ("<c8", "<c16"), "weight": ("<f4", "<f8")}
+_SLICE_ARRAYS = {"sum_of_weights": ("<f8",), "visibilities": ("<i8",)}
+_ARRAYS: dict[str, tuple[str, ...]] = _BLOCK_ARRAYS | _SLICE_ARRAYS
+_Shapes = tuple[tuple[Number, Number, Number], ...]  # of each block its output channel, rows and nodes
 _FILES = tuple[tuple[Kind, bytes], ...]  # of each file what it is, and its digest
 _FILES_OF_AN_IMAGE = (("dirty",), ("dirty", "psf"))
 _CONTROL = {kind.__name__: kind for kind in get_args(Control)}
 
 
 def encode_slice(values: Slice) -> list[Frame]:
-    """A slice as frames; its arrays are not copied, so they must not change until the frames are sent."""
-    arrays = {name: getattr(values, name) for name in _SLICE_ARRAYS}
-    for number, block in enumerate(values.blocks):
-        arrays |= {f"{number}.{name}": getattr(block, name) for name in _BLOCK_ARRAYS}
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    """A slice as frames."""
+    arrays = {name: np.ascontiguousarray(getattr(values, name)) for name in _SLICE_ARRAYS}
+    for name in _BLOCK_ARRAYS if values.blocks else ():
+        arrays[name] = np.concatenate([getattr(block, name).ravel() for block in values.blocks])
     header = {
         "slice": _fields(values, without=("blocks", *_SLICE_ARRAYS)),
-        "blocks": [block.channel_out for block in values.blocks],
+        "blocks": [(block.channel_out, block.uvw.shape[0], block.frequency.size) for block in values.blocks],
         "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
     }
     return [_pack("Slice", header), *(array.data for array in arrays.values())]
+
+
+def with_attempt(frames: Sequence[Frame], attempt: int) -> list[Frame]:
+    """A slice that is sent for another time: its frames with this number of the attempt."""
+    header = _unpack(frames, "Slice")
+    header["slice"]["attempt"] = attempt
+    return [msgpack.packb(header), *frames[1:]]
 
 
 def decode_slice(frames: Sequence[Frame]) -> Slice:
     """The slice in these frames; its arrays are views of them. Raises WireError."""
     header = _unpack(frames, "Slice")
     meta = _validated(_header_of(Slice, ("blocks", *_SLICE_ARRAYS)), header.get("slice"))
+    shapes = _validated(_adapter(_Shapes), header.get("blocks"))
     arrays = _arrays(header.get("arrays"), frames[1:])
     try:
-        blocks = tuple(
-            Block(int(channel), **{name: arrays.pop(f"{number}.{name}") for name in _BLOCK_ARRAYS})
-            for number, channel in enumerate(header["blocks"])
-        )
         sums: dict[str, Any] = {name: arrays.pop(name) for name in _SLICE_ARRAYS}
-    except (KeyError, TypeError, ValueError) as error:
+        parts = [arrays.pop(name) for name in (_BLOCK_ARRAYS if shapes else ())]
+    except KeyError as error:
         raise WireError(f"slice without {error}") from None
+    if arrays:
+        raise WireError(f"slice without blocks, but with {', '.join(arrays)}")
+    blocks = _blocks(shapes, len(meta["settings"].stokes), parts)
     values = Slice(**meta, blocks=blocks, **sums)
     _check_slice(values)
     return values
@@ -213,8 +224,7 @@ def _arrays(described: Any, frames: Sequence[Frame]) -> dict[str, NDArray[Any]]:
     for item, frame in zip(described, frames, strict=True):
         try:
             name, dtype, shape = item
-            allowed = (_BLOCK_ARRAYS | _SLICE_ARRAYS)[name.rpartition(".")[2]]
-            if dtype not in allowed or not all(type(side) is int and side >= 0 for side in shape):
+            if dtype not in _ARRAYS[name] or not all(type(side) is int and side >= 0 for side in shape):
                 raise ValueError(f"dtype {dtype}, shape {shape}")
             if prod(shape) * np.dtype(dtype).itemsize != memoryview(frame).nbytes:
                 raise ValueError(f"{memoryview(frame).nbytes} bytes for dtype {dtype}, shape {shape}")
@@ -222,6 +232,22 @@ def _arrays(described: Any, frames: Sequence[Frame]) -> dict[str, NDArray[Any]]:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise WireError(f"array that is not what the header says: {error!r:.120}") from None
     return arrays
+
+
+def _blocks(shapes: _Shapes, planes: int, arrays: Sequence[NDArray[Any]]) -> tuple[Block, ...]:
+    """Blocks of these (output channel, rows, nodes), each a view of the next stretch of every array."""
+    blocks, begin = [], [0, 0, 0, 0]
+    for channel, rows, nodes in shapes:
+        cube = planes, rows, nodes
+        end = list(map(add, begin, (3 * rows, nodes, prod(cube), prod(cube))))
+        if any(stop > array.size or array.ndim != 1 for stop, array in zip(end, arrays, strict=True)):
+            raise WireError("slice whose arrays are too short for its blocks")
+        uvw, frequency, visibility, weight = (array[a:b] for array, a, b in zip(arrays, begin, end, strict=True))
+        blocks.append(Block(channel, uvw.reshape(rows, 3), frequency, visibility.reshape(cube), weight.reshape(cube)))
+        begin = end
+    if arrays and begin != [array.size for array in arrays]:
+        raise WireError("slice whose arrays are too long for its blocks")
+    return tuple(blocks)
 
 
 def _check_label(what: str, label: str) -> None:
@@ -248,10 +274,5 @@ def _check_slice(values: Slice) -> None:
     if 0 in planes or sums != {planes} or bands != planes[0] * [planes[1]]:
         raise WireError("slice whose sums do not fit its Stokes and channels")
     for block in values.blocks:
-        rows, nodes = block.uvw.shape[0], block.frequency.size
-        shape = (planes[0], rows, nodes)
-        fits = block.uvw.shape == (rows, 3) and block.frequency.ndim == 1
-        if not fits or block.visibility.shape != shape or block.weight.shape != shape:
-            raise WireError("slice with a block whose arrays do not fit each other")
         if not 0 <= block.channel_out < planes[1]:
             raise WireError(f"slice with a block for output channel {block.channel_out} of {planes[1]}")

@@ -15,13 +15,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
-from fip.data import Selection, Slice
+from fip.data import Selection
 from fip.errors import FipError, InputError
 from fip.runtime.service import Loop
+from fip.source.pipe import Pipe
 
 if TYPE_CHECKING:
     from fip.imaging.antennas import AntennaTally
@@ -50,6 +51,16 @@ class RunFacts:
     def span(self) -> float:
         """Seconds from the first slice to the last, and one more."""
         return max(self.times, default=0.0) - min(self.times, default=0.0) + (self.cadence or 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A slice as it goes over the wire; whoever passes it on need not look into it."""
+
+    frames: list[Any]  # as `fip.protocol.wire.encode_slice` makes them
+    nbytes: int  # of its samples
+    antennas: AntennaTally
+    seconds: float  # that it took to read it
 
 
 # In the child
@@ -88,19 +99,19 @@ def look(path: Path, selection: Selection, follow: bool, complete: bool = False,
     return RunFacts(run.id, run.name, times, run.cadence, opened.rows, not follow, run.notes)
 
 
-def cut(path: Path, selection: Selection, follow: bool, run: str, index: int) -> tuple[Slice, AntennaTally, float]:
-    """A slice of a run as it is sent, how the antennas did, and the seconds that it took.
-
-    InputError where it cannot be read.
-    """
+def cut(path: Path, selection: Selection, follow: bool, run: str, index: int) -> Cut:
+    """A slice of a run as it is sent. InputError where it cannot be read."""
     from fip.imaging.compression import compress
+    from fip.protocol.wire import encode_slice
 
     begun = time.monotonic()
     found = _open(path, selection, follow).up_to(index)
     if found.id != run:
         raise InputError(f"{path}: is another one than when the run began")
     values, antennas = found.read_with_antennas(index)
-    return compress(values), antennas, time.monotonic() - begun
+    values = compress(values)
+    header, *arrays = encode_slice(values)
+    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun)
 
 
 def forget(path: Path, selection: Selection, follow: bool) -> None:
@@ -128,24 +139,24 @@ def serve(descriptor: int) -> None:
         signal.signal(each, signal.SIG_IGN)
     import fip.source.growing  # noqa: F401 what it takes to open the first one, before it is asked for
 
-    with Connection(descriptor) as parent:
-        while True:
-            try:
-                function, args = parent.recv()
-            except EOFError:
-                return
-            answer: tuple[Any, Exception | None]
-            try:
-                answer = function(*args), None
-            except FipError as error:
-                answer = None, error
-            except Exception as error:  # noqa: BLE001 whatever is wrong with a MeasurementSet, the parent is told
-                traceback.print_exc()
-                answer = None, RuntimeError(f"{type(error).__name__}: {error}")
-            try:
-                parent.send(answer)
-            except (BrokenPipeError, ConnectionResetError):
-                return
+    parent = Pipe(socket.socket(fileno=descriptor))
+    while True:
+        try:
+            function, args = parent.receive()
+        except (EOFError, ConnectionResetError):
+            return
+        answer: tuple[Any, Exception | None]
+        try:
+            answer = function(*args), None
+        except FipError as error:
+            answer = None, error
+        except Exception as error:  # noqa: BLE001 whatever is wrong with a MeasurementSet, the parent is told
+            traceback.print_exc()
+            answer = None, RuntimeError(f"{type(error).__name__}: {error}")
+        try:
+            parent.send(answer)
+        except (BrokenPipeError, ConnectionResetError):
+            return
 
 
 # In the parent
@@ -176,8 +187,8 @@ class Reader:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
-        self._connection = Connection(ours.detach())
-        self._loop.on(self._connection.fileno(), self._on_answer)
+        self._pipe = Pipe(ours)
+        self._loop.on(self._pipe.fileno(), self._on_answer)
 
     def call(
         self,
@@ -198,7 +209,7 @@ class Reader:
         if self._child:
             self._child.kill()
             self._child.wait()
-            self._connection.close()
+            self._pipe.close()
 
     def _ask(self) -> None:
         if self._child is None:
@@ -206,14 +217,14 @@ class Reader:
         while self._asked < min(ASKED_AHEAD, len(self._calls)):
             call = self._calls[self._asked]
             try:
-                self._connection.send((call.function, call.args))
+                self._pipe.send((call.function, call.args))
             except OSError:  # it has just died: that is seen in a moment
                 return
             self._asked += 1
 
     def _on_answer(self) -> None:
         try:
-            result, error = self._connection.recv()
+            result, error = self._pipe.receive()
         except (EOFError, OSError):
             self._died()
             return
@@ -222,7 +233,7 @@ class Reader:
 
     def _died(self) -> None:
         """The call that it was working on is to blame; the others are made again, in another child."""
-        self._loop.off(self._connection.fileno())
+        self._loop.off(self._pipe.fileno())
         self.close()
         self._child, self._asked = None, 0
         if self._calls:

@@ -1,6 +1,6 @@
 """Milliseconds of a dirty image on a GPU: the slant kernel stage by stage, ska-sdp-func's w-gridder, ducc0 on a CPU.
 
-    python -m benchmarks.gpu [--quick] [--device cuda:0] [--threads N ...] [ROW ...]
+    python -m benchmarks.gpu [--quick] [--device cuda:0] [ROW ...]
 
 Rows are those of `benchmarks.kernels`, and one of many channels and many pixels; the samples are compressed as they are
 on their way to a worker, unless a row says "plain". Stages are timed one by one, each waited for; "image" is the whole
@@ -12,12 +12,14 @@ the image's bytes at the speed of a copy to page-locked memory. Errors are as in
 from __future__ import annotations
 
 import argparse
-import math
+import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,8 +36,10 @@ from fip.imaging.slant.plan import make_plan
 
 MANY = {"1024 channels, 4096^2 x 1.5 arcsec": Row("MeerKAT", 64, 1.3e9, 1.4e9, 1024, 4096, 1.5, 2, -11, "")}
 PLAIN = ("64 channels, 1024^2", "1024 channels, 1024^2")  # rows that are imaged without compression, too
+PROCESSES = (1, 2, 4)  # that share the device
 STAGES = ("plan", "grid", "transforms", "combine", "along eta", "along xi, copy")
 GIGA = 1e9
+_shared = SimpleNamespace()  # of a process that images beside others: `begin`, where they meet
 
 
 @dataclass(frozen=True)
@@ -115,31 +119,31 @@ class Measured:
         return self.milliseconds(lambda: kernel.image(blocks, out), repeats), out[0].copy()
 
 
-def images_per_second(name: str, blocks: Sequence[Block], grid: Grid, threads: int, seconds: float) -> float:
-    """Of several threads at once, each with its streams, after each has warmed up."""
-    begin, done = threading.Barrier(threads + 1), [0] * threads
-    until = [0.0]
+def images_per_second(device: str, row: Row, processes: int, seconds: float) -> float:
+    """Of several processes that share the device, as workers do, after each has warmed up."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, spawn, _remember, (spawn.Barrier(processes),)) as pool:
+        return sum(pool.map(_rate, [device] * processes, [row] * processes, [seconds] * processes))
 
-    def work(which: int) -> None:
-        kernel = CudaSlantKernel(CupyDevice(name), grid, EPSILON, no_fall_back)
-        out = kernel.empty((1, grid.height, grid.width), np.float32)
-        for _ in range(3):
-            kernel.image(blocks, out)
-        begin.wait()
-        while time.perf_counter() < until[0]:
-            kernel.image(blocks, out)
-            done[which] += 1
 
-    workers = [threading.Thread(target=work, args=(which,)) for which in range(threads)]
-    for worker in workers:
-        worker.start()
-    until[0] = math.inf
-    begin.wait()
-    begun = time.perf_counter()
-    until[0] = begun + seconds
-    for worker in workers:
-        worker.join()
-    return sum(done) / (time.perf_counter() - begun)
+def _remember(barrier: Barrier) -> None:
+    _shared.begin = barrier
+
+
+def _rate(device: str, row: Row, seconds: float) -> float:
+    """Images a second of this process, which begins when all others do."""
+    contest = Contest(*row.samples())
+    blocks, grid = contest.nodes(), contest.grid
+    kernel = CudaSlantKernel(CupyDevice(device), grid, EPSILON, no_fall_back)
+    out = kernel.empty((1, grid.height, grid.width), np.float32)
+    for _ in range(3):
+        kernel.image(blocks, out)
+    _shared.begin.wait()
+    begun, done = time.perf_counter(), 0
+    while (took := time.perf_counter() - begun) < seconds:
+        kernel.image(blocks, out)
+        done += 1
+    return done / took
 
 
 def measure(name: str, row: Row, measured: Measured, speeds: Speeds, arguments: argparse.Namespace) -> None:
@@ -154,15 +158,14 @@ def measure(name: str, row: Row, measured: Measured, speeds: Speeds, arguments: 
         took, moved = measured.stages(blocks, grid, kernel)
         whole, image = measured.image(kernel, blocks, grid)
         floors = 1e3 * moved / speeds.memory, 4e3 * grid.width * grid.height / speeds.link
-        rates = [images_per_second(arguments.device, blocks, grid, n, 1.0) for n in arguments.threads]
         print(f"{label}: {sum(each.visibility[0].size for each in blocks)} samples", flush=True)
         print("  " + ", ".join(f"{stage} {ms:.2f}" for stage, ms in zip(STAGES, took, strict=True)))
         print(f"  image {whole:.2f} ms, error {contest.error(image):.1e}")
         print(f"  floors: memory {floors[0]:.2f} ms, link {floors[1]:.2f} ms")
-        by_threads = zip(arguments.threads, rates, strict=True)
-        print("  images/s: " + ", ".join(f"{rate:.0f} by {n} threads" for n, rate in by_threads))
     if not arguments.quick:
         others(contest, kinds[0][1], measured)
+        rates = [f"{images_per_second(arguments.device, row, n, 1.0):.0f} by {n} processes" for n in PROCESSES]
+        print(f"  images/s, compressed: {', '.join(rates)}", flush=True)
 
 
 def others(contest: Contest, blocks: Sequence[Block], measured: Measured) -> None:
@@ -172,7 +175,7 @@ def others(contest: Contest, blocks: Sequence[Block], measured: Measured) -> Non
         print(f"  ska-sdp-func {took:.1f} ms, error {contest.error(image):.1e}")
     except UsageError as error:
         print(f"  {error}")
-    (theirs,) = median_seconds([contest.ducc], 1)
+    (theirs,) = median_seconds([contest.ducc], 0)
     print(
         f"  ducc0, one thread of the CPU, {1e3 * theirs:.0f} ms, error {contest.error(contest.ducc_image):.1e}",
         flush=True,
@@ -184,9 +187,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help="some of the rows, by a part of their names")
     parser.add_argument("--device", default="cuda:0")
-    parser.add_argument(
-        "--threads", type=int, nargs="+", default=[1, 2, 4], help="that image at once  [default: 1 2 4]"
-    )
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing but FIP")
     arguments = parser.parse_args()
     prepared()

@@ -21,7 +21,7 @@ struct int2 {{ int x, y; }};
 struct float2 {{ float x, y; }};
 struct float4 {{ float x, y, z, w; }};
 struct Index {{ unsigned x; }};
-extern "C" {{ Index blockIdx{{0}}, gridDim{{1}}; float2 sums[1 << 16]; }}
+extern "C" {{ Index blockIdx{{0}}, gridDim{{1}}; float2 turned[1 << 16]; }}
 static const Index threadIdx{{0}}, blockDim{{1}};
 #define __global__
 #define __device__
@@ -29,6 +29,7 @@ static const Index threadIdx{{0}}, blockDim{{1}};
 #define __constant__
 static void __syncthreads() {{}}
 template <class T> static void atomicAdd(T* to, T value) {{ *to += value; }}
+static void sincospif(float x, float* sine, float* cosine) {{ *sine = sin(M_PI * x); *cosine = cos(M_PI * x); }}
 #include "{SOURCE}"
 """
 

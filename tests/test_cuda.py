@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,26 +11,29 @@ from typing import Any
 import ducc0
 import numpy as np
 import pytest
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
 from fip.config import load
 from fip.data import Block, Grid
 from fip.errors import UsageError
-from fip.imaging.cuda.device import CupyDevice, gpus
+from fip.imaging.cuda.device import CupyDevice, Device, gpus
 from fip.imaging.cuda.sdp_func import SdpFuncKernel, in_wavelengths
-from fip.imaging.cuda.slant import PART, CudaSlantKernel
+from fip.imaging.cuda.slant import BATCH, CudaSlantKernel
 from host_gpu import HostDevice
 from pipeline import fip, images
 from synthetic import array_uvw, make_block
 from test_kernels import GEOMETRIES, LIGHT
 from test_slant import ARRAYS, relative_error, turned
 
+needs_gpu = pytest.mark.skipif(not gpus(), reason="no GPU")
 
-@pytest.fixture(scope="module")
-def device(tmp_path_factory: pytest.TempPathFactory) -> HostDevice:
-    """slant.cu on the processor."""
-    return HostDevice(tmp_path_factory.mktemp("gpu"))
+
+@pytest.fixture(scope="module", params=["processor", pytest.param("GPU", marks=needs_gpu)])
+def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Device:
+    """slant.cu on the processor, and on the real thing where there is one."""
+    return CupyDevice("cuda:0") if request.param == "GPU" else HostDevice(tmp_path_factory.mktemp("gpu"))
 
 
 def nothing_else(blocks: Any, out: Any) -> str:
@@ -37,7 +41,7 @@ def nothing_else(blocks: Any, out: Any) -> str:
     raise LookupError
 
 
-def slant(device: HostDevice, blocks: list[Block], grid: Grid, epsilon: float = 1e-5) -> NDArray[np.float32]:
+def slant(device: Device, blocks: list[Block], grid: Grid, epsilon: float = 1e-5) -> NDArray[np.float32]:
     """The image [y, x] of the first Stokes."""
     out = np.full((1, grid.height, grid.width), np.nan, np.float32)
     assert CudaSlantKernel(device, grid, epsilon, nothing_else).image(blocks, out) == "slant"
@@ -48,14 +52,14 @@ def slant(device: HostDevice, blocks: list[Block], grid: Grid, epsilon: float = 
 @pytest.mark.parametrize("bright", [False, True], ids=["field", "100x outside"])
 @pytest.mark.parametrize("epsilon", [1e-3, 1e-5])
 @pytest.mark.parametrize("name", ["flat", "mountains"])
-def test_the_slant_kernel_is_as_accurate_as_asked(device: HostDevice, name: str, epsilon: float, bright: bool) -> None:
+def test_the_slant_kernel_is_as_accurate_as_asked(device: Device, name: str, epsilon: float, bright: bool) -> None:
     """Against the direct sum, over every pixel."""
     blocks, grid = GEOMETRIES[name].blocks(epsilon, bright)
     assert relative_error(slant(device, blocks, grid, epsilon), blocks, grid) <= epsilon
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.6, 1.2, 2.2])
-def test_arrays_that_lean_to_any_side_are_imaged(device: HostDevice, angle: float) -> None:
+def test_arrays_that_lean_to_any_side_are_imaged(device: Device, angle: float) -> None:
     """Transposed or not, of slopes of either sign, a rectangle, several blocks of other frequencies."""
     size, wavelength, _, elevation, thickness, scale, _ = ARRAYS["SKA-Low core"]
     uvw = turned(array_uvw(7, 9, size / 3, elevation, thickness), angle)
@@ -67,18 +71,18 @@ def test_arrays_that_lean_to_any_side_are_imaged(device: HostDevice, angle: floa
     assert relative_error(slant(device, blocks, grid), blocks, grid) <= 1e-5
 
 
-def test_what_the_slant_kernel_cannot_image_is_left_to_another(device: HostDevice) -> None:
+def test_what_the_slant_kernel_cannot_image_is_left_to_another(device: Device) -> None:
     """The whole sky."""
     blocks, grid = GEOMETRIES["all sky"].blocks(1e-5, bright=False)
     with pytest.raises(LookupError):
         slant(device, blocks, grid)
 
 
-def test_crowded_tiles_are_summed_in_parts(device: HostDevice) -> None:
-    """Short baselines of many channels fill a few tiles, of which each holds more than one block of threads sums."""
+def test_many_samples_are_summed_in_batches(device: Device) -> None:
+    """Short baselines of many channels, which meet in few cells."""
     uvw = array_uvw(3, 12, 12.0, 0.9)
-    block = make_block(uvw, np.linspace(1.0, 1.02, 256) * 1.4e9, [(0.002, -0.001, 1.0)])
-    assert block.visibility[0].size > 8 * PART
+    block = make_block(uvw, np.linspace(1.0, 1.02, 512) * 1.4e9, [(0.002, -0.001, 1.0)])
+    assert block.visibility[0].size > 2 * BATCH
     grid = Grid(64, 64, 1e-3, 0.0, 0.0, "FK5")
     assert relative_error(slant(device, [block], grid), [block], grid) <= 1e-5
 
@@ -115,6 +119,7 @@ class OnHost(np.ndarray[Any, Any]):
 def host_cupy() -> Any:
     """numpy, as far as the kernel uses cupy."""
     return SimpleNamespace(
+        cuda=SimpleNamespace(Stream=SimpleNamespace(null=nullcontext())),
         asarray=lambda array: np.asarray(array).view(OnHost),
         ones=lambda shape: np.ones(shape).view(OnHost),
         zeros=lambda shape: np.zeros(shape).view(OnHost),
@@ -180,13 +185,43 @@ def test_a_worker_named_for_a_gpu_images_on_it(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.skipif(not gpus(), reason="no GPU")
-def test_the_slant_kernel_on_a_gpu() -> None:
-    """The same, on the real thing."""
-    for name in ARRAYS:
-        size, wavelength, antennas, elevation, thickness, scale, (width, height) = ARRAYS[name]
-        uvw = turned(array_uvw(7, antennas, size / 3, elevation, thickness), 0.6)
-        block = make_block(uvw, np.linspace(0.97, 1.03, 3) * LIGHT / wavelength, [(0.001, 0.002, 1.0)])
-        grid, out = Grid(width, height, scale, 0.0, 0.0, "FK5"), np.empty((1, height, width), np.float32)
-        CudaSlantKernel(CupyDevice("cuda:0"), grid, 1e-5, nothing_else).image([block], out)
+@needs_gpu
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_are_imaged_on_a_gpu(name: str) -> None:
+    """Thousands of samples and of pixels, which only many threads add up and interpolate at once."""
+    size, wavelength, antennas, elevation, thickness, scale, (width, height) = ARRAYS[name]
+    uvw = turned(array_uvw(7, antennas, size / 3, elevation, thickness), 0.6)
+    block = make_block(uvw, np.linspace(0.97, 1.03, 3) * LIGHT / wavelength, [(0.001, 0.002, 1.0)])
+    grid = Grid(width, height, scale, 0.0, 0.0, "FK5")
+    made = slant(CupyDevice("cuda:0"), [block], grid)
+    assert relative_error(made, [block], grid, pixels=300) <= 1e-5
+
+
+@needs_gpu
+def test_ska_sdp_func_images_on_a_gpu() -> None:
+    """The library itself, where it is installed; two slices, so that nothing of the first is left in the second."""
+    pytest.importorskip("ska_sdp_func", reason="no GPU library ska-sdp-func")
+    uvw = turned(array_uvw(1, 24, 3000.0, 0.8), 0.6)
+    grid = Grid(2048, 2048, 2e-5, 0.0, 0.0, "FK5")
+    kernel, out = SdpFuncKernel(CupyDevice("cuda:0"), grid, 1e-5), np.full((1, 2048, 2048), np.nan)
+    for east in (0.003, -0.002):
+        block = make_block(uvw, np.linspace(1.0, 1.1, 16) * LIGHT / 0.3, [(east, -0.002, 1.0)])
+        kernel.image([block], out)
         assert relative_error(out[0], [block], grid, pixels=300) <= 1e-5
+
+
+@needs_gpu
+@pytest.mark.parametrize("options", [[], ["--stokes", "IQUV", "--size", "200x120"]])
+def test_a_run_on_a_gpu_makes_the_images_of_a_run_on_the_cpu(
+    simulated_ms: Path, tmp_path: Path, options: list[str]
+) -> None:
+    """Each to epsilon of the exact image, so that they are within two of each other."""
+    for device in ("cpu", "cuda:0"):
+        ended = fip("run", simulated_ms, "--output", tmp_path / device, "--devices", device, *options)
+        assert ended.returncode == 0, ended.stderr
+    pairs = list(zip(images(tmp_path / "cpu"), images(tmp_path / "cuda:0"), strict=True))
+    assert pairs
+    for one, other in pairs:
+        by_cpu, by_gpu = fits.getdata(one).astype(float), fits.getdata(other).astype(float)
+        assert fits.getheader(other)["FIPKERN"] == "slant"
+        assert np.linalg.norm(by_gpu - by_cpu) <= 2e-5 * np.linalg.norm(by_cpu)

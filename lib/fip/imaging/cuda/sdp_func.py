@@ -34,10 +34,16 @@ class SdpFuncKernel(Kernel):
         """`grid` is square. Raise UsageError where the library is missing."""
         self._cupy, self._gridder = device.xp, find_gridder()
         self._grid, self._epsilon = grid, max(epsilon, FINEST_EPSILON)
-        self._n = self._cupy.asarray(_n(grid))
+        with self._cupy.cuda.Stream.null:
+            self._n = self._cupy.asarray(_n(grid))
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """See fip.imaging.interface.Kernel. Raise UsageError for baselines that it would drop."""
+        with self._cupy.cuda.Stream.null:  # the library's, which those of a CupyDevice do not wait for
+            self._image(blocks, out)
+        return self.name
+
+    def _image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
         cupy, scale = self._cupy, self._grid.scale
         uvw = cupy.asarray(in_wavelengths(blocks, scale, self._grid.width))
         frequency, ones = cupy.asarray([LIGHT]), cupy.ones((len(uvw), 1))
@@ -48,7 +54,6 @@ class SdpFuncKernel(Kernel):
             gridder = self._gridder(*samples, dirty, scale, scale, self._epsilon, True)
             gridder.grid_uvw_es_fft(*samples, dirty)
             plane[...] = (dirty * self._n).get()
-        return self.name
 
 
 def in_wavelengths(blocks: Sequence[Block], scale: float, side: int) -> NDArray[np.float64]:

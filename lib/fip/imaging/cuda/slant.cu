@@ -5,9 +5,7 @@
 
 #define SUPPORT 8   // cells of the gridding kernel
 #define DEGREE 11   // of its polynomials
-#define TILE 16     // cells on a side of a tile of the uv plane
-#define SIDE (TILE + SUPPORT - 1)  // of what the samples of a tile reach
-#define PART 1024   // samples of a tile that one block of threads sums
+#define LANES 32    // threads that grid a sample together, each two neighbours of its 8 x 8 cells
 #define TAPS 24
 #define PAIRS (TAPS / 2)
 #define EVEN 6      // coefficients of a pair of taps that is even in the position, and of one that is odd
@@ -24,6 +22,10 @@ struct Slant {  // as `slant.py` packs it
     int xi_pixels, eta_pixels;
 };
 
+struct Block {  // samples of the same channels, [row][channel]
+    int first, first_row, first_frequency, channels;  // `first`: how many samples the blocks before it have
+};
+
 __device__ double q_slanted(double x, double y, double a, double b) {
     double r2 = x * x + y * y, linear = 1 + a * x + b * y;
     double below = linear * linear - (1 + a * a + b * b) * r2;
@@ -36,6 +38,16 @@ __device__ float polynomial(const float* c, int count, float y) {  // in 2 y^2 -
     return sum;
 }
 
+__device__ void add(float2* to, float re, float im)
+{
+#if __CUDA_ARCH__ >= 900
+    atomicAdd(to, make_float2(re, im));
+#else
+    atomicAdd(&to->x, re);
+    atomicAdd(&to->y, im);
+#endif
+}
+
 extern "C" {
 
 // Half the sum and half the difference of taps i and TAPS - 1 - i, in powers of y^2, the highest first, the odd ones
@@ -43,104 +55,64 @@ extern "C" {
 __constant__ float tap_even[PAIRS * EVEN];
 __constant__ float tap_odd[PAIRS * ODD];
 
-// Where each sample of a block falls: its cell, its place in it, its height and its value, turned to the image's centre
-// and conjugated where v < 0. `key` is the tile, by which samples are sorted, and `count` how many each tile has.
-__global__ void locate(
+// Adds samples to the half plane [term][row][u_size]: each is turned to the image's centre, conjugated where v < 0, and
+// spread over its cells, times each term's function of its height. Neighbours are added in one access of 64 bytes, and
+// additions of many samples to one cell meet in the cache, not in memory: on an H200 that is faster than to sort them.
+__global__ void grid_samples(
     const double* rows,         // [row, (u, v in cells, phase in turns, height; per Hz)]
-    const double* frequency,    // [channel] Hz
-    const float2* visibility,   // [row, channel]
-    int samples, int channels, int first, const Slant* slant, int tiles_across,
-    int2* cell, float4* place, float2* value, int* key, int* count)
-{
-    const Slant s = *slant;
-    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < samples; i += gridDim.x * blockDim.x) {
-        const double* row = rows + 4 * (i / channels);
-        double f = frequency[i % channels], sign = row[1] < 0 ? -1 : 1;
-        double u = sign * row[0] * f, v = sign * row[1] * f, turns = row[2] * f;
-        double whole_u = floor(u), whole_v = floor(v), wave = 6.283185307179586 * (turns - floor(turns + 0.5));
-        float c = (float)cos(wave), d = (float)sin(wave);
-        float2 z = visibility[i], out;
-        out.x = z.x * c - z.y * d;
-        out.y = (z.x * d + z.y * c) * (float)sign;
-        int2 where;
-        where.x = (int)whole_u - SUPPORT / 2 + 1 + s.column0;
-        where.y = (int)whole_v - SUPPORT / 2 + 1 + s.row0;
-        float4 at;
-        at.x = (float)(2 * (u - whole_u) - 1);
-        at.y = (float)(2 * (v - whole_v) - 1);
-        at.z = (float)(row[3] * f);
-        at.w = (float)sign;
-        cell[first + i] = where;
-        place[first + i] = at;
-        value[first + i] = out;
-        int tile = where.y / TILE * tiles_across + where.x / TILE;
-        key[first + i] = tile;
-        atomicAdd(count + tile, 1);
-    }
-}
-
-// `ends` and `parts` add up the samples and the parts of the tiles. Samples of one tile, at most PART of them, are summed in shared memory and then added to the grid: thousands of
-// samples meet in the core of the uv plane, and would wait for each other (Shih et al. 2021, arXiv:2102.08463).
-__global__ void grid_tiles(
-    const int* order, const int* ends, const int* parts, int tiles, int tiles_across, const Slant* slant,
+    const double* frequency,    // Hz
+    const float2* visibility,
+    const Block* blocks, int first, int end, const Slant* slant,
     const float* weights,       // [DEGREE + 1, 16] highest power first; of each 16 the first 8 count
-    const float* in_height, const int2* cell, const float4* place, const float2* value, float2* grid)
+    const float* in_height, float2* grid)
 {
     const Slant s = *slant;
-    extern __shared__ float2 sums[];  // [SIDE][SIDE][term]
-    int part = blockIdx.x, tile = 0;
-    if (part >= parts[tiles - 1]) return;
-    for (int high = tiles - 1; tile < high;) {
-        int middle = (tile + high) / 2;
-        if (parts[middle] > part) high = middle;
-        else tile = middle + 1;
-    }
-    int begin = (tile ? ends[tile - 1] : 0) + (part - (tile ? parts[tile - 1] : 0)) * PART;
-    int end = min(begin + PART, ends[tile]), top = tile / tiles_across * TILE, left = tile % tiles_across * TILE;
-    for (int i = threadIdx.x; i < SIDE * SIDE * s.terms; i += blockDim.x) sums[i].x = sums[i].y = 0;
-    __syncthreads();
-    for (int n = begin + threadIdx.x; n < end; n += blockDim.x) {
-        int i = order[n];
-        int2 where = cell[i];
-        float4 at = place[i];
-        float2 z = value[i];
-        float across[SUPPORT], down[SUPPORT];
-        // Weights and cells alternate in sign: the image's centre becomes the middle of the transform.
-        float flip = (where.x + where.y + s.column0 + s.row0) & 1 ? -1.0f : 1.0f;
-        for (int c = 0; c < SUPPORT; ++c) {
-            float x = weights[c], y = x;
+    int step = max(gridDim.x * blockDim.x / LANES, 1u);
+    for (int lane = threadIdx.x % LANES; lane < LANES; lane += blockDim.x) {
+        int r = lane / 4, c = lane % 4 * 2;
+        float of_row[DEGREE + 1], of_column[DEGREE + 1], of_next[DEGREE + 1];
+        for (int d = 0; d <= DEGREE; ++d) {
+            of_row[d] = weights[16 * d + r];
+            of_column[d] = weights[16 * d + c];
+            of_next[d] = weights[16 * d + c + 1];
+        }
+        for (int i = first + (blockIdx.x * blockDim.x + threadIdx.x) / LANES; i < end; i += step) {
+            const Block* block = blocks;
+            while (i >= block[1].first) ++block;
+            int number = i - block->first;
+            const double* row = rows + 4 * (block->first_row + number / block->channels);
+            double f = frequency[block->first_frequency + number % block->channels], sign = row[1] < 0 ? -1 : 1;
+            double u = sign * row[0] * f, v = sign * row[1] * f, turns = row[2] * f;
+            double whole_u = floor(u), whole_v = floor(v);
+            float sine, cosine, x = (float)(2 * (u - whole_u) - 1), y = (float)(2 * (v - whole_v) - 1);
+            float height = (float)(row[3] * f), down = of_row[0], left = of_column[0], right = of_next[0];
+            sincospif((float)(2 * (turns - floor(turns + 0.5))), &sine, &cosine);
+            float2 z = visibility[i];
+            float re = z.x * cosine - z.y * sine, im = (z.x * sine + z.y * cosine) * (float)sign;
             for (int d = 1; d <= DEGREE; ++d) {
-                x = x * at.x + weights[16 * d + c];
-                y = y * at.y + weights[16 * d + c];
+                down = down * y + of_row[d];
+                left = left * x + of_column[d];
+                right = right * x + of_next[d];
             }
-            across[c] = x;
-            down[c] = y * flip;
-        }
-        float2* corner = sums + ((where.y - top) * SIDE + where.x - left) * s.terms;
-        for (int k = 0; k < s.terms; ++k) {
-            float f = polynomial(in_height + k * s.powers_f, s.powers_f, at.z);
-            float re = z.x * f, im = z.y * f;
-            if (s.odd >> k & 1) {  // V f / i, conjugated as V is where at.w is -1
-                re = z.y * f * at.z * at.w;
-                im = -z.x * f * at.z * at.w;
-            }
-            for (int r = 0; r < SUPPORT; ++r)
-                for (int c = 0; c < SUPPORT; ++c) {
-                    float2* sum = corner + (r * SIDE + c) * s.terms + k;
-                    atomicAdd(&sum->x, down[r] * across[c] * re);
-                    atomicAdd(&sum->y, down[r] * across[c] * im);
+            int column = (int)whole_u - SUPPORT / 2 + 1, line = (int)whole_v - SUPPORT / 2 + 1;
+            // Weights and cells alternate in sign: the image's centre becomes the middle of the transform.
+            if ((column + line) & 1) down = -down;
+            int here = column + c, next = here + 1;
+            if (here < 0) here += s.u_size;
+            if (next < 0) next += s.u_size;
+            for (int k = 0; k < s.terms; ++k) {
+                float2* to = grid + ((long long)k * s.rows + s.row0 + line + r) * s.u_size;
+                float g = down * polynomial(in_height + k * s.powers_f, s.powers_f, height);
+                float gr = g * re, gi = g * im;
+                if (s.odd >> k & 1) {  // V f / i, conjugated as V is where `sign` is -1
+                    float t = height * (float)sign;
+                    gr = g * im * t;
+                    gi = -g * re * t;
                 }
+                add(to + here, left * gr, left * gi);
+                add(to + next, right * gr, right * gi);
+            }
         }
-    }
-    __syncthreads();
-    for (int i = threadIdx.x; i < SIDE * SIDE * s.terms; i += blockDim.x) {
-        float2 sum = sums[i];
-        if (sum.x == 0 && sum.y == 0) continue;
-        int k = i % s.terms, column = left + i / s.terms % SIDE - s.column0, row = top + i / s.terms / SIDE;
-        if (column < 0) column += s.u_size;
-        float2* to = grid + ((long long)k * s.rows + row) * s.u_size + column;
-        atomicAdd(&to->x, sum.x);
-        atomicAdd(&to->y, sum.y);
     }
 }
 
@@ -150,7 +122,7 @@ __global__ void grid_tiles(
 __global__ void half_spectra(const float2* rows, const Slant* slant, float2* out)
 {
     const Slant s = *slant;
-    extern __shared__ float2 sums[];  // [TURN][TURN + 1]
+    extern __shared__ float2 turned[];  // [TURN][TURN + 1]
     int half = s.v_size / 2 + 1, first = s.u_size / 2 - s.width / 2, above = s.rows - s.row0;
     int across = (s.width + TURN - 1) / TURN, down = (half + TURN - 1) / TURN;
     for (int square = blockIdx.x; square < s.terms * across * down; square += gridDim.x) {
@@ -170,13 +142,13 @@ __global__ void half_spectra(const float2* rows, const Slant* slant, float2* out
                 z.x += low.x;
                 z.y -= low.y;
             }
-            sums[i / TURN * (TURN + 1) + i % TURN] = z;
+            turned[i / TURN * (TURN + 1) + i % TURN] = z;
         }
         __syncthreads();
         for (int i = threadIdx.x; i < TURN * TURN; i += blockDim.x) {
             int column = left + i / TURN, v = top + i % TURN;
             if (column < s.width && v < half)
-                out[((long long)k * s.width + column) * half + v] = sums[i % TURN * (TURN + 1) + i / TURN];
+                out[((long long)k * s.width + column) * half + v] = turned[i % TURN * (TURN + 1) + i / TURN];
         }
         __syncthreads();
     }

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from fip.messages import (
     STATE_INTERVAL,
+    AntennaHealth,
     JobStatus,
     Latency,
     PipelineStatus,
@@ -65,7 +66,15 @@ def pipeline(number: int, workers: int = 2, rate: float = 2.0) -> PipelineStatus
         sink=SinkState("head", "s", "ipc://sink", "", (), "", status("sink", "sink", number, speed)),
         number=number,
         ages=dict.fromkeys((*(f"head/{name}" for name in names), "sink"), 0.2),
+        antennas=antennas(),
     )
+
+
+def antennas(**faults: tuple[float, float | None]) -> AntennaHealth:
+    """Antennas m00 to m15, a twentieth of each flagged; or of some as much as is said, and at that level."""
+    told = {f"m{number:02}": (0.05, 1.0 + 0.01 * number) for number in range(16)} | faults
+    shares, levels = zip(*told.values(), strict=True)
+    return AntennaHealth("r", 0.05, tuple(told), shares, levels)
 
 
 def with_run(message: PipelineStatus, **changes: object) -> PipelineStatus:

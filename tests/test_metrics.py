@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fip.messages import Departure, Gpu, Resources
 from fip.watch.metrics import exposition
 from fip.watch.state import NOTHING_HEARD, PipelineState
-from spoken import pipeline, with_run
+from spoken import antennas, pipeline, with_run
 from test_state import running, state
 
 HERE = Path(__file__).parent
@@ -80,6 +80,21 @@ def test_values_are_those_of_the_state() -> None:
     named = samples(state(with_run(pipeline(1), name=hostile)))
     assert named["fip_up", frozenset()] == 1
     assert ("fip_run_missed_total", frozenset({"run": "r", "name": hostile}.items())) in named
+
+
+def test_antennas_are_counted_while_their_run_is_under_way() -> None:
+    """By how they do, and none by its name."""
+
+    def counted(seen: PipelineState) -> dict[str, float]:
+        return {
+            dict(labels)["state"]: value for (name, labels), value in samples(seen).items() if name == "fip_antennas"
+        }
+
+    ill = replace(pipeline(1), antennas=antennas(m03=(1.0, None), m07=(0.0, 10.0), m08=(0.0, 0.1), m09=(0.0, 0.1)))
+    assert counted(state(ill)) == {"well": 12, "flagged": 1, "high": 1, "low": 2}
+    assert samples(state(ill))["fip_flagged_ratio", frozenset({"run": "r", "name": "obs"}.items())] == 0.05
+    assert counted(state(with_run(ill, stored=100_000))) == {}
+    assert counted(state(with_run(ill, run="another"))) == {}
 
 
 def test_rules_and_configuration() -> None:

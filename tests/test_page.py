@@ -21,7 +21,8 @@ from fip.data import Selection
 from fip.simulation.observation import Simulation, simulate
 from mesh import Mesh
 from monitoring import monitor
-from pipeline import WITHIN, images, started
+from pipeline import WITHIN, fip, images, started
+from small_ms import copy, edit
 from stored_run import store_run
 
 pytestmark = pytest.mark.timeout(400)  # s: it waits for a pipeline and for a browser, on a busy machine, too
@@ -184,6 +185,51 @@ def test_a_job_is_cancelled_with_the_token_alone(mesh: Mesh, long_ms: Path, tmp_
         expect(job.get_by_role("button")).to_be_hidden()
         # a request that is refused is said on the console by the browser itself
         assert [error for error in errors if "401" not in error] == []
+
+
+def test_antennas_that_are_ill_are_named(long_ms: Path, tmp_path: Path) -> None:
+    """Of a real run one that is flagged away and one that is too bright; of another, in which all are well, none."""
+    well = copy(long_ms, tmp_path / "well.ms")
+    with edit(well) as table:  # the simulation has flagged an antenna, and some samples, which it has spoilt
+        columns = ("FLAG", "FLAG_ROW", "DATA", "MODEL_DATA", "ANTENNA1", "ANTENNA2")
+        flags, rows, data, model, first, second = map(table.getcol, columns)
+        data = np.where(flags | rows[:, None, None], model, data)
+        table.putcol("FLAG", np.zeros_like(flags))
+        table.putcol("FLAG_ROW", np.zeros_like(rows))
+        table.putcol("DATA", data)
+    ill = copy(well, tmp_path / "ill.ms")
+    with edit(ill) as table:
+        flags[...] = ((first == 4) | (second == 4))[:, None, None]
+        table.putcol("FLAG", flags)
+        table.putcol("DATA", np.where(((first == 7) | (second == 7))[:, None, None], 10 * data, data))
+    with (
+        Mesh(tmp_path / "mesh", settings="pace = 4.0") as mesh,
+        monitor(mesh.folder) as web,
+        browser(tmp_path) as (page, errors),
+    ):
+        page.goto(web.origin)
+        faults, ill_cells = page.locator("#antenna-faults li"), page.locator("#antenna-cells i:not([data-fault=''])")
+        expect(page.locator("#antennas")).to_be_hidden()
+        job = submit(mesh, ill)
+        expect(faults).to_have_text(["m004 100 % flagged", re.compile(r"^m007 ×(9|1\d)")])
+        expect(page.locator("#antennas-sum")).to_contain_text("12 with data, 17 % of samples flagged")  # 11 of 66
+        expect(page.locator("#antenna-cells i")).to_have_count(12)
+        expect(ill_cells).to_have_count(2)
+        keep(page, "page-antennas", tmp_path)
+        said = fip("status", "--ventilator", mesh.config.ventilator.control).stdout
+        assert re.search(
+            r"antennas 12 with data · 17% flagged · flagged: m004 · amplitude: m007 ×(9|1\d)[\d.]*\n", said
+        )
+        with mesh.operator() as operator:
+            operator.cancel(job)
+        submit(mesh, well)
+        expect(page.locator("#antennas-sum")).to_contain_text(
+            "well: 12 with data, 0 % of samples flagged, none stands out"
+        )
+        expect(faults).to_have_count(0)
+        expect(ill_cells).to_have_count(0)
+        keep(page, "page-antennas-well", tmp_path)
+        assert errors == []
 
 
 def test_the_monitor_may_die(mesh: Mesh, simulated_ms: Path, tmp_path: Path) -> None:

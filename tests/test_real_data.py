@@ -11,11 +11,13 @@ import pytest
 
 from fip.data import Grid, Selection, Slice
 from fip.directions import parse_direction
+from fip.imaging.antennas import health
 from fip.imaging.image import dirty_image
 from fip.imaging.kernels import make_kernel
 from fip.quantities import ARCSEC
 from fip.source.info import describe
 from fip.source.opening import open_run
+from fip.watch.antennas import antennas_view
 
 pytestmark = pytest.mark.data
 Unpack = Callable[[str], Path]
@@ -69,6 +71,29 @@ def test_uvw_are_compared_with_the_antennas(real_ms: Unpack, name: str, says: st
     text = " ".join(describe(real_ms(name)).split())
     assert says in text
     assert ("warning: UVW disagree" in text) == ("turned" in says)
+
+
+SILENT = "SB22-11 SB4-9 SB4-5 SB3-10 SB2-11 SB15-4 SB16-10 SB7-5 SB7-2"  # amplitudes of 0.005 of the others' and less
+
+
+@pytest.mark.parametrize(
+    ("name", "ill"),
+    [
+        ("vla_frb121102", {}),
+        ("wsrt_3c343", {}),
+        ("gmrt_1543p480", dict.fromkeys(("E02", "E03", "S02", "W06"), "flagged")),
+        ("vla_day2_jitter", {"7": "low"}),
+        ("aavs3_sun", dict.fromkeys((*SILENT.split(), "SB4-1", "SB18-1"), "low")),  # the last two: 0.23 and 0.44
+    ],
+)
+def test_antennas_that_are_ill(real_ms: Unpack, name: str, ill: dict[str, str]) -> None:
+    """Those that are flagged away or hear next to nothing are found in one slice, and no others."""
+    run = open_run(real_ms(name), Selection(size=(256, 256)))
+    _, tally = run.read_with_antennas(0)
+    run.close()
+    seen = antennas_view(health(run.id, tally))
+    assert seen
+    assert {each.name: each.fault for each in seen.faulty} == ill
 
 
 def test_a_fast_radio_burst(real_ms: Unpack) -> None:

@@ -26,7 +26,7 @@ from fip.messages import Departure, Failure, Latency, Logged, PipelineStatus, So
 from fip.watch.state import PipelineState
 from fip.watch.top import Top
 from pipeline import FIP, WITHIN, fip, started
-from spoken import pipeline, status, when, with_run, worker
+from spoken import antennas, pipeline, status, when, with_run, worker
 from test_state import running, state
 
 NARROW, WIDE = (80, 24), (140, 40)
@@ -80,6 +80,19 @@ def test_the_screen(size: tuple[int, int]) -> None:
     ):  # fmt: skip
         assert part in text
     assert ("memory" in text) == (size == WIDE)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_antennas_that_are_ill_are_named(size: tuple[int, int]) -> None:
+    """In a line, and the first of all on their page; of a hostile name nothing acts on the terminal."""
+    assert "antennas 16 with data · 5% flagged" in screen([running()], size=size)
+    ill = state(replace(pipeline(40), antennas=antennas(m03=(1.0, None), m07=(0.05, 10.0), **{HOSTILE: (0.9, 1.0)})))
+    text = screen([ill], size=WIDE)
+    assert "antennas 17 with data · 5% flagged · flagged: m03, [red]a[/red]�[31m� 90% · amplitude: m07 ×10" in text
+    page = screen([ill], "a", size=WIDE)
+    rows = re.findall(r"([^│\s]\S*) +(\d+%) +(×\S+|–)", page)
+    assert rows[:2] == [("m03", "100%", "–"), ("[red]a[/red]�[31m�", "90%", "×1")]
+    assert [name for name, _, _ in rows][2:5] == ["m07", "m00", "m01"]
 
 
 def test_a_later_state_replaces_the_one_before() -> None:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from fip.watch.antennas import AntennasView
 from fip.watch.hearing import Shares
 from fip.watch.shown import (
+    ANTENNA_HEADS,
     COLOURS,
     NONE,
+    antenna_row,
+    antenna_words,
     clock,
     countdown,
     doing,
@@ -57,6 +61,27 @@ def stage_lines(state: PipelineState, width: int) -> Text:
         line.truncate(width, overflow="ellipsis")
         lines.append(line)
     return Text("\n").join(lines)
+
+
+def antenna_line(antennas: AntennasView) -> Text:
+    """How the antennas do: those that are flagged away, and those whose amplitudes are outliers, stand out."""
+    what, flagged, amplitude = antenna_words(antennas)
+    line = Text(f"antennas {what}")
+    for words, style in ((flagged, "yellow"), (amplitude, "red")):
+        if words:
+            line.append(" · ").append(words, style)
+    return line
+
+
+def antenna_page(state: PipelineState) -> Text:
+    """All antennas, the ones that should be looked at first."""
+    view = state.antennas
+    if view is None:
+        return list_page(antennas=[])
+    page = Text(f"antennas {antenna_words(view)[0]}\n", "bold")
+    rows = [*view.faulty, *(each for each in view.antennas if not each.fault)]
+    _columns(page, ANTENNA_HEADS, [antenna_row(each) for each in rows])
+    return page
 
 
 def share_bar(shares: Shares | None, width: int) -> Text:

@@ -7,7 +7,7 @@ counter begins again with a daemon's process, Prometheus itself sees.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from fip.messages import UNFINISHED
+from fip.watch.antennas import AntennasView, Fault
 from fip.watch.state import DaemonView, PipelineState, RunView, Stage, Verdict
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -72,7 +73,9 @@ class _Metrics(Collector):
         views = [view for view in (state.ventilator, *state.workers, state.sink) if view]
         yield from _pipeline(state)
         told = [job for job in state.jobs if job.state in UNFINISHED] or state.jobs[-1:]
-        yield from _runs([run for job in told for run in job.runs])
+        runs = [run for job in told for run in job.runs]
+        yield from _runs(runs)
+        yield from _antennas([run for run in runs if not run.over], state.antennas)
         up = GaugeMetricFamily(
             "fip_daemon_up", "1 for a daemon that is heard, 0 for one that went of late.", labels=DAEMON
         )
@@ -108,6 +111,18 @@ def _runs(runs: Iterable[RunView]) -> Iterator[Metric]:
     yield _of(deadline, ((labels, run.deadline) for labels, run in named.items()))
     missed = CounterMetricFamily("fip_run_missed", "Slices that were stored after their deadline.", labels=RUN)
     yield _of(missed, ((labels, float(run.missed)) for labels, run in named.items()))
+
+
+def _antennas(runs: Sequence[RunView], seen: AntennasView | None) -> Iterator[Metric]:
+    """Of the run under way that is read, so that an alarm ends with it; of no single antenna, as there may be many."""
+    labels = next(((run.run, run.name) for run in runs if seen and run.run == seen.run), None)
+    antennas = GaugeMetricFamily("fip_antennas", "Antennas with data, each in one state.", labels=[*RUN, "state"])
+    flagged = GaugeMetricFamily("fip_flagged_ratio", "Share of the samples read of late that is flagged.", labels=RUN)
+    if seen and labels:
+        counted = Counter(each.fault for each in seen.antennas)
+        _of(antennas, (((*labels, fault or "well"), float(counted[fault])) for fault in get_args(Fault)))
+        _of(flagged, [(labels, seen.flagged)])
+    yield from (antennas, flagged)
 
 
 def _daemons(views: list[DaemonView]) -> Iterator[Metric]:

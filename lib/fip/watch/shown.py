@@ -11,6 +11,7 @@ from statistics import median
 from typing import TypeVar
 
 from fip.messages import UNFINISHED, Failure
+from fip.watch.antennas import AntennasView, AntennaView
 from fip.watch.state import DaemonView, Incident, JobView, PipelineState, RunView, Stage, Verdict, WorkerView
 
 Value = TypeVar("Value")
@@ -23,6 +24,8 @@ BOTTLENECKS: dict[Stage, str] = {
     "sink": "the sink holds it up",
 }
 RUN_HEADS = ("run", "stored", "of", "failed", "out", "img/s", "left")
+ANTENNA_HEADS = ("antenna", "flagged", "amplitude", "")
+NAMES_SHOWN = 8  # antennas of each fault in a line
 WORKER_HEADS = ("worker", "state", "slice", "img/s", "p50", "p95", "busy", "CPU", "memory")
 
 
@@ -89,6 +92,24 @@ def stage_words(state: PipelineState) -> dict[Stage, str]:
 def job_line(job: JobView) -> str:
     """A job and what became of it, in a line."""
     return printable(" ".join([job.job, job.state, *([f"({job.reason})"] if job.reason else [])]))
+
+
+def antenna_words(view: AntennasView) -> tuple[str, str, str]:
+    """How many antennas there are and how much is flagged; which are flagged away; whose amplitudes are outliers."""
+    flagged = [each for each in view.faulty if each.fault == "flagged"]
+    others = [each for each in view.faulty if each.fault != "flagged"]
+    shares = [f" {percent(each.flagged)}" if each.flagged < 1 else "" for each in flagged]
+    return (
+        f"{len(view.antennas)} with data · {percent(view.flagged)} flagged",
+        _names("flagged", [f"{each.name}{share}" for each, share in zip(flagged, shares, strict=True)]),
+        _names("amplitude", [f"{each.name} ×{number(each.level or 0.0)}" for each in others]),
+    )
+
+
+def antenna_row(view: AntennaView) -> tuple[str, ...]:
+    """The columns of `ANTENNA_HEADS`."""
+    level = optional(view.level, lambda level: f"×{number(level)}")
+    return printable(view.name), percent(view.flagged), level, view.fault
 
 
 def failure_line(failure: Failure) -> str:
@@ -159,6 +180,12 @@ def clock(time: float) -> str:
     """A Unix time as the local time of day; with its date, where that is another one."""
     when, now = datetime.fromtimestamp(time).astimezone(), datetime.now().astimezone()
     return f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M:%S}"
+
+
+def _names(what: str, names: list[str]) -> str:
+    """Some names after what they have in common; "" without any."""
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return printable(f"{what}: {', '.join(names[:NAMES_SHOWN])}{more}") if names else ""
 
 
 def _words(view: DaemonView, others: Callable[[DaemonView], list[str]]) -> str:

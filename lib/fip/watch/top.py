@@ -21,7 +21,7 @@ from textual.worker import get_current_worker
 
 from fip.config import Config
 from fip.errors import FipError, UsageError
-from fip.watch.drawn import list_page, run_line, stage_lines, verdict_lines, worker_page
+from fip.watch.drawn import antenna_line, antenna_page, list_page, run_line, stage_lines, verdict_lines, worker_page
 from fip.watch.following import Follower, watched
 from fip.watch.glance import what_is_stored
 from fip.watch.shown import WORKER_HEADS, clock, failure_line, incident_line, job_line, runs_of_interest, worker_row
@@ -69,6 +69,7 @@ class Top(App[None]):
         Binding("d", "details", "Details"),
         Binding("f", "failures", "Failures"),
         Binding("e", "errors", "Errors"),
+        Binding("a", "antennas", "Antennas"),
     ]
 
     def __init__(self, states: Callable[[], Iterator[PipelineState]], where: str) -> None:
@@ -115,7 +116,7 @@ class Top(App[None]):
         jobs = [job for job in state.jobs if not job.runs][-RUNS_SHOWN:]
         lines = [run_line(run, self.size.width - 2) for run in runs] + [Text(job_line(job)) for job in jobs]
         self._part("runs").update(Text("\n").join(lines))
-        self._part("stages").update(stage_lines(state, self.size.width - 2))
+        self._part("stages").update(self._stages(state))
         self._show_workers(state)
         if isinstance(self.screen, Page):
             self.screen.show(state)
@@ -154,6 +155,10 @@ class Top(App[None]):
             )
         )
 
+    def action_antennas(self) -> None:
+        """How each antenna does."""
+        self._open(antenna_page)
+
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter, or a click, on a worker."""
         self.action_details()
@@ -169,6 +174,16 @@ class Top(App[None]):
         """The worker under the cursor."""
         row = self.screen_stack[0].query_one(DataTable).cursor_row
         return self._names[row] if row < len(self._names) else None
+
+    def _stages(self, state: PipelineState) -> Text:
+        """Source, workers, sink, and the antennas: a line each."""
+        width = self.size.width - 2
+        lines = stage_lines(state, width)
+        if state.antennas:
+            line = antenna_line(state.antennas)
+            line.truncate(width, overflow="ellipsis")
+            lines.append("\n").append_text(line)
+        return lines
 
     def _show_workers(self, state: PipelineState) -> None:
         """Workers in their order, written over those that were shown; the cursor stays on the one that it was on."""
@@ -201,7 +216,7 @@ class Page(ModalScreen[None]):
     Page { align: center middle; }
     VerticalScroll { width: 92%; height: 84%; border: round ansi_cyan; background: ansi_default; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,d,f,e", "dismiss", "Back", key_display="esc")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,d,f,e,a", "dismiss", "Back", key_display="esc")]
 
     def __init__(self, content: Content, state: PipelineState) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 // Listens to the pipeline, and has every part of the page drawn.
 
+import { antennas } from "./antennas.js";
 import * as api from "./api.js";
 import { $, h, setText } from "./dom.js";
 import { drawGraph } from "./graph.js";
@@ -16,6 +17,7 @@ function show(next) {
   heard = performance.now();
   panels.headline(state);
   drawGraph($("graph"), state);
+  antennas(state);
   panels.workers(state);
   panels.jobs(state, cancel);
   panels.ends(state);

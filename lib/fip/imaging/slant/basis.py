@@ -16,16 +16,21 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numba import njit
+from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
-from fip.imaging.slant.simd import Floats
+from fip.imaging.slant.simd import FAST, Floats
 
 _NODES = 24  # in y, and in t
 _MOST = 10  # terms of one parity, and coefficients of one function
 _GAUSS = np.polynomial.legendre.leggauss(_NODES)
 _AT, _WEIGHT = (_GAUSS[0] + 1) / 2, np.sqrt(_GAUSS[1] / 2)
-_FROM_CHEBYSHEV = np.linalg.inv(np.polynomial.chebyshev.chebvander(2 * _AT - 1, _NODES - 1))
+_FROM_CHEBYSHEV = np.linalg.inv(chebvander(2 * _AT - 1, _NODES - 1))
 _ELSEWHERE = 1e-9  # of the power is taken to be spread evenly over t, so that nothing is wild where no baseline is
+_EVENLY = chebvander(np.linspace(-1, 1, 2 * _NODES), 2 * _NODES - 2).mean(axis=0)
+_DEGREE = np.arange(_NODES)
+_SUM, _DIFFERENCE = np.add.outer(_DEGREE, _DEGREE), np.abs(np.subtract.outer(_DEGREE, _DEGREE))
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,15 @@ class Basis:
 def make_basis(height: NDArray[np.float64], power: NDArray[np.float64], reach: float, tolerance: float) -> Basis:
     """Terms for baselines of these heights t (|t| <= 1) and power, |x| up to `reach`, to `tolerance` in the mean."""
     mean = _mean_over(height, power)
-    found = []
+    found: list[tuple[float, int, NDArray[np.float64], NDArray[np.float64]]] = []
     for parity, function in enumerate((np.cos, np.sin)):
         matrix = _WEIGHT[:, None] * function(reach * np.outer(_AT, _AT))
         left, values, _ = np.linalg.svd(matrix @ mean, full_matrices=False)
-        for value, vector in zip(values[:_MOST], left.T, strict=False):
-            found.append((float(value), parity, vector / _WEIGHT, vector @ matrix))
+        vectors = left.T[:_MOST]
+        found += zip(values.tolist(), [parity] * _MOST, vectors / _WEIGHT, vectors @ matrix, strict=False)
     found.sort(key=lambda term: -term[0])
-    left_out = np.sqrt(np.cumsum(np.array([term[0] ** 2 for term in found])[::-1])[::-1])
-    kept = found[: max(1, int(np.searchsorted(-left_out, -tolerance)))]
+    left_out = np.sqrt(np.cumsum([term[0] ** 2 for term in reversed(found)]))
+    kept = found[: max(1, len(found) - int(np.searchsorted(left_out, tolerance, side="right")))]
     odd = np.array([term[1] for term in kept], np.int64)
     g, f = np.array([term[2] for term in kept]), np.array([term[3] for term in kept])
     in_height = _polynomials(f, odd, 0.03 * tolerance / np.abs(g).max())
@@ -68,12 +73,32 @@ def make_basis(height: NDArray[np.float64], power: NDArray[np.float64], reach: f
 
 def _mean_over(height: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:
     """R [node, node] such that |f(_AT) @ R|^2 is the mean of f(|height|)^2, weighted with the power."""
-    even = np.linspace(0, 1, 2 * _NODES)
-    at = np.concatenate([np.abs(height), even])
-    share = np.concatenate([power / power.sum(), np.full(even.size, _ELSEWHERE / even.size)])
-    through = np.polynomial.chebyshev.chebvander(2 * at - 1, _NODES - 1)
-    mean: NDArray[np.float64] = np.linalg.cholesky(through.T @ (through * share[:, None]))
+    moments = _moments(2 * np.abs(height) - 1, power / power.sum(), _NODES) + _ELSEWHERE * _EVENLY
+    # T_i T_j is half of T_(i + j) + T_|i - j|, and so are their means.
+    mean: NDArray[np.float64] = np.linalg.cholesky((moments[_SUM] + moments[_DIFFERENCE]) / 2)
     return _FROM_CHEBYSHEV.T @ mean
+
+
+@njit(**FAST)
+def _moments(at: NDArray[np.float64], share: NDArray[np.float64], nodes: int) -> NDArray[np.float64]:
+    """The sum of share T_k(at) for k up to twice the last degree n; beyond n, T_(n + k) is 2 T_n T_k - T_(n - k)."""
+    n = nodes - 1
+    values, moments = np.ones((nodes, at.size)), np.empty(2 * n + 1)
+    for k in range(nodes):
+        total = 0.0
+        for b in range(at.size):
+            if k == 1:
+                values[1, b] = at[b]
+            elif k > 1:
+                values[k, b] = 2 * at[b] * values[k - 1, b] - values[k - 2, b]
+            total += share[b] * values[k, b]
+        moments[k] = total
+    for k in range(1, nodes):
+        total = 0.0
+        for b in range(at.size):
+            total += share[b] * values[n, b] * values[k, b]
+        moments[n + k] = 2 * total - moments[n - k]
+    return moments
 
 
 def _polynomials(values: NDArray[np.float64], odd: NDArray[np.int64], tolerance: float) -> Floats:
@@ -99,8 +124,12 @@ def _fit(parity: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def _evaluate(coefficients: Floats, odd: NDArray[np.int64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    count = coefficients.shape[1]
-    return np.stack([row @ _powers(at, parity, count) for row, parity in zip(coefficients, odd, strict=True)])
+    square, values = 2 * at * at - 1, np.zeros((len(odd), at.size))
+    for power in coefficients.T[::-1]:
+        values *= square
+        values += power[:, None]
+    values[odd == 1] *= at
+    return values
 
 
 def _powers(at: NDArray[np.float64], parity: int, count: int) -> NDArray[np.float64]:

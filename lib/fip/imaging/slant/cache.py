@@ -15,7 +15,7 @@ from fip import __version__
 
 log = logging.getLogger("fip.imaging.slant")
 
-COMPILED = ("simd", "fft", "grid", "resample", "stages")
+COMPILED = ("simd", "basis", "fft", "grid", "resample", "sheet", "stages")
 """The modules with compiled functions."""
 
 MARK = "complete"  # a file beside the compiled functions, made when all are there

@@ -36,18 +36,18 @@ class Plane:
     transposed: bool
     a: float
     b: float
-    baselines: Doubles  # [row, (u, v, d)] of all blocks, one after the other
+    baselines: Doubles  # [(u, v, d), row] of all blocks, one after the other
 
     @classmethod
-    def fit(cls, blocks: Sequence[Block]) -> Plane:
-        """Least squares. The axis of the smaller slope is xi: its pass is not sheared beforehand."""
-        uvw = np.concatenate([block.uvw for block in blocks])
-        slope_u, slope_v = map(float, np.linalg.lstsq(uvw[:, :2], uvw[:, 2], rcond=None)[0])
+    def fit(cls, uvw: Doubles) -> Plane:
+        """Least squares, for uvw [(u, v, w), row]. The axis of the smaller slope is xi: its pass is not sheared."""
+        u, v, w = uvw
+        sums = uvw[:2] @ uvw.T
+        slope_u, slope_v = map(float, np.linalg.lstsq(sums[:, :2], sums[:, 2], rcond=None)[0])
         transposed = abs(slope_v) > abs(slope_u)
         a, b = (slope_u, -slope_v) if transposed else (-slope_v, slope_u)
-        u, v, w = uvw.T
         height = w - slope_u * u - slope_v * v
-        return cls(transposed, a, b, np.stack([u, -v, height] if transposed else [-v, u, height], axis=1))
+        return cls(transposed, a, b, np.stack([u, -v, height] if transposed else [-v, u, height]))
 
 
 @dataclass(frozen=True)
@@ -79,41 +79,44 @@ class Plan:
 
 def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     """The plan for these samples. Raise UnsuitableError."""
-    if not all(len(block.uvw) and np.isfinite(block.uvw).all() for block in blocks):
+    uvw = np.concatenate([block.uvw for block in blocks]).T.copy()
+    if not (all(len(block.uvw) for block in blocks) and np.isfinite(uvw).all()):
         raise UnsuitableError("a block has no rows, or uvw that are no numbers")
-    plane = Plane.fit(blocks)
+    plane = Plane.fit(uvw)
     sides = (grid.width, grid.height) if plane.transposed else (grid.height, grid.width)
     lengths = [len(block.uvw) for block in blocks]
-    highest = np.repeat([float(block.frequency.max()) / LIGHT for block in blocks], lengths)
-    wavelengths = plane.baselines * highest[:, None]
+    highest = np.repeat([float(block.frequency[-1]) / LIGHT for block in blocks], lengths)
+    wavelengths = plane.baselines * highest
     sheet = make_sheet(Field(*sides, grid.scale), plane.a, plane.b, wavelengths)
 
-    u, v, d = np.abs(wavelengths).max(axis=0)
-    deepest = max(float(d), 1e-9)
+    longest_u, longest_v, longest_d = map(float, np.abs(wavelengths).max(axis=1))
+    deepest = max(longest_d, 1e-9)
     q_centre = sheet.lowest_q / 2
-    power = np.concatenate([np.square(np.abs(block.visibility)).sum(axis=(0, 2), dtype=np.float64) for block in blocks])
+    power = np.concatenate([_power(block.visibility) for block in blocks], dtype=np.float64)
     if not power.any():
         power = np.ones(len(power))
-    height = wavelengths[:, 2] / deepest
+    height = wavelengths[2] / deepest
     basis = make_basis(height, power, 2 * math.pi * deepest * abs(q_centre), _TERM_TOLERANCE * epsilon)
     if basis.terms > MOST_TERMS:
         raise UnsuitableError(f"the array is too far from a plane: {basis.terms} terms")
     screen = Screen(basis, deepest, q_centre)
-    error = _model_error(plane, screen, wavelengths, power, Field(*sides, grid.scale))
+    error = _model_error(plane, screen, uvw * highest, wavelengths, power, grid)
     if not error <= epsilon / 2:
         raise UnsuitableError(f"the terms fail their test: an error of {error:.1e}")
 
     xi, eta = sheet.xi, sheet.eta
-    u_size, u_half = _transform(sheet.xi_reach, xi.number, float(u) * xi.step, 4)
-    v_size, v_half = _transform(sheet.eta_reach, eta.number, float(v) * eta.step, 8)
+    u_size, u_half = _transform(sheet.xi_reach, xi.number, longest_u * xi.step, 4)
+    v_size, v_half = _transform(sheet.eta_reach, eta.number, longest_v * eta.step, 8)
     shape = Shape(
         terms=basis.terms, rows=v_half + _ROW0, row0=_ROW0, columns=2 * u_half, column0=u_half,
         blocks=xi.number // 16, length=eta.number, xi0=xi.begin, eta0=eta.begin, xi_step=xi.step, eta_step=eta.step,
         a=plane.a, b=plane.b, q_centre=q_centre, per_q=screen.per_q, segment=sheet.screen_segment,
     )  # fmt: skip
     cells = np.array([u_size * xi.step, v_size * eta.step, 1.0, 1 / deepest]) / LIGHT
-    phase = plane.baselines @ [xi.centre, eta.centre, -q_centre]
-    rows = np.insert(plane.baselines, 2, phase, axis=1) * cells
+    u, v, d = plane.baselines
+    phase = np.array([xi.centre, eta.centre, -q_centre]) @ plane.baselines
+    rows = np.stack([u, v, phase, d], axis=1) * cells
+    ends = np.cumsum(lengths).tolist()
     across = (np.arange(xi.number) - xi.number // 2) / u_size
     plan = Plan(
         plane,
@@ -121,7 +124,7 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
         shape,
         u_size,
         v_size,
-        tuple(np.split(rows, np.cumsum(lengths)[:-1])),
+        tuple(rows[end - length : end] for end, length in zip(ends, lengths, strict=True)),
         across,
         sheet.eta_line,
         sheet.xi_line,
@@ -133,7 +136,7 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
 
 @dataclass(frozen=True)
 class Screen:
-    """exp(-2 pi i d q) of heights d above the plane, as terms and a phase."""
+    """exp(-2 pi i d q) of heights d above the plane, as terms and the phase at q_centre."""
 
     basis: Basis
     deepest: float  # wavelengths, of |d|
@@ -144,26 +147,35 @@ class Screen:
         """y = per_q (q - q_centre), the argument of the terms' functions."""
         return 1 / max(abs(self.q_centre), 1e-30)
 
-    def at(self, d: Doubles, q: Doubles) -> NDArray[np.complex128]:
-        """What the kernel makes of it, for pairs of a height in wavelengths and a direction."""
-        terms = self.basis.screen(self.per_q * (q - self.q_centre), d / self.deepest)
-        return np.asarray(terms * np.exp(-2j * np.pi * d * self.q_centre), np.complex128)
+    def terms(self, d: Doubles, q: Doubles) -> NDArray[np.complex128]:
+        """Their sum for pairs of a height in wavelengths and a direction: exp(-2 pi i d (q - q_centre))."""
+        return self.basis.screen(self.per_q * (q - self.q_centre), d / self.deepest)
 
 
-def _model_error(plane: Plane, screen: Screen, wavelengths: Doubles, power: Doubles, field: Field) -> float:
+def _power(visibility: NDArray[np.complexfloating]) -> NDArray[np.floating]:
+    """The sum of |visibility|^2 of each row of [stokes, row, node]."""
+    parts = visibility.view(visibility.real.dtype)
+    return np.asarray(np.einsum("srn,srn->r", parts, parts))
+
+
+def _model_error(plane: Plane, screen: Screen, uvw: Doubles, wavelengths: Doubles, power: Doubles, grid: Grid) -> float:
     """Rms difference of plane and terms from the exact phase, on random pairs of a baseline and a pixel.
 
-    `wavelengths` [row, (u, v, d)]; baselines are drawn as often as they have power.
+    In wavelengths, `uvw` [(u, v, w), row] of the samples and `wavelengths` [(u, v, d), row] as the plane has them.
+    Baselines are drawn as often as they have power.
     """
     chance, place = _DRAWN
     most = np.cumsum(power)
-    u, v, d = wavelengths[np.searchsorted(most, chance * most[-1])].T
-    (xi_low, xi_high), (eta_low, eta_high) = field.xi[[0, -1]], field.eta[[0, -1]]
-    xi, eta = xi_low + place[0] * (xi_high - xi_low), eta_low + place[1] * (eta_high - eta_low)
-    q = np.sqrt(1 - xi * xi - eta * eta) - 1
-    exact = np.exp(2j * np.pi * (u * xi + v * eta - (plane.a * u + plane.b * v + d) * q))
-    slanted = np.exp(2j * np.pi * (u * (xi - plane.a * q) + v * (eta - plane.b * q)))
-    return float(np.sqrt(np.mean(np.abs(slanted * screen.at(d, q) - exact) ** 2)))
+    drawn = np.searchsorted(most, chance * most[-1])
+    x, y = ((place[axis] * (n - 1) - n // 2) * grid.scale for axis, n in enumerate((grid.width, grid.height)))
+    q = np.sqrt(1 - x * x - y * y) - 1
+    u, v, w = uvw[:, drawn]
+    exact = u * x - v * y - w * q
+    xi, eta = (x, y) if plane.transposed else (y, x)
+    u, v, d = wavelengths[:, drawn]
+    slanted = u * (xi - plane.a * q) + v * (eta - plane.b * q)
+    model = screen.terms(d, q) * np.exp(2j * np.pi * (slanted - d * screen.q_centre - exact))
+    return float(np.sqrt(np.mean(np.abs(model - 1) ** 2)))
 
 
 def _transform(half: float, least: int, highest: float, multiple: int) -> tuple[int, int]:

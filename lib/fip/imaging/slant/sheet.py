@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from fip.imaging.slant.resample import BAND, SEGMENT, TAPS, Line
+from fip.imaging.slant.simd import FAST
 
 CUBIC_ERROR = 4e-7  # samples, or radians of the screen: what positions along a segment may be off
 _POINTS = 33  # a side, of a lattice
@@ -28,8 +31,9 @@ class UnsuitableError(Exception):
     """The slant kernel cannot image this geometry as accurately as asked; says why."""
 
 
+@lru_cache(maxsize=64)
 def _lattice(first: int, number: int, step: float) -> Doubles:
-    """From the first of so many places to the last."""
+    """From the first of so many places to the last. Not to be written."""
     return (first + (number - 1) * _FROM_0_TO_1) * step
 
 
@@ -83,29 +87,42 @@ class Sheet:
     xi_line: Line
 
 
-def q_slanted(x: Doubles, y: Doubles, a: float, b: float) -> tuple[Doubles, Doubles]:
-    """q = n - 1 at l - a q = x, m - b q = y, and n + a l + b m there. Raise UnsuitableError where it nears 0.
+def q_slanted(x: Doubles, y: Doubles, shift: Doubles, a: float, b: float) -> tuple[Doubles, Doubles]:
+    """q = n - 1 on the lattice l - a q = x[i], m - b q = y[j] + shift[i], and n + a l + b m there.
 
-    The second is the root of the discriminant; where it is 0 the slanted sky is folded.
+    The second is the root of the discriminant; where it is 0 the slanted sky is folded. Raise UnsuitableError where it
+    nears 0.
     """
-    r2, linear = x * x + y * y, 1 + a * x + b * y
-    below = linear * linear - (1 + a * a + b * b) * r2
-    if below.min() < 0.01 or linear.min() <= 0:
+    q, root = np.empty((x.size, y.size)), np.empty((x.size, y.size))
+    if not _q_slanted(x, y, shift, a, b, q, root):
         raise UnsuitableError("part of the field is near the horizon of the array's plane")
-    root = np.sqrt(below)
-    return -r2 / (linear + root), root
+    return q, root
+
+
+@njit(**FAST)
+def _q_slanted(x: Doubles, y: Doubles, shift: Doubles, a: float, b: float, q: Doubles, root: Doubles) -> bool:
+    slope, above = 1 + a * a + b * b, True
+    for i in range(x.size):
+        for j in range(y.size):
+            across = y[j] + shift[i]
+            r2, linear = x[i] * x[i] + across * across, 1 + a * x[i] + b * across
+            below = linear * linear - slope * r2
+            above = above and below >= 0.01 and linear > 0
+            root[i, j] = math.sqrt(max(below, 0.0))
+            q[i, j] = -r2 / (linear + root[i, j])
+    return above
 
 
 def make_sheet(field: Field, a: float, b: float, baselines: Doubles) -> Sheet:
-    """The sheet for `baselines` [row, (u, v, d)], in wavelengths. Raise UnsuitableError."""
+    """The sheet for `baselines` [(u, v, d), row], in wavelengths. Raise UnsuitableError."""
     q = _q_image(field, a, b)
     image_xi = field.xi[:, None] - a * q
     xi_step, eta_step = _steps(field, image_xi, a, b, baselines)
     xi = _cover(image_xi, xi_step, 16)
     q_column, _, image_eta, shear = _columns(xi, field, a, b)
-    eta = _cover(image_eta - shear, eta_step, 2)
-    q_sample, _ = q_slanted(xi.lattice[:, None], eta.lattice + shear, a, b)
-    per_sample = 2 * math.pi * float(np.abs(baselines[:, 2]).max())
+    eta = _cover(image_eta - shear[:, None], eta_step, 2)
+    q_sample, _ = q_slanted(xi.lattice, eta.lattice, shear, a, b)
+    per_sample = 2 * math.pi * float(np.abs(baselines[2]).max())
     begin = -(field.eta_pixels // 2) * field.pixel, -(field.xi_pixels // 2) * field.pixel
     return Sheet(
         xi,
@@ -140,9 +157,9 @@ def _q_image(field: Field, a: float, b: float) -> Doubles:
 
 def _columns(xi: Samples, field: Field, a: float, b: float) -> tuple[Doubles, Doubles, Doubles, Doubles]:
     """On columns x eta of the image: q, n + a l, slanted eta; and for each column slanted less sheared eta."""
-    column = xi.lattice[:, None]
-    q, root = q_slanted(column, field.eta, a, 0.0)
-    return q, root, field.eta - b * q, -b * q_slanted(column, np.zeros_like(column), a, 0.0)[0]
+    column, nothing = xi.lattice, np.zeros(_POINTS)
+    q, root = q_slanted(column, field.eta, nothing, a, 0.0)
+    return q, root, field.eta - b * q, -b * q_slanted(column, np.zeros(1), nothing, a, 0.0)[0].ravel()
 
 
 def _steps(field: Field, image_xi: Doubles, a: float, b: float, baselines: Doubles) -> tuple[float, float]:
@@ -151,18 +168,27 @@ def _steps(field: Field, image_xi: Doubles, a: float, b: float, baselines: Doubl
     They are at least those of the baselines themselves, from which margins follow that are wide enough. To these the
     interpolation along xi, at fixed eta, adds some of v, and the screen some of d.
     """
-    u, v, d = np.abs(baselines).T
-    signed_v = baselines[:, 1] * np.sign(baselines[:, 0])
+    u, v, d = baselines
     xi_size, eta_size = field.xi_pixels * field.pixel, field.eta_pixels * field.pixel
-    xi = _cover(image_xi, _step(u.max(), xi_size), 16)
+    xi = _cover(image_xi, _step(np.abs(u).max(), xi_size), 16)
     q, root, image_eta, shear = _columns(xi, field, a, b)
     turn = (xi.lattice[:, None] + a * q) / root
-    in_xi = np.maximum(np.abs(u + b * turn.min() * signed_v), np.abs(u + b * turn.max() * signed_v))
-    in_xi = in_xi + np.abs(turn).max() * d
-    sheared = _cover(image_eta - shear, _step(v.max(), eta_size), 2).lattice
-    q, root = q_slanted(xi.lattice[:, None], sheared + shear, a, b)
-    in_eta = v + np.abs((sheared + shear + b * q) / root).max() * d
-    return _step(in_xi.max(), xi_size), _step(in_eta.max(), eta_size)
+    low, high = turn.min(), turn.max()
+    in_xi = _highest(u, v, b * low, b * high, d, max(high, -low))
+    sheared = _cover(image_eta - shear[:, None], _step(np.abs(v).max(), eta_size), 2).lattice
+    q, root = q_slanted(xi.lattice, sheared, shear, a, b)
+    in_eta = _highest(v, u, 0.0, 0.0, d, np.abs((sheared + shear[:, None] + b * q) / root).max())
+    return _step(in_xi, xi_size), _step(in_eta, eta_size)
+
+
+@njit(**FAST)
+def _highest(along: Doubles, across: Doubles, low: float, high: float, height: Doubles, slope: float) -> float:
+    """The largest of |along + s across| + slope |height|, s from low to high."""
+    highest = 0.0
+    for i in range(along.size):
+        most = max(abs(along[i] + low * across[i]), abs(along[i] + high * across[i]))
+        highest = max(highest, most + slope * abs(height[i]))
+    return highest
 
 
 def _step(highest: float, size: float) -> float:
@@ -172,17 +198,38 @@ def _step(highest: float, size: float) -> float:
 
 def _cover(values: Doubles, step: float, multiple: int) -> Samples:
     """Samples around all values of a smooth function of which these are a lattice, with the margin for taps."""
-    between = max(np.abs(np.diff(values, 2, axis=axis)).max() for axis in (0, 1)) / 8
-    low, high = float(values.min() - between) - _MARGIN * step, float(values.max() + between) + _MARGIN * step
+    low, high = _extent(values)
+    low, high = low - _MARGIN * step, high + _MARGIN * step
     needed = math.ceil((high - low) / step) + 1
     count = -(-needed // multiple) * multiple
     return Samples(low - (count - needed) // 2 * step, step, count)
 
 
+@njit(**FAST)
+def _extent(values: Doubles) -> tuple[float, float]:
+    """The least and the largest, and an eighth of the second differences beyond, as it may be between the points."""
+    low, high, second = values[0, 0], values[0, 0], 0.0
+    rows, columns = values.shape
+    for i in range(rows):
+        for j in range(columns):
+            low, high = min(low, values[i, j]), max(high, values[i, j])
+            if 0 < i < rows - 1:
+                second = max(second, abs(values[i - 1, j] - 2 * values[i, j] + values[i + 1, j]))
+            if 0 < j < columns - 1:
+                second = max(second, abs(values[i, j - 1] - 2 * values[i, j] + values[i, j + 1]))
+    return low - second / 8, high + second / 8
+
+
 def _segment(values: Doubles, rows: int, least: int = 16) -> int:
     """Of so many rows along axis 1, how many may share a cubic: its remainder is the fourth derivative h^4 / 192."""
-    fourth = 1.5 * np.abs(np.diff(values, 4, axis=1)).max() * ((_POINTS - 1) / (rows - 1)) ** 4
+    fourth = 1.5 * np.abs(values @ _differences(4)).max() * ((_POINTS - 1) / (rows - 1)) ** 4
     fit = 2 * (192 * CUBIC_ERROR / max(fourth, 1e-300)) ** 0.25
     if fit < least:
         raise UnsuitableError("the field is too wide for so few pixels")
     return 1 << (int(min(fit, SEGMENT)).bit_length() - 1)
+
+
+@cache
+def _differences(order: int) -> Doubles:
+    """What a lattice [..., _POINTS] is multiplied with for its differences of this order."""
+    return np.diff(np.eye(_POINTS), order, axis=1)

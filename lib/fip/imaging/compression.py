@@ -43,6 +43,23 @@ class _Segment:
     matrix: NDArray[np.float64]  # A [channel, node]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """How the channels of a window become nodes, segment after segment."""
+
+    frequency: NDArray[np.float64]  # [node] Hz
+    segments: tuple[_Segment, ...]
+
+    def summed(self, array: NDArray[_Number]) -> NDArray[_Number]:
+        """The nodes of [stokes, row, channel], [stokes, row, node]."""
+        first, parts = 0, []
+        for segment in self.segments:
+            channels = len(segment.matrix)
+            parts.append(array[:, :, first : first + channels] @ segment.matrix.astype(array.dtype))
+            first += channels
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
 def compress(slice_: Slice) -> Slice:
     """The slice with its channels summed into nodes: same image and point spread function inside its grid.
 
@@ -90,44 +107,32 @@ def _compressed(block: Block, grid: Grid, tolerance: float) -> Iterator[Block]:
     delay = np.maximum(longest_delay(block.uvw, grid), _LEAST_FRINGES / block.frequency[0])
     # On rung k of a ladder T x bandwidth is 2^(k/4) - 1: twice that and a dozen is about the number of nodes.
     rung = np.ceil(_RUNGS_PER_OCTAVE * np.log2(1 + delay * bandwidth)).astype(int)
-    plain = np.ones(len(rung), bool)
-    for step in np.unique(rung).tolist():
-        segments = _segments(block.frequency, (2 ** (step / _RUNGS_PER_OCTAVE) - 1) / bandwidth, tolerance)
-        if segments is not None:
-            here = rung == step
-            plain &= ~here
-            yield _transformed(_rows(block, here), segments)
-    if plain.any():
-        yield _rows(block, plain)
+    channels = block.frequency.tobytes()
+    ways = {each: _way(channels, each, tolerance) for each in np.unique(rung).tolist()}
+    if not any(ways.values()):
+        yield block
+        return
+    # Rows that stay as they are come last, and those of a rung side by side: each rung is then a view.
+    rung[np.isin(rung, [each for each, way in ways.items() if way is None])] = max(ways) + 1
+    order = np.argsort(rung, kind="stable")
+    uvw = block.uvw[order]
+    visibility, weight = np.take(block.visibility, order, axis=1), np.take(block.weight, order, axis=1)
+    ends = np.flatnonzero(np.diff(rung[order], append=-1)) + 1
+    for first, end in pairwise([0, *ends.tolist()]):
+        way, here = ways.get(int(rung[order[first]])), slice(first, end)
+        if way is None:
+            yield replace(block, uvw=uvw[here], visibility=visibility[:, here], weight=weight[:, here])
+        else:
+            summed = way.summed(visibility[:, here]), way.summed(weight[:, here])
+            yield Block(block.channel_out, uvw[here], way.frequency, *summed)
 
 
-def _rows(block: Block, mask: NDArray[np.bool_]) -> Block:
-    if mask.all():
-        return block
-    return replace(block, uvw=block.uvw[mask], visibility=block.visibility[:, mask], weight=block.weight[:, mask])
-
-
-def _transformed(block: Block, segments: Sequence[_Segment]) -> Block:
-    ends = np.cumsum([0, *(len(segment.matrix) for segment in segments)]).tolist()
-
-    def summed(array: NDArray[_Number]) -> NDArray[_Number]:
-        parts = [
-            array[:, :, first:end] @ segment.matrix.astype(array.dtype)
-            for (first, end), segment in zip(pairwise(ends), segments, strict=True)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
-
-    return replace(
-        block,
-        frequency=block.frequency[np.concatenate([at + each.nodes for at, each in zip(ends, segments, strict=False)])],
-        visibility=summed(block.visibility),
-        weight=summed(block.weight),
-    )
-
-
-def _segments(frequency: NDArray[np.float64], delay: float, tolerance: float) -> list[_Segment] | None:
-    """How the channels of a window become nodes for |tau| <= delay; None where there would be too many."""
-    product = delay * float(np.ptp(frequency))
+@lru_cache(maxsize=512)
+def _way(channels: bytes, rung: int, tolerance: float) -> _Way | None:
+    """How the channels of a window (float64, Hz) become nodes on a rung; None where there would be too many."""
+    frequency = np.frombuffer(channels)
+    product = 2 ** (rung / _RUNGS_PER_OCTAVE) - 1
+    delay = product / float(np.ptp(frequency))
     most = _WORTH_WHILE * len(frequency)
     if 2 * product >= most:  # there never are fewer nodes than that
         return None
@@ -135,7 +140,8 @@ def _segments(frequency: NDArray[np.float64], delay: float, tolerance: float) ->
     alike = 2.0 ** floor(log2(tolerance / (100 * delay)))
     pieces = np.array_split(frequency, ceil(product / _WIDEST_SEGMENT))
     segments = [_segment((alike * np.rint((piece - piece[0]) / alike)).tobytes(), delay, tolerance) for piece in pieces]
-    return segments if sum(len(segment.nodes) for segment in segments) < most else None
+    nodes = [piece[segment.nodes] for piece, segment in zip(pieces, segments, strict=True)]
+    return _Way(np.concatenate(nodes), tuple(segments)) if sum(map(len, nodes)) < most else None
 
 
 @lru_cache(maxsize=512)

@@ -21,6 +21,7 @@ from fip.errors import UsageError
 from fip.imaging.cuda.device import CupyDevice, Device, gpus
 from fip.imaging.cuda.sdp_func import SdpFuncKernel, in_wavelengths
 from fip.imaging.cuda.slant import BATCH, CudaSlantKernel
+from fip.run import workers_on
 from host_gpu import HostDevice
 from pipeline import fip, images
 from synthetic import array_uvw, make_block
@@ -169,14 +170,22 @@ def test_a_missing_gpu_is_said_before_anything_is_done(simulated_ms: Path, tmp_p
     assert "no GPU" in fip("check").stdout
 
 
+def test_a_gpu_that_is_named_twice_gets_two_workers() -> None:
+    """Most of a small image's time is the processor's, so that several workers are needed to fill a GPU."""
+    assert workers_on("cuda:0,cuda:2,cuda:0", None) == {"gpu0": "cuda:0", "gpu2": "cuda:2", "gpu0-1": "cuda:0"}
+
+
 def test_a_worker_named_for_a_gpu_images_on_it(tmp_path: Path) -> None:
     """gpuN is cuda:N, cpuN the CPU, and the configuration wins."""
     file = tmp_path / "fip.toml"
     file.write_text('[worker.gpu1]\ndevice = "cpu"\n[worker."head/cpu0"]\ndevice = "cuda:3"\n')
     config = load(file).config
-    named = {name: config.device_of(name, "head") for name in ("gpu0", "gpu1", "gpu12", "cpu0", "cpu1", "gpux")}
+    named = {
+        name: config.device_of(name, "head") for name in ("gpu0", "gpu0-1", "gpu1", "gpu12", "cpu0", "cpu1", "gpux")
+    }
     assert named == {
         "gpu0": "cuda:0",
+        "gpu0-1": "cuda:0",
         "gpu1": "cpu",
         "gpu12": "cuda:12",
         "cpu0": "cuda:3",
@@ -205,7 +214,7 @@ def test_ska_sdp_func_images_on_a_gpu() -> None:
     grid = Grid(2048, 2048, 2e-5, 0.0, 0.0, "FK5")
     kernel, out = SdpFuncKernel(CupyDevice("cuda:0"), grid, 1e-5), np.full((1, 2048, 2048), np.nan)
     for east in (0.003, -0.002):
-        block = make_block(uvw, np.linspace(1.0, 1.1, 16) * LIGHT / 0.3, [(east, -0.002, 1.0)])
+        block = make_block(uvw, np.linspace(1.0, 1.1, 16) * LIGHT / 0.5, [(east, -0.002, 1.0)])
         kernel.image([block], out)
         assert relative_error(out[0], [block], grid, pixels=300) <= 1e-5
 

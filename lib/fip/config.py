@@ -258,7 +258,7 @@ class Config(Table):
 
     def device_of(self, name: str, host: str) -> str:
         """What worker NAME on HOST images on, "cpu" or "cuda:N"."""
-        gpu = re.fullmatch(r"gpu([0-9]{1,3})", name)
+        gpu = re.fullmatch(r"gpu([0-9]{1,3})(-[0-9]{1,3})?", name)  # gpu0-1: a second on cuda:0
         return self.worker_named(name, host).device or (f"cuda:{int(gpu[1])}" if gpu else "cpu")
 
     @field_validator("node")

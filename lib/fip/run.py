@@ -73,7 +73,8 @@ def _page(monitor: Monitor, console: Console) -> str:
 
 
 def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:
-    """Workers by name, each with its device: one a GPU of `devices` ("cpu,cuda:0"), `cpu_workers` where "cpu" is there.
+    """Workers by name, each with its device: one for each GPU that `devices` names ("cpu,cuda:0"), as often as it does,
+    and `cpu_workers` where "cpu" is there.
 
     None is one for each core that this process may use. Raises UsageError.
     """
@@ -82,7 +83,8 @@ def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:
         if device == CPU:
             workers |= {f"cpu{n}": CPU for n in range(cpu_workers or len(os.sched_getaffinity(0)))}
         elif re.fullmatch(r"cuda:[0-9]{1,3}", device):
-            workers[f"gpu{int(device[5:])}"] = device
+            gpu, there = f"gpu{int(device[5:])}", list(workers.values()).count(device)
+            workers[f"{gpu}-{there}" if there else gpu] = device
         else:
             raise UsageError(f"--devices {devices}: '{device}' is no device: give cpu, cuda:0, or as cpu,cuda:0")
     if cpu_workers and CPU not in workers.values():

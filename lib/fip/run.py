@@ -54,7 +54,7 @@ def run(
     begun = time.monotonic()
     interrupted, job = False, None
     if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
-        warm(config.imaging.kernel, workers.values())
+        warm(config.imaging.kernel)
         submit = new_job(paths, selection, directory="", follow=follow)
         page = _page(config.monitor, console) if web else None
         with Pipeline(config, directory, workers, directory / LOG_FILE, page) as pipeline:
@@ -103,9 +103,9 @@ def check_devices(kernel: str, devices: Iterable[str]) -> None:
             raise UsageError(f"--kernel {SDP_FUNC} runs on GPUs alone: give --devices cuda:0")
 
 
-def warm(kernel: str, devices: Iterable[str]) -> None:
-    """Compiles the slant kernel for this machine where a CPU worker may want it, before a slice waits for it."""
-    if kernel in ("auto", "slant") and CPU in devices and not is_warm():
+def warm(kernel: str) -> None:
+    """Compiles the slant kernel for this machine, of which GPUs need the plan, before a slice waits for it."""
+    if kernel in ("auto", "slant") and not is_warm():
         subprocess.run([Path(sysconfig.get_path("scripts")) / "fip", "warmup"], check=False)
 
 

@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Beam, FitsFile, Grid, Image, ImageFile, Slice
+from fip.data import Beam, Block, FitsFile, Grid, Image, ImageFile, Slice
 from fip.fits.fitsfile import fits_bytes
 from fip.imaging.beam import fit_beam
 from fip.imaging.interface import Kernel
@@ -29,8 +29,9 @@ def image_slice(slice_: Slice, kernel: Kernel) -> Image:
 def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
     """Pixels [stokes, plane, y, x] of an `Image`.
 
-    The whole band is the sum of its output channels before they are divided by their weights. A gridder is linear in
-    its samples, so that is as accurate as to grid them all at once.
+    The whole band is the mean of its output channels, weighted by their weights. A gridder is linear in its samples, so
+    that is as accurate as to grid them all at once; and samples, of which there are fewer, are divided by the weights,
+    not pixels.
     """
     grid, weights = slice_.grid, slice_.sum_of_weights
     channels = weights.shape[1]
@@ -40,17 +41,22 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
     for channel in range(channels):
         blocks = [block for block in slice_.blocks if block.channel_out == channel]
         if blocks and weights[:, channel].any():
-            kernel.image(blocks, apart[:, channel])
-        else:
-            apart[:, channel] = 0
+            kernel.image([_per_weight(block, weights[:, channel]) for block in blocks], apart[:, channel])
+        apart[weights[:, channel] == 0, channel] = np.nan
     if channels > 1:
-        apart.sum(axis=1, out=pixels[:, 0])
-        weights = np.column_stack([weights.sum(axis=1), weights])
-    for plane in np.ndindex(weights.shape):
-        pixels[plane] *= 1 / weights[plane] if weights[plane] > 0 else np.nan
+        for plane, mean, weight in zip(apart, pixels[:, 0], weights, strict=True):
+            mean[...] = np.nan if not weight.any() else 0
+            for each, share in zip(plane[weight > 0], weight[weight > 0] / weight.sum(), strict=True):
+                mean += each * pixels.dtype.type(share)
     if (below := beyond_horizon(grid)) is not None:
         pixels[..., below] = np.nan
     return pixels
+
+
+def _per_weight(block: Block, weights: NDArray[np.float64]) -> Block:
+    """The block with its visibilities [stokes, row, node] divided by these weights [stokes], by 1 where one is 0."""
+    share = 1 / np.where(weights > 0, weights, 1)
+    return replace(block, visibility=block.visibility * share.astype(block.visibility.real.dtype)[:, None, None])
 
 
 def psf_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:

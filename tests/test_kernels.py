@@ -223,6 +223,25 @@ def test_statistics_of_a_large_image_are_exact_or_within_their_bound() -> None:
     assert statistics.rms == pytest.approx(0.5, rel=5 * 1.17 / 2**8)
 
 
+@pytest.mark.parametrize("order", ["noise", "ascending", "constant", "two values", "every 65th is far off"])
+def test_statistics_follow_the_definition_however_pixels_lie(order: str) -> None:
+    """Medians are exact, also where the few among which they are looked for are like no others."""
+    values = np.random.default_rng(7).normal(size=2**16).astype(np.float32)
+    if order == "ascending":
+        values.sort()
+    elif order == "constant":
+        values[:] = 3
+    elif order == "two values":
+        values = np.where(values > 1, values.dtype.type(1), 0)
+    elif order == "every 65th is far off":
+        values[::65] += 100
+    middle = values.size // 2
+    deviation = np.abs(values - np.sort(values)[middle])
+    statistics = image_statistics(values.reshape(256, 256))
+    assert statistics is not None
+    assert statistics.rms == 1.4826 * np.sort(deviation)[middle]
+
+
 def test_statistics_of_a_small_image_follow_the_definition() -> None:
     """Where no sample is needed the rms is 1.4826 x the median absolute deviation, and of no pixels there are none."""
     plane = np.random.default_rng(6).normal(size=(31, 21))

@@ -261,8 +261,9 @@ def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]
         yield "BMIN", math.degrees(image.beam.minor), "[deg] FWHM of the fitted beam"
         yield "BPA", math.degrees(image.beam.angle), "[deg] from north through east"
     if image.statistics is not None:
-        yield "DATAMIN", float(np.fmin.reduce(image.pixels[:, 0], axis=None)), ""
-        yield "DATAMAX", float(np.fmax.reduce(image.pixels[:, 0], axis=None)), ""
+        others = image.pixels[1:, 0]  # statistics are of the first
+        yield "DATAMIN", float(np.fmin.reduce(others, axis=None, initial=image.statistics.minimum)), ""
+        yield "DATAMAX", float(np.fmax.reduce(others, axis=None, initial=image.statistics.maximum)), ""
         yield "RMS", image.statistics.rms, ("[Jy/beam] " if kind == "dirty" else "") + "1.4826 x MAD, first plane"
     if kind == "dirty":
         yield "FIPQUAL", quality(slice_, image.beam, image.statistics), "good, or what is doubtful"

@@ -18,12 +18,16 @@ The MAD of n independent Gaussian values estimates sigma with a relative standar
 is 0.37, ibid.): 0.46 %. The pixels of a beam are correlated, so that a regular sample loses less than that.
 """
 
+_FEW = 1024  # of them, between which the median is looked for
+
 
 def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
     """Statistics over the finite pixels of plane[y, x]: extremes exact, rms from a regular sample; None if all NaN."""
     stride = max(1, math.isqrt(plane.size // MEDIAN_SAMPLE))
     sample = plane[::stride, ::stride].ravel()
-    sample = sample[np.isfinite(sample)]
+    finite = np.isfinite(sample)
+    if not finite.all():
+        sample = sample[finite]
     if not sample.size:
         return None
     deviation = np.abs(sample - _median(sample))
@@ -35,7 +39,18 @@ def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
 
 
 def _median(values: NDArray[np.floating]) -> np.floating:
-    """The upper median: of thousands of pixels as good as the mean of both, and half the time of numpy's."""
+    """The upper median: of thousands of pixels as good as the mean of both, and a fifth of the time of numpy's.
+
+    It is looked for among the values between two of a thousand that enclose it, but for one case in 10^4, and then
+    among all.
+    """
     middle = values.size // 2
-    median: np.floating = np.partition(values, middle)[middle]
+    few = np.sort(values[:: values.size // _FEW | 1])
+    reach = 2 * math.isqrt(few.size)  # ranks: four standard deviations
+    low, high = few[max(0, few.size // 2 - reach)], few[min(few.size - 1, few.size // 2 + reach)]
+    between = np.compress((values >= low) & (values <= high), values)
+    at = middle - int(np.count_nonzero(values < low))
+    if not 0 <= at < between.size:
+        between, at = values, middle
+    median: np.floating = np.partition(between, at)[at]
     return median

@@ -45,9 +45,10 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
         apart[weights[:, channel] == 0, channel] = np.nan
     if channels > 1:
         for plane, mean, weight in zip(apart, pixels[:, 0], weights, strict=True):
-            mean[...] = np.nan if not weight.any() else 0
-            for each, share in zip(plane[weight > 0], weight[weight > 0] / weight.sum(), strict=True):
-                mean += each * pixels.dtype.type(share)
+            mean[...] = 0 if weight.any() else np.nan
+            for each, part in zip(plane, weight, strict=True):
+                if part:
+                    mean += each * pixels.dtype.type(part / weight.sum())
     if (below := beyond_horizon(grid)) is not None:
         pixels[..., below] = np.nan
     return pixels

@@ -129,6 +129,5 @@ def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
     if not values.size:
         return np.full(len(values), np.nan)
     ordered = np.sort(values, axis=1)  # NaN come last
-    number = np.count_nonzero(~np.isnan(values), axis=1)[:, None]
-    below, above = (np.take_along_axis(ordered, middle, axis=1) for middle in ((number - 1) // 2, number // 2))
-    return np.asarray((below + above)[:, 0] / 2)
+    number, rows = np.count_nonzero(~np.isnan(values), axis=1), np.arange(len(values))
+    return np.asarray((ordered[rows, (number - 1) // 2] + ordered[rows, number // 2]) / 2)

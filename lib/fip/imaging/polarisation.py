@@ -119,51 +119,39 @@ def form(
     (p + q)/2 with variances 1/w_p and 1/w_q. (WSClean takes the smaller of the two weights, CASA their mean.)
     A hand alone keeps its own weight.
     """
-    visibility, bad = _finite(visibility, bad)
-    weight = _positive(weight)
-    real = out_weight.dtype
-    used = {at for product in wanted for at in (product.first, product.second) if at is not None}
-    weights = {at: np.where(bad[..., at], 0, weight[..., at]).astype(real, copy=False) for at in used}
-    for plane, product in enumerate(wanted):
-        _form_plane(product, visibility, weights, out_visibility[plane], out_weight[plane])
+    weight = _positive(weight).astype(out_weight.dtype, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        _form_planes(wanted, visibility, weight, bad, out_visibility, out_weight)
+        if np.isfinite(out_visibility.sum()):  # of what is not, a product is not either, not even with weight 0
+            return
+        good = np.isfinite(visibility)
+        _form_planes(wanted, np.where(good, visibility, 0), weight, bad | ~good, out_visibility, out_weight)
 
 
-def _form_plane(
-    product: Product,
+def _form_planes(
+    wanted: Sequence[Product],
     visibility: NDArray[np.complexfloating],
-    weights: dict[int, NDArray[np.floating]],
+    weight: NDArray[np.floating],
+    bad: NDArray[np.bool_],
     out_visibility: NDArray[np.complexfloating],
     out_weight: NDArray[np.floating],
 ) -> None:
-    p, weight_p = visibility[..., product.first], weights[product.first]
-    if product.second is None:
-        out_weight[...] = weight_p
-        np.multiply(p, out_weight, out=out_visibility, dtype=out_visibility.dtype, casting="same_kind")
-        return
-    q, weight_q = visibility[..., product.second], weights[product.second]
-    total = weight_p + weight_q
-    np.maximum(total, np.finfo(total.dtype).tiny, out=total)
-    np.divide(weight_q, total, out=out_weight)
-    out_weight *= weight_p
-    out_weight *= 4
-    combine = np.add if product.sign > 0 else np.subtract
-    combine(p, q, out=out_visibility, dtype=out_visibility.dtype, casting="same_kind")
-    out_visibility *= product.factor * out_weight
-    if product.either:
-        alone = out_weight == 0
-        out_weight[alone] = (weight_p + weight_q)[alone]
-        out_visibility[alone] = (weight_p * p + weight_q * q)[alone]
-
-
-def _finite(
-    visibility: NDArray[np.complexfloating], bad: NDArray[np.bool_]
-) -> tuple[NDArray[np.complexfloating], NDArray[np.bool_]]:
-    """The same without NaN and infinities; one sum tells, as a rule, that there are none."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(visibility.sum()):
-            return visibility, bad
-    good = np.isfinite(visibility)
-    return np.where(good, visibility, 0), bad | ~good
+    for product, into, into_weight in zip(wanted, out_visibility, out_weight, strict=True):
+        p, weight_p, bad_p = visibility[..., product.first], weight[..., product.first], bad[..., product.first]
+        if product.second is None:
+            np.multiply(weight_p, ~bad_p, out=into_weight)
+            np.multiply(p, into_weight, out=into, dtype=into.dtype, casting="same_kind")
+            continue
+        q, weight_q, bad_q = visibility[..., product.second], weight[..., product.second], bad[..., product.second]
+        total = np.maximum(weight_p + weight_q, np.finfo(into_weight.dtype).tiny)
+        np.multiply(weight_q / total * weight_p * 4, ~(bad_p | bad_q), out=into_weight)
+        combine = np.add if product.sign > 0 else np.subtract
+        combine(p, q, out=into, dtype=into.dtype, casting="same_kind")
+        into *= product.factor * into_weight
+        if product.either:
+            alone, weight_p, weight_q = into_weight == 0, weight_p * ~bad_p, weight_q * ~bad_q
+            into_weight[alone] = (weight_p + weight_q)[alone]
+            into[alone] = (weight_p * p + weight_q * q)[alone]
 
 
 def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -23,28 +23,39 @@ def whole(bands: Sequence[Band]) -> Band:
     return Band((bands[0].centre + bands[-1].centre) / 2, bands[0].width * len(bands))
 
 
-def split(block: Block, bands: Sequence[Band]) -> Iterator[Block]:
-    """The parts of a block that lie in each of `bands`, by the centres of its channels; views, not copies."""
+def parts(frequency: NDArray[np.float64], bands: Sequence[Band]) -> Iterator[tuple[int, slice]]:
+    """The output channel, and which of these ascending frequencies are in it, for each of `bands` that has some."""
     starts = [band.centre - band.width / 2 for band in bands[1:]]
-    edges = [0, *np.searchsorted(block.frequency, starts).tolist(), len(block.frequency)]
+    edges = [0, *np.searchsorted(frequency, starts).tolist(), len(frequency)]
     for channel, (first, end) in enumerate(pairwise(edges)):
         if first < end:
-            yield replace(
-                block,
-                channel_out=channel,
-                frequency=block.frequency[first:end],
-                visibility=block.visibility[:, :, first:end],
-                weight=block.weight[:, :, first:end],
-            )
+            yield channel, slice(first, end)
+
+
+def split(block: Block, bands: Sequence[Band]) -> Iterator[Block]:
+    """The parts of a block that lie in each of `bands`, by the centres of its channels; views, not copies."""
+    for channel, here in parts(block.frequency, bands):
+        yield replace(
+            block,
+            channel_out=channel,
+            frequency=block.frequency[here],
+            visibility=block.visibility[:, :, here],
+            weight=block.weight[:, :, here],
+        )
 
 
 def totals(blocks: Sequence[Block], shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum of weights and number of visibilities that count, each [stokes, channel_out] of this shape."""
     sums, counts = np.zeros(shape), np.zeros(shape, np.int64)
     for block in blocks:
-        sums[:, block.channel_out] += block.weight.sum(axis=(1, 2), dtype=np.float64)
-        counts[:, block.channel_out] += np.count_nonzero(block.weight, axis=(1, 2))
+        sums[:, block.channel_out] += of_rows(block.weight).sum(axis=1)
+        counts[:, block.channel_out] += [np.count_nonzero(plane) for plane in block.weight != 0]
     return sums, counts
+
+
+def of_rows(weight: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The sum [stokes, row] of each row of weights [stokes, row, node], in double precision."""
+    return np.asarray(weight @ np.ones(weight.shape[2]))
 
 
 def effective_bands(
@@ -64,7 +75,7 @@ def _effective(
     blocks: Sequence[Block], widths: Sequence[NDArray[np.float64]], stokes: int, channel_out: int
 ) -> Band | None:
     found = [
-        (block.frequency, width, block.weight[stokes].sum(axis=0, dtype=np.float64))
+        (block.frequency, width, np.ones(len(block.uvw)) @ block.weight[stokes])
         for block, width in zip(blocks, widths, strict=True)
         if block.channel_out == channel_out
     ]
@@ -75,7 +86,7 @@ def _effective(
     if not used.any():
         return None
     low, high = (frequency - width / 2)[used], (frequency + width / 2)[used]
-    return Band(float(np.average(frequency, weights=weight)), _covered(low, high))
+    return Band(float(frequency @ weight / weight.sum()), _covered(low, high))
 
 
 def _covered(low: NDArray[np.float64], high: NDArray[np.float64]) -> float:

@@ -12,7 +12,7 @@ from fip.data import Band, Beam, Block, Grid, ImagingSettings, Observation, Slic
 from fip.directions import rephase, turned
 from fip.imaging.antennas import AntennaTally, BaselineSums, tally
 from fip.imaging.beam import fit_beam
-from fip.imaging.subbands import effective_bands, split, totals
+from fip.imaging.subbands import effective_bands, of_rows, parts, split, totals
 from fip.imaging.weighting import weigh
 from fip.source.choosing import baselines, within
 from fip.source.measurement_set import MeasurementSet, Rows
@@ -105,12 +105,8 @@ class Run:
         kept = np.concatenate([rows for _, rows in natural]) if found else np.flatnonzero(dump.selected)
         times = self._times(info, dump, kept, [block for block, _ in natural])
         centred = self._rephased(info, dump, natural, _middles(dump, kept))
-        pieces = [
-            (piece, window.width[np.isin(window.frequency, piece.frequency)])
-            for block, (_, _, window) in zip(weigh(centred, self.settings, grid), found, strict=True)
-            for piece in split(block, self.bands)
-        ]
-        blocks = tuple(piece for piece, _ in pieces)
+        blocks = tuple(part for block in weigh(centred, self.settings, grid) for part in split(block, self.bands))
+        widths = [window.width[here] for _, _, window in found for _, here in parts(window.frequency, self.bands)]
         planes = len(self.settings.stokes), len(self.bands)
         weights, counts = totals(blocks, planes)
         cut = Slice(
@@ -122,7 +118,7 @@ class Run:
             times=times,
             grid=grid,
             bands=self.bands,
-            effective=effective_bands(blocks, [width for _, width in pieces], planes),
+            effective=effective_bands(blocks, widths, planes),
             observation=self.observations[info.field],
             settings=self.settings,
             blocks=blocks,
@@ -195,7 +191,7 @@ class Run:
         time, exposure = dump.time, dump.rows.column("EXPOSURE")
         first = float(time[0])
         average = first + float((time[kept] - first).mean())
-        weight = np.concatenate([block.weight.sum(axis=(0, 2), dtype=np.float64) for block in blocks] or [[]])
+        weight = np.concatenate([of_rows(block.weight).sum(axis=0) for block in blocks] or [[]])
         used = exposure[kept]
         known = np.isfinite(used)
         weight = weight[known] if blocks else np.ones(np.count_nonzero(known))
@@ -204,7 +200,7 @@ class Run:
         total_exposure = float((products[weights > 0] / weights[weights > 0]).sum())
         time = time[dump.selected]
         if self.index.trusted[info.integrations[0]]:
-            half = np.nan_to_num(dump.rows.column("INTERVAL")[dump.selected]) / 2
+            half = np.fmax(dump.rows.column("INTERVAL")[dump.selected], 0) / 2
             return Times(float((time - half).min()), average, float((time + half).max()), total_exposure)
         half_cadence = self.index.cadence[info.integrations[0]] / 2
         if not np.isfinite(half_cadence):
@@ -254,10 +250,11 @@ def _read_block(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]] | No
     if not usable.any():
         return None
     visibility, weight = part.reader.read(part.rows, usable)
-    good = weight.any(axis=(0, 2))
+    good = of_rows(weight).any(axis=0)
     rows = np.flatnonzero(part.mask)
     if not good.all():
-        visibility, weight, rows = visibility[:, good], weight[:, good], rows[good]
+        visibility, weight = np.compress(good, visibility, axis=1), np.compress(good, weight, axis=1)
+        rows = rows[good]
     if not rows.size:
         return None
     return Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight), rows

@@ -1,8 +1,8 @@
 """`python -m benchmarks.monitor`: what `fip-monitor` costs beside 64 workers and 100 images/s. See docs/benchmarks.md.
 
-An hour's traffic is replayed as fast as the monitor takes it: each message is what a ventilator with 64 workers tells
-twice a second, and the ledger has an image for each that is stored. Then a minute of it comes at its real rate, with
-and without a page that listens and lists images, as a browser does.
+An hour's traffic is replayed at 60 times its rate, then a minute of it at its real rate, each without a page and with
+one that listens and lists images, as a browser does. A message is what a ventilator with 64 workers tells twice a
+second; the ledger has an image for each that is stored.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ import zmq
 
 from benchmarks.simulated_status import INTERVAL, RUN, Load, statuses
 from fip.data import Selection
-from fip.messages import PipelineStatus, RunPlan
+from fip.messages import RunPlan
 from fip.protocol.wire import encode_control
 from fip.runtime.sockets import control_socket
 from fip.storage.ledger import Ledger
 
-AHEAD = 40  # messages sent before it is asked how far the monitor is
-HOUR = 3600.0  # s
+PARTS = 6  # of an hour, after each of which memory is looked at
 
 
 @dataclass(frozen=True)
@@ -73,79 +72,102 @@ def main() -> None:
     """Measure, and print what was found."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.monitor", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0, help="of traffic to replay  [default: 60]")
+    parser.add_argument("--speed", type=float, default=60.0, help="times its real rate  [default: 60]")
     parser.add_argument("--watch", type=float, default=60.0, help="seconds at the real rate  [default: 60]")
     arguments = parser.parse_args()
     load = Load()
-    with tempfile.TemporaryDirectory(prefix="fip-monitor-") as folder, running(Path(folder), load) as (monitor, send):
-        print(f"{load.workers} workers, {load.rate:g} images/s, {psutil.cpu_count()} cores, load {psutil.getloadavg()}")
-        replay(monitor, send, load, arguments.minutes)
-        watch(monitor, send, load, arguments.watch)
+    print(f"{load.workers} workers, {load.rate:g} images/s, {psutil.cpu_count()} cores")
+    for pages in (0, 1):
+        with tempfile.TemporaryDirectory(prefix="fip-monitor-") as folder:
+            frames = recorded(Path(folder) / "traffic", load, round(60 * arguments.minutes / INTERVAL))
+            with running(Path(folder), load) as (monitor, send):
+                measure(monitor, send, frames, pages, arguments.speed)
+        with tempfile.TemporaryDirectory(prefix="fip-monitor-") as folder:
+            frames = recorded(Path(folder) / "traffic", load, round(arguments.watch / INTERVAL))
+            with running(Path(folder), load) as (monitor, send):
+                measure(monitor, send, frames, pages, 1.0)
 
 
-def replay(monitor: Monitor, send: zmq.Socket[bytes], load: Load, minutes: float) -> None:
-    """An hour's messages, none of them lost, and what they cost."""
-    count = round(60 * minutes / INTERVAL)
-    messages = statuses(load, time.time())
-    heard_first(monitor, send, messages)
+def measure(monitor: Monitor, send: zmq.Socket[bytes], frames: Recorded, pages: int, speed: float) -> None:
+    """What the monitor takes of the machine while messages come at so many times their real rate."""
+    wait_until_it_listens(monitor, send, frames.first)
+    ended = threading.Event()
+    listed: list[int] = []
+    threads = [threading.Thread(target=page, args=(monitor, ended, listed)) for _ in range(pages)]
+    for thread in threads:
+        thread.start()
     begun, cpu, memory = time.monotonic(), monitor.cpu, [monitor.megabytes]
-    seen = 0
-    for number, status in enumerate(islice(messages, count), 1):
-        send.send(encode_control(status))
-        if number % AHEAD == 0 or number == count:
-            wait_until(monitor, status.jobs[0].runs[0].stored)
-            seen = json.loads(monitor.get(f"/api/runs/{RUN}/images?after={seen}"))["seen"]
-        if number % (count // 6 or 1) == 0:
+    for number, frame in enumerate(frames, 1):
+        send.send(frame)
+        time.sleep(max(0.0, begun + number * INTERVAL / speed - time.monotonic()))
+        if number % (len(frames) // PARTS or 1) == 0:
             memory.append(monitor.megabytes)
     took, spent = time.monotonic() - begun, monitor.cpu - cpu
-    print(f"{count} messages, {60 * minutes:.0f} s of traffic, in {took:.0f} s: {60 * minutes / took:.0f} x")
+    wait_until(monitor, frames.stored)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    traffic = len(frames) * INTERVAL
     print(
-        f"CPU: {1000 * spent / count:.1f} ms a message, {100 * spent / (60 * minutes):.1f} % of a core at the real rate"
+        f"{traffic:.0f} s of traffic in {took:.0f} s, {traffic / took:.1f} x, {pages} pages; load {psutil.getloadavg()}"
     )
-    print(f"images found: {seen}; MB resident: {', '.join(f'{each:.0f}' for each in memory)}")
+    print(f"  {100 * spent / took:.1f} % of a core; {1000 * spent / len(frames):.2f} CPU ms a message that was sent")
+    print(f"  MB resident: {', '.join(f'{each:.0f}' for each in memory)}; images listed: {sum(listed)}")
 
 
-def watch(monitor: Monitor, send: zmq.Socket[bytes], load: Load, seconds: float) -> None:
-    """The real rate, without a page and with one."""
-    for pages in (0, 1):
-        ended = threading.Event()
-        threads = [threading.Thread(target=page, args=(monitor, ended)) for _ in range(pages)]
-        for thread in threads:
-            thread.start()
-        begun, cpu = time.monotonic(), monitor.cpu
-        for number, status in enumerate(statuses(load, time.time(), first=load.total // 2), 1):
-            send.send(encode_control(status))
-            time.sleep(max(0.0, begun + number * INTERVAL - time.monotonic()))
-            if time.monotonic() > begun + seconds:
-                break
-        share = (monitor.cpu - cpu) / (time.monotonic() - begun)
-        ended.set()
-        for thread in threads:
-            thread.join()
-        print(f"real rate, {pages} pages: {100 * share:.1f} % of a core, {monitor.megabytes:.0f} MB")
-
-
-def page(monitor: Monitor, ended: threading.Event) -> None:
-    """Listens, and lists new images on each state, as a browser does."""
+def page(monitor: Monitor, ended: threading.Event, listed: list[int]) -> None:
+    """Listens, and lists new images on each state, as a browser does, until it was told that it ended."""
     connection = http.client.HTTPConnection("127.0.0.1", monitor.port, timeout=60)
     connection.request("GET", "/api/events")
     answer, seen = connection.getresponse(), 0
     while not ended.is_set():
         if answer.readline().startswith(b"data:"):
-            seen = json.loads(monitor.get(f"/api/runs/{RUN}/images?after={seen}"))["seen"]
+            found = json.loads(monitor.get(f"/api/runs/{RUN}/images?after={seen}"))
+            seen = found["seen"]
+            listed.append(len(found["images"]))
     connection.close()
 
 
-def heard_first(monitor: Monitor, send: zmq.Socket[bytes], messages: Iterator[PipelineStatus]) -> None:
+def wait_until_it_listens(monitor: Monitor, send: zmq.Socket[bytes], frame: bytes) -> None:
     """Sends until the monitor has joined the socket."""
     while monitor.stored < 0:
-        send.send(encode_control(next(messages)))
+        send.send(frame)
         time.sleep(0.1)
 
 
 def wait_until(monitor: Monitor, stored: int) -> None:
     """Waits until the monitor knows of so many images."""
     while monitor.stored < stored:
-        time.sleep(0.02)
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Messages in a file, so that it costs little to send them."""
+
+    file: Path
+    lengths: tuple[int, ...]
+    first: bytes
+    stored: int  # images, by the last message
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self.file.open("rb") as file:
+            for length in self.lengths:
+                yield file.read(length)
+
+
+def recorded(file: Path, load: Load, count: int) -> Recorded:
+    """So many messages of a pipeline at work."""
+    lengths, first, stored = [], b"", 0
+    with file.open("wb") as out:
+        for status in islice(statuses(load, time.time()), count):
+            frame = encode_control(status)
+            first, stored = first or frame, status.jobs[0].runs[0].stored
+            lengths.append(out.write(frame))
+    return Recorded(file, tuple(lengths), first, stored)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fip.messages import (
+    AntennaHealth,
     Gpu,
     JobStatus,
     Latency,
@@ -27,6 +28,7 @@ RUN = "00112233445566778899aabbccddeeff"
 INTERVAL = 0.5  # s between two statuses
 SLICE_BYTES, IMAGE_BYTES = 4_000_000, 4_200_000
 TASKS_KEPT = 16
+ANTENNAS = 64
 STAGES = {"ventilator": ("cut",), "worker": ("wire", "wait", "image", "beam", "fits"), "sink": ("store", "fsync")}
 
 
@@ -56,6 +58,7 @@ def statuses(load: Load, start: float, first: int = 0) -> Iterator[PipelineStatu
             sink=_sink(start, elapsed, stored),
             number=number,
             ages={worker.identity: float(random.uniform(0, 0.5)) for worker in workers} | {"sink": 0.1},
+            antennas=_antennas(random),
         )
 
 
@@ -94,6 +97,12 @@ def _status(
         events=tuple(SocketEvent(start, "control", "connected", "tcp://10.0.0.1:5557", "") for _ in range(4)),
         version="0.1.0", started=start, device="cuda:0" if role == "worker" else "",
     )  # fmt: skip
+
+
+def _antennas(random: np.random.Generator) -> AntennaHealth:
+    names = tuple(f"m{number:03}" for number in range(ANTENNAS))
+    flagged, level = random.uniform(0, 0.1, ANTENNAS).round(3), random.normal(1, 0.1, ANTENNAS).round(2)
+    return AntennaHealth(RUN, 0.05, names, tuple(flagged.tolist()), tuple(level.tolist()))
 
 
 def _job(load: Load, start: float, stored: int) -> JobStatus:

@@ -12,7 +12,7 @@ import zmq
 from fip.config import Config, Loaded
 from fip.errors import WireError
 from fip.layout.keys import private_key
-from fip.messages import PipelineStatus
+from fip.messages import STATE_INTERVAL, PipelineStatus
 from fip.protocol.wire import decode_control
 from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop, run_daemon
@@ -23,6 +23,7 @@ from fip.web.server import Server
 log = logging.getLogger("fip.monitor")
 
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
+REST = STATE_INTERVAL / 2  # s between two messages that are read, however many come: each tells all that there is
 
 
 class Monitor(Daemon):
@@ -43,10 +44,11 @@ class Monitor(Daemon):
     def start(self) -> None:
         """Listens to the ventilator, and serves."""
         self._status = control_socket(self._loop.context, zmq.SUB)
+        self._status.setsockopt(zmq.CONFLATE, 1)  # the newest message alone is kept
         address = self._config.ventilator.status
         key = private_key(self._config.security, "operator", "viewer") if exposed(address) else None
         connect(self._status, address, key, key.ventilator if key else "")
-        self._loop.on(self._status, self._on_status)
+        self._listen()
         self._server.start()
         log.info("the page is at %s", self._server.address)
 
@@ -74,7 +76,12 @@ class Monitor(Daemon):
         waits = f"; waits for the ventilator at {self._config.ventilator.status}" if silent else ""
         return f"serves {self._server.address}{waits}"
 
+    def _listen(self) -> None:
+        self._loop.on(self._status, self._on_status)
+
     def _on_status(self) -> None:
+        self._loop.off(self._status)
+        self._loop.at(time.monotonic() + REST, self._listen)
         try:
             message = decode_control(self._status.recv())
         except WireError as error:

@@ -32,7 +32,7 @@ class Watching:
     """Keeps the state of a mesh."""
 
     def __init__(self) -> None:
-        self.heard: tuple[Heard, ...] = ()
+        self.heard: Heard | None = None
 
     def until(self, wanted: Callable[[PipelineState], bool]) -> Callable[[PipelineStatus], bool]:
         """What `Mesh.wait` calls until the state is as wanted."""
@@ -51,7 +51,8 @@ class Watching:
     @property
     def daemons(self) -> list[Status]:
         """The last status of each daemon that is there."""
-        newest = self.heard[-1].status
+        assert self.heard
+        newest = self.heard.status
         assert newest.sink
         return [newest.ventilator, newest.sink.status, *(worker.status for worker in newest.workers)]
 

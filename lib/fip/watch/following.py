@@ -23,7 +23,7 @@ class Follower:
 
     def __init__(self, config: Config) -> None:
         self._operator = Operator(config)
-        self._heard: tuple[Heard, ...] = ()
+        self._heard: Heard | None = None
 
     def __enter__(self) -> Follower:
         self._operator.__enter__()

@@ -7,7 +7,7 @@ daemon itself counted between them, so no clocks of two hosts are ever compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fip.messages import PipelineStatus, Status
@@ -21,11 +21,30 @@ Life = tuple[str, int, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A message, and when it came."""
+class Spent:
+    """What a daemon had counted, and how it had spent its time, when it was heard."""
 
-    at: float  # s UTC, Unix, by the follower's clock
+    counters: Mapping[str, int]
+    seconds: Mapping[str, float]
+    cpu: float | None  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is kept of a message: what trends are made of. Whole messages are large."""
+
+    at: float  # s UTC, Unix, when it came, by the follower's clock
+    number: int
+    daemons: Mapping[Life, Spent]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The newest message, and what is kept of those of late."""
+
+    at: float  # s UTC, Unix, when it came, by the follower's clock
     status: PipelineStatus
+    past: tuple[Past, ...]  # in the order in which they were said, the newest last
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +65,24 @@ class Trend:
     cpu: float | None  # cores that it kept busy
 
 
-def remember(heard: tuple[Heard, ...], status: PipelineStatus, now: float) -> tuple[Heard, ...]:
+def remember(heard: Heard | None, status: PipelineStatus, now: float) -> Heard:
     """What was heard, with a message that came now (s UTC, Unix), and without what is older than the window.
 
     Of two ventilators the one that started last counts, or the one that still speaks. The newest message stays,
     however old it is.
     """
-    new = Heard(now, status)
-    if not heard:
-        return (new,)
-    newest = heard[-1]
-    if life(status.ventilator) != life(newest.status.ventilator):
-        later = status.ventilator.started > newest.status.ventilator.started
-        return (new,) if later or now - newest.at > SILENT_AFTER else heard
-    known = {each.status.number: each for each in heard}
-    known.setdefault(status.number, new)
+    past = Past(now, status.number, dict(_daemons(status)))
+    if heard is None:
+        return Heard(now, status, (past,))
+    if life(status.ventilator) != life(heard.status.ventilator):
+        later = status.ventilator.started > heard.status.ventilator.started
+        return Heard(now, status, (past,)) if later or now - heard.at > SILENT_AFTER else heard
+    known = {each.number: each for each in heard.past}
+    known.setdefault(status.number, past)
     ordered = [known[number] for number in sorted(known)][-MOST:]
-    return (*(each for each in ordered[:-1] if each.at >= now - WINDOW), ordered[-1])
+    kept = (*(each for each in ordered[:-1] if each.at >= now - WINDOW), ordered[-1])
+    newest = (now, status) if status.number > heard.status.number else (heard.at, heard.status)
+    return Heard(*newest, kept)
 
 
 def life(status: Status) -> Life:
@@ -70,33 +90,30 @@ def life(status: Status) -> Life:
     return status.identity, status.pid, status.started
 
 
-def trends(heard: tuple[Heard, ...]) -> dict[Life, Trend]:
+def trends(past: Sequence[Past]) -> dict[Life, Trend]:
     """How each daemon did over what was heard of it; those that were heard but once are left out."""
-    first: dict[Life, Status] = {}
-    last: dict[Life, Status] = {}
-    for each in heard:
-        for status in _daemons(each.status):
-            first.setdefault(life(status), status)
-            last[life(status)] = status
+    first: dict[Life, Spent] = {}
+    last: dict[Life, Spent] = {}
+    for each in past:
+        first = {**each.daemons, **first}
+        last |= each.daemons
     found = {which: _trend(first[which], last[which]) for which in last}
     return {which: trend for which, trend in found.items() if trend}
 
 
-def _daemons(status: PipelineStatus) -> Iterator[Status]:
-    yield status.ventilator
-    yield from (worker.status for worker in status.workers)
-    if status.sink:
-        yield status.sink.status
+def _daemons(status: PipelineStatus) -> Iterator[tuple[Life, Spent]]:
+    statuses = [status.ventilator, *(worker.status for worker in status.workers)]
+    for each in [*statuses, *([status.sink.status] if status.sink else [])]:
+        yield life(each), Spent(each.counters, each.seconds, each.resources.cpu_seconds)
 
 
-def _trend(before: Status, after: Status) -> Trend | None:
+def _trend(before: Spent, after: Spent) -> Trend | None:
     spent = {name: max(0.0, after.seconds.get(name, 0.0) - before.seconds.get(name, 0.0)) for name in after.seconds}
     wall = sum(spent.values())
     if not wall:
         return None
-    cpu = (before.resources.cpu_seconds, after.resources.cpu_seconds)
     return Trend(
         rates={name: max(0, after.counters[name] - before.counters.get(name, 0)) / wall for name in after.counters},
         shares=Shares(*(spent.get(name, 0.0) / wall for name in ("busy", "idle", "blocked"))),
-        cpu=None if cpu[0] is None or cpu[1] is None else max(0.0, cpu[1] - cpu[0]) / wall,
+        cpu=None if before.cpu is None or after.cpu is None else max(0.0, after.cpu - before.cpu) / wall,
     )

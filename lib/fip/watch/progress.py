@@ -30,7 +30,7 @@ class RunProgress:
 
     def __init__(self, console: Console, slices: int) -> None:
         self._console, self._slices = console, slices
-        self._heard: tuple[Heard, ...] = ()
+        self._heard: Heard | None = None
         self._lines = 0  # printed so far
         whole = Column(no_wrap=True)
         self._progress = Progress(

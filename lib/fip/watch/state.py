@@ -151,13 +151,13 @@ NOTHING_HEARD = PipelineState(
 )  # fmt: skip
 
 
-def pipeline_state(heard: tuple[Heard, ...], now: float) -> PipelineState:
-    """The state now (s UTC, Unix) of a pipeline of which `fip.watch.hearing.remember` has kept these messages."""
-    if not heard:
+def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
+    """The state now (s UTC, Unix) of a pipeline of which `fip.watch.hearing.remember` has kept this; None of none."""
+    if heard is None:
         return replace(NOTHING_HEARD, time=now)
-    newest, quiet = heard[-1].status, max(0.0, now - heard[-1].at)
-    known = trends(heard)
-    since = heard[-1].at if quiet > SILENT_AFTER else None
+    newest, quiet = heard.status, max(0.0, now - heard.at)
+    known = trends(heard.past)
+    since = heard.at if quiet > SILENT_AFTER else None
     own = newest.ventilator
     ventilator = DaemonView(own, *_liveness(own, quiet, SILENT_AFTER, now), quiet, known.get(life(own)))
     workers = _workers(newest, quiet, now, known)

@@ -16,7 +16,7 @@ class Feed:
     """The messages of late, and the state that they make."""
 
     def __init__(self) -> None:
-        self._heard: tuple[Heard, ...] = ()
+        self._heard: Heard | None = None
 
     def hear(self, status: PipelineStatus) -> None:
         """Takes a message; what was heard is replaced as a whole, so that any thread may read it."""
@@ -32,7 +32,7 @@ class Feed:
 
     def stored(self) -> Mapping[str, Ranges]:
         """What the sink says is stored of each run that it has."""
-        sink = self._heard[-1].status.sink if self._heard else None
+        sink = self._heard.status.sink if self._heard else None
         return {each.run: each.stored for each in sink.runs} if sink else {}
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from fip.errors import EmptyLedgerError
+from fip.storage.ledger import Ledger
 from fip.web import gallery as module
 from fip.web.gallery import AbsentError, Gallery
 from pipeline import images
@@ -27,6 +29,17 @@ def test_images_are_found_once_and_in_the_order_of_their_coming(tmp_path: Path) 
     seen, newest = gallery.images(RUN, 0, 2, {RUN: ((0, 8),)})
     assert (seen, [entry.index for entry in newest]) == (8, [6, 7])
     assert gallery.images(RUN, 10**9, 2, {RUN: ((0, 8),)}) == (8, [])
+
+
+def test_a_ledger_that_is_about_to_be_made(tmp_path: Path) -> None:
+    """Its file is there before its tables are: the monitor looks again, others say so."""
+    (tmp_path / "fip.sqlite").touch()
+    gallery = Gallery(tmp_path)
+    assert gallery.runs() == []
+    with pytest.raises(EmptyLedgerError, match="holds nothing yet"):
+        Ledger(tmp_path, read_only=True)
+    store_run(tmp_path, count=2)
+    assert [row.run for row in gallery.runs()] == [RUN]
 
 
 def test_without_a_sink_the_ledger_is_asked(tmp_path: Path) -> None:

@@ -217,9 +217,7 @@ def test_antennas_that_are_ill_are_named(long_ms: Path, tmp_path: Path) -> None:
         expect(ill_cells).to_have_count(2)
         keep(page, "page-antennas", tmp_path)
         said = fip("status", "--ventilator", mesh.config.ventilator.control).stdout
-        assert re.search(
-            r"antennas 12 with data · 17% flagged · flagged: m004 · amplitude: m007 ×(9|1\d)[\d.]*\n", said
-        )
+        assert "antennas 12 with data · 17% flagged\n  1 flagged away: m004\n  1 of unlike amplitude: m007 ×" in said
         with mesh.operator() as operator:
             operator.cancel(job)
         submit(mesh, well)

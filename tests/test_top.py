@@ -84,12 +84,14 @@ def test_the_screen(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 def test_antennas_that_are_ill_are_named(size: tuple[int, int]) -> None:
-    """In a line, and the first of all on their page; of a hostile name nothing acts on the terminal."""
+    """Below those that stand out, and the first on the page of all; of a hostile name nothing acts on the terminal."""
     assert "antennas 16 with data · 5% flagged" in screen([running()], size=size)
     ill = state(replace(pipeline(40), antennas=antennas(m03=(1.0, None), m07=(0.05, 10.0), **{HOSTILE: (0.9, 1.0)})))
-    text = screen([ill], size=WIDE)
-    assert "antennas 17 with data · 5% flagged · flagged: m03, [red]a[/red]�[31m� 90% · amplitude: m07 ×10" in text
-    page = screen([ill], "a", size=WIDE)
+    text = screen([ill], size=size)
+    assert "antennas 17 with data · 5% flagged" in text
+    assert "2 flagged away: m03, [red]a[/red]�[31m� 90%" in text
+    assert "1 of unlike amplitude: m07 ×10" in text
+    page = screen([ill], "a", size=size)
     rows = re.findall(r"([^│\s]\S*) +(\d+%) +(×\S+|–)", page)
     assert rows[:2] == [("m03", "100%", "–"), ("[red]a[/red]�[31m�", "90%", "×1")]
     assert [name for name, _, _ in rows][2:5] == ["m07", "m00", "m01"]

@@ -39,3 +39,7 @@ class StoreError(FipError):
 
 class NoRoomError(StoreError):
     """An image that cannot be stored now and may be later: the disk is full, read-only or gone."""
+
+
+class EmptyLedgerError(StoreError):
+    """A ledger in which nothing is yet: somebody is about to make it."""

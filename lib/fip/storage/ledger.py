@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from fip.data import Beam, ImageFile, Kind, Selection
-from fip.errors import NoRoomError, StoreError
+from fip.errors import EmptyLedgerError, NoRoomError, StoreError
 from fip.imaging.quality import EMPTY, GOOD, noisy, with_noise
 from fip.messages import Failure, RunPlan
 from fip.ranges import Ranges
@@ -125,7 +125,8 @@ class Ledger:
     def __init__(self, directory: Path, read_only: bool = False) -> None:
         """Opens the ledger of a directory, made where it is missing.
 
-        Raises StoreError where it cannot be used, NoRoomError where it cannot now and may later.
+        Raises StoreError where it cannot be used, NoRoomError where it cannot now and may later; EmptyLedgerError where
+        it is to be read and has no tables.
         """
         self.path = directory / FILE_NAME
         self._read_only = read_only
@@ -143,6 +144,9 @@ class Ledger:
         except sqlite3.Error as error:
             kind = NoRoomError if isinstance(error, sqlite3.OperationalError) else StoreError
             raise kind(f"ledger {self.path} cannot be used: {error}") from None
+        if version == 0 and read_only:
+            self._database.close()
+            raise EmptyLedgerError(f"ledger {self.path} holds nothing yet: look again in a moment")
         if version not in (0, SCHEMA_VERSION):
             raise StoreError(f"ledger {self.path} has schema {version}, this FIP reads {SCHEMA_VERSION}: use its FIP")
 

@@ -63,14 +63,14 @@ def stage_lines(state: PipelineState, width: int) -> Text:
     return Text("\n").join(lines)
 
 
-def antenna_line(antennas: AntennasView) -> Text:
-    """How the antennas do: those that are flagged away, and those whose amplitudes are outliers, stand out."""
-    what, flagged, amplitude = antenna_words(antennas)
-    line = Text(f"antennas {what}")
-    for words, style in ((flagged, "yellow"), (amplitude, "red")):
-        if words:
-            line.append(" · ").append(words, style)
-    return line
+def antenna_lines(antennas: AntennasView, width: int) -> Text:
+    """How the antennas do; below, those that are flagged away and those whose amplitudes are outliers, if there are."""
+    what, flagged, unlike = antenna_words(antennas)
+    lines = [Text(f"antennas {what}")]
+    lines += [Text(f"  {words}", style) for words, style in ((flagged, "yellow"), (unlike, "red")) if words]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n").join(lines)
 
 
 def antenna_page(state: PipelineState) -> Text:

@@ -17,7 +17,7 @@ from fip.config import Config
 from fip.errors import UsageError
 from fip.run_file import read_run_file
 from fip.storage.ledger import FILE_NAME, Ledger
-from fip.watch.drawn import antenna_line, stage_lines, verdict_lines
+from fip.watch.drawn import antenna_lines, stage_lines, verdict_lines
 from fip.watch.following import Follower, watched
 from fip.watch.progress import summary
 from fip.watch.shown import (
@@ -92,7 +92,7 @@ def page(state: PipelineState, width: int) -> RenderableType:
     if state.ventilator:
         parts += ["", stage_lines(state, width)]
     if state.antennas:
-        parts.append(antenna_line(state.antennas))
+        parts.append(antenna_lines(state.antennas, width))
     if state.workers:
         parts += ["", _table(WORKER_HEADS, [worker_row(view) for view in state.workers])]
     for title, lines in (

@@ -25,7 +25,6 @@ BOTTLENECKS: dict[Stage, str] = {
 }
 RUN_HEADS = ("run", "stored", "of", "failed", "out", "img/s", "left")
 ANTENNA_HEADS = ("antenna", "flagged", "amplitude", "")
-NAMES_SHOWN = 8  # antennas of each fault in a line
 WORKER_HEADS = ("worker", "state", "slice", "img/s", "p50", "p95", "busy", "CPU", "memory")
 
 
@@ -97,12 +96,12 @@ def job_line(job: JobView) -> str:
 def antenna_words(view: AntennasView) -> tuple[str, str, str]:
     """How many antennas there are and how much is flagged; which are flagged away; whose amplitudes are outliers."""
     flagged = [each for each in view.faulty if each.fault == "flagged"]
-    others = [each for each in view.faulty if each.fault != "flagged"]
+    unlike = [each for each in view.faulty if each.fault != "flagged"]
     shares = [f" {percent(each.flagged)}" if each.flagged < 1 else "" for each in flagged]
     return (
         f"{len(view.antennas)} with data · {percent(view.flagged)} flagged",
-        _names("flagged", [f"{each.name}{share}" for each, share in zip(flagged, shares, strict=True)]),
-        _names("amplitude", [f"{each.name} ×{number(each.level or 0.0)}" for each in others]),
+        _names("flagged away", [f"{each.name}{share}" for each, share in zip(flagged, shares, strict=True)]),
+        _names("of unlike amplitude", [f"{each.name} ×{number(each.level or 0.0)}" for each in unlike]),
     )
 
 
@@ -183,9 +182,8 @@ def clock(time: float) -> str:
 
 
 def _names(what: str, names: list[str]) -> str:
-    """Some names after what they have in common; "" without any."""
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return printable(f"{what}: {', '.join(names[:NAMES_SHOWN])}{more}") if names else ""
+    """How many there are of a kind, and which; "" where there are none."""
+    return printable(f"{len(names)} {what}: {', '.join(names)}") if names else ""
 
 
 def _words(view: DaemonView, others: Callable[[DaemonView], list[str]]) -> str:

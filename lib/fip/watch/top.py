@@ -21,7 +21,7 @@ from textual.worker import get_current_worker
 
 from fip.config import Config
 from fip.errors import FipError, UsageError
-from fip.watch.drawn import antenna_line, antenna_page, list_page, run_line, stage_lines, verdict_lines, worker_page
+from fip.watch.drawn import antenna_lines, antenna_page, list_page, run_line, stage_lines, verdict_lines, worker_page
 from fip.watch.following import Follower, watched
 from fip.watch.glance import what_is_stored
 from fip.watch.shown import WORKER_HEADS, clock, failure_line, incident_line, job_line, runs_of_interest, worker_row
@@ -176,14 +176,10 @@ class Top(App[None]):
         return self._names[row] if row < len(self._names) else None
 
     def _stages(self, state: PipelineState) -> Text:
-        """Source, workers, sink, and the antennas: a line each."""
+        """Source, workers, sink, and the antennas."""
         width = self.size.width - 2
-        lines = stage_lines(state, width)
-        if state.antennas:
-            line = antenna_line(state.antennas)
-            line.truncate(width, overflow="ellipsis")
-            lines.append("\n").append_text(line)
-        return lines
+        parts = [stage_lines(state, width), *([antenna_lines(state.antennas, width)] if state.antennas else [])]
+        return Text("\n").join(parts)
 
     def _show_workers(self, state: PipelineState) -> None:
         """Workers in their order, written over those that were shown; the cursor stays on the one that it was on."""

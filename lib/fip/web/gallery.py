@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.errors import FipError
+from fip.errors import EmptyLedgerError, FipError
 from fip.fits.lightcurve import Point, read_point
 from fip.fits.stored_image import StoredImage
 from fip.pictures.render import shrink
@@ -185,7 +185,10 @@ class Gallery:
         for directory in self._directories():
             stamp = _stamp(directory)
             if self._stamps.get(directory) != stamp:
-                ledger = Ledger(directory, read_only=True)
+                try:
+                    ledger = Ledger(directory, read_only=True)
+                except EmptyLedgerError:
+                    continue
                 for row in ledger.runs():
                     self._albums.setdefault(row.run, Album(directory, row)).row = row  # it may have grown
                 ledger.close()

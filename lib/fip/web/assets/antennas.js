@@ -3,7 +3,7 @@
 import { $, h, keyed, setAttribute, setText } from "./dom.js";
 import { number } from "./format.js";
 
-const NAMED = 24; // of those that should be looked at
+const NAMED = 16; // of those that are flagged, and of the others that should be looked at
 const WORDS = { flagged: "flagged away", high: "too bright", low: "too faint" };
 
 const percent = (share) => `${Math.round(100 * share)} %`;
@@ -14,13 +14,13 @@ export function antennas(state) {
   if (!seen) return;
   const all = seen.antennas.map((antenna, key) => ({ ...antenna, key }));
   const flagged = all.filter((each) => each.fault === "flagged");
-  const faulty = [...flagged, ...all.filter((each) => each.fault && each.fault !== "flagged")];
+  const unlike = all.filter((each) => each.fault && each.fault !== "flagged"), faulty = flagged.length + unlike.length;
   const run = state.jobs.flatMap((job) => job.runs).reverse().find((each) => each.run === seen.run);
   setText($("antennas-sum"), `${run ? `${run.name}: ` : ""}${all.length} with data, ${percent(seen.flagged)} of samples flagged, ` +
-    (faulty.length ? `${flagged.length} flagged away, ${faulty.length - flagged.length} of unlike amplitude` : "none stands out"));
+    (faulty ? `${flagged.length} flagged away, ${unlike.length} of unlike amplitude` : "none stands out"));
   setAttribute($("antenna-cells"), "aria-label", $("antennas-sum").textContent);
   keyed($("antenna-cells"), all, (each) => each.key, () => h("i", {}, h("b")), cell);
-  const named = faulty.slice(0, NAMED), more = faulty.length - named.length;
+  const named = [...flagged.slice(0, NAMED), ...unlike.slice(0, NAMED)], more = faulty - named.length;
   keyed($("antenna-faults"), named, (each) => each.key, () => h("li", { class: "chip" }), (item, each) => {
     setText(item, each.fault === "flagged" ? `${each.name} ${percent(each.flagged)} flagged` : `${each.name} ×${number(each.level)}`);
     setAttribute(item, "data-fault", each.fault);

@@ -78,10 +78,9 @@ def tally(sums: BaselineSums) -> AntennaTally:
     selected, good, power, weight = sums.symmetric()
     total, counted = selected.sum(axis=0), good.sum(axis=0)
     alive = counted > 0
-    known = (weight > 0) & (weight < np.inf) & (power < np.inf)
-    amplitude = _medians(np.sqrt(np.divide(power, weight, out=np.full(power.shape, np.nan), where=known)))
-    with np.errstate(divide="ignore", invalid="ignore"):  # of silence there are no levels
-        level = amplitude / _medians(amplitude[None])
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a baseline without weight there is no amplitude: NaN
+        amplitude = _medians(np.sqrt(power / weight))
+        level = amplitude / _median(amplitude)
     has = np.isfinite(level)
     return AntennaTally(
         names=sums.names,
@@ -119,15 +118,20 @@ def health(run: str, found: AntennaTally) -> AntennaHealth:
 
 def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:
     """How many weights are positive [row], of [row, channel] weights."""
-    if weight.min() > 0:
+    positive = weight > 0
+    if positive.all():
         return np.full(len(weight), weight.shape[1], weight.dtype)
-    return np.asarray((weight > 0).astype(np.float32) @ np.ones(weight.shape[1], np.float32))
+    return np.asarray(positive.astype(np.float32) @ np.ones(weight.shape[1], np.float32))
 
 
 def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The median of each row [row, column], of what is not NaN; NaN where nothing is."""
-    if not values.size:
-        return np.full(len(values), np.nan)
+    """The median of each row of a square [row, column], of what is not NaN; NaN where nothing is."""
     ordered = np.sort(values, axis=1)  # NaN come last
     number, rows = np.count_nonzero(~np.isnan(values), axis=1), np.arange(len(values))
     return np.asarray((ordered[rows, (number - 1) // 2] + ordered[rows, number // 2]) / 2)
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """The same of one row."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else np.nan

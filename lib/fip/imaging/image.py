@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter
@@ -41,7 +42,7 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
     for channel in range(channels):
         blocks = [block for block in slice_.blocks if block.channel_out == channel]
         if blocks and weights[:, channel].any():
-            kernel.image([_per_weight(block, weights[:, channel]) for block in blocks], apart[:, channel])
+            kernel.image(_per_weight(blocks, weights[:, channel]), apart[:, channel])
         apart[weights[:, channel] == 0, channel] = np.nan
     if channels > 1:
         for plane, mean, weight in zip(apart, pixels[:, 0], weights, strict=True):
@@ -54,10 +55,10 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
     return pixels
 
 
-def _per_weight(block: Block, weights: NDArray[np.float64]) -> Block:
-    """The block with its visibilities [stokes, row, node] divided by these weights [stokes], by 1 where one is 0."""
-    share = 1 / np.where(weights > 0, weights, 1)
-    return replace(block, visibility=block.visibility * share.astype(block.visibility.real.dtype)[:, None, None])
+def _per_weight(blocks: Sequence[Block], weights: NDArray[np.float64]) -> list[Block]:
+    """The blocks with their visibilities [stokes, row, node] divided by these weights [stokes], by 1 where one is 0."""
+    share = (1 / np.where(weights > 0, weights, 1)).astype(blocks[0].visibility.real.dtype)[:, None, None]
+    return [Block(b.channel_out, b.uvw, b.frequency, b.visibility * share, b.weight) for b in blocks]
 
 
 def psf_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:

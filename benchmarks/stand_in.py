@@ -102,11 +102,11 @@ def _trace(path: str) -> None:
     def say(*event: object) -> None:
         print(json.dumps((time.monotonic(), *event)), file=trace, flush=True)
 
-    def heard(self: Any, route: bytes, state: Any, now: float) -> Any:
-        peer = hear(self, route, state, now)
-        if state.boot not in boots:
-            boots.add(state.boot)
-            say("hello", state.name)
+    def heard(self: Any, route: bytes, brief: Any, now: float) -> Any:
+        peer = hear(self, route, brief, now)
+        if brief.boot not in boots:
+            boots.add(brief.boot)
+            say("hello", brief.name)
         return peer
 
     def leased(self: Any, index: int, worker: str, *rest: Any) -> int:

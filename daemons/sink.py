@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import zmq
@@ -13,9 +15,10 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data import ImageFile
 from fip.errors import FipError, NoRoomError, StoreError, WireError
-from fip.messages import STATE_INTERVAL, Failure, Refused, RunPlan, RunStored, SinkOrders, SinkState
+from fip.messages import STATE_INTERVAL, Control, Failure, Refused, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
 from fip.protocol.wire import decode_control, decode_image, encode_control
 from fip.ranges import Ranges, add, contains
+from fip.runtime.briefs import Briefs
 from fip.runtime.gate import Gate
 from fip.runtime.logs import Seldom, set_level
 from fip.runtime.service import Daemon, Loop, run_daemon
@@ -63,6 +66,7 @@ class Sink(Daemon):
         self._heard = -HEARD_WITHIN  # monotonic s, of the ventilator
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
         self._gate = Gate(loop, self._config.security, "sink", self._vitals)
+        self._briefs = Briefs(loop, lambda: self._tell(self._brief()))
         set_level(loaded.config.sink.log_level)
 
     def start(self) -> None:
@@ -114,8 +118,10 @@ class Sink(Daemon):
             return
         self._heard = time.monotonic()
         if isinstance(message, SinkOrders):
+            before = self._brief()
             self._obey(message)
-            self._say()
+            if self._brief() != before:
+                self._briefs.changed(waited_for=True)
         elif isinstance(message, Refused):
             self._seldom.warning(f"the ventilator refuses this sink: {message.reason}")
 
@@ -183,7 +189,7 @@ class Sink(Daemon):
             self._vitals.counters["bad_messages"] += 1
             host = peer_host(frames[0])
             self._seldom.warning(f"from a worker{f' at {host}' if host else ''}: ", error)
-        self._say()
+        self._briefs.changed(waited_for=bool(self._stalled))
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 
     def _take(self, image: ImageFile) -> None:
@@ -252,7 +258,7 @@ class Sink(Daemon):
             self._loop.on(self._images, self._on_image)
         else:
             self._put(run, run.store, image)
-        self._say()
+        self._briefs.changed()
 
     def _expire(self) -> None:
         """Removes the images that are not to be kept any longer."""
@@ -264,17 +270,30 @@ class Sink(Daemon):
 
     def _say(self) -> None:
         """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
-        if self._control.poll(0, zmq.POLLOUT):
-            self._control.send(encode_control(self._state()), zmq.NOBLOCK)
+        self._tell(self._state())
+        self._briefs.said()
+
+    def _tell(self, message: Control) -> None:
+        with suppress(zmq.Again):
+            self._control.send(encode_control(message), zmq.NOBLOCK)
+
+    def _brief(self) -> SinkBrief:
+        return SinkBrief(**self._has())
 
     def _state(self) -> SinkState:
+        has = self._has()
+        doing = "draining" if self._draining else "stalled" if has["stalled"] else "running"
+        return SinkState(**has, status=self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)}))
+
+    def _has(self) -> dict[str, Any]:
+        """What a brief says."""
         runs = tuple(
             RunStored(name, run.stored, run.failed, run.refused, run.plan.final) for name, run in self._runs.items()
         )
-        stalled = self._stalled or self._unopened
-        doing = "draining" if self._draining else "stalled" if stalled else "running"
-        status = self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)})
-        return SinkState(self._host, self._boot, self._address, self._gate.key_at("sink.images"), runs, stalled, status)
+        return {
+            "host": self._host, "boot": self._boot, "images": self._address,
+            "images_key": self._gate.key_at("sink.images"), "runs": runs, "stalled": self._stalled or self._unopened,
+        }  # fmt: skip
 
 
 def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Sink:

@@ -21,11 +21,12 @@ from fip.messages import (
     Departure,
     PipelineStatus,
     Refused,
+    SinkBrief,
     SinkOrders,
     SinkState,
     Status,
     Submit,
-    WorkerState,
+    WorkerBrief,
 )
 from fip.protocol.jobs import Jobs
 from fip.protocol.lanes import Lanes
@@ -35,7 +36,7 @@ from fip.protocol.wire import decode_control, encode_control, encode_status, siz
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import Seldom, set_level
 from fip.runtime.service import Daemon, Loop, run_daemon
-from fip.runtime.sockets import control_socket, host_name, peer_host, receive, seen_from_workers
+from fip.runtime.sockets import control_socket, host_name, peer_host, receive, seen_from_workers, waits
 from fip.runtime.vitals import Vitals
 from fip.watch.lines import ventilator_line
 
@@ -44,6 +45,7 @@ log = logging.getLogger("fip.ventilator")
 ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
+HEARD_AT_ONCE = 100  # messages, before slices are sent
 DEPARTED = 16  # daemons that went and are not back, of which the status tells
 
 
@@ -129,12 +131,16 @@ class Ventilator(Daemon):
     # What peers say
 
     def _on_control(self) -> None:
-        message = receive(self._control)
-        if message:
-            self._on_message(*message)
+        """Takes what has come, then does what can be done now."""
+        for _ in range(HEARD_AT_ONCE):
+            message = receive(self._control)
+            if message:
+                self._on_message(*message)
+            if not waits(self._control):
+                break
+        self._pump()
 
     def _on_message(self, route: zmq.Frame, *frames: zmq.Frame) -> None:
-        host = peer_host(route)
         try:
             if len(frames) != 1:
                 raise WireError(f"control message of {len(frames)} frames")
@@ -142,24 +148,27 @@ class Ventilator(Daemon):
             if type(message) not in SAID_BY:
                 raise WireError(f"{type(message).__name__} is not for the ventilator")
             self._gate.check(frames[0], "ventilator.control", *SAID_BY[type(message)])
-            if isinstance(message, WorkerState):
+            if isinstance(message, WorkerBrief):
                 self._on_worker(route.bytes, message)
-            elif isinstance(message, SinkState):
-                self._on_sink(route.bytes, message, host)
+            elif isinstance(message, SinkBrief):
+                self._on_sink(route.bytes, message, peer_host(route))
             elif isinstance(message, Ask | Submit | Cancel):
                 self._on_operator(route.bytes, message)
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
+            host = peer_host(route)
             self._seldom.warning(f"from a peer{f' at {host}' if host else ''}: ", error)
             if isinstance(error, RefusedError):
                 self._tell(route.bytes, Refused(str(error)))
-        self._pump()
 
-    def _on_worker(self, route: bytes, state: WorkerState) -> None:
-        if state.leaving and not state.holds and state.identity not in self._lanes:
+    def _on_worker(self, route: bytes, brief: WorkerBrief) -> None:
+        if brief.leaving and not brief.holds and brief.identity not in self._lanes:
             self._tell(route, Bye())  # it said so before it heard the bye, or to the ventilator before this one
             return
-        peer = self._lanes.hear(route, state, time.monotonic())
+        peer = self._lanes.hear(route, brief, time.monotonic())
+        if peer is None:
+            return
+        state = peer.state
         self._departed.pop(state.identity, None)
         if self._jobs.hangs(state) and not peer.hangs:
             log.warning("worker %s hangs: its slices go to others", state.identity)
@@ -173,7 +182,7 @@ class Ventilator(Daemon):
             for failure in failures:
                 self._vitals.counters["failures"] += 1
                 log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, state.identity, failure.reason)
-        if state.leaving and not self._jobs.load(state.identity):
+        if state.leaving and not self._jobs.loads()[state.identity]:
             log.info("worker %s leaves", state.identity)
             self._tell(route, Bye())
             self._lanes.dismiss(state.identity)
@@ -183,12 +192,15 @@ class Ventilator(Daemon):
             if lane:
                 self._tell(route, lane)
 
-    def _on_sink(self, route: bytes, state: SinkState, host: str) -> None:
+    def _on_sink(self, route: bytes, brief: SinkBrief, host: str) -> None:
         now = time.monotonic()
-        if self._sink and self._sink.state.boot != state.boot:  # one that is silent is forgotten twice a second
+        if self._sink and self._sink.state.boot != brief.boot:  # one that is silent is forgotten twice a second
             raise RefusedError(
-                f"a second sink, on {state.host}, while the one on {self._sink.state.host} lives: stop one"
+                f"a second sink, on {brief.host}, while the one on {self._sink.state.host} lives: stop one"
             )
+        state = brief.whole(self._sink.state if self._sink else None)
+        if state is None:
+            return
         if self._sink is None:
             log.info("the sink joins, images go to %s", state.images)
             self._jobs.sink_restarted(now)
@@ -205,6 +217,7 @@ class Ventilator(Daemon):
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
+        told = isinstance(message, Ask) and route in self._askers
         self._askers[route] = time.monotonic() + ASKERS_HEARD
         if isinstance(message, Submit):
             refusal = next(filter(None, map(self._refusal, message.paths)), "")
@@ -213,7 +226,8 @@ class Ventilator(Daemon):
         if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
             log.info("job %s is cancelled", message.job)
             self._order_sink()
-        self._control.send_multipart([route, encode_status(self._pipeline())], zmq.NOBLOCK)
+        if not told:
+            self._control.send_multipart([route, encode_status(self._pipeline())], zmq.NOBLOCK)
 
     def _refusal(self, path: str) -> str:
         """Why a path may not be submitted; "" where it may."""
@@ -248,7 +262,7 @@ class Ventilator(Daemon):
             if due is not None and due > now:
                 self._wake_at(due)
                 break
-            worker = self._lanes.free(self._jobs.load, self._pump)
+            worker = self._lanes.free(self._jobs.loads(), self._pump)
             if worker is None or active.leases is None:
                 break
             frames = with_attempt(self._supply[key].frames, active.leases.sent[key[1]] + 1)
@@ -285,7 +299,8 @@ class Ventilator(Daemon):
             self._sink = None
         if self._sink and not self._sink.state.stalled:
             self._vitals.counters["again"] += self._jobs.overdue(now)
-        if any(peer.ready and not self._jobs.load(peer.state.identity) for peer in self._lanes.peers()):
+        loads = self._jobs.loads()
+        if any(peer.ready and not loads[peer.state.identity] for peer in self._lanes.peers()):
             self._jobs.stragglers(now)
         self._supply.look_again()
         self._order_sink()

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,9 +20,10 @@ from fip.data import ImageFile, Slice
 from fip.errors import ConfigError, UsageError, WireError
 from fip.imaging.image import image_file
 from fip.imaging.kernels import CPU, make_kernel
-from fip.messages import STATE_INTERVAL, Bye, Copy, Failure, Lane, Refused, Task, WorkerState
+from fip.messages import STATE_INTERVAL, Bye, Control, Copy, Failure, Lane, Refused, Task, WorkerBrief, WorkerState
 from fip.protocol.leases import FIRST_IMAGE_WITHIN, image_within
 from fip.protocol.wire import decode_control, decode_slice, encode_control, encode_image
+from fip.runtime.briefs import Briefs
 from fip.runtime.gate import Gate
 from fip.runtime.logs import Seldom, set_level
 from fip.runtime.service import Background, Daemon, Loop, run_daemon
@@ -32,7 +34,7 @@ from fip.watch.lines import worker_line
 log = logging.getLogger("fip.worker")
 
 MAXIMUM_HELD = 16  # slices: the most that a lane may be deep
-REMEMBERED = 64  # slices of which the state says what became of them
+REMEMBERED = 32  # slices of which the state says what became of them
 KERNELS_KEPT = 4  # one for each field of late: what they prepare once a run is not prepared again
 TASKS_TOLD = 8  # slices of which the state says how long each step took
 COUNTERS = ("slices", "images", "failures", "bad_messages", "bytes_in", "bytes_out")
@@ -62,11 +64,12 @@ class Worker(Daemon):
         self._slices: zmq.Socket[bytes] | None = None
         self._images: zmq.Socket[bytes] | None = None
         self._waiting: deque[tuple[Slice, float]] = deque()  # slices not begun, and since when
-        self._holds: dict[Copy, None] = {}  # in the order in which they came
+        self._holds: dict[Copy, float] = {}  # in the order in which they came, and when (monotonic s)
         self._outgoing: deque[Finished] = deque()
         self._handed_on: deque[Copy] = deque(maxlen=REMEMBERED)
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
+        self._briefs = Briefs(loop, lambda: self._tell(self._brief()))
         self._seldom = Seldom(log)
         self._working: Copy | None = None
         self._working_since = 0.0
@@ -162,7 +165,7 @@ class Worker(Daemon):
             self._images = data_socket(self._loop.context, zmq.PUSH, linger=LINGER)
             self._vitals.watch("images", self._images)
             self._gate.connect(self._images, reachable(lane.sink, self._ventilator), lane.sink_key)
-            self._watch_images()
+            self._hand_on()
         self._lane = lane
         self._say()
 
@@ -178,10 +181,11 @@ class Worker(Daemon):
             return
         self._vitals.counters["slices"] += 1
         self._vitals.counters["bytes_in"] += sum(len(frame.buffer) for frame in frames)
-        self._holds[_copy(values)] = None
-        self._waiting.append((values, time.monotonic()))
+        now = time.monotonic()
+        self._holds[_copy(values)] = now
+        self._waiting.append((values, now))
         self._compute_next()
-        self._say()
+        self._briefs.changed()
 
     def _compute_next(self) -> None:
         if self._working or not self._waiting:
@@ -210,43 +214,40 @@ class Worker(Daemon):
             self._took.append(took)
             log.debug("slice %d of run %s was imaged in %.2f s", values.index, values.run, took)
             self._outgoing.append(Finished(future.result(), time.time() - took, took, ready=now))
-            self._watch_images()
         else:
             log.error("slice %d of run %s cannot be imaged", values.index, values.run, exc_info=error)
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
             self._failed.append(Failure(values.run, values.index, values.attempt, reason))
             self._holds.pop(_copy(values), None)
             self._vitals.counters["failures"] += 1
-            self._say()
-        self._vitals.stopwatch.enter("blocked" if self._outgoing else "idle")
+            self._briefs.changed(waited_for=True)
         self._compute_next()
-
-    def _watch_images(self) -> None:
-        if self._images and self._outgoing:
-            self._loop.on(self._images, self._hand_on, zmq.POLLOUT)
+        self._hand_on()
 
     def _hand_on(self) -> None:
-        if self._images is None:
-            return
-        finished = self._outgoing[0]
-        image = finished.image
-        try:
-            self._images.send_multipart(encode_image(image), flags=zmq.NOBLOCK, copy=False)
-        except zmq.Again:
-            return
-        self._outgoing.popleft()
-        self._holds.pop(_copy(image), None)
-        self._handed_on.append(_copy(image))
-        self._tell_of(finished)
-        self._vitals.counters["images"] += 1
-        self._vitals.counters["bytes_out"] += image.size
-        if not self._outgoing:
-            self._loop.off(self._images, zmq.POLLOUT)
-            self._vitals.stopwatch.enter("busy" if self._working else "idle")
-        self._say()
+        """Passes on the images that the sink's socket takes now; the others when it can."""
+        while self._images and self._outgoing:
+            finished = self._outgoing[0]
+            image = finished.image
+            try:
+                self._images.send_multipart(encode_image(image), flags=zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                self._loop.on(self._images, self._hand_on, zmq.POLLOUT)
+                break
+            self._outgoing.popleft()
+            self._holds.pop(_copy(image), None)
+            self._handed_on.append(_copy(image))
+            self._record(finished)
+            self._briefs.changed(waited_for=not self._waiting)  # it would run dry
+        else:
+            if self._images:
+                self._loop.off(self._images, zmq.POLLOUT)
+        self._vitals.stopwatch.enter("busy" if self._working else "blocked" if self._outgoing else "idle")
 
-    def _tell_of(self, finished: Finished) -> None:
+    def _record(self, finished: Finished) -> None:
         """An image was handed on: what was done for it, and for how long."""
+        self._vitals.counters["images"] += 1
+        self._vitals.counters["bytes_out"] += finished.image.size
         image, handing_on = finished.image, time.monotonic() - finished.ready
         waited = image.seconds["wait"]
         self._vitals.took("hand_on", handing_on)
@@ -254,18 +255,32 @@ class Worker(Daemon):
 
     def _say(self) -> None:
         """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
-        if self._control.poll(0, zmq.POLLOUT):
-            self._control.send(encode_control(self._state()), zmq.NOBLOCK)
+        self._tell(self._state())
+        self._briefs.said()
+
+    def _tell(self, message: Control) -> None:
+        with suppress(zmq.Again):
+            self._control.send(encode_control(message), zmq.NOBLOCK)
+
+    def _brief(self) -> WorkerBrief:
+        return WorkerBrief(**self._has())
 
     def _state(self) -> WorkerState:
         queues = {"waiting": len(self._waiting), "outgoing": len(self._outgoing)}
-        return WorkerState(
-            host=self._host, name=self._name, boot=self._boot, lane=self._lane.lane, sink=self._lane.sink,
-            holds=tuple(self._holds), handed_on=tuple(self._handed_on), failed=tuple(self._failed),
-            working=self._working, working_for=time.monotonic() - self._working_since if self._working else 0.0,
-            leaving=self._leaving, status=self._vitals.status("leaving" if self._leaving else "running", queues),
-            tasks=tuple(self._tasks),
-        )  # fmt: skip
+        status = self._vitals.status("leaving" if self._leaving else "running", queues)
+        return WorkerState(**self._has(), status=status, tasks=tuple(self._tasks))
+
+    def _has(self) -> dict[str, Any]:
+        """What a brief says."""
+        now = time.monotonic()
+        return {
+            "host": self._host, "name": self._name, "boot": self._boot,
+            "lane": self._lane.lane, "sink": self._lane.sink,
+            "holds": tuple(self._holds), "held_for": tuple(now - since for since in self._holds.values()),
+            "handed_on": tuple(self._handed_on), "failed": tuple(self._failed),
+            "working": self._working, "working_for": now - self._working_since if self._working else 0.0,
+            "leaving": self._leaving,
+        }  # fmt: skip
 
 
 _kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)

@@ -47,7 +47,8 @@ def status(role: str, name: str, number: int, rate: float = 2.0, host: str = "he
 def worker(name: str, number: int, rate: float = 2.0, host: str = "head") -> WorkerState:
     """A worker that images."""
     return WorkerState(
-        host, name, boot="b", lane="ipc://lane", sink="ipc://sink", holds=(("r", number, 1),), handed_on=(), failed=(),
+        host, name, boot="b", lane="ipc://lane", sink="ipc://sink",
+        holds=(("r", number, 1),), held_for=(0.2,), handed_on=(), failed=(),
         working=("r", number, 1), working_for=0.1, leaving=False, status=status("worker", name, number, rate, host),
     )  # fmt: skip
 

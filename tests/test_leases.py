@@ -62,7 +62,7 @@ def test_an_image_that_the_sink_does_not_report_is_made_again() -> None:
     for index in (0, 1):
         leases.lease(index, "w", now=0.0)
     leases.worker_says("w", holds={}, handed_on={0: 1, 1: 1}, now=1.0)
-    assert leases.load("w") == 0
+    assert leases.loads()["w"] == 0
     assert leases.sink_says(((0, 1),), now=2.0) == [0]
     assert leases.overdue(now=1.0 + STORE_WITHIN + 0.1) == 1
     assert leases.upcoming(2) == [1]
@@ -86,7 +86,7 @@ def test_a_new_ventilator_adopts_what_workers_hold() -> None:
     leases = Leases(total=3, max_attempts=3, stored=((0, 1),))
     leases.worker_says("w", holds={1: 2}, handed_on={}, now=0.0)
     assert leases.upcoming(3) == [2]
-    assert leases.load("w") == 1
+    assert leases.loads()["w"] == 1
     assert not leases.attempt_failed(1, 1, "said by the one before")
     assert leases.attempt_failed(1, 2, "said now")
 
@@ -99,7 +99,7 @@ def test_an_old_copy_handed_on_is_not_taken_for_the_new_one() -> None:
     assert leases.overdue(now=1.1 + leases.store_within) == 1
     again = leases.lease(0, "w", now=20.0)
     leases.worker_says("w", holds={0: again}, handed_on={0: 1}, now=20.1)
-    assert leases.load("w") == 1
+    assert leases.loads()["w"] == 1
 
 
 def test_stragglers_are_sent_twice_when_nothing_else_is_left() -> None:

@@ -1,12 +1,12 @@
 """What the daemons say to each other on the control and status sockets.
 
-Control is level-triggered: every peer sends its whole state, every half second and on change. A lost message
-costs time, never data, and a peer that restarted needs no special case.
+Control is level-triggered: every peer sends its whole state every half second, and on change the part of it that
+slices depend on, its *brief*. A lost message costs time, never data, and a peer that restarted needs no special case.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fip.data import Number, Selection
 from fip.ranges import Ranges
@@ -18,6 +18,7 @@ Copy = tuple[str, Number, Number]
 """One attempt at a slice: run, index, attempt."""
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
+BRIEF_INTERVAL = 0.05  # s between two briefs of a peer whose changes nobody waits for
 UNFINISHED = ("queued", "running")  # the states of a job that is not over
 
 
@@ -124,8 +125,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class WorkerState:
-    """Worker to ventilator: what it has and what became of what it had."""
+class WorkerBrief:
+    """Worker to ventilator, on change: what it has and what became of what it had."""
 
     host: str
     name: str
@@ -133,18 +134,33 @@ class WorkerState:
     lane: str  # what it was told by the last `Lane`; "" before
     sink: str
     holds: tuple[Copy, ...]  # received, not yet handed on
+    held_for: tuple[float, ...]  # s since each of these came
     handed_on: tuple[Copy, ...]  # the last few that the sink's socket took
     failed: tuple[Failure, ...]  # the last few that could not be imaged
     working: Copy | None  # the one that it images now
     working_for: float  # s, on that one
     leaving: bool
-    status: Status
-    tasks: tuple[Task, ...] = ()  # the last few that it handed on, oldest first
 
     @property
     def identity(self) -> str:
         """HOST/NAME: one living worker at a time has it."""
         return f"{self.host}/{self.name}"
+
+    def whole(self, last: WorkerState | None) -> WorkerState | None:
+        """With the rest as it was said last; None where nothing was, as half a second later it is."""
+        return last and replace(last, **vars(self))
+
+
+@dataclass(frozen=True)
+class WorkerState(WorkerBrief):
+    """Worker to ventilator, twice a second: all of it, and what is told to whoever watches."""
+
+    status: Status
+    tasks: tuple[Task, ...] = ()  # the last few that it handed on, oldest first
+
+    def whole(self, last: WorkerState | None) -> WorkerState:
+        """It is."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -199,8 +215,8 @@ class RunStored:
 
 
 @dataclass(frozen=True)
-class SinkState:
-    """Sink to ventilator."""
+class SinkBrief:
+    """Sink to ventilator, on change."""
 
     host: str
     boot: str
@@ -208,7 +224,21 @@ class SinkState:
     images_key: str  # as in `Lane`
     runs: tuple[RunStored, ...]  # those of the last orders
     stalled: str  # why it cannot store now, as a full disk; it goes on when it can; "" where it can
+
+    def whole(self, last: SinkState | None) -> SinkState | None:
+        """With the rest as it was said last; None where nothing was, as half a second later it is."""
+        return last and replace(last, **vars(self))
+
+
+@dataclass(frozen=True)
+class SinkState(SinkBrief):
+    """Sink to ventilator, twice a second: all of it, and what is told to whoever watches."""
+
     status: Status
+
+    def whole(self, last: SinkState | None) -> SinkState:
+        """It is."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -317,4 +347,17 @@ class PipelineStatus:
     antennas: AntennaHealth | None = None  # None where no slice was read yet
 
 
-Control = WorkerState | Lane | Bye | SinkOrders | SinkState | Submit | Cancel | Ask | Refused | PipelineStatus
+Control = (
+    WorkerBrief
+    | WorkerState
+    | Lane
+    | Bye
+    | SinkOrders
+    | SinkBrief
+    | SinkState
+    | Submit
+    | Cancel
+    | Ask
+    | Refused
+    | PipelineStatus
+)

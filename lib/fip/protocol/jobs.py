@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -279,16 +279,18 @@ class Jobs:
         """Bytes of the slices that workers have, or that are on their way to them."""
         return sum(leases.bytes_out() for _, leases in self._leases())
 
-    def load(self, worker: str) -> int:
-        """How many slices a worker has that it has not handed on."""
-        return sum(leases.load(worker) for _, leases in self._leases())
+    def loads(self) -> Counter[str]:
+        """How many slices each worker has that it has not handed on."""
+        return sum((leases.loads() for _, leases in self._leases()), Counter())
 
     def worker_says(self, state: WorkerState, now: float) -> list[Failure]:
         """Takes a worker's state; returns the attempts that are newly failed."""
         for run, leases in self._leases():
             holds = {index: attempt for key, index, attempt in state.holds if key == run}
             handed_on = {index: attempt for key, index, attempt in state.handed_on if key == run}
-            leases.worker_says(state.identity, holds, handed_on, now)
+            ages = zip(state.holds, state.held_for, strict=False)  # of what came from a socket
+            held_for = {index: age for (key, index, _), age in ages if key == run}
+            leases.worker_says(state.identity, holds, handed_on, now, held_for)
         known = dict(self._leases())
         return [
             failure

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import zmq
 
 from fip.config import Ventilator
 from fip.errors import ConfigError, RefusedError
-from fip.messages import Copy, Lane, WorkerState
+from fip.messages import Copy, Lane, WorkerBrief, WorkerState
 from fip.protocol.wire import Frame
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
@@ -18,6 +19,8 @@ from fip.runtime.sockets import data_socket, lane_addresses
 
 log = logging.getLogger("fip.ventilator")
 
+AHEAD = 0.1  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
+MOST_AHEAD = 16  # slices that it is given at a time
 MOST_WORKERS = 250  # each needs a socket, of which a process has about a thousand
 
 
@@ -65,18 +68,21 @@ class Lanes:
         """All living workers."""
         yield from self._peers.values()
 
-    def hear(self, route: bytes, state: WorkerState, now: float) -> Peer:
-        """A worker said its state; one that is new gets a lane.
+    def hear(self, route: bytes, brief: WorkerBrief, now: float) -> Peer | None:
+        """A worker said its state, or what changed of it; one that is new gets a lane when it says its whole state.
 
         Raises RefusedError for a second worker of the identity of one that lives, or where no lane is free.
         """
-        peer = self._peers.get(state.identity)
+        peer = self._peers.get(brief.identity)
+        state = brief.whole(peer.state if peer else None)
+        if state is None:
+            return None
         if peer is None:
             if len(self._peers) >= MOST_WORKERS:
                 raise RefusedError(f"no lane is left for {state.identity}: {MOST_WORKERS} workers are here")
             peer = self._peers[state.identity] = Peer(route, state, now, *self._open())
             log.info("worker %s joins on lane %s", state.identity, peer.address)
-        elif peer.state.boot != state.boot:
+        elif peer.state.boot != brief.boot:
             raise RefusedError(f"a second worker calls itself {state.identity}: give it another --name")
         peer.route, peer.state, peer.heard = route, state, now
         return peer
@@ -96,15 +102,17 @@ class Lanes:
         self._loop.off(lane, zmq.POLLOUT)
         lane.close(0)
 
-    def free(self, load: Callable[[str], int], when_open: Callable[[], None]) -> str | None:
-        """The least loaded worker that has credit; None where there is none.
+    def free(self, loads: Mapping[str, int], when_open: Callable[[], None]) -> str | None:
+        """The least loaded worker that has credit, by how many slices each has; None where there is none.
 
         A lane that its worker has not reached yet is left out, and `when_open` called when it has.
         """
-        loads = {name: load(name) for name, peer in self._peers.items() if peer.ready}
-        for name in sorted(loads, key=loads.__getitem__):
-            if loads[name] >= self._config.lane_depth:
-                break
+        free = [
+            (loads.get(name, 0), name)
+            for name, peer in self._peers.items()
+            if peer.ready and loads.get(name, 0) < self._depth(peer)
+        ]
+        for _, name in sorted(free):
             lane = self._peers[name].lane
             if lane.poll(0, zmq.POLLOUT):
                 return name
@@ -119,6 +127,12 @@ class Lanes:
             return False
         return True
 
+    def _depth(self, peer: Peer) -> int:
+        """How many slices a worker may have: work for a while, so that it need not tell of each before the next."""
+        took = peer.state.status.latencies.get("image")
+        enough = min(MOST_AHEAD, ceil(AHEAD / max(took.p50, 1e-3))) if took else 0
+        return max(self._config.lane_depth, enough)
+
     def _once(self, lane: zmq.Socket[bytes], call: Callable[[], None]) -> Callable[[], None]:
         def opened() -> None:
             self._loop.off(lane, zmq.POLLOUT)
@@ -128,7 +142,7 @@ class Lanes:
 
     def _open(self) -> tuple[zmq.Socket[bytes], str]:
         self._opened += 1
-        lane = data_socket(self._loop.context, zmq.PUSH, queue=self._config.lane_depth)
+        lane = data_socket(self._loop.context, zmq.PUSH, queue=MOST_AHEAD)
         fault = ""
         for address in lane_addresses(self._config.lanes, self._opened):
             try:

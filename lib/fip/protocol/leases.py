@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
 from statistics import median, quantiles
+from types import MappingProxyType
 
 from fip.ranges import Ranges, added, contains, count
 
@@ -24,6 +26,7 @@ FIRST_IMAGE_WITHIN = 300.0  # s, for the first slice of a worker, which may plan
 LATE = 5.0  # times the 99th percentile of what was seen is late
 STRAGGLING = 2.0  # times the median: a slice that takes longer is sent a second time when workers idle
 SEEN = 200  # durations of which the percentiles are taken
+NOTHING: Mapping[int, float] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -58,9 +61,9 @@ class Leases:
     _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending
     _again: list[int] = field(default_factory=list)  # todo once more, a heap; sent before the fresh ones
     _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
-    _imaging: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))  # s, from sent to handed on
+    _imaging: Durations = field(default_factory=lambda: Durations())  # s, from sent to handed on
     _arriving: list[float] = field(default_factory=list)  # s, from sent to held, of those not asked for yet
-    _storing: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))  # s, from handed on to stored
+    _storing: Durations = field(default_factory=lambda: Durations())  # s, from handed on to stored
 
     def __post_init__(self) -> None:
         self._fresh = deque(added(((0, self.total),), self.stored))
@@ -88,12 +91,12 @@ class Leases:
     @property
     def image_within(self) -> float:
         """Seconds on one slice after which a worker is taken to hang."""
-        return image_within(self._imaging)
+        return max(IMAGE_WITHIN, LATE * self._imaging.percentile)
 
     @property
     def store_within(self) -> float:
         """Seconds after which an image that was handed on and is not stored is taken to be lost."""
-        return max(STORE_WITHIN, LATE * _percentile(self._storing))
+        return max(STORE_WITHIN, LATE * self._storing.percentile)
 
     def upcoming(self, number: int) -> list[int]:
         """The next slices to send, at most `number`: what came back, the earliest, then second copies."""
@@ -105,9 +108,9 @@ class Leases:
         out = index in self.leased or index in self.failed or contains(self.stored, index)
         return 0 <= index < self.total and (index in self._second or not out)
 
-    def load(self, worker: str) -> int:
-        """How many slices `worker` has that it has not handed on."""
-        return sum(lease.worker == worker and lease.handed_on is None for lease in self.leased.values())
+    def loads(self) -> Counter[str]:
+        """How many slices each worker has that it has not handed on."""
+        return Counter(lease.worker for lease in self.leased.values() if lease.handed_on is None)
 
     def bytes_out(self) -> int:
         """Bytes of the slices that workers have, or that are on their way to them."""
@@ -120,17 +123,27 @@ class Leases:
         self.leased[index] = Lease(worker, self.sent[index], now, size)
         return self.sent[index]
 
-    def worker_says(self, worker: str, holds: dict[int, int], handed_on: dict[int, int], now: float) -> None:
-        """A worker's state: what it holds, and what it has handed on of late, index -> attempt."""
+    def worker_says(
+        self,
+        worker: str,
+        holds: Mapping[int, int],
+        handed_on: Mapping[int, int],
+        now: float,
+        held_for: Mapping[int, float] = NOTHING,
+    ) -> None:
+        """A worker's state: what it holds, and what it has handed on of late, index -> attempt.
+
+        `held_for` is how long it has held each, s.
+        """
         for index, lease in list(self.leased.items()):
             if lease.worker != worker or lease.handed_on is not None:
                 continue
             if handed_on.get(index) == lease.attempt:
                 lease.handed_on, lease.late_after = now, now + self.store_within
-                self._imaging.append(now - lease.sent)
+                self._imaging.add(now - lease.sent)
             elif index in holds:
                 if not lease.held:
-                    self._arriving.append(now - lease.sent)
+                    self._arriving.append(max(0.0, now - held_for.get(index, 0.0) - lease.sent))
                 lease.held = True
             elif lease.held or now - lease.sent > GRACE:
                 self._back_to_todo(index)
@@ -191,7 +204,9 @@ class Leases:
             lease = self.leased.pop(index, None)
             self._second.discard(index)
             if lease and lease.handed_on is not None:
-                self._storing.append(now - lease.handed_on)
+                self._storing.add(now - lease.handed_on)
+            elif lease:  # its worker has not told of it yet
+                self._imaging.add(now - lease.sent)
             elif lease is None and self.failed.pop(index, None) is None:
                 self._take(index)
         self.stored = stored
@@ -211,9 +226,9 @@ class Leases:
 
     def straggler(self, now: float) -> bool:
         """Once nothing else is left to send, has the oldest slice that takes long sent a second time."""
-        if not self.cut or self._second or not self._imaging:
+        if not self.cut or self._second or not self._imaging.seen:
             return False
-        limit = max(1.0, STRAGGLING * median(self._imaging))
+        limit = max(1.0, STRAGGLING * median(self._imaging.seen))
         late = [
             (lease.sent, index)
             for index, lease in self.leased.items()
@@ -254,9 +269,30 @@ class Leases:
         self.failed[index] = reason
 
 
-def image_within(seen: deque[float]) -> float:
+def image_within(seen: Iterable[float]) -> float:
     """Seconds on one slice after which a worker is taken to hang, from how long others took."""
-    return max(IMAGE_WITHIN, LATE * _percentile(seen))
+    return max(IMAGE_WITHIN, LATE * _percentile(deque(seen)))
+
+
+class Durations:
+    """The last `SEEN` durations."""
+
+    def __init__(self) -> None:
+        self.seen: deque[float] = deque(maxlen=SEEN)
+        self._percentile = 0.0
+        self._new = 0  # durations that came since it was taken
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self.seen.append(seconds)
+        self._new += 1
+
+    @property
+    def percentile(self) -> float:
+        """The 99th percentile, taken again where a tenth of them is new: it is asked for with every slice."""
+        if 10 * self._new >= len(self.seen):
+            self._percentile, self._new = _percentile(self.seen), 0
+        return self._percentile
 
 
 def _percentile(durations: deque[float]) -> float:

@@ -64,6 +64,8 @@ class Supply:
     def refill(self, config: Ventilator) -> None:
         """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
         self._open_next(config.pace)
+        if len(self.reading) + len(self._read) >= config.read_ahead:
+            return
         for key in self._jobs.upcoming(config.read_ahead):
             held = len(self.reading) + len(self._read)
             in_bytes = sum(each.nbytes for each in self._read.values()) + len(self.reading) * self._expected

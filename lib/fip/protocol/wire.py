@@ -25,7 +25,7 @@ from fip.errors import RefusedError, WireError
 from fip.messages import UNFINISHED, Control, PipelineStatus, SinkOrders, Submit
 from fip.names import is_folder, is_label
 
-PROTOCOL = 5
+PROTOCOL = 4
 """Raised whenever a message of another version could be misread."""
 
 MAXIMUM_HEADER = 1 << 20  # bytes
@@ -185,9 +185,14 @@ def _unpack(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
 
 def _fields(values: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
     """A dataclass as a map of its fields, for msgpack, which asks for those within them in turn."""
-    if not is_dataclass(values):
-        raise TypeError(f"{type(values).__name__} does not go over the wire")
-    return {item.name: getattr(values, item.name) for item in fields(values) if item.name not in without}
+    return {name: getattr(values, name) for name in _names(values.__class__, without)}
+
+
+@cache
+def _names(kind: Any, without: tuple[str, ...]) -> tuple[str, ...]:
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} does not go over the wire")
+    return tuple(item.name for item in fields(kind) if item.name not in without)
 
 
 @cache

@@ -16,7 +16,7 @@ from zmq.utils import z85
 from fip.config import Security, is_local
 from fip.errors import WireError
 from fip.layout.keys import Allowed, Holder, Role, private_key, read_allowed
-from fip.messages import Ask, Cancel, SinkState, Submit, WorkerState
+from fip.messages import Ask, Cancel, SinkBrief, SinkState, Submit, WorkerBrief, WorkerState
 from fip.runtime.service import Loop
 from fip.runtime.sockets import bind, connect, exposed
 from fip.runtime.vitals import Vitals
@@ -32,7 +32,9 @@ ALLOWED_AT: Final[dict[str, tuple[Role, ...]]] = {
 """Which roles each socket is for, by the configuration's key of its address."""
 
 SAID_BY: Final[Mapping[type, tuple[Role, ...]]] = {
+    WorkerBrief: ("worker",),
     WorkerState: ("worker",),
+    SinkBrief: ("sink",),
     SinkState: ("sink",),
     Submit: ("operator",),
     Cancel: ("operator",),

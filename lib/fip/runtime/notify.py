@@ -19,6 +19,11 @@ class Notifier:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._line = ""
 
+    @property
+    def heard(self) -> bool:
+        """Whether there is a systemd to tell."""
+        return bool(self._address)
+
     def ready(self) -> None:
         """It has started, or read its configuration again: `systemctl start` and `reload` end."""
         self._tell("READY=1")

@@ -36,6 +36,7 @@ Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 log = logging.getLogger("fip")
 
+_READ, _WRITE = int(zmq.POLLIN), int(zmq.POLLOUT)  # numbers: pyzmq's own enumeration is slow to take apart
 EXIT_CONFIG = 78  # EX_CONFIG: systemd does not start the daemon again
 TELL_EVERY = 1.0  # s, what systemd is told; its patience, WatchdogSec= in the units, is many times that
 PARENT_VARIABLE = "FIP_PARENT"
@@ -92,14 +93,14 @@ class Loop:
             end.setblocking(False)
         self.on(self._wake.fileno(), self._run_calls)
 
-    def on(self, what: zmq.Socket[bytes] | int, handler: Callable[[], None], event: int = zmq.POLLIN) -> None:
+    def on(self, what: zmq.Socket[bytes] | int, handler: Callable[[], None], event: int = _READ) -> None:
         """Calls `handler` whenever the socket (or file descriptor) can be read, or written: POLLOUT."""
-        self._handlers[what, event] = handler
+        self._handlers[what, int(event)] = handler
         self._watch(what)
 
-    def off(self, what: zmq.Socket[bytes] | int, event: int = zmq.POLLIN) -> None:
+    def off(self, what: zmq.Socket[bytes] | int, event: int = _READ) -> None:
         """Ends what `on` began; of a socket that is not watched it changes nothing."""
-        self._handlers.pop((what, event), None)
+        self._handlers.pop((what, int(event)), None)
         self._watch(what)
 
     def at(self, when: float, call: Callable[[], None]) -> None:
@@ -138,9 +139,8 @@ class Loop:
     def _turn(self) -> None:
         wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
         for what, events in self._poller.poll(None if wait is None else ceil(1000 * wait)):
-            for event in (zmq.POLLIN, zmq.POLLOUT):
-                handler = self._handlers.get((what, event))
-                if events & event and handler:
+            for event in (_READ, _WRITE):
+                if events & event and (handler := self._handlers.get((what, event))):
                     handler()
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2]()
@@ -151,7 +151,7 @@ class Loop:
             self._calls.popleft()()
 
     def _watch(self, what: zmq.Socket[bytes] | int) -> None:
-        events = sum(event for event in (zmq.POLLIN, zmq.POLLOUT) if (what, event) in self._handlers)
+        events = sum(event for event in (_READ, _WRITE) if (what, event) in self._handlers)
         if events:
             self._poller.register(what, events)
         elif what in self._poller:
@@ -226,7 +226,8 @@ class _Life:
 
     def _tell(self) -> None:
         """That the loop turns and, as far as the daemon knows, its long work too; and what it does."""
-        self._notifier.line(self._daemon.line)
+        if self._notifier.heard:
+            self._notifier.line(self._daemon.line)
         if not self._daemon.hangs:
             self._notifier.alive()
 

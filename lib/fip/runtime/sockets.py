@@ -96,6 +96,11 @@ def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
         return []
 
 
+def waits(opened: zmq.Socket[bytes]) -> bool:
+    """Whether another message has come."""
+    return bool(int(opened.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN))
+
+
 def exposed(address: str) -> bool:
     """Whether keys guard this address; the rights of its file guard one of ipc, which is not encrypted."""
     return not address.startswith("ipc://")

@@ -58,9 +58,11 @@ class Watching:
 
     @property
     def all_told(self) -> bool:
-        """Whether each daemon has told of all its stages, and the sink of ten images."""
+        """Whether each daemon has told of all its stages, and workers and sink of ten images."""
         times = {each.role: each.latencies for each in self.daemons}
-        return all(STAGES[role] <= set(stages) for role, stages in times.items()) and times["sink"]["store"].count == 10
+        made = sum(each.counters["images"] for each in self.daemons if each.role == "worker")
+        all_stages = all(STAGES[role] <= set(stages) for role, stages in times.items())
+        return all_stages and times["sink"]["store"].count == made == 10
 
 
 def test_daemons_tell_what_they_did(tmp_path: Path, simulated_ms: Path) -> None:

@@ -163,7 +163,7 @@ class Ventilator(Daemon):
     status: Address = "tcp://127.0.0.1:5558"
     lanes: Address = "tcp://127.0.0.1:5600-5699"
     queue: Path = Path("/var/lib/fip/jobs.sqlite")  # the jobs, which outlive the daemon
-    lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time
+    lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time, at least
     read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them
     window: Bytes = 2_000_000_000  # bytes of slices that are read ahead, on their way, or with workers
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker

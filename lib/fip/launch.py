@@ -11,17 +11,21 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from fip.config import Config, Monitor
 from fip.errors import FipError
+from fip.forks import Fork, import_daemons
+from fip.imaging.kernels import CPU
 from fip.layout.keys import CREDENTIALS
 from fip.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
 from fip.protocol.operator import Operator, find_job
 from fip.run_file import remove_run_file, write_run_file
 from fip.runtime.service import PARENT_VARIABLE
+from fip.source.isolation import Child
+from fip.source.reading import CHILD_VARIABLE
 
 MONITOR = "monitor"
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
@@ -34,21 +38,32 @@ class Pipeline:
     """A ventilator, a sink and workers (name -> device), as children. Use it as a context: it ends what it started."""
 
     def __init__(
-        self, config: Config, output: Path, workers: Mapping[str, str], log: Path, page: str | None = None
+        self,
+        config: Config,
+        output: Path,
+        workers: Mapping[str, str],
+        log: Path,
+        reader: Child,
+        page: str | None = None,
     ) -> None:
-        """With `page`, as 127.0.0.1:8570, a monitor serves the web page there."""
+        """The ventilator reads by the child `reader`; with `page`, as 127.0.0.1:8570, a monitor serves the web page."""
+        self._reader = reader
         self._page = page
         self._output, self._log = output, log
         self._folder = Path(tempfile.mkdtemp(prefix="fip-"))
         self._private = _with_private_addresses(config, self._folder, output, page)
         self._workers = workers
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._forks = can_fork(workers.values())
+        self._over = False  # whether the job is: nothing is out any more
+        self._children: dict[str, subprocess.Popen[bytes] | Fork] = {}
 
     def __enter__(self) -> Pipeline:
         write_run_file(self._output, self._private.ventilator.control, self._private.ventilator.status)
         configuration = self._folder / "fip.toml"
         configuration.write_text(self._toml())
-        self._start("ventilator", "fip-ventilator", "--config", str(configuration))
+        child = {CHILD_VARIABLE: f"{self._reader.fileno()},{self._reader.pid}"}
+        self._start("ventilator", "fip-ventilator", "--config", str(configuration), given=child)
+        self._reader.give_away()
         self._start("sink", "fip-sink", "--config", str(configuration))
         for name, device in self._workers.items():
             self._start(name, "fip-worker", "--config", str(configuration), "--name", name, "--device", device)
@@ -63,8 +78,9 @@ class Pipeline:
         loses anything: what is not stored is cut again when the run is resumed.
         """
         patience = STOP_WITHIN if kind is None else STOP_BROKEN_WITHIN
+        workers, storers = [*self._workers], ["sink", *([MONITOR] if self._page else [])]
         try:
-            for names in (["ventilator"], [*self._workers], ["sink"], [MONITOR] * bool(self._page)):
+            for names in (["ventilator", *workers], storers) if self._over else (["ventilator"], workers, storers):
                 self._stop(names, patience)
         except KeyboardInterrupt:
             pass
@@ -88,11 +104,13 @@ class Pipeline:
                 job = find_job(status, submit.job) if status else job
                 if job and status:
                     yield job, status
+        self._over = True
 
     def _check_children(self) -> None:
         for name, child in self._children.items():
-            if child.poll() is not None and name != MONITOR:  # nothing depends on that one
-                how = f"killed by {signal.Signals(-child.returncode).name}" if child.returncode < 0 else "ended"
+            code = child.poll()
+            if code is not None and name != MONITOR:  # nothing depends on that one
+                how = f"killed by {signal.Signals(-code).name}" if code < 0 else "ended"
                 raise FipError(f"{name} was {how}: {self._last_error(child.pid)}; run it again to resume")
 
     def _last_error(self, pid: int) -> str:
@@ -100,13 +118,18 @@ class Pipeline:
         lines = [line for line in self._log.read_text(errors="replace").splitlines() if f"[{pid}] ERROR " in line]
         return lines[-1].partition(" ERROR ")[2] if lines else f"see {self._log}"
 
-    def _start(self, name: str, command: str, *arguments: str) -> None:
+    def _start(self, name: str, command: str, *arguments: str, given: dict[str, str] | None = None) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("FIP__", CREDENTIALS))}
-        environment = MEMORY_IS_KEPT | environment | {PARENT_VARIABLE: str(os.getpid())}
+        environment = MEMORY_IS_KEPT | environment | {PARENT_VARIABLE: str(os.getpid())} | (given or {})
+        keep = [self._reader.fileno()] if given else []
+        if self._forks:
+            self._children[name] = Fork(command, arguments, self._log, environment, keep)
+            return
         with self._log.open("ab") as log:
             self._children[name] = subprocess.Popen(
                 [Path(sysconfig.get_path("scripts")) / command, *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
+                pass_fds=keep,
             )  # fmt: skip
 
     def _stop(self, names: list[str], patience: float) -> None:
@@ -129,6 +152,17 @@ class Pipeline:
             f"[{table}]\n" + "\n".join(f"{key} = {_toml_value(value)}" for key, value in keys.items())
             for table, keys in values.items()
         )
+
+
+def can_fork(devices: Iterable[str]) -> bool:
+    """Whether daemons can be forks of this process: not where it has seen a GPU."""
+    return set(devices) == {CPU}
+
+
+def prepare(devices: Iterable[str]) -> None:
+    """What can be done for a pipeline of workers on these devices before it is known that there will be one."""
+    if can_fork(devices):
+        import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))
 
 
 def page_address(monitor: Monitor) -> str:

@@ -16,13 +16,14 @@ from rich.console import Console
 from fip.config import Config, Monitor
 from fip.data import Selection, Subset
 from fip.errors import FipError, NoRoomError, NotYetError, UsageError
+from fip.forks import keep_memory
 from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
-from fip.launch import Pipeline, page_address
+from fip.launch import MEMORY_IS_KEPT, Pipeline, page_address, prepare
 from fip.messages import Follow, JobStatus, Submit
 from fip.names import label
 from fip.protocol.operator import new_job
-from fip.source.isolation import in_child
+from fip.source.isolation import Child
 from fip.source.reading import RunFacts, look
 from fip.storage.ledger import Ledger, RunTotals
 from fip.storage.store import LOG_FILE, Store
@@ -46,9 +47,25 @@ def run(
 
     Raises FipError.
     """
+    keep_memory(MEMORY_IS_KEPT)  # of all that is forked from here
     check_devices(config.imaging.kernel, workers.values())
+    with Child() as reader:
+        return _run(paths, config, output, workers, overwrite, web, console, reader)
+
+
+def _run(
+    paths: list[Path],
+    config: Config,
+    output: Path | None,
+    workers: Mapping[str, str],
+    overwrite: bool,
+    web: bool,
+    console: Console,
+    reader: Child,
+) -> int:
     selection, follow = selection_of(config), follow_of(config)
-    found = _look_into(paths, selection, follow is not None, console)
+    prepare(workers.values())  # while the child does the same
+    found = _look_into(paths, selection, follow is not None, console, reader)
     directory = output or Path(f"{label(paths[0].stem)}.fip")
     before = _prepare(directory, config.sink.ledger, selection, overwrite)
     begun = time.monotonic()
@@ -57,7 +74,7 @@ def run(
         warm(config.imaging.kernel)
         submit = new_job(paths, selection, directory="", follow=follow)
         page = _page(config.monitor, console) if web else None
-        with Pipeline(config, directory, workers, directory / LOG_FILE, page) as pipeline:
+        with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
             interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
     seconds = time.monotonic() - begun
     return _conclude(directory, found, before, job, seconds, interrupted, console)
@@ -145,7 +162,9 @@ def follow_of(config: Config) -> Follow | None:
     return Follow(source.follow_complete, source.follow_end) if source.follow else None
 
 
-def _look_into(paths: Sequence[Path], selection: Selection, follow: bool, console: Console) -> list[RunFacts]:
+def _look_into(
+    paths: Sequence[Path], selection: Selection, follow: bool, console: Console, reader: Child
+) -> list[RunFacts]:
     """Opens MeasurementSets as the ventilator will: their faults are known before anything is started.
 
     Those that are to be followed and hold nothing yet are left out.
@@ -153,7 +172,7 @@ def _look_into(paths: Sequence[Path], selection: Selection, follow: bool, consol
     found = []
     for path in paths:
         try:
-            found.append(in_child(look, path, selection, follow))
+            found.append(reader.call(look, path, selection, follow, False, False))
         except NotYetError as error:
             console.print(f"waiting for data: {error}", style="yellow", highlight=False, soft_wrap=True)
     if len({each.run for each in found}) < len(found) or len(set(paths)) < len(paths):

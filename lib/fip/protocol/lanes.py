@@ -11,7 +11,7 @@ import zmq
 
 from fip.config import Ventilator
 from fip.errors import ConfigError, RefusedError
-from fip.messages import Copy, Lane, WorkerBrief, WorkerState
+from fip.messages import Copy, Lane, Status, WorkerBrief, WorkerState
 from fip.protocol.wire import Frame
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
@@ -21,6 +21,7 @@ log = logging.getLogger("fip.ventilator")
 
 AHEAD = 0.1  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
 MOST_AHEAD = 16  # slices that it is given at a time
+SHORTEST = 1e-3  # s of an image; what is told may be 0
 MOST_WORKERS = 250  # each needs a socket, of which a process has about a thousand
 
 
@@ -44,6 +45,12 @@ class Peer:
     def ready(self) -> bool:
         """Whether it reads from its lane, works, and means to stay."""
         return self.state.lane == self.address and not self.state.leaving and not self.hangs
+
+
+def depth(least: int, worker: Status) -> int:
+    """How many slices a worker may have: work for a while, so that it need not tell of each before the next."""
+    took = worker.latencies.get("image")
+    return max(least, min(MOST_AHEAD, ceil(AHEAD / max(took.p50, SHORTEST)))) if took else least
 
 
 class Lanes:
@@ -110,7 +117,7 @@ class Lanes:
         free = [
             (loads.get(name, 0), name)
             for name, peer in self._peers.items()
-            if peer.ready and loads.get(name, 0) < self._depth(peer)
+            if peer.ready and loads.get(name, 0) < depth(self._config.lane_depth, peer.state.status)
         ]
         for _, name in sorted(free):
             lane = self._peers[name].lane
@@ -126,12 +133,6 @@ class Lanes:
         except zmq.Again:
             return False
         return True
-
-    def _depth(self, peer: Peer) -> int:
-        """How many slices a worker may have: work for a while, so that it need not tell of each before the next."""
-        took = peer.state.status.latencies.get("image")
-        enough = min(MOST_AHEAD, ceil(AHEAD / max(took.p50, 1e-3))) if took else 0
-        return max(self._config.lane_depth, enough)
 
     def _once(self, lane: zmq.Socket[bytes], call: Callable[[], None]) -> Callable[[], None]:
         def opened() -> None:

@@ -9,7 +9,6 @@ from typing import TypeVar
 from uuid import uuid4
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from fip.config import Config
 from fip.data import Selection
@@ -18,7 +17,7 @@ from fip.layout.keys import private_key
 from fip.messages import STATE_INTERVAL, UNFINISHED, Ask, Cancel, Follow, JobStatus, PipelineStatus, Refused, Submit
 from fip.names import label
 from fip.protocol.wire import decode_control, encode_control
-from fip.runtime.connections import REFUSED, reason
+from fip.runtime.connections import REFUSED, event, reason
 from fip.runtime.sockets import connect, control_socket, exposed
 
 Seen = TypeVar("Seen")
@@ -97,8 +96,7 @@ class Operator:
         """Raises FipError, with the reason, where a ventilator is there that does not let this operator in."""
         why = ""
         while self._monitor.poll(0):
-            event = recv_monitor_message(self._monitor)
-            why = reason(event["event"], event["value"])
+            why = reason(*event(self._monitor))
         if why:
             raise FipError(f"the ventilator at {self._address} cannot be joined: {why}; see `fip keys`")
 

@@ -25,6 +25,7 @@ WATCHED = (
 ENCRYPTED_FOR_ANOTHER = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
 MECHANISM_MISMATCH = 0x11000002  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
 _PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+_EVENT = struct.Struct("=Hi")  # what happened, and to which descriptor, or why
 _numbers = count()
 
 Tell = Callable[[str, str, str], None]
@@ -38,7 +39,7 @@ def watch(loop: Loop, watched: zmq.Socket[bytes], tell: Tell) -> None:
 
     def happened() -> None:
         head, endpoint = monitor.recv_multipart()
-        number, value = struct.unpack("=Hi", head)
+        number, value = _EVENT.unpack(head)
         if number == zmq.Event.MONITOR_STOPPED:
             loop.off(monitor)
             monitor.close(0)
@@ -46,6 +47,12 @@ def watch(loop: Loop, watched: zmq.Socket[bytes], tell: Tell) -> None:
             connections.happened(number, value, endpoint.decode(errors="replace"))
 
     loop.on(monitor, happened)
+
+
+def event(monitor: zmq.Socket[bytes]) -> tuple[int, int]:
+    """What a socket's monitor tells next, as `reason` takes it. pyzmq's own function imports asyncio for it."""
+    number, value = _EVENT.unpack(monitor.recv_multipart()[0])
+    return number, value
 
 
 class _Connections:

@@ -6,6 +6,8 @@ complete, so that a run that is resumed, later and with more data there, is the 
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +29,18 @@ class Whole:
 
     def __init__(self, path: Path, selection: Selection) -> None:
         """Opens the MeasurementSet. Raises InputError and UsageError."""
+        self._path, self._files = path, _files(path)
         self._run = open_run(path, selection)
         self.rows = self._run.index.rows
 
     def close(self) -> None:
         """Release the files."""
         self._run.close()
+
+    @property
+    def current(self) -> bool:
+        """Whether its files are as they were when it was opened."""
+        return _files(self._path) == self._files
 
     def look(self, complete: bool = False, ended: bool = False) -> Run:
         """The run; there is nothing to wait for."""
@@ -41,6 +49,14 @@ class Whole:
     def up_to(self, index: int) -> Run:
         """The run, with this slice."""
         return self._run
+
+
+def _files(path: Path) -> list[tuple[str, int, int]]:
+    """The files of a table: name, bytes, and when each was written; not the one in which its readers leave marks."""
+    with suppress(OSError):
+        found = [(each.name, each.stat()) for each in os.scandir(path) if each.name != "table.lock"]
+        return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+    return []
 
 
 class Growing:
@@ -58,6 +74,11 @@ class Growing:
         self._end = 0  # of the rows of complete integrations
         self._run: Run | None = None
         self._taken = np.zeros(0, bool)  # [integration] whether it is in a slice
+
+    @property
+    def current(self) -> bool:
+        """It looks again by itself."""
+        return True
 
     @property
     def rows(self) -> int:

@@ -5,12 +5,12 @@ The child keeps nothing that matters: one that died is replaced, and opens again
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import traceback
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,8 +20,9 @@ from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from fip.data import Selection
-from fip.errors import FipError, InputError
+from fip.errors import InputError
 from fip.runtime.service import Loop
+from fip.source.isolation import crash
 from fip.source.pipe import Pipe
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
+
+CHILD_VARIABLE = "FIP_READING_CHILD"
+"""Descriptor and process id of a child that reads, separated by a comma, for a ventilator that is given one."""
 
 ASKED_AHEAD = 2  # calls that are with the child at a time: one in work, one ahead
 KEPT_OPEN = 3  # MeasurementSets: one that is imaged, one that is ending, one that is looked into
@@ -73,6 +77,10 @@ class Opened(Protocol):
     def rows(self) -> int:
         """How many it had when it was last looked into."""
 
+    @property
+    def current(self) -> bool:
+        """Whether it is as it is on disk, or will be when it is looked into."""
+
     def look(self, complete: bool = False, ended: bool = False) -> Run:
         """Its run as far as it is known: see `fip.source.growing`."""
 
@@ -91,7 +99,8 @@ def look(path: Path, selection: Selection, follow: bool, complete: bool = False,
 
     `complete` and `ended` are those of `fip.source.growing`. Raises InputError and UsageError.
     """
-    if not follow:
+    known = _opened.get((path, selection, follow))
+    if known and not known.current:
         forget(path, selection, follow)
     opened = _open(path, selection, follow)
     run = opened.look(complete, ended)
@@ -133,32 +142,6 @@ def _open(path: Path, selection: Selection, follow: bool) -> Opened:
     return _opened[key]
 
 
-def serve(descriptor: int) -> None:
-    """The child: answers calls until its parent is gone. Signals are for the parent, which ends it."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    import fip.source.growing  # noqa: F401 what it takes to open the first one, before it is asked for
-
-    parent = Pipe(socket.socket(fileno=descriptor))
-    while True:
-        try:
-            function, args = parent.receive()
-        except (EOFError, ConnectionResetError):
-            return
-        answer: tuple[Any, Exception | None]
-        try:
-            answer = function(*args), None
-        except FipError as error:
-            answer = None, error
-        except Exception as error:  # noqa: BLE001 whatever is wrong with a MeasurementSet, the parent is told
-            traceback.print_exc()
-            answer = None, RuntimeError(f"{type(error).__name__}: {error}")
-        try:
-            parent.send(answer)
-        except (BrokenPipeError, ConnectionResetError):
-            return
-
-
 # In the parent
 
 
@@ -176,18 +159,25 @@ class Reader:
         self._loop = loop
         self._calls: deque[_Call] = deque()
         self._asked = 0  # of these, how many the child has
-        self._child: subprocess.Popen[bytes] | None = None
+        self._pid = 0  # of the child
+        self._child: subprocess.Popen[bytes] | None = None  # where this process started it
 
     def start(self) -> None:
-        """Starts the child."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._child = subprocess.Popen(
-                [sys.executable, "-c", f"from fip.source.reading import serve; serve({theirs.fileno()})"],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
-        self._pipe = Pipe(ours)
+        """Starts the child, or takes the one that whoever started this process has for it."""
+        given = os.environ.pop(CHILD_VARIABLE, "")
+        if given:
+            descriptor, self._pid = map(int, given.split(","))
+            self._pipe = Pipe(socket.socket(fileno=descriptor))
+        else:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._child = subprocess.Popen(
+                    [sys.executable, "-c", f"from fip.source.isolation import serve; serve({theirs.fileno()})"],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                )
+            self._pid = self._child.pid
+            self._pipe = Pipe(ours)
         self._loop.on(self._pipe.fileno(), self._on_answer)
 
     def call(
@@ -206,13 +196,15 @@ class Reader:
 
     def close(self) -> None:
         """Ends the child, whatever it does."""
-        if self._child:
-            self._child.kill()
-            self._child.wait()
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
             self._pipe.close()
+        if self._child:
+            self._child.wait()
+        self._child, self._pid = None, 0
 
     def _ask(self) -> None:
-        if self._child is None:
+        if not self._pid:
             self.start()
         while self._asked < min(ASKED_AHEAD, len(self._calls)):
             call = self._calls[self._asked]
@@ -235,10 +227,9 @@ class Reader:
         """The call that it was working on is to blame; the others are made again, in another child."""
         self._loop.off(self._pipe.fileno())
         self.close()
-        self._child, self._asked = None, 0
+        self._asked = 0
         if self._calls:
-            path = self._calls[0].args[0]
-            self._answer(None, InputError(f"{path}: is damaged: casacore crashes when it reads its tables"))
+            self._answer(None, crash(self._calls[0].args[0]))
 
     def _answer(self, result: Any, error: Exception | None) -> None:
         call = self._calls.popleft()

@@ -34,8 +34,9 @@ IMAGE_LIST = "images.txt"
 LOG_FILE = "fip.log"
 LOCK_FILE = ".fip.lock"
 TEMPORARY = ".fip-{}.tmp"
-KEPT_IN_MEMORY = 256_000_000
+KEPT_IN_MEMORY = 64_000_000
 """Bytes of the last files that stay in the page cache, for whoever looks at each new image. See docs/decisions/0050."""
+FEWEST_KEPT = 4  # files that stay, however large
 _PASSING = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO,
     errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
@@ -217,7 +218,7 @@ class Store:
     def _give_back(self, name: str, size: int) -> None:
         """A file was written: older ones need not stay in memory."""
         self._cached.append((name, size))
-        while sum(each for _, each in self._cached) > KEPT_IN_MEMORY:
+        while len(self._cached) > FEWEST_KEPT and sum(each for _, each in self._cached) > KEPT_IN_MEMORY:
             oldest, _ = self._cached.popleft()
             with suppress(OSError):  # it was moved away
                 descriptor = self._open(oldest, os.O_RDONLY | os.O_CLOEXEC)

@@ -25,6 +25,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from benchmarks.bare import cost_of_messages
 from benchmarks.images import taken
 from benchmarks.programs import ANTENNAS, ARCSEC, EPSILON, Work, fip_command, simulated
 from benchmarks.stand_in import launcher
@@ -152,8 +153,9 @@ def leave(scratch: Path) -> None:
 def cost(scratch: Path, slices: int = 1500) -> None:
     """CPU of control and bookkeeping, of a slice, at the pace at which two workers image, beside that of an image.
 
-    What is left of the daemons without reading, imaging and storing counts: states, briefs and orders, leases, timers,
-    logs, a status twice a second for one who watches, and passing on a slice and an image of next to no bytes.
+    What is left of the daemons without reading, imaging and storing counts, beyond what it takes to pass a slice and
+    an image of next to no bytes from process to process (see bare.py): states, briefs and orders, leases, timers,
+    logs, and a status twice a second for one who watches.
     """
     for kernel in ("slant", "wgridder"):
         seconds = _seconds_of_an_image(scratch, kernel)
@@ -166,10 +168,13 @@ def cost(scratch: Path, slices: int = 1500) -> None:
             mesh.wait_for_job(mesh.submit([observation(scratch, slices)], SELECTION))
             pace = slices / (time.monotonic() - begun)
             each = {name: 1e3 * used / slices for name, used in _less(_cpu(mesh), before).items()}
+        messages = cost_of_messages(scratch / "bare", slices, seconds)
         whole = taken(scratch, IMAGES, 1, {"cost": partial(fip_command, kernel=kernel)}, Work(size=SIZE))["cost"]
-        image, bookkeeping = 1e3 * whole.marginal[0], sum(each.values())
+        image, bookkeeping = 1e3 * whole.marginal[0], sum(each.values()) - messages
         said = ", ".join(f"{name} {value:.2f}" for name, value in each.items())
-        print(f"bookkeeping of a slice, at {pace:.0f} images/s: {bookkeeping:.2f} ms of CPU ({said})")
+        print(f"{kernel}, {pace:.0f} images/s: without reading, imaging and storing a slice takes "
+              f"{sum(each.values()):.2f} ms of CPU ({said}), its messages alone {messages:.2f}: "
+              f"bookkeeping {bookkeeping:.2f}")  # fmt: skip
         print(f"an image of {ANTENNAS} antennas, 64 channels, {SIZE}^2, {kernel}: {image:.0f} ms of CPU in all; "
               f"bookkeeping: {100 * bookkeeping / image:.1f} per cent of it (aim: 2)", flush=True)  # fmt: skip
 

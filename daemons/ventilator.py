@@ -265,7 +265,9 @@ class Ventilator(Daemon):
             worker = self._lanes.free(self._jobs.loads(), self._pump)
             if worker is None or active.leases is None:
                 break
-            frames = with_attempt(self._supply[key].frames, active.leases.sent[key[1]] + 1)
+            frames, sent = self._supply[key].frames, active.leases.sent[key[1]]
+            if sent:
+                frames = with_attempt(frames, sent + 1)
             if not self._lanes.send(worker, frames):
                 break
             active.leases.lease(key[1], worker, now, size(frames))

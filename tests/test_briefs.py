@@ -75,9 +75,21 @@ def test_changes_are_told_together_unless_somebody_waits(monkeypatch: pytest.Mon
     assert len(told) == 4
 
 
-@pytest.mark.parametrize(("seconds", "slices"), [(0.0, MOST_AHEAD), (0.01, 10), (0.018, 6), (0.05, 2), (3.0, 2)])
+def test_states_in_between_do_not_make_briefs_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes without end are told at the same pace, whatever is told beside."""
+    clock, told = Clock(monkeypatch), list[float]()
+    briefs = Briefs(cast(Loop, clock), lambda: told.append(clock.now))
+    for number in range(1000):
+        briefs.changed()
+        if number % 70 == 0:
+            briefs.said()
+        clock.go_on(BRIEF_INTERVAL / 10)
+    assert len(told) <= 100
+
+
+@pytest.mark.parametrize(("seconds", "slices"), [(0.0, MOST_AHEAD), (0.02, 10), (0.05, 4), (0.1, 2), (3.0, 2)])
 def test_a_fast_worker_has_work_until_it_tells_again(seconds: float, slices: int) -> None:
-    """A tenth of a second's, and never less than the configuration says."""
+    """A fifth of a second's, and never less than the configuration says."""
     told = status("worker", "cpu0", 1)
     fast = replace(told, latencies={"image": Latency(9, 9 * seconds, seconds, seconds, seconds)})
     assert depth(2, fast) == slices

@@ -19,7 +19,7 @@ from fip.runtime.sockets import data_socket, lane_addresses
 
 log = logging.getLogger("fip.ventilator")
 
-AHEAD = 0.1  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
+AHEAD = 0.2  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
 MOST_AHEAD = 16  # slices that it is given at a time
 SHORTEST = 1e-3  # s of an image; what is told may be 0
 MOST_WORKERS = 250  # each needs a socket, of which a process has about a thousand

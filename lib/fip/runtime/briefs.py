@@ -15,25 +15,24 @@ class Briefs:
     def __init__(self, loop: Loop, say: Callable[[], None]) -> None:
         self._loop, self._say = loop, say
         self._said = -BRIEF_INTERVAL  # monotonic s
-        self._due = False
+        self._changed = False  # since then
+        self._waking = False  # a call of the loop is under way; one at a time
 
     def changed(self, waited_for: bool = False) -> None:
         """Something has changed; what the other side waits for is said at once."""
-        now = time.monotonic()
-        if waited_for or now - self._said >= BRIEF_INTERVAL:
-            self._say_now()
-        elif not self._due:
-            self._due = True
-            self._loop.at(self._said + BRIEF_INTERVAL, self._on_due)
+        self._changed = True
+        if waited_for or time.monotonic() >= self._said + BRIEF_INTERVAL:
+            self.said()
+            self._say()
+        elif not self._waking:
+            self._waking = True
+            self._loop.at(self._said + BRIEF_INTERVAL, self._wake)
 
     def said(self) -> None:
-        """All was said just now, in another message."""
-        self._said, self._due = time.monotonic(), False
+        """All was said just now, in this message or another."""
+        self._said, self._changed = time.monotonic(), False
 
-    def _on_due(self) -> None:
-        if self._due:
-            self._say_now()
-
-    def _say_now(self) -> None:
-        self.said()
-        self._say()
+    def _wake(self) -> None:
+        self._waking = False
+        if self._changed:
+            self.changed()

@@ -49,7 +49,7 @@ def compare(contest: Contest, blocks: Sequence[Block]) -> tuple[tuple[float, flo
         plan = make_plan(blocks, contest.grid, EPSILON)
     except UnsuitableError:
         return None
-    expected = slant_cost(plan, blocks), wgridder_cost(blocks, contest.grid)
+    expected = slant_cost(plan, blocks), wgridder_cost(blocks, contest.grid, plan.scheme)
     if max(expected) > LONGEST:
         return None
     slant, ducc = median_seconds([lambda: contest.slant(blocks), lambda: contest.ducc_on(blocks)], 3)

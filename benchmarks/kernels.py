@@ -161,7 +161,7 @@ def measure(name: str, row: Row, repeats: int, quick: bool) -> None:
         contest.slant(blocks)
         samples = sum(each.visibility[0].size for each in blocks)
         plan = make_plan(blocks, contest.grid, EPSILON)
-        expected = 1e3 * slant_cost(plan, blocks), 1e3 * wgridder_cost(blocks, contest.grid)
+        expected = 1e3 * slant_cost(plan, blocks), 1e3 * wgridder_cost(blocks, contest.grid, plan.scheme)
         print(
             f"| {label:46} | {1e-3 * samples:5.0f} | {plan.basis.terms:5} | {1e3 * took:8.1f} "
             f"| {contest.error(contest.slant_image[0]):5.1e} | {1e3 * theirs:8.0f} | {their_error:5.1e} "

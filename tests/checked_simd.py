@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from fip.imaging.slant.scheme import POWERS, Precision
+
+Floats = NDArray[Any]
 Vec = Any
 FAST: dict[str, Any] = {"cache": False}
 
@@ -21,30 +23,34 @@ def _part(array: Floats, index: int, length: int) -> Floats:
     return array[index : index + length]
 
 
+def load(array: Floats, index: int, lanes: int) -> Floats:
+    return _part(array, index, lanes).copy()
+
+
 def load8(array: Floats, index: int) -> Floats:
-    return _part(array, index, 8).copy()
+    return load(array, index, 8)
 
 
 def load16(array: Floats, index: int) -> Floats:
-    return _part(array, index, 16).copy()
+    return load(array, index, 16)
 
 
-def store8(array: Floats, index: int, value: Floats) -> None:
-    assert value.shape == (8,)
-    _part(array, index, 8)[:] = value
+def store(array: Floats, index: int, value: Floats) -> None:
+    assert value.shape in ((8,), (16,), (32,))
+    assert value.dtype == array.dtype
+    _part(array, index, len(value))[:] = value
 
 
-def store16(array: Floats, index: int, value: Floats) -> None:
-    assert value.shape == (16,)
-    _part(array, index, 16)[:] = value
+def splat(like: Floats, number: float, lanes: int) -> Floats:
+    return np.full(lanes, number, like.dtype)
 
 
-def splat8(scalar: np.float32) -> Floats:
-    return np.full(8, scalar, np.float32)
+def splat8(like: Floats, number: float) -> Floats:
+    return splat(like, number, 8)
 
 
-def splat16(scalar: np.float32) -> Floats:
-    return np.full(16, scalar, np.float32)
+def splat16(like: Floats, number: float) -> Floats:
+    return splat(like, number, 16)
 
 
 def spread8(array: Floats, index: int) -> Floats:
@@ -56,11 +62,11 @@ def spread16(array: Floats, index: int) -> Floats:
 
 
 def fma(a: Floats, b: Floats, c: Floats) -> Floats:
-    return a * b + c
+    return np.asarray(a * b + c)
 
 
 def fnma(a: Floats, b: Floats, c: Floats) -> Floats:
-    return c - a * b
+    return np.asarray(c - a * b)
 
 
 def join(a: Floats, b: Floats) -> Floats:
@@ -68,11 +74,12 @@ def join(a: Floats, b: Floats) -> Floats:
 
 
 def first_half(a: Floats) -> Floats:
-    return a[:8]
+    half: Floats = a[: len(a) // 2]
+    return half
 
 
 def swap_halves(a: Floats) -> Floats:
-    return np.concatenate([a[8:], a[:8]])
+    return np.concatenate([a[len(a) // 2 :], a[: len(a) // 2]])
 
 
 def _transpose(n: int, source: Floats, at: int, row: int, target: Floats, to: int, column: int) -> None:
@@ -89,16 +96,37 @@ def transpose16(source: Floats, at: int, row: int, target: Floats, to: int, colu
     _transpose(16, source, at, row, target, to, column)
 
 
-def taylor_taps(source: Floats, at: int, table: Floats, row: int, rest: Floats, taps: int, order: int) -> Floats:
-    weights = _part(table, row, taps * (order + 1)).reshape(taps, order + 1)
-    terms = weights.T @ _part(source, at, 16 * taps).reshape(taps, 16)
-    total: Floats = (terms * rest ** np.arange(order + 1, dtype=np.float32)[:, None]).sum(axis=0, dtype=np.float32)
+def load_powers(array: Floats, index: int) -> list[Floats]:
+    return [load16(array, index + 16 * power) for power in range(POWERS[array.dtype.name])]
+
+
+def polynomial(coefficients: list[Floats], t: Floats) -> Floats:
+    total = coefficients[-1]
+    for each in coefficients[-2::-1]:
+        total = fma(total, t, each)
     return total
 
 
-def outer_store(weights: Floats, values: Floats, terms: int, target: Floats, to: int) -> None:
-    _part(target, to, 16 * terms)[:] = np.outer(weights[8:], values[: 2 * terms]).ravel()
+def make_even_polynomial(*coefficients: list[float]) -> Any:
+    def evaluate(square: Any) -> Any:
+        chosen = np.array(coefficients[square.itemsize == 8], square.dtype)
+        return (chosen * square ** np.arange(len(chosen), dtype=square.dtype)).sum()
+
+    return evaluate
 
 
-def aligned(length: int) -> Floats:
-    return np.zeros(length, np.float32)
+def taylor_taps(source: Floats, at: int, table: Floats, row: int, rest: Floats, taps: int, order: int) -> Floats:
+    weights = _part(table, row, taps * (order + 1)).reshape(taps, order + 1)
+    terms = weights.T @ _part(source, at, 16 * taps).reshape(taps, 16)
+    total: Floats = (terms * rest ** np.arange(order + 1, dtype=rest.dtype)[:, None]).sum(axis=0, dtype=rest.dtype)
+    return total
+
+
+def outer_store(weights: Floats, values: Floats, at: int, terms: int, target: Floats, to: int) -> None:
+    cells = len(weights) // 2
+    _part(values, at, 16 if terms <= 8 else 32)
+    _part(target, to, 2 * terms * cells)[:] = np.outer(weights[cells:], values[at : at + 2 * terms]).ravel()
+
+
+def aligned(length: int, precision: Precision) -> Floats:
+    return np.zeros(length, precision)

@@ -46,7 +46,10 @@ def point_source(
 
 
 def _directions(east: NDArray[np.float64], north: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(l, m, n - 1), [3, pixel]; n is NaN beyond the horizon."""
-    below = east**2 + north**2 >= 1
-    n = np.sqrt(np.where(below, np.nan, 1 - east**2 - north**2))
-    return np.stack([east, north, n - 1])
+    """(l, m, n - 1), [3, pixel]; n is NaN beyond the horizon.
+
+    n itself is rounded to 1e-16, which a w of 1e6 wavelengths would make an error of 1e-9.
+    """
+    square = east**2 + north**2
+    n = np.sqrt(np.where(square >= 1, np.nan, 1 - square))
+    return np.stack([east, north, -square / (1 + n)])

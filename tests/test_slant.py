@@ -17,15 +17,17 @@ from direct import direct_sum, pixel_directions
 from fip.data import Block, Grid, ImagingSettings
 from fip.errors import UsageError
 from fip.imaging.image import dirty_image
-from fip.imaging.kernels import make_kernel
+from fip.imaging.kernels import make_kernel, pixel_type
 from fip.imaging.slant.basis import make_basis
 from fip.imaging.slant.fft import factors, fft8, fft_plan, good_size
 from fip.imaging.slant.plan import make_plan
+from fip.imaging.slant.scheme import Precision
 from fip.imaging.slant.sheet import UnsuitableError
 from fip.imaging.slant.simd import aligned
 from pipeline import fip, images
 from synthetic import Source, array_uvw, make_block, make_slice
 from test_kernels import GEOMETRIES, LIGHT
+from weighted import Sky, TableSamples
 
 TESTS = Path(__file__).parent
 
@@ -45,7 +47,7 @@ def image(
     blocks: list[Block], grid: Grid, epsilon: float = 1e-5, kernel: str = "slant"
 ) -> tuple[NDArray[np.floating], str]:
     """The image [y, x] of the first Stokes, and the kernel that made it."""
-    out = np.full((1, grid.height, grid.width), np.nan, np.float32)
+    out = np.full((1, grid.height, grid.width), np.nan, pixel_type(settings_for(epsilon)))
     used = make_kernel(settings_for(epsilon, kernel), grid).image(blocks, out)
     return out[0], used
 
@@ -63,7 +65,7 @@ def relative_error(image: NDArray[np.floating], blocks: list[Block], grid: Grid,
 
 
 @pytest.mark.parametrize("bright", [False, True], ids=["field", "100x outside"])
-@pytest.mark.parametrize("epsilon", [1e-3, 1e-5])
+@pytest.mark.parametrize("epsilon", [1e-3, 1e-5, 2e-6, 1e-8, 1e-11])
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_image_is_as_accurate_as_asked(name: str, epsilon: float, bright: bool) -> None:
     """The contract holds over every pixel, whatever kernel the geometry leads to."""
@@ -79,7 +81,7 @@ def test_image_is_as_accurate_as_asked(name: str, epsilon: float, bright: bool) 
     pixels_per_fringe=st.floats(1.2, 8),
     width=st.integers(8, 80),
     height=st.integers(8, 80),
-    epsilon=st.sampled_from([1e-3, 1e-5]),
+    epsilon=st.sampled_from([1e-3, 1e-5, 1e-8, 1e-11]),
 )
 @example(seed=8, size=2.0, elevation=0.171875, thickness=0.0, pixels_per_fringe=2.5, width=28, height=8, epsilon=1e-3)
 @settings(max_examples=60, deadline=None)
@@ -95,7 +97,7 @@ def test_any_geometry_is_accurate(
     sky: list[Source] = [(0.3 * half, -0.4 * half, 1.0), (-0.8 * half, 0.6 * half, 0.5)]
     if seed % 2:
         sky.append((min(2.5 * half, 0.7), -min(1.7 * half, 0.5), 100.0))
-    blocks = [make_block(uvw, np.linspace(0.95, 1.05, 5) * LIGHT / 0.2, sky)]
+    blocks = [make_block(uvw, np.linspace(0.95, 1.05, 5) * LIGHT / 0.2, sky, epsilon)]
     grid = Grid(2 * width, 2 * height, scale, 0.0, 0.0, "FK5")
     assert relative_error(image(blocks, grid, epsilon)[0], blocks, grid) <= epsilon
 
@@ -171,12 +173,12 @@ def test_samples_without_weight_and_one_baseline_are_imaged() -> None:
     assert not image([nothing], grid)[0].any()
 
 
-def slices_of_all_kinds() -> list[tuple[list[Block], Grid]]:
-    """Geometries that need buffers of other sizes, other numbers of terms, other orientations, or the fall-back."""
-    kinds: list[tuple[list[Block], Grid]] = []
-    for name in ("mountains", "tall", "low elevation", "undersampled", "stamp"):
-        blocks, grid = GEOMETRIES[name].blocks(1e-5, bright=False)
-        kinds.append((blocks, grid))
+def slices_of_all_kinds() -> list[tuple[list[Block], Grid, float]]:
+    """Geometries that need other buffers, numbers of terms, orientations, another precision, or the fall-back."""
+    kinds: list[tuple[list[Block], Grid, float]] = []
+    for name, epsilon in (("mountains", 1e-5), ("tall", 1e-11), ("low elevation", 1e-5), ("undersampled", 1e-8)):
+        kinds.append((*GEOMETRIES[name].blocks(epsilon, bright=False), epsilon))
+    kinds.append((*GEOMETRIES["stamp"].blocks(1e-5, bright=False), 1e-5))
     return kinds
 
 
@@ -184,15 +186,14 @@ def test_no_bit_depends_on_what_came_before() -> None:
     """A slice's bits are the same first, after any others, and from memory that cannot be written."""
     kinds = slices_of_all_kinds()
     alone = []
-    for blocks, grid in kinds:
-        code = image(blocks, grid)[0].tobytes()
-        alone.append(code)
+    for blocks, grid, epsilon in kinds:
+        alone.append(image(blocks, grid, epsilon)[0].tobytes())
     for order in ([4, 3, 2, 1, 0], [2, 0, 4, 1, 3]):
         for number in order:
-            blocks, grid = kinds[number]
+            blocks, grid, epsilon = kinds[number]
             for block in blocks:
                 block.visibility.flags.writeable = False
-            assert image(blocks, grid)[0].tobytes() == alone[number]
+            assert image(blocks, grid, epsilon)[0].tobytes() == alone[number]
 
 
 def test_geometry_beyond_the_plan_takes_the_w_gridder() -> None:
@@ -211,16 +212,15 @@ def test_auto_takes_the_faster_kernel() -> None:
     block = make_block(uvw, np.linspace(1.0e9, 1.1e9, 5), [(3e-4, -2e-4, 1.0)])
     assert image([block], Grid(512, 512, 1e-5, 0.0, 0.0, "FK5"), kernel="auto")[1] == "slant"
     assert image([block], Grid(24, 24, 1e-5, 0.0, 0.0, "FK5"), kernel="auto")[1] == "wgridder"
+    double = make_block(uvw, np.linspace(1.0e9, 1.1e9, 5), [(3e-4, -2e-4, 1.0)], 1e-11)
+    assert image([double], Grid(512, 512, 1e-5, 0.0, 0.0, "FK5"), 1e-11, "auto")[1] == "slant"
+    assert image([double], Grid(24, 24, 1e-5, 0.0, 0.0, "FK5"), 1e-11, "auto")[1] == "wgridder"
 
 
-def test_what_single_precision_cannot_do_is_refused_or_left_to_the_w_gridder() -> None:
-    """Below 1e-5 --kernel slant is a usage error, and auto means the w-gridder."""
-    grid = Grid(64, 48, 2e-5, 0.0, 0.0, "FK5")
-    with pytest.raises(UsageError, match="out of reach of the kernel slant"):
-        make_kernel(settings_for(1e-6), grid)
-    blocks = [make_block(array_uvw(1, 9, 300.0, 0.8), np.array([1e9]), [(3e-4, -2e-4, 1.0)], 1e-8)]
-    out = np.empty((1, 48, 64))
-    assert make_kernel(settings_for(1e-8, "auto"), grid).image(blocks, out) == "wgridder"
+def test_what_double_precision_cannot_do_is_refused() -> None:
+    """Below 1e-11 it is a usage error."""
+    with pytest.raises(UsageError, match="out of reach"):
+        make_kernel(settings_for(1e-12), Grid(64, 48, 2e-5, 0.0, 0.0, "FK5"))
 
 
 def test_all_stokes_have_the_bits_of_one() -> None:
@@ -233,16 +233,17 @@ def test_all_stokes_have_the_bits_of_one() -> None:
     assert both[0].tobytes() == both[1].tobytes() == one[0].tobytes()
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("n", [4, 8, 12, 20, 36, 60, 128, 500, 864, 1080, 4096, 6750])
-def test_transform_is_a_fourier_transform(n: int) -> None:
-    """Eight sequences, sign +, within a few roundings of single precision a pass."""
-    values = np.random.default_rng(n).normal(size=(n, 2, 8)).astype(np.float32)
-    source, other = aligned(16 * n), aligned(16 * n)
+def test_transform_is_a_fourier_transform(n: int, precision: Precision) -> None:
+    """Eight sequences, sign +, within a few roundings of the precision a pass."""
+    values = np.random.default_rng(n).normal(size=(n, 2, 8)).astype(precision)
+    source, other = aligned(16 * n, precision), aligned(16 * n, precision)
     source[:] = values.ravel()
-    made = fft8(source, 0, 16, other, source, *fft_plan(n), n).reshape(n, 2, 8)
-    exact = n * np.fft.ifft(values[:, 0].astype(np.complex128) + 1j * values[:, 1], axis=0)
+    made = fft8(source, 0, 16, other, source, *fft_plan(n, precision), n).reshape(n, 2, 8)
+    exact = n * np.fft.ifft(values[:, 0].astype(np.clongdouble) + 1j * values[:, 1], axis=0)
     error = np.linalg.norm(made[:, 0] + 1j * made[:, 1] - exact) / np.linalg.norm(exact)
-    assert error < 6e-8 * np.sqrt(2 * len(factors(n)))
+    assert error < np.finfo(precision).eps / 2 * np.sqrt(2 * len(factors(n)))
 
 
 @given(least=st.integers(4, 30000))
@@ -279,14 +280,15 @@ from fip.imaging.slant.plan import make_plan
 from test_slant import turned, relative_error
 from synthetic import array_uvw, make_block
 seen = set()
-for seed, size, elevation, shape, scale in CASES:
-    block = make_block(turned(array_uvw(seed, 4, size, elevation), seed), np.array([1.0e9, 1.1e9]), [(3e-4, 1e-4, 1.0)])
+for seed, size, elevation, shape, scale, epsilon in CASES:
+    uvw = turned(array_uvw(seed, 4, size, elevation), seed)
+    block = make_block(uvw, np.array([1.0e9, 1.1e9]), [(3e-4, 1e-4, 1.0)], epsilon)
     grid = Grid(*shape, scale, 0.0, 0.0, "FK5")
-    plan = make_plan([block], grid, 1e-5)
+    plan = make_plan([block], grid, epsilon)
     seen |= {plan.plane.transposed, f"{plan.basis.terms} terms"}
-    out = np.full((1, grid.height, grid.width), np.nan, np.float32)
+    out = np.full((1, grid.height, grid.width), np.nan, plan.scheme.precision)
     render(plan, [block], grid, out)
-    assert relative_error(out[0], [block], grid) <= 1e-5
+    assert relative_error(out[0], [block], grid) <= epsilon
 assert {False, True, "1 terms", "2 terms"} <= seen, seen
 print("checked")
 """
@@ -295,10 +297,12 @@ print("checked")
 def test_no_vector_is_out_of_range() -> None:
     """Uncompiled and with every index checked, the kernel makes accurate images of odd shapes in either orientation."""
     cases = [
-        (1, 300.0, 0.7, (18, 24), 4e-6),
-        (2, 3000.0, 0.65, (34, 16), 6e-6),
-        (3, 60.0, 1.2, (16, 22), 1e-3),
-        (4, 100.0, 0.65, (20, 18), 4e-4),
+        (1, 300.0, 0.7, (18, 24), 4e-6, 1e-5),
+        (2, 3000.0, 0.65, (34, 16), 6e-6, 1e-5),
+        (3, 60.0, 1.2, (16, 22), 1e-3, 1e-5),
+        (4, 100.0, 0.65, (20, 18), 4e-4, 1e-5),
+        (1, 300.0, 0.7, (18, 24), 4e-6, 1e-8),
+        (4, 100.0, 0.65, (34, 18), 1e-4, 1e-11),
     ]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
     code = CHECKED.replace("CASES", repr(cases))
@@ -327,8 +331,24 @@ def test_run_makes_images_by_the_kernel_asked_for(kernel: str, simulated_ms: Pat
     assert all(np.isfinite(getdata(file)).all() for file in files)
 
 
-def test_kernel_out_of_reach_is_refused_before_anything_is_started(simulated_ms: Path, tmp_path: Path) -> None:
-    """--kernel slant --epsilon 1e-8 is a usage error, in one line."""
-    done = fip("run", simulated_ms, "--output", tmp_path / "images", "--kernel", "slant", "--epsilon", "1e-8")
+def test_run_in_double_precision_is_as_accurate_as_asked(simulated_ms: Path, tmp_path: Path) -> None:
+    """`fip run --kernel slant --epsilon 1e-9`, from the MS to BITPIX -64, against the sum of what the MS holds."""
+    from astropy.io.fits import getdata, getheader
+
+    out = tmp_path / "images"
+    options = ["--kernel", "slant", "--epsilon", "1e-9", "--size", "48", "--interval", "2~3", "--workers", 1]
+    done = fip("run", simulated_ms, "--output", out, *options)
+    assert done.returncode == 0, done.stderr
+    (file,) = images(out)
+    header, made = getheader(file), getdata(file)
+    assert (header["FIPKERN"], header["BITPIX"]) == ("slant", -64)
+    samples, scale = TableSamples(simulated_ms, 2), float(np.deg2rad(header["CDELT2"]))
+    exact = Sky(samples, (48, 48), scale).image(samples.visibility, samples.weight)[0]
+    assert np.linalg.norm(made.squeeze() - exact) <= 1e-9 * np.linalg.norm(exact)
+
+
+def test_accuracy_out_of_reach_is_refused_before_anything_is_started(simulated_ms: Path, tmp_path: Path) -> None:
+    """--epsilon 1e-12 is a usage error."""
+    done = fip("run", simulated_ms, "--output", tmp_path / "images", "--kernel", "slant", "--epsilon", "1e-12")
     assert done.returncode == 2
-    assert "out of reach of the kernel slant" in done.stderr
+    assert "epsilon" in done.stderr

@@ -36,17 +36,17 @@ def draw(seed: int) -> tuple[Block, Grid, float]:
     width, height = (2 * int(side) for side in rng.integers(8, rng.choice([40, 100]), 2))
     fringe = LIGHT / (frequency[-1] * np.hypot(uvw[:, 0], uvw[:, 1]).max())
     scale = float(min(fringe / rng.uniform(1.2, 8), 10 ** rng.uniform(-2, 0.3) / max(width, height)))
-    epsilon = float(rng.choice([1e-3, 1e-5]))
+    epsilon = float(rng.choice([1e-3, 1e-5, 1e-8, 1e-11]))
     if rng.random() < 0.3:
         noise = rng.normal(size=(2, 1, len(uvw), len(frequency)))
-        visibility = (noise[0] + 1j * noise[1]).astype(np.complex64)
+        visibility = (noise[0] + 1j * noise[1]).astype(np.complex64 if epsilon >= 1e-6 else np.complex128)
         block = Block(0, uvw, frequency, visibility, np.ones(visibility.shape, np.float32))
     else:
         half = scale * min(width, height) / 2
         sky: list[Source] = [(0.3 * half, -0.4 * half, 1.0), (-0.8 * half, 0.6 * half, 0.5)]
         if rng.random() < 0.5:
             sky.append((min(2.5 * half, 0.7), -min(1.7 * half, 0.5), 100.0))
-        block = make_block(uvw, frequency, sky, seed=seed)
+        block = make_block(uvw, frequency, sky, epsilon, seed=seed)
     return block, Grid(width, height, scale, 0.0, 0.0, "FK5"), epsilon
 
 
@@ -66,7 +66,7 @@ def errors(image: NDArray[np.floating], block: Block, grid: Grid) -> tuple[float
 def check(seed: int) -> bool:
     """Whether the slant kernel makes the image; fails where it is not as accurate as asked."""
     block, grid, epsilon = draw(seed)
-    out = np.full((1, grid.height, grid.width), np.nan, np.float32)
+    out = np.full((1, grid.height, grid.width), np.nan, np.float32 if epsilon >= 1e-6 else np.float64)
     try:
         render(make_plan([block], grid, epsilon), [block], grid, out)
     except UnsuitableError:

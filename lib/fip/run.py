@@ -19,6 +19,7 @@ from fip.errors import FipError, NoRoomError, NotYetError, UsageError
 from fip.forks import keep_memory
 from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
+from fip.imaging.slant.scheme import scheme_for
 from fip.launch import MEMORY_IS_KEPT, Pipeline, page_address, prepare
 from fip.messages import Follow, JobStatus, Submit
 from fip.names import label
@@ -71,7 +72,7 @@ def _run(
     begun = time.monotonic()
     interrupted, job = False, None
     if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
-        warm(config.imaging.kernel)
+        warm(config.imaging.kernel, config.imaging.epsilon)
         submit = new_job(paths, selection, directory="", follow=follow)
         page = _page(config.monitor, console) if web else None
         with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
@@ -120,10 +121,11 @@ def check_devices(kernel: str, devices: Iterable[str]) -> None:
             raise UsageError(f"--kernel {SDP_FUNC} runs on GPUs alone: give --devices cuda:0")
 
 
-def warm(kernel: str) -> None:
+def warm(kernel: str, epsilon: float) -> None:
     """Compiles the slant kernel for this machine, of which GPUs need the plan, before a slice waits for it."""
-    if kernel in ("auto", "slant") and not is_warm():
-        subprocess.run([Path(sysconfig.get_path("scripts")) / "fip", "warmup"], check=False)
+    if kernel in ("auto", "slant") and not is_warm([scheme_for(epsilon).precision]):
+        fip = Path(sysconfig.get_path("scripts")) / "fip"
+        subprocess.run([fip, "warmup", "--epsilon", f"{epsilon}"], check=False)
 
 
 def selection_of(config: Config) -> Selection:

@@ -24,11 +24,17 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
 
 
 @app.command("warmup")
-def warmup_command() -> None:
+def warmup_command(
+    epsilon: Annotated[
+        float | None, typer.Option(help="Only what images of this accuracy need.  [default: of any accuracy]")
+    ] = None,
+) -> None:
     """Compile the slant kernel for this machine, once; a worker would else do it on its first slice."""
+    from fip.imaging.slant.scheme import PRECISIONS, scheme_for
     from fip.imaging.slant.warm import warm_up
 
-    seconds = warm_up(lambda line: console.print(line, highlight=False, soft_wrap=True))
+    precisions = PRECISIONS if epsilon is None else [scheme_for(epsilon).precision]
+    seconds = warm_up(lambda line: console.print(line, highlight=False, soft_wrap=True), precisions)
     console.print(f"the imaging kernels are ready: {seconds:.1f} s", highlight=False)
 
 

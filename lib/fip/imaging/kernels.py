@@ -24,7 +24,7 @@ KERNELS = ("auto", "slant", "wgridder", SDP_FUNC)
 
 CPU = "cpu"  # a device; the others are "cuda:N"
 
-SLANT_FINEST_EPSILON = 1e-5
+GPU_FINEST_EPSILON = 1e-5  # of the slant kernel there, which is single precision
 FINEST_EPSILON = 1e-11
 COARSEST_EPSILON = 0.1
 
@@ -90,12 +90,6 @@ class WGridder(Kernel):
     name = "wgridder"
 
     def __init__(self, settings: ImagingSettings, grid: Grid) -> None:
-        """Raise UsageError for an epsilon that the gridder cannot reach."""
-        if not FINEST_EPSILON <= settings.epsilon <= COARSEST_EPSILON:
-            raise UsageError(
-                f"epsilon {settings.epsilon:g} is out of reach of {self.name}: "
-                f"give one from {FINEST_EPSILON:g} to {COARSEST_EPSILON:g}"
-            )
         self._grid = grid
         self._epsilon = settings.epsilon
         single = settings.epsilon >= _DUCC_SINGLE_PRECISION_EPSILON
@@ -148,8 +142,9 @@ def dirty(
 def make_kernel(settings: ImagingSettings, grid: Grid, device: str = CPU) -> Kernel:
     """The kernel that the settings name, ready for this grid on "cpu" or "cuda:N", for use in the calling thread.
 
-    On a GPU, `auto` is the slant kernel, and what that cannot image the w-gridder makes on the CPU. Raise UsageError as
-    `check_kernel` does, and where the device or its libraries are missing.
+    On a GPU, `auto` is the slant kernel, and what that cannot image the w-gridder makes on the CPU; below an epsilon of
+    1e-5 both kernels are the CPU's. Raise UsageError as `check_kernel` does, and where the device or its libraries are
+    missing.
     """
     check_kernel(settings.kernel, settings.epsilon, grid.width, grid.height)
     if settings.kernel == SDP_FUNC:
@@ -159,10 +154,10 @@ def make_kernel(settings: ImagingSettings, grid: Grid, device: str = CPU) -> Ker
 
         return SdpFuncKernel(cuda_device(device), grid, settings.epsilon)
     wgridder = WGridder(settings, grid)
-    if settings.kernel == WGridder.name or settings.epsilon < SLANT_FINEST_EPSILON:
+    if settings.kernel == WGridder.name:
         return wgridder
     # Late: they import numba, which costs half a second and which the ventilator and the sink may not have, or cupy.
-    if device != CPU:
+    if device != CPU and settings.epsilon >= GPU_FINEST_EPSILON:
         from fip.imaging.cuda.slant import CudaSlantKernel
 
         return CudaSlantKernel(cuda_device(device), grid, settings.epsilon, wgridder.image)
@@ -183,10 +178,10 @@ def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
     """Raise UsageError for a kernel that is none, or that cannot make such images as accurately as asked."""
     if name not in KERNELS:
         raise UsageError(f"kernel {name!r} is not known: give {', '.join(KERNELS)}")
-    if name == "slant" and epsilon < SLANT_FINEST_EPSILON:
+    if not FINEST_EPSILON <= epsilon <= COARSEST_EPSILON:
         raise UsageError(
-            f"epsilon {epsilon:g} is out of reach of the kernel slant, which is single precision: "
-            f"give {SLANT_FINEST_EPSILON:g} or more, or kernel auto or wgridder"
+            f"epsilon {epsilon:g} is out of reach of double precision, or useless: "
+            f"give one from {FINEST_EPSILON:g} to {COARSEST_EPSILON:g}"
         )
     if name == SDP_FUNC and width != height:
         raise UsageError(

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from fip.data import Block, Grid
 from fip.imaging.cuda.device import Device
 from fip.imaging.interface import Imager, Kernel
-from fip.imaging.slant.grid import EDGE, correction_polynomial, kernel_polynomials
+from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
 from fip.imaging.slant.plan import Plan, make_plan
-from fip.imaging.slant.resample import TAPS, tap_tables
+from fip.imaging.slant.resample import make_taps
+from fip.imaging.slant.scheme import SINGLE
 from fip.imaging.slant.sheet import UnsuitableError
 
 log = logging.getLogger("fip.imaging.cuda")
@@ -75,8 +76,8 @@ class Constants:
         self.device = device
         for name, values in zip(("tap_even", "tap_odd"), tap_polynomials(), strict=True):
             device.define(name, values)
-        self.kernel = device.xp.asarray(kernel_polynomials())
-        self.correction = device.xp.asarray(correction_polynomial())
+        self.kernel = device.xp.asarray(kernel_polynomials(SINGLE))
+        self.correction = device.xp.asarray(correction_polynomial(SINGLE))
 
 
 class Rendering:
@@ -144,7 +145,7 @@ class Rendering:
         """The slanted image [column, v_size], float32."""
         xp, coefficients = self._device.xp, self._constants.correction
         correct, out = xp.empty(sum(terms.shape[1:]), np.float32), xp.empty(terms.shape[1:], np.float32)
-        edge = np.float32(EDGE * 1.01)
+        edge = np.float32(SINGLE.edge * 1.01)
         self._each("corrections", correct.size, [self._slant, coefficients, np.int32(len(coefficients)), edge, correct])
         self._each("combine", out.size, [terms, self._slant, self._in_q, correct, out])
         return out
@@ -209,14 +210,15 @@ def geometry(plan: Plan, grid: Grid) -> NDArray[np.void]:
 def tap_polynomials() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """tap_even and tap_odd of slant.cu, from the table that the CPU's kernel interpolates with.
 
-    Taps i and TAPS - 1 - i mirror each other about the middle of their samples.
+    Taps i and taps - 1 - i mirror each other about the middle of their samples.
     """
-    table, starts = tap_tables()
-    taps = table[starts[0] : starts[1]].reshape(-1, TAPS, 2)[:, :, 0].astype(np.float64)
+    made = make_taps(SINGLE)
+    first = made.table[made.starts[0] : made.starts[1]]
+    taps = first.reshape(-1, SINGLE.taps, 2)[:, :, 0].astype(np.float64)
     y = 2 * np.arange(len(taps)) / len(taps) - 1
     parts = []
     for parity, count, sign in ((0, EVEN, 1), (1, ODD, -1)):
-        half = (taps + sign * taps[:, ::-1])[:, : TAPS // 2] / 2
+        half = (taps + sign * taps[:, ::-1])[:, : SINGLE.taps // 2] / 2
         powers = y[:, None] ** (2 * np.arange(count)[::-1] + parity)
         parts.append(np.linalg.lstsq(powers, half, rcond=None)[0].T.astype(np.float32).ravel())
     return parts[0], parts[1]

@@ -20,10 +20,11 @@ from numba import njit
 from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
+from fip.imaging.slant.scheme import Precision
 from fip.imaging.slant.simd import FAST, Floats
 
 _NODES = 24  # in y, and in t
-_MOST = 10  # terms of one parity, and coefficients of one function
+_MOST = 18  # terms of one parity, and coefficients of one function
 _GAUSS = np.polynomial.legendre.leggauss(_NODES)
 _AT, _WEIGHT = (_GAUSS[0] + 1) / 2, np.sqrt(_GAUSS[1] / 2)
 _FROM_CHEBYSHEV = np.linalg.inv(chebvander(2 * _AT - 1, _NODES - 1))
@@ -52,7 +53,13 @@ class Basis:
         return np.asarray(np.where(self.odd == 1, -1j, 1) @ (f * g), np.complex128)
 
 
-def make_basis(height: NDArray[np.float64], power: NDArray[np.float64], reach: float, tolerance: float) -> Basis:
+def make_basis(
+    height: NDArray[np.float64],
+    power: NDArray[np.float64],
+    reach: float,
+    tolerance: float,
+    precision: Precision = "float32",
+) -> Basis:
     """Terms for baselines of these heights t (|t| <= 1) and power, |x| up to `reach`, to `tolerance` in the mean."""
     mean = _mean_over(height, power)
     found: list[tuple[float, int, NDArray[np.float64], NDArray[np.float64]]] = []
@@ -66,9 +73,9 @@ def make_basis(height: NDArray[np.float64], power: NDArray[np.float64], reach: f
     kept = found[: max(1, len(found) - int(np.searchsorted(left_out, tolerance, side="right")))]
     odd = np.array([term[1] for term in kept], np.int64)
     g, f = np.array([term[2] for term in kept]), np.array([term[3] for term in kept])
-    in_height = _polynomials(f, odd, 0.03 * tolerance / np.abs(g).max())
-    in_q = _polynomials(g, odd, 0.03 * tolerance / np.abs(f).max())
-    return Basis(odd, in_height, in_q)
+    in_height = _polynomials(f, odd, 0.03 * tolerance / np.abs(g).max(axis=1))
+    in_q = _polynomials(g, odd, 0.03 * tolerance / np.abs(f).max(axis=1))
+    return Basis(odd, in_height.astype(precision), in_q.astype(precision))
 
 
 def _mean_over(height: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -101,26 +108,38 @@ def _moments(at: NDArray[np.float64], share: NDArray[np.float64], nodes: int) ->
     return moments
 
 
-def _polynomials(values: NDArray[np.float64], odd: NDArray[np.int64], tolerance: float) -> Floats:
-    """[function, power] of polynomials of the given parity through values [function, node], as short as that allows."""
+def _polynomials(
+    values: NDArray[np.float64], odd: NDArray[np.int64], tolerance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """[function, power] of polynomials of the given parity through values [function, node], as short as that allows.
+
+    `tolerance` [function] is what each may be off.
+    """
     for count in range(2, _MOST + 1):
         out, worst = np.zeros((len(odd), count)), 0.0
         for parity in (0, 1):
             which = odd == parity
             if which.any():
-                powers, inverse = _fit(parity, count)
-                out[which] = values[which] @ inverse
-                worst = max(worst, float(np.abs(out[which] @ powers - values[which]).max()))
-        if worst < tolerance:
+                through, inverse, to_powers = _fit(parity, count)
+                found = values[which] @ inverse
+                out[which] = found @ to_powers
+                off = np.abs(found @ through - values[which]).max(axis=1) / tolerance[which]
+                worst = max(worst, float(off.max()))
+        if worst < 1:
             break
-    return out.astype(np.float32)
+    return out
 
 
 @cache
-def _fit(parity: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What so many coefficients belong to at the nodes [power, node], and its inverse in least squares."""
-    powers = _powers(_AT, parity, count)
-    return powers, np.asarray(np.linalg.pinv(powers), np.float64)
+def _fit(parity: int, count: int) -> tuple[NDArray[np.float64], ...]:
+    """So many Chebyshev polynomials at the nodes, their inverse in least squares, and what they are in powers."""
+    at = _AT**parity
+    through = np.polynomial.chebyshev.chebvander(2 * _AT * _AT - 1, count - 1).T * at
+    to_powers = np.zeros((count, count))
+    for row, one in zip(to_powers, np.eye(count), strict=True):
+        powers = np.polynomial.chebyshev.cheb2poly(one)
+        row[: len(powers)] = powers
+    return through, np.asarray(np.linalg.pinv(through), np.float64), to_powers
 
 
 def _evaluate(coefficients: Floats, odd: NDArray[np.int64], at: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -130,9 +149,3 @@ def _evaluate(coefficients: Floats, odd: NDArray[np.int64], at: NDArray[np.float
         values += power[:, None]
     values[odd == 1] *= at
     return values
-
-
-def _powers(at: NDArray[np.float64], parity: int, count: int) -> NDArray[np.float64]:
-    """[power, at] what the coefficients belong to."""
-    powers = np.asarray(np.polynomial.polynomial.polyvander(2 * at * at - 1, count - 1).T, np.float64)
-    return powers * at if parity else powers

@@ -7,18 +7,17 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fip import __version__
+from fip.imaging.slant.scheme import PRECISIONS, Precision
 
 log = logging.getLogger("fip.imaging.slant")
 
-COMPILED = ("simd", "basis", "fft", "grid", "resample", "sheet", "stages")
+COMPILED = ("scheme", "simd", "basis", "fft", "grid", "resample", "sheet", "stages")
 """The modules with compiled functions."""
-
-MARK = "complete"  # a file beside the compiled functions, made when all are there
 
 
 def cache_directory() -> Path:
@@ -55,9 +54,14 @@ def use_cache() -> Path:
     return folder
 
 
-def is_warm() -> bool:
+def mark(precision: Precision) -> Path:
+    """A file beside the compiled functions, made when all of a precision are there."""
+    return cache_directory() / f"complete-{precision}"
+
+
+def is_warm(precisions: Iterable[Precision] = PRECISIONS) -> bool:
     """Whether all kernels of this version are compiled, as far as files can tell."""
-    return (cache_directory() / MARK).exists()
+    return all(mark(precision).exists() for precision in precisions)
 
 
 @contextmanager

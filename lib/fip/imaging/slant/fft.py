@@ -14,10 +14,11 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numba import float32, njit
+from numba import njit
 from numpy.typing import NDArray
 
-from fip.imaging.slant.simd import FAST, Floats, Vec, fma, fnma, load8, splat8, spread8, store8
+from fip.imaging.slant.scheme import Precision
+from fip.imaging.slant.simd import FAST, Floats, Vec, fma, fnma, load8, splat8, spread8, store
 
 _COST = {2: 1.0, 3: 1.25, 4: 1.25, 5: 1.9, 8: 2.0}  # time of a pass over equally many points, measured
 _PASS = FAST | {"inline": "never"}
@@ -53,15 +54,16 @@ def transform_cost(n: int) -> float:
 
 
 @lru_cache(maxsize=64)
-def fft_plan(n: int) -> tuple[NDArray[np.int64], Floats]:
-    """Radices and twiddle factors, for `fft8`. Computed in double precision."""
+def fft_plan(n: int, precision: Precision) -> tuple[NDArray[np.int64], Floats]:
+    """Radices and twiddle factors, for `fft8`. Angles are extended, whose rounding in double would be the largest."""
     radices, twiddles, length = factors(n), [], n
+    turn = 8 * np.arctan(np.longdouble(1))
     for radix in radices:
         rest = length // radix
-        angle = 2 * np.pi / length * np.outer(np.arange(rest), np.arange(1, radix))
+        angle = turn / length * np.outer(np.arange(rest), np.arange(1, radix))
         twiddles.append(np.stack([np.cos(angle), np.sin(angle)], -1).ravel())
         length = rest
-    return np.array(radices, np.int64), np.concatenate(twiddles).astype(np.float32)
+    return np.array(radices, np.int64), np.concatenate(twiddles).astype(precision)
 
 
 @njit(inline="always")
@@ -71,16 +73,16 @@ def _load(x: Floats, i: int) -> tuple[Vec, Vec]:
 
 @njit(inline="always")
 def _store(y: Floats, i: int, re: Vec, im: Vec) -> None:
-    store8(y, i, re)
-    store8(y, i + 8, im)
+    store(y, i, re)
+    store(y, i + 8, im)
 
 
 @njit(inline="always")
 def _store_turned(y: Floats, i: int, re: Vec, im: Vec, twiddles: Floats, t: int) -> None:
     """Store the point times a twiddle factor."""
     wr, wi = spread8(twiddles, t), spread8(twiddles, t + 1)
-    store8(y, i, fnma(im, wi, re * wr))
-    store8(y, i + 8, fma(re, wi, im * wr))
+    store(y, i, fnma(im, wi, re * wr))
+    store(y, i + 8, fma(re, wi, im * wr))
 
 
 @njit(**_PASS)
@@ -97,7 +99,7 @@ def _pass2(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Fl
 
 @njit(**_PASS)
 def _pass3(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
-    half, root = splat8(float32(0.5)), splat8(float32(math.sqrt(0.75)))
+    half, root = splat8(tw, 0.5), splat8(tw, math.sqrt(0.75))
     step, out = s * m * stride, s * 16
     for p in range(m):
         t = first + 4 * p
@@ -137,8 +139,8 @@ def _pass4(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Fl
 
 @njit(**_PASS)
 def _pass5(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
-    c1, c2 = splat8(float32(math.cos(0.4 * math.pi))), splat8(float32(math.cos(0.8 * math.pi)))
-    s1, s2 = splat8(float32(math.sin(0.4 * math.pi))), splat8(float32(math.sin(0.8 * math.pi)))
+    c1, c2 = splat8(tw, math.cos(0.4 * math.pi)), splat8(tw, math.cos(0.8 * math.pi))
+    s1, s2 = splat8(tw, math.sin(0.4 * math.pi)), splat8(tw, math.sin(0.8 * math.pi))
     step, out = s * m * stride, s * 16
     for p in range(m):
         t = first + 8 * p
@@ -167,7 +169,7 @@ def _pass5(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Fl
 @njit(**_PASS)
 def _pass8(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
     """Two radix-4 butterflies, of the even and the odd points, and a radix-2 one between them."""
-    root = splat8(float32(math.sqrt(0.5)))
+    root = splat8(tw, math.sqrt(0.5))
     step, out = s * m * stride, s * 16
     for p in range(m):
         t = first + 14 * p

@@ -4,8 +4,7 @@ The grid is flat: [v][u][term][re, im], K terms of a cell side by side. Images o
 are Hermitian and a visibility with v < 0 is gridded as its conjugate at (-u, -v).
 
 The kernel has the form of Barnett et al. (2019, SIAM J. Sci. Comput. 41, C479) with the exponent of Arras et al. (2021,
-A&A 646, A58), exp(BETA W ((1 - x^2)^E0 - 1)) over W cells, whose two numbers are chosen here: they minimise the rms
-aliasing over an image of 1/OVERSAMPLING of the transform, 6.8e-7 on each axis.
+A&A 646, A58), over W cells. Its two numbers are a scheme's: they minimise the rms aliasing over the image.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import float32, njit
-from numpy.polynomial import legendre
+from numba import njit
+from numpy.polynomial import Chebyshev, Polynomial, legendre
 from numpy.typing import NDArray
 
+from fip.imaging.slant.scheme import Scheme
 from fip.imaging.slant.simd import (
     FAST,
     Floats,
@@ -26,91 +26,80 @@ from fip.imaging.slant.simd import (
     first_half,
     fma,
     join,
+    load,
     load16,
+    make_even_polynomial,
     outer_store,
-    splat8,
+    splat,
     splat16,
     spread16,
-    store8,
-    store16,
+    store,
 )  # fmt: skip
 
-SUPPORT = 8  # cells: W, the lanes of a vector
-OVERSAMPLING = 1.5
-BETA, E0 = 1.9158, 0.5153
-DEGREE = 11  # of the kernel as a polynomial in each cell: good to 1e-7
-MOST_TERMS = 8  # K complex numbers fill at most a vector of 16
 RUN = 64  # channels in one cell that are summed before they are added to the grid
-EDGE = 0.5 / OVERSAMPLING  # the image ends at this fraction of the transform from its centre
 
 
-def kernel_function(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def kernel_function(scheme: Scheme, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """The gridding kernel at x in [-1, 1] of half its support."""
     inside = np.maximum(1 - x * x, 0)
-    return np.where(np.abs(x) < 1, np.exp(BETA * SUPPORT * (inside**E0 - 1)), 0.0)
+    exponent = scheme.sharpness * scheme.support * (inside**scheme.power - 1)
+    return np.where(np.abs(x) < 1, np.exp(exponent), 0.0)
 
 
 @cache
-def kernel_polynomials() -> Floats:
-    """[DEGREE + 1, 16] coefficients, highest first, in z = 2 fraction - 1: the 8 weights along v, then along u.
+def kernel_polynomials(scheme: Scheme) -> Floats:
+    """[degree + 1, 2 W] coefficients, highest first, in z = 2 fraction - 1: the W weights along v, then along u.
 
     The weights alternate in sign, as do those of neighbouring cells: the image's centre becomes the middle point.
     """
-    z = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
-    cell = np.arange(SUPPORT)
-    values = kernel_function((cell - SUPPORT / 2 + 1 - (z[:, None] + 1) / 2) * 2 / SUPPORT) * (-1.0) ** cell
-    weights = np.linalg.solve(np.vander(z, DEGREE + 1), values)
-    both = aligned((DEGREE + 1) * 16)
+    count, support = scheme.degree + 1, scheme.support
+    z = np.cos(np.pi * (np.arange(count) + 0.5) / count)
+    cell = np.arange(support)
+    at = (cell - support / 2 + 1 - (z[:, None] + 1) / 2) * 2 / support
+    weights = np.linalg.solve(np.vander(z, count), kernel_function(scheme, at) * (-1.0) ** cell)
+    both = aligned(count * 2 * support, scheme.precision)
     both[:] = np.concatenate([weights, weights], axis=1).ravel()
     return both
 
 
 @cache
-def correction_polynomial() -> Floats:
-    """Coefficients in y^2, lowest first, of 1 / (transform of the kernel) at |y| <= EDGE, y = pixel / transform."""
-    nodes, weights = legendre.leggauss(100)
-    y = EDGE * 1.01 * np.cos(np.pi * (np.arange(200) + 0.5) / 400)
-    transform = SUPPORT / 2 * (np.cos(np.pi * SUPPORT * np.outer(y, nodes)) @ (weights * kernel_function(nodes)))
-    for terms in range(5, 14):
-        powers = (y[:, None] / y.max()) ** (2 * np.arange(terms))
-        fit = np.linalg.lstsq(powers * transform[:, None], np.ones(len(y)), rcond=None)[0]
-        if np.abs(powers @ fit * transform - 1).max() < 1e-7:
+def correction_polynomial(scheme: Scheme) -> Floats:
+    """Coefficients in y^2, lowest first, of 1 / (transform of the kernel) at |y| <= edge, y = pixel / transform."""
+    support, (nodes, weights) = scheme.support, legendre.leggauss(100)
+    furthest = scheme.edge * 1.01
+    y = furthest * np.cos(np.pi * (np.arange(200) + 0.5) / 400)
+    kernel = weights * kernel_function(scheme, nodes)
+    transform = support / 2 * (np.cos(np.pi * support * np.outer(y, nodes)) @ kernel)
+    for degree in range(4, 20):
+        fit = Chebyshev.fit(y * y, 1 / transform, degree, domain=[0, furthest**2], w=transform)
+        if np.abs(fit(y * y) * transform - 1).max() < scheme.fit:
             break
-    coefficients: Floats = (fit / y.max() ** (2 * np.arange(terms))).astype(np.float32)
+    coefficients: Floats = fit.convert(kind=Polynomial).coef.astype(scheme.precision)
     return coefficients
 
 
-def _turn_polynomials() -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """sin(2 pi p) / p and cos(2 pi p) as polynomials in p^2 for |p| <= 1/2, good to the rounding of float32."""
-    p = 0.5 * np.cos(np.pi * (np.arange(60) + 0.5) / 60)
-    even = p[:, None] ** (2 * np.arange(7))
-    sine = np.linalg.lstsq(even * p[:, None], np.sin(2 * np.pi * p), rcond=None)[0]
-    cosine = np.linalg.lstsq(even, np.cos(2 * np.pi * p), rcond=None)[0]
-    return tuple(map(float, sine)), tuple(map(float, cosine))
+def _turn_polynomials(terms: int) -> tuple[list[float], list[float]]:
+    """sin(2 pi p) / p and cos(2 pi p) as polynomials in p^2 for |p| <= 1/2."""
+    p = 0.5 * np.cos(np.pi * (np.arange(60) + 0.5) / 120)
+    found = []
+    for values in (np.sin(2 * np.pi * p) / p, np.cos(2 * np.pi * p)):
+        fit = Chebyshev.fit(p * p, values, terms - 1, domain=[0, 0.25])
+        found.append([float(each) for each in fit.convert(kind=Polynomial).coef])
+    return found[0], found[1]
 
 
-_SIN, _COS = _turn_polynomials()
+# Good to the rounding of each precision.
+(_sine_single, _cosine_single), (_sine_double, _cosine_double) = _turn_polynomials(7), _turn_polynomials(12)
+_sine_by_p = make_even_polynomial(_sine_single, _sine_double)
+_cosine = make_even_polynomial(_cosine_single, _cosine_double)
 
 
 @njit(**FAST)
-def _turn(vis: NDArray[np.complex64], phase: Floats, sign: float, re: Floats, im: Floats) -> None:
-    """re + i sign im = vis exp(2 pi i phase), |phase| <= 1/2. LLVM makes vectors of this loop by itself."""
+def _turn(vis: NDArray[np.complexfloating], phase: Floats, re: Floats, im: Floats) -> None:
+    """re + i im = vis exp(2 pi i phase), |phase| <= 1/2. LLVM makes vectors of this loop by itself."""
     for c in range(vis.size):
         p = phase[c]
-        x = p * p
-        sine, cosine = float32(_SIN[6]), float32(_COS[6])
-        sine = sine * x + float32(_SIN[5])
-        cosine = cosine * x + float32(_COS[5])
-        sine = sine * x + float32(_SIN[4])
-        cosine = cosine * x + float32(_COS[4])
-        sine = sine * x + float32(_SIN[3])
-        cosine = cosine * x + float32(_COS[3])
-        sine = sine * x + float32(_SIN[2])
-        cosine = cosine * x + float32(_COS[2])
-        sine = sine * x + float32(_SIN[1])
-        cosine = cosine * x + float32(_COS[1])
-        sine = (sine * x + float32(_SIN[0])) * p
-        cosine = cosine * x + float32(_COS[0])
+        sine, cosine = _sine_by_p(p * p) * p, _cosine(p * p)
         z = vis[c]
         re[c] = z.real * cosine - z.imag * sine
         im[c] = z.real * sine + z.imag * cosine
@@ -126,43 +115,48 @@ def _times_terms(
     in_height: Floats,
     odd: NDArray[np.int64],
     out: Floats,
+    width: int,
 ) -> None:
-    """out[channel][16]: V f_k(t), for odd terms V f_k(t) / i, conjugated where sign is -1."""
+    """out[channel][width]: V f_k(t), for odd terms V f_k(t) / i, conjugated where sign is -1."""
+    one, two = re.dtype.type(1), re.dtype.type(2)
     for k in range(terms):
         for c in range(re.size):
             t = height[c]
-            x = float32(2) * t * t - float32(1)
+            x = two * t * t - one
             f = in_height[k, in_height.shape[1] - 1]
             for i in range(in_height.shape[1] - 2, -1, -1):
                 f = f * x + in_height[k, i]
             if odd[k]:
                 f *= t
-                out[16 * c + 2 * k] = im[c] * f
-                out[16 * c + 2 * k + 1] = -re[c] * f * sign
+                out[width * c + 2 * k] = im[c] * f
+                out[width * c + 2 * k + 1] = -re[c] * f * sign
             else:
-                out[16 * c + 2 * k] = re[c] * f
-                out[16 * c + 2 * k + 1] = im[c] * f * sign
+                out[width * c + 2 * k] = re[c] * f
+                out[width * c + 2 * k + 1] = im[c] * f * sign
 
 
 @cache
-def gridder(terms: int) -> Any:
-    """The function that grids `terms` terms, a number known when it is compiled. One compilation for each."""
+def gridder(terms: int, support: int) -> Any:
+    """The function that grids so many terms by a kernel of so many cells, both known when it is compiled."""
+    both_lanes, width = 2 * support, 16 if terms <= 8 else 32
+    vectors = support * 2 * terms // 16  # of a row of cells
 
     @njit(**FAST)
     def grid(
         out: Floats, row_length: int, row0: int, column0: int,
-        rows: NDArray[np.float64], frequency: NDArray[np.float64], visibility: NDArray[np.complex64],
+        rows: NDArray[np.float64], frequency: NDArray[np.float64], visibility: NDArray[np.complexfloating],
         weights: Floats, in_height: Floats, odd: NDArray[np.int64],
     ) -> None:  # fmt: skip
         """Add visibility[row, channel] to the grid; rows[row] = (u, v in cells, phase in turns, t; all per Hz)."""
-        channels = frequency.size
+        channels, precision = frequency.size, weights.dtype
         u0, v0 = np.empty(channels, np.int32), np.empty(channels, np.int32)
-        uz, vz = np.empty(channels, np.float32), np.empty(channels, np.float32)
-        phase, height = np.empty(channels, np.float32), np.empty(channels, np.float32)
-        re, im = np.empty(channels, np.float32), np.empty(channels, np.float32)
-        values = np.zeros(channels * 16, np.float32)
-        cells, down = np.empty(RUN * 16 * terms, np.float32), np.empty(RUN * 8, np.float32)
-        zero, plus, minus = splat16(float32(0.0)), splat8(float32(1.0)), splat8(float32(-1.0))
+        uz, vz = np.empty(channels, precision), np.empty(channels, precision)
+        phase, height = np.empty(channels, precision), np.empty(channels, precision)
+        re, im = np.empty(channels, precision), np.empty(channels, precision)
+        values = np.zeros(channels * width, precision)
+        cells, down = np.empty(RUN * 16 * vectors, precision), np.empty(RUN * support, precision)
+        zero = splat16(out, 0)
+        plus, minus = splat(out, 1, support), splat(out, -1, support)
         for r in range(rows.shape[0]):
             sign = -1.0 if rows[r, 1] < 0 else 1.0
             per_u, per_v, per_phase, per_height = sign * rows[r, 0], sign * rows[r, 1], rows[r, 2], rows[r, 3]
@@ -171,38 +165,38 @@ def gridder(terms: int) -> Any:
                 u, v, p = per_u * f, per_v * f, per_phase * f
                 fu, fv = math.floor(u), math.floor(v)
                 u0[c], v0[c] = np.int32(fu), np.int32(fv)
-                uz[c], vz[c] = float32(2 * (u - fu) - 1), float32(2 * (v - fv) - 1)
-                phase[c] = float32(p - math.floor(p + 0.5))
-                height[c] = float32(per_height * f)
-            _turn(visibility[r], phase, sign, re, im)
-            _times_terms(re, im, height, float32(sign), terms, in_height, odd, values)
+                uz[c], vz[c] = 2 * (u - fu) - 1, 2 * (v - fv) - 1
+                phase[c] = p - math.floor(p + 0.5)
+                height[c] = per_height * f
+            _turn(visibility[r], phase, re, im)
+            _times_terms(re, im, height, precision.type(sign), terms, in_height, odd, values, width)
             c = 0
             while c < channels:
                 i, j, n = u0[c], v0[c], 0
                 flip = minus if (i + j) & 1 else plus
                 while c + n < channels and n < RUN and u0[c + n] == i and v0[c + n] == j:
-                    z = join(splat8(vz[c + n]), splat8(uz[c + n]))
-                    both = load16(weights, 0)
-                    for d in range(1, DEGREE + 1):
-                        both = fma(both, z, load16(weights, 16 * d))
-                    store8(down, n * 8, first_half(both) * flip)
-                    outer_store(both, load16(values, (c + n) * 16), terms, cells, n * 16 * terms)
+                    z = join(splat(out, vz[c + n], support), splat(out, uz[c + n], support))
+                    both = load(weights, 0, both_lanes)
+                    for d in range(both_lanes, weights.size, both_lanes):
+                        both = fma(both, z, load(weights, d, both_lanes))
+                    store(down, n * support, first_half(both) * flip)
+                    outer_store(both, values, (c + n) * width, terms, cells, n * 16 * vectors)
                     n += 1
-                corner = (j - SUPPORT // 2 + 1 + row0) * row_length + (i - SUPPORT // 2 + 1 + column0) * 2 * terms
-                for row in range(0, SUPPORT, 4):  # four rows of a vector of cells and terms at a time
-                    for k in range(terms):
+                corner = (j - support // 2 + 1 + row0) * row_length + (i - support // 2 + 1 + column0) * 2 * terms
+                for row in range(0, support, 4):  # four rows of a vector of cells and terms at a time
+                    for k in range(vectors):
                         at = corner + row * row_length + 16 * k
                         s0, s1, s2, s3 = zero, zero, zero, zero
                         for q in range(n):
-                            cell, e = load16(cells, (q * terms + k) * 16), q * 8 + row
+                            cell, e = load16(cells, (q * vectors + k) * 16), q * support + row
                             s0 = fma(spread16(down, e), cell, s0)
                             s1 = fma(spread16(down, e + 1), cell, s1)
                             s2 = fma(spread16(down, e + 2), cell, s2)
                             s3 = fma(spread16(down, e + 3), cell, s3)
-                        store16(out, at, s0 + load16(out, at))
-                        store16(out, at + row_length, s1 + load16(out, at + row_length))
-                        store16(out, at + 2 * row_length, s2 + load16(out, at + 2 * row_length))
-                        store16(out, at + 3 * row_length, s3 + load16(out, at + 3 * row_length))
+                        store(out, at, s0 + load16(out, at))
+                        store(out, at + row_length, s1 + load16(out, at + row_length))
+                        store(out, at + 2 * row_length, s2 + load16(out, at + 2 * row_length))
+                        store(out, at + 3 * row_length, s3 + load16(out, at + 3 * row_length))
                 c += n
 
     return grid

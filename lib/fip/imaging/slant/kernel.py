@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fip.data import Block, Grid
 from fip.imaging.interface import Imager, Kernel
@@ -16,12 +16,16 @@ from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.fft import fft_plan
 from fip.imaging.slant.grid import correction_polynomial, gridder, kernel_polynomials
 from fip.imaging.slant.plan import Plan, make_plan
-from fip.imaging.slant.resample import make_work, tap_tables
+from fip.imaging.slant.resample import make_taps, make_work
+from fip.imaging.slant.scheme import Precision, Scheme
 from fip.imaging.slant.sheet import UnsuitableError
 from fip.imaging.slant.simd import Floats, aligned
 from fip.imaging.slant.stages import TWIDDLES, Columns, Transform, resample_xi, transform_u, transform_v
 
 log = logging.getLogger("fip.imaging.slant")
+
+Get = Callable[[str, int], Floats]
+"""A buffer of that name and length, of the scheme's precision."""
 
 _here = threading.local()
 _BATCH = 4096  # rows
@@ -31,14 +35,15 @@ class Buffers:
     """Work arrays that grow when they must: their pages are touched once a run. What they held is never read."""
 
     def __init__(self) -> None:
-        self._held: dict[str, Floats] = {}
+        self._held: dict[tuple[str, Precision], Floats] = {}
 
-    def get(self, name: str, length: int) -> Floats:
+    def get(self, name: str, length: int, precision: Precision) -> Floats:
         """An array of exactly this length, of any contents."""
-        held = self._held.get(name)
+        key = name, precision
+        held = self._held.get(key)
         if held is None or len(held) < length:
-            self._held.pop(name, None)
-            held = self._held[name] = aligned(length + length // 16)
+            self._held.pop(key, None)
+            held = self._held[key] = aligned(length + length // 16, precision)
         return held[:length]
 
 
@@ -60,7 +65,7 @@ class SlantKernel(Kernel):
         """See fip.imaging.interface.Kernel."""
         try:
             plan = make_plan(blocks, self._grid, self._epsilon)
-            if self._only_if_faster and slant_cost(plan, blocks) > wgridder_cost(blocks, self._grid):
+            if self._only_if_faster and slant_cost(plan, blocks) > wgridder_cost(blocks, self._grid, plan.scheme):
                 raise UnsuitableError("it is expected to be slower")
             render(plan, blocks, self._grid, out)
         except UnsuitableError as unsuitable:
@@ -73,10 +78,10 @@ class SlantKernel(Kernel):
 
 def render(plan: Plan, blocks: Sequence[Block], grid: Grid, out: NDArray[np.floating]) -> None:
     """Fill out[stokes, y, x] as fip.imaging.interface.Kernel says. Raise UnsuitableError with `out` in any state."""
-    buffers = _thread_buffers()
+    buffers, precision = _thread_buffers(), plan.scheme.precision
     for stokes, plane in enumerate(out):
-        usable = plane.dtype == np.float32 and plane.flags.c_contiguous
-        whole: NDArray[np.float32] = plane if usable else np.empty(plane.shape, np.float32)
+        usable = plane.dtype == precision and plane.flags.c_contiguous
+        whole: NDArray[np.floating] = plane if usable else np.empty(plane.shape, precision)
         _plane(plan, blocks, stokes, grid, buffers, whole)
         if not usable:
             plane[...] = whole
@@ -90,56 +95,59 @@ def _thread_buffers() -> Buffers:
 
 
 def _plane(
-    plan: Plan, blocks: Sequence[Block], stokes: int, grid: Grid, buffers: Buffers, out: NDArray[np.float32]
+    plan: Plan, blocks: Sequence[Block], stokes: int, grid: Grid, buffers: Buffers, out: NDArray[np.floating]
 ) -> None:
-    s, basis = plan.shape, plan.basis
-    uv = _grid(plan, blocks, stokes, buffers)
-    half = buffers.get("half", s.blocks * s.terms * s.rows * 32)
-    transform_u(uv, s, _transform(plan.u_size, buffers), buffers.get("staged", plan.u_size * s.terms * 16), half)
+    s, basis, scheme = plan.shape, plan.basis, plan.scheme
+
+    def get(name: str, length: int) -> Floats:
+        return buffers.get(name, length, scheme.precision)
+
+    uv = _grid(plan, blocks, stokes, get)
+    half = get("half", s.blocks * s.terms * s.rows * 32)
+    transform_u(uv, s, _transform(plan.u_size, scheme, get), get("staged", plan.u_size * s.terms * 16), half)
     columns = Columns(
-        buffers.get("line", s.length * 16),
-        buffers.get("phases", s.rows * 32),
-        buffers.get("table", TWIDDLES * 32),
-        buffers.get("cubics", -(-s.length // s.segment) * 64),
+        get("line", s.length * 16),
+        get("phases", s.rows * 32),
+        get("table", TWIDDLES * 32),
+        get("powers", -(-s.length // s.segment) * scheme.powers * 16),
     )
-    table, starts = tap_tables()
-    correction = correction_polynomial()
-    across = _correction(plan.across)
-    work = make_work(max(s.length, s.blocks * 16))
-    lines = buffers.get("lines", -(-plan.eta_line.rows // 16) * s.blocks * 256)
+    correction, taps = correction_polynomial(scheme), make_taps(scheme)
+    across = _correction(plan.across, scheme)
+    work = make_work(scheme, max(s.length, s.blocks * 16))
+    lines = get("lines", -(-plan.eta_line.rows // 16) * s.blocks * 256)
     fine = transform_v(
-        half, s, _transform(plan.v_size, buffers), basis.in_q, basis.odd, across, correction,
-        table, starts, plan.eta_line, columns, work, lines,
+        half, s, _transform(plan.v_size, scheme, get), basis.in_q, basis.odd, across, correction,
+        taps, plan.eta_line, columns, work, lines,
     )  # fmt: skip
     eta_pixels = grid.height if plan.plane.transposed else grid.width
     if not fine or not resample_xi(
-        lines, s, table, starts, plan.xi_line, plan.eta_line.begin, eta_pixels, grid.scale, plan.plane.transposed,
+        lines, s, taps, plan.xi_line, plan.eta_line.begin, eta_pixels, grid.scale, plan.plane.transposed,
         work, out.reshape(-1),
     ):  # fmt: skip
         raise UnsuitableError("the field is too wide and its array too steep")
 
 
-def _grid(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers) -> Floats:
+def _grid(plan: Plan, blocks: Sequence[Block], stokes: int, get: Get) -> Floats:
     """The half plane of a Stokes.
 
     Where more rows than a batch meet few cells, batches are summed apart: a sum of n equal numbers one by one in single
     precision is off by 3e-8 sqrt(n). Larger grids have larger batches, so that this costs less than the gridding.
     """
-    s, basis = plan.shape, plan.basis
+    s, basis, scheme = plan.shape, plan.basis, plan.scheme
     batch = max(_BATCH, s.rows * s.columns // 4)
-    total, part, add = buffers.get("grid", plan.grid_size), None, gridder(s.terms)
+    total, part, add = get("grid", plan.grid_size), None, gridder(s.terms, scheme.support)
     total[:] = 0
     for block, rows in zip(blocks, plan.rows, strict=True):
-        visibility = read_only(block.visibility[stokes], np.complex64)
+        visibility = read_only(block.visibility[stokes], scheme.samples)
         frequency = read_only(block.frequency, np.float64)
         for start in range(0, len(rows), batch):
             if start:
-                part = buffers.get("part", plan.grid_size)
+                part = get("part", plan.grid_size)
                 part[:] = 0
             here = slice(start, start + batch)
             add(
                 total if part is None else part, s.columns * 2 * s.terms, s.row0, s.column0,
-                rows[here], frequency, visibility[here], kernel_polynomials(), basis.in_height, basis.odd,
+                rows[here], frequency, visibility[here], kernel_polynomials(scheme), basis.in_height, basis.odd,
             )  # fmt: skip
             if part is not None:
                 total += part
@@ -147,22 +155,25 @@ def _grid(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers) ->
     return total
 
 
-def read_only(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """The same values, contiguous and not to be written: for numba that is a type, to be compiled but once."""
     view: NDArray[Any] = np.ascontiguousarray(array, dtype).view()
     view.flags.writeable = False
     return view
 
 
-def _transform(n: int, buffers: Buffers) -> Transform:
+def _transform(n: int, scheme: Scheme, get: Get) -> Transform:
     """The two work arrays lie 1 KiB apart modulo 4 KiB, so that writing one does not wait for reading the other."""
-    size = -(-n * 16 // 1024) * 1024
-    both = buffers.get("fft", 2 * size + 2048)
-    start = -(both.ctypes.data // 4) % 1024
-    second = start + size + 272
-    return Transform(n, *fft_plan(n), both[start : start + n * 16], both[second : second + n * 16])
+    page = 4096 // np.dtype(scheme.precision).itemsize
+    size = -(-n * 16 // page) * page
+    both = get("fft", 2 * size + 2 * page)
+    start = -(both.ctypes.data // both.itemsize) % page
+    second = start + size + page // 4 + 16
+    radices, twiddles = fft_plan(n, scheme.precision)
+    return Transform(n, radices, twiddles, both[start : start + n * 16], both[second : second + n * 16])
 
 
-def _correction(at: NDArray[np.float64]) -> Floats:
+def _correction(at: NDArray[np.float64], scheme: Scheme) -> Floats:
     """The grid's correction at these fractions of the transform, halved: the half plane is counted twice."""
-    return (0.5 * np.polynomial.polynomial.polyval(at * at, correction_polynomial())).astype(np.float32)
+    factors = 0.5 * np.polynomial.polynomial.polyval(at * at, correction_polynomial(scheme).astype(np.float64))
+    return np.asarray(factors, scheme.precision)

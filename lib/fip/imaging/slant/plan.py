@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fip.data import Block, Grid
 from fip.imaging.slant.basis import Basis, make_basis
 from fip.imaging.slant.fft import good_size
-from fip.imaging.slant.grid import MOST_TERMS, OVERSAMPLING, SUPPORT
 from fip.imaging.slant.resample import Line
+from fip.imaging.slant.scheme import Scheme, scheme_for
 from fip.imaging.slant.sheet import Doubles, Field, UnsuitableError, make_sheet
 from fip.imaging.slant.stages import Shape
 
@@ -21,8 +21,7 @@ LIGHT = 299792458.0  # m/s
 _PAIRS = 200  # of a baseline and a direction, on which each plan is tested
 _DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).random((2, _PAIRS))
 _TERM_TOLERANCE = 0.15  # of epsilon, in the terms left out
-_LARGEST = 2**30  # floats of buffers
-_ROW0 = SUPPORT // 2
+_LARGEST = 2**32  # bytes of buffers
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Plane:
 class Plan:
     """All that the stages need to know of a slice."""
 
+    scheme: Scheme
     plane: Plane
     basis: Basis
     shape: Shape
@@ -71,10 +71,11 @@ class Plan:
 
     @property
     def size(self) -> int:
-        """Floats of the largest buffers."""
+        """Bytes of the largest buffers."""
         s = self.shape
         columns = s.terms * 32 * s.rows + 16 * self.eta_line.rows
-        return self.grid_size + s.blocks * columns + 16 * self.u_size * s.terms
+        floats = self.grid_size + s.blocks * columns + 16 * self.u_size * s.terms
+        return floats * np.dtype(self.scheme.precision).itemsize
 
 
 def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
@@ -82,12 +83,13 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     uvw = np.concatenate([block.uvw for block in blocks]).T.copy()
     if not (all(len(block.uvw) for block in blocks) and np.isfinite(uvw).all()):
         raise UnsuitableError("a block has no rows, or uvw that are no numbers")
+    scheme = scheme_for(epsilon)
     plane = Plane.fit(uvw)
     sides = (grid.width, grid.height) if plane.transposed else (grid.height, grid.width)
     lengths = [len(block.uvw) for block in blocks]
     highest = np.repeat([float(block.frequency[-1]) / LIGHT for block in blocks], lengths)
     wavelengths = plane.baselines * highest
-    sheet = make_sheet(Field(*sides, grid.scale), plane.a, plane.b, wavelengths)
+    sheet = make_sheet(Field(*sides, grid.scale), plane.a, plane.b, wavelengths, scheme)
 
     longest_u, longest_v, longest_d = map(float, np.abs(wavelengths).max(axis=1))
     deepest = max(longest_d, 1e-9)
@@ -96,8 +98,9 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     if not power.any():
         power = np.ones(len(power))
     height = wavelengths[2] / deepest
-    basis = make_basis(height, power, 2 * math.pi * deepest * abs(q_centre), _TERM_TOLERANCE * epsilon)
-    if basis.terms > MOST_TERMS:
+    reach = 2 * math.pi * deepest * abs(q_centre)
+    basis = make_basis(height, power, reach, _TERM_TOLERANCE * epsilon, scheme.precision)
+    if basis.terms > scheme.most_terms:
         raise UnsuitableError(f"the array is too far from a plane: {basis.terms} terms")
     screen = Screen(basis, deepest, q_centre)
     error = _model_error(plane, screen, uvw * highest, wavelengths, power, grid)
@@ -105,10 +108,11 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
         raise UnsuitableError(f"the terms fail their test: an error of {error:.1e}")
 
     xi, eta = sheet.xi, sheet.eta
-    u_size, u_half = _transform(sheet.xi_reach, xi.number, longest_u * xi.step, 4)
-    v_size, v_half = _transform(sheet.eta_reach, eta.number, longest_v * eta.step, 8)
+    u_size, u_half = _transform(sheet.xi_reach, xi.number, longest_u * xi.step, 4, scheme)
+    v_size, v_half = _transform(sheet.eta_reach, eta.number, longest_v * eta.step, 8, scheme)
+    row0 = scheme.support // 2
     shape = Shape(
-        terms=basis.terms, rows=v_half + _ROW0, row0=_ROW0, columns=2 * u_half, column0=u_half,
+        terms=basis.terms, rows=v_half + row0, row0=row0, columns=2 * u_half, column0=u_half,
         blocks=xi.number // 16, length=eta.number, xi0=xi.begin, eta0=eta.begin, xi_step=xi.step, eta_step=eta.step,
         a=plane.a, b=plane.b, q_centre=q_centre, per_q=screen.per_q, segment=sheet.screen_segment,
     )  # fmt: skip
@@ -119,6 +123,7 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     ends = np.cumsum(lengths).tolist()
     across = (np.arange(xi.number) - xi.number // 2) / u_size
     plan = Plan(
+        scheme,
         plane,
         basis,
         shape,
@@ -130,7 +135,7 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
         sheet.xi_line,
     )
     if plan.size > _LARGEST:
-        raise UnsuitableError(f"pixels far coarser than the fringes: it would take {4e-9 * plan.size:.0f} GB")
+        raise UnsuitableError(f"pixels far coarser than the fringes: it would take {1e-9 * plan.size:.0f} GB")
     return plan
 
 
@@ -168,7 +173,8 @@ def _model_error(plane: Plane, screen: Screen, uvw: Doubles, wavelengths: Double
     most = np.cumsum(power)
     drawn = np.searchsorted(most, chance * most[-1])
     x, y = ((place[axis] * (n - 1) - n // 2) * grid.scale for axis, n in enumerate((grid.width, grid.height)))
-    q = np.sqrt(1 - x * x - y * y) - 1
+    square = x * x + y * y
+    q = -square / (1 + np.sqrt(1 - square))
     u, v, w = uvw[:, drawn]
     exact = u * x - v * y - w * q
     xi, eta = (x, y) if plane.transposed else (y, x)
@@ -178,16 +184,17 @@ def _model_error(plane: Plane, screen: Screen, uvw: Doubles, wavelengths: Double
     return float(np.sqrt(np.mean(np.abs(model - 1) ** 2)))
 
 
-def _transform(half: float, least: int, highest: float, multiple: int) -> tuple[int, int]:
-    """Points of a transform, and how many of either sign its grid has, a multiple as asked (less _ROW0 if of 8).
+def _transform(half: float, least: int, highest: float, multiple: int, scheme: Scheme) -> tuple[int, int]:
+    """Points of a transform, and how many of either sign its grid has, a multiple as asked (less support / 2 if of 8).
 
     `half` is how many samples from the centre are wanted right, `least` how many there are in all, `highest` the
     highest frequency in cycles per sample.
     """
-    size = good_size(max(math.ceil(2 * half * OVERSAMPLING), least, 64))
+    row0 = scheme.support // 2
+    size = good_size(max(math.ceil(2 * half * scheme.oversampling), least, 64))
     while True:
-        reach = math.ceil(highest * size) + SUPPORT // 2 + 2
-        side = -(-reach // 4) * 4 if multiple == 4 else -(-(reach + _ROW0) // 8) * 8 - _ROW0
+        reach = math.ceil(highest * size) + row0 + 2
+        side = -(-reach // 4) * 4 if multiple == 4 else -(-(reach + row0) // 8) * 8 - row0
         if 2 * side <= size:
             return size, side
         size = good_size(size + 4)

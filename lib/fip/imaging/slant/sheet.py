@@ -16,13 +16,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from fip.imaging.slant.resample import BAND, SEGMENT, TAPS, Line
+from fip.imaging.slant.resample import SEGMENT, Line
+from fip.imaging.slant.scheme import Scheme
 from fip.imaging.slant.simd import FAST
 
-CUBIC_ERROR = 4e-7  # samples, or radians of the screen: what positions along a segment may be off
 _POINTS = 33  # a side, of a lattice
 _FROM_0_TO_1 = np.linspace(0, 1, _POINTS)
-_MARGIN = TAPS // 2 + 2  # samples on either side of the image
 
 Doubles = NDArray[np.float64]
 
@@ -82,7 +81,7 @@ class Sheet:
     xi_reach: float  # samples from the middle to the furthest that a tap reads
     eta_reach: float  # the same of slanted eta
     lowest_q: float  # of all samples
-    screen_segment: int  # samples of eta over which the argument of the screen is a cubic
+    screen_segment: int  # samples of eta over which the argument of the screen is a polynomial
     eta_line: Line
     xi_line: Line
 
@@ -113,31 +112,31 @@ def _q_slanted(x: Doubles, y: Doubles, shift: Doubles, a: float, b: float, q: Do
     return above
 
 
-def make_sheet(field: Field, a: float, b: float, baselines: Doubles) -> Sheet:
+def make_sheet(field: Field, a: float, b: float, baselines: Doubles, scheme: Scheme) -> Sheet:
     """The sheet for `baselines` [(u, v, d), row], in wavelengths. Raise UnsuitableError."""
     q = _q_image(field, a, b)
     image_xi = field.xi[:, None] - a * q
-    xi_step, eta_step = _steps(field, image_xi, a, b, baselines)
-    xi = _cover(image_xi, xi_step, 16)
+    xi_step, eta_step = _steps(field, image_xi, a, b, baselines, scheme)
+    xi = _cover(image_xi, xi_step, 16, scheme)
     q_column, _, image_eta, shear = _columns(xi, field, a, b)
-    eta = _cover(image_eta - shear[:, None], eta_step, 2)
+    eta = _cover(image_eta - shear[:, None], eta_step, 2, scheme)
     q_sample, _ = q_slanted(xi.lattice, eta.lattice, shear, a, b)
     per_sample = 2 * math.pi * float(np.abs(baselines[2]).max())
     begin = -(field.eta_pixels // 2) * field.pixel, -(field.xi_pixels // 2) * field.pixel
     return Sheet(
         xi,
         eta,
-        float(np.abs(image_xi - xi.centre).max()) / xi_step + _MARGIN,
-        float(np.abs(image_eta - eta.centre).max()) / eta_step + _MARGIN,
+        float(np.abs(image_xi - xi.centre).max()) / xi_step + _margin(scheme),
+        float(np.abs(image_eta - eta.centre).max()) / eta_step + _margin(scheme),
         float(q_sample.min()),
-        _segment(per_sample * q_sample, eta.number, least=4),
+        _segment(per_sample * q_sample, eta.number, scheme, least=4),
         Line(
             field.eta_pixels, begin[0], field.pixel, b, eta.begin, 1 / eta_step,
-            _segment(b / eta_step * q_column, field.eta_pixels),
+            _segment(b / eta_step * q_column, field.eta_pixels, scheme),
         ),
         Line(
             field.xi_pixels, begin[1], field.pixel, a, xi.begin, 1 / xi_step,
-            _segment(a / xi_step * q.T, field.xi_pixels),
+            _segment(a / xi_step * q.T, field.xi_pixels, scheme),
         ),
     )  # fmt: skip
 
@@ -162,7 +161,9 @@ def _columns(xi: Samples, field: Field, a: float, b: float) -> tuple[Doubles, Do
     return q, root, field.eta - b * q, -b * q_slanted(column, np.zeros(1), nothing, a, 0.0)[0].ravel()
 
 
-def _steps(field: Field, image_xi: Doubles, a: float, b: float, baselines: Doubles) -> tuple[float, float]:
+def _steps(
+    field: Field, image_xi: Doubles, a: float, b: float, baselines: Doubles, scheme: Scheme
+) -> tuple[float, float]:
     """Samples in xi and eta fine enough for the frequencies in the slanted image, wherever a tap reads it.
 
     They are at least those of the baselines themselves, from which margins follow that are wide enough. To these the
@@ -170,15 +171,15 @@ def _steps(field: Field, image_xi: Doubles, a: float, b: float, baselines: Doubl
     """
     u, v, d = baselines
     xi_size, eta_size = field.xi_pixels * field.pixel, field.eta_pixels * field.pixel
-    xi = _cover(image_xi, _step(np.abs(u).max(), xi_size), 16)
+    xi = _cover(image_xi, _step(np.abs(u).max(), xi_size, scheme), 16, scheme)
     q, root, image_eta, shear = _columns(xi, field, a, b)
     turn = (xi.lattice[:, None] + a * q) / root
     low, high = turn.min(), turn.max()
     in_xi = _highest(u, v, b * low, b * high, d, max(high, -low))
-    sheared = _cover(image_eta - shear[:, None], _step(np.abs(v).max(), eta_size), 2).lattice
+    sheared = _cover(image_eta - shear[:, None], _step(np.abs(v).max(), eta_size, scheme), 2, scheme).lattice
     q, root = q_slanted(xi.lattice, sheared, shear, a, b)
     in_eta = _highest(v, u, 0.0, 0.0, d, np.abs((sheared + shear[:, None] + b * q) / root).max())
-    return _step(in_xi, xi_size), _step(in_eta, eta_size)
+    return _step(in_xi, xi_size, scheme), _step(in_eta, eta_size, scheme)
 
 
 @njit(**FAST)
@@ -191,15 +192,20 @@ def _highest(along: Doubles, across: Doubles, low: float, high: float, height: D
     return highest
 
 
-def _step(highest: float, size: float) -> float:
+def _step(highest: float, size: float, scheme: Scheme) -> float:
     """rad, of a sample for frequencies up to `highest` cycles per radian in a field of so many radians."""
-    return min(0.995 * BAND / (2 * max(highest, 1e-12)), size / 16)
+    return min(0.995 * scheme.band / (2 * max(highest, 1e-12)), size / 16)
 
 
-def _cover(values: Doubles, step: float, multiple: int) -> Samples:
+def _margin(scheme: Scheme) -> int:
+    """Samples on either side of the image (decision 0040)."""
+    return scheme.taps // 2 + 2
+
+
+def _cover(values: Doubles, step: float, multiple: int, scheme: Scheme) -> Samples:
     """Samples around all values of a smooth function of which these are a lattice, with the margin for taps."""
     low, high = _extent(values)
-    low, high = low - _MARGIN * step, high + _MARGIN * step
+    low, high = low - _margin(scheme) * step, high + _margin(scheme) * step
     needed = math.ceil((high - low) / step) + 1
     count = -(-needed // multiple) * multiple
     return Samples(low - (count - needed) // 2 * step, step, count)
@@ -220,10 +226,14 @@ def _extent(values: Doubles) -> tuple[float, float]:
     return low - second / 8, high + second / 8
 
 
-def _segment(values: Doubles, rows: int, least: int = 16) -> int:
-    """Of so many rows along axis 1, how many may share a cubic: its remainder is the fourth derivative h^4 / 192."""
-    fourth = 1.5 * np.abs(values @ _differences(4)).max() * ((_POINTS - 1) / (rows - 1)) ** 4
-    fit = 2 * (192 * CUBIC_ERROR / max(fourth, 1e-300)) ** 0.25
+def _segment(values: Doubles, rows: int, scheme: Scheme, least: int = 16) -> int:
+    """Of so many rows along axis 1, how many may share a polynomial.
+
+    Through p Chebyshev nodes its remainder is the p-th derivative h^p / (p! 2^(p - 1)): for a cubic h^4 / 192.
+    """
+    p = scheme.powers
+    derivative = 1.5 * np.abs(values @ _differences(p)).max() * ((_POINTS - 1) / (rows - 1)) ** p
+    fit = 2 * (math.factorial(p) * 2 ** (p - 1) * scheme.position / max(derivative, 1e-300)) ** (1 / p)
     if fit < least:
         raise UnsuitableError("the field is too wide for so few pixels")
     return 1 << (int(min(fit, SEGMENT)).bit_length() - 1)

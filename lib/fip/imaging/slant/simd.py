@@ -1,11 +1,13 @@
-"""Explicit vectors for numba: 8 and 16 floats as values, which LLVM maps to the registers that the processor has.
+"""Explicit vectors for numba: 8, 16 or 32 floats as values, which LLVM maps to the registers that the processor has.
 
-<16 x float> becomes one AVX-512, two AVX or four SSE or NEON registers; the same source runs everywhere and owes
-nothing to the luck of automatic vectorisation, which fails here: numba's arrays may alias, and a negative index wraps.
+<16 x float> becomes one AVX-512, two AVX or four SSE or NEON registers, and <16 x double> twice as many; the same
+source runs everywhere and owes nothing to the luck of automatic vectorisation, which fails here: numba's arrays may
+alias, and a negative index wraps.
 
-Arrays are flat and contiguous float32, an index counts floats. Nothing is checked: an index out of range reads or
-writes somebody else's memory. So this module has a twin in numpy, tests/checked_simd.py, of the same names, which
-raises IndexError, and the tests run the whole kernel on it, uncompiled. What is added here is to be added there.
+Arrays are flat and contiguous, float32 or float64, and an index counts floats. The precision of a vector is that of the
+array that it comes from, so that a function of these compiles for either. Nothing is checked: an index out of range
+reads or writes somebody else's memory. So this module has a twin in numpy, tests/checked_simd.py, of the same names,
+which raises IndexError, and the tests run the whole kernel on it, uncompiled. What is added here is to be added there.
 A complex point is 16 floats: 8 real parts, then 8 imaginary ones.
 """
 
@@ -20,6 +22,7 @@ from llvmlite import ir
 from numpy.typing import NDArray
 
 from fip.imaging.slant.cache import use_cache
+from fip.imaging.slant.scheme import POWERS, Precision
 
 FOLDER = use_cache()  # before anything is compiled
 
@@ -27,20 +30,21 @@ from numba import types  # noqa: E402
 from numba.core import cgutils  # noqa: E402
 from numba.extending import intrinsic, models, overload, register_model  # noqa: E402
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
+"""float32 or float64, all arrays of a call alike."""
+
 FAST = {"cache": True, "fastmath": {"contract", "reassoc", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
 """Options of every compiled function. NaN and infinity keep their meaning."""
 
-_FLOAT = ir.FloatType()
-_ALIGN = 4  # bytes that are certain; buffers of `aligned` are better, and loads from them do not straddle lines
+_BITS = {ir.FloatType(): 32, ir.DoubleType(): 64}
 
 
 class Vec(types.Type):  # type: ignore[misc]
-    """The numba type of a vector of `lanes` float32. In annotations, such a value."""
+    """The numba type of a vector of `lanes` floats. In annotations, such a value."""
 
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
-        super().__init__(f"float32x{lanes}")
+    def __init__(self, number: types.Float, lanes: int) -> None:
+        self.number, self.lanes = number, lanes
+        super().__init__(f"{number}x{lanes}")
 
     if TYPE_CHECKING:  # how values behave
 
@@ -52,14 +56,8 @@ class Vec(types.Type):  # type: ignore[misc]
 @register_model(Vec)
 class _VecModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, type_: Vec) -> None:
-        super().__init__(manager, type_, _vector(type_.lanes))
-
-
-V8, V16 = Vec(8), Vec(16)
-
-
-def _vector(lanes: int) -> ir.VectorType:
-    return ir.VectorType(_FLOAT, lanes)
+        number = ir.FloatType() if type_.number == types.float32 else ir.DoubleType()
+        super().__init__(manager, type_, ir.VectorType(number, type_.lanes))
 
 
 def _lanes_of(indices: Sequence[int]) -> ir.Constant:
@@ -73,84 +71,111 @@ def _address(context: Any, builder: Any, type_: Any, array: Any, index: Any) -> 
 
 
 def _load(builder: Any, address: Any, lanes: int) -> Any:
-    return builder.load(builder.bitcast(address, _vector(lanes).as_pointer()), align=_ALIGN)
+    """Aligned as its elements are for certain; buffers of `aligned` are better, and loads do not straddle lines."""
+    number = address.type.pointee
+    vector = ir.VectorType(number, lanes)
+    return builder.load(builder.bitcast(address, vector.as_pointer()), align=_BITS[number] // 8)
 
 
-def _store(builder: Any, value: Any, address: Any, lanes: int) -> None:
-    builder.store(value, builder.bitcast(address, _vector(lanes).as_pointer()), align=_ALIGN)
+def _store(builder: Any, value: Any, address: Any) -> None:
+    builder.store(value, builder.bitcast(address, value.type.as_pointer()), align=_BITS[value.type.element] // 8)
 
 
 def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
-    one = builder.insert_element(ir.Constant(_vector(lanes), ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+    vector = ir.VectorType(scalar.type, lanes)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, one, _lanes_of([0] * lanes))
 
 
-def _fused(builder: Any, lanes: int) -> Callable[[Any, Any, Any], Any]:
-    """a * b + c in one instruction where there is one."""
-    kind = ir.FunctionType(_vector(lanes), [_vector(lanes)] * 3)
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{lanes}f32")
-    return lambda a, b, c: builder.call(function, [a, b, c])
+def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c, of floats or vectors, in one instruction where there is one."""
+    kind = a.type
+    lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
+    name = f"llvm.fmuladd.{lanes}f{_BITS[kind.element if lanes else kind]}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(function, [a, b, c])
 
 
-def _make_load(vec: Vec) -> Any:
+def _make_load(lanes: int) -> Any:
     @intrinsic
     def load(typing: Any, array: Any, index: Any) -> Any:
         """array[index : index + lanes]"""
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return _load(builder, _address(context, builder, signature.args[0], *args), vec.lanes)
+            return _load(builder, _address(context, builder, signature.args[0], *args), lanes)
 
-        return vec(array, types.intp), generate
+        return Vec(array.dtype, lanes)(array, types.intp), generate
 
     return load
 
 
-def _make_spread(vec: Vec) -> Any:
+def _make_spread(lanes: int) -> Any:
     @intrinsic
     def spread(typing: Any, array: Any, index: Any) -> Any:
         """array[index] in all lanes"""
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             scalar = builder.load(_address(context, builder, signature.args[0], *args))
-            return _splat(builder, scalar, vec.lanes)
+            return _splat(builder, scalar, lanes)
 
-        return vec(array, types.intp), generate
+        return Vec(array.dtype, lanes)(array, types.intp), generate
 
     return spread
 
 
-def _make_store(vec: Vec) -> Any:
+def _make_splat(lanes: int) -> Any:
     @intrinsic
-    def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
-        """array[index : index + lanes] = value"""
+    def splat(typing: Any, like: Any, number: Any) -> Any:
+        """a number in all lanes, as precise as the array `like`"""
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            address = _address(context, builder, signature.args[0], args[0], args[1])
-            _store(builder, args[2], address, vec.lanes)
-            return context.get_dummy_value()
+            return _splat(builder, args[1], lanes)
 
-        return types.void(array, types.intp, vec), generate
-
-    return store
-
-
-def _make_splat(vec: Vec) -> Any:
-    @intrinsic
-    def splat(typing: Any, scalar: Any) -> Any:
-        """a scalar in all lanes"""
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return _splat(builder, args[0], vec.lanes)
-
-        return vec(types.float32), generate
+        return Vec(like.dtype, lanes)(like, like.dtype), generate
 
     return splat
 
 
-load8, load16 = _make_load(V8), _make_load(V16)
-spread8, spread16 = _make_spread(V8), _make_spread(V16)
-store8, store16 = _make_store(V8), _make_store(V16)
-splat8, splat16 = _make_splat(V8), _make_splat(V16)
+load8, load16 = _make_load(8), _make_load(16)
+spread8, spread16 = _make_spread(8), _make_spread(16)
+splat8, splat16 = _make_splat(8), _make_splat(16)
+
+
+@intrinsic(prefer_literal=True)
+def load(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """array[index : index + lanes], a constant number of them"""
+    if not isinstance(lanes, types.IntegerLiteral):
+        return None
+    count = lanes.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _load(builder, _address(context, builder, signature.args[0], *args[:2]), count)
+
+    return Vec(array.dtype, count)(array, types.intp, lanes), generate
+
+
+@intrinsic(prefer_literal=True)
+def splat(typing: Any, like: Any, number: Any, lanes: Any) -> Any:
+    """a number in all of so many lanes, a constant, as precise as the array `like`"""
+    if not isinstance(lanes, types.IntegerLiteral):
+        return None
+    count = lanes.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _splat(builder, args[1], count)
+
+    return Vec(like.dtype, count)(like, like.dtype, lanes), generate
+
+
+@intrinsic
+def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """array[index : index + lanes] = value"""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _store(builder, args[2], _address(context, builder, signature.args[0], args[0], args[1]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), generate
 
 
 @intrinsic
@@ -158,7 +183,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c"""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _fused(builder, a.lanes)(*args)
+        return _fused(builder, *args)
 
     return a(a, b, c), generate
 
@@ -168,7 +193,7 @@ def fnma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """c - a * b"""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _fused(builder, a.lanes)(builder.fneg(args[0]), args[1], args[2])
+        return _fused(builder, builder.fneg(args[0]), args[1], args[2])
 
     return a(a, b, c), generate
 
@@ -193,29 +218,35 @@ _arithmetic(operator.sub, "fsub")
 _arithmetic(operator.mul, "fmul")
 
 
-def _make_shuffle(source: Vec, result: Vec, lanes: Sequence[int]) -> Any:
-    @intrinsic
-    def shuffle(typing: Any, a: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return builder.shuffle_vector(args[0], args[0], _lanes_of(lanes))
+@intrinsic
+def first_half(typing: Any, a: Any) -> Any:
+    """the first half of the lanes"""
 
-        return result(source), generate
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.shuffle_vector(args[0], args[0], _lanes_of(range(a.lanes // 2)))
 
-    return shuffle
+    return Vec(a.number, a.lanes // 2)(a), generate
 
 
-first_half = _make_shuffle(V16, V8, range(8))
-swap_halves = _make_shuffle(V16, V16, [*range(8, 16), *range(8)])
+@intrinsic
+def swap_halves(typing: Any, a: Any) -> Any:
+    """the second half of the lanes before the first"""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        half = a.lanes // 2
+        return builder.shuffle_vector(args[0], args[0], _lanes_of([*range(half, 2 * half), *range(half)]))
+
+    return a(a), generate
 
 
 @intrinsic
 def join(typing: Any, a: Any, b: Any) -> Any:
-    """two vectors of 8 as one of 16"""
+    """two vectors as one"""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.shuffle_vector(args[0], args[1], _lanes_of(range(16)))
+        return builder.shuffle_vector(args[0], args[1], _lanes_of(range(2 * a.lanes)))
 
-    return V16(a, b), generate
+    return Vec(a.number, 2 * a.lanes)(a, b), generate
 
 
 def _make_transpose(n: int) -> Any:
@@ -243,7 +274,7 @@ def _make_transpose(n: int) -> Any:
                 half //= 2
             for k in range(n):
                 address = _address(context, builder, signature.args[3], target_, place(to_, column_, k))
-                _store(builder, rows[k], address, n)
+                _store(builder, rows[k], address)
             return context.get_dummy_value()
 
         i = types.intp
@@ -255,65 +286,124 @@ def _make_transpose(n: int) -> Any:
 transpose8, transpose16 = _make_transpose(8), _make_transpose(16)
 
 
+@intrinsic
+def load_powers(typing: Any, array: Any, index: Any) -> Any:
+    """the vectors of 16 from array[index] on that are the coefficients of a polynomial, see `polynomial`"""
+    count = POWERS[array.dtype.name]
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        first = _address(context, builder, signature.args[0], *args)
+        places = [builder.gep(first, [ir.Constant(args[1].type, 16 * power)]) for power in range(count)]
+        return context.make_tuple(builder, signature.return_type, [_load(builder, place, 16) for place in places])
+
+    return types.UniTuple(Vec(array.dtype, 16), count)(array, types.intp), generate
+
+
+@intrinsic
+def polynomial(typing: Any, coefficients: Any, t: Any) -> Any:
+    """sum_p coefficients[p] t^p"""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        *lower, total = cgutils.unpack_tuple(builder, args[0])
+        for each in reversed(lower):
+            total = _fused(builder, total, args[1], each)
+        return total
+
+    return t(coefficients, t), generate
+
+
+def make_even_polynomial(*coefficients: Sequence[float]) -> Any:
+    """The function of x^2 with the coefficients, lowest first, for single precision, or those for double."""
+    by_bits = dict(zip((32, 64), coefficients, strict=True))
+
+    @intrinsic
+    def evaluate(typing: Any, square: Any) -> Any:
+        """sum_p c_p square^p, of a float"""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            *lower, highest = (ir.Constant(args[0].type, each) for each in by_bits[square.bitwidth])
+            total = highest
+            for each in reversed(lower):
+                total = _fused(builder, total, args[0], each)
+            return total
+
+        return square(square), generate
+
+    return evaluate
+
+
 @intrinsic(prefer_literal=True)
 def taylor_taps(typing: Any, source: Any, at: Any, table: Any, row: Any, rest: Any, taps: Any, order: Any) -> Any:
-    """sum_r rest^r sum_k table[row + k (order + 1) + r] source[at + 16 k : + 16], r <= order, k < taps (constants).
+    """sum_r rest^r sum_k table[row + k (order + 1) + r] source[at + 16 k : + 16], r <= order (a constant), k < taps.
 
-    Straight-line code: each table entry is spread over the lanes by the multiply-add that uses it.
+    `taps` is a multiple of 4. Straight-line code of 4 taps: each table entry is spread over the lanes by the
+    multiply-add that uses it.
     """
-    if not (isinstance(taps, types.IntegerLiteral) and isinstance(order, types.IntegerLiteral)):
+    if not isinstance(order, types.IntegerLiteral):
         return None
-    width, powers = taps.literal_value, order.literal_value + 1
+    powers, chains = order.literal_value + 1, 2 if source.dtype == types.float32 else 1
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source_, at_, table_, row_, rest_ = args[:5]
-        fused = _fused(builder, 16)
+        source_, at_, table_, row_, rest_, taps_ = args[:6]
         first = _address(context, builder, signature.args[0], source_, at_)
         entries = _address(context, builder, signature.args[2], table_, row_)
+        # two sums for each power, as one waits four cycles for its predecessor; a vector of doubles is two already
+        zero = ir.Constant(rest_.type, None)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(chains * powers)]
 
-        def offset(address: Any, k: int) -> Any:
-            return builder.gep(address, [ir.Constant(at_.type, k)])
+        def offset(address: Any, k: Any) -> Any:
+            return builder.gep(address, [k])
 
-        sums: list[Any] = [None] * (2 * powers)  # two for each power: a sum waits four cycles for its predecessor
-        for k in range(width):
-            values = _load(builder, offset(first, 16 * k), 16)
-            for r in range(powers):
-                entry = _splat(builder, builder.load(offset(entries, k * powers + r)), 16)
-                chain = r + powers * (k & 1)
-                before = sums[chain]
-                sums[chain] = builder.fmul(entry, values) if before is None else fused(entry, values, before)
-        by_power = [builder.fadd(sums[r], sums[r + powers]) for r in range(powers)]
+        with cgutils.for_range(builder, builder.sdiv(taps_, ir.Constant(taps_.type, 4))) as loop:
+            values_at = offset(first, builder.mul(loop.index, ir.Constant(taps_.type, 64)))
+            entries_at = offset(entries, builder.mul(loop.index, ir.Constant(taps_.type, 4 * powers)))
+            for k in range(4):
+                values = _load(builder, offset(values_at, ir.Constant(taps_.type, 16 * k)), 16)
+                for r in range(powers):
+                    entry = builder.load(offset(entries_at, ir.Constant(taps_.type, k * powers + r)))
+                    total = sums[r + powers * (k % chains)]
+                    builder.store(_fused(builder, _splat(builder, entry, 16), values, builder.load(total)), total)
+        by_power = [builder.load(each) for each in sums[:powers]]
+        if chains == 2:
+            by_power = [builder.fadd(a, builder.load(b)) for a, b in zip(by_power, sums[powers:], strict=True)]
         result = by_power[-1]
         for term in by_power[-2::-1]:
-            result = fused(result, rest_, term)
+            result = _fused(builder, result, rest_, term)
         return result
 
-    return V16(source, types.intp, table, types.intp, rest, taps, order), generate
+    return Vec(source.dtype, 16)(source, types.intp, table, types.intp, rest, types.intp, order), generate
 
 
 @intrinsic(prefer_literal=True)
-def outer_store(typing: Any, weights: Any, values: Any, terms: Any, target: Any, to: Any) -> Any:
-    """target[to + 2 terms c + e] = weights[8 + c] values[e]: 8 cells of `terms` complex numbers (a constant, <= 8)"""
+def outer_store(typing: Any, weights: Any, values: Any, at: Any, terms: Any, target: Any, to: Any) -> Any:
+    """target[to + 2 terms c + e] = weights[cells + c] values[at + e]: a row of cells of `terms` complex numbers.
+
+    `terms` is a constant; `weights` has 2 x cells lanes.
+    """
     if not isinstance(terms, types.IntegerLiteral):
         return None
-    count = terms.literal_value
+    floats, cells = 2 * terms.literal_value, weights.lanes // 2
+    width = 16 if floats <= 16 else 32
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        weights_, values_, _, target_, to_ = args
-        address = _address(context, builder, signature.args[3], target_, to_)
-        for k in range(count):
-            floats = range(16 * k, 16 * k + 16)
-            cell = builder.shuffle_vector(weights_, weights_, _lanes_of([8 + e // (2 * count) for e in floats]))
-            value = builder.shuffle_vector(values_, values_, _lanes_of([e % (2 * count) for e in floats]))
-            place = builder.gep(address, [ir.Constant(to_.type, 16 * k)])
-            _store(builder, builder.fmul(cell, value), place, 16)
+        weights_, values_, at_, _, target_, to_ = args
+        address = _address(context, builder, signature.args[4], target_, to_)
+        held = _load(builder, _address(context, builder, signature.args[1], values_, at_), width)
+        for first in range(0, floats * cells, 16):
+            lanes = range(first, first + 16)
+            cell = builder.shuffle_vector(weights_, weights_, _lanes_of([cells + e // floats for e in lanes]))
+            value = builder.shuffle_vector(held, held, _lanes_of([e % floats for e in lanes]))
+            place = builder.gep(address, [ir.Constant(to_.type, first)])
+            _store(builder, builder.fmul(cell, value), place)
         return context.get_dummy_value()
 
-    return types.void(weights, values, terms, target, types.intp), generate
+    i = types.intp
+    return types.void(weights, values, i, terms, target, i), generate
 
 
-def aligned(length: int) -> Floats:
+def aligned(length: int, precision: Precision) -> Floats:
     """Zeros on a boundary of 64 bytes: a load of 16 floats from elsewhere always straddles two cache lines."""
-    raw = np.zeros(4 * length + 64, np.uint8)
+    size = length * np.dtype(precision).itemsize
+    raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
-    return raw[start : start + 4 * length].view(np.float32)
+    return raw[start : start + size].view(precision)

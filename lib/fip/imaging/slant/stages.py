@@ -1,20 +1,20 @@
 """From the grid to the image: transforms, combination of the terms, two interpolations (docs/kernel.md).
 
-The slanted coordinates are xi, first, whose slope a is the smaller, and eta, whose slope is b. All buffers are flat
-float32; a *block* is 16 neighbouring columns of xi, or 16 neighbouring pixels of eta.
+The slanted coordinates are xi, first, whose slope a is the smaller, and eta, whose slope is b. All buffers are flat,
+of one precision; a *block* is 16 neighbouring columns of xi, or 16 neighbouring pixels of eta.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import float32, njit
+from numba import njit
 from numpy.typing import NDArray
 
 from fip.imaging.slant.fft import fft8
-from fip.imaging.slant.resample import Line, Work, find_cubics, find_q, resample
+from fip.imaging.slant.resample import Line, Taps, Work, find_powers, find_q, resample
 from fip.imaging.slant.simd import (
     FAST,
     Floats,
@@ -22,9 +22,11 @@ from fip.imaging.slant.simd import (
     fma,
     fnma,
     load16,
+    load_powers,
+    polynomial,
     splat16,
     spread16,
-    store16,
+    store,
     swap_halves,
     transpose8,
     transpose16,
@@ -61,7 +63,7 @@ class Shape(NamedTuple):
     b: float  # slope of eta
     q_centre: float
     per_q: float  # y = per_q (q - q_centre), the argument of the terms' functions
-    segment: int  # samples of eta over which y is a cubic
+    segment: int  # samples of eta over which y is a polynomial
 
 
 @njit(**FAST)
@@ -71,7 +73,7 @@ def transform_u(grid: Floats, s: Shape, f: Transform, staged: Floats, out: Float
     `staged` holds n terms complex vectors; the rows between the occupied u are zeroed here, once.
     """
     terms, row_length = s.terms, s.columns * 2 * s.terms
-    staged[:] = float32(0)
+    staged[:] = 0
     middle = s.column0 * 2 * terms
     wrapped = (f.n - s.column0) * terms * 16
     first = f.n // 2 - s.blocks * 8
@@ -98,20 +100,20 @@ def _shear_phases(turns: NDArray[np.float64], first: int, rows: int, out: Floats
     wave = np.ones(16, np.complex128)
     for r in range(TWIDDLES):
         for i in range(16):
-            table[r * 32 + i] = float32(wave[i].real)
-            table[r * 32 + 16 + i] = float32(wave[i].imag)
+            table[r * 32 + i] = wave[i].real
+            table[r * 32 + 16 + i] = wave[i].imag
             wave[i] *= turn[i]
-    base = np.empty(32, np.float32)
+    base = np.empty(32, out.dtype)
     for r in range(0, rows, TWIDDLES):
         start = np.exp(2j * math.pi * (turns * (first + r)))
         for i in range(16):
-            base[i] = float32(start[i].real)
-            base[16 + i] = float32(start[i].imag)
+            base[i] = start[i].real
+            base[16 + i] = start[i].imag
         re, im = load16(base, 0), load16(base, 16)
         for k in range(min(TWIDDLES, rows - r)):
             tr, ti = load16(table, k * 32), load16(table, k * 32 + 16)
-            store16(out, (r + k) * 32, fnma(im, ti, re * tr))
-            store16(out, (r + k) * 32 + 16, fma(re, ti, im * tr))
+            store(out, (r + k) * 32, fnma(im, ti, re * tr))
+            store(out, (r + k) * 32 + 16, fma(re, ti, im * tr))
 
 
 @njit(inline="always")
@@ -127,35 +129,32 @@ def _whole_spectrum(half: Floats, at: int, s: Shape, n: int, phases: Floats, sig
     """The half plane's column as the spectrum out[n][16] of real columns, Hermitian parts filled in."""
     row0, positive = s.row0, s.rows - s.row0
     re, im = _sheared(half, at, phases, row0, sign)
-    store16(out, 0, re + re)
+    store(out, 0, re + re)
     for v in range(1, positive):
         re, im = _sheared(half, at, phases, v + row0, sign)
-        store16(out, v * 16, re + im)
-        store16(out, (n - v) * 16, re - im)
-    zero = splat16(float32(0.0))
+        store(out, v * 16, re + im)
+        store(out, (n - v) * 16, re - im)
+    zero = splat16(out, 0)
     for v in range(positive, n - positive + 1):
-        store16(out, v * 16, zero)
+        store(out, v * 16, zero)
     for v in range(1, row0 + 1):  # where the kernels of visibilities near v = 0 reach over
         re, im = _sheared(half, at, phases, row0 - v, sign)
-        store16(out, (n - v) * 16, load16(out, (n - v) * 16) + re + im)
-        store16(out, v * 16, load16(out, v * 16) + re - im)
+        store(out, (n - v) * 16, load16(out, (n - v) * 16) + re + im)
+        store(out, v * 16, load16(out, v * 16) + re - im)
 
 
 @njit(inline="never", **FAST)
 def _combine(
-    term: Floats, at: int, n: int, cubics: Floats, cubic: int, in_q: Floats, k: int, odd: bool,
+    term: Floats, at: int, n: int, powers: Floats, power: int, in_q: Floats, k: int, odd: bool,
     out: Floats, to: int,
 ) -> None:  # fmt: skip
-    """out (+)= g_k(y) term, g_k a polynomial in 2 y^2 - 1 (times y if odd), y a cubic in t; k = 0 sets, others add."""
-    y0, y1 = load16(cubics, cubic), load16(cubics, cubic + 16)
-    y2, y3 = load16(cubics, cubic + 32), load16(cubics, cubic + 48)
-    minus = splat16(float32(-1))
+    """out (+)= g_k(y) term, g_k a polynomial in 2 y^2 - 1 (times y if odd), y one in t; k = 0 sets, others add."""
+    of_t, minus = load_powers(powers, power), splat16(out, -1)
     count = in_q.shape[1]
     flat = in_q.reshape(-1)
     per_row = 2.0 / n
     for j in range(n):
-        t = splat16(float32((j + 0.5) * per_row - 1))
-        y = fma(fma(fma(y3, t, y2), t, y1), t, y0)
+        y = polynomial(of_t, splat16(out, (j + 0.5) * per_row - 1))
         x = fma(y + y, y, minus)
         g = spread16(flat, k * count + count - 1)
         for i in range(count - 2, -1, -1):
@@ -165,7 +164,7 @@ def _combine(
         g = g * load16(term, at + j * 16)
         if k > 0:
             g = g + load16(out, to + j * 16)
-        store16(out, to + j * 16, g)
+        store(out, to + j * 16, g)
 
 
 @njit(inline="never", **FAST)
@@ -173,12 +172,12 @@ def _correct(line: Floats, n: int, offset: Floats, pitch: float, correction: Flo
     """Times the grid correction of eta, a polynomial in ((j - n / 2) pitch + offset)^2, and that of xi."""
     shift, scale = load16(offset, 0), load16(across, at)
     for j in range(n):
-        y = shift + splat16(float32((j - n // 2) * pitch))
+        y = shift + splat16(line, (j - n // 2) * pitch)
         y = y * y
         h = spread16(correction, correction.size - 1)
         for i in range(correction.size - 2, -1, -1):
             h = fma(h, y, spread16(correction, i))
-        store16(line, j * 16, load16(line, j * 16) * (h * scale))
+        store(line, j * 16, load16(line, j * 16) * (h * scale))
 
 
 class Columns(NamedTuple):
@@ -187,7 +186,7 @@ class Columns(NamedTuple):
     line: Floats  # [eta][16], the combined terms
     phases: Floats  # [v][32]
     table: Floats  # [TWIDDLES][32]
-    cubics: Floats  # [segment][64], y as a function of eta
+    powers: Floats  # [segment][power][16], y as a function of eta
 
 
 @njit(**FAST)
@@ -204,29 +203,29 @@ def _shear_block(block: int, s: Shape, n: int, offset: Floats, c: Columns, w: Wo
         w.offset[e] = s.b * xi * xi / (linear + math.sqrt(linear * linear - (1 + s.a * s.a) * xi * xi))
     for i in range(16):
         turns[i] = w.offset[i] / (n * s.eta_step)
-        offset[i] = float32(turns[i])
+        offset[i] = turns[i]
     _shear_phases(turns, -s.row0, s.rows, c.phases, c.table)
     for j in range(0, s.length, s.segment):
         half = 0.5 * min(s.segment, s.length - j) * s.eta_step
         find_q(s.eta0 + (j - 0.5) * s.eta_step + half, half, w.offset, s.a, s.b, w)
         for e in range(w.q.size):
             w.value[e] = (w.q[e] - s.q_centre) * s.per_q
-        find_cubics(w.value, w.power)
-        at = j // s.segment * 64
-        for e in range(w.q.size):
-            c.cubics[at + e] = float32(w.power[e])
+        find_powers(w)
+        at = j // s.segment * w.power.size
+        for e in range(w.power.size):
+            c.powers[at + e] = w.power[e]
 
 
 @njit(**FAST)
 def transform_v(
     half: Floats, s: Shape, f: Transform, in_q: Floats, odd: NDArray[np.int64], across: Floats, correction: Floats,
-    table: Floats, starts: Any, line: Line, c: Columns, w: Work, out: Floats,
+    taps: Taps, line: Line, c: Columns, w: Work, out: Floats,
 ) -> bool:  # fmt: skip
     """Transform over v, combine the terms, interpolate along eta: out[eta block][xi][16 eta].
 
     False where the geometry is too steep for the interpolation.
     """
-    signs, offset = np.ones(16, np.float32), np.empty(16, np.float32)
+    signs, offset = np.ones(16, half.dtype), np.empty(16, half.dtype)
     signs[:8] = -1
     sign = load16(signs, 0)
     width = s.blocks * 16
@@ -238,12 +237,12 @@ def transform_v(
             first = f.n // 2 - s.length // 2
             for j in range(0, s.length, s.segment):
                 n = min(s.segment, s.length - j)
-                at = j // s.segment * 64
-                _combine(x, (first + j) * 16, n, c.cubics, at, in_q, k, odd[k] == 1, c.line, j * 16)
+                at = j // s.segment * w.power.size
+                _combine(x, (first + j) * 16, n, c.powers, at, in_q, k, odd[k] == 1, c.line, j * 16)
         _correct(c.line, s.length, offset, 1.0 / f.n, correction, across, block * 16)
         row = 0
         while row < line.rows:
-            made = resample(c.line, 0, s.length, table, starts, line, s.a, row, w, w.tile, 0, 16)
+            made = resample(c.line, 0, s.length, taps, line, s.a, row, w, w.tile, 0, 16)
             if made == 0:
                 return False
             for t in range(0, made, 16):
@@ -254,7 +253,7 @@ def transform_v(
 
 @njit(**FAST)
 def resample_xi(
-    lines: Floats, s: Shape, table: Floats, starts: Any, line: Line, eta_begin: float, eta_count: int, pitch: float,
+    lines: Floats, s: Shape, taps: Taps, line: Line, eta_begin: float, eta_count: int, pitch: float,
     transposed: bool, w: Work, out: Floats,
 ) -> bool:  # fmt: skip
     """Interpolate along xi: lines[eta block][xi][16 eta] -> out[xi][eta], or out[eta][xi] if transposed."""
@@ -269,7 +268,7 @@ def resample_xi(
         while row < line.rows:
             direct = lanes == 16 and not transposed
             target, to, stride = (out, row * eta_count + block * 16, eta_count) if direct else (w.tile, 0, 16)
-            made = resample(lines, block * width * 16, width, table, starts, line, 0.0, row, w, target, to, stride)
+            made = resample(lines, block * width * 16, width, taps, line, 0.0, row, w, target, to, stride)
             if made == 0:
                 return False
             if transposed:

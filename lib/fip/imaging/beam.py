@@ -70,7 +70,7 @@ def _moments(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
 def _main_lobe(
     blocks: Sequence[Block], to_sky: NDArray[np.float64], total: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Places y[point, 2] and values [point] of the PSF in its main lobe; None where the lobe does not end."""
+    """Places y[point, 2] and values [point] of the PSF in half of its main lobe; None where the lobe does not end."""
     rows = [len(block.uvw) for block in blocks]
     uvw = np.zeros((sum(rows), 3))
     uvw[:, :2] = np.concatenate([block.uvw[:, :2] for block in blocks]) @ to_sky  # u.x = (to_sky^T u).y
@@ -86,10 +86,11 @@ def _main_lobe(
             dirty(samples, weights, np.complex64, shape, step, _PATCH_EPSILON, w_term=False).astype(np.float64) / total
         )
         lobe = _connected(psf > LOBE_LEVEL, centre, centre)
-        if not (lobe[[0, -1]].any() or lobe[:, [0, -1]].any()):
-            row, column = np.nonzero(lobe)
-            y = np.column_stack([centre - column, row - centre]).astype(np.float64)
-            return y * step, psf[lobe]
+        if not any(edge.any() for edge in (lobe[0], lobe[-1], lobe[:, 0], lobe[:, -1])):
+            first = centre * _PATCH_SIDE + centre + 1  # beyond the peak: P(-y) = P(y), so one half says all
+            point = first + np.flatnonzero(lobe.ravel()[first:])
+            row, column = np.divmod(point, _PATCH_SIDE)
+            return np.column_stack([centre - column, row - centre]) * step, psf.ravel()[point]
     return None
 
 

@@ -112,19 +112,17 @@ def _compressed(block: Block, grid: Grid, tolerance: float) -> Iterator[Block]:
     if not any(ways.values()):
         yield block
         return
-    # Rows that stay as they are come last, and those of a rung side by side: each rung is then a view.
+    # Rows that stay as they are come last.
     rung[np.isin(rung, [each for each, way in ways.items() if way is None])] = max(ways) + 1
     order = np.argsort(rung, kind="stable")
-    uvw = block.uvw[order]
-    visibility, weight = np.take(block.visibility, order, axis=1), np.take(block.weight, order, axis=1)
     ends = np.flatnonzero(np.diff(rung[order], append=-1)) + 1
     for first, end in pairwise([0, *ends.tolist()]):
-        way, here = ways.get(int(rung[order[first]])), slice(first, end)
+        way, rows = ways.get(int(rung[order[first]])), order[first:end]
+        visibility, weight = np.take(block.visibility, rows, axis=1), np.take(block.weight, rows, axis=1)
         if way is None:
-            yield replace(block, uvw=uvw[here], visibility=visibility[:, here], weight=weight[:, here])
+            yield replace(block, uvw=block.uvw[rows], visibility=visibility, weight=weight)
         else:
-            summed = way.summed(visibility[:, here]), way.summed(weight[:, here])
-            yield Block(block.channel_out, uvw[here], way.frequency, *summed)
+            yield Block(block.channel_out, block.uvw[rows], way.frequency, way.summed(visibility), way.summed(weight))
 
 
 @lru_cache(maxsize=512)

@@ -74,8 +74,8 @@ def _worker(k: int, load: Load, start: float, elapsed: float, stored: int, rando
     index = done * load.workers + k
     return WorkerState(
         host=host, name=name, boot=f"{k:012x}", lane=f"tcp://:{5600 + k}", sink="tcp://:5559",
-        holds=((RUN, index, 1), (RUN, index + load.workers, 1)), held_for=(0.1, 0.1),
-        handed_on=tuple((t.run, t.index, 1) for t in tasks),
+        holds=((RUN, index, 1), (RUN, index + load.workers, 1)),
+        handed_on=tuple((t.run, t.index, 1) for t in tasks), ages=(0.1,) * (len(tasks) + 2),
         failed=(), working=(RUN, index, 1), working_for=float(random.uniform(0, each)), leaving=False,
         status=_status("worker", host, name, start, elapsed, done, (busy, 0.95 - busy, 0.05)), tasks=tasks,
     )  # fmt: skip

@@ -66,7 +66,7 @@ class Worker(Daemon):
         self._waiting: deque[tuple[Slice, float]] = deque()  # slices not begun, and since when
         self._holds: dict[Copy, float] = {}  # in the order in which they came, and when (monotonic s)
         self._outgoing: deque[Finished] = deque()
-        self._handed_on: deque[Copy] = deque(maxlen=REMEMBERED)
+        self._handed_on: deque[tuple[Copy, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
         self._briefs = Briefs(loop, lambda: self._tell(self._brief()))
@@ -235,8 +235,8 @@ class Worker(Daemon):
                 self._loop.on(self._images, self._hand_on, zmq.POLLOUT)
                 break
             self._outgoing.popleft()
-            self._holds.pop(_copy(image), None)
-            self._handed_on.append(_copy(image))
+            came = self._holds.pop(_copy(image), 0.0)
+            self._handed_on.append((_copy(image), came))
             self._record(finished)
             self._briefs.changed(waited_for=not self._waiting)  # it would run dry
         else:
@@ -276,8 +276,9 @@ class Worker(Daemon):
         return {
             "host": self._host, "name": self._name, "boot": self._boot,
             "lane": self._lane.lane, "sink": self._lane.sink,
-            "holds": tuple(self._holds), "held_for": tuple(now - since for since in self._holds.values()),
-            "handed_on": tuple(self._handed_on), "failed": tuple(self._failed),
+            "holds": tuple(self._holds), "handed_on": tuple(copy for copy, _ in self._handed_on),
+            "ages": tuple(now - came for came in (*(came for _, came in self._handed_on), *self._holds.values())),
+            "failed": tuple(self._failed),
             "working": self._working, "working_for": now - self._working_since if self._working else 0.0,
             "leaving": self._leaving,
         }  # fmt: skip

@@ -48,7 +48,7 @@ def worker(name: str, number: int, rate: float = 2.0, host: str = "head") -> Wor
     """A worker that images."""
     return WorkerState(
         host, name, boot="b", lane="ipc://lane", sink="ipc://sink",
-        holds=(("r", number, 1),), held_for=(0.2,), handed_on=(), failed=(),
+        holds=(("r", number, 1),), handed_on=(), ages=(0.2,), failed=(),
         working=("r", number, 1), working_for=0.1, leaving=False, status=status("worker", name, number, rate, host),
     )  # fmt: skip
 

@@ -42,11 +42,11 @@ def test_a_brief_is_completed_by_the_last_state() -> None:
     """What slices depend on is the brief's, whole; without a state before it a brief is left aside."""
     state = worker("cpu0", 1)
     said = {item.name: getattr(state, item.name) for item in fields(WorkerBrief)}
-    brief = WorkerBrief(**said | {"holds": (), "held_for": (), "handed_on": (("r", 1, 1),)})
+    brief = WorkerBrief(**said | {"holds": (), "ages": (0.1,), "handed_on": (("r", 1, 1),)})
     heard = decode_control(encode_control(brief))
     assert isinstance(heard, WorkerBrief)
     assert heard == brief
-    assert heard.whole(state) == replace(state, holds=(), held_for=(), handed_on=(("r", 1, 1),))
+    assert heard.whole(state) == replace(state, holds=(), ages=(0.1,), handed_on=(("r", 1, 1),))
     assert heard.whole(None) is None
     assert state.whole(worker("cpu0", 2)) == state
     sink = pipeline(1).sink

@@ -102,6 +102,17 @@ def test_an_old_copy_handed_on_is_not_taken_for_the_new_one() -> None:
     assert leases.loads()["w"] == 1
 
 
+def test_time_on_the_wire_is_that_of_the_wire() -> None:
+    """However late a worker tells of a slice, held or handed on already; once for each."""
+    leases = Leases(total=2, max_attempts=3, stored=())
+    for index in (0, 1):
+        leases.lease(index, "w", now=10.0)
+    for _ in range(2):
+        leases.worker_says("w", holds={1: 1}, handed_on={0: 1}, now=10.5, ages={0: 0.375, 1: 0.25})
+    assert leases.arrived() == [0.125, 0.25]
+    assert leases.arrived() == []
+
+
 def test_stragglers_are_sent_twice_when_nothing_else_is_left() -> None:
     """The oldest slice that takes long goes to a second worker, once, and whoever is first is stored."""
     leases = Leases(total=3, max_attempts=3, stored=())

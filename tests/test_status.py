@@ -69,6 +69,7 @@ def test_daemons_tell_what_they_did(tmp_path: Path, simulated_ms: Path) -> None:
     """Stages, time, memory, disk and connections of each; and the sum of a worker's time is the wall time."""
     watching = Watching()
     with Mesh(tmp_path / "mesh") as mesh:
+        mesh.wait(lambda status: len(status.workers) == 2)  # so that each has a share
         job = mesh.submit([simulated_ms], SMALL)
         mesh.wait(watching.until(lambda state: state.jobs[-1].state == "done"))
         mesh.wait(watching.until(lambda state: watching.all_told))

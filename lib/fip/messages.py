@@ -134,8 +134,8 @@ class WorkerBrief:
     lane: str  # what it was told by the last `Lane`; "" before
     sink: str
     holds: tuple[Copy, ...]  # received, not yet handed on
-    held_for: tuple[float, ...]  # s since each of these came
     handed_on: tuple[Copy, ...]  # the last few that the sink's socket took
+    ages: tuple[float, ...]  # s since each came: of those that were handed on, then of those that it holds
     failed: tuple[Failure, ...]  # the last few that could not be imaged
     working: Copy | None  # the one that it images now
     working_for: float  # s, on that one

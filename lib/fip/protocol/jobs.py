@@ -288,9 +288,9 @@ class Jobs:
         for run, leases in self._leases():
             holds = {index: attempt for key, index, attempt in state.holds if key == run}
             handed_on = {index: attempt for key, index, attempt in state.handed_on if key == run}
-            ages = zip(state.holds, state.held_for, strict=False)  # of what came from a socket
-            held_for = {index: age for (key, index, _), age in ages if key == run}
-            leases.worker_says(state.identity, holds, handed_on, now, held_for)
+            copies = zip((*state.handed_on, *state.holds), state.ages, strict=False)  # from a socket comes anything
+            ages = {index: age for (key, index, _), age in copies if key == run}
+            leases.worker_says(state.identity, holds, handed_on, now, ages)
         known = dict(self._leases())
         return [
             failure

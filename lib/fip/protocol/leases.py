@@ -129,21 +129,22 @@ class Leases:
         holds: Mapping[int, int],
         handed_on: Mapping[int, int],
         now: float,
-        held_for: Mapping[int, float] = NOTHING,
+        ages: Mapping[int, float] = NOTHING,
     ) -> None:
         """A worker's state: what it holds, and what it has handed on of late, index -> attempt.
 
-        `held_for` is how long it has held each, s.
+        `ages` is how long ago each came to it, s.
         """
         for index, lease in list(self.leased.items()):
             if lease.worker != worker or lease.handed_on is not None:
                 continue
-            if handed_on.get(index) == lease.attempt:
+            handed = handed_on.get(index) == lease.attempt
+            if not lease.held and (handed or index in holds):
+                self._arriving.append(max(0.0, now - ages.get(index, 0.0) - lease.sent))
+            if handed:
                 lease.handed_on, lease.late_after = now, now + self.store_within
                 self._imaging.add(now - lease.sent)
             elif index in holds:
-                if not lease.held:
-                    self._arriving.append(max(0.0, now - held_for.get(index, 0.0) - lease.sent))
                 lease.held = True
             elif lease.held or now - lease.sent > GRACE:
                 self._back_to_todo(index)

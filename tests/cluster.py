@@ -45,7 +45,7 @@ class Cluster(Mesh):
         else:
             super().start(name)
 
-    def start_worker(self, host: str, name: str, keys: Path | None) -> None:
+    def start_worker(self, host: str, name: str, keys: Path) -> None:
         """Starts a worker on a host of the network, which need not be in the layout."""
         assert self.network is not None
         words: list[str | Path] = [
@@ -59,7 +59,7 @@ class Cluster(Mesh):
         self.daemons[f"{host}/{name}"] = subprocess.Popen(
             self.network.command(host, *words),
             stdout=self.log_file, stderr=self.log_file,
-            env=environment | ({"FIP__SECURITY__KEYS": str(keys)} if keys else {}),
+            env=environment | {"FIP__SECURITY__KEYS": str(keys)},
         )  # fmt: skip
 
     def key(self, host: str, role: Role) -> PrivateKey:

@@ -14,8 +14,10 @@ from hypothesis import settings
 
 from fip.imaging.slant.cache import is_warm
 from fip.simulation.observation import Simulation, simulate
+from machine import Machine, why_not
 from many import SELECTION, SLICES
 from mesh import Mesh
+from node import ROOT, Installed, install_on, pip_wheel
 from pipeline import FIP, images
 
 REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -97,6 +99,23 @@ def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         job = mesh.submit([many], SELECTION)
         mesh.wait_for_job(job)
         return {image.name: image.read_bytes() for image in images(mesh.images / job)}
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FIP and all that it needs, as a telescope without a network is given it."""
+    if reason := why_not():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("wheels")
+    pip_wheel(folder, tmp_path_factory.mktemp("build"), "--constraint", str(ROOT / "constraints.txt"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(wheels: Path, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """A machine that is a node, with a MeasurementSet of many slices; made once, as that takes a minute."""
+    with Machine("head", {"/src": ROOT, "/wheels": wheels, "/data/many.ms": many}) as machine:
+        yield install_on(machine, tmp_path_factory.mktemp("copies"))
 
 
 @pytest.fixture

@@ -46,13 +46,21 @@ def why_not() -> str:
 class Machine:
     """One machine. Use it as a context: it boots, and in the end is cut off and cleared away.
 
-    `shown` are folders and files of the host that it has, read-only, by the path at which it has them. `network` is
-    the network namespace that it is in, as /proc/PID/ns/net; it must be there at each boot.
+    `shown` are folders and files of the host that it has, read-only, by the path at which it has them. `copied` are
+    folders that it may change, for itself alone; they must not change on the host. `network` is the network namespace
+    that it is in, as /proc/PID/ns/net; it must be there at each boot.
     """
 
-    def __init__(self, name: str, shown: Mapping[str, Path] | None = None, network: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        shown: Mapping[str, Path] | None = None,
+        copied: Mapping[str, Path] | None = None,
+        network: Path | None = None,
+    ) -> None:
         self.name = name
-        self._binds = [f"{source}:{target}" for target, source in (shown or {}).items()]
+        self._mounts = [f"show:{source}:{target}" for target, source in (shown or {}).items()]
+        self._mounts += [f"copy:{source}:{target}" for target, source in (copied or {}).items()]
         self._network = str(network or "")
         self._folder = Path(tempfile.mkdtemp(prefix=f"fip-{name}-", dir=_where_layers_can_be()))
         self._supervisor: subprocess.Popen[str] | None = None
@@ -77,7 +85,7 @@ class Machine:
         """Switches it on; returns when its systemd has started all that is enabled."""
         with (self._folder / "console").open("ab") as console:
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", START, self.name, self._folder, self._network, *self._binds],
+                [sys.executable, "-I", START, self.name, self._folder, self._network, *self._mounts],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=console, text=True, start_new_session=True,
             )  # fmt: skip
         assert self._supervisor.stdout

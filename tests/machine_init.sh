@@ -1,11 +1,12 @@
 #!/bin/sh
 # PID 1 of a test machine, before systemd: builds its root and becomes systemd (see machine.py).
 #
-#   machine_init.sh NAME FOLDER MODE [SOURCE:TARGET ...]
+#   machine_init.sh NAME FOLDER MODE [MOUNT ...]
 #
 # Runs in mount, pid, uts, ipc, net and cgroup namespaces of its own; all that it mounts vanishes with them. FOLDER
 # holds what outlives a power cut, the upper layer of the overlay. MODE says how this kernel has its cgroups: unified
-# (version 2), or hybrid (version 2 tracks processes, version 1 limits them). Each SOURCE is there, read-only, as TARGET.
+# (version 2), or hybrid (version 2 tracks processes, version 1 limits them). MOUNT is show:SOURCE:TARGET, for a
+# file or folder that is there read-only, or copy:SOURCE:TARGET, for a folder with a layer of its own above it.
 set -eu
 name=$1 folder=$2 mode=$3
 shift 3
@@ -76,10 +77,18 @@ if [ ! -e "$folder/prepared" ]; then
 fi
 
 for each; do
-    target=$root${each#*:}
-    if [ -d "${each%%:*}" ]; then mkdir -p "$target"; else mkdir -p "${target%/*}"; [ -e "$target" ] || touch "$target"; fi
-    mount --bind "${each%%:*}" "$target"
-    mount -o remount,bind,ro "$target"
+    how=${each%%:*} each=${each#*:}
+    source=${each%%:*} target=$root${each#*:}
+    if [ -d "$source" ]; then mkdir -p "$target"; else mkdir -p "${target%/*}"; [ -e "$target" ] || touch "$target"; fi
+    if [ "$how" = show ]; then
+        mount --bind "$source" "$target"
+        mount -o remount,bind,ro "$target"
+    else
+        layer=$folder/copies${each#*:}
+        mkdir -p "$layer/upper" "$layer/work"
+        chown --reference="$source" "$layer/upper"
+        mount -t overlay -o "lowerdir=$source,upperdir=$layer/upper,workdir=$layer/work" overlay "$target"
+    fi
 done
 
 mkdir "$root/run/host"

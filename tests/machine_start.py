@@ -1,11 +1,11 @@
 """Starts a test machine, waits for its end or for that of whoever started it, and clears all of it away.
 
-    machine_start.py NAME FOLDER NETWORK [SOURCE:TARGET ...]
+    machine_start.py NAME FOLDER NETWORK [MOUNT ...]
 
 Prints the process id of the machine's PID 1, then reads its standard input: at the end of that, however it came about
 (a power cut, or the death of the tests), all processes of the machine are killed, and FOLDER is removed unless "keep"
-was said. NETWORK is the network namespace that the machine is in, as /proc/PID/ns/net, or "" for one of its own.
-Uses the standard library only.
+was said. NETWORK is the network namespace that the machine is in, as /proc/PID/ns/net, or "" for one of its own; what
+MOUNT is says machine_init.sh. Uses the standard library only.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ INIT = Path(__file__).with_name("machine_init.sh")
 
 def main() -> None:
     """The life of one machine, from boot to power cut."""
-    name, folder, network, *binds = sys.argv[1:]
+    name, folder, network, *mounts = sys.argv[1:]
     mode, groups = make_cgroups(f"fip-{name}-{os.getpid()}")
     enter = [] if not network else ["nsenter", f"--net={network}", "--"]
     unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--uts", "--ipc", "--cgroup",
                "--propagation", "private", *([] if network else ["--net"])]  # fmt: skip
     machine = subprocess.Popen(
-        [*enter, *unshare, "sh", INIT, name, folder, mode, *binds],
+        [*enter, *unshare, "sh", INIT, name, folder, mode, *mounts],
         stdin=subprocess.DEVNULL, stdout=2, preexec_fn=lambda: join(groups),
     )  # fmt: skip
     first = first_child(machine)

@@ -11,6 +11,7 @@ from pipeline import images
 
 SLICES = 150
 SELECTION = Selection(size=(64, 64), scale=40 * ARCSEC)
+OPTIONS = ("--size", "64", "--scale", "40arcsec")  # the same, as a person gives it
 
 
 def assert_whole(directory: Path, undisturbed: dict[str, bytes]) -> None:

@@ -47,11 +47,15 @@ class Network:
         """A command line that runs `words` on a host."""
         return ["nsenter", "--target", str(self._keepers[host].pid), "--net", "--uts", "--", *words]
 
+    def namespace(self, host: str) -> Path:
+        """The network namespace of a host."""
+        return Path(f"/proc/{self._keepers[host].pid}/ns/net")
+
     @contextmanager
     def inside(self, host: str) -> Iterator[None]:
         """Sockets that this thread opens, and those of threads that it starts, are the host's."""
         with Path("/proc/thread-self/ns/net").open() as here:
-            with Path(f"/proc/{self._keepers[host].pid}/ns/net").open() as there:
+            with self.namespace(host).open() as there:
                 _enter(there.fileno())
             try:
                 yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,24 @@ def test_units_run_and_come_back(machine: Machine) -> None:
     assert machine.show("listens", "StatusText") == "listens"
     assert machine.path("/var/tmp/kept").read_text() == "kept"
     assert machine.path("/etc/machine-id").read_text() == itself
+
+
+def test_a_copied_folder_is_the_machines_own(tmp_path: Path) -> None:
+    """The machine changes its copy and keeps that through a power cut; on the host the folder stays as it was."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "changed").write_text("host")
+    (folder / "removed").write_text("host")
+    os.chown(folder, 123, 123)
+    with Machine("box", copied={"/srv/copy": folder}) as box:
+        box.run("sh", "-ec", "cd /srv/copy; echo box >changed; echo box >new; rm removed; sync")
+        box.power_cut()
+        box.boot()
+        assert box.run("stat", "--format=%u", "/srv/copy").stdout == "123\n"
+        assert {path.name: path.read_text() for path in box.path("/srv/copy").iterdir()} == {
+            "changed": "box\n", "new": "box\n",
+        }  # fmt: skip
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"changed": "host", "removed": "host"}
 
 
 def test_nothing_is_left_when_tests_are_killed(machine: Machine) -> None:

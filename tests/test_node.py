@@ -5,126 +5,40 @@ All tests share one machine, on which FIP is installed once; each leaves its dae
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from fip.simulation.observation import Simulation, simulate
-from machine import Machine, why_not
-from many import assert_whole
+from many import OPTIONS
+from node import LAYOUT, ROOT, Installed, Node, pip_wheel
 from pipeline import fip, images
 
 pytestmark = pytest.mark.timeout(900)
 
-ROOT = Path(__file__).parents[1]
 SLICES = 80
-GRID = ("--size", "64", "--scale", "40arcsec", "--kernel", "wgridder")
-LAYOUT = "/etc/fip/fip.toml"
+RUN = ("/data/many.ms", "--interval", f"0~{SLICES}", *OPTIONS, "--kernel", "wgridder")
 DAEMONS = ("fip-ventilator", "fip-sink", "fip-worker@cpu0", "fip-monitor")
 
 
-@dataclass
-class Node:
-    """A machine that is a node, and what became of its installation."""
-
-    machine: Machine
-    dry: str  # what install.sh said that it would do
-    before: list[Path]  # what was there of FIP after it had said so
-    said: str  # what it said that it did
-    whole: dict[str, bytes]  # the images of a run that nobody disturbed
-
-    def install(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs install.sh of the checkout."""
-        return self.machine.run("/src/install.sh", *words, check=check, timeout=600)
-
-    def submit(self, pace: int = 80) -> Path:
-        """Submits the run of many slices, as a user does; the directory of its images, within the machine.
-
-        At a pace of 80 it takes 8 s, were it left alone, so that there is something to disturb.
-        """
-        job = self.machine.run("fip", "submit", "/data/many.ms", *GRID, "--pace", str(pace)).stdout.strip()
-        return Path("/var/lib/fip") / job
-
-    def stored(self, directory: Path) -> int:
-        """How many images are there."""
-        return len(images(self.machine.path(str(directory))))
-
-    def wait_for(self, number: int, directory: Path) -> None:
-        """Waits until so many images are there."""
-        self.machine.wait(lambda: self.stored(directory) >= number, f"store {number} images in {directory}")
-
-    def wait_for_the_end(self, directory: Path) -> None:
-        """Waits until the run is over."""
-        self.wait_for(SLICES, directory)
-        self.wait_to_say("fip-ventilator", "no job is under way")
-
-    def assert_whole(self, directory: Path) -> None:
-        """Waits for the end of the run, of which nothing is lost and nothing is there twice."""
-        self.wait_for_the_end(directory)
-        with tempfile.TemporaryDirectory() as copy:  # SQLite does not find its way through /proc/PID/root
-            found = shutil.copytree(self.machine.path(str(directory)), Path(copy) / "job")
-            assert_whole(found, self.whole)
-
-    def wait_to_say(self, unit: str, line: str) -> None:
-        """Waits until the status line of a unit has a match of `line` in it."""
-        self.machine.wait(lambda: bool(re.search(line, self.machine.show(unit, "StatusText"))), f"say {line} by {unit}")
-
-    def wait_until(self, unit: str, state: str) -> None:
-        """Waits until a unit is "active", "inactive" or "failed"."""
-        self.machine.wait(lambda: self.machine.show(unit, "ActiveState") == state, f"have {unit} {state}")
-
-    def restarted(self, unit: str, pid: str) -> None:
-        """Waits until systemd has started a unit again."""
-        self.machine.wait(lambda: self.machine.show(unit, "MainPID") not in (pid, "0"), f"start {unit} again")
-        self.wait_until(unit, "active")
-
-    def assert_all_are_up(self) -> None:
-        """All daemons of the layout run."""
-        assert self.machine.systemctl("is-active", *DAEMONS, check=False).split() == ["active"] * len(DAEMONS)
-
-
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """FIP and all that it needs, as a telescope without a network is given it."""
-    if reason := why_not():
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("wheels")
-    pip_wheel(folder, tmp_path_factory.mktemp("build"), "--constraint", str(ROOT / "constraints.txt"))
-    return folder
-
-
-def pip_wheel(wheels: Path, folder: Path, *options: str, version: str = "") -> None:
-    """Adds wheels of FIP, perhaps as another version, for the system's Python; from a copy, as a build leaves files."""
-    source, python = folder / "source", folder / "venv" / "bin" / "python"
-    subprocess.run(["/usr/bin/python3", "-m", "venv", folder / "venv"], check=True)
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "*.fip", "*.ms", "shared"))
-    if version:
-        project = source / "pyproject.toml"
-        project.write_text(re.sub('^version = ".*"', f'version = "{version}"', project.read_text(), flags=re.MULTILINE))
-    command: list[str | Path] = [python, "-m", "pip", "wheel", "--quiet", "--wheel-dir", wheels, *options, source]
-    subprocess.run(command, check=True, capture_output=True)
-
-
-@pytest.fixture(scope="module")
-def node(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(installed: Installed) -> Node:
     """A node of its own layout, with a run of many slices to image."""
-    data = tmp_path_factory.mktemp("data") / "many.ms"
-    simulate(data, Simulation(antennas=8, channels=4, integrations=SLICES))
-    shown = {"/src": ROOT, "/wheels": wheels, "/data/many.ms": data}
-    with Machine("head", shown) as machine:
-        dry = machine.run("/src/install.sh", "node", "--dry-run", "--offline", "/wheels").stdout
-        before = [path for path in (machine.path("/opt/fip"), machine.path("/etc/fip")) if path.exists()]
-        said = machine.run("/src/install.sh", "node", "--offline", "/wheels", timeout=800).stdout
-        machine.run("fip", "run", "/data/many.ms", "--output", "/var/tmp/undisturbed", *GRID)
-        whole = {image.name: image.read_bytes() for image in images(machine.path("/var/tmp/undisturbed"))}
-        assert len(whole) == SLICES
-        yield Node(machine, dry, before, said, whole)
+    machine = installed.machine
+    machine.run("fip", "run", "--output", "/var/tmp/undisturbed", *RUN)
+    whole = {image.name: image.read_bytes() for image in images(machine.path("/var/tmp/undisturbed"))}
+    assert len(whole) == SLICES
+    return Node(machine, whole)
+
+
+def submit(node: Node, pace: int = 80) -> Path:
+    """Submits the run of many slices; at a pace of 80 it takes 8 s, were it left alone: something to disturb."""
+    return node.submit(*RUN, "--pace", str(pace))
+
+
+def assert_all_are_up(node: Node) -> None:
+    """All daemons of the layout run."""
+    assert node.machine.systemctl("is-active", *DAEMONS, check=False).split() == ["active"] * len(DAEMONS)
 
 
 @pytest.fixture
@@ -134,22 +48,21 @@ def running(node: Node) -> Node:
     return node
 
 
-def test_install_says_what_it_does_and_does_it_once(node: Node) -> None:
+def test_install_says_what_it_does_and_does_it_once(installed: Installed, node: Node) -> None:
     """A dry run changes nothing; installing again, neither, and a layout that was edited stays as it is."""
     machine = node.machine
-    assert "would be making /opt/fip/versions/" in node.dry
-    assert node.before == []
-    assert "would be" not in node.said
-    assert "imaging kernels are ready" in node.said
+    assert "would be making /opt/fip/versions/" in installed.dry
+    assert installed.before == []
+    assert "would be" not in installed.said
+    assert "imaging kernels are ready" in installed.said
     version = machine.run("readlink", "-f", "/opt/fip/current").stdout.strip()
-    assert f"making {version} with /usr/bin/python3" in node.said
+    assert f"making {version} with /usr/bin/python3" in installed.said
     machine.path(LAYOUT).write_text(machine.path(LAYOUT).read_text() + "# edited\n")
     again = node.install("node", "--offline", "/wheels").stdout
     assert f"{version} is there" in again
     assert machine.run("ls", "/opt/fip/versions").stdout.split() == [Path(version).name]
     assert machine.path(LAYOUT).read_text().endswith("# edited\n")
-    enabled = machine.run("ls", "/etc/systemd/system/fip.target.wants").stdout.split()
-    assert enabled == sorted(f"{daemon}.service" for daemon in DAEMONS)
+    assert node.enabled() == sorted(f"{daemon}.service" for daemon in DAEMONS)
     assert machine.run("fip", "--version").stdout == fip("--version").stdout
 
 
@@ -200,7 +113,7 @@ def test_units_hold_and_confine(node: Node) -> None:
 def test_a_worker_is_added_while_a_run_is_under_way(running: Node) -> None:
     """`systemctl start fip-worker@cpu1`, and it images, alone when the other leaves; status says what each does."""
     machine = running.machine
-    directory = running.submit(pace=30)
+    directory = submit(running, pace=30)
     running.wait_for(2, directory)
     running.wait_to_say("fip-ventilator", r"many: \d+ of 80 stored")
     machine.systemctl("start", "fip-worker@cpu1")
@@ -221,7 +134,7 @@ def test_a_worker_is_added_while_a_run_is_under_way(running: Node) -> None:
 def test_what_is_killed_is_started_again(running: Node) -> None:
     """kill -9 of each daemon in the middle of a run: systemd starts it, and nothing is lost."""
     machine = running.machine
-    directory = running.submit()
+    directory = submit(running)
     for number, unit in enumerate(DAEMONS[:3], 1):
         running.wait_for(5 * number, directory)
         pid = machine.show(unit, "MainPID")
@@ -238,7 +151,7 @@ def test_a_worker_that_hangs_is_started_again(running: Node) -> None:
     (impatient / "impatient.conf").write_text("[Service]\nWatchdogSec=3s\n")
     machine.systemctl("daemon-reload")
     machine.systemctl("restart", "fip-worker@cpu0")
-    directory = running.submit()
+    directory = submit(running)
     running.wait_for(5, directory)
     pid = machine.show("fip-worker@cpu0", "MainPID")
     machine.run("kill", "-STOP", pid)
@@ -250,7 +163,7 @@ def test_a_worker_that_hangs_is_started_again(running: Node) -> None:
 def test_a_run_outlives_stop_reboot_and_power_cut(running: Node) -> None:
     """Stopping drains: what was sent is stored; enabled units come back at boot, and the run goes on."""
     machine = running.machine
-    directory = running.submit()
+    directory = submit(running)
     running.wait_for(5, directory)
     machine.systemctl("stop", "fip.target")
     for unit in DAEMONS:
@@ -260,11 +173,11 @@ def test_a_run_outlives_stop_reboot_and_power_cut(running: Node) -> None:
     machine.systemctl("start", "fip.target")
     running.wait_for(15, directory)
     machine.reboot()
-    running.assert_all_are_up()
+    assert_all_are_up(running)
     running.wait_for(25, directory)
     machine.power_cut()
     machine.boot()
-    running.assert_all_are_up()
+    assert_all_are_up(running)
     running.assert_whole(directory)
 
 
@@ -304,31 +217,33 @@ def test_reload_takes_what_may_change(running: Node) -> None:
     assert (machine.show("fip-ventilator", "MainPID"), machine.show("fip-ventilator", "ActiveState")) == (pid, "active")
 
 
-def test_upgrade_with_a_run_under_way(running: Node, wheels: Path, tmp_path: Path) -> None:
+def test_upgrade_with_a_run_under_way(running: Node, tmp_path: Path) -> None:
     """What runs is drained and goes on with the new version; one that does not start leaves the old in use."""
     machine = running.machine
     old = machine.run("readlink", "/opt/fip/current").stdout.strip()
-    pip_wheel(wheels, tmp_path, "--no-deps", version="99.0")
+    pip_wheel(tmp_path / "wheels", tmp_path, "--no-deps", version="99.0")
+    machine.run("cp", "-r", "/wheels", "/var/tmp/newer")
+    shutil.copytree(tmp_path / "wheels", machine.path("/var/tmp/newer"), dirs_exist_ok=True)
     machine.systemctl(
         "disable", "fip-worker@cpu0"
     )  # or its kernels would be compiled once more, as for the old version
     only_old = machine.path("/etc/systemd/system/fip-sink.service.d/only-old.conf")
     only_old.write_text(f"[Service]\nExecStartPre=/bin/sh -c 'test $(readlink /opt/fip/current) = {old}'\n")
     machine.systemctl("daemon-reload")
-    refused = running.install("upgrade", "--offline", "/wheels", check=False)
+    refused = running.install("upgrade", "--offline", "/var/tmp/newer", check=False)
     assert refused.returncode == 1
     assert f"does not start, see above: /opt/fip/{old} is in use again" in refused.stderr
     assert machine.run("readlink", "/opt/fip/current").stdout.strip() == old
-    running.assert_all_are_up()
+    assert_all_are_up(running)
     only_old.unlink()
     machine.systemctl("daemon-reload")
 
-    directory = running.submit(pace=20)
+    directory = submit(running, pace=20)
     running.wait_for(2, directory)
-    running.install("upgrade", "--offline", "/wheels")
+    running.install("upgrade", "--offline", "/var/tmp/newer")
     assert running.stored(directory) < SLICES
     assert machine.run("fip", "--version").stdout.split()[-1] == "99.0"
-    running.assert_all_are_up()
+    assert_all_are_up(running)
     running.wait_for_the_end(directory)
     assert {image.name for image in images(machine.path(str(directory)))} == set(running.whole)
     machine.systemctl("enable", "fip-worker@cpu0")

@@ -22,17 +22,30 @@ pythons="python3.14 python3.13 python3.12 python3.11 python3"
 say() { printf '%s\n' "fip: $*"; }
 fail() { printf '%s\n' "fip: $*" >&2; exit 1; }
 
-# How this system installs packages, for messages: "apt-get install" and the like.
-package_command() {
-    for pair in "apt-get:sudo apt-get install" "dnf:sudo dnf install" "zypper:sudo zypper install" "pacman:sudo pacman -S"; do
-        if command -v "${pair%%:*}" >/dev/null; then echo "${pair#*:}"; return; fi
-    done
-    echo "install with this system's package manager:"
+# The command that installs a Python that will do, for messages.
+python_command() {
+    name=python3
+    ! command -v $name >/dev/null || python_is_new $name || name=python3.11
+    sudo=""
+    [ "$(id -u)" = 0 ] || sudo="sudo "
+    if command -v apt-get >/dev/null; then
+        echo "${sudo}apt-get install $name $name-venv" # Debian has what makes virtual environments apart
+    elif command -v dnf >/dev/null; then
+        echo "${sudo}dnf install $name"
+    elif command -v zypper >/dev/null; then
+        echo "${sudo}zypper install $name"
+    else
+        echo "install $name with this system's package manager"
+    fi
+}
+
+python_is_new() {
+    "$1" -c "import sys; sys.exit(not ($python_must))" 2>/dev/null
 }
 
 find_python() {
     for name in $pythons; do
-        if "$name" -c "import sys; sys.exit(not ($python_must))" 2>/dev/null; then
+        if python_is_new "$name" && "$name" -c 'import ensurepip, venv' 2>/dev/null; then
             command -v "$name"
             return
         fi
@@ -42,10 +55,8 @@ find_python() {
 
 make_venv() {
     [ -x $venv/bin/python ] && $venv/bin/python -c '' 2>/dev/null && return
-    python=$(find_python) ||
-        fail "Python 3.11 or newer is needed; none of these is one: $pythons. Try: $(package_command) python3.11"
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        fail "$python cannot make virtual environments. Try: $(package_command) $(basename "$python")-venv"
+    python=$(find_python) || fail "a Python of 3.11 or newer that can make virtual environments is needed; none of these\
+ is one: $pythons. Try: $(python_command)"
     say "making $venv with $python"
     "$python" -m venv --clear $venv
 }

@@ -93,10 +93,8 @@ check_machine() {
     python_must="$python_must and not sys.base_prefix.startswith(('/home/', '/root/'))"
     PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
     umask 022
-    python=$(find_python) ||
-        fail "the system has no Python 3.11 or newer (one in a home does not do). Try: $(package_command) python3"
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        fail "$python cannot make virtual environments. Try: $(package_command) python3-venv"
+    python=$(find_python) || fail "the system has no Python of 3.11 or newer that can make virtual environments (one in\
+ a home does not do). Try: $(python_command)"
 }
 
 # The GPU extra of the package that suits the driver: CUDA 13 needs driver 580, CUDA 12 driver 525.
@@ -117,7 +115,7 @@ make_version() {
     else
         number=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
         from="the package index" sources=(pyproject.toml lib daemons systemd)
-        wanted=(".$extra")
+        wanted=("./source$extra")
     fi
     digest=$({
         find "${sources[@]}" constraints.txt -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 cat
@@ -134,15 +132,20 @@ make_version() {
 
 build_version() {
     rm -rf "$version"
-    if mkdir -p "$prefix/versions" && "$python" -m venv "$version" &&
-        "$version/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --constraint constraints.txt "${wanted[@]}" &&
-        cp -rL systemd "$version/systemd"; then
+    if mkdir -p "$prefix/versions" && "$python" -m venv "$version" && copy_source "$version/source" &&
+        (cd "$version" && bin/python -m pip install --quiet --disable-pip-version-check \
+            --constraint source/constraints.txt "${wanted[@]}") &&
+        mv "$version/source/systemd" "$version/systemd" && rm -rf "$version/source"; then
         touch "$version/complete"
     else
         rm -rf "$version"
         return 1
     fi
+}
+
+# A build leaves files beside what it builds: root's, in a checkout that is another's, and old ones for the next build.
+copy_source() {
+    mkdir "$1" && cp -rL pyproject.toml README.md LICENSE constraints.txt lib daemons systemd "$1"
 }
 
 make_places() {

@@ -207,8 +207,9 @@ def test_beam_scales_with_the_array() -> None:
         (np.array([[100.0, 50.0]]), np.ones(1)),
         (np.outer(np.arange(1, 6), [1000.0, 300.0]), np.ones(5)),
         (np.zeros((3, 2)), np.ones(3)),
+        (np.array([[100.0, 50.0], [-30.0, 80.0]]), np.array([1.0, 0.3])),
     ],
-    ids=["no weight", "one baseline", "linear array", "no length"],
+    ids=["no weight", "one baseline", "linear array", "no length", "two baselines of unlike weight"],
 )
 def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
     """Where the point spread function has no end in some direction there is no beam, and no invented one."""

@@ -22,13 +22,14 @@ from fip.quantities import SPEED_OF_LIGHT
 LOBE_LEVEL = 0.35
 """The fit takes the connected region of the PSF above this share of its peak."""
 
-_PATCH_SIDE = 64  # pixels
 _GAUSSIAN_LOBE_RADIUS = math.sqrt(-math.log(LOBE_LEVEL) / (2 * math.pi**2))  # in y, of exp(-2 pi^2 y^2)
 _FIRST_STEP = _GAUSSIAN_LOBE_RADIUS / 12  # a Gaussian lobe then is 450 pixels in a patch five times its radius
-_STEP_GROWTH = 2.0  # for a lobe with a narrow tip on a broad foot, which runs over the patch
+_PATCHES = [(64, 1), *((128, 4**power) for power in range(7))]
+"""Sides in pixels, and the first steps in one; a lobe with a narrow tip on a broad foot runs over the first patch."""
+
+_FEWEST = 12  # pixels of half a lobe that has run over a patch; with fewer it has no end, and is cut up by coarse steps
 _WIDEST_BEAM = 2.0  # rad, in direction cosines: the sky from horizon to horizon
 _PATCH_EPSILON = 1e-4
-_ATTEMPTS = 13
 _LAST_STEP = 1e-4  # of the fitted matrix: the next would be its square or so, where damping is next to nothing
 _UNDAMPED = 1e-4  # of the curvature
 _MOST_STEPS = 100  # of the fit; as a rule it takes five
@@ -53,7 +54,11 @@ def fit_beam(blocks: Sequence[Block]) -> Beam | None:
     if lobe is None:
         return None
     to_round = np.linalg.inv(to_sky)
-    return _beam(to_round.T @ _fit_gaussian(*lobe) @ to_round)
+    try:
+        with np.errstate(over="ignore"):  # in a step that is not taken
+            return _beam(to_round.T @ _fit_gaussian(*lobe) @ to_round)
+    except np.linalg.LinAlgError:  # a row of pixels, which many ellipses fit
+        return None
 
 
 def _moments(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
@@ -75,22 +80,20 @@ def _main_lobe(
     uvw = np.zeros((sum(rows), 3))
     uvw[:, :2] = np.concatenate([block.uvw[:, :2] for block in blocks]) @ to_sky  # u.x = (to_sky^T u).y
     longest = np.sqrt(np.maximum.reduceat(np.square(uvw).sum(axis=1), np.cumsum([0, *rows[:-1]])))
-    centre = _PATCH_SIDE // 2
-    for attempt in range(_ATTEMPTS):
-        step = _FIRST_STEP * _STEP_GROWTH**attempt
+    for side, steps in _PATCHES:
+        step, centre = _FIRST_STEP * steps, side // 2
         delays = (longest * (math.sqrt(2) * centre * step / SPEED_OF_LIGHT)).tolist()
         frequencies, weights = zip(*map(_at_few_frequencies, blocks, delays), strict=True)
         samples = Samples.listed(uvw, rows, frequencies)
-        shape = _PATCH_SIDE, _PATCH_SIDE
-        psf = (
-            dirty(samples, weights, np.complex64, shape, step, _PATCH_EPSILON, w_term=False).astype(np.float64) / total
-        )
+        psf = dirty(samples, weights, np.complex64, (side, side), step, _PATCH_EPSILON, w_term=False)
+        psf = psf.astype(np.float64) / total
         lobe = _connected(psf > LOBE_LEVEL, centre, centre)
         if not any(edge.any() for edge in (lobe[0], lobe[-1], lobe[:, 0], lobe[:, -1])):
-            first = centre * _PATCH_SIDE + centre + 1  # beyond the peak: P(-y) = P(y), so one half says all
+            first = centre * side + centre + 1  # beyond the peak: P(-y) = P(y), so one half says all
             point = first + np.flatnonzero(lobe.ravel()[first:])
-            row, column = np.divmod(point, _PATCH_SIDE)
-            return np.column_stack([centre - column, row - centre]) * step, psf.ravel()[point]
+            row, column = np.divmod(point, side)
+            y = np.column_stack([centre - column, row - centre]) * step
+            return (y, psf.ravel()[point]) if point.size >= _FEWEST else None
     return None
 
 

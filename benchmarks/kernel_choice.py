@@ -1,6 +1,6 @@
 """How often `--kernel auto` takes the faster kernel, over geometries drawn at random.
 
-    python -m benchmarks.kernel_choice [NUMBER]
+    python -m benchmarks.kernel_choice [NUMBER [EPSILON]]
 
 Observatories' arrays at any elevation above 15 degrees, fields of 32 to 1600 pixels a side, narrow and wide, finer and
 coarser than the fringes, 1 to 64 channels, every other one compressed. Both kernels make each image, whatever `auto`
@@ -16,7 +16,6 @@ import numpy as np
 
 from benchmarks.kernels import EPSILON, Contest, median_seconds, prepared
 from fip.data import Block, Grid
-from fip.imaging.compression import compress_blocks
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.plan import LIGHT, make_plan
 from fip.imaging.slant.sheet import UnsuitableError
@@ -26,7 +25,7 @@ WAVELENGTHS = {"MeerKAT": (0.2, 0.35), "VLA A": (0.06, 0.2, 0.8), "SKA-Low": (1.
 LONGEST = 2.0  # s expected of the w-gridder: where more, the choice is clear and nobody waits for it
 
 
-def draw(seed: int) -> Contest:
+def draw(seed: int, epsilon: float = EPSILON) -> Contest:
     """A geometry, with noise."""
     rng = np.random.default_rng(seed)
     array = str(rng.choice(list(LATITUDE)))
@@ -40,13 +39,13 @@ def draw(seed: int) -> Contest:
     noise = rng.normal(size=(2, 1, len(uvw), len(frequency)))
     visibility = (noise[0] + 1j * noise[1]).astype(np.complex64)
     block = Block(0, uvw, frequency, visibility, np.ones(visibility.shape, np.float32))
-    return Contest(block, Grid(width, height, float(scale), 0.0, 0.0, "FK5"))
+    return Contest(block, Grid(width, height, float(scale), 0.0, 0.0, "FK5"), epsilon)
 
 
 def compare(contest: Contest, blocks: Sequence[Block]) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """(expected, measured) seconds of (slant, w-gridder); None where there is no choice, or a clear one."""
     try:
-        plan = make_plan(blocks, contest.grid, EPSILON)
+        plan = make_plan(blocks, contest.grid, contest.epsilon)
     except UnsuitableError:
         return None
     expected = slant_cost(plan, blocks), wgridder_cost(blocks, contest.grid, plan.scheme)
@@ -60,9 +59,10 @@ def main() -> None:
     """Print those where the choice is wrong, and how many are right."""
     prepared()
     right = counted = 0
+    epsilon = float(sys.argv[2]) if sys.argv[2:] else EPSILON
     for seed in range(int(sys.argv[1]) if sys.argv[1:] else 60):
-        contest = draw(seed)
-        blocks = compress_blocks([contest.block], contest.grid, EPSILON) if seed % 2 else [contest.block]
+        contest = draw(seed, epsilon)
+        blocks = contest.nodes() if seed % 2 else [contest.block]
         if (found := compare(contest, blocks)) is None:
             continue
         (slant_expected, ducc_expected), (slant, ducc) = found

@@ -1,15 +1,16 @@
 """CPU seconds of a dirty image by the slant kernel and by ducc0's w-gridder, one thread, with the error of each.
 
-    python -m benchmarks.kernels [--quick] [--rounds N] [ROW ...]
+    python -m benchmarks.kernels [--quick] [--rounds N] [--epsilon E] [ROW ...]
 
-Both get the same samples, both write into an array that exists, they take turns, and both are asked for an epsilon of
-1e-5. It runs itself again in an environment in which numpy has one thread, and in which freed memory stays in the
-process: without that ducc0, which allocates its grids for each image, is up to twice slower. The slant kernel's time
-has its plan in it and, in rows "compressed", the spectral compression; ducc0 gets the samples as they are. "ducc0 on
-nodes" is its time on the compressed samples, what FIP falls back on: `auto` chooses between that and the slant kernel.
-Errors are L2(image - direct) / L2(direct) over random pixels, the corners and the edges' middles, against the samples
-as they are. With NUMBA_CPU_FEATURES set to nothing, NUMBA_CPU_NAME=haswell compiles for AVX2, and NUMBA_CPU_NAME=x86-64
-for neither that nor AVX-512, as on processors that lack them.
+Both get the same samples, both write into an array that exists, they take turns, and both are asked for the same
+epsilon, 1e-5 unless said; below that both are in double precision. What is wanted is of 1e-5. It runs itself again in
+an environment in which numpy has one thread, and in which freed memory stays in the process: without that ducc0, which
+allocates its grids for each image, is up to twice slower. The slant kernel's time has its plan in it and, in rows
+"compressed", the spectral compression; ducc0 gets the samples as they are. "ducc0 on nodes" is its time on the
+compressed samples, what FIP falls back on: `auto` chooses between that and the slant kernel. Errors are
+L2(image - direct) / L2(direct) over random pixels, the corners and the edges' middles, against the samples as they are.
+With NUMBA_CPU_FEATURES set to nothing, NUMBA_CPU_NAME=haswell compiles for AVX2, and NUMBA_CPU_NAME=x86-64 for neither
+that nor AVX-512, as on processors that lack them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,20 +86,22 @@ ROWS = {
 class Contest:
     """The calls that are timed for one row, and the images that they leave."""
 
-    def __init__(self, block: Block, grid: Grid) -> None:
-        self.block, self.grid = block, grid
+    def __init__(self, block: Block, grid: Grid, epsilon: float = EPSILON) -> None:
+        self._precision = np.complex64 if epsilon >= EPSILON else np.complex128
+        self.block = replace(block, visibility=block.visibility.astype(self._precision))
+        self.grid, self.epsilon = grid, epsilon
         shape = self.grid.height, self.grid.width
-        self.slant_image = np.zeros((1, *shape), np.float32)
-        self.ducc_image = np.zeros(shape, np.float32)
+        self.ducc_image = np.zeros(shape, self._precision).real.copy()
+        self.slant_image = self.ducc_image[None].copy()
         self._uvw = np.ascontiguousarray(self.block.uvw[:, [1, 0, 2]])
 
     def nodes(self) -> Sequence[Block]:
         """The samples, compressed."""
-        return compress_blocks([self.block], self.grid, EPSILON)
+        return compress_blocks([self.block], self.grid, self.epsilon)
 
     def slant(self, blocks: Sequence[Block]) -> None:
         """Plan and image."""
-        render(make_plan(blocks, self.grid, EPSILON), blocks, self.grid, self.slant_image)
+        render(make_plan(blocks, self.grid, self.epsilon), blocks, self.grid, self.slant_image)
 
     def slant_compressed(self) -> None:
         """The same of the samples' nodes, which are found first."""
@@ -108,14 +111,14 @@ class Contest:
         """The w-gridder as it is used elsewhere."""
         ducc0.wgridder.vis2dirty(
             uvw=self._uvw, freq=self.block.frequency, vis=self.block.visibility[0], dirty=self.ducc_image, flip_u=True,
-            pixsize_x=self.grid.scale, pixsize_y=self.grid.scale, epsilon=EPSILON, do_wgridding=True,
+            pixsize_x=self.grid.scale, pixsize_y=self.grid.scale, epsilon=self.epsilon, do_wgridding=True,
             divide_by_n=False, nthreads=1,
         )  # fmt: skip
 
     def ducc_on(self, blocks: Sequence[Block]) -> None:
         """The w-gridder as FIP uses it."""
         values = [block.visibility[0].ravel() for block in blocks]
-        dirty(Samples.of(blocks), values, np.complex64, self.ducc_image.shape, self.grid.scale, EPSILON)
+        dirty(Samples.of(blocks), values, self._precision, self.ducc_image.shape, self.grid.scale, self.epsilon)
 
     def error(self, image: NDArray[np.floating]) -> float:
         """L2(image - direct) / L2(direct)."""
@@ -145,9 +148,9 @@ def median_seconds(calls: Sequence[Callable[[], Any]], repeats: int) -> list[flo
     return [float(np.median(times)) for times in taken]
 
 
-def measure(name: str, row: Row, repeats: int, quick: bool) -> None:
+def measure(name: str, row: Row, epsilon: float, repeats: int, quick: bool) -> None:
     """Print the row with compression and without."""
-    contest = Contest(*row.samples())
+    contest = Contest(*row.samples(), epsilon)
     block, nodes = contest.block, contest.nodes()
     calls = [contest.slant_compressed, lambda: contest.slant([block]), contest.ducc]
     *ours, theirs = median_seconds(calls, repeats)
@@ -160,7 +163,7 @@ def measure(name: str, row: Row, repeats: int, quick: bool) -> None:
     for (label, blocks, wanted), took, fall_back in zip(kinds, ours, fall_backs, strict=True):
         contest.slant(blocks)
         samples = sum(each.visibility[0].size for each in blocks)
-        plan = make_plan(blocks, contest.grid, EPSILON)
+        plan = make_plan(blocks, contest.grid, epsilon)
         expected = 1e3 * slant_cost(plan, blocks), 1e3 * wgridder_cost(blocks, contest.grid, plan.scheme)
         print(
             f"| {label:46} | {1e-3 * samples:5.0f} | {plan.basis.terms:5} | {1e3 * took:8.1f} "
@@ -191,12 +194,13 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="some of the rows, by a part of their names")
     parser.add_argument("--quick", action="store_true", help="one round: to see that it works")
     parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken  [default: 3]")
+    parser.add_argument("--epsilon", type=float, default=EPSILON, help="that is asked for  [default: 1e-5]")
     arguments = parser.parse_args()
     prepared()
     print("| " + " | ".join(HEADINGS) + " |\n" + "|---" * len(HEADINGS) + "|")
     for name, row in ROWS.items():
         if not arguments.rows or any(asked in name for asked in arguments.rows):
-            measure(name, row, 1 if arguments.quick else arguments.rounds, arguments.quick)
+            measure(name, row, arguments.epsilon, 1 if arguments.quick else arguments.rounds, arguments.quick)
     processor = os.environ.get("NUMBA_CPU_NAME", "this processor's")
     print(f"ducc0 {ducc0.__version__}, numpy {np.__version__}, code: {processor}, load {os.getloadavg()[0]:.1f}")
 

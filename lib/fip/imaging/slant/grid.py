@@ -136,8 +136,11 @@ def _times_terms(
 
 
 @cache
-def gridder(terms: int, support: int) -> Any:
-    """The function that grids so many terms by a kernel of so many cells, both known when it is compiled."""
+def gridder(terms: int, support: int, degree: int) -> Any:
+    """The function that grids so many terms by a kernel of so many cells and polynomials of this degree.
+
+    All three are known when it is compiled.
+    """
     both_lanes, width = 2 * support, 16 if terms <= 8 else 32
     vectors = support * 2 * terms // 16  # of a row of cells
 
@@ -177,8 +180,8 @@ def gridder(terms: int, support: int) -> Any:
                 while c + n < channels and n < RUN and u0[c + n] == i and v0[c + n] == j:
                     z = join(splat(out, vz[c + n], support), splat(out, uz[c + n], support))
                     both = load(weights, 0, both_lanes)
-                    for d in range(both_lanes, weights.size, both_lanes):
-                        both = fma(both, z, load(weights, d, both_lanes))
+                    for d in range(1, degree + 1):
+                        both = fma(both, z, load(weights, d * both_lanes, both_lanes))
                     store(down, n * support, first_half(both) * flip)
                     outer_store(both, values, (c + n) * width, terms, cells, n * 16 * vectors)
                     n += 1

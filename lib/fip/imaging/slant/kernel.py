@@ -135,7 +135,7 @@ def _grid(plan: Plan, blocks: Sequence[Block], stokes: int, get: Get) -> Floats:
     """
     s, basis, scheme = plan.shape, plan.basis, plan.scheme
     batch = max(_BATCH, s.rows * s.columns // 4)
-    total, part, add = get("grid", plan.grid_size), None, gridder(s.terms, scheme.support)
+    total, part, add = get("grid", plan.grid_size), None, gridder(s.terms, scheme.support, scheme.degree)
     total[:] = 0
     for block, rows in zip(blocks, plan.rows, strict=True):
         visibility = read_only(block.visibility[stokes], scheme.samples)

@@ -23,8 +23,11 @@ from fip.imaging.slant.simd import (
     FAST,
     Floats,
     aligned,
+    fma,
+    load16,
     load_powers,
     polynomial,
+    splat16,
     spread16,
     store,
     taylor_taps,
@@ -55,7 +58,7 @@ class Work(NamedTuple):
     q: NDArray[np.float64]  # [point] n - 1
     value: NDArray[np.float64]  # [point]
     power: NDArray[np.float64]  # [power][lane] coefficients of each lane
-    to_powers: NDArray[np.float64]  # [power, node]
+    to_powers: NDArray[np.float64]  # [power][node]
     mean: NDArray[np.float64]  # [_MOST_POWERS] coefficients of the mean position, 0 where there are fewer
     rest: Floats  # [power][lane] coefficients of each lane's distance from it
     shift: NDArray[np.int64]  # [lane] whole samples
@@ -99,9 +102,9 @@ def make_work(scheme: Scheme, longest: int) -> Work:
 
 @cache
 def _chebyshev(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """So many nodes in [-1, 1], and what makes coefficients [power] of a polynomial of its values [node]."""
+    """So many nodes in [-1, 1], and what makes coefficients [power] of values [node], flat."""
     nodes = np.cos(np.pi * (np.arange(count) + 0.5) / count)
-    return nodes, np.asarray(np.linalg.inv(np.vander(nodes, increasing=True)), np.float64)
+    return nodes, np.linalg.inv(np.vander(nodes, increasing=True)).ravel()
 
 
 @cache
@@ -157,21 +160,19 @@ def find_q(start: float, half: float, offset: NDArray[np.float64], a: float, b: 
 @njit(**FAST)
 def find_powers(w: Work) -> None:
     """w.power: coefficients of the polynomial in t through w.value at the Chebyshev nodes, of each lane."""
-    count = w.to_powers.shape[0]
+    count = w.value.size // 16
     for p in range(count):
-        for i in range(16):
-            w.power[16 * p + i] = 0.0
-        for e in range(count):
-            factor = w.to_powers[p, e]
-            for i in range(16):
-                w.power[16 * p + i] += factor * w.value[16 * e + i]
+        total = splat16(w.value, 0)
+        for k in range(count):
+            total = fma(spread16(w.to_powers, p * count + k), load16(w.value, 16 * k), total)
+        store(w.power, 16 * p, total)
 
 
 @njit(**FAST)
 def _mean_at(t: float, w: Work) -> float:
     """The mean position, in samples."""
     position = 0.0
-    for p in range(w.to_powers.shape[0] - 1, -1, -1):
+    for p in range(w.value.size // 16 - 1, -1, -1):
         position = position * t + w.mean[p]
     return position
 
@@ -191,12 +192,14 @@ def _find_positions(start: float, half: float, line: Line, w: Work) -> float:
         w.power[16 + i] += step
     for e in range(w.value.size):
         w.value[e] += begin + step * w.node[e]
-    for p in range(w.to_powers.shape[0]):
+    for p in range(w.value.size // 16):
         w.mean[p] = 0.5 * (w.power[16 * p + 7] + w.power[16 * p + 8])
     largest = 0.0
-    for e in range(w.value.size):
-        largest = max(largest, abs(w.value[e] - _mean_at(w.node[e], w)))
-        w.rest[e] = w.power[e] - w.mean[e >> 4]
+    for k in range(0, w.value.size, 16):
+        mean, power = _mean_at(w.node[k], w), w.mean[k >> 4]
+        for e in range(k, k + 16):
+            largest = max(largest, abs(w.value[e] - mean))
+            w.rest[e] = w.power[e] - power
     return largest
 
 
@@ -222,8 +225,10 @@ def _shift_lanes(source: Floats, first: int, length: int, n: int, taps: int, w: 
         w.shift[i] = np.int64(math.floor(w.power[i] - w.mean[0] + 0.5))
         w.rest[i] = w.power[i] - w.mean[0] - w.shift[i]
     largest, low, high = 0.0, 1e30, -1e30
-    for e in range(w.value.size):
-        largest = max(largest, abs(w.value[e] - _mean_at(w.node[e], w) - w.shift[e & 15]))
+    for k in range(0, w.value.size, 16):
+        mean = _mean_at(w.node[k], w)
+        for e in range(k, k + 16):
+            largest = max(largest, abs(w.value[e] - mean - w.shift[e & 15]))
     for o in (0, n // 2, n - 1):
         mean = _mean_at((o + 0.5) * 2.0 / n - 1, w)
         low, high = min(low, mean), max(high, mean)
@@ -235,35 +240,40 @@ def _shift_lanes(source: Floats, first: int, length: int, n: int, taps: int, w: 
     return largest
 
 
+@njit(**FAST)
+def _place_rows(first: int, last: int, begin: int, taps: int, order: int, log_nodes: int, n: int, w: Work) -> None:
+    """Where each of n rows reads its samples and its taps, and how far it is from their node."""
+    nodes = 1 << log_nodes
+    per_row, per_node, entries = 2.0 / n, 1.0 / nodes, taps * (order + 1)
+    m0, m1, m2, m3, m4, m5, m6, m7 = (
+        w.mean[0], w.mean[1], w.mean[2], w.mean[3], w.mean[4], w.mean[5], w.mean[6], w.mean[7]
+    )  # fmt: skip
+    for o in range(n):
+        t = (o + 0.5) * per_row - 1
+        upper = ((m7 * t + m6) * t + m5) * t + m4
+        position = (((upper * t + m3) * t + m2) * t + m1) * t + m0
+        nearest = math.floor(position * nodes + 0.5)
+        index = int(nearest)
+        sample: int = min(max((index >> log_nodes) - (taps // 2 - 1), 0), last)
+        w.source[o] = first + sample * 16
+        w.taps[o] = begin + (index & (nodes - 1)) * entries
+        w.step[o] = position - nearest * per_node
+        w.t[o] = t
+
+
 @cache
 def _row_loop(order: int) -> Any:
     """The loop over a segment's rows with Taylor steps of this order, a number known when it is compiled."""
 
     @njit(inline="never", **FAST)
     def rows(
-        source: Floats, first: int, last: int, table: Floats, begin: int, taps: int, log_nodes: int, n: int, w: Work,
-        out: Floats, to: int, stride: int,
+        source: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int, n: int,
+        rest: Floats, t: Floats, step: Floats, out: Floats, to: int, stride: int,
     ) -> None:  # fmt: skip
-        nodes = 1 << log_nodes
-        per_row, per_node = 2.0 / n, 1.0 / nodes
-        m0, m1, m2, m3, m4, m5, m6, m7 = (
-            w.mean[0], w.mean[1], w.mean[2], w.mean[3], w.mean[4], w.mean[5], w.mean[6], w.mean[7]
-        )  # fmt: skip
+        of_t = load_powers(rest, 0)
         for o in range(n):
-            t = (o + 0.5) * per_row - 1
-            upper = ((m7 * t + m6) * t + m5) * t + m4
-            position = (((upper * t + m3) * t + m2) * t + m1) * t + m0
-            nearest = math.floor(position * nodes + 0.5)
-            index = int(nearest)
-            sample: int = min(max((index >> log_nodes) - (taps // 2 - 1), 0), last)
-            w.source[o] = first + sample * 16
-            w.taps[o] = begin + (index & (nodes - 1)) * (taps * (order + 1))
-            w.step[o] = position - nearest * per_node
-            w.t[o] = t
-        of_t = load_powers(w.rest, 0)
-        for o in range(n):
-            rest = polynomial(of_t, spread16(w.t, o)) + spread16(w.step, o)
-            store(out, to + o * stride, taylor_taps(source, w.source[o], table, w.taps[o], rest, taps, order))
+            distance = polynomial(of_t, spread16(t, o)) + spread16(step, o)
+            store(out, to + o * stride, taylor_taps(source, at[o], table, entry[o], distance, taps, order))
 
     return rows
 
@@ -272,30 +282,35 @@ _rows1, _rows2, _rows3, _rows4, _rows6, _rows8, _rows10, _rows12, _rows16 = (_ro
 
 
 @njit(**FAST)
-def _dispatch(
+def _make_rows(
     source: Floats, first: int, length: int, taps: Taps, largest: float, n: int, w: Work,
     out: Floats, to: int, stride: int,
 ) -> None:  # fmt: skip
-    """The row loop of the lowest order that is accurate enough."""
-    last, count, table, starts, logs = length - taps.width, taps.width, taps.table, taps.starts, taps.log_nodes
-    if largest <= taps.reach[0]:
-        _rows1(source, first, last, table, starts[0], count, logs[0], n, w, out, to, stride)
-    elif largest <= taps.reach[1]:
-        _rows2(source, first, last, table, starts[1], count, logs[1], n, w, out, to, stride)
-    elif largest <= taps.reach[2]:
-        _rows3(source, first, last, table, starts[2], count, logs[2], n, w, out, to, stride)
-    elif largest <= taps.reach[3]:
-        _rows4(source, first, last, table, starts[3], count, logs[3], n, w, out, to, stride)
-    elif largest <= taps.reach[4]:
-        _rows6(source, first, last, table, starts[4], count, logs[4], n, w, out, to, stride)
-    elif largest <= taps.reach[5]:
-        _rows8(source, first, last, table, starts[5], count, logs[5], n, w, out, to, stride)
-    elif largest <= taps.reach[6]:
-        _rows10(source, first, last, table, starts[6], count, logs[6], n, w, out, to, stride)
-    elif largest <= taps.reach[7]:
-        _rows12(source, first, last, table, starts[7], count, logs[7], n, w, out, to, stride)
+    """Rows by Taylor steps of the lowest order that is accurate enough."""
+    kind = 0
+    while kind < len(ORDERS) - 1 and largest > taps.reach[kind]:
+        kind += 1
+    order, width, table = ORDERS[kind], taps.width, taps.table
+    _place_rows(first, length - width, taps.starts[kind], width, order, taps.log_nodes[kind], n, w)
+    at, entry, rest, t, step = w.source, w.taps, w.rest, w.t, w.step
+    if order == 1:
+        _rows1(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+    elif order == 2:
+        _rows2(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+    elif order == 3:
+        _rows3(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+    elif order == 4:
+        _rows4(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+    elif order == 6:
+        _rows6(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+    elif order == 8:
+        _rows8(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+    elif order == 10:
+        _rows10(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+    elif order == 12:
+        _rows12(source, at, table, entry, width, n, rest, t, step, out, to, stride)
     else:
-        _rows16(source, first, last, table, starts[8], count, logs[8], n, w, out, to, stride)
+        _rows16(source, at, table, entry, width, n, rest, t, step, out, to, stride)
 
 
 @njit(**FAST)
@@ -319,11 +334,11 @@ def resample(
         if not _taps_are_inside(n, largest, length, taps.width, w):
             return 0
         if largest <= taps.steepest:
-            _dispatch(source, first, length, taps, largest, n, w, out, to, stride)
+            _make_rows(source, first, length, taps, largest, n, w, out, to, stride)
             return n
         largest = _shift_lanes(source, first, length, n, taps.width, w)
         if largest <= taps.steepest:
-            _dispatch(w.shifted, 0, length, taps, largest, n, w, out, to, stride)
+            _make_rows(w.shifted, 0, length, taps, largest, n, w, out, to, stride)
             return n
         size //= 2
     return 0

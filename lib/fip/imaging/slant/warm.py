@@ -38,7 +38,7 @@ def grid_nothing(scheme: Scheme) -> None:
     for terms in range(1, scheme.most_terms + 1):
         frequency, visibility = read_only(np.ones(1), np.float64), read_only(np.ones((0, 1)), scheme.samples)
         coefficients, odd = np.ones((terms, 2), scheme.precision), np.zeros(terms, np.int64)
-        gridder(terms, scheme.support)(
+        gridder(terms, scheme.support, scheme.degree)(
             aligned(16, scheme.precision), 1, 0, 0, np.ones((0, 4)), frequency, visibility,
             kernel_polynomials(scheme), coefficients, odd,
         )  # fmt: skip

@@ -26,7 +26,7 @@ from fip.imaging.slant.sheet import UnsuitableError
 from fip.imaging.slant.simd import aligned
 from pipeline import fip, images
 from synthetic import Source, array_uvw, make_block, make_slice
-from test_kernels import GEOMETRIES, LIGHT
+from test_kernels import GEOMETRIES, LIGHT, Geometry
 from weighted import Sky, TableSamples
 
 TESTS = Path(__file__).parent
@@ -137,6 +137,22 @@ def test_steep_array_in_a_wide_field_is_accurate() -> None:
     made, used = image([block], grid)
     assert used == "slant"
     assert relative_error(made, [block], grid, pixels=500) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("antennas", "size", "elevation", "thickness", "epsilon"),
+    [(6, 150.0, 0.5, 1.0, 1e-8), (4, 50.0, 1.0, 4.0, 1e-8), (4, 150.0, 0.5, 4.0, 1e-11), (8, 150.0, 1.0, 2.0, 1e-11)],
+)
+def test_few_baselines_of_all_heights_are_accurate_over_their_band(
+    antennas: int, size: float, elevation: float, thickness: float, epsilon: float
+) -> None:
+    """As many terms as there are baselines, 11 to 16, are not right at one frequency only."""
+    geometry = Geometry(size, elevation, thickness, antennas, pixels_per_fringe=1.5)
+    blocks, grid = geometry.blocks(epsilon, bright=False)
+    assert make_plan(blocks, grid, epsilon).basis.terms > 10
+    made, used = image(blocks, grid, epsilon)
+    assert used == "slant"
+    assert relative_error(made, blocks, grid) <= epsilon
 
 
 @pytest.mark.parametrize("field", [0.03, 0.003])
@@ -275,8 +291,10 @@ import sys, checked_simd
 sys.modules["fip.imaging.slant.simd"] = checked_simd
 import numpy as np
 from fip.data import Block, Grid
+from fip.imaging.slant.grid import gridder, kernel_polynomials
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
+from fip.imaging.slant.scheme import FINEST
 from test_slant import turned, relative_error
 from synthetic import array_uvw, make_block
 seen = set()
@@ -290,6 +308,11 @@ for seed, size, elevation, shape, scale, epsilon in CASES:
     render(plan, [block], grid, out)
     assert relative_error(out[0], [block], grid) <= epsilon
 assert {False, True, "1 terms", "2 terms"} <= seen, seen
+cells = np.zeros(40 * 40 * 18)  # nine terms, which fill more than one vector of 16
+sample = np.array([[2.3, 1.7, 0.2, 0.4]]), np.ones(1), np.array([[1.0 + 2.0j]])
+gridder(9, 16, 12)(cells, 40 * 18, 8, 20, *sample, kernel_polynomials(FINEST), np.full((9, 2), 0.5), np.zeros(9, int))
+terms = cells.reshape(-1, 9, 2)
+assert np.count_nonzero(terms[:, 0, 0]) == 256 and np.array_equal(terms, terms[:, :1].repeat(9, axis=1))
 print("checked")
 """
 

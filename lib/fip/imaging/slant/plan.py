@@ -19,7 +19,8 @@ from fip.imaging.slant.stages import Shape
 
 LIGHT = 299792458.0  # m/s
 _PAIRS = 200  # of a baseline and a direction, on which each plan is tested
-_DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).random((2, _PAIRS))
+_DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).random((3, _PAIRS))
+_HEIGHTS, _FREQUENCIES = 2000, 16  # few rows are at as many heights, by so many frequencies at most
 _TERM_TOLERANCE = 0.15  # of epsilon, in the terms left out
 _LARGEST = 2**32  # bytes of buffers
 
@@ -97,13 +98,14 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     power = np.concatenate([_power(block.visibility) for block in blocks], dtype=np.float64)
     if not power.any():
         power = np.ones(len(power))
-    height = wavelengths[2] / deepest
+    lowest = np.repeat([float(block.frequency[0] / block.frequency[-1]) for block in blocks], lengths)
+    heights = _over_band(wavelengths[2] / deepest, power, lowest)
     reach = 2 * math.pi * deepest * abs(q_centre)
-    basis = make_basis(height, power, reach, _TERM_TOLERANCE * epsilon, scheme.precision)
+    basis = make_basis(*heights, reach, _TERM_TOLERANCE * epsilon, scheme.precision)
     if basis.terms > scheme.most_terms:
         raise UnsuitableError(f"the array is too far from a plane: {basis.terms} terms")
     screen = Screen(basis, deepest, q_centre)
-    error = _model_error(plane, screen, uvw * highest, wavelengths, power, grid)
+    error = _model_error(plane, screen, uvw * highest, wavelengths, power, lowest, grid)
     if not error <= epsilon / 2:
         raise UnsuitableError(f"the terms fail their test: an error of {error:.1e}")
 
@@ -163,22 +165,43 @@ def _power(visibility: NDArray[np.complexfloating]) -> NDArray[np.floating]:
     return np.asarray(np.einsum("srn,srn->r", parts, parts))
 
 
-def _model_error(plane: Plane, screen: Screen, uvw: Doubles, wavelengths: Doubles, power: Doubles, grid: Grid) -> float:
-    """Rms difference of plane and terms from the exact phase, on random pairs of a baseline and a pixel.
+def _over_band(height: Doubles, power: Doubles, lowest: Doubles) -> tuple[Doubles, Doubles]:
+    """Heights and power of rows at several frequencies, from the highest to `lowest` [row] of it.
 
-    In wavelengths, `uvw` [(u, v, w), row] of the samples and `wavelengths` [(u, v, d), row] as the plane has them.
-    Baselines are drawn as often as they have power.
+    Where rows are few, terms might else be right at the very heights of these and at no others. Many rows are enough
+    as they are, at their highest frequency.
+    """
+    count = max(1, min(_FREQUENCIES, _HEIGHTS // len(height)))
+    share = np.linspace(0, 1, count)[:, None]
+    return (height * (1 - share * (1 - lowest))).ravel(), np.tile(power, count)
+
+
+def _model_error(
+    plane: Plane,
+    screen: Screen,
+    uvw: Doubles,
+    wavelengths: Doubles,
+    power: Doubles,
+    lowest: Doubles,
+    grid: Grid,
+) -> float:
+    """Rms difference of plane and terms from the exact phase, on random triples of a baseline, frequency and pixel.
+
+    In wavelengths at the highest frequency, `uvw` [(u, v, w), row] of the samples and `wavelengths` [(u, v, d), row] as
+    the plane has them; `lowest` [row] is the lowest frequency over that. Baselines are drawn as often as they have
+    power.
     """
     chance, place = _DRAWN
     most = np.cumsum(power)
     drawn = np.searchsorted(most, chance * most[-1])
+    frequency = 1 - place[2] * (1 - lowest[drawn])
     x, y = ((place[axis] * (n - 1) - n // 2) * grid.scale for axis, n in enumerate((grid.width, grid.height)))
     square = x * x + y * y
     q = -square / (1 + np.sqrt(1 - square))
-    u, v, w = uvw[:, drawn]
+    u, v, w = uvw[:, drawn] * frequency
     exact = u * x - v * y - w * q
     xi, eta = (x, y) if plane.transposed else (y, x)
-    u, v, d = wavelengths[:, drawn]
+    u, v, d = wavelengths[:, drawn] * frequency
     slanted = u * (xi - plane.a * q) + v * (eta - plane.b * q)
     model = screen.terms(d, q) * np.exp(2j * np.pi * (slanted - d * screen.q_centre - exact))
     return float(np.sqrt(np.mean(np.abs(model - 1) ** 2)))

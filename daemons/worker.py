@@ -120,7 +120,8 @@ class Worker(Daemon):
     @property
     def line(self) -> str:
         """What it does, for an operator."""
-        return worker_line(self._state(), self._ventilator, self._vitals.rate)
+        heard = self._vitals.connected("control")
+        return worker_line(self._state(), self._ventilator, heard, self._vitals.rate)
 
     @property
     def hangs(self) -> bool:

@@ -84,6 +84,7 @@ def test_a_daemon_tells_what_it_does(systemd: Listener, tmp_path: Path) -> None:
         systemd.wait("STATUS", told("waits for a sink"))
         mesh.daemons["sink"].wait()
         mesh.kill("ventilator")
+        systemd.wait("STATUS", told(f"waits for the ventilator at {mesh.config.ventilator.control}; 4 imaged"))
         mesh.start("sink")
         systemd.wait("STATUS", told("waits for the ventilator at ipc://"))
 

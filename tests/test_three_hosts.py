@@ -34,7 +34,7 @@ CHANGES = {  # what an operator makes of the layout that is shipped
 }
 WORKER = "fip-worker@cpu0"
 UNITS = {"head": ("fip-monitor", "fip-sink", "fip-ventilator"), "left": (WORKER,), "right": (WORKER,)}
-RUN = ("/data/many.ms", *OPTIONS, "--pace", "30")  # 40 s, were it left alone
+RUN = ("/data/many.ms", *OPTIONS, "--pace", "24")  # 50 s, were it left alone
 
 
 def layout() -> str:
@@ -122,7 +122,7 @@ def test_a_run_outlives_a_cable_and_a_power_cut(hosts: Hosts) -> None:
     hosts.network.pull(cable)
     hosts.wait_for_news(f"worker {cable}/cpu0 is silent: its slices go to others")
     head.wait_to_say("fip-ventilator", r"many: \d+ of 150 stored, .*; 1 worker$")
-    head.wait_for(head.stored(directory) + 3, directory)
+    hosts.nodes[cable].wait_to_say(WORKER, "waits for the ventilator at tcp://head:5557")
     hosts.network.plug(cable)
     hosts.wait_for_news(f"worker {cable}/cpu0 joins", times=2)
 

@@ -22,6 +22,7 @@ from fip.protocol.wire import MAXIMUM_FRAME, MAXIMUM_HEADER
 LINGER = 10_000  # ms that an ending worker waits for the sink to take its last image
 CONTROL_LINGER = 500  # ms for last words
 _NAMED_HOST = re.compile(r"^tcp://(?!localhost:)(?=[^:]*[A-Za-z])[A-Za-z0-9._-]+:")
+CONTROL_HEARTBEAT, CONTROL_SILENCE = 1000, 5000  # ms: a daemon whose ventilator cannot be reached is to know it
 CONTROL_QUEUE = 1000  # messages; a peer's whole state is a message, so none is missed for long
 
 
@@ -30,6 +31,9 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.So
     opened = _open(context, kind, CONTROL_QUEUE, CONTROL_LINGER, MAXIMUM_HEADER)
     if kind == zmq.SUB:
         opened.subscribe(b"")
+    if kind == zmq.DEALER:
+        opened.setsockopt(zmq.HEARTBEAT_IVL, CONTROL_HEARTBEAT)
+        opened.setsockopt(zmq.HEARTBEAT_TIMEOUT, CONTROL_SILENCE)
     return opened
 
 

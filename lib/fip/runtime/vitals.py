@@ -58,6 +58,7 @@ class Vitals:
         self._resources = Resources()
         self._latencies: dict[str, Latency] = {}
         self._images: deque[tuple[float, int]] = deque(maxlen=ceil(RATE_WINDOW / STATE_INTERVAL))  # when, how many
+        self._connected: Counter[str] = Counter()  # how many connections each socket has
         logging.getLogger("fip").addHandler(self._errors)
 
     def took(self, stage: str, seconds: float) -> None:
@@ -66,7 +67,16 @@ class Vitals:
 
     def watch(self, name: str, watched: zmq.Socket[bytes]) -> None:
         """Tells from now on of the connections of a socket, by this name, until it is closed."""
-        watch(self._loop, watched, lambda event, peer, reason: self.connection(name, event, peer, reason))
+
+        def tell(event: str, peer: str, reason: str) -> None:
+            self._connected[name] += 1 if event == "connected" else -1
+            self.connection(name, event, peer, reason)
+
+        watch(self._loop, watched, tell)
+
+    def connected(self, name: str) -> bool:
+        """Whether a socket that is watched has a connection."""
+        return self._connected[name] > 0
 
     def connection(self, socket: str, event: str, peer: str, reason: str = "") -> None:
         """Something became of a connection; with a reason, it was refused."""

@@ -28,8 +28,11 @@ def ventilator_line(status: PipelineStatus) -> str:
     )
 
 
-def worker_line(state: WorkerState, ventilator: str, rate: float) -> str:
-    """What it images, or waits for; `ventilator` is the address that it dials, `rate` its images/s of late."""
+def worker_line(state: WorkerState, ventilator: str, heard: bool, rate: float) -> str:
+    """What it images, or waits for.
+
+    `ventilator` is the address that it dials, `heard`: whether it is connected to it, `rate` its images/s of late.
+    """
     if state.leaving:
         does = f"leaving: {len(state.holds)} slices to end"
     elif state.working:
@@ -37,7 +40,7 @@ def worker_line(state: WorkerState, ventilator: str, rate: float) -> str:
         does = f"images slice {index} of run {run}, for {state.working_for:.0f} s"
     elif state.holds:
         does = f"waits for the sink at {state.sink} to take images"
-    elif state.lane:
+    elif state.lane and heard:
         does = "waits for slices"
     else:
         does = f"waits for the ventilator at {ventilator}"

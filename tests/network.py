@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+
+import pytest
 
 SWITCH = "switch"
 CLONE_NEWNET = 0x40000000  # sched.h
@@ -26,6 +29,8 @@ class Network:
         self._keepers: dict[str, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> Network:
+        if os.geteuid() != 0 or not shutil.which("ip"):
+            pytest.skip("hosts in network namespaces need root, and iproute2")
         for name in (SWITCH, *self.addresses):
             self._keepers[name] = _keeper(name)
         self._ip(SWITCH, "link", "add", "name", SWITCH, "type", "bridge")

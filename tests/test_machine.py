@@ -67,6 +67,7 @@ def test_units_run_and_come_back(machine: Machine) -> None:
     assert machine.path("/etc/machine-id").read_text() == itself
 
 
+@pytest.mark.usefixtures("machine")
 def test_a_copied_folder_is_the_machines_own(tmp_path: Path) -> None:
     """The machine changes its copy and keeps that through a power cut; on the host the folder stays as it was."""
     folder = tmp_path / "folder"

@@ -17,7 +17,7 @@ from fip.data import ImageFile
 from fip.errors import FipError, NoRoomError, StoreError, WireError
 from fip.messages import STATE_INTERVAL, Control, Failure, Refused, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
 from fip.protocol.wire import decode_control, decode_image, encode_control
-from fip.ranges import Ranges, add, contains
+from fip.ranges import Ranges, add, contains, count
 from fip.runtime.briefs import Briefs
 from fip.runtime.gate import Gate
 from fip.runtime.logs import Seldom, set_level
@@ -189,8 +189,13 @@ class Sink(Daemon):
             self._vitals.counters["bad_messages"] += 1
             host = peer_host(frames[0])
             self._seldom.warning(f"from a worker{f' at {host}' if host else ''}: ", error)
-        self._briefs.changed(waited_for=bool(self._stalled))
+        self._briefs.changed(waited_for=bool(self._stalled) or self._all_stored)
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
+
+    @property
+    def _all_stored(self) -> bool:
+        """Whether nothing more is known that would come."""
+        return all(count(run.stored) + count(run.failed) >= run.plan.total for run in self._runs.values())
 
     def _take(self, image: ImageFile) -> None:
         """Stores the first copy of an image of an open run; other copies are counted and dropped."""

@@ -25,7 +25,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from benchmarks.bare import cost_of_messages
+from benchmarks.bare import WARM, cost_of_messages
 from benchmarks.images import taken
 from benchmarks.programs import ANTENNAS, ARCSEC, EPSILON, Work, fip_command, simulated
 from benchmarks.stand_in import launcher
@@ -34,6 +34,7 @@ from fip.imaging.compression import compress
 from fip.imaging.image import image_file
 from fip.imaging.kernels import make_kernel
 from fip.layout.keys import LIST, make_keys
+from fip.messages import PipelineStatus
 from fip.quantities import ARCSEC as ONE_ARCSEC
 from fip.runtime.sockets import host_name
 from fip.simulation.observation import Simulation, simulate
@@ -150,24 +151,16 @@ def leave(scratch: Path) -> None:
               f"slices sent again: {len(twice)} (aim: 0)")  # fmt: skip
 
 
-def cost(scratch: Path, slices: int = 1500) -> None:
+def cost(scratch: Path) -> None:
     """CPU of control and bookkeeping, of a slice, at the pace at which two workers image, beside that of an image.
 
     What is left of the daemons without reading, imaging and storing counts, beyond what it takes to pass a slice and
     an image of next to no bytes from process to process (see bare.py): states, briefs and orders, leases, timers,
     logs, and a status twice a second for one who watches.
     """
-    for kernel in ("slant", "wgridder"):
+    for kernel, slices in (("slant", 1500), ("wgridder", 500)):
         seconds = _seconds_of_an_image(scratch, kernel)
-        launchers = {f"cpu{number}": launcher(seconds=seconds) for number in range(2)}
-        launchers |= {"ventilator": launcher(megabytes=0.001), "sink": launcher(store=False)}
-        with Mesh(scratch / f"cost-{kernel}", launchers=launchers) as mesh:
-            mesh.wait(lambda status: len(status.workers) == 2 and status.sink is not None)
-            mesh.wait_for_job(mesh.submit([observation(scratch, 100)], SELECTION))  # all is loaded that will be
-            before, begun = _cpu(mesh), time.monotonic()
-            mesh.wait_for_job(mesh.submit([observation(scratch, slices)], SELECTION))
-            pace = slices / (time.monotonic() - begun)
-            each = {name: 1e3 * used / slices for name, used in _less(_cpu(mesh), before).items()}
+        pace, each = _cost_of_daemons(scratch, slices, seconds)
         messages = cost_of_messages(scratch / "bare", slices, seconds)
         whole = taken(scratch, IMAGES, 1, {"cost": partial(fip_command, kernel=kernel)}, Work(size=SIZE))["cost"]
         image, bookkeeping = 1e3 * whole.marginal[0], sum(each.values()) - messages
@@ -177,6 +170,27 @@ def cost(scratch: Path, slices: int = 1500) -> None:
               f"bookkeeping {bookkeeping:.2f}")  # fmt: skip
         print(f"an image of {ANTENNAS} antennas, 64 channels, {SIZE}^2, {kernel}: {image:.0f} ms of CPU in all; "
               f"bookkeeping: {100 * bookkeeping / image:.1f} per cent of it (aim: 2)", flush=True)  # fmt: skip
+
+
+def _cost_of_daemons(scratch: Path, slices: int, seconds: float) -> tuple[float, dict[str, float]]:
+    """Slices/s, and CPU milliseconds of a slice of each daemon, where a worker sleeps so long for an image."""
+    launchers = {f"cpu{number}": launcher(seconds=seconds) for number in range(2)}
+    launchers |= {"ventilator": launcher(megabytes=0.001), "sink": launcher(store=False)}
+    with Mesh(scratch / f"cost-{seconds:.3f}", launchers=launchers) as mesh:
+        mesh.wait(lambda status: len(status.workers) == 2 and status.sink is not None)
+        job = mesh.submit([observation(scratch, slices)], SELECTION)
+        stored = [0]
+
+        def warm(status: PipelineStatus) -> bool:  # all is loaded that will be
+            stored.append(sum(run.stored for run in mesh.job(status, job).runs))
+            return stored[-1] >= WARM
+
+        mesh.wait(warm)
+        before, begun = _cpu(mesh), time.monotonic()
+        mesh.wait_for_job(job)
+        counted, took = slices - stored[-1], time.monotonic() - begun
+        used = _less(_cpu(mesh), before)
+    return counted / took, {name: 1e3 * each / counted for name, each in used.items()}
 
 
 def _seconds_of_an_image(scratch: Path, kernel: str, times: int = 5) -> float:

@@ -57,22 +57,21 @@ def test_a_brief_is_completed_by_the_last_state() -> None:
 
 
 def test_changes_are_told_together_unless_somebody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once after a quiet while; else soon, once for all; at once where that is waited for."""
+    """Soon, once for all; at once where that is waited for; and not again."""
     clock, told = Clock(monkeypatch), list[float]()
     briefs = Briefs(cast(Loop, clock), lambda: told.append(clock.now))
-    for _ in range(10):
+    for _ in range(9):
         briefs.changed()
         clock.go_on(BRIEF_INTERVAL / 8)
-    assert told == [100.0, 100.0 + BRIEF_INTERVAL]
+    assert told == [100.0 + BRIEF_INTERVAL]
     briefs.changed(waited_for=True)
-    assert told[2:] == [clock.now]
+    assert told[1:] == [clock.now]
     clock.go_on(10 * BRIEF_INTERVAL)
-    assert len(told) == 3, "what was told is not told again"
-    briefs.changed()
+    assert len(told) == 2, "what was told is not told again"
     briefs.changed()
     briefs.said()  # by a state, which is more
     clock.go_on(10 * BRIEF_INTERVAL)
-    assert len(told) == 4
+    assert len(told) == 2
 
 
 def test_states_in_between_do_not_make_briefs_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +83,7 @@ def test_states_in_between_do_not_make_briefs_more(monkeypatch: pytest.MonkeyPat
         if number % 70 == 0:
             briefs.said()
         clock.go_on(BRIEF_INTERVAL / 10)
-    assert len(told) <= 101
+    assert 90 <= len(told) <= 100
 
 
 @pytest.mark.parametrize(("seconds", "slices"), [(0.0, MOST_AHEAD), (0.02, 10), (0.05, 4), (0.1, 2), (3.0, 2)])

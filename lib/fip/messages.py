@@ -18,7 +18,7 @@ Copy = tuple[str, Number, Number]
 """One attempt at a slice: run, index, attempt."""
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
-BRIEF_INTERVAL = 0.1  # s between two briefs of a peer whose changes nobody waits for
+BRIEF_INTERVAL = 0.1  # s from a change that nobody waits for to the brief that tells it
 UNFINISHED = ("queued", "running")  # the states of a job that is not over
 
 

@@ -211,7 +211,7 @@ def test_ska_sdp_func_images_on_a_gpu() -> None:
     """The library itself, where it is installed; two slices, so that nothing of the first is left in the second."""
     pytest.importorskip("ska_sdp_func", reason="no GPU library ska-sdp-func")
     uvw = turned(array_uvw(1, 24, 3000.0, 0.8), 0.6)
-    grid = Grid(2048, 2048, 2e-5, 0.0, 0.0, "FK5")
+    grid = Grid(2048, 2048, 1e-5, 0.0, 0.0, "FK5")
     kernel, out = SdpFuncKernel(CupyDevice("cuda:0"), grid, 1e-5), np.full((1, 2048, 2048), np.nan)
     for east in (0.003, -0.002):
         block = make_block(uvw, np.linspace(1.0, 1.1, 16) * LIGHT / 0.5, [(east, -0.002, 1.0)])

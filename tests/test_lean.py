@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -27,3 +30,11 @@ def test_daemons_load_no_heavy_library(simulated_ms: Path, tmp_path: Path) -> No
         for child in psutil.Process(mesh.daemons["ventilator"].pid).children():  # it reads
             found["reader"] = loaded(child.pid)
         assert found == {"ventilator": set(), "reader": {"casacore"}, "sink": set(), "cpu0": set()}
+
+
+def test_arithmetic_has_one_thread() -> None:
+    """Whatever process: more cores are more workers. numpy's own threads begin when it is imported."""
+    program = "import fip.cli, os, numpy; a = numpy.ones((500, 500)); a @ a; print(len(os.listdir('/proc/self/task')))"
+    plain = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    ended = subprocess.run([sys.executable, "-c", program], env=plain, capture_output=True, text=True, check=True)
+    assert int(ended.stdout) == 1

@@ -5,7 +5,8 @@ from importlib.metadata import version
 
 __version__ = version("fip")
 
-# One thread of arithmetic a process: more cores are more workers. numpy reads this when it is imported. Where threads of
-# OpenBLAS wait for each other, small sums take fifty times more CPU on a busy machine, and twice on an idle one of 16 cores.
+# One thread of arithmetic a process: more cores are more workers. numpy reads this when it is imported. Where threads
+# of OpenBLAS wait for each other, small sums take fifty times more CPU on a busy machine, and a run twice the CPU on an
+# idle one of 16 cores.
 for _library in ("OMP", "OPENBLAS", "MKL", "DUCC0"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")

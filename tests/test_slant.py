@@ -84,6 +84,7 @@ def test_image_is_as_accurate_as_asked(name: str, epsilon: float, bright: bool) 
     epsilon=st.sampled_from([1e-3, 1e-5, 1e-8, 1e-11]),
 )
 @example(seed=8, size=2.0, elevation=0.171875, thickness=0.0, pixels_per_fringe=2.5, width=28, height=8, epsilon=1e-3)
+@example(seed=3191, size=1.0, elevation=0.1875, thickness=0.0, pixels_per_fringe=4.0, width=12, height=10, epsilon=1e-3)
 @settings(max_examples=60, deadline=None)
 def test_any_geometry_is_accurate(
     seed: int, size: float, elevation: float, thickness: float, pixels_per_fringe: float, width: int, height: int,

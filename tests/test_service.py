@@ -146,6 +146,21 @@ def test_another_pace_goes_on_from_where_it_is() -> None:
     assert pace.due(3) == 20.5
 
 
+def test_deadlines_that_are_missed_are_counted() -> None:
+    """Two intervals after a slice is due, or a second where that is longer; without a pace nothing is late."""
+    slow, fast = Pace(1.0, [100.0, 108.0]), Pace(100.0, [100.0, 108.0])
+    for pace, index, in_time, late in ((slow, 1, 34.0, 34.1), (fast, 1, 11.08, 11.09)):
+        pace.start(0, now=10.0)
+        pace.stored(index, in_time)
+        assert pace.missed == 0
+        pace.stored(index, late)
+        assert pace.missed == 1
+    hurried = Pace(0.0, [100.0, 108.0])
+    hurried.start(0, now=10.0)
+    hurried.stored(1, 1e6)
+    assert hurried.missed == 0
+
+
 HANGS = """
 import time
 import fip.imaging.image, fip.protocol.leases

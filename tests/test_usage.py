@@ -109,15 +109,12 @@ def test_a_file_in_the_way_is_not_overwritten(tiny: Path, tmp_path: Path) -> Non
     assert (output / "tiny-t000001-dirty.fits").read_text() == "not FIP's"
 
 
-def test_a_pace_is_kept_and_deadlines_counted(tiny: Path, tmp_path: Path) -> None:
-    """At 8 times real time, three slices of 8 s take two seconds at least; at a pace that nobody keeps all are late."""
+def test_a_pace_is_kept(tiny: Path, tmp_path: Path) -> None:
+    """At 8 times real time, three slices of 8 s take two seconds at the least."""
     done = fip("run", tiny, "--output", tmp_path / "out", *SMALL, "--pace", "8")
     assert done.returncode == 0
     words = done.stdout.split("made in ")[1]
     assert float(words.split()[0]) >= 2.0
-    late = fip("run", tiny, "--output", tmp_path / "late", *SMALL, "--pace", "100000")
-    assert late.returncode == 0
-    assert "stored after their deadline: 3" in late.stdout
 
 
 def test_info_and_check_say_what_there_is(tiny: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Daemons as forks of a process that has imported what they need: each would import the same again.
 
-See docs/decisions/0054. A fork is left as `subprocess.Popen` leaves a child: in a session of its own, with its own
+See docs/decisions/0055. A fork is left as `subprocess.Popen` leaves a child: in a session of its own, with its own
 environment and signal handlers, and without descriptors but those that it is given.
 """
 

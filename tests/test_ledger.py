@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -51,3 +53,31 @@ def test_another_user_reads_the_ledger_and_cannot_write_it(shared: Path) -> None
         ledger.close()
         assert not (shared / "fip.sqlite-wal").exists()
         assert nobody.submit(_read, shared).result() == [totals]
+
+
+def _begin_and_die(directory: Path) -> None:
+    """A transaction that is partly in the file and not committed, as a writer leaves it that is killed."""
+    database = sqlite3.connect(directory / "fip.sqlite", isolation_level=None)
+    database.execute("PRAGMA cache_size = 1")
+    database.execute("BEGIN")
+    database.execute("DELETE FROM slices")
+    database.execute("CREATE TABLE large AS SELECT zeroblob(100000)")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_ledger_whose_writer_was_killed_in_a_transaction_is_read_without_it(shared: Path) -> None:
+    """By whoever may write it; somebody else is told what to do, and reads it afterwards."""
+    ledger = Ledger(shared)
+    ledger.open_run(PLAN)
+    ledger.add_failure(Failure("r", 0, 3, "no memory"))
+    ledger.close()
+    before = _read(shared)
+    writer = get_context("fork").Process(target=_begin_and_die, args=(shared,))
+    writer.start()
+    writer.join()
+    assert (writer.exitcode, (shared / "fip.sqlite-journal").stat().st_size > 0) == (-signal.SIGKILL, True)
+    with ProcessPoolExecutor(1, get_context("fork"), initializer=_become_nobody) as nobody:
+        with pytest.raises(NoRoomError, match="killed in the midst of a transaction"):
+            nobody.submit(_read, shared).result()
+        assert _read(shared) == before
+        assert nobody.submit(_read, shared).result() == before

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,13 +132,13 @@ class Ledger:
         self._read_only = read_only
         try:
             if read_only:
-                self._database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
+                self._database = _opened_to_read(self.path)
             else:
                 self._database = sqlite3.connect(self.path, isolation_level=None)
                 shared = network_type(self.path.resolve().parent)  # a log beside the file needs memory that is shared
                 self._database.execute(f"PRAGMA journal_mode = {'DELETE' if shared else 'WAL'}")
                 self._database.execute("PRAGMA synchronous = FULL")
-            version = self._database.execute("PRAGMA user_version").fetchone()[0]
+            version = _schema_of(self._database)
             if version == 0 and not read_only:
                 self._database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         except sqlite3.Error as error:
@@ -321,3 +321,37 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         attempt, worker, json.loads(seconds), rms, minimum, maximum,
         None if major is None else Beam(major, minor, angle), recorded,
     )  # fmt: skip
+
+
+def _schema_of(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    """The ledger, opened for reading, as of its last whole transaction.
+
+    A sink that was killed in the midst of one, on a network file system or as it closed, leaves a journal that undoes
+    it; SQLite reads nothing before that is done. Whoever may write here does it by looking, without harm to a sink
+    that lives. Others are told so.
+    """
+    database = _read_only(path)
+    try:
+        _schema_of(database)
+        return database
+    except sqlite3.OperationalError as error:
+        database.close()
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+    with closing(sqlite3.connect(path)) as writable:
+        try:
+            _schema_of(writable)
+        except sqlite3.OperationalError:
+            raise NoRoomError(
+                f"ledger {path} cannot be read yet: its writer was killed in the midst of a transaction. Go on with "
+                "the run, or look once as a user who may write here: that undoes it"
+            ) from None
+    return _read_only(path)
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)

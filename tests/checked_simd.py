@@ -27,14 +27,6 @@ def load(array: Floats, index: int, lanes: int) -> Floats:
     return _part(array, index, lanes).copy()
 
 
-def load8(array: Floats, index: int) -> Floats:
-    return load(array, index, 8)
-
-
-def load16(array: Floats, index: int) -> Floats:
-    return load(array, index, 16)
-
-
 def store(array: Floats, index: int, value: Floats) -> None:
     assert value.shape in ((8,), (16,), (32,))
     assert value.dtype == array.dtype
@@ -45,20 +37,8 @@ def splat(like: Floats, number: float, lanes: int) -> Floats:
     return np.full(lanes, number, like.dtype)
 
 
-def splat8(like: Floats, number: float) -> Floats:
-    return splat(like, number, 8)
-
-
-def splat16(like: Floats, number: float) -> Floats:
-    return splat(like, number, 16)
-
-
-def spread8(array: Floats, index: int) -> Floats:
-    return np.full(8, _part(array, index, 1)[0])
-
-
-def spread16(array: Floats, index: int) -> Floats:
-    return np.full(16, _part(array, index, 1)[0])
+def spread(array: Floats, index: int, lanes: int) -> Floats:
+    return np.full(lanes, _part(array, index, 1)[0])
 
 
 def fma(a: Floats, b: Floats, c: Floats) -> Floats:
@@ -97,7 +77,7 @@ def transpose16(source: Floats, at: int, row: int, target: Floats, to: int, colu
 
 
 def load_powers(array: Floats, index: int) -> list[Floats]:
-    return [load16(array, index + 16 * power) for power in range(POWERS[array.dtype.name])]
+    return [load(array, index + 16 * power, 16) for power in range(POWERS[array.dtype.name])]
 
 
 def polynomial(coefficients: list[Floats], t: Floats) -> Floats:

@@ -18,7 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from fip.imaging.slant.scheme import Precision
-from fip.imaging.slant.simd import FAST, Floats, Vec, fma, fnma, load8, splat8, spread8, store
+from fip.imaging.slant.simd import FAST, Floats, Vec, fma, fnma, load, splat, spread, store
 
 _COST = {2: 1.0, 3: 1.25, 4: 1.25, 5: 1.9, 8: 2.0}  # time of a pass over equally many points, measured
 _PASS = FAST | {"inline": "never"}
@@ -68,7 +68,7 @@ def fft_plan(n: int, precision: Precision) -> tuple[NDArray[np.int64], Floats]:
 
 @njit(inline="always")
 def _load(x: Floats, i: int) -> tuple[Vec, Vec]:
-    return load8(x, i), load8(x, i + 8)
+    return load(x, i, 8), load(x, i + 8, 8)
 
 
 @njit(inline="always")
@@ -80,7 +80,7 @@ def _store(y: Floats, i: int, re: Vec, im: Vec) -> None:
 @njit(inline="always")
 def _store_turned(y: Floats, i: int, re: Vec, im: Vec, twiddles: Floats, t: int) -> None:
     """Store the point times a twiddle factor."""
-    wr, wi = spread8(twiddles, t), spread8(twiddles, t + 1)
+    wr, wi = spread(twiddles, t, 8), spread(twiddles, t + 1, 8)
     store(y, i, fnma(im, wi, re * wr))
     store(y, i + 8, fma(re, wi, im * wr))
 
@@ -99,7 +99,7 @@ def _pass2(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Fl
 
 @njit(**_PASS)
 def _pass3(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
-    half, root = splat8(tw, 0.5), splat8(tw, math.sqrt(0.75))
+    half, root = splat(tw, 0.5, 8), splat(tw, math.sqrt(0.75), 8)
     step, out = s * m * stride, s * 16
     for p in range(m):
         t = first + 4 * p
@@ -139,8 +139,8 @@ def _pass4(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Fl
 
 @njit(**_PASS)
 def _pass5(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
-    c1, c2 = splat8(tw, math.cos(0.4 * math.pi)), splat8(tw, math.cos(0.8 * math.pi))
-    s1, s2 = splat8(tw, math.sin(0.4 * math.pi)), splat8(tw, math.sin(0.8 * math.pi))
+    c1, c2 = splat(tw, math.cos(0.4 * math.pi), 8), splat(tw, math.cos(0.8 * math.pi), 8)
+    s1, s2 = splat(tw, math.sin(0.4 * math.pi), 8), splat(tw, math.sin(0.8 * math.pi), 8)
     step, out = s * m * stride, s * 16
     for p in range(m):
         t = first + 8 * p
@@ -169,7 +169,7 @@ def _pass5(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Fl
 @njit(**_PASS)
 def _pass8(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
     """Two radix-4 butterflies, of the even and the odd points, and a radix-2 one between them."""
-    root = splat8(tw, math.sqrt(0.5))
+    root = splat(tw, math.sqrt(0.5), 8)
     step, out = s * m * stride, s * 16
     for p in range(m):
         t = first + 14 * p

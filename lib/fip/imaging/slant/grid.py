@@ -27,12 +27,10 @@ from fip.imaging.slant.simd import (
     fma,
     join,
     load,
-    load16,
     make_even_polynomial,
     outer_store,
     splat,
-    splat16,
-    spread16,
+    spread,
     store,
 )  # fmt: skip
 
@@ -158,7 +156,7 @@ def gridder(terms: int, support: int, degree: int) -> Any:
         re, im = np.empty(channels, precision), np.empty(channels, precision)
         values = np.zeros(channels * width, precision)
         cells, down = np.empty(RUN * 16 * vectors, precision), np.empty(RUN * support, precision)
-        zero = splat16(out, 0)
+        zero = splat(out, 0, 16)
         plus, minus = splat(out, 1, support), splat(out, -1, support)
         for r in range(rows.shape[0]):
             sign = -1.0 if rows[r, 1] < 0 else 1.0
@@ -191,15 +189,15 @@ def gridder(terms: int, support: int, degree: int) -> Any:
                         at = corner + row * row_length + 16 * k
                         s0, s1, s2, s3 = zero, zero, zero, zero
                         for q in range(n):
-                            cell, e = load16(cells, (q * vectors + k) * 16), q * support + row
-                            s0 = fma(spread16(down, e), cell, s0)
-                            s1 = fma(spread16(down, e + 1), cell, s1)
-                            s2 = fma(spread16(down, e + 2), cell, s2)
-                            s3 = fma(spread16(down, e + 3), cell, s3)
-                        store(out, at, s0 + load16(out, at))
-                        store(out, at + row_length, s1 + load16(out, at + row_length))
-                        store(out, at + 2 * row_length, s2 + load16(out, at + 2 * row_length))
-                        store(out, at + 3 * row_length, s3 + load16(out, at + 3 * row_length))
+                            cell, e = load(cells, (q * vectors + k) * 16, 16), q * support + row
+                            s0 = fma(spread(down, e, 16), cell, s0)
+                            s1 = fma(spread(down, e + 1, 16), cell, s1)
+                            s2 = fma(spread(down, e + 2, 16), cell, s2)
+                            s3 = fma(spread(down, e + 3, 16), cell, s3)
+                        store(out, at, s0 + load(out, at, 16))
+                        store(out, at + row_length, s1 + load(out, at + row_length, 16))
+                        store(out, at + 2 * row_length, s2 + load(out, at + 2 * row_length, 16))
+                        store(out, at + 3 * row_length, s3 + load(out, at + 3 * row_length, 16))
                 c += n
 
     return grid

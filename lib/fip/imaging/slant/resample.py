@@ -24,11 +24,11 @@ from fip.imaging.slant.simd import (
     Floats,
     aligned,
     fma,
-    load16,
+    load,
     load_powers,
     polynomial,
-    splat16,
-    spread16,
+    splat,
+    spread,
     store,
     taylor_taps,
 )  # fmt: skip
@@ -162,9 +162,9 @@ def find_powers(w: Work) -> None:
     """w.power: coefficients of the polynomial in t through w.value at the Chebyshev nodes, of each lane."""
     count = w.value.size // 16
     for p in range(count):
-        total = splat16(w.value, 0)
+        total = splat(w.value, 0, 16)
         for k in range(count):
-            total = fma(spread16(w.to_powers, p * count + k), load16(w.value, 16 * k), total)
+            total = fma(spread(w.to_powers, p * count + k, 16), load(w.value, 16 * k, 16), total)
         store(w.power, 16 * p, total)
 
 
@@ -272,7 +272,7 @@ def _row_loop(order: int) -> Any:
     ) -> None:  # fmt: skip
         of_t = load_powers(rest, 0)
         for o in range(n):
-            distance = polynomial(of_t, spread16(t, o)) + spread16(step, o)
+            distance = polynomial(of_t, spread(t, o, 16)) + spread(step, o, 16)
             store(out, to + o * stride, taylor_taps(source, at[o], table, entry[o], distance, taps, order))
 
     return rows

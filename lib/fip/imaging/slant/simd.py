@@ -96,62 +96,29 @@ def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return builder.call(function, [a, b, c])
 
 
-def _make_load(lanes: int) -> Any:
-    @intrinsic
-    def load(typing: Any, array: Any, index: Any) -> Any:
-        """array[index : index + lanes]"""
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return _load(builder, _address(context, builder, signature.args[0], *args), lanes)
-
-        return Vec(array.dtype, lanes)(array, types.intp), generate
-
-    return load
-
-
-def _make_spread(lanes: int) -> Any:
-    @intrinsic
-    def spread(typing: Any, array: Any, index: Any) -> Any:
-        """array[index] in all lanes"""
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            scalar = builder.load(_address(context, builder, signature.args[0], *args))
-            return _splat(builder, scalar, lanes)
-
-        return Vec(array.dtype, lanes)(array, types.intp), generate
-
-    return spread
-
-
-def _make_splat(lanes: int) -> Any:
-    @intrinsic
-    def splat(typing: Any, like: Any, number: Any) -> Any:
-        """a number in all lanes, as precise as the array `like`"""
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return _splat(builder, args[1], lanes)
-
-        return Vec(like.dtype, lanes)(like, like.dtype), generate
-
-    return splat
-
-
-load8, load16 = _make_load(8), _make_load(16)
-spread8, spread16 = _make_spread(8), _make_spread(16)
-splat8, splat16 = _make_splat(8), _make_splat(16)
-
-
 @intrinsic(prefer_literal=True)
 def load(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """array[index : index + lanes], a constant number of them"""
     if not isinstance(lanes, types.IntegerLiteral):
         return None
-    count = lanes.literal_value
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _load(builder, _address(context, builder, signature.args[0], *args[:2]), count)
+        return _load(builder, _address(context, builder, signature.args[0], *args[:2]), lanes.literal_value)
 
-    return Vec(array.dtype, count)(array, types.intp, lanes), generate
+    return Vec(array.dtype, lanes.literal_value)(array, types.intp, lanes), generate
+
+
+@intrinsic(prefer_literal=True)
+def spread(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """array[index] in all of so many lanes, a constant"""
+    if not isinstance(lanes, types.IntegerLiteral):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        scalar = builder.load(_address(context, builder, signature.args[0], *args[:2]))
+        return _splat(builder, scalar, lanes.literal_value)
+
+    return Vec(array.dtype, lanes.literal_value)(array, types.intp, lanes), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -159,12 +126,11 @@ def splat(typing: Any, like: Any, number: Any, lanes: Any) -> Any:
     """a number in all of so many lanes, a constant, as precise as the array `like`"""
     if not isinstance(lanes, types.IntegerLiteral):
         return None
-    count = lanes.literal_value
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _splat(builder, args[1], count)
+        return _splat(builder, args[1], lanes.literal_value)
 
-    return Vec(like.dtype, count)(like, like.dtype, lanes), generate
+    return Vec(like.dtype, lanes.literal_value)(like, like.dtype, lanes), generate
 
 
 @intrinsic

@@ -21,11 +21,11 @@ from fip.imaging.slant.simd import (
     Vec,
     fma,
     fnma,
-    load16,
+    load,
     load_powers,
     polynomial,
-    splat16,
-    spread16,
+    splat,
+    spread,
     store,
     swap_halves,
     transpose8,
@@ -109,9 +109,9 @@ def _shear_phases(turns: NDArray[np.float64], first: int, rows: int, out: Floats
         for i in range(16):
             base[i] = start[i].real
             base[16 + i] = start[i].imag
-        re, im = load16(base, 0), load16(base, 16)
+        re, im = load(base, 0, 16), load(base, 16, 16)
         for k in range(min(TWIDDLES, rows - r)):
-            tr, ti = load16(table, k * 32), load16(table, k * 32 + 16)
+            tr, ti = load(table, k * 32, 16), load(table, k * 32 + 16, 16)
             store(out, (r + k) * 32, fnma(im, ti, re * tr))
             store(out, (r + k) * 32 + 16, fma(re, ti, im * tr))
 
@@ -119,8 +119,8 @@ def _shear_phases(turns: NDArray[np.float64], first: int, rows: int, out: Floats
 @njit(inline="always")
 def _sheared(half: Floats, at: int, phases: Floats, r: int, sign: Vec) -> tuple[Vec, Vec]:
     """Row r times its shear phase, two real columns in each of 8 complex lanes: the parts of (v) and of (-v)."""
-    re, im = load16(half, at + r * 32), load16(half, at + r * 32 + 16)
-    wr, wi = load16(phases, r * 32), load16(phases, r * 32 + 16)
+    re, im = load(half, at + r * 32, 16), load(half, at + r * 32 + 16, 16)
+    wr, wi = load(phases, r * 32, 16), load(phases, r * 32 + 16, 16)
     return fnma(im, wi, re * wr), swap_halves(fma(re, wi, im * wr)) * sign
 
 
@@ -134,13 +134,13 @@ def _whole_spectrum(half: Floats, at: int, s: Shape, n: int, phases: Floats, sig
         re, im = _sheared(half, at, phases, v + row0, sign)
         store(out, v * 16, re + im)
         store(out, (n - v) * 16, re - im)
-    zero = splat16(out, 0)
+    zero = splat(out, 0, 16)
     for v in range(positive, n - positive + 1):
         store(out, v * 16, zero)
     for v in range(1, row0 + 1):  # where the kernels of visibilities near v = 0 reach over
         re, im = _sheared(half, at, phases, row0 - v, sign)
-        store(out, (n - v) * 16, load16(out, (n - v) * 16) + re + im)
-        store(out, v * 16, load16(out, v * 16) + re - im)
+        store(out, (n - v) * 16, load(out, (n - v) * 16, 16) + re + im)
+        store(out, v * 16, load(out, v * 16, 16) + re - im)
 
 
 @njit(inline="never", **FAST)
@@ -149,35 +149,35 @@ def _combine(
     out: Floats, to: int,
 ) -> None:  # fmt: skip
     """out (+)= g_k(y) term, g_k a polynomial in 2 y^2 - 1 (times y if odd), y one in t; k = 0 sets, others add."""
-    of_t, minus = load_powers(powers, power), splat16(out, -1)
+    of_t, minus = load_powers(powers, power), splat(out, -1, 16)
     count = in_q.shape[1]
     flat = in_q.reshape(-1)
     per_row = 2.0 / n
     for j in range(n):
-        y = polynomial(of_t, splat16(out, (j + 0.5) * per_row - 1))
+        y = polynomial(of_t, splat(out, (j + 0.5) * per_row - 1, 16))
         x = fma(y + y, y, minus)
-        g = spread16(flat, k * count + count - 1)
+        g = spread(flat, k * count + count - 1, 16)
         for i in range(count - 2, -1, -1):
-            g = fma(g, x, spread16(flat, k * count + i))
+            g = fma(g, x, spread(flat, k * count + i, 16))
         if odd:
             g = g * y
-        g = g * load16(term, at + j * 16)
+        g = g * load(term, at + j * 16, 16)
         if k > 0:
-            g = g + load16(out, to + j * 16)
+            g = g + load(out, to + j * 16, 16)
         store(out, to + j * 16, g)
 
 
 @njit(inline="never", **FAST)
 def _correct(line: Floats, n: int, offset: Floats, pitch: float, correction: Floats, across: Floats, at: int) -> None:
     """Times the grid correction of eta, a polynomial in ((j - n / 2) pitch + offset)^2, and that of xi."""
-    shift, scale = load16(offset, 0), load16(across, at)
+    shift, scale = load(offset, 0, 16), load(across, at, 16)
     for j in range(n):
-        y = shift + splat16(line, (j - n // 2) * pitch)
+        y = shift + splat(line, (j - n // 2) * pitch, 16)
         y = y * y
-        h = spread16(correction, correction.size - 1)
+        h = spread(correction, correction.size - 1, 16)
         for i in range(correction.size - 2, -1, -1):
-            h = fma(h, y, spread16(correction, i))
-        store(line, j * 16, load16(line, j * 16) * (h * scale))
+            h = fma(h, y, spread(correction, i, 16))
+        store(line, j * 16, load(line, j * 16, 16) * (h * scale))
 
 
 class Columns(NamedTuple):
@@ -227,7 +227,7 @@ def transform_v(
     """
     signs, offset = np.ones(16, half.dtype), np.empty(16, half.dtype)
     signs[:8] = -1
-    sign = load16(signs, 0)
+    sign = load(signs, 0, 16)
     width = s.blocks * 16
     for block in range(s.blocks):
         _shear_block(block, s, f.n, offset, c, w)

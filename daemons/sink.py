@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -15,14 +14,14 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data import ImageFile
 from fip.errors import FipError, NoRoomError, StoreError, WireError
-from fip.messages import STATE_INTERVAL, Control, Failure, Refused, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
-from fip.protocol.wire import decode_control, decode_image, encode_control
+from fip.messages import Control, Failure, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
+from fip.protocol.wire import decode_image
 from fip.ranges import Ranges, add, contains, count
-from fip.runtime.briefs import Briefs
 from fip.runtime.gate import Gate
+from fip.runtime.link import Link
 from fip.runtime.logs import Seldom, set_level
 from fip.runtime.service import Daemon, Loop, run_daemon
-from fip.runtime.sockets import control_socket, data_socket, host_name, peer_host, receive
+from fip.runtime.sockets import data_socket, host_name, peer_host, receive
 from fip.runtime.vitals import Vitals
 from fip.storage.store import Store
 from fip.watch.lines import sink_line
@@ -63,10 +62,8 @@ class Sink(Daemon):
         self._seldom = Seldom(log)
         self._unopened = ""  # why a directory cannot be opened now
         self._draining = False
-        self._heard = -HEARD_WITHIN  # monotonic s, of the ventilator
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
         self._gate = Gate(loop, self._config.security, "sink", self._vitals)
-        self._briefs = Briefs(loop, lambda: self._tell(self._brief()))
         set_level(loaded.config.sink.log_level)
 
     def start(self) -> None:
@@ -74,12 +71,11 @@ class Sink(Daemon):
         self._images = data_socket(self._loop.context, zmq.PULL)
         bound = self._gate.bind(self._images, self._config.sink.images, "sink.images")
         self._address = self._config.sink.address or bound
-        self._control = control_socket(self._loop.context, zmq.DEALER)
-        self._vitals.watch("control", self._control)
-        self._gate.connect(self._control, self._config.ventilator.control, self._gate.ventilator)
-        self._loop.on(self._control, self._on_control)
+        ventilator = self._config.ventilator.control
+        self._link = Link(
+            self._loop, self._gate, self._vitals, self._seldom, ventilator, self._hear, self._state, self._brief
+        )
         self._loop.on(self._images, self._on_image)
-        self._loop.every(STATE_INTERVAL, self._say)
         self._loop.every(EXPIRE_EVERY, self._expire)
         log.info("storing in %s what comes to %s", self._config.sink.directory, self._config.sink.images)
 
@@ -94,14 +90,14 @@ class Sink(Daemon):
 
     def close(self) -> None:
         """Leaves its directories in order."""
-        self._control.close(0)
+        self._link.close()
         for store in self._stores.values():
             store.close()
 
     @property
     def line(self) -> str:
         """What it does, for an operator."""
-        heard = time.monotonic() - self._heard < HEARD_WITHIN
+        heard = time.monotonic() - self._link.heard < HEARD_WITHIN
         return sink_line(self._state(), self._config.ventilator.control, heard, self._vitals.rate)
 
     def reload(self, config: Config) -> None:
@@ -109,21 +105,12 @@ class Sink(Daemon):
         self._gate.reload()
         set_level(config.sink.log_level)
 
-    def _on_control(self) -> None:
-        try:
-            message = decode_control(self._control.recv())
-        except WireError as error:
-            self._vitals.counters["bad_messages"] += 1
-            self._seldom.warning("from the ventilator: ", error)
-            return
-        self._heard = time.monotonic()
+    def _hear(self, message: Control) -> None:
         if isinstance(message, SinkOrders):
             before = self._brief()
             self._obey(message)
             if self._brief() != before:
-                self._briefs.changed(waited_for=True)
-        elif isinstance(message, Refused):
-            self._seldom.warning(f"the ventilator refuses this sink: {message.reason}")
+                self._link.changed(waited_for=True)
 
     def _obey(self, orders: SinkOrders) -> None:
         """Opens runs that are new, closes those that are over, records the slices that will not come."""
@@ -189,7 +176,7 @@ class Sink(Daemon):
             self._vitals.counters["bad_messages"] += 1
             host = peer_host(frames[0])
             self._seldom.warning(f"from a worker{f' at {host}' if host else ''}: ", error)
-        self._briefs.changed(waited_for=bool(self._stalled) or self._all_stored)
+        self._link.changed(waited_for=bool(self._stalled) or self._all_stored)
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 
     @property
@@ -263,7 +250,7 @@ class Sink(Daemon):
             self._loop.on(self._images, self._on_image)
         else:
             self._put(run, run.store, image)
-        self._briefs.changed()
+        self._link.changed()
 
     def _expire(self) -> None:
         """Removes the images that are not to be kept any longer."""
@@ -272,15 +259,6 @@ class Sink(Daemon):
                 self._vitals.counters["expired"] += store.expire(time.time())
             except (OSError, StoreError) as error:
                 self._seldom.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
-
-    def _say(self) -> None:
-        """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
-        self._tell(self._state())
-        self._briefs.said()
-
-    def _tell(self, message: Control) -> None:
-        with suppress(zmq.Again):
-            self._control.send(encode_control(message), zmq.NOBLOCK)
 
     def _brief(self) -> SinkBrief:
         return SinkBrief(**self._has())

@@ -7,7 +7,6 @@ import logging
 import time
 from collections import deque
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,14 +19,14 @@ from fip.data import ImageFile, Slice
 from fip.errors import ConfigError, UsageError, WireError
 from fip.imaging.image import image_file
 from fip.imaging.kernels import CPU, make_kernel
-from fip.messages import STATE_INTERVAL, Bye, Control, Copy, Failure, Lane, Refused, Task, WorkerBrief, WorkerState
+from fip.messages import Bye, Control, Copy, Failure, Lane, Task, WorkerBrief, WorkerState
 from fip.protocol.leases import FIRST_IMAGE_WITHIN, image_within
-from fip.protocol.wire import decode_control, decode_slice, encode_control, encode_image
-from fip.runtime.briefs import Briefs
+from fip.protocol.wire import decode_slice, encode_image
 from fip.runtime.gate import Gate
+from fip.runtime.link import Link
 from fip.runtime.logs import Seldom, set_level
 from fip.runtime.service import Background, Daemon, Loop, run_daemon
-from fip.runtime.sockets import LINGER, control_socket, data_socket, host_name, reachable
+from fip.runtime.sockets import LINGER, data_socket, host_name, reachable
 from fip.runtime.vitals import Vitals
 from fip.watch.lines import worker_line
 
@@ -69,7 +68,6 @@ class Worker(Daemon):
         self._handed_on: deque[tuple[Copy, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
-        self._briefs = Briefs(loop, lambda: self._tell(self._brief()))
         self._seldom = Seldom(log)
         self._working: Copy | None = None
         self._working_since = 0.0
@@ -85,18 +83,16 @@ class Worker(Daemon):
 
     def start(self) -> None:
         """Points itself at the ventilator; everything else it is told."""
-        self._control = control_socket(self._loop.context, zmq.DEALER)
-        self._vitals.watch("control", self._control)
-        self._gate.connect(self._control, self._ventilator, self._gate.ventilator)
-        self._loop.on(self._control, self._on_control)
-        self._loop.every(STATE_INTERVAL, self._say)
+        self._link = Link(
+            self._loop, self._gate, self._vitals, self._seldom, self._ventilator, self._hear, self._state, self._brief
+        )
         log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
 
     def drain(self) -> None:
         """Takes no more, ends what it holds, and waits for the ventilator's bye."""
         self._leaving = True
         self._leave_at = time.monotonic() + BYE_WITHIN
-        self._say()
+        self._link.say()
 
     @property
     def finished(self) -> bool:
@@ -112,7 +108,7 @@ class Worker(Daemon):
 
     def close(self) -> None:
         """Ends the thread; the sink's socket lingers until the last image is out."""
-        self._control.close(0)
+        self._link.close()
         self._compute.close()
         if self._images:
             self._images.close(LINGER)
@@ -133,17 +129,9 @@ class Worker(Daemon):
         """Takes the log level."""
         set_level(config.worker_named(self._name, self._host).log_level)
 
-    def _on_control(self) -> None:
-        try:
-            message = decode_control(self._control.recv())
-        except WireError as error:
-            self._vitals.counters["bad_messages"] += 1
-            self._seldom.warning("from the ventilator: ", error)
-            return
+    def _hear(self, message: Control) -> None:
         if isinstance(message, Lane):
             self._join(message)
-        elif isinstance(message, Refused):
-            self._seldom.warning(f"the ventilator refuses this worker: {message.reason}")
         elif isinstance(message, Bye):
             self._join(Lane(lane="", sink=self._lane.sink))
 
@@ -168,7 +156,7 @@ class Worker(Daemon):
             self._gate.connect(self._images, reachable(lane.sink, self._ventilator), lane.sink_key)
             self._hand_on()
         self._lane = lane
-        self._say()
+        self._link.say()
 
     def _on_slice(self) -> None:
         if self._slices is None or len(self._holds) >= MAXIMUM_HELD:
@@ -186,7 +174,7 @@ class Worker(Daemon):
         self._holds[_copy(values)] = now
         self._waiting.append((values, now))
         self._compute_next()
-        self._briefs.changed()
+        self._link.changed()
 
     def _compute_next(self) -> None:
         if self._working or not self._waiting:
@@ -221,7 +209,7 @@ class Worker(Daemon):
             self._failed.append(Failure(values.run, values.index, values.attempt, reason))
             self._holds.pop(_copy(values), None)
             self._vitals.counters["failures"] += 1
-            self._briefs.changed(waited_for=True)
+            self._link.changed(waited_for=True)
         self._compute_next()
         self._hand_on()
 
@@ -239,7 +227,7 @@ class Worker(Daemon):
             came = self._holds.pop(_copy(image), 0.0)
             self._handed_on.append((_copy(image), came))
             self._record(finished)
-            self._briefs.changed(waited_for=not self._waiting)  # it would run dry
+            self._link.changed(waited_for=not self._waiting)  # it would run dry
         else:
             if self._images:
                 self._loop.off(self._images, zmq.POLLOUT)
@@ -253,15 +241,6 @@ class Worker(Daemon):
         waited = image.seconds["wait"]
         self._vitals.took("hand_on", handing_on)
         self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
-
-    def _say(self) -> None:
-        """The whole state, to the ventilator; what cannot be sent now is said half a second later."""
-        self._tell(self._state())
-        self._briefs.said()
-
-    def _tell(self, message: Control) -> None:
-        with suppress(zmq.Again):
-            self._control.send(encode_control(message), zmq.NOBLOCK)
 
     def _brief(self) -> WorkerBrief:
         return WorkerBrief(**self._has())

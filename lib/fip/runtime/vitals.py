@@ -48,7 +48,8 @@ class Vitals:
         """Every counter is there from the start, at 0; `disk`: where the daemon writes, `device`: what it images on."""
         self.counters = Counter(dict.fromkeys((*counters, "refused", "warnings", "errors"), 0))
         self.stopwatch = Stopwatch()
-        self._loop, self._role, self._host, self._name = loop, role, host, name
+        self.role = role
+        self._loop, self._host, self._name = loop, host, name
         self._disk, self._device = disk, device
         self._started = time.time()
         self._windows: dict[str, Window] = {}
@@ -95,7 +96,7 @@ class Vitals:
             self._images.append((now, self.counters["images"]))
             self._latencies = {stage: window.latency() for stage, window in self._windows.items()}
         return Status(
-            self._role, self._host, self._name, os.getpid(), state,
+            self.role, self._host, self._name, os.getpid(), state,
             counters=dict(self.counters), seconds=self.stopwatch.seconds(), latencies=self._latencies,
             queues=dict(queues), resources=self._resources, errors=self._errors.logged(),
             events=tuple(SocketEvent(at, *key, times) for key, at, times in self._events.items()),

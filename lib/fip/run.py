@@ -50,34 +50,21 @@ def run(
     """
     keep_memory(MEMORY_IS_KEPT)  # of all that is forked from here
     check_devices(config.imaging.kernel, workers.values())
-    with Child() as reader:
-        return _run(paths, config, output, workers, overwrite, web, console, reader)
-
-
-def _run(
-    paths: list[Path],
-    config: Config,
-    output: Path | None,
-    workers: Mapping[str, str],
-    overwrite: bool,
-    web: bool,
-    console: Console,
-    reader: Child,
-) -> int:
     selection, follow = selection_of(config), follow_of(config)
-    prepare(workers.values())  # while the child does the same
-    found = _look_into(paths, selection, follow is not None, console, reader)
-    directory = output or Path(f"{label(paths[0].stem)}.fip")
-    before = _prepare(directory, config.sink.ledger, selection, overwrite)
-    begun = time.monotonic()
-    interrupted, job = False, None
-    if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
-        warm(config.imaging.kernel, config.imaging.epsilon)
-        submit = new_job(paths, selection, directory="", follow=follow)
-        page = _page(config.monitor, console) if web else None
-        with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
-            interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
-    seconds = time.monotonic() - begun
+    with Child() as reader:
+        prepare(workers.values())  # while the child does the same
+        found = _look_into(paths, selection, follow is not None, console, reader)
+        directory = output or Path(f"{label(paths[0].stem)}.fip")
+        before = _prepare(directory, config.sink.ledger, selection, overwrite)
+        begun = time.monotonic()
+        interrupted, job = False, None
+        if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
+            warm(config.imaging.kernel, config.imaging.epsilon)
+            submit = new_job(paths, selection, directory="", follow=follow)
+            page = _page(config.monitor, console) if web else None
+            with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
+                interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
+        seconds = time.monotonic() - begun
     return _conclude(directory, found, before, job, seconds, interrupted, console)
 
 

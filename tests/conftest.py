@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import small_ms
 from fip.imaging.slant.cache import is_warm
 from fip.simulation.observation import Simulation, simulate
 from machine import Machine, why_not
@@ -47,6 +48,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             report.outcome = "failed"
             report.longrepr = f"skipped, which FIP_STRICT=1 does not allow: {reason}"
     return report
+
+
+@pytest.fixture
+def ms(tmp_path: Path) -> Path:
+    """Three integrations of ten baselines and four channels, linear feeds, 1 Jy."""
+    return small_ms.write(tmp_path / "small.ms", small_ms.rows())
 
 
 @pytest.fixture(scope="session")

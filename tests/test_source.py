@@ -1,9 +1,8 @@
-"""From MeasurementSets with every trap that real ones have to slices: small sets made for each trap."""
+"""From MeasurementSets to slices: small sets made for each trap that real ones have."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,57 +12,13 @@ from casacore import tables
 from numpy.typing import NDArray
 
 import small_ms
-from direct import direct_sum
-from fip.data import Grid, Selection, Slice
-from fip.errors import FipError, UsageError
-from fip.imaging.beam import fit_beam
+from cuts import CHANNELS, PAIRS, assert_same_samples, cut, flux, notes
+from fip.data import Grid, Selection
 from fip.quantities import ARCSEC
 from fip.source.cutting import Run
 from fip.source.defaults import Extent, default_scale, default_size
 from fip.source.info import describe
 from fip.source.opening import open_run
-
-PAIRS = 10  # baselines of five antennas
-CHANNELS = small_ms.BAND.size
-
-
-@pytest.fixture
-def ms(tmp_path: Path) -> Path:
-    """Three integrations of ten baselines and four channels, linear feeds, 1 Jy."""
-    return small_ms.write(tmp_path / "small.ms", small_ms.rows())
-
-
-def cut(path: Path, **selection: Any) -> list[Slice]:
-    """All slices of an MS."""
-    run = open_run(path, Selection(**selection))
-    try:
-        return [run.read(number) for number in range(len(run.slices))]
-    finally:
-        run.close()
-
-
-def notes(path: Path, **selection: Any) -> str:
-    """What the log of a run says."""
-    run = open_run(path, Selection(**selection))
-    run.close()
-    return "\n".join(run.notes)
-
-
-def flux(piece: Slice) -> float:
-    """Stokes I at the place of the source that `small_ms` puts into its sets: 1 Jy if all is right."""
-    east, north = (np.array([each]) for each in small_ms.DIRECTION)
-    return float(direct_sum(piece.blocks, east, north)[0, 0] / piece.sum_of_weights[0, 0])
-
-
-def assert_same_samples(one: Slice, other: Slice) -> None:
-    """The same visibilities at the same places, in whatever order of rows."""
-    assert len(one.blocks) == len(other.blocks)
-    for a, b in zip(one.blocks, other.blocks, strict=True):
-        order_a, order_b = np.lexsort(np.abs(a.uvw.T)), np.lexsort(np.abs(b.uvw.T))
-        np.testing.assert_array_equal(a.uvw[order_a], b.uvw[order_b])
-        np.testing.assert_array_equal(a.frequency, b.frequency)
-        np.testing.assert_array_equal(a.visibility[:, order_a], b.visibility[:, order_b])
-        np.testing.assert_array_equal(a.weight[:, order_a], b.weight[:, order_b])
 
 
 def test_every_integration_is_a_slice(ms: Path) -> None:
@@ -233,145 +188,6 @@ def test_baselines_averaged_by_different_lengths(tmp_path: Path) -> None:
     assert "averaged" in notes(path)
 
 
-# --- samples and weights --------------------------------------------------------------------------------------
-
-
-def set_cell(path: Path, name: str, row: int, at: Any, value: Any) -> None:
-    """Change a part of one cell."""
-    with small_ms.edit(path) as table:
-        cell = np.array(table.getcell(name, row))
-        cell[at] = value
-        table.putcell(name, row, cell)
-
-
-@pytest.mark.parametrize(
-    ("name", "at", "value", "lost"),
-    [
-        ("FLAG", (1, 0), True, 1),
-        ("FLAG", (1, 1), True, 0),  # XY, of which Stokes I has no need
-        ("DATA", (1, 3), np.nan, 1),
-        ("DATA", (1, 3), np.inf, 1),
-        ("WEIGHT_SPECTRUM", (1, 0), np.nan, 1),
-        ("WEIGHT_SPECTRUM", (1, 0), -1, 1),
-        ("WEIGHT_SPECTRUM", (1, 0), 0, 1),
-        ("UVW", (2,), np.nan, CHANNELS),
-    ],
-)
-def test_what_is_not_good_does_not_count(tmp_path: Path, name: str, at: Any, value: Any, lost: int) -> None:
-    """Flags, NaN, infinities and weights that are not positive take out just their own samples."""
-    path = small_ms.write(tmp_path / "spoilt.ms", small_ms.rows(1), spectrum=True)
-    with small_ms.edit(path) as table:
-        table.putcol("WEIGHT_SPECTRUM", np.ones((PAIRS, CHANNELS, 4), np.float32))
-    set_cell(path, name, 4, at, value)
-    (piece,) = cut(path)
-    good = PAIRS * CHANNELS - lost
-    assert (piece.visibilities.item(), piece.sum_of_weights.item()) == (good, 2 * good)
-    assert piece.samples == PAIRS * CHANNELS
-    assert flux(piece) == pytest.approx(1, abs=1e-6)
-
-
-def test_flagged_rows_are_left_out(ms: Path) -> None:
-    """FLAG_ROW counts as a flag on everything; rows without a good sample travel nowhere."""
-    with small_ms.edit(ms) as table:
-        table.putcell("FLAG_ROW", 0, True)
-        table.putcell("FLAG", 1, np.ones((CHANNELS, 4), bool))
-    piece = cut(ms)[0]
-    assert piece.blocks[0].uvw.shape == (PAIRS - 2, 3)
-    assert piece.visibilities.item() == (PAIRS - 2) * CHANNELS
-
-
-def test_autocorrelations_never_enter(tmp_path: Path) -> None:
-    """They are neither imaged nor counted."""
-    path = small_ms.write(tmp_path / "autos.ms", small_ms.rows(2, autocorrelations=True))
-    for piece in cut(path):
-        assert piece.samples == piece.visibilities.item() == PAIRS * CHANNELS
-        assert np.abs(piece.blocks[0].uvw).sum(axis=1).min() > 0
-
-
-def test_descending_channels_are_sorted_with_their_data(tmp_path: Path) -> None:
-    """The same samples as from a set with ascending channels."""
-    columns = small_ms.rows(1)
-    up = cut(small_ms.write(tmp_path / "up.ms", columns))
-    down = cut(small_ms.write(tmp_path / "down.ms", columns, bands=(small_ms.BAND[::-1].copy(),)))
-    mixed = cut(small_ms.write(tmp_path / "mixed.ms", columns, bands=(small_ms.BAND[[2, 0, 3, 1]],)))
-    assert_same_samples(up[0], down[0])
-    assert_same_samples(up[0], mixed[0])
-
-
-def test_weight_spectrum_counts_where_it_has_values(tmp_path: Path) -> None:
-    """With undefined cells WEIGHT is used; with values WEIGHT is not."""
-    path = small_ms.write(tmp_path / "weights.ms", small_ms.rows(2), spectrum=True)
-    small_ms.change(path, "WEIGHT", lambda weight: 3 * weight)
-    assert cut(path)[0].sum_of_weights.item() == 2 * 3 * PAIRS * CHANNELS
-    with small_ms.edit(path) as table:
-        table.putcol("WEIGHT_SPECTRUM", np.full((2 * PAIRS, CHANNELS, 4), 5, np.float32))
-    assert cut(path)[0].sum_of_weights.item() == 2 * 5 * PAIRS * CHANNELS
-
-
-def test_an_integration_that_is_flagged_throughout(ms: Path) -> None:
-    """It is a slice all the same, with the beam that the first integration would have had unflagged."""
-    whole = cut(ms)[0]
-    small_ms.change(ms, "FLAG", lambda flag: flag | (np.arange(len(flag)) < PAIRS)[:, None, None])
-    pieces = cut(ms)
-    assert pieces[0].empty
-    assert (pieces[0].blocks, pieces[0].sum_of_weights.tolist()) == ((), [[0.0]])
-    assert pieces[0].times == whole.times
-    assert pieces[0].nominal_beam is not None
-    assert pieces[0].nominal_beam == fit_beam(whole.blocks)
-    assert not pieces[1].empty
-    assert pieces[1].nominal_beam == pieces[0].nominal_beam
-
-
-# --- columns --------------------------------------------------------------------------------------------------
-
-
-def scaled(factor: float) -> small_ms.Fill:
-    """A column with the source `factor` times as bright."""
-    return lambda columns, frequency, count: factor * small_ms.point_source(columns, frequency, count)
-
-
-def test_corrected_data_is_taken_where_it_holds_values(tmp_path: Path) -> None:
-    """As WSClean and tclean do; the log names the choice and what else there is."""
-    columns = small_ms.rows(2)
-    full = small_ms.write(tmp_path / "full.ms", columns, data={"DATA": scaled(1), "CORRECTED_DATA": scaled(2)})
-    assert flux(cut(full)[0]) == pytest.approx(2, abs=1e-6)
-    assert flux(cut(full, column="DATA")[0]) == pytest.approx(1, abs=1e-6)
-    assert "column CORRECTED_DATA" in notes(full)
-    assert "also DATA" in notes(full)
-    empty = small_ms.write(tmp_path / "empty.ms", columns, data={"DATA": scaled(1), "CORRECTED_DATA": scaled(0)})
-    assert flux(cut(empty)[0]) == pytest.approx(1, abs=1e-6)
-    assert "column DATA: CORRECTED_DATA" in notes(empty)
-
-
-def test_the_model_is_subtracted_where_asked(tmp_path: Path) -> None:
-    """What is left is the difference, and the header's column says so."""
-    data = {"DATA": scaled(3), "MODEL_DATA": scaled(2)}
-    path = small_ms.write(tmp_path / "model.ms", small_ms.rows(1), data=data)
-    (piece,) = cut(path, subtract_model=True)
-    assert flux(piece) == pytest.approx(1, abs=1e-6)
-    assert piece.observation.column == "DATA-MODEL_DATA"
-
-
-def test_one_hand_on_file_is_imaged_as_that_hand(tmp_path: Path) -> None:
-    """Named so in the settings, and said in the log."""
-    path = small_ms.write(tmp_path / "rr.ms", small_ms.rows(1), codes=(5,))
-    (piece,) = cut(path)
-    assert (piece.settings.stokes, piece.sum_of_weights.item()) == (("RR",), PAIRS * CHANNELS)
-    assert "only RR is on file" in notes(path)
-
-
-def test_planes_come_in_the_order_asked(tmp_path: Path) -> None:
-    """Of circular feeds in an unusual order of CORR_TYPE: 1 Jy unpolarised is in I alone."""
-
-    def mixed(columns: Any, frequency: NDArray[np.float64], count: int) -> NDArray[np.complexfloating]:
-        return np.take(small_ms.point_source(columns, frequency, count), [1, 0, 3, 2], axis=-1)
-
-    path = small_ms.write(tmp_path / "mixed.ms", small_ms.rows(1), codes=(6, 5, 8, 7), data={"DATA": mixed})
-    block = cut(path, stokes=("V", "I"))[0].blocks[0]
-    assert not block.visibility[0].any()
-    np.testing.assert_allclose(np.abs(block.visibility[1]), 2, rtol=1e-6)
-
-
 # --- identity -------------------------------------------------------------------------------------------------
 
 
@@ -395,135 +211,6 @@ def test_a_run_is_known_by_its_data_and_settings_not_its_path(ms: Path, tmp_path
     assert open_run(copy, Selection()).name == "other"
 
 
-# --- what cannot be imaged ------------------------------------------------------------------------------------
-
-
-def without_rows(path: Path) -> None:
-    """The same set, with no row in it."""
-    shutil.rmtree(path)
-    small_ms.write(path, {name: values[:0] for name, values in small_ms.rows().items()})
-
-
-def subtable(name: str, column: str, value: Any) -> Callable[[Path], None]:
-    """Overwrite a column of a subtable."""
-    return lambda path: small_ms.change(path / name, column, lambda old: np.full_like(old, value))
-
-
-def main_column(column: str, value: Any) -> Callable[[Path], None]:
-    """Overwrite a column of the main table."""
-    return lambda path: small_ms.change(path, column, lambda old: np.full_like(old, value))
-
-
-def empty_subtable(name: str) -> Callable[[Path], None]:
-    """Leave no row in a subtable."""
-
-    def alter(path: Path) -> None:
-        with small_ms.edit(path / name) as table:
-            table.removerows(list(range(table.nrows())))
-
-    return alter
-
-
-def frame(subtable: str, column: str, name: str) -> Callable[[Path], None]:
-    """Give a column another reference frame."""
-
-    def alter(path: Path) -> None:
-        with small_ms.edit(path / subtable) as table:
-            keywords = table.getcolkeywords(column)
-            keywords["MEASINFO"]["Ref"] = name
-            table.putcolkeywords(column, keywords)
-
-    return alter
-
-
-def autocorrelations_only(path: Path) -> None:
-    """Every row an autocorrelation."""
-    with small_ms.edit(path) as table:
-        table.putcol("ANTENNA2", table.getcol("ANTENNA1"))
-
-
-def without_data(path: Path) -> None:
-    """No DATA, but FLOAT_DATA."""
-    with small_ms.edit(path) as table:
-        table.renamecol("DATA", "FLOAT")
-        table.removecols("FLOAT")
-        table.addcols(tables.maketabdesc([tables.makearrcoldesc("FLOAT_DATA", 0.0, ndim=2)]))
-
-
-def remove_subtable(path: Path) -> None:
-    """Delete a subtable's folder."""
-    shutil.rmtree(path / "FIELD")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        (shutil.rmtree, "no such file"),
-        (lambda path: (path / "table.dat").unlink(), "not a MeasurementSet"),
-        (without_rows, "no rows"),
-        (main_column("UVW", 0), "UVW is zero"),
-        (main_column("UVW", np.nan), "UVW is zero or not finite"),
-        (main_column("WEIGHT", 0), "no weight in WEIGHT"),
-        (main_column("WEIGHT", np.nan), "no weight in WEIGHT"),
-        (main_column("TIME", np.nan), "TIME is not finite"),
-        (main_column("FIELD_ID", 3), "row 3 of subtable FIELD"),
-        (main_column("DATA_DESC_ID", -1), "row -1 of subtable DATA_DESCRIPTION"),
-        (main_column("ANTENNA2", 9), "antenna 9"),
-        (autocorrelations_only, "autocorrelations only"),
-        (without_data, "FLOAT_DATA"),
-        (remove_subtable, "FIELD"),
-        (empty_subtable("POLARIZATION"), "POLARIZATION"),
-        (empty_subtable("ANTENNA"), "ANTENNA"),
-        (subtable("POLARIZATION", "CORR_TYPE", 10), "cannot be formed"),
-        (subtable("SPECTRAL_WINDOW", "CHAN_FREQ", 1e9), "same frequency twice"),
-        (subtable("SPECTRAL_WINDOW", "CHAN_FREQ", 0), "CHAN_FREQ is not positive"),
-        (subtable("FIELD", "PHASE_DIR", np.nan), "not a direction"),
-        (frame("FIELD", "PHASE_DIR", "MARTIAN"), "frame MARTIAN"),
-        (frame("", "TIME", "LAST"), "frame LAST"),
-    ],
-)
-def test_what_cannot_be_imaged_is_said_in_one_line(ms: Path, spoil: Callable[[Path], Any], says: str) -> None:
-    """Before any work is done, with the file's name, what was found, and exit code 2."""
-    spoil(ms)
-    with pytest.raises(FipError) as raised:
-        cut(ms)
-    message = str(raised.value)
-    assert says in message
-    assert str(ms) in message
-    assert "\n" not in message
-    assert raised.value.exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("selection", "says"),
-    [
-        (Selection(column="CORRECTED_DATA"), "no such column of visibilities, but DATA"),
-        (Selection(subtract_model=True), "MODEL_DATA"),
-        (Selection(size=(101, 100)), "even"),
-        (Selection(size=(0, 0)), "even"),
-        (Selection(size=(10**6, 10**6)), "even"),
-        (Selection(scale=0.0), "positive angle"),
-        (Selection(scale=float("nan")), "positive angle"),
-        (Selection(stokes=("XY",)), "cross hands"),
-        (Selection(stokes=("RR",)), "cannot be formed"),
-    ],
-)
-def test_a_selection_that_cannot_be_met_is_refused(ms: Path, selection: Selection, says: str) -> None:
-    """With a line that names the option and what would do."""
-    with pytest.raises(UsageError, match=says):
-        open_run(ms, selection)
-
-
-def test_cells_that_differ_from_the_subtables_are_refused(tmp_path: Path) -> None:
-    """More channels in DATA than in SPECTRAL_WINDOW: no guess which ones are meant."""
-    path = small_ms.write(tmp_path / "odd.ms", small_ms.rows(1))
-    with small_ms.edit(path / "SPECTRAL_WINDOW") as sub:
-        sub.putcell("CHAN_FREQ", 0, small_ms.BAND[:2])
-        sub.putcell("CHAN_WIDTH", 0, np.ones(2))
-    with pytest.raises(UsageError, match="4 channels"):
-        open_run(path, Selection())
-
-
 # --- phase centre, size and scale -----------------------------------------------------------------------------
 
 
@@ -532,7 +219,7 @@ def test_cells_that_differ_from_the_subtables_are_refused(tmp_path: Path) -> Non
 )
 def test_the_frame_of_the_phase_centre_is_kept(ms: Path, name: str, expected: str) -> None:
     """No conversion: the header's frame is that of PHASE_DIR."""
-    frame("FIELD", "PHASE_DIR", name)(ms)
+    small_ms.set_frame(ms, "FIELD", "PHASE_DIR", name)
     grid: Grid = cut(ms)[0].grid
     assert (grid.longitude, grid.latitude, grid.frame) == (1.0, -0.5, expected)
 

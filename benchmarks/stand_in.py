@@ -10,7 +10,6 @@ The daemon is the installed one; nothing in it knows of this.
 
 from __future__ import annotations
 
-import functools
 import json
 import struct
 import sys
@@ -50,7 +49,8 @@ def _replace_reading(megabytes: float) -> None:
     call = fip.source.reading.Reader.call
     standing_for = struct.pack(">BI", 0xCE, ANY_INDEX)  # as msgpack writes it
 
-    @functools.lru_cache(maxsize=1)
+    known: dict[str, Cut] = {}  # by run: a look at it is all that a slice costs here
+
     def first(path: Path, selection: Selection, follow: bool, run: str) -> Cut:
         whole = cut(path, selection, follow, run, 0)
         read = decode_slice([bytes(each) for each in whole.frames])
@@ -68,11 +68,14 @@ def _replace_reading(megabytes: float) -> None:
         if function is not cut:
             call(self, then, function, *args)
             return
-        *run, index = args
-        header, *arrays = first(*run).frames
+        *what, index = args
+        run = what[-1]
+        if run not in known:
+            known[run] = first(*what)
+        header, *arrays = known[run].frames
         future: Future[Cut] = Future()
         header = header.replace(standing_for, struct.pack(">BI", 0xCE, index))
-        future.set_result(replace(first(*run), frames=[header, *arrays]))
+        future.set_result(replace(known[run], frames=[header, *arrays]))
         self._loop.soon(lambda: then(future))
 
     fip.source.reading.Reader.call = called  # type: ignore[assignment,method-assign]

@@ -254,7 +254,7 @@ class Ventilator(Daemon):
         self._pump()
 
     def _send_what_is_read(self) -> None:
-        now = time.monotonic()
+        now, loads = time.monotonic(), self._jobs.loads()
         for key in self._supply.ready():
             active = self._jobs.active[key[0]]
             active.pace.start(key[1], now)
@@ -262,7 +262,7 @@ class Ventilator(Daemon):
             if due is not None and due > now:
                 self._wake_at(due)
                 break
-            worker = self._lanes.free(self._jobs.loads(), self._pump)
+            worker = self._lanes.free(loads, self._pump)
             if worker is None or active.leases is None:
                 break
             frames, sent = self._supply[key].frames, active.leases.sent[key[1]]
@@ -270,11 +270,13 @@ class Ventilator(Daemon):
                 frames = with_attempt(frames, sent + 1)
             if not self._lanes.send(worker, frames):
                 break
-            active.leases.lease(key[1], worker, now, size(frames))
+            nbytes = size(frames)
+            active.leases.lease(key[1], worker, now, nbytes)
+            loads[worker] += 1
             log.debug("slice %d of run %s goes to %s", key[1], key[0], worker)
             self._supply.drop([key])
             self._vitals.counters["slices"] += 1
-            self._vitals.counters["bytes_out"] += size(frames)
+            self._vitals.counters["bytes_out"] += nbytes
 
     def _wake_at(self, due: float) -> None:
         """Pumps again when the next slice is due; one such call is under way at a time."""

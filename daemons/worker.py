@@ -21,7 +21,7 @@ from fip.imaging.image import image_file
 from fip.imaging.kernels import CPU, make_kernel
 from fip.messages import Bye, Control, Copy, Failure, Lane, Task, WorkerBrief, WorkerState
 from fip.protocol.leases import FIRST_IMAGE_WITHIN, image_within
-from fip.protocol.wire import decode_slice, encode_image
+from fip.protocol.wire import decode_slice, encode_image, size
 from fip.runtime.gate import Gate
 from fip.runtime.link import Link
 from fip.runtime.logs import Seldom, set_level
@@ -161,15 +161,15 @@ class Worker(Daemon):
     def _on_slice(self) -> None:
         if self._slices is None or len(self._holds) >= MAXIMUM_HELD:
             return
-        frames = self._slices.recv_multipart(copy=False)
+        frames = [frame.buffer for frame in self._slices.recv_multipart(copy=False)]
         try:
-            values = decode_slice([frame.buffer for frame in frames])
+            values = decode_slice(frames)
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
             self._seldom.warning(f"from the lane {self._lane.lane}: ", error)
             return
         self._vitals.counters["slices"] += 1
-        self._vitals.counters["bytes_in"] += sum(len(frame.buffer) for frame in frames)
+        self._vitals.counters["bytes_in"] += size(frames)
         now = time.monotonic()
         self._holds[_copy(values)] = now
         self._waiting.append((values, now))

@@ -64,15 +64,17 @@ class Supply:
     def refill(self, config: Ventilator) -> None:
         """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
         self._open_next(config.pace)
-        if len(self.reading) + len(self._read) >= config.read_ahead:
+        held = len(self.reading) + len(self._read)
+        if held >= config.read_ahead:
             return
+        out, nbytes = self._jobs.out(), self._jobs.bytes_out()
+        nbytes += sum(each.nbytes for each in self._read.values()) + len(self.reading) * self._expected
         for key in self._jobs.upcoming(config.read_ahead):
-            held = len(self.reading) + len(self._read)
-            in_bytes = sum(each.nbytes for each in self._read.values()) + len(self.reading) * self._expected
-            over = in_bytes + self._jobs.bytes_out() + self._expected > config.window
-            if held >= config.read_ahead or (over and held + self._jobs.out()):
+            over = nbytes + self._expected > config.window
+            if held >= config.read_ahead or (over and held + out):
                 break
             if key not in self.reading and key not in self._read:
+                held, nbytes = held + 1, nbytes + self._expected
                 self.reading.add(key)
                 active = self._jobs.active[key[0]]
                 plan, path = active.plan, Path(active.plan.measurement_set)

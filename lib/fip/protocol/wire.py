@@ -217,9 +217,7 @@ def _validated(adapter: TypeAdapter[Any], content: Any) -> Any:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise WireError(f"header with a wrong '{where}': {first['msg']}") from None
-    if isinstance(values, BaseModel):
-        return {name: getattr(values, name) for name in type(values).model_fields}
-    return values
+    return vars(values) if isinstance(values, BaseModel) else values
 
 
 def _arrays(described: Any, frames: Sequence[Frame]) -> dict[str, NDArray[Any]]:

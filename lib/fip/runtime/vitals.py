@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Hashable, Iterable, Mapping
 from math import ceil
 from pathlib import Path
@@ -52,7 +52,7 @@ class Vitals:
         self._loop, self._host, self._name = loop, host, name
         self._disk, self._device = disk, device
         self._started = time.time()
-        self._windows: dict[str, Window] = {}
+        self._windows = defaultdict[str, Window](Window)
         self._errors = _Errors(self.counters)
         self._events = Recent[tuple[str, str, str, str]](REMEMBERED)
         self._measured = -STATE_INTERVAL
@@ -64,7 +64,7 @@ class Vitals:
 
     def took(self, stage: str, seconds: float) -> None:
         """A stage was done once, and took so long."""
-        self._windows.setdefault(stage, Window()).add(seconds)
+        self._windows[stage].add(seconds)
 
     def watch(self, name: str, watched: zmq.Socket[bytes]) -> None:
         """Tells from now on of the connections of a socket, by this name, until it is closed."""

@@ -148,8 +148,11 @@ def test_another_pace_goes_on_from_where_it_is() -> None:
 
 def test_deadlines_that_are_missed_are_counted() -> None:
     """Two intervals after a slice is due, or a second where that is longer; without a pace nothing is late."""
-    slow, fast = Pace(1.0, [100.0, 108.0]), Pace(100.0, [100.0, 108.0])
-    for pace, index, in_time, late in ((slow, 1, 34.0, 34.1), (fast, 1, 11.08, 11.09)):
+    slow, first, fast = (Pace(rate, [100.0, 108.0]) for rate in (1.0, 1.0, 100.0))
+    alone = Pace(1.0, [100.0])
+    for pace, index, in_time, late in (
+        (slow, 1, 34.0, 34.1), (first, 0, 26.0, 26.1), (fast, 1, 11.08, 11.09), (alone, 0, 11.0, 11.1)
+    ):  # fmt: skip
         pace.start(0, now=10.0)
         pace.stored(index, in_time)
         assert pace.missed == 0

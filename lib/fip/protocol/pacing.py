@@ -61,5 +61,5 @@ class Pace:
             self.missed += 1
 
     def _deadline(self, index: int) -> float:
-        before = self.times[max(0, index - 1)]
-        return max(MINIMUM_DEADLINE, 2 * (self.times[index] - before) / self.rate)
+        later = min(max(index, 1), len(self.times) - 1)  # the first slice has the interval of the second
+        return max(MINIMUM_DEADLINE, 2 * (self.times[later] - self.times[max(0, later - 1)]) / self.rate)

@@ -43,22 +43,10 @@ SHOWN = 50  # errors, security events
 
 
 @dataclass(frozen=True)
-class RunView:
-    """A run."""
+class RunView(RunStatus):
+    """A run: what its status says, and what follows from that."""
 
-    run: str
-    name: str
-    measurement_set: str
-    total: int
-    stored: int
-    failed: int
-    leased: int
-    rate: float  # images/s
-    eta: float | None  # s until it is done at this rate; None with a pace, or where nothing is stored yet
-    lag: float | None  # s since the oldest unstored slice was due; None without a pace
-    deadline: float | None  # s, the lag from which on slices miss their deadline; None without a pace
-    missed: int
-    final: bool  # whether `total` is; while a MeasurementSet is being written, it grows
+    eta: float | None = None  # s until it is done at this rate; None with a pace, or where nothing is stored yet
 
     @property
     def left(self) -> int:
@@ -72,14 +60,9 @@ class RunView:
 
 
 @dataclass(frozen=True)
-class JobView:
+class JobView(JobStatus):
     """A job."""
 
-    job: str
-    state: str  # queued, running, done, failed, cancelled
-    reason: str
-    paths: tuple[str, ...]
-    submitted: float  # s UTC, Unix
     runs: tuple[RunView, ...]
 
 
@@ -242,26 +225,12 @@ def _sink(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Tr
 
 
 def _job(job: JobStatus) -> JobView:
-    return JobView(job.job, job.state, job.reason, job.paths, job.submitted, tuple(_run(run) for run in job.runs))
+    return JobView(**vars(job) | {"runs": tuple(map(_run, job.runs))})
 
 
 def _run(run: RunStatus) -> RunView:
-    left = run.total - run.stored - run.failed
-    return RunView(
-        run=run.run,
-        name=run.name,
-        measurement_set=run.measurement_set,
-        total=run.total,
-        stored=run.stored,
-        failed=run.failed,
-        leased=run.leased,
-        rate=run.rate,
-        eta=left / run.rate if run.rate and run.lag is None else None,
-        lag=run.lag,
-        deadline=run.deadline,
-        missed=run.missed,
-        final=run.final,
-    )
+    view = RunView(**vars(run))
+    return replace(view, eta=view.left / run.rate) if run.rate and run.lag is None else view
 
 
 def _verdict(

@@ -17,8 +17,9 @@ import numpy as np
 from benchmarks.kernels import EPSILON, Contest, median_seconds, prepared
 from fip.data import Block, Grid
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
-from fip.imaging.slant.plan import LIGHT, make_plan
+from fip.imaging.slant.plan import make_plan
 from fip.imaging.slant.sheet import UnsuitableError
+from fip.quantities import SPEED_OF_LIGHT
 from observatories import LATITUDE, antennas, uvw_seen
 
 WAVELENGTHS = {"MeerKAT": (0.2, 0.35), "VLA A": (0.06, 0.2, 0.8), "SKA-Low": (1.0, 2.0, 4.0)}
@@ -32,9 +33,9 @@ def draw(seed: int, epsilon: float = EPSILON) -> Contest:
     places = antennas(array, rng, int(rng.choice([10, 27, 64]))) * rng.choice([1.0, 0.3])
     uvw = uvw_seen(places, np.deg2rad(rng.uniform(15, 90)), *rng.uniform(0, 2 * np.pi, 2).tolist())
     frequency = np.linspace(1, rng.choice([1.01, 1.08, 1.4]), rng.choice([1, 16, 64]))
-    frequency *= LIGHT / rng.choice(WAVELENGTHS[array])
+    frequency *= SPEED_OF_LIGHT / rng.choice(WAVELENGTHS[array])
     width, height = (2 * int(side) for side in 2 ** rng.uniform(4, 9.7, 2))
-    fringe = LIGHT / (frequency[-1] * np.hypot(uvw[:, 0], uvw[:, 1]).max())
+    fringe = SPEED_OF_LIGHT / (frequency[-1] * np.hypot(uvw[:, 0], uvw[:, 1]).max())
     scale = min(fringe / rng.uniform(0.3, 6), 10 ** rng.uniform(-2, 0.2) / max(width, height))
     noise = rng.normal(size=(2, 1, len(uvw), len(frequency)))
     visibility = (noise[0] + 1j * noise[1]).astype(np.complex64)

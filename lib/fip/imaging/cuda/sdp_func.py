@@ -18,8 +18,8 @@ from fip.data import Block, Grid
 from fip.errors import UsageError
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.interface import Kernel
+from fip.quantities import ARCSEC, SPEED_OF_LIGHT
 
-LIGHT = 299792458.0  # m/s
 FINEST_EPSILON = 2e-13
 _SUPPORT = 16  # cells of its widest kernel
 _OVERSAMPLING = 1.2  # of its smallest grid
@@ -46,7 +46,7 @@ class SdpFuncKernel(Kernel):
     def _image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
         cupy, scale = self._cupy, self._grid.scale
         uvw = cupy.asarray(in_wavelengths(blocks, scale, self._grid.width))
-        frequency, ones = cupy.asarray([LIGHT]), cupy.ones((len(uvw), 1))
+        frequency, ones = cupy.asarray([SPEED_OF_LIGHT]), cupy.ones((len(uvw), 1))
         for stokes, plane in enumerate(out):
             values = np.concatenate([block.visibility[stokes].ravel() for block in blocks])
             samples = [uvw, frequency, _with_last(cupy, values, len(uvw)), ones]
@@ -65,13 +65,13 @@ def in_wavelengths(blocks: Sequence[Block], scale: float, side: int) -> NDArray[
     rows = []
     for block in blocks:
         uvw = np.stack([-block.uvw[:, 1], block.uvw[:, 0], block.uvw[:, 2]], axis=1)
-        rows.append((uvw[:, None] * (block.frequency / LIGHT)[:, None]).reshape(-1, 3))
+        rows.append((uvw[:, None] * (block.frequency / SPEED_OF_LIGHT)[:, None]).reshape(-1, 3))
     samples = np.concatenate([*rows, [[0.0, 0.0, max(np.abs(each[:, 2]).max() for each in rows) + 1]]])
     longest, reach = np.abs(samples[:, :2]).max(), 0.5 - (_SUPPORT / 2 + 1) / (_OVERSAMPLING * side)
     if longest * scale > reach:
         raise UsageError(
             f"kernel ska-sdp-func: pixels are too coarse for baselines of {longest:.0f} wavelengths, which it would "
-            f"drop: give --scale {0.99 * reach / longest * 206264.8:.3g}arcsec or less, or another --kernel"
+            f"drop: give --scale {0.99 * reach / longest / ARCSEC:.3g}arcsec or less, or another --kernel"
         )
     return samples
 

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data import Block, Grid
-from fip.imaging.slant.plan import LIGHT, Plan
+from fip.imaging.slant.plan import Plan
 from fip.imaging.slant.scheme import DOUBLE, FINEST, SINGLE, Scheme
+from fip.quantities import SPEED_OF_LIGHT
 
 
 class _Slant(NamedTuple):
@@ -69,7 +70,7 @@ def slant_cost(plan: Plan, blocks: Sequence[Block]) -> float:
 
 def wgridder_cost(blocks: Sequence[Block], grid: Grid, scheme: Scheme) -> float:
     """Of one Stokes by ducc0's w-gridder, as accurate: planes of w, each a transform, and the gridding."""
-    w = np.abs(np.concatenate([block.uvw[:, 2] for block in blocks])) / LIGHT
+    w = np.abs(np.concatenate([block.uvw[:, 2] for block in blocks])) / SPEED_OF_LIGHT
     first, last = (_of_rows(blocks, [float(block.frequency[edge]) for block in blocks]) for edge in (0, -1))
     corner = min((grid.width**2 + grid.height**2) * grid.scale**2 / 4, 1.0)
     cost = _WGRIDDER[scheme]

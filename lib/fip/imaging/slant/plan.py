@@ -16,8 +16,8 @@ from fip.imaging.slant.resample import Line
 from fip.imaging.slant.scheme import Scheme, scheme_for
 from fip.imaging.slant.sheet import Doubles, Field, UnsuitableError, make_sheet
 from fip.imaging.slant.stages import Shape
+from fip.quantities import SPEED_OF_LIGHT
 
-LIGHT = 299792458.0  # m/s
 _PAIRS = 200  # of a baseline and a direction, on which each plan is tested
 _DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).random((3, _PAIRS))
 _HEIGHTS, _FREQUENCIES = 2000, 16  # few rows are at as many heights, by so many frequencies at most
@@ -88,7 +88,7 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     plane = Plane.fit(uvw)
     sides = (grid.width, grid.height) if plane.transposed else (grid.height, grid.width)
     lengths = [len(block.uvw) for block in blocks]
-    highest = np.repeat([float(block.frequency[-1]) / LIGHT for block in blocks], lengths)
+    highest = np.repeat([float(block.frequency[-1]) / SPEED_OF_LIGHT for block in blocks], lengths)
     wavelengths = plane.baselines * highest
     sheet = make_sheet(Field(*sides, grid.scale), plane.a, plane.b, wavelengths, scheme)
 
@@ -118,7 +118,7 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
         blocks=xi.number // 16, length=eta.number, xi0=xi.begin, eta0=eta.begin, xi_step=xi.step, eta_step=eta.step,
         a=plane.a, b=plane.b, q_centre=q_centre, per_q=screen.per_q, segment=sheet.screen_segment,
     )  # fmt: skip
-    cells = np.array([u_size * xi.step, v_size * eta.step, 1.0, 1 / deepest]) / LIGHT
+    cells = np.array([u_size * xi.step, v_size * eta.step, 1.0, 1 / deepest]) / SPEED_OF_LIGHT
     u, v, d = plane.baselines
     phase = np.array([xi.centre, eta.centre, -q_centre]) @ plane.baselines
     rows = np.stack([u, v, phase, d], axis=1) * cells

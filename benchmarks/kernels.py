@@ -101,7 +101,7 @@ class Contest:
 
     def slant(self, blocks: Sequence[Block]) -> None:
         """Plan and image."""
-        render(make_plan(blocks, self.grid, self.epsilon), blocks, self.grid, self.slant_image)
+        render(make_plan(blocks, self.grid, self.epsilon), blocks, self.slant_image)
 
     def slant_compressed(self) -> None:
         """The same of the samples' nodes, which are found first."""

@@ -306,7 +306,7 @@ for seed, size, elevation, shape, scale, epsilon in CASES:
     plan = make_plan([block], grid, epsilon)
     seen |= {plan.plane.transposed, f"{plan.basis.terms} terms"}
     out = np.full((1, grid.height, grid.width), np.nan, plan.scheme.precision)
-    render(plan, [block], grid, out)
+    render(plan, [block], out)
     assert relative_error(out[0], [block], grid) <= epsilon
 assert {False, True, "1 terms", "2 terms"} <= seen, seen
 cells = np.zeros(40 * 40 * 18)  # nine terms, which fill more than one vector of 16

@@ -68,7 +68,7 @@ def check(seed: int) -> bool:
     block, grid, epsilon = draw(seed)
     out = np.full((1, grid.height, grid.width), np.nan, np.float32 if epsilon >= 1e-6 else np.float64)
     try:
-        render(make_plan([block], grid, epsilon), [block], grid, out)
+        render(make_plan([block], grid, epsilon), [block], out)
     except UnsuitableError:
         return False
     whole, edge = errors(out[0], block, grid)

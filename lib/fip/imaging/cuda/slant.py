@@ -60,7 +60,7 @@ class CudaSlantKernel(Kernel):
         """See fip.imaging.interface.Kernel."""
         try:
             plan = make_plan(blocks, self._grid, self._epsilon)
-            Rendering(self.constants, plan, blocks, self._grid).render(out)
+            Rendering(self.constants, plan, blocks).render(out)
         except UnsuitableError as unsuitable:
             if str(unsuitable) != self._last_reason:
                 log.info("not by the slant kernel: %s", unsuitable)
@@ -83,10 +83,10 @@ class Constants:
 class Rendering:
     """One slice on the device, stage by stage."""
 
-    def __init__(self, constants: Constants, plan: Plan, blocks: Sequence[Block], grid: Grid) -> None:
+    def __init__(self, constants: Constants, plan: Plan, blocks: Sequence[Block]) -> None:
         self._constants, self._device = constants, constants.device
         self._plan, self._blocks = plan, blocks
-        self._geometry = geometry(plan, grid)
+        self._geometry = geometry(plan)
         self._samples = sum(block.visibility[0].size for block in blocks)
         sent = [
             self._geometry, np.concatenate(plan.rows), np.concatenate([block.frequency for block in blocks]),
@@ -194,14 +194,13 @@ def block_table(blocks: Sequence[Block]) -> NDArray[np.void]:
     return table
 
 
-def geometry(plan: Plan, grid: Grid) -> NDArray[np.void]:
+def geometry(plan: Plan) -> NDArray[np.void]:
     """The plan as the struct Slant of slant.cu, an array of one."""
-    s, basis = plan.shape, plan.basis
-    xi_pixels, eta_pixels = (grid.width, grid.height) if plan.plane.transposed else (grid.height, grid.width)
+    s, basis, xi, eta = plan.shape, plan.basis, plan.xi_line, plan.eta_line
     values = (
-        s.xi0, s.xi_step, s.eta0 + s.length // 2 * s.eta_step, s.eta_step, s.a, s.b, s.q_centre, s.per_q, grid.scale,
+        s.xi0, s.xi_step, s.eta0 + s.length // 2 * s.eta_step, s.eta_step, s.a, s.b, s.q_centre, s.per_q, xi.pitch,
         s.terms, int(basis.odd @ (1 << np.arange(s.terms))), basis.in_height.shape[1], basis.in_q.shape[1],
-        s.rows, s.row0, plan.u_size, s.column0, s.blocks * 16, plan.v_size, xi_pixels, eta_pixels,
+        s.rows, s.row0, plan.u_size, s.column0, s.blocks * 16, plan.v_size, xi.rows, eta.rows,
     )  # fmt: skip
     return np.array(values, GEOMETRY)
 

@@ -67,7 +67,7 @@ class SlantKernel(Kernel):
             plan = make_plan(blocks, self._grid, self._epsilon)
             if self._only_if_faster and slant_cost(plan, blocks) > wgridder_cost(blocks, self._grid, plan.scheme):
                 raise UnsuitableError("it is expected to be slower")
-            render(plan, blocks, self._grid, out)
+            render(plan, blocks, out)
         except UnsuitableError as unsuitable:
             if str(unsuitable) != self._last_reason:
                 log.info("not by the slant kernel: %s", unsuitable)
@@ -76,13 +76,13 @@ class SlantKernel(Kernel):
         return self.name
 
 
-def render(plan: Plan, blocks: Sequence[Block], grid: Grid, out: NDArray[np.floating]) -> None:
+def render(plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
     """Fill out[stokes, y, x] as fip.imaging.interface.Kernel says. Raise UnsuitableError with `out` in any state."""
     buffers, precision = _thread_buffers(), plan.scheme.precision
     for stokes, plane in enumerate(out):
         usable = plane.dtype == precision and plane.flags.c_contiguous
         whole: NDArray[np.floating] = plane if usable else np.empty(plane.shape, precision)
-        _plane(plan, blocks, stokes, grid, buffers, whole)
+        _plane(plan, blocks, stokes, buffers, whole)
         if not usable:
             plane[...] = whole
 
@@ -94,9 +94,7 @@ def _thread_buffers() -> Buffers:
     return buffers
 
 
-def _plane(
-    plan: Plan, blocks: Sequence[Block], stokes: int, grid: Grid, buffers: Buffers, out: NDArray[np.floating]
-) -> None:
+def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers, out: NDArray[np.floating]) -> None:
     s, basis, scheme = plan.shape, plan.basis, plan.scheme
 
     def get(name: str, length: int) -> Floats:
@@ -119,11 +117,9 @@ def _plane(
         half, s, _transform(plan.v_size, scheme, get), basis.in_q, basis.odd, across, correction,
         taps, plan.eta_line, columns, work, lines,
     )  # fmt: skip
-    eta_pixels = grid.height if plan.plane.transposed else grid.width
     if not fine or not resample_xi(
-        lines, s, taps, plan.xi_line, plan.eta_line.begin, eta_pixels, grid.scale, plan.plane.transposed,
-        work, out.reshape(-1),
-    ):  # fmt: skip
+        lines, s, taps, plan.xi_line, plan.eta_line, plan.plane.transposed, work, out.reshape(-1)
+    ):
         raise UnsuitableError("the field is too wide and its array too steep")
 
 

@@ -253,21 +253,23 @@ def transform_v(
 
 @njit(**FAST)
 def resample_xi(
-    lines: Floats, s: Shape, taps: Taps, line: Line, eta_begin: float, eta_count: int, pitch: float,
-    transposed: bool, w: Work, out: Floats,
+    lines: Floats, s: Shape, taps: Taps, line: Line, across: Line, transposed: bool, w: Work, out: Floats,
 ) -> bool:  # fmt: skip
-    """Interpolate along xi: lines[eta block][xi][16 eta] -> out[xi][eta], or out[eta][xi] if transposed."""
+    """Interpolate along xi: lines[eta block][xi][16 eta] -> out[xi][eta], or out[eta][xi] if transposed.
+
+    `across` is the line along eta, whose rows are the lanes here.
+    """
     width = s.blocks * 16
     for e in range(w.offset.size):
         w.offset[e] = 0.0
-    for block in range((eta_count + 15) // 16):
+    for block in range((across.rows + 15) // 16):
         for e in range(w.lane.size):  # those beyond the image repeat its last
-            w.lane[e] = eta_begin + min(block * 16 + (e & 15), eta_count - 1) * pitch
-        lanes = min(16, eta_count - block * 16)
+            w.lane[e] = across.begin + min(block * 16 + (e & 15), across.rows - 1) * across.pitch
+        lanes = min(16, across.rows - block * 16)
         row = 0
         while row < line.rows:
             direct = lanes == 16 and not transposed
-            target, to, stride = (out, row * eta_count + block * 16, eta_count) if direct else (w.tile, 0, 16)
+            target, to, stride = (out, row * across.rows + block * 16, across.rows) if direct else (w.tile, 0, 16)
             made = resample(lines, block * width * 16, width, taps, line, 0.0, row, w, target, to, stride)
             if made == 0:
                 return False
@@ -276,7 +278,7 @@ def resample_xi(
             elif not direct:
                 for o in range(made):
                     for i in range(lanes):
-                        out[(row + o) * eta_count + block * 16 + i] = w.tile[o * 16 + i]
+                        out[(row + o) * across.rows + block * 16 + i] = w.tile[o * 16 + i]
             row += made
     return True
 

@@ -51,4 +51,4 @@ def image_something(scheme: Scheme) -> None:
     blocks = [Block(0, uvw, np.array([1.0e9, 1.1e9]), visibility, visibility.real)]
     grid = Grid(48, 32, 1e-4, 0.0, 0.0, "FK5")
     plane = np.empty((1, grid.height, grid.width), scheme.precision)
-    render(make_plan(blocks, grid, scheme.finest), blocks, grid, plane)
+    render(make_plan(blocks, grid, scheme.finest), blocks, plane)

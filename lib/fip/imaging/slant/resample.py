@@ -292,25 +292,25 @@ def _make_rows(
         kind += 1
     order, width, table = ORDERS[kind], taps.width, taps.table
     _place_rows(first, length - width, taps.starts[kind], width, order, taps.log_nodes[kind], n, w)
-    at, entry, rest, t, step = w.source, w.taps, w.rest, w.t, w.step
+    args = source, w.source, table, w.taps, width, n, w.rest, w.t, w.step, out, to, stride
     if order == 1:
-        _rows1(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+        _rows1(*args)
     elif order == 2:
-        _rows2(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+        _rows2(*args)
     elif order == 3:
-        _rows3(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+        _rows3(*args)
     elif order == 4:
-        _rows4(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+        _rows4(*args)
     elif order == 6:
-        _rows6(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+        _rows6(*args)
     elif order == 8:
-        _rows8(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+        _rows8(*args)
     elif order == 10:
-        _rows10(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+        _rows10(*args)
     elif order == 12:
-        _rows12(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+        _rows12(*args)
     else:
-        _rows16(source, at, table, entry, width, n, rest, t, step, out, to, stride)
+        _rows16(*args)
 
 
 @njit(**FAST)

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fip.data import Block, Grid
-from fip.imaging.slant.plan import Plan
+from fip.imaging.slant.plan import Plan, of_rows
 from fip.imaging.slant.scheme import DOUBLE, FINEST, SINGLE, Scheme
 from fip.quantities import SPEED_OF_LIGHT
 
@@ -71,17 +70,12 @@ def slant_cost(plan: Plan, blocks: Sequence[Block]) -> float:
 def wgridder_cost(blocks: Sequence[Block], grid: Grid, scheme: Scheme) -> float:
     """Of one Stokes by ducc0's w-gridder, as accurate: planes of w, each a transform, and the gridding."""
     w = np.abs(np.concatenate([block.uvw[:, 2] for block in blocks])) / SPEED_OF_LIGHT
-    first, last = (_of_rows(blocks, [float(block.frequency[edge]) for block in blocks]) for edge in (0, -1))
+    first, last = (of_rows(blocks, [float(block.frequency[edge]) for block in blocks]) for edge in (0, -1))
     corner = min((grid.width**2 + grid.height**2) * grid.scale**2 / 4, 1.0)
     cost = _WGRIDDER[scheme]
     planes = cost.planes + 1.7 * float((w * last).max() - (w * first).min()) * corner / (1 + math.sqrt(1 - corner))
     gridding = cost.fixed + cost.block * len(blocks) + cost.sample * _samples(blocks)
     return gridding + cost.pixel * planes * grid.width * grid.height
-
-
-def _of_rows(blocks: Sequence[Block], values: Sequence[float]) -> NDArray[np.float64]:
-    """The value of each row's block, [row]."""
-    return np.repeat(np.asarray(values, np.float64), [len(block.uvw) for block in blocks])
 
 
 def _samples(blocks: Sequence[Block]) -> int:
@@ -91,5 +85,5 @@ def _samples(blocks: Sequence[Block]) -> int:
 def _cells(plan: Plan, blocks: Sequence[Block]) -> float:
     """Cells that samples are added to: neighbouring channels of a baseline in one cell count once."""
     rows = np.abs(np.concatenate(plan.rows))
-    crossed = (rows[:, 0] + rows[:, 1]) * _of_rows(blocks, [float(b.frequency[-1] - b.frequency[0]) for b in blocks])
-    return float(np.minimum(_of_rows(blocks, [b.frequency.size for b in blocks]), 1 + crossed).sum())
+    crossed = (rows[:, 0] + rows[:, 1]) * of_rows(blocks, [float(b.frequency[-1] - b.frequency[0]) for b in blocks])
+    return float(np.minimum(of_rows(blocks, [b.frequency.size for b in blocks]), 1 + crossed).sum())

@@ -87,29 +87,13 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     scheme = scheme_for(epsilon)
     plane = Plane.fit(uvw)
     sides = (grid.width, grid.height) if plane.transposed else (grid.height, grid.width)
-    lengths = [len(block.uvw) for block in blocks]
-    highest = np.repeat([float(block.frequency[-1]) / SPEED_OF_LIGHT for block in blocks], lengths)
+    highest = of_rows(blocks, [float(block.frequency[-1]) / SPEED_OF_LIGHT for block in blocks])
     wavelengths = plane.baselines * highest
     sheet = make_sheet(Field(*sides, grid.scale), plane.a, plane.b, wavelengths, scheme)
+    screen = _fit_screen(blocks, plane, uvw * highest, wavelengths, sheet.lowest_q / 2, grid, epsilon)
 
-    longest_u, longest_v, longest_d = map(float, np.abs(wavelengths).max(axis=1))
-    deepest = max(longest_d, 1e-9)
-    q_centre = sheet.lowest_q / 2
-    power = np.concatenate([_power(block.visibility) for block in blocks], dtype=np.float64)
-    if not power.any():
-        power = np.ones(len(power))
-    lowest = np.repeat([float(block.frequency[0] / block.frequency[-1]) for block in blocks], lengths)
-    heights = _over_band(wavelengths[2] / deepest, power, lowest)
-    reach = 2 * math.pi * deepest * abs(q_centre)
-    basis = make_basis(*heights, reach, _TERM_TOLERANCE * epsilon, scheme.precision)
-    if basis.terms > scheme.most_terms:
-        raise UnsuitableError(f"the array is too far from a plane: {basis.terms} terms")
-    screen = Screen(basis, deepest, q_centre)
-    error = _model_error(plane, screen, uvw * highest, wavelengths, power, lowest, grid)
-    if not error <= epsilon / 2:
-        raise UnsuitableError(f"the terms fail their test: an error of {error:.1e}")
-
-    xi, eta = sheet.xi, sheet.eta
+    xi, eta, basis, q_centre = sheet.xi, sheet.eta, screen.basis, screen.q_centre
+    longest_u, longest_v, _ = map(float, np.abs(wavelengths).max(axis=1))
     u_size, u_half = _transform(sheet.xi_reach, xi.number, longest_u * xi.step, 4, scheme)
     v_size, v_half = _transform(sheet.eta_reach, eta.number, longest_v * eta.step, 8, scheme)
     row0 = scheme.support // 2
@@ -118,24 +102,13 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
         blocks=xi.number // 16, length=eta.number, xi0=xi.begin, eta0=eta.begin, xi_step=xi.step, eta_step=eta.step,
         a=plane.a, b=plane.b, q_centre=q_centre, per_q=screen.per_q, segment=sheet.screen_segment,
     )  # fmt: skip
-    cells = np.array([u_size * xi.step, v_size * eta.step, 1.0, 1 / deepest]) / SPEED_OF_LIGHT
+    cells = np.array([u_size * xi.step, v_size * eta.step, 1.0, 1 / screen.deepest]) / SPEED_OF_LIGHT
     u, v, d = plane.baselines
     phase = np.array([xi.centre, eta.centre, -q_centre]) @ plane.baselines
     rows = np.stack([u, v, phase, d], axis=1) * cells
-    ends = np.cumsum(lengths).tolist()
     across = (np.arange(xi.number) - xi.number // 2) / u_size
-    plan = Plan(
-        scheme,
-        plane,
-        basis,
-        shape,
-        u_size,
-        v_size,
-        tuple(rows[end - length : end] for end, length in zip(ends, lengths, strict=True)),
-        across,
-        sheet.eta_line,
-        sheet.xi_line,
-    )
+    of_blocks = tuple(np.split(rows, np.cumsum([len(block.uvw) for block in blocks[:-1]])))
+    plan = Plan(scheme, plane, basis, shape, u_size, v_size, of_blocks, across, sheet.eta_line, sheet.xi_line)
     if plan.size > _LARGEST:
         raise UnsuitableError(f"pixels far coarser than the fringes: it would take {1e-9 * plan.size:.0f} GB")
     return plan
@@ -157,6 +130,38 @@ class Screen:
     def terms(self, d: Doubles, q: Doubles) -> NDArray[np.complex128]:
         """Their sum for pairs of a height in wavelengths and a direction: exp(-2 pi i d (q - q_centre))."""
         return self.basis.screen(self.per_q * (q - self.q_centre), d / self.deepest)
+
+
+def _fit_screen(
+    blocks: Sequence[Block],
+    plane: Plane,
+    uvw: Doubles,
+    wavelengths: Doubles,
+    q_centre: float,
+    grid: Grid,
+    epsilon: float,
+) -> Screen:
+    """The terms for these samples, tested; uvw and wavelengths as for `_model_error`. Raise UnsuitableError."""
+    scheme, deepest = scheme_for(epsilon), max(float(np.abs(wavelengths[2]).max()), 1e-9)
+    power = np.concatenate([_power(block.visibility) for block in blocks], dtype=np.float64)
+    if not power.any():
+        power = np.ones(len(power))
+    lowest = of_rows(blocks, [float(block.frequency[0] / block.frequency[-1]) for block in blocks])
+    heights = _over_band(wavelengths[2] / deepest, power, lowest)
+    reach = 2 * math.pi * deepest * abs(q_centre)
+    basis = make_basis(*heights, reach, _TERM_TOLERANCE * epsilon, scheme.precision)
+    if basis.terms > scheme.most_terms:
+        raise UnsuitableError(f"the array is too far from a plane: {basis.terms} terms")
+    screen = Screen(basis, deepest, q_centre)
+    error = _model_error(plane, screen, uvw, wavelengths, power, lowest, grid)
+    if not error <= epsilon / 2:
+        raise UnsuitableError(f"the terms fail their test: an error of {error:.1e}")
+    return screen
+
+
+def of_rows(blocks: Sequence[Block], values: Sequence[float]) -> Doubles:
+    """The value of each row's block, [row]."""
+    return np.repeat(np.asarray(values, np.float64), [len(block.uvw) for block in blocks])
 
 
 def _power(visibility: NDArray[np.complexfloating]) -> NDArray[np.floating]:
@@ -208,7 +213,7 @@ def _model_error(
 
 
 def _transform(half: float, least: int, highest: float, multiple: int, scheme: Scheme) -> tuple[int, int]:
-    """Points of a transform, and how many of either sign its grid has, a multiple as asked (less support / 2 if of 8).
+    """Points of a transform, and how many of either sign its grid has, with half the support a multiple as asked.
 
     `half` is how many samples from the centre are wanted right, `least` how many there are in all, `highest` the
     highest frequency in cycles per sample.
@@ -217,7 +222,7 @@ def _transform(half: float, least: int, highest: float, multiple: int, scheme: S
     size = good_size(max(math.ceil(2 * half * scheme.oversampling), least, 64))
     while True:
         reach = math.ceil(highest * size) + row0 + 2
-        side = -(-reach // 4) * 4 if multiple == 4 else -(-(reach + row0) // 8) * 8 - row0
+        side = -(-(reach + row0) // multiple) * multiple - row0
         if 2 * side <= size:
             return size, side
         size = good_size(size + 4)

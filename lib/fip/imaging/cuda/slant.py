@@ -7,7 +7,6 @@ are evaluated, not looked up.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -17,14 +16,13 @@ from numpy.typing import NDArray
 
 from fip.data import Block, Grid
 from fip.imaging.cuda.device import Device
-from fip.imaging.interface import Imager, Kernel
+from fip.imaging.interface import Imager
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
-from fip.imaging.slant.plan import Plan, make_plan
+from fip.imaging.slant.kernel import SlantKernel
+from fip.imaging.slant.plan import Plan
 from fip.imaging.slant.resample import make_taps
 from fip.imaging.slant.scheme import SINGLE
 from fip.imaging.slant.sheet import UnsuitableError
-
-log = logging.getLogger("fip.imaging.cuda")
 
 LANES, TURN, EVEN, ODD = 32, 32, 6, 5  # as in slant.cu
 ALIGNED = 256  # bytes: where an array that is sent with others may begin
@@ -42,31 +40,20 @@ BLOCK = np.dtype([(name, "i4") for name in ("first", "first_row", "first_frequen
 """The struct Block of slant.cu."""
 
 
-class CudaSlantKernel(Kernel):
-    """Images a slice by its slant where its geometry allows, else by the kernel it is given to fall back on."""
-
-    name = "slant"
+class CudaSlantKernel(SlantKernel):
+    """The same on a GPU, which makes every image that it can."""
 
     def __init__(self, device: Device, grid: Grid, epsilon: float, fall_back: Imager) -> None:
+        super().__init__(grid, epsilon, fall_back, only_if_faster=False)
         self.constants = Constants(device)
-        self._grid, self._epsilon, self._fall_back = grid, epsilon, fall_back
-        self._last_reason = ""
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
         """See fip.imaging.interface.Kernel."""
         return self.constants.device.empty(shape, dtype)
 
-    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See fip.imaging.interface.Kernel."""
-        try:
-            plan = make_plan(blocks, self._grid, self._epsilon)
-            Rendering(self.constants, plan, blocks).render(out)
-        except UnsuitableError as unsuitable:
-            if str(unsuitable) != self._last_reason:
-                log.info("not by the slant kernel: %s", unsuitable)
-                self._last_reason = str(unsuitable)
-            return self._fall_back(blocks, out)
-        return self.name
+    def render(self, plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
+        """See SlantKernel."""
+        Rendering(self.constants, plan, blocks).render(out)
 
 
 class Constants:

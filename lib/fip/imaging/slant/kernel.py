@@ -67,13 +67,17 @@ class SlantKernel(Kernel):
             plan = make_plan(blocks, self._grid, self._epsilon)
             if self._only_if_faster and slant_cost(plan, blocks) > wgridder_cost(blocks, self._grid, plan.scheme):
                 raise UnsuitableError("it is expected to be slower")
-            render(plan, blocks, out)
+            self.render(plan, blocks, out)
         except UnsuitableError as unsuitable:
             if str(unsuitable) != self._last_reason:
                 log.info("not by the slant kernel: %s", unsuitable)
                 self._last_reason = str(unsuitable)
             return self._fall_back(blocks, out)
         return self.name
+
+    def render(self, plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
+        """Fill `out` by the plan, as the function of that name does, on the processor."""
+        render(plan, blocks, out)
 
 
 def render(plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:

@@ -130,8 +130,9 @@ def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers, o
 def _grid(plan: Plan, blocks: Sequence[Block], stokes: int, get: Get) -> Floats:
     """The half plane of a Stokes.
 
-    Where more rows than a batch meet few cells, batches are summed apart: a sum of n equal numbers one by one in single
-    precision is off by 3e-8 sqrt(n). Larger grids have larger batches, so that this costs less than the gridding.
+    Where more rows of a block than a batch meet few cells, its batches are summed apart, all but the first: a sum of n
+    equal numbers one by one in single precision is off by 3e-8 sqrt(n). Larger grids have larger batches, so that this
+    costs less than the gridding.
     """
     s, basis, scheme = plan.shape, plan.basis, plan.scheme
     batch = max(_BATCH, s.rows * s.columns // 4)

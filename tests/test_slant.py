@@ -250,6 +250,20 @@ def test_all_stokes_have_the_bits_of_one() -> None:
     assert both[0].tobytes() == both[1].tobytes() == one[0].tobytes()
 
 
+@pytest.mark.parametrize("windows", [1, 40])
+def test_many_equal_samples_in_few_cells_are_summed_well(windows: int) -> None:
+    """Whatever blocks they are in: one by one their sum in single precision would be off by more than epsilon."""
+    uvw = np.random.default_rng(0).normal(size=(160_000, 3)) * [8.0, 8.0, 0.05]
+    ones, grid = np.ones((1, len(uvw), 1), np.float32), Grid(64, 64, 1e-3, 0.0, 0.0, "FK5")
+    parts = [slice(number, None, windows) for number in range(windows)]
+    blocks = [
+        Block(0, uvw[part], np.array([1.5e8]), ones[:, part].astype(np.complex64), ones[:, part]) for part in parts
+    ]
+    out = np.empty((1, 64, 64), np.float32)
+    assert make_kernel(ImagingSettings(("I",), 1e-5, "slant", "natural"), grid).image(blocks, out) == "slant"
+    assert relative_error(out[0], blocks, grid, 200) <= 1e-5
+
+
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("n", [4, 8, 12, 20, 36, 60, 128, 500, 864, 1080, 4096, 6750])
 def test_transform_is_a_fourier_transform(n: int, precision: Precision) -> None:

@@ -130,29 +130,34 @@ def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers, o
 def _grid(plan: Plan, blocks: Sequence[Block], stokes: int, get: Get) -> Floats:
     """The half plane of a Stokes.
 
-    Where more rows of a block than a batch meet few cells, its batches are summed apart, all but the first: a sum of n
-    equal numbers one by one in single precision is off by 3e-8 sqrt(n). Larger grids have larger batches, so that this
-    costs less than the gridding.
+    Where more rows than a batch meet few cells, batches are summed apart, whatever blocks they are of: a sum of n equal
+    numbers one by one in single precision is off by 3e-8 sqrt(n). Larger grids have larger batches, so that this costs
+    less than the gridding.
     """
     s, basis, scheme = plan.shape, plan.basis, plan.scheme
     batch = max(_BATCH, s.rows * s.columns // 4)
-    total, part, add = get("grid", plan.grid_size), None, gridder(s.terms, scheme.support, scheme.degree)
+    total, add = get("grid", plan.grid_size), gridder(s.terms, scheme.support, scheme.degree)
     total[:] = 0
+    part, room = total, batch
     for block, rows in zip(blocks, plan.rows, strict=True):
         visibility = read_only(block.visibility[stokes], scheme.samples)
         frequency = read_only(block.frequency, np.float64)
-        for start in range(0, len(rows), batch):
-            if start:
-                part = get("part", plan.grid_size)
+        start = 0
+        while start < len(rows):
+            if not room:
+                if part is not total:
+                    total += part
+                part, room = get("part", plan.grid_size), batch
                 part[:] = 0
-            here = slice(start, start + batch)
+            here = slice(start, min(start + room, len(rows)))
             add(
-                total if part is None else part, s.columns * 2 * s.terms, s.row0, s.column0,
+                part, s.columns * 2 * s.terms, s.row0, s.column0,
                 rows[here], frequency, visibility[here], kernel_polynomials(scheme), basis.in_height, basis.odd,
             )  # fmt: skip
-            if part is not None:
-                total += part
-                part = None
+            room -= here.stop - start
+            start = here.stop
+    if part is not total:
+        total += part
     return total
 
 

@@ -17,6 +17,7 @@ from casacore.measures import measures
 from casacore.quanta import quantity
 from numpy.typing import NDArray
 
+import cuts
 import small_ms
 from direct import SPEED_OF_LIGHT, direct_sum
 from fip.data import Average, Selection, Slice, Subset, UvRange
@@ -89,11 +90,8 @@ def observe(path: Path, source: SkyCoord, pointings: list[tuple[tuple[float, flo
 
 def cut(path: Path, **selection: Any) -> tuple[list[Slice], str]:
     """All slices of an MS, and what the log says."""
-    run = open_run(path, Selection(**(GRID | selection)))
-    try:
-        return [run.read(number) for number in range(len(run.slices))], "\n".join(run.notes)
-    finally:
-        run.close()
+    asked = GRID | selection
+    return cuts.cut(path, **asked), cuts.notes(path, **asked)
 
 
 def place_of(piece: Slice, about: SkyCoord) -> SkyCoord:

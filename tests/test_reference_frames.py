@@ -12,7 +12,8 @@ from casacore import tables
 from numpy.typing import NDArray
 
 import small_ms
-from fip.data import Selection, Slice
+from cuts import cut
+from fip.data import Selection
 from fip.imaging.image import dirty_image
 from fip.imaging.kernels import make_kernel
 from fip.source.opening import open_run
@@ -20,15 +21,6 @@ from fip.source.timescales import SCALES, to_utc
 
 DAY = 86400.0  # s
 ASTROPY = {"IAT": "tai", "TDT": "tt", "ET": "tt", "UT": "ut1"}
-
-
-def cut(path: Path, **selection: Any) -> list[Slice]:
-    """All slices of an MS."""
-    run = open_run(path, Selection(**selection))
-    try:
-        return [run.read(number) for number in range(len(run.slices))]
-    finally:
-        run.close()
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import zmq
 
-from fip.protocol.wire import decode_image, decode_slice, encode_image, encode_slice
 from fip.runtime.sockets import data_socket
+from fip.wire.codec import decode_image, decode_slice, encode_image, encode_slice
 from made import make_image, make_slice
 
 WORKERS = 2

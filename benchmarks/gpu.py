@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.kernels import EPSILON, ROWS, Contest, Row, median_seconds, prepared
-from fip.data import Block, Grid
-from fip.errors import UsageError
+from fip.data.errors import UsageError
+from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.cuda.sdp_func import SdpFuncKernel
 from fip.imaging.cuda.slant import CudaSlantKernel, Rendering

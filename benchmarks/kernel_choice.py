@@ -15,11 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.kernels import EPSILON, Contest, median_seconds, prepared
-from fip.data import Block, Grid
+from fip.data.quantities import SPEED_OF_LIGHT
+from fip.data.values import Block, Grid
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.plan import make_plan
 from fip.imaging.slant.sheet import UnsuitableError
-from fip.quantities import SPEED_OF_LIGHT
 from observatories import LATITUDE, antennas, uvw_seen
 
 WAVELENGTHS = {"MeerKAT": (0.2, 0.35), "VLA A": (0.06, 0.2, 0.8), "SKA-Low": (1.0, 2.0, 4.0)}

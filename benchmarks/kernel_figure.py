@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.kernels import ROWS, Contest, median_seconds, prepared
-from fip.data import ImagingSettings
+from fip.data.values import ImagingSettings
 from fip.imaging.kernels import make_kernel, pixel_type
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "kernel.png"

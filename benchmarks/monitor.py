@@ -26,11 +26,11 @@ import psutil
 import zmq
 
 from benchmarks.simulated_status import INTERVAL, RUN, Load, statuses
-from fip.data import Selection
-from fip.messages import RunPlan
-from fip.protocol.wire import encode_control
+from fip.archive.ledger import Ledger
+from fip.data.values import Selection
 from fip.runtime.sockets import control_socket
-from fip.storage.ledger import Ledger
+from fip.wire.codec import encode_control
+from fip.wire.messages import RunPlan
 
 PARTS = 6  # of an hour, after each of which memory is looked at
 

@@ -29,16 +29,16 @@ from benchmarks.bare import WARM, cost_of_messages
 from benchmarks.images import taken
 from benchmarks.programs import ANTENNAS, ARCSEC, EPSILON, Work, fip_command, simulated
 from benchmarks.stand_in import launcher
-from fip.data import Selection
+from fip.data.quantities import ARCSEC as ONE_ARCSEC
+from fip.data.values import Selection
 from fip.imaging.compression import compress
-from fip.imaging.image import image_file
 from fip.imaging.kernels import make_kernel
 from fip.layout.keys import LIST, make_keys
-from fip.messages import PipelineStatus
-from fip.quantities import ARCSEC as ONE_ARCSEC
 from fip.runtime.sockets import host_name
 from fip.simulation.observation import Simulation, simulate
-from fip.source.opening import open_run
+from fip.source.open_run import open_run
+from fip.wire.messages import PipelineStatus
+from fip.worker.stages import image_file
 from many import SELECTION
 from mesh import Mesh
 

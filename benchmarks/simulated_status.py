@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fip.messages import (
+from fip.wire.messages import (
     AntennaHealth,
     Gpu,
     JobStatus,

@@ -11,11 +11,11 @@ import zmq
 from benchmarks import prototype
 from benchmarks.programs import ARCSEC, EPSILON, USUAL, simulated
 from benchmarks.report import Line
-from fip.data import Selection, Slice
+from fip.data.quantities import parse_angle
+from fip.data.values import Selection, Slice
 from fip.imaging.compression import compress
-from fip.protocol.wire import decode_slice, encode_slice, size
-from fip.quantities import parse_angle
-from fip.source.opening import open_run
+from fip.source.open_run import open_run
+from fip.wire.codec import decode_slice, encode_slice, size
 
 
 def compare(scratch: Path, integrations: int, repeats: int) -> list[Line]:

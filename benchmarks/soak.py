@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import mesh
 from chaos import Chaos
+from fip.archive.ledger import Ledger
 from fip.simulation.observation import Simulation, simulate
-from fip.storage.ledger import Ledger
 from many import SELECTION
 from mesh import Mesh
 from pipeline import images

@@ -109,7 +109,7 @@ def _sample(pid: int, directory: Path) -> list[Sample]:
 def _role(process: psutil.Process) -> str:
     """One of those above; "" while it is only being started."""
     names = [Path(word).name for word in process.cmdline()]
-    if any("fip.source.isolation" in name for name in names):
+    if any("fip.source.child" in name for name in names):
         return "reader"
     return next((name.removeprefix("fip-") for name in names if name.startswith("fip")), "")
 

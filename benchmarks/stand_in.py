@@ -23,15 +23,15 @@ from typing import Any
 
 import numpy as np
 
-import fip.imaging.image
 import fip.imaging.kernels
-import fip.protocol.lanes
-import fip.protocol.leases
-import fip.source.reading
-import fip.storage.store
-from fip.data import Block, FitsFile, ImageFile, Selection, Slice
-from fip.protocol.wire import decode_slice, encode_slice
-from fip.source.reading import Cut, cut
+import fip.sink.store
+import fip.ventilator.lanes
+import fip.ventilator.leases
+import fip.ventilator.reader
+import fip.worker.stages
+from fip.data.values import Block, FitsFile, ImageFile, Selection, Slice
+from fip.source.calls import Cut, cut
+from fip.wire.codec import decode_slice, encode_slice
 
 SMALLEST = b"SIMPLE  = " + bytes(2870)
 NODES = 64
@@ -46,7 +46,7 @@ def launcher(**settings: object) -> list[str]:
 
 def _replace_reading(megabytes: float) -> None:
     rows = max(1, round(1e6 * megabytes / BYTES_OF_A_SAMPLE / NODES))
-    call = fip.source.reading.Reader.call
+    call = fip.ventilator.reader.Reader.call
     standing_for = struct.pack(">BI", 0xCE, ANY_INDEX)  # as msgpack writes it
 
     known: dict[str, Cut] = {}  # by run: a look at it is all that a slice costs here
@@ -78,7 +78,7 @@ def _replace_reading(megabytes: float) -> None:
         future.set_result(replace(known[run], frames=[header, *arrays]))
         self._loop.soon(lambda: then(future))
 
-    fip.source.reading.Reader.call = called  # type: ignore[assignment,method-assign]
+    fip.ventilator.reader.Reader.call = called  # type: ignore[assignment,method-assign]
 
 
 def _replace_imaging(seconds: float) -> None:
@@ -89,17 +89,17 @@ def _replace_imaging(seconds: float) -> None:
             "good", None, None, {"wait": waited, "image": seconds}, (FitsFile("dirty", SMALLEST),),
         )  # fmt: skip
 
-    fip.imaging.image.image_file = image_file  # type: ignore[assignment]
+    fip.worker.stages.image_file = image_file  # type: ignore[assignment]
     fip.imaging.kernels.make_kernel = lambda *ignored: None  # type: ignore[assignment]
 
 
 def _replace_storing() -> None:
-    fip.storage.store.Store.put = lambda self, image: self.directory  # type: ignore[method-assign]
+    fip.sink.store.Store.put = lambda self, image: self.directory  # type: ignore[method-assign]
 
 
 def _trace(path: str) -> None:
     trace = Path(path).open("a")  # noqa: SIM115 it is open as long as the daemon runs
-    hear, lease = fip.protocol.lanes.Lanes.hear, fip.protocol.leases.Leases.lease
+    hear, lease = fip.ventilator.lanes.Lanes.hear, fip.ventilator.leases.Leases.lease
     boots: set[str] = set()
 
     def say(*event: object) -> None:
@@ -117,8 +117,8 @@ def _trace(path: str) -> None:
         say("lease", worker.partition("/")[2], index, attempt)
         return attempt
 
-    fip.protocol.lanes.Lanes.hear = heard  # type: ignore[method-assign]
-    fip.protocol.leases.Leases.lease = leased  # type: ignore[assignment,method-assign]
+    fip.ventilator.lanes.Lanes.hear = heard  # type: ignore[method-assign]
+    fip.ventilator.leases.Leases.lease = leased  # type: ignore[assignment,method-assign]
 
 
 if __name__ == "__main__":

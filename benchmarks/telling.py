@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import psutil
 
-from fip.messages import STATE_INTERVAL, PipelineStatus, Status, Task, WorkerState
-from fip.protocol.wire import decode_control, encode_control
 from fip.runtime.service import Loop
 from fip.runtime.vitals import REMEMBERED, WINDOW, Vitals
+from fip.wire.codec import decode_control, encode_control
+from fip.wire.messages import STATE_INTERVAL, PipelineStatus, Status, Task, WorkerState
 from mesh import Mesh
 from spoken import pipeline, worker
 

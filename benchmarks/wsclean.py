@@ -25,9 +25,9 @@ from benchmarks.programs import (
     wsclean_command,
 )
 from benchmarks.report import Line
-from fip.data import Selection
-from fip.quantities import ARCSEC as RADIANS
-from fip.source.opening import open_run
+from fip.data.quantities import ARCSEC as RADIANS
+from fip.data.values import Selection
+from fip.source.open_run import open_run
 
 sys.path.insert(0, str(REPOSITORY / "tests"))
 

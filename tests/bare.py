@@ -15,11 +15,11 @@ from pathlib import Path
 import zmq
 
 from fip.imaging.compression import compress
-from fip.imaging.image import image_file
 from fip.imaging.kernels import make_kernel
-from fip.protocol.wire import decode_image, decode_slice, encode_image, encode_slice
 from fip.runtime.sockets import data_socket
-from fip.source.opening import open_run
+from fip.source.open_run import open_run
+from fip.wire.codec import decode_image, decode_slice, encode_image, encode_slice
+from fip.worker.stages import image_file
 from many import SELECTION
 
 WORKERS = ("cpu0", "cpu1")

@@ -9,8 +9,8 @@ import numpy as np
 
 import small_ms
 from direct import direct_sum
-from fip.data import Selection, Slice
-from fip.source.opening import open_run
+from fip.data.values import Selection, Slice
+from fip.source.open_run import open_run
 
 PAIRS = 10  # baselines of five antennas
 CHANNELS = small_ms.BAND.size

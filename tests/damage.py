@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 from casacore import tables
 
-from fip.data import Selection
-from fip.errors import FipError
-from fip.imaging.image import dirty_image, image_file
+from fip.data.errors import FipError
+from fip.data.values import Selection
+from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel
-from fip.source.opening import open_run
+from fip.source.open_run import open_run
+from fip.worker.stages import image_file
 
 HANGS_AFTER = 30.0  # s for one variant
 Damage = Callable[[Path], object]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Block, Grid
+from fip.data.values import Block, Grid
 
 SPEED_OF_LIGHT = 299792458.0  # m/s
 MATRIX_SIZE = 2**20  # rows x pixels at a time: 16 MB

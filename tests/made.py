@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fip.data import (
+from fip.data.values import (
     Band,
     Beam,
     Block,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fip.data import Selection
-from fip.quantities import ARCSEC
-from fip.storage.ledger import Ledger
+from fip.archive.ledger import Ledger
+from fip.data.quantities import ARCSEC
+from fip.data.values import Selection
 from pipeline import images
 
 SLICES = 150

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from fip.client.operator import Operator, find_job, new_job
 from fip.config import Config, load
-from fip.data import Selection
-from fip.messages import JobStatus, PipelineStatus
-from fip.protocol.operator import Operator, find_job, new_job
+from fip.data.values import Selection
+from fip.wire.messages import JobStatus, PipelineStatus
 from network import Network
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fip.messages import (
+from fip.monitor.metrics import COUNTERS
+from fip.wire.messages import (
     STATE_INTERVAL,
     AntennaHealth,
     JobStatus,
@@ -16,7 +17,6 @@ from fip.messages import (
     Status,
     WorkerState,
 )
-from fip.watch.metrics import COUNTERS
 
 BEGIN = 1_800_000_000.0  # s UTC, Unix, when all daemons started
 UPTIME = 100.0  # s that they are up when message 0 is said

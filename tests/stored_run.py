@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fip.data import Band, Beam, FitsFile, Grid, Image, ImageFile, Selection, Slice, Times
+from fip.data.quality import quality
+from fip.data.values import Band, Beam, FitsFile, Grid, Image, ImageFile, Selection, Slice, Times
 from fip.fits.fitsfile import fits_bytes
-from fip.imaging.quality import quality
 from fip.imaging.statistics import image_statistics
-from fip.messages import Failure, RunPlan
-from fip.storage.store import Store
+from fip.sink.store import Store
+from fip.wire.messages import Failure, RunPlan
 from synthetic import array_uvw, make_block, make_slice
 
 SIDE, SCALE = 160, 2.0  # pixels; arcsec

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from direct import point_source
-from fip.data import Band, Block, Grid, ImagingSettings, Observation, Slice, Times
+from fip.data.values import Band, Block, Grid, Image, ImagingSettings, Observation, Slice, Times
+from fip.imaging.interface import Kernel
 from fip.imaging.subbands import effective_bands
+from fip.worker.stages import pass_through
 
 Source = tuple[float, float, float]  # l east, m north, flux
 
@@ -93,3 +95,8 @@ def make_slice(blocks: Sequence[Block], grid: Grid, **changes: Any) -> Slice:
         nominal_beam=None,
     )
     return replace(slice_, **changes)
+
+
+def image_slice(slice_: Slice, kernel: Kernel) -> Image:
+    """The dirty image that a worker's stages make of a slice."""
+    return pass_through(slice_, kernel)[0].images["dirty"]

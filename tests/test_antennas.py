@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import small_ms
-from fip.data import Selection, Subset
+from fip.data.values import Selection, Subset
 from fip.imaging.antennas import health, together
-from fip.messages import AntennaHealth
-from fip.protocol.antennas import WINDOW, Antennas
-from fip.source.opening import open_run
-from fip.watch.antennas import antennas_view
+from fip.source.open_run import open_run
+from fip.state.antennas import antennas_view
+from fip.ventilator.antenna_window import WINDOW, Antennas
+from fip.wire.messages import AntennaHealth
 
 NAMES = ("north", "east", "south", "west", "middle")
 SMALL = Selection(size=(64, 64))

@@ -15,9 +15,9 @@ import psutil
 import pytest
 import zmq
 
-from fip.messages import Lane, PipelineStatus, SinkState, WorkerState
-from fip.protocol.wire import PROTOCOL, encode_control, encode_image
 from fip.runtime.sockets import control_socket, data_socket, peer_host
+from fip.wire.codec import PROTOCOL, encode_control, encode_image
+from fip.wire.messages import Lane, PipelineStatus, SinkState, WorkerState
 from made import make_image
 from many import SELECTION, assert_whole
 from mesh import Mesh

@@ -13,7 +13,7 @@ from scipy.ndimage import label
 from scipy.optimize import curve_fit
 
 from direct import direct_sum
-from fip.data import Beam, Block, Grid, ImagingSettings
+from fip.data.values import Beam, Block, Grid, ImagingSettings
 from fip.imaging.beam import LOBE_LEVEL, fit_beam
 from fip.imaging.weighting import weigh
 from synthetic import array_uvw

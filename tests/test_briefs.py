@@ -8,11 +8,11 @@ from typing import cast
 
 import pytest
 
-from fip.messages import BRIEF_INTERVAL, Latency, SinkBrief, WorkerBrief
-from fip.protocol.lanes import MOST_AHEAD, depth
-from fip.protocol.wire import decode_control, encode_control
-from fip.runtime.briefs import Briefs
+from fip.runtime.control_link import Briefs
 from fip.runtime.service import Loop
+from fip.ventilator.lanes import MOST_AHEAD, depth
+from fip.wire.codec import decode_control, encode_control
+from fip.wire.messages import BRIEF_INTERVAL, Latency, SinkBrief, WorkerBrief
 from spoken import pipeline, status, worker
 
 

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
-from fip.data import Block, Grid, ImagingSettings, Selection, Slice
+from fip.data.quantities import ARCSEC
+from fip.data.values import Block, Grid, ImagingSettings, Selection, Slice
 from fip.imaging.beam import fit_beam
 from fip.imaging.compression import compress, compress_blocks, longest_delay, reduction
-from fip.imaging.image import dirty_image
+from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel
-from fip.messages import PipelineStatus
-from fip.protocol.wire import encode_slice, size
-from fip.quantities import ARCSEC
-from fip.source.opening import open_run
+from fip.source.open_run import open_run
+from fip.wire.codec import encode_slice, size
+from fip.wire.messages import PipelineStatus
 from mesh import Mesh
 from synthetic import Source, array_uvw, make_block, make_slice
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fip.config import Config, Worker, load
-from fip.errors import ConfigError
+from fip.data.errors import ConfigError
 
 SHIPPED = Path(__file__).parents[1] / "config"
 

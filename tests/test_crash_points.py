@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fip.protocol.operator import find_job, new_job
+from fip.client.operator import find_job, new_job
 from many import SELECTION, assert_whole
 from mesh import Mesh
 from sabotage import launcher
@@ -17,24 +17,24 @@ Point = tuple[str, str, int]
 """Before or after which function the process dies, and at which of its calls."""
 
 SINK: dict[str, Point] = {
-    "image received": ("before", "fip.storage.store:Store.put", 3),
+    "image received": ("before", "fip.sink.store:Store.put", 3),
     "temporary file written": ("before", "os:fsync", 5),  # an image takes two: of the file, and of the directory
     "temporary file on disk": ("before", "os:link", 3),
     "final name linked": ("after", "os:link", 3),
     "temporary name removed": ("before", "os:fsync", 6),
-    "directory on disk": ("before", "fip.storage.ledger:Ledger.add", 3),
-    "in the ledger, not yet said": ("after", "fip.storage.ledger:Ledger.add", 3),
+    "directory on disk": ("before", "fip.archive.ledger:Ledger.add", 3),
+    "in the ledger, not yet said": ("after", "fip.archive.ledger:Ledger.add", 3),
 }
 WORKER: dict[str, Point] = {
-    "slice received": ("after", "fip.protocol.wire:decode_slice", 4),
-    "image made": ("after", "fip.imaging.image:image_file", 4),
+    "slice received": ("after", "fip.wire.codec:decode_slice", 4),
+    "image made": ("after", "fip.worker.stages:image_file", 4),
     "image handed on, not yet said": ("after", "zmq:Socket.send_multipart", 4),
 }
 VENTILATOR: dict[str, Point] = {
-    "job received": ("before", "fip.protocol.queue:Queue.add", 1),
-    "job in the queue, not yet said": ("after", "fip.protocol.queue:Queue.add", 1),
-    "slice sent, not yet recorded": ("after", "fip.protocol.lanes:Lanes.send", 4),
-    "slice stored, not yet recorded": ("before", "fip.protocol.leases:Leases.sink_says", 4),
+    "job received": ("before", "fip.ventilator.queue:Queue.add", 1),
+    "job in the queue, not yet said": ("after", "fip.ventilator.queue:Queue.add", 1),
+    "slice sent, not yet recorded": ("after", "fip.ventilator.lanes:Lanes.send", 4),
+    "slice stored, not yet recorded": ("before", "fip.ventilator.leases:Leases.sink_says", 4),
 }
 
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
 from fip.config import load
-from fip.data import Block, Grid
-from fip.errors import UsageError
+from fip.data.errors import UsageError
+from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import CupyDevice, Device, gpus
 from fip.imaging.cuda.sdp_func import SdpFuncKernel, in_wavelengths
 from fip.imaging.cuda.slant import BATCH, CudaSlantKernel
-from fip.run import workers_on
+from fip.local.run import workers_on
 from host_gpu import HostDevice
 from pipeline import fip, images
 from synthetic import array_uvw, make_block

@@ -14,7 +14,7 @@ import pytest
 
 import damage
 import small_ms
-from fip.storage.ledger import Ledger
+from fip.archive.ledger import Ledger
 from pipeline import fip, images
 
 TRIED = 240

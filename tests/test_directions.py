@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from direct import SPEED_OF_LIGHT, direct_sum, pixel_directions
-from fip.data import Direction, Grid
-from fip.directions import axes, format_direction, parse_direction, rephase, separation, shown, turn
+from fip.data.directions import axes, format_direction, parse_direction, rephase, separation, shown, turn
+from fip.data.values import Direction, Grid
 from synthetic import array_uvw, make_block
 
 # --- how they are written -------------------------------------------------------------------------------------

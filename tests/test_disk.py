@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from disk import Disk
-from fip import ranges
-from fip.messages import PipelineStatus
-from fip.storage.ledger import Ledger
+from fip.archive.ledger import Ledger
+from fip.data import ranges
+from fip.wire.messages import PipelineStatus
 from many import SELECTION, assert_whole
 from mesh import Mesh
 from pipeline import images

@@ -9,9 +9,9 @@ import pytest
 from astropy.coordinates import SkyCoord
 from scipy.special import j1
 
-from fip.data import Frame
-from fip.source.field_of_view import LOSSES, bandwidth_radius, beam_width, primary_beam, time_radius
-from fip.source.geometry import check_uvw, uvw_axes
+from fip.data.values import Frame
+from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, beam_width, primary_beam, time_radius
+from fip.source.advice.geometry import check_uvw, uvw_axes
 
 SPEED_OF_LIGHT = 299792458.0
 TIME = 5.1e9  # s UTC since MJD 0

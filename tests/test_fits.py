@@ -21,16 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fip import __version__
-from fip.data import Band, Beam, Frame, Grid, Image, ImagingSettings, Slice
-from fip.errors import UsageError
+from fip.data.errors import UsageError
+from fip.data.quantities import iso_utc
+from fip.data.stokes import stokes_axis
+from fip.data.values import Band, Beam, Frame, Grid, Image, ImagingSettings, Slice
 from fip.fits.fitsfile import fits_bytes
 from fip.fits.header import card, frequency_axis, printable
-from fip.imaging.image import image_file, image_slice
 from fip.imaging.kernels import make_kernel
-from fip.imaging.polarisation import stokes_axis
 from fip.imaging.subbands import split, sub_bands
-from fip.quantities import iso_utc
-from synthetic import array_uvw, make_block, make_slice
+from fip.worker.stages import image_file
+from synthetic import array_uvw, image_slice, make_block, make_slice
 
 GRID = Grid(64, 48, 2e-5, 1.2, -0.6, "FK5")
 FREQUENCY = np.linspace(1.395e9, 1.405e9, 5)

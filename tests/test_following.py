@@ -9,10 +9,10 @@ import psutil
 import pytest
 from astropy.io import fits
 
-from fip.data import Average, Selection, Subset
-from fip.errors import NotYetError
+from fip.archive.ledger import Ledger
+from fip.data.errors import NotYetError
+from fip.data.values import Average, Selection, Subset
 from fip.source.growing import Growing
-from fip.storage.ledger import Ledger
 from mesh import Mesh
 from pipeline import WITHIN, fip, images, started
 from writer import Writer

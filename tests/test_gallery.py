@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from fip.errors import EmptyLedgerError
-from fip.storage.ledger import Ledger
-from fip.web import gallery as module
-from fip.web.gallery import AbsentError, Gallery
+from fip.archive import gallery as module
+from fip.archive.gallery import AbsentError, Gallery
+from fip.archive.ledger import Ledger
+from fip.data.errors import EmptyLedgerError
 from pipeline import images
 from stored_run import GRID, RUN, TRANSIENT, store_run
 

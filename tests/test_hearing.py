@@ -8,8 +8,8 @@ from pathlib import Path
 
 import zmq
 
-from fip.protocol.wire import encode_control
 from fip.runtime.sockets import control_socket
+from fip.wire.codec import encode_control
 from monitoring import WITHIN, Web, monitor
 from spoken import pipeline
 

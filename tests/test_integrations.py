@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fip.source.integrations import Cadence, alike, cadences, split
+from fip.source.index.integrations import Cadence, alike, cadences, split
 
 
 @given(

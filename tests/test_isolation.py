@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fip.data import Selection
-from fip.errors import InputError
+from fip.data.errors import InputError
+from fip.data.values import Selection
+from fip.source.calls import look
+from fip.source.child import Child, in_child
 from fip.source.growing import Whole
-from fip.source.isolation import Child, in_child
-from fip.source.reading import look
 
 
 def _die(path: Path) -> None:
@@ -62,7 +62,7 @@ import os, sys
 from pathlib import Path
 from subprocess import TimeoutExpired
 import psutil
-from fip.forks import Fork, import_daemons
+from fip.local.forks import Fork, import_daemons
 import_daemons(["fip-sink"])
 folder, opened = Path(sys.argv[1]), os.open(os.devnull, os.O_RDONLY)
 wrong = Fork("fip-sink", ["--config", str(folder / "none.toml")], folder / "log", {"HOME": str(folder)})

@@ -14,15 +14,15 @@ import pytest
 
 import damage
 import small_ms
-from fip.data import Selection
-from fip.errors import InputError
-from fip.messages import PipelineStatus, Status, Submit
-from fip.protocol.jobs import MOST_WAITING, Jobs
-from fip.protocol.queue import Queue
-from fip.protocol.wire import MAXIMUM_HEADER, encode_control
+from fip.archive.ledger import Ledger
+from fip.data.errors import InputError
+from fip.data.values import Selection
 from fip.simulation.observation import Simulation, simulate
-from fip.source.measurement_set import MeasurementSet
-from fip.storage.ledger import Ledger
+from fip.source.tables.measurement_set import MeasurementSet
+from fip.ventilator.jobs import MOST_WAITING, Jobs
+from fip.ventilator.queue import Queue
+from fip.wire.codec import MAXIMUM_HEADER, encode_control
+from fip.wire.messages import PipelineStatus, Status, Submit
 from mesh import Mesh
 from pipeline import fip, images
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from fip.archive.file_names import LEDGER
+from fip.archive.file_systems import network_type
+from fip.archive.ledger import Ledger
 from fip.config import load
-from fip.data import FitsFile, ImageFile, Keep, Selection
-from fip.messages import RunPlan
+from fip.data.values import FitsFile, ImageFile, Keep, Selection
 from fip.simulation.observation import Simulation, simulate
-from fip.storage.file_systems import network_type
-from fip.storage.ledger import FILE_NAME, Ledger
-from fip.storage.store import Store
+from fip.sink.store import Store
+from fip.wire.messages import RunPlan
 from made import SMALLEST, make_image
 from pipeline import fip, images
 
@@ -89,7 +90,7 @@ def test_a_ledger_elsewhere_is_read_through_its_directory(tmp_path: Path) -> Non
         filled(Store(tmp_path / parent / "out", ledgers=ledgers)).close()
     assert len(list(ledgers.iterdir())) == 2
     place = tmp_path / "first" / "out"
-    assert (place / FILE_NAME).is_symlink()
+    assert (place / LEDGER).is_symlink()
     ledger = Ledger(place, read_only=True)
     assert len(list(ledger.files())) == 2 * COUNT
     ledger.close()
@@ -115,12 +116,12 @@ def test_a_ledger_on_a_network_has_no_write_ahead_log(tmp_path: Path, monkeypatc
     """While it is written there is no file of shared memory beside it; elsewhere there is."""
     modes = {}
     for kind in ("", "nfs4"):
-        monkeypatch.setattr("fip.storage.ledger.network_type", lambda path, kind=kind: kind)
+        monkeypatch.setattr("fip.archive.ledger.network_type", lambda path, kind=kind: kind)
         store = filled(Store(tmp_path / f"on-{kind}"))
         with sqlite3.connect(f"file:{store.ledger.path}?mode=ro", uri=True) as reader:
             modes[kind] = reader.execute("PRAGMA journal_mode").fetchone()[0]
         reader.close()
-        assert (tmp_path / f"on-{kind}" / f"{FILE_NAME}-shm").exists() == (kind == "")
+        assert (tmp_path / f"on-{kind}" / f"{LEDGER}-shm").exists() == (kind == "")
         store.close()
     assert modes == {"": "wal", "nfs4": "delete"}
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
-from fip.data import Block, Grid, ImagingSettings, Slice
-from fip.errors import UsageError
-from fip.imaging.image import dirty_image, image_slice
+from fip.data.errors import UsageError
+from fip.data.values import Block, Grid, ImagingSettings, Slice
+from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel, pixel_type
 from fip.imaging.statistics import image_statistics
-from synthetic import Source, array_uvw, make_block, make_slice
+from synthetic import Source, array_uvw, image_slice, make_block, make_slice
 
 LIGHT = 299792458.0
 

@@ -14,15 +14,15 @@ import pytest
 import zmq
 
 from cluster import Cluster
+from fip.client.operator import Operator, new_job
 from fip.config import Config, Security
-from fip.data import Selection
-from fip.errors import ConfigError, FipError
+from fip.data.errors import ConfigError, FipError
+from fip.data.quantities import ARCSEC
+from fip.data.values import Selection
 from fip.layout.keys import CREDENTIALS, LIST, Holder, PrivateKey, Role, make_keys, private_key, read_allowed
-from fip.messages import PipelineStatus
-from fip.protocol.operator import Operator, new_job
-from fip.protocol.wire import encode_control
-from fip.quantities import ARCSEC
 from fip.runtime.sockets import bind, connect, control_socket, data_socket
+from fip.wire.codec import encode_control
+from fip.wire.messages import PipelineStatus
 from mesh import SCRIPTS, WITHIN
 from network import Network
 from pipeline import images

@@ -8,9 +8,9 @@ from pathlib import Path
 import zmq
 
 import spoken
-from fip.messages import Bye, Control, WorkerState
-from fip.protocol.wire import decode_control, encode_control
 from fip.runtime.sockets import control_socket
+from fip.wire.codec import decode_control, encode_control
+from fip.wire.messages import Bye, Control, WorkerState
 from mesh import Mesh
 from pipeline import WITHIN
 

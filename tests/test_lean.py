@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from fip.data import Selection
+from fip.data.values import Selection
 from mesh import Mesh
 
 HEAVY = ("scipy", "astropy", "casacore", "numba", "llvmlite")  # libraries that take longer to import than all the rest

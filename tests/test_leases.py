@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fip import ranges
-from fip.protocol.leases import GRACE, STORE_WITHIN, Leases
+from fip.data import ranges
+from fip.ventilator.leases import GRACE, STORE_WITHIN, Leases
 
 INDICES = st.sets(st.integers(0, 40))
 

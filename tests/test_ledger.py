@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from fip.data import Selection
-from fip.errors import NoRoomError
-from fip.messages import Failure, RunPlan
-from fip.storage.ledger import Ledger, RunTotals
+from fip.archive.ledger import Ledger, RunTotals
+from fip.data.errors import NoRoomError
+from fip.data.values import Selection
+from fip.wire.messages import Failure, RunPlan
 
 NOBODY = 65534
 PLAN = RunPlan("r", "obs", 3, "/obs.ms", Selection(), "")

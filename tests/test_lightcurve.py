@@ -11,9 +11,9 @@ from astropy.io import fits
 from astropy.table import QTable
 from astropy.wcs import WCS
 
-from fip.data import Direction
-from fip.errors import UsageError
-from fip.fits.lightcurve import light_curve, pixel_of
+from fip.archive.lightcurve import light_curve, pixel_of
+from fip.data.errors import UsageError
+from fip.data.values import Direction
 from pipeline import fip, images
 from stored_run import GRID, NOISE, ON, STEADY, TRANSIENT, store_run
 

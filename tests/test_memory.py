@@ -11,11 +11,11 @@ import psutil
 import pytest
 import zmq
 
-from fip.data import Selection
-from fip.messages import PipelineStatus
-from fip.quantities import ARCSEC
+from fip.data.quantities import ARCSEC
+from fip.data.values import Selection
 from fip.runtime.sockets import CONTROL_QUEUE, control_socket
 from fip.simulation.observation import Simulation, simulate
+from fip.wire.messages import PipelineStatus
 from mesh import Mesh
 from pipeline import images
 

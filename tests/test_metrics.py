@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fip.messages import Departure, Gpu, Resources
-from fip.watch.metrics import exposition
-from fip.watch.state import NOTHING_HEARD, PipelineState
+from fip.monitor.metrics import exposition
+from fip.state.pipeline import NOTHING_HEARD, PipelineState
+from fip.wire.messages import Departure, Gpu, Resources
 from spoken import antennas, pipeline, with_run
 from test_state import running, state
 

@@ -14,8 +14,8 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fip.errors import ConfigError
-from fip.web.guard import Access, read_token
+from fip.data.errors import ConfigError
+from fip.monitor.guard import Access, read_token
 from monitoring import Web, monitor, refused_start
 from pipeline import images
 from stored_run import RUN, TRANSIENT, store_run

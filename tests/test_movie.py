@@ -12,12 +12,12 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from PIL import Image
 
-from fip.data import Grid, Statistics
-from fip.errors import UsageError
+from fip.archive.figure import Figure
+from fip.archive.movie import make_movie
+from fip.archive.render import EMPTY, Stretch, choose_stretch, colours, shrink
+from fip.data.errors import UsageError
+from fip.data.values import Grid, Statistics
 from fip.fits.sky import direction_at, graticule, pixel_at
-from fip.pictures.figure import Figure
-from fip.pictures.movie import make_movie
-from fip.pictures.render import EMPTY, Stretch, choose_stretch, colours, shrink
 
 SIDE, SCALE = 64, 2.0  # pixels; arcsec
 STEADY, TRANSIENT = (20, 40), (45, 13)  # x, y

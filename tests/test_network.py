@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fip.messages import PipelineStatus
+from fip.wire.messages import PipelineStatus
 from many import SELECTION, assert_whole
 from mesh import Mesh
 from network import Network

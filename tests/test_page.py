@@ -17,7 +17,7 @@ from astropy.wcs import WCS
 from playwright.sync_api import Page, expect
 
 from browser import browser, keep, unnamed
-from fip.data import Selection
+from fip.data.values import Selection
 from fip.simulation.observation import Simulation, simulate
 from mesh import Mesh
 from monitoring import monitor

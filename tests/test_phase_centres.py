@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 import cuts
 import small_ms
 from direct import SPEED_OF_LIGHT, direct_sum
-from fip.data import Average, Selection, Slice, Subset, UvRange
-from fip.directions import parse_direction
-from fip.errors import InputError
+from fip.data.directions import parse_direction
+from fip.data.errors import InputError
+from fip.data.quantities import ARCSEC
+from fip.data.values import Average, Selection, Slice, Subset, UvRange
 from fip.fits.header import header_cards
-from fip.imaging.image import image_slice
 from fip.imaging.kernels import make_kernel
-from fip.quantities import ARCSEC
-from fip.source.opening import open_run
+from fip.source.open_run import open_run
 from pipeline import fip, images
+from synthetic import image_slice
 from visibilities import Visibilities
 
 Array = NDArray[np.float64]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fip.config import load
-from fip.errors import ConfigError
+from fip.data.errors import ConfigError
 from fip.layout.placement import drop_in, units
 
 LAYOUT = """

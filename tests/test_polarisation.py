@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fip.errors import UsageError
+from fip.data.errors import UsageError
 from fip.imaging.polarisation import form, products
 
 LINEAR = ("XX", "XY", "YX", "YY")

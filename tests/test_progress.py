@@ -8,8 +8,8 @@ import pyte
 import pytest
 from rich.console import Console
 
-from fip.messages import PipelineStatus
-from fip.watch.progress import RunProgress
+from fip.terminal.progress import RunProgress
+from fip.wire.messages import PipelineStatus
 from spoken import pipeline, with_run
 
 WIDTH = 80

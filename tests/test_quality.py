@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fip.data import Beam, Grid, Slice, Statistics
+from fip.data.quality import noisy, quality, with_noise
+from fip.data.values import Beam, Grid, Slice, Statistics
 from fip.imaging.beam import fit_beam
-from fip.imaging.image import dirty_image, slice_beam
+from fip.imaging.dirty import dirty_image, slice_beam
 from fip.imaging.kernels import make_kernel
-from fip.imaging.quality import noisy, quality, with_noise
 from fip.imaging.statistics import image_statistics
 from synthetic import Source, array_uvw, make_block, make_slice
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fip.data import Grid, Selection, Slice
-from fip.directions import parse_direction
+from fip.data.directions import parse_direction
+from fip.data.quantities import ARCSEC
+from fip.data.values import Grid, Selection, Slice
 from fip.imaging.antennas import health
-from fip.imaging.image import dirty_image
+from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel
-from fip.quantities import ARCSEC
 from fip.source.info import describe
-from fip.source.opening import open_run
-from fip.watch.antennas import antennas_view
+from fip.source.open_run import open_run
+from fip.state.antennas import antennas_view
 
 pytestmark = pytest.mark.data
 Unpack = Callable[[str], Path]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 import small_ms
 from cuts import cut
-from fip.data import Selection
-from fip.imaging.image import dirty_image
+from fip.data.values import Selection
+from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel
-from fip.source.opening import open_run
-from fip.source.timescales import SCALES, to_utc
+from fip.source.open_run import open_run
+from fip.source.tables.timescales import SCALES, to_utc
 
 DAY = 86400.0  # s
 ASTROPY = {"IAT": "tai", "TDT": "tt", "ET": "tt", "UT": "ut1"}

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgpack
 import zmq
 
-from fip.messages import Ask, Bye
-from fip.protocol.wire import PROTOCOL, encode_control
 from fip.runtime.service import EXIT_CONFIG
+from fip.wire.codec import PROTOCOL, encode_control
+from fip.wire.messages import Ask, Bye
 from mesh import SCRIPTS, WITHIN, Mesh
 
 BOTH = f"protocol version {PROTOCOL + 1}; this is version {PROTOCOL}"

@@ -13,9 +13,9 @@ from casacore import tables
 
 import small_ms
 from cuts import cut
-from fip.data import Selection
-from fip.errors import FipError, UsageError
-from fip.source.opening import open_run
+from fip.data.errors import FipError, UsageError
+from fip.data.values import Selection
+from fip.source.open_run import open_run
 
 
 def without_rows(path: Path) -> None:

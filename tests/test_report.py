@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from browser import browser, keep
-from fip.pictures.charts import HEIGHT, WIDTH, Span, plot, time_lines
+from fip.archive.charts import HEIGHT, WIDTH, Span, plot, time_lines
 from pipeline import fip, images
 from stored_run import ON, TRANSIENT, WORKERS, store_run
 

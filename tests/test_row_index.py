@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fip.source import stretches
-from fip.source.row_index import CHUNK, RowIndex, index_rows
+from fip.source.index import stretches
+from fip.source.index.row_index import CHUNK, RowIndex, index_rows
 
 Columns = dict[str, NDArray[Any]]
 PAIRS = np.stack(np.triu_indices(6), axis=1).astype(np.int32)  # autocorrelations, too

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fip.data import Average, Subset, UvRange, WindowChoice
-from fip.quantities import format_range, parse_range
-from fip.selection import (
+from fip.data.quantities import format_range, parse_range
+from fip.data.selection import (
     describe,
     format_average,
     format_names,
@@ -29,6 +28,7 @@ from fip.selection import (
     parse_uv_range,
     texts,
 )
+from fip.data.values import Average, Subset, UvRange, WindowChoice
 
 PARSERS: tuple[Callable[[str], Any], ...] = (
     *(parse_names, parse_antennas, parse_spw, parse_scans),

@@ -12,11 +12,11 @@ from queue import SimpleQueue
 import pytest
 
 from fip.config import Config, load
-from fip.data import Selection
-from fip.protocol.pacing import Pace
-from fip.quantities import ARCSEC
+from fip.data.quantities import ARCSEC
+from fip.data.values import Selection
 from fip.runtime.reload import changes
 from fip.simulation.observation import Simulation, simulate
+from fip.ventilator.pacing import Pace
 from mesh import Mesh
 from pipeline import WITHIN, images
 
@@ -166,17 +166,17 @@ def test_deadlines_that_are_missed_are_counted() -> None:
 
 HANGS = """
 import time
-import fip.imaging.image, fip.protocol.leases
+import fip.runtime.patience, fip.worker.stages
 
-fip.protocol.leases.FIRST_IMAGE_WITHIN = fip.protocol.leases.IMAGE_WITHIN = 2.0
-image_file = fip.imaging.image.image_file
+fip.runtime.patience.FIRST_IMAGE_WITHIN = fip.runtime.patience.IMAGE_WITHIN = 2.0
+image_file = fip.worker.stages.image_file
 
 def hangs(values, *rest):
     while values.index == 2:
         time.sleep(0.1)
     return image_file(values, *rest)
 
-fip.imaging.image.image_file = hangs
+fip.worker.stages.image_file = hangs
 """
 
 

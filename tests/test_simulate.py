@@ -11,7 +11,7 @@ import pytest
 from casacore.tables import table
 from numpy.typing import NDArray
 
-from fip.errors import UsageError
+from fip.data.errors import UsageError
 from fip.simulation import layouts
 from fip.simulation.observation import JUNK, Simulation, read_truth, simulate
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
-from fip.data import Block, Grid, ImagingSettings
-from fip.errors import UsageError
-from fip.imaging.image import dirty_image
+from fip.data.errors import UsageError
+from fip.data.values import Block, Grid, ImagingSettings
+from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel, pixel_type
 from fip.imaging.slant.basis import make_basis
 from fip.imaging.slant.fft import factors, fft8, fft_plan, good_size
@@ -305,7 +305,7 @@ CHECKED = """
 import sys, checked_simd
 sys.modules["fip.imaging.slant.simd"] = checked_simd
 import numpy as np
-from fip.data import Block, Grid
+from fip.data.values import Block, Grid
 from fip.imaging.slant.grid import gridder, kernel_polynomials
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
@@ -350,7 +350,7 @@ def test_no_vector_is_out_of_range() -> None:
 
 def test_importing_kernels_does_not_import_numba() -> None:
     """The ventilator and the sink, which may not make machine code, know the kernels' names without numba."""
-    code = "import sys, fip.imaging.kernels, fip.source.opening, fip.imaging.image; sys.exit('numba' in sys.modules)"
+    code = "import sys, fip.imaging.kernels, fip.source.open_run, fip.imaging.dirty; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
-from fip.data import Block, Grid
+from fip.data.values import Block, Grid
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
 from fip.imaging.slant.sheet import UnsuitableError

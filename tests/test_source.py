@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 import small_ms
 from cuts import CHANNELS, PAIRS, assert_same_samples, cut, flux, notes
-from fip.data import Grid, Selection
-from fip.quantities import ARCSEC
-from fip.source.cutting import Run
-from fip.source.defaults import Extent, default_scale, default_size
+from fip.data.quantities import ARCSEC
+from fip.data.values import Grid, Selection
+from fip.source.advice.defaults import Extent, default_scale, default_size
 from fip.source.info import describe
-from fip.source.opening import open_run
+from fip.source.open_run import open_run
+from fip.source.run import Run
 
 
 def test_every_integration_is_a_slice(ms: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fip.messages import STATE_INTERVAL, Departure, Logged, PipelineStatus, SocketEvent
-from fip.watch.hearing import MOST as MOST_REMEMBERED
-from fip.watch.hearing import SILENT_AFTER, WINDOW, Heard, remember
-from fip.watch.state import JOINING, NOTHING_HEARD, RECENT, PipelineState, pipeline_state
+from fip.state.pipeline import JOINING, NOTHING_HEARD, RECENT, PipelineState, pipeline_state
+from fip.state.trends import MOST as MOST_REMEMBERED
+from fip.state.trends import SILENT_AFTER, WINDOW, Heard, remember
+from fip.wire.messages import STATE_INTERVAL, Departure, Logged, PipelineStatus, SocketEvent
 from spoken import BEGIN, BUSY, pipeline, status, when, with_job, with_run, worker
 
 MOST = 40  # messages; twice the window

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fip.data import Selection
-from fip.messages import PipelineStatus, Status
-from fip.run_file import FILE_NAME
-from fip.watch.following import Follower
-from fip.watch.hearing import Heard, remember
-from fip.watch.metrics import COUNTERS
-from fip.watch.state import PipelineState, pipeline_state
+from fip.client.follower import Follower
+from fip.client.run_file import FILE_NAME
+from fip.data.values import Selection
+from fip.monitor.metrics import COUNTERS
+from fip.state.pipeline import PipelineState, pipeline_state
+from fip.state.trends import Heard, remember
+from fip.wire.messages import PipelineStatus, Status
 from mesh import WITHIN, Mesh
 from pipeline import fip, started
 

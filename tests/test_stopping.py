@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fip.run_file import FILE_NAME, read_run_file
+from fip.archive.ledger import Ledger
+from fip.client.run_file import FILE_NAME, read_run_file
 from fip.simulation.observation import Simulation, simulate
-from fip.storage.ledger import Ledger
 from many import SLICES
 from pipeline import WITHIN, daemons, fip, images, started
 

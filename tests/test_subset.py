@@ -10,13 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 import small_ms
-from fip.data import Average, Selection, Slice, Subset, UvRange, WindowChoice
-from fip.errors import UsageError
+from fip.data.errors import UsageError
+from fip.data.values import Average, Selection, Slice, Subset, UvRange, WindowChoice
 from fip.imaging.beam import fit_beam
-from fip.source.choosing import numbers_in_field, together
-from fip.source.cutting import Run
-from fip.source.measurement_set import Rows
-from fip.source.opening import open_run
+from fip.source.open_run import open_run
+from fip.source.run import Run
+from fip.source.selecting.matching import numbers_in_field, together
+from fip.source.tables.measurement_set import Rows
 
 PAIRS = 10  # baselines of five antennas
 SPEED_OF_LIGHT = 299792458.0

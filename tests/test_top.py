@@ -22,9 +22,9 @@ from pathlib import Path
 import pyte
 import pytest
 
-from fip.messages import Departure, Failure, Latency, Logged, PipelineStatus, SocketEvent
-from fip.watch.state import PipelineState
-from fip.watch.top import Top
+from fip.state.pipeline import PipelineState
+from fip.terminal.top import Top
+from fip.wire.messages import Departure, Failure, Latency, Logged, PipelineStatus, SocketEvent
 from pipeline import FIP, WITHIN, fip, started
 from spoken import antennas, pipeline, status, when, with_run, worker
 from test_state import running, state

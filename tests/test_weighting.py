@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 
 import small_ms
 from fip.config import load
-from fip.data import Block, Grid, ImagingSettings, Selection, Slice
-from fip.errors import ConfigError, StoreError, UsageError
+from fip.data.errors import ConfigError, StoreError, UsageError
+from fip.data.values import Block, Grid, ImagingSettings, Selection, Slice
 from fip.fits.header import header_cards
-from fip.imaging.image import image_file, image_slice, psf_image
+from fip.imaging.dirty import psf_image
 from fip.imaging.kernels import make_kernel
 from fip.imaging.weighting import weigh
-from fip.messages import RunPlan
 from fip.simulation.observation import Simulation, simulate
-from fip.source.opening import open_run
-from fip.storage.store import Store
+from fip.sink.store import Store
+from fip.source.open_run import open_run
+from fip.wire.messages import RunPlan
+from fip.worker.stages import image_file
 from pipeline import fip, images
-from synthetic import array_uvw
+from synthetic import array_uvw, image_slice
 from weighted import ARCSEC, Array, Sky, TableSamples, imaging_weights, relative_error
 
 SIZE = (96, 64)

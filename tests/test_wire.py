@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fip.data import (
+from fip.data.errors import WireError
+from fip.data.values import (
     FitsFile,
     Selection,
 )
-from fip.errors import WireError
-from fip.messages import Control, Failure, Lane, Logged, PipelineStatus, RunPlan, SinkOrders, Submit
-from fip.protocol import wire
 from fip.runtime.vitals import LONGEST_TEXT, REMEMBERED
+from fip.wire import codec as wire
+from fip.wire.messages import Control, Failure, Lane, Logged, PipelineStatus, RunPlan, SinkOrders, Submit
 from made import SMALLEST, make_image, make_slice
 from spoken import pipeline
 

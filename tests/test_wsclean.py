@@ -19,12 +19,12 @@ from astropy.io import fits
 from casacore.tables import table
 from numpy.typing import NDArray
 
-from fip.data import Selection
-from fip.imaging.image import dirty_image, psf_image
+from fip.data.quantities import ARCSEC
+from fip.data.values import Selection
+from fip.imaging.dirty import dirty_image, psf_image
 from fip.imaging.kernels import make_kernel
-from fip.quantities import ARCSEC
 from fip.simulation.observation import Simulation, simulate
-from fip.source.opening import open_run
+from fip.source.open_run import open_run
 
 OPTIONS = (
     *("-j", "1", "-niter", "0", "-pol", "I", "-interval", "1", "2", "-data-column", "DATA", "-make-psf"),

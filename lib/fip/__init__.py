@@ -1,4 +1,4 @@
-"""FIP, the fast imaging pipeline. Read `fip.data` first: its types are the vocabulary of all the rest."""
+"""FIP, the fast imaging pipeline. Read `fip.data.values` first: its types are the vocabulary of all the rest."""
 
 import os
 from importlib.metadata import version

@@ -25,10 +25,9 @@ from pydantic import (
     field_validator,
 )
 
-from fip.data import Average, Direction, Keep, UvRange, Weighting, WindowChoice
-from fip.directions import format_direction, parse_direction
-from fip.errors import ConfigError
-from fip.quantities import (
+from fip.data.directions import format_direction, parse_direction
+from fip.data.errors import ConfigError
+from fip.data.quantities import (
     format_angle,
     format_bytes,
     format_keep,
@@ -45,7 +44,7 @@ from fip.quantities import (
     parse_stokes,
     parse_weight,
 )
-from fip.selection import (
+from fip.data.selection import (
     format_average,
     format_names,
     format_scans,
@@ -60,6 +59,7 @@ from fip.selection import (
     parse_time_range,
     parse_uv_range,
 )
+from fip.data.values import Average, Direction, Keep, UvRange, Weighting, WindowChoice
 
 Value = TypeVar("Value")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -68,7 +68,7 @@ MAXIMUM_EPSILON = 0.1
 
 
 def _read(parse: Callable[[str], Value]) -> BeforeValidator:
-    """Reads a value that is written as text (or a bare number) with one of `fip.quantities`' parsers."""
+    """Reads a value that is written as text (or a bare number) with one of `fip.data.quantities`' parsers."""
     return BeforeValidator(lambda value: parse(str(value)) if isinstance(value, (str, int, float)) else value)
 
 

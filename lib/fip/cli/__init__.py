@@ -12,7 +12,7 @@ from rich.console import Console
 
 from fip.cli import check, data, images, jobs, keys, run, watch
 from fip.cli.app import app
-from fip.errors import FipError
+from fip.data.errors import FipError
 
 __all__ = ["check", "data", "images", "jobs", "keys", "main", "run", "watch"]
 

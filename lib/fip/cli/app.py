@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from fip import __version__
-from fip.errors import UsageError
+from fip.data.errors import UsageError
 
 Value = TypeVar("Value")
 

@@ -9,14 +9,14 @@ import typer
 from rich.progress import Progress
 
 from fip.cli.app import ImagesArgument, app, console, parsed
-from fip.quantities import parse_range
+from fip.data.quantities import parse_range
 
 
 @app.command("info")
 def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")]) -> None:
     """Say what is in a MeasurementSet, and the size and scale to image it with."""
+    from fip.source.child import in_child
     from fip.source.info import describe
-    from fip.source.isolation import in_child
 
     console.print(in_child(describe, measurement_set), highlight=False, markup=False, soft_wrap=True)
 
@@ -81,7 +81,7 @@ def movie_command(
     png: Annotated[Path | None, typer.Option(help="Directory for the frames as PNG files, too.")] = None,
 ) -> None:
     """Make an MP4 movie, and PNGs, of the images of a run."""
-    from fip.pictures.movie import make_movie
+    from fip.archive.movie import make_movie
 
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("drawing", total=None)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import ImagesArgument, app, console, parsed
-from fip.quantities import parse_stokes
+from fip.data.quantities import parse_stokes
 
 _SIGNS = {"ignore_unknown_options": True}  # so that -45d00m00s is a declination
 
@@ -25,8 +25,8 @@ def lightcurve_command(
     output: Annotated[Path | None, typer.Option(help="The table.  [default: standard output]")] = None,
 ) -> None:
     """Write how bright a position was in each image as an ECSV table: time, flux, error, beam, quality."""
-    from fip.errors import UsageError
-    from fip.fits.lightcurve import ecsv, light_curve
+    from fip.archive.lightcurve import ecsv, light_curve
+    from fip.data.errors import UsageError
 
     text = ecsv(light_curve(directory, f"{ra} {dec}", parsed("--stokes", parse_stokes, stokes) if stokes else None))
     if output is None:
@@ -44,6 +44,6 @@ def report_command(
     output: Annotated[Path | None, typer.Option(help="The page.  [default: DIR/report.html]")] = None,
 ) -> None:
     """Write a page about a finished run: settings, rates, noise, images, failures; one file, without network."""
-    from fip.pictures.report import write_report
+    from fip.archive.report import write_report
 
     console.print(str(write_report(directory, output)), highlight=False, soft_wrap=True)

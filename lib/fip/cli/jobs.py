@@ -10,7 +10,7 @@ import typer
 from fip.cli.app import ConfigOption, app, console
 from fip.cli.settings import Settings, with_settings
 from fip.config import Config, load
-from fip.errors import UsageError
+from fip.data.errors import UsageError
 
 VentilatorOption = Annotated[
     str | None,
@@ -30,8 +30,8 @@ def submit_command(
     config: ConfigOption = None,
 ) -> None:
     """Have a running ventilator image MeasurementSets, into a folder of the job's name in the sink's directory."""
-    from fip.protocol.operator import Operator, new_job
-    from fip.run import follow_of, selection_of
+    from fip.client.operator import Operator, new_job
+    from fip.local.run import follow_of, selection_of
 
     loaded = settings.load(config, {AT: ventilator})
     pace = loaded.config.ventilator.pace if settings.pace else None
@@ -50,8 +50,8 @@ def jobs_command(
     config: ConfigOption = None,
 ) -> None:
     """List the jobs of a running ventilator: queued, running, and the last that ended."""
-    from fip.protocol.operator import Operator
-    from fip.watch.job_list import as_json, as_table
+    from fip.client.operator import Operator
+    from fip.terminal.jobs import as_json, as_table
 
     with Operator(_pointed(config, ventilator)) as operator:
         jobs = operator.status().jobs
@@ -66,7 +66,7 @@ def cancel_command(
     config: ConfigOption = None,
 ) -> None:
     """End a job; what is stored stays."""
-    from fip.protocol.operator import Operator
+    from fip.client.operator import Operator
 
     with Operator(_pointed(config, ventilator)) as operator:
         ended = operator.cancel(job)

@@ -31,7 +31,7 @@ def run_command(
     config: ConfigOption = None,
 ) -> None:
     """Image every slice of MeasurementSets, here; run again, it resumes."""
-    from fip.run import run, workers_on
+    from fip.local.run import run, workers_on
 
     loaded = settings.load(config)
     on = workers_on(devices, workers)

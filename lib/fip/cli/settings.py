@@ -11,7 +11,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 import typer
 
 from fip.config import Loaded, load
-from fip.errors import UsageError
+from fip.data.errors import UsageError
 
 Others = ParamSpec("Others")
 

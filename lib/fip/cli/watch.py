@@ -29,7 +29,7 @@ def status_command(
     config: ConfigOption = None,
 ) -> None:
     """Say how a pipeline does; exits with 0 keeping up or all stored, 1 behind or failing, 3 no pipeline."""
-    from fip.watch.glance import glance
+    from fip.terminal.status import glance
 
     raise typer.Exit(glance(directory, ventilator, config, console, as_json=as_json, watch=watch))
 
@@ -39,6 +39,6 @@ def top_command(
     directory: DirectoryArgument = None, ventilator: VentilatorOption = None, config: ConfigOption = None
 ) -> None:
     """Show how a pipeline does, live in the terminal: q ends it, the other keys are shown."""
-    from fip.watch.top import live
+    from fip.terminal.top import live
 
     raise typer.Exit(live(directory, ventilator, config, console))

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Image, Slice
+from fip.data.quantities import ARCSEC
+from fip.data.values import Image, Slice
 from fip.fits.header import CardTuple, card
-from fip.quantities import ARCSEC
 
 _COLUMNS = {  # dtype, TFORM, TUNIT
     "BMAJ": (">f4", "1E", "arcsec"),

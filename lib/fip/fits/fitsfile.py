@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Image, Kind, Slice
+from fip.data.values import Image, Kind, Slice
 from fip.fits.beam_table import beam_cards, beam_table
 from fip.fits.header import channels_cards, header_cards
 

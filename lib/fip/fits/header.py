@@ -17,7 +17,10 @@ import erfa
 import numpy as np
 
 from fip import __version__
-from fip.data import (
+from fip.data.errors import UsageError
+from fip.data.quantities import iso_utc
+from fip.data.stokes import stokes_axis
+from fip.data.values import (
     SINGLE_PRECISION_EPSILON,
     Band,
     Grid,
@@ -26,12 +29,8 @@ from fip.data import (
     Kind,
     Observation,
     Slice,
+    whole,
 )
-from fip.errors import UsageError
-from fip.imaging.polarisation import stokes_axis
-from fip.imaging.quality import quality
-from fip.imaging.subbands import whole
-from fip.quantities import iso_utc
 
 CHANNELS = "CHANNELS"
 """Name of the extension that has the output channels."""
@@ -266,7 +265,7 @@ def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]
         yield "DATAMAX", float(np.fmax.reduce(others, axis=None, initial=image.statistics.maximum)), ""
         yield "RMS", image.statistics.rms, ("[Jy/beam] " if kind == "dirty" else "") + "1.4826 x MAD, first plane"
     if kind == "dirty":
-        yield "FIPQUAL", quality(slice_, image.beam, image.statistics), "good, or what is doubtful"
+        yield "FIPQUAL", image.quality, "good, or what is doubtful"
 
 
 def _time_cards(slice_: Slice) -> Iterator[CardTuple]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Grid
+from fip.data.values import Grid
 
 Array = NDArray[np.float64]
 

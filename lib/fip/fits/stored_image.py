@@ -12,10 +12,10 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from fip.data import Beam, Grid
-from fip.errors import UsageError
+from fip.data.errors import UsageError
+from fip.data.stokes import STOKES_CODES
+from fip.data.values import Beam, Grid
 from fip.fits.fitsfile import BLOCK
-from fip.imaging.polarisation import STOKES_CODES
 
 _CARD = 80
 _LONGEST_HEADER = 100 * BLOCK

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Block
-from fip.messages import AntennaHealth
+from fip.data.values import Block
+from fip.wire.messages import AntennaHealth
 
 _DIGITS = 3  # of what is told
 _SUMMED = ("selected", "samples", "good", "slices", "levels")

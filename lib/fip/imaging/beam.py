@@ -15,9 +15,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Beam, Block
+from fip.data.quantities import SPEED_OF_LIGHT
+from fip.data.values import Beam, Block
 from fip.imaging.kernels import Samples, dirty
-from fip.quantities import SPEED_OF_LIGHT
 
 LOBE_LEVEL = 0.35
 """The fit takes the connected region of the PSF above this share of its peak."""

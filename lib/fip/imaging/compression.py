@@ -21,8 +21,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Block, Grid, Slice
-from fip.quantities import SPEED_OF_LIGHT
+from fip.data.quantities import SPEED_OF_LIGHT
+from fip.data.values import Block, Grid, Slice
 
 _Number = TypeVar("_Number", bound=np.inexact)
 

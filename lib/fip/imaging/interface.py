@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Block
+from fip.data.values import Block
 
 Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
 """`Kernel.image`, as a kernel takes it to fall back on."""

@@ -11,8 +11,8 @@ import ducc0
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import SINGLE_PRECISION_EPSILON, Block, Grid, ImagingSettings
-from fip.errors import UsageError
+from fip.data.errors import UsageError
+from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid, ImagingSettings
 from fip.imaging.interface import Kernel
 
 if TYPE_CHECKING:

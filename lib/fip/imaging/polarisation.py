@@ -9,31 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.errors import UsageError
-
-STOKES = ("I", "Q", "U", "V")
-HANDS = ("XX", "YY", "RR", "LL")
-REQUESTS = (*STOKES, "pseudoI", *HANDS)
-"""What can be asked for."""
+from fip.data.errors import UsageError
+from fip.data.stokes import HANDS, REQUESTS
 
 Pair: TypeAlias = tuple[str, str, int, complex]
 """factor x (first + sign x second), as (first, second, sign, factor)."""
 
 CORRELATIONS = dict(enumerate(["I", "Q", "U", "V", "RR", "RL", "LR", "LL", "XX", "XY", "YX", "YY"], start=1))
 """CORR_TYPE in the POLARIZATION table (casacore Stokes::StokesTypes) -> name."""
-
-STOKES_CODES = {
-    "I": 1, "Q": 2, "U": 3, "V": 4,
-    "RR": -1, "LL": -2, "RL": -3, "LR": -4,
-    "XX": -5, "YY": -6, "XY": -7, "YX": -8,
-}  # fmt: skip
-"""Name -> place on a STOKES axis (FITS standard 4.0, table 29)."""
 
 _PAIRS: dict[str, tuple[Pair, ...]] = {
     "I": (("XX", "YY", 1, 0.5), ("RR", "LL", 1, 0.5)),
@@ -84,21 +72,6 @@ def _product(name: str, correlations: list[str]) -> Product:
     if plane == "I" and len(hands) == 1:
         return Product(hands[0], correlations.index(hands[0]))
     raise UsageError(f"--stokes {name}: cannot be formed from the correlations on file ({', '.join(correlations)})")
-
-
-def stokes_axis(stokes: tuple[str, ...]) -> tuple[int, int]:
-    """(CRVAL4, CDELT4) of these planes. Raise UsageError where one linear axis cannot hold them in this order."""
-    unknown = [name for name in stokes if name not in STOKES_CODES]
-    if unknown or not stokes:
-        raise UsageError(f"stokes {unknown[0] if unknown else ''!r} is not one of {', '.join(STOKES_CODES)}")
-    codes = [STOKES_CODES[name] for name in stokes]
-    steps = {after - before for before, after in pairwise(codes)} or {1}
-    if len(steps) > 1 or steps == {0}:
-        raise UsageError(
-            f"stokes {','.join(stokes)} cannot be one FITS axis, whose codes {codes} must be evenly spaced: "
-            "give IQUV, IQU, IQ, IV or one alone"
-        )
-    return codes[0], steps.pop()
 
 
 def form(

@@ -7,9 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Statistics
-
-GAUSSIAN_RMS_PER_MAD = 1.4826  # 1/Phi^-1(3/4): Rousseeuw & Croux 1993, JASA 88, 1273
+from fip.data.quality import GAUSSIAN_RMS_PER_MAD
+from fip.data.values import Statistics
 
 MEDIAN_SAMPLE = 2**16
 """At least this many pixels are taken for a median, where there are so many.

@@ -9,18 +9,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Band, Block
+from fip.data.values import Band, Block
 
 
 def sub_bands(band: Band, count: int) -> tuple[Band, ...]:
     """`count` bands of equal width that make up `band`, ascending; for one, `band` itself."""
     width = band.width / count
     return tuple(Band(band.centre + (number - (count - 1) / 2) * width, width) for number in range(count))
-
-
-def whole(bands: Sequence[Band]) -> Band:
-    """The band that these sub-bands make up."""
-    return Band((bands[0].centre + bands[-1].centre) / 2, bands[0].width * len(bands))
 
 
 def parts(frequency: NDArray[np.float64], bands: Sequence[Band]) -> Iterator[tuple[int, slice]]:

@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Block, Grid, ImagingSettings
-from fip.quantities import SPEED_OF_LIGHT
+from fip.data.quantities import SPEED_OF_LIGHT
+from fip.data.values import Block, Grid, ImagingSettings
 
 _PADDING = 1.2
 _MOST_CELLS = 2**25  # 256 MiB of address space, of which only what is touched becomes memory

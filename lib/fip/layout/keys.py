@@ -18,7 +18,7 @@ import zmq
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fip.config import Config, Security
-from fip.errors import ConfigError
+from fip.data.errors import ConfigError
 from fip.layout.cluster import hosts
 
 Role = Literal["ventilator", "sink", "worker", "operator", "viewer"]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from fip.config import Config, load
-from fip.errors import ConfigError
+from fip.data.errors import ConfigError
 
 DROP_IN = "50-layout.conf"
 OWN = Path("/var/lib/fip")  # StateDirectory= of the units

@@ -14,12 +14,12 @@ import zmq
 from zmq.utils import z85
 
 from fip.config import Security, is_local
-from fip.errors import WireError
+from fip.data.errors import WireError
 from fip.layout.keys import Allowed, Holder, Role, private_key, read_allowed
-from fip.messages import Ask, Cancel, SinkBrief, SinkState, Submit, WorkerBrief, WorkerState
 from fip.runtime.service import Loop
 from fip.runtime.sockets import bind, connect, exposed
 from fip.runtime.vitals import Vitals
+from fip.wire.messages import Ask, Cancel, SinkBrief, SinkState, Submit, WorkerBrief, WorkerState
 
 log = logging.getLogger("fip")
 

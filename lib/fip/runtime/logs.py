@@ -6,7 +6,7 @@ import logging
 import os
 import time
 
-from fip.errors import RefusedError
+from fip.data.errors import RefusedError
 
 _PRIORITIES = {logging.ERROR: "<3>", logging.WARNING: "<4>", logging.INFO: "<6>", logging.DEBUG: "<7>"}  # syslog's
 

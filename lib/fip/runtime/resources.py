@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pynvml
 
-from fip.messages import Gpu, Resources
+from fip.wire.messages import Gpu, Resources
 
 
 def resources(disk: Path | None, device: str) -> Resources:

@@ -27,7 +27,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import zmq
 
 from fip.config import Config, Loaded, load
-from fip.errors import ConfigError, FipError
+from fip.data.errors import ConfigError, FipError
 from fip.runtime.logs import log_to_stderr
 from fip.runtime.notify import Notifier
 from fip.runtime.reload import changes

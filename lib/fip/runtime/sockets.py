@@ -14,10 +14,10 @@ import struct
 import zmq
 
 from fip.config import LOOPBACK, is_local
-from fip.errors import ConfigError
+from fip.data.errors import ConfigError
+from fip.data.names import label
 from fip.layout.keys import PrivateKey
-from fip.names import label
-from fip.protocol.wire import MAXIMUM_FRAME, MAXIMUM_HEADER
+from fip.wire.codec import MAXIMUM_FRAME, MAXIMUM_HEADER
 
 LINGER = 10_000  # ms that an ending worker waits for the sink to take its last image
 CONTROL_LINGER = 500  # ms for last words

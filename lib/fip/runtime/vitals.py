@@ -18,10 +18,10 @@ from typing import Generic, TypeVar
 import zmq
 
 from fip import __version__
-from fip.messages import STATE_INTERVAL, Latency, Logged, Resources, SocketEvent, Status
 from fip.runtime.connections import watch
 from fip.runtime.resources import resources
 from fip.runtime.service import Loop
+from fip.wire.messages import STATE_INTERVAL, Latency, Logged, Resources, SocketEvent, Status
 
 Key = TypeVar("Key", bound=Hashable)
 log = logging.getLogger("fip")
@@ -110,6 +110,12 @@ class Vitals:
             return 0.0
         (before, then), (after, now) = self._images[0], self._images[-1]
         return (now - then) / (after - before)
+
+
+def done(counters: dict[str, int], rate: float, what: str) -> str:
+    """What was done so far, and how fast of late, in words: "12 imaged, 3.0/s, 1 failed"."""
+    failures = counters.get("failures", 0)
+    return f"{counters.get('images', 0)} {what}, {rate:.1f}/s" + (f", {failures} failed" if failures else "")
 
 
 class Stopwatch:

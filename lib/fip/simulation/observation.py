@@ -19,11 +19,11 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from fip.errors import UsageError
-from fip.quantities import SPEED_OF_LIGHT
+from fip.data.errors import UsageError
+from fip.data.quantities import SPEED_OF_LIGHT
 from fip.simulation import layouts
 from fip.simulation.simulated_ms import Baselines, SimulatedMs
-from fip.source import geometry
+from fip.source.advice import geometry
 
 JUNK = 1e4  # Jy, hidden under the flags
 SYSTEM_FLUX = 400.0  # Jy, what an antenna's own noise adds to an autocorrelation

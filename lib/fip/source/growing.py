@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Selection
-from fip.errors import InputError, NotYetError, UsageError
-from fip.source.cutting import Run
-from fip.source.measurement_set import MeasurementSet
-from fip.source.opening import checked, checked_chunks, grid_about, list_slices, open_run, settle
-from fip.source.phase_centres import Rephasing
-from fip.source.row_index import CHUNK, Indexer, RowIndex
-from fip.source.subset import Chosen, choose
+from fip.data.errors import InputError, NotYetError, UsageError
+from fip.data.values import Selection
+from fip.source.index.row_index import CHUNK, Indexer, RowIndex
+from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, open_run, settle
+from fip.source.run import Run
+from fip.source.selecting.chosen import Chosen, choose
+from fip.source.selecting.phase_centres import Rephasing
+from fip.source.tables.measurement_set import MeasurementSet
 
 
 class Whole:

@@ -9,20 +9,20 @@ from typing import TypeAlias
 
 import numpy as np
 
-from fip.data import Frame
-from fip.directions import about_w
-from fip.quantities import ARCSEC, format_angle, iso_utc
-from fip.source.centring import own_centre, phase_centres
-from fip.source.defaults import choose_grid
-from fip.source.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
-from fip.source.geometry import UvwCheck, check_uvw, uvw_axes
-from fip.source.measurement_set import MeasurementSet, Rows
-from fip.source.opening import band, extent, read_index
-from fip.source.phase_centres import PhaseCentres
-from fip.source.row_index import RowIndex
+from fip.data.directions import about_w
+from fip.data.quantities import ARCSEC, format_angle, iso_utc
+from fip.data.values import Frame
+from fip.source.advice.defaults import choose_grid
+from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
+from fip.source.advice.geometry import UvwCheck, check_uvw, uvw_axes
+from fip.source.index.row_index import RowIndex
+from fip.source.open_run import band, extent, read_index
 from fip.source.samples import batches, has_weights, holds_values, weight_column
-from fip.source.subset import all_windows, parts, sampled, unique_names
-from fip.source.subtables import Field, Window
+from fip.source.selecting.centring import own_centre, phase_centres
+from fip.source.selecting.chosen import all_windows, parts, sampled, unique_names
+from fip.source.selecting.phase_centres import PhaseCentres
+from fip.source.tables.measurement_set import MeasurementSet, Rows
+from fip.source.tables.subtables import Field, Window
 
 Lines: TypeAlias = Iterator[tuple[str, str]]
 Part: TypeAlias = tuple[Rows, Window]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.errors import InputError, UsageError
+from fip.data.errors import InputError, UsageError
 from fip.imaging.polarisation import Product, form
-from fip.source.measurement_set import MeasurementSet, Rows
-from fip.source.subtables import Window
+from fip.source.tables.measurement_set import MeasurementSet, Rows
+from fip.source.tables.subtables import Window
 
 _BATCH = 1 << 19  # samples of all correlations read at a time, so that they stay in the processor's cache
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.errors import UsageError
+from fip.data.errors import UsageError
 
 SOURCE = Path(__file__).with_name("slant.cu")
 INSTALL_CUPY = "install FIP with the extra gpu (CUDA 12) or gpu13 (CUDA 13)"

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Block, Grid
-from fip.errors import UsageError
+from fip.data.errors import UsageError
+from fip.data.quantities import ARCSEC, SPEED_OF_LIGHT
+from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.interface import Kernel
-from fip.quantities import ARCSEC, SPEED_OF_LIGHT
 
 FINEST_EPSILON = 2e-13
 _SUPPORT = 16  # cells of its widest kernel

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Block, Grid
+from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import Device
 from fip.imaging.interface import Imager
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fip.data import Block, Grid
+from fip.data.quantities import SPEED_OF_LIGHT
+from fip.data.values import Block, Grid
 from fip.imaging.slant.plan import Plan, of_rows
 from fip.imaging.slant.scheme import DOUBLE, FINEST, SINGLE, Scheme
-from fip.quantities import SPEED_OF_LIGHT
 
 
 class _Slant(NamedTuple):

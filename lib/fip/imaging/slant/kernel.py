@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fip.data import Block, Grid
+from fip.data.values import Block, Grid
 from fip.imaging.interface import Imager, Kernel
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.fft import fft_plan

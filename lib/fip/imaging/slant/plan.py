@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data import Block, Grid
+from fip.data.quantities import SPEED_OF_LIGHT
+from fip.data.values import Block, Grid
 from fip.imaging.slant.basis import Basis, make_basis
 from fip.imaging.slant.fft import good_size
 from fip.imaging.slant.resample import Line
 from fip.imaging.slant.scheme import Scheme, scheme_for
 from fip.imaging.slant.sheet import Doubles, Field, UnsuitableError, make_sheet
 from fip.imaging.slant.stages import Shape
-from fip.quantities import SPEED_OF_LIGHT
 
 _PAIRS = 200  # of a baseline and a direction, on which each plan is tested
 _DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).random((3, _PAIRS))

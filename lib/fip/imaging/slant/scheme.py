@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from fip.errors import UsageError
+from fip.data.errors import UsageError
 
 Precision = Literal["float32", "float64"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float64")

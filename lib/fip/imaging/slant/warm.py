@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from fip.data import Block, Grid
+from fip.data.values import Block, Grid
 from fip.imaging.slant.cache import is_warm, mark, only_one
 from fip.imaging.slant.grid import gridder, kernel_polynomials
 from fip.imaging.slant.kernel import read_only, render

@@ -1,0 +1,15 @@
+"""What the files in a directory of images are called."""
+
+from __future__ import annotations
+
+from fip.data.values import Kind
+
+LEDGER = "fip.sqlite"
+IMAGE_LIST = "images.txt"
+LOG_FILE = "fip.log"
+LOCK_FILE = ".fip.lock"
+
+
+def file_name(name: str, field: str, integration: int, kind: Kind) -> str:
+    """The name of a file, NAME[-FIELD]-tNNNNNN-KIND.fits; name and field are labels, the field may be ""."""
+    return f"{name}{'-' + field if field else ''}-t{integration:06d}-{kind}.fits"

@@ -1,0 +1,215 @@
+"""The images that the monitor shows: found by run and slice in ledgers, never by a path that somebody asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.archive.file_names import LEDGER, LOG_FILE
+from fip.archive.ledger import Entry, Ledger, RunRow
+from fip.archive.lightcurve import Point, read_point
+from fip.archive.render import shrink
+from fip.data.errors import EmptyLedgerError, FipError
+from fip.data.ranges import Ranges, added
+from fip.data.ranges import of as ranges_of
+from fip.data.settings import facts
+from fip.fits.stored_image import StoredImage
+
+KEPT = 20_000
+"""Images of a run that are kept in mind, the newest; 300 bytes each."""
+
+MOST_POINTS = 2000
+"""Images that a light curve is read from; of more, every second, third, ... one."""
+
+MOST_SLICES = 1 << 62
+"""Of a run; SQLite takes no larger numbers."""
+
+LOG_TAIL = 16_384  # bytes
+
+Stamp = tuple[tuple[int, int], ...]
+"""When a ledger's files changed, and their sizes."""
+
+
+class AbsentError(FipError):
+    """A run, image or plane that is not there."""
+
+
+@dataclass
+class Album:
+    """The images of one run, in the order in which they were found here."""
+
+    directory: Path
+    row: RunRow
+    known: Ranges = ()
+    seen: int = 0  # images found since the monitor began
+    entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=KEPT))
+    stamp: Stamp = ()
+
+    def refresh(self, ledger: Ledger, stored: Ranges) -> None:
+        """Looks up the images that are stored and not yet here."""
+        for begin, end in ranges_of(added(stored, self.known)):
+            for entry in sorted(ledger.entries(self.row.run, begin, end), key=lambda entry: entry.recorded):
+                self.entries.append(entry)
+                self.seen += 1
+        self.known = stored
+
+
+class Gallery:
+    """All runs with a ledger in a directory, or in the folders of jobs in it. Safe to be used from several threads."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._stamps: dict[Path, Stamp] = {}
+        self._albums: dict[str, Album] = {}
+
+    def runs(self) -> list[RunRow]:
+        """The runs there are, in the order in which they were opened."""
+        with self._lock:
+            self._look()
+            return sorted((album.row for album in self._albums.values()), key=lambda row: row.opened)
+
+    def images(self, run: str, after: int, most: int, said: Mapping[str, Ranges]) -> tuple[int, list[Entry]]:
+        """The images of a run found after the first `after`, the newest `most` of them, and how many there were.
+
+        `said` is what the sink says is stored of each run that it has; of others the ledger is asked.
+        """
+        with self._lock:
+            album = self._album(run)
+            self._refresh(album, said.get(run))
+            new = min(max(album.seen - after, 0), most, len(album.entries))
+            return album.seen, [album.entries[-number] for number in range(new, 0, -1)]
+
+    def entry(self, run: str, index: int) -> Entry:
+        """One image."""
+        with self._lock:
+            album = self._album(run)
+        found: list[Entry] = []
+        if index < MOST_SLICES:
+            ledger = Ledger(album.directory, read_only=True)
+            found = list(ledger.entries(run, index, index + 1))
+            ledger.close()
+        if not found:
+            raise AbsentError(f"slice {index} of run {run} is not stored")
+        return found[0]
+
+    def path(self, run: str, index: int) -> Path:
+        """The FITS file of an image."""
+        return self._place(run, self.entry(run, index))
+
+    def image(self, run: str, index: int) -> StoredImage:
+        """An image, to be read."""
+        return StoredImage.open(self.path(run, index))
+
+    def pixels(self, run: str, index: int, plane: int, most: int) -> tuple[NDArray[np.float32], int]:
+        """A plane [y, x] in Jy/beam, at most `most` pixels a side, and how many pixels became one (their maximum)."""
+        image = self.image(run, index)
+        if not 0 <= plane < len(image.layout.stokes):
+            raise AbsentError(f"plane {plane}: there are {', '.join(image.layout.stokes)}")
+        small, block = shrink(image.plane(plane), most)
+        return np.asarray(small, "<f4"), block
+
+    def light_curve(
+        self, run: str, like: int, x: int, y: int, plane: int, said: Mapping[str, Ranges]
+    ) -> tuple[list[Point], int]:
+        """Pixel (x, y) in the images of the field of slice `like`, earliest first; every how many-th they are."""
+        field = self.entry(run, like).label
+        with self._lock:
+            album = self._album(run)
+            self._refresh(album, said.get(run))
+            entries = [entry for entry in album.entries if entry.label == field]
+        entries.sort(key=lambda entry: entry.average)
+        step = -(-len(entries) // MOST_POINTS) or 1
+        return list(self._points(run, entries[::step], x, y, plane)), step
+
+    def _points(self, run: str, entries: list[Entry], x: int, y: int, plane: int) -> Iterator[Point]:
+        for entry in entries:
+            image = StoredImage.open(self._place(run, entry))
+            grid = image.layout.grid
+            if not (0 <= x < grid.width and 0 <= y < grid.height and 0 <= plane < len(image.layout.stokes)):
+                raise AbsentError(f"pixel ({x}, {y}) of plane {plane} is outside of the images")
+            yield read_point(image, entry, x, y, [plane])
+
+    def settings(self, run: str) -> dict[str, str]:
+        """How the images of a run were asked for, option by option."""
+        with self._lock:
+            directory = self._album(run).directory
+        ledger = Ledger(directory, read_only=True)
+        selection = ledger.selection()
+        ledger.close()
+        return facts(selection) if selection else {}
+
+    def log_tail(self, run: str) -> str:
+        """The last lines of the log beside the images, as `fip run` writes it; "" where there is none."""
+        with self._lock:
+            place = self._album(run).directory / LOG_FILE
+        try:
+            with place.open("rb") as file:
+                file.seek(max(0, place.stat().st_size - LOG_TAIL))
+                lines = file.read(LOG_TAIL).decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(lines[1:] if len(lines) > 1 else lines)
+
+    def _place(self, run: str, entry: Entry) -> Path:
+        name = entry.file
+        if Path(name).name != name:  # no sink writes such a name
+            raise AbsentError(f"slice {entry.index} of run {run} has no file name")
+        return self._albums[run].directory / name
+
+    def _album(self, run: str) -> Album:
+        if run not in self._albums:
+            self._look()
+        if run not in self._albums:
+            raise AbsentError(f"no run {run} is in {self._root}")
+        return self._albums[run]
+
+    def _refresh(self, album: Album, said: Ranges | None) -> None:
+        stamp = _stamp(album.directory)
+        if said == album.known or (said is None and stamp == album.stamp):
+            return
+        ledger = Ledger(album.directory, read_only=True)
+        try:
+            album.refresh(ledger, ledger.stored(album.row.run) if said is None else said)
+        finally:
+            ledger.close()
+        album.stamp = stamp
+
+    def _look(self) -> None:
+        """Reads the runs of the ledgers that changed."""
+        for directory in self._directories():
+            stamp = _stamp(directory)
+            if self._stamps.get(directory) != stamp:
+                try:
+                    ledger = Ledger(directory, read_only=True)
+                except EmptyLedgerError:
+                    continue
+                for row in ledger.runs():
+                    self._albums.setdefault(row.run, Album(directory, row)).row = row  # it may have grown
+                ledger.close()
+                self._stamps[directory] = stamp
+
+    def _directories(self) -> list[Path]:
+        """Those with a ledger: the root, else what is in it. A directory of images may hold very many files."""
+        if (self._root / LEDGER).is_file():
+            return [self._root]
+        if not self._root.is_dir():
+            return []
+        return [path for path in self._root.iterdir() if (path / LEDGER).is_file()]
+
+
+def _stamp(directory: Path) -> Stamp:
+    found = []
+    for name in (LEDGER, f"{LEDGER}-wal"):
+        try:
+            status = (directory / name).stat()
+        except OSError:
+            continue
+        found.append((status.st_mtime_ns, status.st_size))
+    return tuple(found)

@@ -1,0 +1,178 @@
+"""`fip lightcurve`: how bright a position was, from the images of a directory, of which only its pixels are read."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+from astropy import units
+from astropy.coordinates import FK4, FK5, ICRS, Galactic, SkyCoord
+from astropy.table import QTable
+from numpy.typing import NDArray
+
+from fip.archive.file_names import LEDGER
+from fip.archive.ledger import Entry, Ledger
+from fip.data.directions import parse_direction, shown
+from fip.data.errors import UsageError
+from fip.data.quality import GAUSSIAN_RMS_PER_MAD
+from fip.data.quantities import iso_utc
+from fip.data.values import Beam, Direction, Frame, Grid
+from fip.fits.header import SECONDS_PER_DAY
+from fip.fits.sky import pixel_at
+from fip.fits.stored_image import StoredImage
+
+NEIGHBOURHOOD = 20.0
+"""The noise at a position is that of a square of so many beams: some 350 independent values, sigma good to 6 %."""
+
+_NARROWEST, _WIDEST = 32, 256  # pixels, of that square
+_FRAMES = {"FK5": FK5(equinox="J2000"), "ICRS": ICRS(), "FK4": FK4(equinox="B1950"), "GALACTIC": Galactic()}
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A position in one image."""
+
+    entry: Entry
+    x: int  # the pixel, counted from 0, that the position falls on
+    y: int
+    flux: Floats  # [stokes] Jy/beam, that pixel's value as stored
+    error: Floats  # [stokes] Jy/beam, 1.4826 x the median absolute deviation of the pixels around it
+
+
+@dataclass(frozen=True, slots=True)
+class LightCurve:
+    """A position in all images that show it, earliest first."""
+
+    direction: Direction
+    stokes: tuple[str, ...]
+    points: tuple[Point, ...]
+
+
+def light_curve(directory: Path, position: str, stokes: tuple[str, ...] | None = None) -> LightCurve:
+    """The light curve of a position in the planes asked for, or all; `parse_direction` says how one is written.
+
+    UsageError if the position cannot be read, if no image shows it, if a plane is not there, or no image is.
+    """
+    try:
+        direction = parse_direction(position)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    entries = stored_entries(directory)
+    first = StoredImage.open(directory / entries[0].file)
+    stokes = stokes or first.layout.stokes
+    points, misses = [], Counter[str]()
+    for entry in entries:
+        image = StoredImage.open(directory / entry.file)
+        planes = [_plane_number(image, name) for name in stokes]
+        try:
+            x, y = pixel_of(image.layout.grid, direction)
+        except UsageError as error:
+            misses[str(error)] += 1
+        else:
+            points.append(read_point(image, entry, x, y, planes))
+    if not points:
+        raise UsageError(f"{directory}: {misses.most_common(1)[0][0]}")
+    return LightCurve(in_frame_of(direction, first.layout.grid.frame), stokes, tuple(points))
+
+
+def stored_entries(directory: Path) -> list[Entry]:
+    """The ledger's images, earliest first. UsageError where there is no ledger, or no image in it."""
+    if not (directory / LEDGER).is_file():
+        raise UsageError(f"{directory}: no {LEDGER} in it; give the folder that `fip run` stored images in")
+    ledger = Ledger(directory, read_only=True)
+    entries = list(ledger.entries())
+    ledger.close()
+    if not entries:
+        raise UsageError(f"{directory}: no image is stored in it yet")
+    return entries
+
+
+def read_point(image: StoredImage, entry: Entry, x: int, y: int, planes: Iterable[int]) -> Point:
+    """Flux and error at pixel (x, y); NaN in an empty image."""
+    box = _box(image.layout.grid, entry.beam, x, y)
+    flux, error = [], []
+    for number in planes:
+        plane = image.plane(number)
+        flux.append(float(plane[y, x]))
+        error.append(_noise(plane[box]))
+    return Point(entry, x, y, np.array(flux), np.array(error))
+
+
+def pixel_of(grid: Grid, direction: Direction) -> tuple[int, int]:
+    """The pixel (x, y), counted from 0, that a direction falls on; UsageError where none does."""
+    there = in_frame_of(direction, grid.frame)
+    x, y = (float(axis[0]) for axis in pixel_at(grid, np.array([there.longitude]), np.array([there.latitude])))
+    if math.isnan(x):
+        raise UsageError(f"{shown(there)} is beyond the horizon of the images, 90 degrees from their centre")
+    column, row = round(x), round(y)
+    if not (0 <= column < grid.width and 0 <= row < grid.height):
+        raise UsageError(
+            f"{shown(there)} is outside of the images: pixel ({x:.0f}, {y:.0f}) of {grid.width}x{grid.height} "
+            f"about {shown(Direction(grid.longitude, grid.latitude, grid.frame))}"
+        )
+    return column, row
+
+
+def in_frame_of(direction: Direction, frame: Frame) -> Direction:
+    """The direction in another frame, of which it already is where it has none; B1950 without proper motion."""
+    if direction.frame in (None, frame):
+        return Direction(direction.longitude, direction.latitude, frame)
+    place = SkyCoord(direction.longitude, direction.latitude, unit="rad", frame=_FRAMES[direction.frame])
+    there = place.transform_to(_FRAMES[frame]).spherical
+    return Direction(float(there.lon.rad), float(there.lat.rad), frame)
+
+
+def ecsv(curve: LightCurve) -> str:
+    """The light curve as an ECSV table: a row an image; times in UTC, fluxes and errors in Jy/beam."""
+    entries = [point.entry for point in curve.points]
+    table = QTable()
+    table["time"] = [iso_utc(entry.average) for entry in entries]
+    table["mjd"] = [entry.average / SECONDS_PER_DAY for entry in entries] * units.day
+    for number, name in enumerate(curve.stokes):
+        table[f"flux_{name}"] = [point.flux[number] for point in curve.points] * units.Jy / units.beam
+        table[f"error_{name}"] = [point.error[number] for point in curve.points] * units.Jy / units.beam
+    for name, values in _beams([entry.beam for entry in entries]):
+        table[name] = values
+    table["quality"] = [entry.quality for entry in entries]
+    table["x"] = [point.x for point in curve.points]
+    table["y"] = [point.y for point in curve.points]
+    table["file"] = [entry.file for entry in entries]
+    table.meta["position"] = shown(curve.direction)
+    table.meta["flux"] = "the value of the pixel (x, y), from 0, that the position falls on: apparent, no primary beam"
+    table.meta["error"] = f"1.4826 x MAD of the pixels around, {NEIGHBOURHOOD:g} beams on a side"
+    table.meta["time"] = "UTC, middle of the exposure"
+    text = StringIO()
+    table.write(text, format="ascii.ecsv")
+    return text.getvalue()
+
+
+def _beams(beams: Sequence[Beam | None]) -> Iterable[tuple[str, units.Quantity]]:
+    for name, attribute, unit in (("bmaj", "major", "arcsec"), ("bmin", "minor", "arcsec"), ("bpa", "angle", "deg")):
+        radians = [math.nan if beam is None else getattr(beam, attribute) for beam in beams] * units.rad
+        yield name, radians.to(unit)
+
+
+def _plane_number(image: StoredImage, name: str) -> int:
+    if name not in image.layout.stokes:
+        raise UsageError(f"--stokes {name}: {image.path.name} has {', '.join(image.layout.stokes)}")
+    return image.layout.stokes.index(name)
+
+
+def _box(grid: Grid, beam: Beam | None, x: int, y: int) -> tuple[slice, slice]:
+    side = NEIGHBOURHOOD * beam.major / grid.scale if beam else _NARROWEST
+    half = round(min(max(side, _NARROWEST), _WIDEST) / 2)
+    return slice(max(y - half, 0), y + half + 1), slice(max(x - half, 0), x + half + 1)
+
+
+def _noise(pixels: NDArray[np.floating]) -> float:
+    finite = np.asarray(pixels[np.isfinite(pixels)], np.float64)
+    if not finite.size:
+        return math.nan
+    return float(GAUSSIAN_RMS_PER_MAD * np.median(np.abs(finite - np.median(finite))))

@@ -1,0 +1,212 @@
+"""`fip report`: a finished run as one HTML page that needs nothing beside it: no network, no script."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from io import BytesIO
+from itertools import groupby
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from fip import __version__
+from fip.archive.charts import Span, plot, time_lines
+from fip.archive.ledger import Entry, Ledger, RunRow, RunTotals
+from fip.archive.lightcurve import stored_entries
+from fip.archive.render import Stretch, brightness_unit, choose_stretch, colours, shrink
+from fip.data.errors import UsageError
+from fip.data.quality import EMPTY, GOOD
+from fip.data.quantities import iso_utc
+from fip.data.settings import facts
+from fip.data.values import Statistics
+from fip.fits.header import SECONDS_PER_DAY
+from fip.fits.stored_image import StoredImage
+from fip.state.words import duration, size
+
+UNIX_EPOCH = 40587 * SECONDS_PER_DAY  # s since MJD 0
+STAGES = {"wait": "wait", "image": "imaging", "psf": "imaging", "beam": "beam", "fits": "handing"}
+"""Stages in a worker, in their order, and the colour of each in the time line."""
+
+SHOWN = 48  # images in the contact sheet
+THUMBNAIL = 180  # pixels
+LISTED = 100  # failures, doubtful images
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The images of one field of a run."""
+
+    title: str
+    plots: tuple[tuple[str, str, Markup], ...]  # heading, what it is, SVG
+    sheet: tuple[tuple[str, str, str], ...]  # picture as a data URL, caption, description
+    colours_of: str  # what the colours span
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the template shows."""
+
+    title: str
+    version: str
+    runs: tuple[RunTotals, ...]
+    numbers: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
+    fields: tuple[Field, ...]
+    rate: Markup
+    stages: tuple[tuple[str, ...], ...]
+    time_lines: Markup
+    failures: tuple[tuple[str, int, str], ...]  # run, slice, reason
+    qualities: tuple[tuple[str, int], ...]
+    doubtful: tuple[Entry, ...]
+    unlisted: int  # failures and doubtful images beyond those
+
+
+def write_report(directory: Path, output: Path | None = None) -> Path:
+    """Writes DIR/report.html, or another file, of the images that a directory's ledger lists; returns its path.
+
+    UsageError where there is no image, one cannot be read, or the page cannot be written.
+    """
+    output = output or directory / "report.html"
+    html = _html(_page(directory, stored_entries(directory)))
+    try:
+        output.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
+    return output
+
+
+def _html(page: Page) -> str:
+    files = resources.files("fip")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    template = environment.from_string(files.joinpath("pictures/report.html").read_text())
+    style = Markup(files.joinpath("web", "assets", "style.css").read_text())
+    return template.render(page=page, style=style)
+
+
+def _page(directory: Path, entries: Sequence[Entry]) -> Page:
+    ledger = Ledger(directory, read_only=True)
+    rows, totals, selection = ledger.runs(), tuple(ledger.totals()), ledger.selection()
+    ledger.close()
+    recorded = np.sort([entry.recorded for entry in entries])
+    failures = [(run.name, index, reason) for run in totals for index, reason in run.failed]
+    doubtful = [entry for entry in entries if entry.quality not in (GOOD, EMPTY)]
+    return Page(
+        title=", ".join(row.name for row in rows),
+        version=__version__,
+        runs=totals,
+        numbers=tuple(_numbers(entries, totals, recorded)),
+        settings=tuple(facts(selection).items()) if selection else (),
+        fields=tuple(_fields(directory, rows, entries)),
+        rate=_rate(recorded),
+        stages=tuple(_stages(entries)),
+        time_lines=_time_lines(entries),
+        failures=tuple(failures[:LISTED]),
+        qualities=tuple(Counter(entry.quality for entry in entries).most_common()),
+        doubtful=tuple(doubtful[:LISTED]),
+        unlisted=max(len(failures) - LISTED, 0) + max(len(doubtful) - LISTED, 0),
+    )
+
+
+def _numbers(
+    entries: Sequence[Entry], totals: Sequence[RunTotals], recorded: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> Iterator[tuple[str, str]]:
+    """What stands in large."""
+    took = float(recorded[-1] - recorded[0])
+    observed = sum(entry.end - entry.begin for entry in entries)
+    yield "images stored", f"{len(entries):,} of {sum(run.total for run in totals):,}"
+    yield "failed", f"{sum(len(run.failed) for run in totals):,}"
+    if took > 0:
+        yield "images/s", f"{(len(entries) - 1) / took:.3g}"
+        yield "of real time", f"{observed / took:.3g} ×"
+    yield "from first to last", duration(took)
+    yield "of data", duration(observed)
+    yield "workers", str(len({entry.worker for entry in entries}))
+    yield "stored", size(sum(entry.size for entry in entries))
+
+
+def _fields(directory: Path, rows: Sequence[RunRow], entries: Sequence[Entry]) -> Iterator[Field]:
+    names = {row.run: row.name for row in rows}
+
+    def which(entry: Entry) -> tuple[str, str]:
+        return entry.run, entry.label
+
+    for (run, label), members in groupby(sorted(entries, key=which), which):
+        images = sorted(members, key=lambda entry: entry.average)
+        title = f"{names[run]} · {label}" if label else names[run]
+        known = [
+            Statistics(entry.rms, entry.minimum, entry.maximum)
+            for entry in images
+            if entry.rms is not None and entry.minimum is not None and entry.maximum is not None
+        ]
+        stretch = choose_stretch(known)
+        unit, factor = brightness_unit(stretch)
+        sheet = tuple(_thumbnail(directory, entry, stretch) for entry in _evenly(images, SHOWN))
+        span = f"{stretch.low / factor:.3g} to {stretch.high / factor:.3g} {unit}"
+        yield Field(title, tuple(_plots(images)), sheet, span)
+
+
+def _plots(images: Sequence[Entry]) -> Iterator[tuple[str, str, Markup]]:
+    times = np.array([entry.average - UNIX_EPOCH for entry in images])
+    for name, what, attribute in (
+        ("Noise", "1.4826 x the median absolute deviation of each image", "rms"),
+        ("Peak", "the brightest pixel of each image", "maximum"),
+    ):
+        values = np.array([getattr(entry, attribute) for entry in images], np.float64)
+        brightest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
+        unit, factor = brightness_unit(Stretch(0.0, brightest, 1.0))
+        yield name, what, Markup(plot(times, values / factor, unit, name))
+
+
+def _rate(recorded: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Markup:
+    """Images stored a second, over up to a hundred stretches of the run."""
+    if recorded.size < 3 or recorded[-1] <= recorded[0]:
+        return Markup(plot(np.empty(0), np.empty(0), "images/s", "Rate"))
+    edges = np.linspace(recorded[0], recorded[-1], min(100, recorded.size // 2) + 1)
+    counts = np.histogram(recorded, edges)[0]
+    return Markup(plot((edges[1:] + edges[:-1]) / 2, counts / np.diff(edges), "images/s", "Rate"))
+
+
+def _stages(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
+    """Stage, number of times, p50, p95, p99, longest and share of all, of what was done in the workers."""
+    total = sum(sum(entry.seconds.values()) for entry in entries) or 1.0
+    known = {name for entry in entries for name in entry.seconds}
+    for stage in [*(name for name in STAGES if name in known), *sorted(known - STAGES.keys())]:
+        took = np.array([entry.seconds[stage] for entry in entries if stage in entry.seconds])
+        quantiles = [duration(float(value)) for value in (*np.quantile(took, (0.5, 0.95, 0.99)), took.max())]
+        yield stage, f"{took.size:,}", *quantiles, f"{100 * took.sum() / total:.0f} %"
+
+
+def _time_lines(entries: Sequence[Entry]) -> Markup:
+    """What each worker did: stages follow one another, and the last ends when the image was stored."""
+    rows: dict[str, list[Span]] = {name: [] for name in sorted({entry.worker for entry in entries})}
+    for entry in entries:
+        begin = entry.recorded - sum(entry.seconds.values())
+        for stage, seconds in entry.seconds.items():
+            if stage != "wait":  # a worker waits for one slice while it images another
+                rows[entry.worker].append(Span(begin, begin + seconds, STAGES.get(stage, "imaging")))
+            begin += seconds
+    return Markup(time_lines(rows, "What each worker did"))
+
+
+def _thumbnail(directory: Path, entry: Entry, stretch: Stretch) -> tuple[str, str, str]:
+    """An image as a small JPEG, its time, and what a screen reader says of it."""
+    small, _ = shrink(StoredImage.open(directory / entry.file).plane(), THUMBNAIL)
+    picture = BytesIO()
+    Image.fromarray(colours(small, stretch)).save(picture, "JPEG", quality=80)
+    url = "data:image/jpeg;base64," + base64.b64encode(picture.getvalue()).decode()
+    time = iso_utc(entry.average)[11:19]
+    doubt = "" if entry.quality == GOOD else f" · {entry.quality}"
+    return url, f"{time}{doubt}", f"{entry.file}, {time} UTC{doubt}"
+
+
+def _evenly(images: Sequence[Entry], most: int) -> list[Entry]:
+    """At most so many of them, from the first to the last."""
+    places = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
+    return [images[place] for place in places]

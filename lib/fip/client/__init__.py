@@ -1,0 +1,1 @@
+"""How other processes find a running pipeline, ask it, and follow it."""

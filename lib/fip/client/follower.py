@@ -1,0 +1,70 @@
+"""Following a pipeline from outside: what its ventilator tells, as states. Nothing in the pipeline waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from fip.client.operator import Operator
+from fip.client.run_file import read_run_file
+from fip.config import Config, load
+from fip.data.errors import UsageError
+from fip.state.pipeline import PipelineState, pipeline_state
+from fip.state.trends import Heard, remember
+from fip.wire.messages import STATE_INTERVAL
+
+FIRST_WORD_WITHIN = 5.0  # s for a ventilator to answer
+TREND_AFTER = 1.0  # s of listening after which rates mean something
+
+
+class Follower:
+    """The state of a pipeline, twice a second. Use it as a context, in one thread."""
+
+    def __init__(self, config: Config) -> None:
+        self._operator = Operator(config)
+        self._heard: Heard | None = None
+
+    def __enter__(self) -> Follower:
+        self._operator.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._operator.__exit__(*exception)
+
+    def states(self) -> Iterator[PipelineState]:
+        """States without end; the first has rates, or is that of no pipeline after some seconds.
+
+        FipError where a ventilator is there that this FIP cannot talk to, or that does not let it in.
+        """
+        yield self._listen(FIRST_WORD_WITHIN, TREND_AFTER)
+        while True:
+            yield self._listen(STATE_INTERVAL, STATE_INTERVAL)
+
+    def _listen(self, seconds: float, once_heard: float) -> PipelineState:
+        """The state after so many seconds; or fewer, where there is a ventilator."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < (once_heard if self._heard else seconds):
+            status = self._operator.next_status()
+            if status:
+                self._heard = remember(self._heard, status, time.time())
+        if not self._heard:
+            self._operator.check_welcome()
+        return pipeline_state(self._heard, time.time())
+
+
+def watched(directory: Path | None, ventilator: str | None, file: Path | None) -> Config | None:
+    """The configuration by which to find a pipeline: that of a `fip run` into a directory, or of a ventilator.
+
+    None where no run images into the directory now. UsageError where both are given, or the directory is none.
+    """
+    if directory is None:
+        return load(file, {"ventilator.control": ventilator}).config
+    if ventilator is not None:
+        raise UsageError(f"{directory} and --ventilator {ventilator}: give one of them")
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it")
+    found = read_run_file(directory)
+    return (
+        load(file, {"ventilator.control": found.control, "ventilator.status": found.status}).config if found else None
+    )

@@ -1,0 +1,133 @@
+"""What an operator says to a running ventilator on its control socket: submit, cancel, and how far is it all?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+import zmq
+
+from fip.config import Config
+from fip.data.errors import FipError, UsageError, WireError
+from fip.data.names import label
+from fip.data.values import Selection
+from fip.layout.keys import private_key
+from fip.runtime.connections import REFUSED, event, reason
+from fip.runtime.sockets import connect, control_socket, exposed
+from fip.wire.codec import decode_control, encode_control
+from fip.wire.messages import (
+    STATE_INTERVAL,
+    UNFINISHED,
+    Ask,
+    Cancel,
+    Follow,
+    JobStatus,
+    PipelineStatus,
+    Refused,
+    Submit,
+)
+
+Seen = TypeVar("Seen")
+ANSWER_WITHIN = 10.0  # s
+
+
+class Operator:
+    """Asks a ventilator twice a second, and hears what it tells meanwhile. Use it as a context."""
+
+    def __init__(self, config: Config) -> None:
+        self._address = config.ventilator.control
+        self._key = private_key(config.security, "operator", "viewer") if exposed(self._address) else None
+        self._context = zmq.Context()
+
+    def __enter__(self) -> Operator:
+        self._control = control_socket(self._context, zmq.DEALER)
+        self._monitor = self._control.get_monitor_socket(REFUSED)
+        connect(self._control, self._address, self._key, self._key.ventilator if self._key else "")
+        self._ask_at = 0.0  # monotonic s
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._context.destroy(linger=0)
+
+    def submit(self, submit: Submit) -> JobStatus:
+        """Queues a job; returns when the ventilator has it on disk. FipError where none answers."""
+        return self._until(submit, lambda status: find_job(status, submit.job))
+
+    def cancel(self, job: str) -> JobStatus:
+        """Ends a job; returns what became of it. UsageError where the ventilator does not know it."""
+        if find_job(self.status(), job) is None:
+            raise UsageError(f"job {job} is not known to the ventilator: `fip jobs` lists those that are")
+
+        def ended(status: PipelineStatus) -> JobStatus | None:
+            found = find_job(status, job)
+            return found if found and found.state not in UNFINISHED else None
+
+        return self._until(Cancel(job), ended)
+
+    def status(self) -> PipelineStatus:
+        """What the ventilator tells now. FipError where none answers."""
+        return self._until(Ask(), lambda status: status)
+
+    def next_status(self, message: Ask | Submit | Cancel | None = None) -> PipelineStatus | None:
+        """The next that the ventilator tells, asked for by this message; None where it tells nothing for a while.
+
+        FipError where a ventilator is there that this FIP cannot talk to.
+        """
+        now = time.monotonic()
+        if now >= self._ask_at and self._control.poll(0, zmq.POLLOUT):
+            self._control.send(encode_control(message or Ask()))
+            self._ask_at = now + STATE_INTERVAL
+        if not self._control.poll(int(1000 * max(0.0, min(STATE_INTERVAL, self._ask_at - now)))):
+            return None
+        try:
+            answer = decode_control(self._control.recv())
+        except WireError as error:
+            raise FipError(f"the ventilator at {self._address} cannot be understood: {error}") from None
+        if isinstance(answer, Refused):
+            raise FipError(f"the ventilator at {self._address} says: {answer.reason}")
+        return answer if isinstance(answer, PipelineStatus) else None
+
+    def _until(self, message: Ask | Submit | Cancel, seen: Callable[[PipelineStatus], Seen | None]) -> Seen:
+        """Says the message again and again until the status shows that it was heard."""
+        give_up = time.monotonic() + ANSWER_WITHIN
+        self._ask_at = 0.0
+        while time.monotonic() < give_up:
+            status = self.next_status(message)
+            found = seen(status) if status else None
+            if found is not None:
+                return found
+            self.check_welcome()
+        raise FipError(f"no ventilator answers at {self._address}: is it running, and is --config right?")
+
+    def check_welcome(self) -> None:
+        """Raises FipError, with the reason, where a ventilator is there that does not let this operator in."""
+        why = ""
+        while self._monitor.poll(0):
+            why = reason(*event(self._monitor))
+        if why:
+            raise FipError(f"the ventilator at {self._address} cannot be joined: {why}; see `fip keys`")
+
+
+def new_job(
+    paths: Sequence[Path],
+    selection: Selection,
+    directory: str | None = None,
+    pace: float | None = None,
+    follow: Follow | None = None,
+) -> Submit:
+    """A job for these MeasurementSets, with a name of its own.
+
+    Its images go into this folder of the sink's directory, "" for that directory itself; by default into one of the
+    job's name.
+    """
+    job = f"{label(paths[0].stem)[:50]}-{uuid4().hex[:6]}"
+    absolute = tuple(str(path.resolve()) for path in paths)
+    return Submit(job, absolute, selection, job if directory is None else directory, pace, follow)
+
+
+def find_job(status: PipelineStatus, name: str) -> JobStatus | None:
+    """The job of this name; None where the ventilator does not know it."""
+    return next((job for job in status.jobs if job.job == name), None)

@@ -1,0 +1,75 @@
+"""`DIR/.fip-run.json`: where the daemons of the `fip run` that images into DIR are to be asked, while it runs."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from pydantic import TypeAdapter, ValidationError
+
+from fip.data.errors import UsageError
+from fip.runtime.sockets import host_name
+
+FILE_NAME = ".fip-run.json"
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """What the file says, a JSON object of these keys; only its owner may read it.
+
+    A file whose process is gone was left by a run that was killed: it counts as none.
+    """
+
+    host: str  # where `fip run` runs; ipc addresses hold there alone
+    pid: int  # of `fip run`
+    born: float  # Unix time at which this process began, so that another one of its number is not taken for it
+    control: str  # address of the ventilator's control socket
+    status: str  # address of the socket that tells the pipeline's status
+
+
+_RUN_FILE = TypeAdapter(RunFile)
+
+
+def write_run_file(directory: Path, control: str, status: str) -> None:
+    """Says that this process images into the directory. The file appears whole."""
+    here = RunFile(host_name(), os.getpid(), psutil.Process().create_time(), control, status)
+    temporary = directory / f".fip-run-{here.pid}.tmp"
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(_RUN_FILE.dump_json(here))
+    temporary.replace(directory / FILE_NAME)
+
+
+def read_run_file(directory: Path) -> RunFile | None:
+    """What images into the directory now; None where nothing does. UsageError where that cannot be known."""
+    place = directory / FILE_NAME
+    try:
+        found = _RUN_FILE.validate_json(place.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not what `fip run` writes"
+        raise UsageError(f"{place} cannot be read: {reason}") from None
+    if found.host != host_name():
+        raise UsageError(f"{directory} is being imaged on {found.host}, or was when that was killed: ask there")
+    return found if _lives(found) else None
+
+
+def remove_run_file(directory: Path) -> None:
+    """Takes away what this process wrote."""
+    with suppress(OSError, ValidationError):
+        place = directory / FILE_NAME
+        if _RUN_FILE.validate_json(place.read_bytes()).pid == os.getpid():
+            place.unlink()
+
+
+def _lives(found: RunFile) -> bool:
+    try:
+        process = psutil.Process(found.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - found.born) < 1.0
+    except psutil.NoSuchProcess:
+        return False

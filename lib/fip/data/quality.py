@@ -1,0 +1,78 @@
+"""What is doubtful about an image, in a word or two; nothing is dropped for it.
+
+`quality` goes by the slice alone, so that a worker can say it; `noisy` needs the other images of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from fip.data.values import Beam, Slice, Statistics
+
+GAUSSIAN_RMS_PER_MAD = 1.4826  # 1/Phi^-1(3/4): Rousseeuw & Croux 1993, JASA 88, 1273
+
+GOOD = "good"
+EMPTY = "empty"
+FLAGGED = "flagged"
+BEAM = "beam"
+ARTEFACTS = "artefacts"
+NOISE = "noise"
+
+FLAGGED_SHARE = 0.5
+"""With more than half of the samples flagged the noise is up by more than sqrt(2), and sidelobes with it."""
+
+BEAM_FACTOR = 2.0
+"""An axis of the beam longer or shorter by this than that of the field's first slice with nothing flagged.
+
+The outer half of the baselines gone doubles a beam; the rotation of the Earth does as much to the axis towards the
+zenith only when a field that begins at the zenith sinks below an elevation of 30 degrees, 1/sin(30 deg) = 2.
+"""
+
+NEGATIVE_SIGMA = 7.0
+"""A negative peak of a total intensity counts from here on: of 10^7 independent pixels 10^-5 are below -7 sigma."""
+
+NOISE_FACTOR = 2.0
+"""Noise of twice the median of a run is that of three quarters of the samples lost, or of interference."""
+
+_TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
+
+
+def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None) -> str:
+    """ "good", "empty", or what is doubtful, joined by "+": "flagged", "beam", "artefacts".
+
+    `statistics` are those of the first plane. Artefacts: its negative peak is deeper than the positive one is high,
+    and not noise; a sky of sources cannot look so, as no sidelobe is as deep as the main lobe is high.
+    """
+    if slice_.empty:
+        return EMPTY
+    faults = []
+    if slice_.samples and slice_.visibilities[0].sum() < (1 - FLAGGED_SHARE) * slice_.samples:
+        faults.append(FLAGGED)
+    if slice_.nominal_beam is not None and _unlike(beam, slice_.nominal_beam):
+        faults.append(BEAM)
+    if statistics is not None and slice_.settings.stokes[0] in _TOTAL_INTENSITY:
+        depth = -statistics.minimum
+        if depth > NEGATIVE_SIGMA * statistics.rms and depth > statistics.maximum:
+            faults.append(ARTEFACTS)
+    return "+".join(faults) or GOOD
+
+
+def noisy(rms: Sequence[float | None]) -> list[bool]:
+    """For each image of a field whether its noise is out of line with the others'; one without statistics is not."""
+    known = [each for each in rms if each is not None]
+    limit = NOISE_FACTOR * median(known) if known else 0.0
+    return [each is not None and each > limit for each in rms]
+
+
+def with_noise(found: str, noisy_too: bool) -> str:
+    """The quality `found` of an image, with or without "noise" in it."""
+    faults = [fault for fault in found.split("+") if fault not in (GOOD, NOISE)]
+    return "+".join([*faults, *([NOISE] if noisy_too else [])]) or GOOD
+
+
+def _unlike(beam: Beam | None, nominal: Beam) -> bool:
+    if beam is None:
+        return True
+    ratios = (beam.major / nominal.major, beam.minor / nominal.minor)
+    return not all(1 / BEAM_FACTOR < ratio < BEAM_FACTOR for ratio in ratios)

@@ -1,0 +1,168 @@
+"""Angles, sizes and other values as astronomers write them: `1.2arcsec`, `2asec`, `1024x768`, `IQUV`."""
+
+from __future__ import annotations
+
+import math
+import re
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+from fip.data.values import Keep, Weighting
+
+SPEED_OF_LIGHT = 299792458.0  # m/s
+MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
+ARCSEC = math.pi / 648000  # rad
+ANGLE_UNITS = {
+    "rad": 1.0,
+    "deg": math.pi / 180,
+    "arcmin": 60 * ARCSEC,
+    "amin": 60 * ARCSEC,
+    "arcsec": ARCSEC,
+    "asec": ARCSEC,
+    "marcsec": 1e-3 * ARCSEC,
+    "masec": 1e-3 * ARCSEC,
+    "mas": 1e-3 * ARCSEC,
+}
+WEIGHTINGS: dict[str, Weighting] = {name: name for name in get_args(Weighting)}
+CORRELATION_NAMES = ("XX", "XY", "YX", "YY", "RR", "RL", "LR", "LL")
+
+
+def parse_angle(text: str) -> float:
+    """An angle in rad from a number with its unit (those of WSClean and CASA); ValueError without one."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-z]*)\s*", text)
+    if match and match[2] in ANGLE_UNITS:
+        try:
+            return float(match[1]) * ANGLE_UNITS[match[2]]
+        except ValueError:
+            pass
+    raise ValueError(f"'{text}' is not an angle with its unit, as 1.2arcsec (units: {', '.join(ANGLE_UNITS)})")
+
+
+def format_angle(radians: float, digits: int = 6) -> str:
+    """An angle as a person writes it, in the unit that suits its size."""
+    for unit in ("deg", "arcmin"):
+        if radians >= ANGLE_UNITS[unit]:
+            return f"{radians / ANGLE_UNITS[unit]:.{digits}g}{unit}"
+    return f"{radians / ARCSEC:.{digits}g}arcsec"
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) in pixels from `1024` or `1024x768`; ValueError for anything else."""
+    match = re.fullmatch(r"\s*(\d+)(?:\s*[x,]\s*(\d+))?\s*", text)
+    if not match:
+        raise ValueError(f"'{text}' is not a size in pixels, as 1024 or 1024x768")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def format_size(size: tuple[int, int]) -> str:
+    """A size as `parse_size` reads it."""
+    return f"{size[0]}x{size[1]}"
+
+
+def parse_stokes(text: str) -> tuple[str, ...]:
+    """Planes in the order asked from `I`, `IQUV`, `I,V`, `pseudoI`, `XX`; ValueError for anything else."""
+    planes = [part.strip() for part in text.split(",")]
+    if len(planes) == 1 and set(planes[0].upper()) <= set("IQUV"):
+        planes = list(planes[0].upper())
+    known = {name.upper(): name for name in ("I", "Q", "U", "V", "pseudoI", *CORRELATION_NAMES)}
+    names = [known.get(plane.upper(), "") for plane in planes]
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"'{text}' names no Stokes planes, as I, IQUV, 'I,V', pseudoI or XX, each once")
+    return tuple(names)
+
+
+def parse_weight(text: str) -> tuple[Weighting, float | None]:
+    """Weighting and its robustness, if it says one, from `natural`, `uniform`, `briggs`, `briggs:0`; or ValueError."""
+    name, colon, rest = text.strip().lower().partition(":")
+    robust = None
+    if name == "briggs" and colon:
+        with suppress(ValueError):
+            robust = float(rest)
+    if name not in WEIGHTINGS or (colon and (robust is None or not math.isfinite(robust))):
+        raise ValueError(f"'{text}' is not a weighting: {', '.join(WEIGHTINGS)}, or as briggs:0")
+    return WEIGHTINGS[name], robust
+
+
+def format_weight(weight: tuple[Weighting, float | None]) -> str:
+    """A weighting as `parse_weight` reads it."""
+    return weight[0] if weight[1] is None else f"{weight[0]}:{weight[1]:g}"
+
+
+def parse_range(text: str) -> tuple[int, int]:
+    """(first, end) from `first~end`, the end left out, as WSClean counts integrations; ValueError otherwise."""
+    match = re.fullmatch(r"\s*([0-9]{1,9})\s*~\s*([0-9]{1,9})\s*", text)
+    if not match or int(match[1]) >= int(match[2]):
+        raise ValueError(f"'{text}' is not a range, as 8~12, its end left out")
+    return int(match[1]), int(match[2])
+
+
+def format_range(ends: tuple[int, int]) -> str:
+    """A range as `parse_range` reads it."""
+    return f"{ends[0]}~{ends[1]}"
+
+
+def iso_utc(seconds: float) -> str:
+    """Seconds of UTC since MJD 0 as FITS writes them: microseconds, no zone."""
+    return (MJD_0 + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+_BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes with their unit: `500MB`, `1.5GB`."""
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+) ?(kB|MB|GB|TB)", text.strip())
+    if not match or float(match[1]) == 0:
+        raise ValueError(f"'{text}' is not a number of bytes with its unit, as 500MB or 1.5GB")
+    return round(float(match[1]) * _BYTES[match[2]])
+
+
+def format_bytes(number: int) -> str:
+    """The inverse of `parse_bytes`."""
+    unit, size = max(((unit, size) for unit, size in _BYTES.items() if size <= number), key=lambda each: each[1],
+                     default=("kB", 1000))  # fmt: skip
+    return f"{number / size:.6g}{unit}"
+
+
+_TIMES = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_keep(text: str) -> Keep:
+    """`all`, a time as `6h`, or bytes as `500GB`."""
+    if text.strip() == "all":
+        return Keep()
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+) ?(s|min|h|d)", text.strip())
+    if match and float(match[1]) > 0:
+        return Keep(seconds=float(match[1]) * _TIMES[match[2]])
+    try:
+        return Keep(size=parse_bytes(text))
+    except ValueError:
+        raise ValueError(f"'{text}' is not all, a time as 6h or 2d, or a number of bytes as 500GB") from None
+
+
+def format_keep(keep: Keep) -> str:
+    """The inverse of `parse_keep`."""
+    if keep.seconds is not None:
+        unit = max((unit for unit in _TIMES if keep.seconds >= _TIMES[unit]), key=_TIMES.__getitem__, default="s")
+        return f"{keep.seconds / _TIMES[unit]:.10g}{unit}"
+    return "all" if keep.size is None else format_bytes(keep.size)
+
+
+def parse_pace(text: str) -> float:
+    """Times real time from `max` (0), `realtime` (1) or a number above 0; ValueError otherwise."""
+    named = {"max": 0.0, "realtime": 1.0}
+    if text in named:
+        return named[text]
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = 0.0
+    if not 0 < pace < 1e9:
+        raise ValueError(f"'{text}' is not a pace: max, realtime, or a number of times real time above 0")
+    return pace
+
+
+def format_pace(pace: float) -> str:
+    """A pace as `parse_pace` reads it."""
+    return {0.0: "max", 1.0: "realtime"}.get(pace, f"{pace:g}")

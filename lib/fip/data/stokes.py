@@ -1,0 +1,34 @@
+"""Stokes planes: what can be asked for, and their places on a FITS axis. Pure."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from fip.data.errors import UsageError
+
+STOKES = ("I", "Q", "U", "V")
+HANDS = ("XX", "YY", "RR", "LL")
+REQUESTS = (*STOKES, "pseudoI", *HANDS)
+"""What can be asked for."""
+
+STOKES_CODES = {
+    "I": 1, "Q": 2, "U": 3, "V": 4,
+    "RR": -1, "LL": -2, "RL": -3, "LR": -4,
+    "XX": -5, "YY": -6, "XY": -7, "YX": -8,
+}  # fmt: skip
+"""Name -> place on a STOKES axis (FITS standard 4.0, table 29)."""
+
+
+def stokes_axis(stokes: tuple[str, ...]) -> tuple[int, int]:
+    """(CRVAL4, CDELT4) of these planes. Raise UsageError where one linear axis cannot hold them in this order."""
+    unknown = [name for name in stokes if name not in STOKES_CODES]
+    if unknown or not stokes:
+        raise UsageError(f"stokes {unknown[0] if unknown else ''!r} is not one of {', '.join(STOKES_CODES)}")
+    codes = [STOKES_CODES[name] for name in stokes]
+    steps = {after - before for before, after in pairwise(codes)} or {1}
+    if len(steps) > 1 or steps == {0}:
+        raise UsageError(
+            f"stokes {','.join(stokes)} cannot be one FITS axis, whose codes {codes} must be evenly spaced: "
+            "give IQUV, IQU, IQ, IV or one alone"
+        )
+    return codes[0], steps.pop()

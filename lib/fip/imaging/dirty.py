@@ -1,0 +1,90 @@
+"""The dirty image of a slice, its point spread function, and the beams fitted to that. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.values import Beam, Block, Grid, Slice
+from fip.imaging.beam import fit_beam
+from fip.imaging.interface import Kernel
+from fip.imaging.kernels import pixel_type
+
+
+def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
+    """Pixels [stokes, plane, y, x] of an `Image`.
+
+    The whole band is the mean of its output channels, weighted by their weights. A gridder is linear in its samples, so
+    that is as accurate as to grid them all at once; and samples, of which there are fewer, are divided by the weights,
+    not pixels.
+    """
+    grid, weights = slice_.grid, slice_.sum_of_weights
+    channels = weights.shape[1]
+    planes = channels + 1 if channels > 1 else 1
+    pixels = kernel.empty((len(weights), planes, grid.height, grid.width), pixel_type(slice_.settings))
+    apart = pixels[:, planes - channels :]
+    for channel in range(channels):
+        blocks = [block for block in slice_.blocks if block.channel_out == channel]
+        if blocks and weights[:, channel].any():
+            kernel.image(_per_weight(blocks, weights[:, channel]), apart[:, channel])
+        apart[weights[:, channel] == 0, channel] = np.nan
+    if channels > 1:
+        for plane, mean, weight in zip(apart, pixels[:, 0], weights, strict=True):
+            mean[...] = 0 if weight.any() else np.nan
+            for each, part in zip(plane, weight, strict=True):
+                if part:
+                    mean += each * pixels.dtype.type(part / weight.sum())
+    if (below := beyond_horizon(grid)) is not None:
+        pixels[..., below] = np.nan
+    return pixels
+
+
+def _per_weight(blocks: Sequence[Block], weights: NDArray[np.float64]) -> list[Block]:
+    """The blocks with their visibilities [stokes, row, node] divided by these weights [stokes], by 1 where one is 0."""
+    share = (1 / np.where(weights > 0, weights, 1)).astype(blocks[0].visibility.real.dtype)[:, None, None]
+    return [Block(b.channel_out, b.uvw, b.frequency, b.visibility * share, b.weight) for b in blocks]
+
+
+def psf_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
+    """The point spread function at the phase centre, as `dirty_image`: what a source of 1 Jy would be there.
+
+    Stokes of the same weights, as I and Q of linear feeds, share one.
+    """
+    planes = range(len(slice_.settings.stokes))
+    like = [next(other for other in planes if _weighed_alike(slice_, other, plane)) for plane in planes]
+    made = sorted(set(like))
+    blocks = []
+    for block in slice_.blocks:
+        weight = block.weight[made]
+        blocks.append(replace(block, visibility=weight.astype(block.visibility.dtype), weight=weight))
+    few = replace(slice_, blocks=tuple(blocks), sum_of_weights=slice_.sum_of_weights[made])
+    return dirty_image(few, kernel)[[made.index(plane) for plane in like]]
+
+
+def _weighed_alike(slice_: Slice, one: int, other: int) -> bool:
+    return all(np.array_equal(block.weight[one], block.weight[other]) for block in slice_.blocks)
+
+
+def slice_beam(slice_: Slice) -> Beam | None:
+    """The beam of the first Stokes, all output channels together; the run's nominal beam for an empty slice."""
+    return slice_.nominal_beam if slice_.empty else fit_beam(slice_.blocks)
+
+
+def channel_beams(slice_: Slice) -> tuple[Beam | None, ...]:
+    """The beam of the first Stokes in each output channel; () where the band is not divided."""
+    channels = range(len(slice_.bands)) if len(slice_.bands) > 1 else ()
+    return tuple(fit_beam([block for block in slice_.blocks if block.channel_out == channel]) for channel in channels)
+
+
+@lru_cache(maxsize=8)
+def beyond_horizon(grid: Grid) -> NDArray[np.bool_] | None:
+    """Pixels [y, x] with l^2 + m^2 >= 1; None where the whole grid is sky."""
+    east = (np.arange(grid.width) - grid.width // 2) * grid.scale
+    north = (np.arange(grid.height) - grid.height // 2) * grid.scale
+    below = east**2 + north[:, None] ** 2 >= 1
+    below.flags.writeable = False
+    return below if below.any() else None

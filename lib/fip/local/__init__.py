@@ -1,0 +1,1 @@
+"""A whole pipeline on this machine, as children of one process: fip run."""

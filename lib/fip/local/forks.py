@@ -1,0 +1,129 @@
+"""Daemons as forks of a process that has imported what they need: each would import the same again.
+
+See docs/decisions/0055. A fork is left as `subprocess.Popen` leaves a child: in a session of its own, with its own
+environment and signal handlers, and without descriptors but those that it is given.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from subprocess import TimeoutExpired
+
+from fip.runtime.process_name import call_itself
+
+_MALLOPT = {"MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_MMAP_MAX_": -4, "MALLOC_ARENA_MAX": -8}  # mallopt(3)
+_LARGEST = 2**31 - 1
+
+
+class Fork:
+    """A child of this process that runs a daemon; to its parent it is as a `subprocess.Popen`."""
+
+    def __init__(
+        self,
+        command: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        keep: Collection[int] = (),
+    ) -> None:
+        """Starts fip-NAME; what it prints goes to the end of the file `log`. It has the descriptors `keep`."""
+        self.returncode: int | None = None
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(command, arguments, log, environment, keep)
+        self._ended = os.pidfd_open(self.pid)
+
+    def poll(self) -> int | None:
+        """The code with which it has ended, the number of a signal negative; None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+                os.close(self._ended)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits until it has ended. TimeoutExpired where that takes longer than so many seconds."""
+        while (code := self.poll()) is None:
+            waiting = select.poll()
+            waiting.register(self._ended, select.POLLIN)
+            if not waiting.poll(None if timeout is None else 1000 * timeout):
+                raise TimeoutExpired("a daemon", timeout or 0.0)
+        return code
+
+    def terminate(self) -> None:
+        """Has it drain."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends it."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+def import_daemons(names: Collection[str]) -> None:
+    """Imports what forks will need."""
+    for name in names:
+        import_module(_module(name))
+
+
+def keep_memory(environment: Mapping[str, str]) -> None:
+    """Has glibc do what these variables of its say, which it reads when a process starts. Before there are threads."""
+    with suppress(AttributeError):  # another libc
+        mallopt = ctypes.CDLL(None).mallopt
+        for name, parameter in _MALLOPT.items():
+            mallopt(parameter, min(int(environment[name]), _LARGEST))
+
+
+def _module(command: str) -> str:
+    return f"fip_daemons.{command.removeprefix('fip-')}"
+
+
+def _become(
+    command: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str], keep: Collection[int]
+) -> None:
+    """The child: it never returns."""
+    code = 1
+    try:
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        with log.open("ab") as out, Path(os.devnull).open("rb") as nothing:
+            for descriptor, opened in enumerate((nothing, out, out)):
+                os.dup2(opened.fileno(), descriptor)
+        _close_all_but({0, 1, 2, *keep})
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = [command, *arguments]
+        call_itself(sys.argv)
+        import_module(_module(command)).main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 nobody else will say it
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _close_all_but(kept: Collection[int]) -> None:
+    first = 0
+    for descriptor in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
+        if first < descriptor:  # of nothing, os.closerange of Python 3.11 closes all
+            os.closerange(first, descriptor)
+        first = descriptor + 1

@@ -1,0 +1,200 @@
+"""`fip run`: the real daemons as child processes on private ipc addresses, one job, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from fip.client.operator import Operator, find_job
+from fip.client.run_file import remove_run_file, write_run_file
+from fip.config import Config, Monitor
+from fip.data.errors import FipError
+from fip.imaging.kernels import CPU
+from fip.layout.keys import CREDENTIALS
+from fip.local.forks import Fork, import_daemons
+from fip.runtime.service import PARENT_VARIABLE
+from fip.source.child import Child
+from fip.ventilator.reader import CHILD_VARIABLE
+from fip.wire.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
+
+MONITOR = "monitor"
+STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
+STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died
+MEMORY_IS_KEPT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
+"""For glibc: an image's memory is used again for the next, and not mapped anew. See docs/decisions/0051."""
+
+
+class Pipeline:
+    """A ventilator, a sink and workers (name -> device), as children. Use it as a context: it ends what it started."""
+
+    def __init__(
+        self,
+        config: Config,
+        output: Path,
+        workers: Mapping[str, str],
+        log: Path,
+        reader: Child,
+        page: str | None = None,
+    ) -> None:
+        """The ventilator reads by the child `reader`; with `page`, as 127.0.0.1:8570, a monitor serves the web page."""
+        self._reader = reader
+        self._page = page
+        self._output, self._log = output, log
+        self._folder = Path(tempfile.mkdtemp(prefix="fip-"))
+        self._private = _with_private_addresses(config, self._folder, output, page)
+        self._workers = workers
+        self._forks = can_fork(workers.values())
+        self._over = False  # whether the job is: nothing is out any more
+        self._children: dict[str, subprocess.Popen[bytes] | Fork] = {}
+
+    def __enter__(self) -> Pipeline:
+        write_run_file(self._output, self._private.ventilator.control, self._private.ventilator.status)
+        configuration = self._folder / "fip.toml"
+        configuration.write_text(self._toml())
+        child = {CHILD_VARIABLE: f"{self._reader.fileno()},{self._reader.pid}"}
+        self._start("ventilator", "fip-ventilator", "--config", str(configuration), given=child)
+        self._reader.give_away()
+        self._start("sink", "fip-sink", "--config", str(configuration))
+        for name, device in self._workers.items():
+            self._start(name, "fip-worker", "--config", str(configuration), "--name", name, "--device", device)
+        if self._page:
+            self._start(MONITOR, "fip-monitor", "--config", str(configuration))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Drains in the order of the flow: what is out is stored before its storer ends.
+
+        A pipeline that has lost a daemon is not waited for long; an interrupt meanwhile stops all at once. Neither
+        loses anything: what is not stored is cut again when the run is resumed.
+        """
+        patience = STOP_WITHIN if kind is None else STOP_BROKEN_WITHIN
+        workers, storers = [*self._workers], ["sink", *([MONITOR] if self._page else [])]
+        try:
+            for names in (["ventilator", *workers], storers) if self._over else (["ventilator"], workers, storers):
+                self._stop(names, patience)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            for child in self._children.values():
+                child.kill()
+                child.wait()
+            remove_run_file(self._output)
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def image(self, submit: Submit) -> Iterator[tuple[JobStatus, PipelineStatus]]:
+        """Submits a job and yields its status until it is over.
+
+        Raises FipError, naming it, when a child ends before that; the run can then be resumed.
+        """
+        job: JobStatus | None = None
+        with Operator(self._private) as operator:
+            while job is None or job.state in UNFINISHED:
+                self._check_children()
+                status = operator.next_status(Ask() if job else submit)
+                job = find_job(status, submit.job) if status else job
+                if job and status:
+                    yield job, status
+        self._over = True
+
+    def _check_children(self) -> None:
+        for name, child in self._children.items():
+            code = child.poll()
+            if code is not None and name != MONITOR:  # nothing depends on that one
+                how = f"killed by {signal.Signals(-code).name}" if code < 0 else "ended"
+                raise FipError(f"{name} was {how}: {self._last_error(child.pid)}; run it again to resume")
+
+    def _last_error(self, pid: int) -> str:
+        """The last error that a child logged."""
+        lines = [line for line in self._log.read_text(errors="replace").splitlines() if f"[{pid}] ERROR " in line]
+        return lines[-1].partition(" ERROR ")[2] if lines else f"see {self._log}"
+
+    def _start(self, name: str, command: str, *arguments: str, given: dict[str, str] | None = None) -> None:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("FIP__", CREDENTIALS))}
+        environment = MEMORY_IS_KEPT | environment | {PARENT_VARIABLE: str(os.getpid())} | (given or {})
+        keep = [self._reader.fileno()] if given else []
+        if self._forks:
+            self._children[name] = Fork(command, arguments, self._log, environment, keep)
+            return
+        with self._log.open("ab") as log:
+            self._children[name] = subprocess.Popen(
+                [Path(sysconfig.get_path("scripts")) / command, *arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
+                pass_fds=keep,
+            )  # fmt: skip
+
+    def _stop(self, names: list[str], patience: float) -> None:
+        """Ends some children at once and waits for them; those that take longer than `patience` are killed."""
+        give_up = time.monotonic() + patience
+        for name in names:
+            self._children[name].terminate()
+        for name in names:
+            child = self._children[name]
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, give_up - time.monotonic()))
+            child.kill()
+            child.wait()
+            del self._children[name]
+
+    def _toml(self) -> str:
+        """The configuration of the children."""
+        values = self._private.model_dump(mode="json", exclude_none=True, include={"ventilator", "sink", "monitor"})
+        return "\n".join(
+            f"[{table}]\n" + "\n".join(f"{key} = {_toml_value(value)}" for key, value in keys.items())
+            for table, keys in values.items()
+        )
+
+
+def can_fork(devices: Iterable[str]) -> bool:
+    """Whether daemons can be forks of this process: not where it has seen a GPU."""
+    return set(devices) == {CPU}
+
+
+def prepare(devices: Iterable[str]) -> None:
+    """What can be done for a pipeline of workers on these devices before it is known that there will be one."""
+    if can_fork(devices):
+        import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))
+
+
+def page_address(monitor: Monitor) -> str:
+    """Where the page of a run can be: as configured, or where that port is taken on a free one."""
+    with suppress(OSError):
+        return _bound(monitor.host, monitor.port)
+    return _bound("127.0.0.1", 0)
+
+
+def _bound(host: str, port: int) -> str:
+    """HOST:PORT that can be bound now; OSError where it cannot."""
+    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind(place)
+        return f"{f'[{host}]' if ':' in host else host}:{tried.getsockname()[1]}"
+
+
+def _with_private_addresses(config: Config, folder: Path, output: Path, page: str | None) -> Config:
+    """The user's configuration, with addresses in a folder and this output directory."""
+    address = f"ipc://{folder}/{{}}".format
+    ventilator = {"control": address("control"), "status": address("status"), "lanes": address("lane-")}
+    sink = {"directory": output.resolve(), "images": address("images"), "address": None}
+    monitor = {"token_file": folder / "token", "directory": None} | ({"address": page} if page else {})
+    return config.model_copy(
+        update={
+            "ventilator": config.ventilator.model_copy(update=ventilator | {"queue": folder / "jobs.sqlite"}),
+            "sink": config.sink.model_copy(update=sink),
+            "monitor": config.monitor.model_copy(update=monitor),
+        }
+    )
+
+
+def _toml_value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)  # of numbers, booleans and strings JSON is TOML

@@ -1,0 +1,242 @@
+"""`fip run`: everything that can go wrong is looked for first, then the daemons are started and watched."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from fip.archive.file_names import LOG_FILE
+from fip.archive.ledger import Ledger, RunTotals
+from fip.client.operator import new_job
+from fip.config import Config, Monitor
+from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
+from fip.data.names import label
+from fip.data.values import Selection, Subset
+from fip.imaging.kernels import CPU, SDP_FUNC
+from fip.imaging.slant.cache import is_warm
+from fip.imaging.slant.scheme import scheme_for
+from fip.local.forks import keep_memory
+from fip.local.launch import MEMORY_IS_KEPT, Pipeline, page_address, prepare
+from fip.sink.store import Store
+from fip.source.calls import RunFacts, look
+from fip.source.child import Child
+from fip.terminal.progress import RunProgress, summary
+from fip.wire.messages import Follow, JobStatus, Submit
+
+EXIT_INTERRUPTED = 130
+
+
+def run(
+    paths: list[Path],
+    config: Config,
+    output: Path | None,
+    workers: Mapping[str, str],
+    overwrite: bool,
+    web: bool,
+    console: Console,
+) -> int:
+    """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
+
+    With `web`, there is a page to watch it on.
+
+    Raises FipError.
+    """
+    keep_memory(MEMORY_IS_KEPT)  # of all that is forked from here
+    check_devices(config.imaging.kernel, workers.values())
+    selection, follow = selection_of(config), follow_of(config)
+    with Child() as reader:
+        prepare(workers.values())  # while the child does the same
+        found = _look_into(paths, selection, follow is not None, console, reader)
+        directory = output or Path(f"{label(paths[0].stem)}.fip")
+        before = _prepare(directory, config.sink.ledger, selection, overwrite)
+        begun = time.monotonic()
+        interrupted, job = False, None
+        if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
+            warm(config.imaging.kernel, config.imaging.epsilon)
+            submit = new_job(paths, selection, directory="", follow=follow)
+            page = _page(config.monitor, console) if web else None
+            with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
+                interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
+        seconds = time.monotonic() - begun
+    return _conclude(directory, found, before, job, seconds, interrupted, console)
+
+
+def _page(monitor: Monitor, console: Console) -> str:
+    """Says where the page will be."""
+    address = page_address(monitor)
+    if address.rpartition(":")[2] != monitor.address.rpartition(":")[2]:
+        console.print(f"port {monitor.port} is taken, perhaps by the page of another run", highlight=False)
+    console.print(f"watch it at http://{address}/", style="bold", highlight=False, soft_wrap=True)
+    return address
+
+
+def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:
+    """Workers by name, each with its device: one for each GPU that `devices` names ("cpu,cuda:0"), as often as it does,
+    and `cpu_workers` where "cpu" is there.
+
+    None is one for each core that this process may use. Raises UsageError.
+    """
+    workers: dict[str, str] = {}
+    for device in devices.split(","):
+        if device == CPU:
+            workers |= {f"cpu{n}": CPU for n in range(cpu_workers or len(os.sched_getaffinity(0)))}
+        elif re.fullmatch(r"cuda:[0-9]{1,3}", device):
+            gpu, there = f"gpu{int(device[5:])}", list(workers.values()).count(device)
+            workers[f"{gpu}-{there}" if there else gpu] = device
+        else:
+            raise UsageError(f"--devices {devices}: '{device}' is no device: give cpu, cuda:0, or as cpu,cuda:0")
+    if cpu_workers and CPU not in workers.values():
+        raise UsageError(f"--workers {cpu_workers} is for CPU workers, and --devices {devices} has none: add cpu")
+    return workers
+
+
+def check_devices(kernel: str, devices: Iterable[str]) -> None:
+    """UsageError where a device is missing, or the kernel does not run on one of them."""
+    for device in devices:
+        if device != CPU:
+            from fip.imaging.cuda.device import check_gpu  # late: it imports cupy
+
+            check_gpu(device)
+        elif kernel == SDP_FUNC:
+            raise UsageError(f"--kernel {SDP_FUNC} runs on GPUs alone: give --devices cuda:0")
+
+
+def warm(kernel: str, epsilon: float) -> None:
+    """Compiles the slant kernel for this machine, of which GPUs need the plan, before a slice waits for it."""
+    if kernel in ("auto", "slant") and not is_warm([scheme_for(epsilon).precision]):
+        fip = Path(sysconfig.get_path("scripts")) / "fip"
+        subprocess.run([fip, "warmup", "--epsilon", f"{epsilon}"], check=False)
+
+
+def selection_of(config: Config) -> Selection:
+    """What the configuration asks of a run."""
+    imaging, source = config.imaging, config.source
+    return Selection(
+        subset=Subset(
+            field=source.field or (),
+            spw=source.spw or (),
+            scan=source.scan or (),
+            antenna=source.antenna or (),
+            uv_range=source.uv_range,
+            interval=source.interval,
+            time_range=source.time_range,
+            average=source.average,
+        ),
+        column=source.column,
+        subtract_model=source.subtract_model,
+        stokes=imaging.stokes,
+        size=imaging.size,
+        scale=imaging.scale,
+        epsilon=imaging.epsilon,
+        kernel=imaging.kernel,
+        weighting=imaging.weight[0],
+        robust=imaging.robustness,
+        taper=imaging.taper,
+        channels_out=imaging.channels_out,
+        make_psf=imaging.make_psf,
+        phase_centre=imaging.phase_centre,
+    )
+
+
+def follow_of(config: Config) -> Follow | None:
+    """How MeasurementSets that are still being written are to be followed; None where they are whole."""
+    source = config.source
+    return Follow(source.follow_complete, source.follow_end) if source.follow else None
+
+
+def _look_into(
+    paths: Sequence[Path], selection: Selection, follow: bool, console: Console, reader: Child
+) -> list[RunFacts]:
+    """Opens MeasurementSets as the ventilator will: their faults are known before anything is started.
+
+    Those that are to be followed and hold nothing yet are left out.
+    """
+    found = []
+    for path in paths:
+        try:
+            found.append(reader.call(look, path, selection, follow, False, False))
+        except NotYetError as error:
+            console.print(f"waiting for data: {error}", style="yellow", highlight=False, soft_wrap=True)
+    if len({each.run for each in found}) < len(found) or len(set(paths)) < len(paths):
+        raise UsageError("the same MeasurementSet is named twice: name each once")
+    for each in found:
+        for note in each.notes:
+            console.print(f"{each.name}: {note}", style="dim", highlight=False, soft_wrap=True)
+    return found
+
+
+def _prepare(directory: Path, ledgers: Path | None, selection: Selection, overwrite: bool) -> dict[str, int]:
+    """Sees that the directory can take these images; returns how many of each run it has."""
+    try:
+        store = Store(directory, ledgers=ledgers)
+    except NoRoomError as error:
+        raise UsageError(str(error)) from None
+    try:
+        if overwrite:
+            store.clear()
+        refusal = store.refusal(selection)
+        if refusal:
+            raise UsageError(refusal)
+        return {totals.run: totals.stored for totals in store.ledger.totals()}
+    finally:
+        store.close()
+
+
+def _watch(pipeline: Pipeline, submit: Submit, console: Console, slices: int) -> tuple[bool, JobStatus | None]:
+    """Shows progress until the job ends; whether it was interrupted, and its last status."""
+    last: JobStatus | None = None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with RunProgress(console, slices) as progress:
+            for job, status in pipeline.image(submit):
+                last = job
+                progress.show(status)
+    except KeyboardInterrupt:
+        console.print("interrupted: storing what is in work", style="yellow")
+        return True, last
+    return False, last
+
+
+def _totals(directory: Path, found: Sequence[RunFacts], job: JobStatus | None) -> list[RunTotals]:
+    """What the ledger has of the runs that were found at first, and of those that came to be known later."""
+    ledger = Ledger(directory, read_only=True)
+    held = {totals.run: totals for totals in ledger.totals()}
+    ledger.close()
+    asked = {each.run: RunTotals(each.run, each.name, "", len(each.times), 0, 0, ()) for each in found}
+    later = [run.run for run in job.runs if run.run in held] if job else []
+    return [held.get(run) or asked[run] for run in dict.fromkeys([*asked, *later])]
+
+
+def _conclude(
+    directory: Path,
+    found: Sequence[RunFacts],
+    before: Mapping[str, int],
+    job: JobStatus | None,
+    seconds: float,
+    interrupted: bool,
+    console: Console,
+) -> int:
+    """Says what has become of it; returns the exit code. FipError where a MeasurementSet could not be imaged at all."""
+    totals = _totals(directory, found, job)
+    made = {each.run: each.stored - before.get(each.run, 0) for each in totals}
+    whole = [each for each in found if each.final]
+    observed = sum(each.span * made[each.run] / len(each.times) for each in whole)
+    missed = sum(run.missed for run in job.runs) if job else 0
+    last_words = summary(totals, seconds, sum(made.values()), observed, missed, directory)
+    console.print(last_words, highlight=False, soft_wrap=True)
+    if interrupted:
+        console.print("run it again to resume", style="yellow")
+        return EXIT_INTERRUPTED
+    if job and job.state == "failed":
+        raise FipError(job.reason)
+    if not any(made.values()):
+        console.print("nothing was left to do: every slice was stored before")
+    return 0 if all(each.final and each.stored == each.total for each in totals) else 1

@@ -1,0 +1,1 @@
+"""The monitor: the web page of a pipeline, and its metrics."""

@@ -1,0 +1,259 @@
+"""What the monitor answers: the page, its data as JSON, images as raw numbers. docs/monitoring.md lists it all."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cmap
+import numpy as np
+from astropy.io import fits
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from fip.archive.gallery import AbsentError, Gallery
+from fip.archive.ledger import Entry
+from fip.archive.lightcurve import Point
+from fip.client.operator import Operator
+from fip.config import Loaded
+from fip.data.errors import FipError, UsageError
+from fip.data.names import is_label
+from fip.monitor.feed import Broadcast, Feed
+from fip.monitor.guard import Access, Guard, cookie_name
+from fip.monitor.metrics import CONTENT_TYPE, exposition
+
+COLOUR_MAPS = ("inferno", "viridis", "cividis", "gray", "cubehelix")
+VERSIONS = ("fip", "numpy", "astropy", "ducc0", "numba", "pyzmq", "starlette", "uvicorn")
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+MOST_IMAGES = 2000  # in one answer
+MOST_PIXELS = 8192  # a side, in one answer
+
+
+def make_app(loaded: Loaded, feed: Feed, access: Access) -> tuple[ASGIApp, Broadcast]:
+    """The application, and what ends its streams."""
+    broadcast = Broadcast(feed)
+    pages = _Pages(loaded, feed, broadcast, access)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        task = asyncio.create_task(broadcast.run())
+        yield
+        broadcast.closing = True
+        await task
+
+    app = Starlette(
+        routes=pages.routes(),
+        lifespan=lifespan,
+        exception_handlers={FipError: _fip_error, HTTPException: _http_error},
+    )
+    return Guard(app, access), broadcast
+
+
+class _Pages:
+    """The handlers. What reads files does so in a thread of the pool."""
+
+    def __init__(self, loaded: Loaded, feed: Feed, broadcast: Broadcast, access: Access) -> None:
+        self._loaded, self._feed, self._broadcast, self._access = loaded, feed, broadcast, access
+        self._gallery = Gallery(loaded.config.monitor.directory or loaded.config.sink.directory)
+        self._assets = dict(_assets())
+
+    def routes(self) -> list[Route]:
+        """Where each is found."""
+        image = "/api/runs/{run}/images/{index:int}"
+        return [
+            Route("/", self.page),
+            Route("/assets/{name}", self.asset),
+            Route("/metrics", self.metrics),
+            Route("/api/session", self.session, methods=["POST"]),
+            Route("/api/state", self.state),
+            Route("/api/events", self.events),
+            Route("/api/config", self.configuration),
+            Route("/api/colours", self.colours),
+            Route("/api/jobs/{job}/cancel", self.cancel, methods=["POST"]),
+            Route("/api/runs", self.runs),
+            Route("/api/runs/{run}/images", self.images),
+            Route("/api/runs/{run}/lightcurve", self.light_curve),
+            Route("/api/runs/{run}/settings", self.settings),
+            Route("/api/runs/{run}/log", self.log),
+            Route(image, self.image),
+            Route(f"{image}/pixels", self.pixels),
+            Route(f"{image}/fits", self.fits),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """The page itself, without any data."""
+        return _static(self._assets["index.html"])
+
+    async def asset(self, request: Request) -> Response:
+        """Scripts and styles, from memory."""
+        name = request.path_params["name"]
+        if name not in self._assets:
+            raise HTTPException(404)
+        return _static(self._assets[name])
+
+    async def metrics(self, request: Request) -> Response:
+        """The state for Prometheus."""
+        return Response(exposition(self._feed.state()), media_type=CONTENT_TYPE)
+
+    async def session(self, request: Request) -> Response:
+        """A cookie with which to read, for one who has the token."""
+        answer = JSONResponse({"signed_in": True})
+        name = cookie_name(request.headers["host"])
+        answer.set_cookie(name, self._access.cookie_value, httponly=True, samesite="strict", path="/")
+        return answer
+
+    async def state(self, request: Request) -> Response:
+        """The state of the pipeline."""
+        return Response(self._feed.state_json(), media_type="application/json")
+
+    async def events(self, request: Request) -> Response:
+        """The same twice a second, as server-sent events."""
+        return StreamingResponse(self._broadcast.stream(), media_type="text/event-stream")
+
+    async def configuration(self, request: Request) -> Response:
+        """Settings with their origins, and versions."""
+        settings = [[key, value, origin] for key, value, origin in self._loaded.settings()]
+        versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONS}
+        return JSONResponse({"settings": settings, "versions": versions})
+
+    async def colours(self, request: Request) -> Response:
+        """Colour maps, each 256 times RRGGBB."""
+        return JSONResponse({name: _lut(name) for name in COLOUR_MAPS}, headers={"Cache-Control": "max-age=3600"})
+
+    async def cancel(self, request: Request) -> Response:
+        """Ends a job."""
+        job = request.path_params["job"]
+        if not is_label(job):
+            raise AbsentError("no job has such a name")
+        return JSONResponse(asdict(await run_in_threadpool(self._cancel, job)))
+
+    async def runs(self, request: Request) -> Response:
+        """The runs that have a ledger, in the order in which they were opened."""
+        return JSONResponse([asdict(row) for row in await run_in_threadpool(self._gallery.runs)])
+
+    async def images(self, request: Request) -> Response:
+        """Images of a run found after the first `after`, the newest `most` of them."""
+        run, after = request.path_params["run"], _number(request, "after", 0)
+        most = min(_number(request, "most", MOST_IMAGES), MOST_IMAGES)
+        seen, entries = await run_in_threadpool(self._gallery.images, run, after, most, self._feed.stored())
+        return JSONResponse({"seen": seen, "images": [_shown(entry) for entry in entries]})
+
+    async def image(self, request: Request) -> Response:
+        """One image: its grid, and its header."""
+        return JSONResponse(await run_in_threadpool(self._describe, *_slice(request)))
+
+    async def pixels(self, request: Request) -> Response:
+        """The pixels of a plane, float32, little-endian, row by row from the south."""
+        plane, most = _number(request, "plane", 0), max(1, min(_number(request, "most", MOST_PIXELS), MOST_PIXELS))
+        pixels, block = await run_in_threadpool(self._gallery.pixels, *_slice(request), plane, most)
+        height, width = pixels.shape
+        headers = {"X-FIP-Width": str(width), "X-FIP-Height": str(height), "X-FIP-Block": str(block)}
+        return Response(pixels.tobytes(), media_type="application/octet-stream", headers=headers)
+
+    async def fits(self, request: Request) -> Response:
+        """The FITS file."""
+        path = await run_in_threadpool(self._gallery.path, *_slice(request))
+        if not path.is_file():
+            raise AbsentError(f"{path.name} is no longer there")
+        return FileResponse(path, media_type="application/fits", filename=path.name)
+
+    async def light_curve(self, request: Request) -> Response:
+        """A pixel in all images of the field of slice `like`."""
+        x, y, like = (_number(request, name) for name in ("x", "y", "like"))
+        run, plane = request.path_params["run"], _number(request, "plane", 0)
+        found = await run_in_threadpool(self._gallery.light_curve, run, like, x, y, plane, self._feed.stored())
+        return JSONResponse({"x": x, "y": y, "every": found[1], "points": [_point(point) for point in found[0]]})
+
+    async def settings(self, request: Request) -> Response:
+        """How the images of a run were asked for."""
+        return JSONResponse(await run_in_threadpool(self._gallery.settings, request.path_params["run"]))
+
+    async def log(self, request: Request) -> Response:
+        """The last lines of the log beside the images."""
+        return JSONResponse({"log": await run_in_threadpool(self._gallery.log_tail, request.path_params["run"])})
+
+    def _cancel(self, job: str) -> Any:
+        with Operator(self._loaded.config) as operator:
+            return operator.cancel(job)
+
+    def _describe(self, run: str, index: int) -> dict[str, Any]:
+        entry, image = self._gallery.entry(run, index), self._gallery.image(run, index)
+        with image.path.open("rb") as file:
+            header = fits.Header.fromfile(file)
+        cards = [[card.keyword, str(card.value), card.comment] for card in header.cards if card.keyword]
+        return {
+            **_shown(entry),
+            "grid": asdict(image.layout.grid),
+            "stokes": image.layout.stokes,
+            "beam": asdict(entry.beam) if entry.beam else None,
+            "header": cards,
+        }
+
+
+def _assets() -> Iterator[tuple[str, tuple[bytes, str]]]:
+    """Name, content and type of each file of the page."""
+    for file in resources.files("fip.monitor").joinpath("assets").iterdir():
+        yield file.name, (file.read_bytes(), TYPES[Path(file.name).suffix])
+
+
+def _static(asset: tuple[bytes, str]) -> Response:
+    return Response(asset[0], media_type=asset[1], headers={"Cache-Control": "no-cache"})
+
+
+def _lut(name: str) -> str:
+    return (np.round(cmap.Colormap(name).lut(256)[:, :3] * 255).astype(np.uint8)).tobytes().hex()
+
+
+def _number(request: Request, name: str, default: int | None = None) -> int:
+    text = request.query_params.get(name)
+    if text is None and default is not None:
+        return default
+    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 12:
+        raise UsageError(f"{name}: a number from 0 is wanted")
+    return int(text)
+
+
+def _slice(request: Request) -> tuple[str, int]:
+    return request.path_params["run"], request.path_params["index"]
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    return {
+        "slice": entry.index, "integration": entry.integration, "label": entry.label, "file": entry.file,
+        "begin": entry.begin, "average": entry.average, "end": entry.end,
+        "empty": entry.empty, "quality": entry.quality, "worker": entry.worker, "seconds": entry.seconds,
+        "rms": entry.rms, "minimum": entry.minimum, "maximum": entry.maximum, "recorded": entry.recorded,
+    }  # fmt: skip
+
+
+def _point(point: Point) -> dict[str, Any]:
+    flux, error = float(point.flux[0]), float(point.error[0])
+    return {
+        "slice": point.entry.index,
+        "average": point.entry.average,
+        "flux": None if np.isnan(flux) else flux,
+        "error": None if np.isnan(error) else error,
+        "quality": point.entry.quality,
+    }
+
+
+async def _fip_error(request: Request, error: Exception) -> Response:
+    status = 404 if isinstance(error, AbsentError) else 400 if isinstance(error, UsageError) else 503
+    return JSONResponse({"error": str(error)}, status)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code)

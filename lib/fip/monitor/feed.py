@@ -1,0 +1,75 @@
+"""What was heard of the pipeline, as it goes to browsers: heard in one thread, read in that of the web server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+
+from fip.data.ranges import Ranges
+from fip.state.pipeline import PipelineState, pipeline_state, state_json
+from fip.state.trends import Heard, remember
+from fip.wire.messages import STATE_INTERVAL, PipelineStatus
+
+
+class Feed:
+    """The messages of late, and the state that they make."""
+
+    def __init__(self) -> None:
+        self._heard: Heard | None = None
+
+    def hear(self, status: PipelineStatus) -> None:
+        """Takes a message; what was heard is replaced as a whole, so that any thread may read it."""
+        self._heard = remember(self._heard, status, time.time())
+
+    def state(self) -> PipelineState:
+        """The state now."""
+        return pipeline_state(self._heard, time.time())
+
+    def state_json(self) -> bytes:
+        """The state now, as JSON."""
+        return state_json(self.state())
+
+    def stored(self) -> Mapping[str, Ranges]:
+        """What the sink says is stored of each run that it has."""
+        sink = self._heard.status.sink if self._heard else None
+        return {each.run: each.stored for each in sink.runs} if sink else {}
+
+
+class Broadcast:
+    """The state twice a second to each browser that listens; it is made once for all, and not where none does."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._latest = b""
+        self._changed = asyncio.Event()
+        self._listeners = 0
+        self.closing = False
+
+    async def run(self) -> None:
+        """Makes the states until `closing`, which any thread may set; then all streams end."""
+        while not self.closing:
+            if self._listeners:
+                self._latest = self._feed.state_json()
+                self._wake()
+            await asyncio.sleep(STATE_INTERVAL)
+        self._wake()
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Server-sent events, each a state. One who is slow misses states, and nothing is queued for it."""
+        self._listeners += 1
+        try:
+            yield _event(self._feed.state_json())
+            while not self.closing:
+                await self._changed.wait()
+                yield _event(self._latest)
+        finally:
+            self._listeners -= 1
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _event(data: bytes) -> bytes:
+    return b"event: state\ndata: " + data + b"\n\n"

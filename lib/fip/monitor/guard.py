@@ -1,0 +1,162 @@
+"""Who may ask the monitor for what. Pure but for the last class, which asks it of every request.
+
+A browser is the way in for attackers, so every request must name a host that this monitor has (against DNS
+rebinding), and one that changes something must come from the monitor's own page (against cross-site requests) and
+carry the token in its Authorization header, on loopback, too. Reading is open on loopback; elsewhere it takes the
+token, or the cookie that a page gets for it. The token is in no URL, so that no log has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fip.data.errors import ConfigError
+
+SHORTEST_TOKEN = 16  # characters
+_HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<six>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?")
+
+PUBLIC = ("/", "/assets/")
+"""What is the same in every monitor, and asks for the token."""
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request is not answered."""
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Access:
+    """The rules of one monitor."""
+
+    hosts: frozenset[str]  # names and addresses by which it is reached, lower case, without ports
+    token: str
+    open_reading: bool  # whether anybody who reaches it may read: on loopback alone
+
+    @property
+    def cookie_value(self) -> str:
+        """What a page that knew the token shows from then on to read; it is good for nothing else."""
+        return hmac.new(self.token.encode(), b"fip-monitor reads", hashlib.sha256).hexdigest()
+
+    def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
+        """Why this request is refused; None where it may be answered. Names of `headers` are lower case."""
+        host = headers.get("host", "")
+        if _host_name(host) not in self.hosts:
+            return Refusal(421, "this is not a host of this monitor: add it to monitor.hosts")
+        if method not in ("GET", "HEAD"):
+            return self._refusal_to_change(host, headers)
+        if self.open_reading or path == PUBLIC[0] or path.startswith(PUBLIC[1]):
+            return None
+        if self._has_token(headers) or self._has_cookie(host, headers):
+            return None
+        return Refusal(401, "sign in with the token of this monitor")
+
+    def _refusal_to_change(self, host: str, headers: Mapping[str, str]) -> Refusal | None:
+        if headers.get("origin", "") not in (f"http://{host}", f"https://{host}"):
+            return Refusal(403, "this is for the page of this monitor alone: Origin and Host differ")
+        if not self._has_token(headers):
+            return Refusal(401, "this takes the token of this monitor")
+        return None
+
+    def _has_token(self, headers: Mapping[str, str]) -> bool:
+        scheme, _, said = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and _equal(said.strip(), self.token)
+
+    def _has_cookie(self, host: str, headers: Mapping[str, str]) -> bool:
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_name(host))
+        except CookieError:
+            return False
+        return cookie is not None and _equal(cookie.value, self.cookie_value)
+
+
+def cookie_name(host: str) -> str:
+    """Of the cookie of the monitor at this Host: browsers do not tell ports apart."""
+    match = _HOST.fullmatch(host)
+    return f"fip-{(match and match['port']) or 80}"
+
+
+def read_token(path: Path) -> str:
+    """The token in a file, which is made where it is missing. ConfigError where it can be neither, or is too short."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"monitor.token_file: {path} cannot be made: {error.strerror}") from None
+    else:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"monitor.token_file: {path} cannot be read: {error}") from None
+    if len(token) < SHORTEST_TOKEN or not token.isascii() or len(token.split()) != 1:
+        raise ConfigError(
+            f"monitor.token_file: {path} holds no token of {SHORTEST_TOKEN} or more characters; "
+            "remove it, and a new one is made"
+        )
+    return token
+
+
+class Guard:
+    """Asks `Access` of every request, and sets the headers that browsers heed."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application."""
+        if scope["type"] != "http":  # there are no websockets; a lifespan has no client
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        refusal = self._access.refusal(scope["method"], scope["path"], Headers(scope=scope))
+        if refusal:
+            await PlainTextResponse(refusal.text, refusal.status)(scope, receive, with_headers)
+        else:
+            await self._app(scope, receive, with_headers)
+
+
+def _host_name(host: str) -> str:
+    """The host of a Host header, without its port; "" where it is none."""
+    match = _HOST.fullmatch(host)
+    return (match["name"] or match["six"]).lower() if match else ""
+
+
+def _equal(said: str, secret: str) -> bool:
+    return secrets.compare_digest(said.encode(), secret.encode())

@@ -1,0 +1,88 @@
+"""The web server, uvicorn, in a thread of its own beside a daemon's loop."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+
+import uvicorn
+
+from fip.config import LOOPBACK, Loaded, Monitor
+from fip.data.errors import ConfigError
+from fip.monitor.app import make_app
+from fip.monitor.feed import Feed
+from fip.monitor.guard import Access, read_token
+from fip.runtime.sockets import host_name
+
+MOST_CONNECTIONS = 200
+END_WITHIN = 2  # s for answers under way when the monitor ends
+
+
+class Server:
+    """Serves the page of a feed until it is closed."""
+
+    def __init__(self, loaded: Loaded, feed: Feed) -> None:
+        """Binds; ConfigError where the address cannot be had, or the token file cannot be used."""
+        monitor = loaded.config.monitor
+        token = read_token(monitor.token_file)
+        self._socket = _bind(monitor)
+        self.port: int = self._socket.getsockname()[1]
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        app, self._broadcast = make_app(loaded, feed, Access(_hosts(monitor), token, _is_loopback(monitor.host)))
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=MOST_CONNECTIONS,
+                timeout_graceful_shutdown=END_WITHIN,
+                lifespan="on",
+                http="h11",
+                ws="none",
+            )
+        )
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="web", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """Of the page."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+    def start(self) -> None:
+        """Begins to serve."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the streams, and serves no more."""
+        self._broadcast.closing = True
+        self._server.should_exit = True
+        self._thread.join()
+
+
+def _bind(monitor: Monitor) -> socket.socket:
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            monitor.host, monitor.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(place)
+        bound.listen()  # from now on browsers may come; they wait until it serves
+    except OSError as error:
+        raise ConfigError(f"monitor.address: {monitor.address} cannot be bound: {error.strerror}") from None
+    return bound
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {name.strip("[]") for name in LOOPBACK}
+
+
+def _hosts(monitor: Monitor) -> frozenset[str]:
+    """Names by which it is reached: loopback's, also through `ssh -L`, its own, and those that were configured."""
+    names = {name.strip("[]") for name in LOOPBACK} | {monitor.host, *monitor.hosts}
+    if not _is_loopback(monitor.host):
+        names |= {host_name(), socket.gethostname(), socket.getfqdn()}
+    return frozenset(name.lower() for name in names)

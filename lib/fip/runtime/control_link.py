@@ -1,0 +1,104 @@
+"""How a worker, or the sink, and the ventilator keep each other informed: one control connection, and what it says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import zmq
+
+from fip.data.errors import WireError
+from fip.runtime.gate import Gate
+from fip.runtime.logs import Seldom
+from fip.runtime.service import Loop
+from fip.runtime.sockets import control_socket
+from fip.runtime.vitals import Vitals
+from fip.wire.codec import decode_control, encode_control
+from fip.wire.messages import BRIEF_INTERVAL, STATE_INTERVAL, Control, Refused
+
+
+class Link:
+    """A peer's connection to the ventilator, in the peer's loop.
+
+    Its whole state is said twice a second, and a brief of it soon after a change.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        gate: Gate,
+        vitals: Vitals,
+        seldom: Seldom,
+        address: str,
+        hear: Callable[[Control], None],
+        state: Callable[[], Control],
+        brief: Callable[[], Control],
+    ) -> None:
+        """Connects to `address`; `hear` gets what comes from there, but for refusals, which are logged."""
+        self._vitals, self._seldom, self._hear, self._state = vitals, seldom, hear, state
+        self._briefs = Briefs(loop, lambda: self._tell(brief()))
+        self.changed = self._briefs.changed
+        self.heard = float("-inf")  # monotonic s, of the ventilator
+        self._socket = control_socket(loop.context, zmq.DEALER)
+        vitals.watch("control", self._socket)
+        gate.connect(self._socket, address, gate.ventilator)
+        loop.on(self._socket, self._on_message)
+        loop.every(STATE_INTERVAL, self.say)
+
+    def say(self) -> None:
+        """The whole state, now; what cannot be sent is said half a second later."""
+        self._tell(self._state())
+        self._briefs.said()
+
+    def close(self) -> None:
+        """Closes the socket; what it has not sent is dropped."""
+        self._socket.close(0)
+
+    def _tell(self, message: Control) -> None:
+        with suppress(zmq.Again):
+            self._socket.send(encode_control(message), zmq.NOBLOCK)
+
+    def _on_message(self) -> None:
+        try:
+            message = decode_control(self._socket.recv())
+        except WireError as error:
+            self._vitals.counters["bad_messages"] += 1
+            self._seldom.warning("from the ventilator: ", error)
+            return
+        self.heard = time.monotonic()
+        if isinstance(message, Refused):
+            self._seldom.warning(f"the ventilator refuses this {self._vitals.role}: {message.reason}")
+        else:
+            self._hear(message)
+
+
+class Briefs:
+    """Says a peer's brief after a change: at once where others wait for it, else soon, with what changes meanwhile."""
+
+    def __init__(self, loop: Loop, say: Callable[[], None]) -> None:
+        self._loop, self._say = loop, say
+        self._changed = False  # since all was said
+        self._waking = False  # a call of the loop is under way; one at a time
+
+    def changed(self, waited_for: bool = False) -> None:
+        """Something has changed; what the other side waits for is said at once."""
+        self._changed = True
+        if waited_for:
+            self._say_now()
+        elif not self._waking:
+            self._waking = True
+            self._loop.at(time.monotonic() + BRIEF_INTERVAL, self._wake)
+
+    def said(self) -> None:
+        """All was said just now, in this message or another."""
+        self._changed = False
+
+    def _wake(self) -> None:
+        self._waking = False
+        if self._changed:
+            self._say_now()
+
+    def _say_now(self) -> None:
+        self.said()
+        self._say()

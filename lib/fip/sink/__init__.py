@@ -1,0 +1,1 @@
+"""The sink: stores each image once, whole, and then says so."""

@@ -1,0 +1,125 @@
+"""MeasurementSets are read in a child process, so that damage that kills casacore does not kill the ventilator.
+
+The child keeps nothing that matters: one that died is replaced, and opens again what it is asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import PickleBuffer
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
+
+from fip.data.errors import InputError
+from fip.data.values import Selection
+
+if TYPE_CHECKING:
+    from fip.imaging.antennas import AntennaTally
+    from fip.source.run import Run
+
+Given = TypeVarTuple("Given")
+Result = TypeVar("Result")
+
+KEPT_OPEN = 3  # MeasurementSets: one that is imaged, one that is ending, one that is looked into
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is known of a run once its MeasurementSet was looked into."""
+
+    run: str  # its id
+    name: str  # the MeasurementSet's stem, for file names
+    times: tuple[float, ...]  # s UTC, of its slices
+    cadence: float | None  # s from one slice to the next
+    rows: int  # of the MeasurementSet
+    final: bool  # whether no more slices will come
+    notes: tuple[str, ...]  # what the log should say
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first slice to the last, and one more."""
+        return max(self.times, default=0.0) - min(self.times, default=0.0) + (self.cadence or 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A slice as it goes over the wire; whoever passes it on need not look into it."""
+
+    frames: list[Any]  # as `fip.wire.codec.encode_slice` makes them
+    nbytes: int  # of its samples
+    antennas: AntennaTally
+    seconds: float  # that it took to read it
+
+
+class Opened(Protocol):
+    """An open MeasurementSet, whole or being written."""
+
+    @property
+    def rows(self) -> int:
+        """How many it had when it was last looked into."""
+
+    @property
+    def current(self) -> bool:
+        """Whether it is as it is on disk, or will be when it is looked into."""
+
+    def look(self, complete: bool = False, ended: bool = False) -> Run:
+        """Its run as far as it is known: see `fip.source.growing`."""
+
+    def up_to(self, index: int) -> Run:
+        """Its run, with this slice."""
+
+    def close(self) -> None:
+        """Release the files."""
+
+
+_opened: OrderedDict[tuple[Path, Selection, bool], Opened] = OrderedDict()
+
+
+def look(path: Path, selection: Selection, follow: bool, complete: bool = False, ended: bool = False) -> RunFacts:
+    """Looks into a MeasurementSet, as it is now, for slices of this selection; `follow` where it is being written.
+
+    `complete` and `ended` are those of `fip.source.growing`. Raises InputError and UsageError.
+    """
+    known = _opened.get((path, selection, follow))
+    if known and not known.current:
+        forget(path, selection, follow)
+    opened = _open(path, selection, follow)
+    run = opened.look(complete, ended)
+    times = tuple(each.time for each in run.slices)
+    return RunFacts(run.id, run.name, times, run.cadence, opened.rows, not follow, run.notes)
+
+
+def cut(path: Path, selection: Selection, follow: bool, run: str, index: int) -> Cut:
+    """A slice of a run as it is sent. InputError where it cannot be read."""
+    from fip.imaging.compression import compress
+    from fip.wire.codec import encode_slice
+
+    begun = time.monotonic()
+    found = _open(path, selection, follow).up_to(index)
+    if found.id != run:
+        raise InputError(f"{path}: is another one than when the run began")
+    values, antennas = found.read_with_antennas(index)
+    values = compress(values)
+    header, *arrays = encode_slice(values)
+    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun)
+
+
+def forget(path: Path, selection: Selection, follow: bool) -> None:
+    """Closes a MeasurementSet."""
+    opened = _opened.pop((path, selection, follow), None)
+    if opened:
+        opened.close()
+
+
+def _open(path: Path, selection: Selection, follow: bool) -> Opened:
+    from fip.source.growing import Growing, Whole
+
+    key = path, selection, follow
+    if key not in _opened:
+        while len(_opened) >= KEPT_OPEN:
+            forget(*next(iter(_opened)))
+        _opened[key] = Growing(path, selection) if follow else Whole(path, selection)
+    _opened.move_to_end(key)
+    return _opened[key]

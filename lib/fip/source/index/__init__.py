@@ -1,0 +1,1 @@
+"""Which rows of a MeasurementSet are which integration."""

@@ -1,0 +1,357 @@
+"""From a MeasurementSet and what the user asked of it to a run of slices."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.errors import InputError, UsageError
+from fip.data.names import label
+from fip.data.selection import describe, texts
+from fip.data.stokes import stokes_axis
+from fip.data.values import (
+    SINGLE_PRECISION_EPSILON,
+    Band,
+    Block,
+    Direction,
+    Grid,
+    ImagingSettings,
+    Observation,
+    Selection,
+    Subset,
+)
+from fip.imaging.compression import compress_blocks, reduction
+from fip.imaging.kernels import check_kernel
+from fip.imaging.polarisation import Product, products
+from fip.imaging.subbands import split, sub_bands
+from fip.source.advice.defaults import Extent, choose_grid
+from fip.source.advice.field_of_view import smearing_notes
+from fip.source.index import row_index
+from fip.source.index.row_index import Coverage, RowIndex, index_rows
+from fip.source.run import Run, SliceInfo
+from fip.source.samples import Columns, SampleReader, choose_columns, has_weights
+from fip.source.selecting.centring import centre_notes, position
+from fip.source.selecting.chosen import Chosen, choose, parts, sampled
+from fip.source.tables.measurement_set import MeasurementSet
+from fip.source.tables.subtables import Window
+
+_EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, well within what a header can say
+
+
+def open_run(path: Path, selection: Selection) -> Run:
+    """Open a MeasurementSet and settle everything that its slices share.
+
+    Reads the row numbers and UVW of the whole table once. Raises InputError where the data cannot be imaged and
+    UsageError where the selection cannot be met.
+    """
+    main = MeasurementSet(path)
+    try:
+        return _open(main, selection)
+    except BaseException:
+        main.close()
+        raise
+
+
+def _open(main: MeasurementSet, selection: Selection) -> Run:
+    index = read_index(main)
+    return settle(main, index, choose(main, index, selection.subset, selection.phase_centre), selection)
+
+
+def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, selection: Selection) -> Run:
+    """A run of the slices that are chosen. Raises InputError and UsageError, as `open_run`."""
+    windows = chosen.windows
+    looked_at = [part for each in sampled(chosen.integrations) for part in parts(main, index, windows, each)]
+    columns, column_note = choose_columns(main, selection.column, selection.subtract_model, looked_at)
+    _check_cells(main, index, chosen, columns)
+    _check_weights(main, index, chosen)
+    wanted = _products(main, windows, selection.stokes)
+    reach = extent(main, chosen.coverage, windows)
+    size, scale, grid_notes = choose_grid(reach, selection.size, selection.scale)
+    settings = ImagingSettings(
+        stokes=tuple(product.name for product in wanted[0]),
+        epsilon=selection.epsilon,
+        kernel=selection.kernel,
+        weighting=selection.weighting,
+        robust=selection.robust,
+        taper=selection.taper,
+        make_psf=selection.make_psf,
+        pseudo=any(product.either for product in wanted[0]),
+    )
+    check_kernel(settings.kernel, settings.epsilon, *size)
+    stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
+    bands, band_notes = _bands(main, windows, selection.channels_out)
+    grids = {each.name: grid_about(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}
+    width = max(float(window.width.max()) for window in windows)
+    precision = np.float32 if selection.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
+    cadence = index.cadence[chosen.integrations]
+    cadence = cadence[np.isfinite(cadence)]
+    duration = float(np.median(cadence)) if cadence.size else None
+    return Run(
+        id=_identity(main, index, windows, columns, settings, grids, bands, selection),
+        name=label(main.path.stem),
+        slices=list_slices(index, chosen),
+        settings=settings,
+        grids=grids,
+        observations=_observations(main, index, chosen, columns, wanted, selection.subset),
+        bands=bands,
+        cadence=duration * float(np.median([len(each) for each in chosen.slices])) if duration else None,
+        notes=(
+            *_selection_notes(selection.subset, index, chosen),
+            column_note,
+            *centre_notes(index, chosen.fields, chosen.rephasing, selection.phase_centre, len(chosen.integrations)),
+            *grid_notes,
+            *band_notes,
+            *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
+            *_polarisation_notes(selection, settings, windows),
+            *_time_notes(main, index),
+            *_compression_notes(main, index, chosen, next(iter(grids.values())), bands, settings.epsilon),
+        ),
+        main=main,
+        index=index,
+        rephasing=chosen.rephasing,
+        readers=tuple(
+            SampleReader(window, planes, columns, precision) for window, planes in zip(windows, wanted, strict=True)
+        ),
+        antennas=chosen.antennas,
+        uv_range=chosen.uv_range,
+    )
+
+
+def read_index(main: MeasurementSet) -> RowIndex:
+    """The integrations of a MeasurementSet; InputError where there is none that could be imaged."""
+    return checked(main, index_rows(checked_chunks(main)))
+
+
+def checked(main: MeasurementSet, index: RowIndex | None) -> RowIndex:
+    """The index of a MeasurementSet; InputError where none of its integrations could be imaged."""
+    if index is None:
+        raise InputError(f"{main.path}: has autocorrelations only; imaging needs cross-correlations")
+    if index.coverage.longest_baseline == 0:
+        raise InputError(f"{main.path}: UVW is zero or not finite in all rows; were the coordinates ever computed?")
+    used = index.coverage.antennas
+    if not 0 <= used[0] <= used[-1] < len(main.antennas.names):
+        wrong = used[0] if used[0] < 0 else used[-1]
+        raise InputError(
+            f"{main.path}: antenna {wrong} is used, but subtable ANTENNA has {len(main.antennas.names)} rows"
+        )
+    return index
+
+
+def checked_chunks(main: MeasurementSet, first: int = 0, end: int | None = None) -> Iterator[dict[str, NDArray[Any]]]:
+    """What an index is made of, for all rows or those from `first` up to `end`. InputError where TIME is no time."""
+    for chunk in main.chunks(row_index.COLUMNS, row_index.CHUNK, first, end):
+        strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
+        if strange:
+            raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")
+        yield chunk
+
+
+def _check_cells(main: MeasurementSet, index: RowIndex, chosen: Chosen, columns: Columns) -> None:
+    """InputError where visibilities have not the shape that the subtables tell; seen in the first integration."""
+    for rows, window in parts(main, index, chosen.windows, chosen.integrations[0]):
+        shape = rows.cell_shape(columns.visibility)
+        if shape is not None and shape != window.cell:
+            raise InputError(
+                f"{main.path}: {columns.visibility} has cells of {shape[0]} channels x {shape[-1]} correlations, "
+                f"but data description {window.number} says {window.cell[0]} x {window.cell[1]}"
+            )
+
+
+def _check_weights(main: MeasurementSet, index: RowIndex, chosen: Chosen) -> None:
+    """InputError where no weight is positive; as a rule the first integration has one, and no more is read."""
+    for number in chosen.integrations:
+        found = parts(main, index, chosen.windows, number, chosen.antennas)
+        if any(has_weights(rows, window) for rows, window in found):
+            return
+    names = " and ".join(name for name in ("WEIGHT_SPECTRUM", "WEIGHT") if name in main.columns)
+    raise InputError(f"{main.path}: no weight in {names} is positive; set them (CASA: initweights) and try again")
+
+
+def _products(main: MeasurementSet, windows: Sequence[Window], stokes: Sequence[str]) -> list[tuple[Product, ...]]:
+    """For each window how to form the planes; the planes are the same ones in all."""
+    made = []
+    for window in windows:
+        try:
+            made.append(products(stokes, window.correlations))
+        except UsageError as error:
+            raise UsageError(f"{main.path}, spectral window {window.spectral_window}: {error}") from None
+    kinds = {tuple(product.name for product in planes) for planes in made}
+    if len(kinds) > 1:
+        listed = "; ".join(",".join(kind) for kind in sorted(kinds))
+        raise UsageError(f"{main.path}: its windows give different planes ({listed}); name one of them with --stokes")
+    return made
+
+
+def extent(main: MeasurementSet, coverage: Coverage, windows: Sequence[Window]) -> Extent:
+    """What default size and scale depend on."""
+    diameters = main.antennas.diameter[list(coverage.antennas)]
+    positive = diameters[np.isfinite(diameters) & (diameters > 0)]
+    return Extent(
+        longest_baseline=coverage.longest_baseline,
+        highest=max(float(window.frequency[-1]) for window in windows),
+        lowest=min(float(window.frequency[0]) for window in windows),
+        diameter=float(np.median(positive)) if positive.size else None,
+    )
+
+
+def band(windows: Sequence[Window]) -> Band:
+    """Over the outer edges of the outermost channels of all windows."""
+    low = min(float((window.frequency - window.width / 2).min()) for window in windows)
+    high = max(float((window.frequency + window.width / 2).max()) for window in windows)
+    return Band(centre=(low + high) / 2, width=high - low)
+
+
+def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple[tuple[Band, ...], tuple[str, ...]]:
+    """The band of each output channel, and what the log should say of them."""
+    channels = np.unique(np.concatenate([window.frequency for window in windows]))
+    if count > channels.size:
+        raise UsageError(f"{main.path}: --channels-out {count}: there are {channels.size} channels, give fewer planes")
+    bands = sub_bands(band(windows), count)
+    starts = [each.centre - each.width / 2 for each in bands[1:]]
+    used = np.bincount(np.searchsorted(starts, channels, side="right"), minlength=count)
+    if used.all():
+        return bands, ()
+    gaps = ", ".join(str(number) for number in np.flatnonzero(used == 0))
+    return bands, (f"channels-out {count}: no channel lies in output channel {gaps}, so that plane is NaN",)
+
+
+def grid_about(size: tuple[int, int], scale: float, centre: Direction) -> Grid:
+    """A grid of this size (pixels) and scale (rad) about a direction."""
+    return Grid(size[0], size[1], scale, centre.longitude, centre.latitude, centre.frame or "FK5")
+
+
+def list_slices(index: RowIndex, chosen: Chosen) -> tuple[SliceInfo, ...]:
+    """What is known of the slices that are chosen."""
+    names = {each.number: each.name for each in chosen.fields}
+    slices = []
+    for together in chosen.slices:
+        first, field = together[0], int(index.field[together[0]])
+        time = float(index.time[list(together)].mean())
+        slices.append(SliceInfo(together, int(chosen.number[first]), names[field], chosen.labels[field], time))
+    return tuple(slices)
+
+
+def _observations(
+    main: MeasurementSet,
+    index: RowIndex,
+    chosen: Chosen,
+    columns: Columns,
+    wanted: Sequence[tuple[Product, ...]],
+    subset: Subset,
+) -> dict[str, Observation]:
+    """What the headers of each field say, by its name."""
+    about = main.observation(int(index.observation[chosen.integrations[0]]))
+    windows = chosen.windows
+    used = dict.fromkeys(
+        window.correlations[at]
+        for window, planes in zip(windows, wanted, strict=True)
+        for product in planes
+        for at in (product.first, product.second)
+        if at is not None
+    )
+    frames = {window.frequency_frame for window in windows}
+    return {
+        each.name: Observation(
+            measurement_set=main.path.name,
+            telescope=about["TELESCOPE_NAME"],
+            observer=about["OBSERVER"],
+            project=about["PROJECT"],
+            field=each.name,
+            position=position(main, chosen.coverage.antennas),
+            antennas=len(chosen.coverage.antennas),
+            column=columns.label,
+            correlations=tuple(used),
+            frequency_frame=frames.pop() if len(frames) == 1 else "",
+            selection=describe(subset),
+        )
+        for each in chosen.fields
+    }
+
+
+def _selection_notes(subset: Subset, index: RowIndex, chosen: Chosen) -> Iterator[str]:
+    if not texts(subset):
+        return
+    yield (
+        f"selected: {describe(subset)}: {len(chosen.integrations)} of {len(index)} integrations, "
+        f"{len(chosen.coverage.antennas)} of {len(index.coverage.antennas)} antennas"
+    )
+    if subset.average is not None:
+        most = max(len(each) for each in chosen.slices)
+        yield (
+            f"average: up to {most} integrations are imaged together, their uvw as they are"
+            if most > 1
+            else "warning: average is no more than one integration: nothing is imaged together"
+        )
+
+
+def _polarisation_notes(selection: Selection, settings: ImagingSettings, windows: Sequence[Window]) -> Iterator[str]:
+    for asked, made in zip(selection.stokes, settings.stokes, strict=True):
+        if asked == "pseudoI":
+            yield f"stokes pseudoI: imaged as {made}, from one hand where the other is flagged"
+        elif asked != made:
+            yield f"stokes {asked}: only {made} is on file, imaged as {made}"
+    if {"Q", "U"} & set(settings.stokes):
+        yield "stokes Q and U: in the frame of the feeds, no parallactic rotation is made"
+
+
+def _time_notes(main: MeasurementSet, index: RowIndex) -> Iterator[str]:
+    if main.time_scale != "UTC":
+        yield f"TIME is in {main.time_scale}: converted to UTC"
+    if index.varied:
+        yield "baselines are averaged by different lengths: an integration is as long as the longest of them"
+    if not index.trusted.all():
+        yield "INTERVAL is shorter than the spread of TIMEs within an integration: times go by the cadence instead"
+
+
+def _compression_notes(
+    main: MeasurementSet,
+    index: RowIndex,
+    chosen: Chosen,
+    grid: Grid,
+    bands: Sequence[Band],
+    epsilon: float,
+) -> Iterator[str]:
+    """What the ventilator will do to the slices, told by the baselines of the first integration."""
+    blocks: list[Block] = []
+    for rows, window in parts(main, index, chosen.windows, chosen.integrations[0]):
+        uvw = rows.column("UVW")[rows.column("ANTENNA1") != rows.column("ANTENNA2")]
+        uvw = uvw[np.isfinite(uvw).all(axis=1)].astype(np.float64)
+        none = np.empty((0, len(uvw), window.frequency.size))
+        blocks += split(Block(0, uvw, window.frequency, none.astype(np.complex128), none), bands)
+    if note := reduction(blocks, compress_blocks(blocks, grid, epsilon)):
+        yield note
+
+
+def _identity(
+    main: MeasurementSet,
+    index: RowIndex,
+    windows: Sequence[Window],
+    columns: Columns,
+    settings: ImagingSettings,
+    grids: Mapping[str, Grid],
+    bands: Sequence[Band],
+    selection: Selection,
+) -> str:
+    """16 hexadecimal digits that change with the data, the selection or the settings, and not with the path."""
+    antennas = main.antennas
+    facts = {
+        "times": [index.first_time] if main.growing else [index.first_time, index.last_time],
+        "rows": "growing" if main.growing else index.rows,
+        "observation": [main.observation(number) for number in np.unique(index.observation).tolist()],
+        "antennas": [antennas.names, antennas.position.tolist()],
+        "windows": [[window.number, window.frequency.tolist(), window.correlations] for window in windows],
+        "fields": {name: asdict(grid) for name, grid in grids.items()},
+        "bands": [asdict(each) for each in bands],
+        "columns": asdict(columns),
+        "selection": texts(selection.subset),
+        "phase_centre": selection.phase_centre and asdict(selection.phase_centre),
+        "settings": asdict(settings),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,260 @@
+"""Cutting slices from an open MeasurementSet. A `Run` is used from the thread that opened it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.directions import rephase, turned
+from fip.data.values import Band, Beam, Block, Grid, ImagingSettings, Observation, Slice, Times, UvRange
+from fip.imaging.antennas import AntennaTally, BaselineSums, tally
+from fip.imaging.beam import fit_beam
+from fip.imaging.subbands import effective_bands, of_rows, parts, split, totals
+from fip.imaging.weighting import weigh
+from fip.source.index.row_index import RowIndex
+from fip.source.samples import SampleReader
+from fip.source.selecting.matching import baselines, within
+from fip.source.selecting.phase_centres import Rephasing
+from fip.source.tables.measurement_set import MeasurementSet, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class SliceInfo:
+    """What is known of a slice before it is read."""
+
+    integrations: tuple[int, ...]  # of the MeasurementSet, imaged together, in order of time
+    number: int  # of the first of them in the MS's field
+    field: str  # the field's name, as in `Observation`
+    label: str  # of the field, for file names; "" where the MS has one field
+    time: float  # s UTC, mean of its TIMEs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Dump:
+    """The short columns of the rows of a slice, all [row]."""
+
+    rows: Rows
+    antennas: tuple[NDArray[np.int32], NDArray[np.int32]]  # ANTENNA1 and ANTENNA2
+    integration: NDArray[np.intp]  # which of the slice's integrations it is of
+    time: NDArray[np.float64]  # s UTC
+    window: NDArray[np.int32]  # DATA_DESC_ID
+    selected: NDArray[np.bool_]  # a cross-correlation of antennas and a window that are selected
+    placed: NDArray[np.bool_]  # that, with finite UVW
+    usable: NDArray[np.bool_]  # and not flagged as a whole
+    uvw: NDArray[np.float64]  # [row, 3] m, as on file
+    uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None where no range is selected
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The rows of a slice and one window."""
+
+    reader: SampleReader
+    rows: Rows
+    mask: NDArray[np.bool_]  # picks them from all rows of the slice
+    within: NDArray[np.bool_]  # [row, 1 or channel] in the uv range that is selected
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The slices of one MeasurementSet, in order of time, made by `fip.source.open_run.open_run`."""
+
+    id: str  # the same for the same data, selection and settings, wherever the file lies
+    name: str  # the MS's stem, for file names
+    slices: Sequence[SliceInfo]
+    settings: ImagingSettings
+    grids: Mapping[str, Grid]  # by the field's name
+    observations: Mapping[str, Observation]  # by the field's name
+    bands: tuple[Band, ...]
+    cadence: float | None  # s, the median from one slice of a field to the next; None where nothing repeats
+    notes: tuple[str, ...]  # what the log should say
+    main: MeasurementSet
+    index: RowIndex
+    rephasing: Rephasing
+    readers: tuple[SampleReader, ...]  # one for each window, or part of one
+    antennas: NDArray[np.bool_] | None  # [antenna] those whose baselines count; None for all
+    uv_range: UvRange | None
+    _nominal: dict[str, Beam | None] = field(default_factory=dict)  # by the field's name
+
+    def close(self) -> None:
+        """Release the files."""
+        self.main.close()
+
+    def read(self, number: int) -> Slice:
+        """Cut one slice. InputError where the MeasurementSet cannot be read."""
+        return self.read_with_antennas(number)[0]
+
+    def read_with_antennas(self, number: int) -> tuple[Slice, AntennaTally]:
+        """Cut one slice, and tell how the antennas did in it."""
+        info = self.slices[number]
+        dump = self._dump(info)
+        sums = BaselineSums(self.main.antennas.names)
+        baseline = sums.baseline(*dump.antennas)
+        found = []
+        for part in self._parts(dump):
+            sums.select(baseline[part.mask], _selected(part, dump))
+            block_and_rows = _read_block(part, dump)
+            if block_and_rows is not None:
+                block, rows = block_and_rows
+                sums.add(baseline[rows], block)
+                found.append((block, rows, part.reader.window))
+        grid, natural = self.grids[info.field], [(block, rows) for block, rows, _ in found]
+        kept = np.concatenate([rows for _, rows in natural]) if found else np.flatnonzero(dump.selected)
+        times = self._times(info, dump, kept, [block for block, _ in natural])
+        centred = self._rephased(info, dump, natural, _middles(dump, kept))
+        blocks = tuple(part for block in weigh(centred, self.settings, grid) for part in split(block, self.bands))
+        widths = [window.width[here] for _, _, window in found for _, here in parts(window.frequency, self.bands)]
+        planes = len(self.settings.stokes), len(self.bands)
+        weights, counts = totals(blocks, planes)
+        cut = Slice(
+            run=self.id,
+            index=number,
+            attempt=1,
+            integration=info.number,
+            label=info.label,
+            times=times,
+            grid=grid,
+            bands=self.bands,
+            effective=effective_bands(blocks, widths, planes),
+            observation=self.observations[info.field],
+            settings=self.settings,
+            blocks=blocks,
+            sum_of_weights=weights,
+            visibilities=counts,
+            samples=sums.samples,
+            nominal_beam=self._nominal_beam(info.field),
+        )
+        return cut, tally(sums)
+
+    def _dump(self, info: SliceInfo) -> _Dump:
+        numbers, integration = self.index.rows_of(info.integrations)
+        rows = self.main.rows(numbers)
+        antennas = rows.column("ANTENNA1"), rows.column("ANTENNA2")
+        selected = baselines(*antennas, self.antennas)
+        uvw = rows.column("UVW").astype(np.float64, copy=False)
+        if len(self.index.coverage.windows) == 1:
+            window = np.full(len(rows), self.index.coverage.windows[0], np.int32)
+        else:
+            window = rows.column("DATA_DESC_ID")
+            selected &= np.isin(window, [reader.window.number for reader in self.readers])
+        placed = selected & np.isfinite(uvw).all(axis=1)
+        usable = placed & ~rows.column("FLAG_ROW")
+        which = np.searchsorted(info.integrations, integration)
+        uv = None if self.uv_range is None else self._uv(info, which, uvw)
+        return _Dump(rows, antennas, which, rows.column("TIME"), window, selected, placed, usable, uvw, uv)
+
+    def _uv(self, info: SliceInfo, integration: NDArray[np.intp], uvw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """|(u, v)| [row] in m towards the centre of the grid, as `subset` has it: at the middle of integrations."""
+        matrices = self._matrices(info, self.index.time[list(info.integrations)])
+        seen = uvw if matrices is None else turned(uvw, matrices[integration])
+        return np.asarray(np.hypot(seen[:, 0], seen[:, 1]))
+
+    def _matrices(self, info: SliceInfo, times: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """What turns the samples of each integration of a slice at its time, [integration, 3, 3]; None for nothing."""
+        return self.rephasing.matrices(int(self.index.field[info.integrations[0]]), times)
+
+    def _rephased(
+        self,
+        info: SliceInfo,
+        dump: _Dump,
+        found: Sequence[tuple[Block, NDArray[np.intp]]],
+        times: NDArray[np.float64],
+    ) -> tuple[Block, ...]:
+        """The samples referred to the centre of their grid.
+
+        Each integration is turned from where its own phase centre was at its time, so that those of a slice add up
+        also where the phase centre moves.
+        """
+        matrices = self._matrices(info, times)
+        if matrices is None:
+            return tuple(block for block, _ in found)
+        return tuple(rephase(block, matrices[dump.integration[rows]]) for block, rows in found)
+
+    def _parts(self, dump: _Dump) -> Iterator[_Part]:
+        for reader in self.readers:
+            mask = dump.window == reader.window.number
+            if not mask.any():
+                continue
+            whole = np.ones((np.count_nonzero(mask), 1), bool)
+            if self.uv_range is not None and dump.uv is not None:
+                whole = within(self.uv_range, dump.uv[mask], reader.window.frequency)
+            yield _Part(reader, dump.rows if mask.all() else dump.rows.where(mask), mask, whole)
+
+    def _times(self, info: SliceInfo, dump: _Dump, kept: NDArray[np.intp], blocks: Sequence[Block]) -> Times:
+        """Begin and end go by INTERVAL, or by the cadence where INTERVAL cannot be right.
+
+        The exposure is the weighted mean of that of the samples, summed over the integrations.
+        """
+        time, exposure = dump.time, dump.rows.column("EXPOSURE")
+        first = float(time[0])
+        average = first + float((time[kept] - first).mean())
+        weight = np.concatenate([of_rows(block.weight).sum(axis=0) for block in blocks] or [[]])
+        used = exposure[kept]
+        known = np.isfinite(used)
+        weight = weight[known] if blocks else np.ones(np.count_nonzero(known))
+        integration = dump.integration[kept][known]
+        weights, products = np.bincount(integration, weight), np.bincount(integration, weight * used[known])
+        total_exposure = float((products[weights > 0] / weights[weights > 0]).sum())
+        time = time[dump.selected]
+        if self.index.trusted[info.integrations[0]]:
+            half = np.fmax(dump.rows.column("INTERVAL")[dump.selected], 0) / 2
+            return Times(float((time - half).min()), average, float((time + half).max()), total_exposure)
+        half_cadence = self.index.cadence[info.integrations[0]] / 2
+        if not np.isfinite(half_cadence):
+            half_cadence = total_exposure / 2
+        middles = self.index.time[list(info.integrations)]
+        begin, end = min(middles[0] - half_cadence, time.min()), max(middles[-1] + half_cadence, time.max())
+        return Times(float(begin), average, float(end), total_exposure)
+
+    def _nominal_beam(self, name: str) -> Beam | None:
+        """The beam of a field's first slice as if nothing were flagged; found once."""
+        if name not in self._nominal:
+            info = next(info for info in self.slices if info.field == name)
+            dump = self._dump(info)
+            covered = [_coverage(part, dump) for part in self._parts(dump)]
+            blocks = self._rephased(info, dump, covered, self.index.time[list(info.integrations)])
+            self._nominal[name] = fit_beam(weigh(blocks, self.settings, self.grids[name]))
+        return self._nominal[name]
+
+
+def _selected(part: _Part, dump: _Dump) -> NDArray[np.int64]:
+    """How many samples of one Stokes are selected of each row of a window, [row]."""
+    here = part.within & dump.selected[part.mask, None]
+    channels = 1 if here.shape[1] > 1 else part.reader.window.shape[0]
+    return np.asarray(np.count_nonzero(here, axis=1) * channels)
+
+
+def _middles(dump: _Dump, kept: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The mean TIME of the rows kept, [integration]; of an integration of which no row is kept it is no matter."""
+    first, integration = float(dump.time[0]), dump.integration[kept]
+    count = int(dump.integration.max()) + 1
+    sums = np.bincount(integration, dump.time[kept] - first, count)
+    return np.asarray(first + sums / np.maximum(1, np.bincount(integration, minlength=count)))
+
+
+def _coverage(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]]:
+    """The uvw and the weights that there would be without a flag, and which of the slice's rows they are."""
+    placed = dump.placed[part.mask]
+    rows = np.flatnonzero(part.mask)[placed]
+    weight = part.reader.coverage(part.rows, part.within & placed[:, None])[:, placed]
+    visibility = np.zeros(weight.shape, part.reader.complex)
+    return Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight), rows
+
+
+def _read_block(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]] | None:
+    """The rows of one window that have a good sample, and which of the slice's rows they are."""
+    usable = part.within & dump.usable[part.mask, None]
+    if not usable.any():
+        return None
+    visibility, weight = part.reader.read(part.rows, usable)
+    good = of_rows(weight).any(axis=0)
+    rows = np.flatnonzero(part.mask)
+    if not good.all():
+        visibility, weight = np.compress(good, visibility, axis=1), np.compress(good, weight, axis=1)
+        rows = rows[good]
+    if not rows.size:
+        return None
+    return Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight), rows

@@ -1,0 +1,231 @@
+"""What of a MeasurementSet a selection picks: fields, windows, antennas, and which integrations make up each slice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.directions import turned
+from fip.data.errors import UsageError
+from fip.data.names import label
+from fip.data.selection import texts
+from fip.data.values import Direction, Subset, UvRange
+from fip.source.index.row_index import CHUNK, Coverage, Reach, RowIndex
+from fip.source.selecting import matching as choosing
+from fip.source.selecting.centring import settle_centres
+from fip.source.selecting.phase_centres import Rephasing
+from fip.source.tables.measurement_set import MeasurementSet, Rows
+from fip.source.tables.subtables import Field, Window
+
+_LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """What is to be imaged of a MeasurementSet."""
+
+    fields: tuple[Field, ...]
+    labels: Mapping[int, str]  # FIELD_ID -> what file names call it; "" where there is one field, or one series
+    windows: tuple[Window, ...]  # in order of DATA_DESC_ID and channels; a window may come in parts
+    antennas: NDArray[np.bool_] | None  # [antenna] those whose baselines count; None for all
+    uv_range: UvRange | None
+    slices: tuple[tuple[int, ...], ...]  # integrations imaged together
+    number: NDArray[np.int64]  # [integration] its number in the MeasurementSet's field, or in the joined series
+    coverage: Coverage  # of what is chosen, its baselines as seen towards the centres of the grids
+    rephasing: Rephasing  # to these centres
+
+    @property
+    def integrations(self) -> list[int]:
+        """All of them."""
+        return [each for together in self.slices for each in together]
+
+
+def choose(
+    main: MeasurementSet,
+    index: RowIndex,
+    subset: Subset,
+    phase_centre: Direction | None,
+    among: NDArray[np.bool_] | None = None,
+) -> Chosen:
+    """Meet a selection. UsageError where it cannot be met, with the option, what was found, and what there is.
+
+    With a `phase_centre` all fields are one series: of one name, if they share it, and counted together. Only
+    integrations `among` [integration] some are chosen, where these are given.
+    """
+    names = main.field_names(np.unique(index.field).tolist())
+    fields = choosing.choose_fields(subset.field, choosing.Named(str(main.path), "--field", names))
+    windows = _windows(main, index, subset)
+    antennas = _antennas(main, index, subset)
+    number = choosing.numbers_in_field(index.field if phase_centre is None else np.zeros_like(index.field))
+    candidates = np.isin(index.field, sorted(fields)) & (True if among is None else among)
+    integrations = _integrations(index, subset, candidates, number, str(main.path))
+    found = {each: main.field(each) for each in np.unique(index.field[integrations]).tolist()}
+    rephasing = settle_centres(main, index, list(found.values()), phase_centre)
+    selected = _Rows(main, index, windows, antennas, subset.uv_range, rephasing)
+    coverage = index.coverage
+    if texts(replace(subset, average=None)):
+        integrations, coverage = selected.covered(integrations)
+        if not integrations.size or coverage.longest_baseline == 0:
+            raise UsageError(_nothing_left(main, index, subset))
+    elif rephasing.fields:  # some integrations tell enough
+        _, seen = selected.covered(np.array(sampled(integrations.tolist()), np.intp))
+        coverage = replace(coverage, longest_baseline=seen.longest_baseline or coverage.longest_baseline)
+    groups = choosing.together(
+        subset.average, index.series[integrations], index.time[integrations], index.cadence[integrations]
+    )
+    used = np.unique(index.field[integrations]).tolist()
+    joined = phase_centre is not None
+    shown = one_name({each: names[each] for each in used}) if joined else unique_names(names)
+    return Chosen(
+        fields=tuple(replace(found[each], name=shown[each]) for each in used),
+        labels={each: label(shown[each]) if len(names) > 1 and not joined else "" for each in used},
+        windows=tuple(window for window in windows if window.number in coverage.windows),
+        antennas=antennas,
+        uv_range=subset.uv_range,
+        slices=tuple(tuple(integrations[group].tolist()) for group in groups),
+        number=number,
+        coverage=coverage,
+        rephasing=rephasing,
+    )
+
+
+def parts(
+    main: MeasurementSet,
+    index: RowIndex,
+    windows: Sequence[Window],
+    integration: int,
+    antennas: NDArray[np.bool_] | None = None,
+) -> Iterator[tuple[Rows, Window]]:
+    """The rows of one integration, window by window; of baselines of `antennas` only, where these are given."""
+    rows = main.rows(index.rows_of([integration])[0])
+    described = rows.column("DATA_DESC_ID")
+    if antennas is not None:
+        kept = choosing.baselines(rows.column("ANTENNA1"), rows.column("ANTENNA2"), antennas)
+        described = np.where(kept, described, -1)
+    for window in windows:
+        here = described == window.number
+        if here.any():
+            yield rows if here.all() else rows.where(here), window
+
+
+def sampled(integrations: Sequence[int]) -> list[int]:
+    """Some of them spread over all, the first and the last among them."""
+    return [integrations[at] for at in np.unique(np.linspace(0, len(integrations) - 1, _LOOKED_AT).astype(int))]
+
+
+def unique_names(names: Mapping[int, str]) -> dict[int, str]:
+    """The names of fields, with their number where file names could not tell them apart."""
+    used = Counter(label(name) for name in names.values())
+    return {number: name if used[label(name)] == 1 else f"{name}_{number}" for number, name in names.items()}
+
+
+def one_name(names: Mapping[int, str]) -> dict[int, str]:
+    """The name of fields that are one series: theirs if they share it, else none."""
+    shared = set(names.values())
+    return dict.fromkeys(names, shared.pop() if len(shared) == 1 else "")
+
+
+def all_windows(main: MeasurementSet, index: RowIndex) -> tuple[Window, ...]:
+    """Those with cross-correlations."""
+    return tuple(main.window(number) for number in index.coverage.windows)
+
+
+def _windows(main: MeasurementSet, index: RowIndex, subset: Subset) -> tuple[Window, ...]:
+    """Those chosen, a window with several ranges of channels in parts."""
+    windows = all_windows(main, index)
+    if not subset.spw:
+        return windows
+    channels = {window.spectral_window: window.channels_on_file for window in windows}
+    chosen = choosing.choose_channels(subset.spw, channels, str(main.path))
+    return tuple(window.part(*part) for window in windows for part in chosen.get(window.spectral_window, ()))
+
+
+def _antennas(main: MeasurementSet, index: RowIndex, subset: Subset) -> NDArray[np.bool_] | None:
+    if not subset.antenna:
+        return None
+    names = main.antennas.names
+    with_data = {number: names[number] for number in index.coverage.antennas}
+    return choosing.choose_antennas(subset.antenna, choosing.Named(str(main.path), "--antenna", with_data), len(names))
+
+
+def _integrations(
+    index: RowIndex, subset: Subset, candidates: NDArray[np.bool_], number: NDArray[np.int64], where: str
+) -> NDArray[np.intp]:
+    """Those of the candidates [integration] that are in these scans, intervals and times."""
+    chosen = np.flatnonzero(candidates)
+    if subset.scan:
+        chosen = chosen[choosing.choose_scans(subset.scan, index.scan[chosen], where)]
+    if subset.interval:
+        chosen = chosen[choosing.choose_interval(subset.interval, number[chosen], where)]
+    if subset.time_range:
+        chosen = chosen[choosing.choose_times(subset.time_range, index.time[chosen], where)]
+    return chosen
+
+
+def _nothing_left(main: MeasurementSet, index: RowIndex, subset: Subset) -> str:
+    asked = " ".join(f"--{name.replace('_', '-')} {text}" for name, text in texts(subset).items())
+    return (
+        f"{asked}: no sample of {main.path} is left; its baselines reach {index.coverage.longest_baseline:.6g} m "
+        "in the plane of u and v, and a field need not have every scan, window and antenna"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The rows that are selected by windows, antennas and uv range."""
+
+    main: MeasurementSet
+    index: RowIndex
+    windows: Sequence[Window]
+    antennas: NDArray[np.bool_] | None
+    uv_range: UvRange | None
+    rephasing: Rephasing
+
+    def covered(self, integrations: NDArray[np.intp]) -> tuple[NDArray[np.intp], Coverage]:
+        """Those of which a row is selected, and what the selected rows reach, as seen towards the grids' centres."""
+        reach = Reach()
+        counts = np.zeros(len(self.index), np.int64)
+        for numbers, integration in self.index.in_order(integrations, CHUNK):
+            rows = self.main.rows(numbers)
+            chunk = {name: rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "UVW")}
+            chunk["UVW"] = self._turned(chunk["UVW"], integration)
+            counted = self._counted(chunk)
+            reach.add(chunk, counted)
+            counts += np.bincount(integration[counted], minlength=counts.size)
+        coverage = reach.coverage()
+        if self.uv_range is not None and self.uv_range.unit == "lambda":
+            highest = max(float(window.frequency[-1]) for window in self.windows)
+            limit = choosing.uv_limits(self.uv_range, highest, highest)[1]
+            coverage = replace(coverage, longest_baseline=min(coverage.longest_baseline, limit))
+        return integrations[counts[integrations] > 0], coverage
+
+    def _turned(self, uvw: NDArray[np.float64], integration: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The UVW of rows of these integrations towards the centre of their grids, taken at their middle."""
+        if not self.rephasing.fields:
+            return uvw
+        seen, field = uvw.astype(np.float64), self.index.field[integration]
+        for number in np.unique(field).tolist():
+            here = np.flatnonzero(field == number)
+            present, which = np.unique(integration[here], return_inverse=True)
+            matrices = self.rephasing.matrices(number, self.index.time[present])
+            if matrices is not None:
+                seen[here] = turned(seen[here], matrices[which])
+        return seen
+
+    def _counted(self, chunk: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Which rows have a sample that is selected."""
+        cross = choosing.baselines(chunk["ANTENNA1"], chunk["ANTENNA2"], self.antennas)
+        inside = np.zeros(cross.size, bool)
+        uv = np.hypot(chunk["UVW"][:, 0], chunk["UVW"][:, 1])
+        for window in self.windows:
+            here = chunk["DATA_DESC_ID"] == window.number
+            if self.uv_range is not None:
+                low, high = choosing.uv_limits(self.uv_range, window.frequency[0], window.frequency[-1])
+                here &= (uv >= low) & (uv <= high)
+            inside |= here
+        return cross & inside

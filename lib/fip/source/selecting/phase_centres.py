@@ -1,0 +1,150 @@
+"""The edge to casacore's measures: where a field's phase centre is at a time, whatever frame it is written in.
+
+Frames that a FITS header can hold are left as they are. The others (AZEL, HADEC, APP, JMEAN, B1950_VLA, ecliptic, the
+Sun, Moon and planets, ...) are what casacore says they are, so casacore converts them to J2000, with the tables of
+Earth orientation and of planets (DE405) that come in its wheel: nothing is downloaded. Against astropy's IAU 2006
+models casacore's (IAU 1976/1980) are good to 0.1 arcsec for APP and the mean frames, 0.6 arcsec for HADEC and AZEL;
+after the end of its table of Earth orientation by 15 arcsec for each second of UT1 - UTC. The Sun is good to 0.1
+arcsec, the Moon to 45 arcsec.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from casacore.measures import measures
+from casacore.quanta import quantity
+from numpy.typing import NDArray
+
+from fip.data.directions import Array, about_w, angle_between_norths, axes, northward, turn
+from fip.data.errors import InputError
+from fip.data.values import Direction, Frame
+from fip.source.tables.subtables import Field
+
+FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}
+"""Direction frames of casacore that a FITS header can hold."""
+
+FIXED = (*FRAMES, "B1950_VLA", "SUPERGAL", "ECLIPTIC")
+"""Frames in which a direction does not move among the stars."""
+
+BODIES = ("SUN", "MOON", "MERCURY", "VENUS", "MARS", "JUPITER", "SATURN", "URANUS", "NEPTUNE", "PLUTO")
+DAY = 86400.0  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Pointing:
+    """What (u, v, w) are referred to at some time."""
+
+    centre: Direction  # of w; its frame is one that FITS can hold
+    north: float  # rad, position angle of v in that frame, from north through east: 0 in a frame that FITS can hold
+
+
+class PhaseCentres:
+    """Phase centres as seen by an array; used from one thread."""
+
+    def __init__(self, path: object, position: tuple[float, float, float] | None) -> None:
+        """`position` is that of the array, ITRF in m; None where it is unknown. `path` is for messages."""
+        self._path = path
+        self._position = position
+
+    def moves(self, field: Field) -> bool:
+        """Whether the phase centre moves among the stars."""
+        return len(field.polynomial) > 1 or field.ephemeris is not None or field.frame not in FIXED
+
+    def stays(self, field: Field) -> bool:
+        """Whether (u, v, w) are referred to one direction, with its north in a frame that FITS can hold."""
+        return field.frame in FRAMES and not self.moves(field)
+
+    def at(self, field: Field, time: float) -> Pointing:
+        """Where it is at `time` (s UTC since MJD 0); InputError where that cannot be said."""
+        longitude, latitude = field.offset(time)
+        if field.ephemeris is not None:
+            if not field.ephemeris.covers(time):
+                raise InputError(f"{self._where(field)}: its ephemeris does not cover the time of the data")
+            return Pointing(field.ephemeris.at(time, longitude, latitude), 0.0)
+        if field.frame in FRAMES:
+            return Pointing(_direction(longitude, latitude, FRAMES[field.frame]), 0.0)
+        self._check(field)
+        try:
+            return self._converted(field.frame, time, longitude, latitude)
+        except RuntimeError as error:
+            raise InputError(f"{self._where(field)}: casacore cannot convert {field.frame}: {error}") from None
+
+    def _check(self, field: Field) -> None:
+        """InputError where the field's frame is unknown, or needs a place on Earth that is not known."""
+
+        where = self._where(field)
+        known = self._measures.list_codes(self._measures.direction())
+        if field.frame not in (*known["normal"], *BODIES):
+            raise InputError(f"{where}: phase centre in frame {field.frame}, which casacore does not know")
+        if field.frame not in FIXED and self._position is None:
+            raise InputError(
+                f"{where}: phase centre in frame {field.frame}, but the antennas are nowhere on Earth "
+                "by subtable ANTENNA; set their POSITION"
+            )
+
+    def _converted(self, frame: str, time: float, longitude: float, latitude: float) -> Pointing:
+        self._set_frame(time)
+        towards = self._j2000(frame, longitude, latitude)
+        centre = _direction(math.atan2(towards[1], towards[0]), math.asin(max(-1.0, min(1.0, towards[2]))), "FK5")
+        if frame in BODIES:
+            return Pointing(centre, 0.0)
+        further = self._j2000(frame, *northward(longitude, latitude))
+        return Pointing(centre, angle_between_norths(centre, towards, further))
+
+    def _where(self, field: Field) -> str:
+        return f"{self._path}: field {field.number} ({field.name})"
+
+    @cached_property
+    def _measures(self) -> Any:
+        return measures()
+
+    def _set_frame(self, time: float) -> None:
+        here = self._measures
+        here.do_frame(here.epoch("UTC", quantity(time / DAY, "d")))
+        x, y, z = self._position or (0.0, 0.0, 6.4e6)
+        here.do_frame(here.position("ITRF", quantity(x, "m"), quantity(y, "m"), quantity(z, "m")))
+
+    def _j2000(self, frame: str, longitude: float, latitude: float) -> Array:
+        """The unit vector in J2000 of a direction in a frame of casacore."""
+        here = self._measures
+        found = here.direction(frame, quantity(longitude, "rad"), quantity(latitude, "rad"))
+        if frame in BODIES:  # by way of AZEL, which is as seen from the array: the Moon is half a degree elsewhere
+            found = here.measure(found, "AZEL")
+        found = here.measure(found, "J2000")
+        towards: Array = axes(found["m0"]["value"], found["m1"]["value"])[2]
+        return towards
+
+
+@dataclass(frozen=True, slots=True)
+class Rephasing:
+    """From the phase centres of integrations to the centre of the grid that they are imaged on."""
+
+    centres: PhaseCentres
+    fields: Mapping[int, Field]  # by FIELD_ID, those whose samples have to be turned
+    targets: Mapping[int, Direction]  # by FIELD_ID, the centre of the field's grid
+
+    def matrices(self, field: int, times: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """R [time, 3, 3] of `fip.data.directions` for the samples of a field at some times (s UTC since MJD 0).
+
+        None where nothing is to be done.
+        """
+        if field not in self.fields:
+            return None
+        if self.centres.moves(self.fields[field]):
+            return np.stack([self._matrix(field, float(time)) for time in times])
+        return np.broadcast_to(self._matrix(field, float(times[0])), (len(times), 3, 3))
+
+    def _matrix(self, field: int, time: float) -> Array:
+        pointing = self.centres.at(self.fields[field], time)
+        matrix: Array = turn(pointing.centre, self.targets[field]) @ about_w(pointing.north)
+        return matrix
+
+
+def _direction(longitude: float, latitude: float, frame: Frame) -> Direction:
+    return Direction(longitude % (2 * math.pi), latitude, frame)

@@ -1,0 +1,1 @@
+"""The tables of a MeasurementSet, and what is in their cells."""

@@ -1,0 +1,51 @@
+"""Where a body is, interpolated in a table of times and places. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fip.data.directions import Array, axes
+from fip.data.values import Direction, Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ephemeris:
+    """Two places at the least, ascending in time."""
+
+    time: Array  # [place] s UTC since MJD 0
+    towards: Array  # [place, 3] unit vectors in `frame`
+    frame: Frame
+
+    def covers(self, time: float) -> bool:
+        """Whether a time is within the table."""
+        return bool(self.time[0] <= time <= self.time[-1])
+
+    def at(self, time: float, east: float = 0.0, north: float = 0.0) -> Direction:
+        """The place at a time, moved by these angles (rad).
+
+        By a cubic spline: good to (step)^4 of the fourth derivative / 384, which is 0.001 arcsec for the Moon in a
+        table of hours, or for a planet in one of days.
+        """
+        # Late: few MeasurementSets have an ephemeris, and to import scipy takes the ventilator as long as all the rest.
+        from scipy.interpolate import CubicSpline
+
+        x, y, z = CubicSpline(self.time, self.towards)(time)
+        here = axes(math.atan2(y, x), math.atan2(z, math.hypot(x, y)))
+        away = math.hypot(east, north)
+        if away:
+            aside = (east * here[0] + north * here[1]) / away
+            x, y, z = math.cos(away) * here[2] + math.sin(away) * aside
+        return Direction(math.atan2(y, x) % (2 * math.pi), math.atan2(z, math.hypot(x, y)), self.frame)
+
+
+def ephemeris(time: Array, longitude: Array, latitude: Array, frame: Frame) -> Ephemeris:
+    """From times (s UTC) and places (rad). Raises ValueError where they make no table."""
+    finite = np.isfinite(time).all() and np.isfinite(longitude).all() and np.isfinite(latitude).all()
+    if time.size < 2 or not finite or (np.diff(time) <= 0).any():
+        raise ValueError("its times do not ascend, or it has not two places")
+    cosine = np.cos(latitude)
+    towards = np.stack([cosine * np.cos(longitude), cosine * np.sin(longitude), np.sin(latitude)], axis=1)
+    return Ephemeris(time, towards, frame)

@@ -1,0 +1,106 @@
+"""What the subtables of a MeasurementSet describe: spectral windows with their correlations, fields, antennas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.source.tables.ephemeris import Ephemeris
+
+SPECTRAL_FRAMES = {
+    "REST": "SOURCE",
+    "LSRK": "LSRK",
+    "LSRD": "LSRD",
+    "BARY": "BARYCENT",
+    "GEO": "GEOCENTR",
+    "TOPO": "TOPOCENT",
+    "GALACTO": "GALACTOC",
+    "LGROUP": "LOCALGRP",
+    "CMB": "CMBDIPOL",
+}
+"""casacore's MFrequency::Types, in the order of their codes -> FITS SPECSYS (FITS standard 4.0, table 30)."""
+
+Channels: TypeAlias = tuple[int, int] | None
+"""First and last channel as numbered on file; None for all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A data description, a spectral window as recorded with one set of correlations, or consecutive channels of it."""
+
+    number: int  # DATA_DESC_ID
+    spectral_window: int  # SPECTRAL_WINDOW_ID
+    frequency: NDArray[np.float64]  # [channel] Hz, strictly ascending
+    width: NDArray[np.float64]  # [channel] Hz, in the order of `frequency`
+    order: slice | NDArray[np.intp]  # picks the channels of the data in the order of `frequency`
+    correlations: tuple[str, ...]  # in the order of the data
+    frequency_frame: str  # FITS SPECSYS; "" where unknown
+    first: int  # the first of its channels as numbered on file
+    channels_on_file: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(channels, correlations): that of what is read of a cell of DATA."""
+        return self.frequency.size, len(self.correlations)
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """(channels, correlations): that of a cell of DATA on file."""
+        return self.channels_on_file, len(self.correlations)
+
+    @property
+    def channels(self) -> Channels:
+        """Which channels of a cell to read."""
+        whole = self.frequency.size == self.channels_on_file
+        return None if whole else (self.first, self.first + self.frequency.size - 1)
+
+    def part(self, first: int, last: int) -> Window:
+        """The channels from `first` to `last` as numbered on file, both of which the whole window must have."""
+        on_file = np.arange(self.channels_on_file)[self.order]
+        inside = (on_file >= first) & (on_file <= last)
+        return replace(
+            self,
+            frequency=self.frequency[inside],
+            width=self.width[inside],
+            order=as_slice(on_file[inside] - first),
+            first=first,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A row of the FIELD table."""
+
+    number: int
+    name: str
+    frame: str  # casacore's name of the frame of PHASE_DIR
+    polynomial: tuple[tuple[float, float], ...]  # longitude and latitude of PHASE_DIR: rad, rad/s, rad/s^2, ...
+    epoch: float  # s UTC since MJD 0, origin of the polynomial
+    ephemeris: Ephemeris | None  # to which PHASE_DIR is then an offset
+
+    def offset(self, time: float) -> tuple[float, float]:
+        """The polynomial's longitude and latitude, rad, at `time` (s UTC since MJD 0)."""
+        longitude = latitude = 0.0
+        for coefficient in reversed(self.polynomial):
+            longitude = longitude * (time - self.epoch) + coefficient[0]
+            latitude = latitude * (time - self.epoch) + coefficient[1]
+        return longitude, latitude
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Antennas:
+    """The ANTENNA table."""
+
+    names: tuple[str, ...]
+    position: NDArray[np.float64]  # [antenna, 3] m, ITRF
+    diameter: NDArray[np.float64]  # [antenna] m
+
+
+def as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """The same picks without a copy, where `order` only keeps or reverses."""
+    if (np.diff(order) == 1).all():
+        return slice(None)
+    return slice(None, None, -1) if (np.diff(order) == -1).all() else order

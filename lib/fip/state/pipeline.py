@@ -1,0 +1,343 @@
+"""The state of a pipeline, from what was heard of it. Pure: every view of FIP shows this one state and no other.
+
+`fip status`, `fip top`, `fip run`, the web page and Prometheus turn it into text, colours or numbers; what keeps up,
+what is behind and what the bottleneck is, is decided here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from fip.state.antennas import AntennasView, antennas_view
+from fip.state.trends import SILENT_AFTER, Heard, Life, Shares, Trend, life, trends
+from fip.wire.messages import (
+    UNFINISHED,
+    Copy,
+    Departure,
+    Failure,
+    JobStatus,
+    PipelineStatus,
+    RunStatus,
+    SocketEvent,
+    Status,
+    Task,
+    WorkerState,
+)
+
+Verdict = Literal["keeping up", "behind", "failing", "no pipeline"]
+Stage = Literal["source", "workers", "sink"]
+
+EXIT_CODES: dict[Verdict, int] = {"keeping up": 0, "behind": 1, "failing": 1, "no pipeline": 3}
+PEER_SILENT_AFTER = 1.5  # s without a word from a worker or the sink: three of their states are missing
+JOINING = 30.0  # s after the ventilator's start in which workers and sink may be missing
+RECENT = 60.0  # s for which a worker that died counts against the verdict
+NEVER_WAITING = 0.9  # share of time: busy for longer than that is never waiting
+HARDLY_WAITING = 0.5  # share of time: busy for less than that is no bottleneck
+SHOWN = 50  # errors, security events
+
+
+@dataclass(frozen=True)
+class RunView(RunStatus):
+    """A run: what its status says, and what follows from that."""
+
+    eta: float | None = None  # s until it is done at this rate; None with a pace, or where nothing is stored yet
+
+    @property
+    def left(self) -> int:
+        """Slices that are neither stored nor failed."""
+        return self.total - self.stored - self.failed
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left of it, and nothing can come."""
+        return self.final and not self.left
+
+
+@dataclass(frozen=True)
+class JobView(JobStatus):
+    """A job."""
+
+    runs: tuple[RunView, ...]
+
+
+@dataclass(frozen=True)
+class DaemonView:
+    """A daemon as it was last heard."""
+
+    status: Status
+    state: str  # what its status says; or silent, hung, gone
+    why: str  # why it is not running: how it went, or what stops it; else ""
+    since: float | None  # s UTC, Unix: since when it is silent or gone; None while it is heard
+    age: float  # s since its last word
+    trend: Trend | None  # None where it was heard but once
+
+
+@dataclass(frozen=True)
+class WorkerView(DaemonView):
+    """A worker."""
+
+    working: Copy | None  # the slice that it images
+    working_for: float  # s
+    holds: int  # slices received and not handed on
+    tasks: tuple[Task, ...]  # the last few that it did
+
+    @property
+    def rate(self) -> float:
+        """Images/s of late."""
+        return self.trend.rates.get("images", 0.0) if self.trend else 0.0
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that a daemon logged, or that happened to one of its sockets."""
+
+    time: float  # s UTC, Unix
+    daemon: str  # HOST/NAME
+    level: str  # warning, error
+    text: str
+    times: int = 1  # how often of late; `time` is the last
+
+
+@dataclass(frozen=True)
+class PipelineState:
+    """All that there is to see."""
+
+    time: float  # s UTC, Unix
+    verdict: Verdict
+    exit_code: int  # of `fip status`
+    reasons: tuple[str, ...]  # for the verdict, the worst first; () where all is well
+    since: float | None  # s UTC, Unix: the ventilator's last word, where it is gone; None while it is heard
+    ventilator: DaemonView | None  # None where it was never heard
+    workers: tuple[WorkerView, ...]  # by name; those that went of late are among them
+    sink: DaemonView | None  # None where it never joined
+    jobs: tuple[JobView, ...]  # oldest first
+    rate: float  # images/s, of all runs
+    eta: float | None  # s until all that was opened is done; None with a pace, or where nothing is stored yet
+    lag: float | None  # s, that of the run that is furthest behind; None without a pace
+    bottleneck: Stage | None  # the first stage that is never waiting; None where all wait, or nothing is done
+    failures: tuple[Failure, ...]  # slices that failed for good, oldest first, the last few
+    errors: tuple[Incident, ...]  # newest first
+    security: tuple[Incident, ...]  # handshakes that failed; newest first
+    antennas: AntennasView | None  # of the run that is read, or was read last; None where nothing was read
+
+
+_ADAPTER = TypeAdapter(PipelineState)
+NOTHING_HEARD = PipelineState(
+    0.0, "no pipeline", EXIT_CODES["no pipeline"], ("no ventilator was heard",), None, None, (), None, (), 0.0, None,
+    None, None, (), (), (), None,
+)  # fmt: skip
+
+
+def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
+    """The state now (s UTC, Unix) of a pipeline of which `fip.state.trends.remember` has kept this; None of none."""
+    if heard is None:
+        return replace(NOTHING_HEARD, time=now)
+    newest, quiet = heard.status, max(0.0, now - heard.at)
+    known = trends(heard.past)
+    since = heard.at if quiet > SILENT_AFTER else None
+    own = newest.ventilator
+    ventilator = DaemonView(own, *_liveness(own, quiet, SILENT_AFTER, now), quiet, known.get(life(own)))
+    workers = _workers(newest, quiet, now, known)
+    sink = _sink(newest, quiet, now, known)
+    jobs = tuple(_job(job) for job in newest.jobs)
+    verdict, reasons = _verdict(newest, ventilator, workers, sink, jobs, now)
+    under_way = [run for job in jobs if job.state == "running" and since is None for run in job.runs if not run.over]
+    rate = sum(run.rate for run in under_way)
+    return PipelineState(
+        time=now,
+        verdict=verdict,
+        exit_code=EXIT_CODES[verdict],
+        reasons=reasons,
+        since=since,
+        ventilator=ventilator,
+        workers=workers,
+        sink=sink,
+        jobs=jobs,
+        rate=rate,
+        eta=sum(run.left for run in under_way) / rate if rate and all(run.lag is None for run in under_way) else None,
+        lag=max((run.lag for run in under_way if run.lag is not None), default=None),
+        bottleneck=_bottleneck(ventilator, workers, sink) if under_way else None,
+        failures=newest.failures,
+        errors=_errors(newest),
+        security=_security(newest),
+        antennas=antennas_view(newest.antennas) if newest.antennas else None,
+    )
+
+
+def state_json(state: PipelineState) -> bytes:
+    """The state as one JSON object, of the names that the classes here have; what is not finite is null."""
+    return _ADAPTER.dump_json(state)
+
+
+def _liveness(status: Status, age: float, silent_after: float, now: float) -> tuple[str, str, float | None]:
+    """State, why and since when, of a daemon of which nothing else is known."""
+    return ("silent", "", now - age) if age > silent_after else (status.state, "", None)
+
+
+def _workers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> tuple[WorkerView, ...]:
+    living = {worker.identity: _worker(worker, newest, quiet, now, known) for worker in newest.workers}
+    gone = {
+        each.status.identity: _gone_worker(each, now)
+        for each in newest.departed
+        if each.status.role == "worker" and each.status.identity not in living
+    }
+    return tuple(sorted((living | gone).values(), key=lambda view: _by_number(view.status.identity)))
+
+
+def _by_number(name: str) -> tuple[tuple[str, int], ...]:
+    """Sorts cpu2 before cpu10."""
+    return tuple((text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d{0,9})", name))
+
+
+def _worker(
+    worker: WorkerState, newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]
+) -> WorkerView:
+    age = max(0.0, newest.ages.get(worker.identity, 0.0)) + quiet
+    state, why, since = _liveness(worker.status, age, PEER_SILENT_AFTER, now)
+    if worker.identity in newest.hung and since is None:
+        state, why = "hung", "on one slice for longer than any should take"
+    return WorkerView(
+        worker.status, state, why, since, age, known.get(life(worker.status)), worker.working,
+        worker.working_for + age if worker.working else 0.0, len(worker.holds), worker.tasks,
+    )  # fmt: skip
+
+
+def _gone_worker(departure: Departure, now: float) -> WorkerView:
+    age = max(0.0, now - departure.time)
+    return WorkerView(departure.status, "gone", departure.how, departure.time, age, None, None, 0.0, 0, ())
+
+
+def _sink(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> DaemonView | None:
+    if newest.sink:
+        status, age = newest.sink.status, max(0.0, newest.ages.get("sink", 0.0)) + quiet
+        state, why, since = _liveness(status, age, PEER_SILENT_AFTER, now)
+        return DaemonView(status, state, why or newest.sink.stalled, since, age, known.get(life(status)))
+    gone = [each for each in newest.departed if each.status.role == "sink"]
+    if not gone:
+        return None
+    return DaemonView(gone[-1].status, "gone", gone[-1].how, gone[-1].time, max(0.0, now - gone[-1].time), None)
+
+
+def _job(job: JobStatus) -> JobView:
+    return JobView(**vars(job) | {"runs": tuple(map(_run, job.runs))})
+
+
+def _run(run: RunStatus) -> RunView:
+    view = RunView(**vars(run))
+    return replace(view, eta=view.left / run.rate) if run.rate and run.lag is None else view
+
+
+def _verdict(
+    newest: PipelineStatus,
+    ventilator: DaemonView,
+    workers: Sequence[WorkerView],
+    sink: DaemonView | None,
+    jobs: Sequence[JobView],
+    now: float,
+) -> tuple[Verdict, tuple[str, ...]]:
+    if ventilator.since is not None:
+        return "no pipeline", (f"the ventilator {ventilator.status.identity} is silent",)
+    unfinished = [job for job in jobs if job.state in UNFINISHED]
+    failing = _failed(unfinished or jobs[-1:])
+    if unfinished:
+        joining = sum(newest.ventilator.seconds.values()) < JOINING
+        failing += _missing(workers, sink, joining) + _ill(workers, sink, now)
+    behind = [
+        f"{run.name} is {run.lag:.1f} s behind"
+        for job in unfinished
+        for run in job.runs
+        if run.lag is not None and run.lag > (run.deadline or 0.0)
+    ]
+    if failing:
+        return "failing", (*failing, *behind)
+    return ("behind", tuple(behind)) if behind else ("keeping up", ())
+
+
+def _failed(jobs: Sequence[JobView]) -> list[str]:
+    """What failed of the jobs that are under way, or else of the last one."""
+    return [f"job {job.job} failed: {job.reason}" for job in jobs if job.state == "failed"] + [
+        f"{run.failed} of {run.total} slices of {run.name} failed" for job in jobs for run in job.runs if run.failed
+    ]
+
+
+def _missing(workers: Sequence[WorkerView], sink: DaemonView | None, joining: bool) -> list[str]:
+    """Who is not there that is needed; `joining`: nobody has to be, yet."""
+    if joining:
+        return []
+    images = any(worker.state not in ("gone", "hung") for worker in workers)
+    stores = sink is not None and sink.state != "gone"
+    return ["no worker images"] * (not images) + ["no sink stores"] * (not stores)
+
+
+def _ill(workers: Sequence[WorkerView], sink: DaemonView | None, now: float) -> list[str]:
+    """Who is there and does not do its work, or died just now."""
+    found = [f"the sink cannot store: {sink.why}"] if sink and sink.state == "stalled" else []
+    for worker in workers:
+        if worker.state == "hung":
+            found.append(f"worker {worker.status.identity} hangs")
+        elif worker.state == "gone" and worker.why == "died" and now - (worker.since or now) < RECENT:
+            found.append(f"worker {worker.status.identity} died")
+    return found
+
+
+def shares_of(views: Sequence[DaemonView]) -> Shares | None:
+    """How several daemons spent their time, on average, those that are heard; None where none is."""
+    known = [view.trend.shares for view in views if view.trend and view.since is None]
+    if not known:
+        return None
+    return Shares(*(fmean(getattr(each, what) for each in known) for what in ("busy", "idle", "blocked")))
+
+
+def _bottleneck(ventilator: DaemonView, workers: Sequence[WorkerView], sink: DaemonView | None) -> Stage | None:
+    """The first stage that never waits; else the one that waits the least, unless it too waits most of the time."""
+    stages: dict[Stage, Sequence[DaemonView]] = {
+        "source": [ventilator], "workers": workers, "sink": [sink] if sink else [],
+    }  # fmt: skip
+    shares = {stage: shares_of(views) for stage, views in stages.items()}
+    busy = {stage: share.busy for stage, share in shares.items() if share}
+    never = [stage for stage, share in busy.items() if share >= NEVER_WAITING]
+    most = max(busy, key=busy.__getitem__, default=None)
+    if never or most is None:
+        return never[0] if never else None
+    return most if busy[most] >= HARDLY_WAITING else None
+
+
+def _errors(newest: PipelineStatus) -> tuple[Incident, ...]:
+    return _newest_first(
+        Incident(error.time, status.identity, error.level, error.text, error.times)
+        for status in _statuses(newest)
+        for error in status.errors
+    )
+
+
+def _security(newest: PipelineStatus) -> tuple[Incident, ...]:
+    return _newest_first(
+        Incident(event.time, status.identity, "warning", _refusal(event), event.times)
+        for status in _statuses(newest)
+        for event in status.events
+        if event.reason
+    )
+
+
+def _refusal(event: SocketEvent) -> str:
+    peer = f" with {event.peer}" if event.peer else ""
+    return f"{event.socket}: {event.event}{peer}: {event.reason}"
+
+
+def _statuses(newest: PipelineStatus) -> Iterator[Status]:
+    """The last status of each daemon, those that went included."""
+    yield newest.ventilator
+    yield from (worker.status for worker in newest.workers)
+    if newest.sink:
+        yield newest.sink.status
+    yield from (each.status for each in newest.departed)
+
+
+def _newest_first(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    return tuple(sorted(incidents, key=lambda each: each.time, reverse=True)[:SHOWN])

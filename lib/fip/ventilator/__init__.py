@@ -1,0 +1,1 @@
+"""The ventilator: jobs come in, slices are cut and leased to workers until the sink has every image."""

@@ -1,0 +1,354 @@
+"""What the ventilator knows of its work: jobs, the runs that they become, and where each slice is; no sockets."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fip.data.ranges import below, contains, count, well_formed
+from fip.runtime.patience import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
+from fip.ventilator.leases import Leases
+from fip.ventilator.pacing import Pace
+from fip.ventilator.queue import REMEMBERED, Queue
+from fip.wire.messages import (
+    UNFINISHED,
+    Failure,
+    Follow,
+    JobStatus,
+    Key,
+    RunPlan,
+    RunStatus,
+    RunStored,
+    Submit,
+    WorkerState,
+)
+
+FAILURES_TOLD = 32  # of all jobs, the last
+MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those that are, of which the status tells
+RATE_WINDOW = 10.0  # s over which images/s are counted
+
+
+@dataclass
+class Growth:
+    """A MeasurementSet that is being written, as it was last looked into."""
+
+    follow: Follow
+    rows: int
+    grew: float  # monotonic s, when there were more rows than before
+
+    def complete(self, now: float) -> bool:
+        """Whether its last integration counts as complete."""
+        return now - self.grew >= self.follow.complete_after
+
+    def over(self, now: float) -> bool:
+        """Whether no more is waited for."""
+        return now - self.grew >= self.follow.end_after
+
+
+@dataclass
+class ActiveRun:
+    """A run under way. Its leases begin when the sink has said what it holds of it."""
+
+    plan: RunPlan
+    pace: Pace
+    growth: Growth | None = None  # None where no more slices will come
+    followed: bool = False  # whether the MeasurementSet was being written when the run began
+    leases: Leases | None = None
+    refused: str = ""
+    _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
+
+    def grow(self, slices: int, rows: int, ended: bool, now: float) -> None:
+        """The MeasurementSet was looked into again, as one that has `ended` or not."""
+        if self.growth is None:
+            return
+        final = ended and rows == self.growth.rows
+        if rows != self.growth.rows:
+            self.growth.rows, self.growth.grew = rows, now
+        self.pace.times.extend([now] * (slices - len(self.pace.times)))
+        self.plan = replace(self.plan, total=max(self.plan.total, slices), final=final)
+        if self.leases:
+            self.leases.grow(self.plan.total, final)
+        if final:
+            self.growth = None
+
+    def sink_says(self, said: RunStored, max_attempts: int, now: float) -> list[int]:
+        """Takes what the sink holds of the run; returns the slices that are newly stored."""
+        stored = below(said.stored, self.plan.total)  # a last ventilator may have known of more than this one does yet
+        if not well_formed(stored, self.plan.total):
+            return []
+        self.refused = said.refused
+        if self.leases is None:
+            plan = self.plan
+            self.leases = None if said.refused else Leases(plan.total, max_attempts, stored, plan.final)
+            return []
+        new = self.leases.sink_says(stored, now)
+        for index in [index for index in self.leases.leased if contains(said.failed, index)]:
+            self.leases.cannot_be_stored(index)
+        for index in new:
+            self.pace.stored(index, now)
+            self._stored_at.append(now)
+        return new
+
+    def over(self, said: RunStored) -> bool:
+        """Whether every slice is stored, or recorded as failed."""
+        return bool(
+            said.final
+            and self.leases
+            and self.leases.done
+            and all(contains(said.failed, index) for index in self.leases.failed)
+        )
+
+    def failures(self) -> tuple[Failure, ...]:
+        """Its slices that will not come."""
+        leases = self.leases
+        if leases is None:
+            return ()
+        return tuple(
+            Failure(self.plan.run, index, leases.sent[index], reason) for index, reason in leases.failed.items()
+        )
+
+    def status(self, now: float) -> RunStatus:
+        """How far it is."""
+        while self._stored_at and self._stored_at[0] < now - RATE_WINDOW:
+            self._stored_at.popleft()
+        span = now - self._stored_at[0] if len(self._stored_at) > 1 else 0.0
+        leases = self.leases
+        oldest = leases.oldest_unstored if leases else None
+        return RunStatus(
+            run=self.plan.run,
+            name=self.plan.name,
+            measurement_set=self.plan.measurement_set,
+            total=self.plan.total,
+            stored=count(leases.stored) if leases else 0,
+            failed=len(leases.failed) if leases else 0,
+            leased=len(leases.leased) if leases else 0,
+            rate=len(self._stored_at) / span if span else 0.0,
+            lag=self.pace.lag(oldest, now),
+            missed=self.pace.missed,
+            deadline=self.pace.deadline(oldest),
+            final=self.plan.final,
+        )
+
+
+@dataclass
+class Job:
+    """MeasurementSets that were submitted together; each becomes a run, one after the other."""
+
+    submit: Submit
+    submitted: float  # Unix time
+    pending: deque[Path] = field(default_factory=deque)
+    state: str = "queued"
+    reason: str = ""
+    runs: dict[str, RunStatus] = field(default_factory=dict)
+    opening: Path | None = None  # the MeasurementSet that is being looked into
+    not_before: float = 0.0  # monotonic s, when that is tried again
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is still something to do for it."""
+        return self.state in UNFINISHED
+
+    def status(self) -> JobStatus:
+        """How far it is."""
+        runs = tuple(self.runs.values())
+        return JobStatus(self.submit.job, self.state, self.reason, self.submit.paths, self.submitted, runs)
+
+
+class Jobs:
+    """All jobs, as the queue has them, and the runs under way in the order in which they were opened."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.active: dict[str, ActiveRun] = {}
+        self._queue = queue
+        self._failures: deque[Failure] = deque(maxlen=FAILURES_TOLD)  # of runs that are over
+        self._jobs = {submit.job: Job(submit, submitted, state=state, reason=reason)
+                      for submit, state, reason, submitted in queue.jobs()}  # fmt: skip
+        for job in self._jobs.values():
+            if job.unfinished:
+                job.pending.extend(Path(path) for path in job.submit.paths)
+
+    def submit(self, submit: Submit, refusal: str = "") -> bool:
+        """Queues a job, or enters it as failed for this reason; False where it is known."""
+        if submit.job in self._jobs:
+            return False
+        waiting = sum(len(each.submit.paths) for each in self._jobs.values() if each.unfinished)
+        if waiting + len(submit.paths) > MOST_WAITING:
+            refusal = refusal or f"{waiting} MeasurementSets are waiting, and {MOST_WAITING} may: submit it later"
+        job = self._jobs[submit.job] = Job(submit, self._queue.add(submit))
+        if refusal:
+            self.fail(job, refusal)
+        else:
+            job.pending.extend(Path(path) for path in submit.paths)
+        for old in [name for name, job in self._jobs.items() if not job.unfinished][:-REMEMBERED]:
+            del self._jobs[old]
+        return True
+
+    def cancel(self, name: str, now: float) -> bool:
+        """Ends a job, whose images that are stored stay; False where there is nothing to end."""
+        job = self._jobs.get(name)
+        if job is None or not job.unfinished:
+            return False
+        for run in [run for run in job.runs if run in self.active]:
+            self._close(job, run, now)
+        job.opening = None
+        self._set(job, "cancelled")
+        return True
+
+    def fail(self, job: Job, reason: str) -> None:
+        """The MeasurementSet that was being opened cannot be imaged; the job's others can."""
+        job.opening = None
+        job.reason = "; ".join(filter(None, (job.reason, reason)))
+        self._conclude(job)
+
+    def later(self, job: Job, when: float) -> None:
+        """The MeasurementSet that was being opened is not there yet; it is to be tried again."""
+        if job.opening:
+            job.pending.appendleft(job.opening)
+        job.opening, job.not_before = None, when
+
+    def next_to_open(self, now: float) -> tuple[Job, Path] | None:
+        """The next MeasurementSet, once all slices of the present ones that are known of are out."""
+        if any(active.leases is None or not active.leases.cut for active in self.active.values()):
+            return None
+        job = next((job for job in self._jobs.values() if job.pending and job.not_before <= now), None)
+        if job is None or any(each.opening for each in self._jobs.values()):
+            return None
+        if job.state == "queued":
+            self._set(job, "running")
+        job.opening = job.pending.popleft()
+        return job, job.opening
+
+    def begin(self, job: Job, active: ActiveRun, now: float) -> None:
+        """A MeasurementSet of the job was opened: it is a run now."""
+        job.opening = None
+        self.active[active.plan.run] = active
+        job.runs[active.plan.run] = active.status(now)
+
+    def end(self, run: str, now: float, reason: str = "") -> None:
+        """A run is over; with a reason, its job will have failed."""
+        job = self.of(run)
+        self._close(job, run, now)
+        job.reason = "; ".join(filter(None, (job.reason, reason)))
+        self._conclude(job)
+
+    def of(self, run: str) -> Job:
+        """The job of an active run."""
+        return next(job for job in self._jobs.values() if run in job.runs and job.unfinished)
+
+    def statuses(self, now: float) -> tuple[JobStatus, ...]:
+        """How far all jobs are, but for the oldest that are over where these are very many."""
+        for run, active in self.active.items():
+            self.of(run).runs[run] = active.status(now)
+        ended = [job for job in self._jobs.values() if not job.unfinished]
+        room = MOST_WAITING  # a message has a largest size
+        while ended and (room := room - len(ended[-1].submit.paths)) >= 0:
+            ended.pop()
+        forgotten = {job.submit.job for job in ended}
+        return tuple(job.status() for name, job in self._jobs.items() if name not in forgotten)
+
+    def plans(self) -> tuple[RunPlan, ...]:
+        """The runs under way, as the sink must know them."""
+        return tuple(active.plan for active in self.active.values())
+
+    def failures(self) -> tuple[Failure, ...]:
+        """The slices of the runs under way that will not come."""
+        return tuple(failure for active in self.active.values() for failure in active.failures())
+
+    def last_failures(self) -> tuple[Failure, ...]:
+        """The last slices that failed for good, those of runs that are over first."""
+        return (*self._failures, *self.failures())[-FAILURES_TOLD:]
+
+    # All runs at once, as a worker has slices of more than one
+
+    def upcoming(self, number: int) -> list[Key]:
+        """The next slices to send, at most `number`."""
+        keys = [(run, index) for run, leases in self._leases() for index in leases.upcoming(number)]
+        return keys[:number]
+
+    def waiting(self, key: Key) -> bool:
+        """Whether a slice is to be sent."""
+        active = self.active.get(key[0])
+        return bool(active and active.leases and active.leases.waiting(key[1]))
+
+    def out(self) -> int:
+        """How many slices are leased or handed on."""
+        return sum(len(leases.leased) for _, leases in self._leases())
+
+    def bytes_out(self) -> int:
+        """Bytes of the slices that workers have, or that are on their way to them."""
+        return sum(leases.bytes_out() for _, leases in self._leases())
+
+    def loads(self) -> Counter[str]:
+        """How many slices each worker has that it has not handed on."""
+        return sum((leases.loads() for _, leases in self._leases()), Counter())
+
+    def worker_says(self, state: WorkerState, now: float) -> list[Failure]:
+        """Takes a worker's state; returns the attempts that are newly failed."""
+        for run, leases in self._leases():
+            holds = {index: attempt for key, index, attempt in state.holds if key == run}
+            handed_on = {index: attempt for key, index, attempt in state.handed_on if key == run}
+            copies = zip((*state.handed_on, *state.holds), state.ages, strict=False)  # from a socket comes anything
+            ages = {index: age for (key, index, _), age in copies if key == run}
+            leases.worker_says(state.identity, holds, handed_on, now, ages)
+        known = dict(self._leases())
+        return [
+            failure
+            for failure in state.failed
+            if failure.run in known
+            and known[failure.run].attempt_failed(failure.index, failure.attempt, failure.reason)
+        ]
+
+    def arrived(self) -> list[float]:
+        """Seconds on the wire of the slices that arrived at workers since this was last asked."""
+        return [seconds for _, leases in self._leases() for seconds in leases.arrived()]
+
+    def worker_gone(self, state: WorkerState, how: str) -> int:
+        """A worker "died", "hung" or has left (""); returns how many slices are todo again."""
+        working = state.working[:2] if state.working else None
+        return sum(
+            leases.worker_gone(state.identity, working[1] if working and working[0] == run else None, how)
+            for run, leases in self._leases()
+        )
+
+    def hangs(self, state: WorkerState) -> bool:
+        """Whether a worker is on one slice for longer than any slice should take."""
+        if state.working is None or state.working_for <= IMAGE_WITHIN:  # what the quantiles are not needed for
+            return False
+        known = dict(self._leases()).get(state.working[0])
+        limit = known.image_within if known and state.status.counters.get("images") else FIRST_IMAGE_WITHIN
+        return state.working_for > limit
+
+    def stragglers(self, now: float) -> None:
+        """Workers idle: the oldest slice of a run that is nearly over is sent a second time."""
+        for _, leases in self._leases():
+            leases.straggler(now)
+
+    def sink_restarted(self, now: float) -> None:
+        """The sink forgot what it had not stored."""
+        for _, leases in self._leases():
+            leases.sink_restarted(now)
+
+    def overdue(self, now: float) -> int:
+        """Takes back what was not stored in time; returns how many slices that are."""
+        return sum(leases.overdue(now) for _, leases in self._leases())
+
+    def _close(self, job: Job, run: str, now: float) -> None:
+        active = self.active.pop(run)
+        job.runs[run] = active.status(now)
+        self._failures.extend(active.failures())
+
+    def _conclude(self, job: Job) -> None:
+        """Ends a job of which nothing is left to do."""
+        if job.unfinished and not (job.pending or job.opening or any(run in self.active for run in job.runs)):
+            self._set(job, "failed" if job.reason else "done", job.reason)
+
+    def _set(self, job: Job, state: str, reason: str = "") -> None:
+        job.state, job.reason = state, reason
+        if not job.unfinished:
+            job.pending.clear()
+        self._queue.set(job.submit.job, state, reason)
+
+    def _leases(self) -> Iterator[tuple[str, Leases]]:
+        yield from ((run, active.leases) for run, active in self.active.items() if active.leases)

@@ -1,0 +1,154 @@
+"""The ventilator's workers: each has a lane, a PUSH socket of its own; closing it frees what is queued there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import zmq
+
+from fip.config import Ventilator
+from fip.data.errors import ConfigError, RefusedError
+from fip.runtime.gate import Gate
+from fip.runtime.service import Loop
+from fip.runtime.sockets import data_socket, lane_addresses
+from fip.wire.codec import Frame
+from fip.wire.messages import Copy, Lane, Status, WorkerBrief, WorkerState
+
+log = logging.getLogger("fip.ventilator")
+
+AHEAD = 0.2  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
+MOST_AHEAD = 16  # slices that it is given at a time
+SHORTEST = 1e-3  # s of an image; what is told may be 0
+MOST_WORKERS = 250  # each needs a socket, of which a process has about a thousand
+
+
+@dataclass
+class Peer:
+    """A living worker and its lane."""
+
+    route: bytes  # where control messages for it go
+    state: WorkerState
+    heard: float  # monotonic s
+    lane: zmq.Socket[bytes]
+    address: str  # of the lane, as the worker is told it
+    hung_on: Copy | None = None  # what it was found to hang on; it gets nothing while it is on that
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is still on what it was found to hang on."""
+        return self.hung_on is not None and self.state.working == self.hung_on
+
+    @property
+    def ready(self) -> bool:
+        """Whether it reads from its lane, works, and means to stay."""
+        return self.state.lane == self.address and not self.state.leaving and not self.hangs
+
+
+def depth(least: int, worker: Status) -> int:
+    """How many slices a worker may have: work for a while, so that it need not tell of each before the next."""
+    took = worker.latencies.get("image")
+    return max(least, min(MOST_AHEAD, ceil(AHEAD / max(took.p50, SHORTEST)))) if took else least
+
+
+class Lanes:
+    """The living workers by identity."""
+
+    def __init__(self, loop: Loop, config: Ventilator, gate: Gate) -> None:
+        self._loop, self._config, self._gate = loop, config, gate
+        self._peers: dict[str, Peer] = {}
+        self._opened = 0
+
+    def reload(self, config: Ventilator) -> None:
+        """Takes another depth of lanes; what binds sockets does not change while they are bound."""
+        self._config = config
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._peers
+
+    def peers(self) -> Iterator[Peer]:
+        """All living workers."""
+        yield from self._peers.values()
+
+    def hear(self, route: bytes, brief: WorkerBrief, now: float) -> Peer | None:
+        """A worker said its state, or what changed of it; one that is new gets a lane when it says its whole state.
+
+        Raises RefusedError for a second worker of the identity of one that lives, or where no lane is free.
+        """
+        peer = self._peers.get(brief.identity)
+        state = brief.whole(peer.state if peer else None)
+        if state is None:
+            return None
+        if peer is None:
+            if len(self._peers) >= MOST_WORKERS:
+                raise RefusedError(f"no lane is left for {state.identity}: {MOST_WORKERS} workers are here")
+            peer = self._peers[state.identity] = Peer(route, state, now, *self._open())
+            log.info("worker %s joins on lane %s", state.identity, peer.address)
+        elif peer.state.boot != brief.boot:
+            raise RefusedError(f"a second worker calls itself {state.identity}: give it another --name")
+        peer.route, peer.state, peer.heard = route, state, now
+        return peer
+
+    def wanted(self, peer: Peer, sink: str, sink_key: str) -> Lane | None:
+        """What the worker must be told; None where it knows."""
+        lane = Lane(peer.address, sink, self._gate.key_at("ventilator.lanes"), sink_key)
+        return None if (lane.lane, lane.sink) == (peer.state.lane, peer.state.sink) else lane
+
+    def silent(self, now: float) -> list[Peer]:
+        """The workers that were not heard for too long."""
+        return [peer for peer in self._peers.values() if now - peer.heard > self._config.dead_after]
+
+    def dismiss(self, identity: str) -> None:
+        """Closes a worker's lane, with what is queued on it."""
+        lane = self._peers.pop(identity).lane
+        self._loop.off(lane, zmq.POLLOUT)
+        lane.close(0)
+
+    def free(self, loads: Mapping[str, int], when_open: Callable[[], None]) -> str | None:
+        """The least loaded worker that has credit, by how many slices each has; None where there is none.
+
+        A lane that its worker has not reached yet is left out, and `when_open` called when it has.
+        """
+        free = [
+            (loads.get(name, 0), name)
+            for name, peer in self._peers.items()
+            if peer.ready and loads.get(name, 0) < depth(self._config.lane_depth, peer.state.status)
+        ]
+        for _, name in sorted(free):
+            lane = self._peers[name].lane
+            if lane.poll(0, zmq.POLLOUT):
+                return name
+            self._loop.on(lane, self._once(lane, when_open), zmq.POLLOUT)
+        return None
+
+    def send(self, identity: str, frames: Sequence[Frame]) -> bool:
+        """Sends a slice to a worker that is free; the arrays are not copied. False where it has just gone."""
+        try:
+            self._peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return False
+        return True
+
+    def _once(self, lane: zmq.Socket[bytes], call: Callable[[], None]) -> Callable[[], None]:
+        def opened() -> None:
+            self._loop.off(lane, zmq.POLLOUT)
+            call()
+
+        return opened
+
+    def _open(self) -> tuple[zmq.Socket[bytes], str]:
+        self._opened += 1
+        lane = data_socket(self._loop.context, zmq.PUSH, queue=MOST_AHEAD)
+        fault = ""
+        for address in lane_addresses(self._config.lanes, self._opened):
+            try:
+                return lane, self._gate.bind(lane, address, "ventilator.lanes")
+            except ConfigError as error:
+                fault = str(error)
+        lane.close(0)
+        raise RefusedError(f"no lane is left for a worker, it needs one each: give more ports ({fault})")

@@ -1,0 +1,267 @@
+"""Where every slice of a run is, as the ventilator knows it. Pure: the caller says what happened and what time it is.
+
+A slice is *todo*, *leased* to a worker, *handed on* (the worker has passed its image to the sink's socket), *stored*
+or *failed*. What is leased or handed on goes back to todo when its worker is gone or no longer has it, or when the
+sink does not report it in time; the sink keeps the first copy of an image and drops the others. How long "in time" is
+follows from how long it took before.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from math import inf
+from statistics import median
+from types import MappingProxyType
+
+from fip.data.ranges import Ranges, added, contains, count
+from fip.runtime.patience import IMAGE_WITHIN, LATE, Durations
+
+GRACE = 3.0  # s for a slice to show up in its worker's state after it was sent
+STORE_WITHIN = 10.0  # s, at the least, for an image to show up in the sink's state after it was handed on
+STRAGGLING = 2.0  # times the median: a slice that takes longer is sent a second time when workers idle
+NOTHING: Mapping[int, float] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Lease:
+    """A slice that is out."""
+
+    worker: str
+    attempt: int
+    sent: float  # monotonic s
+    size: int  # bytes; 0 where another ventilator sent it
+    held: bool = False  # the worker has said that it holds it
+    handed_on: float | None = None  # monotonic s
+    late_after: float = inf  # monotonic s: an image that was handed on and is not stored by then is taken to be lost
+
+
+@dataclass(slots=True)
+class Leases:
+    """The slices 0 ... total-1 of one run; `stored` is what the sink has of it when the run begins.
+
+    Of a run whose data are being written, more slices come to be known by `grow`, until it is final.
+    """
+
+    total: int  # of the slices that are known of
+    max_attempts: int
+    stored: Ranges
+    final: bool = True  # whether no more slices will come
+    failed: dict[int, str] = field(default_factory=dict)  # index -> reasons
+    leased: dict[int, Lease] = field(default_factory=dict)
+    sent: Counter[int] = field(default_factory=Counter)  # attempts so far
+    _reasons: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _deaths: Counter[int] = field(default_factory=Counter)  # workers that ended while on the slice
+    _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending
+    _again: list[int] = field(default_factory=list)  # todo once more, a heap; sent before the fresh ones
+    _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
+    _imaging: Durations = field(default_factory=lambda: Durations())  # s, from sent to handed on
+    _arriving: list[float] = field(default_factory=list)  # s, from sent to held, of those not asked for yet
+    _storing: Durations = field(default_factory=lambda: Durations())  # s, from handed on to stored
+
+    def __post_init__(self) -> None:
+        self._fresh = deque(added(((0, self.total),), self.stored))
+
+    @property
+    def done(self) -> bool:
+        """Whether every slice is stored or failed, and no more will come."""
+        return self.final and count(self.stored) + len(self.failed) >= self.total
+
+    def grow(self, total: int, final: bool) -> None:
+        """There are so many slices now, at least as many as before."""
+        self._fresh.extend(added(((self.total, total),), self.stored))
+        self.total, self.final = max(self.total, total), final
+
+    @property
+    def cut(self) -> bool:
+        """Whether nothing is left to send (it may come back)."""
+        return not self._again and not self._fresh
+
+    @property
+    def oldest_unstored(self) -> int | None:
+        """The earliest slice that is neither stored nor failed."""
+        return min((*self._again[:1], *islice(self._fresh, 1), *self.leased), default=None)
+
+    @property
+    def image_within(self) -> float:
+        """Seconds on one slice after which a worker is taken to hang."""
+        return max(IMAGE_WITHIN, LATE * self._imaging.percentile)
+
+    @property
+    def store_within(self) -> float:
+        """Seconds after which an image that was handed on and is not stored is taken to be lost."""
+        return max(STORE_WITHIN, LATE * self._storing.percentile)
+
+    def upcoming(self, number: int) -> list[int]:
+        """The next slices to send, at most `number`: what came back, the earliest, then second copies."""
+        first = sorted(self._again) + list(islice(self._fresh, number))
+        return (first + sorted(self._second))[:number]
+
+    def waiting(self, index: int) -> bool:
+        """Whether the slice is to be sent."""
+        out = index in self.leased or index in self.failed or contains(self.stored, index)
+        return 0 <= index < self.total and (index in self._second or not out)
+
+    def loads(self) -> Counter[str]:
+        """How many slices each worker has that it has not handed on."""
+        return Counter(lease.worker for lease in self.leased.values() if lease.handed_on is None)
+
+    def bytes_out(self) -> int:
+        """Bytes of the slices that workers have, or that are on their way to them."""
+        return sum(lease.size for lease in self.leased.values() if lease.handed_on is None)
+
+    def lease(self, index: int, worker: str, now: float, size: int = 0) -> int:
+        """Takes a slice of `size` bytes for `worker`; returns the number of this attempt, from 1."""
+        self._take(index)
+        self.sent[index] += 1
+        self.leased[index] = Lease(worker, self.sent[index], now, size)
+        return self.sent[index]
+
+    def worker_says(
+        self,
+        worker: str,
+        holds: Mapping[int, int],
+        handed_on: Mapping[int, int],
+        now: float,
+        ages: Mapping[int, float] = NOTHING,
+    ) -> None:
+        """A worker's state: what it holds, and what it has handed on of late, index -> attempt.
+
+        `ages` is how long ago each came to it, s.
+        """
+        for index, lease in list(self.leased.items()):
+            if lease.worker != worker or lease.handed_on is not None:
+                continue
+            handed = handed_on.get(index) == lease.attempt
+            if not lease.held and (handed or index in holds):
+                self._arriving.append(max(0.0, now - ages.get(index, 0.0) - lease.sent))
+            if handed:
+                lease.handed_on, lease.late_after = now, now + self.store_within
+                self._imaging.add(now - lease.sent)
+            elif index in holds:
+                lease.held = True
+            elif lease.held or now - lease.sent > GRACE:
+                self._back_to_todo(index)
+        for index, attempt in holds.items():
+            if index not in self.leased and self.waiting(index):
+                self._adopt(index, worker, attempt, now)
+
+    def arrived(self) -> list[float]:
+        """Seconds from sent to held of the slices that arrived at workers since this was last asked."""
+        arrived, self._arriving = self._arriving, []
+        return arrived
+
+    def attempt_failed(self, index: int, attempt: int, reason: str) -> bool:
+        """An attempt ended without an image; after `max_attempts` of them the slice is failed.
+
+        Said about an attempt that is no longer out, it changes nothing and returns False: states are repeated.
+        """
+        lease = self.leased.get(index)
+        if lease is None or lease.attempt != attempt:
+            return False
+        self._back_to_todo(index)
+        self._blame(index, reason)
+        return True
+
+    def cannot_be_cut(self, index: int, reason: str) -> None:
+        """A slice in todo could not be read."""
+        self._blame(index, reason)
+
+    def cannot_be_stored(self, index: int) -> None:
+        """The sink has recorded a slice as failed; why is in the ledger."""
+        if self.leased.pop(index, None):
+            self._second.discard(index)
+            self.failed[index] = "the sink could not store it"
+
+    def worker_gone(self, worker: str, working: int | None = None, how: str = "") -> int:
+        """A worker is dead, hangs or has left: what it had is todo again. Returns how many slices that are.
+
+        The slice that it was `working` on may be the cause: one that ends too many workers is failed.
+        """
+        lost = [index for index, lease in self.leased.items() if lease.worker == worker and lease.handed_on is None]
+        for index in lost:
+            self._back_to_todo(index)
+        if working in lost and how:
+            self._deaths[working] += 1
+            if self._deaths[working] >= 2 * self.max_attempts:
+                self._fail(working, f"{self._deaths[working]} workers {how} while they imaged it")
+        return len(lost)
+
+    def sink_says(self, stored: Ranges, now: float) -> list[int]:
+        """The sink's state: what is on disk. Returns the slices that are newly stored.
+
+        One that it had and does not name is todo again: its state was late, or its disk is another one.
+        """
+        for index in added(self.stored, stored):
+            heapq.heappush(self._again, index)
+        new = added(stored, self.stored)
+        for index in new:
+            lease = self.leased.pop(index, None)
+            self._second.discard(index)
+            if lease and lease.handed_on is not None:
+                self._storing.add(now - lease.handed_on)
+            elif lease:  # its worker has not told of it yet
+                self._imaging.add(now - lease.sent)
+            elif lease is None and self.failed.pop(index, None) is None:
+                self._take(index)
+        self.stored = stored
+        return new
+
+    def sink_restarted(self, now: float) -> None:
+        """The sink forgot what it had not stored: what was handed on has a short while left to show up."""
+        for lease in self.leased.values():
+            lease.late_after = min(lease.late_after, now + GRACE)
+
+    def overdue(self, now: float) -> int:
+        """Takes back what was handed on and not stored in time. Returns how many slices that are."""
+        late = [index for index, lease in self.leased.items() if lease.handed_on is not None and now > lease.late_after]
+        for index in late:
+            self._back_to_todo(index)
+        return len(late)
+
+    def straggler(self, now: float) -> bool:
+        """Once nothing else is left to send, has the oldest slice that takes long sent a second time."""
+        if not self.cut or self._second or not self._imaging.seen:
+            return False
+        limit = max(1.0, STRAGGLING * median(self._imaging.seen))
+        late = [
+            (lease.sent, index)
+            for index, lease in self.leased.items()
+            if lease.handed_on is None and now - lease.sent > limit
+        ]
+        if late:
+            self._second.add(min(late)[1])
+        return bool(late)
+
+    def _adopt(self, index: int, worker: str, attempt: int, now: float) -> None:
+        """A worker holds a slice that is todo here: this ventilator is new, or took the worker for dead."""
+        self._take(index)
+        self.sent[index] = max(self.sent[index], attempt)
+        self.leased[index] = Lease(worker, attempt, now, 0, held=True)
+
+    def _back_to_todo(self, index: int) -> None:
+        del self.leased[index]
+        self._second.discard(index)
+        heapq.heappush(self._again, index)
+
+    def _take(self, index: int) -> None:
+        """Takes a slice out of todo; it is near the front of its queue."""
+        if index in self._second:
+            self._second.discard(index)
+        elif index in self._again:
+            self._again.remove(index)
+            heapq.heapify(self._again)
+        else:
+            self._fresh.remove(index)
+
+    def _blame(self, index: int, reason: str) -> None:
+        self._reasons[index].append(reason)
+        if len(self._reasons[index]) >= self.max_attempts:
+            self._fail(index, "; ".join(dict.fromkeys(self._reasons[index])))
+
+    def _fail(self, index: int, reason: str) -> None:
+        self._take(index)
+        self.failed[index] = reason

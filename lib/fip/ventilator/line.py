@@ -1,0 +1,38 @@
+"""What the ventilator does, as one line for `systemctl status`. Pure."""
+
+from __future__ import annotations
+
+from fip.wire.messages import PipelineStatus, RunStatus
+
+
+def ventilator_line(status: PipelineStatus) -> str:
+    """How far the jobs are, and who is missing."""
+    workers, sink = len(status.workers), status.sink
+    waits = "" if sink else "waits for a sink"
+    waits = waits or ("" if workers else "waits for workers")
+    if sink and sink.stalled:
+        waits = f"the sink waits: {sink.stalled}"
+    if status.ventilator.state == "draining":
+        waits = f"draining: waits for {status.ventilator.queues.get('leased', 0)} slices to be stored"
+    runs = [run for job in status.jobs if job.state == "running" for run in job.runs if _left(run)]
+    queued = sum(job.state == "queued" for job in status.jobs)
+    return "; ".join(
+        part
+        for part in (
+            waits,
+            *(_run(run) for run in runs),
+            f"{queued} jobs queued" if queued else "" if runs else "no job is under way",
+            f"{workers} worker{'s' * (workers != 1)}",
+        )
+        if part
+    )
+
+
+def _left(run: RunStatus) -> int:
+    return run.total - run.stored - run.failed
+
+
+def _run(run: RunStatus) -> str:
+    lag = f", {run.lag:.1f} s behind" if run.lag else ""
+    failed = f", {run.failed} failed" if run.failed else ""
+    return f"{run.name}: {run.stored} of {run.total} stored, {run.rate:.1f}/s{lag}{failed}"

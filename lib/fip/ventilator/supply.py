@@ -1,0 +1,174 @@
+"""The ventilator's supply of slices: opens the MeasurementSets of its jobs, one after the other, and reads ahead."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+
+from fip.config import Ventilator
+from fip.data.errors import NotYetError
+from fip.runtime.service import Loop
+from fip.runtime.vitals import Vitals
+from fip.source.calls import Cut, RunFacts, cut, forget, look
+from fip.ventilator.antenna_window import Antennas
+from fip.ventilator.jobs import ActiveRun, Growth, Job, Jobs
+from fip.ventilator.pacing import Pace
+from fip.ventilator.reader import Reader
+from fip.wire.messages import STATE_INTERVAL, Key, RunPlan, Submit
+
+log = logging.getLogger("fip.ventilator")
+
+
+class Supply:
+    """Slices that are read and wait for a worker, of all jobs."""
+
+    def __init__(
+        self, loop: Loop, jobs: Jobs, vitals: Vitals, changed: Callable[[], None], ready: Callable[[], None]
+    ) -> None:
+        """`changed` is called when a run or a job has changed, `ready` when a slice was read."""
+        self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
+        self._reader = Reader(loop)
+        self._looking: set[str] = set()  # runs whose MeasurementSets are being looked into again
+        self._read: dict[Key, Cut] = {}
+        self._expected = 0  # bytes of the slice that was read last
+        self.reading: set[Key] = set()
+        self.antennas = Antennas()
+
+    def start(self) -> None:
+        """Starts the child that reads."""
+        self._reader.start()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._reader.close()
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+    def ready(self) -> list[Key]:
+        """The slices that may be sent, in their order; those that are no longer wanted are dropped."""
+        self._read = {key: values for key, values in self._read.items() if self._jobs.waiting(key)}
+        return sorted(self._read)
+
+    def __getitem__(self, key: Key) -> Cut:
+        return self._read[key]
+
+    def drop(self, keys: Iterable[Key]) -> None:
+        """These were sent, or are stored."""
+        for key in keys:
+            self._read.pop(key, None)
+
+    def refill(self, config: Ventilator) -> None:
+        """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
+        self._open_next(config.pace)
+        held = len(self.reading) + len(self._read)
+        if held >= config.read_ahead:
+            return
+        out, nbytes = self._jobs.out(), self._jobs.bytes_out()
+        nbytes += sum(each.nbytes for each in self._read.values()) + len(self.reading) * self._expected
+        for key in self._jobs.upcoming(config.read_ahead):
+            over = nbytes + self._expected > config.window
+            if held >= config.read_ahead or (over and held + out):
+                break
+            if key not in self.reading and key not in self._read:
+                held, nbytes = held + 1, nbytes + self._expected
+                self.reading.add(key)
+                active = self._jobs.active[key[0]]
+                plan, path = active.plan, Path(active.plan.measurement_set)
+                then = partial(self._was_read, key)
+                self._reader.call(then, cut, path, plan.selection, active.followed, plan.run, key[1])
+
+    def look_again(self) -> None:
+        """How far the MeasurementSets are that are being written."""
+        now = time.monotonic()
+        for run, active in self._jobs.active.items():
+            if active.growth and run not in self._looking:
+                self._looking.add(run)
+                complete, ended = active.growth.complete(now), active.growth.over(now)
+                path, selection = Path(active.plan.measurement_set), active.plan.selection
+                self._reader.call(partial(self._looked_again, run, ended), look, path, selection, True, complete, ended)
+
+    def end(self, active: ActiveRun, reason: str = "") -> None:
+        """A run is over; with a reason, not as it should be."""
+        plan = active.plan
+        log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
+        self._jobs.end(plan.run, time.monotonic(), reason)
+        self._reader.call(_whatever, forget, Path(plan.measurement_set), plan.selection, active.followed)
+        self._changed()
+
+    def _open_next(self, pace: float) -> None:
+        following = self._jobs.next_to_open(time.monotonic())
+        if following:
+            job, path = following
+            then = partial(self._opened, job, path, pace)
+            self._reader.call(then, look, path, job.submit.selection, job.submit.follow is not None, False, False)
+
+    def _opened(self, job: Job, path: Path, pace: float, future: Future[RunFacts]) -> None:
+        now, error = time.monotonic(), future.exception()
+        if job.opening != path:  # the job was cancelled meanwhile
+            return
+        if _worth_waiting(job, error) or (error is None and future.result().run in self._jobs.active):
+            self._jobs.later(job, now + STATE_INTERVAL)  # another job's run ends, as data come, in a while
+            return
+        if error is None:
+            facts = future.result()
+            for note in facts.notes:
+                log.info("%s: %s", facts.name, note)
+            self._jobs.begin(job, _active(job.submit, path, facts, pace, now), now)
+        else:
+            log.error("job %s: %s", job.submit.job, error)
+            self._jobs.fail(job, str(error))
+        self._changed()
+
+    def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
+        self._looking.discard(run)
+        active, error = self._jobs.active.get(run), future.exception()
+        if active is None:
+            return
+        if error is not None or (facts := future.result()).run != run:
+            self.end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
+            return
+        active.grow(len(facts.times), facts.rows, ended, time.monotonic())
+        self._changed()
+
+    def _was_read(self, key: Key, future: Future[Cut]) -> None:
+        self.reading.discard(key)
+        active = self._jobs.active.get(key[0])
+        error = future.exception()
+        if error is None:
+            self._read[key] = future.result()
+            self.antennas.add(key[0], self._read[key].antennas, time.monotonic())
+            self._expected = self._read[key].nbytes
+            self._vitals.took("cut", self._read[key].seconds)
+        elif active and active.leases:
+            log.error("slice %d of %s cannot be read", key[1], active.plan.name, exc_info=error)
+            active.leases.cannot_be_cut(key[1], f"{type(error).__name__}: {error}".splitlines()[0][:500])
+            self._vitals.counters["failures"] += 1
+        self._on_ready()
+
+
+def _whatever(future: Future[None]) -> None:
+    """What became of a call is of no importance."""
+
+
+def _worth_waiting(job: Job, error: BaseException | None) -> bool:
+    """Whether a MeasurementSet that is to be followed may still come to hold something."""
+    follow = job.submit.follow
+    return isinstance(error, NotYetError) and follow is not None and time.time() < job.submitted + follow.end_after
+
+
+def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float) -> ActiveRun:
+    """A run as it begins."""
+    plan = RunPlan(
+        run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), selection=submit.selection,
+        directory=submit.directory, final=facts.final,
+    )  # fmt: skip
+    if submit.follow is None:
+        return ActiveRun(plan, Pace(pace if submit.pace is None else submit.pace, list(facts.times)))
+    active = ActiveRun(plan, Pace.of_arrivals(), Growth(submit.follow, facts.rows, now), followed=True)
+    active.pace.times.extend([now] * len(facts.times))
+    return active

@@ -1,0 +1,355 @@
+"""The ventilator's state machine: what peers say, what it does, what it says."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import zmq
+
+from fip.config import Config, Loaded
+from fip.data.errors import RefusedError, WireError
+from fip.runtime.gate import SAID_BY, Gate
+from fip.runtime.logs import Seldom, set_level
+from fip.runtime.service import Daemon, Loop
+from fip.runtime.sockets import control_socket, host_name, peer_host, receive, seen_from_workers, waits
+from fip.runtime.vitals import Vitals
+from fip.ventilator.jobs import Jobs
+from fip.ventilator.lanes import Lanes
+from fip.ventilator.line import ventilator_line
+from fip.ventilator.queue import Queue
+from fip.ventilator.supply import Supply
+from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt
+from fip.wire.messages import (
+    STATE_INTERVAL,
+    Ask,
+    Bye,
+    Cancel,
+    Control,
+    Departure,
+    PipelineStatus,
+    Refused,
+    SinkBrief,
+    SinkOrders,
+    SinkState,
+    Status,
+    Submit,
+    WorkerBrief,
+)
+
+log = logging.getLogger("fip.ventilator")
+
+ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
+COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages")
+RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
+HEARD_AT_ONCE = 100  # messages, before slices are sent
+DEPARTED = 16  # daemons that went and are not back, of which the status tells
+
+
+@dataclass
+class SinkPeer:
+    """The living sink."""
+
+    route: bytes
+    state: SinkState
+    heard: float  # monotonic s
+    address: str  # of its image socket, as workers are told it
+
+
+class Ventilator(Daemon):
+    """One control socket for all peers, one lane a worker, one child process that reads."""
+
+    reloads = tuple(f"ventilator.{key}" for key in RELOADS)
+    restarts = ("ventilator", "security")
+
+    def __init__(self, loaded: Loaded, loop: Loop) -> None:
+        self._loop = loop
+        self._config = loaded.config.ventilator
+        self._roots = loaded.config.source.roots
+        self._jobs = Jobs(Queue(self._config.queue))
+        self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
+        self._supply = Supply(loop, self._jobs, self._vitals, self._changed, self._pump)
+        self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
+        self._lanes = Lanes(loop, self._config, self._gate)
+        self._sink: SinkPeer | None = None
+        self._askers: dict[bytes, float] = {}  # operators, and until when they are told
+        self._waking = False
+        self._draining = False
+        self._seldom = Seldom(log)
+        self._departed: dict[str, Departure] = {}
+        self._told = 0
+        set_level(self._config.log_level)
+
+    def start(self) -> None:
+        """Binds the one address that everybody is pointed at, and the one that tells the state."""
+        self._control = control_socket(self._loop.context, zmq.ROUTER)
+        self._gate.bind(self._control, self._config.control, "ventilator.control")
+        self._status = control_socket(self._loop.context, zmq.PUB)
+        self._gate.bind(self._status, self._config.status, "ventilator.status")
+        self._supply.start()
+        self._loop.on(self._control, self._on_control)
+        self._loop.every(STATE_INTERVAL, self._tick)
+        log.info("control at %s, status at %s", self._config.control, self._config.status)
+
+    def drain(self) -> None:
+        """Cuts no more slices, and waits for those that are out."""
+        self._draining = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether it drains and nothing is out with anybody who could still deliver it."""
+        return self._draining and not (self._jobs.out() and len(self._lanes) and self._sink)
+
+    def close(self) -> None:
+        """Lets the workers go; what is not stored is cut again by the next ventilator."""
+        for peer in self._lanes.peers():
+            self._tell(peer.route, Bye())
+        self._publish()
+        self._supply.close()
+
+    @property
+    def line(self) -> str:
+        """What it does, for an operator."""
+        return ventilator_line(self._pipeline())
+
+    def reload(self, config: Config) -> None:
+        """Takes the pace, also of runs under way, how much is sent and read ahead, log level and who is let in."""
+        self._gate.reload()
+        taken = {key: getattr(config.ventilator, key) for key in RELOADS}
+        self._config = self._config.model_copy(update=taken)
+        self._lanes.reload(self._config)
+        for run, active in self._jobs.active.items():
+            submit = self._jobs.of(run).submit
+            if submit.pace is None and submit.follow is None:
+                active.pace.change(self._config.pace, time.monotonic())
+        set_level(self._config.log_level)
+        self._pump()
+
+    # What peers say
+
+    def _on_control(self) -> None:
+        """Takes what has come, then does what can be done now."""
+        for _ in range(HEARD_AT_ONCE):
+            message = receive(self._control)
+            if message:
+                self._on_message(*message)
+            if not waits(self._control):
+                break
+        self._pump()
+
+    def _on_message(self, route: zmq.Frame, *frames: zmq.Frame) -> None:
+        try:
+            if len(frames) != 1:
+                raise WireError(f"control message of {len(frames)} frames")
+            message = decode_control(frames[0].buffer)
+            if type(message) not in SAID_BY:
+                raise WireError(f"{type(message).__name__} is not for the ventilator")
+            self._gate.check(frames[0], "ventilator.control", *SAID_BY[type(message)])
+            if isinstance(message, WorkerBrief):
+                self._on_worker(route.bytes, message)
+            elif isinstance(message, SinkBrief):
+                self._on_sink(route.bytes, message, peer_host(route))
+            elif isinstance(message, Ask | Submit | Cancel):
+                self._on_operator(route.bytes, message)
+        except WireError as error:
+            self._vitals.counters["bad_messages"] += 1
+            host = peer_host(route)
+            self._seldom.warning(f"from a peer{f' at {host}' if host else ''}: ", error)
+            if isinstance(error, RefusedError):
+                self._tell(route.bytes, Refused(str(error)))
+
+    def _on_worker(self, route: bytes, brief: WorkerBrief) -> None:
+        if brief.leaving and not brief.holds and brief.identity not in self._lanes:
+            self._tell(route, Bye())  # it said so before it heard the bye, or to the ventilator before this one
+            return
+        peer = self._lanes.hear(route, brief, time.monotonic())
+        if peer is None:
+            return
+        state = peer.state
+        self._departed.pop(state.identity, None)
+        if self._jobs.hangs(state) and not peer.hangs:
+            log.warning("worker %s hangs: its slices go to others", state.identity)
+            peer.hung_on = state.working
+            self._vitals.counters["workers_lost"] += 1
+            self._vitals.counters["again"] += self._jobs.worker_gone(state, "hung")
+        if not peer.hangs:
+            failures = self._jobs.worker_says(state, peer.heard)
+            for seconds in self._jobs.arrived():
+                self._vitals.took("wire", seconds)
+            for failure in failures:
+                self._vitals.counters["failures"] += 1
+                log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, state.identity, failure.reason)
+        if state.leaving and not self._jobs.loads()[state.identity]:
+            log.info("worker %s leaves", state.identity)
+            self._tell(route, Bye())
+            self._lanes.dismiss(state.identity)
+            self._went(state.status, "left")
+        elif self._sink:
+            lane = self._lanes.wanted(peer, self._sink.address, self._sink.state.images_key)
+            if lane:
+                self._tell(route, lane)
+
+    def _on_sink(self, route: bytes, brief: SinkBrief, host: str) -> None:
+        now = time.monotonic()
+        if self._sink and self._sink.state.boot != brief.boot:  # one that is silent is forgotten twice a second
+            raise RefusedError(
+                f"a second sink, on {brief.host}, while the one on {self._sink.state.host} lives: stop one"
+            )
+        state = brief.whole(self._sink.state if self._sink else None)
+        if state is None:
+            return
+        if self._sink is None:
+            log.info("the sink joins, images go to %s", state.images)
+            self._jobs.sink_restarted(now)
+        self._departed.pop(state.status.identity, None)
+        self._sink = SinkPeer(route, state, now, seen_from_workers(state.images, host))
+        for said in state.runs:
+            active = self._jobs.active.get(said.run)
+            if active is None:
+                continue
+            stored = active.sink_says(said, self._config.max_attempts, now)
+            self._supply.drop((said.run, index) for index in stored)
+            if active.refused or active.over(said):
+                self._supply.end(active, active.refused)
+
+    def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
+        """Does it, and tells the operator all from now on, for as long as it asks again."""
+        told = isinstance(message, Ask) and route in self._askers
+        self._askers[route] = time.monotonic() + ASKERS_HEARD
+        if isinstance(message, Submit):
+            refusal = next(filter(None, map(self._refusal, message.paths)), "")
+            if self._jobs.submit(message, refusal):
+                log.info("job %s: %s", message.job, refusal or ", ".join(message.paths))
+        if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
+            log.info("job %s is cancelled", message.job)
+            self._order_sink()
+        if not told:
+            self._control.send_multipart([route, encode_status(self._pipeline())], zmq.NOBLOCK)
+
+    def _refusal(self, path: str) -> str:
+        """Why a path may not be submitted; "" where it may."""
+        place = Path(path).resolve()
+        if not self._roots or any(place.is_relative_to(root.resolve()) for root in self._roots):
+            return ""
+        roots = ", ".join(map(str, self._roots))
+        return f"{path}: MeasurementSets are taken from {roots} only ([source] roots of the ventilator)"
+
+    # What it does
+
+    def _pump(self) -> None:
+        """Everything that can be done now: open the next MeasurementSet, read ahead, send."""
+        if self._sink and not self._draining:
+            self._send_what_is_read()
+            self._supply.refill(self._config)
+        blocked = self._supply and not self._waking  # what is read and not due waits for its time, not for workers
+        self._vitals.stopwatch.enter("busy" if self._supply.reading else "blocked" if blocked else "idle")
+
+    def _changed(self) -> None:
+        """There is something new to do, and to tell."""
+        self._order_sink()
+        self._publish()
+        self._pump()
+
+    def _send_what_is_read(self) -> None:
+        now, loads = time.monotonic(), self._jobs.loads()
+        for key in self._supply.ready():
+            active = self._jobs.active[key[0]]
+            active.pace.start(key[1], now)
+            due = active.pace.due(key[1])
+            if due is not None and due > now:
+                self._wake_at(due)
+                break
+            worker = self._lanes.free(loads, self._pump)
+            if worker is None or active.leases is None:
+                break
+            frames, sent = self._supply[key].frames, active.leases.sent[key[1]]
+            if sent:
+                frames = with_attempt(frames, sent + 1)
+            if not self._lanes.send(worker, frames):
+                break
+            nbytes = size(frames)
+            active.leases.lease(key[1], worker, now, nbytes)
+            loads[worker] += 1
+            log.debug("slice %d of run %s goes to %s", key[1], key[0], worker)
+            self._supply.drop([key])
+            self._vitals.counters["slices"] += 1
+            self._vitals.counters["bytes_out"] += nbytes
+
+    def _wake_at(self, due: float) -> None:
+        """Pumps again when the next slice is due; one such call is under way at a time."""
+        if not self._waking:
+            self._waking = True
+            self._loop.at(due, self._on_due)
+
+    def _on_due(self) -> None:
+        self._waking = False
+        self._pump()
+
+    def _tick(self) -> None:
+        """Twice a second: who is silent, what is overdue, orders to the sink, status to all who watch."""
+        now = time.monotonic()
+        for peer in self._lanes.silent(now):
+            log.warning("worker %s is silent: its slices go to others", peer.state.identity)
+            self._vitals.counters["workers_lost"] += 1
+            self._lanes.dismiss(peer.state.identity)
+            self._went(peer.state.status, "died")
+            self._vitals.counters["again"] += self._jobs.worker_gone(peer.state, "died")
+        if self._sink and now - self._sink.heard > self._config.dead_after:
+            log.warning("the sink is silent: no slices are sent until it is back")
+            self._went(self._sink.state.status, "died")
+            self._sink = None
+        if self._sink and not self._sink.state.stalled:
+            self._vitals.counters["again"] += self._jobs.overdue(now)
+        loads = self._jobs.loads()
+        if any(peer.ready and not loads[peer.state.identity] for peer in self._lanes.peers()):
+            self._jobs.stragglers(now)
+        self._supply.look_again()
+        self._order_sink()
+        self._publish()
+        self._pump()
+
+    # What it says
+
+    def _tell(self, route: bytes, message: Control) -> None:
+        self._control.send_multipart([route, encode_control(message)], zmq.NOBLOCK)
+
+    def _order_sink(self) -> None:
+        if self._sink:
+            self._tell(self._sink.route, SinkOrders(self._jobs.plans(), self._jobs.failures()))
+
+    def _publish(self) -> None:
+        """To all who watch, and to the operators who asked of late."""
+        self._told += 1
+        now, told = time.monotonic(), encode_status(self._pipeline())
+        self._askers = {route: until for route, until in self._askers.items() if until > now}
+        self._status.send(told)
+        for route in self._askers:
+            self._control.send_multipart([route, told], zmq.NOBLOCK)
+
+    def _pipeline(self) -> PipelineStatus:
+        """All that is known now, but for what only leases are made of."""
+        now = time.monotonic()
+        peers = list(self._lanes.peers())
+        queues = {"reading": len(self._supply.reading), "read": len(self._supply), "leased": self._jobs.out()}
+        heard = {peer.state.identity: peer.heard for peer in peers} | ({"sink": self._sink.heard} if self._sink else {})
+        return PipelineStatus(
+            time=time.time(),
+            ventilator=self._vitals.status("draining" if self._draining else "running", queues),
+            jobs=self._jobs.statuses(now),
+            workers=tuple(replace(peer.state, handed_on=(), failed=()) for peer in peers),
+            sink=self._sink.state if self._sink else None,
+            number=self._told,
+            ages={name: now - at for name, at in heard.items()},
+            hung=tuple(peer.state.identity for peer in peers if peer.hangs),
+            departed=tuple(self._departed.values()),
+            failures=self._jobs.last_failures(),
+            antennas=self._supply.antennas.health(),
+        )
+
+    def _went(self, status: Status, how: str) -> None:
+        """Remembers a daemon that is no longer there."""
+        self._departed[status.identity] = Departure(status, time.time(), how)
+        while len(self._departed) > DEPARTED:
+            del self._departed[next(iter(self._departed))]

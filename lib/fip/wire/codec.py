@@ -1,0 +1,281 @@
+"""Values to lists of frames and back: a msgpack header, then raw arrays. Pure; no socket is needed to use it.
+
+A message is [header, array, array, ...]. The header carries protocol version, kind, and the name, dtype and shape
+of each array; arrays are frames of their own, sent from and read into place. The blocks of a slice, which are many and
+small, share the frames: each is a stretch of every array. Nothing that arrives is believed: decoding raises WireError,
+and nothing else, for whatever does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from math import prod
+from operator import add
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+
+from fip.data.errors import RefusedError, WireError
+from fip.data.names import is_folder, is_label
+from fip.data.values import Block, FitsFile, ImageFile, Kind, Number, Slice
+from fip.wire.messages import UNFINISHED, Control, PipelineStatus, SinkOrders, Submit
+
+PROTOCOL = 4
+"""Raised whenever a message of another version could be misread."""
+
+MAXIMUM_HEADER = 1 << 20  # bytes
+MAXIMUM_FRAME = 1 << 33  # bytes, for the sockets to refuse before memory is taken
+MAXIMUM_SIDE = 32768  # pixels
+
+Frame = bytes | memoryview
+Message = TypeVar("Message")
+_BLOCK_ARRAYS = {"uvw": ("<f8",), "frequency": ("<f8",), "visibility": ("<c8", "<c16"), "weight": ("<f4", "<f8")}
+_SLICE_ARRAYS = {"sum_of_weights": ("<f8",), "visibilities": ("<i8",)}
+_ARRAYS: dict[str, tuple[str, ...]] = _BLOCK_ARRAYS | _SLICE_ARRAYS
+_Shapes = tuple[tuple[Number, Number, Number], ...]  # of each block its output channel, rows and nodes
+_FILES = tuple[tuple[Kind, bytes], ...]  # of each file what it is, and its digest
+_FILES_OF_AN_IMAGE = (("dirty",), ("dirty", "psf"))
+_CONTROL = {kind.__name__: kind for kind in get_args(Control)}
+
+
+def encode_slice(values: Slice) -> list[Frame]:
+    """A slice as frames."""
+    arrays = {name: np.ascontiguousarray(getattr(values, name)) for name in _SLICE_ARRAYS}
+    for name in _BLOCK_ARRAYS if values.blocks else ():
+        arrays[name] = np.concatenate([getattr(block, name).ravel() for block in values.blocks])
+    header = {
+        "slice": _fields(values, without=("blocks", *_SLICE_ARRAYS)),
+        "blocks": [(block.channel_out, block.uvw.shape[0], block.frequency.size) for block in values.blocks],
+        "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
+    }
+    return [_pack("Slice", header), *(array.data for array in arrays.values())]
+
+
+def with_attempt(frames: Sequence[Frame], attempt: int) -> list[Frame]:
+    """A slice that is sent for another time: its frames with this number of the attempt."""
+    header = _unpack(frames, "Slice")
+    header["slice"]["attempt"] = attempt
+    return [msgpack.packb(header), *frames[1:]]
+
+
+def decode_slice(frames: Sequence[Frame]) -> Slice:
+    """The slice in these frames; its arrays are views of them. Raises WireError."""
+    header = _unpack(frames, "Slice")
+    meta = _validated(_header_of(Slice, ("blocks", *_SLICE_ARRAYS)), header.get("slice"))
+    shapes = _validated(_adapter(_Shapes), header.get("blocks"))
+    arrays = _arrays(header.get("arrays"), frames[1:])
+    try:
+        sums: dict[str, Any] = {name: arrays.pop(name) for name in _SLICE_ARRAYS}
+        parts = [arrays.pop(name) for name in (_BLOCK_ARRAYS if shapes else ())]
+    except KeyError as error:
+        raise WireError(f"slice without {error}") from None
+    if arrays:
+        raise WireError(f"slice without blocks, but with {', '.join(arrays)}")
+    blocks = _blocks(shapes, len(meta["settings"].stokes), parts)
+    values = Slice(**meta, blocks=blocks, **sums)
+    _check_slice(values)
+    return values
+
+
+def encode_image(values: ImageFile) -> list[Frame]:
+    """Finished FITS files as frames, each with the digest that `decode_image` checks."""
+    header = {
+        "image": _fields(values, without=("files",)),
+        "files": [(file.kind, file.digest) for file in values.files],
+    }
+    return [_pack("ImageFile", header), *(file.content for file in values.files)]
+
+
+def decode_image(frames: Sequence[Frame]) -> ImageFile:
+    """The FITS files in these frames, whole: digests, sizes and first cards are right. Raises WireError."""
+    header = _unpack(frames, "ImageFile")
+    meta = _validated(_header_of(ImageFile, ("files",)), header.get("image"))
+    described = _validated(_adapter(_FILES), header.get("files"))
+    if tuple(kind for kind, _ in described) not in _FILES_OF_AN_IMAGE or len(frames) - 1 != len(described):
+        raise WireError(f"image of {len(frames) - 1} frames with {len(described)} files that do not belong together")
+    files = tuple(FitsFile(kind, frame) for (kind, _), frame in zip(described, frames[1:], strict=True))
+    values = ImageFile(**meta, files=files)
+    _check_label("run", values.run)
+    if values.label:
+        _check_label("field", values.label)
+    for file, (_, digest) in zip(files, described, strict=True):
+        what = f"{file.kind} image {values.index} of run {values.run}"
+        if file.digest != digest:
+            raise WireError(f"{what} was damaged on its way: its digest differs")
+        if len(file.content) % 2880 or bytes(file.content[:10]) != b"SIMPLE  = ":
+            raise WireError(f"{what} is not a FITS file")
+    return values
+
+
+def encode_control(message: Control) -> bytes:
+    """A control or status message as one frame."""
+    return _pack(type(message).__name__, {"message": message})
+
+
+def encode_status(status: PipelineStatus) -> bytes:
+    """A pipeline's status as one frame that `decode_control` takes: where all of it is too long, without the errors,
+    connections and tasks of workers, without the runs of jobs that are over, and without the antennas.
+    """
+    told = encode_control(status)
+    if len(told) <= MAXIMUM_HEADER:
+        return told
+    return encode_control(
+        replace(
+            status,
+            jobs=tuple(job if job.state in UNFINISHED else replace(job, paths=(), runs=()) for job in status.jobs),
+            workers=tuple(
+                replace(worker, tasks=(), status=replace(worker.status, errors=(), events=()))
+                for worker in status.workers
+            ),
+            departed=(),
+            antennas=None,
+        )
+    )
+
+
+def decode_control(frame: Frame) -> Control:
+    """The control or status message in this frame. Raises WireError."""
+    header = _unpack([frame])
+    kind = _CONTROL.get(header.get("kind", ""))
+    if kind is None:
+        raise WireError(f"control message of unknown kind {header.get('kind')!r:.40}")
+    message: Control = _validated(_adapter(kind), header.get("message"))
+    if isinstance(message, Submit):
+        _check_label("job", message.job)
+        _check_folder(message.directory)
+    if isinstance(message, SinkOrders):
+        for plan in message.runs:
+            _check_label("run", plan.run)
+            _check_label("name", plan.name)
+            _check_folder(plan.directory)
+    return message
+
+
+def size(frames: Sequence[Frame]) -> int:
+    """Bytes of a message."""
+    return sum(memoryview(frame).nbytes for frame in frames)
+
+
+def _pack(kind: str, content: dict[str, Any]) -> bytes:
+    return msgpack.packb({"v": PROTOCOL, "kind": kind} | content, default=_fields)
+
+
+def _unpack(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
+    if not frames or len(frames[0]) > MAXIMUM_HEADER:
+        raise WireError("message without a header, or with one of over a megabyte")
+    try:
+        header = msgpack.unpackb(frames[0], use_list=False)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise WireError(f"header that is not msgpack: {error!r:.80}") from None
+    if not isinstance(header, dict):
+        raise WireError("header that is not a map")
+    if header.get("v") != PROTOCOL:
+        raise RefusedError(
+            f"protocol version {header.get('v')!r:.20}; this is version {PROTOCOL}: use one FIP everywhere"
+        )
+    if kind and header.get("kind") != kind:
+        raise WireError(f"message of kind {header.get('kind')!r:.40} where {kind} is due")
+    return header
+
+
+def _fields(values: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A dataclass as a map of its fields, for msgpack, which asks for those within them in turn."""
+    return {name: getattr(values, name) for name in _names(values.__class__, without)}
+
+
+@cache
+def _names(kind: Any, without: tuple[str, ...]) -> tuple[str, ...]:
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} does not go over the wire")
+    return tuple(item.name for item in fields(kind) if item.name not in without)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+@cache
+def _header_of(kind: type, exclude: tuple[str, ...]) -> TypeAdapter[Any]:
+    """What validates a map of the fields of `kind` that are not arrays."""
+    hints: Any = {
+        name: (hint, ...) for name, hint in get_type_hints(kind, include_extras=True).items() if name not in exclude
+    }
+    model = create_model(f"{kind.__name__}Header", __config__=ConfigDict(extra="forbid"), **hints)
+    return TypeAdapter(model)
+
+
+def _validated(adapter: TypeAdapter[Any], content: Any) -> Any:
+    try:
+        values = adapter.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise WireError(f"header with a wrong '{where}': {first['msg']}") from None
+    return vars(values) if isinstance(values, BaseModel) else values
+
+
+def _arrays(described: Any, frames: Sequence[Frame]) -> dict[str, NDArray[Any]]:
+    if not isinstance(described, tuple) or len(described) != len(frames):
+        raise WireError("message whose arrays are not those that its header names")
+    arrays = {}
+    for item, frame in zip(described, frames, strict=True):
+        try:
+            name, dtype, shape = item
+            if dtype not in _ARRAYS[name] or not all(type(side) is int and side >= 0 for side in shape):
+                raise ValueError(f"dtype {dtype}, shape {shape}")
+            if prod(shape) * np.dtype(dtype).itemsize != memoryview(frame).nbytes:
+                raise ValueError(f"{memoryview(frame).nbytes} bytes for dtype {dtype}, shape {shape}")
+            arrays[name] = np.frombuffer(frame, dtype).reshape(shape) if prod(shape) else np.empty(shape, dtype)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise WireError(f"array that is not what the header says: {error!r:.120}") from None
+    return arrays
+
+
+def _blocks(shapes: _Shapes, planes: int, arrays: Sequence[NDArray[Any]]) -> tuple[Block, ...]:
+    """Blocks of these (output channel, rows, nodes), each a view of the next stretch of every array."""
+    blocks, begin = [], [0, 0, 0, 0]
+    for channel, rows, nodes in shapes:
+        cube = planes, rows, nodes
+        end = list(map(add, begin, (3 * rows, nodes, prod(cube), prod(cube))))
+        if any(stop > array.size or array.ndim != 1 for stop, array in zip(end, arrays, strict=True)):
+            raise WireError("slice whose arrays are too short for its blocks")
+        uvw, frequency, visibility, weight = (array[a:b] for array, a, b in zip(arrays, begin, end, strict=True))
+        blocks.append(Block(channel, uvw.reshape(rows, 3), frequency, visibility.reshape(cube), weight.reshape(cube)))
+        begin = end
+    if arrays and begin != [array.size for array in arrays]:
+        raise WireError("slice whose arrays are too long for its blocks")
+    return tuple(blocks)
+
+
+def _check_label(what: str, label: str) -> None:
+    if not is_label(label):
+        raise WireError(f"{what} {label!r:.80} is not a label of 1 to 64 of A-Z a-z 0-9 . _ + -")
+
+
+def _check_folder(folder: str) -> None:
+    """Within the sink's directory; "" is that itself."""
+    if folder and not is_folder(folder):
+        raise WireError(f"directory {folder!r:.80} is not a folder's name of 1 to 64 of A-Z a-z 0-9 . _ + -")
+
+
+def _check_slice(values: Slice) -> None:
+    _check_label("run", values.run)
+    if values.label:
+        _check_label("field", values.label)
+    planes = (len(values.settings.stokes), len(values.bands))
+    sides = (values.grid.width, values.grid.height)
+    if not all(0 < side <= MAXIMUM_SIDE and side % 2 == 0 for side in sides) or not values.grid.scale > 0:
+        raise WireError(f"slice with a grid of {sides[0]} x {sides[1]} pixels of {values.grid.scale} rad")
+    sums = {values.sum_of_weights.shape, values.visibilities.shape}
+    bands = [len(channels) for channels in values.effective]
+    if 0 in planes or sums != {planes} or bands != planes[0] * [planes[1]]:
+        raise WireError("slice whose sums do not fit its Stokes and channels")
+    for block in values.blocks:
+        if not 0 <= block.channel_out < planes[1]:
+            raise WireError(f"slice with a block for output channel {block.channel_out} of {planes[1]}")

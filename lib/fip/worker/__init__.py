@@ -1,0 +1,1 @@
+"""The worker: a slice passes through the stages and becomes FITS files."""

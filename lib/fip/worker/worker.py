@@ -1,0 +1,274 @@
+"""The worker's state machine: one lane in, one image out at a time. It keeps nothing: what it loses is sent again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import uuid4
+
+import zmq
+
+from fip.config import Config, Loaded
+from fip.data.errors import WireError
+from fip.data.values import ImageFile, Slice
+from fip.imaging.kernels import make_kernel
+from fip.runtime.control_link import Link
+from fip.runtime.gate import Gate
+from fip.runtime.logs import Seldom, set_level
+from fip.runtime.patience import FIRST_IMAGE_WITHIN, image_within
+from fip.runtime.service import Background, Daemon, Loop
+from fip.runtime.sockets import LINGER, data_socket, host_name, reachable
+from fip.runtime.vitals import Vitals
+from fip.wire.codec import decode_slice, encode_image, size
+from fip.wire.messages import Bye, Control, Copy, Failure, Lane, Task, WorkerBrief, WorkerState
+from fip.worker.line import worker_line
+from fip.worker.stages import image_file
+
+log = logging.getLogger("fip.worker")
+
+MAXIMUM_HELD = 16  # slices: the most that a lane may be deep
+REMEMBERED = 32  # slices of which the state says what became of them
+KERNELS_KEPT = 4  # one for each field of late: what they prepare once a run is not prepared again
+TASKS_TOLD = 8  # slices of which the state says how long each step took
+COUNTERS = ("slices", "images", "failures", "bad_messages", "bytes_in", "bytes_out")
+BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
+
+
+@dataclass
+class Finished:
+    """An image that waits for the sink's socket to take it."""
+
+    image: ImageFile
+    began: float  # s UTC, Unix: when imaging began
+    took: float  # s
+    ready: float  # monotonic s
+
+
+class Worker(Daemon):
+    """One lane in, one image out at a time."""
+
+    def __init__(self, name: str, device: str, loaded: Loaded, loop: Loop) -> None:
+        self._loop = loop
+        self._host, self._name, self._boot = host_name(), name, uuid4().hex[:12]
+        self._device = device
+        self._ventilator = loaded.config.ventilator.control
+        self._compute = Background(loop, "imaging")
+        self._lane = Lane(lane="", sink="")
+        self._slices: zmq.Socket[bytes] | None = None
+        self._images: zmq.Socket[bytes] | None = None
+        self._waiting: deque[tuple[Slice, float]] = deque()  # slices not begun, and since when
+        self._holds: dict[Copy, float] = {}  # in the order in which they came, and when (monotonic s)
+        self._outgoing: deque[Finished] = deque()
+        self._handed_on: deque[tuple[Copy, float]] = deque(maxlen=REMEMBERED)  # and when each came
+        self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
+        self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
+        self._seldom = Seldom(log)
+        self._working: Copy | None = None
+        self._working_since = 0.0
+        self._leaving = False
+        self._leave_at = 0.0
+        self._vitals = Vitals(loop, "worker", self._host, name, COUNTERS, device=device)
+        self._gate = Gate(loop, loaded.config.security, "worker", self._vitals)
+        self._took: deque[float] = deque(maxlen=REMEMBERED)  # s, for each of the last slices of `_took_for`
+        self._took_for = ""  # the run that it images
+        self.reloads = tuple(f"worker.{each}.log_level" for each in (name, f"{self._host}/{name}"))
+        self.restarts = ("ventilator.control", "security", f"worker.{name}", f"worker.{self._host}/{name}")
+        self.reload(loaded.config)
+
+    def start(self) -> None:
+        """Points itself at the ventilator; everything else it is told."""
+        self._link = Link(
+            self._loop, self._gate, self._vitals, self._seldom, self._ventilator, self._hear, self._state, self._brief
+        )
+        log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
+
+    def drain(self) -> None:
+        """Takes no more, ends what it holds, and waits for the ventilator's bye."""
+        self._leaving = True
+        self._leave_at = time.monotonic() + BYE_WITHIN
+        self._link.say()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it may leave: it holds nothing, and the ventilator said bye or is silent.
+
+        Images that no sink takes are left behind after a while: they are made again.
+        """
+        if not self._leaving or self._working or self._waiting:
+            return False
+        if self._holds:
+            return time.monotonic() > self._leave_at + LINGER / 1000
+        return not self._lane.lane or time.monotonic() > self._leave_at
+
+    def close(self) -> None:
+        """Ends the thread; the sink's socket lingers until the last image is out."""
+        self._link.close()
+        self._compute.close()
+        if self._images:
+            self._images.close(LINGER)
+
+    @property
+    def line(self) -> str:
+        """What it does, for an operator."""
+        heard = self._vitals.connected("control")
+        return worker_line(self._state(), self._ventilator, heard, self._vitals.rate)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is on one slice for longer than any should take; the first of a run may plan or compile."""
+        patience = image_within(self._took) if self._took else FIRST_IMAGE_WITHIN
+        return self._working is not None and time.monotonic() - self._working_since > patience
+
+    def reload(self, config: Config) -> None:
+        """Takes the log level."""
+        set_level(config.worker_named(self._name, self._host).log_level)
+
+    def _hear(self, message: Control) -> None:
+        if isinstance(message, Lane):
+            self._join(message)
+        elif isinstance(message, Bye):
+            self._join(Lane(lane="", sink=self._lane.sink))
+
+    def _join(self, lane: Lane) -> None:
+        """Reads from this lane and sends to this sink from now on."""
+        if lane.lane != self._lane.lane:
+            if self._slices:
+                self._loop.off(self._slices)
+                self._slices.close(0)
+                self._slices = None
+            if lane.lane:
+                self._slices = data_socket(self._loop.context, zmq.PULL, queue=MAXIMUM_HELD)
+                self._vitals.watch("lane", self._slices)
+                self._gate.connect(self._slices, reachable(lane.lane, self._ventilator), lane.lane_key)
+                self._loop.on(self._slices, self._on_slice)
+        if lane.sink != self._lane.sink:
+            if self._images:
+                self._loop.off(self._images, zmq.POLLOUT)
+                self._images.close(LINGER)
+            self._images = data_socket(self._loop.context, zmq.PUSH, linger=LINGER)
+            self._vitals.watch("images", self._images)
+            self._gate.connect(self._images, reachable(lane.sink, self._ventilator), lane.sink_key)
+            self._hand_on()
+        self._lane = lane
+        self._link.say()
+
+    def _on_slice(self) -> None:
+        if self._slices is None or len(self._holds) >= MAXIMUM_HELD:
+            return
+        frames = [frame.buffer for frame in self._slices.recv_multipart(copy=False)]
+        try:
+            values = decode_slice(frames)
+        except WireError as error:
+            self._vitals.counters["bad_messages"] += 1
+            self._seldom.warning(f"from the lane {self._lane.lane}: ", error)
+            return
+        self._vitals.counters["slices"] += 1
+        self._vitals.counters["bytes_in"] += size(frames)
+        now = time.monotonic()
+        self._holds[_copy(values)] = now
+        self._waiting.append((values, now))
+        self._compute_next()
+        self._link.changed()
+
+    def _compute_next(self) -> None:
+        if self._working or not self._waiting:
+            return
+        values, since = self._waiting.popleft()
+        self._working, self._working_since = _copy(values), time.monotonic()
+        if values.run != self._took_for:
+            self._took_for = values.run
+            self._took.clear()
+        self._vitals.stopwatch.enter("busy")
+
+        def ended(future: Future[ImageFile]) -> None:
+            self._on_image(values, future)
+
+        waited = self._working_since - since
+        self._vitals.took("wait", waited)
+        self._compute.call(ended, _image, values, self._device, f"{self._host}/{self._name}", waited)
+
+    def _on_image(self, values: Slice, future: Future[ImageFile]) -> None:
+        self._working = None
+        now = time.monotonic()
+        took = now - self._working_since
+        error = future.exception()
+        if error is None:
+            self._vitals.took("image", took)
+            self._took.append(took)
+            log.debug("slice %d of run %s was imaged in %.2f s", values.index, values.run, took)
+            self._outgoing.append(Finished(future.result(), time.time() - took, took, ready=now))
+        else:
+            log.error("slice %d of run %s cannot be imaged", values.index, values.run, exc_info=error)
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+            self._failed.append(Failure(values.run, values.index, values.attempt, reason))
+            self._holds.pop(_copy(values), None)
+            self._vitals.counters["failures"] += 1
+            self._link.changed(waited_for=True)
+        self._compute_next()
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Passes on the images that the sink's socket takes now; the others when it can."""
+        while self._images and self._outgoing:
+            finished = self._outgoing[0]
+            image = finished.image
+            try:
+                self._images.send_multipart(encode_image(image), flags=zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                self._loop.on(self._images, self._hand_on, zmq.POLLOUT)
+                break
+            self._outgoing.popleft()
+            came = self._holds.pop(_copy(image), 0.0)
+            self._handed_on.append((_copy(image), came))
+            self._record(finished)
+            self._link.changed(waited_for=not self._waiting)  # it would run dry
+        else:
+            if self._images:
+                self._loop.off(self._images, zmq.POLLOUT)
+        self._vitals.stopwatch.enter("busy" if self._working else "blocked" if self._outgoing else "idle")
+
+    def _record(self, finished: Finished) -> None:
+        """An image was handed on: what was done for it, and for how long."""
+        self._vitals.counters["images"] += 1
+        self._vitals.counters["bytes_out"] += finished.image.size
+        image, handing_on = finished.image, time.monotonic() - finished.ready
+        waited = image.seconds["wait"]
+        self._vitals.took("hand_on", handing_on)
+        self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
+
+    def _brief(self) -> WorkerBrief:
+        return WorkerBrief(**self._has())
+
+    def _state(self) -> WorkerState:
+        queues = {"waiting": len(self._waiting), "outgoing": len(self._outgoing)}
+        status = self._vitals.status("leaving" if self._leaving else "running", queues)
+        return WorkerState(**self._has(), status=status, tasks=tuple(self._tasks))
+
+    def _has(self) -> dict[str, Any]:
+        """What a brief says."""
+        now = time.monotonic()
+        return {
+            "host": self._host, "name": self._name, "boot": self._boot,
+            "lane": self._lane.lane, "sink": self._lane.sink,
+            "holds": tuple(self._holds), "handed_on": tuple(copy for copy, _ in self._handed_on),
+            "ages": tuple(now - came for came in (*(came for _, came in self._handed_on), *self._holds.values())),
+            "failed": tuple(self._failed),
+            "working": self._working, "working_for": now - self._working_since if self._working else 0.0,
+            "leaving": self._leaving,
+        }  # fmt: skip
+
+
+_kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)
+
+
+def _copy(values: Slice | ImageFile) -> Copy:
+    return values.run, values.index, values.attempt
+
+
+def _image(values: Slice, device: str, worker: str, waited: float) -> ImageFile:
+    return image_file(values, _kernel(values.settings, values.grid, device), worker, waited)

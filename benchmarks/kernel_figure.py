@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.kernels import ROWS, Contest, median_seconds, prepared
-from fip.data.values import ImagingSettings
+from fip.data.settings import Imaging
 from fip.imaging.kernels import make_kernel, pixel_type
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "kernel.png"
@@ -48,7 +48,7 @@ def errors() -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
     for epsilon in EPSILONS:
         for kernel in ("slant", "wgridder"):
-            settings = ImagingSettings(("I",), epsilon, kernel, "natural")
+            settings = Imaging(stokes=("I",), epsilon=epsilon, kernel=kernel, weight="natural")
             out = np.zeros((1, row.pixels, row.pixels), pixel_type(settings))
             assert make_kernel(settings, contest.grid).image([contest.block], out) == kernel
             found.setdefault(kernel, []).append((epsilon, contest.error(out[0])))

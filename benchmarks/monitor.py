@@ -27,7 +27,7 @@ import zmq
 
 from benchmarks.simulated_status import INTERVAL, RUN, Load, statuses
 from fip.archive.ledger import Ledger
-from fip.data.values import Selection
+from fip.data.settings import Asked
 from fip.runtime.sockets import control_socket
 from fip.wire.codec import encode_control
 from fip.wire.messages import RunPlan
@@ -198,7 +198,7 @@ def fill_ledger(directory: Path, images: int) -> None:
     """A ledger of so many images, without their files."""
     directory.mkdir()
     ledger = Ledger(directory)
-    ledger.open_run(RunPlan(RUN, "night", images, "/data/night.ms", Selection(), ""))
+    ledger.open_run(RunPlan(RUN, "night", images, "/data/night.ms", Asked(), ""))
     ledger.close()
     seconds = json.dumps({"wait": 0.1, "image": 0.4, "beam": 0.05, "fits": 0.02})
     rows = (

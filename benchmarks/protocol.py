@@ -30,7 +30,7 @@ from benchmarks.images import taken
 from benchmarks.programs import ANTENNAS, ARCSEC, EPSILON, Work, fip_command, simulated
 from benchmarks.stand_in import launcher
 from fip.data.quantities import ARCSEC as ONE_ARCSEC
-from fip.data.values import Selection
+from fip.data.settings import asked
 from fip.imaging.compression import compress
 from fip.imaging.kernels import make_kernel
 from fip.layout.keys import LIST, make_keys
@@ -104,7 +104,9 @@ def _death(traced: Traced, victim: str, new: str) -> float:
     """Starts a new worker, and kills one that is at work: seconds until the last of its slices is leased again."""
     mesh = traced.mesh
     mesh.start(new)
-    mesh.wait(lambda status: {victim, new} <= {worker.name for worker in status.workers if len(worker.holds) == 2})
+    mesh.wait(
+        lambda status: {victim, new} <= {worker.brief.name for worker in status.workers if len(worker.brief.holds) == 2}
+    )
     mesh.kill(victim)
     died = time.monotonic()
 
@@ -112,7 +114,7 @@ def _death(traced: Traced, victim: str, new: str) -> float:
         had = [event.index for event in traced.events("lease") if event.worker == victim][-2:]
         return [event.when for event in traced.events("lease") if event.index in had and event.when > died]
 
-    mesh.wait(lambda status: len(again()) >= 1 and victim not in {worker.name for worker in status.workers})
+    mesh.wait(lambda status: len(again()) >= 1 and victim not in {worker.brief.name for worker in status.workers})
     return max(again()) - died
 
 
@@ -140,7 +142,7 @@ def leave(scratch: Path) -> None:
     traced = Traced(scratch / "leave", [0.2, 0.2])
     with traced.mesh as mesh:
         job = mesh.submit([observation(scratch, 100)], SELECTION)
-        mesh.wait(lambda status: all(worker.holds for worker in status.workers) and len(status.workers) == 2)
+        mesh.wait(lambda status: all(worker.brief.holds for worker in status.workers) and len(status.workers) == 2)
         told = time.monotonic()
         mesh.kill("cpu0", signal.SIGTERM)
         code = mesh.daemons["cpu0"].wait()
@@ -196,7 +198,7 @@ def _cost_of_daemons(scratch: Path, slices: int, seconds: float) -> tuple[float,
 def _seconds_of_an_image(scratch: Path, kernel: str, times: int = 5) -> float:
     """CPU seconds of a worker's thread, once all is prepared: on an idle core those of the clock."""
     path = simulated(scratch, IMAGES[0]).path
-    run = open_run(path, Selection(size=(SIZE, SIZE), scale=ARCSEC * ONE_ARCSEC, epsilon=EPSILON, kernel=kernel))
+    run = open_run(path, asked(size=(SIZE, SIZE), scale=ARCSEC * ONE_ARCSEC, epsilon=EPSILON, kernel=kernel))
     values = compress(run.read(0))
     run.close()
     made = make_kernel(values.settings, values.grid)

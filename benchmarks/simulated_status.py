@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fip.data.names import Attempt
 from fip.wire.messages import (
     AntennaHealth,
     Gpu,
@@ -17,10 +18,12 @@ from fip.wire.messages import (
     Resources,
     RunStatus,
     RunStored,
+    SinkBrief,
     SinkState,
     SocketEvent,
     Status,
     Task,
+    WorkerBrief,
     WorkerState,
 )
 
@@ -57,7 +60,7 @@ def statuses(load: Load, start: float, first: int = 0) -> Iterator[PipelineStatu
             workers=workers,
             sink=_sink(start, elapsed, stored),
             number=number,
-            ages={worker.identity: float(random.uniform(0, 0.5)) for worker in workers} | {"sink": 0.1},
+            ages={worker.brief.identity: float(random.uniform(0, 0.5)) for worker in workers} | {"sink": 0.1},
             antennas=_antennas(random),
         )
 
@@ -72,13 +75,13 @@ def _worker(k: int, load: Load, start: float, elapsed: float, stored: int, rando
         for back in range(min(done, TASKS_KEPT), 0, -1)
     )
     index = done * load.workers + k
-    return WorkerState(
+    brief = WorkerBrief(
         host=host, name=name, boot=f"{k:012x}", lane=f"tcp://:{5600 + k}", sink="tcp://:5559",
-        holds=((RUN, index, 1), (RUN, index + load.workers, 1)),
-        handed_on=tuple((t.run, t.index, 1) for t in tasks), ages=(0.1,) * (len(tasks) + 2),
-        failed=(), working=(RUN, index, 1), working_for=float(random.uniform(0, each)), leaving=False,
-        status=_status("worker", host, name, start, elapsed, done, (busy, 0.95 - busy, 0.05)), tasks=tasks,
+        holds=(Attempt(RUN, index, 1), Attempt(RUN, index + load.workers, 1)),
+        handed_on=tuple(Attempt(t.run, t.index, 1) for t in tasks), ages=(0.1,) * (len(tasks) + 2),
+        failed=(), working=Attempt(RUN, index, 1), working_for=float(random.uniform(0, each)), leaving=False,
     )  # fmt: skip
+    return WorkerState(brief, _status("worker", host, name, start, elapsed, done, (busy, 0.95 - busy, 0.05)), tasks)
 
 
 def _status(
@@ -118,4 +121,4 @@ def _job(load: Load, start: float, stored: int) -> JobStatus:
 def _sink(start: float, elapsed: float, stored: int) -> SinkState:
     status = _status("sink", "head", "sink", start, elapsed, stored, (0.3, 0.7, 0.0))
     runs = (RunStored(RUN, ((0, stored),) if stored else (), (), ""),)
-    return SinkState("head", "0123456789ab", "tcp://:5559", "", runs, "", status)
+    return SinkState(SinkBrief("head", "0123456789ab", "tcp://:5559", "", runs, ""), status)

@@ -12,7 +12,8 @@ from benchmarks import prototype
 from benchmarks.programs import ARCSEC, EPSILON, USUAL, simulated
 from benchmarks.report import Line
 from fip.data.quantities import parse_angle
-from fip.data.values import Selection, Slice
+from fip.data.settings import asked
+from fip.data.values import Slice
 from fip.imaging.compression import compress
 from fip.source.open_run import open_run
 from fip.wire.codec import decode_slice, encode_slice, size
@@ -43,7 +44,7 @@ def compare(scratch: Path, integrations: int, repeats: int) -> list[Line]:
 def cut(path: Path) -> Slice:
     """The first slice, as the ventilator cuts it."""
     scale = parse_angle(f"{ARCSEC}arcsec")
-    run = open_run(path, Selection(size=(USUAL.size, USUAL.size), scale=scale, epsilon=EPSILON))
+    run = open_run(path, asked(size=(USUAL.size, USUAL.size), scale=scale, epsilon=EPSILON))
     values = run.read(0)
     run.close()
     return compress(values)

@@ -29,7 +29,8 @@ import fip.ventilator.lanes
 import fip.ventilator.leases
 import fip.ventilator.reader
 import fip.worker.stages
-from fip.data.values import Block, FitsFile, ImageFile, Selection, Slice
+from fip.data.settings import Asked
+from fip.data.values import Block, FitsFile, ImageFile, Slice
 from fip.source.calls import Cut, cut
 from fip.wire.codec import decode_slice, encode_slice
 
@@ -51,8 +52,8 @@ def _replace_reading(megabytes: float) -> None:
 
     known: dict[str, Cut] = {}  # by run: a look at it is all that a slice costs here
 
-    def first(path: Path, selection: Selection, follow: bool, run: str) -> Cut:
-        whole = cut(path, selection, follow, run, 0)
+    def first(path: Path, asked: Asked, follow: bool, run: str) -> Cut:
+        whole = cut(path, asked, follow, run, 0)
         read = decode_slice([bytes(each) for each in whole.frames])
         block = Block(
             channel_out=0,
@@ -105,8 +106,9 @@ def _trace(path: str) -> None:
     def say(*event: object) -> None:
         print(json.dumps((time.monotonic(), *event)), file=trace, flush=True)
 
-    def heard(self: Any, route: bytes, brief: Any, now: float) -> Any:
-        peer = hear(self, route, brief, now)
+    def heard(self: Any, route: bytes, said: Any, now: float) -> Any:
+        peer = hear(self, route, said, now)
+        brief = getattr(said, "brief", said)
         if brief.boot not in boots:
             boots.add(brief.boot)
             say("hello", brief.name)

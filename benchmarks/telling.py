@@ -21,12 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import psutil
 
+from fip.data.names import Attempt
 from fip.runtime.service import Loop
 from fip.runtime.vitals import REMEMBERED, WINDOW, Vitals
 from fip.wire.codec import decode_control, encode_control
 from fip.wire.messages import STATE_INTERVAL, PipelineStatus, Status, Task, WorkerState
 from mesh import Mesh
-from spoken import pipeline, worker
+from spoken import pipeline, with_brief, worker
 
 WORKERS = 64
 TURNS = 30
@@ -56,7 +57,7 @@ def full_and_bare() -> tuple[WorkerState, WorkerState]:
         vitals.connection("control", "connected", f"tcp://10.0.0.{number}")
     told = vitals.status("running", {"waiting": 1, "outgoing": 0})
     loop.close()
-    state = replace(worker("cpu0", 1), handed_on=tuple(("0" * 16, number, 1) for number in range(64)))
+    state = with_brief(worker("cpu0", 1), handed_on=tuple(Attempt("0" * 16, number, 1) for number in range(64)))
     tasks = tuple(Task("0" * 16, number, 1.8e9, 0.1, 0.4, 0.001) for number in range(8))
     bare = Status("worker", "head", "cpu0", 1, "running", told.counters, told.seconds)
     return replace(state, status=told, tasks=tasks), replace(state, status=bare)
@@ -64,8 +65,11 @@ def full_and_bare() -> tuple[WorkerState, WorkerState]:
 
 def everybody(state: WorkerState) -> PipelineStatus:
     """What the ventilator tells of many such workers."""
-    state = replace(state, handed_on=())
-    return replace(pipeline(1), workers=tuple(replace(state, name=f"cpu{number}") for number in range(WORKERS)))
+    brief, names = replace(state.brief, handed_on=()), [f"cpu{number}" for number in range(WORKERS)]
+    return replace(
+        pipeline(1),
+        workers=tuple(replace(state, brief=replace(brief, name=name)) for name in names),
+    )
 
 
 def in_turns(*calls: Callable[[], object]) -> list[float]:

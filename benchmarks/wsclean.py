@@ -26,7 +26,7 @@ from benchmarks.programs import (
 )
 from benchmarks.report import Line
 from fip.data.quantities import ARCSEC as RADIANS
-from fip.data.values import Selection
+from fip.data.settings import asked
 from fip.source.open_run import open_run
 
 sys.path.insert(0, str(REPOSITORY / "tests"))
@@ -64,7 +64,7 @@ def compare(scratch: Path, images: tuple[int, int], rounds: int, work: Work = US
 def errors(observed: Observation, images: Mapping[str, list[Path]]) -> dict[str, float]:
     """Of each program the larger L2(image - exact) / L2(exact) of its first and last image, over the same pixels."""
     size = observed.work.size
-    run = open_run(observed.path, Selection(size=(size, size), scale=ARCSEC * RADIANS, epsilon=EPSILON))
+    run = open_run(observed.path, asked(size=(size, size), scale=ARCSEC * RADIANS, epsilon=EPSILON))
     picked = np.random.default_rng(1).integers(0, size, (2, PIXELS))
     picked[:, :4] = [[0, 0, size - 1, size - 1], [0, size - 1, 0, size - 1]]
     found = dict.fromkeys(images, 0.0)

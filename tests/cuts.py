@@ -9,7 +9,8 @@ import numpy as np
 
 import small_ms
 from direct import direct_sum
-from fip.data.values import Selection, Slice
+from fip.data.settings import asked
+from fip.data.values import Slice
 from fip.source.open_run import open_run
 
 PAIRS = 10  # baselines of five antennas
@@ -18,7 +19,7 @@ CHANNELS = small_ms.BAND.size
 
 def cut(path: Path, **selection: Any) -> list[Slice]:
     """All slices of an MS."""
-    run = open_run(path, Selection(**selection))
+    run = open_run(path, asked(**selection))
     try:
         return [run.read(number) for number in range(len(run.slices))]
     finally:
@@ -27,7 +28,7 @@ def cut(path: Path, **selection: Any) -> list[Slice]:
 
 def notes(path: Path, **selection: Any) -> str:
     """What the log of a run says."""
-    run = open_run(path, Selection(**selection))
+    run = open_run(path, asked(**selection))
     run.close()
     return "\n".join(run.notes)
 

@@ -22,7 +22,7 @@ import numpy as np
 from casacore import tables
 
 from fip.data.errors import FipError
-from fip.data.values import Selection
+from fip.data.settings import asked
 from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel
 from fip.source.open_run import open_run
@@ -240,7 +240,7 @@ def outcome(ms: Path) -> str:
     they cannot, and a traceback where FIP is at fault.
     """
     try:
-        run = open_run(ms, Selection(size=(16, 16)))
+        run = open_run(ms, asked(size=(16, 16)))
         digest = hashlib.sha256()
         try:
             for number in range(min(3, len(run.slices))):

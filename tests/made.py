@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fip.data.values import (
-    Band,
-    Beam,
-    Block,
-    FitsFile,
-    Grid,
-    ImageFile,
-    ImagingSettings,
-    Observation,
-    Slice,
-    Statistics,
-    Times,
-)
+from fip.data.settings import Imaging
+from fip.data.values import Band, Beam, Block, FitsFile, Grid, ImageFile, Observation, Slice, Statistics, Times
 
 RANDOM = np.random.default_rng(1)
 
@@ -44,7 +33,7 @@ def make_slice(rows: tuple[int, ...] = (3, 0, 5), stokes: tuple[str, ...] = ("I"
         bands=(Band(1e9, 4.0),),
         effective=((Band(1e9, 3.5),), (None,))[: len(stokes)],
         observation=Observation("a.ms", "MeerKAT", "", "", "F", None, 16, "DATA", ("XX", "YY"), "TOPOCENT"),
-        settings=ImagingSettings(stokes, 1e-5, "wgridder", "natural"),
+        settings=Imaging(stokes=stokes, epsilon=1e-5, kernel="wgridder", weight="natural"),
         blocks=blocks,
         sum_of_weights=np.ones((len(stokes), 1)),
         visibilities=np.full((len(stokes), 1), 32),

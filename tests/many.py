@@ -6,11 +6,11 @@ from pathlib import Path
 
 from fip.archive.ledger import Ledger
 from fip.data.quantities import ARCSEC
-from fip.data.values import Selection
+from fip.data.settings import asked
 from pipeline import images
 
 SLICES = 150
-SELECTION = Selection(size=(64, 64), scale=40 * ARCSEC)
+SELECTION = asked(size=(64, 64), scale=40 * ARCSEC)
 OPTIONS = ("--size", "64", "--scale", "40arcsec")  # the same, as a person gives it
 
 

@@ -15,7 +15,7 @@ from typing import Self
 
 from fip.client.operator import Operator, find_job, new_job
 from fip.config import Config, load
-from fip.data.values import Selection
+from fip.data.settings import Asked
 from fip.wire.messages import JobStatus, PipelineStatus
 from network import Network
 
@@ -99,7 +99,7 @@ class Mesh:
                 operator = stack.enter_context(Operator(self.config))
             yield operator
 
-    def submit(self, paths: Sequence[Path], selection: Selection) -> str:
+    def submit(self, paths: Sequence[Path], selection: Asked) -> str:
         """Submits a job, once the ventilator has started; returns its name."""
         self.wait(lambda status: True)
         with self.operator() as operator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fip.data.names import Attempt
 from fip.monitor.metrics import COUNTERS
 from fip.wire.messages import (
     STATE_INTERVAL,
@@ -13,8 +14,10 @@ from fip.wire.messages import (
     PipelineStatus,
     Resources,
     RunStatus,
+    SinkBrief,
     SinkState,
     Status,
+    WorkerBrief,
     WorkerState,
 )
 
@@ -46,11 +49,12 @@ def status(role: str, name: str, number: int, rate: float = 2.0, host: str = "he
 
 def worker(name: str, number: int, rate: float = 2.0, host: str = "head") -> WorkerState:
     """A worker that images."""
-    return WorkerState(
+    brief = WorkerBrief(
         host, name, boot="b", lane="ipc://lane", sink="ipc://sink",
-        holds=(("r", number, 1),), handed_on=(), ages=(0.2,), failed=(),
-        working=("r", number, 1), working_for=0.1, leaving=False, status=status("worker", name, number, rate, host),
+        holds=(Attempt("r", number, 1),), handed_on=(), ages=(0.2,), failed=(),
+        working=Attempt("r", number, 1), working_for=0.1, leaving=False,
     )  # fmt: skip
+    return WorkerState(brief, status("worker", name, number, rate, host))
 
 
 def pipeline(number: int, workers: int = 2, rate: float = 2.0) -> PipelineStatus:
@@ -64,7 +68,7 @@ def pipeline(number: int, workers: int = 2, rate: float = 2.0) -> PipelineStatus
         ventilator=status("ventilator", "ventilator", number, speed),
         jobs=(JobStatus("job", "running", "", ("/data/obs.ms",), BEGIN, (run,)),),
         workers=tuple(worker(name, number, rate) for name in names),
-        sink=SinkState("head", "s", "ipc://sink", "", (), "", status("sink", "sink", number, speed)),
+        sink=SinkState(SinkBrief("head", "s", "ipc://sink", "", (), ""), status("sink", "sink", number, speed)),
         number=number,
         ages=dict.fromkeys((*(f"head/{name}" for name in names), "sink"), 0.2),
         antennas=antennas(),
@@ -88,3 +92,8 @@ def with_run(message: PipelineStatus, **changes: object) -> PipelineStatus:
 def with_job(message: PipelineStatus, **changes: object) -> PipelineStatus:
     """The message with its job changed."""
     return replace(message, jobs=(replace(message.jobs[0], **changes),))  # type: ignore[arg-type]
+
+
+def with_brief(state: WorkerState, **changes: object) -> WorkerState:
+    """The state of a worker with its brief changed."""
+    return replace(state, brief=replace(state.brief, **changes))  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from fip.data.quality import quality
-from fip.data.values import Band, Beam, FitsFile, Grid, Image, ImageFile, Selection, Slice, Times
+from fip.data.settings import asked
+from fip.data.values import Band, Beam, FitsFile, Grid, Image, ImageFile, Slice, Times
 from fip.fits.fitsfile import fits_bytes
 from fip.imaging.statistics import image_statistics
 from fip.sink.store import Store
@@ -42,7 +43,7 @@ def store_run(
     """Stores `count` images but those that failed; of field `field`, a run of its own for each."""
     store = Store(directory)
     run = field or RUN
-    selection = Selection(stokes=tuple(stokes))
+    selection = asked(stokes=tuple(stokes))
     store.open_run(RunPlan(run, Path(measurement_set).stem, count, measurement_set, selection, ""))
     for index in range(count):
         if index in failed:

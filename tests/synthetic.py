@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from direct import point_source
-from fip.data.values import Band, Block, Grid, Image, ImagingSettings, Observation, Slice, Times
+from fip.data.settings import Imaging
+from fip.data.values import Band, Block, Grid, Image, Observation, Slice, Times
 from fip.imaging.interface import Kernel
 from fip.imaging.subbands import effective_bands
 from fip.worker.stages import pass_through
@@ -85,9 +86,7 @@ def make_slice(blocks: Sequence[Block], grid: Grid, **changes: Any) -> Slice:
             correlations=("XX", "YY"),
             frequency_frame="TOPOCENT",
         ),
-        settings=ImagingSettings(
-            stokes=("I", "Q", "U", "V")[:planes], epsilon=1e-5, kernel="wgridder", weighting="natural"
-        ),
+        settings=Imaging(stokes=("I", "Q", "U", "V")[:planes], epsilon=1e-5, kernel="wgridder", weight="natural"),
         blocks=tuple(blocks),
         sum_of_weights=weights,
         visibilities=counts,

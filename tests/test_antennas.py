@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import small_ms
-from fip.data.values import Selection, Subset
+from fip.data.settings import Asked, asked
 from fip.imaging.antennas import health, together
 from fip.source.open_run import open_run
 from fip.state.antennas import antennas_view
@@ -19,7 +19,7 @@ from fip.ventilator.antenna_window import WINDOW, Antennas
 from fip.wire.messages import AntennaHealth
 
 NAMES = ("north", "east", "south", "west", "middle")
-SMALL = Selection(size=(64, 64))
+SMALL = asked(size=(64, 64))
 Rows = NDArray[np.bool_]
 
 
@@ -54,7 +54,7 @@ def ms(tmp_path: Path) -> Path:
     return path
 
 
-def told(path: Path, selection: Selection = SMALL) -> AntennaHealth:
+def told(path: Path, selection: Asked = SMALL) -> AntennaHealth:
     """What is told of all slices of a MeasurementSet."""
     run = open_run(path, selection)
     tallies = [run.read_with_antennas(number)[1] for number in range(len(run.slices))]
@@ -117,7 +117,7 @@ def test_where_all_is_flagged_every_antenna_is(ms: Path) -> None:
 
 def test_antennas_without_samples_are_not_told(ms: Path) -> None:
     """Those that are not selected, as those that are in the table alone; a baseline of unknown antennas is nobody's."""
-    found = told(ms, Selection(size=(64, 64), subset=Subset(antenna=("!north",))))
+    found = told(ms, asked(size=(64, 64), antenna=("!north",)))
     assert found.names == NAMES[1:]
 
 

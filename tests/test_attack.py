@@ -56,7 +56,8 @@ def _control(worker: WorkerState, sink: SinkState, run: str) -> list[list[bytes]
     right = msgpack.unpackb(encode_control(worker))
 
     def holding(index: int, attempt: int) -> bytes:
-        return msgpack.packb(right | {"message": right["message"] | {"holds": [[run, index, attempt]]}})
+        brief = right["message"]["brief"] | {"holds": [[run, index, attempt]]}
+        return msgpack.packb(right | {"message": right["message"] | {"brief": brief}})
 
     return [
         *([garbage] for garbage in GARBAGE),
@@ -67,8 +68,8 @@ def _control(worker: WorkerState, sink: SinkState, run: str) -> list[list[bytes]
         [holding(-1, 1)],
         [holding(1, HUGE)],
         [encode_control(Lane("tcp://:1", "tcp://:1"))],
-        [encode_control(replace(worker, boot="another"))],
-        [encode_control(replace(sink, boot="another"))],
+        [encode_control(replace(worker, brief=replace(worker.brief, boot="another")))],
+        [encode_control(replace(sink, brief=replace(sink.brief, boot="another")))],
     ]
 
 
@@ -106,11 +107,11 @@ def test_garbage_is_counted_logged_with_its_sender_and_dropped(
     """Random bytes, wrong versions and kinds, absurd numbers, frames that do not fit, labels with separators."""
     with Mesh(tmp_path / "m", settings=SETTINGS, network=network, hosts=HOSTS) as mesh, _stranger(network) as context:
         job = mesh.submit([many], SELECTION)
-        mesh.wait(lambda status: bool(status.workers and status.sink and status.sink.runs))
+        mesh.wait(lambda status: bool(status.workers and status.sink and status.sink.brief.runs))
         with mesh.operator() as operator:
             status = operator.status()
         assert status.sink is not None
-        run = status.sink.runs[0].run
+        run = status.sink.brief.runs[0].run
         control, pushed = _control(status.workers[0], status.sink, run), _images(run)
         dealer, push = control_socket(context, zmq.DEALER), data_socket(context, zmq.PUSH, queue=100)
         dealer.connect(mesh.config.ventilator.control)
@@ -133,7 +134,7 @@ def test_strangers_who_speak_another_protocol_or_take_slices_hurt_nothing(
     """Bytes that are not ZeroMQ's on every port; slices that a stranger takes from a lane are sent again."""
     with Mesh(tmp_path / "m", settings=SETTINGS, network=network, hosts=HOSTS) as mesh, _stranger(network) as context:
         job = mesh.submit([many], SELECTION)
-        mesh.wait(lambda status: bool(status.workers and status.sink and status.sink.runs))
+        mesh.wait(lambda status: bool(status.workers and status.sink and status.sink.brief.runs))
         thief = data_socket(context, zmq.PULL)
         thief.connect(f"tcp://{network.addresses['head']}:5600")
         with network.inside(STRANGER):

@@ -13,7 +13,8 @@ from scipy.ndimage import label
 from scipy.optimize import curve_fit
 
 from direct import direct_sum
-from fip.data.values import Beam, Block, Grid, ImagingSettings
+from fip.data.settings import Imaging
+from fip.data.values import Beam, Block, Grid
 from fip.imaging.beam import LOBE_LEVEL, fit_beam
 from fip.imaging.weighting import weigh
 from synthetic import array_uvw
@@ -88,10 +89,10 @@ def test_gaussian_beam_is_found_exactly(major: float, minor: float, angle: float
 
 
 WEIGHTINGS = {
-    "natural": ImagingSettings(("I",), 1e-5, "wgridder", "natural"),
-    "uniform": ImagingSettings(("I",), 1e-5, "wgridder", "uniform"),
-    "robust": ImagingSettings(("I",), 1e-5, "wgridder", "briggs", robust=0.0),
-    "tapered": ImagingSettings(("I",), 1e-5, "wgridder", "natural", taper=1e-4),
+    "natural": Imaging(stokes=("I",), epsilon=1e-5, kernel="wgridder", weight="natural"),
+    "uniform": Imaging(stokes=("I",), epsilon=1e-5, kernel="wgridder", weight="uniform"),
+    "robust": Imaging(stokes=("I",), epsilon=1e-5, kernel="wgridder", weight="briggs", robust=0.0),
+    "tapered": Imaging(stokes=("I",), epsilon=1e-5, kernel="wgridder", weight="natural", taper=1e-4),
 }
 
 ARRAYS = {

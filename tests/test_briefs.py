@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from fip.config import Config, Ventilator
+from fip.data.names import Attempt
 from fip.runtime.control_link import Briefs
+from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
-from fip.ventilator.lanes import MOST_AHEAD, depth
+from fip.runtime.vitals import Vitals
+from fip.ventilator.lanes import MOST_AHEAD, Lanes, depth
 from fip.wire.codec import decode_control, encode_control
-from fip.wire.messages import BRIEF_INTERVAL, Latency, SinkBrief, WorkerBrief
-from spoken import pipeline, status, worker
+from fip.wire.messages import BRIEF_INTERVAL, Latency
+from spoken import status, with_brief, worker
 
 
 class Clock:
@@ -38,22 +43,23 @@ class Clock:
         self.now = end
 
 
-def test_a_brief_is_completed_by_the_last_state() -> None:
-    """What slices depend on is the brief's, whole; without a state before it a brief is left aside."""
-    state = worker("cpu0", 1)
-    said = {item.name: getattr(state, item.name) for item in fields(WorkerBrief)}
-    brief = WorkerBrief(**said | {"holds": (), "ages": (0.1,), "handed_on": (("r", 1, 1),)})
-    heard = decode_control(encode_control(brief))
-    assert isinstance(heard, WorkerBrief)
-    assert heard == brief
-    assert heard.whole(state) == replace(state, holds=(), ages=(0.1,), handed_on=(("r", 1, 1),))
-    assert heard.whole(None) is None
-    assert state.whole(worker("cpu0", 2)) == state
-    sink = pipeline(1).sink
-    assert sink
-    full = SinkBrief(**{item.name: getattr(sink, item.name) for item in fields(SinkBrief)} | {"stalled": "full"})
-    assert full.whole(sink) == replace(sink, stalled="full")
-    assert full.whole(None) is None
+def test_a_brief_is_taken_into_the_last_state(tmp_path: Path) -> None:
+    """What slices depend on is the brief's, the rest stays; without a state before it a brief is left aside."""
+    loop = Loop()
+    config = Config(ventilator=Ventilator(lanes=f"ipc://{tmp_path}/lane-"))
+    vitals = Vitals(loop, "ventilator", "head", "ventilator", ())
+    lanes = Lanes(loop, config.ventilator, Gate(loop, config.security, "ventilator", vitals))
+    state = with_brief(worker("cpu0", 1), lane="", working=None)
+    brief = replace(state.brief, holds=(), ages=(0.1,), handed_on=(Attempt("r", 1, 1),))
+    assert decode_control(encode_control(brief)) == brief
+    assert lanes.hear(b"route", brief, 0.0) is None
+    known = lanes.hear(b"route", state, 1.0)
+    assert known is not None
+    assert known.state == state
+    heard = lanes.hear(b"route", brief, 2.0)
+    assert heard is known
+    loop.close()
+    assert (heard.state, heard.heard) == (replace(state, brief=brief), 2.0)
 
 
 def test_changes_are_told_together_unless_somebody_waits(monkeypatch: pytest.MonkeyPatch) -> None:

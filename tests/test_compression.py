@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
 from fip.data.quantities import ARCSEC
-from fip.data.values import Block, Grid, ImagingSettings, Selection, Slice
+from fip.data.settings import Imaging, asked
+from fip.data.values import Block, Grid, Slice
 from fip.imaging.beam import fit_beam
 from fip.imaging.compression import compress, compress_blocks, longest_delay, reduction
 from fip.imaging.dirty import dirty_image
@@ -70,7 +71,9 @@ class Geometry:
             radius = min(3.1 * max(width, height), 0.9)
             sky.append((0.8 * radius, -0.55 * radius, 100.0))
         block = make_block(uvw, frequency, sky, epsilon)
-        return make_slice([block], grid, settings=ImagingSettings(("I",), epsilon, "wgridder", "natural"))
+        return make_slice(
+            [block], grid, settings=Imaging(stokes=("I",), epsilon=epsilon, kernel="wgridder", weight="natural")
+        )
 
 
 GEOMETRIES = {
@@ -255,7 +258,7 @@ def test_a_thousand_channels_travel_in_half_a_megabyte() -> None:
 
 def test_the_ventilator_sends_what_is_compressed(simulated_ms: Path, tmp_path: Path) -> None:
     """Its counter of bytes tells that slices travel with fewer samples than they are cut with, as the note has said."""
-    selection = Selection(size=(400, 400), scale=2 * ARCSEC)
+    selection = asked(size=(400, 400), scale=2 * ARCSEC)
     run = open_run(simulated_ms, selection)
     cut = size(encode_slice(run.read(0)))
     run.close()

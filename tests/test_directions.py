@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from direct import SPEED_OF_LIGHT, direct_sum, pixel_directions
-from fip.data.directions import axes, format_direction, parse_direction, rephase, separation, shown, turn
-from fip.data.values import Direction, Grid
+from fip.data.directions import Direction, format_direction, parse_direction, shown
+from fip.data.rotations import axes, separation, turn
+from fip.data.values import Grid
+from fip.imaging.rephasing import rephase
 from synthetic import array_uvw, make_block
 
 # --- how they are written -------------------------------------------------------------------------------------

@@ -26,11 +26,11 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def _stalled(status: PipelineStatus) -> bool:
-    return bool(status.sink and status.sink.stalled and status.sink.status.state == "stalled")
+    return bool(status.sink and status.sink.brief.stalled and status.sink.status.state == "stalled")
 
 
 def _stored(status: PipelineStatus) -> int:
-    return sum(ranges.count(run.stored) for run in status.sink.runs) if status.sink else 0
+    return sum(ranges.count(run.stored) for run in status.sink.brief.runs) if status.sink else 0
 
 
 def _assert_nothing_harmed(directory: Path, said: int, undisturbed: dict[str, bytes]) -> None:

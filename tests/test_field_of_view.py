@@ -9,7 +9,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from scipy.special import j1
 
-from fip.data.values import Frame
+from fip.data.directions import Frame
 from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, beam_width, primary_beam, time_radius
 from fip.source.advice.geometry import check_uvw, uvw_axes
 

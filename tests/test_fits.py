@@ -21,10 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fip import __version__
+from fip.data.directions import Frame
 from fip.data.errors import UsageError
 from fip.data.quantities import iso_utc
+from fip.data.settings import Imaging
 from fip.data.stokes import stokes_axis
-from fip.data.values import Band, Beam, Frame, Grid, Image, ImagingSettings, Slice
+from fip.data.values import Band, Beam, Grid, Image, Slice
 from fip.fits.fitsfile import fits_bytes
 from fip.fits.header import card, frequency_axis, printable
 from fip.imaging.kernels import make_kernel
@@ -39,7 +41,9 @@ FREQUENCY = np.linspace(1.395e9, 1.405e9, 5)
 def example(grid: Grid = GRID, source: tuple[float, float] = (3e-4, -2e-4), epsilon: float = 1e-5) -> Slice:
     """A slice of one source, with gain enough for the field to hold some thirty beams."""
     block = make_block(array_uvw(1, 12, 300.0, 0.9), FREQUENCY, [(*source, 1.0)], epsilon)
-    return make_slice([block], grid, settings=ImagingSettings(("I",), epsilon, "wgridder", "natural"))
+    return make_slice(
+        [block], grid, settings=Imaging(stokes=("I",), epsilon=epsilon, kernel="wgridder", weight="natural")
+    )
 
 
 def imaged(slice_: Slice) -> Image:
@@ -220,7 +224,7 @@ def test_empty_slice_is_marked_and_has_the_nominal_beam(tmp_path: Path) -> None:
 def test_empty_slice_has_its_psf_and_output_channels_too(tmp_path: Path) -> None:
     """Nothing but NaN in any plane of either file, and no file is missing."""
     bands = (Band(1.40e9, 1e7), Band(1.41e9, 1e7))
-    settings = ImagingSettings(("I",), 1e-5, "wgridder", "uniform", make_psf=True)
+    settings = Imaging(stokes=("I",), epsilon=1e-5, kernel="wgridder", weight="uniform", make_psf=True)
     nothing: dict[str, Any] = {
         "sum_of_weights": np.zeros((1, 2)),
         "visibilities": np.zeros((1, 2), np.int64),

@@ -11,7 +11,8 @@ from astropy.io import fits
 
 from fip.archive.ledger import Ledger
 from fip.data.errors import NotYetError
-from fip.data.values import Average, Selection, Subset
+from fip.data.selection import Average
+from fip.data.settings import Asked, asked
 from fip.source.growing import Growing
 from mesh import Mesh
 from pipeline import WITHIN, fip, images, started
@@ -124,9 +125,9 @@ def test_a_job_follows_whatever_is_killed(tmp_path: Path) -> None:
 def test_a_run_that_grows_is_the_run_of_the_whole(tmp_path: Path) -> None:
     """Looked into at any time, it has the same id and the same slices; groups of averaged integrations are whole."""
     ms, many = tmp_path / "live.ms", 11
-    averaged = Selection(size=(64, 64), subset=Subset(average=Average(3, "integrations")))
+    averaged = asked(size=(64, 64), average=Average(3, "integrations"))
     with Writer(ms, many) as writer:
-        plain, groups = Growing(ms, Selection()), Growing(ms, averaged)
+        plain, groups = Growing(ms, Asked()), Growing(ms, averaged)
         with pytest.raises(NotYetError, match="no integration is complete yet"):
             plain.look()
         ids, slices = set(), []
@@ -134,7 +135,7 @@ def test_a_run_that_grows_is_the_run_of_the_whole(tmp_path: Path) -> None:
             writer.write(1)
             run = plain.look()
             assert [each.integrations for each in run.slices] == [(k,) for k in range(number - 1)]
-            late = Growing(ms, Selection())
+            late = Growing(ms, Asked())
             assert [each.time for each in late.look().slices] == [each.time for each in run.slices]
             ids |= {run.id, late.look().id}
             late.close()

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from fip.data.errors import InputError
-from fip.data.values import Selection
+from fip.data.settings import Asked
 from fip.source.calls import look
 from fip.source.child import Child, in_child
 from fip.source.growing import Whole
@@ -32,7 +32,7 @@ def test_what_a_child_raises_is_raised_here(tmp_path: Path) -> None:
     with Child() as child:
         assert child.call(_named, tmp_path) == tmp_path.name
         with pytest.raises(InputError, match=r"no-such\.ms"):
-            child.call(look, tmp_path / "no-such.ms", Selection(), False, False, False)
+            child.call(look, tmp_path / "no-such.ms", Asked(), False, False, False)
         with pytest.raises(RuntimeError, match="ValueError: why") as told:
             child.call(_fail, tmp_path, "why")
         assert "in _fail" in told.value.__notes__[0]
@@ -49,7 +49,7 @@ def _named(path: Path) -> str:
 def test_a_measurement_set_that_was_written_since_is_not_what_was_opened(simulated_ms: Path, tmp_path: Path) -> None:
     """`fip run` looks into it, and its ventilator a moment later by the same child; reading changes nothing."""
     path = shutil.copytree(simulated_ms, tmp_path / "copy.ms")
-    opened = Whole(path, Selection())
+    opened = Whole(path, Asked())
     opened.look().read(0)
     before = opened.current
     os.utime(path / "table.dat", (1.0, 1.0))

@@ -16,7 +16,7 @@ import damage
 import small_ms
 from fip.archive.ledger import Ledger
 from fip.data.errors import InputError
-from fip.data.values import Selection
+from fip.data.settings import Asked
 from fip.simulation.observation import Simulation, simulate
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.ventilator.jobs import MOST_WAITING, Jobs
@@ -38,21 +38,21 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def asked(mesh: Mesh, *arguments: object) -> subprocess.CompletedProcess[str]:
+def fip_at(mesh: Mesh, *arguments: object) -> subprocess.CompletedProcess[str]:
     """`fip`, pointed at this ventilator."""
     return fip(*arguments, "--ventilator", mesh.config.ventilator.control)
 
 
 def submitted(mesh: Mesh, *arguments: object) -> str:
     """The name of a job that is submitted."""
-    done = asked(mesh, "submit", *arguments)
+    done = fip_at(mesh, "submit", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
 
 def jobs(mesh: Mesh) -> dict[str, Any]:
     """What `fip jobs --json` says, by the job's name."""
-    done = asked(mesh, "jobs", "--json")
+    done = fip_at(mesh, "jobs", "--json")
     assert done.returncode == 0, done.stderr
     return {job["job"]: job for job in json.loads(done.stdout)}
 
@@ -70,7 +70,7 @@ def test_bad_jobs_fail_with_their_reason_and_the_next_goes_on(some: Path, tmp_pa
         mesh.wait(lambda status: all(mesh.job(status, name).state == "failed" for name in (*names, both)))
         told = jobs(mesh)
         assert mesh.daemons["ventilator"].poll() is None
-        table = asked(mesh, "jobs").stdout.splitlines()
+        table = fip_at(mesh, "jobs").stdout.splitlines()
     assert [told[name]["reason"] for name in names] == [
         f"{gone}: no such file or folder",
         f"{deadly}: is damaged: casacore crashes when it reads its tables",
@@ -87,7 +87,7 @@ def test_jobs_survive_the_ventilator(some: Path, tmp_path: Path) -> None:
         mesh.kill("cpu0", signal.SIGSTOP)
         first, second, third = (submitted(mesh, some, *GRID) for _ in range(3))
         mesh.wait(lambda status: mesh.job(status, first).state == "running")
-        assert asked(mesh, "cancel", third).stdout == f"{third}: cancelled\n"
+        assert fip_at(mesh, "cancel", third).stdout == f"{third}: cancelled\n"
         mesh.kill("ventilator")
         mesh.start("ventilator")
         mesh.kill("cpu0", signal.SIGCONT)
@@ -107,7 +107,7 @@ def test_a_ventilator_takes_measurement_sets_from_its_roots_alone(some: Path, tm
     (root / "link.ms").symlink_to(some)
     with Mesh(tmp_path / "mesh", settings=f'[source]\nroots = ["{root}"]') as mesh:
         for path in (some, root / "link.ms", root / ".." / "absent.ms"):
-            done = asked(mesh, "submit", path, *GRID)
+            done = fip_at(mesh, "submit", path, *GRID)
             assert done.returncode == 2, done.stdout
             assert f"taken from {root} only" in done.stderr
         mesh.wait_for_job(submitted(mesh, root / "inside.ms", *GRID))
@@ -156,13 +156,13 @@ def test_the_queue_has_a_bound_and_its_status_fits_into_a_message(tmp_path: Path
     many = tuple(f"/data/{number:0100d}.ms" for number in range(MOST_WAITING))
     for number in range(30):
         name = f"job{number}"
-        assert jobs.submit(Submit(name, many, Selection(), name))
-        refused = Submit(f"late{number}", many[:1], Selection(), "late")
+        assert jobs.submit(Submit(name, many, Asked(), name))
+        refused = Submit(f"late{number}", many[:1], Asked(), "late")
         assert jobs.submit(refused)
         (late,) = [job for job in jobs.statuses(0.0) if job.job == refused.job]
         assert (late.state, late.reason[:32]) == ("failed", f"{MOST_WAITING} MeasurementSets are waiting")
         assert jobs.cancel(name, 0.0)
-    assert jobs.submit(Submit("last", many, Selection(), "last"))
+    assert jobs.submit(Submit("last", many, Asked(), "last"))
     told = jobs.statuses(0.0)
     assert [job.job for job in told] == ["late29", "last"]
     status = PipelineStatus(0.0, Status("ventilator", "h", "v", 1, "running"), told, (), None)

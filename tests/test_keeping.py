@@ -13,7 +13,9 @@ from fip.archive.file_names import LEDGER
 from fip.archive.file_systems import network_type
 from fip.archive.ledger import Ledger
 from fip.config import load
-from fip.data.values import FitsFile, ImageFile, Keep, Selection
+from fip.data.quantities import Keep
+from fip.data.settings import Asked
+from fip.data.values import FitsFile, ImageFile
 from fip.simulation.observation import Simulation, simulate
 from fip.sink.store import Store
 from fip.wire.messages import RunPlan
@@ -21,7 +23,7 @@ from made import SMALLEST, make_image
 from pipeline import fip, images
 
 COUNT = 6
-PLAN = RunPlan("run", "a", COUNT, "/a.ms", Selection(), "")
+PLAN = RunPlan("run", "a", COUNT, "/a.ms", Asked(), "")
 BOTH = 2 * len(SMALLEST)
 MOUNTS = """\
 21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw

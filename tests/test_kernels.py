@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
 from fip.data.errors import UsageError
-from fip.data.values import Block, Grid, ImagingSettings, Slice
+from fip.data.settings import Imaging
+from fip.data.values import Block, Grid, Slice
 from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel, pixel_type
 from fip.imaging.statistics import image_statistics
@@ -22,9 +23,9 @@ from synthetic import Source, array_uvw, image_slice, make_block, make_slice
 LIGHT = 299792458.0
 
 
-def settings_for(epsilon: float) -> ImagingSettings:
+def settings_for(epsilon: float) -> Imaging:
     """The settings of a run that asks for this accuracy."""
-    return ImagingSettings(stokes=("I",), epsilon=epsilon, kernel="wgridder", weighting="natural")
+    return Imaging(stokes=("I",), epsilon=epsilon, kernel="wgridder", weight="natural")
 
 
 def image_of(blocks: Sequence[Block], grid: Grid, epsilon: float) -> NDArray[np.floating]:

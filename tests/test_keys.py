@@ -18,7 +18,7 @@ from fip.client.operator import Operator, new_job
 from fip.config import Config, Security
 from fip.data.errors import ConfigError, FipError
 from fip.data.quantities import ARCSEC
-from fip.data.values import Selection
+from fip.data.settings import Asked, asked
 from fip.layout.keys import CREDENTIALS, LIST, Holder, PrivateKey, Role, make_keys, private_key, read_allowed
 from fip.runtime.sockets import bind, connect, control_socket, data_socket
 from fip.wire.codec import encode_control
@@ -163,7 +163,7 @@ def network() -> Iterator[Network]:
 def cluster(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A pipeline with keys, its worker on a lane."""
     with Cluster(tmp_path_factory.mktemp("keys") / "m", network, HOSTS) as cluster:
-        cluster.wait(lambda status: any(worker.lane for worker in status.workers))
+        cluster.wait(lambda status: any(worker.brief.lane for worker in status.workers))
         yield cluster
 
 
@@ -232,7 +232,7 @@ def test_a_stranger_is_refused_and_shown(
 
 def test_a_peer_may_say_what_its_role_may_say(network: Network, cluster: Cluster) -> None:
     """Of a viewer's and a worker's key jobs are not taken, of an operator's they are; a viewer is told the state."""
-    job = new_job([Path("nothing.ms")], Selection())
+    job = new_job([Path("nothing.ms")], Asked())
 
     def dropped(key: PrivateKey, status: PipelineStatus) -> bool:
         return f"the {Holder(key.role, key.host)} may not say this" in cluster.log
@@ -294,7 +294,7 @@ def test_a_new_key_works_beside_the_old_until_that_is_taken_away(network: Networ
             cluster.kill(name, signal.SIGHUP)
 
     def workers(status: PipelineStatus) -> set[str]:
-        return {worker.name for worker in status.workers if worker.lane}
+        return {worker.brief.name for worker in status.workers if worker.brief.lane}
 
     reload()
     cluster.start_worker("worker", "renewed", cluster.keys / "worker")
@@ -312,7 +312,7 @@ def test_slices_and_images_need_not_be_encrypted(simulated_ms: Path, tmp_path: P
         Network(["head", "worker", "stranger"]) as network,
         Cluster(tmp_path / "m", network, HOSTS, data="plain") as cluster,
     ):
-        job = cluster.submit([simulated_ms], Selection(size=(64, 64), scale=40 * ARCSEC))
+        job = cluster.submit([simulated_ms], asked(size=(64, 64), scale=40 * ARCSEC))
         cluster.wait_for_job(job)
         assert len(images(cluster.images / job)) == 10
         for socket in ("ventilator.lanes", "sink.images"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import zmq
@@ -17,8 +16,8 @@ from pipeline import WITHIN
 
 def test_a_worker_leaves_once_however_often_it_says_so(tmp_path: Path) -> None:
     """A state that was on its way when the bye was said is answered, and is not taken for one that joins."""
-    stays = replace(spoken.worker("cpu0", 0), lane="", sink="", holds=(), working=None)
-    leaves = replace(stays, leaving=True)
+    stays = spoken.with_brief(spoken.worker("cpu0", 0), lane="", sink="", holds=(), working=None)
+    leaves = spoken.with_brief(stays, leaving=True)
     with (
         Mesh(tmp_path / "m", workers=0) as mesh,
         zmq.Context() as context,
@@ -28,8 +27,8 @@ def test_a_worker_leaves_once_however_often_it_says_so(tmp_path: Path) -> None:
         mesh.wait(lambda status: status.sink is not None)
         assert not isinstance(said(worker, stays), Bye)
         assert [said(worker, leaves) for _ in range(3)] == [Bye()] * 3
-        mesh.wait(lambda status: [gone.status.identity for gone in status.departed] == [stays.identity])
-        happened = [line.partition("worker ")[2] for line in mesh.log.splitlines() if stays.identity in line]
+        mesh.wait(lambda status: [gone.status.identity for gone in status.departed] == [stays.brief.identity])
+        happened = [line.partition("worker ")[2] for line in mesh.log.splitlines() if stays.brief.identity in line]
     assert [line.partition(" on ")[0] for line in happened] == ["head/cpu0 joins", "head/cpu0 leaves"]
 
 

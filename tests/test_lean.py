@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from fip.data.values import Selection
+from fip.data.settings import asked
 from mesh import Mesh
 
 HEAVY = ("scipy", "astropy", "casacore", "numba", "llvmlite")  # libraries that take longer to import than all the rest
@@ -24,7 +24,7 @@ def loaded(pid: int) -> set[str]:
 def test_daemons_load_no_heavy_library(simulated_ms: Path, tmp_path: Path) -> None:
     """None but its kernel's: numba needs memory that can be written and executed. The ventilator's child reads."""
     with Mesh(tmp_path / "mesh", workers=1) as mesh:
-        job = mesh.submit([simulated_ms], Selection(size=(64, 64), scale=2e-5, kernel="wgridder"))
+        job = mesh.submit([simulated_ms], asked(size=(64, 64), scale=2e-5, kernel="wgridder"))
         mesh.wait_for_job(job)
         found = {name: loaded(daemon.pid) for name, daemon in mesh.daemons.items()}
         for child in psutil.Process(mesh.daemons["ventilator"].pid).children():  # it reads

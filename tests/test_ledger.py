@@ -13,11 +13,11 @@ import pytest
 
 from fip.archive.ledger import Ledger, RunTotals
 from fip.data.errors import NoRoomError
-from fip.data.values import Selection
+from fip.data.settings import Asked
 from fip.wire.messages import Failure, RunPlan
 
 NOBODY = 65534
-PLAN = RunPlan("r", "obs", 3, "/obs.ms", Selection(), "")
+PLAN = RunPlan("r", "obs", 3, "/obs.ms", Asked(), "")
 
 
 def _become_nobody() -> None:

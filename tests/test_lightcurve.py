@@ -12,8 +12,8 @@ from astropy.table import QTable
 from astropy.wcs import WCS
 
 from fip.archive.lightcurve import light_curve, pixel_of
+from fip.data.directions import Direction
 from fip.data.errors import UsageError
-from fip.data.values import Direction
 from pipeline import fip, images
 from stored_run import GRID, NOISE, ON, STEADY, TRANSIENT, store_run
 

@@ -12,14 +12,14 @@ import pytest
 import zmq
 
 from fip.data.quantities import ARCSEC
-from fip.data.values import Selection
+from fip.data.settings import asked
 from fip.runtime.sockets import CONTROL_QUEUE, control_socket
 from fip.simulation.observation import Simulation, simulate
 from fip.wire.messages import PipelineStatus
 from mesh import Mesh
 from pipeline import images
 
-SELECTION = Selection(size=(512, 512), scale=5 * ARCSEC)
+SELECTION = asked(size=(512, 512), scale=5 * ARCSEC)
 SLICES = 150
 WORKERS = 2
 SOME = 30  # images after which the daemons have what they need

@@ -45,7 +45,7 @@ class Run:
 
 
 def _workers(status: PipelineStatus) -> set[str]:
-    return {worker.host for worker in status.workers}
+    return {worker.brief.host for worker in status.workers}
 
 
 @pytest.mark.parametrize("how", ["cable out", "black hole"])
@@ -92,5 +92,5 @@ def test_a_worker_that_cannot_reach_the_sink_holds_nobody_up(
         mesh.wait_for_job(run.job)
         assert_whole(run.directory, undisturbed)
         network.join("left", "store")
-        mesh.wait(lambda status: not any(worker.holds for worker in status.workers))
+        mesh.wait(lambda status: not any(worker.brief.holds for worker in status.workers))
         assert_whole(run.directory, undisturbed)

@@ -17,7 +17,7 @@ from astropy.wcs import WCS
 from playwright.sync_api import Page, expect
 
 from browser import browser, keep, unnamed
-from fip.data.values import Selection
+from fip.data.settings import asked
 from fip.simulation.observation import Simulation, simulate
 from mesh import Mesh
 from monitoring import monitor
@@ -49,7 +49,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 
 def submit(mesh: Mesh, path: Path) -> str:
     """A job of small images."""
-    return mesh.submit([path], Selection(size=(SIDE, SIDE), scale=float(np.radians(ARCSEC / 3600))))
+    return mesh.submit([path], asked(size=(SIDE, SIDE), scale=float(np.radians(ARCSEC / 3600))))
 
 
 def stored(page: Page) -> int:

@@ -23,7 +23,9 @@ from direct import SPEED_OF_LIGHT, direct_sum
 from fip.data.directions import parse_direction
 from fip.data.errors import InputError
 from fip.data.quantities import ARCSEC
-from fip.data.values import Average, Selection, Slice, Subset, UvRange
+from fip.data.selection import Average, UvRange
+from fip.data.settings import Asked
+from fip.data.values import Slice
 from fip.fits.header import header_cards
 from fip.imaging.kernels import make_kernel
 from fip.source.open_run import open_run
@@ -184,8 +186,8 @@ def test_a_joined_series_is_counted_before_it_is_selected(tmp_path: Path) -> Non
     )
     centre = parse_direction("83.2deg 33.3deg")
     whole, _ = cut(path, phase_centre=centre)
-    for subset, numbers in ((Subset(interval=(1, 3)), [1, 2]), (Subset(field=("f1", "3")), [1, 3])):
-        pieces, notes = cut(path, phase_centre=centre, subset=subset)
+    for subset, numbers in (({"interval": (1, 3)}, [1, 2]), ({"field": ("f1", "3")}, [1, 3])):
+        pieces, notes = cut(path, phase_centre=centre, **subset)
         assert [(piece.integration, piece.label) for piece in pieces] == [(number, "") for number in numbers]
         assert {piece.grid for piece in pieces} == {whole[0].grid}
         assert "2 fields are one series" in notes
@@ -198,7 +200,7 @@ def test_a_uv_range_is_that_of_the_direction_imaged(tmp_path: Path) -> None:
     (piece, _), _ = cut(path, phase_centre=centre)
     seen = np.hypot(*piece.blocks[0].uvw[:, :2].T)
     limit = float(np.sort(seen)[4:6].mean())
-    (short, _), _ = cut(path, phase_centre=centre, subset=Subset(uv_range=UvRange(0, limit, "m")), scale=None)
+    (short, _), _ = cut(path, phase_centre=centre, uv_range=UvRange(0, limit, "m"), scale=None)
     found = np.hypot(*short.blocks[0].uvw[:, :2].T)
     np.testing.assert_array_equal(found, seen[seen <= limit])
     assert short.grid.scale == pytest.approx(SPEED_OF_LIGHT / small_ms.BAND.max() / found.max() / 4, rel=0.05)
@@ -208,8 +210,8 @@ def test_what_is_selected_and_the_centre_make_a_run_another(tmp_path: Path) -> N
     """Images of another part of the data, or about another direction, never pass for these."""
     path = observe(tmp_path / "sky.ms", SOURCE, [((CENTRE.ra.rad, CENTRE.dec.rad), own_axes(CENTRE))] * 2, "ICRS")
     centres = None, parse_direction("83deg 33deg"), parse_direction("83.1deg 33deg")
-    subsets = Subset(), Subset(interval=(0, 1))
-    runs = {cut(path, phase_centre=each, subset=subset)[0][0].run for each in centres for subset in subsets}
+    subsets: tuple[dict[str, Any], ...] = {}, {"interval": (0, 1)}
+    runs = {cut(path, phase_centre=each, **subset)[0][0].run for each in centres for subset in subsets}
     assert len(runs) == 6
 
 
@@ -324,8 +326,8 @@ def test_integrations_of_an_average_are_turned_one_by_one(tmp_path: Path) -> Non
     """The samples of an average are those of its integrations, each from its own phase centre, on the same grid."""
     path, middle = polynomial(tmp_path / "poly.ms")
     pieces, _ = cut(path)
-    (averaged,), _ = cut(path, subset=Subset(average=Average(3, "integrations")))
-    (last,), _ = cut(path, subset=Subset(interval=(2, 3)))
+    (averaged,), _ = cut(path, average=Average(3, "integrations"))
+    (last,), _ = cut(path, interval=(2, 3))
     assert (averaged.grid.longitude, averaged.grid.latitude) == (last.grid.longitude, last.grid.latitude) == middle
     uvw = np.concatenate([piece.blocks[0].uvw for piece in pieces])
     np.testing.assert_allclose(averaged.blocks[0].uvw, uvw, rtol=0, atol=1e-9)
@@ -367,11 +369,11 @@ def test_an_ephemeris_is_followed(tmp_path: Path) -> None:
     with small_ms.edit(path) as table:
         table.putcol("TIME", table.getcol("TIME") + 100)
     with pytest.raises(InputError, match="does not cover"):
-        open_run(path, Selection())
+        open_run(path, Asked())
     with small_ms.edit(path / "FIELD") as table:
         table.putcol("EPHEMERIS_ID", np.array([1], np.int32))
     with pytest.raises(InputError, match="no FIELD/EPHEM1_"):
-        open_run(path, Selection())
+        open_run(path, Asked())
 
 
 def test_a_horizon_needs_a_place_on_earth(tmp_path: Path) -> None:
@@ -380,7 +382,7 @@ def test_a_horizon_needs_a_place_on_earth(tmp_path: Path) -> None:
     small_ms.set_frame(path, "FIELD", "PHASE_DIR", "AZEL")
     small_ms.change(path / "ANTENNA", "POSITION", lambda position: position - position.mean(axis=0))
     with pytest.raises(InputError, match="frame AZEL, but the antennas are nowhere on Earth"):
-        open_run(path, Selection())
+        open_run(path, Asked())
 
 
 # --- the command ----------------------------------------------------------------------------------------------

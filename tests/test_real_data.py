@@ -11,7 +11,8 @@ import pytest
 
 from fip.data.directions import parse_direction
 from fip.data.quantities import ARCSEC
-from fip.data.values import Grid, Selection, Slice
+from fip.data.settings import Asked, asked
+from fip.data.values import Grid, Slice
 from fip.imaging.antennas import health
 from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel
@@ -47,7 +48,7 @@ class Peak:
         )
 
 
-def slices(path: Path, selection: Selection) -> list[Slice]:
+def slices(path: Path, selection: Asked) -> list[Slice]:
     """All of an MS."""
     run = open_run(path, selection)
     found = [run.read(number) for number in range(len(run.slices))]
@@ -88,7 +89,7 @@ SILENT = "SB22-11 SB4-9 SB4-5 SB3-10 SB2-11 SB15-4 SB16-10 SB7-5 SB7-2"  # ampli
 )
 def test_antennas_that_are_ill(real_ms: Unpack, name: str, ill: dict[str, str]) -> None:
     """Those that are flagged away or hear next to nothing are found in one slice, and no others."""
-    run = open_run(real_ms(name), Selection(size=(256, 256)))
+    run = open_run(real_ms(name), asked(size=(256, 256)))
     _, tally = run.read_with_antennas(0)
     run.close()
     seen = antennas_view(health(run.id, tally))
@@ -98,7 +99,7 @@ def test_antennas_that_are_ill(real_ms: Unpack, name: str, ill: dict[str, str]) 
 
 def test_a_fast_radio_burst(real_ms: Unpack) -> None:
     """FRB 121102: eight windows in one image, the field of the rows, CORRECTED_DATA by itself."""
-    (piece,) = slices(real_ms("vla_frb121102"), Selection(size=(1024, 1024), scale=0.5 * ARCSEC))
+    (piece,) = slices(real_ms("vla_frb121102"), asked(size=(1024, 1024), scale=0.5 * ARCSEC))
     assert len(piece.blocks) == 8
     assert piece.observation.column == "CORRECTED_DATA"
     assert (np.degrees(piece.grid.longitude), np.degrees(piece.grid.latitude)) == pytest.approx(
@@ -114,7 +115,7 @@ def test_a_fast_radio_burst(real_ms: Unpack) -> None:
 def test_a_burst_in_the_middle(real_ms: Unpack) -> None:
     """FRB 121102 imaged about its place in the catalogue (Marcote et al. 2017): there it is, as bright as before."""
     place = parse_direction("05h31m58.698s +33d08m52.586s")
-    selection = Selection(size=(512, 512), scale=0.25 * ARCSEC, phase_centre=place)
+    selection = asked(size=(512, 512), scale=0.25 * ARCSEC, phase_centre=place)
     (piece,) = slices(real_ms("vla_frb121102"), selection)
     burst = Peak.of(piece)
     assert np.hypot(burst.east, burst.north) < 0.5  # the beam is 2.5 arcsec wide, the burst has 70 sigma
@@ -123,7 +124,7 @@ def test_a_burst_in_the_middle(real_ms: Unpack) -> None:
 
 def test_a_calibrator_in_every_integration(real_ms: Unpack) -> None:
     """GMRT 1543+480: fifteen integrations, a third of the samples flagged, the same source in each."""
-    found = slices(real_ms("gmrt_1543p480"), Selection(size=(1024, 1024), scale=0.5 * ARCSEC))
+    found = slices(real_ms("gmrt_1543p480"), asked(size=(1024, 1024), scale=0.5 * ARCSEC))
     used = [piece.visibilities.item() for piece in found]
     # As counted in the tables: both hands unflagged in 63.5 per cent of the samples.
     assert sum(used) / (15 * 435 * 10) == pytest.approx(0.6354, abs=1e-4)
@@ -140,7 +141,7 @@ def test_a_calibrator_in_every_integration(real_ms: Unpack) -> None:
 
 def test_integrations_are_not_distinct_times(real_ms: Unpack) -> None:
     """VLA at 36 GHz: nine dumps of 10 s under fifteen TIMEs, with an INTERVAL of 0.04 s."""
-    found = slices(real_ms("vla_day2_jitter"), Selection(size=(64, 64)))
+    found = slices(real_ms("vla_day2_jitter"), asked(size=(64, 64)))
     assert len(found) == 9
     assert sum(piece.samples for piece in found) == 1360 * 64
     averages = np.array([piece.times.average for piece in found])
@@ -150,7 +151,7 @@ def test_integrations_are_not_distinct_times(real_ms: Unpack) -> None:
 
 def test_the_sun_without_autocorrelations(real_ms: Unpack) -> None:
     """AAVS3: 256 antennas, the whole sky in one image, the Sun 24 degrees from the zenith."""
-    (piece,) = slices(real_ms("aavs3_sun"), Selection())
+    (piece,) = slices(real_ms("aavs3_sun"), Asked())
     assert piece.samples == 256 * 255 // 2
     assert np.abs(piece.blocks[0].uvw).sum(axis=1).min() > 0
     assert piece.grid.frame == "ICRS"
@@ -167,7 +168,7 @@ def test_the_sun_without_autocorrelations(real_ms: Unpack) -> None:
 
 def test_channels_that_descend(real_ms: Unpack) -> None:
     """WSRT 3C343.1: eighteen scans of one integration, no WEIGHT_SPECTRUM, frequencies in falling order."""
-    found = slices(real_ms("wsrt_3c343"), Selection(size=(64, 64), scale=10 * ARCSEC))
+    found = slices(real_ms("wsrt_3c343"), asked(size=(64, 64), scale=10 * ARCSEC))
     assert len(found) == 18
     centres = []
     for piece in found:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import small_ms
 from cuts import cut
-from fip.data.values import Selection
+from fip.data.settings import Asked
 from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel
 from fip.source.open_run import open_run
@@ -48,7 +48,7 @@ def test_times_of_a_set_are_utc_whatever_its_scale(tmp_path: Path, scale: str, a
     columns["TIME"] += ahead
     path = small_ms.write(tmp_path / "other.ms", columns)
     small_ms.set_frame(path, "", "TIME", scale)
-    run = open_run(path, Selection())
+    run = open_run(path, Asked())
     assert ("converted to UTC" in " ".join(run.notes)) == (scale != "UTC")
     run.close()
     for one, other in zip(plain, cut(path), strict=True):

@@ -14,7 +14,7 @@ from casacore import tables
 import small_ms
 from cuts import cut
 from fip.data.errors import FipError, UsageError
-from fip.data.values import Selection
+from fip.data.settings import Asked, Imaging, Selection
 from fip.source.open_run import open_run
 
 
@@ -105,18 +105,18 @@ def test_what_cannot_be_imaged_is_said_in_one_line(ms: Path, spoil: Callable[[Pa
 @pytest.mark.parametrize(
     ("selection", "says"),
     [
-        (Selection(column="CORRECTED_DATA"), "no such column of visibilities, but DATA"),
-        (Selection(subtract_model=True), "MODEL_DATA"),
-        (Selection(size=(101, 100)), "even"),
-        (Selection(size=(0, 0)), "even"),
-        (Selection(size=(10**6, 10**6)), "even"),
-        (Selection(scale=0.0), "positive angle"),
-        (Selection(scale=float("nan")), "positive angle"),
-        (Selection(stokes=("XY",)), "cross hands"),
-        (Selection(stokes=("RR",)), "cannot be formed"),
+        (Asked(source=Selection(column="CORRECTED_DATA")), "no such column of visibilities, but DATA"),
+        (Asked(source=Selection(subtract_model=True)), "MODEL_DATA"),
+        (Asked(Imaging(size=(101, 100))), "even"),
+        (Asked(Imaging(size=(0, 0))), "even"),
+        (Asked(Imaging(size=(10**6, 10**6))), "even"),
+        (Asked(Imaging(scale=0.0)), "positive angle"),
+        (Asked(Imaging(scale=float("nan"))), "positive angle"),
+        (Asked(Imaging(stokes=("XY",))), "cross hands"),
+        (Asked(Imaging(stokes=("RR",))), "cannot be formed"),
     ],
 )
-def test_a_selection_that_cannot_be_met_is_refused(ms: Path, selection: Selection, says: str) -> None:
+def test_a_selection_that_cannot_be_met_is_refused(ms: Path, selection: Asked, says: str) -> None:
     """With a line that names the option and what would do."""
     with pytest.raises(UsageError, match=says):
         open_run(ms, selection)
@@ -129,4 +129,4 @@ def test_cells_that_differ_from_the_subtables_are_refused(tmp_path: Path) -> Non
         sub.putcell("CHAN_FREQ", 0, small_ms.BAND[:2])
         sub.putcell("CHAN_WIDTH", 0, np.ones(2))
     with pytest.raises(UsageError, match="4 channels"):
-        open_run(path, Selection())
+        open_run(path, Asked())

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from fip.data.quantities import format_range, parse_range
 from fip.data.selection import (
-    describe,
+    Average,
+    UvRange,
+    WindowChoice,
     format_average,
     format_names,
     format_scans,
@@ -26,9 +28,8 @@ from fip.data.selection import (
     parse_spw,
     parse_time_range,
     parse_uv_range,
-    texts,
 )
-from fip.data.values import Average, Subset, UvRange, WindowChoice
+from fip.data.settings import Selection, describe, selected
 
 PARSERS: tuple[Callable[[str], Any], ...] = (
     *(parse_names, parse_antennas, parse_spw, parse_scans),
@@ -148,12 +149,12 @@ def test_what_is_refused(parse: Callable[[str], Any], text: str, says: str) -> N
 
 def test_a_subset_in_one_line() -> None:
     """Nothing selected is nothing said; each kind of selection has a text."""
-    assert describe(Subset()) == ""
-    subset = Subset(
-        ("target",), (WindowChoice((0, 0), ((1, 2),)),), ((3, 7),), ("!m012",), UvRange(1e3, 2e3, "m"), (1, 9),
-        (0, 60.5), Average(2, "integrations"),
+    assert describe(Selection()) == ""
+    subset = Selection(
+        field=("target",), spw=(WindowChoice((0, 0), ((1, 2),)),), scan=((3, 7),), antenna=("!m012",),
+        uv_range=UvRange(1e3, 2e3, "m"), interval=(1, 9), time_range=(0, 60.5), average=Average(2, "integrations"),
     )  # fmt: skip
-    assert list(texts(subset)) == [each.name for each in fields(Subset)]
+    assert {*selected(subset), "column", "subtract_model"} == {each.name for each in fields(Selection)}
     assert describe(subset) == (
         "field target; spw 0:1~2; scan 3~7; antenna !m012; uv_range 1000m~2000m; interval 1~9; "
         "time_range 1858-11-17T00:00:00~1858-11-17T00:01:00.500000; average 2"

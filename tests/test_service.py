@@ -13,7 +13,7 @@ import pytest
 
 from fip.config import Config, load
 from fip.data.quantities import ARCSEC
-from fip.data.values import Selection
+from fip.data.settings import asked
 from fip.runtime.reload import changes
 from fip.simulation.observation import Simulation, simulate
 from fip.ventilator.pacing import Pace
@@ -76,7 +76,7 @@ def test_a_daemon_tells_what_it_does(systemd: Listener, tmp_path: Path) -> None:
         systemd.wait("READY")
         systemd.wait("STATUS", told("waits for slices; 0 imaged"))
         systemd.wait("WATCHDOG")
-        job = mesh.submit([tmp_path / "few.ms"], Selection(size=(64, 64), scale=40 * ARCSEC))
+        job = mesh.submit([tmp_path / "few.ms"], asked(size=(64, 64), scale=40 * ARCSEC))
         mesh.wait_for_job(job)
         systemd.wait("STATUS", told("waits for slices; 4 imaged"))
         mesh.kill("sink", signal.SIGTERM)
@@ -94,7 +94,7 @@ def test_settings_change_while_a_daemon_runs(systemd: Listener, tmp_path: Path) 
     simulate(tmp_path / "few.ms", Simulation(antennas=8, channels=4, integrations=20))  # 8 s apart
     with Mesh(tmp_path / "m", workers=1, settings='pace = "realtime"') as mesh:
         systemd.wait("READY")
-        job = mesh.submit([tmp_path / "few.ms"], Selection(size=(64, 64), scale=40 * ARCSEC))
+        job = mesh.submit([tmp_path / "few.ms"], asked(size=(64, 64), scale=40 * ARCSEC))
         mesh.wait(lambda status: bool(images(mesh.images / job)))
         file = tmp_path / "m" / "fip.toml"
         settings = file.read_text()
@@ -192,7 +192,7 @@ def test_a_worker_that_hangs_does_not_say_that_it_lives(
         mesh.kill("cpu0")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fault"))
         mesh.start("cpu0")
-        mesh.submit([tmp_path / "few.ms"], Selection(size=(64, 64), scale=40 * ARCSEC))
+        mesh.submit([tmp_path / "few.ms"], asked(size=(64, 64), scale=40 * ARCSEC))
         systemd.wait("STATUS", told("images slice 2 of run"))
         mesh.kill("sink", signal.SIGSTOP)  # it and the ventilator tell the same listener
         mesh.kill("ventilator", signal.SIGSTOP)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from direct import direct_sum, pixel_directions
 from fip.data.errors import UsageError
-from fip.data.values import Block, Grid, ImagingSettings
+from fip.data.settings import Imaging, KernelName
+from fip.data.values import Block, Grid
 from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel, pixel_type
 from fip.imaging.slant.basis import make_basis
@@ -32,9 +33,9 @@ from weighted import Sky, TableSamples
 TESTS = Path(__file__).parent
 
 
-def settings_for(epsilon: float, kernel: str = "slant") -> ImagingSettings:
+def settings_for(epsilon: float, kernel: KernelName = "slant") -> Imaging:
     """The settings of a run that asks for this kernel."""
-    return ImagingSettings(stokes=("I",), epsilon=epsilon, kernel=kernel, weighting="natural")
+    return Imaging(stokes=("I",), epsilon=epsilon, kernel=kernel, weight="natural")
 
 
 def turned(uvw: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
@@ -44,7 +45,7 @@ def turned(uvw: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
 
 
 def image(
-    blocks: list[Block], grid: Grid, epsilon: float = 1e-5, kernel: str = "slant"
+    blocks: list[Block], grid: Grid, epsilon: float = 1e-5, kernel: KernelName = "slant"
 ) -> tuple[NDArray[np.floating], str]:
     """The image [y, x] of the first Stokes, and the kernel that made it."""
     out = np.full((1, grid.height, grid.width), np.nan, pixel_type(settings_for(epsilon)))
@@ -260,7 +261,10 @@ def test_many_equal_samples_in_few_cells_are_summed_well(windows: int) -> None:
         Block(0, uvw[part], np.array([1.5e8]), ones[:, part].astype(np.complex64), ones[:, part]) for part in parts
     ]
     out = np.empty((1, 64, 64), np.float32)
-    assert make_kernel(ImagingSettings(("I",), 1e-5, "slant", "natural"), grid).image(blocks, out) == "slant"
+    assert (
+        make_kernel(Imaging(stokes=("I",), epsilon=1e-5, kernel="slant", weight="natural"), grid).image(blocks, out)
+        == "slant"
+    )
     assert relative_error(out[0], blocks, grid, 200) <= 1e-5
 
 

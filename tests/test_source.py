@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 import small_ms
 from cuts import CHANNELS, PAIRS, assert_same_samples, cut, flux, notes
 from fip.data.quantities import ARCSEC
-from fip.data.values import Grid, Selection
+from fip.data.settings import Asked, asked
+from fip.data.values import Grid
 from fip.source.advice.defaults import Extent, default_scale, default_size
 from fip.source.info import describe
 from fip.source.open_run import open_run
@@ -193,7 +194,7 @@ def test_baselines_averaged_by_different_lengths(tmp_path: Path) -> None:
 
 def identity(path: Path, **selection: Any) -> str:
     """The run's id."""
-    run = open_run(path, Selection(**selection))
+    run = open_run(path, asked(**selection))
     run.close()
     return run.id
 
@@ -208,7 +209,7 @@ def test_a_run_is_known_by_its_data_and_settings_not_its_path(ms: Path, tmp_path
     ]
     small_ms.change(copy, "TIME", lambda time: time + 1)
     assert len({identity(ms), identity(copy), *others}) == 6
-    assert open_run(copy, Selection()).name == "other"
+    assert open_run(copy, Asked()).name == "other"
 
 
 # --- phase centre, size and scale -----------------------------------------------------------------------------
@@ -299,7 +300,7 @@ def test_a_field_beyond_ten_per_cent_smearing_is_warned_of(ms: Path) -> None:
 
 def test_slices_are_read_in_any_order(ms: Path) -> None:
     """A slice is a value: what was read before does not matter."""
-    run: Run = open_run(ms, Selection())
+    run: Run = open_run(ms, Asked())
     first = run.read(2)
     run.read(0)
     again = run.read(2)

@@ -248,7 +248,11 @@ def test_a_sink_without_room() -> None:
     """It says why."""
     said = pipeline(1)
     assert said.sink
-    full = replace(said.sink, stalled="disk full", status=replace(said.sink.status, state="stalled"))
+    full = replace(
+        said.sink,
+        brief=replace(said.sink.brief, stalled="disk full"),
+        status=replace(said.sink.status, state="stalled"),
+    )
     seen = state(replace(said, sink=full))
     assert (seen.verdict, seen.reasons) == ("failing", ("the sink cannot store: disk full",))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from fip.client.follower import Follower
 from fip.client.run_file import FILE_NAME
-from fip.data.values import Selection
+from fip.data.settings import asked
 from fip.monitor.metrics import COUNTERS
 from fip.state.pipeline import PipelineState, pipeline_state
 from fip.state.trends import Heard, remember
@@ -20,7 +20,7 @@ from fip.wire.messages import PipelineStatus, Status
 from mesh import WITHIN, Mesh
 from pipeline import fip, started
 
-SMALL = Selection(size=(256, 256), scale=5e-5)
+SMALL = asked(size=(256, 256), scale=5e-5)
 STAGES = {
     "ventilator": {"cut", "wire"},
     "worker": {"wait", "image", "hand_on"},

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 import small_ms
 from fip.data.errors import UsageError
-from fip.data.values import Average, Selection, Slice, Subset, UvRange, WindowChoice
+from fip.data.selection import Average, UvRange, WindowChoice
+from fip.data.settings import asked
+from fip.data.values import Slice
 from fip.imaging.beam import fit_beam
 from fip.source.open_run import open_run
 from fip.source.run import Run
@@ -38,7 +40,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, small_ms.Col
 
 def opened(path: Path, **subset: Any) -> Run:
     """A run of a selection."""
-    return open_run(path, Selection(subset=Subset(**subset)))
+    return open_run(path, asked(**subset))
 
 
 def cut(path: Path, **subset: Any) -> list[Slice]:

@@ -26,7 +26,7 @@ from fip.state.pipeline import PipelineState
 from fip.terminal.top import Top
 from fip.wire.messages import Departure, Failure, Latency, Logged, PipelineStatus, SocketEvent
 from pipeline import FIP, WITHIN, fip, started
-from spoken import antennas, pipeline, status, when, with_run, worker
+from spoken import antennas, pipeline, status, when, with_brief, with_run, worker
 from test_state import running, state
 
 NARROW, WIDE = (80, 24), (140, 40)
@@ -56,9 +56,8 @@ def three() -> PipelineStatus:
     said = pipeline(30)
     first, third = (worker(f"cpu{number}", 30) for number in (0, 2))
     slow = status("worker", "cpu1", 30)
-    second = replace(
-        worker("cpu1", 30), working_for=9.0, status=replace(slow, latencies={"image": Latency(9, 9.0, 1.0, 7.0, 8.0)})
-    )
+    latencies = {"image": Latency(9, 9.0, 1.0, 7.0, 8.0)}
+    second = replace(with_brief(worker("cpu1", 30), working_for=9.0), status=replace(slow, latencies=latencies))
     dead = Departure(status("worker", "cpu9", 29), when(29), "died")
     return replace(said, workers=(first, second, third), departed=(dead,))
 

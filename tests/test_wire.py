@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fip.data.errors import WireError
-from fip.data.values import (
-    FitsFile,
-    Selection,
-)
+from fip.data.settings import Asked, asked
+from fip.data.values import FitsFile
 from fip.runtime.vitals import LONGEST_TEXT, REMEMBERED
 from fip.wire import codec as wire
 from fip.wire.messages import Control, Failure, Lane, Logged, PipelineStatus, RunPlan, SinkOrders, Submit
@@ -80,8 +78,8 @@ def test_image_comes_back_as_it_was() -> None:
     "message",
     [
         Lane("tcp://:5600", "tcp://:5559"),
-        Submit("job", ("/a.ms",), Selection(size=(64, 32), scale=1e-5), "job"),
-        SinkOrders((RunPlan("r", "a", 10, "/a.ms", Selection(), ""),), (Failure("r", 3, 3, "why"),)),
+        Submit("job", ("/a.ms",), asked(size=(64, 32), scale=1e-5), "job"),
+        SinkOrders((RunPlan("r", "a", 10, "/a.ms", Asked(), ""),), (Failure("r", 3, 3, "why"),)),
     ],
 )
 def test_control_comes_back_as_it_was(message: Control) -> None:

@@ -20,7 +20,7 @@ from casacore.tables import table
 from numpy.typing import NDArray
 
 from fip.data.quantities import ARCSEC
-from fip.data.values import Selection
+from fip.data.settings import asked
 from fip.imaging.dirty import dirty_image, psf_image
 from fip.imaging.kernels import make_kernel
 from fip.simulation.observation import Simulation, simulate
@@ -74,7 +74,7 @@ def _plane(path: Path) -> NDArray[np.float64]:
 
 def _ours(path: Path, **selection: Any) -> Planes:
     """FIP's of the same."""
-    run = open_run(path, Selection(epsilon=1e-6, **selection))
+    run = open_run(path, asked(epsilon=1e-6, **selection))
     slice_ = run.read(INTEGRATION)
     run.close()
     kernel = make_kernel(slice_.settings, slice_.grid)

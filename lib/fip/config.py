@@ -9,15 +9,14 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -25,70 +24,23 @@ from pydantic import (
     field_validator,
 )
 
-from fip.data.directions import format_direction, parse_direction
 from fip.data.errors import ConfigError
 from fip.data.quantities import (
-    format_angle,
+    Keep,
     format_bytes,
     format_keep,
     format_pace,
-    format_range,
-    format_size,
-    format_weight,
-    parse_angle,
     parse_bytes,
     parse_keep,
     parse_pace,
-    parse_range,
-    parse_size,
-    parse_stokes,
-    parse_weight,
 )
-from fip.data.selection import (
-    format_average,
-    format_names,
-    format_scans,
-    format_spw,
-    format_time_range,
-    format_uv_range,
-    parse_antennas,
-    parse_average,
-    parse_names,
-    parse_scans,
-    parse_spw,
-    parse_time_range,
-    parse_uv_range,
-)
-from fip.data.values import Average, Direction, Keep, UvRange, Weighting, WindowChoice
+from fip.data.settings import AS_WRITTEN, Asked, Imaging, ImagingTable, Option, Selection, hints, options, reads
 
-Value = TypeVar("Value")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-MINIMUM_EPSILON = 1e-11
-MAXIMUM_EPSILON = 0.1
 
-
-def _read(parse: Callable[[str], Value]) -> BeforeValidator:
-    """Reads a value that is written as text (or a bare number) with one of `fip.data.quantities`' parsers."""
-    return BeforeValidator(lambda value: parse(str(value)) if isinstance(value, (str, int, float)) else value)
-
-
-Angle = Annotated[float, _read(parse_angle), PlainSerializer(format_angle), Field(gt=0)]  # rad
-Size = Annotated[tuple[int, int], _read(parse_size), PlainSerializer(format_size)]  # pixels
-Weight = Annotated[tuple[Weighting, float | None], _read(parse_weight), PlainSerializer(format_weight)]
-Stokes = Annotated[tuple[str, ...], _read(parse_stokes), PlainSerializer(",".join)]
-Place = Annotated[Direction, _read(parse_direction), PlainSerializer(format_direction)]
-Kept = Annotated[Keep, _read(parse_keep), PlainSerializer(format_keep)]
-Bytes = Annotated[int, _read(parse_bytes), PlainSerializer(format_bytes)]
-Pace = Annotated[float, _read(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
-
-Fields = Annotated[tuple[str, ...], _read(parse_names), PlainSerializer(format_names)]
-Antennas = Annotated[tuple[str, ...], _read(parse_antennas), PlainSerializer(format_names)]
-Windows = Annotated[tuple[WindowChoice, ...], _read(parse_spw), PlainSerializer(format_spw)]
-Scans = Annotated[tuple[tuple[int, int], ...], _read(parse_scans), PlainSerializer(format_scans)]
-Baselines = Annotated[UvRange, _read(parse_uv_range), PlainSerializer(format_uv_range)]
-Interval = Annotated[tuple[int, int], _read(parse_range), PlainSerializer(format_range)]
-UtcTimes = Annotated[tuple[float, float], _read(parse_time_range), PlainSerializer(format_time_range)]
-Together = Annotated[Average, _read(parse_average), PlainSerializer(format_average)]
+Kept = Annotated[Keep, reads(parse_keep), PlainSerializer(format_keep)]
+Bytes = Annotated[int, reads(parse_bytes), PlainSerializer(format_bytes)]
+Pace = Annotated[float, reads(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
 
 
 class Table(BaseModel):
@@ -97,46 +49,15 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Imaging(Table):
-    """How slices are imaged. It belongs to a run and travels in each slice: only `fip run` reads it."""
+@dataclass(frozen=True)
+class Source(Selection):
+    """What is read from a MeasurementSet, and how those are treated that are still being written."""
 
-    size: Size | None = None  # None: from the dish diameter
-    scale: Angle | None = None  # None: from the longest baseline
-    stokes: Stokes = ("I",)
-    epsilon: float = Field(1e-5, ge=MINIMUM_EPSILON, le=MAXIMUM_EPSILON)
-    kernel: Literal["auto", "slant", "wgridder", "ska-sdp-func"] = "auto"
-    weight: Weight = ("natural", None)
-    robust: float = Field(0.0, ge=-10, le=10)  # of briggs alone
-    taper: Angle | None = None  # full width at half maximum on the sky
-    channels_out: int = Field(1, ge=1)
-    make_psf: bool = False
-    phase_centre: Place | None = None  # None: that of each field
-
-    @property
-    def robustness(self) -> float:
-        """That of Briggs weighting, as briggs:R or else `robust` says; 0 for another weighting."""
-        scheme, said = self.weight
-        if scheme != "briggs":
-            return 0.0
-        return self.robust if said is None else said
-
-
-class Source(Table):
-    """What is read from a MeasurementSet."""
-
-    column: str = Field("auto", min_length=1)
-    subtract_model: bool = False
-    field: Fields | None = None  # None here and below: all
-    spw: Windows | None = None
-    scan: Scans | None = None
-    antenna: Antennas | None = None
-    uv_range: Baselines | None = None
-    interval: Interval | None = None
-    time_range: UtcTimes | None = None
-    average: Together | None = None  # None: each integration by itself
-    follow: bool = False  # whether the MeasurementSets are still being written
-    follow_complete: float = Field(10.0, gt=0)  # s without new rows, after which the last integration is complete
-    follow_end: float = Field(300.0, gt=0)  # s without new rows, after which no more are waited for
+    follow: Annotated[
+        bool, Option("Image MeasurementSets that are still being written, and end when they do.", flag=True)
+    ] = False
+    follow_complete: Annotated[float, Field(gt=0)] = 10.0  # s without new rows: the last integration is complete
+    follow_end: Annotated[float, Field(gt=0)] = 300.0  # s without new rows, after which no more are waited for
     roots: tuple[Path, ...] = ()  # folders that a ventilator takes MeasurementSets from; none: from anywhere
 
 
@@ -168,7 +89,7 @@ class Ventilator(Daemon):
     window: Bytes = 2_000_000_000  # bytes of slices that are read ahead, on their way, or with workers
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
     max_attempts: int = Field(3, ge=1)
-    pace: Pace = 0.0
+    pace: Annotated[Pace, Option("max, realtime, or a number of times real time.  [default: max]")] = 0.0
 
 
 class Sink(Daemon):
@@ -232,7 +153,7 @@ def is_local(address: str) -> bool:
 class Config(Table):
     """The whole file."""
 
-    imaging: Imaging = Imaging()
+    imaging: ImagingTable = Imaging()
     source: Source = Source()
     ventilator: Ventilator = Ventilator()
     sink: Sink = Sink()
@@ -240,6 +161,12 @@ class Config(Table):
     security: Security = Security()
     worker: dict[str, Worker] = {}
     node: dict[str, Node] = {}
+
+    @property
+    def asked(self) -> Asked:
+        """What it asks of a run."""
+        names = [each.name for each in fields(Selection)]
+        return Asked(self.imaging, Selection(**{name: getattr(self.source, name) for name in names}))
 
     def worker_named(self, name: str, host: str) -> Worker:
         """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults."""
@@ -303,9 +230,18 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         values |= layer
         origins |= dict.fromkeys(layer, name)
     try:
-        return Loaded(Config.model_validate(_nest(values)), origins)
+        return Loaded(Config.model_validate(_nest(values), context=AS_WRITTEN), origins)
     except ValidationError as error:
         raise ConfigError("\n".join(_fault(item, origins) for item in error.errors())) from None
+
+
+def all_options() -> dict[str, Option]:
+    """The options that a person may give on the command line, by the configuration's key, as "imaging.scale"."""
+    found: dict[str, Option] = {}
+    for table in ("imaging", "source", "ventilator"):
+        kind = type(getattr(Config(), table))
+        found |= {f"{table}.{name}": option for name, option in options(kind).items()}
+    return found
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -356,10 +292,9 @@ def _fault(error: Any, origins: Mapping[str, str]) -> str:
 
 def _suggestion(key: str) -> str:
     section, _, name = key.rpartition(".")
-    field = Config.model_fields.get(section)
     known = list(Config.model_fields) if not section else []
-    if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-        known = list(field.annotation.model_fields)
+    if section in Config.model_fields and section not in ("worker", "node"):
+        known = list(hints(type(getattr(Config(), section))))
     close = difflib.get_close_matches(name or key, known, n=1)
     if close:
         return f"; did you mean {close[0]}?"

@@ -18,7 +18,7 @@ from fip.archive.render import shrink
 from fip.data.errors import EmptyLedgerError, FipError
 from fip.data.ranges import Ranges, added
 from fip.data.ranges import of as ranges_of
-from fip.data.settings import facts
+from fip.data.settings import all_texts
 from fip.fits.stored_image import StoredImage
 
 KEPT = 20_000
@@ -141,9 +141,9 @@ class Gallery:
         with self._lock:
             directory = self._album(run).directory
         ledger = Ledger(directory, read_only=True)
-        selection = ledger.selection()
+        asked = ledger.asked()
         ledger.close()
-        return facts(selection) if selection else {}
+        return all_texts(asked) if asked else {}
 
     def log_tail(self, run: str) -> str:
         """The last lines of the log beside the images, as `fip run` writes it; "" where there is none."""

@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from fip.archive.file_names import LEDGER
 from fip.archive.file_systems import network_type
 from fip.data.errors import EmptyLedgerError, NoRoomError, StoreError
+from fip.data.names import RunId
+from fip.data.older import asked_at_0c91216
 from fip.data.quality import EMPTY, GOOD, noisy, with_noise
 from fip.data.ranges import Ranges
 from fip.data.ranges import of as ranges_of
-from fip.data.values import Beam, ImageFile, Kind, Selection
+from fip.data.settings import Asked, from_texts, texts
+from fip.data.values import Beam, ImageFile, Kind
 from fip.wire.messages import Failure, RunPlan
 
-_SELECTION = TypeAdapter(Selection)
 SCHEMA_VERSION = 5
 SCHEMA = """
 CREATE TABLE directory (selection TEXT NOT NULL);
@@ -157,10 +157,13 @@ class Ledger:
                 self._database.execute("PRAGMA journal_mode = DELETE")
         self._database.close()
 
-    def selection(self) -> Selection | None:
-        """The selection that this directory holds images of; None where it holds none yet."""
+    def asked(self) -> Asked | None:
+        """What this directory holds images of; None if it holds none yet."""
         row = self._database.execute("SELECT selection FROM directory").fetchone()
-        return _SELECTION.validate_json(row[0]) if row else None
+        if row is None:
+            return None
+        written = json.loads(row[0])
+        return asked_at_0c91216(written) if "subset" in written else from_texts(written)
 
     def open_run(self, plan: RunPlan) -> str:
         """Enters a run, or what is new of it; returns the name its files begin with (equal stems get "-2")."""
@@ -175,13 +178,19 @@ class Ledger:
         while name in taken:
             number += 1
             name = f"{plan.name}-{number}"
-        if self.selection() is None:
-            self._write("INSERT INTO directory VALUES (?)", (_SELECTION.dump_json(plan.selection).decode(),))
+        if self.asked() is None:
+            self._write("INSERT INTO directory VALUES (?)", (json.dumps(texts(plan.asked)),))
         self._write(
             "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
             (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
         )
         return name
+
+    def older_of(self, plan: RunPlan) -> RunId | None:
+        """The older id of a run, if it is that by which this ledger has it."""
+        known = {run for (run,) in self._database.execute("SELECT run FROM runs WHERE run IN (?, ?)",
+                                                          (plan.run, plan.older))}  # fmt: skip
+        return plan.older if plan.older in known and plan.run not in known else None
 
     def stored(self, run: str) -> Ranges:
         """The slices of a run that are stored, or were until they expired."""

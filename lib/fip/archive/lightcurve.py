@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Entry, Ledger
-from fip.data.directions import parse_direction, shown
+from fip.data.directions import Direction, Frame, parse_direction, shown
 from fip.data.errors import UsageError
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
-from fip.data.quantities import iso_utc
-from fip.data.values import Beam, Direction, Frame, Grid
-from fip.fits.header import SECONDS_PER_DAY
+from fip.data.quantities import SECONDS_PER_DAY, iso_utc
+from fip.data.values import Beam, Grid
 from fip.fits.sky import pixel_at
 from fip.fits.stored_image import StoredImage
 

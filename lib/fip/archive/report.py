@@ -23,10 +23,9 @@ from fip.archive.lightcurve import stored_entries
 from fip.archive.render import Stretch, brightness_unit, choose_stretch, colours, shrink
 from fip.data.errors import UsageError
 from fip.data.quality import EMPTY, GOOD
-from fip.data.quantities import iso_utc
-from fip.data.settings import facts
+from fip.data.quantities import SECONDS_PER_DAY, iso_utc
+from fip.data.settings import all_texts
 from fip.data.values import Statistics
-from fip.fits.header import SECONDS_PER_DAY
 from fip.fits.stored_image import StoredImage
 from fip.state.words import duration, size
 
@@ -92,7 +91,7 @@ def _html(page: Page) -> str:
 
 def _page(directory: Path, entries: Sequence[Entry]) -> Page:
     ledger = Ledger(directory, read_only=True)
-    rows, totals, selection = ledger.runs(), tuple(ledger.totals()), ledger.selection()
+    rows, totals, asked = ledger.runs(), tuple(ledger.totals()), ledger.asked()
     ledger.close()
     recorded = np.sort([entry.recorded for entry in entries])
     failures = [(run.name, index, reason) for run in totals for index, reason in run.failed]
@@ -102,7 +101,7 @@ def _page(directory: Path, entries: Sequence[Entry]) -> Page:
         version=__version__,
         runs=totals,
         numbers=tuple(_numbers(entries, totals, recorded)),
-        settings=tuple(facts(selection).items()) if selection else (),
+        settings=tuple(all_texts(asked).items()) if asked else (),
         fields=tuple(_fields(directory, rows, entries)),
         rate=_rate(recorded),
         stages=tuple(_stages(entries)),

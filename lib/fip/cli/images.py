@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import ImagesArgument, app, console, parsed
-from fip.data.quantities import parse_stokes
+from fip.data.stokes import parse_stokes
 
 _SIGNS = {"ignore_unknown_options": True}  # so that -45d00m00s is a declination
 

@@ -31,11 +31,11 @@ def submit_command(
 ) -> None:
     """Have a running ventilator image MeasurementSets, into a folder of the job's name in the sink's directory."""
     from fip.client.operator import Operator, new_job
-    from fip.local.run import follow_of, selection_of
+    from fip.local.run import follow_of
 
     loaded = settings.load(config, {AT: ventilator})
-    pace = loaded.config.ventilator.pace if settings.pace else None
-    submit = new_job(measurement_sets, selection_of(loaded.config), pace=pace, follow=follow_of(loaded.config))
+    pace = loaded.config.ventilator.pace if "ventilator.pace" in settings.typed else None
+    submit = new_job(measurement_sets, loaded.config.asked, pace=pace, follow=follow_of(loaded.config))
     with Operator(loaded.config) as operator:
         job = operator.submit(submit)
     if job.state == "failed":

@@ -13,7 +13,7 @@ import zmq
 from fip.config import Config
 from fip.data.errors import FipError, UsageError, WireError
 from fip.data.names import label
-from fip.data.values import Selection
+from fip.data.settings import Asked
 from fip.layout.keys import private_key
 from fip.runtime.connections import REFUSED, event, reason
 from fip.runtime.sockets import connect, control_socket, exposed
@@ -113,7 +113,7 @@ class Operator:
 
 def new_job(
     paths: Sequence[Path],
-    selection: Selection,
+    asked: Asked,
     directory: str | None = None,
     pace: float | None = None,
     follow: Follow | None = None,
@@ -125,7 +125,7 @@ def new_job(
     """
     job = f"{label(paths[0].stem)[:50]}-{uuid4().hex[:6]}"
     absolute = tuple(str(path.resolve()) for path in paths)
-    return Submit(job, absolute, selection, job if directory is None else directory, pace, follow)
+    return Submit(job, absolute, asked, job if directory is None else directory, pace, follow)
 
 
 def find_job(status: PipelineStatus, name: str) -> JobStatus | None:

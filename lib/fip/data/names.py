@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated, NamedTuple
+
+from annotated_types import Interval
+from pydantic import AfterValidator, StringConstraints
 
 LONGEST = 64
 _LABEL = re.compile(rf"[A-Za-z0-9._+-]{{1,{LONGEST}}}")
@@ -21,3 +25,39 @@ def is_folder(text: str) -> bool:
 def label(text: str) -> str:
     """The text as a label: each run of other characters becomes one "_"."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).strip("_")[:LONGEST] or "unnamed"
+
+
+def _checked_folder(text: str) -> str:
+    if text and not is_folder(text):
+        raise ValueError(f"{text!r:.80} is not a folder's name of 1 to {LONGEST} of A-Z a-z 0-9 . _ + -")
+    return text
+
+
+Number = Annotated[int, Interval(ge=0, lt=1 << 31)]
+"""A count or an index; what comes from a socket is held to the range."""
+
+Label = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9._+-]{{1,{LONGEST}}}$")]
+
+OptionalLabel = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9._+-]{{0,{LONGEST}}}$")]
+"""A label, or "" for none."""
+
+Folder = Annotated[str, AfterValidator(_checked_folder)]
+"""The name of a folder within another, or "" for that itself."""
+
+RunId = Label
+"""Which run: a hash of the data and of what was asked (`fip.source.identity`)."""
+
+
+class SliceId(NamedTuple):
+    """Which slice."""
+
+    run: RunId
+    slice: Number  # its index in the run, from 0 without gaps
+
+
+class Attempt(NamedTuple):
+    """One attempt at a slice."""
+
+    run: RunId
+    slice: Number
+    number: Number  # 1 for the first

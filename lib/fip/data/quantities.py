@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import get_args
-
-from fip.data.values import Keep, Weighting
+from decimal import Decimal
 
 SPEED_OF_LIGHT = 299792458.0  # m/s
 MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
 ARCSEC = math.pi / 648000  # rad
+SECONDS_PER_DAY = 86400.0
 ANGLE_UNITS = {
     "rad": 1.0,
     "deg": math.pi / 180,
@@ -24,8 +23,6 @@ ANGLE_UNITS = {
     "masec": 1e-3 * ARCSEC,
     "mas": 1e-3 * ARCSEC,
 }
-WEIGHTINGS: dict[str, Weighting] = {name: name for name in get_args(Weighting)}
-CORRELATION_NAMES = ("XX", "XY", "YX", "YY", "RR", "RL", "LR", "LL")
 
 
 def parse_angle(text: str) -> float:
@@ -47,6 +44,20 @@ def format_angle(radians: float, digits: int = 6) -> str:
     return f"{radians / ARCSEC:.{digits}g}arcsec"
 
 
+def exact_angle(radians: float) -> str:
+    """An angle of 0 or more as a person writes it, which `parse_angle` reads back to the last bit."""
+    return exact_in(radians, next((unit for unit in ("deg", "arcmin") if radians >= ANGLE_UNITS[unit]), "arcsec"))
+
+
+def exact_in(radians: float, unit: str) -> str:
+    """An angle in this unit, of `ANGLE_UNITS`, with as many digits as give it back to the last bit; or else in rad."""
+    for digits in range(1, 18):
+        text = f"{Decimal(f'{radians / ANGLE_UNITS[unit]:.{digits}g}'):f}"
+        if float(text) * ANGLE_UNITS[unit] == radians:
+            return f"{text}{unit}"
+    return f"{Decimal(repr(radians)):f}rad"
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """(width, height) in pixels from `1024` or `1024x768`; ValueError for anything else."""
     match = re.fullmatch(r"\s*(\d+)(?:\s*[x,]\s*(\d+))?\s*", text)
@@ -58,35 +69,6 @@ def parse_size(text: str) -> tuple[int, int]:
 def format_size(size: tuple[int, int]) -> str:
     """A size as `parse_size` reads it."""
     return f"{size[0]}x{size[1]}"
-
-
-def parse_stokes(text: str) -> tuple[str, ...]:
-    """Planes in the order asked from `I`, `IQUV`, `I,V`, `pseudoI`, `XX`; ValueError for anything else."""
-    planes = [part.strip() for part in text.split(",")]
-    if len(planes) == 1 and set(planes[0].upper()) <= set("IQUV"):
-        planes = list(planes[0].upper())
-    known = {name.upper(): name for name in ("I", "Q", "U", "V", "pseudoI", *CORRELATION_NAMES)}
-    names = [known.get(plane.upper(), "") for plane in planes]
-    if not all(names) or len(set(names)) < len(names):
-        raise ValueError(f"'{text}' names no Stokes planes, as I, IQUV, 'I,V', pseudoI or XX, each once")
-    return tuple(names)
-
-
-def parse_weight(text: str) -> tuple[Weighting, float | None]:
-    """Weighting and its robustness, if it says one, from `natural`, `uniform`, `briggs`, `briggs:0`; or ValueError."""
-    name, colon, rest = text.strip().lower().partition(":")
-    robust = None
-    if name == "briggs" and colon:
-        with suppress(ValueError):
-            robust = float(rest)
-    if name not in WEIGHTINGS or (colon and (robust is None or not math.isfinite(robust))):
-        raise ValueError(f"'{text}' is not a weighting: {', '.join(WEIGHTINGS)}, or as briggs:0")
-    return WEIGHTINGS[name], robust
-
-
-def format_weight(weight: tuple[Weighting, float | None]) -> str:
-    """A weighting as `parse_weight` reads it."""
-    return weight[0] if weight[1] is None else f"{weight[0]}:{weight[1]:g}"
 
 
 def parse_range(text: str) -> tuple[int, int]:
@@ -123,6 +105,14 @@ def format_bytes(number: int) -> str:
     unit, size = max(((unit, size) for unit, size in _BYTES.items() if size <= number), key=lambda each: each[1],
                      default=("kB", 1000))  # fmt: skip
     return f"{number / size:.6g}{unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of what is stored is kept in a directory; None is all."""
+
+    seconds: float | None = None
+    size: int | None = None  # bytes
 
 
 _TIMES = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

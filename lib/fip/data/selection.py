@@ -7,12 +7,37 @@ WSClean's does. Every parser raises ValueError, with what was found and what wou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 
-from fip.data.quantities import MJD_0, format_range, iso_utc
-from fip.data.values import Average, Subset, UvRange, WindowChoice
+from fip.data.quantities import MJD_0, iso_utc
+
+
+@dataclass(frozen=True, slots=True)
+class WindowChoice:
+    """Spectral windows, and channels of each."""
+
+    windows: tuple[int, int]  # SPECTRAL_WINDOW_ID, first and last
+    channels: tuple[tuple[int, int], ...] = ()  # first and last of each range, as numbered on file; () for all
+
+
+@dataclass(frozen=True, slots=True)
+class UvRange:
+    """Lengths of baselines, |(u, v)|, both ends included; in wavelengths it holds for each channel by itself."""
+
+    least: float
+    most: float
+    unit: Literal["m", "lambda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """How much is imaged together; uvw are not averaged."""
+
+    length: float
+    unit: Literal["integrations", "s"]
+
 
 _NUMBER = "[0-9]{1,9}"
 _REAL = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?"
@@ -123,29 +148,6 @@ def format_time_range(times: tuple[float, float]) -> str:
 def format_average(average: Average) -> str:
     """As `parse_average` reads it."""
     return f"{average.length:g}" if average.unit == "integrations" else f"{_shortest(average.length)}s"
-
-
-_FORMATS: Mapping[str, Callable[[Any], str]] = {
-    "field": format_names,
-    "spw": format_spw,
-    "scan": format_scans,
-    "antenna": format_names,
-    "uv_range": format_uv_range,
-    "interval": format_range,
-    "time_range": format_time_range,
-    "average": format_average,
-}
-
-
-def texts(subset: Subset) -> dict[str, str]:
-    """What is selected, option by option ("uv_range"), as a person writes it; empty where that is everything."""
-    chosen = {name: value for name in _FORMATS if (value := getattr(subset, name))}
-    return {name: _FORMATS[name](value) for name, value in chosen.items()}
-
-
-def describe(subset: Subset) -> str:
-    """What is selected in one line, as "spw 0:100~900; scan 3~7"; "" where that is everything."""
-    return "; ".join(f"{name} {text}" for name, text in texts(subset).items())
 
 
 def _items(text: str, what: str) -> tuple[str, ...]:

@@ -1,29 +1,372 @@
-"""What was asked of a run, option by option."""
+"""What can be asked of a run: each option once, with its type, unit, parser, writer, default, help and header card.
+
+The configuration file, the environment, the command line, the ledger, a run's id, headers and pages read it from here.
+Texts are exact: what a person reads of a value, and types again, is that value.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
 
-from fip.data.directions import format_direction
-from fip.data.quantities import format_angle
-from fip.data.selection import texts
-from fip.data.values import Direction, Selection, Subset
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
+
+from fip.data.directions import Direction, format_direction, parse_direction
+from fip.data.errors import UsageError
+from fip.data.quantities import exact_angle, format_range, format_size, parse_angle, parse_range, parse_size
+from fip.data.selection import (
+    Average,
+    UvRange,
+    WindowChoice,
+    format_average,
+    format_names,
+    format_scans,
+    format_spw,
+    format_time_range,
+    format_uv_range,
+    parse_antennas,
+    parse_average,
+    parse_names,
+    parse_scans,
+    parse_spw,
+    parse_time_range,
+    parse_uv_range,
+)
+from fip.data.stokes import parse_stokes
+
+Value = TypeVar("Value")
+KernelName = Literal["auto", "slant", "wgridder", "ska-sdp-func"]
+Weighting = Literal["natural", "uniform", "briggs"]
+
+FINEST_EPSILON = 1e-11  # of double precision
+COARSEST_EPSILON = 0.1
+DEFAULT = "default"  # what is shown of an option that nobody asked for, and that the data settle
+AS_WRITTEN = {"as_written": True}
+"""The context in which a bare number is something that a person wrote, as `average = 4` in a file, and is parsed."""
 
 
-def facts(selection: Selection) -> dict[str, str]:
-    """What was asked, option by option, as a person writes it."""
-    values = asdict(selection)
-    del values["subset"]
-    selected = texts(selection.subset)
-    subset = {each.name: selected.get(each.name, "default") for each in fields(Subset)}
-    return {key: _shown(key, value) for key, value in values.items()} | subset
+@dataclass(frozen=True)
+class Card:
+    """The card of an image's header that tells an option, if that is set."""
+
+    keyword: str
+    comment: str
+    factor: float = 1.0  # of the card's number, to the value
 
 
-def _shown(key: str, value: object) -> str:
-    if key in ("scale", "taper") and isinstance(value, float):
-        return format_angle(value)
-    if key == "phase_centre" and isinstance(value, dict):
-        return format_direction(Direction(**value))
-    if isinstance(value, (tuple, list)):
-        return ("x" if key == "size" else ",").join(map(str, value))
-    return "default" if value is None else str(value)
+@dataclass(frozen=True)
+class Option:
+    """What a person is told of an option."""
+
+    help: str
+    names: tuple[str, ...] = ()  # on the command line; () for --its-name
+    metavar: str | None = None
+    card: Card | None = None
+    flag: bool = False  # whether to name it is all there is to say
+
+
+def reads(parse: Callable[[str], Value]) -> BeforeValidator:
+    """Has a value be read from text, or from a bare number in a file."""
+
+    def read(value: object, info: ValidationInfo) -> object:
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        written = isinstance(value, str) or (numeric and (info.context == AS_WRITTEN or isinstance(value, int)))
+        return parse(str(value)) if written else value
+
+    return BeforeValidator(read)
+
+
+def parse_weighting(text: str) -> str:
+    """A weighting; ValueError for anything else."""
+    name = text.strip().lower()
+    if name not in get_args(Weighting):
+        raise ValueError(f"'{text}' is not a weighting: {', '.join(get_args(Weighting))}, or as briggs:0")
+    return name
+
+
+Angle = Annotated[float, reads(parse_angle), PlainSerializer(exact_angle), Field(gt=0)]  # rad
+Pixels = Annotated[tuple[int, int], reads(parse_size), PlainSerializer(format_size)]
+Planes = Annotated[tuple[str, ...], reads(parse_stokes), PlainSerializer(",".join)]
+Place = Annotated[Direction, reads(parse_direction), PlainSerializer(format_direction)]
+Names = Annotated[tuple[str, ...], reads(parse_names), PlainSerializer(format_names)]
+Antennas = Annotated[tuple[str, ...], reads(parse_antennas), PlainSerializer(format_names)]
+Windows = Annotated[tuple[WindowChoice, ...], reads(parse_spw), PlainSerializer(format_spw)]
+Scans = Annotated[tuple[tuple[int, int], ...], reads(parse_scans), PlainSerializer(format_scans)]
+Baselines = Annotated[UvRange, reads(parse_uv_range), PlainSerializer(format_uv_range)]
+Integrations = Annotated[tuple[int, int], reads(parse_range), PlainSerializer(format_range)]
+UtcRange = Annotated[tuple[float, float], reads(parse_time_range), PlainSerializer(format_time_range)]
+Length = Annotated[Average, reads(parse_average), PlainSerializer(format_average)]
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """How every slice of a run is imaged. With `Grid` it is all that a kernel needs to know."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    size: Annotated[
+        Pixels | None, Option("Pixels, as 1024 or 1024x768.  [default: 1.2 primary beams, at most 4096]")
+    ] = None
+    scale: Annotated[
+        Angle | None, Option("Pixel, as 1.2arcsec or 2asec.  [default: a quarter of the finest fringe]")
+    ] = None
+    stokes: Annotated[Planes, Option("I, IQUV, 'I,V', pseudoI, XX, ...  [default: I]", ("--stokes", "--pol"))] = ("I",)
+    weight: Annotated[
+        Weighting,
+        reads(parse_weighting),
+        Option(
+            "natural, uniform or briggs.  [default: natural]",
+            ("--weight", "--weighting"),
+            card=Card("FIPWGT", "weighting"),
+        ),
+    ] = "natural"
+    robust: Annotated[
+        Annotated[float, Field(ge=-10, le=10)] | None,
+        Option(
+            "Of briggs: -2 is nearly uniform, 2 nearly natural.  [default: 0]",
+            card=Card("FIPROBST", "robustness of Briggs weighting"),
+        ),
+    ] = None  # of briggs alone: None with another weighting
+    taper: Annotated[
+        Angle | None,
+        Option(
+            "Gaussian taper, as the width on the sky (FWHM) that it gives: 30arcsec.",
+            card=Card("FIPTAPER", "[deg] FWHM of the Gaussian taper, on the sky", 180 / math.pi),
+        ),
+    ] = None  # rad, full width at half maximum of the taper's transform
+    epsilon: Annotated[
+        float,
+        Field(ge=FINEST_EPSILON, le=COARSEST_EPSILON),
+        Option(
+            "Accuracy: relative L2 error of an image.  [default: 1e-5]",
+            card=Card("FIPEPS", "accuracy asked, L2(error)/L2(image)"),
+        ),
+    ] = 1e-5  # the L2 norm of (image - exact) over that of exact
+    kernel: Annotated[
+        KernelName,
+        Option(
+            "auto, slant where a slice allows that and it is faster, else wgridder; or slant, wgridder, ska-sdp-func "
+            "(GPUs).  [default: auto]"
+        ),
+    ] = "auto"  # the one that was used for an image is in its own header
+    channels_out: Annotated[
+        int, Field(ge=1), Option("Sub-bands of equal width, imaged beside the whole band.  [default: 1]")
+    ] = 1
+    make_psf: Annotated[
+        bool, Option("Store each image's point spread function beside it.", ("--make-psf", "--psf"), flag=True)
+    ] = False
+    phase_centre: Annotated[
+        Place | None,
+        Option(
+            "Image about this direction: '05h31m58.7s +33d08m52s', 'B1950 82.2deg 33.1deg'; J2000 (ICRS where the "
+            "data are) unless J2000, ICRS, B1950 or GALACTIC is in front. All fields become one series on one grid, "
+            "as suits drift scans.  [default: each field about its own phase centre]",
+            ("--phase-centre", "--phase-center", "--shift"),
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a MeasurementSet is imaged; None selects all."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    column: Annotated[
+        str,
+        Field(min_length=1),
+        Option(
+            "Column to image.  [default: CORRECTED_DATA where it holds values, else DATA]",
+            ("--column", "--data-column"),
+        ),
+    ] = "auto"
+    subtract_model: Annotated[bool, Option("Image the column less MODEL_DATA.", flag=True)] = False
+    field: Annotated[Names | None, Option("Fields, by name or number.  [default: all]", metavar="NAME|ID,...")] = (
+        None  # names or numbers
+    )
+    spw: Annotated[
+        Windows | None,
+        Option(
+            "Spectral windows and channels, as 0:100~900,2; B is included, as in CASA.  [default: all]",
+            metavar="W[:A~B[;C~D]],...",
+        ),
+    ] = None
+    scan: Annotated[Scans | None, Option("Scans, as 3~7,9; B is included.  [default: all]", metavar="A~B,...")] = (
+        None  # first and last of each range
+    )
+    antenna: Annotated[
+        Antennas | None,
+        Option(
+            "Antennas, by name or number: m000,m001 keeps the baselines among them, '!m012' leaves one out.  "
+            "[default: all]",
+            metavar="[!]NAME|ID,...",
+        ),
+    ] = None  # names or numbers; those to leave out have "!" in front
+    uv_range: Annotated[
+        Baselines | None,
+        Option(
+            "Length of baselines in the plane of u and v, as 100lambda~5klambda (each channel by itself) or 0.1~5km; "
+            "A and B are included.  [default: all]",
+            metavar="A~B",
+        ),
+    ] = None
+    interval: Annotated[
+        Integrations | None,
+        Option("Integrations of each field, from 0; B is left out, as in WSClean.  [default: all]", metavar="A~B"),
+    ] = None
+    time_range: Annotated[
+        UtcRange | None,
+        Option(
+            "UTC, as 2024-03-01T22:00:00~2024-03-01T22:30:00: the integrations with their middle in it; B is left "
+            "out.  [default: all]",
+            metavar="A~B",
+        ),
+    ] = None  # s UTC since MJD 0
+    average: Annotated[
+        Length | None,
+        Option(
+            "Image 4, or 32s of, integrations of a scan together, uvw as they are.  [default: each by itself]",
+            metavar="N|Ts",
+        ),
+    ] = None
+
+
+def _robust_said(values: Any) -> Any:
+    """Takes "briggs:0.5" apart; ValueError if another robustness stands beside it."""
+    weight = values.get("weight") if isinstance(values, Mapping) else None
+    name, colon, said = weight.partition(":") if isinstance(weight, str) else ("", "", "")
+    if not colon or name.strip().lower() != "briggs":
+        return values
+    other = values.get("robust")
+    if other not in (None, 0, 0.0, "0", "0.0") and str(other) != said:
+        raise ValueError(f"robust {other}: weight briggs:{said} says another one; give one of them")
+    return {**values, "weight": name, "robust": said}
+
+
+def _settled_robust(imaging: Imaging) -> Imaging:
+    robust = imaging.robust or 0.0 if imaging.weight == "briggs" else None
+    return imaging if robust == imaging.robust else replace(imaging, robust=robust)
+
+
+ImagingTable = Annotated[Imaging, BeforeValidator(_robust_said), AfterValidator(_settled_robust)]
+"""`Imaging` as a person writes it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All that was asked of a run. One directory of images holds one of these."""
+
+    imaging: ImagingTable = field(default_factory=Imaging)
+    source: Selection = field(default_factory=Selection)
+
+
+TABLES: Mapping[str, type] = {"imaging": Imaging, "source": Selection}
+"""The tables of the configuration whose options belong to a run."""
+
+
+def asked(**options: Any) -> Asked:
+    """What is asked by these options, by name, as text or as values: asked(size=1024, scale="1.2arcsec", spw="0:1~9").
+
+    Raises UsageError for an option that there is not, or a value that it does not take.
+    """
+    homes = {name: table for table, kind in TABLES.items() for name in hints(kind)}
+    for name in options:
+        if name not in homes:
+            raise UsageError(f"there is no option {name}; there are {', '.join(homes)}")
+    tables = {table: {name: options[name] for name in options if homes[name] == table} for table in TABLES}
+    try:
+        found: Asked = _asked_adapter().validate_python(tables)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg'].removeprefix('Value error, ')}"
+        ) from None
+    return found
+
+
+def texts(asked: Asked) -> dict[str, str]:
+    """Each option that is not at its default, by its key, "imaging.scale", as a person writes it."""
+    return {
+        f"{table}.{name}": _text(kind, name, value)
+        for table, kind in TABLES.items()
+        for name, value in vars(getattr(asked, table)).items()
+        if value != getattr(kind(), name)
+    }
+
+
+def all_texts(asked: Asked) -> dict[str, str]:
+    """Every option by its name, as a person writes it; `DEFAULT` for what the data settle."""
+    return {
+        name: _text(kind, name, value)
+        for table, kind in TABLES.items()
+        for name, value in vars(getattr(asked, table)).items()
+    }
+
+
+def from_texts(written: Mapping[str, str]) -> Asked:
+    """The inverse of `texts`. Raises UsageError."""
+    return asked(**{key.partition(".")[2]: text for key, text in written.items()})
+
+
+def differences(before: Asked, now: Asked) -> str:
+    """How two differ, as "scale 1arcsec (now 2arcsec), ..."; "" if they do not."""
+    old, new = all_texts(before), all_texts(now)
+    return ", ".join(f"{name} {old[name]} (now {new[name]})" for name in new if old[name] != new[name])
+
+
+def describe(selection: Selection) -> str:
+    """Which part of the data is selected, in one line, as "spw 0:100~900; scan 3~7"; "" if that is everything."""
+    return "; ".join(f"{name} {text}" for name, text in selected(selection).items())
+
+
+def selected(selection: Selection) -> dict[str, str]:
+    """Which part of the data is selected, option by option, as a person writes it; {} if that is everything."""
+    chosen = {name: value for name, value in vars(selection).items() if name not in ("column", "subtract_model")}
+    return {name: _text(Selection, name, value) for name, value in chosen.items() if value}
+
+
+def cards(imaging: Imaging) -> Iterator[tuple[str, str | float, str]]:
+    """Keyword, value and comment of the header cards of the options that have one and are set."""
+    for name, option in options(Imaging).items():
+        value = getattr(imaging, name)
+        if option.card and value is not None:
+            card = option.card
+            yield card.keyword, value if card.factor == 1.0 else value * card.factor, card.comment
+
+
+def options(table: type) -> dict[str, Option]:
+    """The options that a table of the configuration declares, by name."""
+    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints(table).items()}
+    return {name: mark for name, found in marks.items() for mark in found if isinstance(mark, Option)}
+
+
+def hints(table: type) -> dict[str, Any]:
+    """The type of each field of a table, with its parser, writer and limits."""
+    found = get_type_hints(table, include_extras=True)
+    return {name: hint for name, hint in found.items() if not name.startswith("_") and name != "model_config"}
+
+
+@cache
+def _asked_adapter() -> TypeAdapter[Asked]:
+    return TypeAdapter(Asked)
+
+
+@cache
+def _adapter(table: type, name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(hints(table)[name])
+
+
+def _text(table: type, name: str, value: Any) -> str:
+    return DEFAULT if value is None else str(_adapter(table, name).dump_python(value, mode="json"))

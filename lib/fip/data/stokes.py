@@ -19,6 +19,18 @@ STOKES_CODES = {
 """Name -> place on a STOKES axis (FITS standard 4.0, table 29)."""
 
 
+def parse_stokes(text: str) -> tuple[str, ...]:
+    """Planes in the order asked from `I`, `IQUV`, `I,V`, `pseudoI`, `XX`; ValueError for anything else."""
+    planes = [part.strip() for part in text.split(",")]
+    if len(planes) == 1 and set(planes[0].upper()) <= set("IQUV"):
+        planes = list(planes[0].upper())
+    known = {name.upper(): name for name in ("pseudoI", *STOKES_CODES)}
+    names = [known.get(plane.upper(), "") for plane in planes]
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"'{text}' names no Stokes planes, as I, IQUV, 'I,V', pseudoI or XX, each once")
+    return tuple(names)
+
+
 def stokes_axis(stokes: tuple[str, ...]) -> tuple[int, int]:
     """(CRVAL4, CDELT4) of these planes. Raise UsageError where one linear axis cannot hold them in this order."""
     unknown = [name for name in stokes if name not in STOKES_CODES]

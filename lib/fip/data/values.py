@@ -10,23 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import xxhash
-from annotated_types import Interval
 from numpy.typing import NDArray
 
-Number = Annotated[int, Interval(ge=0, lt=1 << 31)]
-"""A count or an index; what comes from a socket is held to the range."""
-
-Frame = Literal["FK5", "ICRS", "FK4", "GALACTIC"]
-"""Celestial frames that a FITS header can hold: J2000 is FK5, B1950 is FK4."""
-
-Weighting = Literal["natural", "uniform", "briggs"]
+from fip.data.directions import Frame
+from fip.data.names import Number, OptionalLabel, RunId
+from fip.data.settings import Imaging
 
 Kind = Literal["dirty", "psf"]
 """What a FITS file shows; the end of its name."""
+
+LARGEST_SIDE = 32768  # pixels; a float32 image of that side has 4 GiB
 
 SINGLE_PRECISION_EPSILON = 1e-6
 """From this epsilon on, slices and images are single precision (complex64, float32, BITPIX -32); below, double."""
@@ -40,15 +37,6 @@ class Times:
     average: float  # s UTC, mean of the times of its samples
     end: float  # s UTC, end of the last integration
     exposure: float  # s, weighted mean of the exposure of its samples
-
-
-@dataclass(frozen=True, slots=True)
-class Direction:
-    """A place on the sky."""
-
-    longitude: float  # rad, in [0, 2 pi): right ascension, or galactic longitude
-    latitude: float  # rad: declination, or galactic latitude
-    frame: Frame | None  # None: ICRS where the data are in ICRS, else FK5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,87 +81,7 @@ class Observation:
     column: str  # the column imaged; "DATA-MODEL_DATA" where the model is subtracted
     correlations: tuple[str, ...]  # those used, as ("XX", "YY")
     frequency_frame: str  # FITS SPECSYS, as "TOPOCENT"; "" where unknown
-    selection: str = ""  # what of the MeasurementSet was selected, as "spw 0:1~9; scan 3"; "" where that is all
-
-
-@dataclass(frozen=True, slots=True)
-class WindowChoice:
-    """Spectral windows, and channels of each."""
-
-    windows: tuple[int, int]  # SPECTRAL_WINDOW_ID, first and last
-    channels: tuple[tuple[int, int], ...] = ()  # first and last of each range, as numbered on file; () for all
-
-
-@dataclass(frozen=True, slots=True)
-class UvRange:
-    """Lengths of baselines, |(u, v)|, both ends included; in wavelengths it holds for each channel by itself."""
-
-    least: float
-    most: float
-    unit: Literal["m", "lambda"]
-
-
-@dataclass(frozen=True, slots=True)
-class Average:
-    """How much is imaged together; uvw are not averaged."""
-
-    length: float
-    unit: Literal["integrations", "s"]
-
-
-@dataclass(frozen=True, slots=True)
-class Subset:
-    """What of a MeasurementSet is imaged; what is empty or None selects all; see `fip.data.selection`."""
-
-    field: tuple[str, ...] = ()  # names or numbers
-    spw: tuple[WindowChoice, ...] = ()
-    scan: tuple[tuple[int, int], ...] = ()  # first and last of each range
-    antenna: tuple[str, ...] = ()  # names or numbers; with "!" in front those to leave out
-    uv_range: UvRange | None = None
-    interval: tuple[int, int] | None = None  # integrations of each field, from 0, the end left out
-    time_range: tuple[float, float] | None = None  # s UTC, of the middles of integrations, the end left out
-    average: Average | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """How much of what is stored is kept in a directory; None is all."""
-
-    seconds: float | None = None
-    size: int | None = None  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What the user asked for; None and "auto" are settled from the data when a run is opened."""
-
-    subset: Subset = Subset()
-    column: str = "auto"
-    subtract_model: bool = False
-    stokes: tuple[str, ...] = ("I",)  # "I", "Q", "U", "V", "pseudoI", or one correlation
-    size: tuple[int, int] | None = None  # width and height in pixels, even
-    scale: float | None = None  # rad, side of a pixel
-    epsilon: float = 1e-5
-    kernel: str = "auto"  # or "slant", "wgridder", "ska-sdp-func"
-    weighting: Weighting = "natural"
-    robust: float = 0.0  # robustness of Briggs weighting; 0 for the others, to which it says nothing
-    taper: float | None = None  # rad, full width at half maximum on the sky
-    channels_out: int = 1  # planes of equal width that the band is divided into, beside the one of the whole
-    make_psf: bool = False
-    phase_centre: Direction | None = None  # imaged in place of the fields' own, all fields as one series
-
-
-@dataclass(frozen=True, slots=True)
-class ImagingSettings:
-    """How every slice of a run is imaged; with `Grid` it is all that a kernel needs to know."""
-
-    stokes: tuple[str, ...]  # planes in this order: "I", "Q", "U", "V", or the one hand on file ("XX", "RR")
-    epsilon: float  # accuracy asked: L2 norm of (image - exact) over that of exact
-    kernel: str  # "auto", "slant", "wgridder" or "ska-sdp-func"; which one made an image its `kernel` says
-    weighting: Weighting
-    robust: float = 0.0  # robustness of Briggs weighting
-    taper: float | None = None  # rad, full width at half maximum on the sky of the taper's transform
-    make_psf: bool = False  # whether a file with the point spread function goes with each image
+    selection: str = ""  # what of the MeasurementSet was selected, as "spw 0:1~9; scan 3"; "" if that is all
     pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)
 
 
@@ -196,17 +104,17 @@ class Block:
 class Slice:
     """The visibilities of one integration of one field, ready to be imaged by a pure function."""
 
-    run: str  # id of the run
+    run: RunId
     index: Number  # number of the slice in its run: 0, 1, ... without gaps
     attempt: Number  # 1 the first time it is sent
     integration: Number  # number of the (first) integration in the MS's field, before any selection
-    label: str  # of the field, for file names; "" where the MS has one field
+    label: OptionalLabel  # of the field, for file names; "" where the MS has one field
     times: Times
     grid: Grid
     bands: tuple[Band, ...]  # one for each output channel
     effective: tuple[tuple[Band | None, ...], ...]  # [stokes][channel_out] mean frequency, width of what has weight
     observation: Observation
-    settings: ImagingSettings
+    settings: Imaging  # its stokes are the planes as they are made: "I", "Q", "U", "V", or a hand on file ("XX", "RR")
     blocks: tuple[Block, ...]  # () for an integration without a good visibility
     sum_of_weights: NDArray[np.float64]  # [stokes, channel_out]
     visibilities: NDArray[np.int64]  # [stokes, channel_out], the samples that count
@@ -276,11 +184,11 @@ class FitsFile:
 class ImageFile:
     """What a worker made of a slice, on its way to the sink, which stores all of its files or none."""
 
-    run: str
+    run: RunId
     index: Number
     attempt: Number
     integration: Number
-    label: str  # of the field, for file names; "" where the MS has one field
+    label: OptionalLabel  # of the field, for file names; "" where the MS has one field
     worker: str
     times: Times
     empty: bool

@@ -19,18 +19,9 @@ import numpy as np
 from fip import __version__
 from fip.data.errors import UsageError
 from fip.data.quantities import iso_utc
+from fip.data.settings import Imaging, cards
 from fip.data.stokes import stokes_axis
-from fip.data.values import (
-    SINGLE_PRECISION_EPSILON,
-    Band,
-    Grid,
-    Image,
-    ImagingSettings,
-    Kind,
-    Observation,
-    Slice,
-    whole,
-)
+from fip.data.values import SINGLE_PRECISION_EPSILON, Band, Grid, Image, Kind, Observation, Slice, whole
 
 CHANNELS = "CHANNELS"
 """Name of the extension that has the output channels."""
@@ -114,11 +105,11 @@ def _run_cards(
     grid: Grid,
     bands: tuple[Band, ...],
     observation: Observation,
-    settings: ImagingSettings,
+    settings: Imaging,
 ) -> str:
     """What is the same in every slice of a run, of the whole band or of the output channels apart."""
     axis = bands if apart else (whole(bands),)
-    cards = [
+    found = [
         *_array_cards(apart, kind, grid, bands, settings),
         *_sky_cards(grid),
         *_frequency_cards(axis, observation),
@@ -126,11 +117,11 @@ def _run_cards(
         *_observation_cards(observation),
         *_settings_cards(run, observation, settings),
     ]
-    return "".join(card(*each) for each in cards)
+    return "".join(card(*each) for each in found)
 
 
 def _array_cards(
-    apart: bool, kind: Kind, grid: Grid, bands: tuple[Band, ...], settings: ImagingSettings
+    apart: bool, kind: Kind, grid: Grid, bands: tuple[Band, ...], settings: Imaging
 ) -> Iterator[CardTuple]:
     yield ("XTENSION", "IMAGE", "output channels apart") if apart else ("SIMPLE", True, "FITS standard 4.0")
     yield "BITPIX", -32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else -64, "IEEE floating point"
@@ -190,7 +181,7 @@ def _frequency_cards(bands: tuple[Band, ...], observation: Observation) -> Itera
         yield "SPECSYS", observation.frequency_frame, "frequencies are as in the data"
 
 
-def _stokes_cards(settings: ImagingSettings) -> Iterator[CardTuple]:
+def _stokes_cards(settings: Imaging) -> Iterator[CardTuple]:
     value, step = stokes_axis(settings.stokes)
     yield "CTYPE4", "STOKES", ""
     yield "CRVAL4", float(value), settings.stokes[0]
@@ -223,15 +214,10 @@ def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]
     yield "OBSGEO-H", float(height), "[m] height"
 
 
-def _settings_cards(run: str, observation: Observation, settings: ImagingSettings) -> Iterator[CardTuple]:
+def _settings_cards(run: str, observation: Observation, settings: Imaging) -> Iterator[CardTuple]:
     yield "FIPPB", "NONE", "primary beam correction"
-    yield "FIPSTOKE", ",".join(_made(plane, settings) for plane in settings.stokes), "planes as they are made"
-    yield "FIPWGT", settings.weighting, "weighting"
-    if settings.weighting == "briggs":
-        yield "FIPROBST", settings.robust, "robustness of Briggs weighting"
-    if settings.taper is not None:
-        yield "FIPTAPER", math.degrees(settings.taper), "[deg] FWHM of the Gaussian taper, on the sky"
-    yield "FIPEPS", settings.epsilon, "accuracy asked, L2(error)/L2(image)"
+    yield "FIPSTOKE", ",".join(_made(plane, observation) for plane in settings.stokes), "planes as they are made"
+    yield from cards(settings)
     yield "FIPMS", observation.measurement_set, "MeasurementSet"
     yield "FIPCOL", observation.column, "column imaged"
     yield "FIPCORR", ",".join(observation.correlations), "correlations used"
@@ -242,13 +228,13 @@ def _settings_cards(run: str, observation: Observation, settings: ImagingSetting
             yield from (("COMMENT", printable(line), "") for line in wrap(f"selected: {observation.selection}", 68))
     if {"Q", "U"} & set(settings.stokes):
         yield "COMMENT", "Q and U are in the frame of the feeds: no parallactic rotation is applied.", ""
-    if settings.pseudo:
+    if observation.pseudo:
         yield "COMMENT", "pseudoI is I, and where one hand is flagged the other hand alone.", ""
 
 
-def _made(plane: str, settings: ImagingSettings) -> str:
+def _made(plane: str, observation: Observation) -> str:
     """How a plane is made, where its name alone does not say it."""
-    return "pseudoI" if plane == "I" and settings.pseudo else plane
+    return "pseudoI" if plane == "I" and observation.pseudo else plane
 
 
 def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]:

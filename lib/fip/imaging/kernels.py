@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import ducc0
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
-from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid, ImagingSettings
+from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, Imaging, KernelName
+from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid
 from fip.imaging.interface import Kernel
 
 if TYPE_CHECKING:
     from fip.imaging.cuda.device import CupyDevice
 
 SDP_FUNC = "ska-sdp-func"
-KERNELS = ("auto", "slant", "wgridder", SDP_FUNC)
+KERNELS = get_args(KernelName)
 """auto: slant where it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
 
 CPU = "cpu"  # a device; the others are "cuda:N"
 
 GPU_FINEST_EPSILON = 1e-5  # of the slant kernel there, which is single precision
-FINEST_EPSILON = 1e-11
-COARSEST_EPSILON = 0.1
 
 # What ducc0's w-gridder accepts: single precision down to this epsilon, and images of at least this side.
 _DUCC_SINGLE_PRECISION_EPSILON = 1e-5
@@ -92,7 +91,7 @@ class WGridder(Kernel):
 
     name = "wgridder"
 
-    def __init__(self, settings: ImagingSettings, grid: Grid) -> None:
+    def __init__(self, settings: Imaging, grid: Grid) -> None:
         self._grid = grid
         single = settings.epsilon >= _DUCC_SINGLE_PRECISION_EPSILON
         self._epsilon = max(_DUCC_MARGIN * settings.epsilon, _DUCC_SINGLE_PRECISION_EPSILON if single else 0.0)
@@ -142,7 +141,7 @@ def dirty(
     return image
 
 
-def make_kernel(settings: ImagingSettings, grid: Grid, device: str = CPU) -> Kernel:
+def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
     """The kernel that the settings name, ready for this grid on "cpu" or "cuda:N", for use in the calling thread.
 
     On a GPU, `auto` is the slant kernel, and what that cannot image the w-gridder makes on the CPU; below an epsilon of
@@ -193,8 +192,8 @@ def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
         )
 
 
-def pixel_type(settings: ImagingSettings) -> type[np.floating]:
-    """float32 for an epsilon of 1e-6 or more, else float64 (DESIGN 5)."""
+def pixel_type(settings: Imaging) -> type[np.floating]:
+    """float32 for an epsilon of 1e-6 or more, of which its rounding is a tenth; else float64."""
     return np.float32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
 
 

@@ -17,34 +17,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.quantities import SPEED_OF_LIGHT
-from fip.data.values import Block, Grid, ImagingSettings
+from fip.data.settings import Imaging
+from fip.data.values import Block, Grid
 
 _PADDING = 1.2
 _MOST_CELLS = 2**25  # 256 MiB of address space, of which only what is touched becomes memory
 
 
-def weigh(blocks: Sequence[Block], settings: ImagingSettings, grid: Grid) -> tuple[Block, ...]:
+def weigh(blocks: Sequence[Block], settings: Imaging, grid: Grid) -> tuple[Block, ...]:
     """The blocks of one slice, whose weights are the data's, with the imaging weights that the settings ask for.
 
     Uniform: w/W. Briggs (1995, thesis, eq. 3.11): w/(1 + W f^2), f^2 = (5 10^-robust)^2/(sum W_cell^2/sum w). Then a
     taper, whose transform is a Gaussian of that full width at half maximum on the sky: w exp(-(pi taper)^2 (u^2 +
     v^2)/(4 ln 2)), u and v in wavelengths. Visibilities are multiplied as their weights are.
     """
-    if settings.weighting != "natural" and blocks:
+    if settings.weight != "natural" and blocks:
         blocks = _by_density(blocks, settings, grid)
     if settings.taper is not None:
         blocks = [_multiplied(block, _taper(block, settings.taper)) for block in blocks]
     return tuple(blocks)
 
 
-def _by_density(blocks: Sequence[Block], settings: ImagingSettings, grid: Grid) -> list[Block]:
+def _by_density(blocks: Sequence[Block], settings: Imaging, grid: Grid) -> list[Block]:
     cells, count = _cells(blocks, grid)
     planes = []
     for stokes in range(len(settings.stokes)):
         weight = np.concatenate([block.weight[stokes].ravel() for block in blocks], dtype=np.float64)
         density = np.asarray(np.bincount(cells, weight, count), np.float64)[cells]
         planes.append(
-            _uniform(density) if settings.weighting == "uniform" else _briggs(density, weight, settings.robust)
+            _uniform(density) if settings.weight == "uniform" else _briggs(density, weight, settings.robust or 0.0)
         )
     factors = np.split(np.stack(planes), np.cumsum([block.weight[0].size for block in blocks])[:-1], axis=1)
     return [

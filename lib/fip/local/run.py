@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sysconfig
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,8 +19,8 @@ from fip.archive.ledger import Ledger, RunTotals
 from fip.client.operator import new_job
 from fip.config import Config, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
-from fip.data.names import label
-from fip.data.values import Selection, Subset
+from fip.data.names import RunId, label
+from fip.data.settings import Asked
 from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
 from fip.imaging.slant.scheme import scheme_for
@@ -51,17 +52,18 @@ def run(
     """
     keep_memory(MEMORY_IS_KEPT)  # of all that is forked from here
     check_devices(config.imaging.kernel, workers.values())
-    selection, follow = selection_of(config), follow_of(config)
+    asked, follow = config.asked, follow_of(config)
     with Child() as reader:
         prepare(workers.values())  # while the child does the same
-        found = _look_into(paths, selection, follow is not None, console, reader)
+        found = _look_into(paths, asked, follow is not None, console, reader)
         directory = output or Path(f"{label(paths[0].stem)}.fip")
-        before = _prepare(directory, config.sink.ledger, selection, overwrite)
+        before = _prepare(directory, config.sink.ledger, asked, overwrite)
+        found = [_as_known(each, before) for each in found]
         begun = time.monotonic()
         interrupted, job = False, None
         if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
             warm(config.imaging.kernel, config.imaging.epsilon)
-            submit = new_job(paths, selection, directory="", follow=follow)
+            submit = new_job(paths, asked, directory="", follow=follow)
             page = _page(config.monitor, console) if web else None
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
@@ -116,45 +118,13 @@ def warm(kernel: str, epsilon: float) -> None:
         subprocess.run([fip, "warmup", "--epsilon", f"{epsilon}"], check=False)
 
 
-def selection_of(config: Config) -> Selection:
-    """What the configuration asks of a run."""
-    imaging, source = config.imaging, config.source
-    return Selection(
-        subset=Subset(
-            field=source.field or (),
-            spw=source.spw or (),
-            scan=source.scan or (),
-            antenna=source.antenna or (),
-            uv_range=source.uv_range,
-            interval=source.interval,
-            time_range=source.time_range,
-            average=source.average,
-        ),
-        column=source.column,
-        subtract_model=source.subtract_model,
-        stokes=imaging.stokes,
-        size=imaging.size,
-        scale=imaging.scale,
-        epsilon=imaging.epsilon,
-        kernel=imaging.kernel,
-        weighting=imaging.weight[0],
-        robust=imaging.robustness,
-        taper=imaging.taper,
-        channels_out=imaging.channels_out,
-        make_psf=imaging.make_psf,
-        phase_centre=imaging.phase_centre,
-    )
-
-
 def follow_of(config: Config) -> Follow | None:
     """How MeasurementSets that are still being written are to be followed; None where they are whole."""
     source = config.source
     return Follow(source.follow_complete, source.follow_end) if source.follow else None
 
 
-def _look_into(
-    paths: Sequence[Path], selection: Selection, follow: bool, console: Console, reader: Child
-) -> list[RunFacts]:
+def _look_into(paths: Sequence[Path], asked: Asked, follow: bool, console: Console, reader: Child) -> list[RunFacts]:
     """Opens MeasurementSets as the ventilator will: their faults are known before anything is started.
 
     Those that are to be followed and hold nothing yet are left out.
@@ -162,7 +132,7 @@ def _look_into(
     found = []
     for path in paths:
         try:
-            found.append(reader.call(look, path, selection, follow, False, False))
+            found.append(reader.call(look, path, asked, follow, False, False))
         except NotYetError as error:
             console.print(f"waiting for data: {error}", style="yellow", highlight=False, soft_wrap=True)
     if len({each.run for each in found}) < len(found) or len(set(paths)) < len(paths):
@@ -173,7 +143,13 @@ def _look_into(
     return found
 
 
-def _prepare(directory: Path, ledgers: Path | None, selection: Selection, overwrite: bool) -> dict[str, int]:
+def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
+    """The run under its older id, if the directory has it under that."""
+    older = found.older
+    return replace(found, run=older) if older and older in known and found.run not in known else found
+
+
+def _prepare(directory: Path, ledgers: Path | None, asked: Asked, overwrite: bool) -> dict[str, int]:
     """Sees that the directory can take these images; returns how many of each run it has."""
     try:
         store = Store(directory, ledgers=ledgers)
@@ -182,7 +158,7 @@ def _prepare(directory: Path, ledgers: Path | None, selection: Selection, overwr
     try:
         if overwrite:
             store.clear()
-        refusal = store.refusal(selection)
+        refusal = store.refusal(asked)
         if refusal:
             raise UsageError(refusal)
         return {totals.run: totals.stored for totals in store.ledger.totals()}

@@ -33,7 +33,7 @@ class Feed:
     def stored(self) -> Mapping[str, Ranges]:
         """What the sink says is stored of each run that it has."""
         sink = self._heard.status.sink if self._heard else None
-        return {each.run: each.stored for each in sink.runs} if sink else {}
+        return {each.run: each.stored for each in sink.brief.runs} if sink else {}
 
 
 class Broadcast:

@@ -8,7 +8,7 @@ import erfa
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.directions import axes
+from fip.data.rotations import axes
 
 MEERKAT = (math.radians(21.44389), math.radians(-30.71106), 1050.0)
 """Longitude (rad), geodetic latitude (rad) and height (m) of the MeerKAT core on WGS84."""

@@ -8,14 +8,14 @@ from fip.wire.messages import SinkState
 
 def sink_line(state: SinkState, ventilator: str, heard: bool, rate: float) -> str:
     """What it stores, or waits for; `heard`: whether the ventilator has spoken of late."""
-    if state.stalled:
-        does = f"waits: {state.stalled}"
+    if state.brief.stalled:
+        does = f"waits: {state.brief.stalled}"
     elif state.status.state == "draining":
         does = "draining"
     elif not heard:
         does = f"waits for the ventilator at {ventilator}"
-    elif state.runs:
-        does = f"stores images of {len(state.runs)} run{'s' * (len(state.runs) != 1)}"
+    elif state.brief.runs:
+        does = f"stores images of {len(state.brief.runs)} run{'s' * (len(state.brief.runs) != 1)}"
     else:
         does = "waits for a run"
     return f"{does}; {done(state.status.counters, rate, 'stored')}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import zmq
 
 from fip.config import Config, Loaded
 from fip.data.errors import FipError, NoRoomError, StoreError, WireError
+from fip.data.names import RunId
 from fip.data.ranges import Ranges, add, contains, count
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
@@ -42,6 +42,11 @@ class OpenRun:
     stored: Ranges = ()
     failed: Ranges = ()
     refused: str = ""
+    goes_on_as: RunId | None = None  # the older id, under which the directory has it
+
+    def said(self) -> RunStored:
+        """What the ventilator is told of it."""
+        return RunStored(self.plan.run, self.stored, self.failed, self.refused, self.plan.final, self.goes_on_as)
 
 
 class Sink(Daemon):
@@ -55,7 +60,7 @@ class Sink(Daemon):
         self._config = loaded.config
         self._host, self._boot = host_name(), uuid4().hex[:12]
         self._stores: dict[str, Store] = {}  # by their folder in the sink's directory
-        self._runs: dict[str, OpenRun] = {}
+        self._runs: dict[RunId, OpenRun] = {}
         self._in_hand: ImageFile | None = None  # the image for which there is no room
         self._stalled = ""  # why there is none
         self._seldom = Seldom(log)
@@ -140,14 +145,16 @@ class Sink(Daemon):
             sink = self._config.sink
             store = self._stores.get(plan.directory) or Store(sink.directory / plan.directory, sink.keep, sink.ledger)
             self._stores[plan.directory] = store
-            refused = store.open_run(plan)
+            older = store.ledger.older_of(plan)
+            refused = "" if older else store.open_run(plan)
         except NoRoomError:
             raise
         except FipError as error:
-            store, refused = None, str(error)
-        log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or "open")
-        if store is None or refused:
-            return OpenRun(plan, None, refused=refused)
+            store, refused, older = None, str(error), None
+        what = f"goes on as {older}" if older else "open"
+        log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
+        if store is None or refused or older:
+            return OpenRun(plan, None, refused=refused, goes_on_as=older)
         return OpenRun(plan, store, store.stored(plan.run))  # what failed before is tried again
 
     def _grown(self, run: OpenRun, plan: RunPlan) -> OpenRun:
@@ -259,20 +266,17 @@ class Sink(Daemon):
             except (OSError, StoreError) as error:
                 self._seldom.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
 
-    def _brief(self) -> SinkBrief:
-        return SinkBrief(**self._has())
-
     def _state(self) -> SinkState:
-        has = self._has()
-        doing = "draining" if self._draining else "stalled" if has["stalled"] else "running"
-        return SinkState(**has, status=self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)}))
+        brief = self._brief()
+        doing = "draining" if self._draining else "stalled" if brief.stalled else "running"
+        return SinkState(brief, self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)}))
 
-    def _has(self) -> dict[str, Any]:
-        """What a brief says."""
-        runs = tuple(
-            RunStored(name, run.stored, run.failed, run.refused, run.plan.final) for name, run in self._runs.items()
+    def _brief(self) -> SinkBrief:
+        return SinkBrief(
+            host=self._host,
+            boot=self._boot,
+            images=self._address,
+            images_key=self._gate.key_at("sink.images"),
+            runs=tuple(run.said() for run in self._runs.values()),
+            stalled=self._stalled or self._unopened,
         )
-        return {
-            "host": self._host, "boot": self._boot, "images": self._address,
-            "images_key": self._gate.key_at("sink.images"), "runs": runs, "stalled": self._stalled or self._unopened,
-        }  # fmt: skip

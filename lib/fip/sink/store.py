@@ -19,9 +19,10 @@ from fip.archive.file_names import IMAGE_LIST, LEDGER, LOCK_FILE, LOG_FILE, file
 from fip.archive.file_systems import network_type
 from fip.archive.ledger import Aged, Ledger, StoredFile
 from fip.data.errors import NoRoomError, StoreError, UsageError
+from fip.data.quantities import Keep
 from fip.data.ranges import Ranges
-from fip.data.settings import facts
-from fip.data.values import ImageFile, Keep, Kind, Selection
+from fip.data.settings import Asked, differences
+from fip.data.values import ImageFile, Kind
 from fip.wire.messages import Failure, RunPlan
 
 log = logging.getLogger("fip.sink")
@@ -91,18 +92,18 @@ class Store:
         os.close(self._folder)
         os.close(self._lock)
 
-    def refusal(self, selection: Selection) -> str:
-        """Why images of this selection cannot go into this directory; "" where they can."""
-        held = self.ledger.selection()
-        if held is None or held == selection:
+    def refusal(self, asked: Asked) -> str:
+        """Why images of what is asked cannot go into this directory; "" if they can."""
+        held = self.ledger.asked()
+        if held is None or held == asked:
             return ""
-        before, now = facts(held), facts(selection)
-        differences = ", ".join(f"{key} {before[key]} (now {now[key]})" for key in now if before[key] != now[key])
-        return f"{self.directory} holds images made with {differences}: name another --output, or --overwrite"
+        return (
+            f"{self.directory} holds images made with {differences(held, asked)}: name another --output, or --overwrite"
+        )
 
     def open_run(self, plan: RunPlan) -> str:
         """Prepares for the images of a run; returns why it cannot be taken, or ""."""
-        refusal = self.refusal(plan.selection)
+        refusal = self.refusal(plan.asked)
         if not refusal:
             self._names[plan.run] = self.ledger.open_run(plan)
         return refusal

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 
 from fip.data.errors import InputError
-from fip.data.values import Selection
+from fip.data.names import RunId
+from fip.data.settings import Asked
 
 if TYPE_CHECKING:
     from fip.imaging.antennas import AntennaTally
@@ -29,7 +30,8 @@ KEPT_OPEN = 3  # MeasurementSets: one that is imaged, one that is ending, one th
 class RunFacts:
     """What is known of a run once its MeasurementSet was looked into."""
 
-    run: str  # its id
+    run: RunId
+    older: RunId | None  # the id that it had at 0c91216
     name: str  # the MeasurementSet's stem, for file names
     times: tuple[float, ...]  # s UTC, of its slices
     cadence: float | None  # s from one slice to the next
@@ -74,52 +76,52 @@ class Opened(Protocol):
         """Release the files."""
 
 
-_opened: OrderedDict[tuple[Path, Selection, bool], Opened] = OrderedDict()
+_opened: OrderedDict[tuple[Path, Asked, bool], Opened] = OrderedDict()
 
 
-def look(path: Path, selection: Selection, follow: bool, complete: bool = False, ended: bool = False) -> RunFacts:
-    """Looks into a MeasurementSet, as it is now, for slices of this selection; `follow` where it is being written.
+def look(path: Path, asked: Asked, follow: bool, complete: bool = False, ended: bool = False) -> RunFacts:
+    """Looks into a MeasurementSet, as it is now, for slices as they are asked for; `follow` where it is being written.
 
     `complete` and `ended` are those of `fip.source.growing`. Raises InputError and UsageError.
     """
-    known = _opened.get((path, selection, follow))
+    known = _opened.get((path, asked, follow))
     if known and not known.current:
-        forget(path, selection, follow)
-    opened = _open(path, selection, follow)
+        forget(path, asked, follow)
+    opened = _open(path, asked, follow)
     run = opened.look(complete, ended)
     times = tuple(each.time for each in run.slices)
-    return RunFacts(run.id, run.name, times, run.cadence, opened.rows, not follow, run.notes)
+    return RunFacts(run.id, run.older, run.name, times, run.cadence, opened.rows, not follow, run.notes)
 
 
-def cut(path: Path, selection: Selection, follow: bool, run: str, index: int) -> Cut:
+def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
     """A slice of a run as it is sent. InputError where it cannot be read."""
     from fip.imaging.compression import compress
     from fip.wire.codec import encode_slice
 
     begun = time.monotonic()
-    found = _open(path, selection, follow).up_to(index)
-    if found.id != run:
+    found = _open(path, asked, follow).up_to(index)
+    if run not in (found.id, found.older):
         raise InputError(f"{path}: is another one than when the run began")
     values, antennas = found.read_with_antennas(index)
-    values = compress(values)
+    values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
     return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun)
 
 
-def forget(path: Path, selection: Selection, follow: bool) -> None:
+def forget(path: Path, asked: Asked, follow: bool) -> None:
     """Closes a MeasurementSet."""
-    opened = _opened.pop((path, selection, follow), None)
+    opened = _opened.pop((path, asked, follow), None)
     if opened:
         opened.close()
 
 
-def _open(path: Path, selection: Selection, follow: bool) -> Opened:
+def _open(path: Path, asked: Asked, follow: bool) -> Opened:
     from fip.source.growing import Growing, Whole
 
-    key = path, selection, follow
+    key = path, asked, follow
     if key not in _opened:
         while len(_opened) >= KEPT_OPEN:
             forget(*next(iter(_opened)))
-        _opened[key] = Growing(path, selection) if follow else Whole(path, selection)
+        _opened[key] = Growing(path, asked) if follow else Whole(path, asked)
     _opened.move_to_end(key)
     return _opened[key]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError, NotYetError, UsageError
-from fip.data.values import Selection
+from fip.data.settings import Asked, Selection
 from fip.source.index.row_index import CHUNK, Indexer, RowIndex
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, open_run, settle
 from fip.source.run import Run
@@ -27,10 +27,10 @@ from fip.source.tables.measurement_set import MeasurementSet
 class Whole:
     """The run of a MeasurementSet that is whole."""
 
-    def __init__(self, path: Path, selection: Selection) -> None:
+    def __init__(self, path: Path, asked: Asked) -> None:
         """Opens the MeasurementSet. Raises InputError and UsageError."""
         self._path, self._files = path, _files(path)
-        self._run = open_run(path, selection)
+        self._run = open_run(path, asked)
         self.rows = self._run.index.rows
 
     def close(self) -> None:
@@ -62,9 +62,9 @@ def _files(path: Path) -> list[tuple[str, int, int]]:
 class Growing:
     """The run of a MeasurementSet that is being written, in order of time; used from the thread that opened it."""
 
-    def __init__(self, path: Path, selection: Selection) -> None:
+    def __init__(self, path: Path, asked: Asked) -> None:
         """Opens the MeasurementSet; NotYetError where it is not there yet, or not whole enough to be opened."""
-        self._selection = selection
+        self._asked = asked
         try:
             self._main = MeasurementSet(path, growing=True)
         except InputError as error:
@@ -152,7 +152,7 @@ class Growing:
             raise NotYetError(str(error)) from None
         rows, _ = index.rows_of([first])
         early = checked(self._main, Indexer().feed(checked_chunks(self._main, 0, int(rows[-1]) + 1)).index())
-        return replace(settle(self._main, early, self._chosen(early), self._selection), slices=())
+        return replace(settle(self._main, early, self._chosen(early), self._asked), slices=())
 
     def _grown(self, run: Run, index: RowIndex, ended: bool) -> Run:
         """The run with the slices that can be cut now."""
@@ -160,7 +160,7 @@ class Growing:
             chosen = self._chosen(index, ~self._taken)
         except UsageError:  # none of them is selected
             return replace(run, index=index)
-        closed = chosen.slices if ended else _closed(chosen, index, self._selection)
+        closed = chosen.slices if ended else _closed(chosen, index, self._asked.source)
         for together in closed:
             self._taken[list(together)] = True
         grid = next(iter(run.grids.values()))
@@ -182,12 +182,12 @@ class Growing:
         )
 
     def _chosen(self, index: RowIndex, among: NDArray[np.bool_] | None = None) -> Chosen:
-        return choose(self._main, index, self._selection.subset, self._selection.phase_centre, among)
+        return choose(self._main, index, self._asked.source, self._asked.imaging.phase_centre, among)
 
 
 def _closed(chosen: Chosen, index: RowIndex, selection: Selection) -> tuple[tuple[int, ...], ...]:
     """Of the integrations imaged together the first groups, up to one that may still grow."""
-    if selection.subset.average is None:
+    if selection.average is None:
         return chosen.slices
     for place, together in enumerate(chosen.slices):
         last = together[-1]

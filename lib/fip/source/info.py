@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from fip.data.directions import about_w
+from fip.data.directions import Frame
 from fip.data.quantities import ARCSEC, format_angle, iso_utc
-from fip.data.values import Frame
+from fip.data.rotations import about_w
 from fip.source.advice.defaults import choose_grid
 from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
 from fip.source.advice.geometry import UvwCheck, check_uvw, uvw_axes

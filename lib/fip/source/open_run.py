@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.directions import Direction
 from fip.data.errors import InputError, UsageError
 from fip.data.names import label
-from fip.data.selection import describe, texts
+from fip.data.settings import Asked, Selection, describe, selected
 from fip.data.stokes import stokes_axis
-from fip.data.values import (
-    SINGLE_PRECISION_EPSILON,
-    Band,
-    Block,
-    Direction,
-    Grid,
-    ImagingSettings,
-    Observation,
-    Selection,
-    Subset,
-)
+from fip.data.values import SINGLE_PRECISION_EPSILON, Band, Block, Grid, Observation
 from fip.imaging.compression import compress_blocks, reduction
 from fip.imaging.kernels import check_kernel
 from fip.imaging.polarisation import Product, products
 from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
 from fip.source.advice.field_of_view import smearing_notes
+from fip.source.identity import identify
 from fip.source.index import row_index
 from fip.source.index.row_index import Coverage, RowIndex, index_rows
 from fip.source.run import Run, SliceInfo
@@ -45,7 +35,7 @@ from fip.source.tables.subtables import Window
 _EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, well within what a header can say
 
 
-def open_run(path: Path, selection: Selection) -> Run:
+def open_run(path: Path, asked: Asked) -> Run:
     """Open a MeasurementSet and settle everything that its slices share.
 
     Reads the row numbers and UVW of the whole table once. Raises InputError where the data cannot be imaged and
@@ -53,63 +43,57 @@ def open_run(path: Path, selection: Selection) -> Run:
     """
     main = MeasurementSet(path)
     try:
-        return _open(main, selection)
+        return _open(main, asked)
     except BaseException:
         main.close()
         raise
 
 
-def _open(main: MeasurementSet, selection: Selection) -> Run:
+def _open(main: MeasurementSet, asked: Asked) -> Run:
     index = read_index(main)
-    return settle(main, index, choose(main, index, selection.subset, selection.phase_centre), selection)
+    return settle(main, index, choose(main, index, asked.source, asked.imaging.phase_centre), asked)
 
 
-def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, selection: Selection) -> Run:
+def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, asked: Asked) -> Run:
     """A run of the slices that are chosen. Raises InputError and UsageError, as `open_run`."""
     windows = chosen.windows
     looked_at = [part for each in sampled(chosen.integrations) for part in parts(main, index, windows, each)]
-    columns, column_note = choose_columns(main, selection.column, selection.subtract_model, looked_at)
+    columns, column_note = choose_columns(main, asked.source.column, asked.source.subtract_model, looked_at)
     _check_cells(main, index, chosen, columns)
     _check_weights(main, index, chosen)
-    wanted = _products(main, windows, selection.stokes)
+    wanted = _products(main, windows, asked.imaging.stokes)
     reach = extent(main, chosen.coverage, windows)
-    size, scale, grid_notes = choose_grid(reach, selection.size, selection.scale)
-    settings = ImagingSettings(
-        stokes=tuple(product.name for product in wanted[0]),
-        epsilon=selection.epsilon,
-        kernel=selection.kernel,
-        weighting=selection.weighting,
-        robust=selection.robust,
-        taper=selection.taper,
-        make_psf=selection.make_psf,
-        pseudo=any(product.either for product in wanted[0]),
-    )
+    size, scale, grid_notes = choose_grid(reach, asked.imaging.size, asked.imaging.scale)
+    settings = replace(asked.imaging, stokes=tuple(product.name for product in wanted[0]))
+    pseudo = any(product.either for product in wanted[0])
     check_kernel(settings.kernel, settings.epsilon, *size)
     stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
-    bands, band_notes = _bands(main, windows, selection.channels_out)
+    bands, band_notes = _bands(main, windows, settings.channels_out)
     grids = {each.name: grid_about(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}
     width = max(float(window.width.max()) for window in windows)
-    precision = np.float32 if selection.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
+    precision = np.float32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
     cadence = index.cadence[chosen.integrations]
     cadence = cadence[np.isfinite(cadence)]
     duration = float(np.median(cadence)) if cadence.size else None
+    run, older = identify(main, index, windows, columns, settings, pseudo, grids, bands, asked)
     return Run(
-        id=_identity(main, index, windows, columns, settings, grids, bands, selection),
+        id=run,
+        older=older,
         name=label(main.path.stem),
         slices=list_slices(index, chosen),
         settings=settings,
         grids=grids,
-        observations=_observations(main, index, chosen, columns, wanted, selection.subset),
+        observations=_observations(main, index, chosen, columns, wanted, asked.source, pseudo),
         bands=bands,
         cadence=duration * float(np.median([len(each) for each in chosen.slices])) if duration else None,
         notes=(
-            *_selection_notes(selection.subset, index, chosen),
+            *_selection_notes(asked.source, index, chosen),
             column_note,
-            *centre_notes(index, chosen.fields, chosen.rephasing, selection.phase_centre, len(chosen.integrations)),
+            *centre_notes(index, chosen.fields, chosen.rephasing, asked.imaging.phase_centre, len(chosen.integrations)),
             *grid_notes,
             *band_notes,
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
-            *_polarisation_notes(selection, settings, windows),
+            *_polarisation_notes(asked.imaging.stokes, settings.stokes, windows),
             *_time_notes(main, index),
             *_compression_notes(main, index, chosen, next(iter(grids.values())), bands, settings.epsilon),
         ),
@@ -244,7 +228,8 @@ def _observations(
     chosen: Chosen,
     columns: Columns,
     wanted: Sequence[tuple[Product, ...]],
-    subset: Subset,
+    selection: Selection,
+    pseudo: bool,
 ) -> dict[str, Observation]:
     """What the headers of each field say, by its name."""
     about = main.observation(int(index.observation[chosen.integrations[0]]))
@@ -269,20 +254,21 @@ def _observations(
             column=columns.label,
             correlations=tuple(used),
             frequency_frame=frames.pop() if len(frames) == 1 else "",
-            selection=describe(subset),
+            selection=describe(selection),
+            pseudo=pseudo,
         )
         for each in chosen.fields
     }
 
 
-def _selection_notes(subset: Subset, index: RowIndex, chosen: Chosen) -> Iterator[str]:
-    if not texts(subset):
+def _selection_notes(selection: Selection, index: RowIndex, chosen: Chosen) -> Iterator[str]:
+    if not selected(selection):
         return
     yield (
-        f"selected: {describe(subset)}: {len(chosen.integrations)} of {len(index)} integrations, "
+        f"selected: {describe(selection)}: {len(chosen.integrations)} of {len(index)} integrations, "
         f"{len(chosen.coverage.antennas)} of {len(index.coverage.antennas)} antennas"
     )
-    if subset.average is not None:
+    if selection.average is not None:
         most = max(len(each) for each in chosen.slices)
         yield (
             f"average: up to {most} integrations are imaged together, their uvw as they are"
@@ -291,13 +277,13 @@ def _selection_notes(subset: Subset, index: RowIndex, chosen: Chosen) -> Iterato
         )
 
 
-def _polarisation_notes(selection: Selection, settings: ImagingSettings, windows: Sequence[Window]) -> Iterator[str]:
-    for asked, made in zip(selection.stokes, settings.stokes, strict=True):
+def _polarisation_notes(wanted: Sequence[str], planes: Sequence[str], windows: Sequence[Window]) -> Iterator[str]:
+    for asked, made in zip(wanted, planes, strict=True):
         if asked == "pseudoI":
             yield f"stokes pseudoI: imaged as {made}, from one hand where the other is flagged"
         elif asked != made:
             yield f"stokes {asked}: only {made} is on file, imaged as {made}"
-    if {"Q", "U"} & set(settings.stokes):
+    if {"Q", "U"} & set(planes):
         yield "stokes Q and U: in the frame of the feeds, no parallactic rotation is made"
 
 
@@ -327,31 +313,3 @@ def _compression_notes(
         blocks += split(Block(0, uvw, window.frequency, none.astype(np.complex128), none), bands)
     if note := reduction(blocks, compress_blocks(blocks, grid, epsilon)):
         yield note
-
-
-def _identity(
-    main: MeasurementSet,
-    index: RowIndex,
-    windows: Sequence[Window],
-    columns: Columns,
-    settings: ImagingSettings,
-    grids: Mapping[str, Grid],
-    bands: Sequence[Band],
-    selection: Selection,
-) -> str:
-    """16 hexadecimal digits that change with the data, the selection or the settings, and not with the path."""
-    antennas = main.antennas
-    facts = {
-        "times": [index.first_time] if main.growing else [index.first_time, index.last_time],
-        "rows": "growing" if main.growing else index.rows,
-        "observation": [main.observation(number) for number in np.unique(index.observation).tolist()],
-        "antennas": [antennas.names, antennas.position.tolist()],
-        "windows": [[window.number, window.frequency.tolist(), window.correlations] for window in windows],
-        "fields": {name: asdict(grid) for name, grid in grids.items()},
-        "bands": [asdict(each) for each in bands],
-        "columns": asdict(columns),
-        "selection": texts(selection.subset),
-        "phase_centre": selection.phase_centre and asdict(selection.phase_centre),
-        "settings": asdict(settings),
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.directions import rephase, turned
-from fip.data.values import Band, Beam, Block, Grid, ImagingSettings, Observation, Slice, Times, UvRange
+from fip.data.names import RunId
+from fip.data.rotations import turned
+from fip.data.selection import UvRange
+from fip.data.settings import Imaging
+from fip.data.values import Band, Beam, Block, Grid, Observation, Slice, Times
 from fip.imaging.antennas import AntennaTally, BaselineSums, tally
 from fip.imaging.beam import fit_beam
+from fip.imaging.rephasing import rephase
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, totals
 from fip.imaging.weighting import weigh
 from fip.source.index.row_index import RowIndex
@@ -62,10 +66,11 @@ class _Part:
 class Run:
     """The slices of one MeasurementSet, in order of time, made by `fip.source.open_run.open_run`."""
 
-    id: str  # the same for the same data, selection and settings, wherever the file lies
+    id: RunId  # the same for the same data and what was asked, wherever the file lies
+    older: RunId | None  # the id that it had at 0c91216: a directory that has it goes on under that
     name: str  # the MS's stem, for file names
     slices: Sequence[SliceInfo]
-    settings: ImagingSettings
+    settings: Imaging
     grids: Mapping[str, Grid]  # by the field's name
     observations: Mapping[str, Observation]  # by the field's name
     bands: tuple[Band, ...]

@@ -14,11 +14,11 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from fip.data.names import Attempt
 from fip.state.antennas import AntennasView, antennas_view
 from fip.state.trends import SILENT_AFTER, Heard, Life, Shares, Trend, life, trends
 from fip.wire.messages import (
     UNFINISHED,
-    Copy,
     Departure,
     Failure,
     JobStatus,
@@ -82,7 +82,7 @@ class DaemonView:
 class WorkerView(DaemonView):
     """A worker."""
 
-    working: Copy | None  # the slice that it images
+    working: Attempt | None  # the slice that it images
     working_for: float  # s
     holds: int  # slices received and not handed on
     tasks: tuple[Task, ...]  # the last few that it did
@@ -181,7 +181,7 @@ def _liveness(status: Status, age: float, silent_after: float, now: float) -> tu
 
 
 def _workers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> tuple[WorkerView, ...]:
-    living = {worker.identity: _worker(worker, newest, quiet, now, known) for worker in newest.workers}
+    living = {worker.brief.identity: _worker(worker, newest, quiet, now, known) for worker in newest.workers}
     gone = {
         each.status.identity: _gone_worker(each, now)
         for each in newest.departed
@@ -198,13 +198,14 @@ def _by_number(name: str) -> tuple[tuple[str, int], ...]:
 def _worker(
     worker: WorkerState, newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]
 ) -> WorkerView:
-    age = max(0.0, newest.ages.get(worker.identity, 0.0)) + quiet
+    brief = worker.brief
+    age = max(0.0, newest.ages.get(brief.identity, 0.0)) + quiet
     state, why, since = _liveness(worker.status, age, PEER_SILENT_AFTER, now)
-    if worker.identity in newest.hung and since is None:
+    if brief.identity in newest.hung and since is None:
         state, why = "hung", "on one slice for longer than any should take"
     return WorkerView(
-        worker.status, state, why, since, age, known.get(life(worker.status)), worker.working,
-        worker.working_for + age if worker.working else 0.0, len(worker.holds), worker.tasks,
+        worker.status, state, why, since, age, known.get(life(worker.status)), brief.working,
+        brief.working_for + age if brief.working else 0.0, len(brief.holds), worker.tasks,
     )  # fmt: skip
 
 
@@ -217,7 +218,7 @@ def _sink(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Tr
     if newest.sink:
         status, age = newest.sink.status, max(0.0, newest.ages.get("sink", 0.0)) + quiet
         state, why, since = _liveness(status, age, PEER_SILENT_AFTER, now)
-        return DaemonView(status, state, why or newest.sink.stalled, since, age, known.get(life(status)))
+        return DaemonView(status, state, why or newest.sink.brief.stalled, since, age, known.get(life(status)))
     gone = [each for each in newest.departed if each.status.role == "sink"]
     if not gone:
         return None

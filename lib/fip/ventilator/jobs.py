@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fip.data.names import RunId, SliceId
 from fip.data.ranges import below, contains, count, well_formed
 from fip.runtime.patience import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
 from fip.ventilator.leases import Leases
@@ -17,11 +18,11 @@ from fip.wire.messages import (
     Failure,
     Follow,
     JobStatus,
-    Key,
     RunPlan,
     RunStatus,
     RunStored,
     Submit,
+    WorkerBrief,
     WorkerState,
 )
 
@@ -160,7 +161,7 @@ class Jobs:
     """All jobs, as the queue has them, and the runs under way in the order in which they were opened."""
 
     def __init__(self, queue: Queue) -> None:
-        self.active: dict[str, ActiveRun] = {}
+        self.active: dict[RunId, ActiveRun] = {}
         self._queue = queue
         self._failures: deque[Failure] = deque(maxlen=FAILURES_TOLD)  # of runs that are over
         self._jobs = {submit.job: Job(submit, submitted, state=state, reason=reason)
@@ -226,6 +227,14 @@ class Jobs:
         self.active[active.plan.run] = active
         job.runs[active.plan.run] = active.status(now)
 
+    def go_on_as(self, run: RunId, older: RunId) -> None:
+        """The sink's directory has this run under its older id: it is that run from now on."""
+        job, active = self.of(run), self.active.pop(run)
+        active.plan = replace(active.plan, run=older, older=None)
+        self.active[older] = active
+        job.runs = {older if name == run else name: replace(status, run=older) if name == run else status
+                    for name, status in job.runs.items()}  # fmt: skip
+
     def end(self, run: str, now: float, reason: str = "") -> None:
         """A run is over; with a reason, its job will have failed."""
         job = self.of(run)
@@ -262,15 +271,15 @@ class Jobs:
 
     # All runs at once, as a worker has slices of more than one
 
-    def upcoming(self, number: int) -> list[Key]:
+    def upcoming(self, number: int) -> list[SliceId]:
         """The next slices to send, at most `number`."""
-        keys = [(run, index) for run, leases in self._leases() for index in leases.upcoming(number)]
+        keys = [SliceId(run, index) for run, leases in self._leases() for index in leases.upcoming(number)]
         return keys[:number]
 
-    def waiting(self, key: Key) -> bool:
+    def waiting(self, key: SliceId) -> bool:
         """Whether a slice is to be sent."""
-        active = self.active.get(key[0])
-        return bool(active and active.leases and active.leases.waiting(key[1]))
+        active = self.active.get(key.run)
+        return bool(active and active.leases and active.leases.waiting(key.slice))
 
     def out(self) -> int:
         """How many slices are leased or handed on."""
@@ -284,18 +293,18 @@ class Jobs:
         """How many slices each worker has that it has not handed on."""
         return sum((leases.loads() for _, leases in self._leases()), Counter())
 
-    def worker_says(self, state: WorkerState, now: float) -> list[Failure]:
-        """Takes a worker's state; returns the attempts that are newly failed."""
+    def worker_says(self, brief: WorkerBrief, now: float) -> list[Failure]:
+        """Takes what a worker says; returns the attempts that are newly failed."""
         for run, leases in self._leases():
-            holds = {index: attempt for key, index, attempt in state.holds if key == run}
-            handed_on = {index: attempt for key, index, attempt in state.handed_on if key == run}
-            copies = zip((*state.handed_on, *state.holds), state.ages, strict=False)  # from a socket comes anything
-            ages = {index: age for (key, index, _), age in copies if key == run}
-            leases.worker_says(state.identity, holds, handed_on, now, ages)
+            holds = {each.slice: each.number for each in brief.holds if each.run == run}
+            handed_on = {each.slice: each.number for each in brief.handed_on if each.run == run}
+            known_ages = zip((*brief.handed_on, *brief.holds), brief.ages, strict=False)  # a socket may say anything
+            ages = {each.slice: age for each, age in known_ages if each.run == run}
+            leases.worker_says(brief.identity, holds, handed_on, now, ages)
         known = dict(self._leases())
         return [
             failure
-            for failure in state.failed
+            for failure in brief.failed
             if failure.run in known
             and known[failure.run].attempt_failed(failure.index, failure.attempt, failure.reason)
         ]
@@ -304,21 +313,22 @@ class Jobs:
         """Seconds on the wire of the slices that arrived at workers since this was last asked."""
         return [seconds for _, leases in self._leases() for seconds in leases.arrived()]
 
-    def worker_gone(self, state: WorkerState, how: str) -> int:
+    def worker_gone(self, brief: WorkerBrief, how: str) -> int:
         """A worker "died", "hung" or has left (""); returns how many slices are todo again."""
-        working = state.working[:2] if state.working else None
+        working = brief.working
         return sum(
-            leases.worker_gone(state.identity, working[1] if working and working[0] == run else None, how)
+            leases.worker_gone(brief.identity, working.slice if working and working.run == run else None, how)
             for run, leases in self._leases()
         )
 
     def hangs(self, state: WorkerState) -> bool:
         """Whether a worker is on one slice for longer than any slice should take."""
-        if state.working is None or state.working_for <= IMAGE_WITHIN:  # what the quantiles are not needed for
+        working = state.brief.working
+        if working is None or state.brief.working_for <= IMAGE_WITHIN:  # what the quantiles are not needed for
             return False
-        known = dict(self._leases()).get(state.working[0])
+        known = dict(self._leases()).get(working.run)
         limit = known.image_within if known and state.status.counters.get("images") else FIRST_IMAGE_WITHIN
-        return state.working_for > limit
+        return state.brief.working_for > limit
 
     def stragglers(self, now: float) -> None:
         """Workers idle: the oldest slice of a run that is nearly over is sent a second time."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import zmq
 
 from fip.config import Ventilator
 from fip.data.errors import ConfigError, RefusedError
+from fip.data.names import Attempt
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
 from fip.runtime.sockets import data_socket, lane_addresses
 from fip.wire.codec import Frame
-from fip.wire.messages import Copy, Lane, Status, WorkerBrief, WorkerState
+from fip.wire.messages import Lane, Status, WorkerBrief, WorkerState
 
 log = logging.getLogger("fip.ventilator")
 
@@ -34,17 +35,17 @@ class Peer:
     heard: float  # monotonic s
     lane: zmq.Socket[bytes]
     address: str  # of the lane, as the worker is told it
-    hung_on: Copy | None = None  # what it was found to hang on; it gets nothing while it is on that
+    hung_on: Attempt | None = None  # what it was found to hang on; it gets nothing while it is on that
 
     @property
     def hangs(self) -> bool:
         """Whether it is still on what it was found to hang on."""
-        return self.hung_on is not None and self.state.working == self.hung_on
+        return self.hung_on is not None and self.state.brief.working == self.hung_on
 
     @property
     def ready(self) -> bool:
         """Whether it reads from its lane, works, and means to stay."""
-        return self.state.lane == self.address and not self.state.leaving and not self.hangs
+        return self.state.brief.lane == self.address and not self.state.brief.leaving and not self.hangs
 
 
 def depth(least: int, worker: Status) -> int:
@@ -75,29 +76,31 @@ class Lanes:
         """All living workers."""
         yield from self._peers.values()
 
-    def hear(self, route: bytes, brief: WorkerBrief, now: float) -> Peer | None:
+    def hear(self, route: bytes, said: WorkerBrief | WorkerState, now: float) -> Peer | None:
         """A worker said its state, or what changed of it; one that is new gets a lane when it says its whole state.
 
-        Raises RefusedError for a second worker of the identity of one that lives, or where no lane is free.
+        None for a brief of a worker whose state is not known yet: it comes within half a second. Raises RefusedError
+        for a second worker of the identity of one that lives, or if no lane is free.
         """
+        brief = said.brief if isinstance(said, WorkerState) else said
         peer = self._peers.get(brief.identity)
-        state = brief.whole(peer.state if peer else None)
-        if state is None:
-            return None
         if peer is None:
+            if not isinstance(said, WorkerState):
+                return None
             if len(self._peers) >= MOST_WORKERS:
-                raise RefusedError(f"no lane is left for {state.identity}: {MOST_WORKERS} workers are here")
-            peer = self._peers[state.identity] = Peer(route, state, now, *self._open())
-            log.info("worker %s joins on lane %s", state.identity, peer.address)
-        elif peer.state.boot != brief.boot:
-            raise RefusedError(f"a second worker calls itself {state.identity}: give it another --name")
-        peer.route, peer.state, peer.heard = route, state, now
+                raise RefusedError(f"no lane is left for {brief.identity}: {MOST_WORKERS} workers are here")
+            peer = self._peers[brief.identity] = Peer(route, said, now, *self._open())
+            log.info("worker %s joins on lane %s", brief.identity, peer.address)
+        elif peer.state.brief.boot != brief.boot:
+            raise RefusedError(f"a second worker calls itself {brief.identity}: give it another --name")
+        peer.state = said if isinstance(said, WorkerState) else replace(peer.state, brief=said)
+        peer.route, peer.heard = route, now
         return peer
 
     def wanted(self, peer: Peer, sink: str, sink_key: str) -> Lane | None:
         """What the worker must be told; None where it knows."""
         lane = Lane(peer.address, sink, self._gate.key_at("ventilator.lanes"), sink_key)
-        return None if (lane.lane, lane.sink) == (peer.state.lane, peer.state.sink) else lane
+        return None if (lane.lane, lane.sink) == (peer.state.brief.lane, peer.state.brief.sink) else lane
 
     def silent(self, now: float) -> list[Peer]:
         """The workers that were not heard for too long."""

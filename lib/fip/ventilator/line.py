@@ -10,8 +10,8 @@ def ventilator_line(status: PipelineStatus) -> str:
     workers, sink = len(status.workers), status.sink
     waits = "" if sink else "waits for a sink"
     waits = waits or ("" if workers else "waits for workers")
-    if sink and sink.stalled:
-        waits = f"the sink waits: {sink.stalled}"
+    if sink and sink.brief.stalled:
+        waits = f"the sink waits: {sink.brief.stalled}"
     if status.ventilator.state == "draining":
         waits = f"draining: waits for {status.ventilator.queues.get('leased', 0)} slices to be stored"
     runs = [run for job in status.jobs if job.state == "running" for run in job.runs if _left(run)]

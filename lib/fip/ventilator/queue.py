@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from fip.data.errors import ConfigError
+from fip.data.older import asked_at_0c91216
 from fip.runtime.sockets import host_name
 from fip.wire.messages import Submit
 
@@ -53,7 +55,7 @@ class Queue:
         now = time.time()
         self._database.execute(
             "INSERT OR IGNORE INTO jobs VALUES (?, ?, 'queued', '', ?)",
-            (submit.job, _SUBMIT.dump_json(submit).decode(), now),
+            (submit.job, _SUBMIT.dump_json(submit, exclude_defaults=True).decode(), now),
         )
         self._database.execute(
             "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
@@ -69,9 +71,17 @@ class Queue:
     def jobs(self) -> list[tuple[Submit, str, str, float]]:
         """(job, state, reason, submitted) of all jobs, the oldest first."""
         rows = self._database.execute("SELECT submit, state, reason, submitted FROM jobs ORDER BY submitted, rowid")
-        return [(_SUBMIT.validate_json(submit), *rest) for submit, *rest in rows]
+        return [(_submit(submit), *rest) for submit, *rest in rows]
 
     def close(self) -> None:
         """Closes the file."""
         self._database.close()
         os.close(self._lock)
+
+
+def _submit(text: str) -> Submit:
+    """A job as it was entered, also by FIP at 0c91216."""
+    values = json.loads(text)
+    if "selection" in values:
+        values["asked"] = asked_at_0c91216(values.pop("selection"))
+    return _SUBMIT.validate_python(values)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fip.config import Ventilator
 from fip.data.errors import NotYetError
+from fip.data.names import RunId, SliceId
 from fip.runtime.service import Loop
 from fip.runtime.vitals import Vitals
 from fip.source.calls import Cut, RunFacts, cut, forget, look
@@ -18,7 +19,7 @@ from fip.ventilator.antenna_window import Antennas
 from fip.ventilator.jobs import ActiveRun, Growth, Job, Jobs
 from fip.ventilator.pacing import Pace
 from fip.ventilator.reader import Reader
-from fip.wire.messages import STATE_INTERVAL, Key, RunPlan, Submit
+from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
 
@@ -32,10 +33,10 @@ class Supply:
         """`changed` is called when a run or a job has changed, `ready` when a slice was read."""
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
         self._reader = Reader(loop)
-        self._looking: set[str] = set()  # runs whose MeasurementSets are being looked into again
-        self._read: dict[Key, Cut] = {}
+        self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
+        self._read: dict[SliceId, Cut] = {}
         self._expected = 0  # bytes of the slice that was read last
-        self.reading: set[Key] = set()
+        self.reading: set[SliceId] = set()
         self.antennas = Antennas()
 
     def start(self) -> None:
@@ -49,15 +50,15 @@ class Supply:
     def __len__(self) -> int:
         return len(self._read)
 
-    def ready(self) -> list[Key]:
+    def ready(self) -> list[SliceId]:
         """The slices that may be sent, in their order; those that are no longer wanted are dropped."""
         self._read = {key: values for key, values in self._read.items() if self._jobs.waiting(key)}
         return sorted(self._read)
 
-    def __getitem__(self, key: Key) -> Cut:
+    def __getitem__(self, key: SliceId) -> Cut:
         return self._read[key]
 
-    def drop(self, keys: Iterable[Key]) -> None:
+    def drop(self, keys: Iterable[SliceId]) -> None:
         """These were sent, or are stored."""
         for key in keys:
             self._read.pop(key, None)
@@ -77,10 +78,10 @@ class Supply:
             if key not in self.reading and key not in self._read:
                 held, nbytes = held + 1, nbytes + self._expected
                 self.reading.add(key)
-                active = self._jobs.active[key[0]]
+                active = self._jobs.active[key.run]
                 plan, path = active.plan, Path(active.plan.measurement_set)
                 then = partial(self._was_read, key)
-                self._reader.call(then, cut, path, plan.selection, active.followed, plan.run, key[1])
+                self._reader.call(then, cut, path, plan.asked, active.followed, plan.run, key.slice)
 
     def look_again(self) -> None:
         """How far the MeasurementSets are that are being written."""
@@ -89,15 +90,15 @@ class Supply:
             if active.growth and run not in self._looking:
                 self._looking.add(run)
                 complete, ended = active.growth.complete(now), active.growth.over(now)
-                path, selection = Path(active.plan.measurement_set), active.plan.selection
-                self._reader.call(partial(self._looked_again, run, ended), look, path, selection, True, complete, ended)
+                path, asked = Path(active.plan.measurement_set), active.plan.asked
+                self._reader.call(partial(self._looked_again, run, ended), look, path, asked, True, complete, ended)
 
     def end(self, active: ActiveRun, reason: str = "") -> None:
         """A run is over; with a reason, not as it should be."""
         plan = active.plan
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
         self._jobs.end(plan.run, time.monotonic(), reason)
-        self._reader.call(_whatever, forget, Path(plan.measurement_set), plan.selection, active.followed)
+        self._reader.call(_whatever, forget, Path(plan.measurement_set), plan.asked, active.followed)
         self._changed()
 
     def _open_next(self, pace: float) -> None:
@@ -105,13 +106,13 @@ class Supply:
         if following:
             job, path = following
             then = partial(self._opened, job, path, pace)
-            self._reader.call(then, look, path, job.submit.selection, job.submit.follow is not None, False, False)
+            self._reader.call(then, look, path, job.submit.asked, job.submit.follow is not None, False, False)
 
     def _opened(self, job: Job, path: Path, pace: float, future: Future[RunFacts]) -> None:
         now, error = time.monotonic(), future.exception()
         if job.opening != path:  # the job was cancelled meanwhile
             return
-        if _worth_waiting(job, error) or (error is None and future.result().run in self._jobs.active):
+        if _worth_waiting(job, error) or (error is None and self._under_way(future.result())):
             self._jobs.later(job, now + STATE_INTERVAL)  # another job's run ends, as data come, in a while
             return
         if error is None:
@@ -124,29 +125,33 @@ class Supply:
             self._jobs.fail(job, str(error))
         self._changed()
 
+    def _under_way(self, facts: RunFacts) -> bool:
+        """Whether another job is at this run."""
+        return any(run in self._jobs.active for run in (facts.run, facts.older))
+
     def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
         self._looking.discard(run)
         active, error = self._jobs.active.get(run), future.exception()
         if active is None:
             return
-        if error is not None or (facts := future.result()).run != run:
+        if error is not None or run not in ((facts := future.result()).run, facts.older):
             self.end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
             return
         active.grow(len(facts.times), facts.rows, ended, time.monotonic())
         self._changed()
 
-    def _was_read(self, key: Key, future: Future[Cut]) -> None:
+    def _was_read(self, key: SliceId, future: Future[Cut]) -> None:
         self.reading.discard(key)
-        active = self._jobs.active.get(key[0])
+        active = self._jobs.active.get(key.run)
         error = future.exception()
         if error is None:
             self._read[key] = future.result()
-            self.antennas.add(key[0], self._read[key].antennas, time.monotonic())
+            self.antennas.add(key.run, self._read[key].antennas, time.monotonic())
             self._expected = self._read[key].nbytes
             self._vitals.took("cut", self._read[key].seconds)
         elif active and active.leases:
-            log.error("slice %d of %s cannot be read", key[1], active.plan.name, exc_info=error)
-            active.leases.cannot_be_cut(key[1], f"{type(error).__name__}: {error}".splitlines()[0][:500])
+            log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
+            active.leases.cannot_be_cut(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
             self._vitals.counters["failures"] += 1
         self._on_ready()
 
@@ -164,8 +169,8 @@ def _worth_waiting(job: Job, error: BaseException | None) -> bool:
 def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float) -> ActiveRun:
     """A run as it begins."""
     plan = RunPlan(
-        run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), selection=submit.selection,
-        directory=submit.directory, final=facts.final,
+        run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), asked=submit.asked,
+        directory=submit.directory, final=facts.final, older=facts.older,
     )  # fmt: skip
     if submit.follow is None:
         return ActiveRun(plan, Pace(pace if submit.pace is None else submit.pace, list(facts.times)))

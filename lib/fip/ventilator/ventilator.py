@@ -11,6 +11,7 @@ import zmq
 
 from fip.config import Config, Loaded
 from fip.data.errors import RefusedError, WireError
+from fip.data.names import SliceId
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import Seldom, set_level
 from fip.runtime.service import Daemon, Loop
@@ -31,12 +32,14 @@ from fip.wire.messages import (
     Departure,
     PipelineStatus,
     Refused,
+    RunStored,
     SinkBrief,
     SinkOrders,
     SinkState,
     Status,
     Submit,
     WorkerBrief,
+    WorkerState,
 )
 
 log = logging.getLogger("fip.ventilator")
@@ -147,9 +150,9 @@ class Ventilator(Daemon):
             if type(message) not in SAID_BY:
                 raise WireError(f"{type(message).__name__} is not for the ventilator")
             self._gate.check(frames[0], "ventilator.control", *SAID_BY[type(message)])
-            if isinstance(message, WorkerBrief):
+            if isinstance(message, WorkerBrief | WorkerState):
                 self._on_worker(route.bytes, message)
-            elif isinstance(message, SinkBrief):
+            elif isinstance(message, SinkBrief | SinkState):
                 self._on_sink(route.bytes, message, peer_host(route))
             elif isinstance(message, Ask | Submit | Cancel):
                 self._on_operator(route.bytes, message)
@@ -160,59 +163,76 @@ class Ventilator(Daemon):
             if isinstance(error, RefusedError):
                 self._tell(route.bytes, Refused(str(error)))
 
-    def _on_worker(self, route: bytes, brief: WorkerBrief) -> None:
+    def _on_worker(self, route: bytes, said: WorkerBrief | WorkerState) -> None:
+        brief = said.brief if isinstance(said, WorkerState) else said
         if brief.leaving and not brief.holds and brief.identity not in self._lanes:
             self._tell(route, Bye())  # it said so before it heard the bye, or to the ventilator before this one
             return
-        peer = self._lanes.hear(route, brief, time.monotonic())
+        peer = self._lanes.hear(route, said, time.monotonic())
         if peer is None:
             return
-        state = peer.state
-        self._departed.pop(state.identity, None)
-        if self._jobs.hangs(state) and not peer.hangs:
-            log.warning("worker %s hangs: its slices go to others", state.identity)
-            peer.hung_on = state.working
+        self._departed.pop(brief.identity, None)
+        if self._jobs.hangs(peer.state) and not peer.hangs:
+            log.warning("worker %s hangs: its slices go to others", brief.identity)
+            peer.hung_on = brief.working
             self._vitals.counters["workers_lost"] += 1
-            self._vitals.counters["again"] += self._jobs.worker_gone(state, "hung")
+            self._vitals.counters["again"] += self._jobs.worker_gone(brief, "hung")
         if not peer.hangs:
-            failures = self._jobs.worker_says(state, peer.heard)
-            for seconds in self._jobs.arrived():
-                self._vitals.took("wire", seconds)
-            for failure in failures:
-                self._vitals.counters["failures"] += 1
-                log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, state.identity, failure.reason)
-        if state.leaving and not self._jobs.loads()[state.identity]:
-            log.info("worker %s leaves", state.identity)
+            self._hear_of_slices(brief, peer.heard)
+        if brief.leaving and not self._jobs.loads()[brief.identity]:
+            log.info("worker %s leaves", brief.identity)
             self._tell(route, Bye())
-            self._lanes.dismiss(state.identity)
-            self._went(state.status, "left")
+            self._lanes.dismiss(brief.identity)
+            self._went(peer.state.status, "left")
         elif self._sink:
-            lane = self._lanes.wanted(peer, self._sink.address, self._sink.state.images_key)
+            lane = self._lanes.wanted(peer, self._sink.address, self._sink.state.brief.images_key)
             if lane:
                 self._tell(route, lane)
 
-    def _on_sink(self, route: bytes, brief: SinkBrief, host: str) -> None:
+    def _hear_of_slices(self, brief: WorkerBrief, now: float) -> None:
+        """What a worker has, and what became of what it had."""
+        failures = self._jobs.worker_says(brief, now)
+        for seconds in self._jobs.arrived():
+            self._vitals.took("wire", seconds)
+        for failure in failures:
+            self._vitals.counters["failures"] += 1
+            log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, brief.identity, failure.reason)
+
+    def _on_sink(self, route: bytes, said: SinkBrief | SinkState, host: str) -> None:
         now = time.monotonic()
-        if self._sink and self._sink.state.boot != brief.boot:  # one that is silent is forgotten twice a second
+        brief = said.brief if isinstance(said, SinkState) else said
+        if self._sink and self._sink.state.brief.boot != brief.boot:  # one that is silent is forgotten twice a second
             raise RefusedError(
-                f"a second sink, on {brief.host}, while the one on {self._sink.state.host} lives: stop one"
+                f"a second sink, on {brief.host}, while the one on {self._sink.state.brief.host} lives: stop one"
             )
-        state = brief.whole(self._sink.state if self._sink else None)
-        if state is None:
-            return
+        if isinstance(said, SinkState):
+            state = said
+        elif self._sink:
+            state = replace(self._sink.state, brief=said)
+        else:
+            return  # its whole state comes within half a second
         if self._sink is None:
-            log.info("the sink joins, images go to %s", state.images)
+            log.info("the sink joins, images go to %s", brief.images)
             self._jobs.sink_restarted(now)
         self._departed.pop(state.status.identity, None)
-        self._sink = SinkPeer(route, state, now, seen_from_workers(state.images, host))
-        for said in state.runs:
-            active = self._jobs.active.get(said.run)
-            if active is None:
-                continue
-            stored = active.sink_says(said, self._config.max_attempts, now)
-            self._supply.drop((said.run, index) for index in stored)
-            if active.refused or active.over(said):
-                self._supply.end(active, active.refused)
+        self._sink = SinkPeer(route, state, now, seen_from_workers(brief.images, host))
+        for stored in brief.runs:
+            self._hear_of_run(stored, now)
+
+    def _hear_of_run(self, said: RunStored, now: float) -> None:
+        """What the sink has of a run."""
+        active = self._jobs.active.get(said.run)
+        if active is None:
+            return
+        if said.goes_on_as:
+            log.info("%s goes on as run %s, as the directory knows it", active.plan.name, said.goes_on_as)
+            self._jobs.go_on_as(said.run, said.goes_on_as)
+            self._order_sink()
+            return
+        stored = active.sink_says(said, self._config.max_attempts, now)
+        self._supply.drop(SliceId(said.run, index) for index in stored)
+        if active.refused or active.over(said):
+            self._supply.end(active, active.refused)
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
@@ -255,24 +275,24 @@ class Ventilator(Daemon):
     def _send_what_is_read(self) -> None:
         now, loads = time.monotonic(), self._jobs.loads()
         for key in self._supply.ready():
-            active = self._jobs.active[key[0]]
-            active.pace.start(key[1], now)
-            due = active.pace.due(key[1])
+            active = self._jobs.active[key.run]
+            active.pace.start(key.slice, now)
+            due = active.pace.due(key.slice)
             if due is not None and due > now:
                 self._wake_at(due)
                 break
             worker = self._lanes.free(loads, self._pump)
             if worker is None or active.leases is None:
                 break
-            frames, sent = self._supply[key].frames, active.leases.sent[key[1]]
+            frames, sent = self._supply[key].frames, active.leases.sent[key.slice]
             if sent:
                 frames = with_attempt(frames, sent + 1)
             if not self._lanes.send(worker, frames):
                 break
             nbytes = size(frames)
-            active.leases.lease(key[1], worker, now, nbytes)
+            active.leases.lease(key.slice, worker, now, nbytes)
             loads[worker] += 1
-            log.debug("slice %d of run %s goes to %s", key[1], key[0], worker)
+            log.debug("slice %d of run %s goes to %s", key.slice, key.run, worker)
             self._supply.drop([key])
             self._vitals.counters["slices"] += 1
             self._vitals.counters["bytes_out"] += nbytes
@@ -291,19 +311,19 @@ class Ventilator(Daemon):
         """Twice a second: who is silent, what is overdue, orders to the sink, status to all who watch."""
         now = time.monotonic()
         for peer in self._lanes.silent(now):
-            log.warning("worker %s is silent: its slices go to others", peer.state.identity)
+            log.warning("worker %s is silent: its slices go to others", peer.state.brief.identity)
             self._vitals.counters["workers_lost"] += 1
-            self._lanes.dismiss(peer.state.identity)
+            self._lanes.dismiss(peer.state.brief.identity)
             self._went(peer.state.status, "died")
-            self._vitals.counters["again"] += self._jobs.worker_gone(peer.state, "died")
+            self._vitals.counters["again"] += self._jobs.worker_gone(peer.state.brief, "died")
         if self._sink and now - self._sink.heard > self._config.dead_after:
             log.warning("the sink is silent: no slices are sent until it is back")
             self._went(self._sink.state.status, "died")
             self._sink = None
-        if self._sink and not self._sink.state.stalled:
+        if self._sink and not self._sink.state.brief.stalled:
             self._vitals.counters["again"] += self._jobs.overdue(now)
         loads = self._jobs.loads()
-        if any(peer.ready and not loads[peer.state.identity] for peer in self._lanes.peers()):
+        if any(peer.ready and not loads[peer.state.brief.identity] for peer in self._lanes.peers()):
             self._jobs.stragglers(now)
         self._supply.look_again()
         self._order_sink()
@@ -329,20 +349,22 @@ class Ventilator(Daemon):
             self._control.send_multipart([route, told], zmq.NOBLOCK)
 
     def _pipeline(self) -> PipelineStatus:
-        """All that is known now, but for what only leases are made of."""
+        """All that is known now, for whoever watches."""
         now = time.monotonic()
         peers = list(self._lanes.peers())
         queues = {"reading": len(self._supply.reading), "read": len(self._supply), "leased": self._jobs.out()}
-        heard = {peer.state.identity: peer.heard for peer in peers} | ({"sink": self._sink.heard} if self._sink else {})
+        heard = {peer.state.brief.identity: peer.heard for peer in peers} | (
+            {"sink": self._sink.heard} if self._sink else {}
+        )
         return PipelineStatus(
             time=time.time(),
             ventilator=self._vitals.status("draining" if self._draining else "running", queues),
             jobs=self._jobs.statuses(now),
-            workers=tuple(replace(peer.state, handed_on=(), failed=()) for peer in peers),
+            workers=tuple(_without_leases(peer.state) for peer in peers),
             sink=self._sink.state if self._sink else None,
             number=self._told,
             ages={name: now - at for name, at in heard.items()},
-            hung=tuple(peer.state.identity for peer in peers if peer.hangs),
+            hung=tuple(peer.state.brief.identity for peer in peers if peer.hangs),
             departed=tuple(self._departed.values()),
             failures=self._jobs.last_failures(),
             antennas=self._supply.antennas.health(),
@@ -353,3 +375,8 @@ class Ventilator(Daemon):
         self._departed[status.identity] = Departure(status, time.time(), how)
         while len(self._departed) > DEPARTED:
             del self._departed[next(iter(self._departed))]
+
+
+def _without_leases(state: WorkerState) -> WorkerState:
+    """The state of a worker without what only leases are made of."""
+    return replace(state, brief=replace(state.brief, handed_on=(), failed=()))

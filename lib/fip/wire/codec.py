@@ -21,16 +21,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from fip.data.errors import RefusedError, WireError
-from fip.data.names import is_folder, is_label
-from fip.data.values import Block, FitsFile, ImageFile, Kind, Number, Slice
-from fip.wire.messages import UNFINISHED, Control, PipelineStatus, SinkOrders, Submit
+from fip.data.names import Number
+from fip.data.values import LARGEST_SIDE, Block, FitsFile, ImageFile, Kind, Slice
+from fip.wire.messages import UNFINISHED, Control, PipelineStatus
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Raised whenever a message of another version could be misread."""
 
 MAXIMUM_HEADER = 1 << 20  # bytes
 MAXIMUM_FRAME = 1 << 33  # bytes, for the sockets to refuse before memory is taken
-MAXIMUM_SIDE = 32768  # pixels
 
 Frame = bytes | memoryview
 Message = TypeVar("Message")
@@ -100,9 +99,6 @@ def decode_image(frames: Sequence[Frame]) -> ImageFile:
         raise WireError(f"image of {len(frames) - 1} frames with {len(described)} files that do not belong together")
     files = tuple(FitsFile(kind, frame) for (kind, _), frame in zip(described, frames[1:], strict=True))
     values = ImageFile(**meta, files=files)
-    _check_label("run", values.run)
-    if values.label:
-        _check_label("field", values.label)
     for file, (_, digest) in zip(files, described, strict=True):
         what = f"{file.kind} image {values.index} of run {values.run}"
         if file.digest != digest:
@@ -145,14 +141,6 @@ def decode_control(frame: Frame) -> Control:
     if kind is None:
         raise WireError(f"control message of unknown kind {header.get('kind')!r:.40}")
     message: Control = _validated(_adapter(kind), header.get("message"))
-    if isinstance(message, Submit):
-        _check_label("job", message.job)
-        _check_folder(message.directory)
-    if isinstance(message, SinkOrders):
-        for plan in message.runs:
-            _check_label("run", plan.run)
-            _check_label("name", plan.name)
-            _check_folder(plan.directory)
     return message
 
 
@@ -253,24 +241,10 @@ def _blocks(shapes: _Shapes, planes: int, arrays: Sequence[NDArray[Any]]) -> tup
     return tuple(blocks)
 
 
-def _check_label(what: str, label: str) -> None:
-    if not is_label(label):
-        raise WireError(f"{what} {label!r:.80} is not a label of 1 to 64 of A-Z a-z 0-9 . _ + -")
-
-
-def _check_folder(folder: str) -> None:
-    """Within the sink's directory; "" is that itself."""
-    if folder and not is_folder(folder):
-        raise WireError(f"directory {folder!r:.80} is not a folder's name of 1 to 64 of A-Z a-z 0-9 . _ + -")
-
-
 def _check_slice(values: Slice) -> None:
-    _check_label("run", values.run)
-    if values.label:
-        _check_label("field", values.label)
     planes = (len(values.settings.stokes), len(values.bands))
     sides = (values.grid.width, values.grid.height)
-    if not all(0 < side <= MAXIMUM_SIDE and side % 2 == 0 for side in sides) or not values.grid.scale > 0:
+    if not all(0 < side <= LARGEST_SIDE and side % 2 == 0 for side in sides) or not values.grid.scale > 0:
         raise WireError(f"slice with a grid of {sides[0]} x {sides[1]} pixels of {values.grid.scale} rad")
     sums = {values.sum_of_weights.shape, values.visibilities.shape}
     bands = [len(channels) for channels in values.effective]

@@ -6,16 +6,11 @@ slices depend on, its *brief*. A lost message costs time, never data, and a peer
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from fip.data.names import Attempt, Folder, Label, Number, RunId
 from fip.data.ranges import Ranges
-from fip.data.values import Number, Selection
-
-Key = tuple[str, int]
-"""A slice by its run's id and its index in the run."""
-
-Copy = tuple[str, Number, Number]
-"""One attempt at a slice: run, index, attempt."""
+from fip.data.settings import Asked
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
 BRIEF_INTERVAL = 0.1  # s from a change that nobody waits for to the brief that tells it
@@ -106,7 +101,7 @@ class Status:
 class Failure:
     """An attempt at a slice that failed, with a one-line reason."""
 
-    run: str
+    run: RunId
     index: Number
     attempt: Number
     reason: str
@@ -116,7 +111,7 @@ class Failure:
 class Task:
     """What a worker did for one slice, for the time line."""
 
-    run: str
+    run: RunId
     index: Number
     began: float  # s UTC, Unix: when imaging began
     wait: float  # s between its arrival and that
@@ -133,11 +128,11 @@ class WorkerBrief:
     boot: str  # random, new at each start
     lane: str  # what it was told by the last `Lane`; "" before
     sink: str
-    holds: tuple[Copy, ...]  # received, not yet handed on
-    handed_on: tuple[Copy, ...]  # the last few that the sink's socket took
+    holds: tuple[Attempt, ...]  # received, not yet handed on
+    handed_on: tuple[Attempt, ...]  # the last few that the sink's socket took
     ages: tuple[float, ...]  # s since each came: of those that were handed on, then of those that it holds
     failed: tuple[Failure, ...]  # the last few that could not be imaged
-    working: Copy | None  # the one that it images now
+    working: Attempt | None  # the one that it images now
     working_for: float  # s, on that one
     leaving: bool
 
@@ -146,21 +141,14 @@ class WorkerBrief:
         """HOST/NAME: one living worker at a time has it."""
         return f"{self.host}/{self.name}"
 
-    def whole(self, last: WorkerState | None) -> WorkerState | None:
-        """With the rest as it was said last; None where nothing was, as half a second later it is."""
-        return last and replace(last, **vars(self))
-
 
 @dataclass(frozen=True)
-class WorkerState(WorkerBrief):
-    """Worker to ventilator, twice a second: all of it, and what is told to whoever watches."""
+class WorkerState:
+    """Worker to ventilator, twice a second: all of it."""
 
-    status: Status
+    brief: WorkerBrief
+    status: Status  # what is told to whoever watches
     tasks: tuple[Task, ...] = ()  # the last few that it handed on, oldest first
-
-    def whole(self, last: WorkerState | None) -> WorkerState:
-        """It is."""
-        return self
 
 
 @dataclass(frozen=True)
@@ -186,13 +174,14 @@ class Bye:
 class RunPlan:
     """A run as the sink must know it."""
 
-    run: str
-    name: str  # stem of the file names
+    run: RunId
+    name: Label  # stem of the file names
     total: int  # slices that are known of
     measurement_set: str  # its path
-    selection: Selection
-    directory: str  # a label: the folder within the sink's directory; "" for that directory itself
+    asked: Asked
+    directory: Folder  # within the sink's directory
     final: bool = True  # whether no more slices will come; while a MeasurementSet is being written, they may
+    older: RunId | None = None  # the id that it had at 0c91216: if the directory has it, it goes on under that
 
 
 @dataclass(frozen=True)
@@ -207,11 +196,12 @@ class SinkOrders:
 class RunStored:
     """What the sink has on disk of one run, said only after it is there."""
 
-    run: str
+    run: RunId
     stored: Ranges
     failed: Ranges
-    refused: str  # why the sink cannot take this run; "" where it can
+    refused: str  # why the sink cannot take this run; "" if it can
     final: bool = True  # whether the ledger has it that no more slices will come
+    goes_on_as: RunId | None = None  # the id under which the directory has the run, if that is its older one
 
 
 @dataclass(frozen=True)
@@ -225,20 +215,13 @@ class SinkBrief:
     runs: tuple[RunStored, ...]  # those of the last orders
     stalled: str  # why it cannot store now, as a full disk; it goes on when it can; "" where it can
 
-    def whole(self, last: SinkState | None) -> SinkState | None:
-        """With the rest as it was said last; None where nothing was, as half a second later it is."""
-        return last and replace(last, **vars(self))
-
 
 @dataclass(frozen=True)
-class SinkState(SinkBrief):
-    """Sink to ventilator, twice a second: all of it, and what is told to whoever watches."""
+class SinkState:
+    """Sink to ventilator, twice a second: all of it."""
 
-    status: Status
-
-    def whole(self, last: SinkState | None) -> SinkState:
-        """It is."""
-        return self
+    brief: SinkBrief
+    status: Status  # what is told to whoever watches
 
 
 @dataclass(frozen=True)
@@ -253,10 +236,10 @@ class Follow:
 class Submit:
     """Operator to ventilator: image these MeasurementSets. The operator chooses the id, so it may be sent twice."""
 
-    job: str
+    job: Label
     paths: tuple[str, ...]
-    selection: Selection
-    directory: str  # as in `RunPlan`
+    asked: Asked
+    directory: Folder  # as in `RunPlan`
     pace: float | None = None  # times real time, 0 for as fast as it goes; None: the ventilator's own
     follow: Follow | None = None  # None: they are whole
 
@@ -284,7 +267,7 @@ class Refused:
 class RunStatus:
     """How far a run is."""
 
-    run: str
+    run: RunId
     name: str
     measurement_set: str
     total: int
@@ -323,7 +306,7 @@ class Departure:
 class AntennaHealth:
     """How the antennas of a run did in the slices that were read of late: `fip.imaging.antennas` finds it."""
 
-    run: str
+    run: RunId
     share: float  # of the selected samples of all, how many are flagged or do not count for another reason, 0 to 1
     names: tuple[str, ...]  # of those with selected samples; the number of one that has none
     flagged: tuple[float, ...]  # [antenna] share of its own, but for those with antennas that have no good sample

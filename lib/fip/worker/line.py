@@ -11,14 +11,14 @@ def worker_line(state: WorkerState, ventilator: str, heard: bool, rate: float) -
 
     `ventilator` is the address that it dials, `heard`: whether it is connected to it, `rate` its images/s of late.
     """
-    if state.leaving:
-        does = f"leaving: {len(state.holds)} slices to end"
-    elif state.working:
-        run, index, _ = state.working
-        does = f"images slice {index} of run {run}, for {state.working_for:.0f} s"
-    elif state.holds:
-        does = f"waits for the sink at {state.sink} to take images"
-    elif state.lane and heard:
+    brief = state.brief
+    if brief.leaving:
+        does = f"leaving: {len(brief.holds)} slices to end"
+    elif brief.working:
+        does = f"images slice {brief.working.slice} of run {brief.working.run}, for {brief.working_for:.0f} s"
+    elif brief.holds:
+        does = f"waits for the sink at {brief.sink} to take images"
+    elif brief.lane and heard:
         does = "waits for slices"
     else:
         does = f"waits for the ventilator at {ventilator}"

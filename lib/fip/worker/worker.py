@@ -8,13 +8,13 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 from uuid import uuid4
 
 import zmq
 
 from fip.config import Config, Loaded
 from fip.data.errors import WireError
+from fip.data.names import Attempt
 from fip.data.values import ImageFile, Slice
 from fip.imaging.kernels import make_kernel
 from fip.runtime.control_link import Link
@@ -25,7 +25,7 @@ from fip.runtime.service import Background, Daemon, Loop
 from fip.runtime.sockets import LINGER, data_socket, host_name, reachable
 from fip.runtime.vitals import Vitals
 from fip.wire.codec import decode_slice, encode_image, size
-from fip.wire.messages import Bye, Control, Copy, Failure, Lane, Task, WorkerBrief, WorkerState
+from fip.wire.messages import Bye, Control, Failure, Lane, Task, WorkerBrief, WorkerState
 from fip.worker.line import worker_line
 from fip.worker.stages import image_file
 
@@ -62,13 +62,13 @@ class Worker(Daemon):
         self._slices: zmq.Socket[bytes] | None = None
         self._images: zmq.Socket[bytes] | None = None
         self._waiting: deque[tuple[Slice, float]] = deque()  # slices not begun, and since when
-        self._holds: dict[Copy, float] = {}  # in the order in which they came, and when (monotonic s)
+        self._holds: dict[Attempt, float] = {}  # in the order in which they came, and when (monotonic s)
         self._outgoing: deque[Finished] = deque()
-        self._handed_on: deque[tuple[Copy, float]] = deque(maxlen=REMEMBERED)  # and when each came
+        self._handed_on: deque[tuple[Attempt, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
         self._seldom = Seldom(log)
-        self._working: Copy | None = None
+        self._working: Attempt | None = None
         self._working_since = 0.0
         self._leaving = False
         self._leave_at = 0.0
@@ -170,7 +170,7 @@ class Worker(Daemon):
         self._vitals.counters["slices"] += 1
         self._vitals.counters["bytes_in"] += size(frames)
         now = time.monotonic()
-        self._holds[_copy(values)] = now
+        self._holds[_attempt(values)] = now
         self._waiting.append((values, now))
         self._compute_next()
         self._link.changed()
@@ -179,7 +179,7 @@ class Worker(Daemon):
         if self._working or not self._waiting:
             return
         values, since = self._waiting.popleft()
-        self._working, self._working_since = _copy(values), time.monotonic()
+        self._working, self._working_since = _attempt(values), time.monotonic()
         if values.run != self._took_for:
             self._took_for = values.run
             self._took.clear()
@@ -206,7 +206,7 @@ class Worker(Daemon):
             log.error("slice %d of run %s cannot be imaged", values.index, values.run, exc_info=error)
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
             self._failed.append(Failure(values.run, values.index, values.attempt, reason))
-            self._holds.pop(_copy(values), None)
+            self._holds.pop(_attempt(values), None)
             self._vitals.counters["failures"] += 1
             self._link.changed(waited_for=True)
         self._compute_next()
@@ -223,8 +223,8 @@ class Worker(Daemon):
                 self._loop.on(self._images, self._hand_on, zmq.POLLOUT)
                 break
             self._outgoing.popleft()
-            came = self._holds.pop(_copy(image), 0.0)
-            self._handed_on.append((_copy(image), came))
+            came = self._holds.pop(_attempt(image), 0.0)
+            self._handed_on.append((_attempt(image), came))
             self._record(finished)
             self._link.changed(waited_for=not self._waiting)  # it would run dry
         else:
@@ -241,33 +241,34 @@ class Worker(Daemon):
         self._vitals.took("hand_on", handing_on)
         self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
 
-    def _brief(self) -> WorkerBrief:
-        return WorkerBrief(**self._has())
-
     def _state(self) -> WorkerState:
         queues = {"waiting": len(self._waiting), "outgoing": len(self._outgoing)}
         status = self._vitals.status("leaving" if self._leaving else "running", queues)
-        return WorkerState(**self._has(), status=status, tasks=tuple(self._tasks))
+        return WorkerState(self._brief(), status, tuple(self._tasks))
 
-    def _has(self) -> dict[str, Any]:
-        """What a brief says."""
+    def _brief(self) -> WorkerBrief:
         now = time.monotonic()
-        return {
-            "host": self._host, "name": self._name, "boot": self._boot,
-            "lane": self._lane.lane, "sink": self._lane.sink,
-            "holds": tuple(self._holds), "handed_on": tuple(copy for copy, _ in self._handed_on),
-            "ages": tuple(now - came for came in (*(came for _, came in self._handed_on), *self._holds.values())),
-            "failed": tuple(self._failed),
-            "working": self._working, "working_for": now - self._working_since if self._working else 0.0,
-            "leaving": self._leaving,
-        }  # fmt: skip
+        return WorkerBrief(
+            host=self._host,
+            name=self._name,
+            boot=self._boot,
+            lane=self._lane.lane,
+            sink=self._lane.sink,
+            holds=tuple(self._holds),
+            handed_on=tuple(attempt for attempt, _ in self._handed_on),
+            ages=tuple(now - came for came in (*(came for _, came in self._handed_on), *self._holds.values())),
+            failed=tuple(self._failed),
+            working=self._working,
+            working_for=now - self._working_since if self._working else 0.0,
+            leaving=self._leaving,
+        )
 
 
 _kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)
 
 
-def _copy(values: Slice | ImageFile) -> Copy:
-    return values.run, values.index, values.attempt
+def _attempt(values: Slice | ImageFile) -> Attempt:
+    return Attempt(values.run, values.index, values.attempt)
 
 
 def _image(values: Slice, device: str, worker: str, waited: float) -> ImageFile:

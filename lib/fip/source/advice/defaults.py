@@ -8,9 +8,9 @@ from math import ceil, floor, isfinite, log10
 
 from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC, SPEED_OF_LIGHT
+from fip.data.values import LARGEST_SIDE
 
 MAXIMUM_DEFAULT_SIZE = 4096  # pixels
-LARGEST_SIZE = 32768  # pixels; a float32 image of that side has 4 GiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ def _smooth(number: int) -> bool:
 def check_size(size: tuple[int, int]) -> None:
     """UsageError where `size` (width, height in pixels) cannot be used."""
     for side in size:
-        if side % 2 or not 2 <= side <= LARGEST_SIZE:
-            raise UsageError(f"--size {size[0]}x{size[1]}: give even numbers of pixels from 2 to {LARGEST_SIZE}")
+        if side % 2 or not 2 <= side <= LARGEST_SIDE:
+            raise UsageError(f"--size {size[0]}x{size[1]}: give even numbers of pixels from 2 to {LARGEST_SIDE}")
 
 
 def check_scale(scale: float) -> None:

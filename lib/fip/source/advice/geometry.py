@@ -9,8 +9,8 @@ import erfa
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.directions import axes
-from fip.data.values import Frame
+from fip.data.directions import Frame
+from fip.data.rotations import axes
 
 TT_MINUS_UTC = 69.184  # s, since 2017; the second or more that it was less before does not turn the Earth's axis
 _RATIO_TOLERANCE = 1e-3

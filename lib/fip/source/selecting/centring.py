@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fip.data.directions import in_frame, separation, shown
+from fip.data.directions import Direction, in_frame, shown
 from fip.data.quantities import format_angle, iso_utc
-from fip.data.values import Direction
+from fip.data.rotations import separation
 from fip.source.index.row_index import RowIndex
 from fip.source.selecting.phase_centres import PhaseCentres, Rephasing
 from fip.source.tables.measurement_set import MeasurementSet

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.directions import turned
+from fip.data.directions import Direction
 from fip.data.errors import UsageError
 from fip.data.names import label
-from fip.data.selection import texts
-from fip.data.values import Direction, Subset, UvRange
+from fip.data.rotations import turned
+from fip.data.selection import UvRange
+from fip.data.settings import Selection, selected
 from fip.source.index.row_index import CHUNK, Coverage, Reach, RowIndex
 from fip.source.selecting import matching as choosing
 from fip.source.selecting.centring import settle_centres
@@ -48,7 +49,7 @@ class Chosen:
 def choose(
     main: MeasurementSet,
     index: RowIndex,
-    subset: Subset,
+    selection: Selection,
     phase_centre: Direction | None,
     among: NDArray[np.bool_] | None = None,
 ) -> Chosen:
@@ -58,25 +59,25 @@ def choose(
     integrations `among` [integration] some are chosen, where these are given.
     """
     names = main.field_names(np.unique(index.field).tolist())
-    fields = choosing.choose_fields(subset.field, choosing.Named(str(main.path), "--field", names))
-    windows = _windows(main, index, subset)
-    antennas = _antennas(main, index, subset)
+    fields = choosing.choose_fields(selection.field or (), choosing.Named(str(main.path), "--field", names))
+    windows = _windows(main, index, selection)
+    antennas = _antennas(main, index, selection)
     number = choosing.numbers_in_field(index.field if phase_centre is None else np.zeros_like(index.field))
     candidates = np.isin(index.field, sorted(fields)) & (True if among is None else among)
-    integrations = _integrations(index, subset, candidates, number, str(main.path))
+    integrations = _integrations(index, selection, candidates, number, str(main.path))
     found = {each: main.field(each) for each in np.unique(index.field[integrations]).tolist()}
     rephasing = settle_centres(main, index, list(found.values()), phase_centre)
-    selected = _Rows(main, index, windows, antennas, subset.uv_range, rephasing)
+    rows = _Rows(main, index, windows, antennas, selection.uv_range, rephasing)
     coverage = index.coverage
-    if texts(replace(subset, average=None)):
-        integrations, coverage = selected.covered(integrations)
+    if selected(replace(selection, average=None)):
+        integrations, coverage = rows.covered(integrations)
         if not integrations.size or coverage.longest_baseline == 0:
-            raise UsageError(_nothing_left(main, index, subset))
+            raise UsageError(_nothing_left(main, index, selection))
     elif rephasing.fields:  # some integrations tell enough
-        _, seen = selected.covered(np.array(sampled(integrations.tolist()), np.intp))
+        _, seen = rows.covered(np.array(sampled(integrations.tolist()), np.intp))
         coverage = replace(coverage, longest_baseline=seen.longest_baseline or coverage.longest_baseline)
     groups = choosing.together(
-        subset.average, index.series[integrations], index.time[integrations], index.cadence[integrations]
+        selection.average, index.series[integrations], index.time[integrations], index.cadence[integrations]
     )
     used = np.unique(index.field[integrations]).tolist()
     joined = phase_centre is not None
@@ -86,7 +87,7 @@ def choose(
         labels={each: label(shown[each]) if len(names) > 1 and not joined else "" for each in used},
         windows=tuple(window for window in windows if window.number in coverage.windows),
         antennas=antennas,
-        uv_range=subset.uv_range,
+        uv_range=selection.uv_range,
         slices=tuple(tuple(integrations[group].tolist()) for group in groups),
         number=number,
         coverage=coverage,
@@ -135,40 +136,42 @@ def all_windows(main: MeasurementSet, index: RowIndex) -> tuple[Window, ...]:
     return tuple(main.window(number) for number in index.coverage.windows)
 
 
-def _windows(main: MeasurementSet, index: RowIndex, subset: Subset) -> tuple[Window, ...]:
+def _windows(main: MeasurementSet, index: RowIndex, selection: Selection) -> tuple[Window, ...]:
     """Those chosen, a window with several ranges of channels in parts."""
     windows = all_windows(main, index)
-    if not subset.spw:
+    if not selection.spw:
         return windows
     channels = {window.spectral_window: window.channels_on_file for window in windows}
-    chosen = choosing.choose_channels(subset.spw, channels, str(main.path))
+    chosen = choosing.choose_channels(selection.spw, channels, str(main.path))
     return tuple(window.part(*part) for window in windows for part in chosen.get(window.spectral_window, ()))
 
 
-def _antennas(main: MeasurementSet, index: RowIndex, subset: Subset) -> NDArray[np.bool_] | None:
-    if not subset.antenna:
+def _antennas(main: MeasurementSet, index: RowIndex, selection: Selection) -> NDArray[np.bool_] | None:
+    if not selection.antenna:
         return None
     names = main.antennas.names
     with_data = {number: names[number] for number in index.coverage.antennas}
-    return choosing.choose_antennas(subset.antenna, choosing.Named(str(main.path), "--antenna", with_data), len(names))
+    return choosing.choose_antennas(
+        selection.antenna, choosing.Named(str(main.path), "--antenna", with_data), len(names)
+    )
 
 
 def _integrations(
-    index: RowIndex, subset: Subset, candidates: NDArray[np.bool_], number: NDArray[np.int64], where: str
+    index: RowIndex, selection: Selection, candidates: NDArray[np.bool_], number: NDArray[np.int64], where: str
 ) -> NDArray[np.intp]:
     """Those of the candidates [integration] that are in these scans, intervals and times."""
     chosen = np.flatnonzero(candidates)
-    if subset.scan:
-        chosen = chosen[choosing.choose_scans(subset.scan, index.scan[chosen], where)]
-    if subset.interval:
-        chosen = chosen[choosing.choose_interval(subset.interval, number[chosen], where)]
-    if subset.time_range:
-        chosen = chosen[choosing.choose_times(subset.time_range, index.time[chosen], where)]
+    if selection.scan:
+        chosen = chosen[choosing.choose_scans(selection.scan, index.scan[chosen], where)]
+    if selection.interval:
+        chosen = chosen[choosing.choose_interval(selection.interval, number[chosen], where)]
+    if selection.time_range:
+        chosen = chosen[choosing.choose_times(selection.time_range, index.time[chosen], where)]
     return chosen
 
 
-def _nothing_left(main: MeasurementSet, index: RowIndex, subset: Subset) -> str:
-    asked = " ".join(f"--{name.replace('_', '-')} {text}" for name, text in texts(subset).items())
+def _nothing_left(main: MeasurementSet, index: RowIndex, selection: Selection) -> str:
+    asked = " ".join(f"--{name.replace('_', '-')} {text}" for name, text in selected(selection).items())
     return (
         f"{asked}: no sample of {main.path} is left; its baselines reach {index.coverage.longest_baseline:.6g} m "
         "in the plane of u and v, and a field need not have every scan, window and antenna"

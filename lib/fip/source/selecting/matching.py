@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
 from fip.data.quantities import SPEED_OF_LIGHT, format_range, iso_utc
-from fip.data.selection import format_inclusive, format_time_range
-from fip.data.values import Average, UvRange, WindowChoice
+from fip.data.selection import Average, UvRange, WindowChoice, format_inclusive, format_time_range
 
 _MOST_LISTED = 12  # of what there is, in an error
 

@@ -21,9 +21,9 @@ from casacore.measures import measures
 from casacore.quanta import quantity
 from numpy.typing import NDArray
 
-from fip.data.directions import Array, about_w, angle_between_norths, axes, northward, turn
+from fip.data.directions import Direction, Frame
 from fip.data.errors import InputError
-from fip.data.values import Direction, Frame
+from fip.data.rotations import Array, about_w, angle_between_norths, axes, northward, turn
 from fip.source.tables.subtables import Field
 
 FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}

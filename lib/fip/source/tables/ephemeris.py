@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fip.data.directions import Array, axes
-from fip.data.values import Direction, Frame
+from fip.data.directions import Direction, Frame
+from fip.data.rotations import Array, axes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

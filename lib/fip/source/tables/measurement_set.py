@@ -17,8 +17,8 @@ import numpy as np
 from casacore.tables import table as open_table
 from numpy.typing import NDArray
 
+from fip.data.directions import Frame
 from fip.data.errors import InputError
-from fip.data.values import Frame
 from fip.imaging.polarisation import CORRELATIONS
 from fip.source.tables.access import check_access
 from fip.source.tables.ephemeris import Ephemeris, ephemeris

@@ -1,0 +1,58 @@
+"""What was asked of a run, as FIP wrote it at 0c91216: directories, queues and ids of that time go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from fip.data.settings import TABLES, Asked, Imaging, selected, texts
+
+KNOWN = frozenset(
+    [*(f"imaging.{name}" for name in (
+        "size", "scale", "stokes", "weight", "robust", "taper", "epsilon", "kernel", "channels_out", "make_psf",
+        "phase_centre",
+    )), *(f"source.{name}" for name in (
+        "column", "subtract_model", "field", "spw", "scan", "antenna", "uv_range", "interval", "time_range", "average",
+    ))]
+)  # fmt: skip
+"""The options that there were."""
+
+_ASKED = TypeAdapter(Asked)
+
+
+def asked_at_0c91216(written: Mapping[str, Any]) -> Asked:
+    """What is asked by the JSON object that a ledger, or a job in the queue, held then."""
+    values = {name: value for name, value in written.items() if name != "subset"}
+    values["weight"] = values.pop("weighting")
+    values |= {name: value or None for name, value in written["subset"].items()}
+    tables = {
+        table: {name: values[name] for name in values if f"{table}.{name}" in KNOWN} for table in TABLES
+    }  # fmt: skip
+    return _ASKED.validate_python(tables)
+
+
+def facts_of_0c91216(asked: Asked, made: Imaging, pseudo: bool) -> dict[str, Any] | None:
+    """What a run's id was made of beside the data; None if an option is set that there was not.
+
+    `made` has the planes as they are made, `pseudo` is whether one hand may stand for both.
+    """
+    if not texts(asked).keys() <= KNOWN:
+        return None
+    centre = asked.imaging.phase_centre
+    return {
+        "selection": selected(asked.source),
+        "phase_centre": centre and asdict(centre),
+        "settings": {
+            "stokes": made.stokes,
+            "epsilon": made.epsilon,
+            "kernel": made.kernel,
+            "weighting": made.weight,
+            "robust": made.robust or 0.0,
+            "taper": made.taper,
+            "make_psf": made.make_psf,
+            "pseudo": pseudo,
+        },
+    }

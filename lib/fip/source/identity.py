@@ -1,0 +1,55 @@
+"""The id of a run: 16 hexadecimal digits that change with the data and with what was asked, and not with the path.
+
+Options at their default are left out, so that an option that is new does not change the ids of old runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from fip.data.names import RunId
+from fip.data.older import facts_of_0c91216
+from fip.data.settings import Asked, Imaging, texts
+from fip.data.values import Band, Grid
+from fip.source.index.row_index import RowIndex
+from fip.source.samples import Columns
+from fip.source.tables.measurement_set import MeasurementSet
+from fip.source.tables.subtables import Window
+
+
+def identify(
+    main: MeasurementSet,
+    index: RowIndex,
+    windows: Sequence[Window],
+    columns: Columns,
+    settings: Imaging,
+    pseudo: bool,
+    grids: Mapping[str, Grid],
+    bands: Sequence[Band],
+    asked: Asked,
+) -> tuple[RunId, RunId | None]:
+    """The id of a run, and the one that FIP gave it at 0c91216; None if it could not ask for this then."""
+    antennas = main.antennas
+    data = {
+        "times": [index.first_time] if main.growing else [index.first_time, index.last_time],
+        "rows": "growing" if main.growing else index.rows,
+        "observation": [main.observation(number) for number in np.unique(index.observation).tolist()],
+        "antennas": [antennas.names, antennas.position.tolist()],
+        "windows": [[window.number, window.frequency.tolist(), window.correlations] for window in windows],
+        "fields": {name: asdict(grid) for name, grid in grids.items()},
+        "bands": [asdict(each) for each in bands],
+        "columns": asdict(columns),
+    }
+    now = {"asked": texts(asked), "planes": settings.stokes}
+    then = facts_of_0c91216(asked, settings, pseudo)
+    return _digest(data | now), None if then is None else _digest(data | then)
+
+
+def _digest(facts: Mapping[str, Any]) -> RunId:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -29,7 +29,7 @@ def _fail(path: Path, what: str) -> None:
 
 def test_what_a_child_raises_is_raised_here(tmp_path: Path) -> None:
     """Errors of FIP as they are; others as RuntimeError, with where they come from; a crash names the file."""
-    with Child() as child:
+    with Child.fork() as child:
         assert child.call(_named, tmp_path) == tmp_path.name
         with pytest.raises(InputError, match=r"no-such\.ms"):
             child.call(look, tmp_path / "no-such.ms", Asked(), False, False, False)

@@ -27,8 +27,18 @@ from fip.data.settings import Asked, from_texts, texts
 from fip.data.values import Beam, ImageFile, Kind
 from fip.wire.messages import Failure, RunPlan
 
-SCHEMA_VERSION = 5
-SCHEMA = """
+SCHEMA_VERSION = 6
+OLDEST_SCHEMA = 5  # of those that can be brought up to date
+NUMBERS = """
+CREATE TABLE numbers (
+    run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL, name TEXT NOT NULL, value REAL, unit TEXT NOT NULL,
+    PRIMARY KEY (run, slice, name)
+) WITHOUT ROWID;
+"""
+MIGRATIONS = {5: NUMBERS}
+"""What each schema lacks of the next one. Tables and columns are added, and nothing else is changed."""
+
+SCHEMA = f"""
 CREATE TABLE directory (selection TEXT NOT NULL);
 CREATE TABLE runs (
     run TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, measurement_set TEXT NOT NULL, total INTEGER NOT NULL,
@@ -44,7 +54,7 @@ CREATE TABLE slices (
     PRIMARY KEY (run, slice)
 ) WITHOUT ROWID;
 CREATE INDEX age ON slices (recorded) WHERE state = 'stored';
-"""
+{NUMBERS}"""
 
 
 @dataclass(frozen=True)
@@ -139,16 +149,24 @@ class Ledger:
                 self._database.execute(f"PRAGMA journal_mode = {'DELETE' if shared else 'WAL'}")
                 self._database.execute("PRAGMA synchronous = FULL")
             version = _schema_of(self._database)
-            if version == 0 and not read_only:
-                self._database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            if version and not OLDEST_SCHEMA <= version <= SCHEMA_VERSION:
+                readable = f"{OLDEST_SCHEMA} to {SCHEMA_VERSION}"
+                raise StoreError(f"ledger {self.path} has schema {version}, this FIP reads {readable}: use its FIP")
+            if not read_only:
+                self._bring_up_to_date(version)
         except sqlite3.Error as error:
             kind = NoRoomError if isinstance(error, sqlite3.OperationalError) else StoreError
             raise kind(f"ledger {self.path} cannot be used: {error}") from None
         if version == 0 and read_only:
             self._database.close()
             raise EmptyLedgerError(f"ledger {self.path} holds nothing yet: look again in a moment")
-        if version not in (0, SCHEMA_VERSION):
-            raise StoreError(f"ledger {self.path} has schema {version}, this FIP reads {SCHEMA_VERSION}: use its FIP")
+
+    def _bring_up_to_date(self, version: int) -> None:
+        """Makes the tables that a ledger of this schema lacks, all of them or none."""
+        missing = [MIGRATIONS[each] for each in range(version, SCHEMA_VERSION)] if version else [SCHEMA]
+        if missing:
+            script = f"BEGIN; {''.join(missing)} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            self._database.executescript(script)
 
     def close(self) -> None:
         """Closes the file; a writer leaves it so that it can be read without write permission."""

@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from fip.data.settings import TABLES, Asked, Imaging, selected, texts
 
 KNOWN = frozenset(
-    [*(f"imaging.{name}" for name in (
-        "size", "scale", "stokes", "weight", "robust", "taper", "epsilon", "kernel", "channels_out", "make_psf",
-        "phase_centre",
-    )), *(f"source.{name}" for name in (
-        "column", "subtract_model", "field", "spw", "scan", "antenna", "uv_range", "interval", "time_range", "average",
-    ))]
-)  # fmt: skip
+    f"{table}.{name}"
+    for table, names in {
+        "imaging": "size scale stokes weight robust taper epsilon kernel channels_out make_psf phase_centre",
+        "source": "column subtract_model field spw scan antenna uv_range interval time_range average",
+    }.items()
+    for name in names.split()
+)
 """The options that there were."""
 
 _ASKED = TypeAdapter(Asked)
@@ -28,9 +28,7 @@ def asked_at_0c91216(written: Mapping[str, Any]) -> Asked:
     values = {name: value for name, value in written.items() if name != "subset"}
     values["weight"] = values.pop("weighting")
     values |= {name: value or None for name, value in written["subset"].items()}
-    tables = {
-        table: {name: values[name] for name in values if f"{table}.{name}" in KNOWN} for table in TABLES
-    }  # fmt: skip
+    tables = {table: {name: values[name] for name in values if f"{table}.{name}" in KNOWN} for table in TABLES}
     return _ASKED.validate_python(tables)
 
 

@@ -7,19 +7,17 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sysconfig
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from subprocess import TimeoutExpired
 
 from fip.client.operator import Operator, find_job
 from fip.client.run_file import remove_run_file, write_run_file
 from fip.config import Config, Monitor
 from fip.data.errors import FipError
-from fip.imaging.kernels import CPU
 from fip.layout.keys import CREDENTIALS
 from fip.local.forks import Fork, import_daemons
 from fip.runtime.service import PARENT_VARIABLE
@@ -53,15 +51,14 @@ class Pipeline:
         self._folder = Path(tempfile.mkdtemp(prefix="fip-"))
         self._private = _with_private_addresses(config, self._folder, output, page)
         self._workers = workers
-        self._forks = can_fork(workers.values())
         self._over = False  # whether the job is: nothing is out any more
-        self._children: dict[str, subprocess.Popen[bytes] | Fork] = {}
+        self._children: dict[str, Fork] = {}
 
     def __enter__(self) -> Pipeline:
         write_run_file(self._output, self._private.ventilator.control, self._private.ventilator.status)
         configuration = self._folder / "fip.toml"
         configuration.write_text(self._toml())
-        child = {CHILD_VARIABLE: f"{self._reader.fileno()},{self._reader.pid}"}
+        child = {CHILD_VARIABLE: self._reader.name}
         self._start("ventilator", "fip-ventilator", "--config", str(configuration), given=child)
         self._reader.give_away()
         self._start("sink", "fip-sink", "--config", str(configuration))
@@ -122,15 +119,7 @@ class Pipeline:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("FIP__", CREDENTIALS))}
         environment = MEMORY_IS_KEPT | environment | {PARENT_VARIABLE: str(os.getpid())} | (given or {})
         keep = [self._reader.fileno()] if given else []
-        if self._forks:
-            self._children[name] = Fork(command, arguments, self._log, environment, keep)
-            return
-        with self._log.open("ab") as log:
-            self._children[name] = subprocess.Popen(
-                [Path(sysconfig.get_path("scripts")) / command, *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
-                pass_fds=keep,
-            )  # fmt: skip
+        self._children[name] = Fork(command, arguments, self._log, environment, keep)
 
     def _stop(self, names: list[str], patience: float) -> None:
         """Ends some children at once and waits for them; those that take longer than `patience` are killed."""
@@ -139,7 +128,7 @@ class Pipeline:
             self._children[name].terminate()
         for name in names:
             child = self._children[name]
-            with suppress(subprocess.TimeoutExpired):
+            with suppress(TimeoutExpired):
                 child.wait(max(0.0, give_up - time.monotonic()))
             child.kill()
             child.wait()
@@ -154,15 +143,9 @@ class Pipeline:
         )
 
 
-def can_fork(devices: Iterable[str]) -> bool:
-    """Whether daemons can be forks of this process: not where it has seen a GPU."""
-    return set(devices) == {CPU}
-
-
-def prepare(devices: Iterable[str]) -> None:
-    """What can be done for a pipeline of workers on these devices before it is known that there will be one."""
-    if can_fork(devices):
-        import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))
+def prepare() -> None:
+    """What can be done for a pipeline before it is known that there will be one."""
+    import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))
 
 
 def page_address(monitor: Monitor) -> str:

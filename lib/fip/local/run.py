@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sysconfig
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +23,7 @@ from fip.config import Config, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
 from fip.data.names import RunId, label
 from fip.data.settings import Asked
+from fip.imaging.cuda.device import check_gpu
 from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
 from fip.imaging.slant.scheme import scheme_for
@@ -51,10 +54,10 @@ def run(
     Raises FipError.
     """
     keep_memory(MEMORY_IS_KEPT)  # of all that is forked from here
-    check_devices(config.imaging.kernel, workers.values())
     asked, follow = config.asked, follow_of(config)
-    with Child() as reader:
-        prepare(workers.values())  # while the child does the same
+    with Child.fork() as reader:
+        check_devices(config.imaging.kernel, workers.values())
+        prepare()  # while the child does the same
         found = _look_into(paths, asked, follow is not None, console, reader)
         directory = output or Path(f"{label(paths[0].stem)}.fip")
         before = _prepare(directory, config.sink.ledger, asked, overwrite)
@@ -100,15 +103,15 @@ def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:
     return workers
 
 
-def check_devices(kernel: str, devices: Iterable[str]) -> None:
-    """UsageError where a device is missing, or the kernel does not run on one of them."""
-    for device in devices:
-        if device != CPU:
-            from fip.imaging.cuda.device import check_gpu  # late: it imports cupy
-
-            check_gpu(device)
-        elif kernel == SDP_FUNC:
-            raise UsageError(f"--kernel {SDP_FUNC} runs on GPUs alone: give --devices cuda:0")
+def check_devices(kernel: str, devices: Collection[str]) -> None:
+    """UsageError if a device is missing, or the kernel does not run on one of them."""
+    if kernel == SDP_FUNC and CPU in devices:
+        raise UsageError(f"--kernel {SDP_FUNC} runs on GPUs alone: give --devices cuda:0")
+    gpus = set(devices) - {CPU}
+    if gpus:
+        with ProcessPoolExecutor(1, get_context("fork")) as apart:  # who has seen a GPU cannot fork daemons that use it
+            for gpu in sorted(gpus):
+                apart.submit(check_gpu, gpu).result()
 
 
 def warm(kernel: str, epsilon: float) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
@@ -22,46 +24,89 @@ Result = TypeVar("Result")
 
 
 class Child:
-    """A fork of this process that calls functions for it. Use it as a context: it ends with it.
+    """A process that calls functions for this one. Used as a context, it ends with it.
 
-    What it writes to standard error is dropped: it is casacore's last words. It must be made before this process has
-    sockets or threads of its own.
+    What a fork writes to standard error is dropped: it is casacore's last words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid = pid
+        self._pipe = Pipe(connection)
+
+    @classmethod
+    def fork(cls) -> Self:
+        """A fork of this process, which must not have sockets or threads of its own yet: that is the fastest."""
         ours, theirs = socket.socketpair()
-        self.pid = os.fork()
-        if self.pid == 0:
+        pid = os.fork()
+        if pid == 0:
             _serve_and_exit(ours, theirs)
         theirs.close()
-        self._pipe = Pipe(ours)
+        return cls(pid, ours)
+
+    @classmethod
+    def start(cls) -> Self:
+        """A new process."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.set_inheritable(True)
+            program = f"from fip.source.child import serve; serve({theirs.fileno()})"
+            no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+            command = [sys.executable, "-c", program]
+            pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=[no_input])
+        return cls(pid, ours)
+
+    @classmethod
+    def given(cls, text: str) -> Self:
+        """One that whoever started this process has for it, as `name` tells it."""
+        descriptor, pid = map(int, text.split(","))
+        return cls(pid, socket.socket(fileno=descriptor))
+
+    @property
+    def name(self) -> str:
+        """Descriptor and process id: what `given` takes in a process that has the descriptor."""
+        return f"{self.fileno()},{self.pid}"
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        self.give_away()
+        self.end()
+
+    def end(self) -> None:
+        """Ends it, whatever it does."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with suppress(ChildProcessError):  # somebody else's, who waits for it
+            os.waitpid(self.pid, 0)
+        self._pipe.close()
+
+    def fileno(self) -> int:
+        """The descriptor by which it is called; it can be read when an answer has come."""
+        return self._pipe.fileno()
+
+    def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Has it call a function. OSError if it has just died."""
+        self._pipe.send((function, args))
+
+    def answer(self) -> tuple[Any, Exception | None]:
+        """What the function returned, or raised. EOFError or OSError if the child has died."""
+        result, error = self._pipe.receive()
+        return result, error
 
     def call(self, function: Callable[[Path, Unpack[Given]], Result], path: Path, *args: *Given) -> Result:
         """What `function` makes of a MeasurementSet; its exceptions are raised here.
 
-        InputError where the child dies of it.
+        InputError if the child dies of it.
         """
         try:
-            self._pipe.send((function, (path, *args)))
-            result, error = self._pipe.receive()
+            self.ask(function, (path, *args))
+            result, error = self.answer()
         except (EOFError, OSError):
             raise crash(path) from None
         if error is not None:
             raise error
-        answer: Result = result
-        return answer
-
-    def fileno(self) -> int:
-        """The descriptor by which it is called."""
-        return self._pipe.fileno()
+        made: Result = result
+        return made
 
     def give_away(self) -> None:
         """From now on it is called by whoever has its descriptor, too; it ends when nobody has it."""
@@ -70,7 +115,7 @@ class Child:
 
 def in_child(function: Callable[[Path, Unpack[Given]], Result], path: Path, *args: *Given) -> Result:
     """What `function` makes of a MeasurementSet in a child of its own, as `Child.call`."""
-    with Child() as child:
+    with Child.fork() as child:
         return child.call(function, path, *args)
 
 

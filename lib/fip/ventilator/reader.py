@@ -6,10 +6,6 @@ The child keeps nothing that matters: one that died is replaced, and opens again
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -18,8 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from fip.runtime.service import Loop
-from fip.source.child import crash
-from fip.source.pipe import Pipe
+from fip.source.child import Child, crash
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
@@ -44,26 +39,11 @@ class Reader:
         self._loop = loop
         self._calls: deque[_Call] = deque()
         self._asked = 0  # of these, how many the child has
-        self._pid = 0  # of the child
-        self._child: subprocess.Popen[bytes] | None = None  # where this process started it
+        self._child: Child | None = None
 
     def start(self) -> None:
         """Starts the child, or takes the one that whoever started this process has for it."""
-        given = os.environ.pop(CHILD_VARIABLE, "")
-        if given:
-            descriptor, self._pid = map(int, given.split(","))
-            self._pipe = Pipe(socket.socket(fileno=descriptor))
-        else:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                self._child = subprocess.Popen(
-                    [sys.executable, "-c", f"from fip.source.child import serve; serve({theirs.fileno()})"],
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                )
-            self._pid = self._child.pid
-            self._pipe = Pipe(ours)
-        self._loop.on(self._pipe.fileno(), self._on_answer)
+        self._running()
 
     def call(
         self,
@@ -74,34 +54,37 @@ class Reader:
     ) -> None:
         """Calls one of the child's functions, then `then` with its finished future in the loop.
 
-        InputError where the child dies of it.
+        InputError if the child dies of it.
         """
         self._calls.append(_Call(then, function, (path, *args)))
         self._ask()
 
     def close(self) -> None:
         """Ends the child, whatever it does."""
-        if self._pid:
-            os.kill(self._pid, signal.SIGKILL)
-            self._pipe.close()
         if self._child:
-            self._child.wait()
-        self._child, self._pid = None, 0
+            self._child.end()
+        self._child = None
+
+    def _running(self) -> Child:
+        if self._child is None:
+            given = os.environ.pop(CHILD_VARIABLE, "")
+            self._child = Child.given(given) if given else Child.start()
+            self._loop.on(self._child.fileno(), self._on_answer)
+        return self._child
 
     def _ask(self) -> None:
-        if not self._pid:
-            self.start()
+        child = self._running()
         while self._asked < min(ASKED_AHEAD, len(self._calls)):
             call = self._calls[self._asked]
             try:
-                self._pipe.send((call.function, call.args))
+                child.ask(call.function, call.args)
             except OSError:  # it has just died: that is seen in a moment
                 return
             self._asked += 1
 
     def _on_answer(self) -> None:
         try:
-            result, error = self._pipe.receive()
+            result, error = self._running().answer()
         except (EOFError, OSError):
             self._died()
             return
@@ -110,7 +93,7 @@ class Reader:
 
     def _died(self) -> None:
         """The call that it was working on is to blame; the others are made again, in another child."""
-        self._loop.off(self._pipe.fileno())
+        self._loop.off(self._running().fileno())
         self.close()
         self._asked = 0
         if self._calls:

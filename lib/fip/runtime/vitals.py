@@ -112,12 +112,6 @@ class Vitals:
         return (now - then) / (after - before)
 
 
-def done(counters: dict[str, int], rate: float, what: str) -> str:
-    """What was done so far, and how fast of late, in words: "12 imaged, 3.0/s, 1 failed"."""
-    failures = counters.get("failures", 0)
-    return f"{counters.get('images', 0)} {what}, {rate:.1f}/s" + (f", {failures} failed" if failures else "")
-
-
 class Stopwatch:
     """Time spent idle, busy and blocked; the three sum to the wall time since it was made (as in Flink's web UI)."""
 

@@ -214,3 +214,9 @@ def _workers(state: PipelineState) -> str:
     times = [view.status.latencies["image"].p50 for view in state.workers if "image" in view.status.latencies]
     image = [f"image {duration(median(times))}"] if times else []
     return " · ".join([f"{running} of {len(state.workers)} running", *image])
+
+
+def done(counters: dict[str, int], rate: float, what: str) -> str:
+    """What was done so far, and how fast of late, in words: "12 imaged, 3.0/s, 1 failed"."""
+    failures = counters.get("failures", 0)
+    return f"{counters.get('images', 0)} {what}, {rate:.1f}/s" + (f", {failures} failed" if failures else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fip.runtime.vitals import done
+from fip.state.words import done
 from fip.wire.messages import WorkerState
 
 

@@ -17,7 +17,7 @@ import zmq
 
 from fip.runtime.sockets import data_socket
 from fip.wire.codec import decode_image, decode_slice, encode_image, encode_slice
-from made import make_image, make_slice
+from support.made_values import make_image, make_slice
 
 WORKERS = 2
 WARM = 100  # slices that are not counted

@@ -20,7 +20,7 @@ from fip.data.values import Block, Grid
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.plan import make_plan
 from fip.imaging.slant.sheet import UnsuitableError
-from observatories import LATITUDE, antennas, uvw_seen
+from support.observatories import LATITUDE, antennas, uvw_seen
 
 WAVELENGTHS = {"MeerKAT": (0.2, 0.35), "VLA A": (0.06, 0.2, 0.8), "SKA-Low": (1.0, 2.0, 4.0)}
 LONGEST = 2.0  # s expected of the w-gridder: where more, the choice is clear and nobody waits for it

@@ -30,7 +30,6 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from direct import direct_sum, pixel_directions
 from fip.data.values import Block, Grid
 from fip.imaging.compression import compress_blocks
 from fip.imaging.kernels import Samples, dirty
@@ -38,7 +37,8 @@ from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
 from fip.local.launch import MEMORY_IS_KEPT
-from observatories import LATITUDE, antennas, uvw_at
+from support.direct_sum import direct_sum, pixel_directions
+from support.observatories import LATITUDE, antennas, uvw_at
 
 EPSILON = 1e-5
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | MEMORY_IS_KEPT

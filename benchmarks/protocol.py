@@ -39,8 +39,8 @@ from fip.simulation.observation import Simulation, simulate
 from fip.source.open_run import open_run
 from fip.wire.messages import PipelineStatus
 from fip.worker.stages import image_file
-from many import SELECTION
-from mesh import Mesh
+from support.many_slices import SELECTION
+from support.mesh import Mesh
 
 PARTS = ("deaths", "mix", "leave", "cost", "throughput")
 FAST, SLOW = 0.05, 0.4  # s a slice, of a fast and of a slow worker

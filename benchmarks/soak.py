@@ -19,13 +19,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-import mesh
-from chaos import Chaos
 from fip.archive.ledger import Ledger
 from fip.simulation.observation import Simulation, simulate
-from many import SELECTION
-from mesh import Mesh
-from pipeline import images
+from support import mesh
+from support.chaos import Chaos
+from support.fip_command import images
+from support.many_slices import SELECTION
+from support.mesh import Mesh
 
 mesh.WITHIN = 24 * 3600.0  # s
 

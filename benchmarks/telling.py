@@ -26,8 +26,8 @@ from fip.runtime.service import Loop
 from fip.runtime.vitals import REMEMBERED, WINDOW, Vitals
 from fip.wire.codec import decode_control, encode_control
 from fip.wire.messages import STATE_INTERVAL, PipelineStatus, Status, Task, WorkerState
-from mesh import Mesh
-from spoken import pipeline, with_brief, worker
+from support.mesh import Mesh
+from support.told_states import pipeline, with_brief, worker
 
 WORKERS = 64
 TURNS = 30

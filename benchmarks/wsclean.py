@@ -31,7 +31,7 @@ from fip.source.open_run import open_run
 
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
-from direct import direct_sum, pixel_directions
+from support.direct_sum import direct_sum, pixel_directions
 
 PIXELS = 200  # at which the exact sum is taken
 PROGRAMS: dict[str, Command] = {

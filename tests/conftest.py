@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-import small_ms
 from fip.imaging.slant.cache import is_warm
 from fip.simulation.observation import Simulation, simulate
-from machine import Machine, why_not
-from many import SELECTION, SLICES
-from mesh import Mesh
-from node import ROOT, Installed, install_on, pip_wheel
-from pipeline import FIP, images
+from support import small_ms
+from support.fip_command import FIP, images
+from support.machine import Machine, why_not
+from support.many_slices import SELECTION, SLICES
+from support.mesh import Mesh
+from support.node import Installed, install_on, pip_wheel
+from support.repository import ROOT
 
-REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+REAL_DATA = ROOT.resolve().parent / "shared" / "data"
 ALLOWED_SKIPS = ("no GPU",)
 """With FIP_STRICT=1, as in CI, a test that is skipped for another reason than these has failed."""
 
@@ -92,7 +93,7 @@ def simulated_ms(tmp_path_factory: pytest.TempPathFactory, simulation: Simulatio
 
 
 @pytest.fixture(scope="session")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def many_ms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A MeasurementSet of many small slices."""
     path = tmp_path_factory.mktemp("many") / "many.ms"
     simulate(path, Simulation(antennas=8, channels=4, integrations=SLICES))
@@ -100,10 +101,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The images of a run of `many` that nobody disturbed."""
+def undisturbed(many_ms: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The images of a run of `many_ms` that nobody disturbed."""
     with Mesh(tmp_path_factory.mktemp("undisturbed")) as mesh:
-        job = mesh.submit([many], SELECTION)
+        job = mesh.submit([many_ms], SELECTION)
         mesh.wait_for_job(job)
         return {image.name: image.read_bytes() for image in images(mesh.images / job)}
 
@@ -119,9 +120,9 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(wheels: Path, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+def installed(wheels: Path, many_ms: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """A machine that is a node, with a MeasurementSet of many slices; made once, as that takes a minute."""
-    with Machine("head", {"/src": ROOT, "/wheels": wheels, "/data/many.ms": many}) as machine:
+    with Machine("head", {"/src": ROOT, "/wheels": wheels, "/data/many.ms": many_ms}) as machine:
         yield install_on(machine, tmp_path_factory.mktemp("copies"))
 
 

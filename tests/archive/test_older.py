@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
-import small_ms
 from fip.archive.ledger import OLDEST_SCHEMA, SCHEMA_VERSION, Ledger
 from fip.config import all_options, load
 from fip.data.errors import StoreError
@@ -21,8 +20,9 @@ from fip.source.growing import Growing
 from fip.source.open_run import open_run
 from fip.ventilator.queue import Queue
 from fip.wire.messages import Follow
-from mesh import Mesh
-from pipeline import fip, images
+from support import small_ms
+from support.fip_command import fip, images
+from support.mesh import Mesh
 
 LEFT = Path(__file__).parent / "at_0c91216"
 IDS: dict[str, str] = json.loads((LEFT / "ids.json").read_text())

@@ -6,8 +6,9 @@ alias, and a negative index wraps.
 
 Arrays are flat and contiguous, float32 or float64, and an index counts floats. The precision of a vector is that of the
 array that it comes from, so that a function of these compiles for either. Nothing is checked: an index out of range
-reads or writes somebody else's memory. So this module has a twin in numpy, tests/checked_simd.py, of the same names,
-which raises IndexError, and the tests run the whole kernel on it, uncompiled. What is added here is to be added there.
+reads or writes somebody else's memory. So this module has a twin in numpy, tests/support/checked_simd.py, of the same
+names, which raises IndexError, and the tests run the whole kernel on it, uncompiled. What is added here is to be added
+there.
 A complex point is 16 floats: 8 real parts, then 8 imaginary ones.
 """
 

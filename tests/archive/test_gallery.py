@@ -1,0 +1,88 @@
+"""How the monitor finds images: by run and slice, as the sink says that they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from fip.archive import gallery as module
+from fip.archive.gallery import AbsentError, Gallery
+from fip.archive.ledger import Ledger
+from fip.data.errors import EmptyLedgerError
+from support.fip_command import images
+from support.stored_run import GRID, RUN, TRANSIENT, store_run
+
+
+def test_images_are_found_once_and_in_the_order_of_their_coming(tmp_path: Path) -> None:
+    """What the sink says is stored is looked up; `after` gives what is new, `most` the newest."""
+    store_run(tmp_path, count=8)
+    gallery = Gallery(tmp_path)
+    seen, first = gallery.images(RUN, 0, 100, {RUN: ((0, 2), (3, 5))})
+    assert (seen, [entry.index for entry in first]) == (4, [0, 1, 3, 4])
+    seen, new = gallery.images(RUN, seen, 100, {RUN: ((0, 7),)})
+    assert (seen, [entry.index for entry in new]) == (7, [2, 5, 6])
+    assert gallery.images(RUN, seen, 100, {RUN: ((0, 7),)}) == (7, [])
+    seen, newest = gallery.images(RUN, 0, 2, {RUN: ((0, 8),)})
+    assert (seen, [entry.index for entry in newest]) == (8, [6, 7])
+    assert gallery.images(RUN, 10**9, 2, {RUN: ((0, 8),)}) == (8, [])
+
+
+def test_a_ledger_that_is_about_to_be_made(tmp_path: Path) -> None:
+    """Its file is there before its tables are: the monitor looks again, others say so."""
+    (tmp_path / "fip.sqlite").touch()
+    gallery = Gallery(tmp_path)
+    assert gallery.runs() == []
+    with pytest.raises(EmptyLedgerError, match="holds nothing yet"):
+        Ledger(tmp_path, read_only=True)
+    store_run(tmp_path, count=2)
+    assert [row.run for row in gallery.runs()] == [RUN]
+
+
+def test_without_a_sink_the_ledger_is_asked(tmp_path: Path) -> None:
+    """Also of a run that goes on later, as one that is resumed."""
+    store_run(tmp_path, count=6, failed=(2, 4))
+    gallery = Gallery(tmp_path)
+    assert [entry.index for entry in gallery.images(RUN, 0, 100, {})[1]] == [0, 1, 3, 5]
+    store_run(tmp_path, count=6, failed=(0, 1, 3, 4, 5))
+    assert [entry.index for entry in gallery.images(RUN, 4, 100, {})[1]] == [2]
+
+
+def test_the_jobs_of_a_daemon_have_folders(tmp_path: Path) -> None:
+    """Runs of all of them, in the order in which they were opened; a new one is found, what is no run is not."""
+    gallery = Gallery(tmp_path / "images")
+    assert gallery.runs() == []
+    for name in ("job-b", "job-a"):
+        store_run(tmp_path / "images" / name, count=2, field=name)
+        (tmp_path / "images" / "other").mkdir(exist_ok=True)
+        assert gallery.runs()[-1].run == name
+    assert [row.run for row in gallery.runs()] == ["job-b", "job-a"]
+    assert gallery.path("job-a", 1).parent.name == "job-a"
+    with pytest.raises(AbsentError, match="no run job-c"):
+        gallery.images("job-c", 0, 1, {})
+    with pytest.raises(AbsentError, match="slice 2 of run job-a is not stored"):
+        gallery.path("job-a", 2)
+
+
+def test_a_light_curve_of_many_images_is_thinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evenly, which is said; what there is of it are the pixels of the files."""
+    monkeypatch.setattr(module, "MOST_POINTS", 4)
+    store_run(tmp_path, count=11)
+    x, y = TRANSIENT
+    points, every = Gallery(tmp_path).light_curve(RUN, 0, x, y, 0, {})
+    assert (every, [point.entry.index for point in points]) == (3, [0, 3, 6, 9])
+    files = images(tmp_path)
+    assert [float(point.flux[0]) for point in points] == [
+        float(fits.getdata(files[k])[0, 0, y, x]) for k in (0, 3, 6, 9)
+    ]
+
+
+def test_a_large_image_is_shrunk_by_maxima(tmp_path: Path) -> None:
+    """To what was asked for; a point source keeps its brightness."""
+    store_run(tmp_path, count=1, grid=replace(GRID, width=300, height=200))
+    pixels, block = Gallery(tmp_path).pixels(RUN, 0, 0, 100)
+    assert (pixels.shape, block, pixels.dtype) == ((66, 100), 3, np.dtype("<f4"))
+    assert pixels.max() == fits.getdata(images(tmp_path)[0]).max()

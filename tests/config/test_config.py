@@ -1,0 +1,58 @@
+"""The configuration: what wins, what is refused, and that the shipped file holds the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fip.config import Config, Worker, load
+from fip.data.errors import ConfigError
+from support.repository import CONFIG
+
+
+def test_the_shipped_file_holds_every_key_with_its_default() -> None:
+    """config/fip.toml says what the defaults are, and names each key there is."""
+    loaded = load(CONFIG / "fip.toml")
+    defaults = Config()
+    assert loaded.config.model_copy(update={"node": {}, "worker": {}}) == defaults
+    text = (CONFIG / "fip.toml").read_text()
+    for section in ("imaging", "source", "ventilator", "sink", "monitor", "security"):
+        table = text.partition(f"[{section}]")[2].partition("\n[")[0]
+        for key in type(getattr(defaults, section)).model_fields:
+            assert f"\n{key} = " in table or f"\n# {key} = " in table, f"{section}.{key}"
+
+
+def test_the_command_line_wins_over_environment_over_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each key comes from the highest of command line, environment, file, default that has it, and says which."""
+    file = tmp_path / "fip.toml"
+    file.write_text('[imaging]\nscale = "1arcsec"\nstokes = "V"\nepsilon = 1e-4\n')
+    monkeypatch.setenv("FIP__IMAGING__STOKES", "Q")
+    monkeypatch.setenv("FIP__IMAGING__SCALE", "2arcsec")
+    loaded = load(file, {"imaging.scale": "180arcsec", "imaging.size": None})
+    assert loaded.config.imaging.scale == pytest.approx(180 / 206264.806, rel=1e-6)
+    assert loaded.config.imaging.stokes == ("Q",)
+    assert loaded.config.imaging.epsilon == 1e-4
+    keys = ("imaging.scale", "imaging.stokes", "imaging.epsilon", "imaging.size")
+    assert [loaded.origin(key) for key in keys] == ["command line", "environment", str(file), "default"]
+
+
+def test_a_worker_of_a_host_wins_over_one_of_the_name(tmp_path: Path) -> None:
+    """[worker."HOST/NAME"] is for that host alone; a worker that is not named has the defaults."""
+    file = tmp_path / "fip.toml"
+    file.write_text('[worker.cpu0]\n[worker."head.example/cpu0"]\ndevice = "cpu"\n')
+    config = load(file).config
+    assert set(config.worker) == {"cpu0", "head.example/cpu0"}
+    assert config.worker_named("cpu7", "head") == Worker()
+
+
+def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+    """Unknown keys and bad values are named together, each with the file, the value and what would do."""
+    file = tmp_path / "fip.toml"
+    file.write_text('[imaging]\nsize = "big"\n[ventilator]\nlane_deph = 3\nmax_attempts = 0\n[sinc]\n')
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 4
+    for says in ("imaging.size", "did you mean lane_depth?", "ventilator.max_attempts", "did you mean sink?"):
+        assert any(says in line for line in lines), says

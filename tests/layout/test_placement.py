@@ -1,0 +1,68 @@
+"""What a layout gives a host: its units, and drop-ins for the folders that they write."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fip.config import load
+from fip.data.errors import ConfigError
+from fip.layout.placement import drop_in, units
+from support.repository import ROOT, TESTS
+
+LAYOUT = """
+[ventilator]
+queue = "/data/queue/jobs.sqlite"
+[sink]
+directory = "/home/observer/50% \\"fast\\" images"
+[node.head]
+runs = ["ventilator", "sink"]
+[node.gpu1]
+runs = ["worker.gpu0", "worker.gpu1"]
+"""
+
+
+def test_a_host_runs_what_the_layout_says(tmp_path: Path) -> None:
+    """Each host its own units; one that the layout does not have is told which there are."""
+    (tmp_path / "fip.toml").write_text(LAYOUT)
+    config = load(tmp_path / "fip.toml").config
+    assert units(config, "head") == ("fip-ventilator.service", "fip-sink.service")
+    assert units(config, "gpu1") == ("fip-worker@gpu0.service", "fip-worker@gpu1.service")
+    with pytest.raises(ConfigError, match=r"no \[node.gpu7\] in the layout, which has head, gpu1"):
+        units(config, "gpu7")
+
+
+def test_a_layout_of_localhost_is_that_of_any_host() -> None:
+    """The file that is shipped suits one machine, whatever its name."""
+    config = load(ROOT / "config" / "fip.toml").config
+    assert units(config, "pulsar") == (
+        "fip-ventilator.service", "fip-sink.service", "fip-worker@cpu0.service", "fip-monitor.service",
+    )  # fmt: skip
+    assert [drop_in(config, unit) for unit in units(config, "pulsar")] == [""] * 4  # all is in /var/lib/fip
+
+
+def test_units_may_write_where_the_layout_has_them_write(tmp_path: Path) -> None:
+    """A path with blanks, quotes and per cent signs is one path to systemd; one in a home is not hidden."""
+    (tmp_path / "fip.toml").write_text(LAYOUT)
+    config = load(tmp_path / "fip.toml").config
+    said = drop_in(config, "fip-sink.service").splitlines()
+    quoted = '"/home/observer/50%% \\"fast\\" images"'
+    assert said[1:] == [
+        "[Unit]", f"RequiresMountsFor={quoted}", "", "[Service]", f"ReadWritePaths={quoted}", "ProtectHome=read-only",
+    ]  # fmt: skip
+    assert 'ReadWritePaths="/data/queue"' in drop_in(config, "fip-ventilator.service")
+    assert drop_in(config, "fip-worker@gpu0.service") == ""
+
+
+def test_scripts_are_clean() -> None:
+    """shellcheck finds nothing in the shell scripts."""
+    scripts = [ROOT / "install.sh", ROOT / "systemd" / "node.sh", ROOT / ".ci" / "run", *TESTS.rglob("*.sh")]
+    try:
+        checked = subprocess.run(
+            ["shellcheck", "--external-sources", *scripts], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        pytest.skip("shellcheck is absent: apt-get install shellcheck")
+    assert (checked.returncode, checked.stdout) == (0, "")

@@ -1,0 +1,150 @@
+"""`--follow`: a MeasurementSet is imaged while another program writes it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from astropy.io import fits
+
+from fip.archive.ledger import Ledger
+from fip.data.errors import NotYetError
+from fip.data.selection import Average
+from fip.data.settings import Asked, asked
+from fip.source.growing import Growing
+from support.fip_command import WITHIN, fip, images, started
+from support.mesh import Mesh
+from support.ms_writer import Writer
+
+GRID = ("--size", "64", "--scale", "40arcsec")
+END = """
+[source]
+follow_complete = {complete}
+follow_end = {end}
+"""
+
+
+def config(folder: Path, complete: float = 4.0, end: float = 8.0) -> Path:
+    """A configuration of when a MeasurementSet has come to its end, in seconds."""
+    path = folder / f"end-{complete}-{end}.toml"
+    path.write_text(END.format(complete=complete, end=end))
+    return path
+
+
+def wait_for_images(output: Path, number: int, process: psutil.Process) -> None:
+    """Waits until there are so many images of a run that is under way."""
+    while len(images(output)) < number:
+        with pytest.raises(psutil.TimeoutExpired):
+            process.wait(timeout=0.05)
+
+
+def totals(output: Path) -> tuple[int, int, bool]:
+    """Slices stored and known, and whether these are all."""
+    ledger = Ledger(output, read_only=True)
+    (run,) = ledger.totals()
+    ledger.close()
+    return run.stored, run.total, run.final
+
+
+def test_a_measurement_set_is_imaged_while_it_is_written(tmp_path: Path) -> None:
+    """All but the last integration come at once, the last when it is quiet; killed and resumed meanwhile, each once.
+
+    In the end the images are those of the finished MeasurementSet.
+    """
+    ms, output, many = tmp_path / "live.ms", tmp_path / "out", 12
+    endless = config(tmp_path, 1000, 1000)
+    with Writer(ms, many) as writer:
+        with started("run", ms, "--follow", "--output", output, *GRID, "--config", endless) as run:
+            known = psutil.Process(run.pid)
+            writer.write(3)
+            wait_for_images(output, 3, known)
+            writer.write(1)
+            wait_for_images(output, 4, known)
+            assert [image.name for image in images(output)] == [f"live-t{n:06d}-dirty.fits" for n in range(4)]
+            assert totals(output) == (4, 4, False)
+            run.kill()
+            run.wait()
+        before = {image: image.stat().st_ino for image in images(output)}
+        writer.write(3)
+        with started("run", ms, "--follow", "--output", output, *GRID, "--config", endless) as run:
+            wait_for_images(output, 7, psutil.Process(run.pid))
+            run.send_signal(signal.SIGINT)
+            assert run.wait(WITHIN) == 130
+        assert totals(output) == (7, 7, False)
+        assert {image: image.stat().st_ino for image in images(output)}.items() >= before.items()
+        with started("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path)) as run:
+            writer.write(many - 8)
+            wait_for_images(output, many, psutil.Process(run.pid))
+            said, _ = run.communicate(timeout=WITHIN)
+    assert run.returncode == 0, said
+    assert f"{many} of {many} images" in said
+    assert totals(output) == (many, many, True)
+    assert fip("run", ms, "--output", tmp_path / "whole", *GRID).returncode == 0
+    for followed, whole in zip(images(output), images(tmp_path / "whole"), strict=True):
+        assert followed.name == whole.name
+        differences = fits.FITSDiff(
+            str(followed), str(whole), ignore_keywords=["FIPRUN", "CHECKSUM", "DATASUM", "DATE"]
+        )
+        assert differences.identical, differences.report()
+
+
+def test_a_measurement_set_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    """`fip run --follow` may begin before the telescope does; without data it ends, and says why."""
+    ms, output = tmp_path / "late.ms", tmp_path / "out"
+    with started("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path, end=60)) as run:
+        known = psutil.Process(run.pid)
+        with Writer(ms, 3) as writer:
+            writer.write(1)
+            wait_for_images(output, 2, known)
+    done = fip("run", tmp_path / "never.ms", "--follow", *GRID, "--config", config(tmp_path), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "never.ms: no such file or folder" in done.stderr.splitlines()[-1]
+
+
+def test_a_job_follows_whatever_is_killed(tmp_path: Path) -> None:
+    """`fip submit --follow`: the ventilator is killed while it waits for data, and ends with all of them."""
+    ms, many = tmp_path / "live.ms", 6
+    with Mesh(tmp_path / "mesh", workers=1) as mesh, Writer(ms, many) as writer:
+        mesh.wait(lambda status: True)
+        address = ("--ventilator", mesh.config.ventilator.control)
+        done = fip("submit", ms, "--follow", *GRID, *address, "--config", config(tmp_path, end=12))
+        assert done.returncode == 0, done.stderr
+        job = done.stdout.strip()
+        writer.write(2)
+        mesh.wait(lambda status: [(run.stored, run.final) for run in mesh.job(status, job).runs] == [(2, False)])
+        mesh.kill("ventilator")
+        writer.write(many - 3)
+        mesh.start("ventilator")
+        mesh.wait_for_job(job)
+        assert len(images(mesh.images / job)) == many
+        assert totals(mesh.images / job) == (many, many, True)
+
+
+def test_a_run_that_grows_is_the_run_of_the_whole(tmp_path: Path) -> None:
+    """Looked into at any time, it has the same id and the same slices; groups of averaged integrations are whole."""
+    ms, many = tmp_path / "live.ms", 11
+    averaged = asked(size=(64, 64), average=Average(3, "integrations"))
+    with Writer(ms, many) as writer:
+        plain, groups = Growing(ms, Asked()), Growing(ms, averaged)
+        with pytest.raises(NotYetError, match="no integration is complete yet"):
+            plain.look()
+        ids, slices = set(), []
+        for number in range(2, many + 1):
+            writer.write(1)
+            run = plain.look()
+            assert [each.integrations for each in run.slices] == [(k,) for k in range(number - 1)]
+            late = Growing(ms, Asked())
+            assert [each.time for each in late.look().slices] == [each.time for each in run.slices]
+            ids |= {run.id, late.look().id}
+            late.close()
+            slices.append([each.integrations for each in groups.look().slices])
+    whole = [(0, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10)]
+    assert len(ids) == 1
+    assert all(found == whole[: len(found)] for found in slices)
+    assert len(slices[-1]) == 3
+    assert [each.integrations for each in groups.look(complete=True).slices] == whole[:3]
+    assert [each.integrations for each in groups.look(complete=True, ended=True).slices] == whole
+    plain.close()
+    groups.close()

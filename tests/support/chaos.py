@@ -1,0 +1,65 @@
+"""Kills, stops and continues processes at random, each time a run has got on by a random number of images.
+
+So the same happens on a slow machine as on a fast one, and there is always something under way.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from support.fip_command import images
+
+
+class Victims(Protocol):
+    """Processes by name."""
+
+    def start(self, name: str) -> None:
+        """Starts one, again or for the first time."""
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """Sends a signal to one; one that is killed is waited for."""
+
+
+class Chaos:
+    """Call it often while a run is under way."""
+
+    def __init__(
+        self, victims: Victims, names: Sequence[str], directory: Path, seed: int, every: tuple[int, int] = (4, 14)
+    ) -> None:
+        self._victims, self._names, self._directory, self._every = victims, names, directory, every
+        self._random = random.Random(seed)
+        self._stopped: dict[str, float] = {}  # name -> when it is continued
+        self._mark = 3  # images at which something happens
+        self.kills: Counter[str] = Counter()
+        self.stops = 0
+
+    def __call__(self) -> None:
+        """Does what is due."""
+        now = time.monotonic()
+        for name in [name for name, until in self._stopped.items() if now > until]:
+            del self._stopped[name]
+            self._victims.kill(name, signal.SIGCONT)
+        if len(images(self._directory)) < self._mark:
+            return
+        self._mark += self._random.randint(*self._every)
+        name = self._random.choice([name for name in self._names if name not in self._stopped])
+        if self._random.random() < 0.25:
+            self._stopped[name] = now + self._random.uniform(0.2, 4.0)
+            self._victims.kill(name, signal.SIGSTOP)
+            self.stops += 1
+        else:
+            self._victims.kill(name)
+            self._victims.start(name)
+            self.kills[name] += 1
+
+    def end(self) -> None:
+        """Continues whoever is stopped."""
+        for name in self._stopped:
+            self._victims.kill(name, signal.SIGCONT)
+        self._stopped.clear()

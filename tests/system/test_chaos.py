@@ -1,0 +1,42 @@
+"""Nothing lost, nothing twice: daemons are killed, stopped and continued at random while a run is under way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.chaos import Chaos
+from support.fip_command import images
+from support.many_slices import SELECTION, assert_whole
+from support.mesh import WITHIN, Mesh
+from support.unleased_pipeline import WORKERS, UnleasedPipeline
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_slice_is_stored_once_whatever_is_killed(
+    seed: int, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    """After kills at random: exactly the expected files, bit for bit, the ledger agrees, no temporary is left."""
+    with Mesh(tmp_path / "m", settings="pace = 60") as mesh:  # 20 s, were it left alone
+        job = mesh.submit([many_ms], SELECTION)
+        directory = mesh.images / job
+        chaos = Chaos(mesh, mesh.names, directory, seed)
+        mesh.wait_for_job(job, chaos)
+        chaos.end()
+        assert_whole(directory, undisturbed)
+        assert chaos.kills.total() >= 5
+
+
+def test_without_leases_slices_are_lost(many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    """Bare PUSH/PULL sockets lose slices when a worker is killed: without that the test above would prove nothing."""
+    with UnleasedPipeline(tmp_path / "unleased", many_ms) as unleased:
+        chaos = Chaos(unleased, WORKERS, unleased.images, seed=1, every=(15, 30))
+        while not unleased.sent:
+            chaos()
+        chaos.end()
+        unleased.wait_for_sink(WITHIN)
+        made = {image.name: image.read_bytes() for image in images(unleased.images)}
+        assert made.items() < undisturbed.items()
+        assert chaos.kills.total() >= 1

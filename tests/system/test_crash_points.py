@@ -1,0 +1,89 @@
+"""Daemons that die at one step of their work, one step after the other: nothing is lost, nothing stored twice."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fip.client.operator import find_job, new_job
+from support.many_slices import SELECTION, assert_whole
+from support.mesh import Mesh
+from support.sabotage import launcher
+
+Point = tuple[str, str, int]
+"""Before or after which function the process dies, and at which of its calls."""
+
+SINK: dict[str, Point] = {
+    "image received": ("before", "fip.sink.store:Store.put", 3),
+    "temporary file written": ("before", "os:fsync", 5),  # an image takes two: of the file, and of the directory
+    "temporary file on disk": ("before", "os:link", 3),
+    "final name linked": ("after", "os:link", 3),
+    "temporary name removed": ("before", "os:fsync", 6),
+    "directory on disk": ("before", "fip.archive.ledger:Ledger.add", 3),
+    "in the ledger, not yet said": ("after", "fip.archive.ledger:Ledger.add", 3),
+}
+WORKER: dict[str, Point] = {
+    "slice received": ("after", "fip.wire.codec:decode_slice", 4),
+    "image made": ("after", "fip.worker.stages:image_file", 4),
+    "image handed on, not yet said": ("after", "zmq:Socket.send_multipart", 4),
+}
+VENTILATOR: dict[str, Point] = {
+    "job received": ("before", "fip.ventilator.queue:Queue.add", 1),
+    "job in the queue, not yet said": ("after", "fip.ventilator.queue:Queue.add", 1),
+    "slice sent, not yet recorded": ("after", "fip.ventilator.lanes:Lanes.send", 4),
+    "slice stored, not yet recorded": ("before", "fip.ventilator.leases:Leases.sink_says", 4),
+}
+
+
+class Dying:
+    """Call it often: when the daemon is dead as it should be, it is started again, to die at the next point."""
+
+    def __init__(self, mesh: Mesh, name: str, points: Sequence[Point]) -> None:
+        self._mesh, self._name = mesh, name
+        self.left = list(points)
+        self._start()
+
+    def __call__(self) -> None:
+        """Does what is due."""
+        died = self._mesh.daemons[self._name].poll()
+        if self.left and died is not None:
+            assert died == -signal.SIGKILL
+            del self.left[0]
+            self._start()
+
+    def _start(self) -> None:
+        self._mesh.launchers[self._name] = launcher(*self.left[0]) if self.left else []
+        self._mesh.start(self._name)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("name", "points"), [("sink", SINK), ("cpu0", WORKER)])
+def test_a_daemon_may_die_at_any_step(
+    name: str, points: dict[str, Point], many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    """It dies at each point in turn, with slices under way; the run ends whole."""
+    with Mesh(tmp_path / "m", workers=1) as mesh:
+        mesh.kill(name)
+        dying = Dying(mesh, name, [*points.values()])
+        job = mesh.submit([many_ms], SELECTION)
+        mesh.wait_for_job(job, dying)
+        assert not dying.left
+        assert_whole(mesh.images / job, undisturbed)
+
+
+@pytest.mark.timeout(300)
+def test_the_ventilator_may_die_at_any_step(many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    """It dies while a job is submitted, which is there once, and while slices are leased; the run ends whole."""
+    with Mesh(tmp_path / "m", workers=1) as mesh:
+        mesh.kill("ventilator")
+        dying = Dying(mesh, "ventilator", [*VENTILATOR.values()])
+        submit = new_job([many_ms], SELECTION)
+        with mesh.operator() as operator:
+            while (status := operator.next_status(submit)) is None or not find_job(status, submit.job):
+                dying()
+        mesh.wait_for_job(submit.job, dying)
+        assert not dying.left
+        assert_whole(mesh.images / submit.job, undisturbed)

@@ -1,0 +1,40 @@
+"""What the daemons' processes hold when they have done their work: start-up is paid by each of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from fip.data.settings import asked
+from support.mesh import Mesh
+
+HEAVY = ("scipy", "astropy", "casacore", "numba", "llvmlite")  # libraries that take longer to import than all the rest
+
+
+def loaded(pid: int) -> set[str]:
+    """The heavy packages of which a process has loaded compiled code."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    return {package for package in HEAVY if f"/site-packages/{package}/" in maps}
+
+
+def test_daemons_load_no_heavy_library(simulated_ms: Path, tmp_path: Path) -> None:
+    """None but its kernel's: numba needs memory that can be written and executed. The ventilator's child reads."""
+    with Mesh(tmp_path / "mesh", workers=1) as mesh:
+        job = mesh.submit([simulated_ms], asked(size=(64, 64), scale=2e-5, kernel="wgridder"))
+        mesh.wait_for_job(job)
+        found = {name: loaded(daemon.pid) for name, daemon in mesh.daemons.items()}
+        for child in psutil.Process(mesh.daemons["ventilator"].pid).children():  # it reads
+            found["reader"] = loaded(child.pid)
+        assert found == {"ventilator": set(), "reader": {"casacore"}, "sink": set(), "cpu0": set()}
+
+
+def test_arithmetic_has_one_thread() -> None:
+    """Whatever process: more cores are more workers. numpy's own threads begin when it is imported."""
+    program = "import fip.cli, os, numpy; a = numpy.ones((500, 500)); a @ a; print(len(os.listdir('/proc/self/task')))"
+    plain = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    ended = subprocess.run([sys.executable, "-c", program], env=plain, capture_output=True, text=True, check=True)
+    assert int(ended.stdout) == 1

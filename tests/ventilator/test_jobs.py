@@ -1,0 +1,168 @@
+"""A ventilator that runs as a daemon, and `fip submit`, `fip jobs` and `fip cancel`, as a person uses them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fip.archive.ledger import Ledger
+from fip.data.errors import InputError
+from fip.data.settings import Asked
+from fip.simulation.observation import Simulation, simulate
+from fip.source.tables.measurement_set import MeasurementSet
+from fip.ventilator.jobs import MOST_WAITING, Jobs
+from fip.ventilator.queue import Queue
+from fip.wire.codec import MAXIMUM_HEADER, encode_control
+from fip.wire.messages import PipelineStatus, Status, Submit
+from support import damaged_sets, small_ms
+from support.fip_command import fip, images
+from support.mesh import Mesh
+
+SLICES = 20
+GRID = ("--size", "64", "--scale", "40arcsec")
+
+
+@pytest.fixture(scope="module")
+def some(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A MeasurementSet of some small slices."""
+    path = tmp_path_factory.mktemp("some") / "some.ms"
+    simulate(path, Simulation(antennas=8, channels=4, integrations=SLICES))
+    return path
+
+
+def fip_at(mesh: Mesh, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """`fip`, pointed at this ventilator."""
+    return fip(*arguments, "--ventilator", mesh.config.ventilator.control)
+
+
+def submitted(mesh: Mesh, *arguments: object) -> str:
+    """The name of a job that is submitted."""
+    done = fip_at(mesh, "submit", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def jobs(mesh: Mesh) -> dict[str, Any]:
+    """What `fip jobs --json` says, by the job's name."""
+    done = fip_at(mesh, "jobs", "--json")
+    assert done.returncode == 0, done.stderr
+    return {job["job"]: job for job in json.loads(done.stdout)}
+
+
+def test_bad_jobs_fail_with_their_reason_and_the_next_goes_on(some: Path, tmp_path: Path) -> None:
+    """Missing, or killing casacore: that job fails; its other sets and the next job are imaged, by one ventilator."""
+    deadly = small_ms.write(tmp_path / "deadly.ms", small_ms.rows())
+    damaged_sets.deadly(deadly)
+    gone = tmp_path / "gone.ms"
+    with Mesh(tmp_path / "mesh") as mesh:
+        names = [submitted(mesh, path, *GRID) for path in (gone, deadly)]
+        both = submitted(mesh, deadly, some, *GRID)
+        last = submitted(mesh, some, "--interval", "0~3", *GRID)
+        mesh.wait_for_job(last)
+        mesh.wait(lambda status: all(mesh.job(status, name).state == "failed" for name in (*names, both)))
+        told = jobs(mesh)
+        assert mesh.daemons["ventilator"].poll() is None
+        table = fip_at(mesh, "jobs").stdout.splitlines()
+    assert [told[name]["reason"] for name in names] == [
+        f"{gone}: no such file or folder",
+        f"{deadly}: is damaged: casacore crashes when it reads its tables",
+    ]
+    assert told[both]["reason"] == f"{deadly}: is damaged: casacore crashes when it reads its tables"
+    assert len(images(mesh.images / both)) == SLICES
+    assert len(images(mesh.images / last)) == 3
+    assert [last, "done", "3/3", "0", "some.ms"] in [line.split() for line in table]
+
+
+def test_jobs_survive_the_ventilator(some: Path, tmp_path: Path) -> None:
+    """Killed with one job under way and one queued, it goes on with both; one that is cancelled stays so."""
+    with Mesh(tmp_path / "mesh", workers=1) as mesh:
+        mesh.kill("cpu0", signal.SIGSTOP)
+        first, second, third = (submitted(mesh, some, *GRID) for _ in range(3))
+        mesh.wait(lambda status: mesh.job(status, first).state == "running")
+        assert fip_at(mesh, "cancel", third).stdout == f"{third}: cancelled\n"
+        mesh.kill("ventilator")
+        mesh.start("ventilator")
+        mesh.kill("cpu0", signal.SIGCONT)
+        mesh.wait_for_job(second)
+        told = jobs(mesh)
+    assert {name: job["state"] for name, job in told.items()} == {first: "done", second: "done", third: "cancelled"}
+    for name in (first, second):
+        assert len(images(mesh.images / name)) == SLICES
+    assert not (mesh.images / third).exists()
+
+
+def test_a_ventilator_takes_measurement_sets_from_its_roots_alone(some: Path, tmp_path: Path) -> None:
+    """Others, and links that lead out of them, are refused at once, with the root that would do."""
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copytree(some, root / "inside.ms")
+    (root / "link.ms").symlink_to(some)
+    with Mesh(tmp_path / "mesh", settings=f'[source]\nroots = ["{root}"]') as mesh:
+        for path in (some, root / "link.ms", root / ".." / "absent.ms"):
+            done = fip_at(mesh, "submit", path, *GRID)
+            assert done.returncode == 2, done.stdout
+            assert f"taken from {root} only" in done.stderr
+        mesh.wait_for_job(submitted(mesh, root / "inside.ms", *GRID))
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    """One line that says where no ventilator was found."""
+    done = fip("jobs", "--ventilator", f"ipc://{tmp_path}/nobody")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"no ventilator answers at ipc://{tmp_path}/nobody" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who may not read")
+def test_what_may_not_be_read_is_refused_with_user_and_remedy(some: Path, shared: Path) -> None:
+    """A folder on the way, or a file of the table, that is closed to the user is named, with what would open it."""
+    path = shared / "some.ms"
+    shutil.copytree(some, path)
+    for closed, mode in ((path / "table.f1", 0o600), (path, 0o700)):
+        path.chmod(0o755)
+        closed.chmod(mode)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(InputError, match=rf"user nobody may not read {closed}: .*chmod -R a\+rX {closed}"):
+                MeasurementSet(path)
+        finally:
+            os.seteuid(0)
+
+
+def test_a_job_that_is_stored_is_in_a_folder_of_its_own(some: Path, tmp_path: Path) -> None:
+    """The same MeasurementSet twice, with other settings: two folders, two ledgers."""
+    with Mesh(tmp_path / "mesh") as mesh:
+        names = [submitted(mesh, some, "--interval", "0~2", "--size", size, "--scale", "40arcsec") for size in (32, 64)]
+        for name in names:
+            mesh.wait_for_job(name)
+    for name in names:
+        ledger = Ledger(mesh.images / name, read_only=True)
+        (totals,) = ledger.totals()
+        ledger.close()
+        assert (totals.stored, totals.total, totals.final) == (2, 2, True)
+
+
+def test_the_queue_has_a_bound_and_its_status_fits_into_a_message(tmp_path: Path) -> None:
+    """More MeasurementSets than may wait fail at once; of very many jobs that are over the oldest are not told."""
+    jobs = Jobs(Queue(tmp_path / "jobs.sqlite"))
+    many = tuple(f"/data/{number:0100d}.ms" for number in range(MOST_WAITING))
+    for number in range(30):
+        name = f"job{number}"
+        assert jobs.submit(Submit(name, many, Asked(), name))
+        refused = Submit(f"late{number}", many[:1], Asked(), "late")
+        assert jobs.submit(refused)
+        (late,) = [job for job in jobs.statuses(0.0) if job.job == refused.job]
+        assert (late.state, late.reason[:32]) == ("failed", f"{MOST_WAITING} MeasurementSets are waiting")
+        assert jobs.cancel(name, 0.0)
+    assert jobs.submit(Submit("last", many, Asked(), "last"))
+    told = jobs.statuses(0.0)
+    assert [job.job for job in told] == ["late29", "last"]
+    status = PipelineStatus(0.0, Status("ventilator", "h", "v", 1, "running"), told, (), None)
+    assert len(encode_control(status)) < MAXIMUM_HEADER

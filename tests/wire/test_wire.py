@@ -1,0 +1,185 @@
+"""Slices, images and control messages survive the wire; nothing else gets through it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict, replace
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fip.data.errors import WireError
+from fip.data.settings import Asked, asked
+from fip.data.values import FitsFile
+from fip.runtime.vitals import LONGEST_TEXT, REMEMBERED
+from fip.wire import codec as wire
+from fip.wire.messages import Control, Failure, Lane, Logged, PipelineStatus, RunPlan, SinkOrders, Submit
+from support.made_values import SMALLEST, make_image, make_slice
+from support.told_states import pipeline
+
+
+def sent(frames: list[wire.Frame]) -> list[bytes]:
+    """Frames as they arrive."""
+    return [bytes(memoryview(frame)) for frame in frames]
+
+
+def test_slice_comes_back_as_it_was() -> None:
+    """Every value and every array of a slice survives, blocks without rows too."""
+    before = make_slice()
+    after = wire.decode_slice(sent(wire.encode_slice(before)))
+    plain = ("blocks", "sum_of_weights", "visibilities")
+    assert {k: v for k, v in asdict(before).items() if k not in plain} == {
+        k: v for k, v in asdict(after).items() if k not in plain
+    }
+    assert len(after.blocks) == len(before.blocks)
+    for old, new in zip(before.blocks, after.blocks, strict=True):
+        for name in ("uvw", "frequency", "visibility", "weight"):
+            np.testing.assert_array_equal(getattr(old, name), getattr(new, name))
+            assert getattr(old, name).dtype == getattr(new, name).dtype
+
+
+def test_slices_without_blocks_come_back() -> None:
+    """An integration without a good visibility has none."""
+    assert wire.decode_slice(sent(wire.encode_slice(make_slice(())))).blocks == ()
+
+
+def test_received_arrays_are_not_copied() -> None:
+    """The arrays of a slice are the memory of its frames, however many blocks there are."""
+    frames = sent(wire.encode_slice(make_slice((3, 5, 4))))
+    assert len(frames) == 7
+    for block in wire.decode_slice(frames).blocks:
+        assert np.shares_memory(np.frombuffer(frames[3]), block.uvw)
+
+
+def test_a_slice_is_sent_again_with_another_number() -> None:
+    """Nothing else of it changes, and no array is touched."""
+    frames = sent(wire.encode_slice(make_slice((3,))))
+    again = wire.with_attempt(frames, 3)
+    assert all(old is new for old, new in zip(frames[1:], again[1:], strict=True))
+    before, after = (msgpack.unpackb(each[0]) for each in (frames, again))
+    assert after == before | {"slice": before["slice"] | {"attempt": 3}}
+
+
+def test_image_comes_back_as_it_was() -> None:
+    """FITS files and what is said of them survive."""
+    for files in ((), (FitsFile("dirty", SMALLEST), FitsFile("psf", SMALLEST + bytes(2880)))):
+        before = make_image(*files)
+        after = wire.decode_image(sent(wire.encode_image(before)))
+        assert asdict(replace(after, files=())) == asdict(replace(before, files=()))
+        assert [(each.kind, bytes(each.content)) for each in after.files] == [
+            (each.kind, each.content) for each in before.files
+        ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Lane("tcp://:5600", "tcp://:5559"),
+        Submit("job", ("/a.ms",), asked(size=(64, 32), scale=1e-5), "job"),
+        SinkOrders((RunPlan("r", "a", 10, "/a.ms", Asked(), ""),), (Failure("r", 3, 3, "why"),)),
+    ],
+)
+def test_control_comes_back_as_it_was(message: Control) -> None:
+    """Control messages survive, tuples and nested values too."""
+    assert wire.decode_control(wire.encode_control(message)) == message
+
+
+@given(st.lists(st.binary(max_size=200), max_size=5))
+def test_random_frames_are_refused(frames: list[bytes]) -> None:
+    """Whatever bytes arrive, decoding raises WireError and nothing else."""
+    for decode in (wire.decode_slice, wire.decode_image):
+        with pytest.raises(WireError):
+            decode(frames)
+    with pytest.raises(WireError):
+        wire.decode_control(frames[0] if frames else b"")
+
+
+@given(st.data())
+def test_damaged_slices_hurt_nothing(data: st.DataObject) -> None:
+    """A slice with bytes or frames changed decodes to a slice or raises WireError, nothing else."""
+    frames = sent(wire.encode_slice(make_slice((2,))))
+    number = data.draw(st.integers(0, len(frames) - 1))
+    place = data.draw(st.integers(0, max(0, len(frames[number]) - 1)))
+    damage = data.draw(st.binary(min_size=0, max_size=3))
+    frames[number] = frames[number][:place] + damage + frames[number][place + 1 :]
+    with suppress(WireError):
+        wire.decode_slice(frames)
+
+
+def _with_header(frames: list[bytes], **changes: object) -> list[bytes]:
+    header = msgpack.unpackb(frames[0])
+    return [msgpack.packb(header | changes), *frames[1:]]
+
+
+def test_what_the_header_claims_is_checked_before_memory_is_taken() -> None:
+    """Sizes, dtypes, numbers of frames and grids that do not fit are refused, each with its reason."""
+    frames = sent(wire.encode_slice(make_slice((2,))))
+    arrays = msgpack.unpackb(frames[0])["arrays"]
+    huge = [[name, dtype, [10**9] * len(shape)] for name, dtype, shape in arrays]
+    objects = [[name, "|O", shape] for name, dtype, shape in arrays]
+    meta = msgpack.unpackb(frames[0])["slice"]
+    wide = meta | {"grid": meta["grid"] | {"width": 10**9}}
+    for changed, reason in [
+        (_with_header(frames, v=99), "version 99"),
+        (_with_header(frames, kind="ImageFile"), "kind"),
+        (_with_header(frames, arrays=huge), "bytes for dtype"),
+        (_with_header(frames, arrays=objects), "dtype"),
+        (_with_header(frames, slice=wide), "1000000000 x 32"),
+        (_with_header(frames, slice=meta | {"run": "../../etc"}), "not a label"),
+        (_with_header(frames, slice=meta | {"effective": []}), "sums do not fit"),
+        (_with_header(frames, blocks=[[5, 2, 4]]), "output channel 5 of 1"),
+        (_with_header(frames, blocks=[[0, -1, 4]]), "greater than or equal to 0"),
+        (_with_header(frames, blocks=[[0, 2**31 - 1, 2**31 - 1]]), "too short"),
+        (_with_header(frames, blocks=[[0, 1, 4]]), "too long"),
+        (_with_header(frames, blocks=[]), "without blocks"),
+        (frames[:-1], "arrays"),
+        ([*frames, b""], "arrays"),
+    ]:
+        with pytest.raises(WireError, match=reason):
+            wire.decode_slice(changed)
+
+
+def test_damaged_images_are_refused() -> None:
+    """An image with a bit turned, of a wrong length, or that is no FITS file is refused."""
+    frames = sent(wire.encode_image(make_image()))
+    turned = frames[1][:100] + b"\x01" + frames[1][101:]
+    with pytest.raises(WireError, match="digest"):
+        wire.decode_image([frames[0], turned])
+    for content in (b"SIMPLE  = " + bytes(100), bytes(2880)):
+        with pytest.raises(WireError, match="not a FITS file"):
+            wire.decode_image(sent(wire.encode_image(make_image(FitsFile("dirty", content)))))
+    with pytest.raises(WireError, match="label"):
+        wire.decode_image(sent(wire.encode_image(replace(make_image(), label="../x"))))
+
+
+def test_images_with_files_missing_are_refused() -> None:
+    """A point spread function without its image, a file twice, or a frame too few: all files come, or none."""
+    dirty, psf = FitsFile("dirty", SMALLEST), FitsFile("psf", SMALLEST)
+    for files in ((psf,), (dirty, dirty), (psf, dirty), (dirty, psf, psf)):
+        with pytest.raises(WireError, match="belong together"):
+            wire.decode_image(sent(wire.encode_image(make_image(*files))))
+    for frames in (sent(wire.encode_image(make_image(dirty, psf)))[:-1], sent(wire.encode_image(make_image()))[:1]):
+        with pytest.raises(WireError, match="belong together"):
+            wire.decode_image(frames)
+
+
+def test_a_status_of_any_length_is_heard() -> None:
+    """With a hundred workers that have all a worker can tell of, and jobs without end, what goes on is still told."""
+    text = "é" * LONGEST_TEXT
+    errors = tuple(Logged(1.8e9, "warning", text) for _ in range(REMEMBERED))
+    said = pipeline(1, workers=100)
+    workers = tuple(replace(each, status=replace(each.status, errors=errors)) for each in said.workers)
+    (running,) = said.jobs
+    runs = tuple(replace(running.runs[0], run=f"{number}") for number in range(200))
+    ended = tuple(replace(running, job=f"{number}", state="done", runs=runs) for number in range(100))
+    long = replace(said, workers=workers, jobs=(*ended, running))
+    assert len(wire.encode_control(long)) > wire.MAXIMUM_HEADER
+    heard = wire.decode_control(wire.encode_status(long))
+    assert isinstance(heard, PipelineStatus)
+    assert [each.status.identity for each in heard.workers] == [each.status.identity for each in workers]
+    assert [(job.job, job.state) for job in heard.jobs] == [(job.job, job.state) for job in long.jobs]
+    assert heard.jobs[-1] == running
+    assert wire.decode_control(wire.encode_status(said)) == said

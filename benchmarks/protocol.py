@@ -9,17 +9,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
 
@@ -58,28 +62,37 @@ def observation(scratch: Path, integrations: int) -> Path:
 
 @dataclass(frozen=True)
 class Event:
-    """What a ventilator did."""
+    """What a ventilator says in its log that it did."""
 
-    when: float  # monotonic s
-    kind: str  # hello, lease
+    when: float  # s UTC, Unix
     worker: str
-    index: int = -1
-    attempt: int = 0
+    index: int = -1  # of the slice, if one goes to the worker
 
 
 class Traced:
-    """A mesh whose ventilator tells when it heard a worker first, and when it leased which slice to whom."""
+    """A mesh of whose ventilator is known when it heard a worker first, and when it leased which slice to whom."""
 
     def __init__(self, folder: Path, seconds: Sequence[float]) -> None:
-        self._trace = folder.with_suffix(".trace")
         launchers = {f"cpu{number}": launcher(seconds=each) for number, each in enumerate(seconds)}
-        launchers["ventilator"] = launcher(megabytes=0.01, trace=str(self._trace))
-        self.mesh = Mesh(folder, workers=len(seconds), launchers=launchers)
+        launchers["ventilator"] = launcher(megabytes=0.01)
+        self.mesh = Mesh(folder, workers=len(seconds), launchers=launchers, settings='log_level = "debug"')
 
-    def events(self, kind: str) -> list[Event]:
-        """All events of a kind."""
-        events = [Event(*json.loads(line)) for line in self._trace.read_text().splitlines()]
-        return [event for event in events if event.kind == kind]
+    def hellos(self) -> list[Event]:
+        """All workers that joined."""
+        return [Event(when, worker) for when, worker in self._said(r"worker \S+/(\S+) joins on lane")]
+
+    def leases(self) -> list[Event]:
+        """All slices that went to workers."""
+        said = self._said(r"slice (\d+) of run \S+ goes to \S+/(\S+)")
+        return [Event(when, worker, int(index)) for when, index, worker in said]
+
+    def _said(self, what: str) -> list[tuple[Any, ...]]:
+        """When the ventilator said something, and what of it is in groups."""
+        found = re.findall(rf"^(\S+ \S+),(\d+) fip-ventilator\[\d+\] [A-Z]+ {what}", self.mesh.log, re.MULTILINE)
+        return [
+            (datetime.fromisoformat(f"{seconds}.{thousandths}").timestamp(), *groups)
+            for seconds, thousandths, *groups in found
+        ]
 
 
 def deaths(scratch: Path, times: int = 6) -> None:
@@ -90,7 +103,7 @@ def deaths(scratch: Path, times: int = 6) -> None:
     with traced.mesh as mesh:
         mesh.submit([observation(scratch, 600)], SELECTION)
         again = [_death(traced, victim, new) for victim, new in zip(names, names[2:], strict=False)]
-        hellos, leases = traced.events("hello"), traced.events("lease")
+        hellos, leases = traced.hellos(), traced.leases()
     waits = [
         min(lease.when for lease in leases if lease.worker == hello.worker) - hello.when
         for hello in hellos
@@ -108,11 +121,12 @@ def _death(traced: Traced, victim: str, new: str) -> float:
         lambda status: {victim, new} <= {worker.brief.name for worker in status.workers if len(worker.brief.holds) == 2}
     )
     mesh.kill(victim)
-    died = time.monotonic()
+    died = time.time()
 
     def again() -> list[float]:
-        had = [event.index for event in traced.events("lease") if event.worker == victim][-2:]
-        return [event.when for event in traced.events("lease") if event.index in had and event.when > died]
+        leases = traced.leases()
+        had = [lease.index for lease in leases if lease.worker == victim][-2:]
+        return [lease.when for lease in leases if lease.index in had and lease.when > died]
 
     mesh.wait(lambda status: len(again()) >= 1 and victim not in {worker.brief.name for worker in status.workers})
     return max(again()) - died
@@ -129,9 +143,9 @@ def mix(scratch: Path, slices: int = 450) -> None:
         mesh.wait(lambda status: len(status.workers) == 2)
         job = mesh.submit([observation(scratch, slices)], SELECTION)
         mesh.wait_for_job(job)
-        begun = traced.events("lease")[0].when
+        begun = traced.leases()[0].when
         _, last, _ = _recorded(mesh.images / job)
-    took = last - (begun + time.time() - time.monotonic())
+    took = last - begun
     ideal = slices / (1 / FAST + 1 / SLOW)
     print(f"a fast and a slow worker (1:8), {slices} slices: {took:.1f} s, ideal {ideal:.1f} s: "
           f"{took / ideal:.2f} times (aim: 1.25)")  # fmt: skip
@@ -148,9 +162,9 @@ def leave(scratch: Path) -> None:
         code = mesh.daemons["cpu0"].wait()
         left = time.monotonic() - told
         mesh.wait_for_job(job)
-        twice = [event for event in traced.events("lease") if event.attempt > 1]
+        sent = Counter(lease.index for lease in traced.leases())
         print(f"a polite leave, {0.2} s a slice: gone after {left:.2f} s with exit code {code}; "
-              f"slices sent again: {len(twice)} (aim: 0)")  # fmt: skip
+              f"slices sent again: {sent.total() - len(sent)} (aim: 0)")  # fmt: skip
 
 
 def cost(scratch: Path) -> None:

@@ -21,13 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from fip.archive.ledger import Ledger
 from fip.simulation.observation import Simulation, simulate
-from support import mesh
 from support.chaos import Chaos
 from support.fip_command import images
 from support.many_slices import SELECTION
 from support.mesh import Mesh
 
-mesh.WITHIN = 24 * 3600.0  # s
+WITHIN = 24 * 3600.0  # s
 
 
 @dataclass
@@ -59,14 +58,14 @@ def soak(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
     if not path.exists():
         simulate(path, Simulation(antennas=8, channels=4, integrations=slices, cadence=2.0))
     begun = time.monotonic()
-    with Mesh(scratch / "undisturbed") as calm:
+    with Mesh(scratch / "undisturbed", within=WITHIN) as calm:
         job = calm.submit([path], SELECTION)
         calm.wait_for_job(job)
         undisturbed = {image.name: image.read_bytes() for image in images(calm.images / job)}
     print(f"left alone: {len(undisturbed)} images in {time.monotonic() - begun:.0f} s", flush=True)
 
     begun = time.monotonic()
-    with Mesh(scratch / "soak") as victims:
+    with Mesh(scratch / "soak", within=WITHIN) as victims:
         job = victims.submit([path], SELECTION)
         directory = victims.images / job
         chaos, watch = Chaos(victims, victims.names, directory, seed, every), Watch(directory)

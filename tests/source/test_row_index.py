@@ -80,7 +80,7 @@ def test_the_order_of_rows_does_not_matter(
     columns = observed(dumps, scan, windows, jitter, seed)
     order = np.random.default_rng(seed).permutation(columns["TIME"].size)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stretches, "_BLOCK", block)
+        patch.setattr(stretches, "BLOCK", block)
         tidy = indexed(columns, columns["TIME"].size)
         mixed = indexed({name: values[order] for name, values in columns.items()}, columns["TIME"].size)
         chunked = indexed(columns, max(size, 2 * windows * len(PAIRS)))

@@ -48,7 +48,7 @@ class Machine:
 
     `shown` are folders and files of the host that it has, read-only, by the path at which it has them. `copied` are
     folders that it may change, for itself alone; they must not change on the host. `network` is the network namespace
-    that it is in, as /proc/PID/ns/net; it must be there at each boot.
+    that it is in, as /proc/PID/ns/net; it must be there at each boot. `folder` is where what it writes goes.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Machine:
         self._mounts = [f"show:{source}:{target}" for target, source in (shown or {}).items()]
         self._mounts += [f"copy:{source}:{target}" for target, source in (copied or {}).items()]
         self._network = str(network or "")
-        self._folder = Path(tempfile.mkdtemp(prefix=f"fip-{name}-", dir=_where_layers_can_be()))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"fip-{name}-", dir=_where_layers_can_be()))
         self._supervisor: subprocess.Popen[str] | None = None
         self._init = 0
 
@@ -83,9 +83,9 @@ class Machine:
 
     def boot(self) -> None:
         """Switches it on; returns when its systemd has started all that is enabled."""
-        with (self._folder / "console").open("ab") as console:
+        with (self.folder / "console").open("ab") as console:
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", START, self.name, self._folder, self._network, *self._mounts],
+                [sys.executable, "-I", START, self.name, self.folder, self._network, *self._mounts],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=console, text=True, start_new_session=True,
             )  # fmt: skip
         assert self._supervisor.stdout
@@ -160,7 +160,7 @@ class Machine:
         return state in ("running", "degraded")  # degraded: a unit has failed, which tests may want
 
     def _console(self) -> str:
-        return (self._folder / "console").read_text(errors="replace")[-2000:]
+        return (self.folder / "console").read_text(errors="replace")[-2000:]
 
     def _end(self, folder: str = "") -> None:
         if self._supervisor:

@@ -28,7 +28,8 @@ class Mesh:
 
     They are on ipc addresses in one folder, or, where `hosts` says which host of a network runs which of them, on tcp.
     `settings` goes into the configuration's table [ventilator], and may begin other tables. `launchers` has what is put
-    before the command lines of some daemons; it may be changed before they are started again.
+    before the command lines of some daemons; it may be changed before they are started again. What a test waits for
+    comes `within` so many seconds.
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class Mesh:
         network: Network | None = None,
         hosts: Mapping[str, str] | None = None,
         launchers: Mapping[str, Sequence[str | Path]] | None = None,
+        within: float = WITHIN,
     ) -> None:
-        self.folder = folder
+        self.folder, self._within = folder, within
         folder.mkdir(exist_ok=True)
         self.images = folder / "images"
         self.hosts = hosts or {}
@@ -107,7 +109,7 @@ class Mesh:
 
     def wait(self, seen: Callable[[PipelineStatus], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
         """Waits until the status shows something; fails when that takes too long."""
-        give_up = time.monotonic() + WITHIN
+        give_up = time.monotonic() + self._within
         with self.operator() as operator:
             while (status := operator.next_status()) is None or not seen(status):
                 meanwhile()

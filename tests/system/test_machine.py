@@ -26,7 +26,7 @@ sys.path.insert(0, sys.argv[1])
 from support.machine import Machine
 with Machine("crash") as machine:
     machine.start("sleep", "3333")
-    print(machine.path("").parent.name, machine._folder, flush=True)
+    print(machine.path("").parent.name, machine.folder, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

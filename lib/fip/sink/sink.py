@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import zmq
@@ -12,6 +14,7 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data.errors import FipError, NoRoomError, StoreError, WireError
 from fip.data.names import RunId
+from fip.data.quantities import Keep
 from fip.data.ranges import Ranges, add, contains, count
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
@@ -55,8 +58,11 @@ class Sink(Daemon):
     reloads = ("sink.log_level",)
     restarts = ("sink", "security", "ventilator.control")
 
-    def __init__(self, loaded: Loaded, loop: Loop) -> None:
-        self._loop = loop
+    def __init__(
+        self, loaded: Loaded, loop: Loop, open_store: Callable[[Path, Keep, Path | None], Store] = Store
+    ) -> None:
+        """`open_store` is called for each directory of images, as `Store`."""
+        self._loop, self._open_store = loop, open_store
         self._config = loaded.config
         self._host, self._boot = host_name(), uuid4().hex[:12]
         self._stores: dict[str, Store] = {}  # by their folder in the sink's directory
@@ -143,7 +149,8 @@ class Sink(Daemon):
     def _open(self, plan: RunPlan) -> OpenRun:
         try:
             sink = self._config.sink
-            store = self._stores.get(plan.directory) or Store(sink.directory / plan.directory, sink.keep, sink.ledger)
+            directory = sink.directory / plan.directory
+            store = self._stores.get(plan.directory) or self._open_store(directory, sink.keep, sink.ledger)
             self._stores[plan.directory] = store
             older = store.ledger.older_of(plan)
             refused = "" if older else store.open_run(plan)

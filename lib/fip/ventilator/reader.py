@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from fip.data.names import RunId
+from fip.data.settings import Asked
 from fip.runtime.service import Loop
+from fip.source.calls import Cut, cut
 from fip.source.child import Child, crash
 
 Given = TypeVarTuple("Given")
@@ -58,6 +61,12 @@ class Reader:
         """
         self._calls.append(_Call(then, function, (path, *args)))
         self._ask()
+
+    def cut(
+        self, then: Callable[[Future[Cut]], None], path: Path, asked: Asked, follow: bool, run: RunId, index: int
+    ) -> None:
+        """Has a slice cut, as `fip.source.calls.cut`."""
+        self.call(then, cut, path, asked, follow, run, index)
 
     def close(self) -> None:
         """Ends the child, whatever it does."""

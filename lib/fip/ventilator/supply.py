@@ -12,9 +12,8 @@ from pathlib import Path
 from fip.config import Ventilator
 from fip.data.errors import NotYetError
 from fip.data.names import RunId, SliceId
-from fip.runtime.service import Loop
 from fip.runtime.vitals import Vitals
-from fip.source.calls import Cut, RunFacts, cut, forget, look
+from fip.source.calls import Cut, RunFacts, forget, look
 from fip.ventilator.antenna_window import Antennas
 from fip.ventilator.jobs import ActiveRun, Growth, Job, Jobs
 from fip.ventilator.pacing import Pace
@@ -28,11 +27,11 @@ class Supply:
     """Slices that are read and wait for a worker, of all jobs."""
 
     def __init__(
-        self, loop: Loop, jobs: Jobs, vitals: Vitals, changed: Callable[[], None], ready: Callable[[], None]
+        self, reader: Reader, jobs: Jobs, vitals: Vitals, changed: Callable[[], None], ready: Callable[[], None]
     ) -> None:
         """`changed` is called when a run or a job has changed, `ready` when a slice was read."""
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
-        self._reader = Reader(loop)
+        self._reader = reader
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
         self._read: dict[SliceId, Cut] = {}
         self._expected = 0  # bytes of the slice that was read last
@@ -81,7 +80,7 @@ class Supply:
                 active = self._jobs.active[key.run]
                 plan, path = active.plan, Path(active.plan.measurement_set)
                 then = partial(self._was_read, key)
-                self._reader.call(then, cut, path, plan.asked, active.followed, plan.run, key.slice)
+                self._reader.cut(then, path, plan.asked, active.followed, plan.run, key.slice)
 
     def look_again(self) -> None:
         """How far the MeasurementSets are that are being written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from fip.ventilator.jobs import Jobs
 from fip.ventilator.lanes import Lanes
 from fip.ventilator.line import ventilator_line
 from fip.ventilator.queue import Queue
+from fip.ventilator.reader import Reader
 from fip.ventilator.supply import Supply
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt
 from fip.wire.messages import (
@@ -67,13 +69,14 @@ class Ventilator(Daemon):
     reloads = tuple(f"ventilator.{key}" for key in RELOADS)
     restarts = ("ventilator", "security")
 
-    def __init__(self, loaded: Loaded, loop: Loop) -> None:
+    def __init__(self, loaded: Loaded, loop: Loop, make_reader: Callable[[Loop], Reader] = Reader) -> None:
+        """`make_reader` makes what opens and cuts MeasurementSets."""
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
         self._jobs = Jobs(Queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
-        self._supply = Supply(loop, self._jobs, self._vitals, self._changed, self._pump)
+        self._supply = Supply(make_reader(loop), self._jobs, self._vitals, self._changed, self._pump)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._lanes = Lanes(loop, self._config, self._gate)
         self._sink: SinkPeer | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,11 +50,23 @@ class Finished:
     ready: float  # monotonic s
 
 
+ImageSlice = Callable[[Slice, str, str, float], ImageFile]
+"""What images a slice: it is given the slice, the device, the worker's name, and how long the slice lay here, in s."""
+
+_kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)
+
+
+def image_slice(values: Slice, device: str, worker: str, waited: float) -> ImageFile:
+    """The image of a slice, by the kernel that was asked for."""
+    return image_file(values, _kernel(values.settings, values.grid, device), worker, waited)
+
+
 class Worker(Daemon):
     """One lane in, one image out at a time."""
 
-    def __init__(self, name: str, device: str, loaded: Loaded, loop: Loop) -> None:
-        self._loop = loop
+    def __init__(self, name: str, device: str, loaded: Loaded, loop: Loop, image: ImageSlice = image_slice) -> None:
+        """`image` is called in a thread of its own, for one slice after the other."""
+        self._loop, self._image = loop, image
         self._host, self._name, self._boot = host_name(), name, uuid4().hex[:12]
         self._device = device
         self._ventilator = loaded.config.ventilator.control
@@ -190,7 +203,7 @@ class Worker(Daemon):
 
         waited = self._working_since - since
         self._vitals.took("wait", waited)
-        self._compute.call(ended, _image, values, self._device, f"{self._host}/{self._name}", waited)
+        self._compute.call(ended, self._image, values, self._device, f"{self._host}/{self._name}", waited)
 
     def _on_image(self, values: Slice, future: Future[ImageFile]) -> None:
         self._working = None
@@ -264,12 +277,5 @@ class Worker(Daemon):
         )
 
 
-_kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)
-
-
 def _attempt(values: Slice | ImageFile) -> Attempt:
     return Attempt(values.run, values.index, values.attempt)
-
-
-def _image(values: Slice, device: str, worker: str, waited: float) -> ImageFile:
-    return image_file(values, _kernel(values.settings, values.grid, device), worker, waited)

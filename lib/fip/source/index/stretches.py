@@ -19,7 +19,9 @@ NONE = -1
 MOST_ROWS = 1 << 20
 """Rows of a stretch, at most."""
 
-_BLOCK = 1 << 16  # stretches worked on at a time
+BLOCK = 1 << 16
+"""Stretches worked on at a time."""
+
 _SERIES = float(1 << 32)  # series x _SERIES + first row
 _FIRST_ROW = float(2 * MOST_ROWS)  # first row x _FIRST_ROW + rows; a range begins with each MOST_ROWS rows
 
@@ -134,8 +136,8 @@ class Stretches:
         return self._pairs.view(np.uint32)[: 2 * size].reshape(-1, 2)
 
     def _blocks(self) -> Iterator[NDArray[np.complex128]]:
-        for first in range(0, self._pairs.size, _BLOCK):
-            yield self._pairs[first : first + _BLOCK]
+        for first in range(0, self._pairs.size, BLOCK):
+            yield self._pairs[first : first + BLOCK]
 
 
 def _series(block: NDArray[np.complex128]) -> NDArray[np.intp]:

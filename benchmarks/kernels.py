@@ -36,7 +36,7 @@ from fip.imaging.kernels import Samples, dirty
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
-from fip.local.launch import MEMORY_IS_KEPT
+from fip.local.forks import MEMORY_IS_KEPT
 from support.direct_sum import direct_sum, pixel_directions
 from support.observatories import LATITUDE, antennas, uvw_at
 

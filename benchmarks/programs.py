@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from fip.local.launch import MEMORY_IS_KEPT
+from fip.local.forks import MEMORY_IS_KEPT
 
 FIP = str(Path(sysconfig.get_path("scripts")) / "fip")
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -14,8 +14,8 @@ from fip.data.settings import Asked, asked
 from fip.imaging.antennas import health, together
 from fip.source.open_run import open_run
 from fip.state.antennas import antennas_view
-from fip.ventilator.antenna_window import WINDOW, Antennas
-from fip.wire.messages import AntennaHealth
+from fip.ventilator.antenna_window import Antennas
+from fip.wire.messages import LATELY, AntennaHealth
 from support import small_ms
 
 NAMES = ("north", "east", "south", "west", "middle")
@@ -145,9 +145,9 @@ def test_what_is_told_is_of_late(ms: Path) -> None:
     for second, each in ((0.0, bad), (0.5, clean), (5.0, clean)):
         watch.add("r", each, second)
     assert shares(watch) == (0.0, 0.0, 0.0, 0.333, 0.0)
-    watch.add("r", clean, WINDOW + 0.1)
+    watch.add("r", clean, LATELY + 0.1)
     assert shares(watch) == (0.0,) * 5
-    watch.add("s", bad, WINDOW + 0.2)
+    watch.add("s", bad, LATELY + 0.2)
     assert shares(watch) == (0.0, 0.0, 0.0, 1.0, 0.0)
     found = watch.health()
     assert found

@@ -48,7 +48,7 @@ def with_settings(command: Callable[Concatenate[Settings, Others], None]) -> Cal
 
     def typed(*args: Others.args, **kwargs: Others.kwargs) -> None:
         given = {key: kwargs.pop(name) for name, key in keys.items()}
-        command(Settings({key: value for key, value in given.items() if value}), *args, **kwargs)  # type: ignore[misc]
+        command(Settings({key: value for key, value in given.items() if value not in (None, False)}), *args, **kwargs)  # type: ignore[misc]
 
     hints = get_type_hints(command, include_extras=True)
     own = list(inspect.signature(command).parameters.values())[1:]

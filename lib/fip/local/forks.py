@@ -20,7 +20,14 @@ from subprocess import TimeoutExpired
 
 from fip.runtime.process_name import call_itself
 
-_MALLOPT = {"MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_MMAP_MAX_": -4, "MALLOC_ARENA_MAX": -8}  # mallopt(3)
+_MALLOPT = {  # parameter, as mallopt(3) numbers it, and value
+    "MALLOC_TRIM_THRESHOLD_": (-1, 20_000_000_000),
+    "MALLOC_MMAP_MAX_": (-4, 0),
+    "MALLOC_ARENA_MAX": (-8, 1),
+}
+MEMORY_IS_KEPT = {name: str(value) for name, (_, value) in _MALLOPT.items()}
+"""For glibc: an image's memory is used again for the next, and not mapped anew (docs/decisions/0051)."""
+
 _LARGEST = 2**31 - 1
 
 
@@ -80,12 +87,15 @@ def import_daemons(names: Collection[str]) -> None:
         import_module(_module(name))
 
 
-def keep_memory(environment: Mapping[str, str]) -> None:
-    """Has glibc do what these variables of its say, which it reads when a process starts. Before there are threads."""
-    with suppress(AttributeError):  # another libc
-        mallopt = ctypes.CDLL(None).mallopt
-        for name, parameter in _MALLOPT.items():
-            mallopt(parameter, min(int(environment[name]), _LARGEST))
+def keep_memory() -> None:
+    """Has glibc keep the memory of an image for the next one, here and in what this process starts.
+
+    It reads these variables when a process starts, so here it is told. To be called before there are threads.
+    """
+    for name, (parameter, value) in _MALLOPT.items():
+        os.environ.setdefault(name, str(value))
+        with suppress(AttributeError):  # another libc
+            ctypes.CDLL(None).mallopt(parameter, min(value, _LARGEST))
 
 
 def _module(command: str) -> str:

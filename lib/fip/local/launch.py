@@ -28,8 +28,6 @@ from fip.wire.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
 MONITOR = "monitor"
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
 STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died
-MEMORY_IS_KEPT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
-"""For glibc: an image's memory is used again for the next, and not mapped anew. See docs/decisions/0051."""
 
 
 class Pipeline:
@@ -117,7 +115,7 @@ class Pipeline:
 
     def _start(self, name: str, command: str, *arguments: str, given: dict[str, str] | None = None) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("FIP__", CREDENTIALS))}
-        environment = MEMORY_IS_KEPT | environment | {PARENT_VARIABLE: str(os.getpid())} | (given or {})
+        environment = environment | {PARENT_VARIABLE: str(os.getpid())} | (given or {})
         keep = [self._reader.fileno()] if given else []
         self._children[name] = Fork(command, arguments, self._log, environment, keep)
 

@@ -28,7 +28,7 @@ from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
 from fip.imaging.slant.scheme import scheme_for
 from fip.local.forks import keep_memory
-from fip.local.launch import MEMORY_IS_KEPT, Pipeline, page_address, prepare
+from fip.local.launch import Pipeline, page_address, prepare
 from fip.sink.store import Store
 from fip.source.calls import RunFacts, look
 from fip.source.child import Child
@@ -53,7 +53,7 @@ def run(
 
     Raises FipError.
     """
-    keep_memory(MEMORY_IS_KEPT)  # of all that is forked from here
+    keep_memory()  # of all that is forked from here
     asked, follow = config.asked, follow_of(config)
     with Child.fork() as reader:
         check_devices(config.imaging.kernel, workers.values())

@@ -21,13 +21,12 @@ from fip import __version__
 from fip.runtime.connections import watch
 from fip.runtime.resources import resources
 from fip.runtime.service import Loop
-from fip.wire.messages import STATE_INTERVAL, Latency, Logged, Resources, SocketEvent, Status
+from fip.wire.messages import LATELY, STATE_INTERVAL, Latency, Logged, Resources, SocketEvent, Status
 
 Key = TypeVar("Key", bound=Hashable)
 log = logging.getLogger("fip")
 
 WINDOW = 512  # durations of which the quantiles are taken
-RATE_WINDOW = 10.0  # s over which images are counted
 REMEMBERED = 8  # errors, and socket events, that a status tells
 LONGEST_TEXT = 200  # characters of an error
 
@@ -58,7 +57,7 @@ class Vitals:
         self._measured = -STATE_INTERVAL
         self._resources = Resources()
         self._latencies: dict[str, Latency] = {}
-        self._images: deque[tuple[float, int]] = deque(maxlen=ceil(RATE_WINDOW / STATE_INTERVAL))  # when, how many
+        self._images: deque[tuple[float, int]] = deque(maxlen=ceil(LATELY / STATE_INTERVAL))  # when, how many
         self._connected: Counter[str] = Counter()  # how many connections each socket has
         logging.getLogger("fip").addHandler(self._errors)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from fip.imaging.antennas import AntennaTally, health, together
-from fip.wire.messages import AntennaHealth
+from fip.wire.messages import LATELY, AntennaHealth
 
-WINDOW = 10.0  # s of reading that are told of
 ADDED_AT_ONCE = 32  # tallies of a piece, which is cheaper than one by one
 PIECE = 1.0  # s; what was read in one is one tally, and the oldest pieces are forgotten
 
@@ -32,7 +31,7 @@ class Antennas:
                 piece[:] = [together(piece)]
         else:
             self._pieces.append((now, [tally]))
-        while now - self._pieces[0][0] > WINDOW:
+        while now - self._pieces[0][0] > LATELY:
             self._pieces.popleft()
         self._told = None
 

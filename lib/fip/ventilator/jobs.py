@@ -14,6 +14,7 @@ from fip.ventilator.leases import Leases
 from fip.ventilator.pacing import Pace
 from fip.ventilator.queue import REMEMBERED, Queue
 from fip.wire.messages import (
+    LATELY,
     UNFINISHED,
     Failure,
     Follow,
@@ -28,7 +29,6 @@ from fip.wire.messages import (
 
 FAILURES_TOLD = 32  # of all jobs, the last
 MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those that are, of which the status tells
-RATE_WINDOW = 10.0  # s over which images/s are counted
 
 
 @dataclass
@@ -112,7 +112,7 @@ class ActiveRun:
 
     def status(self, now: float) -> RunStatus:
         """How far it is."""
-        while self._stored_at and self._stored_at[0] < now - RATE_WINDOW:
+        while self._stored_at and self._stored_at[0] < now - LATELY:
             self._stored_at.popleft()
         span = now - self._stored_at[0] if len(self._stored_at) > 1 else 0.0
         leases = self.leases

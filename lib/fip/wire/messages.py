@@ -13,6 +13,7 @@ from fip.data.ranges import Ranges
 from fip.data.settings import Asked
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
+LATELY = 10.0  # s, the window over which rates, shares of time and antennas are told
 BRIEF_INTERVAL = 0.1  # s from a change that nobody waits for to the brief that tells it
 UNFINISHED = ("queued", "running")  # the states of a job that is not over
 

@@ -2,7 +2,8 @@
 # Sets FIP up in this checkout and runs it. Each verb may be given again at any time and does nothing twice.
 #
 #   ./install.sh run [MS ...]   image MeasurementSets, or a simulated one, and make a movie of the images
-#   ./install.sh test [ARG ...] pass the tests (arguments go to pytest)
+#   ./install.sh test [--long] [ARG ...]
+#                               pass the tests, with --long those of many more kills too (arguments go to pytest)
 #
 # Makes this machine a node of a layout, as root (docs/deploy.md):
 #

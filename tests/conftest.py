@@ -33,6 +33,19 @@ settings.register_profile("elsewhere", print_blob=True, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "elsewhere")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds `--long`."""
+    parser.addoption("--long", action="store_true", help="also run the tests marked long: minutes of kills at random")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out, without a skip, the tests that run only with `--long`."""
+    left_out = [] if config.getoption("--long") else [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_sessionstart() -> None:
     """Compiles the kernels, once for a state of their sources, where no test's time-out runs."""
     if not is_warm():

@@ -13,20 +13,35 @@ from support.mesh import WITHIN, Mesh
 from support.unleased_pipeline import WORKERS, UnleasedPipeline
 
 
+def disturb(many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path, seed: int, every: tuple[int, int]) -> int:
+    """Does so to a run, once in so many images, and finds it whole; returns how often something was killed."""
+    with Mesh(tmp_path / "m", settings="pace = 60") as mesh:  # 20 s, were it left alone
+        job = mesh.submit([many_ms], SELECTION)
+        directory = mesh.images / job
+        chaos = Chaos(mesh, mesh.names, directory, seed, every)
+        mesh.wait_for_job(job, chaos)
+        chaos.end()
+        assert_whole(directory, undisturbed)
+        return chaos.kills.total()
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_slice_is_stored_once_whatever_is_killed(
     seed: int, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     """After kills at random: exactly the expected files, bit for bit, the ledger agrees, no temporary is left."""
-    with Mesh(tmp_path / "m", settings="pace = 60") as mesh:  # 20 s, were it left alone
-        job = mesh.submit([many_ms], SELECTION)
-        directory = mesh.images / job
-        chaos = Chaos(mesh, mesh.names, directory, seed)
-        mesh.wait_for_job(job, chaos)
-        chaos.end()
-        assert_whole(directory, undisturbed)
-        assert chaos.kills.total() >= 5
+    assert disturb(many_ms, undisturbed, tmp_path, seed, every=(4, 14)) >= 5
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", range(3, 7))
+def test_every_slice_is_stored_once_however_much_is_killed(
+    seed: int, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    """The same with other seeds, and two to three times as many kills."""
+    assert disturb(many_ms, undisturbed, tmp_path, seed, every=(2, 5)) >= 20
 
 
 def test_without_leases_slices_are_lost(many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from fip.data.settings import asked
 from fip.simulation.observation import Simulation, simulate
@@ -50,6 +50,11 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 def submit(mesh: Mesh, path: Path) -> str:
     """A job of small images."""
     return mesh.submit([path], asked(size=(SIDE, SIDE), scale=float(np.radians(ARCSEC / 3600))))
+
+
+def told_of(page: Page, job: str) -> Locator:
+    """The state of a job, as the page says it."""
+    return page.locator("#jobs tbody tr", has_text=job).locator("td").nth(1)
 
 
 def stored(page: Page) -> int:
@@ -92,8 +97,8 @@ def test_an_operator_watches_a_run(mesh: Mesh, long_ms: Path, tmp_path: Path) ->
         page.goto(web.origin)
         expect(page.locator("#verdict")).to_have_text("keeping up")
         until_more_are_stored(page)
-        expect(page.locator("#worker-rows tr")).to_have_count(2)
-        expect(page.locator(f"#job-list li[data-key='{job}'] .chip")).to_have_text("running")
+        expect(page.locator("#workers tbody tr")).to_have_count(2)
+        expect(told_of(page, job)).to_have_text("running")
         expect(page.locator("#image")).to_have_attribute("aria-label", re.compile("night-t.*peak"))
         expect(page.locator("#strip canvas").first).to_be_visible()
         assert_the_light_curve_is_that_of_the_files(page, mesh.images / job)
@@ -103,8 +108,8 @@ def test_an_operator_watches_a_run(mesh: Mesh, long_ms: Path, tmp_path: Path) ->
         assert unnamed(page) == []
 
         mesh.kill("cpu1")
-        gone = page.locator("#worker-rows tr[data-state='gone']")
-        expect(gone).to_contain_text("cpu1")
+        gone = page.locator("#workers tr[data-level='bad']")
+        expect(gone).to_contain_text(re.compile("cpu1.*died"))
         assert gone.locator("td").first.evaluate("cell => getComputedStyle(cell).color") == page.evaluate(
             f"(() => {{ const p = document.createElement('p'); p.style.color = {RED}; document.body.append(p);"
             "const c = getComputedStyle(p).color; p.remove(); return c; })()"
@@ -171,17 +176,18 @@ def test_a_job_is_cancelled_with_the_token_alone(mesh: Mesh, long_ms: Path, tmp_
     """The page asks first, and for the token; a wrong one is refused, and the job goes on."""
     with monitor(mesh.folder) as web, browser(tmp_path) as (page, errors):
         page.goto(web.origin)
-        job = page.locator("#job-list li").first
-        expect(job.locator(".chip")).to_have_text("running")
+        job = page.locator("#jobs tbody tr").first
+        told = job.locator("td").nth(1)
+        expect(told).to_have_text("running")
         job.get_by_role("button", name=re.compile("Cancel job")).click()
         page.locator("#ask-dialog").get_by_role("button", name="Cancel the job").click()
         page.get_by_label("Token").fill("not the token of this one")
         page.locator("#token-ok").click()
         expect(page.get_by_role("alert")).to_contain_text("not the token")
-        expect(job.locator(".chip")).to_have_text("running")
+        expect(told).to_have_text("running")
         page.get_by_label("Token").fill((mesh.folder / "token").read_text().strip())
         page.locator("#token-ok").click()
-        expect(job.locator(".chip")).to_have_text("cancelled")
+        expect(told).to_have_text("cancelled")
         expect(job.get_by_role("button")).to_be_hidden()
         # a request that is refused is said on the console by the browser itself
         assert [error for error in errors if "401" not in error] == []
@@ -208,22 +214,23 @@ def test_antennas_that_are_ill_are_named(long_ms: Path, tmp_path: Path) -> None:
         browser(tmp_path) as (page, errors),
     ):
         page.goto(web.origin)
-        faults, ill_cells = page.locator("#antenna-faults li"), page.locator("#antenna-cells i:not([data-fault=''])")
+        faults, ill_cells = page.locator("#antennas .chip"), page.locator("#antennas .cells i:not([data-level=''])")
         expect(page.locator("#antennas")).to_be_hidden()
         job = submit(mesh, ill)
-        expect(faults).to_have_text(["m004 100 % flagged", re.compile(r"^m007 ×(9|1\d)")])
-        expect(page.locator("#antennas-sum")).to_contain_text("12 with data, 17 % of samples flagged")  # 11 of 66
-        expect(page.locator("#antenna-cells i")).to_have_count(12)
+        expect(faults).to_have_text(["m004", re.compile(r"^m007 ×(9|1\d)")])
+        expect(page.locator("#antennas dt")).to_have_text(["1 flagged away", "1 of unlike amplitude"])
+        summary = page.locator("#antennas .title .note")
+        expect(summary).to_have_text("ill: 12 with data · 17% of samples flagged")  # 11 of 66
+        expect(page.locator("#antennas .cells i")).to_have_count(12)
         expect(ill_cells).to_have_count(2)
         keep(page, "page-antennas", tmp_path)
         said = fip("status", "--ventilator", mesh.config.ventilator.control).stdout
-        assert "antennas 12 with data · 17% flagged\n  1 flagged away: m004\n  1 of unlike amplitude: m007 ×" in said
+        assert "antennas ill: 12 with data · 17% of samples flagged\n  1 flagged away: m004\n" in said
+        assert "  1 of unlike amplitude: m007 ×" in said
         with mesh.operator() as operator:
             operator.cancel(job)
         submit(mesh, well)
-        expect(page.locator("#antennas-sum")).to_contain_text(
-            "well: 12 with data, 0 % of samples flagged, none stands out"
-        )
+        expect(summary).to_have_text("well: 12 with data · 0% of samples flagged · none stands out")
         expect(faults).to_have_count(0)
         expect(ill_cells).to_have_count(0)
         keep(page, "page-antennas-well", tmp_path)
@@ -237,7 +244,7 @@ def test_the_monitor_may_die(mesh: Mesh, simulated_ms: Path, tmp_path: Path) -> 
         with monitor(mesh.folder) as web:
             page.goto(web.origin)
             job = submit(mesh, simulated_ms)
-            expect(page.locator(f"#job-list li[data-key='{job}'] .chip")).to_have_text("running")
+            expect(told_of(page, job)).to_have_text("running")
             until_more_are_stored(page)
             web.process.kill()
             expect(page.locator("#verdict")).to_have_text("no monitor")

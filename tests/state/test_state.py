@@ -174,7 +174,7 @@ def test_a_run_that_is_followed_is_under_way_with_nothing_left_to_do() -> None:
 def test_failed_slices_fail_the_verdict_until_another_job_follows() -> None:
     """An alarm must not miss what failed at the very end of a job; the next job is judged by itself."""
     failed = with_run(pipeline(1), failed=3)
-    assert state(failed).reasons == ("3 of 100000 slices of obs failed",)
+    assert state(failed).reasons == ("3 of 100,000 slices of obs failed",)
     ended = with_job(failed, state="done")
     assert state(ended).verdict == "failing"
     following = replace(ended, jobs=(*ended.jobs, pipeline(1).jobs[0]))

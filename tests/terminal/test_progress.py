@@ -31,7 +31,7 @@ def test_a_bar_on_a_terminal() -> None:
     pyte.Stream(screen).feed(file.getvalue().replace("\n", "\r\n"))
     (line,) = (line for line in screen.display if line.strip())
     assert line.startswith("obs ━")
-    assert line.endswith("━ 10/20 4 images/s  0:02 left  2 failed  the workers hold it up")
+    assert line.endswith("━ 10/20 4 images/s  2.0 s left  2 failed  the workers hold it up")
 
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {}])
@@ -44,6 +44,6 @@ def test_lines_elsewhere(environment: dict[str, str]) -> None:
             progress.show(on_the_way(stored, failed=1 if stored > 15 else 0))
     lines = file.getvalue().splitlines()
     assert [line.split("  ")[0] for line in lines] == [f"obs: {stored} of 20 images" for stored in range(2, 20, 2)]
-    assert lines[2].endswith("4 images/s  0:04 left  the workers hold it up")
+    assert lines[2].endswith("4 images/s  3.5 s left  the workers hold it up")
     assert "1 failed" in lines[-1]
     assert "\x1b" not in file.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from io import BytesIO
@@ -17,7 +17,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from fip import __version__
-from fip.archive.charts import Span, plot, time_lines
+from fip.archive.charts import Floats, Span, plot, time_lines
 from fip.archive.ledger import Entry, Ledger, RunRow, RunTotals
 from fip.archive.lightcurve import stored_entries
 from fip.archive.render import Stretch, brightness_unit, choose_stretch, colours, shrink
@@ -27,12 +27,14 @@ from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.data.settings import all_texts
 from fip.data.values import Statistics
 from fip.fits.stored_image import StoredImage
-from fip.state.words import duration, size
+from fip.state.panel import Fact, Head, Panel, Row, Table, filled, texts
+from fip.state.words import duration, number, percent, size
 
 UNIX_EPOCH = 40587 * SECONDS_PER_DAY  # s since MJD 0
 STAGES = {"wait": "wait", "image": "imaging", "psf": "imaging", "beam": "beam", "fits": "handing"}
 """Stages in a worker, in their order, and the colour of each in the time line."""
 
+STAGE_HEADS = (Head("stage", "text"), *map(Head, ("times", "p50", "p95", "p99", "longest", "share")))
 SHOWN = 48  # images in the contact sheet
 THUMBNAIL = 180  # pixels
 LISTED = 100  # failures, doubtful images
@@ -54,17 +56,12 @@ class Page:
 
     title: str
     version: str
-    runs: tuple[RunTotals, ...]
-    numbers: tuple[tuple[str, str], ...]
-    settings: tuple[tuple[str, str], ...]
+    numbers: tuple[Fact, ...]
     fields: tuple[Field, ...]
     rate: Markup
-    stages: tuple[tuple[str, ...], ...]
     time_lines: Markup
-    failures: tuple[tuple[str, int, str], ...]  # run, slice, reason
-    qualities: tuple[tuple[str, int], ...]
-    doubtful: tuple[Entry, ...]
-    unlisted: int  # failures and doubtful images beyond those
+    stages: Panel
+    panels: tuple[Panel, ...]
 
 
 def write_report(directory: Path, output: Path | None = None) -> Path:
@@ -84,8 +81,8 @@ def write_report(directory: Path, output: Path | None = None) -> Path:
 def _html(page: Page) -> str:
     files = resources.files("fip")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(files.joinpath("pictures/report.html").read_text())
-    style = Markup(files.joinpath("web", "assets", "style.css").read_text())
+    template = environment.from_string(files.joinpath("archive", "report.html").read_text())
+    style = Markup(files.joinpath("monitor", "assets", "style.css").read_text())
     return template.render(page=page, style=style)
 
 
@@ -94,40 +91,62 @@ def _page(directory: Path, entries: Sequence[Entry]) -> Page:
     rows, totals, asked = ledger.runs(), tuple(ledger.totals()), ledger.asked()
     ledger.close()
     recorded = np.sort([entry.recorded for entry in entries])
-    failures = [(run.name, index, reason) for run in totals for index, reason in run.failed]
-    doubtful = [entry for entry in entries if entry.quality not in (GOOD, EMPTY)]
     return Page(
         title=", ".join(row.name for row in rows),
         version=__version__,
-        runs=totals,
-        numbers=tuple(_numbers(entries, totals, recorded)),
-        settings=tuple(all_texts(asked).items()) if asked else (),
+        numbers=tuple(Fact(name, (text,)) for name, text in _numbers(entries, totals, recorded)),
         fields=tuple(_fields(directory, rows, entries)),
         rate=_rate(recorded),
-        stages=tuple(_stages(entries)),
         time_lines=_time_lines(entries),
-        failures=tuple(failures[:LISTED]),
-        qualities=tuple(Counter(entry.quality for entry in entries).most_common()),
-        doubtful=tuple(doubtful[:LISTED]),
-        unlisted=max(len(failures) - LISTED, 0) + max(len(doubtful) - LISTED, 0),
+        stages=Panel(
+            "stages", "Time in the workers, by stage", tables=(Table("", STAGE_HEADS, tuple(_stages(entries))),)
+        ),
+        panels=(_quality(entries, totals), _settings(totals, all_texts(asked) if asked else {})),
     )
 
 
-def _numbers(
-    entries: Sequence[Entry], totals: Sequence[RunTotals], recorded: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> Iterator[tuple[str, str]]:
+def _numbers(entries: Sequence[Entry], totals: Sequence[RunTotals], recorded: Floats) -> Iterator[tuple[str, str]]:
     """What stands in large."""
     took = float(recorded[-1] - recorded[0])
     observed = sum(entry.end - entry.begin for entry in entries)
-    yield "images stored", f"{len(entries):,} of {sum(run.total for run in totals):,}"
-    yield "failed", f"{sum(len(run.failed) for run in totals):,}"
+    yield "images stored", f"{number(len(entries))} of {number(sum(run.total for run in totals))}"
+    yield "failed", number(sum(len(run.failed) for run in totals))
     if took > 0:
-        yield "images/s", f"{(len(entries) - 1) / took:.3g}"
-        yield "of real time", f"{observed / took:.3g} ×"
+        yield "images/s", number((len(entries) - 1) / took)
+        yield "of real time", f"{number(observed / took)} ×"
     yield "from first to last", duration(took)
     yield "of data", duration(observed)
-    yield "workers", str(len({entry.worker for entry in entries}))
+    yield "workers", number(len({entry.worker for entry in entries}))
     yield "stored", size(sum(entry.size for entry in entries))
+
+
+def _quality(entries: Sequence[Entry], totals: Sequence[RunTotals]) -> Panel:
+    """How many images there are of each quality, and the first of the slices that failed and of the doubtful images."""
+    failed = [(run.name, index, reason) for run in totals for index, reason in run.failed]
+    doubtful = [entry for entry in entries if entry.quality not in (GOOD, EMPTY)]
+    unlisted = max(len(failed) - LISTED, 0) + max(len(doubtful) - LISTED, 0)
+    counted = Counter(entry.quality for entry in entries).most_common()
+    return Panel(
+        "quality",
+        "Failures and quality",
+        facts=tuple(Fact(quality, (number(count),)) for quality, count in counted),
+        tables=filled((
+            texts("Slices that failed", ("run", "slice", "reason"), [
+                Row("", (name, f"slice {index}", reason), "bad") for name, index, reason in failed[:LISTED]
+            ]),
+            texts("Images of doubtful quality", ("file", "quality"), [
+                Row("", (entry.file, entry.quality)) for entry in doubtful[:LISTED]
+            ]),
+        )),
+        nothing=f"{number(unlisted)} more are in fip.sqlite." if unlisted
+        else "" if failed or doubtful else "No slice failed, no image is doubtful.",
+    )  # fmt: skip
+
+
+def _settings(totals: Sequence[RunTotals], asked: Mapping[str, str]) -> Panel:
+    """What was imaged, and how that was asked for."""
+    sets = [Fact(run.name, (f"{run.measurement_set} ({number(run.stored)} of {number(run.total)})",)) for run in totals]
+    return Panel("settings", "Settings", facts=(*sets, *(Fact(name, (text,)) for name, text in asked.items())))
 
 
 def _fields(directory: Path, rows: Sequence[RunRow], entries: Sequence[Entry]) -> Iterator[Field]:
@@ -163,7 +182,7 @@ def _plots(images: Sequence[Entry]) -> Iterator[tuple[str, str, Markup]]:
         yield name, what, Markup(plot(times, values / factor, unit, name))
 
 
-def _rate(recorded: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Markup:
+def _rate(recorded: Floats) -> Markup:
     """Images stored a second, over up to a hundred stretches of the run."""
     if recorded.size < 3 or recorded[-1] <= recorded[0]:
         return Markup(plot(np.empty(0), np.empty(0), "images/s", "Rate"))
@@ -172,14 +191,14 @@ def _rate(recorded: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Markup:
     return Markup(plot((edges[1:] + edges[:-1]) / 2, counts / np.diff(edges), "images/s", "Rate"))
 
 
-def _stages(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
-    """Stage, number of times, p50, p95, p99, longest and share of all, of what was done in the workers."""
+def _stages(entries: Sequence[Entry]) -> Iterator[Row]:
+    """What was done in the workers, stage by stage: the columns of `STAGE_HEADS`."""
     total = sum(sum(entry.seconds.values()) for entry in entries) or 1.0
     known = {name for entry in entries for name in entry.seconds}
     for stage in [*(name for name in STAGES if name in known), *sorted(known - STAGES.keys())]:
         took = np.array([entry.seconds[stage] for entry in entries if stage in entry.seconds])
-        quantiles = [duration(float(value)) for value in (*np.quantile(took, (0.5, 0.95, 0.99)), took.max())]
-        yield stage, f"{took.size:,}", *quantiles, f"{100 * took.sum() / total:.0f} %"
+        times = [duration(float(value)) for value in (*np.quantile(took, (0.5, 0.95, 0.99)), took.max())]
+        yield Row(stage, (stage, number(took.size), *times, percent(float(took.sum() / total))))
 
 
 def _time_lines(entries: Sequence[Entry]) -> Markup:

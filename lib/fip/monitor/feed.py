@@ -7,7 +7,8 @@ import time
 from collections.abc import AsyncIterator, Mapping
 
 from fip.data.ranges import Ranges
-from fip.state.pipeline import PipelineState, pipeline_state, state_json
+from fip.state.panels import state_json
+from fip.state.pipeline import PipelineState, pipeline_state
 from fip.state.trends import Heard, remember
 from fip.wire.messages import STATE_INTERVAL, PipelineStatus
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, log
 from statistics import median
-from typing import Literal
+from typing import Literal, get_args
 
 from fip.data.quality import FLAGGED_SHARE, GAUSSIAN_RMS_PER_MAD
+from fip.state.panel import Bar, Fact, Head, Level, Number, Panel, Row, Table
+from fip.state.words import NONE, listed, number, percent
 from fip.wire.messages import AntennaHealth
 
 Fault = Literal["", "flagged", "high", "low"]
 
 SIGMAS = 5.0
 """An amplitude counts as an outlier from here on: of 500 antennas with normal scatter, 3 10^-4 are beyond it."""
+
+LEVELS: dict[Fault, Level] = {"": "", "flagged": "warn", "high": "bad", "low": "bad"}
+HEADS = (Head("antenna", "text"), Head("flagged", "bar"), Head("amplitude"), Head("", "text"))
 
 LEAST_FACTOR = 2.0
 """And only from this factor on, 6 dB in power, so that antennas that are all but alike are left alone."""
@@ -28,6 +34,11 @@ class AntennaView:
     flagged: float  # share of its samples that do not count, 0 to 1: `fip.wire.messages.AntennaHealth`
     level: float | None  # its amplitude over that of the median antenna; None where it has none
     fault: Fault  # flagged: more than half is; high, low: its amplitude is an outlier; else ""
+
+    @property
+    def amplitude(self) -> str:
+        """Its level in words."""
+        return NONE if self.level is None else f"×{number(self.level)}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,45 @@ def antennas_view(told: AntennaHealth) -> AntennasView | None:
             for (name, flagged, level), amplitude in zip(rows, amplitudes, strict=True)
         ),
     )
+
+
+def antenna_panel(view: AntennasView, run: str, labels: tuple[str, ...] | None) -> Panel:
+    """All antennas of the run of this name, the faulty ones first; numbers of it if it has labels: it is under way."""
+    flagged = [each for each in view.faulty if each.fault == "flagged"]
+    unlike = [each for each in view.faulty if each.fault != "flagged"]
+    shares = [f"{each.name} {percent(each.flagged)}" if each.flagged < 1 else each.name for each in flagged]
+    counted = Counter(each.fault for each in view.antennas)
+    states = tuple(((*(labels or ()), fault or "well"), counted[fault]) for fault in get_args(Fault) if labels)
+    known = ((labels, view.flagged),) if labels else ()
+    return Panel(
+        "antennas",
+        "Antennas",
+        f"{run}: {len(view.antennas)} with data · {percent(view.flagged)} of samples flagged"
+        + ("" if view.faulty else " · none stands out"),
+        facts=tuple(
+            Fact(f"{len(members)} {what}", listed(items), level)
+            for what, members, items, level in (
+                ("flagged away", flagged, shares, LEVELS["flagged"]),
+                ("of unlike amplitude", unlike, [f"{each.name} {each.amplitude}" for each in unlike], LEVELS["high"]),
+            )
+            if members
+        ),
+        tables=(Table("All antennas", HEADS, tuple(map(_row, sorted(view.antennas, key=_urgency))), "cells"),),
+        numbers=(
+            Number("fip_antennas", "Antennas with data, each in one state.", ("run", "name", "state"), states),
+            Number("fip_flagged_ratio", "Share of the samples read of late that is flagged.", ("run", "name"), known),
+        ),
+    )
+
+
+def _row(view: AntennaView) -> Row:
+    share = percent(view.flagged)
+    bar = Bar((("flagged", view.flagged),), share)
+    return Row(view.name, (view.name, share, view.amplitude, view.fault), LEVELS[view.fault], bar)
+
+
+def _urgency(view: AntennaView) -> tuple[bool, bool]:
+    return not view.fault, view.fault != "flagged"
 
 
 def _amplitudes(levels: Sequence[float | None]) -> list[Fault]:

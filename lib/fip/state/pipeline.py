@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
-from pydantic import TypeAdapter
-
 from fip.data.names import Attempt
 from fip.state.antennas import AntennasView, antennas_view
 from fip.state.trends import SILENT_AFTER, Heard, Life, Shares, Trend, life, trends
+from fip.state.words import duration, number
 from fip.wire.messages import (
     UNFINISHED,
     Departure,
     Failure,
     JobStatus,
+    Logged,
     PipelineStatus,
     RunStatus,
     SocketEvent,
@@ -57,6 +57,11 @@ class RunView(RunStatus):
     def over(self) -> bool:
         """Whether nothing is left of it, and nothing can come."""
         return self.final and not self.left
+
+    @property
+    def late(self) -> bool:
+        """Whether it is behind its deadline."""
+        return self.lag is not None and self.lag > (self.deadline or 0.0)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class Incident:
 
     time: float  # s UTC, Unix
     daemon: str  # HOST/NAME
-    level: str  # warning, error
+    level: str  # warning, error; "" for a connection that came about, or ended
     text: str
     times: int = 1  # how often of late; `time` is the last
 
@@ -126,8 +131,17 @@ class PipelineState:
     security: tuple[Incident, ...]  # handshakes that failed; newest first
     antennas: AntennasView | None  # of the run that is read, or was read last; None where nothing was read
 
+    @property
+    def jobs_now(self) -> tuple[JobView, ...]:
+        """The jobs that count now: those that are not over, or else the last."""
+        return _jobs_now(self.jobs)
 
-_ADAPTER = TypeAdapter(PipelineState)
+    @property
+    def now(self) -> tuple[RunView, ...]:
+        """The runs that count now: those of the jobs that do."""
+        return tuple(run for job in self.jobs_now for run in job.runs)
+
+
 NOTHING_HEARD = PipelineState(
     0.0, "no pipeline", EXIT_CODES["no pipeline"], ("no ventilator was heard",), None, None, (), None, (), 0.0, None,
     None, None, (), (), (), None,
@@ -147,7 +161,7 @@ def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
     sink = _sink(newest, quiet, now, known)
     jobs = tuple(_job(job) for job in newest.jobs)
     verdict, reasons = _verdict(newest, ventilator, workers, sink, jobs, now)
-    under_way = [run for job in jobs if job.state == "running" and since is None for run in job.runs if not run.over]
+    under_way = [] if since is not None else _under_way(jobs)
     rate = sum(run.rate for run in under_way)
     return PipelineState(
         time=now,
@@ -164,15 +178,21 @@ def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
         lag=max((run.lag for run in under_way if run.lag is not None), default=None),
         bottleneck=_bottleneck(ventilator, workers, sink) if under_way else None,
         failures=newest.failures,
-        errors=_errors(newest),
-        security=_security(newest),
+        errors=newest_first(incident(each, error) for each in _statuses(newest) for error in each.errors),
+        security=newest_first(
+            incident(each, event) for each in _statuses(newest) for event in each.events if event.reason
+        ),
         antennas=antennas_view(newest.antennas) if newest.antennas else None,
     )
 
 
-def state_json(state: PipelineState) -> bytes:
-    """The state as one JSON object, of the names that the classes here have; what is not finite is null."""
-    return _ADAPTER.dump_json(state)
+def _jobs_now(jobs: Sequence[JobView]) -> tuple[JobView, ...]:
+    return tuple(job for job in jobs if job.state in UNFINISHED) or tuple(jobs[-1:])
+
+
+def _under_way(jobs: Sequence[JobView]) -> list[RunView]:
+    """The runs that count now and are not over, of jobs that are not either."""
+    return [run for job in _jobs_now(jobs) if job.state in UNFINISHED for run in job.runs if not run.over]
 
 
 def _liveness(status: Status, age: float, silent_after: float, now: float) -> tuple[str, str, float | None]:
@@ -244,17 +264,12 @@ def _verdict(
 ) -> tuple[Verdict, tuple[str, ...]]:
     if ventilator.since is not None:
         return "no pipeline", (f"the ventilator {ventilator.status.identity} is silent",)
-    unfinished = [job for job in jobs if job.state in UNFINISHED]
-    failing = _failed(unfinished or jobs[-1:])
-    if unfinished:
+    counting = _jobs_now(jobs)
+    failing = _failed(counting)
+    if any(job.state in UNFINISHED for job in counting):
         joining = sum(newest.ventilator.seconds.values()) < JOINING
         failing += _missing(workers, sink, joining) + _ill(workers, sink, now)
-    behind = [
-        f"{run.name} is {run.lag:.1f} s behind"
-        for job in unfinished
-        for run in job.runs
-        if run.lag is not None and run.lag > (run.deadline or 0.0)
-    ]
+    behind = [f"{run.name} is {duration(run.lag or 0.0)} behind" for run in _under_way(jobs) if run.late]
     if failing:
         return "failing", (*failing, *behind)
     return ("behind", tuple(behind)) if behind else ("keeping up", ())
@@ -263,7 +278,10 @@ def _verdict(
 def _failed(jobs: Sequence[JobView]) -> list[str]:
     """What failed of the jobs that are under way, or else of the last one."""
     return [f"job {job.job} failed: {job.reason}" for job in jobs if job.state == "failed"] + [
-        f"{run.failed} of {run.total} slices of {run.name} failed" for job in jobs for run in job.runs if run.failed
+        f"{number(run.failed)} of {number(run.total)} slices of {run.name} failed"
+        for job in jobs
+        for run in job.runs
+        if run.failed
     ]
 
 
@@ -309,26 +327,14 @@ def _bottleneck(ventilator: DaemonView, workers: Sequence[WorkerView], sink: Dae
     return most if busy[most] >= HARDLY_WAITING else None
 
 
-def _errors(newest: PipelineStatus) -> tuple[Incident, ...]:
-    return _newest_first(
-        Incident(error.time, status.identity, error.level, error.text, error.times)
-        for status in _statuses(newest)
-        for error in status.errors
+def incident(status: Status, what: Logged | SocketEvent) -> Incident:
+    """What a daemon logged, or what happened to one of its sockets."""
+    if isinstance(what, Logged):
+        return Incident(what.time, status.identity, what.level, what.text, what.times)
+    text = ": ".join(
+        filter(None, (what.socket, f"{what.event} with {what.peer}" if what.peer else what.event, what.reason))
     )
-
-
-def _security(newest: PipelineStatus) -> tuple[Incident, ...]:
-    return _newest_first(
-        Incident(event.time, status.identity, "warning", _refusal(event), event.times)
-        for status in _statuses(newest)
-        for event in status.events
-        if event.reason
-    )
-
-
-def _refusal(event: SocketEvent) -> str:
-    peer = f" with {event.peer}" if event.peer else ""
-    return f"{event.socket}: {event.event}{peer}: {event.reason}"
+    return Incident(what.time, status.identity, "warning" if what.reason else "", text, what.times)
 
 
 def _statuses(newest: PipelineStatus) -> Iterator[Status]:
@@ -340,5 +346,6 @@ def _statuses(newest: PipelineStatus) -> Iterator[Status]:
     yield from (each.status for each in newest.departed)
 
 
-def _newest_first(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+def newest_first(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    """The last of them."""
     return tuple(sorted(incidents, key=lambda each: each.time, reverse=True)[:SHOWN])

@@ -1,184 +1,128 @@
-"""A pipeline's state in lines and bars of a terminal, for `fip status` and `fip top`. Pure."""
+"""Panels in lines, bars and tables of a terminal, for `fip status` and `fip top`. Pure.
+
+What came from a socket is made printable here, so that no host, name or error can act on a terminal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
+from rich.console import Group, RenderableType
+from rich.table import Table as Drawn
 from rich.text import Text
 
-from fip.state.antennas import AntennasView
-from fip.state.pipeline import DaemonView, PipelineState, RunView, Stage, WorkerView, shares_of
-from fip.state.trends import Shares
-from fip.state.words import (
-    ANTENNA_HEADS,
-    COLOURS,
-    NONE,
-    antenna_row,
-    antenna_words,
-    clock,
-    countdown,
-    doing,
-    duration,
-    headline,
-    number,
-    optional,
-    percent,
-    printable,
-    size,
-    stage_words,
-)
+from fip.state.panel import Bar, Head, Level, Panel, Row, Table
+from fip.state.panels import headline
+from fip.state.pipeline import PipelineState, Verdict
+from fip.state.words import percent, printable
 
-BAR = 20  # characters; less where there is no room
-LEAST_BAR = 6  # characters
-LONGEST_NAME = 20  # characters
-SHARES = (("busy", "█", "green"), ("blocked", "▒", "red"), ("idle", "░", "bright_black"))
+COLOURS: dict[Verdict, str] = {"keeping up": "green", "behind": "yellow", "failing": "red", "no pipeline": "red"}
+STYLES: dict[Level, str] = {"": "", "warn": "yellow", "bad": "red"}
+MARKS = {"busy": ("█", "green"), "blocked": ("▒", "red"), "stored": ("█", "green"), "failed": ("█", "red")}
+MARKS |= {"flagged": ("█", "yellow"), "": ("░", "bright_black")}
+LONG, SHORT = 20, 6  # characters of a bar
+WIDE = 100  # columns from which on bars are long
+GAP = 2  # between columns
 
 
 def verdict_lines(state: PipelineState, reasons: int) -> Text:
     """The headline, and below it so many reasons at most."""
     colour = COLOURS[state.verdict]
-    lines = Text(headline(state))
+    lines = Text(printable(headline(state)))
     lines.stylize(f"bold {colour}", 0, len(state.verdict))
     for reason in state.reasons[:reasons]:
         lines.append(f"\n  {printable(reason)}", colour)
     return lines
 
 
-def stage_lines(state: PipelineState, width: int) -> Text:
-    """Source, workers and sink: how each spends its time, and what it does; the bottleneck is bold."""
-    views: dict[Stage, Sequence[DaemonView]] = {
-        "source": [state.ventilator] if state.ventilator else [],
-        "workers": state.workers,
-        "sink": [state.sink] if state.sink else [],
-    }
-    words, lines = stage_words(state), []
-    bar = max(LEAST_BAR, min(BAR, width - len(f"workers  100% busy  {max(words.values(), key=len)}")))
-    for stage, members in views.items():
-        shares = shares_of(members)
-        line = Text().append(f"{stage:8}", "bold" if stage == state.bottleneck else "")
-        line.append_text(share_bar(shares, bar))
-        line.append(f" {percent(shares.busy) if shares else NONE:>4} busy  {words[stage]}")
-        line.truncate(width, overflow="ellipsis")
-        lines.append(line)
-    return Text("\n").join(lines)
+def lines(panels: Sequence[Panel], width: int) -> Text:
+    """A line for each of the panels that are summed up, and below it what somebody should look at."""
+    found = [Text("\n").join(_lines(panel, width)) for panel in panels if panel.summary and panel.name != "now"]
+    return Text("\n").join(found)
 
 
-def antenna_lines(antennas: AntennasView, width: int) -> Text:
-    """How the antennas do; below, those that are flagged away and those whose amplitudes are outliers, if there are."""
-    what, flagged, unlike = antenna_words(antennas)
-    lines = [Text(f"antennas {what}")]
-    lines += [Text(f"  {words}", style) for words, style in ((flagged, "yellow"), (unlike, "red")) if words]
-    for line in lines:
-        line.truncate(width, overflow="ellipsis")
-    return Text("\n").join(lines)
+def _lines(panel: Panel, width: int) -> Iterator[Text]:
+    line = Text(f"{panel.title.lower():8} ", STYLES[panel.level])
+    if panel.bar:
+        what, share = panel.bar.parts[0]
+        line.append_text(bar(panel.bar, LONG if width >= WIDE else SHORT)).append(f" {percent(share):>4} {what}  ")
+    yield line.append(printable(panel.summary))
+    yield from (_fact(f"  {each.name}: ", each.items, STYLES[each.level]) for each in panel.facts if each.level)
 
 
-def antenna_page(state: PipelineState) -> Text:
-    """All antennas, the ones that should be looked at first."""
-    view = state.antennas
-    if view is None:
-        return list_page(antennas=[])
-    page = Text(f"antennas {antenna_words(view)[0]}\n", "bold")
-    rows = [*view.faulty, *(each for each in view.antennas if not each.fault)]
-    _columns(page, ANTENNA_HEADS, [antenna_row(each) for each in rows])
-    return page
+def _fact(name: str, items: Sequence[str], style: str = "") -> Text:
+    return Text(printable(name + ", ".join(items)), style)
 
 
-def share_bar(shares: Shares | None, width: int) -> Text:
-    """A bar: busy, blocked (waiting for another to take what is done), idle (waiting for something to do)."""
-    if shares is None:
-        return Text(" " * width)
-    bar, drawn, total = Text(), 0, 0.0
-    for what, mark, style in SHARES:
-        total += getattr(shares, what)
+def bar(shares: Bar, width: int) -> Text:
+    """Shares of a whole side by side; what is left over is grey."""
+    drawn, done, total = Text(), 0, 0.0
+    for what, share in shares.parts:
+        total += share
         upto = min(width, round(width * total))
-        bar.append(mark * (upto - drawn), style)
-        drawn = upto
-    return bar
+        mark, style = MARKS.get(what, MARKS[""])
+        drawn.append(mark * (upto - done), style)
+        done = upto
+    return drawn.append(MARKS[""][0] * (width - done), MARKS[""][1])
 
 
-def run_line(run: RunView, width: int) -> Text:
-    """A run: its name, a bar of what is stored and what failed, numbers, and time left or lag."""
-    name = printable(run.name)
-    name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-    numbers = Text(f" {run.stored}/{run.total}")
-    if run.rate and run.left:
-        numbers.append(f" {number(run.rate)}/s", "cyan")
-    if run.lag is not None:
-        numbers.append(f" lag {duration(run.lag)}", "red" if run.lag > (run.deadline or 0.0) else "green")
-    elif run.eta is not None and run.left:
-        numbers.append(f" {countdown(run.eta)} left", "green")
-    if run.failed:
-        numbers.append(f" {run.failed} failed", "bold red")
-    length = max(LEAST_BAR, width - len(f"{name} ") - len(numbers))
-    stored, failed = (round(length * each / max(1, run.total)) for each in (run.stored, run.failed))
-    line = Text(f"{name} ").append("━" * stored, "green").append("━" * failed, "red")
-    return line.append("━" * (length - stored - failed), "bright_black").append_text(numbers)
+def cells_of(row: Row, heads: Sequence[Head], limit: int, width: int) -> list[Text]:
+    """The cells of a row in the columns up to a limit, for a terminal so wide; with the bar if it belongs there."""
+    shown = []
+    for head, text in zip(heads, row.cells, strict=True):
+        cell = Text(printable(text), STYLES[row.level], justify="right" if head.kind == "number" else "left")
+        if head.kind == "bar" and row.bar:
+            cell = bar(row.bar, LONG if width >= WIDE else SHORT).append(" ").append_text(cell)
+        shown += [cell] if head.width <= limit else []
+    return shown
 
 
-def worker_page(view: WorkerView) -> Text:
-    """All that is known of a worker."""
-    status, trend, resources = view.status, view.trend, view.status.resources
-    page = Text().append(f"{printable(status.identity)}  {doing(view)}\n", "bold")
-    page.append(printable(f"{status.device or NONE}, process {status.pid}, FIP {status.version}"))
-    page.append(
-        f", {duration(sum(status.seconds.values()))} old, CPU {optional(trend.cpu if trend else None, percent)}"
-    )
-    page.append(f", memory {optional(resources.memory, size)}\n")
-    if resources.gpu:
-        gpu = resources.gpu
-        page.append(printable(f"{gpu.name}: busy {optional(gpu.busy, percent)}, memory "))
-        page.append(f"{size(gpu.memory_used)} of {size(gpu.memory_total)}\n")
-    if trend:
-        page.append_text(share_bar(trend.shares, BAR))
-        shares = (f"{what} {percent(getattr(trend.shares, what))}" for what, _, _ in SHARES)
-        page.append(f" {', '.join(shares)}\n")
-    if view.working:
-        run, index, attempt = view.working
-        page.append(printable(f"slice {index} of run {run}, attempt {attempt}, for {duration(view.working_for)}; "))
-    page.append(f"holds {view.holds}\n")
-    _columns(page, ("stage", "times", "p50", "p95", "p99"), [
-        (stage, str(latency.count), *map(duration, (latency.p50, latency.p95, latency.p99)))
-        for stage, latency in status.latencies.items()
-    ])  # fmt: skip
-    _columns(page, ("last slices", "began", "wait", "image", "hand on"), [
-        (str(task.index), clock(task.began), *map(duration, (task.wait, task.image, task.hand_on)))
-        for task in reversed(view.tasks)
-    ])  # fmt: skip
-    _columns(page, ("counted", ""), [(name, str(count)) for name, count in status.counters.items() if count])
-    events = [f"{each.socket}: {' '.join((each.event, each.peer, each.reason)).rstrip()}" for each in status.events]
-    _lines(
-        page, "connections", [f"{clock(each.time)} {what}" for each, what in zip(status.events, events, strict=True)]
-    )
-    _lines(page, "errors", [f"{clock(each.time)} {each.text}" for each in reversed(status.errors)])
-    return page
+def drawn(table: Table, width: int, rows: int | None = None) -> Drawn:
+    """A table without rules, the first so many rows of it, and as many columns as fit."""
+    result = Drawn(box=None, padding=(0, GAP, 0, 0), header_style="bold")
+    limits = sorted({head.width for head in table.heads}, reverse=True)
+    limit = next((limit for limit in limits if _room(table, limit, width) <= width), 0)
+    for head in table.heads:
+        if head.width <= limit:
+            side: Literal["left", "right"] = "right" if head.kind == "number" else "left"
+            long = head is table.heads[-1] and head.kind == "text"
+            result.add_column(head.name, justify=side, no_wrap=not long, overflow="fold" if long else "ellipsis")
+    for row in table.rows[:rows]:
+        result.add_row(*cells_of(row, table.heads, limit, width))
+    return result
 
 
-def list_page(**lists: Sequence[str]) -> Text:
-    """Lines under the titles that the names are; "none" where there are none."""
-    page = Text()
-    for name, lines in lists.items():
-        _lines(page, name.replace("_", " "), lines or ["none"])
-    return page
+def _room(table: Table, limit: int, width: int) -> int:
+    """How wide it is with the columns up to a limit; texts in the last may be broken."""
+    rows = [[len(head.name) for head in table.heads if head.width <= limit]]
+    rows += [[cell.cell_len for cell in cells_of(row, table.heads, limit, width)] for row in table.rows]
+    widths: list[int] = [max(column) + GAP for column in zip(*rows, strict=True)]
+    return sum(widths[:-1]) + min(widths[-1], LONG)
 
 
-def _columns(page: Text, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Appends a table, where it has rows."""
-    if not rows:
-        return
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    for row in (heads, *rows):
-        cells = [printable(cell) for cell in row]
-        text = "  ".join(
-            [cells[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]
-        )
-        page.append(f"\n{text}", "bold" if row is heads else "")
-    page.append("\n")
+def glance_at(panels: Sequence[Panel], width: int) -> Iterator[RenderableType]:
+    """The first rows of each table that is worth a glance, under its title."""
+    for panel in panels:
+        for table in panel.tables:
+            if table.shown == "rows" and table.glance:
+                yield Text(f"\n{titled(panel.title, table.title)}", "bold")
+                yield drawn(table, width, table.glance)
 
 
-def _lines(page: Text, title: str, lines: Sequence[str]) -> None:
-    """Appends lines under a title, where there are any."""
-    if lines:
-        page.append(f"\n{title}\n" if page else f"{title}\n", "bold")
-        page.append("\n".join(map(printable, lines)))
-        page.append("\n")
+def titled(*parts: str) -> str:
+    """Titles, one within the other."""
+    return printable(" · ".join(filter(None, parts)))
+
+
+def whole(panels: Sequence[Panel], width: int) -> Group:
+    """Everything that panels say."""
+    parts: list[RenderableType] = []
+    for panel in panels:
+        parts.append(Text(titled(panel.title, panel.summary), "bold"))
+        parts += [_fact(f"{each.name}: ", each.items, STYLES[each.level]) for each in panel.facts]
+        for table in panel.tables:
+            parts += [Text(f"\n{printable(table.title)}" if table.title else "", "bold"), drawn(table, width)]
+        parts += [] if panel.tables or panel.facts else [Text(panel.nothing or "None.")]
+        parts.append("")
+    return Group(*parts)

@@ -13,9 +13,11 @@ from rich.table import Column
 from rich.text import Text
 
 from fip.archive.ledger import RunTotals
-from fip.state.pipeline import PipelineState, RunView, pipeline_state
+from fip.state.panels import pulse as pulse_of
+from fip.state.pipeline import pipeline_state
 from fip.state.trends import Heard, remember
-from fip.state.words import BOTTLENECKS, countdown, duration, number, printable
+from fip.state.words import printable
+from fip.terminal.drawing import STYLES
 from fip.wire.messages import PipelineStatus
 
 SHOWN_FAILURES = 10
@@ -60,7 +62,7 @@ class RunProgress:
         current = next((run for run in runs if not run.over), None)
         name = printable((current or runs[-1]).name) if runs else "starting"
         total = max(self._slices, sum(run.total for run in runs))  # it grows while a MeasurementSet is being written
-        pulse = _pulse(state, current, sum(run.failed for run in runs))
+        pulse = Text("  ").join(Text(printable(text), STYLES[level]) for text, level in pulse_of(state))
         if self._progress.disable:
             self._print(f"{name}: {stored} of {total} images", stored, pulse)
         else:
@@ -79,21 +81,6 @@ class _Pulse(ProgressColumn):
     def render(self, task: Task) -> Text:
         pulse: Text = task.fields["pulse"]
         return pulse
-
-
-def _pulse(state: PipelineState, current: RunView | None, failed: int) -> Text:
-    """Images/s, then the lag where slices are due at given times, else the time left, failures, the bottleneck."""
-    text = Text(f"{number(state.rate)} images/s" if state.rate else "", "cyan")
-    if current and current.lag is not None:
-        late = current.lag > (current.deadline or 0.0)
-        text.append(f"  lag {duration(current.lag)}", "red" if late else "green")
-    elif state.eta is not None:
-        text.append(f"  {countdown(state.eta)} left", "green")
-    if failed:
-        text.append(f"  {failed} failed", "bold red")
-    if state.bottleneck:
-        text.append(f"  {BOTTLENECKS[state.bottleneck]}", "bright_black")
-    return text
 
 
 def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: float, missed: int, output: Path) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger
@@ -19,24 +17,13 @@ from fip.client.follower import Follower, watched
 from fip.client.run_file import read_run_file
 from fip.config import Config
 from fip.data.errors import UsageError
-from fip.state.pipeline import EXIT_CODES, PipelineState, state_json
-from fip.state.words import (
-    RUN_HEADS,
-    WORKER_HEADS,
-    clock,
-    failure_line,
-    headline,
-    incident_line,
-    job_line,
-    run_row,
-    runs_of_interest,
-    worker_row,
-)
-from fip.terminal.drawing import antenna_lines, stage_lines, verdict_lines
+from fip.state.panels import headline, panels, state_json
+from fip.state.pipeline import EXIT_CODES, PipelineState
+from fip.state.words import clock, printable
+from fip.terminal.drawing import glance_at, lines, verdict_lines
 from fip.terminal.progress import summary
 
-RUNS_SHOWN = 10
-LINES_SHOWN = 5  # of jobs without runs, of failures, of errors
+REASONS_SHOWN = 5
 
 
 def glance(
@@ -79,41 +66,18 @@ def _printer(console: Console, as_json: bool, watch: bool) -> Iterator[Callable[
             yield lambda state: display.update(page(state, console.width), refresh=True)
     else:
         yield lambda state: console.print(
-            f"{clock(state.time)} {headline(state)}", highlight=False, markup=False, soft_wrap=True
+            f"{clock(state.time, state.time)} {printable(headline(state))}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
 
 def page(state: PipelineState, width: int) -> RenderableType:
     """A pipeline at a glance."""
-    parts: list[RenderableType] = [verdict_lines(state, reasons=LINES_SHOWN)]
-    runs = runs_of_interest(state, RUNS_SHOWN)
-    if runs:
-        parts += ["", _table(RUN_HEADS, [run_row(run) for run in runs])]
-    parts += [Text(job_line(job)) for job in state.jobs[-LINES_SHOWN:] if not job.runs]
-    if state.ventilator:
-        parts += ["", stage_lines(state, width)]
-    if state.antennas:
-        parts.append(antenna_lines(state.antennas, width))
-    if state.workers:
-        parts += ["", _table(WORKER_HEADS, [worker_row(view) for view in state.workers])]
-    for title, lines in (
-        ("failed slices", [failure_line(each) for each in state.failures[-LINES_SHOWN:]]),
-        ("errors", [incident_line(each) for each in state.errors[:LINES_SHOWN]]),
-        ("refused connections", [incident_line(each) for each in state.security[:LINES_SHOWN]]),
-    ):
-        parts += ["", Text(title, style="bold"), *(Text(f"  {line}") for line in lines)] if lines else []
-    return Group(*parts)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Columns without lines, the first on the left and numbers on the right."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for index, head in enumerate(heads):
-        named = index == 0 or head == "state"
-        table.add_column(head, justify="left" if named else "right", no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+    shown = panels(state)
+    summed = [lines(shown, width)] if state.ventilator else []
+    return Group(verdict_lines(state, REASONS_SHOWN), *summed, *glance_at(shown, width))
 
 
 def what_is_stored(directory: Path, console: Console, as_json: bool) -> int:

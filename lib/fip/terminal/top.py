@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
@@ -22,39 +22,24 @@ from textual.worker import get_current_worker
 from fip.client.follower import Follower, watched
 from fip.config import Config
 from fip.data.errors import FipError, UsageError
+from fip.state.daemons import WORKER_HEADS, daemon_panel
+from fip.state.panel import Head, Panel, Table
+from fip.state.panels import panels
 from fip.state.pipeline import PipelineState, WorkerView
-from fip.state.words import WORKER_HEADS, clock, failure_line, incident_line, job_line, runs_of_interest, worker_row
-from fip.terminal.drawing import (
-    antenna_lines,
-    antenna_page,
-    list_page,
-    run_line,
-    stage_lines,
-    verdict_lines,
-    worker_page,
-)
+from fip.state.words import clock
+from fip.terminal.drawing import cells_of, drawn, lines, verdict_lines, whole
 from fip.terminal.status import what_is_stored
 
 RUNS_SHOWN = 3
 REASONS_SHOWN = 3
-NARROW = 100  # columns of a terminal below which a worker has fewer of its own
-ALWAYS = ("worker", "state", "slice", "img/s", "p95", "busy")  # those that it has in any
-COLOURS = {"running": "", "silent": "yellow", "hung": "bold red", "gone": "red"}  # others: cyan
-
-Content = Callable[[PipelineState], Text]
-
-
-def _p95(view: WorkerView) -> float:
-    latency = view.status.latencies.get("image")
-    return latency.p95 if latency else 0.0
-
+Content = Callable[[PipelineState], Sequence[Panel]]
 
 ORDERS: dict[str, Callable[[WorkerView], float]] = {
     "name": lambda view: 0.0,
     "state": lambda view: float(view.state == "running"),
     "slice": lambda view: -view.working_for,
-    "img/s": lambda view: -view.rate,
-    "p95": lambda view: -_p95(view),
+    "images/s": lambda view: -view.rate,
+    "p95": lambda view: -view.status.latencies["image"].p95 if "image" in view.status.latencies else 0.0,
 }
 """What workers may be sorted by, then by name: those that do not run, the longest at work, the fastest, the slowest
 come first."""
@@ -75,9 +60,10 @@ class Top(App[None]):
         Binding("q", "quit", "Quit"),
         Binding("s", "sort", "Sort"),
         Binding("d", "details", "Details"),
-        Binding("f", "failures", "Failures"),
-        Binding("e", "errors", "Errors"),
-        Binding("a", "antennas", "Antennas"),
+        Binding("f", "panels('failures')", "Failures"),
+        Binding("e", "panels('errors connections')", "Errors"),
+        Binding("a", "panels('antennas')", "Antennas"),
+        Binding("p", "panels", "All"),
     ]
 
     def __init__(self, states: Callable[[], Iterator[PipelineState]], where: str) -> None:
@@ -87,14 +73,14 @@ class Top(App[None]):
         self._states, self._where = states, where
         self._state: PipelineState | None = None
         self._order = next(iter(ORDERS))
-        self._heads: tuple[str, ...] = ()  # of the columns of the table
+        self._heads: tuple[Head, ...] = ()  # of the columns of the table
         self._names: list[str] = []  # of the workers in its rows
 
     def compose(self) -> ComposeResult:
         """The parts of the screen, from above."""
         yield Static(f"looking for {self._where} ...", id="verdict", markup=False)
-        yield Static(id="runs")
-        yield Static(id="stages")
+        yield Static(id="jobs")
+        yield Static(id="lines")
         yield DataTable[Text](cursor_type="row")
         yield Footer()
 
@@ -118,14 +104,14 @@ class Top(App[None]):
     def show(self, state: PipelineState) -> None:
         """Shows a state."""
         self._state = state
-        title = Text(f"{self._where}  {clock(state.time)}  workers by {self._order}\n", "bright_black")
+        shown, width = panels(state), self.size.width - 2
+        when = clock(state.time, state.time)
+        title = Text(f"{self._where}  {when}  workers by {self._order}\n", "bright_black")
         self._part("verdict").update(title.append_text(verdict_lines(state, REASONS_SHOWN)))
-        runs = runs_of_interest(state, RUNS_SHOWN)
-        jobs = [job for job in state.jobs if not job.runs][-RUNS_SHOWN:]
-        lines = [run_line(run, self.size.width - 2) for run in runs] + [Text(job_line(job)) for job in jobs]
-        self._part("runs").update(Text("\n").join(lines))
-        self._part("stages").update(self._stages(state))
-        self._show_workers(state)
+        tables = {panel.name: panel.tables for panel in shown}
+        self._part("jobs").update(Group(*(drawn(table, width, RUNS_SHOWN) for table in tables["jobs"])))
+        self._part("lines").update(lines(shown, width))
+        self._show_workers(state.workers, tables["workers"])
         if isinstance(self.screen, Page):
             self.screen.show(state)
 
@@ -145,27 +131,14 @@ class Top(App[None]):
         """All that is known of the worker under the cursor."""
         chosen = self._chosen()
         if chosen:
-            self._open(lambda state: next(
-                (worker_page(view) for view in state.workers if view.status.identity == chosen),
-                Text(f"{chosen} is not known any more"),
-            ))  # fmt: skip
+            self._open(lambda state: [
+                daemon_panel(chosen, chosen, view, state.time)
+                for view in state.workers if view.status.identity == chosen
+            ] or [Panel(chosen, chosen, nothing="It is not known any more.")])  # fmt: skip
 
-    def action_failures(self) -> None:
-        """The slices that failed for good."""
-        self._open(lambda state: list_page(slices_that_failed=[*map(failure_line, reversed(state.failures))]))
-
-    def action_errors(self) -> None:
-        """What daemons logged, and the connections that they refused."""
-        self._open(
-            lambda state: list_page(
-                errors_and_warnings=[*map(incident_line, state.errors)],
-                refused_connections=[*map(incident_line, state.security)],
-            )
-        )
-
-    def action_antennas(self) -> None:
-        """How each antenna does."""
-        self._open(antenna_page)
+    def action_panels(self, names: str = "") -> None:
+        """All that there is to say of these subjects; of every one, if none is named."""
+        self._open(lambda state: [each for each in panels(state) if not names or each.name in names.split()])
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter, or a click, on a worker."""
@@ -183,34 +156,29 @@ class Top(App[None]):
         row = self.screen_stack[0].query_one(DataTable).cursor_row
         return self._names[row] if row < len(self._names) else None
 
-    def _stages(self, state: PipelineState) -> Text:
-        """Source, workers, sink, and the antennas."""
-        width = self.size.width - 2
-        parts = [stage_lines(state, width), *([antenna_lines(state.antennas, width)] if state.antennas else [])]
-        return Text("\n").join(parts)
-
-    def _show_workers(self, state: PipelineState) -> None:
+    def _show_workers(self, workers: Sequence[WorkerView], tables: Sequence[Table]) -> None:
         """Workers in their order, written over those that were shown; the cursor stays on the one that it was on."""
-        table: DataTable[Text] = self.screen_stack[0].query_one(DataTable)
-        heads = WORKER_HEADS if self.size.width >= NARROW else ALWAYS
-        chosen = self._chosen()
+        shown: DataTable[Text] = self.screen_stack[0].query_one(DataTable)
+        chosen, width = self._chosen(), self.size.width
+        heads = tuple(head for head in WORKER_HEADS if head.width <= width)
         if heads != self._heads:
-            table.clear(columns=True)
-            table.add_columns(*heads)
+            shown.clear(columns=True)
+            shown.add_columns(*(head.name for head in heads))
             self._heads = heads
-        views = sorted(state.workers, key=ORDERS[self._order])
-        for row, view in enumerate(views):
-            cells = _cells(view, heads)
-            if row == table.row_count:
-                table.add_row(*cells, key=str(row))
+        rows = zip(workers, tables[0].rows if tables else (), strict=True)
+        ordered = [row for _, row in sorted(rows, key=lambda each: ORDERS[self._order](each[0]))]
+        for place, row in enumerate(ordered):
+            cells = cells_of(row, WORKER_HEADS, width, width)
+            if place == shown.row_count:
+                shown.add_row(*cells, key=str(place))
             else:
                 for column, cell in enumerate(cells):
-                    table.update_cell_at(Coordinate(row, column), cell, update_width=True)
-        for row in range(len(views), table.row_count):
-            table.remove_row(str(row))
-        self._names = [view.status.identity for view in views]
+                    shown.update_cell_at(Coordinate(place, column), cell, update_width=True)
+        for place in range(len(ordered), shown.row_count):
+            shown.remove_row(str(place))
+        self._names = [row.key for row in ordered]
         if chosen in self._names:
-            table.move_cursor(row=self._names.index(chosen), animate=False)
+            shown.move_cursor(row=self._names.index(chosen), animate=False)
 
 
 class Page(ModalScreen[None]):
@@ -220,31 +188,24 @@ class Page(ModalScreen[None]):
     Page { align: center middle; }
     VerticalScroll { width: 92%; height: 84%; border: round ansi_cyan; background: ansi_default; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,d,f,e,a", "dismiss", "Back", key_display="esc")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,d,f,e,a,p", "dismiss", "Back", key_display="esc")]
 
     def __init__(self, content: Content, state: PipelineState) -> None:
         super().__init__()
         self._content, self._first = content, state
 
     def compose(self) -> ComposeResult:
-        """One text, that can be scrolled."""
+        """What it is about, which can be scrolled."""
         with VerticalScroll():
-            yield Static(self._content(self._first))
+            yield Static(self._drawn(self._first))
         yield Footer()
 
     def show(self, state: PipelineState) -> None:
         """Shows what it is about, of a state."""
-        self.query_one(Static).update(self._content(state))
+        self.query_one(Static).update(self._drawn(state))
 
-
-def _cells(view: WorkerView, heads: tuple[str, ...]) -> list[Text]:
-    style = COLOURS.get(view.state, "cyan")
-    row = zip(WORKER_HEADS, worker_row(view), strict=True)
-    return [
-        Text(cell, style, justify="left" if head in ("worker", "state") else "right")
-        for head, cell in row
-        if head in heads
-    ]
+    def _drawn(self, state: PipelineState) -> Group:
+        return whole(self._content(state), round(0.92 * self.app.size.width) - 4)
 
 
 def live(directory: Path | None, ventilator: str | None, file: Path | None, console: Console) -> int:

@@ -41,10 +41,13 @@ export function keyed(parent, items, keyOf, create, update) {
       element = create(item);
       element.dataset.key = key;
     }
-    old.delete(key);
     if (element !== place) parent.insertBefore(element, place);
     else place = place.nextElementSibling;
     update(element, item);
   }
-  for (const element of old.values()) element.remove();
+  while (place) {
+    const next = place.nextElementSibling;
+    place.remove();
+    place = next;
+  }
 }

@@ -1,10 +1,9 @@
 // Listens to the pipeline, and has every part of the page drawn.
 
-import { antennas } from "./antennas.js";
 import * as api from "./api.js";
-import { $, h, setText } from "./dom.js";
+import { $, h, setAttribute, setText } from "./dom.js";
 import { drawGraph } from "./graph.js";
-import * as panels from "./panels.js";
+import { drawBar, drawPanel, prepare } from "./panel.js";
 import { Sky } from "./sky.js";
 import { collect, drawStream } from "./stream.js";
 
@@ -15,16 +14,28 @@ let state = null, heard = performance.now(), source = null;
 function show(next) {
   state = next;
   heard = performance.now();
-  panels.headline(state);
+  const [now, ...others] = state.panels;
+  showNow(now);
   drawGraph($("graph"), state);
-  antennas(state);
-  panels.workers(state);
-  panels.jobs(state, cancel);
-  panels.ends(state);
-  panels.health(state);
+  for (const panel of others) drawPanel(panel, cancel);
   collect(state);
   drawStream($("stream"), state);
   sky.refresh().catch(report);
+}
+
+/** The verdict, and how it goes, in large. */
+function showNow({ title, summary, level, bar, facts }) {
+  setText($("headline"), title);
+  setAttribute($("headline"), "data-level", level);
+  setText($("headline-label"), summary);
+  drawBar($("progress"), bar);
+  setAttribute($("progress"), "aria-valuenow", Math.floor(100 * bar[0][0][1]));
+  $("facts").replaceChildren(...facts.map(([name, items, level]) =>
+    h("div", {}, h("dt", {}, name), h("dd", { id: name, "data-level": level }, items.join(", ")))));
+  setText($("verdict"), state.verdict);
+  setAttribute($("verdict"), "data-is", state.verdict);
+  setText($("reasons"), state.reasons.join(" · "));
+  document.title = title === "–" ? "FIP" : `${title} ${summary} · FIP`;
 }
 
 function report(error) {
@@ -137,5 +148,6 @@ whenOpened("run-box", "settings", (settings) => $("run-settings").replaceChildre
 $("sign-in").onclick = () => signIn().catch(() => {});
 window.addEventListener("resize", () => state && drawStream($("stream"), state));
 setInterval(watchSilence, 1000);
+for (const place of document.querySelectorAll("[data-panel]")) prepare(place);
 themes();
 start();

@@ -1,0 +1,223 @@
+"""All that there is to see of a pipeline, as panels. Pure: made once for a state, and not if nobody looks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import get_args
+
+from pydantic import TypeAdapter
+
+from fip.state.antennas import antenna_panel
+from fip.state.daemons import daemon_panel, incident_table, workers_panel
+from fip.state.panel import Bar, Fact, Head, Level, Number, Panel, Row, Table, filled
+from fip.state.pipeline import JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
+from fip.state.words import NONE, clock, duration, number, optional, percent
+from fip.wire.messages import UNFINISHED
+
+BOTTLENECKS: dict[Stage, str] = {
+    "source": "the source holds it up",
+    "workers": "the workers hold it up",
+    "sink": "the sink holds it up",
+}
+JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
+JOB_HEADS = (
+    Head("run", "text"), Head("state", "text"), Head("stored", "bar"), Head("failed"), Head("out"), Head("images/s"),
+    Head("left"), Head("late", width=140), Head("job", "text", 140), Head("MeasurementSet", "text", 140),
+)  # fmt: skip
+RUN = ("run", "name")
+COUNTS = ("stored", "failed", "total")
+RUNS = 10  # at a glance
+REASONS = 5  # why jobs failed
+
+_STATE, _PANELS = TypeAdapter(PipelineState), TypeAdapter(tuple[Panel, ...])
+
+
+def panels(state: PipelineState) -> tuple[Panel, ...]:
+    """All of them, in the order in which they are shown."""
+    now, ventilator, sink = state.time, state.ventilator, state.sink
+    return (
+        _now(state),
+        _jobs(state),
+        daemon_panel("source", "Source", ventilator, now) if ventilator else Panel("source", "Source", "not heard"),
+        workers_panel(state.workers),
+        daemon_panel("sink", "Sink", sink, now) if sink else Panel("sink", "Sink", "none has joined"),
+        *_antennas(state),
+        _failures(state),
+        _errors(state),
+        _connections(state),
+    )
+
+
+def state_json(state: PipelineState) -> bytes:
+    """The state as one JSON object, of the names that the classes have, and its panels; what is not finite is null."""
+    return b'%s,"panels":%s}' % (_STATE.dump_json(state)[:-1], _PANELS.dump_json(panels(state)))
+
+
+def headline(state: PipelineState) -> str:
+    """The verdict, and how it goes, in a line."""
+    return " · ".join([state.verdict, *(text for text, _ in pulse(state))])
+
+
+def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
+    """The rate; how far it is behind, or the time left; failures; and what holds it up."""
+    if state.rate:
+        yield f"{number(state.rate)} images/s", ""
+    if state.since is not None or state.lag is not None or state.eta is not None:
+        big, label, level = _large(state)
+        yield f"{big} {label}", level
+    failed = sum(run.failed for run in state.now)
+    if failed:
+        yield f"{number(failed)} failed", "bad"
+    if state.bottleneck:
+        yield BOTTLENECKS[state.bottleneck], ""
+
+
+def _large(state: PipelineState) -> tuple[str, str, Level]:
+    """What stands in large, what it is, and whether it is bad."""
+    stored, failed, total = (sum(getattr(run, what) for run in state.now) for what in COUNTS)
+    if state.since is not None:
+        return duration(state.time - state.since), f"without a word since {clock(state.since, state.time)}", "bad"
+    if state.lag is not None:
+        late = any(run.late for run in state.now)
+        return duration(state.lag if state.lag >= 0.05 else 0.0), "behind the data", "bad" if late else ""
+    if state.eta is not None:
+        return duration(state.eta), "left", ""
+    if state.now and stored + failed >= total:
+        if not all(run.final for run in state.now):
+            return "waiting", "for more data", ""
+        return "done", f"but for {number(failed)} slices" if failed else "every slice is stored", ""
+    if total:
+        return number(stored), f"of {number(total)} images", ""
+    return NONE, "nothing to do" if state.ventilator else "waiting for the pipeline", ""
+
+
+def _now(state: PipelineState) -> Panel:
+    """How it goes, in large."""
+    big, label, level = _large(state)
+    runs = state.now
+    stored, failed, total = (sum(getattr(run, what) for run in runs) for what in COUNTS)
+    growing = " so far" if not all(run.final for run in runs) else ""
+    heard = float(state.ventilator is not None and state.since is None)
+    return Panel(
+        "now",
+        big,
+        label,
+        level,
+        _progress(stored, failed, total),
+        facts=(
+            Fact("stored", (f"{number(stored)} / {number(total)}{growing}" if total else NONE,)),
+            Fact("images/s", (number(state.rate),)),
+            Fact("failed", (number(failed),), "bad" if failed else ""),
+        ),
+        numbers=(
+            Number("fip_up", "1 where the ventilator is heard.", (), (((), heard),)),
+            Number("fip_left_seconds", "Until what was opened is done.", (), (((), state.eta),)),
+            Number("fip_verdict", "1 for the verdict of fip status, 0 for others.", ("verdict",), tuple(
+                ((each,), float(each == state.verdict)) for each in get_args(Verdict)
+            )),
+            Number("fip_bottleneck", "1 for the stage that holds the others up.", ("stage",), tuple(
+                ((each,), float(each == state.bottleneck)) for each in get_args(Stage)
+            )),
+        ),
+    )  # fmt: skip
+
+
+def _jobs(state: PipelineState) -> Panel:
+    """A row for each run, and for each job that has none: those that are not over come first, then the newest."""
+    rows = [row for job in reversed(state.jobs) for row in _rows(job)]
+    named = {(run.run, run.name): run for run in state.now}.items()  # the last where one was submitted twice
+    counted = Counter(job.state for job in state.jobs)
+    return Panel(
+        "jobs",
+        "Jobs",
+        facts=tuple(Fact(job.job, (job.reason,), "bad") for job in reversed(state.jobs) if job.reason)[:REASONS],
+        tables=filled([Table("", JOB_HEADS, tuple(sorted(rows, key=lambda row: not row.job)), glance=RUNS)]),
+        nothing="No job was submitted.",
+        numbers=(
+            Number("fip_jobs", "Jobs that are known.", ("state",), tuple(
+                ((each,), float(counted[each])) for each in JOB_STATES
+            )),
+            Number("fip_run_slices", "Slices of a run, each in one state.", (*RUN, "state"), tuple(
+                ((*labels, each), float(count)) for labels, run in named for each, count in _slices(run).items()
+            )),
+            Number("fip_run_lag_seconds", "Since the oldest unstored slice was due, with a pace.", RUN, tuple(
+                (labels, run.lag) for labels, run in named
+            )),
+            Number("fip_run_deadline_seconds", "The lag at which slices are late.", RUN, tuple(
+                (labels, run.deadline) for labels, run in named
+            )),
+            Number("fip_run_missed", "Slices that were stored after their deadline.", RUN, tuple(
+                (labels, float(run.missed)) for labels, run in named
+            ), "counter"),
+        ),
+    )  # fmt: skip
+
+
+def _rows(job: JobView) -> Iterator[Row]:
+    """The columns of `JOB_HEADS`."""
+    open_ = job.job if job.state in UNFINISHED else ""
+    failed: Level = "bad" if job.state == "failed" else ""
+    if not job.runs:
+        names = ", ".join(PurePath(path).name for path in job.paths)
+        yield Row(job.job, (job.job, job.state, *[NONE] * 6, job.job, names), failed, None, open_)
+    for run in reversed(job.runs):
+        how_far = f"{number(run.stored)}/{number(run.total)}{'' if run.final else ' so far'}"
+        left = f"lag {duration(run.lag)}" if run.lag is not None else optional(run.eta if run.left else None, duration)
+        counts = [number(count) if count else NONE for count in (run.failed, run.leased, run.rate)]
+        cells = (
+            run.name,
+            "done" if open_ and run.over else job.state,
+            how_far,
+            *counts,
+            left,
+            number(run.missed) if run.missed else NONE,
+            job.job,
+            run.measurement_set,
+        )
+        level: Level = "bad" if run.failed else failed or ("warn" if run.late else "")
+        yield Row(f"{job.job} {run.run}", cells, level, _progress(run.stored, run.failed, run.total), open_)
+
+
+def _slices(run: RunView) -> dict[str, int]:
+    waiting = max(0, run.left - run.leased)
+    return {"stored": run.stored, "failed": run.failed, "leased": run.left - waiting, "waiting": waiting}
+
+
+def _progress(stored: int, failed: int, total: int) -> Bar:
+    parts = (("stored", stored / max(1, total)), ("failed", failed / max(1, total)))
+    return Bar(parts, f"{percent(parts[0][1])} stored")
+
+
+def _antennas(state: PipelineState) -> Iterator[Panel]:
+    """Numbers are of the run under way alone, so that an alarm ends with it."""
+    seen = state.antennas
+    if seen:
+        known = {run.run: run for job in state.jobs for run in job.runs}
+        under_way = [(run.run, run.name) for run in state.now if run.run == seen.run and not run.over]
+        yield antenna_panel(seen, known[seen.run].name if seen.run in known else NONE, next(iter(under_way), None))
+
+
+def _failures(state: PipelineState) -> Panel:
+    rows = tuple(
+        Row(f"{each.run} {each.index}", (each.run, number(each.index), str(each.attempt), each.reason), "bad")
+        for each in reversed(state.failures)
+    )
+    heads = (Head("run", "text"), Head("slice"), Head("attempts"), Head("reason", "text"))
+    return Panel("failures", "Slices that failed", tables=filled([Table("", heads, rows)]))
+
+
+def _errors(state: PipelineState) -> Panel:
+    tables = filled([incident_table("", state.errors, state.time)])
+    return Panel("errors", "Errors and warnings", tables=tables, nothing="None.")
+
+
+def _connections(state: PipelineState) -> Panel:
+    views = [view for view in (state.ventilator, *state.workers, state.sink) if view]
+    met = newest_first(incident(view.status, event) for view in views for event in view.status.events)
+    tables = (
+        incident_table("Refused", state.security, state.time),
+        incident_table("All of late", met, state.time, "folded"),
+    )
+    return Panel("connections", "Connections", tables=filled(tables), nothing="None was told.")

@@ -29,7 +29,7 @@ from fip.imaging.kernels import CPU
 from fip.runtime.service import Daemon, Loop, run_daemon
 from fip.sink.sink import Sink
 from fip.sink.store import Store
-from fip.source.calls import Cut, cut
+from fip.source.requests import Cut, cut
 from fip.ventilator.reader import Reader
 from fip.ventilator.ventilator import Ventilator
 from fip.wire.codec import decode_slice, encode_slice

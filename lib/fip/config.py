@@ -26,7 +26,7 @@ from pydantic import (
 
 from fip.data.errors import ConfigError
 from fip.data.quantities import (
-    Keep,
+    Retention,
     format_bytes,
     format_keep,
     format_pace,
@@ -38,7 +38,7 @@ from fip.data.settings import AS_WRITTEN, Asked, Imaging, ImagingTable, Option, 
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
-Kept = Annotated[Keep, reads(parse_keep), PlainSerializer(format_keep)]
+Kept = Annotated[Retention, reads(parse_keep), PlainSerializer(format_keep)]
 Bytes = Annotated[int, reads(parse_bytes), PlainSerializer(format_bytes)]
 Pace = Annotated[float, reads(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
 
@@ -96,7 +96,7 @@ class Sink(Daemon):
     """The daemon that stores images."""
 
     directory: Path = Path("/var/lib/fip")
-    keep: Kept = Keep()  # of the images in a directory; the oldest expire
+    keep: Kept = Retention()  # of the images in a directory; the oldest expire
     ledger: Path | None = None  # folder for the ledgers of all directories; None: each in its own directory
     images: Address = "tcp://127.0.0.1:5559"
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at

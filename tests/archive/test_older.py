@@ -18,7 +18,7 @@ from fip.data.errors import StoreError
 from fip.data.settings import Asked, asked
 from fip.source.growing import Growing
 from fip.source.open_run import open_run
-from fip.ventilator.queue import Queue
+from fip.ventilator.job_queue import Queue
 from fip.wire.messages import Follow
 from support import small_ms
 from support.fip_command import fip, images

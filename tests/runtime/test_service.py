@@ -166,9 +166,9 @@ def test_deadlines_that_are_missed_are_counted() -> None:
 
 HANGS = """
 import time
-import fip.runtime.patience, fip.worker.stages
+import fip.runtime.time_limits, fip.worker.stages
 
-fip.runtime.patience.FIRST_IMAGE_WITHIN = fip.runtime.patience.IMAGE_WITHIN = 2.0
+fip.runtime.time_limits.FIRST_IMAGE_WITHIN = fip.runtime.time_limits.IMAGE_WITHIN = 2.0
 image_file = fip.worker.stages.image_file
 
 def hangs(values, *rest):

@@ -13,7 +13,7 @@ from fip.archive.file_names import LEDGER
 from fip.archive.file_systems import network_type
 from fip.archive.ledger import Ledger
 from fip.config import load
-from fip.data.quantities import Keep
+from fip.data.quantities import Retention
 from fip.data.settings import Asked
 from fip.data.values import FitsFile, ImageFile
 from fip.simulation.observation import Simulation, simulate
@@ -50,14 +50,14 @@ def filled(store: Store) -> Store:
 
 def test_the_oldest_beyond_some_bytes_expire(tmp_path: Path) -> None:
     """Two fit: the others' files are gone, the ledger counts them as stored, and they are not made again."""
-    store = filled(Store(tmp_path, Keep(size=2 * BOTH + 1)))
+    store = filled(Store(tmp_path, Retention(size=2 * BOTH + 1)))
     assert store.expire(now=0.0) == COUNT - 2
     assert store.expire(now=0.0) == 0
     names = sorted(path.name for path in tmp_path.glob("*.fits"))
     assert names == [f"a-t{n:06d}-{kind}.fits" for n in (COUNT - 2, COUNT - 1) for kind in ("dirty", "psf")]
     assert sorted(store.ledger.files()) == names
     store.close()
-    again = Store(tmp_path, Keep(size=BOTH))
+    again = Store(tmp_path, Retention(size=BOTH))
     assert again.open_run(PLAN) == ""
     assert again.stored("run") == ((0, COUNT),)
     assert again.expire(now=0.0) == 1
@@ -69,7 +69,7 @@ def test_the_oldest_beyond_some_bytes_expire(tmp_path: Path) -> None:
 
 def test_the_oldest_expire_by_their_age_but_the_last_stays(tmp_path: Path) -> None:
     """An hour after they were stored all but the newest have expired; before, none."""
-    store = filled(Store(tmp_path, Keep(seconds=3600.0)))
+    store = filled(Store(tmp_path, Retention(seconds=3600.0)))
     recorded = max(entry.recorded for entry in store.ledger.entries())
     assert store.expire(now=recorded + 3500.0) == 0
     assert store.expire(now=recorded + 3700.0) == COUNT - 1
@@ -79,7 +79,7 @@ def test_the_oldest_expire_by_their_age_but_the_last_stays(tmp_path: Path) -> No
 
 def test_a_sink_that_was_killed_while_images_expired_goes_on(tmp_path: Path) -> None:
     """Files that were removed before the ledger had it are no obstacle."""
-    store = filled(Store(tmp_path, Keep(size=BOTH)))
+    store = filled(Store(tmp_path, Retention(size=BOTH)))
     (tmp_path / "a-t000000-dirty.fits").unlink()
     assert store.expire(now=0.0) == COUNT - 1
     store.close()
@@ -148,10 +148,10 @@ def test_what_is_to_be_kept_is_read_and_written_alike(tmp_path: Path) -> None:
     """As a person writes it."""
     file = tmp_path / "fip.toml"
     for text, keep in (
-        ("all", Keep()),
-        ("6h", Keep(6 * 3600.0)),
-        ("90min", Keep(5400.0)),
-        ("500GB", Keep(None, 5 * 10**11)),
+        ("all", Retention()),
+        ("6h", Retention(6 * 3600.0)),
+        ("90min", Retention(5400.0)),
+        ("500GB", Retention(None, 5 * 10**11)),
     ):
         file.write_text(f'[sink]\nkeep = "{text}"\n')
         assert load(file).config.sink.keep == keep

@@ -14,9 +14,9 @@ import pytest
 
 from fip.data.errors import InputError
 from fip.data.settings import Asked
-from fip.source.calls import look
 from fip.source.child import Child, in_child
 from fip.source.growing import Whole
+from fip.source.requests import look
 
 
 def _die(path: Path) -> None:

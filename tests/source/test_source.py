@@ -15,9 +15,9 @@ from fip.data.quantities import ARCSEC
 from fip.data.settings import Asked, asked
 from fip.data.values import Grid
 from fip.source.advice.defaults import Extent, default_scale, default_size
+from fip.source.cutting import Run
 from fip.source.info import describe
 from fip.source.open_run import open_run
-from fip.source.run import Run
 from support import small_ms
 from support.cut_slices import CHANNELS, PAIRS, assert_same_samples, cut, flux, notes
 

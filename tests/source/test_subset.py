@@ -14,8 +14,8 @@ from fip.data.selection import Average, UvRange, WindowChoice
 from fip.data.settings import asked
 from fip.data.values import Slice
 from fip.imaging.beam import fit_beam
+from fip.source.cutting import Run
 from fip.source.open_run import open_run
-from fip.source.run import Run
 from fip.source.selecting.matching import numbers_in_field, together
 from fip.source.tables.measurement_set import Rows
 from support import small_ms

@@ -31,8 +31,8 @@ WORKER: dict[str, Point] = {
     "image handed on, not yet said": ("after", "zmq:Socket.send_multipart", 4),
 }
 VENTILATOR: dict[str, Point] = {
-    "job received": ("before", "fip.ventilator.queue:Queue.add", 1),
-    "job in the queue, not yet said": ("after", "fip.ventilator.queue:Queue.add", 1),
+    "job received": ("before", "fip.ventilator.job_queue:Queue.add", 1),
+    "job in the queue, not yet said": ("after", "fip.ventilator.job_queue:Queue.add", 1),
     "slice sent, not yet recorded": ("after", "fip.ventilator.lanes:Lanes.send", 4),
     "slice stored, not yet recorded": ("before", "fip.ventilator.leases:Leases.sink_says", 4),
 }

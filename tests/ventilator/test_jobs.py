@@ -17,8 +17,8 @@ from fip.data.errors import InputError
 from fip.data.settings import Asked
 from fip.simulation.observation import Simulation, simulate
 from fip.source.tables.measurement_set import MeasurementSet
+from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import MOST_WAITING, Jobs
-from fip.ventilator.queue import Queue
 from fip.wire.codec import MAXIMUM_HEADER, encode_control
 from fip.wire.messages import PipelineStatus, Status, Submit
 from support import damaged_sets, small_ms

@@ -19,7 +19,7 @@ from fip.archive.file_names import LEDGER
 from fip.archive.file_systems import network_type
 from fip.data.errors import EmptyLedgerError, NoRoomError, StoreError
 from fip.data.names import RunId
-from fip.data.older import asked_at_0c91216
+from fip.data.older_formats import asked_at_0c91216
 from fip.data.quality import EMPTY, GOOD, noisy, with_noise
 from fip.data.ranges import Ranges
 from fip.data.ranges import of as ranges_of

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import ConfigOption, app, console
-from fip.cli.settings import Settings, with_settings
+from fip.cli.run_options import Settings, with_settings
 
 
 @app.command("run")

@@ -45,7 +45,7 @@ Folder = Annotated[str, AfterValidator(_checked_folder)]
 """The name of a folder within another, or "" for that itself."""
 
 RunId = Label
-"""Which run: a hash of the data and of what was asked (`fip.source.identity`)."""
+"""Which run: a hash of the data and of what was asked (`fip.source.run_id`)."""
 
 
 class SliceId(NamedTuple):

@@ -108,7 +108,7 @@ def format_bytes(number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class Retention:
     """How much of what is stored is kept in a directory; None is all."""
 
     seconds: float | None = None
@@ -118,20 +118,20 @@ class Keep:
 _TIMES = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def parse_keep(text: str) -> Keep:
+def parse_keep(text: str) -> Retention:
     """`all`, a time as `6h`, or bytes as `500GB`."""
     if text.strip() == "all":
-        return Keep()
+        return Retention()
     match = re.fullmatch(r"([0-9]*\.?[0-9]+) ?(s|min|h|d)", text.strip())
     if match and float(match[1]) > 0:
-        return Keep(seconds=float(match[1]) * _TIMES[match[2]])
+        return Retention(seconds=float(match[1]) * _TIMES[match[2]])
     try:
-        return Keep(size=parse_bytes(text))
+        return Retention(size=parse_bytes(text))
     except ValueError:
         raise ValueError(f"'{text}' is not all, a time as 6h or 2d, or a number of bytes as 500GB") from None
 
 
-def format_keep(keep: Keep) -> str:
+def format_keep(keep: Retention) -> str:
     """The inverse of `parse_keep`."""
     if keep.seconds is not None:
         unit = max((unit for unit in _TIMES if keep.seconds >= _TIMES[unit]), key=_TIMES.__getitem__, default="s")

@@ -30,8 +30,8 @@ from fip.imaging.slant.scheme import scheme_for
 from fip.local.forks import keep_memory
 from fip.local.launch import Pipeline, page_address, prepare
 from fip.sink.store import Store
-from fip.source.calls import RunFacts, look
 from fip.source.child import Child
+from fip.source.requests import RunFacts, look
 from fip.terminal.progress import RunProgress, summary
 from fip.wire.messages import Follow, JobStatus, Submit
 

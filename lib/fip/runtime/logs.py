@@ -31,7 +31,7 @@ def set_level(level: str) -> None:
     logging.getLogger().setLevel(level.upper())
 
 
-class Seldom:
+class PeerWarnings:
     """Warnings about peers: one that is refused says the same thing twice a second, which is logged once a minute."""
 
     def __init__(self, log: logging.Logger) -> None:

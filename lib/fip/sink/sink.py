@@ -14,16 +14,16 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data.errors import FipError, NoRoomError, StoreError, WireError
 from fip.data.names import RunId
-from fip.data.quantities import Keep
+from fip.data.quantities import Retention
 from fip.data.ranges import Ranges, add, contains, count
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
-from fip.runtime.logs import Seldom, set_level
+from fip.runtime.logs import PeerWarnings, set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import data_socket, host_name, peer_host, receive
 from fip.runtime.vitals import Vitals
-from fip.sink.line import sink_line
+from fip.sink.status_line import sink_line
 from fip.sink.store import Store
 from fip.wire.codec import decode_image
 from fip.wire.messages import Control, Failure, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
@@ -59,7 +59,7 @@ class Sink(Daemon):
     restarts = ("sink", "security", "ventilator.control")
 
     def __init__(
-        self, loaded: Loaded, loop: Loop, open_store: Callable[[Path, Keep, Path | None], Store] = Store
+        self, loaded: Loaded, loop: Loop, open_store: Callable[[Path, Retention, Path | None], Store] = Store
     ) -> None:
         """`open_store` is called for each directory of images, as `Store`."""
         self._loop, self._open_store = loop, open_store
@@ -69,7 +69,7 @@ class Sink(Daemon):
         self._runs: dict[RunId, OpenRun] = {}
         self._in_hand: ImageFile | None = None  # the image for which there is no room
         self._stalled = ""  # why there is none
-        self._seldom = Seldom(log)
+        self._warnings = PeerWarnings(log)
         self._unopened = ""  # why a directory cannot be opened now
         self._draining = False
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
@@ -83,7 +83,7 @@ class Sink(Daemon):
         self._address = self._config.sink.address or bound
         ventilator = self._config.ventilator.control
         self._link = Link(
-            self._loop, self._gate, self._vitals, self._seldom, ventilator, self._hear, self._state, self._brief
+            self._loop, self._gate, self._vitals, self._warnings, ventilator, self._hear, self._state, self._brief
         )
         self._loop.on(self._images, self._on_image)
         self._loop.every(EXPIRE_EVERY, self._expire)
@@ -188,7 +188,7 @@ class Sink(Daemon):
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
             host = peer_host(frames[0])
-            self._seldom.warning(f"from a worker{f' at {host}' if host else ''}: ", error)
+            self._warnings.warning(f"from a worker{f' at {host}' if host else ''}: ", error)
         self._link.changed(waited_for=bool(self._stalled) or self._all_stored)
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 
@@ -271,7 +271,7 @@ class Sink(Daemon):
             try:
                 self._vitals.counters["expired"] += store.expire(time.time())
             except (OSError, StoreError) as error:
-                self._seldom.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
+                self._warnings.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
 
     def _state(self) -> SinkState:
         brief = self._brief()

@@ -19,7 +19,7 @@ from fip.archive.file_names import IMAGE_LIST, LEDGER, LOCK_FILE, LOG_FILE, file
 from fip.archive.file_systems import network_type
 from fip.archive.ledger import Aged, Ledger, StoredFile
 from fip.data.errors import NoRoomError, StoreError, UsageError
-from fip.data.quantities import Keep
+from fip.data.quantities import Retention
 from fip.data.ranges import Ranges
 from fip.data.settings import Asked, differences
 from fip.data.values import ImageFile, Kind
@@ -27,7 +27,7 @@ from fip.wire.messages import Failure, RunPlan
 
 log = logging.getLogger("fip.sink")
 
-ALL = Keep()
+ALL = Retention()
 WRITTEN = ("", "-wal", "-shm", "-journal")  # ends of the names of a ledger's files
 TEMPORARY = ".fip-{}.tmp"
 KEPT_IN_MEMORY = 64_000_000
@@ -43,7 +43,7 @@ _PASSING = {
 class Store:
     """An output directory, locked: two sinks never write into one."""
 
-    def __init__(self, directory: Path, keep: Keep = ALL, ledgers: Path | None = None) -> None:
+    def __init__(self, directory: Path, keep: Retention = ALL, ledgers: Path | None = None) -> None:
         """Makes and locks the directory and clears what an earlier sink left half-written.
 
         Of its images so much is kept, by `expire`; its ledger is in the folder `ledgers`, or in the directory itself.

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from fip.data.errors import InputError, NotYetError, UsageError
 from fip.data.settings import Asked, Selection
+from fip.source.cutting import Run
 from fip.source.index.row_index import CHUNK, Indexer, RowIndex
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, open_run, settle
-from fip.source.run import Run
 from fip.source.selecting.chosen import Chosen, choose
 from fip.source.selecting.phase_centres import Rephasing
 from fip.source.tables.measurement_set import MeasurementSet

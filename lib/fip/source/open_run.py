@@ -22,10 +22,10 @@ from fip.imaging.polarisation import Product, products
 from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
 from fip.source.advice.field_of_view import smearing_notes
-from fip.source.identity import identify
+from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
 from fip.source.index.row_index import Coverage, RowIndex, index_rows
-from fip.source.run import Run, SliceInfo
+from fip.source.run_id import identify
 from fip.source.samples import Columns, SampleReader, choose_columns, has_weights
 from fip.source.selecting.centring import centre_notes, position
 from fip.source.selecting.chosen import Chosen, choose, parts, sampled

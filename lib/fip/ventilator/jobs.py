@@ -9,10 +9,10 @@ from pathlib import Path
 
 from fip.data.names import RunId, SliceId
 from fip.data.ranges import below, contains, count, well_formed
-from fip.runtime.patience import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
+from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
+from fip.ventilator.job_queue import REMEMBERED, Queue
 from fip.ventilator.leases import Leases
 from fip.ventilator.pacing import Pace
-from fip.ventilator.queue import REMEMBERED, Queue
 from fip.wire.messages import (
     LATELY,
     UNFINISHED,

@@ -18,7 +18,7 @@ from statistics import median
 from types import MappingProxyType
 
 from fip.data.ranges import Ranges, added, contains, count
-from fip.runtime.patience import IMAGE_WITHIN, LATE, Durations
+from fip.runtime.time_limits import IMAGE_WITHIN, LATE, Durations
 
 GRACE = 3.0  # s for a slice to show up in its worker's state after it was sent
 STORE_WITHIN = 10.0  # s, at the least, for an image to show up in the sink's state after it was handed on

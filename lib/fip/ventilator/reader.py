@@ -16,8 +16,8 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.runtime.service import Loop
-from fip.source.calls import Cut, cut
 from fip.source.child import Child, crash
+from fip.source.requests import Cut, cut
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
@@ -65,7 +65,7 @@ class Reader:
     def cut(
         self, then: Callable[[Future[Cut]], None], path: Path, asked: Asked, follow: bool, run: RunId, index: int
     ) -> None:
-        """Has a slice cut, as `fip.source.calls.cut`."""
+        """Has a slice cut, as `fip.source.requests.cut`."""
         self.call(then, cut, path, asked, follow, run, index)
 
     def close(self) -> None:

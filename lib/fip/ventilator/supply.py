@@ -13,7 +13,7 @@ from fip.config import Ventilator
 from fip.data.errors import NotYetError
 from fip.data.names import RunId, SliceId
 from fip.runtime.vitals import Vitals
-from fip.source.calls import Cut, RunFacts, forget, look
+from fip.source.requests import Cut, RunFacts, forget, look
 from fip.ventilator.antenna_window import Antennas
 from fip.ventilator.jobs import ActiveRun, Growth, Job, Jobs
 from fip.ventilator.pacing import Pace

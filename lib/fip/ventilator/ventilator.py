@@ -14,15 +14,15 @@ from fip.config import Config, Loaded
 from fip.data.errors import RefusedError, WireError
 from fip.data.names import SliceId
 from fip.runtime.gate import SAID_BY, Gate
-from fip.runtime.logs import Seldom, set_level
+from fip.runtime.logs import PeerWarnings, set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import control_socket, host_name, peer_host, receive, seen_from_workers, waits
 from fip.runtime.vitals import Vitals
+from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
 from fip.ventilator.lanes import Lanes
-from fip.ventilator.line import ventilator_line
-from fip.ventilator.queue import Queue
 from fip.ventilator.reader import Reader
+from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.supply import Supply
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt
 from fip.wire.messages import (
@@ -83,7 +83,7 @@ class Ventilator(Daemon):
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
         self._waking = False
         self._draining = False
-        self._seldom = Seldom(log)
+        self._warnings = PeerWarnings(log)
         self._departed: dict[str, Departure] = {}
         self._told = 0
         set_level(self._config.log_level)
@@ -162,7 +162,7 @@ class Ventilator(Daemon):
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
             host = peer_host(route)
-            self._seldom.warning(f"from a peer{f' at {host}' if host else ''}: ", error)
+            self._warnings.warning(f"from a peer{f' at {host}' if host else ''}: ", error)
             if isinstance(error, RefusedError):
                 self._tell(route.bytes, Refused(str(error)))
 

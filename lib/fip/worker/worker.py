@@ -20,15 +20,15 @@ from fip.data.values import ImageFile, Slice
 from fip.imaging.kernels import make_kernel
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
-from fip.runtime.logs import Seldom, set_level
-from fip.runtime.patience import FIRST_IMAGE_WITHIN, image_within
+from fip.runtime.logs import PeerWarnings, set_level
 from fip.runtime.service import Background, Daemon, Loop
 from fip.runtime.sockets import LINGER, data_socket, host_name, reachable
+from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, image_within
 from fip.runtime.vitals import Vitals
 from fip.wire.codec import decode_slice, encode_image, size
 from fip.wire.messages import Bye, Control, Failure, Lane, Task, WorkerBrief, WorkerState
-from fip.worker.line import worker_line
 from fip.worker.stages import image_file
+from fip.worker.status_line import worker_line
 
 log = logging.getLogger("fip.worker")
 
@@ -80,7 +80,7 @@ class Worker(Daemon):
         self._handed_on: deque[tuple[Attempt, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
-        self._seldom = Seldom(log)
+        self._warnings = PeerWarnings(log)
         self._working: Attempt | None = None
         self._working_since = 0.0
         self._leaving = False
@@ -96,7 +96,7 @@ class Worker(Daemon):
     def start(self) -> None:
         """Points itself at the ventilator; everything else it is told."""
         self._link = Link(
-            self._loop, self._gate, self._vitals, self._seldom, self._ventilator, self._hear, self._state, self._brief
+            self._loop, self._gate, self._vitals, self._warnings, self._ventilator, self._hear, self._state, self._brief
         )
         log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
 
@@ -178,7 +178,7 @@ class Worker(Daemon):
             values = decode_slice(frames)
         except WireError as error:
             self._vitals.counters["bad_messages"] += 1
-            self._seldom.warning(f"from the lane {self._lane.lane}: ", error)
+            self._warnings.warning(f"from the lane {self._lane.lane}: ", error)
             return
         self._vitals.counters["slices"] += 1
         self._vitals.counters["bytes_in"] += size(frames)

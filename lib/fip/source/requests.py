@@ -18,7 +18,7 @@ from fip.data.settings import Asked
 
 if TYPE_CHECKING:
     from fip.imaging.antennas import AntennaTally
-    from fip.source.run import Run
+    from fip.source.cutting import Run
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")

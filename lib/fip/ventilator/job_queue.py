@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from fip.data.errors import ConfigError
-from fip.data.older import asked_at_0c91216
+from fip.data.older_formats import asked_at_0c91216
 from fip.runtime.sockets import host_name
 from fip.wire.messages import Submit
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fip.data.names import RunId
-from fip.data.older import facts_of_0c91216
+from fip.data.older_formats import facts_of_0c91216
 from fip.data.settings import Asked, Imaging, texts
 from fip.data.values import Band, Grid
 from fip.source.index.row_index import RowIndex

@@ -46,10 +46,11 @@ def workers_panel(views: Sequence[WorkerView]) -> Panel:
 def _row(view: WorkerView) -> Row:
     """The columns of `WORKER_HEADS`."""
     bar, times = _bar([view]), view.status.latencies
-    said = _words(view) | {f"{stage} p50": duration(each.p50) for stage, each in times.items()}
-    said |= {f"{stage} p95": duration(each.p95) for stage, each in times.items()}
-    said |= {
+    said = _words(view) | {
         "worker": view.status.identity,
+        "image p50": duration(times["image"].p50) if "image" in times else "",
+        "image p95": duration(times["image"].p95) if "image" in times else "",
+        "wait p95": duration(times["wait"].p95) if "wait" in times else "",
         "busy": percent(bar.parts[0][1]) if bar else "",
         "images/s": number(view.rate) if view.trend else "",
         "slice": f"{view.working[1]} for {duration(view.working_for)}" if view.working else "",

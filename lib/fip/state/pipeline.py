@@ -291,8 +291,8 @@ def _ill(workers: Sequence[WorkerView], sink: DaemonView | None, now: float) -> 
 def shares_of(views: Sequence[DaemonView]) -> Shares | None:
     """How several daemons spent their time, on average, those that are heard; None where none is."""
     known = [view.trend.shares for view in views if view.trend and view.since is None]
-    if not known:
-        return None
+    if len(known) < 2:
+        return known[0] if known else None
     return Shares(*(fmean(getattr(each, what) for each in known) for what in ("busy", "idle", "blocked")))
 
 

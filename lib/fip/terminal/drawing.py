@@ -41,7 +41,7 @@ def lines(panels: Sequence[Panel], width: int) -> Text:
     found = []
     for panel in panels:
         if panel.summary and panel.name != "now":
-            line = Text(f"{panel.title.lower():8} ", STYLES[panel.level])
+            line = Text(printable(f"{panel.title.lower():8} "), STYLES[panel.level])
             if panel.bar:
                 what, share = panel.bar.parts[0]
                 line.append_text(_bar(panel.bar, width)).append(f" {percent(share):>4} {what}  ")
@@ -81,22 +81,27 @@ def drawn(table: Table, width: int, rows: int | None = None) -> Drawn:
     result = Drawn(box=None, padding=(0, GAP, 0, 0), header_style="bold")
     limits = sorted({head.width for head in table.heads}, reverse=True)
     limit = next((limit for limit in limits if _room(table, limit, width) <= width), 0)
-    for head in table.heads:
-        if head.width <= limit:
-            side: Literal["left", "right"] = "right" if head.kind == "number" else "left"
-            long = head is table.heads[-1] and head.kind == "text"
-            result.add_column(head.name, justify=side, no_wrap=not long, overflow="fold" if long else "ellipsis")
+    heads = _heads(table, limit)
+    for head in heads:
+        side: Literal["left", "right"] = "right" if head.kind == "number" else "left"
+        long = head is heads[-1] and head.kind == "text"
+        result.add_column(printable(head.name), justify=side, no_wrap=not long, overflow="fold" if long else "ellipsis")
     for row in table.rows[:rows]:
         result.add_row(*cells_of(row, table.heads, limit, width))
     return result
 
 
+def _heads(table: Table, limit: int) -> list[Head]:
+    return [head for head in table.heads if head.width <= limit]
+
+
 def _room(table: Table, limit: int, width: int) -> int:
     """How wide it is with the columns up to a limit; texts in the last may be broken."""
-    rows = [[len(head.name) for head in table.heads if head.width <= limit]]
+    heads = _heads(table, limit)
+    rows = [[len(head.name) for head in heads]]
     rows += [[cell.cell_len for cell in cells_of(row, table.heads, limit, width)] for row in table.rows]
     widths: list[int] = [max(column) + GAP for column in zip(*rows, strict=True)]
-    return sum(widths[:-1]) + min(widths[-1], LONG)
+    return sum(widths[:-1]) + min(widths[-1], LONG if heads[-1].kind == "text" else width)
 
 
 def glance_at(panels: Sequence[Panel], width: int) -> Iterator[RenderableType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import time
@@ -15,11 +16,14 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 from playwright.sync_api import Locator, Page, expect
+from pydantic import TypeAdapter
 
 from fip.data.settings import asked
 from fip.simulation.observation import Simulation, simulate
+from fip.state.panel import Panel
 from support.browser import browser, keep, unnamed
 from support.fip_command import WITHIN, fip, images, started
+from support.made_panel import MADE
 from support.mesh import Mesh
 from support.monitor_process import monitor
 from support.small_ms import copy, edit
@@ -293,6 +297,25 @@ def test_words_can_be_read(tmp_path: Path) -> None:
                     word,
                 )
                 assert contrast(*colours) >= 4.5, (scheme, word, colours)
+
+
+def test_any_panel_is_drawn(tmp_path: Path) -> None:
+    """Also one that the page does not know; what is in it is text, never markup."""
+    with monitor(tmp_path) as web, browser(tmp_path) as (page, errors):
+        page.goto(web.origin)
+        expect(page.locator("#headline-label")).to_have_text("waiting for the pipeline")
+        made = json.loads(TypeAdapter(Panel).dump_json(MADE))
+        for _ in range(2):  # the second time it is there already
+            page.evaluate("made => import('/assets/panel.js').then(({ drawPanel }) => drawPanel(made, () => {}))", made)
+        section = page.locator("#made")
+        expect(section.locator("h2")).to_contain_text("<b>a</b>")
+        expect(section.locator(".title .note")).to_have_text("summed up")
+        expect(section.locator("dt")).to_have_text(["noted", "plain"])
+        expect(section.locator(".chip")).to_have_count(2)
+        expect(section.locator("td")).to_have_count(3)
+        expect(section.get_by_label("12%")).to_be_visible()
+        assert section.locator("b").count() == 0
+        assert errors == []
 
 
 def contrast(one: str, other: str) -> float:

@@ -50,27 +50,13 @@ class Field:
     colours_of: str  # what the colours span
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What the template shows."""
-
-    title: str
-    version: str
-    numbers: tuple[Fact, ...]
-    fields: tuple[Field, ...]
-    rate: Markup
-    time_lines: Markup
-    stages: Panel
-    panels: tuple[Panel, ...]
-
-
 def write_report(directory: Path, output: Path | None = None) -> Path:
     """Writes DIR/report.html, or another file, of the images that a directory's ledger lists; returns its path.
 
     UsageError where there is no image, one cannot be read, or the page cannot be written.
     """
     output = output or directory / "report.html"
-    html = _html(_page(directory, stored_entries(directory)))
+    html = _html(directory, stored_entries(directory))
     try:
         output.write_text(html, encoding="utf-8")
     except OSError as error:
@@ -78,29 +64,22 @@ def write_report(directory: Path, output: Path | None = None) -> Path:
     return output
 
 
-def _html(page: Page) -> str:
-    files = resources.files("fip")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(files.joinpath("archive", "report.html").read_text())
-    style = Markup(files.joinpath("monitor", "assets", "style.css").read_text())
-    return template.render(page=page, style=style)
-
-
-def _page(directory: Path, entries: Sequence[Entry]) -> Page:
-    ledger = Ledger(directory, read_only=True)
+def _html(directory: Path, entries: Sequence[Entry]) -> str:
+    files, ledger = resources.files("fip"), Ledger(directory, read_only=True)
     rows, totals, asked = ledger.runs(), tuple(ledger.totals()), ledger.asked()
     ledger.close()
     recorded = np.sort([entry.recorded for entry in entries])
-    return Page(
+    stages = Table("", STAGE_HEADS, tuple(_stages(entries)))
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(files.joinpath("archive", "report.html").read_text()).render(
+        style=Markup(files.joinpath("monitor", "assets", "style.css").read_text()),
         title=", ".join(row.name for row in rows),
         version=__version__,
-        numbers=tuple(Fact(name, (text,)) for name, text in _numbers(entries, totals, recorded)),
-        fields=tuple(_fields(directory, rows, entries)),
+        numbers=[*_numbers(entries, totals, recorded)],
+        fields=[*_fields(directory, rows, entries)],
         rate=_rate(recorded),
         time_lines=_time_lines(entries),
-        stages=Panel(
-            "stages", "Time in the workers, by stage", tables=(Table("", STAGE_HEADS, tuple(_stages(entries))),)
-        ),
+        stages=Panel("stages", "Time in the workers, by stage", tables=(stages,)),
         panels=(_quality(entries, totals), _settings(totals, all_texts(asked) if asked else {})),
     )
 
@@ -126,20 +105,18 @@ def _quality(entries: Sequence[Entry], totals: Sequence[RunTotals]) -> Panel:
     doubtful = [entry for entry in entries if entry.quality not in (GOOD, EMPTY)]
     unlisted = max(len(failed) - LISTED, 0) + max(len(doubtful) - LISTED, 0)
     counted = Counter(entry.quality for entry in entries).most_common()
+    nothing = "" if failed or doubtful else "No slice failed, no image is doubtful."
+    slices = [Row("", (name, f"slice {index}", reason), "bad") for name, index, reason in failed[:LISTED]]
+    files = [Row("", (entry.file, entry.quality)) for entry in doubtful[:LISTED]]
     return Panel(
         "quality",
         "Failures and quality",
         facts=tuple(Fact(quality, (number(count),)) for quality, count in counted),
-        tables=filled((
-            texts("Slices that failed", ("run", "slice", "reason"), [
-                Row("", (name, f"slice {index}", reason), "bad") for name, index, reason in failed[:LISTED]
-            ]),
-            texts("Images of doubtful quality", ("file", "quality"), [
-                Row("", (entry.file, entry.quality)) for entry in doubtful[:LISTED]
-            ]),
-        )),
-        nothing=f"{number(unlisted)} more are in fip.sqlite." if unlisted
-        else "" if failed or doubtful else "No slice failed, no image is doubtful.",
+        tables=filled([
+            texts("Slices that failed", ("run", "slice", "reason"), slices),
+            texts("Images of doubtful quality", ("file", "quality"), files),
+        ]),
+        nothing=f"{number(unlisted)} more are in fip.sqlite." if unlisted else nothing,
     )  # fmt: skip
 
 

@@ -75,32 +75,31 @@ def antennas_view(told: AntennaHealth) -> AntennasView | None:
     )
 
 
-def antenna_panel(view: AntennasView, run: str, labels: tuple[str, ...] | None) -> Panel:
+def antenna_panel(view: AntennasView, run: str, labels: tuple[str, str] | None) -> Panel:
     """All antennas of the run of this name, the faulty ones first; numbers of it if it has labels: it is under way."""
-    flagged = [each for each in view.faulty if each.fault == "flagged"]
-    unlike = [each for each in view.faulty if each.fault != "flagged"]
-    shares = [f"{each.name} {percent(each.flagged)}" if each.flagged < 1 else each.name for each in flagged]
     counted = Counter(each.fault for each in view.antennas)
-    states = tuple(((*(labels or ()), fault or "well"), counted[fault]) for fault in get_args(Fault) if labels)
-    known = ((labels, view.flagged),) if labels else ()
+    words = f"{run}: {len(view.antennas)} with data · {percent(view.flagged)} of samples flagged"
+    states = [((*labels, fault or "well"), float(counted[fault])) for fault in get_args(Fault) if labels]
+    numbers = (
+        Number("fip_antennas", "Antennas with data, each in one state.", ("run", "name", "state"), tuple(states)),
+        Number("fip_flagged_ratio", "Share of the samples read of late that is flagged.", ("run", "name"),
+               ((labels, view.flagged),) if labels else ()),
+    )  # fmt: skip
+    shares = [
+        each.name + f" {percent(each.flagged)}" * (each.flagged < 1) for each in view.faulty if each.fault == "flagged"
+    ]
+    unlike = [f"{each.name} {each.amplitude}" for each in view.faulty if each.fault != "flagged"]
+    facts: list[tuple[str, list[str], Level]] = [
+        ("flagged away", shares, "warn"),
+        ("of unlike amplitude", unlike, "bad"),
+    ]
     return Panel(
         "antennas",
         "Antennas",
-        f"{run}: {len(view.antennas)} with data · {percent(view.flagged)} of samples flagged"
-        + ("" if view.faulty else " · none stands out"),
-        facts=tuple(
-            Fact(f"{len(members)} {what}", listed(items), level)
-            for what, members, items, level in (
-                ("flagged away", flagged, shares, LEVELS["flagged"]),
-                ("of unlike amplitude", unlike, [f"{each.name} {each.amplitude}" for each in unlike], LEVELS["high"]),
-            )
-            if members
-        ),
+        words if view.faulty else f"{words} · none stands out",
+        facts=tuple(Fact(f"{len(names)} {what}", listed(names), level) for what, names, level in facts if names),
         tables=(Table("All antennas", HEADS, tuple(map(_row, sorted(view.antennas, key=_urgency))), "cells"),),
-        numbers=(
-            Number("fip_antennas", "Antennas with data, each in one state.", ("run", "name", "state"), states),
-            Number("fip_flagged_ratio", "Share of the samples read of late that is flagged.", ("run", "name"), known),
-        ),
+        numbers=numbers,
     )
 
 

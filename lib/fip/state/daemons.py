@@ -9,86 +9,106 @@ from fip.state.panel import Bar, Fact, Head, Level, Panel, Row, Shown, Table, fi
 from fip.state.pipeline import DaemonView, Incident, WorkerView, incident, newest_first, shares_of
 from fip.state.words import NONE, clock, duration, number, optional, percent, repeated, size
 
-SHARES = ("busy", "blocked", "idle")
 LEVELS: dict[str, Level] = {"silent": "warn", "hung": "bad", "gone": "bad", "stalled": "bad"}
 WORKER_HEADS = (
     Head("worker", "text"), Head("state", "text"), Head("slice"), Head("images/s"), Head("busy", "bar"),
-    Head("p50", width=100), Head("p95"), Head("wait p95", width=140), Head("CPU", width=100),
+    Head("image p50", width=100), Head("image p95"), Head("wait p95", width=140), Head("CPU", width=100),
     Head("memory", width=100), Head("GPU", width=140), Head("device", "text", 140), Head("last word", width=140),
 )  # fmt: skip
+STAGE_HEADS = (Head("stage", "text"), *map(Head, ("times", "p50", "p95", "p99")))
+TASK_HEADS = (Head("last slices", "text"), *map(Head, ("began", "wait", "image", "hand on")))
+SUMMED = ("cut", "wire", "store", "fsync")  # stages of source and sink
 FLOWS = {"ventilator": ("slices", "bytes_out"), "worker": ("images", "bytes_out"), "sink": ("images", "bytes_in")}
 """What each hands on, or takes in."""
 
 
 def daemon_panel(name: str, title: str, view: DaemonView, now: float) -> Panel:
     """All that is known of a daemon."""
-    status, bar = view.status, _bar([view])
-    facts = {
-        "state": [doing(view), f"last word {duration(view.age)} ago"],
-        "slice": list(_slice(view)),
-        "flow": _flow(view),
-        "time": [bar.words] if bar else [],
-        "counted": [f"{each.replace('_', ' ')} {number(count)}" for each, count in _counted(view, bytes_of=False)],
-        "bytes": [f"{each[6:]} {size(count)}" for each, count in _counted(view, bytes_of=True)],
-        "queues": [f"{each.replace('_', ' ')} {number(length)}" for each, length in status.queues.items()],
-        "process": list(_process(view)),
-        "GPU": [*([status.resources.gpu.name] if status.resources.gpu else []), *_gpu(view)],
-    }
+    status, said = view.status, _words(view)
+    doing = [] if view.state == "running" else [said["state"]]
+    stages = [f"{stage} {duration(status.latencies[stage].p50)}" for stage in SUMMED if stage in status.latencies]
+    free = [f"{size(status.resources.disk_free)} free"] if status.role == "sink" and status.resources.disk_free else []
+    summary = " · ".join([status.host, *doing, *_flow(view), *stages, *free])
     return Panel(
-        name,
-        title,
-        " · ".join(_summary(view)),
-        LEVELS.get(view.state, ""),
-        bar,
-        tuple(Fact(each, tuple(items)) for each, items in facts.items() if items),
-        filled(_tables(view, now)),
+        name, title, summary, LEVELS.get(view.state, ""), _bar([view]), _facts(view, said), filled(_tables(view, now))
     )
 
 
 def workers_panel(views: Sequence[WorkerView]) -> Panel:
     """A row for each worker."""
-    worst: Level = "bad" if any(LEVELS.get(view.state) == "bad" for view in views) else ""
-    tables = filled([Table("", WORKER_HEADS, tuple(map(_row, views)), glance=len(views))])
+    rows = tuple(map(_row, views))
+    worst: Level = "bad" if any(row.level == "bad" for row in rows) else ""
+    tables = filled([Table("", WORKER_HEADS, rows, glance=len(rows))])
     summary = " · ".join(_together(views)) if views else "none has joined"
     return Panel("workers", "Workers", summary, worst, _bar(views), tables=tables)
 
 
-def doing(view: DaemonView) -> str:
-    """A daemon's state, and why; of one that is not heard, for how long, or how it went, and how long ago."""
-    if view.since is None:
-        return ": ".join(filter(None, (view.state, view.why)))
-    return f"{view.why} {duration(view.age)} ago" if view.state == "gone" else f"{view.state} {duration(view.age)}"
-
-
 def _row(view: WorkerView) -> Row:
     """The columns of `WORKER_HEADS`."""
-    status, trend, bar, known = view.status, view.trend, _bar([view]), view.status.latencies
-    image, wait = known.get("image"), known.get("wait")
-    cells = (
-        status.identity,
-        doing(view),
-        f"{view.working[1]} for {duration(view.working_for)}" if view.working else NONE,
-        number(view.rate) if trend else NONE,
-        percent(bar.parts[0][1]) if bar else NONE,
-        duration(image.p50) if image else NONE,
-        duration(image.p95) if image else NONE,
-        duration(wait.p95) if wait else NONE,
-        optional(trend.cpu if trend else None, percent),
-        optional(status.resources.memory, size),
-        " · ".join(_gpu(view)) or NONE,
-        status.device or NONE,
-        f"{duration(view.age)} ago",
-    )
-    return Row(status.identity, cells, LEVELS.get(view.state, ""), bar)
+    bar, times = _bar([view]), view.status.latencies
+    said = _words(view) | {
+        "worker": view.status.identity,
+        "image p50": duration(times["image"].p50) if "image" in times else "",
+        "image p95": duration(times["image"].p95) if "image" in times else "",
+        "wait p95": duration(times["wait"].p95) if "wait" in times else "",
+        "busy": percent(bar.parts[0][1]) if bar else "",
+        "images/s": number(view.rate) if view.trend else "",
+        "slice": f"{view.working[1]} for {duration(view.working_for)}" if view.working else "",
+    }
+    cells = tuple(said.get(head.name) or NONE for head in WORKER_HEADS)
+    return Row(view.status.identity, cells, LEVELS.get(view.state, ""), bar)
 
 
-def _bar(views: Sequence[DaemonView]) -> Bar | None:
-    """How some daemons spent their time; None if nobody knows."""
-    shares = shares_of(views)
-    if shares is None:
-        return None
-    parts = tuple((what, float(getattr(shares, what))) for what in SHARES)
-    return Bar(parts, ", ".join(f"{percent(share)} {what}" for what, share in parts if share >= 0.005))
+def _words(view: DaemonView) -> dict[str, str]:
+    """What is known of a daemon, by name; "" if it is not."""
+    status, gpu, cpu = view.status, view.status.resources.gpu, view.trend.cpu if view.trend else None
+    gone = f"{view.why} {duration(view.age)} ago" if view.state == "gone" else f"{view.state} {duration(view.age)}"
+    return {
+        "state": gone if view.since is not None else ": ".join(filter(None, (view.state, view.why))),
+        "last word": f"{duration(view.age)} ago",
+        "device": status.device,
+        "CPU": percent(cpu) if cpu is not None else "",
+        "memory": size(status.resources.memory) if status.resources.memory else "",
+        "GPU": f"{optional(gpu.busy, percent)} · {size(gpu.memory_used)} of {size(gpu.memory_total)}" if gpu else "",
+    }
+
+
+def _facts(view: DaemonView, said: dict[str, str]) -> tuple[Fact, ...]:
+    """All that is known of a daemon that somebody looks at."""
+    status, used, bar = view.status, view.status.resources, _bar([view])
+    counted = {name.replace("_", " "): count for name, count in status.counters.items() if count}
+    process = [f"{status.host} {status.pid}", f"FIP {status.version}", status.device]
+    process += [
+        f"{duration(sum(status.seconds.values()))} old",
+        *(f"{each} {said[each]}" for each in ("CPU", "memory") if said[each]),
+    ]
+    if used.disk_free is not None and used.disk_total is not None:
+        process.append(f"disk {size(used.disk_free)} free of {size(used.disk_total)}")
+    facts = {
+        "state": [said["state"], f"last word {said['last word']}"],
+        "slice": _slice(view) if isinstance(view, WorkerView) else [],
+        "flow": _flow(view),
+        "time": [bar.words] if bar else [],
+        "counted": [f"{name} {number(count)}" for name, count in counted.items() if name[:6] != "bytes "],
+        "bytes": [f"{name[6:]} {size(count)}" for name, count in counted.items() if name[:6] == "bytes "],
+        "queues": [f"{name.replace('_', ' ')} {number(length)}" for name, length in status.queues.items()],
+        "process": [each for each in process if each],
+        "GPU": [used.gpu.name, said["GPU"]] if used.gpu else [],
+    }
+    return tuple(Fact(name, tuple(items)) for name, items in facts.items() if items)
+
+
+def _slice(view: WorkerView) -> list[str]:
+    if not view.working:
+        return [f"holds {view.holds}"]
+    run, index, attempt = view.working
+    return [f"{index} of run {run}", f"attempt {attempt}", f"for {duration(view.working_for)}", f"holds {view.holds}"]
+
+
+def _flow(view: DaemonView) -> list[str]:
+    """What it takes in or hands on a second."""
+    rates, (things, moved) = view.trend.rates if view.trend else {}, FLOWS[view.status.role]
+    return [f"{number(rates.get(things, 0.0))} {things}/s", f"{size(rates.get(moved, 0.0))}/s"] if rates else []
 
 
 def _together(views: Sequence[WorkerView]) -> Iterator[str]:
@@ -97,68 +117,28 @@ def _together(views: Sequence[WorkerView]) -> Iterator[str]:
     times = [view.status.latencies["image"].p50 for view in views if "image" in view.status.latencies]
     if times:
         yield f"image {duration(median(times))}"
-    cores = sum(view.trend.cpu or 0.0 for view in views if view.trend)
-    if cores:
-        yield f"CPU {percent(cores)}"
+    if any(view.trend for view in views):
+        yield f"CPU {percent(sum(view.trend.cpu or 0.0 for view in views if view.trend))}"
 
 
-def _summary(view: DaemonView) -> Iterator[str]:
-    """What a daemon does."""
-    yield view.status.host
-    if view.state != "running":
-        yield doing(view)
-    yield from _flow(view)
-    for stage in ("cut", "wire", "store", "fsync"):
-        if stage in view.status.latencies:
-            yield f"{stage} {duration(view.status.latencies[stage].p50)}"
-    if view.status.role == "sink" and view.status.resources.disk_free is not None:
-        yield f"{size(view.status.resources.disk_free)} free"
-
-
-def _flow(view: DaemonView) -> list[str]:
-    rates, (things, moved) = view.trend.rates if view.trend else {}, FLOWS[view.status.role]
-    return [f"{number(rates.get(things, 0.0))} {things}/s", f"{size(rates.get(moved, 0.0))}/s"] if rates else []
-
-
-def _slice(view: DaemonView) -> Iterator[str]:
-    """What a worker works on, and has."""
-    if isinstance(view, WorkerView):
-        if view.working:
-            run, index, attempt = view.working
-            yield from (f"{index} of run {run}", f"attempt {attempt}", f"for {duration(view.working_for)}")
-        yield f"holds {view.holds}"
-
-
-def _counted(view: DaemonView, bytes_of: bool) -> list[tuple[str, int]]:
-    return [each for each in view.status.counters.items() if each[1] and each[0].startswith("bytes") == bytes_of]
-
-
-def _process(view: DaemonView) -> Iterator[str]:
-    """Where it runs, and what it uses."""
-    status, resources = view.status, view.status.resources
-    yield f"{status.host}, {status.pid}, FIP {status.version}{status.device and f' on {status.device}'}"
-    yield f"{duration(sum(status.seconds.values()))} old"
-    yield f"CPU {optional(view.trend.cpu if view.trend else None, percent)}"
-    yield f"memory {optional(resources.memory, size)}"
-    if resources.disk_free is not None:
-        yield f"disk {size(resources.disk_free)} free of {optional(resources.disk_total, size)}"
-
-
-def _gpu(view: DaemonView) -> list[str]:
-    gpu = view.status.resources.gpu
-    return [optional(gpu.busy, percent), f"{size(gpu.memory_used)} of {size(gpu.memory_total)}"] if gpu else []
+def _bar(views: Sequence[DaemonView]) -> Bar | None:
+    """How some daemons spent their time; None if nobody knows."""
+    shares = shares_of(views)
+    if shares is None:
+        return None
+    parts = (("busy", shares.busy), ("blocked", shares.blocked), ("idle", shares.idle))
+    return Bar(parts, ", ".join(f"{percent(share)} {what}" for what, share in parts if share >= 0.005))
 
 
 def _tables(view: DaemonView, now: float) -> Iterator[Table]:
     """How long its stages take; and of a worker what it did last, and what happened to it."""
     times = [(name, each.count, (each.p50, each.p95, each.p99)) for name, each in view.status.latencies.items()]
     stages = [Row(name, (name, number(count), *map(duration, quantiles))) for name, count, quantiles in times]
-    yield Table("", (Head("stage", "text"), *map(Head, ("times", "p50", "p95", "p99"))), tuple(stages), glance=0)
+    yield Table("", STAGE_HEADS, tuple(stages), glance=0)
     if isinstance(view, WorkerView):
-        heads = (Head("last slices", "text"), *map(Head, ("began", "wait", "image", "hand on")))
         done = [(each, (each.wait, each.image, each.hand_on)) for each in reversed(view.tasks)]
         rows = [Row("", (str(each.index), clock(each.began, now), *map(duration, took))) for each, took in done]
-        yield Table("", heads, tuple(rows))
+        yield Table("", TASK_HEADS, tuple(rows))
         for title, told in (("Connections", view.status.events), ("Errors", view.status.errors)):
             yield incident_table(title, newest_first(incident(view.status, each) for each in told), now)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import get_args
 
@@ -11,7 +10,7 @@ from pydantic import TypeAdapter
 
 from fip.state.antennas import antenna_panel
 from fip.state.daemons import daemon_panel, incident_table, workers_panel
-from fip.state.panel import Bar, Fact, Head, Level, Number, Panel, Row, Table, filled
+from fip.state.panel import Bar, Fact, Head, Kind, Level, Number, Panel, Row, Table, filled, texts
 from fip.state.pipeline import JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
 from fip.state.words import NONE, clock, duration, number, optional, percent
 from fip.wire.messages import UNFINISHED
@@ -27,7 +26,11 @@ JOB_HEADS = (
     Head("left"), Head("late", width=140), Head("job", "text", 140), Head("MeasurementSet", "text", 140),
 )  # fmt: skip
 RUN = ("run", "name")
-COUNTS = ("stored", "failed", "total")
+RUN_NUMBERS: tuple[tuple[str, str, str, Kind], ...] = (
+    ("fip_run_lag_seconds", "Since the oldest unstored slice was due, with a pace.", "lag", "gauge"),
+    ("fip_run_deadline_seconds", "The lag at which slices are late.", "deadline", "gauge"),
+    ("fip_run_missed", "Slices that were stored after their deadline.", "missed", "counter"),
+)
 RUNS = 10  # at a glance
 REASONS = 5  # why jobs failed
 
@@ -37,15 +40,16 @@ _STATE, _PANELS = TypeAdapter(PipelineState), TypeAdapter(tuple[Panel, ...])
 def panels(state: PipelineState) -> tuple[Panel, ...]:
     """All of them, in the order in which they are shown."""
     now, ventilator, sink = state.time, state.ventilator, state.sink
+    errors = incident_table("", state.errors, now)
     return (
         _now(state),
         _jobs(state),
         daemon_panel("source", "Source", ventilator, now) if ventilator else Panel("source", "Source", "not heard"),
         workers_panel(state.workers),
         daemon_panel("sink", "Sink", sink, now) if sink else Panel("sink", "Sink", "none has joined"),
-        *_antennas(state),
+        _antennas(state),
         _failures(state),
-        _errors(state),
+        Panel("errors", "Errors and warnings", tables=filled([errors]), nothing="None."),
         _connections(state),
     )
 
@@ -67,7 +71,7 @@ def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
     if state.since is not None or state.lag is not None or state.eta is not None:
         big, label, level = _large(state)
         yield f"{big} {label}", level
-    failed = sum(run.failed for run in state.now)
+    _, failed, _ = _sums(state)
     if failed:
         yield f"{number(failed)} failed", "bad"
     if state.bottleneck:
@@ -76,7 +80,7 @@ def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
 
 def _large(state: PipelineState) -> tuple[str, str, Level]:
     """What stands in large, what it is, and whether it is bad."""
-    stored, failed, total = (sum(getattr(run, what) for run in state.now) for what in COUNTS)
+    stored, failed, total = _sums(state)
     if state.since is not None:
         return duration(state.time - state.since), f"without a word since {clock(state.since, state.time)}", "bad"
     if state.lag is not None:
@@ -96,63 +100,54 @@ def _large(state: PipelineState) -> tuple[str, str, Level]:
 def _now(state: PipelineState) -> Panel:
     """How it goes, in large."""
     big, label, level = _large(state)
-    runs = state.now
-    stored, failed, total = (sum(getattr(run, what) for run in runs) for what in COUNTS)
-    growing = " so far" if not all(run.final for run in runs) else ""
+    stored, failed, total = _sums(state)
+    growing = "" if all(run.final for run in state.now) else " so far"
+    facts = (
+        Fact("stored", (f"{number(stored)} / {number(total)}{growing}" if total else NONE,)),
+        Fact("images/s", (number(state.rate),)),
+        Fact("failed", (number(failed),), "bad" if failed else ""),
+    )
     heard = float(state.ventilator is not None and state.since is None)
-    return Panel(
-        "now",
-        big,
-        label,
-        level,
-        _progress(stored, failed, total),
-        facts=(
-            Fact("stored", (f"{number(stored)} / {number(total)}{growing}" if total else NONE,)),
-            Fact("images/s", (number(state.rate),)),
-            Fact("failed", (number(failed),), "bad" if failed else ""),
+    numbers = (
+        Number("fip_up", "1 where the ventilator is heard.", (), (((), heard),)),
+        Number("fip_left_seconds", "Until what was opened is done.", (), (((), state.eta),)),
+        _one_of("verdict", "1 for the verdict of fip status, 0 for others.", get_args(Verdict), [state.verdict]),
+        _one_of(
+            "bottleneck", "1 for the stage that holds the others up.", get_args(Stage), [state.bottleneck], "stage"
         ),
-        numbers=(
-            Number("fip_up", "1 where the ventilator is heard.", (), (((), heard),)),
-            Number("fip_left_seconds", "Until what was opened is done.", (), (((), state.eta),)),
-            Number("fip_verdict", "1 for the verdict of fip status, 0 for others.", ("verdict",), tuple(
-                ((each,), float(each == state.verdict)) for each in get_args(Verdict)
-            )),
-            Number("fip_bottleneck", "1 for the stage that holds the others up.", ("stage",), tuple(
-                ((each,), float(each == state.bottleneck)) for each in get_args(Stage)
-            )),
-        ),
-    )  # fmt: skip
+    )
+    return Panel("now", big, label, level, _progress(stored, failed, total), facts, numbers=numbers)
+
+
+def _sums(state: PipelineState) -> tuple[int, int, int]:
+    """Slices that are stored, that failed, and all, of the runs that count now."""
+    runs = state.now
+    return sum(run.stored for run in runs), sum(run.failed for run in runs), sum(run.total for run in runs)
+
+
+def _one_of(name: str, text: str, options: Sequence[str], found: Sequence[str | None], label: str = "") -> Number:
+    """How often each of the options was found."""
+    values = tuple(((each,), float(found.count(each))) for each in options)
+    return Number(f"fip_{name}", text, (label or name,), values)
 
 
 def _jobs(state: PipelineState) -> Panel:
     """A row for each run, and for each job that has none: those that are not over come first, then the newest."""
-    rows = [row for job in reversed(state.jobs) for row in _rows(job)]
+    rows = sorted((row for job in reversed(state.jobs) for row in _rows(job)), key=lambda row: not row.job)
     named = {(run.run, run.name): run for run in state.now}.items()  # the last where one was submitted twice
-    counted = Counter(job.state for job in state.jobs)
-    return Panel(
-        "jobs",
-        "Jobs",
-        facts=tuple(Fact(job.job, (job.reason,), "bad") for job in reversed(state.jobs) if job.reason)[:REASONS],
-        tables=filled([Table("", JOB_HEADS, tuple(sorted(rows, key=lambda row: not row.job)), glance=RUNS)]),
-        nothing="No job was submitted.",
-        numbers=(
-            Number("fip_jobs", "Jobs that are known.", ("state",), tuple(
-                ((each,), float(counted[each])) for each in JOB_STATES
-            )),
-            Number("fip_run_slices", "Slices of a run, each in one state.", (*RUN, "state"), tuple(
-                ((*labels, each), float(count)) for labels, run in named for each, count in _slices(run).items()
-            )),
-            Number("fip_run_lag_seconds", "Since the oldest unstored slice was due, with a pace.", RUN, tuple(
-                (labels, run.lag) for labels, run in named
-            )),
-            Number("fip_run_deadline_seconds", "The lag at which slices are late.", RUN, tuple(
-                (labels, run.deadline) for labels, run in named
-            )),
-            Number("fip_run_missed", "Slices that were stored after their deadline.", RUN, tuple(
-                (labels, float(run.missed)) for labels, run in named
-            ), "counter"),
+    slices = [((*run, what), count) for run, view in named for what, count in _slices(view).items()]
+    numbers = (
+        _one_of("jobs", "Jobs that are known.", JOB_STATES, [job.state for job in state.jobs], "state"),
+        Number("fip_run_slices", "Slices of a run, each in one state.", (*RUN, "state"), tuple(slices)),
+        *(
+            Number(name, text, RUN, tuple((run, getattr(view, what)) for run, view in named), kind)
+            for name, text, what, kind in RUN_NUMBERS
         ),
-    )  # fmt: skip
+    )
+    reasons = [Fact(job.job, (job.reason,), "bad") for job in reversed(state.jobs) if job.reason]
+    tables = filled([Table("", JOB_HEADS, tuple(rows), glance=RUNS)])
+    nothing = "No job was submitted."
+    return Panel("jobs", "Jobs", facts=tuple(reasons[:REASONS]), tables=tables, nothing=nothing, numbers=numbers)
 
 
 def _rows(job: JobView) -> Iterator[Row]:
@@ -163,19 +158,12 @@ def _rows(job: JobView) -> Iterator[Row]:
         names = ", ".join(PurePath(path).name for path in job.paths)
         yield Row(job.job, (job.job, job.state, *[NONE] * 6, job.job, names), failed, None, open_)
     for run in reversed(job.runs):
+        state = "done" if open_ and run.over else job.state
         how_far = f"{number(run.stored)}/{number(run.total)}{'' if run.final else ' so far'}"
-        left = f"lag {duration(run.lag)}" if run.lag is not None else optional(run.eta if run.left else None, duration)
         counts = [number(count) if count else NONE for count in (run.failed, run.leased, run.rate)]
-        cells = (
-            run.name,
-            "done" if open_ and run.over else job.state,
-            how_far,
-            *counts,
-            left,
-            number(run.missed) if run.missed else NONE,
-            job.job,
-            run.measurement_set,
-        )
+        left = f"lag {duration(run.lag)}" if run.lag is not None else optional(run.eta if run.left else None, duration)
+        late = number(run.missed) if run.missed else NONE
+        cells = (run.name, state, how_far, *counts, left, late, job.job, run.measurement_set)
         level: Level = "bad" if run.failed else failed or ("warn" if run.late else "")
         yield Row(f"{job.job} {run.run}", cells, level, _progress(run.stored, run.failed, run.total), open_)
 
@@ -186,38 +174,32 @@ def _slices(run: RunView) -> dict[str, int]:
 
 
 def _progress(stored: int, failed: int, total: int) -> Bar:
-    parts = (("stored", stored / max(1, total)), ("failed", failed / max(1, total)))
-    return Bar(parts, f"{percent(parts[0][1])} stored")
+    done = stored / max(1, total)
+    return Bar((("stored", done), ("failed", failed / max(1, total))), f"{percent(done)} stored")
 
 
-def _antennas(state: PipelineState) -> Iterator[Panel]:
+def _antennas(state: PipelineState) -> Panel:
     """Numbers are of the run under way alone, so that an alarm ends with it."""
     seen = state.antennas
-    if seen:
-        known = {run.run: run for job in state.jobs for run in job.runs}
-        under_way = [(run.run, run.name) for run in state.now if run.run == seen.run and not run.over]
-        yield antenna_panel(seen, known[seen.run].name if seen.run in known else NONE, next(iter(under_way), None))
+    if seen is None:
+        return Panel("antennas", "Antennas")
+    names = {run.run: run.name for job in state.jobs for run in job.runs}
+    under_way = [(run.run, run.name) for run in state.now if run.run == seen.run and not run.over]
+    return antenna_panel(seen, names.get(seen.run, NONE), under_way[0] if under_way else None)
 
 
 def _failures(state: PipelineState) -> Panel:
-    rows = tuple(
-        Row(f"{each.run} {each.index}", (each.run, number(each.index), str(each.attempt), each.reason), "bad")
+    rows = [
+        Row(f"{each.run} {each.index}", (each.run, str(each.index), str(each.attempt), each.reason), "bad")
         for each in reversed(state.failures)
-    )
-    heads = (Head("run", "text"), Head("slice"), Head("attempts"), Head("reason", "text"))
-    return Panel("failures", "Slices that failed", tables=filled([Table("", heads, rows)]))
-
-
-def _errors(state: PipelineState) -> Panel:
-    tables = filled([incident_table("", state.errors, state.time)])
-    return Panel("errors", "Errors and warnings", tables=tables, nothing="None.")
+    ]
+    tables = filled([texts("", ("run", "slice", "attempts", "reason"), rows)])
+    return Panel("failures", "Slices that failed", tables=tables)
 
 
 def _connections(state: PipelineState) -> Panel:
     views = [view for view in (state.ventilator, *state.workers, state.sink) if view]
     met = newest_first(incident(view.status, event) for view in views for event in view.status.events)
-    tables = (
-        incident_table("Refused", state.security, state.time),
-        incident_table("All of late", met, state.time, "folded"),
-    )
-    return Panel("connections", "Connections", tables=filled(tables), nothing="None was told.")
+    refused = incident_table("Refused", state.security, state.time)
+    tables = filled([refused, incident_table("All of late", met, state.time, "folded")])
+    return Panel("connections", "Connections", tables=tables, nothing="None was told.")

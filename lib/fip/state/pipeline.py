@@ -27,7 +27,6 @@ from fip.wire.messages import (
     SocketEvent,
     Status,
     Task,
-    WorkerState,
 )
 
 Verdict = Literal["keeping up", "behind", "failing", "no pipeline"]
@@ -87,10 +86,10 @@ class DaemonView:
 class WorkerView(DaemonView):
     """A worker."""
 
-    working: Attempt | None  # the slice that it images
-    working_for: float  # s
-    holds: int  # slices received and not handed on
-    tasks: tuple[Task, ...]  # the last few that it did
+    working: Attempt | None = None  # the slice that it images
+    working_for: float = 0.0  # s
+    holds: int = 0  # slices received and not handed on
+    tasks: tuple[Task, ...] = ()  # the last few that it did
 
     @property
     def rate(self) -> float:
@@ -154,21 +153,19 @@ def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
         return replace(NOTHING_HEARD, time=now)
     newest, quiet = heard.status, max(0.0, now - heard.at)
     known = trends(heard.past)
-    since = heard.at if quiet > SILENT_AFTER else None
-    own = newest.ventilator
-    ventilator = DaemonView(own, *_liveness(own, quiet, SILENT_AFTER, now), quiet, known.get(life(own)))
+    ventilator = _heard(newest.ventilator, quiet, SILENT_AFTER, now, known)
     workers = _workers(newest, quiet, now, known)
     sink = _sink(newest, quiet, now, known)
-    jobs = tuple(_job(job) for job in newest.jobs)
+    jobs = tuple(JobView(**vars(job) | {"runs": tuple(map(_run, job.runs))}) for job in newest.jobs)
     verdict, reasons = _verdict(newest, ventilator, workers, sink, jobs, now)
-    under_way = [] if since is not None else _under_way(jobs)
+    under_way = _under_way(jobs) if ventilator.since is None else []
     rate = sum(run.rate for run in under_way)
     return PipelineState(
         time=now,
         verdict=verdict,
         exit_code=EXIT_CODES[verdict],
         reasons=reasons,
-        since=since,
+        since=heard.at if ventilator.since is not None else None,
         ventilator=ventilator,
         workers=workers,
         sink=sink,
@@ -195,19 +192,31 @@ def _under_way(jobs: Sequence[JobView]) -> list[RunView]:
     return [run for job in _jobs_now(jobs) if job.state in UNFINISHED for run in job.runs if not run.over]
 
 
-def _liveness(status: Status, age: float, silent_after: float, now: float) -> tuple[str, str, float | None]:
-    """State, why and since when, of a daemon of which nothing else is known."""
-    return ("silent", "", now - age) if age > silent_after else (status.state, "", None)
+def _heard(status: Status, age: float, silent_after: float, now: float, known: dict[Life, Trend]) -> DaemonView:
+    """A daemon of which nothing but its last word is known."""
+    silent = age > silent_after
+    state, since = ("silent", now - age) if silent else (status.state, None)
+    return DaemonView(status, state, "", since, age, known.get(life(status)))
+
+
+def _gone(departure: Departure, now: float) -> DaemonView:
+    return DaemonView(departure.status, "gone", departure.how, departure.time, max(0.0, now - departure.time), None)
 
 
 def _workers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> tuple[WorkerView, ...]:
-    living = {worker.brief.identity: _worker(worker, newest, quiet, now, known) for worker in newest.workers}
-    gone = {
-        each.status.identity: _gone_worker(each, now)
-        for each in newest.departed
-        if each.status.role == "worker" and each.status.identity not in living
-    }
-    return tuple(sorted((living | gone).values(), key=lambda view: _by_number(view.status.identity)))
+    gone = [WorkerView(**vars(_gone(each, now))) for each in newest.departed if each.status.role == "worker"]
+    views = {view.status.identity: view for view in gone}
+    for worker in newest.workers:
+        brief = worker.brief
+        age = max(0.0, newest.ages.get(brief.identity, 0.0)) + quiet
+        view = _heard(worker.status, age, PEER_SILENT_AFTER, now, known)
+        if brief.identity in newest.hung and view.since is None:
+            view = replace(view, state="hung", why="on one slice for longer than any should take")
+        on = brief.working_for + age if brief.working else 0.0
+        views[brief.identity] = WorkerView(
+            **vars(view), working=brief.working, working_for=on, holds=len(brief.holds), tasks=worker.tasks
+        )
+    return tuple(sorted(views.values(), key=lambda view: _by_number(view.status.identity)))
 
 
 def _by_number(name: str) -> tuple[tuple[str, int], ...]:
@@ -215,38 +224,12 @@ def _by_number(name: str) -> tuple[tuple[str, int], ...]:
     return tuple((text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d{0,9})", name))
 
 
-def _worker(
-    worker: WorkerState, newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]
-) -> WorkerView:
-    brief = worker.brief
-    age = max(0.0, newest.ages.get(brief.identity, 0.0)) + quiet
-    state, why, since = _liveness(worker.status, age, PEER_SILENT_AFTER, now)
-    if brief.identity in newest.hung and since is None:
-        state, why = "hung", "on one slice for longer than any should take"
-    return WorkerView(
-        worker.status, state, why, since, age, known.get(life(worker.status)), brief.working,
-        brief.working_for + age if brief.working else 0.0, len(brief.holds), worker.tasks,
-    )  # fmt: skip
-
-
-def _gone_worker(departure: Departure, now: float) -> WorkerView:
-    age = max(0.0, now - departure.time)
-    return WorkerView(departure.status, "gone", departure.how, departure.time, age, None, None, 0.0, 0, ())
-
-
 def _sink(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> DaemonView | None:
     if newest.sink:
-        status, age = newest.sink.status, max(0.0, newest.ages.get("sink", 0.0)) + quiet
-        state, why, since = _liveness(status, age, PEER_SILENT_AFTER, now)
-        return DaemonView(status, state, why or newest.sink.brief.stalled, since, age, known.get(life(status)))
-    gone = [each for each in newest.departed if each.status.role == "sink"]
-    if not gone:
-        return None
-    return DaemonView(gone[-1].status, "gone", gone[-1].how, gone[-1].time, max(0.0, now - gone[-1].time), None)
-
-
-def _job(job: JobStatus) -> JobView:
-    return JobView(**vars(job) | {"runs": tuple(map(_run, job.runs))})
+        age = max(0.0, newest.ages.get("sink", 0.0)) + quiet
+        return replace(_heard(newest.sink.status, age, PEER_SILENT_AFTER, now, known), why=newest.sink.brief.stalled)
+    gone = [_gone(each, now) for each in newest.departed if each.status.role == "sink"]
+    return gone[-1] if gone else None
 
 
 def _run(run: RunStatus) -> RunView:
@@ -308,8 +291,8 @@ def _ill(workers: Sequence[WorkerView], sink: DaemonView | None, now: float) -> 
 def shares_of(views: Sequence[DaemonView]) -> Shares | None:
     """How several daemons spent their time, on average, those that are heard; None where none is."""
     known = [view.trend.shares for view in views if view.trend and view.since is None]
-    if not known:
-        return None
+    if len(known) < 2:
+        return known[0] if known else None
     return Shares(*(fmean(getattr(each, what) for each in known) for what in ("busy", "idle", "blocked")))
 
 

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from fip.state.panel import Bar, Head, Level, Panel, Row, Table
+from fip.state.panel import Bar, Fact, Head, Level, Panel, Row, Table
 from fip.state.panels import headline
 from fip.state.pipeline import PipelineState, Verdict
 from fip.state.words import percent, printable
@@ -38,26 +38,24 @@ def verdict_lines(state: PipelineState, reasons: int) -> Text:
 
 def lines(panels: Sequence[Panel], width: int) -> Text:
     """A line for each of the panels that are summed up, and below it what somebody should look at."""
-    found = [Text("\n").join(_lines(panel, width)) for panel in panels if panel.summary and panel.name != "now"]
+    found = []
+    for panel in panels:
+        if panel.summary and panel.name != "now":
+            line = Text(printable(f"{panel.title.lower():8} "), STYLES[panel.level])
+            if panel.bar:
+                what, share = panel.bar.parts[0]
+                line.append_text(_bar(panel.bar, width)).append(f" {percent(share):>4} {what}  ")
+            found += [line.append(printable(panel.summary)), *(_fact(each, "  ") for each in panel.facts if each.level)]
     return Text("\n").join(found)
 
 
-def _lines(panel: Panel, width: int) -> Iterator[Text]:
-    line = Text(f"{panel.title.lower():8} ", STYLES[panel.level])
-    if panel.bar:
-        what, share = panel.bar.parts[0]
-        line.append_text(bar(panel.bar, LONG if width >= WIDE else SHORT)).append(f" {percent(share):>4} {what}  ")
-    yield line.append(printable(panel.summary))
-    yield from (_fact(f"  {each.name}: ", each.items, STYLES[each.level]) for each in panel.facts if each.level)
+def _fact(fact: Fact, indent: str = "") -> Text:
+    return Text(printable(f"{indent}{fact.name}: {', '.join(fact.items)}"), STYLES[fact.level])
 
 
-def _fact(name: str, items: Sequence[str], style: str = "") -> Text:
-    return Text(printable(name + ", ".join(items)), style)
-
-
-def bar(shares: Bar, width: int) -> Text:
-    """Shares of a whole side by side; what is left over is grey."""
-    drawn, done, total = Text(), 0, 0.0
+def _bar(shares: Bar, terminal: int) -> Text:
+    """Shares of a whole side by side, for a terminal so wide; what is left over is grey."""
+    drawn, done, total, width = Text(), 0, 0.0, LONG if terminal >= WIDE else SHORT
     for what, share in shares.parts:
         total += share
         upto = min(width, round(width * total))
@@ -73,7 +71,7 @@ def cells_of(row: Row, heads: Sequence[Head], limit: int, width: int) -> list[Te
     for head, text in zip(heads, row.cells, strict=True):
         cell = Text(printable(text), STYLES[row.level], justify="right" if head.kind == "number" else "left")
         if head.kind == "bar" and row.bar:
-            cell = bar(row.bar, LONG if width >= WIDE else SHORT).append(" ").append_text(cell)
+            cell = _bar(row.bar, width).append(" ").append_text(cell)
         shown += [cell] if head.width <= limit else []
     return shown
 
@@ -83,22 +81,27 @@ def drawn(table: Table, width: int, rows: int | None = None) -> Drawn:
     result = Drawn(box=None, padding=(0, GAP, 0, 0), header_style="bold")
     limits = sorted({head.width for head in table.heads}, reverse=True)
     limit = next((limit for limit in limits if _room(table, limit, width) <= width), 0)
-    for head in table.heads:
-        if head.width <= limit:
-            side: Literal["left", "right"] = "right" if head.kind == "number" else "left"
-            long = head is table.heads[-1] and head.kind == "text"
-            result.add_column(head.name, justify=side, no_wrap=not long, overflow="fold" if long else "ellipsis")
+    heads = _heads(table, limit)
+    for head in heads:
+        side: Literal["left", "right"] = "right" if head.kind == "number" else "left"
+        long = head is heads[-1] and head.kind == "text"
+        result.add_column(printable(head.name), justify=side, no_wrap=not long, overflow="fold" if long else "ellipsis")
     for row in table.rows[:rows]:
         result.add_row(*cells_of(row, table.heads, limit, width))
     return result
 
 
+def _heads(table: Table, limit: int) -> list[Head]:
+    return [head for head in table.heads if head.width <= limit]
+
+
 def _room(table: Table, limit: int, width: int) -> int:
     """How wide it is with the columns up to a limit; texts in the last may be broken."""
-    rows = [[len(head.name) for head in table.heads if head.width <= limit]]
+    heads = _heads(table, limit)
+    rows = [[len(head.name) for head in heads]]
     rows += [[cell.cell_len for cell in cells_of(row, table.heads, limit, width)] for row in table.rows]
     widths: list[int] = [max(column) + GAP for column in zip(*rows, strict=True)]
-    return sum(widths[:-1]) + min(widths[-1], LONG)
+    return sum(widths[:-1]) + min(widths[-1], LONG if heads[-1].kind == "text" else width)
 
 
 def glance_at(panels: Sequence[Panel], width: int) -> Iterator[RenderableType]:
@@ -106,23 +109,19 @@ def glance_at(panels: Sequence[Panel], width: int) -> Iterator[RenderableType]:
     for panel in panels:
         for table in panel.tables:
             if table.shown == "rows" and table.glance:
-                yield Text(f"\n{titled(panel.title, table.title)}", "bold")
-                yield drawn(table, width, table.glance)
-
-
-def titled(*parts: str) -> str:
-    """Titles, one within the other."""
-    return printable(" · ".join(filter(None, parts)))
+                yield from (Text(), _title(panel.title, table.title), drawn(table, width, table.glance))
 
 
 def whole(panels: Sequence[Panel], width: int) -> Group:
     """Everything that panels say."""
     parts: list[RenderableType] = []
     for panel in panels:
-        parts.append(Text(titled(panel.title, panel.summary), "bold"))
-        parts += [_fact(f"{each.name}: ", each.items, STYLES[each.level]) for each in panel.facts]
+        parts += [_title(panel.title, panel.summary), *map(_fact, panel.facts)]
         for table in panel.tables:
-            parts += [Text(f"\n{printable(table.title)}" if table.title else "", "bold"), drawn(table, width)]
-        parts += [] if panel.tables or panel.facts else [Text(panel.nothing or "None.")]
-        parts.append("")
+            parts += [Text(), *([_title(table.title)] if table.title else []), drawn(table, width)]
+        parts += [Text()] if panel.tables or panel.facts else [Text(panel.nothing or "None."), Text()]
     return Group(*parts)
+
+
+def _title(*parts: str) -> Text:
+    return Text(printable(" · ".join(filter(None, parts))), "bold")

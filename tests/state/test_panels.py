@@ -1,0 +1,123 @@
+"""What there is to see of a pipeline, as data: one wording for every view, and views that draw whatever there is."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import fields, replace
+
+import pytest
+from rich.console import Console, RenderableType
+
+from fip.state.panel import Panel
+from fip.state.panels import panels, state_json
+from fip.state.pipeline import PipelineState
+from fip.state.words import LISTED, clock, duration, listed, number, percent, size
+from fip.terminal.drawing import glance_at, lines, whole
+from fip.terminal.status import page
+from fip.wire.messages import Failure, JobStatus
+from support.made_panel import MADE
+from support.pipeline_states import running, state
+from support.told_states import BEGIN, antennas, pipeline, with_job, with_run
+
+
+def printed(*shown: RenderableType, width: int = 250) -> str:
+    """What is printed in a terminal."""
+    file = io.StringIO()
+    Console(file=file, width=width).print(*shown, sep="\n")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0 s"), (0.0004, "0 s"), (0.0006, "1 ms"), (0.46, "460 ms"), (0.9994, "999 ms"), (0.9996, "1.0 s"),
+     (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1:00"), (75, "1:15"), (3599.6, "1:00:00")],
+)  # fmt: skip
+def test_durations(seconds: float, words: str) -> None:
+    """Each has one form, wherever it is shown."""
+    assert duration(seconds) == words
+
+
+def test_other_words() -> None:
+    """Three digits, or all of a whole number; times of day are UTC and say so; of many names the first."""
+    assert [*map(number, (0, 0.46, 7, 12.34, 99.96, 1234, 100_000))] == [
+        "0",
+        "0.46",
+        "7",
+        "12.3",
+        "100",
+        "1,234",
+        "100,000",
+    ]
+    assert [percent(0.1234), size(999), size(999.6), size(12_345_678)] == ["12%", "999 B", "1 kB", "12.3 MB"]
+    assert clock(BEGIN, BEGIN + 3600) == "08:00:00 UTC"
+    assert clock(BEGIN, BEGIN + 86400) == "2027-01-15 08:00:00 UTC"
+    names = [str(each) for each in range(LISTED + 3)]
+    assert (listed(names[:LISTED]), listed(names)[-2:]) == ((*names[:LISTED],), (names[LISTED - 1], "and 3 more"))
+
+
+def test_views_say_the_same() -> None:
+    """Every word of a panel that the page gets is in what a terminal shows of it; and no other words are."""
+    ill = replace(pipeline(40), antennas=antennas(m03=(1.0, None)), failures=(Failure("r", 7, 3, "no beam"),))
+    seen = state(with_run(ill, failed=1, lag=3.0, deadline=2.0))
+    told = json.loads(state_json(seen))["panels"]
+    assert [panel["name"] for panel in told] == [panel.name for panel in panels(seen)]
+    for panel, sent in zip(panels(seen), told, strict=True):
+        text = printed(whole([panel], 250))
+        words = [sent["title"], sent["summary"], *(each for fact in sent["facts"] for each in (fact[0], *fact[1]))]
+        words += [cell for table in sent["tables"] for row in table["rows"] for cell in row[1]]
+        for word in words:
+            assert word in text
+            text = text.replace(word, "", 1)
+        assert "numbers" not in sent
+    glance = printed(page(seen, 250))
+    assert "lag 3.0 s" in glance
+    assert "3.0 s behind the data" in glance
+    assert "obs is 3.0 s behind" in glance
+
+
+def test_the_state_in_json_keeps_its_names() -> None:
+    """Scripts read it: panels come beside what there was."""
+    told = json.loads(state_json(running()))
+    assert told.keys() == {each.name for each in fields(PipelineState)} | {"panels"}
+    assert {
+        "verdict",
+        "exit_code",
+        "reasons",
+        "since",
+        "jobs",
+        "rate",
+        "eta",
+        "lag",
+        "workers",
+        "antennas",
+    } <= told.keys()
+    assert told["jobs"][0]["runs"][0]["stored"] == 80
+    assert told["workers"][0]["status"]["latencies"]["image"]["p50"] == 0.4
+
+
+def test_the_jobs_that_count_now() -> None:
+    """Those that are not over, or else the last."""
+    said = pipeline(40)
+    (job,) = said.jobs
+    done, waits = replace(job, job="done", state="done"), JobStatus("waits", "queued", "", ("/data/b.ms",), BEGIN, ())
+    assert [each.job for each in state(replace(said, jobs=(done, job, waits))).jobs_now] == ["job", "waits"]
+    ended = state(replace(said, jobs=(job, replace(done, job="older", state="cancelled"), done)))
+    assert [each.job for each in ended.jobs_now] == ["job"]
+    last = state(with_job(said, state="done"))
+    assert [(run.name, last.rate, last.eta) for run in last.now] == [("obs", 0, None)]
+
+
+def test_a_terminal_draws_any_panel() -> None:
+    """At a glance what somebody should look at, in full all of it; what is hostile acts on nothing."""
+    seen = printed(lines([MADE], 80), *glance_at([MADE], 80), width=80)
+    assert "summed up" in seen
+    assert "  noted: <b>a</b>�[31m�, two" in seen
+    assert "plain" not in seen
+    assert "far" not in seen  # there is no room for it
+    everything = printed(whole([MADE], 250))
+    assert "plain: three" in everything
+    assert "far" in everything
+    assert "██░░░░░░░░░░░░░░░░░░ 12%" in everything
+    assert not {"\x1b", "\x07"} & {*seen, *everything}
+    assert "None." in printed(whole([Panel("empty", "Empty")], 80))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from casacore import tables
@@ -43,12 +42,8 @@ class SimulatedMs:
         description, managers = _large_columns(simulation)
         self._table = tables.default_ms(str(path), description, managers)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Release the files."""
         self._table.close()
 
     def write_subtables(self) -> None:
@@ -61,23 +56,20 @@ class SimulatedMs:
         rows = len(uvw)
         self._first_row = self._table.nrows()
         self._table.addrows(rows)
-        noise = self._simulation.noise or 1.0
-        columns: dict[str, Any] = {
+        noise, cadence = self._simulation.noise or 1.0, self._simulation.cadence
+        columns = {
             "UVW": uvw,
             "ANTENNA1": self.baselines.antenna1.astype(np.int32),
             "ANTENNA2": self.baselines.antenna2.astype(np.int32),
             "FLAG_ROW": self.baselines.flagged,
             "WEIGHT": np.full((rows, 4), 1.0 / noise**2, np.float32),
             "SIGMA": np.full((rows, 4), noise, np.float32),
+            "TIME": np.full(rows, time),
+            "TIME_CENTROID": np.full(rows, time),
+            "INTERVAL": np.full(rows, cadence),
+            "EXPOSURE": np.full(rows, cadence),
+            "SCAN_NUMBER": np.full(rows, 1, np.int32),
         }
-        seconds = {
-            "TIME": time,
-            "TIME_CENTROID": time,
-            "INTERVAL": self._simulation.cadence,
-            "EXPOSURE": self._simulation.cadence,
-        }
-        columns |= {name: np.full(rows, value) for name, value in seconds.items()}
-        columns["SCAN_NUMBER"] = np.full(rows, 1, np.int32)
         for name, values in columns.items():
             self._table.putcol(name, values, self._first_row, rows)
 
@@ -145,7 +137,7 @@ def _fill(path: str, rows: Mapping[str, Any]) -> None:
 
 
 def _subtables(simulation: Simulation, baselines: Baselines) -> dict[str, dict[str, Any]]:
-    """Name of each subtable, and its columns; FLAG_CMD and POINTING stay empty."""
+    """Name of each subtable, and its columns but those of zeros; FLAG_CMD and POINTING stay empty."""
     begin, end = simulation.time(-0.5), simulation.time(simulation.integrations - 0.5)
     middle, duration = (begin + end) / 2, end - begin
     direction = [[[simulation.right_ascension, simulation.declination]]]
@@ -158,19 +150,16 @@ def _subtables(simulation: Simulation, baselines: Baselines) -> dict[str, dict[s
             "NUM_CORR": [4],
             "CORR_TYPE": [LINEAR],
             "CORR_PRODUCT": [[[0, 0], [0, 1], [1, 0], [1, 1]]],
-            "FLAG_ROW": [False],
         },
-        "DATA_DESCRIPTION": {"SPECTRAL_WINDOW_ID": [0], "POLARIZATION_ID": [0], "FLAG_ROW": [False]},
+        "DATA_DESCRIPTION": {"SPECTRAL_WINDOW_ID": [0], "POLARIZATION_ID": [0]},
         "FIELD": {
             "NAME": ["SIMULATED"],
             "CODE": ["T"],
             "TIME": [begin],
-            "NUM_POLY": [0],
             "DELAY_DIR": direction,
             "PHASE_DIR": direction,
             "REFERENCE_DIR": direction,
             "SOURCE_ID": [-1],
-            "FLAG_ROW": [False],
         },
         "OBSERVATION": {
             "TELESCOPE_NAME": ["MeerKAT"],
@@ -179,27 +168,16 @@ def _subtables(simulation: Simulation, baselines: Baselines) -> dict[str, dict[s
             "PROJECT": ["simulated"],
             "SCHEDULE_TYPE": ["none"],
             "RELEASE_DATE": [end],
-            "FLAG_ROW": [False],
         },
-        "STATE": {
-            "SIG": [True],
-            "REF": [False],
-            "CAL": [0.0],
-            "LOAD": [0.0],
-            "SUB_SCAN": [0],
-            "OBS_MODE": ["OBSERVE_TARGET#ON_SOURCE"],
-            "FLAG_ROW": [False],
-        },
+        "STATE": {"SIG": [True], "OBS_MODE": ["OBSERVE_TARGET#ON_SOURCE"]},
         "PROCESSOR": {
             "TYPE": ["CORRELATOR"],
             "SUB_TYPE": ["simulated"],
             "TYPE_ID": [-1],
             "MODE_ID": [-1],
-            "FLAG_ROW": [False],
         },
         "HISTORY": {
             "TIME": [begin],
-            "OBSERVATION_ID": [0],
             "MESSAGE": [repr(simulation)],
             "PRIORITY": ["INFO"],
             "ORIGIN": [program],
@@ -219,7 +197,6 @@ def _antennas(position: NDArray[np.float64]) -> dict[str, Any]:
         "POSITION": position,
         "OFFSET": np.zeros((count, 3)),
         "DISH_DIAMETER": np.full(count, layouts.DISH_DIAMETER),
-        "FLAG_ROW": np.zeros(count, bool),
     }
 
 
@@ -227,7 +204,6 @@ def _feeds(antennas: int, middle: float, duration: float) -> dict[str, Any]:
     whole = np.zeros(antennas, np.int32)
     return {
         "ANTENNA_ID": np.arange(antennas, dtype=np.int32),
-        "FEED_ID": whole,
         "SPECTRAL_WINDOW_ID": whole - 1,
         "TIME": np.full(antennas, middle),
         "INTERVAL": np.full(antennas, duration),
@@ -255,8 +231,5 @@ def _spectral_window(simulation: Simulation) -> dict[str, Any]:
         "TOTAL_BANDWIDTH": [simulation.bandwidth],
         "MEAS_FREQ_REF": [TOPOCENTRIC],
         "NET_SIDEBAND": [1],
-        "FREQ_GROUP": [0],
         "FREQ_GROUP_NAME": ["L"],
-        "IF_CONV_CHAIN": [0],
-        "FLAG_ROW": [False],
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,9 +120,9 @@ class Growing:
 
     def _complete_rows(self, complete: bool) -> int:
         """Up to which row all is there that there will be."""
-        rows = self._main.rows(range(self._end, len(self._main))) if len(self._main) > self._end else None
-        if rows is None:
+        if len(self._main) <= self._end:
             return self._end
+        rows = self._main.rows(range(self._end, len(self._main)))
         time, interval = rows.column("TIME"), rows.column("INTERVAL")
         written = time.size if (time > 0).all() else int(np.argmin(time > 0))  # rows are added before they are filled
         time, interval = time[:written], interval[:written]
@@ -138,7 +139,7 @@ class Growing:
             self._indexed += CHUNK
         if not end:
             raise NotYetError(f"{self._main.path}: no integration is complete yet")
-        index = self._indexer.copy().feed(checked_chunks(self._main, self._indexed, end)).index()
+        index = deepcopy(self._indexer).feed(checked_chunks(self._main, self._indexed, end)).index()
         try:
             return checked(self._main, index)
         except InputError as error:
@@ -191,10 +192,7 @@ def _closed(chosen: Chosen, index: RowIndex, selection: Selection) -> tuple[tupl
         return chosen.slices
     for place, together in enumerate(chosen.slices):
         last = together[-1]
-        if index.last_time - index.time[last] < 1.5 * index.cadence[last] and _last_of_series(index, last):
+        others = index.series[last + 1 :] == index.series[last]
+        if index.last_time - index.time[last] < 1.5 * index.cadence[last] and not others.any():
             return chosen.slices[:place]
     return chosen.slices
-
-
-def _last_of_series(index: RowIndex, integration: int) -> bool:
-    return not (index.series[integration + 1 :] == index.series[integration]).any()

@@ -15,9 +15,9 @@ from fip.data.errors import InputError, UsageError
 from fip.data.names import label
 from fip.data.settings import Asked, Selection, describe, selected
 from fip.data.stokes import stokes_axis
-from fip.data.values import SINGLE_PRECISION_EPSILON, Band, Block, Grid, Observation
+from fip.data.values import Band, Block, Grid, Observation
 from fip.imaging.compression import compress_blocks, reduction
-from fip.imaging.kernels import check_kernel
+from fip.imaging.kernels import check_kernel, pixel_type
 from fip.imaging.polarisation import Product, products
 from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
@@ -43,15 +43,11 @@ def open_run(path: Path, asked: Asked) -> Run:
     """
     main = MeasurementSet(path)
     try:
-        return _open(main, asked)
+        index = read_index(main)
+        return settle(main, index, choose(main, index, asked.source, asked.imaging.phase_centre), asked)
     except BaseException:
         main.close()
         raise
-
-
-def _open(main: MeasurementSet, asked: Asked) -> Run:
-    index = read_index(main)
-    return settle(main, index, choose(main, index, asked.source, asked.imaging.phase_centre), asked)
 
 
 def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, asked: Asked) -> Run:
@@ -71,7 +67,7 @@ def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, asked: Asked) 
     bands, band_notes = _bands(main, windows, settings.channels_out)
     grids = {each.name: grid_about(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}
     width = max(float(window.width.max()) for window in windows)
-    precision = np.float32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
+    precision = pixel_type(settings)
     cadence = index.cadence[chosen.integrations]
     cadence = cadence[np.isfinite(cadence)]
     duration = float(np.median(cadence)) if cadence.size else None
@@ -130,7 +126,10 @@ def checked(main: MeasurementSet, index: RowIndex | None) -> RowIndex:
 
 def checked_chunks(main: MeasurementSet, first: int = 0, end: int | None = None) -> Iterator[dict[str, NDArray[Any]]]:
     """What an index is made of, for all rows or those from `first` up to `end`. InputError where TIME is no time."""
-    for chunk in main.chunks(row_index.COLUMNS, row_index.CHUNK, first, end):
+    end = len(main) if end is None else end
+    for begin in range(first, end, row_index.CHUNK):
+        rows = main.rows(range(begin, min(begin + row_index.CHUNK, end)))
+        chunk = {name: rows.column(name) for name in row_index.COLUMNS}
         strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
         if strange:
             raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")

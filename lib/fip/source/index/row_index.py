@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -120,8 +119,8 @@ class Reach:
 
 
 @dataclass(slots=True)
-class _Scan:
-    """What has been seen so far."""
+class Indexer:
+    """Indexes rows that are fed in their order: what has been seen so far."""
 
     reach: Reach = field(default_factory=Reach)
     series: dict[tuple[int, ...], int] = field(default_factory=dict)
@@ -129,7 +128,17 @@ class _Scan:
     chunks: Counter[int] = field(default_factory=Counter)
     stretches: Stretches = field(default_factory=Stretches)
 
-    def add(self, chunk: dict[str, NDArray[Any]]) -> None:
+    def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> Indexer:
+        """The next rows, which have `COLUMNS`."""
+        for chunk in chunks:
+            self._add(chunk)
+        return self
+
+    def index(self) -> RowIndex | None:
+        """The integrations of all rows; None where there is no cross-correlation. It is the last call."""
+        return _integrations(self) if self.cadence else None
+
+    def _add(self, chunk: dict[str, NDArray[Any]]) -> None:
         time = chunk["TIME"]
         cross = chunk["ANTENNA1"] != chunk["ANTENNA2"]
         starts = _changes([time, *(chunk[name] for name in _KEY)])
@@ -150,37 +159,14 @@ class _Scan:
         """The cadence of the series that are not settled."""
         present = np.unique(series[cross]).tolist()
         self.chunks.update(present)
-        here = cross & ~np.isin(series, [each for each in present if self._settled(each)])
+        settled = [each for each in present if each in self.cadence and self.cadence[each].settled]
+        here = cross & ~np.isin(series, settled)
         first, second = chunk["ANTENNA1"][here], chunk["ANTENNA2"][here]
         baseline = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
         found = cadences(series[here], baseline, chunk["TIME"][here], chunk["INTERVAL"][here])
         for each, cadence in found.items():
             if each not in self.cadence or cadence.support > self.cadence[each].support:
                 self.cadence[each] = cadence
-
-    def _settled(self, series: int) -> bool:
-        return series in self.cadence and self.cadence[series].settled
-
-
-class Indexer:
-    """Indexes rows that are fed in their order."""
-
-    def __init__(self) -> None:
-        self._scan = _Scan()
-
-    def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> Indexer:
-        """The next rows, which have `COLUMNS`."""
-        for chunk in chunks:
-            self._scan.add(chunk)
-        return self
-
-    def copy(self) -> Indexer:
-        """Another one that was fed the same."""
-        return deepcopy(self)
-
-    def index(self) -> RowIndex | None:
-        """The integrations of all rows; None where there is no cross-correlation. It is the last call."""
-        return _integrations(self._scan) if self._scan.cadence else None
 
 
 def index_rows(chunks: Iterable[dict[str, NDArray[Any]]]) -> RowIndex | None:
@@ -205,7 +191,7 @@ def _changes(columns: list[NDArray[Any]]) -> NDArray[np.intp]:
     return np.flatnonzero(changed)
 
 
-def _groups(scan: _Scan) -> tuple[NDArray[np.int32], list[Cadence]]:
+def _groups(scan: Indexer) -> tuple[NDArray[np.int32], list[Cadence]]:
     """Series that are observed together: group of each series, and each group's cadence."""
     together: dict[tuple[int, ...], list[int]] = {}
     for key, number in scan.series.items():
@@ -223,7 +209,7 @@ def _groups(scan: _Scan) -> tuple[NDArray[np.int32], list[Cadence]]:
     return group, found
 
 
-def _cadence(scan: _Scan, number: int) -> Cadence:
+def _cadence(scan: Indexer, number: int) -> Cadence:
     """A series' cadence; INTERVAL has to do where a chunk is too short to see a baseline repeat."""
     cadence = scan.cadence[number]
     if np.isfinite(cadence.seconds) or scan.chunks[number] == 1:
@@ -231,7 +217,7 @@ def _cadence(scan: _Scan, number: int) -> Cadence:
     return Cadence(cadence.interval, cadence.interval, 0)
 
 
-def _integrations(scan: _Scan) -> RowIndex:
+def _integrations(scan: Indexer) -> RowIndex:
     group_of, found = _groups(scan)
     keys = np.zeros((len(found), len(_KEY)), dtype=np.int32)
     for key, number in scan.series.items():
@@ -254,9 +240,7 @@ def _integrations(scan: _Scan) -> RowIndex:
     trusted = np.array(spread) <= np.array([cadence.interval for cadence in found])
     integration, time = np.concatenate(group), np.concatenate(mean)
     in_time = np.lexsort((integration, keys[integration, _FIELD], time))
-    rank = np.empty(in_time.size, dtype=np.int64)
-    rank[in_time] = np.arange(in_time.size)
-    offset, ranges = scan.stretches.ranges(np.concatenate(heads), rank)
+    offset, ranges = scan.stretches.ranges(np.concatenate(heads), np.argsort(in_time))
     group_in_time = integration[in_time]
     return RowIndex(
         rows=scan.stretches.rows,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -164,17 +164,14 @@ def _image_files(directory: Path) -> list[Path]:
         if missing:
             raise UsageError(f"{listing} names {missing[0].name}, which is not there")
     else:
-        files = _by_begin(directory.glob("*-dirty.fits"))
+        frames = map(_read_header, directory.glob("*-dirty.fits"))
+        files = [frame.path for frame in sorted(frames, key=lambda frame: (frame.begin, frame.path))]
     if not files:
         raise UsageError(
             f"{directory}: no images in it; `fip run MS --output {directory}` makes them, "
             "or give the folder that holds *-dirty.fits"
         )
     return files
-
-
-def _by_begin(files: Iterable[Path]) -> list[Path]:
-    return [frame.path for frame in sorted(map(_read_header, files), key=lambda frame: (frame.begin, frame.path))]
 
 
 def _series(frames: list[Frame]) -> dict[str, list[Frame]]:

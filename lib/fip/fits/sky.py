@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.quantities import ARCSEC
 from fip.data.values import Grid
 
 Array = NDArray[np.float64]
 
-ARCSEC = math.radians(1 / 3600)
 SECOND_OF_TIME = 15 * ARCSEC
 SEXAGESIMAL_STEPS = [unit * number for unit in (1, 60, 3600) for number in (1, 2, 5, 10, 20, 30)]
 HOUR_STEPS = [*SEXAGESIMAL_STEPS[:12], 3600, 2 * 3600, 3 * 3600, 6 * 3600]
@@ -63,12 +63,12 @@ def graticule(grid: Grid) -> Iterator[Line]:
     along = np.linspace(*_beyond(south, north, np.pi / 2), POINTS)
     step = _step((east - west) / unit, HOUR_STEPS if hours else SEXAGESIMAL_STEPS)
     for value in _multiples(west / unit, east / unit, step):
-        text = _hours(value, step) if hours else _degrees(value % (360 * 3600), step, sign="")
+        text = _sexagesimal(value % (24 * 3600), step, "hms") if hours else _degrees(value % (360 * 3600), step)
         yield Line(True, text, *pixel_at(grid, np.full(POINTS, value * unit), along))
     along = np.linspace(*_beyond(west, east, np.inf), POINTS)
     step = _step((north - south) / ARCSEC, SEXAGESIMAL_STEPS)
     for value in _multiples(south / ARCSEC, north / ARCSEC, step):
-        text = _degrees(abs(value), step, sign="-" if value < 0 else "+")
+        text = ("-" if value < 0 else "+") + _degrees(abs(value), step)
         yield Line(False, text, *pixel_at(grid, along, np.full(POINTS, value * ARCSEC)))
 
 
@@ -96,15 +96,12 @@ def _multiples(low: float, high: float, step: int) -> Iterator[int]:
     return (number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1))
 
 
-def _hours(seconds: int, step: int) -> str:
-    minutes, second = divmod(seconds % 86400, 60)
-    hour, minute = divmod(minutes, 60)
-    texts = (f"{hour:02d}h", f"{minute:02d}m", f"{second:02d}s")
-    return "".join(texts[: 1 if step >= 3600 else 2 if step >= 60 else 3])
-
-
-def _degrees(seconds: int, step: int, sign: str) -> str:
+def _sexagesimal(seconds: int, step: int, marks: str) -> str:
+    """As 12h30m, with these marks, as far as multiples of a step differ."""
     minutes, second = divmod(seconds, 60)
-    degree, minute = divmod(minutes, 60)
-    texts = (f"{sign}{degree:02d}°", f"{minute:02d}'", f'{second:02d}"')
+    texts = [f"{number:02d}{mark}" for number, mark in zip((*divmod(minutes, 60), second), marks, strict=True)]
     return "".join(texts[: 1 if step >= 3600 else 2 if step >= 60 else 3])
+
+
+def _degrees(seconds: int, step: int) -> str:
+    return _sexagesimal(seconds, step, "°'\"")

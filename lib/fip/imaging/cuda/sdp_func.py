@@ -48,8 +48,9 @@ class SdpFuncKernel(Kernel):
         uvw = cupy.asarray(in_wavelengths(blocks, scale, self._grid.width))
         frequency, ones = cupy.asarray([SPEED_OF_LIGHT]), cupy.ones((len(uvw), 1))
         for stokes, plane in enumerate(out):
-            values = np.concatenate([block.visibility[stokes].ravel() for block in blocks])
-            samples = [uvw, frequency, _with_last(cupy, values, len(uvw)), ones]
+            values = np.zeros((len(uvw), 1), np.complex128)  # 0 for the last row
+            np.concatenate([block.visibility[stokes].ravel() for block in blocks], out=values[:-1, 0])
+            samples = [uvw, frequency, cupy.asarray(values), ones]
             dirty = cupy.zeros((self._grid.height, self._grid.width))
             gridder = self._gridder(*samples, dirty, scale, scale, self._epsilon, True)
             gridder.grid_uvw_es_fft(*samples, dirty)
@@ -93,10 +94,3 @@ def _n(grid: Grid) -> NDArray[np.float64]:
     east = (np.arange(grid.width) - grid.width // 2) * grid.scale
     north = (np.arange(grid.height) - grid.height // 2) * grid.scale
     return np.sqrt(np.maximum(1 - east**2 - north[:, None] ** 2, 0.0))
-
-
-def _with_last(cupy: Any, values: NDArray[np.complexfloating], rows: int) -> Any:
-    """The visibilities [row, 1], complex128, with 0 for the last row."""
-    padded = np.zeros((rows, 1), np.complex128)
-    padded[: len(values), 0] = values
-    return cupy.asarray(padded)

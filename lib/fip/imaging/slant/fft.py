@@ -45,12 +45,7 @@ def good_size(least: int) -> int:
     """The cheapest length >= least that is a multiple of 4 with no prime factor above 5."""
     start = -(-least // 4) * 4
     sizes = [n for n in range(start, int(1.12 * least) + 60, 4) if factors(n)]
-    return min(sizes, key=lambda n: transform_cost(n))
-
-
-def transform_cost(n: int) -> float:
-    """Relative time of a transform of n points."""
-    return n * sum(_COST[radix] for radix in factors(n))
+    return min(sizes, key=lambda n: n * sum(_COST[radix] for radix in factors(n)))
 
 
 @lru_cache(maxsize=64)

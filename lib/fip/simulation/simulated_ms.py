@@ -104,27 +104,21 @@ def _large_columns(simulation: Simulation) -> tuple[Any, dict[str, Any]]:
     if simulation.weight_spectrum:
         kinds["WEIGHT_SPECTRUM"] = (0.0, "float")
     tile_rows = max(1, TILE_BYTES // (simulation.channels * 4 * 8))
-    columns, managers = [], {}
-    for number, (name, (value, kind)) in enumerate(kinds.items()):
-        manager = f"Tiled{name}"
-        columns.append(
-            tables.makearrcoldesc(
-                name,
-                value,
-                valuetype=kind,
-                shape=[simulation.channels, 4],
-                datamanagertype="TiledColumnStMan",
-                datamanagergroup=manager,
-                comment="simulated",
-            )
+    columns = [
+        tables.makearrcoldesc(
+            name,
+            value,
+            valuetype=kind,
+            shape=[simulation.channels, 4],
+            datamanagertype="TiledColumnStMan",
+            datamanagergroup=f"Tiled{name}",
+            comment="simulated",
         )
-        managers[f"*{number + 1}"] = {
-            "NAME": manager,
-            "TYPE": "TiledColumnStMan",
-            "COLUMNS": [name],
-            "SPEC": {"DEFAULTTILESHAPE": [4, simulation.channels, tile_rows]},
-        }
-    return tables.maketabdesc(columns), managers
+        for name, (value, kind) in kinds.items()
+    ]
+    description = tables.maketabdesc(columns)
+    tiles = {f"Tiled{name}": {"DEFAULTTILESHAPE": [4, simulation.channels, tile_rows]} for name in kinds}
+    return description, tables.makedminfo(description, tiles)
 
 
 def _fill(path: str, rows: Mapping[str, Any]) -> None:

@@ -189,7 +189,6 @@ def _antennas(position: NDArray[np.float64]) -> dict[str, Any]:
         "TYPE": ["GROUND-BASED"] * count,
         "MOUNT": ["ALT-AZ"] * count,
         "POSITION": position,
-        "OFFSET": np.zeros((count, 3)),
         "DISH_DIAMETER": np.full(count, layouts.DISH_DIAMETER),
     }
 
@@ -206,7 +205,6 @@ def _feeds(antennas: int, middle: float, duration: float) -> dict[str, Any]:
         "BEAM_OFFSET": np.zeros((antennas, 2, 2)),
         "POLARIZATION_TYPE": {"shape": [antennas, 2], "array": ["X", "Y"] * antennas},
         "POL_RESPONSE": np.broadcast_to(np.eye(2, dtype=np.complex64), (antennas, 2, 2)),
-        "POSITION": np.zeros((antennas, 3)),
         "RECEPTOR_ANGLE": np.zeros((antennas, 2)),
     }
 

@@ -19,6 +19,7 @@ from fip.data.values import Band, Block, Grid, Observation
 from fip.imaging.compression import compress_blocks, reduction
 from fip.imaging.kernels import check_kernel, pixel_type
 from fip.imaging.polarisation import Product, products
+from fip.imaging.subbands import parts as in_bands
 from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
 from fip.source.advice.field_of_view import smearing_notes
@@ -197,12 +198,10 @@ def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple
     if count > channels.size:
         raise UsageError(f"{main.path}: --channels-out {count}: there are {channels.size} channels, give fewer planes")
     bands = sub_bands(band(windows), count)
-    starts = [each.centre - each.width / 2 for each in bands[1:]]
-    used = np.bincount(np.searchsorted(starts, channels, side="right"), minlength=count)
-    if used.all():
-        return bands, ()
-    gaps = ", ".join(str(number) for number in np.flatnonzero(used == 0))
-    return bands, (f"channels-out {count}: no channel lies in output channel {gaps}, so that plane is NaN",)
+    used = {number for number, _ in in_bands(channels, bands)}
+    gaps = ", ".join(str(number) for number in range(count) if number not in used)
+    note = f"channels-out {count}: no channel lies in output channel {gaps}, so that plane is NaN"
+    return bands, (note,) if gaps else ()
 
 
 def grid_about(size: tuple[int, int], scale: float, centre: Direction) -> Grid:

@@ -98,20 +98,20 @@ class Run:
         dump = self._dump(info)
         sums = BaselineSums(self.main.antennas.names)
         baseline = sums.baseline(*dump.antennas)
-        found = []
+        natural, windows = [], []
         for part in self._parts(dump):
             sums.select(baseline[part.mask], _selected(part, dump))
-            block_and_rows = _read_block(part, dump)
-            if block_and_rows is not None:
-                block, rows = block_and_rows
+            if found := _read_block(part, dump):
+                block, rows = found
                 sums.add(baseline[rows], block)
-                found.append((block, rows, part.reader.window))
-        grid, natural = self.grids[info.field], [(block, rows) for block, rows, _ in found]
-        kept = np.concatenate([rows for _, rows in natural]) if found else np.flatnonzero(dump.selected)
+                natural.append(found)
+                windows.append(part.reader.window)
+        grid = self.grids[info.field]
+        kept = np.concatenate([rows for _, rows in natural]) if natural else np.flatnonzero(dump.selected)
         times = self._times(info, dump, kept, [block for block, _ in natural])
         centred = self._rephased(info, dump, natural, _middles(dump, kept))
         blocks = tuple(part for block in weigh(centred, self.settings, grid) for part in split(block, self.bands))
-        widths = [window.width[here] for _, _, window in found for _, here in parts(window.frequency, self.bands)]
+        widths = [window.width[here] for window in windows for _, here in parts(window.frequency, self.bands)]
         planes = len(self.settings.stokes), len(self.bands)
         weights, counts = totals(blocks, planes)
         cut = Slice(

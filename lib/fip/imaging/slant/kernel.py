@@ -117,7 +117,9 @@ def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, out: NDArray[np.flo
         get("powers", -(-s.length // s.segment) * scheme.powers * 16),
     )
     correction, taps = correction_polynomial(scheme), make_taps(scheme)
-    across = _correction(plan.across, scheme)
+    # The grid's correction along xi, halved: the half plane is counted twice.
+    factors = 0.5 * np.polynomial.polynomial.polyval(plan.across * plan.across, correction.astype(np.float64))
+    across = np.asarray(factors, scheme.precision)
     work = make_work(scheme, max(s.length, s.blocks * 16))
     lines = get("lines", -(-plan.eta_line.rows // 16) * s.blocks * 256)
     fine = transform_v(
@@ -180,9 +182,3 @@ def _transform(n: int, scheme: Scheme, get: Get) -> Transform:
     second = start + size + page // 4 + 16
     radices, twiddles = fft_plan(n, scheme.precision)
     return Transform(n, radices, twiddles, both[start : start + n * 16], both[second : second + n * 16])
-
-
-def _correction(at: NDArray[np.float64], scheme: Scheme) -> Floats:
-    """The grid's correction at these fractions of the transform, halved: the half plane is counted twice."""
-    factors = 0.5 * np.polynomial.polynomial.polyval(at * at, correction_polynomial(scheme).astype(np.float64))
-    return np.asarray(factors, scheme.precision)

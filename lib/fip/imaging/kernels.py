@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import ducc0
 import numpy as np
@@ -14,9 +13,6 @@ from fip.data.errors import UsageError
 from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, Imaging, KernelName
 from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid
 from fip.imaging.interface import Kernel
-
-if TYPE_CHECKING:
-    from fip.imaging.cuda.device import CupyDevice
 
 SDP_FUNC = "ska-sdp-func"
 KERNELS = get_args(KernelName)
@@ -128,6 +124,7 @@ def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
     if settings.kernel == SDP_FUNC:
         if device == CPU:
             raise UsageError(f"kernel {SDP_FUNC} runs on GPUs alone, this worker is on the CPU: use --device cuda:0")
+        from fip.imaging.cuda.device import cuda_device
         from fip.imaging.cuda.sdp_func import SdpFuncKernel
 
         return SdpFuncKernel(cuda_device(device), grid, settings.epsilon)
@@ -136,20 +133,13 @@ def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
         return wgridder
     # Late: they import numba, which costs half a second and which the ventilator and the sink may not have, or cupy.
     if device != CPU and settings.epsilon >= GPU_FINEST_EPSILON:
+        from fip.imaging.cuda.device import cuda_device
         from fip.imaging.cuda.slant import CudaSlantKernel
 
         return CudaSlantKernel(cuda_device(device), grid, settings.epsilon, wgridder.image)
     from fip.imaging.slant.kernel import SlantKernel
 
     return SlantKernel(grid, settings.epsilon, wgridder.image, only_if_faster=settings.kernel == "auto")
-
-
-@cache
-def cuda_device(device: str) -> CupyDevice:
-    """The GPU "cuda:N", opened for the calling thread. Raise UsageError where it, or cupy, is missing."""
-    from fip.imaging.cuda.device import CupyDevice
-
-    return CupyDevice(device)
 
 
 def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:

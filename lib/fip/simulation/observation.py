@@ -152,15 +152,6 @@ def simulate(
     return truth
 
 
-def read_truth(path: Path) -> Table:
-    """The truth beside a simulated set, a row a source.
-
-    Columns: name; ra, dec (deg, J2000); I, Q, U, V (Jy); kind, "steady" or "transient"; first, end (integrations
-    in which it is on, the end left out). The meta holds every parameter of the simulation.
-    """
-    return Table.read(path, format="ascii.ecsv")
-
-
 def sky(simulation: Simulation) -> tuple[Source, ...]:
     """The sources: five steady ones, and last the transient, if there is one."""
     steady = tuple(
@@ -252,6 +243,11 @@ def _baselines(simulation: Simulation) -> Baselines:
 
 
 def _truth_table(simulation: Simulation, sources: tuple[Source, ...]) -> Table:
+    """A row a source; the meta holds every parameter of the simulation.
+
+    Columns: name; ra, dec (deg, J2000); I, Q, U, V (Jy); kind, "steady" or "transient"; first, end (integrations
+    in which it is on, the end left out).
+    """
     directions = [_direction(simulation, source) for source in sources]
     meta = asdict(simulation) | {
         "transient_on": list(simulation.transient_integrations),

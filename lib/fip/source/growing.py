@@ -13,10 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fip.data.errors import InputError, NotYetError, UsageError
-from fip.data.settings import Asked, Selection
+from fip.data.settings import Asked
 from fip.source.index.row_index import CHUNK, Indexer, RowIndex
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, open_run, settle
 from fip.source.run import Run
@@ -148,20 +147,20 @@ class Growing:
     def _settled(self, index: RowIndex) -> Run:
         """The run, without slices yet, by the first integration that is selected."""
         try:
-            first = self._chosen(index).integrations[0]
+            first = choose(self._main, index, self._asked).integrations[0]
         except UsageError as error:
             raise NotYetError(str(error)) from None
         rows, _ = index.rows_of([first])
         early = checked(self._main, Indexer().feed(checked_chunks(self._main, 0, int(rows[-1]) + 1)).index())
-        return replace(settle(self._main, early, self._chosen(early), self._asked), slices=())
+        return replace(settle(choose(self._main, early, self._asked)), slices=())
 
     def _grown(self, run: Run, index: RowIndex, ended: bool) -> Run:
         """The run with the slices that can be cut now."""
         try:
-            chosen = self._chosen(index, ~self._taken)
+            chosen = choose(self._main, index, self._asked, ~self._taken)
         except UsageError:  # none of them is selected
             return replace(run, index=index)
-        closed = chosen.slices if ended else _closed(chosen, index, self._asked.source)
+        closed = chosen.slices if ended else _closed(chosen)
         for together in closed:
             self._taken[list(together)] = True
         grid = next(iter(run.grids.values()))
@@ -172,7 +171,7 @@ class Growing:
         return replace(
             run,
             index=index,
-            slices=(*run.slices, *list_slices(index, replace(chosen, slices=closed))),
+            slices=(*run.slices, *list_slices(replace(chosen, slices=closed))),
             grids={**run.grids, **about},
             observations={**run.observations, **{each.name: replace(observation, field=each.name) for each in fields}},
             rephasing=Rephasing(
@@ -182,13 +181,11 @@ class Growing:
             ),
         )
 
-    def _chosen(self, index: RowIndex, among: NDArray[np.bool_] | None = None) -> Chosen:
-        return choose(self._main, index, self._asked.source, self._asked.imaging.phase_centre, among)
 
-
-def _closed(chosen: Chosen, index: RowIndex, selection: Selection) -> tuple[tuple[int, ...], ...]:
+def _closed(chosen: Chosen) -> tuple[tuple[int, ...], ...]:
     """Of the integrations imaged together the first groups, up to one that may still grow."""
-    if selection.average is None:
+    index = chosen.index
+    if chosen.asked.source.average is None:
         return chosen.slices
     for place, together in enumerate(chosen.slices):
         last = together[-1]

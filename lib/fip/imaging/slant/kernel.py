@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Buffers(threading.local):
     def __init__(self) -> None:
         self._held: dict[tuple[str, Precision], Floats] = {}
 
-    def get(self, name: str, length: int, precision: Precision) -> Floats:
+    def get(self, precision: Precision, name: str, length: int) -> Floats:
         """An array of exactly this length, of any contents."""
         key = name, precision
         held = self._held.get(key)
@@ -103,10 +104,7 @@ def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArr
 
 def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, out: NDArray[np.floating]) -> None:
     s, basis, scheme = plan.shape, plan.basis, plan.scheme
-
-    def get(name: str, length: int) -> Floats:
-        return _buffers.get(name, length, scheme.precision)
-
+    get = partial(_buffers.get, scheme.precision)
     uv = _grid(plan, blocks, stokes, get)
     half = get("half", s.blocks * s.terms * s.rows * 32)
     transform_u(uv, s, _transform(plan.u_size, scheme, get), get("staged", plan.u_size * s.terms * 16), half)

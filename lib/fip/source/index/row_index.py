@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.source.index.integrations import Cadence, alike, cadences, split
+from fip.source.index.integrations import SETTLED, Cadence, alike, cadences, split
 from fip.source.index.stretches import MOST_ROWS, NONE, Stretches
 
 COLUMNS = (
@@ -159,7 +159,7 @@ class Indexer:
         """The cadence of the series that are not settled."""
         present = np.unique(series[cross]).tolist()
         self.chunks.update(present)
-        settled = [each for each in present if each in self.cadence and self.cadence[each].settled]
+        settled = [each for each in present if each in self.cadence and self.cadence[each].support >= SETTLED]
         here = cross & ~np.isin(series, settled)
         first, second = chunk["ANTENNA1"][here], chunk["ANTENNA2"][here]
         baseline = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
@@ -167,11 +167,6 @@ class Indexer:
         for each, cadence in found.items():
             if each not in self.cadence or cadence.support > self.cadence[each].support:
                 self.cadence[each] = cadence
-
-
-def index_rows(chunks: Iterable[dict[str, NDArray[Any]]]) -> RowIndex | None:
-    """Group all rows into integrations; None where there is no cross-correlation. Chunks have `COLUMNS`."""
-    return Indexer().feed(chunks).index()
 
 
 def _expand(start: NDArray[np.int64], count: NDArray[np.int64]) -> Numbers:

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.directions import Direction
 from fip.data.errors import UsageError
 from fip.data.names import label
 from fip.data.rotations import turned
 from fip.data.selection import UvRange
-from fip.data.settings import Selection, selected
+from fip.data.settings import Asked, Selection, selected
 from fip.source.index.row_index import CHUNK, Coverage, Reach, RowIndex
 from fip.source.selecting import matching as choosing
 from fip.source.selecting.centring import settle_centres
@@ -30,11 +29,13 @@ _LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column 
 class Chosen:
     """What is to be imaged of a MeasurementSet."""
 
+    main: MeasurementSet
+    index: RowIndex
+    asked: Asked
     fields: tuple[Field, ...]
     labels: Mapping[int, str]  # FIELD_ID -> what file names call it; "" where there is one field, or one series
     windows: tuple[Window, ...]  # in order of DATA_DESC_ID and channels; a window may come in parts
     antennas: NDArray[np.bool_] | None  # [antenna] those whose baselines count; None for all
-    uv_range: UvRange | None
     slices: tuple[tuple[int, ...], ...]  # integrations imaged together
     number: NDArray[np.int64]  # [integration] its number in the MeasurementSet's field, or in the joined series
     coverage: Coverage  # of what is chosen, its baselines as seen towards the centres of the grids
@@ -45,19 +46,18 @@ class Chosen:
         """All of them."""
         return [each for together in self.slices for each in together]
 
+    def first_rows(self) -> Iterator[tuple[Rows, Window]]:
+        """Those of the first integration, window by window."""
+        return parts(self.main, self.index, self.windows, self.slices[0][0])
 
-def choose(
-    main: MeasurementSet,
-    index: RowIndex,
-    selection: Selection,
-    phase_centre: Direction | None,
-    among: NDArray[np.bool_] | None = None,
-) -> Chosen:
+
+def choose(main: MeasurementSet, index: RowIndex, asked: Asked, among: NDArray[np.bool_] | None = None) -> Chosen:
     """Meet a selection. UsageError where it cannot be met, with the option, what was found, and what there is.
 
-    With a `phase_centre` all fields are one series: of one name, if they share it, and counted together. Only
+    With a phase centre all fields are one series: of one name, if they share it, and counted together. Only
     integrations `among` [integration] some are chosen, where these are given.
     """
+    selection, phase_centre = asked.source, asked.imaging.phase_centre
     names = main.field_names(np.unique(index.field).tolist())
     fields = choosing.choose_fields(selection.field or (), choosing.Named(str(main.path), "--field", names))
     windows = _windows(main, index, selection)
@@ -83,11 +83,13 @@ def choose(
     joined = phase_centre is not None
     shown = one_name({each: names[each] for each in used}) if joined else unique_names(names)
     return Chosen(
+        main=main,
+        index=index,
+        asked=asked,
         fields=tuple(replace(found[each], name=shown[each]) for each in used),
         labels={each: label(shown[each]) if len(names) > 1 and not joined else "" for each in used},
         windows=tuple(window for window in windows if window.number in coverage.windows),
         antennas=antennas,
-        uv_range=selection.uv_range,
         slices=tuple(tuple(integrations[group].tolist()) for group in groups),
         number=number,
         coverage=coverage,

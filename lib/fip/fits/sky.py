@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 SECOND_OF_TIME = 15 * ARCSEC
 SEXAGESIMAL_STEPS = [unit * number for unit in (1, 60, 3600) for number in (1, 2, 5, 10, 20, 30)]
 HOUR_STEPS = [*SEXAGESIMAL_STEPS[:12], 3600, 2 * 3600, 3 * 3600, 6 * 3600]
+DEGREES = "°'\""
 MOST_LINES = 5  # of one kind, about
 POINTS = 181  # of a line
 
@@ -63,12 +64,12 @@ def graticule(grid: Grid) -> Iterator[Line]:
     along = np.linspace(*_beyond(south, north, np.pi / 2), POINTS)
     step = _step((east - west) / unit, HOUR_STEPS if hours else SEXAGESIMAL_STEPS)
     for value in _multiples(west / unit, east / unit, step):
-        text = _sexagesimal(value % (24 * 3600), step, "hms") if hours else _degrees(value % (360 * 3600), step)
+        text = _sexagesimal(value, step, "hms" if hours else DEGREES, 24 if hours else 360)
         yield Line(True, text, *pixel_at(grid, np.full(POINTS, value * unit), along))
     along = np.linspace(*_beyond(west, east, np.inf), POINTS)
     step = _step((north - south) / ARCSEC, SEXAGESIMAL_STEPS)
     for value in _multiples(south / ARCSEC, north / ARCSEC, step):
-        text = ("-" if value < 0 else "+") + _degrees(abs(value), step)
+        text = ("-" if value < 0 else "+") + _sexagesimal(abs(value), step, DEGREES, 360)
         yield Line(False, text, *pixel_at(grid, along, np.full(POINTS, value * ARCSEC)))
 
 
@@ -96,12 +97,8 @@ def _multiples(low: float, high: float, step: int) -> Iterator[int]:
     return (number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1))
 
 
-def _sexagesimal(seconds: int, step: int, marks: str) -> str:
-    """As 12h30m, with these marks, as far as multiples of a step differ."""
-    minutes, second = divmod(seconds, 60)
+def _sexagesimal(seconds: int, step: int, marks: str, circle: int) -> str:
+    """As 12h30m, with these marks and below `circle`, as far as multiples of a step differ."""
+    minutes, second = divmod(seconds % (circle * 3600), 60)
     texts = [f"{number:02d}{mark}" for number, mark in zip((*divmod(minutes, 60), second), marks, strict=True)]
     return "".join(texts[: 1 if step >= 3600 else 2 if step >= 60 else 3])
-
-
-def _degrees(seconds: int, step: int) -> str:
-    return _sexagesimal(seconds, step, "°'\"")

@@ -24,7 +24,7 @@ from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC, MJD_0, SPEED_OF_LIGHT
 from fip.simulation import layouts
 from fip.simulation.options import Options
-from fip.simulation.simulated_ms import Baselines, SimulatedMs
+from fip.simulation.simulated_ms import SimulatedMs
 from fip.source.advice import geometry
 
 JUNK = 1e4  # Jy, hidden under the flags
@@ -134,7 +134,7 @@ def simulate(
     _truth_table(simulation, sources).write(truth, format="ascii.ecsv", overwrite=overwrite)
     begun = time.monotonic()
     try:
-        with closing(SimulatedMs(path if live else partial, simulation, _baselines(simulation))) as ms:
+        with closing(SimulatedMs(path if live else partial, simulation)) as ms:
             ms.write_subtables()
             for integration in range(simulation.integrations):
                 if live:
@@ -196,7 +196,7 @@ def visibilities(
 def _write_integration(ms: SimulatedMs, simulation: Simulation, sources: tuple[Source, ...], integration: int) -> None:
     """Write one integration, some rows at a time."""
     random = np.random.default_rng([simulation.seed, integration])
-    uvw = ms.baselines.vectors @ uvw_axes(simulation, integration).T
+    uvw = ms.vectors @ uvw_axes(simulation, integration).T
     steady = tuple(s for s in sources if s.kind == "steady")
     transients = tuple(s for s in sources if s.kind == "transient" and s.first <= integration < s.end)
     frequency = simulation.channel_frequencies
@@ -206,12 +206,12 @@ def _write_integration(ms: SimulatedMs, simulation: Simulation, sources: tuple[S
         rows = slice(first, min(first + at_once, len(uvw)))
         model = visibilities(uvw[rows], frequency, steady)
         data = model + visibilities(uvw[rows], frequency, transients) if transients else model.copy()
-        auto = ms.baselines.antenna1[rows] == ms.baselines.antenna2[rows]
+        auto = ms.antenna1[rows] == ms.antenna2[rows]
         _add_noise(data, auto, simulation.noise, random)
         # Samples are flagged each for itself, by chance, and all those of the flagged antenna.
         drawn = random.integers(_LEVELS, size=data.shape, dtype=np.uint16)
         flags = np.asarray(drawn < simulation.flag_fraction * _LEVELS)
-        flags[ms.baselines.flagged[rows]] = True
+        flags[ms.flagged[rows]] = True
         data[flags] = JUNK
         ms.write(rows, data, model, flags)
 
@@ -227,19 +227,6 @@ def _add_noise(
         own = data[auto]
         own[..., [0, 3]] = own[..., [0, 3]].real + np.float32(SYSTEM_FLUX)
         data[auto] = own
-
-
-def _baselines(simulation: Simulation) -> Baselines:
-    position = layouts.meerkat_like(simulation.antennas)
-    antenna1, antenna2 = np.triu_indices(simulation.antennas, 0 if simulation.autocorrelations else 1)
-    bad = simulation.flagged_antenna
-    return Baselines(
-        position=position,
-        antenna1=antenna1,
-        antenna2=antenna2,
-        vectors=position[antenna1] - position[antenna2],
-        flagged=(antenna1 == bad) | (antenna2 == bad) if bad is not None else np.zeros(len(antenna1), bool),
-    )
 
 
 def _truth_table(simulation: Simulation, sources: tuple[Source, ...]) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +20,20 @@ TOPOCENTRIC = 5  # casacore's MFrequency::TOPO
 TILE_BYTES = 2**20
 
 
-@dataclass(frozen=True, eq=False)
-class Baselines:
-    """The rows of one integration."""
-
-    position: NDArray[np.float64]  # [antenna, 3] m, ITRF
-    antenna1: NDArray[np.integer[Any]]  # [row]
-    antenna2: NDArray[np.integer[Any]]  # [row], not below antenna1
-    vectors: NDArray[np.float64]  # [row, 3] m, position of antenna1 less that of antenna2, ITRF
-    flagged: NDArray[np.bool_]  # [row] whether the whole row is flagged
-
-
 class SimulatedMs:
     """A new MeasurementSet, open for writing; integrations follow one another and are contiguous on disk."""
 
-    def __init__(self, path: Path, simulation: Simulation, baselines: Baselines) -> None:
-        self.baselines = baselines
+    def __init__(self, path: Path, simulation: Simulation) -> None:
         self._simulation = simulation
+        self._position = layouts.meerkat_like(simulation.antennas)
         self._first_row = 0
+        # Of the rows of an integration: ANTENNA1, and ANTENNA2, which is not below it; the vector [row, 3] in m, ITRF,
+        # from the second to the first; and whether the whole row is flagged.
+        first, second = np.triu_indices(simulation.antennas, 0 if simulation.autocorrelations else 1)
+        bad = -1 if simulation.flagged_antenna is None else simulation.flagged_antenna
+        self.antenna1, self.antenna2 = first, second
+        self.vectors = self._position[first] - self._position[second]
+        self.flagged = (first == bad) | (second == bad)
         description, managers = _large_columns(simulation)
         self._table = tables.default_ms(str(path), description, managers)
 
@@ -48,7 +43,7 @@ class SimulatedMs:
 
     def write_subtables(self) -> None:
         """Fill all the subtables that say anything."""
-        for name, rows in _subtables(self._simulation, self.baselines).items():
+        for name, rows in _subtables(self._simulation, self._position).items():
             _fill(f"{self._table.name()}/{name}", rows)
 
     def begin_integration(self, time: float, uvw: NDArray[np.float64]) -> None:
@@ -59,9 +54,9 @@ class SimulatedMs:
         noise, cadence = self._simulation.noise or 1.0, self._simulation.cadence
         columns = {
             "UVW": uvw,
-            "ANTENNA1": self.baselines.antenna1.astype(np.int32),
-            "ANTENNA2": self.baselines.antenna2.astype(np.int32),
-            "FLAG_ROW": self.baselines.flagged,
+            "ANTENNA1": self.antenna1.astype(np.int32),
+            "ANTENNA2": self.antenna2.astype(np.int32),
+            "FLAG_ROW": self.flagged,
             "WEIGHT": np.full((rows, 4), 1.0 / noise**2, np.float32),
             "SIGMA": np.full((rows, 4), noise, np.float32),
             "TIME": np.full(rows, time),
@@ -130,14 +125,14 @@ def _fill(path: str, rows: Mapping[str, Any]) -> None:
             subtable.putcol(column, values if text else np.asarray(values))
 
 
-def _subtables(simulation: Simulation, baselines: Baselines) -> dict[str, dict[str, Any]]:
+def _subtables(simulation: Simulation, position: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
     """Name of each subtable, and its columns but those of zeros; FLAG_CMD and POINTING stay empty."""
     begin, end = simulation.time(-0.5), simulation.time(simulation.integrations - 0.5)
     middle, duration = (begin + end) / 2, end - begin
     direction = [[[simulation.right_ascension, simulation.declination]]]
     program = "fip simulate"
     return {
-        "ANTENNA": _antennas(baselines.position),
+        "ANTENNA": _antennas(position),
         "FEED": _feeds(simulation.antennas, middle, duration),
         "SPECTRAL_WINDOW": _spectral_window(simulation),
         "POLARIZATION": {

@@ -77,7 +77,6 @@ class PhaseCentres:
 
     def _check(self, field: Field) -> None:
         """InputError where the field's frame is unknown, or needs a place on Earth that is not known."""
-
         where = self._where(field)
         known = self._measures.list_codes(self._measures.direction())
         if field.frame not in (*known["normal"], *BODIES):

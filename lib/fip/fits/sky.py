@@ -76,10 +76,8 @@ def graticule(grid: Grid) -> Iterator[Line]:
 def round_angle(largest: float) -> tuple[float, str]:
     """The largest round angle in rad up to `largest`, and its name, as 5' or 20"."""
     seconds = max((step for step in SEXAGESIMAL_STEPS if step * ARCSEC <= largest), default=SEXAGESIMAL_STEPS[0])
-    for size, mark in ((3600, "°"), (60, "'"), (1, '"')):
-        if seconds >= size:
-            return seconds * ARCSEC, f"{seconds // size}{mark}"
-    raise AssertionError("steps are whole seconds")
+    size, mark = next((size, mark) for size, mark in zip((3600, 60, 1), DEGREES, strict=True) if seconds >= size)
+    return seconds * ARCSEC, f"{seconds // size}{mark}"
 
 
 def _beyond(low: float, high: float, limit: float) -> tuple[float, float]:

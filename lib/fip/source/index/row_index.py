@@ -186,22 +186,24 @@ def _changes(columns: list[NDArray[Any]]) -> NDArray[np.intp]:
     return np.flatnonzero(changed)
 
 
-def _groups(scan: Indexer) -> tuple[NDArray[np.int32], list[Cadence]]:
-    """Series that are observed together: group of each series, and each group's cadence."""
+def _groups(scan: Indexer) -> tuple[NDArray[np.int32], list[Cadence], NDArray[np.int32]]:
+    """Series that are observed together: group of each series, each group's cadence, and its key [group, number]."""
     together: dict[tuple[int, ...], list[int]] = {}
     for key, number in scan.series.items():
         if number in scan.cadence:
             together.setdefault(key[:-1], []).append(number)
     group = np.full(len(scan.series), NONE, dtype=np.int32)
     found: list[Cadence] = []
-    for members in together.values():
+    keys: list[tuple[int, ...]] = []
+    for key, members in together.items():
         each = [_cadence(scan, number) for number in members]
         labels = alike(each)
         for label in range(max(labels) + 1):
             inside = [at for at in range(len(members)) if labels[at] == label]
             group[[members[at] for at in inside]] = len(found)
             found.append(min((each[at] for at in inside), key=lambda cadence: cadence.seconds))
-    return group, found
+            keys.append(key)
+    return group, found, np.array(keys, dtype=np.int32)
 
 
 def _cadence(scan: Indexer, number: int) -> Cadence:
@@ -213,12 +215,7 @@ def _cadence(scan: Indexer, number: int) -> Cadence:
 
 
 def _integrations(scan: Indexer) -> RowIndex:
-    group_of, found = _groups(scan)
-    keys = np.zeros((len(found), len(_KEY)), dtype=np.int32)
-    for key, number in scan.series.items():
-        if number in scan.cadence:
-            keys[group_of[number]] = key
-
+    group_of, found, keys = _groups(scan)
     times, first = scan.stretches.by_group(group_of, len(found))
     heads, mean, spread, group = [], [], [], []
     before = 0

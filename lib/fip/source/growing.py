@@ -31,7 +31,7 @@ class Whole:
         """Opens the MeasurementSet. Raises InputError and UsageError."""
         self._path, self._files = path, _files(path)
         self._run = open_run(path, asked)
-        self.rows = self._run.index.rows
+        self.rows = self._run.picked.index.rows
 
     def close(self) -> None:
         """Release the files."""
@@ -100,7 +100,7 @@ class Growing:
         index = self._index(self._end)
         if self._run is None:
             self._run = self._settled(index)
-        elif (index.field[: self._taken.size] != self._run.index.field[: self._taken.size]).any():
+        elif (index.field[: self._taken.size] != self._run.picked.index.field[: self._taken.size]).any():
             raise InputError(
                 f"{self._main.path}: rows were put before others, and --follow needs them in order of time"
             )
@@ -159,26 +159,22 @@ class Growing:
         try:
             chosen = choose(self._main, index, self._asked, ~self._taken)
         except UsageError:  # none of them is selected
-            return replace(run, index=index)
+            return replace(run, picked=replace(run.picked, index=index))
         closed = chosen.slices if ended else _closed(chosen)
         for together in closed:
             self._taken[list(together)] = True
         grid = next(iter(run.grids.values()))
         fields = [each for each in chosen.fields if each.name not in run.grids]
-        targets = chosen.rephasing.targets
+        known, targets = run.picked.rephasing, chosen.rephasing.targets
+        rephasing = Rephasing(known.centres, {**chosen.rephasing.fields, **known.fields}, {**targets, **known.targets})
         about = {each.name: grid_about((grid.width, grid.height), grid.scale, targets[each.number]) for each in fields}
         observation = next(iter(run.observations.values()))
         return replace(
             run,
-            index=index,
+            picked=replace(run.picked, index=index, rephasing=rephasing),
             slices=(*run.slices, *list_slices(replace(chosen, slices=closed))),
             grids={**run.grids, **about},
             observations={**run.observations, **{each.name: replace(observation, field=each.name) for each in fields}},
-            rephasing=Rephasing(
-                run.rephasing.centres,
-                {**chosen.rephasing.fields, **run.rephasing.fields},
-                {**targets, **run.rephasing.targets},
-            ),
         )
 
 

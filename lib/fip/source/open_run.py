@@ -94,14 +94,10 @@ def settle(chosen: Chosen) -> Run:
             *_time_notes(main, index),
             *_compression_notes(chosen, next(iter(grids.values())), bands, settings.epsilon),
         ),
-        main=main,
-        index=index,
-        rephasing=chosen.rephasing,
+        picked=chosen,
         readers=tuple(
             SampleReader(window, planes, columns, precision) for window, planes in zip(windows, wanted, strict=True)
         ),
-        antennas=chosen.antennas,
-        uv_range=asked.source.uv_range,
     )
 
 

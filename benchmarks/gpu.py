@@ -92,7 +92,7 @@ class Measured:
     def stages(self, blocks: Sequence[Block], grid: Grid, kernel: CudaSlantKernel) -> tuple[list[float], float]:
         """Milliseconds of each of STAGES, and the bytes between them, written and read."""
         plan = make_plan(blocks, grid, EPSILON)
-        rendering = Rendering(kernel.constants, plan, blocks)
+        rendering = Rendering(kernel, plan, blocks)
         half_plane = rendering.gridded(0)
         terms = rendering.terms(half_plane)
         slanted = rendering.combined(terms)

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from fip.data.values import Block, Grid
 from fip.imaging.compression import compress_blocks
-from fip.imaging.kernels import Samples, dirty
+from fip.imaging.kernels import dirty
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
@@ -118,7 +118,8 @@ class Contest:
     def ducc_on(self, blocks: Sequence[Block]) -> None:
         """The w-gridder as FIP uses it."""
         values = [block.visibility[0].ravel() for block in blocks]
-        dirty(Samples.of(blocks), values, self._precision, self.ducc_image.shape, self.grid.scale, self.epsilon)
+        uvw, frequencies = [block.uvw for block in blocks], [block.frequency for block in blocks]
+        dirty(uvw, frequencies, values, self._precision, self.ducc_image.shape, self.grid.scale, self.epsilon)
 
     def error(self, image: NDArray[np.floating]) -> float:
         """L2(image - direct) / L2(direct)."""

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from fip.simulation.observation import read_truth
 from support.fip_command import fip, images
 from support.table_visibilities import Array, Visibilities
 
@@ -68,7 +68,7 @@ def test_sources_are_where_and_as_bright_as_they_should_be(imaged: Path, simulat
 
     The transient is there only while it is on.
     """
-    visibilities, truth = Visibilities(simulated_ms), read_truth(simulated_ms.with_suffix(".truth.ecsv"))
+    visibilities, truth = Visibilities(simulated_ms), Table.read(simulated_ms.with_suffix(".truth.ecsv"))
     for number, image in enumerate(images(imaged)):
         data, header = fits.getdata(image)[0, 0], fits.getheader(image)
         places = np.stack(WCS(header).celestial.all_world2pix(truth["ra"], truth["dec"], 0), axis=1)

@@ -8,12 +8,13 @@ from typing import Any
 import erfa
 import numpy as np
 import pytest
+from astropy.table import Table
 from casacore.tables import table
 from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
 from fip.simulation import layouts
-from fip.simulation.observation import JUNK, Simulation, read_truth, simulate
+from fip.simulation.observation import JUNK, Simulation, simulate
 
 SMALL = Simulation(antennas=10, channels=7, integrations=5, transient_on=(2, 4), noise=0.2, seed=3)
 PERFECT = Simulation(antennas=10, channels=7, integrations=5, transient_on=(2, 4), noise=0.0, flag_fraction=0.0)
@@ -43,7 +44,7 @@ def column(path: Path, name: str) -> NDArray[Any]:
 
 def direct_sum(path: Path, rows: NDArray[np.int64], transient: bool) -> NDArray[np.complex128]:
     """The measurement equation from the truth and the set's own UVW, term by term."""
-    truth = read_truth(path.with_suffix(".truth.ecsv"))
+    truth = Table.read(path.with_suffix(".truth.ecsv"))
     uvw = column(path, "UVW")[rows]
     frequency = column(Path(f"{path}::SPECTRAL_WINDOW"), "CHAN_FREQ")[0]
     ra0, dec0 = column(Path(f"{path}::FIELD"), "PHASE_DIR")[0, 0]
@@ -134,7 +135,7 @@ def test_flags_hide_junk(small: Path) -> None:
 
 def test_truth_holds_every_parameter(small: Path) -> None:
     """The truth file tells how to make the set again."""
-    meta = read_truth(small.with_suffix(".truth.ecsv")).meta
+    meta = Table.read(small.with_suffix(".truth.ecsv")).meta
     assert meta["antennas"] == 10
     assert meta["noise"] == 0.2
     assert meta["seed"] == 3

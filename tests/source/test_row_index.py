@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fip.source.index import stretches
-from fip.source.index.row_index import CHUNK, RowIndex, index_rows
+from fip.source.index.row_index import CHUNK, Indexer, RowIndex
 
 Columns = dict[str, NDArray[Any]]
 PAIRS = np.stack(np.triu_indices(6), axis=1).astype(np.int32)  # autocorrelations, too
@@ -50,7 +50,7 @@ def chunks(columns: Columns, size: int) -> Iterator[Columns]:
 
 def indexed(columns: Columns, size: int) -> RowIndex:
     """The index of these rows, which have cross-correlations."""
-    index = index_rows(chunks(columns, size))
+    index = Indexer().feed(chunks(columns, size)).index()
     assert index is not None
     return index
 
@@ -143,7 +143,7 @@ def test_rows_in_no_order_take_sixteen_bytes_each(jitter: float) -> None:
     peaks, kept = [], []
     for rows in (2 * CHUNK, 8 * CHUNK):
         tracemalloc.start()
-        index = index_rows(shuffled(rows))
+        index = Indexer().feed(shuffled(rows)).index()
         held, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert index is not None

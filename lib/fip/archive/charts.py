@@ -43,7 +43,7 @@ def plot(times: Floats, values: Floats, unit: str, name: str) -> str:
     times, values = times[known], values[known]
     if not times.size:
         return f'<p class="note">{escape(name)}: no data</p>'
-    first, last = _apart(float(times[0]), float(times[-1]), 0.5)
+    first, last = _apart(float(times[0]), float(times[-1]))
     lowest, highest = float(values.min()), float(values.max())
     margin = 0.08 * (highest - lowest) or abs(highest) * 0.1 or 1.0
     low, high = lowest - margin, highest + margin
@@ -67,7 +67,7 @@ def time_lines(rows: Mapping[str, Sequence[Span]], name: str) -> str:
     spans = [span for row in rows.values() for span in row]
     if not spans:
         return f'<p class="note">{escape(name)}: no data</p>'
-    first, last = _apart(min(span.begin for span in spans), max(span.end for span in spans), 0.5)
+    first, last = _apart(min(span.begin for span in spans), max(span.end for span in spans))
     columns = WIDTH - NAMES - RIGHT
     parts = []
     for number, (row, done) in enumerate(rows.items()):
@@ -119,8 +119,9 @@ def _time_axis(first: float, last: float, left: int, height: int) -> list[str]:
     ]
 
 
-def _apart(first: float, last: float, least: float) -> tuple[float, float]:
-    return (first, last) if last - first > least else (first - least, last + least)
+def _apart(first: float, last: float) -> tuple[float, float]:
+    """The same times, half a second further out if they are no more than that apart."""
+    return (first, last) if last - first > 0.5 else (first - 0.5, last + 0.5)
 
 
 def _svg(height: int, label: str, parts: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,9 +93,8 @@ class Gallery:
             album = self._album(run)
         found: list[Entry] = []
         if index < MOST_SLICES:
-            ledger = Ledger(album.directory, read_only=True)
-            found = list(ledger.entries(run, index, index + 1))
-            ledger.close()
+            with closing(Ledger(album.directory, read_only=True)) as ledger:
+                found = list(ledger.entries(run, index, index + 1))
         if not found:
             raise AbsentError(f"slice {index} of run {run} is not stored")
         return found[0]
@@ -140,9 +140,8 @@ class Gallery:
         """How the images of a run were asked for, option by option."""
         with self._lock:
             directory = self._album(run).directory
-        ledger = Ledger(directory, read_only=True)
-        asked = ledger.asked()
-        ledger.close()
+        with closing(Ledger(directory, read_only=True)) as ledger:
+            asked = ledger.asked()
         return all_texts(asked) if asked else {}
 
     def log_tail(self, run: str) -> str:
@@ -158,10 +157,9 @@ class Gallery:
         return "\n".join(lines[1:] if len(lines) > 1 else lines)
 
     def _place(self, run: str, entry: Entry) -> Path:
-        name = entry.file
-        if Path(name).name != name:  # no sink writes such a name
+        if Path(entry.file).name != entry.file:  # no sink writes such a name
             raise AbsentError(f"slice {entry.index} of run {run} has no file name")
-        return self._albums[run].directory / name
+        return self._albums[run].directory / entry.file
 
     def _album(self, run: str) -> Album:
         if run not in self._albums:
@@ -174,11 +172,8 @@ class Gallery:
         stamp = _stamp(album.directory)
         if said == album.known or (said is None and stamp == album.stamp):
             return
-        ledger = Ledger(album.directory, read_only=True)
-        try:
+        with closing(Ledger(album.directory, read_only=True)) as ledger:
             album.refresh(ledger, ledger.stored(album.row.run) if said is None else said)
-        finally:
-            ledger.close()
         album.stamp = stamp
 
     def _look(self) -> None:
@@ -186,14 +181,10 @@ class Gallery:
         for directory in self._directories():
             stamp = _stamp(directory)
             if self._stamps.get(directory) != stamp:
-                try:
-                    ledger = Ledger(directory, read_only=True)
-                except EmptyLedgerError:
-                    continue
-                for row in ledger.runs():
-                    self._albums.setdefault(row.run, Album(directory, row)).row = row  # it may have grown
-                ledger.close()
-                self._stamps[directory] = stamp
+                with suppress(EmptyLedgerError), closing(Ledger(directory, read_only=True)) as ledger:
+                    for row in ledger.runs():
+                        self._albums.setdefault(row.run, Album(directory, row)).row = row  # it may have grown
+                    self._stamps[directory] = stamp
 
     def _directories(self) -> list[Path]:
         """Those with a ledger: the root, else what is in it. A directory of images may hold very many files."""
@@ -207,9 +198,7 @@ class Gallery:
 def _stamp(directory: Path) -> Stamp:
     found = []
     for name in (LEDGER, f"{LEDGER}-wal"):
-        try:
+        with suppress(OSError):
             status = (directory / name).stat()
-        except OSError:
-            continue
-        found.append((status.st_mtime_ns, status.st_size))
+            found.append((status.st_mtime_ns, status.st_size))
     return tuple(found)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -21,7 +22,7 @@ from fip.data.directions import Direction, Frame, parse_direction, shown
 from fip.data.errors import UsageError
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
-from fip.data.values import Beam, Grid
+from fip.data.values import Grid
 from fip.fits.sky import pixel_at
 from fip.fits.stored_image import StoredImage
 
@@ -85,9 +86,8 @@ def stored_entries(directory: Path) -> list[Entry]:
     """The ledger's images, earliest first. UsageError where there is no ledger, or no image in it."""
     if not (directory / LEDGER).is_file():
         raise UsageError(f"{directory}: no {LEDGER} in it; give the folder that `fip run` stored images in")
-    ledger = Ledger(directory, read_only=True)
-    entries = list(ledger.entries())
-    ledger.close()
+    with closing(Ledger(directory, read_only=True)) as ledger:
+        entries = list(ledger.entries())
     if not entries:
         raise UsageError(f"{directory}: no image is stored in it yet")
     return entries
@@ -95,13 +95,12 @@ def stored_entries(directory: Path) -> list[Entry]:
 
 def read_point(image: StoredImage, entry: Entry, x: int, y: int, planes: Iterable[int]) -> Point:
     """Flux and error at pixel (x, y); NaN in an empty image."""
-    box = _box(image.layout.grid, entry.beam, x, y)
-    flux, error = [], []
-    for number in planes:
-        plane = image.plane(number)
-        flux.append(float(plane[y, x]))
-        error.append(_noise(plane[box]))
-    return Point(entry, x, y, np.array(flux), np.array(error))
+    side = NEIGHBOURHOOD * entry.beam.major / image.layout.grid.scale if entry.beam else _NARROWEST
+    half = round(min(max(side, _NARROWEST), _WIDEST) / 2)
+    around = slice(max(y - half, 0), y + half + 1), slice(max(x - half, 0), x + half + 1)
+    shown = [image.plane(number) for number in planes]
+    flux = np.array([float(plane[y, x]) for plane in shown])
+    return Point(entry, x, y, flux, np.array([_noise(plane[around]) for plane in shown]))
 
 
 def pixel_of(grid: Grid, direction: Direction) -> tuple[int, int]:
@@ -137,8 +136,9 @@ def ecsv(curve: LightCurve) -> str:
     for number, name in enumerate(curve.stokes):
         table[f"flux_{name}"] = [point.flux[number] for point in curve.points] * units.Jy / units.beam
         table[f"error_{name}"] = [point.error[number] for point in curve.points] * units.Jy / units.beam
-    for name, values in _beams([entry.beam for entry in entries]):
-        table[name] = values
+    for name, attribute, unit in (("bmaj", "major", "arcsec"), ("bmin", "minor", "arcsec"), ("bpa", "angle", "deg")):
+        radians = [getattr(entry.beam, attribute, math.nan) for entry in entries] * units.rad
+        table[name] = radians.to(unit)
     table["quality"] = [entry.quality for entry in entries]
     table["x"] = [point.x for point in curve.points]
     table["y"] = [point.y for point in curve.points]
@@ -152,22 +152,10 @@ def ecsv(curve: LightCurve) -> str:
     return text.getvalue()
 
 
-def _beams(beams: Sequence[Beam | None]) -> Iterable[tuple[str, units.Quantity]]:
-    for name, attribute, unit in (("bmaj", "major", "arcsec"), ("bmin", "minor", "arcsec"), ("bpa", "angle", "deg")):
-        radians = [math.nan if beam is None else getattr(beam, attribute) for beam in beams] * units.rad
-        yield name, radians.to(unit)
-
-
 def _plane_number(image: StoredImage, name: str) -> int:
     if name not in image.layout.stokes:
         raise UsageError(f"--stokes {name}: {image.path.name} has {', '.join(image.layout.stokes)}")
     return image.layout.stokes.index(name)
-
-
-def _box(grid: Grid, beam: Beam | None, x: int, y: int) -> tuple[slice, slice]:
-    side = NEIGHBOURHOOD * beam.major / grid.scale if beam else _NARROWEST
-    half = round(min(max(side, _NARROWEST), _WIDEST) / 2)
-    return slice(max(y - half, 0), y + half + 1), slice(max(x - half, 0), x + half + 1)
 
 
 def _noise(pixels: NDArray[np.floating]) -> float:

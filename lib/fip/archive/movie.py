@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -71,66 +70,57 @@ def make_movie(
         png.mkdir(exist_ok=True)
     total = sum(len(frames) for frames in series.values())
     done = 0
+
+    def pictures(frames: list[Frame]) -> Iterator[Image.Image]:
+        nonlocal done
+        for frame, picture in zip(frames, _drawn(frames), strict=True):
+            yield picture
+            if png is not None:
+                picture.save(png / f"{frame.path.stem}.png", compress_level=1)
+            done += 1
+            if progress:
+                progress(done, total)
+
     movies = []
     for name, frames in series.items():
-        movie = output.with_stem(f"{output.stem}-{name}") if len(series) > 1 else output
-        with _Mp4(movie, _rate(len(frames))) as mp4:
-            for frame, picture in zip(frames, _drawn(frames), strict=True):
-                mp4.add(picture)
-                if png is not None:
-                    picture.save(png / f"{frame.path.stem}.png", compress_level=1)
-                done += 1
-                if progress:
-                    progress(done, total)
-        movies.append(movie)
+        movies.append(output.with_stem(f"{output.stem}-{name}") if len(series) > 1 else output)
+        _write_mp4(movies[-1], _rate(len(frames)), pictures(frames))
     return tuple(movies)
 
 
-class _Mp4:
-    """An MP4 being written, under another name until it is whole; its size is that of the first picture."""
+def _write_mp4(path: Path, rate: Fraction, pictures: Iterator[Image.Image]) -> None:
+    """Make an MP4, under another name until it is whole, of one or more pictures of one size."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
+            stream: av.VideoStream | None = None
+            for picture in pictures:
+                stream = stream or _new_stream(container, rate, picture.size)
+                frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
+                container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=COLOURS)))
+            if stream:
+                container.mux(stream.encode(None))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
-    def __init__(self, path: Path, rate: Fraction) -> None:
-        self._path, self._rate = path, rate
-        self._partial = path.with_name(f"{path.name}.partial")
-        self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "faststart"})
-        self._stream: av.VideoStream | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def add(self, picture: Image.Image) -> None:
-        """Append a picture."""
-        self._stream = self._stream or self._new_stream(picture.size)
-        frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
-        self._container.mux(self._stream.encode(frame.reformat(format="yuv420p", dst_colorspace=COLOURS)))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None and self._stream is not None:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
-        if kind is None:
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
-
-    def _new_stream(self, size: tuple[int, int]) -> av.VideoStream:
-        encoder = next((name for name in ENCODERS if name in av.codecs_available), None)
-        if encoder is None:
-            raise FipError(
-                f"this PyAV ({av.__version__}) has none of the H.264 encoders {', '.join(ENCODERS)}: "
-                "pip install av brings one"
-            )
-        stream = cast(av.VideoStream, self._container.add_stream(encoder, rate=self._rate))
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        stream.gop_size = max(math.ceil(self._rate), 1)  # a place to jump to every second
-        stream.codec_context.colorspace = COLOURS
-        stream.codec_context.color_primaries = COLOURS
-        stream.codec_context.color_trc = COLOURS
-        stream.options = {"crf": "18"} if encoder == "libx264" else {}
-        return stream
+def _new_stream(container: av.container.OutputContainer, rate: Fraction, size: tuple[int, int]) -> av.VideoStream:
+    encoder = next((name for name in ENCODERS if name in av.codecs_available), None)
+    if encoder is None:
+        raise FipError(
+            f"this PyAV ({av.__version__}) has none of the H.264 encoders {', '.join(ENCODERS)}: "
+            "pip install av brings one"
+        )
+    stream = cast(av.VideoStream, container.add_stream(encoder, rate=rate))
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.gop_size = max(math.ceil(rate), 1)  # a place to jump to every second
+    stream.codec_context.colorspace = COLOURS
+    stream.codec_context.color_primaries = COLOURS
+    stream.codec_context.color_trc = COLOURS
+    stream.options = {"crf": "18"} if encoder == "libx264" else {}
+    return stream
 
 
 def _rate(frames: int) -> Fraction:
@@ -164,17 +154,14 @@ def _image_files(directory: Path) -> list[Path]:
         if missing:
             raise UsageError(f"{listing} names {missing[0].name}, which is not there")
     else:
-        files = _by_begin(directory.glob("*-dirty.fits"))
+        frames = map(_read_header, directory.glob("*-dirty.fits"))
+        files = [frame.path for frame in sorted(frames, key=lambda frame: (frame.begin, frame.path))]
     if not files:
         raise UsageError(
             f"{directory}: no images in it; `fip run MS --output {directory}` makes them, "
             "or give the folder that holds *-dirty.fits"
         )
     return files
-
-
-def _by_begin(files: Iterable[Path]) -> list[Path]:
-    return [frame.path for frame in sorted(map(_read_header, files), key=lambda frame: (frame.begin, frame.path))]
 
 
 def _series(frames: list[Frame]) -> dict[str, list[Frame]]:

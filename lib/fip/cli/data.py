@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
 
 from fip.cli.app import ImagesArgument, app, console, parsed
+from fip.cli.run_options import parameter, with_options
 from fip.data.quantities import parse_range
+from fip.data.settings import options
+from fip.simulation.options import Options
 
 
 @app.command("info")
@@ -21,24 +26,22 @@ def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")])
     console.print(in_child(describe, measurement_set), highlight=False, markup=False, soft_wrap=True)
 
 
+def _with_simulation(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with what can be asked of a simulation as options, in place of its parameter `asked`."""
+    declared = [parameter(name, option, getattr(Options, name)) for name, option in options(Options).items()]
+
+    def asked(given: Mapping[str, Any]) -> Options:
+        text = given["transient_on"]
+        return Options(**{**given, "transient_on": parsed("--transient-on", parse_range, text) if text else None})
+
+    return with_options(command, "asked", declared, asked)
+
+
 @app.command("simulate")
+@_with_simulation
 def simulate_command(
     measurement_set: Annotated[Path, typer.Argument(metavar="OUT.ms", help="The MeasurementSet to write.")],
-    antennas: Annotated[int, typer.Option(help="Antennas, laid out like MeerKAT's.")] = 64,
-    channels: Annotated[int, typer.Option(help="Channels of the spectral window.")] = 64,
-    integrations: Annotated[int, typer.Option(help="Integrations, one after the other.")] = 20,
-    cadence: Annotated[float, typer.Option(help="Seconds from one integration to the next.")] = 8.0,
-    frequency: Annotated[float, typer.Option(help="Centre of the band, Hz.")] = 1.284e9,
-    bandwidth: Annotated[float, typer.Option(help="Width of the band, Hz.")] = 100e6,
-    noise: Annotated[float, typer.Option(help="Jy, standard deviation of a visibility's real part.")] = 0.5,
-    transient: Annotated[float, typer.Option(help="Jy, the transient while it is on; 0 for none.")] = 0.3,
-    transient_on: Annotated[
-        str | None, typer.Option(help="Integrations A~B, B left out.  [default: the middle fifth]")
-    ] = None,
-    flag_fraction: Annotated[float, typer.Option(help="Flagged share of the samples; 0 for no flags at all.")] = 0.04,
-    autocorrelations: Annotated[bool, typer.Option("--autocorrelations", help="Write them, too.")] = False,
-    weight_spectrum: Annotated[bool, typer.Option("--weight-spectrum", help="Write WEIGHT_SPECTRUM, too.")] = False,
-    seed: Annotated[int, typer.Option(help="Of noise, flags and junk.")] = 0,
+    asked: Options,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older MeasurementSet.")] = False,
     live: Annotated[
         bool, typer.Option("--live", help="Write as a telescope does, each integration when it is over.")
@@ -47,30 +50,9 @@ def simulate_command(
     """Write an observation of known sources and a transient, and beside it OUT.truth.ecsv, which says what is in it."""
     from fip.simulation.observation import Simulation, simulate
 
-    simulation = Simulation(
-        antennas=antennas,
-        channels=channels,
-        integrations=integrations,
-        cadence=cadence,
-        frequency=frequency,
-        bandwidth=bandwidth,
-        noise=noise,
-        transient=transient,
-        transient_on=parsed("--transient-on", parse_range, transient_on) if transient_on else None,
-        flag_fraction=flag_fraction,
-        autocorrelations=autocorrelations,
-        weight_spectrum=weight_spectrum,
-        seed=seed,
-    )
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("simulating", total=integrations)
-        truth = simulate(
-            measurement_set,
-            simulation,
-            overwrite=overwrite,
-            live=live,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    simulation = Simulation(**vars(asked))
+    with _progress("simulating", simulation.integrations) as told:
+        truth = simulate(measurement_set, simulation, overwrite=overwrite, live=live, progress=told)
     console.print(f"{measurement_set} is written; what is in it is in {truth}", highlight=False, soft_wrap=True)
 
 
@@ -83,10 +65,15 @@ def movie_command(
     """Make an MP4 movie, and PNGs, of the images of a run."""
     from fip.archive.movie import make_movie
 
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("drawing", total=None)
-        movies = make_movie(
-            directory, output, png, lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    with _progress("drawing", None) as told:
+        movies = make_movie(directory, output, png, told)
     for movie in movies:
         console.print(str(movie), highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, to be told how many are done, and of how many."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -22,12 +22,13 @@ AT = "ventilator.control"  # the key that this option sets
 @app.command("submit")
 @with_settings
 def submit_command(
-    settings: Settings,
     measurement_sets: Annotated[
         list[Path], typer.Argument(metavar="MS...", help="MeasurementSets, at paths that the ventilator's host has.")
     ],
     ventilator: VentilatorOption = None,
     config: ConfigOption = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Have a running ventilator image MeasurementSets, into a folder of the job's name in the sink's directory."""
     from fip.client.operator import Operator, new_job

@@ -14,7 +14,6 @@ from fip.cli.run_options import Settings, with_settings
 @app.command("run")
 @with_settings
 def run_command(
-    settings: Settings,
     measurement_sets: Annotated[list[Path], typer.Argument(metavar="MS...", help="MeasurementSets to image.")],
     output: Annotated[Path | None, typer.Option(help="Directory for the images.  [default: ./NAME.fip]")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="CPU workers.  [default: one for each core]")] = None,
@@ -29,6 +28,8 @@ def run_command(
         bool, typer.Option("--web", help="Serve a page to watch the run on, and print its address.")
     ] = False,
     config: ConfigOption = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Image every slice of MeasurementSets, here; run again, it resumes."""
     from fip.local.run import run, workers_on

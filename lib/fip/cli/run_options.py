@@ -1,12 +1,12 @@
-"""The options that `fip run` and `fip submit` share, made from what the configuration declares."""
+"""Options of the command line that are made from what is declared elsewhere, once."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -14,7 +14,6 @@ from fip.config import Loaded, all_options, load
 from fip.data.errors import UsageError
 from fip.data.settings import Option
 
-Others = ParamSpec("Others")
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
@@ -39,33 +38,46 @@ class Settings:
         return loaded
 
 
-def with_settings(command: Callable[Concatenate[Settings, Others], None]) -> Callable[..., None]:
-    """The command with each setting as an option of its own, beside its other parameters.
-
-    Its signature is what Typer reads: the parameters of `command`, with the options in place of the first.
-    """
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with each setting of a run as an option, in place of its parameter `settings`."""
     keys = {key.rpartition(".")[2]: key for key in all_options()}
+    options = [parameter(key.rpartition(".")[2], option) for key, option in all_options().items()]
 
-    def typed(*args: Others.args, **kwargs: Others.kwargs) -> None:
-        given = {key: kwargs.pop(name) for name, key in keys.items()}
-        command(Settings({key: value for key, value in given.items() if value not in (None, False)}), *args, **kwargs)  # type: ignore[misc]
+    def settings(given: Mapping[str, Any]) -> Settings:
+        return Settings({keys[name]: value for name, value in given.items() if value not in (None, False)})
+
+    return with_options(command, "settings", options, settings)
+
+
+def with_options(
+    command: Callable[..., None],
+    name: str,
+    options: Sequence[inspect.Parameter],
+    made: Callable[[Mapping[str, Any]], object],
+) -> Callable[..., None]:
+    """The command with these options in place of its parameter `name`, which is `made` of what is given for them.
+
+    Its signature is what Typer reads.
+    """
+
+    def typed(**kwargs: Any) -> None:
+        given = {each.name: kwargs.pop(each.name) for each in options}
+        command(**kwargs, **{name: made(given)})
 
     hints = get_type_hints(command, include_extras=True)
-    own = list(inspect.signature(command).parameters.values())[1:]
-    parameters = [each.replace(kind=_KEYWORD, annotation=hints[each.name]) for each in own]
-    parameters += [_parameter(key.rpartition(".")[2], option) for key, option in all_options().items()]
+    parameters: list[inspect.Parameter] = []
+    for each in inspect.signature(command).parameters.values():
+        parameters += options if each.name == name else [each.replace(kind=_KEYWORD, annotation=hints[each.name])]
     typed.__doc__ = command.__doc__
     typed.__annotations__ = {each.name: each.annotation for each in parameters}
     typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return typed
 
 
-def _parameter(name: str, option: Option) -> inspect.Parameter:
-    """An option as Typer takes it: text for the configuration to read, or a flag."""
+def parameter(name: str, option: Option, default: Any = None) -> inspect.Parameter:
+    """An option as Typer takes it: of the type of its default, a flag, or text to be read later."""
     names = option.names or (f"--{name.replace('_', '-')}",)
-    if option.flag:
-        return inspect.Parameter(
-            name, _KEYWORD, default=False, annotation=Annotated[bool, typer.Option(*names, help=option.help)]
-        )
-    said = typer.Option(*names, help=option.help, metavar=option.metavar)
-    return inspect.Parameter(name, _KEYWORD, default=None, annotation=Annotated[str | None, said])
+    default = False if option.flag else default
+    kind: Any = str | None if default is None else type(default)
+    said = Annotated[kind, typer.Option(*names, help=option.help, metavar=option.metavar)]
+    return inspect.Parameter(name, _KEYWORD, default=default, annotation=said)

@@ -18,7 +18,7 @@ import numpy as np
 
 from fip import __version__
 from fip.data.errors import UsageError
-from fip.data.quantities import iso_utc
+from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.data.settings import Imaging, cards
 from fip.data.stokes import stokes_axis
 from fip.data.values import SINGLE_PRECISION_EPSILON, Band, Grid, Image, Kind, Observation, Slice, whole
@@ -26,7 +26,6 @@ from fip.data.values import SINGLE_PRECISION_EPSILON, Band, Grid, Image, Kind, O
 CHANNELS = "CHANNELS"
 """Name of the extension that has the output channels."""
 
-SECONDS_PER_DAY = 86400.0
 IAU_1976 = (6378140.0, 1 / 298.2577)  # m, flattening
 
 _EQUATORIAL = {"FK5": 2000.0, "ICRS": 2000.0, "FK4": 1950.0}
@@ -216,7 +215,8 @@ def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]
 
 def _settings_cards(run: str, observation: Observation, settings: Imaging) -> Iterator[CardTuple]:
     yield "FIPPB", "NONE", "primary beam correction"
-    yield "FIPSTOKE", ",".join(_made(plane, observation) for plane in settings.stokes), "planes as they are made"
+    made = ["pseudoI" if plane == "I" and observation.pseudo else plane for plane in settings.stokes]
+    yield "FIPSTOKE", ",".join(made), "planes as they are made"
     yield from cards(settings)
     yield "FIPMS", observation.measurement_set, "MeasurementSet"
     yield "FIPCOL", observation.column, "column imaged"
@@ -230,11 +230,6 @@ def _settings_cards(run: str, observation: Observation, settings: Imaging) -> It
         yield "COMMENT", "Q and U are in the frame of the feeds: no parallactic rotation is applied.", ""
     if observation.pseudo:
         yield "COMMENT", "pseudoI is I, and where one hand is flagged the other hand alone.", ""
-
-
-def _made(plane: str, observation: Observation) -> str:
-    """How a plane is made, where its name alone does not say it."""
-    return "pseudoI" if plane == "I" and observation.pseudo else plane
 
 
 def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]:

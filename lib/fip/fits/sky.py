@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.quantities import ARCSEC
 from fip.data.values import Grid
 
 Array = NDArray[np.float64]
 
-ARCSEC = math.radians(1 / 3600)
 SECOND_OF_TIME = 15 * ARCSEC
 SEXAGESIMAL_STEPS = [unit * number for unit in (1, 60, 3600) for number in (1, 2, 5, 10, 20, 30)]
 HOUR_STEPS = [*SEXAGESIMAL_STEPS[:12], 3600, 2 * 3600, 3 * 3600, 6 * 3600]
+DEGREES = "°'\""
 MOST_LINES = 5  # of one kind, about
 POINTS = 181  # of a line
 
@@ -63,22 +64,20 @@ def graticule(grid: Grid) -> Iterator[Line]:
     along = np.linspace(*_beyond(south, north, np.pi / 2), POINTS)
     step = _step((east - west) / unit, HOUR_STEPS if hours else SEXAGESIMAL_STEPS)
     for value in _multiples(west / unit, east / unit, step):
-        text = _hours(value, step) if hours else _degrees(value % (360 * 3600), step, sign="")
+        text = _sexagesimal(value, step, "hms" if hours else DEGREES, 24 if hours else 360)
         yield Line(True, text, *pixel_at(grid, np.full(POINTS, value * unit), along))
     along = np.linspace(*_beyond(west, east, np.inf), POINTS)
     step = _step((north - south) / ARCSEC, SEXAGESIMAL_STEPS)
     for value in _multiples(south / ARCSEC, north / ARCSEC, step):
-        text = _degrees(abs(value), step, sign="-" if value < 0 else "+")
+        text = ("-" if value < 0 else "+") + _sexagesimal(abs(value), step, DEGREES, 360)
         yield Line(False, text, *pixel_at(grid, along, np.full(POINTS, value * ARCSEC)))
 
 
 def round_angle(largest: float) -> tuple[float, str]:
     """The largest round angle in rad up to `largest`, and its name, as 5' or 20"."""
     seconds = max((step for step in SEXAGESIMAL_STEPS if step * ARCSEC <= largest), default=SEXAGESIMAL_STEPS[0])
-    for size, mark in ((3600, "°"), (60, "'"), (1, '"')):
-        if seconds >= size:
-            return seconds * ARCSEC, f"{seconds // size}{mark}"
-    raise AssertionError("steps are whole seconds")
+    size, mark = next((size, mark) for size, mark in zip((3600, 60, 1), DEGREES, strict=True) if seconds >= size)
+    return seconds * ARCSEC, f"{seconds // size}{mark}"
 
 
 def _beyond(low: float, high: float, limit: float) -> tuple[float, float]:
@@ -96,15 +95,8 @@ def _multiples(low: float, high: float, step: int) -> Iterator[int]:
     return (number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1))
 
 
-def _hours(seconds: int, step: int) -> str:
-    minutes, second = divmod(seconds % 86400, 60)
-    hour, minute = divmod(minutes, 60)
-    texts = (f"{hour:02d}h", f"{minute:02d}m", f"{second:02d}s")
-    return "".join(texts[: 1 if step >= 3600 else 2 if step >= 60 else 3])
-
-
-def _degrees(seconds: int, step: int, sign: str) -> str:
-    minutes, second = divmod(seconds, 60)
-    degree, minute = divmod(minutes, 60)
-    texts = (f"{sign}{degree:02d}°", f"{minute:02d}'", f'{second:02d}"')
+def _sexagesimal(seconds: int, step: int, marks: str, circle: int) -> str:
+    """As 12h30m, with these marks and below `circle`, as far as multiples of a step differ."""
+    minutes, second = divmod(seconds % (circle * 3600), 60)
+    texts = [f"{number:02d}{mark}" for number, mark in zip((*divmod(minutes, 60), second), marks, strict=True)]
     return "".join(texts[: 1 if step >= 3600 else 2 if step >= 60 else 3])

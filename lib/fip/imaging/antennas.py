@@ -80,7 +80,7 @@ def tally(sums: BaselineSums) -> AntennaTally:
     alive = counted > 0
     with np.errstate(divide="ignore", invalid="ignore"):  # of a baseline without weight there is no amplitude: NaN
         amplitude = _medians(np.sqrt(power / weight))
-        level = amplitude / _median(amplitude)
+        level = amplitude / _medians(amplitude[None])
     has = np.isfinite(level)
     return AntennaTally(
         names=sums.names,
@@ -125,13 +125,7 @@ def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The median of each row of a square [row, column], of what is not NaN; NaN where nothing is."""
+    """The median of each row of [row, column], of what is not NaN; NaN where nothing is."""
     ordered = np.sort(values, axis=1)  # NaN come last
     number, rows = np.count_nonzero(~np.isnan(values), axis=1), np.arange(len(values))
     return np.asarray((ordered[rows, (number - 1) // 2] + ordered[rows, number // 2]) / 2)
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    """The same of one row."""
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else np.nan

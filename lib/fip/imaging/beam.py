@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.values import Beam, Block
-from fip.imaging.kernels import Samples, dirty
+from fip.imaging.kernels import dirty
 
 LOBE_LEVEL = 0.35
 """The fit takes the connected region of the PSF above this share of its peak."""
@@ -79,13 +79,14 @@ def _main_lobe(
     rows = [len(block.uvw) for block in blocks]
     uvw = np.zeros((sum(rows), 3))
     uvw[:, :2] = np.concatenate([block.uvw[:, :2] for block in blocks]) @ to_sky  # u.x = (to_sky^T u).y
-    longest = np.sqrt(np.maximum.reduceat(np.square(uvw).sum(axis=1), np.cumsum([0, *rows[:-1]])))
+    starts = np.cumsum([0, *rows[:-1]])
+    longest = np.sqrt(np.maximum.reduceat(np.square(uvw).sum(axis=1), starts))
+    of_blocks = np.split(uvw, starts[1:])
     for side, steps in _PATCHES:
         step, centre = _FIRST_STEP * steps, side // 2
         delays = (longest * (math.sqrt(2) * centre * step / SPEED_OF_LIGHT)).tolist()
         frequencies, weights = zip(*map(_at_few_frequencies, blocks, delays), strict=True)
-        samples = Samples.listed(uvw, rows, frequencies)
-        psf = dirty(samples, weights, np.complex64, (side, side), step, _PATCH_EPSILON, w_term=False)
+        psf = dirty(of_blocks, frequencies, weights, np.complex64, (side, side), step, _PATCH_EPSILON, w_term=False)
         psf = psf.astype(np.float64) / total
         lobe = _connected(psf > LOBE_LEVEL, centre, centre)
         if not any(edge.any() for edge in (lobe[0], lobe[-1], lobe[:, 0], lobe[:, -1])):

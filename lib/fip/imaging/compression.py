@@ -36,27 +36,18 @@ _MOST_SWAPS = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Segment:
-    """How neighbouring channels become nodes."""
-
-    nodes: NDArray[np.intp]  # [node] which of these channels they are, ascending
-    matrix: NDArray[np.float64]  # A [channel, node]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Way:
     """How the channels of a window become nodes, segment after segment."""
 
     frequency: NDArray[np.float64]  # [node] Hz
-    segments: tuple[_Segment, ...]
+    matrices: tuple[NDArray[np.float64], ...]  # of each segment A [channel, node]
 
     def summed(self, array: NDArray[_Number]) -> NDArray[_Number]:
         """The nodes of [stokes, row, channel], [stokes, row, node]."""
         first, parts = 0, []
-        for segment in self.segments:
-            channels = len(segment.matrix)
-            parts.append(array[:, :, first : first + channels] @ segment.matrix.astype(array.dtype))
-            first += channels
+        for matrix in self.matrices:
+            parts.append(array[:, :, first : first + len(matrix)] @ matrix.astype(array.dtype))
+            first += len(matrix)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 
 
@@ -138,13 +129,16 @@ def _way(channels: bytes, rung: int, tolerance: float) -> _Way | None:
     alike = 2.0 ** floor(log2(tolerance / (100 * delay)))
     pieces = np.array_split(frequency, ceil(product / _WIDEST_SEGMENT))
     segments = [_segment((alike * np.rint((piece - piece[0]) / alike)).tobytes(), delay, tolerance) for piece in pieces]
-    nodes = [piece[segment.nodes] for piece, segment in zip(pieces, segments, strict=True)]
-    return _Way(np.concatenate(nodes), tuple(segments)) if sum(map(len, nodes)) < most else None
+    nodes = np.concatenate([piece[chosen] for piece, (chosen, _) in zip(pieces, segments, strict=True)])
+    return _Way(nodes, tuple(matrix for _, matrix in segments)) if len(nodes) < most else None
 
 
 @lru_cache(maxsize=512)
-def _segment(frequencies: bytes, delay: float, tolerance: float) -> _Segment:
-    """The fewest nodes for channels at these frequencies (float64, Hz, from 0) that are within tolerance."""
+def _segment(frequencies: bytes, delay: float, tolerance: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The fewest nodes for channels at these frequencies (float64, Hz, from 0) that are within tolerance.
+
+    They are which of these channels, ascending; and A [channel, node].
+    """
     frequency = np.frombuffer(frequencies)
     frequency = frequency - frequency[-1] / 2
     # Of the fringes over |tau| <= T, real parts are even and imaginary parts odd: one half tells all, and so many
@@ -159,9 +153,9 @@ def _segment(frequencies: bytes, delay: float, tolerance: float) -> _Segment:
             nodes, matrix = _bounded(fringes, np.array(chosen))
             error = np.hypot(*(fringes[:, nodes] @ matrix - fringes).reshape(2, points, -1))
             if error.max() <= tolerance and np.abs(matrix).max() <= _LARGEST_WEIGHT:
-                return _Segment(nodes, matrix.T)
+                return nodes, matrix.T
         chosen.append(candidate)
-    return _Segment(np.arange(len(frequency)), np.eye(len(frequency)))
+    return np.arange(len(frequency)), np.eye(len(frequency))
 
 
 def _farthest_first(vectors: NDArray[np.float64], candidates: NDArray[np.intp]) -> Iterator[tuple[int, float]]:

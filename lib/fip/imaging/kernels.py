@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import ducc0
 import numpy as np
@@ -15,9 +13,6 @@ from fip.data.errors import UsageError
 from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, Imaging, KernelName
 from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid
 from fip.imaging.interface import Kernel
-
-if TYPE_CHECKING:
-    from fip.imaging.cuda.device import CupyDevice
 
 SDP_FUNC = "ska-sdp-func"
 KERNELS = get_args(KernelName)
@@ -58,34 +53,6 @@ class Recorded(Kernel):
         return name
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """The samples of several blocks as ducc0 takes them: rows, each with one of several lists of frequencies."""
-
-    uvw: NDArray[np.float64]  # [row, 3] m
-    frequency_list: NDArray[np.uint64]  # [row], which list is the row's
-    list_lengths: NDArray[np.uint64]  # [list]
-    frequencies: NDArray[np.float64]  # [sum of list_lengths] Hz, list after list
-
-    @classmethod
-    def of(cls, blocks: Sequence[Block]) -> Samples:
-        """Each block's frequencies become a list: all windows are gridded in one call, at the cost of one."""
-        uvw = np.concatenate([block.uvw for block in blocks])
-        return cls.listed(uvw, [len(block.uvw) for block in blocks], [block.frequency for block in blocks])
-
-    @classmethod
-    def listed(
-        cls, uvw: NDArray[np.float64], rows: Sequence[int], frequencies: Sequence[NDArray[np.float64]]
-    ) -> Samples:
-        """So many rows with each of these lists of frequencies, one list after the other."""
-        return cls(
-            uvw=uvw,
-            frequency_list=np.repeat(np.arange(len(rows), dtype=np.uint64), rows),
-            list_lengths=np.array([len(each) for each in frequencies], dtype=np.uint64),
-            frequencies=np.concatenate(frequencies),
-        )
-
-
 class WGridder(Kernel):
     """Improved w-stacking (Arras et al. 2021, A&A 646, A58), as in ducc0: any array, any field, CPU."""
 
@@ -99,17 +66,19 @@ class WGridder(Kernel):
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """See Kernel."""
-        samples = Samples.of(blocks)
+        uvw = [block.uvw for block in blocks]
+        frequencies = [block.frequency for block in blocks]
         shape = max(self._grid.height, _DUCC_SMALLEST_SIDE), max(self._grid.width, _DUCC_SMALLEST_SIDE)
         for stokes, plane in enumerate(out):
             values = [block.visibility[stokes].ravel() for block in blocks]
-            image = dirty(samples, values, self._precision, shape, self._grid.scale, self._epsilon)
+            image = dirty(uvw, frequencies, values, self._precision, shape, self._grid.scale, self._epsilon)
             plane[...] = _centre(image, self._grid)
         return self.name
 
 
 def dirty(
-    samples: Samples,
+    uvw: Sequence[NDArray[np.float64]],
+    frequencies: Sequence[NDArray[np.float64]],
     values: Sequence[NDArray[np.inexact]],
     precision: type[np.complexfloating],
     shape: tuple[int, int],
@@ -117,14 +86,17 @@ def dirty(
     epsilon: float,
     w_term: bool = True,
 ) -> NDArray[np.floating]:
-    """ducc0's dirty image [y, x], oriented as Kernel says, of values [row x node], an array for each block."""
+    """ducc0's dirty image [y, x], oriented as Kernel says, of uvw, frequencies and values [row x node] of each block.
+
+    All blocks are gridded in one call, at the cost of one.
+    """
     image: NDArray[np.floating] = ducc0.wgridder.experimental.vis2dirty_bda(
         # ducc0's axes are (-u, v) with flip_v; with u and v exchanged the first is y and nothing is transposed.
-        uvw=np.ascontiguousarray(samples.uvw[:, [1, 0, 2]]),
+        uvw=np.ascontiguousarray(np.concatenate(uvw)[:, [1, 0, 2]]),
         flip_u=True,
-        freqlist_id=samples.frequency_list,
-        freqlist_nfreqs=samples.list_lengths,
-        freqlist_freqs=samples.frequencies,
+        freqlist_id=np.repeat(np.arange(len(uvw), dtype=np.uint64), [len(each) for each in uvw]),
+        freqlist_nfreqs=np.array([len(each) for each in frequencies], dtype=np.uint64),
+        freqlist_freqs=np.concatenate(frequencies),
         vis=np.concatenate(values, dtype=precision),
         npix_x=shape[0],
         npix_y=shape[1],
@@ -152,6 +124,7 @@ def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
     if settings.kernel == SDP_FUNC:
         if device == CPU:
             raise UsageError(f"kernel {SDP_FUNC} runs on GPUs alone, this worker is on the CPU: use --device cuda:0")
+        from fip.imaging.cuda.device import cuda_device
         from fip.imaging.cuda.sdp_func import SdpFuncKernel
 
         return SdpFuncKernel(cuda_device(device), grid, settings.epsilon)
@@ -160,20 +133,13 @@ def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
         return wgridder
     # Late: they import numba, which costs half a second and which the ventilator and the sink may not have, or cupy.
     if device != CPU and settings.epsilon >= GPU_FINEST_EPSILON:
+        from fip.imaging.cuda.device import cuda_device
         from fip.imaging.cuda.slant import CudaSlantKernel
 
         return CudaSlantKernel(cuda_device(device), grid, settings.epsilon, wgridder.image)
     from fip.imaging.slant.kernel import SlantKernel
 
     return SlantKernel(grid, settings.epsilon, wgridder.image, only_if_faster=settings.kernel == "auto")
-
-
-@cache
-def cuda_device(device: str) -> CupyDevice:
-    """The GPU "cuda:N", opened for the calling thread. Raise UsageError where it, or cupy, is missing."""
-    from fip.imaging.cuda.device import CupyDevice
-
-    return CupyDevice(device)
 
 
 def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:

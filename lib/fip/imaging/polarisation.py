@@ -94,37 +94,27 @@ def form(
     """
     weight = _positive(weight).astype(out_weight.dtype, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        _form_planes(wanted, visibility, weight, bad, out_visibility, out_weight)
+        for product, into, into_weight in zip(wanted, out_visibility, out_weight, strict=True):
+            p, weight_p, bad_p = visibility[..., product.first], weight[..., product.first], bad[..., product.first]
+            if product.second is None:
+                np.multiply(weight_p, ~bad_p, out=into_weight)
+                np.multiply(p, into_weight, out=into, dtype=into.dtype, casting="same_kind")
+                continue
+            q, weight_q, bad_q = visibility[..., product.second], weight[..., product.second], bad[..., product.second]
+            total = np.maximum(weight_p + weight_q, np.finfo(into_weight.dtype).tiny)
+            np.multiply(weight_q / total * weight_p * 4, ~(bad_p | bad_q), out=into_weight)
+            combine = np.add if product.sign > 0 else np.subtract
+            combine(p, q, out=into, dtype=into.dtype, casting="same_kind")
+            into *= product.factor * into_weight
+            if product.either:
+                alone, weight_p, weight_q = into_weight == 0, weight_p * ~bad_p, weight_q * ~bad_q
+                into_weight[alone] = (weight_p + weight_q)[alone]
+                into[alone] = (weight_p * p + weight_q * q)[alone]
         if np.isfinite(out_visibility.sum()):  # of what is not, a product is not either, not even with weight 0
             return
-        good = np.isfinite(visibility)
-        _form_planes(wanted, np.where(good, visibility, 0), weight, bad | ~good, out_visibility, out_weight)
-
-
-def _form_planes(
-    wanted: Sequence[Product],
-    visibility: NDArray[np.complexfloating],
-    weight: NDArray[np.floating],
-    bad: NDArray[np.bool_],
-    out_visibility: NDArray[np.complexfloating],
-    out_weight: NDArray[np.floating],
-) -> None:
-    for product, into, into_weight in zip(wanted, out_visibility, out_weight, strict=True):
-        p, weight_p, bad_p = visibility[..., product.first], weight[..., product.first], bad[..., product.first]
-        if product.second is None:
-            np.multiply(weight_p, ~bad_p, out=into_weight)
-            np.multiply(p, into_weight, out=into, dtype=into.dtype, casting="same_kind")
-            continue
-        q, weight_q, bad_q = visibility[..., product.second], weight[..., product.second], bad[..., product.second]
-        total = np.maximum(weight_p + weight_q, np.finfo(into_weight.dtype).tiny)
-        np.multiply(weight_q / total * weight_p * 4, ~(bad_p | bad_q), out=into_weight)
-        combine = np.add if product.sign > 0 else np.subtract
-        combine(p, q, out=into, dtype=into.dtype, casting="same_kind")
-        into *= product.factor * into_weight
-        if product.either:
-            alone, weight_p, weight_q = into_weight == 0, weight_p * ~bad_p, weight_q * ~bad_q
-            into_weight[alone] = (weight_p + weight_q)[alone]
-            into[alone] = (weight_p * p + weight_q * q)[alone]
+    good = np.isfinite(visibility)
+    if not good.all():
+        form(wanted, np.where(good, visibility, 0), weight, bad | ~good, out_visibility, out_weight)
 
 
 def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -37,7 +37,7 @@ def meerkat_like(antennas: int) -> NDArray[np.float64]:
     ground = np.random.default_rng(64).normal(0.0, ROUGHNESS, antennas)
     curvature = -(east**2 + north**2) / (2.0 * EARTH_RADIUS)
     up = ground + SLOPE[0] * east + SLOPE[1] * north + curvature
-    return np.asarray(_site() + np.stack([east, north, up], axis=1) @ _local_axes())
+    return np.asarray(erfa.gd2gc(1, *MEERKAT) + np.stack([east, north, up], axis=1) @ _local_axes())
 
 
 def zenith() -> NDArray[np.float64]:
@@ -58,10 +58,6 @@ def _arms(antennas: int) -> NDArray[np.float64]:
     radius = ARM_RADII[0] * (ARM_RADII[1] / ARM_RADII[0]) ** along
     angle = np.arange(antennas) % 3 * math.radians(120.0) + ARM_TURN * along
     return np.stack([radius * np.sin(angle), radius * np.cos(angle)])
-
-
-def _site() -> NDArray[np.float64]:
-    return np.asarray(erfa.gd2gc(1, *MEERKAT), dtype=np.float64)
 
 
 def _local_axes() -> NDArray[np.float64]:

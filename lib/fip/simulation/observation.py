@@ -11,6 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,14 +21,16 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
-from fip.data.quantities import SPEED_OF_LIGHT
+from fip.data.quantities import ARCSEC, MJD_0, SPEED_OF_LIGHT
 from fip.simulation import layouts
-from fip.simulation.simulated_ms import Baselines, SimulatedMs
+from fip.simulation.options import Options
+from fip.simulation.simulated_ms import SimulatedMs
 from fip.source.advice import geometry
 
 JUNK = 1e4  # Jy, hidden under the flags
 SYSTEM_FLUX = 400.0  # Jy, what an antenna's own noise adds to an autocorrelation
-ARCMIN = math.radians(1 / 60)
+_LEVELS = 2**16  # of the numbers that flags are drawn by
+ARCMIN = 60 * ARCSEC
 
 STEADY_SKY = (
     ("S1", 2.5, -1.6, (1.0, 0.0, 0.0, 0.0)),
@@ -42,25 +45,8 @@ TRANSIENT_PLACE = (-1.4, 5.2)  # arcminutes, l and m
 
 
 @dataclass(frozen=True)
-class Simulation:
+class Simulation(Options):
     """What to simulate. UsageError where a value cannot be simulated."""
-
-    antennas: int = 64
-    channels: int = 64
-    integrations: int = 20
-    cadence: float = 8.0  # s, from one integration to the next
-    frequency: float = 1.284e9  # Hz, centre of the band
-    bandwidth: float = 100e6  # Hz
-    right_ascension: float = math.radians(155.0)  # J2000, rad, of the phase centre
-    declination: float = math.radians(-45.0)  # J2000, rad, of the phase centre
-    start: str = "2026-03-01T20:00:00"  # UTC, ISO 8601, begin of the first integration
-    noise: float = 0.5  # Jy, standard deviation of the real part of a visibility, and of the imaginary
-    transient: float = 0.3  # Jy, Stokes I while it is on; 0 for none
-    transient_on: tuple[int, int] | None = None  # integrations, the end left out; None for the middle fifth
-    flag_fraction: float = 0.04  # of the samples, besides one whole antenna; 0 for no flags at all
-    autocorrelations: bool = False
-    weight_spectrum: bool = False  # whether to write WEIGHT_SPECTRUM, besides WEIGHT
-    seed: int = 0
 
     def __post_init__(self) -> None:
         _check_numbers(self)
@@ -70,10 +56,11 @@ class Simulation:
                 f"transient on in integrations {first}~{end}: a range within 0~{self.integrations} is needed, "
                 "its end left out"
             )
-        lowest = min(math.sin(elevation) for elevation in self._elevations())
+        towards = (uvw_axes(self, integration)[2] for integration in (0, self.integrations - 1))
+        lowest = min(math.asin(float(direction @ layouts.zenith())) for direction in towards)
         if lowest < 0.0:
             raise UsageError(
-                f"the phase centre is {-math.degrees(math.asin(lowest)):.0f} deg below MeerKAT's horizon "
+                f"the phase centre is {-math.degrees(lowest):.0f} deg below MeerKAT's horizon "
                 f"between {self.start} and the end: another start or phase centre is needed"
             )
 
@@ -99,13 +86,7 @@ class Simulation:
     def time(self, integration: float) -> float:
         """Middle of an integration, s UTC since MJD 0."""
         begin = datetime.fromisoformat(self.start).replace(tzinfo=UTC)
-        since = begin - datetime(1858, 11, 17, tzinfo=UTC)
-        return since / timedelta(seconds=1) + (integration + 0.5) * self.cadence
-
-    def _elevations(self) -> list[float]:
-        zenith = layouts.zenith()
-        towards = (uvw_axes(self, integration)[2] for integration in (0, self.integrations - 1))
-        return [math.asin(float(direction @ zenith)) for direction in towards]
+        return (begin - MJD_0).total_seconds() + (integration + 0.5) * self.cadence
 
 
 @dataclass(frozen=True)
@@ -141,7 +122,10 @@ def simulate(
     each integration when it is over. `progress` is told the integrations done and their number. UsageError where
     `path` is taken (an older MeasurementSet gives way with `overwrite`), lies in no folder, or the disk is too small.
     """
-    path, truth, partial = _places(path)
+    if not path.name:
+        raise UsageError(f"{path}: not a name for a MeasurementSet; OUT.ms would do")
+    truth = path.with_name(f"{path.name.removesuffix('.ms')}.truth.ecsv")
+    partial = path.with_name(f"{path.name}.partial")
     _check_place(path, truth, simulation, overwrite)
     sources = sky(simulation)
     for old in (partial, path) if live else (partial,):
@@ -150,7 +134,7 @@ def simulate(
     _truth_table(simulation, sources).write(truth, format="ascii.ecsv", overwrite=overwrite)
     begun = time.monotonic()
     try:
-        with SimulatedMs(path if live else partial, simulation, _baselines(simulation)) as ms:
+        with closing(SimulatedMs(path if live else partial, simulation)) as ms:
             ms.write_subtables()
             for integration in range(simulation.integrations):
                 if live:
@@ -166,15 +150,6 @@ def simulate(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return truth
-
-
-def read_truth(path: Path) -> Table:
-    """The truth beside a simulated set, a row a source.
-
-    Columns: name; ra, dec (deg, J2000); I, Q, U, V (Jy); kind, "steady" or "transient"; first, end (integrations
-    in which it is on, the end left out). The meta holds every parameter of the simulation.
-    """
-    return Table.read(path, format="ascii.ecsv")
 
 
 def sky(simulation: Simulation) -> tuple[Source, ...]:
@@ -221,7 +196,7 @@ def visibilities(
 def _write_integration(ms: SimulatedMs, simulation: Simulation, sources: tuple[Source, ...], integration: int) -> None:
     """Write one integration, some rows at a time."""
     random = np.random.default_rng([simulation.seed, integration])
-    uvw = ms.baselines.vectors @ uvw_axes(simulation, integration).T
+    uvw = ms.vectors @ uvw_axes(simulation, integration).T
     steady = tuple(s for s in sources if s.kind == "steady")
     transients = tuple(s for s in sources if s.kind == "transient" and s.first <= integration < s.end)
     frequency = simulation.channel_frequencies
@@ -231,59 +206,35 @@ def _write_integration(ms: SimulatedMs, simulation: Simulation, sources: tuple[S
         rows = slice(first, min(first + at_once, len(uvw)))
         model = visibilities(uvw[rows], frequency, steady)
         data = model + visibilities(uvw[rows], frequency, transients) if transients else model.copy()
-        _add_noise(data, ms.baselines, rows, simulation, random)
-        flags = _flags(data.shape, ms.baselines, rows, simulation, random)
+        auto = ms.antenna1[rows] == ms.antenna2[rows]
+        _add_noise(data, auto, simulation.noise, random)
+        # Samples are flagged each for itself, by chance, and all those of the flagged antenna.
+        drawn = random.integers(_LEVELS, size=data.shape, dtype=np.uint16)
+        flags = np.asarray(drawn < simulation.flag_fraction * _LEVELS)
+        flags[ms.flagged[rows]] = True
         data[flags] = JUNK
         ms.write(rows, data, model, flags)
 
 
 def _add_noise(
-    data: NDArray[np.complex64],
-    baselines: Baselines,
-    rows: slice,
-    simulation: Simulation,
-    random: np.random.Generator,
+    data: NDArray[np.complex64], auto: NDArray[np.bool_], deviation: float, random: np.random.Generator
 ) -> None:
-    """Add noise in place and, to parallel hands of autocorrelations, the antenna's own power; they are real."""
+    """Add noise in place and, to parallel hands of autocorrelations [row], the antenna's own power; they are real."""
     noise = random.standard_normal((*data.shape, 2), dtype=np.float32)
-    noise *= np.float32(simulation.noise)
+    noise *= np.float32(deviation)
     data += noise.view(np.complex64)[..., 0]
-    auto = baselines.antenna1[rows] == baselines.antenna2[rows]
     if auto.any():
         own = data[auto]
         own[..., [0, 3]] = own[..., [0, 3]].real + np.float32(SYSTEM_FLUX)
         data[auto] = own
 
 
-def _flags(
-    shape: tuple[int, ...],
-    baselines: Baselines,
-    rows: slice,
-    simulation: Simulation,
-    random: np.random.Generator,
-) -> NDArray[np.bool_]:
-    """Which samples are flagged: each for itself, by chance, and all those of the flagged antenna."""
-    levels = 2**16
-    drawn = random.integers(levels, size=shape, dtype=np.uint16)
-    flags = np.asarray(drawn < simulation.flag_fraction * levels)
-    flags[baselines.flagged[rows]] = True
-    return flags
-
-
-def _baselines(simulation: Simulation) -> Baselines:
-    position = layouts.meerkat_like(simulation.antennas)
-    antenna1, antenna2 = np.triu_indices(simulation.antennas, 0 if simulation.autocorrelations else 1)
-    bad = simulation.flagged_antenna
-    return Baselines(
-        position=position,
-        antenna1=antenna1,
-        antenna2=antenna2,
-        vectors=position[antenna1] - position[antenna2],
-        flagged=(antenna1 == bad) | (antenna2 == bad) if bad is not None else np.zeros(len(antenna1), bool),
-    )
-
-
 def _truth_table(simulation: Simulation, sources: tuple[Source, ...]) -> Table:
+    """A row a source; the meta holds every parameter of the simulation.
+
+    Columns: name; ra, dec (deg, J2000); I, Q, U, V (Jy); kind, "steady" or "transient"; first, end (integrations
+    in which it is on, the end left out).
+    """
     directions = [_direction(simulation, source) for source in sources]
     meta = asdict(simulation) | {
         "transient_on": list(simulation.transient_integrations),
@@ -312,14 +263,6 @@ def _direction(simulation: Simulation, source: Source) -> tuple[float, float]:
     return math.degrees(ra + turned) % 360.0, math.degrees(height)
 
 
-def _places(path: Path) -> tuple[Path, Path, Path]:
-    """The MeasurementSet, its truth, and where it is written until it is whole."""
-    if not path.name:
-        raise UsageError(f"{path}: not a name for a MeasurementSet; OUT.ms would do")
-    truth = path.with_name(f"{path.name.removesuffix('.ms')}.truth.ecsv")
-    return path, truth, path.with_name(f"{path.name}.partial")
-
-
 def _check_place(path: Path, truth: Path, simulation: Simulation, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the folder {path.parent} does not exist")
@@ -336,28 +279,26 @@ def _check_place(path: Path, truth: Path, simulation: Simulation, overwrite: boo
 
 
 def _check_numbers(simulation: Simulation) -> None:
-    positive = ("channels", "integrations", "cadence", "frequency", "bandwidth")
-    for name in positive:
-        value = getattr(simulation, name)
-        if not (math.isfinite(value) and value > 0):
-            raise UsageError(f"{name} {value}: a number above 0 is needed")
+    s = simulation
+    for name in ("channels", "integrations", "cadence", "frequency", "bandwidth"):
+        if not 0 < getattr(s, name) < math.inf:
+            raise UsageError(f"{name} {getattr(s, name)}: a number above 0 is needed")
     for name in ("noise", "transient"):
-        value = getattr(simulation, name)
-        if not (math.isfinite(value) and value >= 0):
-            raise UsageError(f"{name} {value} Jy: 0 or more is needed")
-    if not 2 <= simulation.antennas <= 512:
-        raise UsageError(f"antennas {simulation.antennas}: 2 to 512 can be simulated")
-    if simulation.bandwidth >= 2 * simulation.frequency:
-        raise UsageError(f"bandwidth {simulation.bandwidth:g} Hz around {simulation.frequency:g} Hz reaches below 0")
-    if not 0 <= simulation.flag_fraction < 1:
-        raise UsageError(f"flag fraction {simulation.flag_fraction}: 0 to below 1 is needed")
-    if not abs(simulation.declination) <= math.pi / 2:
-        raise UsageError(f"declination {math.degrees(simulation.declination):g} deg: -90 to 90 is needed")
-    if simulation.seed < 0:
-        raise UsageError(f"seed {simulation.seed}: 0 or more is needed")
+        if not 0 <= getattr(s, name) < math.inf:
+            raise UsageError(f"{name} {getattr(s, name)} Jy: 0 or more is needed")
+    needed = {
+        f"antennas {s.antennas}: 2 to 512 can be simulated": 2 <= s.antennas <= 512,
+        f"bandwidth {s.bandwidth:g} Hz around {s.frequency:g} Hz reaches below 0": s.bandwidth < 2 * s.frequency,
+        f"flag fraction {s.flag_fraction}: 0 to below 1 is needed": 0 <= s.flag_fraction < 1,
+        f"declination {math.degrees(s.declination):g} deg: -90 to 90 is needed": abs(s.declination) <= math.pi / 2,
+        f"seed {s.seed}: 0 or more is needed": s.seed >= 0,
+    }
+    for wrong, holds in needed.items():
+        if not holds:
+            raise UsageError(wrong)
     try:
-        start = datetime.fromisoformat(simulation.start)
+        start = datetime.fromisoformat(s.start)
     except ValueError:
-        raise UsageError(f"start {simulation.start!r}: a UTC time as 2026-03-01T20:00:00 is needed") from None
+        raise UsageError(f"start {s.start!r}: a UTC time as 2026-03-01T20:00:00 is needed") from None
     if start.utcoffset() not in (None, timedelta(0)):
-        raise UsageError(f"start {simulation.start!r}: UTC is needed, without an offset")
+        raise UsageError(f"start {s.start!r}: UTC is needed, without an offset")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from casacore import tables
@@ -22,38 +20,30 @@ TOPOCENTRIC = 5  # casacore's MFrequency::TOPO
 TILE_BYTES = 2**20
 
 
-@dataclass(frozen=True, eq=False)
-class Baselines:
-    """The rows of one integration."""
-
-    position: NDArray[np.float64]  # [antenna, 3] m, ITRF
-    antenna1: NDArray[np.integer[Any]]  # [row]
-    antenna2: NDArray[np.integer[Any]]  # [row], not below antenna1
-    vectors: NDArray[np.float64]  # [row, 3] m, position of antenna1 less that of antenna2, ITRF
-    flagged: NDArray[np.bool_]  # [row] whether the whole row is flagged
-
-
 class SimulatedMs:
     """A new MeasurementSet, open for writing; integrations follow one another and are contiguous on disk."""
 
-    def __init__(self, path: Path, simulation: Simulation, baselines: Baselines) -> None:
-        self.baselines = baselines
+    def __init__(self, path: Path, simulation: Simulation) -> None:
         self._simulation = simulation
+        self._position = layouts.meerkat_like(simulation.antennas)
         self._first_row = 0
+        # Of the rows of an integration: ANTENNA1, and ANTENNA2, which is not below it; the vector [row, 3] in m, ITRF,
+        # from the second to the first; and whether the whole row is flagged.
+        first, second = np.triu_indices(simulation.antennas, 0 if simulation.autocorrelations else 1)
+        bad = -1 if simulation.flagged_antenna is None else simulation.flagged_antenna
+        self.antenna1, self.antenna2 = first, second
+        self.vectors = self._position[first] - self._position[second]
+        self.flagged = (first == bad) | (second == bad)
         description, managers = _large_columns(simulation)
         self._table = tables.default_ms(str(path), description, managers)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Release the files."""
         self._table.close()
 
     def write_subtables(self) -> None:
         """Fill all the subtables that say anything."""
-        for name, rows in _subtables(self._simulation, self.baselines).items():
+        for name, rows in _subtables(self._simulation, self._position).items():
             _fill(f"{self._table.name()}/{name}", rows)
 
     def begin_integration(self, time: float, uvw: NDArray[np.float64]) -> None:
@@ -61,23 +51,20 @@ class SimulatedMs:
         rows = len(uvw)
         self._first_row = self._table.nrows()
         self._table.addrows(rows)
-        noise = self._simulation.noise or 1.0
-        columns: dict[str, Any] = {
+        noise, cadence = self._simulation.noise or 1.0, self._simulation.cadence
+        columns = {
             "UVW": uvw,
-            "ANTENNA1": self.baselines.antenna1.astype(np.int32),
-            "ANTENNA2": self.baselines.antenna2.astype(np.int32),
-            "FLAG_ROW": self.baselines.flagged,
+            "ANTENNA1": self.antenna1.astype(np.int32),
+            "ANTENNA2": self.antenna2.astype(np.int32),
+            "FLAG_ROW": self.flagged,
             "WEIGHT": np.full((rows, 4), 1.0 / noise**2, np.float32),
             "SIGMA": np.full((rows, 4), noise, np.float32),
+            "TIME": np.full(rows, time),
+            "TIME_CENTROID": np.full(rows, time),
+            "INTERVAL": np.full(rows, cadence),
+            "EXPOSURE": np.full(rows, cadence),
+            "SCAN_NUMBER": np.full(rows, 1, np.int32),
         }
-        seconds = {
-            "TIME": time,
-            "TIME_CENTROID": time,
-            "INTERVAL": self._simulation.cadence,
-            "EXPOSURE": self._simulation.cadence,
-        }
-        columns |= {name: np.full(rows, value) for name, value in seconds.items()}
-        columns["SCAN_NUMBER"] = np.full(rows, 1, np.int32)
         for name, values in columns.items():
             self._table.putcol(name, values, self._first_row, rows)
 
@@ -112,27 +99,21 @@ def _large_columns(simulation: Simulation) -> tuple[Any, dict[str, Any]]:
     if simulation.weight_spectrum:
         kinds["WEIGHT_SPECTRUM"] = (0.0, "float")
     tile_rows = max(1, TILE_BYTES // (simulation.channels * 4 * 8))
-    columns, managers = [], {}
-    for number, (name, (value, kind)) in enumerate(kinds.items()):
-        manager = f"Tiled{name}"
-        columns.append(
-            tables.makearrcoldesc(
-                name,
-                value,
-                valuetype=kind,
-                shape=[simulation.channels, 4],
-                datamanagertype="TiledColumnStMan",
-                datamanagergroup=manager,
-                comment="simulated",
-            )
+    columns = [
+        tables.makearrcoldesc(
+            name,
+            value,
+            valuetype=kind,
+            shape=[simulation.channels, 4],
+            datamanagertype="TiledColumnStMan",
+            datamanagergroup=f"Tiled{name}",
+            comment="simulated",
         )
-        managers[f"*{number + 1}"] = {
-            "NAME": manager,
-            "TYPE": "TiledColumnStMan",
-            "COLUMNS": [name],
-            "SPEC": {"DEFAULTTILESHAPE": [4, simulation.channels, tile_rows]},
-        }
-    return tables.maketabdesc(columns), managers
+        for name, (value, kind) in kinds.items()
+    ]
+    description = tables.maketabdesc(columns)
+    tiles = {f"Tiled{name}": {"DEFAULTTILESHAPE": [4, simulation.channels, tile_rows]} for name in kinds}
+    return description, tables.makedminfo(description, tiles)
 
 
 def _fill(path: str, rows: Mapping[str, Any]) -> None:
@@ -144,33 +125,30 @@ def _fill(path: str, rows: Mapping[str, Any]) -> None:
             subtable.putcol(column, values if text else np.asarray(values))
 
 
-def _subtables(simulation: Simulation, baselines: Baselines) -> dict[str, dict[str, Any]]:
-    """Name of each subtable, and its columns; FLAG_CMD and POINTING stay empty."""
+def _subtables(simulation: Simulation, position: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
+    """Name of each subtable, and its columns but those of zeros; FLAG_CMD and POINTING stay empty."""
     begin, end = simulation.time(-0.5), simulation.time(simulation.integrations - 0.5)
     middle, duration = (begin + end) / 2, end - begin
     direction = [[[simulation.right_ascension, simulation.declination]]]
     program = "fip simulate"
     return {
-        "ANTENNA": _antennas(baselines.position),
+        "ANTENNA": _antennas(position),
         "FEED": _feeds(simulation.antennas, middle, duration),
         "SPECTRAL_WINDOW": _spectral_window(simulation),
         "POLARIZATION": {
             "NUM_CORR": [4],
             "CORR_TYPE": [LINEAR],
             "CORR_PRODUCT": [[[0, 0], [0, 1], [1, 0], [1, 1]]],
-            "FLAG_ROW": [False],
         },
-        "DATA_DESCRIPTION": {"SPECTRAL_WINDOW_ID": [0], "POLARIZATION_ID": [0], "FLAG_ROW": [False]},
+        "DATA_DESCRIPTION": {"SPECTRAL_WINDOW_ID": [0], "POLARIZATION_ID": [0]},
         "FIELD": {
             "NAME": ["SIMULATED"],
             "CODE": ["T"],
             "TIME": [begin],
-            "NUM_POLY": [0],
             "DELAY_DIR": direction,
             "PHASE_DIR": direction,
             "REFERENCE_DIR": direction,
             "SOURCE_ID": [-1],
-            "FLAG_ROW": [False],
         },
         "OBSERVATION": {
             "TELESCOPE_NAME": ["MeerKAT"],
@@ -179,27 +157,16 @@ def _subtables(simulation: Simulation, baselines: Baselines) -> dict[str, dict[s
             "PROJECT": ["simulated"],
             "SCHEDULE_TYPE": ["none"],
             "RELEASE_DATE": [end],
-            "FLAG_ROW": [False],
         },
-        "STATE": {
-            "SIG": [True],
-            "REF": [False],
-            "CAL": [0.0],
-            "LOAD": [0.0],
-            "SUB_SCAN": [0],
-            "OBS_MODE": ["OBSERVE_TARGET#ON_SOURCE"],
-            "FLAG_ROW": [False],
-        },
+        "STATE": {"SIG": [True], "OBS_MODE": ["OBSERVE_TARGET#ON_SOURCE"]},
         "PROCESSOR": {
             "TYPE": ["CORRELATOR"],
             "SUB_TYPE": ["simulated"],
             "TYPE_ID": [-1],
             "MODE_ID": [-1],
-            "FLAG_ROW": [False],
         },
         "HISTORY": {
             "TIME": [begin],
-            "OBSERVATION_ID": [0],
             "MESSAGE": [repr(simulation)],
             "PRIORITY": ["INFO"],
             "ORIGIN": [program],
@@ -217,9 +184,7 @@ def _antennas(position: NDArray[np.float64]) -> dict[str, Any]:
         "TYPE": ["GROUND-BASED"] * count,
         "MOUNT": ["ALT-AZ"] * count,
         "POSITION": position,
-        "OFFSET": np.zeros((count, 3)),
         "DISH_DIAMETER": np.full(count, layouts.DISH_DIAMETER),
-        "FLAG_ROW": np.zeros(count, bool),
     }
 
 
@@ -227,7 +192,6 @@ def _feeds(antennas: int, middle: float, duration: float) -> dict[str, Any]:
     whole = np.zeros(antennas, np.int32)
     return {
         "ANTENNA_ID": np.arange(antennas, dtype=np.int32),
-        "FEED_ID": whole,
         "SPECTRAL_WINDOW_ID": whole - 1,
         "TIME": np.full(antennas, middle),
         "INTERVAL": np.full(antennas, duration),
@@ -236,7 +200,6 @@ def _feeds(antennas: int, middle: float, duration: float) -> dict[str, Any]:
         "BEAM_OFFSET": np.zeros((antennas, 2, 2)),
         "POLARIZATION_TYPE": {"shape": [antennas, 2], "array": ["X", "Y"] * antennas},
         "POL_RESPONSE": np.broadcast_to(np.eye(2, dtype=np.complex64), (antennas, 2, 2)),
-        "POSITION": np.zeros((antennas, 3)),
         "RECEPTOR_ANGLE": np.zeros((antennas, 2)),
     }
 
@@ -255,8 +218,5 @@ def _spectral_window(simulation: Simulation) -> dict[str, Any]:
         "TOTAL_BANDWIDTH": [simulation.bandwidth],
         "MEAS_FREQ_REF": [TOPOCENTRIC],
         "NET_SIDEBAND": [1],
-        "FREQ_GROUP": [0],
         "FREQ_GROUP_NAME": ["L"],
-        "IF_CONV_CHAIN": [0],
-        "FLAG_ROW": [False],
     }

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from fip.data.names import RunId
 from fip.data.rotations import turned
-from fip.data.selection import UvRange
 from fip.data.settings import Imaging
 from fip.data.values import Band, Beam, Block, Grid, Observation, Slice, Times
 from fip.imaging.antennas import AntennaTally, BaselineSums, tally
@@ -18,11 +17,10 @@ from fip.imaging.beam import fit_beam
 from fip.imaging.rephasing import rephase
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, totals
 from fip.imaging.weighting import weigh
-from fip.source.index.row_index import RowIndex
 from fip.source.samples import SampleReader
+from fip.source.selecting.chosen import Picked
 from fip.source.selecting.matching import baselines, within
-from fip.source.selecting.phase_centres import Rephasing
-from fip.source.tables.measurement_set import MeasurementSet, Rows
+from fip.source.tables.measurement_set import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +74,13 @@ class Run:
     bands: tuple[Band, ...]
     cadence: float | None  # s, the median from one slice of a field to the next; None where nothing repeats
     notes: tuple[str, ...]  # what the log should say
-    main: MeasurementSet
-    index: RowIndex
-    rephasing: Rephasing
+    picked: Picked
     readers: tuple[SampleReader, ...]  # one for each window, or part of one
-    antennas: NDArray[np.bool_] | None  # [antenna] those whose baselines count; None for all
-    uv_range: UvRange | None
     _nominal: dict[str, Beam | None] = field(default_factory=dict)  # by the field's name
 
     def close(self) -> None:
         """Release the files."""
-        self.main.close()
+        self.picked.main.close()
 
     def read(self, number: int) -> Slice:
         """Cut one slice. InputError where the MeasurementSet cannot be read."""
@@ -96,22 +90,22 @@ class Run:
         """Cut one slice, and tell how the antennas did in it."""
         info = self.slices[number]
         dump = self._dump(info)
-        sums = BaselineSums(self.main.antennas.names)
+        sums = BaselineSums(self.picked.main.antennas.names)
         baseline = sums.baseline(*dump.antennas)
-        found = []
+        natural, windows = [], []
         for part in self._parts(dump):
             sums.select(baseline[part.mask], _selected(part, dump))
-            block_and_rows = _read_block(part, dump)
-            if block_and_rows is not None:
-                block, rows = block_and_rows
+            if found := _read_block(part, dump):
+                block, rows = found
                 sums.add(baseline[rows], block)
-                found.append((block, rows, part.reader.window))
-        grid, natural = self.grids[info.field], [(block, rows) for block, rows, _ in found]
-        kept = np.concatenate([rows for _, rows in natural]) if found else np.flatnonzero(dump.selected)
+                natural.append(found)
+                windows.append(part.reader.window)
+        grid = self.grids[info.field]
+        kept = np.concatenate([rows for _, rows in natural]) if natural else np.flatnonzero(dump.selected)
         times = self._times(info, dump, kept, [block for block, _ in natural])
         centred = self._rephased(info, dump, natural, _middles(dump, kept))
         blocks = tuple(part for block in weigh(centred, self.settings, grid) for part in split(block, self.bands))
-        widths = [window.width[here] for _, _, window in found for _, here in parts(window.frequency, self.bands)]
+        widths = [window.width[here] for window in windows for _, here in parts(window.frequency, self.bands)]
         planes = len(self.settings.stokes), len(self.bands)
         weights, counts = totals(blocks, planes)
         cut = Slice(
@@ -135,31 +129,31 @@ class Run:
         return cut, tally(sums)
 
     def _dump(self, info: SliceInfo) -> _Dump:
-        numbers, integration = self.index.rows_of(info.integrations)
-        rows = self.main.rows(numbers)
+        numbers, integration = self.picked.index.rows_of(info.integrations)
+        rows = self.picked.main.rows(numbers)
         antennas = rows.column("ANTENNA1"), rows.column("ANTENNA2")
-        selected = baselines(*antennas, self.antennas)
+        selected = baselines(*antennas, self.picked.antennas)
         uvw = rows.column("UVW").astype(np.float64, copy=False)
-        if len(self.index.coverage.windows) == 1:
-            window = np.full(len(rows), self.index.coverage.windows[0], np.int32)
+        if len(self.picked.index.coverage.windows) == 1:
+            window = np.full(len(rows), self.picked.index.coverage.windows[0], np.int32)
         else:
             window = rows.column("DATA_DESC_ID")
             selected &= np.isin(window, [reader.window.number for reader in self.readers])
         placed = selected & np.isfinite(uvw).all(axis=1)
         usable = placed & ~rows.column("FLAG_ROW")
         which = np.searchsorted(info.integrations, integration)
-        uv = None if self.uv_range is None else self._uv(info, which, uvw)
+        uv = None if self.picked.asked.source.uv_range is None else self._uv(info, which, uvw)
         return _Dump(rows, antennas, which, rows.column("TIME"), window, selected, placed, usable, uvw, uv)
 
     def _uv(self, info: SliceInfo, integration: NDArray[np.intp], uvw: NDArray[np.float64]) -> NDArray[np.float64]:
         """|(u, v)| [row] in m towards the centre of the grid, as `subset` has it: at the middle of integrations."""
-        matrices = self._matrices(info, self.index.time[list(info.integrations)])
+        matrices = self._matrices(info, self.picked.index.time[list(info.integrations)])
         seen = uvw if matrices is None else turned(uvw, matrices[integration])
         return np.asarray(np.hypot(seen[:, 0], seen[:, 1]))
 
     def _matrices(self, info: SliceInfo, times: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """What turns the samples of each integration of a slice at its time, [integration, 3, 3]; None for nothing."""
-        return self.rephasing.matrices(int(self.index.field[info.integrations[0]]), times)
+        return self.picked.rephasing.matrices(int(self.picked.index.field[info.integrations[0]]), times)
 
     def _rephased(
         self,
@@ -179,13 +173,14 @@ class Run:
         return tuple(rephase(block, matrices[dump.integration[rows]]) for block, rows in found)
 
     def _parts(self, dump: _Dump) -> Iterator[_Part]:
+        reach = self.picked.asked.source.uv_range
         for reader in self.readers:
             mask = dump.window == reader.window.number
             if not mask.any():
                 continue
             whole = np.ones((np.count_nonzero(mask), 1), bool)
-            if self.uv_range is not None and dump.uv is not None:
-                whole = within(self.uv_range, dump.uv[mask], reader.window.frequency)
+            if reach is not None and dump.uv is not None:
+                whole = within(reach, dump.uv[mask], reader.window.frequency)
             yield _Part(reader, dump.rows if mask.all() else dump.rows.where(mask), mask, whole)
 
     def _times(self, info: SliceInfo, dump: _Dump, kept: NDArray[np.intp], blocks: Sequence[Block]) -> Times:
@@ -204,13 +199,13 @@ class Run:
         weights, products = np.bincount(integration, weight), np.bincount(integration, weight * used[known])
         total_exposure = float((products[weights > 0] / weights[weights > 0]).sum())
         time = time[dump.selected]
-        if self.index.trusted[info.integrations[0]]:
+        if self.picked.index.trusted[info.integrations[0]]:
             half = np.fmax(dump.rows.column("INTERVAL")[dump.selected], 0) / 2
             return Times(float((time - half).min()), average, float((time + half).max()), total_exposure)
-        half_cadence = self.index.cadence[info.integrations[0]] / 2
+        half_cadence = self.picked.index.cadence[info.integrations[0]] / 2
         if not np.isfinite(half_cadence):
             half_cadence = total_exposure / 2
-        middles = self.index.time[list(info.integrations)]
+        middles = self.picked.index.time[list(info.integrations)]
         begin, end = min(middles[0] - half_cadence, time.min()), max(middles[-1] + half_cadence, time.max())
         return Times(float(begin), average, float(end), total_exposure)
 
@@ -220,7 +215,7 @@ class Run:
             info = next(info for info in self.slices if info.field == name)
             dump = self._dump(info)
             covered = [_coverage(part, dump) for part in self._parts(dump)]
-            blocks = self._rephased(info, dump, covered, self.index.time[list(info.integrations)])
+            blocks = self._rephased(info, dump, covered, self.picked.index.time[list(info.integrations)])
             self._nominal[name] = fit_beam(weigh(blocks, self.settings, self.grids[name]))
         return self._nominal[name]
 

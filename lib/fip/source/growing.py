@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fip.data.errors import InputError, NotYetError, UsageError
-from fip.data.settings import Asked, Selection
+from fip.data.settings import Asked
 from fip.source.cutting import Run
 from fip.source.index.row_index import CHUNK, Indexer, RowIndex
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, open_run, settle
@@ -31,7 +31,7 @@ class Whole:
         """Opens the MeasurementSet. Raises InputError and UsageError."""
         self._path, self._files = path, _files(path)
         self._run = open_run(path, asked)
-        self.rows = self._run.index.rows
+        self.rows = self._run.picked.index.rows
 
     def close(self) -> None:
         """Release the files."""
@@ -100,7 +100,7 @@ class Growing:
         index = self._index(self._end)
         if self._run is None:
             self._run = self._settled(index)
-        elif (index.field[: self._taken.size] != self._run.index.field[: self._taken.size]).any():
+        elif (index.field[: self._taken.size] != self._run.picked.index.field[: self._taken.size]).any():
             raise InputError(
                 f"{self._main.path}: rows were put before others, and --follow needs them in order of time"
             )
@@ -119,9 +119,9 @@ class Growing:
 
     def _complete_rows(self, complete: bool) -> int:
         """Up to which row all is there that there will be."""
-        rows = self._main.rows(range(self._end, len(self._main))) if len(self._main) > self._end else None
-        if rows is None:
+        if len(self._main) <= self._end:
             return self._end
+        rows = self._main.rows(range(self._end, len(self._main)))
         time, interval = rows.column("TIME"), rows.column("INTERVAL")
         written = time.size if (time > 0).all() else int(np.argmin(time > 0))  # rows are added before they are filled
         time, interval = time[:written], interval[:written]
@@ -138,7 +138,7 @@ class Growing:
             self._indexed += CHUNK
         if not end:
             raise NotYetError(f"{self._main.path}: no integration is complete yet")
-        index = self._indexer.copy().feed(checked_chunks(self._main, self._indexed, end)).index()
+        index = deepcopy(self._indexer).feed(checked_chunks(self._main, self._indexed, end)).index()
         try:
             return checked(self._main, index)
         except InputError as error:
@@ -147,54 +147,45 @@ class Growing:
     def _settled(self, index: RowIndex) -> Run:
         """The run, without slices yet, by the first integration that is selected."""
         try:
-            first = self._chosen(index).integrations[0]
+            first = choose(self._main, index, self._asked).integrations[0]
         except UsageError as error:
             raise NotYetError(str(error)) from None
         rows, _ = index.rows_of([first])
         early = checked(self._main, Indexer().feed(checked_chunks(self._main, 0, int(rows[-1]) + 1)).index())
-        return replace(settle(self._main, early, self._chosen(early), self._asked), slices=())
+        return replace(settle(choose(self._main, early, self._asked)), slices=())
 
     def _grown(self, run: Run, index: RowIndex, ended: bool) -> Run:
         """The run with the slices that can be cut now."""
         try:
-            chosen = self._chosen(index, ~self._taken)
+            chosen = choose(self._main, index, self._asked, ~self._taken)
         except UsageError:  # none of them is selected
-            return replace(run, index=index)
-        closed = chosen.slices if ended else _closed(chosen, index, self._asked.source)
+            return replace(run, picked=replace(run.picked, index=index))
+        closed = chosen.slices if ended else _closed(chosen)
         for together in closed:
             self._taken[list(together)] = True
         grid = next(iter(run.grids.values()))
         fields = [each for each in chosen.fields if each.name not in run.grids]
-        targets = chosen.rephasing.targets
+        known, targets = run.picked.rephasing, chosen.rephasing.targets
+        rephasing = Rephasing(known.centres, {**chosen.rephasing.fields, **known.fields}, {**targets, **known.targets})
         about = {each.name: grid_about((grid.width, grid.height), grid.scale, targets[each.number]) for each in fields}
         observation = next(iter(run.observations.values()))
         return replace(
             run,
-            index=index,
-            slices=(*run.slices, *list_slices(index, replace(chosen, slices=closed))),
+            picked=replace(run.picked, index=index, rephasing=rephasing),
+            slices=(*run.slices, *list_slices(replace(chosen, slices=closed))),
             grids={**run.grids, **about},
             observations={**run.observations, **{each.name: replace(observation, field=each.name) for each in fields}},
-            rephasing=Rephasing(
-                run.rephasing.centres,
-                {**chosen.rephasing.fields, **run.rephasing.fields},
-                {**targets, **run.rephasing.targets},
-            ),
         )
 
-    def _chosen(self, index: RowIndex, among: NDArray[np.bool_] | None = None) -> Chosen:
-        return choose(self._main, index, self._asked.source, self._asked.imaging.phase_centre, among)
 
-
-def _closed(chosen: Chosen, index: RowIndex, selection: Selection) -> tuple[tuple[int, ...], ...]:
+def _closed(chosen: Chosen) -> tuple[tuple[int, ...], ...]:
     """Of the integrations imaged together the first groups, up to one that may still grow."""
-    if selection.average is None:
+    index = chosen.index
+    if chosen.asked.source.average is None:
         return chosen.slices
     for place, together in enumerate(chosen.slices):
         last = together[-1]
-        if index.last_time - index.time[last] < 1.5 * index.cadence[last] and _last_of_series(index, last):
+        others = index.series[last + 1 :] == index.series[last]
+        if index.last_time - index.time[last] < 1.5 * index.cadence[last] and not others.any():
             return chosen.slices[:place]
     return chosen.slices
-
-
-def _last_of_series(index: RowIndex, integration: int) -> bool:
-    return not (index.series[integration + 1 :] == index.series[integration]).any()

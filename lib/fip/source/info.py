@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from fip.data.directions import Frame
 from fip.data.quantities import ARCSEC, format_angle, iso_utc
 from fip.data.rotations import about_w
 from fip.source.advice.defaults import choose_grid
@@ -26,15 +25,9 @@ from fip.source.tables.subtables import Field, Window
 
 Lines: TypeAlias = Iterator[tuple[str, str]]
 Part: TypeAlias = tuple[Rows, Window]
+Item = TypeVar("Item")
 
 _MOST_LISTED = 12  # windows or fields
-
-_AXES: dict[Frame, tuple[str, str]] = {
-    "FK5": ("RA", "Dec"),
-    "ICRS": ("RA", "Dec"),
-    "FK4": ("RA", "Dec"),
-    "GALACTIC": ("l", "b"),
-}
 
 
 def describe(path: Path) -> str:
@@ -42,16 +35,19 @@ def describe(path: Path) -> str:
     with closing(MeasurementSet(path)) as main:
         index = read_index(main)
         windows = all_windows(main, index)
-        looked_at = [part for each in _looked_at(index) for part in parts(main, index, windows, each)]
+        integrations = sampled(range(len(index)))
+        every = len(integrations) == len(index)
+        said = "all integrations" if every else f"{len(integrations)} integrations spread over the time"
+        looked_at = [part for each in integrations for part in parts(main, index, windows, each)]
         centres = phase_centres(main, index)
         fields = {number: main.field(number) for number in np.unique(index.field).tolist()}
         lines = [
             *_observation(main, index),
             *_time(index),
-            *_fields(index, centres, fields, unique_names({number: each.name for number, each in fields.items()})),
-            *_windows(windows),
+            *_fields(index, centres, fields),
+            *_listed("windows", windows, _window),
             *_columns(main, looked_at),
-            ("flagged", f"{_flagged(looked_at):.1%} of cross-correlations, in {_said(index)}"),
+            ("flagged", f"{_flagged(looked_at):.1%} of cross-correlations, in {said}"),
             ("baselines", f"up to {index.coverage.longest_baseline:.6g} m (in the plane of u and v)"),
             ("uvw", f"{_check_uvw(main, index, centres, fields)}"),
             *_field_of_view(main, index, windows),
@@ -84,31 +80,37 @@ def _time(index: RowIndex) -> Lines:
         yield "", "INTERVAL is wrong: shorter than the spread of TIMEs within an integration"
 
 
-def _fields(index: RowIndex, centres: PhaseCentres, fields: Mapping[int, Field], names: Mapping[int, str]) -> Lines:
-    for at, (number, each) in enumerate(list(fields.items())[:_MOST_LISTED]):
-        count = int(np.count_nonzero(index.field == number))
-        place = own_centre(index, centres, each)
+def _listed(name: str, items: Sequence[Item], told: Callable[[Item], str]) -> Lines:
+    """A line for each of the first items, and how many more there are."""
+    for at, item in enumerate(items[:_MOST_LISTED]):
+        yield "" if at else name, told(item)
+    if len(items) > _MOST_LISTED:
+        yield "", f"and {len(items) - _MOST_LISTED} more"
+
+
+def _fields(index: RowIndex, centres: PhaseCentres, fields: Mapping[int, Field]) -> Lines:
+    names = unique_names({number: each.name for number, each in fields.items()})
+
+    def told(field: Field) -> str:
+        place = own_centre(index, centres, field)
         frame = place.frame or "FK5"
-        x, y = _AXES[frame]
+        x, y = ("l", "b") if frame == "GALACTIC" else ("RA", "Dec")
         centre = f"{x} {np.degrees(place.longitude):.6f} {y} {np.degrees(place.latitude):+.6f} deg ({frame})"
-        if centres.moves(each):
-            centre += f", moving ({each.frame}), in the middle of its time"
-        yield "" if at else "fields", f"{number} {names[number]}: {centre}, {count} of the integrations"
-    if len(fields) > _MOST_LISTED:
-        yield "", f"and {len(fields) - _MOST_LISTED} more"
+        if centres.moves(field):
+            centre += f", moving ({field.frame}), in the middle of its time"
+        count = int(np.count_nonzero(index.field == field.number))
+        return f"{field.number} {names[field.number]}: {centre}, {count} of the integrations"
+
+    return _listed("fields", list(fields.values()), told)
 
 
-def _windows(windows: Sequence[Window]) -> Lines:
-    for at, each in enumerate(windows[:_MOST_LISTED]):
-        low, high = each.frequency[0] / 1e6, each.frequency[-1] / 1e6
-        order = "" if each.order == slice(None) else ", not in ascending order on file"
-        yield (
-            "" if at else "windows",
-            f"{each.spectral_window}: {each.frequency.size} channels of {np.median(each.width) / 1e3:g} kHz, "
-            f"{low:.6f} to {high:.6f} MHz {each.frequency_frame}{order}; {' '.join(each.correlations)}",
-        )
-    if len(windows) > _MOST_LISTED:
-        yield "", f"and {len(windows) - _MOST_LISTED} more"
+def _window(window: Window) -> str:
+    low, high = window.frequency[0] / 1e6, window.frequency[-1] / 1e6
+    order = "" if window.order == slice(None) else ", not in ascending order on file"
+    return (
+        f"{window.spectral_window}: {window.frequency.size} channels of {np.median(window.width) / 1e3:g} kHz, "
+        f"{low:.6f} to {high:.6f} MHz {window.frequency_frame}{order}; {' '.join(window.correlations)}"
+    )
 
 
 def _columns(main: MeasurementSet, parts: Sequence[Part]) -> Lines:
@@ -130,15 +132,6 @@ def _flagged(parts: Sequence[Part]) -> float:
         for here, flag in batches(rows, window, "FLAG"):
             flagged += int(np.count_nonzero((flag | whole_row[here, None, None])[cross[here]]))
     return flagged / max(1, samples)
-
-
-def _looked_at(index: RowIndex) -> list[int]:
-    return sampled(range(len(index)))
-
-
-def _said(index: RowIndex) -> str:
-    looked_at = len(_looked_at(index))
-    return "all integrations" if looked_at == len(index) else f"{looked_at} integrations spread over the time"
 
 
 def _check_uvw(main: MeasurementSet, index: RowIndex, centres: PhaseCentres, fields: Mapping[int, Field]) -> UvwCheck:

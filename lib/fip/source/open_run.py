@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 from fip.data.directions import Direction
 from fip.data.errors import InputError, UsageError
 from fip.data.names import label
-from fip.data.settings import Asked, Selection, describe, selected
+from fip.data.settings import Asked, describe, selected
 from fip.data.stokes import stokes_axis
-from fip.data.values import SINGLE_PRECISION_EPSILON, Band, Block, Grid, Observation
+from fip.data.values import Band, Block, Grid, Observation
 from fip.imaging.compression import compress_blocks, reduction
-from fip.imaging.kernels import check_kernel
+from fip.imaging.kernels import check_kernel, pixel_type
 from fip.imaging.polarisation import Product, products
+from fip.imaging.subbands import parts as in_bands
 from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
 from fip.source.advice.field_of_view import smearing_notes
 from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
-from fip.source.index.row_index import Coverage, RowIndex, index_rows
+from fip.source.index.row_index import Coverage, Indexer, RowIndex
 from fip.source.run_id import identify
 from fip.source.samples import Columns, SampleReader, choose_columns, has_weights
 from fip.source.selecting.centring import centre_notes, position
@@ -43,24 +44,20 @@ def open_run(path: Path, asked: Asked) -> Run:
     """
     main = MeasurementSet(path)
     try:
-        return _open(main, asked)
+        index = read_index(main)
+        return settle(choose(main, index, asked))
     except BaseException:
         main.close()
         raise
 
 
-def _open(main: MeasurementSet, asked: Asked) -> Run:
-    index = read_index(main)
-    return settle(main, index, choose(main, index, asked.source, asked.imaging.phase_centre), asked)
-
-
-def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, asked: Asked) -> Run:
+def settle(chosen: Chosen) -> Run:
     """A run of the slices that are chosen. Raises InputError and UsageError, as `open_run`."""
-    windows = chosen.windows
+    main, index, asked, windows = chosen.main, chosen.index, chosen.asked, chosen.windows
     looked_at = [part for each in sampled(chosen.integrations) for part in parts(main, index, windows, each)]
     columns, column_note = choose_columns(main, asked.source.column, asked.source.subtract_model, looked_at)
-    _check_cells(main, index, chosen, columns)
-    _check_weights(main, index, chosen)
+    _check_cells(chosen, columns)
+    _check_weights(chosen)
     wanted = _products(main, windows, asked.imaging.stokes)
     reach = extent(main, chosen.coverage, windows)
     size, scale, grid_notes = choose_grid(reach, asked.imaging.size, asked.imaging.scale)
@@ -71,7 +68,7 @@ def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, asked: Asked) 
     bands, band_notes = _bands(main, windows, settings.channels_out)
     grids = {each.name: grid_about(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}
     width = max(float(window.width.max()) for window in windows)
-    precision = np.float32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
+    precision = pixel_type(settings)
     cadence = index.cadence[chosen.integrations]
     cadence = cadence[np.isfinite(cadence)]
     duration = float(np.median(cadence)) if cadence.size else None
@@ -80,14 +77,14 @@ def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, asked: Asked) 
         id=run,
         older=older,
         name=label(main.path.stem),
-        slices=list_slices(index, chosen),
+        slices=list_slices(chosen),
         settings=settings,
         grids=grids,
-        observations=_observations(main, index, chosen, columns, wanted, asked.source, pseudo),
+        observations=_observations(chosen, columns, wanted, pseudo),
         bands=bands,
         cadence=duration * float(np.median([len(each) for each in chosen.slices])) if duration else None,
         notes=(
-            *_selection_notes(asked.source, index, chosen),
+            *_selection_notes(chosen),
             column_note,
             *centre_notes(index, chosen.fields, chosen.rephasing, asked.imaging.phase_centre, len(chosen.integrations)),
             *grid_notes,
@@ -95,22 +92,18 @@ def settle(main: MeasurementSet, index: RowIndex, chosen: Chosen, asked: Asked) 
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
             *_polarisation_notes(asked.imaging.stokes, settings.stokes, windows),
             *_time_notes(main, index),
-            *_compression_notes(main, index, chosen, next(iter(grids.values())), bands, settings.epsilon),
+            *_compression_notes(chosen, next(iter(grids.values())), bands, settings.epsilon),
         ),
-        main=main,
-        index=index,
-        rephasing=chosen.rephasing,
+        picked=chosen,
         readers=tuple(
             SampleReader(window, planes, columns, precision) for window, planes in zip(windows, wanted, strict=True)
         ),
-        antennas=chosen.antennas,
-        uv_range=chosen.uv_range,
     )
 
 
 def read_index(main: MeasurementSet) -> RowIndex:
     """The integrations of a MeasurementSet; InputError where there is none that could be imaged."""
-    return checked(main, index_rows(checked_chunks(main)))
+    return checked(main, Indexer().feed(checked_chunks(main)).index())
 
 
 def checked(main: MeasurementSet, index: RowIndex | None) -> RowIndex:
@@ -130,28 +123,32 @@ def checked(main: MeasurementSet, index: RowIndex | None) -> RowIndex:
 
 def checked_chunks(main: MeasurementSet, first: int = 0, end: int | None = None) -> Iterator[dict[str, NDArray[Any]]]:
     """What an index is made of, for all rows or those from `first` up to `end`. InputError where TIME is no time."""
-    for chunk in main.chunks(row_index.COLUMNS, row_index.CHUNK, first, end):
+    end = len(main) if end is None else end
+    for begin in range(first, end, row_index.CHUNK):
+        rows = main.rows(range(begin, min(begin + row_index.CHUNK, end)))
+        chunk = {name: rows.column(name) for name in row_index.COLUMNS}
         strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
         if strange:
             raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")
         yield chunk
 
 
-def _check_cells(main: MeasurementSet, index: RowIndex, chosen: Chosen, columns: Columns) -> None:
+def _check_cells(chosen: Chosen, columns: Columns) -> None:
     """InputError where visibilities have not the shape that the subtables tell; seen in the first integration."""
-    for rows, window in parts(main, index, chosen.windows, chosen.integrations[0]):
+    for rows, window in chosen.first_rows():
         shape = rows.cell_shape(columns.visibility)
         if shape is not None and shape != window.cell:
             raise InputError(
-                f"{main.path}: {columns.visibility} has cells of {shape[0]} channels x {shape[-1]} correlations, "
-                f"but data description {window.number} says {window.cell[0]} x {window.cell[1]}"
+                f"{chosen.main.path}: {columns.visibility} has cells of {shape[0]} channels x {shape[-1]} "
+                f"correlations, but data description {window.number} says {window.cell[0]} x {window.cell[1]}"
             )
 
 
-def _check_weights(main: MeasurementSet, index: RowIndex, chosen: Chosen) -> None:
+def _check_weights(chosen: Chosen) -> None:
     """InputError where no weight is positive; as a rule the first integration has one, and no more is read."""
+    main = chosen.main
     for number in chosen.integrations:
-        found = parts(main, index, chosen.windows, number, chosen.antennas)
+        found = parts(main, chosen.index, chosen.windows, number, chosen.antennas)
         if any(has_weights(rows, window) for rows, window in found):
             return
     names = " and ".join(name for name in ("WEIGHT_SPECTRUM", "WEIGHT") if name in main.columns)
@@ -198,12 +195,10 @@ def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple
     if count > channels.size:
         raise UsageError(f"{main.path}: --channels-out {count}: there are {channels.size} channels, give fewer planes")
     bands = sub_bands(band(windows), count)
-    starts = [each.centre - each.width / 2 for each in bands[1:]]
-    used = np.bincount(np.searchsorted(starts, channels, side="right"), minlength=count)
-    if used.all():
-        return bands, ()
-    gaps = ", ".join(str(number) for number in np.flatnonzero(used == 0))
-    return bands, (f"channels-out {count}: no channel lies in output channel {gaps}, so that plane is NaN",)
+    used = {number for number, _ in in_bands(channels, bands)}
+    gaps = ", ".join(str(number) for number in range(count) if number not in used)
+    note = f"channels-out {count}: no channel lies in output channel {gaps}, so that plane is NaN"
+    return bands, (note,) if gaps else ()
 
 
 def grid_about(size: tuple[int, int], scale: float, centre: Direction) -> Grid:
@@ -211,8 +206,9 @@ def grid_about(size: tuple[int, int], scale: float, centre: Direction) -> Grid:
     return Grid(size[0], size[1], scale, centre.longitude, centre.latitude, centre.frame or "FK5")
 
 
-def list_slices(index: RowIndex, chosen: Chosen) -> tuple[SliceInfo, ...]:
+def list_slices(chosen: Chosen) -> tuple[SliceInfo, ...]:
     """What is known of the slices that are chosen."""
+    index = chosen.index
     names = {each.number: each.name for each in chosen.fields}
     slices = []
     for together in chosen.slices:
@@ -223,17 +219,11 @@ def list_slices(index: RowIndex, chosen: Chosen) -> tuple[SliceInfo, ...]:
 
 
 def _observations(
-    main: MeasurementSet,
-    index: RowIndex,
-    chosen: Chosen,
-    columns: Columns,
-    wanted: Sequence[tuple[Product, ...]],
-    selection: Selection,
-    pseudo: bool,
+    chosen: Chosen, columns: Columns, wanted: Sequence[tuple[Product, ...]], pseudo: bool
 ) -> dict[str, Observation]:
     """What the headers of each field say, by its name."""
-    about = main.observation(int(index.observation[chosen.integrations[0]]))
-    windows = chosen.windows
+    main, windows = chosen.main, chosen.windows
+    about = main.observation(int(chosen.index.observation[chosen.integrations[0]]))
     used = dict.fromkeys(
         window.correlations[at]
         for window, planes in zip(windows, wanted, strict=True)
@@ -254,14 +244,15 @@ def _observations(
             column=columns.label,
             correlations=tuple(used),
             frequency_frame=frames.pop() if len(frames) == 1 else "",
-            selection=describe(selection),
+            selection=describe(chosen.asked.source),
             pseudo=pseudo,
         )
         for each in chosen.fields
     }
 
 
-def _selection_notes(selection: Selection, index: RowIndex, chosen: Chosen) -> Iterator[str]:
+def _selection_notes(chosen: Chosen) -> Iterator[str]:
+    selection, index = chosen.asked.source, chosen.index
     if not selected(selection):
         return
     yield (
@@ -296,17 +287,10 @@ def _time_notes(main: MeasurementSet, index: RowIndex) -> Iterator[str]:
         yield "INTERVAL is shorter than the spread of TIMEs within an integration: times go by the cadence instead"
 
 
-def _compression_notes(
-    main: MeasurementSet,
-    index: RowIndex,
-    chosen: Chosen,
-    grid: Grid,
-    bands: Sequence[Band],
-    epsilon: float,
-) -> Iterator[str]:
+def _compression_notes(chosen: Chosen, grid: Grid, bands: Sequence[Band], epsilon: float) -> Iterator[str]:
     """What the ventilator will do to the slices, told by the baselines of the first integration."""
     blocks: list[Block] = []
-    for rows, window in parts(main, index, chosen.windows, chosen.integrations[0]):
+    for rows, window in chosen.first_rows():
         uvw = rows.column("UVW")[rows.column("ANTENNA1") != rows.column("ANTENNA2")]
         uvw = uvw[np.isfinite(uvw).all(axis=1)].astype(np.float64)
         none = np.empty((0, len(uvw), window.frequency.size))

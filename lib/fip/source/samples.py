@@ -46,34 +46,32 @@ class SampleReader:
 
     def read(self, rows: Rows, usable: NDArray[np.bool_]) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
         """Weight x visibility and weight, [stokes, row, channel]; both 0 where not `usable` [row, 1 or channel]."""
-        shape = (len(self.wanted), len(rows), self.window.shape[0])
-        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
-        spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
-        for here in self._batches(len(rows)):
-            bad = self._fill("FLAG", rows, here)
-            if not usable[here].all():
-                bad |= ~usable[here, :, None]
-            weights = self._weights(rows, here, spectrum)
-            form(self.wanted, self._visibility(rows, here), weights, bad, visibility[:, here], weight[:, here])
-        return visibility, weight
+        return self._formed(rows, usable, observed=True)
 
     def coverage(self, rows: Rows, usable: NDArray[np.bool_]) -> NDArray[np.floating]:
         """The weights [stokes, row, channel] that there would be without a flag, 1 where none is positive."""
-        shape = (len(self.wanted), len(rows), self.window.shape[0])
-        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
-        spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
-        for here in self._batches(len(rows)):
-            cells = (here.stop - here.start, *self.window.shape)
-            bad = np.broadcast_to(~usable[here, :, None], cells)
-            zeros = np.zeros(cells, self.complex)
-            form(self.wanted, zeros, self._weights(rows, here, spectrum), bad, visibility[:, here], weight[:, here])
+        _, weight = self._formed(rows, usable, observed=False)
         if not weight.any():
             weight[...] = usable
         return weight
 
-    def _batches(self, rows: int) -> Iterator[slice]:
-        for first in range(0, rows, self._batch):
-            yield slice(first, min(first + self._batch, rows))
+    def _formed(
+        self, rows: Rows, usable: NDArray[np.bool_], observed: bool
+    ) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
+        """As `read`; unless `observed`, as if all visibilities were 0 and nothing flagged."""
+        shape = (len(self.wanted), len(rows), self.window.shape[0])
+        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
+        spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
+        for first in range(0, len(rows), self._batch):
+            here = slice(first, min(first + self._batch, len(rows)))
+            cells = (here.stop - first, *self.window.shape)
+            bad = self._fill("FLAG", rows, here) if observed else np.zeros(cells, bool)
+            if not usable[here].all():
+                bad |= ~usable[here, :, None]
+            weights = self._weights(rows, here, spectrum)
+            values = self._visibility(rows, here) if observed else np.zeros(cells, self.complex)
+            form(self.wanted, values, weights, bad, visibility[:, here], weight[:, here])
+        return visibility, weight
 
     def _visibility(self, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
         observed = self._fill(self.columns.visibility, rows, here)

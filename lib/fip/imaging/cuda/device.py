@@ -83,6 +83,10 @@ class CupyDevice:
         self._leaving.clear()
 
 
+cuda_device = cache(CupyDevice)
+"""A GPU, opened once."""
+
+
 @cache
 def find_cupy() -> Any:
     """The module cupy. Raise UsageError where it is not installed."""

@@ -39,21 +39,19 @@ class SdpFuncKernel(Kernel):
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """See fip.imaging.interface.Kernel. Raise UsageError for baselines that it would drop."""
-        with self._cupy.cuda.Stream.null:  # the library's, which those of a CupyDevice do not wait for
-            self._image(blocks, out)
-        return self.name
-
-    def _image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
         cupy, scale = self._cupy, self._grid.scale
-        uvw = cupy.asarray(in_wavelengths(blocks, scale, self._grid.width))
-        frequency, ones = cupy.asarray([SPEED_OF_LIGHT]), cupy.ones((len(uvw), 1))
-        for stokes, plane in enumerate(out):
-            values = np.concatenate([block.visibility[stokes].ravel() for block in blocks])
-            samples = [uvw, frequency, _with_last(cupy, values, len(uvw)), ones]
-            dirty = cupy.zeros((self._grid.height, self._grid.width))
-            gridder = self._gridder(*samples, dirty, scale, scale, self._epsilon, True)
-            gridder.grid_uvw_es_fft(*samples, dirty)
-            plane[...] = (dirty * self._n).get()
+        with cupy.cuda.Stream.null:  # the library's, which those of a CupyDevice do not wait for
+            uvw = cupy.asarray(in_wavelengths(blocks, scale, self._grid.width))
+            frequency, ones = cupy.asarray([SPEED_OF_LIGHT]), cupy.ones((len(uvw), 1))
+            for stokes, plane in enumerate(out):
+                values = np.zeros((len(uvw), 1), np.complex128)  # 0 for the last row
+                np.concatenate([block.visibility[stokes].ravel() for block in blocks], out=values[:-1, 0])
+                samples = [uvw, frequency, cupy.asarray(values), ones]
+                dirty = cupy.zeros((self._grid.height, self._grid.width))
+                gridder = self._gridder(*samples, dirty, scale, scale, self._epsilon, True)
+                gridder.grid_uvw_es_fft(*samples, dirty)
+                plane[...] = (dirty * self._n).get()
+        return self.name
 
 
 def in_wavelengths(blocks: Sequence[Block], scale: float, side: int) -> NDArray[np.float64]:
@@ -93,10 +91,3 @@ def _n(grid: Grid) -> NDArray[np.float64]:
     east = (np.arange(grid.width) - grid.width // 2) * grid.scale
     north = (np.arange(grid.height) - grid.height // 2) * grid.scale
     return np.sqrt(np.maximum(1 - east**2 - north[:, None] ** 2, 0.0))
-
-
-def _with_last(cupy: Any, values: NDArray[np.complexfloating], rows: int) -> Any:
-    """The visibilities [row, 1], complex128, with 0 for the last row."""
-    padded = np.zeros((rows, 1), np.complex128)
-    padded[: len(values), 0] = values
-    return cupy.asarray(padded)

@@ -18,7 +18,7 @@ from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import Device
 from fip.imaging.interface import Imager
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
-from fip.imaging.slant.kernel import SlantKernel
+from fip.imaging.slant.kernel import SlantKernel, filling
 from fip.imaging.slant.plan import Plan
 from fip.imaging.slant.resample import make_taps
 from fip.imaging.slant.scheme import SINGLE
@@ -45,33 +45,26 @@ class CudaSlantKernel(SlantKernel):
 
     def __init__(self, device: Device, grid: Grid, epsilon: float, fall_back: Imager) -> None:
         super().__init__(grid, epsilon, fall_back, only_if_faster=False)
-        self.constants = Constants(device)
-
-    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """See fip.imaging.interface.Kernel."""
-        return self.constants.device.empty(shape, dtype)
-
-    def render(self, plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
-        """See SlantKernel."""
-        Rendering(self.constants, plan, blocks).render(out)
-
-
-class Constants:
-    """What all slices share, on the device."""
-
-    def __init__(self, device: Device) -> None:
         self.device = device
         for name, values in zip(("tap_even", "tap_odd"), tap_polynomials(), strict=True):
             device.define(name, values)
-        self.kernel = device.xp.asarray(kernel_polynomials(SINGLE))
+        self.weights = device.xp.asarray(kernel_polynomials(SINGLE))
         self.correction = device.xp.asarray(correction_polynomial(SINGLE))
+
+    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """See fip.imaging.interface.Kernel."""
+        return self.device.empty(shape, dtype)
+
+    def render(self, plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
+        """See SlantKernel."""
+        Rendering(self, plan, blocks).render(out)
 
 
 class Rendering:
     """One slice on the device, stage by stage."""
 
-    def __init__(self, constants: Constants, plan: Plan, blocks: Sequence[Block]) -> None:
-        self._constants, self._device = constants, constants.device
+    def __init__(self, kernel: CudaSlantKernel, plan: Plan, blocks: Sequence[Block]) -> None:
+        self._kernel, self._device = kernel, kernel.device
         self._plan, self._blocks = plan, blocks
         self._geometry = geometry(plan)
         self._samples = sum(block.visibility[0].size for block in blocks)
@@ -86,12 +79,8 @@ class Rendering:
         missing = self._device.xp.zeros(1, np.int32)
         for stokes, plane in enumerate(out):
             lines = self.along_eta(self.combined(self.terms(self.gridded(stokes))))
-            if plane.dtype == np.float32 and plane.flags.c_contiguous:
-                self.send_back(lines, missing, plane)
-            else:
-                whole = np.empty(plane.shape, np.float32)
+            with filling(plane, "float32") as whole:
                 self.send_back(lines, missing, whole)
-                plane[...] = whole
         if int(missing[0]):
             raise UnsuitableError("the field is too wide and its array too steep")
 
@@ -110,7 +99,7 @@ class Rendering:
             self._each(
                 "grid_samples", (end - first) * LANES,
                 [self._rows, self._frequency, visibility, self._table, np.int32(first), np.int32(end), self._slant,
-                 self._constants.kernel, self._in_height, part],
+                 self._kernel.weights, self._in_height, part],
             )  # fmt: skip
             if total is None:
                 total = part
@@ -130,7 +119,7 @@ class Rendering:
 
     def combined(self, terms: Any) -> Any:
         """The slanted image [column, v_size], float32."""
-        xp, coefficients = self._device.xp, self._constants.correction
+        xp, coefficients = self._device.xp, self._kernel.correction
         correct, out = xp.empty(sum(terms.shape[1:]), np.float32), xp.empty(terms.shape[1:], np.float32)
         edge = np.float32(SINGLE.edge * 1.01)
         self._each("corrections", correct.size, [self._slant, coefficients, np.int32(len(coefficients)), edge, correct])

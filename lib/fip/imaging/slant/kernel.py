@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,17 +29,16 @@ log = logging.getLogger("fip.imaging.slant")
 Get = Callable[[str, int], Floats]
 """A buffer of that name and length, of the scheme's precision."""
 
-_here = threading.local()
 _BATCH = 4096  # rows
 
 
-class Buffers:
-    """Work arrays that grow when they must: their pages are touched once a run. What they held is never read."""
+class Buffers(threading.local):
+    """Work arrays of a thread that grow when they must: their pages are touched once. What they held is never read."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, Precision], Floats] = {}
 
-    def get(self, name: str, length: int, precision: Precision) -> Floats:
+    def get(self, precision: Precision, name: str, length: int) -> Floats:
         """An array of exactly this length, of any contents."""
         key = name, precision
         held = self._held.get(key)
@@ -45,6 +46,9 @@ class Buffers:
             self._held.pop(key, None)
             held = self._held[key] = aligned(length + length // 16, precision)
         return held[:length]
+
+
+_buffers = Buffers()
 
 
 class SlantKernel(Kernel):
@@ -82,28 +86,25 @@ class SlantKernel(Kernel):
 
 def render(plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
     """Fill out[stokes, y, x] as fip.imaging.interface.Kernel says. Raise UnsuitableError with `out` in any state."""
-    buffers, precision = _thread_buffers(), plan.scheme.precision
     for stokes, plane in enumerate(out):
-        usable = plane.dtype == precision and plane.flags.c_contiguous
-        whole: NDArray[np.floating] = plane if usable else np.empty(plane.shape, precision)
-        _plane(plan, blocks, stokes, buffers, whole)
-        if not usable:
-            plane[...] = whole
+        with filling(plane, plan.scheme.precision) as whole:
+            _plane(plan, blocks, stokes, whole)
 
 
-def _thread_buffers() -> Buffers:
-    if not hasattr(_here, "buffers"):
-        _here.buffers = Buffers()
-    buffers: Buffers = _here.buffers
-    return buffers
+@contextmanager
+def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArray[Any]]:
+    """A contiguous array of this precision to fill in place of a plane: that itself, or one that is copied to it."""
+    if plane.dtype == precision and plane.flags.c_contiguous:
+        yield plane
+        return
+    whole = np.empty(plane.shape, precision)
+    yield whole
+    plane[...] = whole
 
 
-def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers, out: NDArray[np.floating]) -> None:
+def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, out: NDArray[np.floating]) -> None:
     s, basis, scheme = plan.shape, plan.basis, plan.scheme
-
-    def get(name: str, length: int) -> Floats:
-        return buffers.get(name, length, scheme.precision)
-
+    get = partial(_buffers.get, scheme.precision)
     uv = _grid(plan, blocks, stokes, get)
     half = get("half", s.blocks * s.terms * s.rows * 32)
     transform_u(uv, s, _transform(plan.u_size, scheme, get), get("staged", plan.u_size * s.terms * 16), half)
@@ -114,7 +115,9 @@ def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, buffers: Buffers, o
         get("powers", -(-s.length // s.segment) * scheme.powers * 16),
     )
     correction, taps = correction_polynomial(scheme), make_taps(scheme)
-    across = _correction(plan.across, scheme)
+    # The grid's correction along xi, halved: the half plane is counted twice.
+    factors = 0.5 * np.polynomial.polynomial.polyval(plan.across * plan.across, correction.astype(np.float64))
+    across = np.asarray(factors, scheme.precision)
     work = make_work(scheme, max(s.length, s.blocks * 16))
     lines = get("lines", -(-plan.eta_line.rows // 16) * s.blocks * 256)
     fine = transform_v(
@@ -177,9 +180,3 @@ def _transform(n: int, scheme: Scheme, get: Get) -> Transform:
     second = start + size + page // 4 + 16
     radices, twiddles = fft_plan(n, scheme.precision)
     return Transform(n, radices, twiddles, both[start : start + n * 16], both[second : second + n * 16])
-
-
-def _correction(at: NDArray[np.float64], scheme: Scheme) -> Floats:
-    """The grid's correction at these fractions of the transform, halved: the half plane is counted twice."""
-    factors = 0.5 * np.polynomial.polynomial.polyval(at * at, correction_polynomial(scheme).astype(np.float64))
-    return np.asarray(factors, scheme.precision)

@@ -65,27 +65,43 @@ def _lanes_of(indices: Sequence[int]) -> ir.Constant:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
 
 
-def _address(context: Any, builder: Any, type_: Any, array: Any, index: Any) -> Any:
-    """Pointer to array[index]: a negative index is not taken from the end, as numba's own would be."""
-    made = context.make_array(type_)(context, builder, array)
-    return builder.gep(made.data, [index])
+def _made(emit: Callable[..., Any]) -> Callable[..., Any]:
+    """How numba makes an intrinsic: `emit` is given the builder and the arguments' values, of arrays their pointers."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = [
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+            for kind, value in zip(signature.args, args, strict=True)
+        ]
+        result = emit(builder, *values)
+        return context.get_dummy_value() if result is None else result
+
+    return generate
 
 
-def _load(builder: Any, address: Any, lanes: int) -> Any:
-    """Aligned as its elements are for certain; buffers of `aligned` are better, and loads do not straddle lines."""
-    number = address.type.pointee
-    vector = ir.VectorType(number, lanes)
-    return builder.load(builder.bitcast(address, vector.as_pointer()), align=_BITS[number] // 8)
+def _load(builder: Any, start: Any, index: Any, lanes: int) -> Any:
+    """start[index : index + lanes]: a negative index is not taken from the end, as numba's own would be.
+
+    Aligned as its elements are for certain; buffers of `aligned` are better, and loads do not straddle lines.
+    """
+    number = start.type.pointee
+    address = builder.bitcast(builder.gep(start, [index]), ir.VectorType(number, lanes).as_pointer())
+    return builder.load(address, align=_BITS[number] // 8)
 
 
-def _store(builder: Any, value: Any, address: Any) -> None:
-    builder.store(value, builder.bitcast(address, value.type.as_pointer()), align=_BITS[value.type.element] // 8)
+def _store(builder: Any, value: Any, start: Any, index: Any) -> None:
+    address = builder.bitcast(builder.gep(start, [index]), value.type.as_pointer())
+    builder.store(value, address, align=_BITS[value.type.element] // 8)
 
 
 def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
     vector = ir.VectorType(scalar.type, lanes)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, one, _lanes_of([0] * lanes))
+
+
+def _shuffled(builder: Any, value: Any, lanes: Sequence[int]) -> Any:
+    return builder.shuffle_vector(value, value, _lanes_of(lanes))
 
 
 def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
@@ -97,81 +113,61 @@ def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return builder.call(function, [a, b, c])
 
 
+def _horner(builder: Any, coefficients: Sequence[Any], x: Any) -> Any:
+    """sum_p coefficients[p] x^p"""
+    *lower, total = coefficients
+    for each in reversed(lower):
+        total = _fused(builder, total, x, each)
+    return total
+
+
 @intrinsic(prefer_literal=True)
 def load(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """array[index : index + lanes], a constant number of them"""
-    if not isinstance(lanes, types.IntegerLiteral):
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _load(builder, _address(context, builder, signature.args[0], *args[:2]), lanes.literal_value)
-
-    return Vec(array.dtype, lanes.literal_value)(array, types.intp, lanes), generate
+    count = lanes.literal_value
+    code = _made(lambda builder, start, at, _: _load(builder, start, at, count))
+    return Vec(array.dtype, count)(array, types.intp, lanes), code
 
 
 @intrinsic(prefer_literal=True)
 def spread(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """array[index] in all of so many lanes, a constant"""
-    if not isinstance(lanes, types.IntegerLiteral):
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        scalar = builder.load(_address(context, builder, signature.args[0], *args[:2]))
-        return _splat(builder, scalar, lanes.literal_value)
-
-    return Vec(array.dtype, lanes.literal_value)(array, types.intp, lanes), generate
+    count = lanes.literal_value
+    code = _made(lambda builder, start, at, _: _splat(builder, builder.load(builder.gep(start, [at])), count))
+    return Vec(array.dtype, count)(array, types.intp, lanes), code
 
 
 @intrinsic(prefer_literal=True)
 def splat(typing: Any, like: Any, number: Any, lanes: Any) -> Any:
     """a number in all of so many lanes, a constant, as precise as the array `like`"""
-    if not isinstance(lanes, types.IntegerLiteral):
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _splat(builder, args[1], lanes.literal_value)
-
-    return Vec(like.dtype, lanes.literal_value)(like, like.dtype, lanes), generate
+    count = lanes.literal_value
+    code = _made(lambda builder, _, scalar, __: _splat(builder, scalar, count))
+    return Vec(like.dtype, count)(like, like.dtype, lanes), code
 
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """array[index : index + lanes] = value"""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _store(builder, args[2], _address(context, builder, signature.args[0], args[0], args[1]))
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, value), generate
+    code = _made(lambda builder, start, at, vector: _store(builder, vector, start, at))
+    return types.void(array, types.intp, value), code
 
 
 @intrinsic
 def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c"""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _fused(builder, *args)
-
-    return a(a, b, c), generate
+    return a(a, b, c), _made(_fused)
 
 
 @intrinsic
 def fnma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """c - a * b"""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _fused(builder, builder.fneg(args[0]), args[1], args[2])
-
-    return a(a, b, c), generate
+    return a(a, b, c), _made(lambda builder, x, y, z: _fused(builder, builder.fneg(x), y, z))
 
 
 def _arithmetic(operation: Callable[[Any, Any], Any], instruction: str) -> None:
     @intrinsic
     def apply(typing: Any, a: Any, b: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return getattr(builder, instruction)(*args)
-
-        return a(a, b), generate
+        return a(a, b), _made(lambda builder, x, y: getattr(builder, instruction)(x, y))
 
     @overload(operation)
     def choose(a, b):  # type: ignore[no-untyped-def]  # numba wants the very signature of what is returned
@@ -188,32 +184,22 @@ _arithmetic(operator.mul, "fmul")
 @intrinsic
 def first_half(typing: Any, a: Any) -> Any:
     """the first half of the lanes"""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.shuffle_vector(args[0], args[0], _lanes_of(range(a.lanes // 2)))
-
-    return Vec(a.number, a.lanes // 2)(a), generate
+    half = a.lanes // 2
+    return Vec(a.number, half)(a), _made(lambda builder, x: _shuffled(builder, x, range(half)))
 
 
 @intrinsic
 def swap_halves(typing: Any, a: Any) -> Any:
     """the second half of the lanes before the first"""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        half = a.lanes // 2
-        return builder.shuffle_vector(args[0], args[0], _lanes_of([*range(half, 2 * half), *range(half)]))
-
-    return a(a), generate
+    half = a.lanes // 2
+    return a(a), _made(lambda builder, x: _shuffled(builder, x, [*range(half, 2 * half), *range(half)]))
 
 
 @intrinsic
 def join(typing: Any, a: Any, b: Any) -> Any:
     """two vectors as one"""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.shuffle_vector(args[0], args[1], _lanes_of(range(2 * a.lanes)))
-
-    return Vec(a.number, 2 * a.lanes)(a, b), generate
+    both = _lanes_of(range(2 * a.lanes))
+    return Vec(a.number, 2 * a.lanes)(a, b), _made(lambda builder, x, y: builder.shuffle_vector(x, y, both))
 
 
 def _make_transpose(n: int) -> Any:
@@ -221,16 +207,11 @@ def _make_transpose(n: int) -> Any:
     def transpose(typing: Any, source: Any, at: Any, row: Any, target: Any, to: Any, column: Any) -> Any:
         """target[to + j * column + i] = source[at + i * row + j] for i, j < n, in registers"""
 
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            source_, at_, row_, target_, to_, column_ = args
-
+        def emit(builder: Any, source: Any, at: Any, row: Any, target: Any, to: Any, column: Any) -> None:
             def place(base: Any, stride: Any, k: int) -> Any:
                 return builder.add(base, builder.mul(stride, ir.Constant(base.type, k)))
 
-            rows = [
-                _load(builder, _address(context, builder, signature.args[0], source_, place(at_, row_, k)), n)
-                for k in range(n)
-            ]
+            rows = [_load(builder, source, place(at, row, k), n) for k in range(n)]
             half = n // 2
             while half:  # exchange the off-diagonal blocks of side `half`
                 low = _lanes_of([lane if not lane & half else n + (lane & ~half) for lane in range(n)])
@@ -240,12 +221,10 @@ def _make_transpose(n: int) -> Any:
                     rows[k], rows[k + half] = builder.shuffle_vector(*pair, low), builder.shuffle_vector(*pair, high)
                 half //= 2
             for k in range(n):
-                address = _address(context, builder, signature.args[3], target_, place(to_, column_, k))
-                _store(builder, rows[k], address)
-            return context.get_dummy_value()
+                _store(builder, rows[k], target, place(to, column, k))
 
         i = types.intp
-        return types.void(source, i, i, target, i, i), generate
+        return types.void(source, i, i, target, i, i), _made(emit)
 
     return transpose
 
@@ -258,25 +237,19 @@ def load_powers(typing: Any, array: Any, index: Any) -> Any:
     """the vectors of 16 from array[index] on that are the coefficients of a polynomial, see `polynomial`"""
     count = POWERS[array.dtype.name]
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        first = _address(context, builder, signature.args[0], *args)
-        places = [builder.gep(first, [ir.Constant(args[1].type, 16 * power)]) for power in range(count)]
-        return context.make_tuple(builder, signature.return_type, [_load(builder, place, 16) for place in places])
+    def emit(builder: Any, start: Any, at: Any) -> Any:
+        first = builder.gep(start, [at])
+        vectors = [_load(builder, first, ir.Constant(at.type, 16 * power), 16) for power in range(count)]
+        return cgutils.pack_array(builder, vectors)
 
-    return types.UniTuple(Vec(array.dtype, 16), count)(array, types.intp), generate
+    return types.UniTuple(Vec(array.dtype, 16), count)(array, types.intp), _made(emit)
 
 
 @intrinsic
 def polynomial(typing: Any, coefficients: Any, t: Any) -> Any:
     """sum_p coefficients[p] t^p"""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        *lower, total = cgutils.unpack_tuple(builder, args[0])
-        for each in reversed(lower):
-            total = _fused(builder, total, args[1], each)
-        return total
-
-    return t(coefficients, t), generate
+    code = _made(lambda builder, packed, x: _horner(builder, cgutils.unpack_tuple(builder, packed), x))
+    return t(coefficients, t), code
 
 
 def make_even_polynomial(*coefficients: Sequence[float]) -> Any:
@@ -286,15 +259,9 @@ def make_even_polynomial(*coefficients: Sequence[float]) -> Any:
     @intrinsic
     def evaluate(typing: Any, square: Any) -> Any:
         """sum_p c_p square^p, of a float"""
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            *lower, highest = (ir.Constant(args[0].type, each) for each in by_bits[square.bitwidth])
-            total = highest
-            for each in reversed(lower):
-                total = _fused(builder, total, args[0], each)
-            return total
-
-        return square(square), generate
+        numbers = by_bits[square.bitwidth]
+        code = _made(lambda builder, x: _horner(builder, [ir.Constant(x.type, each) for each in numbers], x))
+        return square(square), code
 
     return evaluate
 
@@ -306,39 +273,31 @@ def taylor_taps(typing: Any, source: Any, at: Any, table: Any, row: Any, rest: A
     `taps` is a multiple of 4. Straight-line code of 4 taps: each table entry is spread over the lanes by the
     multiply-add that uses it.
     """
-    if not isinstance(order, types.IntegerLiteral):
-        return None
     powers, chains = order.literal_value + 1, 2 if source.dtype == types.float32 else 1
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source_, at_, table_, row_, rest_, taps_ = args[:6]
-        first = _address(context, builder, signature.args[0], source_, at_)
-        entries = _address(context, builder, signature.args[2], table_, row_)
+    def emit(builder: Any, source: Any, at: Any, table: Any, row: Any, rest: Any, taps: Any, _: Any) -> Any:
+        def number(value: int) -> Any:
+            return ir.Constant(taps.type, value)
+
+        first, entries = builder.gep(source, [at]), builder.gep(table, [row])
         # two sums for each power, as one waits four cycles for its predecessor; a vector of doubles is two already
-        zero = ir.Constant(rest_.type, None)
+        zero = ir.Constant(rest.type, None)
         sums = [cgutils.alloca_once_value(builder, zero) for _ in range(chains * powers)]
-
-        def offset(address: Any, k: Any) -> Any:
-            return builder.gep(address, [k])
-
-        with cgutils.for_range(builder, builder.sdiv(taps_, ir.Constant(taps_.type, 4))) as loop:
-            values_at = offset(first, builder.mul(loop.index, ir.Constant(taps_.type, 64)))
-            entries_at = offset(entries, builder.mul(loop.index, ir.Constant(taps_.type, 4 * powers)))
+        with cgutils.for_range(builder, builder.sdiv(taps, number(4))) as loop:
+            values_at = builder.gep(first, [builder.mul(loop.index, number(64))])
+            entries_at = builder.gep(entries, [builder.mul(loop.index, number(4 * powers))])
             for k in range(4):
-                values = _load(builder, offset(values_at, ir.Constant(taps_.type, 16 * k)), 16)
+                values = _load(builder, values_at, number(16 * k), 16)
                 for r in range(powers):
-                    entry = builder.load(offset(entries_at, ir.Constant(taps_.type, k * powers + r)))
+                    entry = builder.load(builder.gep(entries_at, [number(k * powers + r)]))
                     total = sums[r + powers * (k % chains)]
                     builder.store(_fused(builder, _splat(builder, entry, 16), values, builder.load(total)), total)
         by_power = [builder.load(each) for each in sums[:powers]]
         if chains == 2:
             by_power = [builder.fadd(a, builder.load(b)) for a, b in zip(by_power, sums[powers:], strict=True)]
-        result = by_power[-1]
-        for term in by_power[-2::-1]:
-            result = _fused(builder, result, rest_, term)
-        return result
+        return _horner(builder, by_power, rest)
 
-    return Vec(source.dtype, 16)(source, types.intp, table, types.intp, rest, types.intp, order), generate
+    return Vec(source.dtype, 16)(source, types.intp, table, types.intp, rest, types.intp, order), _made(emit)
 
 
 @intrinsic(prefer_literal=True)
@@ -347,25 +306,19 @@ def outer_store(typing: Any, weights: Any, values: Any, at: Any, terms: Any, tar
 
     `terms` is a constant; `weights` has 2 x cells lanes.
     """
-    if not isinstance(terms, types.IntegerLiteral):
-        return None
     floats, cells = 2 * terms.literal_value, weights.lanes // 2
     width = 16 if floats <= 16 else 32
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        weights_, values_, at_, _, target_, to_ = args
-        address = _address(context, builder, signature.args[4], target_, to_)
-        held = _load(builder, _address(context, builder, signature.args[1], values_, at_), width)
+    def emit(builder: Any, weights: Any, values: Any, at: Any, _: Any, target: Any, to: Any) -> None:
+        address, held = builder.gep(target, [to]), _load(builder, values, at, width)
         for first in range(0, floats * cells, 16):
             lanes = range(first, first + 16)
-            cell = builder.shuffle_vector(weights_, weights_, _lanes_of([cells + e // floats for e in lanes]))
-            value = builder.shuffle_vector(held, held, _lanes_of([e % floats for e in lanes]))
-            place = builder.gep(address, [ir.Constant(to_.type, first)])
-            _store(builder, builder.fmul(cell, value), place)
-        return context.get_dummy_value()
+            cell = _shuffled(builder, weights, [cells + e // floats for e in lanes])
+            value = _shuffled(builder, held, [e % floats for e in lanes])
+            _store(builder, builder.fmul(cell, value), address, ir.Constant(to.type, first))
 
     i = types.intp
-    return types.void(weights, values, i, terms, target, i), generate
+    return types.void(weights, values, i, terms, target, i), _made(emit)
 
 
 def aligned(length: int, precision: Precision) -> Floats:

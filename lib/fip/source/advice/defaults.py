@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, log10
 
 from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC, SPEED_OF_LIGHT
@@ -57,19 +57,6 @@ def _smooth(number: int) -> bool:
     return number == 1
 
 
-def check_size(size: tuple[int, int]) -> None:
-    """UsageError where `size` (width, height in pixels) cannot be used."""
-    for side in size:
-        if side % 2 or not 2 <= side <= LARGEST_SIDE:
-            raise UsageError(f"--size {size[0]}x{size[1]}: give even numbers of pixels from 2 to {LARGEST_SIDE}")
-
-
-def check_scale(scale: float) -> None:
-    """UsageError where `scale` (rad) cannot be used."""
-    if not (isfinite(scale) and 0 < scale <= 0.5):
-        raise UsageError(f"--scale {scale / ARCSEC:g}arcsec: give a positive angle of at most half a radian")
-
-
 def _too_coarse(extent: Extent, scale: float) -> Iterator[str]:
     """A warning where pixels are too coarse for the longest baseline: Nyquist asks for two in a fringe."""
     limit = SPEED_OF_LIGHT / extent.highest / (2 * extent.longest_baseline)
@@ -84,22 +71,25 @@ def _too_coarse(extent: Extent, scale: float) -> Iterator[str]:
 def choose_grid(
     extent: Extent, size: tuple[int, int] | None, scale: float | None
 ) -> tuple[tuple[int, int], float, tuple[str, ...]]:
-    """Size (width, height), scale (rad), and the lines that the log should have about them."""
+    """Size (width, height), scale (rad), and the lines that the log should have about them.
+
+    UsageError where a size or scale that is given cannot be used.
+    """
     notes = []
-    if scale is not None:
-        check_scale(scale)
-    else:
+    if scale is None:
         scale = default_scale(extent)
         notes.append(
             f"scale {scale / ARCSEC:.6g} arcsec: a quarter of the finest fringe (longest baseline "
             f"{extent.longest_baseline:.6g} m at {extent.highest / 1e6:.6g} MHz)"
         )
+    elif not 0 < scale <= 0.5:
+        raise UsageError(f"--scale {scale / ARCSEC:g}arcsec: give a positive angle of at most half a radian")
     if size is None:
         side = default_size(extent, scale)
         size = (side, side)
         notes.append(f"size {side}x{side}: {_reason(extent, scale, side)}")
-    else:
-        check_size(size)
+    elif any(side % 2 or not 2 <= side <= LARGEST_SIDE for side in size):
+        raise UsageError(f"--size {size[0]}x{size[1]}: give even numbers of pixels from 2 to {LARGEST_SIDE}")
     return size, scale, (*notes, *_too_coarse(extent, scale))
 
 

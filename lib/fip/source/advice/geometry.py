@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 import erfa
 import numpy as np
-from numpy.typing import NDArray
 
-from fip.data.directions import Frame
-from fip.data.rotations import axes
+from fip.data.directions import Direction, Frame
+from fip.data.quantities import SECONDS_PER_DAY
+from fip.data.rotations import Array, axes, icrs_axes
+from fip.source.tables.timescales import JD_OF_MJD_0
 
 TT_MINUS_UTC = 69.184  # s, since 2017; the second or more that it was less before does not turn the Earth's axis
 _RATIO_TOLERANCE = 1e-3
 _RESIDUAL_TOLERANCE = 1e-2  # UVW of date instead of J2000, or of the middle of another integration, are off by this
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,11 @@ def uvw_axes(time: float, longitude: float, latitude: float, frame: Frame = "ICR
     Precession and nutation are IAU 2006/2000A (ERFA's c2t06a), UT1 is taken for UTC (7e-5 rad at most), without
     polar motion. Aberration is left out, as it moves the sources along with the phase centre.
     """
-    day, seconds = divmod(time, 86400.0)
-    terrestrial = (seconds + TT_MINUS_UTC) / 86400.0
-    celestial_to_itrf = erfa.c2t06a(2400000.5 + day, terrestrial, 2400000.5 + day, seconds / 86400.0, 0.0, 0.0)
-    towards = axes(longitude, latitude)
-    if frame in ("FK4", "GALACTIC"):
-        towards = towards @ _frame_axes(frame).T
+    days, seconds = divmod(time, SECONDS_PER_DAY)
+    day, terrestrial = JD_OF_MJD_0 + days, (seconds + TT_MINUS_UTC) / SECONDS_PER_DAY
+    celestial_to_itrf = erfa.c2t06a(day, terrestrial, day, seconds / SECONDS_PER_DAY, 0.0, 0.0)
+    turned = frame in ("FK4", "GALACTIC")
+    towards = icrs_axes(Direction(longitude, latitude, frame)) if turned else axes(longitude, latitude)
     return np.asarray(towards @ celestial_to_itrf.T, dtype=np.float64)
 
 
@@ -93,12 +91,3 @@ def check_uvw(uvw: Array, difference: Array) -> UvwCheck:
 def _fit(uvw: Array, difference: Array) -> Fit:
     ratio = float(np.sum(uvw * difference) / np.sum(difference**2))
     return Fit(ratio, math.sqrt(float(np.sum((uvw - ratio * difference) ** 2) / np.sum(uvw**2))))
-
-
-def _frame_axes(frame: Frame) -> Array:
-    """The axes of a frame as columns [3, 3] in ICRS, made orthogonal: FK4's terms of aberration are left out."""
-    from astropy.coordinates import SkyCoord
-
-    places = SkyCoord([0, 90, 0], [0, 0, 90], unit="deg", frame="fk4" if frame == "FK4" else "galactic").icrs
-    left, _, right = np.linalg.svd(places.cartesian.xyz.value)
-    return np.asarray(left @ right, dtype=np.float64)

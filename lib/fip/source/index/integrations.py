@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 _VARIED = 1.5  # baselines are averaged by different lengths where the longest interval is this much the shortest
 _SAME_CADENCE = 0.1  # relative difference up to which data descriptions are of one cadence
-_SETTLED = 10_000  # spacings after which more would not change a median
+SETTLED = 10_000  # spacings after which more would not change a median
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,6 @@ class Cadence:
     interval: float  # s, the median INTERVAL, the shortest where `varied`; NaN where none is positive
     support: int  # spacings it rests on
     varied: bool = False  # averaged by baseline: `seconds` is then the longest INTERVAL
-
-    @property
-    def settled(self) -> bool:
-        """Whether more rows would hardly change it."""
-        return self.support >= _SETTLED
 
 
 def cadences(

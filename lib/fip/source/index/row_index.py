@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.source.index.integrations import Cadence, alike, cadences, split
+from fip.source.index.integrations import SETTLED, Cadence, alike, cadences, split
 from fip.source.index.stretches import MOST_ROWS, NONE, Stretches
 
 COLUMNS = (
@@ -120,8 +119,8 @@ class Reach:
 
 
 @dataclass(slots=True)
-class _Scan:
-    """What has been seen so far."""
+class Indexer:
+    """Indexes rows that are fed in their order: what has been seen so far."""
 
     reach: Reach = field(default_factory=Reach)
     series: dict[tuple[int, ...], int] = field(default_factory=dict)
@@ -129,7 +128,17 @@ class _Scan:
     chunks: Counter[int] = field(default_factory=Counter)
     stretches: Stretches = field(default_factory=Stretches)
 
-    def add(self, chunk: dict[str, NDArray[Any]]) -> None:
+    def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> Indexer:
+        """The next rows, which have `COLUMNS`."""
+        for chunk in chunks:
+            self._add(chunk)
+        return self
+
+    def index(self) -> RowIndex | None:
+        """The integrations of all rows; None where there is no cross-correlation. It is the last call."""
+        return _integrations(self) if self.cadence else None
+
+    def _add(self, chunk: dict[str, NDArray[Any]]) -> None:
         time = chunk["TIME"]
         cross = chunk["ANTENNA1"] != chunk["ANTENNA2"]
         starts = _changes([time, *(chunk[name] for name in _KEY)])
@@ -150,42 +159,14 @@ class _Scan:
         """The cadence of the series that are not settled."""
         present = np.unique(series[cross]).tolist()
         self.chunks.update(present)
-        here = cross & ~np.isin(series, [each for each in present if self._settled(each)])
+        settled = [each for each in present if each in self.cadence and self.cadence[each].support >= SETTLED]
+        here = cross & ~np.isin(series, settled)
         first, second = chunk["ANTENNA1"][here], chunk["ANTENNA2"][here]
         baseline = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
         found = cadences(series[here], baseline, chunk["TIME"][here], chunk["INTERVAL"][here])
         for each, cadence in found.items():
             if each not in self.cadence or cadence.support > self.cadence[each].support:
                 self.cadence[each] = cadence
-
-    def _settled(self, series: int) -> bool:
-        return series in self.cadence and self.cadence[series].settled
-
-
-class Indexer:
-    """Indexes rows that are fed in their order."""
-
-    def __init__(self) -> None:
-        self._scan = _Scan()
-
-    def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> Indexer:
-        """The next rows, which have `COLUMNS`."""
-        for chunk in chunks:
-            self._scan.add(chunk)
-        return self
-
-    def copy(self) -> Indexer:
-        """Another one that was fed the same."""
-        return deepcopy(self)
-
-    def index(self) -> RowIndex | None:
-        """The integrations of all rows; None where there is no cross-correlation. It is the last call."""
-        return _integrations(self._scan) if self._scan.cadence else None
-
-
-def index_rows(chunks: Iterable[dict[str, NDArray[Any]]]) -> RowIndex | None:
-    """Group all rows into integrations; None where there is no cross-correlation. Chunks have `COLUMNS`."""
-    return Indexer().feed(chunks).index()
 
 
 def _expand(start: NDArray[np.int64], count: NDArray[np.int64]) -> Numbers:
@@ -205,25 +186,27 @@ def _changes(columns: list[NDArray[Any]]) -> NDArray[np.intp]:
     return np.flatnonzero(changed)
 
 
-def _groups(scan: _Scan) -> tuple[NDArray[np.int32], list[Cadence]]:
-    """Series that are observed together: group of each series, and each group's cadence."""
+def _groups(scan: Indexer) -> tuple[NDArray[np.int32], list[Cadence], NDArray[np.int32]]:
+    """Series that are observed together: group of each series, each group's cadence, and its key [group, number]."""
     together: dict[tuple[int, ...], list[int]] = {}
     for key, number in scan.series.items():
         if number in scan.cadence:
             together.setdefault(key[:-1], []).append(number)
     group = np.full(len(scan.series), NONE, dtype=np.int32)
     found: list[Cadence] = []
-    for members in together.values():
+    keys: list[tuple[int, ...]] = []
+    for key, members in together.items():
         each = [_cadence(scan, number) for number in members]
         labels = alike(each)
         for label in range(max(labels) + 1):
             inside = [at for at in range(len(members)) if labels[at] == label]
             group[[members[at] for at in inside]] = len(found)
             found.append(min((each[at] for at in inside), key=lambda cadence: cadence.seconds))
-    return group, found
+            keys.append(key)
+    return group, found, np.array(keys, dtype=np.int32)
 
 
-def _cadence(scan: _Scan, number: int) -> Cadence:
+def _cadence(scan: Indexer, number: int) -> Cadence:
     """A series' cadence; INTERVAL has to do where a chunk is too short to see a baseline repeat."""
     cadence = scan.cadence[number]
     if np.isfinite(cadence.seconds) or scan.chunks[number] == 1:
@@ -231,13 +214,8 @@ def _cadence(scan: _Scan, number: int) -> Cadence:
     return Cadence(cadence.interval, cadence.interval, 0)
 
 
-def _integrations(scan: _Scan) -> RowIndex:
-    group_of, found = _groups(scan)
-    keys = np.zeros((len(found), len(_KEY)), dtype=np.int32)
-    for key, number in scan.series.items():
-        if number in scan.cadence:
-            keys[group_of[number]] = key
-
+def _integrations(scan: Indexer) -> RowIndex:
+    group_of, found, keys = _groups(scan)
     times, first = scan.stretches.by_group(group_of, len(found))
     heads, mean, spread, group = [], [], [], []
     before = 0
@@ -254,9 +232,7 @@ def _integrations(scan: _Scan) -> RowIndex:
     trusted = np.array(spread) <= np.array([cadence.interval for cadence in found])
     integration, time = np.concatenate(group), np.concatenate(mean)
     in_time = np.lexsort((integration, keys[integration, _FIELD], time))
-    rank = np.empty(in_time.size, dtype=np.int64)
-    rank[in_time] = np.arange(in_time.size)
-    offset, ranges = scan.stretches.ranges(np.concatenate(heads), rank)
+    offset, ranges = scan.stretches.ranges(np.concatenate(heads), np.argsort(in_time))
     group_in_time = integration[in_time]
     return RowIndex(
         rows=scan.stretches.rows,

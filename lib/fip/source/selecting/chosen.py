@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.directions import Direction
 from fip.data.errors import UsageError
 from fip.data.names import label
 from fip.data.rotations import turned
-from fip.data.selection import UvRange
-from fip.data.settings import Selection, selected
+from fip.data.settings import Asked, Selection, selected
 from fip.source.index.row_index import CHUNK, Coverage, Reach, RowIndex
 from fip.source.selecting import matching as choosing
 from fip.source.selecting.centring import settle_centres
@@ -27,37 +25,88 @@ _LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column 
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class Picked:
+    """The rows of a MeasurementSet that are selected by windows, antennas and uv range."""
+
+    main: MeasurementSet
+    index: RowIndex
+    asked: Asked
+    windows: tuple[Window, ...]  # in order of DATA_DESC_ID and channels; a window may come in parts
+    antennas: NDArray[np.bool_] | None  # [antenna] those whose baselines count; None for all
+    rephasing: Rephasing  # to the centres of the grids
+
+    def covered(self, integrations: NDArray[np.intp]) -> tuple[NDArray[np.intp], Coverage]:
+        """Those of which a row is selected, and what the selected rows reach, as seen towards the grids' centres."""
+        reach = Reach()
+        counts = np.zeros(len(self.index), np.int64)
+        for numbers, integration in self.index.in_order(integrations, CHUNK):
+            rows = self.main.rows(numbers)
+            chunk = {name: rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "UVW")}
+            chunk["UVW"] = self._turned(chunk["UVW"], integration)
+            counted = self._counted(chunk)
+            reach.add(chunk, counted)
+            counts += np.bincount(integration[counted], minlength=counts.size)
+        coverage, uv_range = reach.coverage(), self.asked.source.uv_range
+        if uv_range is not None and uv_range.unit == "lambda":
+            highest = max(float(window.frequency[-1]) for window in self.windows)
+            limit = choosing.uv_limits(uv_range, highest, highest)[1]
+            coverage = replace(coverage, longest_baseline=min(coverage.longest_baseline, limit))
+        return integrations[counts[integrations] > 0], coverage
+
+    def _turned(self, uvw: NDArray[np.float64], integration: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The UVW of rows of these integrations towards the centre of their grids, taken at their middle."""
+        if not self.rephasing.fields:
+            return uvw
+        seen, field = uvw.astype(np.float64), self.index.field[integration]
+        for number in np.unique(field).tolist():
+            here = np.flatnonzero(field == number)
+            present, which = np.unique(integration[here], return_inverse=True)
+            matrices = self.rephasing.matrices(number, self.index.time[present])
+            if matrices is not None:
+                seen[here] = turned(seen[here], matrices[which])
+        return seen
+
+    def _counted(self, chunk: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Which rows have a sample that is selected."""
+        cross = choosing.baselines(chunk["ANTENNA1"], chunk["ANTENNA2"], self.antennas)
+        inside, uv_range = np.zeros(cross.size, bool), self.asked.source.uv_range
+        uv = np.hypot(chunk["UVW"][:, 0], chunk["UVW"][:, 1])
+        for window in self.windows:
+            here = chunk["DATA_DESC_ID"] == window.number
+            if uv_range is not None:
+                low, high = choosing.uv_limits(uv_range, window.frequency[0], window.frequency[-1])
+                here &= (uv >= low) & (uv <= high)
+            inside |= here
+        return cross & inside
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen(Picked):
     """What is to be imaged of a MeasurementSet."""
 
     fields: tuple[Field, ...]
     labels: Mapping[int, str]  # FIELD_ID -> what file names call it; "" where there is one field, or one series
-    windows: tuple[Window, ...]  # in order of DATA_DESC_ID and channels; a window may come in parts
-    antennas: NDArray[np.bool_] | None  # [antenna] those whose baselines count; None for all
-    uv_range: UvRange | None
     slices: tuple[tuple[int, ...], ...]  # integrations imaged together
     number: NDArray[np.int64]  # [integration] its number in the MeasurementSet's field, or in the joined series
     coverage: Coverage  # of what is chosen, its baselines as seen towards the centres of the grids
-    rephasing: Rephasing  # to these centres
 
     @property
     def integrations(self) -> list[int]:
         """All of them."""
         return [each for together in self.slices for each in together]
 
+    def first_rows(self) -> Iterator[tuple[Rows, Window]]:
+        """Those of the first integration, window by window."""
+        return parts(self.main, self.index, self.windows, self.slices[0][0])
 
-def choose(
-    main: MeasurementSet,
-    index: RowIndex,
-    selection: Selection,
-    phase_centre: Direction | None,
-    among: NDArray[np.bool_] | None = None,
-) -> Chosen:
+
+def choose(main: MeasurementSet, index: RowIndex, asked: Asked, among: NDArray[np.bool_] | None = None) -> Chosen:
     """Meet a selection. UsageError where it cannot be met, with the option, what was found, and what there is.
 
-    With a `phase_centre` all fields are one series: of one name, if they share it, and counted together. Only
+    With a phase centre all fields are one series: of one name, if they share it, and counted together. Only
     integrations `among` [integration] some are chosen, where these are given.
     """
+    selection, phase_centre = asked.source, asked.imaging.phase_centre
     names = main.field_names(np.unique(index.field).tolist())
     fields = choosing.choose_fields(selection.field or (), choosing.Named(str(main.path), "--field", names))
     windows = _windows(main, index, selection)
@@ -67,14 +116,14 @@ def choose(
     integrations = _integrations(index, selection, candidates, number, str(main.path))
     found = {each: main.field(each) for each in np.unique(index.field[integrations]).tolist()}
     rephasing = settle_centres(main, index, list(found.values()), phase_centre)
-    rows = _Rows(main, index, windows, antennas, selection.uv_range, rephasing)
+    picked = Picked(main, index, asked, windows, antennas, rephasing)
     coverage = index.coverage
     if selected(replace(selection, average=None)):
-        integrations, coverage = rows.covered(integrations)
+        integrations, coverage = picked.covered(integrations)
         if not integrations.size or coverage.longest_baseline == 0:
             raise UsageError(_nothing_left(main, index, selection))
     elif rephasing.fields:  # some integrations tell enough
-        _, seen = rows.covered(np.array(sampled(integrations.tolist()), np.intp))
+        _, seen = picked.covered(np.array(sampled(integrations.tolist()), np.intp))
         coverage = replace(coverage, longest_baseline=seen.longest_baseline or coverage.longest_baseline)
     groups = choosing.together(
         selection.average, index.series[integrations], index.time[integrations], index.cadence[integrations]
@@ -83,11 +132,13 @@ def choose(
     joined = phase_centre is not None
     shown = one_name({each: names[each] for each in used}) if joined else unique_names(names)
     return Chosen(
+        main=main,
+        index=index,
+        asked=asked,
         fields=tuple(replace(found[each], name=shown[each]) for each in used),
         labels={each: label(shown[each]) if len(names) > 1 and not joined else "" for each in used},
         windows=tuple(window for window in windows if window.number in coverage.windows),
         antennas=antennas,
-        uv_range=selection.uv_range,
         slices=tuple(tuple(integrations[group].tolist()) for group in groups),
         number=number,
         coverage=coverage,
@@ -176,59 +227,3 @@ def _nothing_left(main: MeasurementSet, index: RowIndex, selection: Selection) -
         f"{asked}: no sample of {main.path} is left; its baselines reach {index.coverage.longest_baseline:.6g} m "
         "in the plane of u and v, and a field need not have every scan, window and antenna"
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """The rows that are selected by windows, antennas and uv range."""
-
-    main: MeasurementSet
-    index: RowIndex
-    windows: Sequence[Window]
-    antennas: NDArray[np.bool_] | None
-    uv_range: UvRange | None
-    rephasing: Rephasing
-
-    def covered(self, integrations: NDArray[np.intp]) -> tuple[NDArray[np.intp], Coverage]:
-        """Those of which a row is selected, and what the selected rows reach, as seen towards the grids' centres."""
-        reach = Reach()
-        counts = np.zeros(len(self.index), np.int64)
-        for numbers, integration in self.index.in_order(integrations, CHUNK):
-            rows = self.main.rows(numbers)
-            chunk = {name: rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "UVW")}
-            chunk["UVW"] = self._turned(chunk["UVW"], integration)
-            counted = self._counted(chunk)
-            reach.add(chunk, counted)
-            counts += np.bincount(integration[counted], minlength=counts.size)
-        coverage = reach.coverage()
-        if self.uv_range is not None and self.uv_range.unit == "lambda":
-            highest = max(float(window.frequency[-1]) for window in self.windows)
-            limit = choosing.uv_limits(self.uv_range, highest, highest)[1]
-            coverage = replace(coverage, longest_baseline=min(coverage.longest_baseline, limit))
-        return integrations[counts[integrations] > 0], coverage
-
-    def _turned(self, uvw: NDArray[np.float64], integration: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The UVW of rows of these integrations towards the centre of their grids, taken at their middle."""
-        if not self.rephasing.fields:
-            return uvw
-        seen, field = uvw.astype(np.float64), self.index.field[integration]
-        for number in np.unique(field).tolist():
-            here = np.flatnonzero(field == number)
-            present, which = np.unique(integration[here], return_inverse=True)
-            matrices = self.rephasing.matrices(number, self.index.time[present])
-            if matrices is not None:
-                seen[here] = turned(seen[here], matrices[which])
-        return seen
-
-    def _counted(self, chunk: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-        """Which rows have a sample that is selected."""
-        cross = choosing.baselines(chunk["ANTENNA1"], chunk["ANTENNA2"], self.antennas)
-        inside = np.zeros(cross.size, bool)
-        uv = np.hypot(chunk["UVW"][:, 0], chunk["UVW"][:, 1])
-        for window in self.windows:
-            here = chunk["DATA_DESC_ID"] == window.number
-            if self.uv_range is not None:
-                low, high = choosing.uv_limits(self.uv_range, window.frequency[0], window.frequency[-1])
-                here &= (uv >= low) & (uv <= high)
-            inside |= here
-        return cross & inside

@@ -7,7 +7,7 @@ known by its name first and then by its number, as a name may itself be a number
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
 from fip.data.quantities import SPEED_OF_LIGHT, format_range, iso_utc
+from fip.data.ranges import of as ranges_of
 from fip.data.selection import Average, UvRange, WindowChoice, format_inclusive, format_time_range
 
 _MOST_LISTED = 12  # of what there is, in an error
@@ -71,7 +72,7 @@ def choose_channels(
 
     `channels` says how many channels each spectral window with data has.
     """
-    chosen: dict[int, list[tuple[int, int]]] = {}
+    chosen: dict[int, set[int]] = {}
     for choice in asked:
         first, last = choice.windows
         inside = [number for number in channels if first <= number <= last]
@@ -87,18 +88,8 @@ def choose_channels(
                         f"--spw {number}:{format_inclusive(part)}: window {number} of {where} has the channels "
                         f"{format_inclusive((0, channels[number] - 1))}"
                     )
-                chosen.setdefault(number, []).append(part)
-    return {number: _merged(parts) for number, parts in chosen.items()}
-
-
-def _merged(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(parts):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = merged[-1][0], max(merged[-1][1], last)
-        else:
-            merged.append((first, last))
-    return merged
+                chosen.setdefault(number, set()).update(range(part[0], part[1] + 1))
+    return {number: _inclusive(numbers) for number, numbers in chosen.items()}
 
 
 def choose_scans(asked: Sequence[tuple[int, int]], scan: NDArray[np.integer], where: str) -> NDArray[np.bool_]:
@@ -107,18 +98,17 @@ def choose_scans(asked: Sequence[tuple[int, int]], scan: NDArray[np.integer], wh
     for first, last in asked:
         inside = (scan >= first) & (scan <= last)
         if not inside.any():
+            there_are = listed([format_inclusive(each) for each in _inclusive(scan.tolist())])
             raise UsageError(
-                f"--scan {format_inclusive((first, last))}: {where} has no such scan with data, but {_runs(scan)}"
+                f"--scan {format_inclusive((first, last))}: {where} has no such scan with data, but {there_are}"
             )
         mask |= inside
     return mask
 
 
-def _runs(numbers: NDArray[np.integer]) -> str:
-    """The different ones as ranges: `1~4, 7`."""
-    unique = np.unique(numbers)
-    pieces = np.split(unique, np.flatnonzero(np.diff(unique) > 1) + 1)
-    return listed([format_inclusive((int(piece[0]), int(piece[-1]))) for piece in pieces])
+def _inclusive(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """The first and the last of each unbroken run of these numbers."""
+    return [(begin, end - 1) for begin, end in ranges_of(numbers)]
 
 
 def numbers_in_field(field: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from fip.data.directions import Direction, Frame
 from fip.data.errors import InputError
+from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.rotations import Array, about_w, angle_between_norths, axes, northward, turn
 from fip.source.tables.subtables import Field
 
@@ -33,7 +34,6 @@ FIXED = (*FRAMES, "B1950_VLA", "SUPERGAL", "ECLIPTIC")
 """Frames in which a direction does not move among the stars."""
 
 BODIES = ("SUN", "MOON", "MERCURY", "VENUS", "MARS", "JUPITER", "SATURN", "URANUS", "NEPTUNE", "PLUTO")
-DAY = 86400.0  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,6 @@ class PhaseCentres:
 
     def _check(self, field: Field) -> None:
         """InputError where the field's frame is unknown, or needs a place on Earth that is not known."""
-
         where = self._where(field)
         known = self._measures.list_codes(self._measures.direction())
         if field.frame not in (*known["normal"], *BODIES):
@@ -106,7 +105,7 @@ class PhaseCentres:
 
     def _set_frame(self, time: float) -> None:
         here = self._measures
-        here.do_frame(here.epoch("UTC", quantity(time / DAY, "d")))
+        here.do_frame(here.epoch("UTC", quantity(time / SECONDS_PER_DAY, "d")))
         x, y, z = self._position or (0.0, 0.0, 6.4e6)
         here.do_frame(here.position("ITRF", quantity(x, "m"), quantity(y, "m"), quantity(z, "m")))
 

@@ -12,9 +12,10 @@ import erfa
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.quantities import SECONDS_PER_DAY
+
 Array = NDArray[np.float64]
 
-DAY = 86400.0  # s
 JD_OF_MJD_0 = 2400000.5
 TT_LESS_TAI = 32.184  # s, by definition
 
@@ -42,7 +43,7 @@ def to_utc(seconds: Array, scale: str) -> Array:
 
 def _ahead_of_tai(seconds: Array, scale: str) -> Array | float:
     """How much a clock of this scale is ahead of TAI, s."""
-    days = seconds / DAY
+    days = seconds / SECONDS_PER_DAY
     if scale in TAI:
         return 0.0
     if scale in TERRESTRIAL:
@@ -59,7 +60,7 @@ def _ahead_of_tai(seconds: Array, scale: str) -> Array | float:
 
 def _difference(days: Array, other: tuple[Array, Array]) -> Array:
     """Clock less another clock in s, from MJD and two-part JD as erfa keeps it (the first part stays as it is)."""
-    difference: Array = ((JD_OF_MJD_0 - other[0]) + (days - other[1])) * DAY
+    difference: Array = ((JD_OF_MJD_0 - other[0]) + (days - other[1])) * SECONDS_PER_DAY
     return difference
 
 
@@ -74,7 +75,7 @@ def _leap_seconds() -> tuple[Array, Array]:
     table = erfa.leap_seconds.get()
     table = table[table["year"] >= 1972]
     _, starts = erfa.cal2jd(table["year"], table["month"], 1)
-    return np.asarray(starts) * DAY, np.asarray(table["tai_utc"], dtype=np.float64)
+    return np.asarray(starts) * SECONDS_PER_DAY, np.asarray(table["tai_utc"], dtype=np.float64)
 
 
 def _dut1(seconds: Array) -> Array:
@@ -83,7 +84,7 @@ def _dut1(seconds: Array) -> Array:
 
     with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
         try:
-            found = iers.earth_orientation_table.get().ut1_utc(JD_OF_MJD_0, seconds / DAY)
+            found = iers.earth_orientation_table.get().ut1_utc(JD_OF_MJD_0, seconds / SECONDS_PER_DAY)
         except IndexError:  # astropy's IERSRangeError
             raise ValueError("UT1 is not known for all of these times: renew the package astropy-iers-data") from None
     return np.asarray(found.to_value("s"), dtype=np.float64)

@@ -1,0 +1,241 @@
+"""Reading the subtables of a MeasurementSet: what `fip.source.tables.subtables` describes.
+
+What goes wrong in a table is an InputError of one line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from casacore.tables import table as open_table
+from numpy.typing import NDArray
+
+from fip.data.directions import Frame
+from fip.data.errors import InputError
+from fip.data.quantities import SECONDS_PER_DAY
+from fip.imaging.polarisation import CORRELATIONS
+from fip.source.tables.ephemeris import Ephemeris, ephemeris
+from fip.source.tables.subtables import SPECTRAL_FRAMES, Antennas, Field, Window, as_slice
+from fip.source.tables.timescales import SCALES, to_utc
+
+UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
+"""What casacore's binding raises on damaged tables, and Python on values of another kind than they should be."""
+
+_EPHEMERIS_FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "ICRF": "ICRS", "B1950": "FK4"}
+_LARGEST_CELL = 1 << 26  # numbers in one cell, many times those of any spectrum
+_HIGHEST_FREQUENCY = 1e15  # Hz
+
+
+class Cells(dict[str, Any]):
+    """A row of a subtable by column, undefined cells left out. InputError for one that is needed and not there."""
+
+    def __init__(self, where: str, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._where = where
+
+    def __missing__(self, column: str) -> Any:
+        raise InputError(f"{self._where} has no {column} where it is needed")
+
+
+class Subtables:
+    """The subtables of an open MeasurementSet."""
+
+    path: Path
+    table: Any  # the main table
+    growing: bool  # whether another program is writing it
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Turn casacore's errors into an InputError that names the file and `what` was read."""
+        try:
+            yield
+        except UNREADABLE as error:
+            raise InputError(f"{self.path}: cannot read {what}: {first_line(error)}") from None
+
+    def scale_of(self, table: Any) -> str:
+        """The frame of a table's TIME. InputError where it cannot be converted to UTC."""
+        name = str(_measure(table, "TIME").get("Ref", "UTC")).upper()
+        if name not in SCALES:
+            raise InputError(f"{self.path}: TIME is in the frame {name}; FIP reads {', '.join(SCALES)}")
+        return name
+
+    @contextmanager
+    def subtable(self, name: str) -> Iterator[Any]:
+        """A subtable, open."""
+        with self.reading(f"subtable {name}"):
+            if name not in self.table.keywordnames():
+                raise InputError(f"{self.path}: has no subtable {name}")
+            with closing(open_table(self.table.getkeyword(name), ack=False)) as sub:
+                yield sub
+
+    def _row(self, name: str, number: int) -> Cells:
+        """One row of a subtable."""
+        with self.subtable(name) as sub:
+            self._check_row(name, number, sub.nrows())
+            defined = [column for column in sub.colnames() if sub.iscelldefined(column, number)]
+            cells = {each: sub.getcell(each, number) for each in defined if credible(cell_shape(sub, each, number))}
+            return Cells(f"{self.path}: subtable {name}", cells)
+
+    def _check_row(self, name: str, number: int, rows: int) -> None:
+        if not 0 <= number < rows:
+            raise InputError(f"{self.path}: row {number} of subtable {name} is used, but it has {rows} rows")
+
+    @cached_property
+    def antennas(self) -> Antennas:
+        """Names, positions and diameters."""
+        with self.subtable("ANTENNA") as sub:
+            names = tuple(str(name) for name in sub.getcol("NAME"))
+            position = np.asarray(sub.getcol("POSITION"), dtype=np.float64).reshape(len(names), -1)
+            diameter = np.asarray(sub.getcol("DISH_DIAMETER"), dtype=np.float64)
+            if (names and position.shape[1] != 3) or diameter.shape != (len(names),):
+                raise ValueError("POSITION is not three numbers, or DISH_DIAMETER not one")
+            return Antennas(names, position, diameter)
+
+    def observation(self, number: int) -> dict[str, str]:
+        """Telescope, observer and project of an OBSERVATION row; "" where it does not say."""
+        with self.subtable("OBSERVATION") as sub:
+            present = 0 <= number < sub.nrows()
+        row = self._row("OBSERVATION", number) if present else {}
+        return {key: str(row.get(key, "")).strip() for key in ("TELESCOPE_NAME", "OBSERVER", "PROJECT")}
+
+    def window(self, number: int) -> Window:
+        """A data description, its channels sorted by frequency."""
+        with self.reading(f"data description {number}"):
+            description = self._row("DATA_DESCRIPTION", number)
+            spectral = int(description["SPECTRAL_WINDOW_ID"])
+            row = self._row("SPECTRAL_WINDOW", spectral)
+            frequency = np.ravel(row["CHAN_FREQ"]).astype(np.float64)
+            width = np.abs(np.ravel(row["CHAN_WIDTH"])).astype(np.float64)
+            order = np.argsort(frequency, kind="stable")
+            self._check_channels(spectral, frequency[order], width)
+            codes = np.ravel(self._row("POLARIZATION", int(description["POLARIZATION_ID"]))["CORR_TYPE"])
+            return Window(
+                number=number,
+                spectral_window=spectral,
+                frequency=frequency[order],
+                width=width[order],
+                order=as_slice(order),
+                correlations=tuple(CORRELATIONS.get(int(code), f"CORR_TYPE {code}") for code in codes),
+                frequency_frame=SPECTRAL_FRAMES.get(self._frequency_frame(row), ""),
+                first=0,
+                channels_on_file=frequency.size,
+            )
+
+    def _check_channels(self, spectral: int, frequency: NDArray[np.float64], width: NDArray[np.float64]) -> None:
+        where = f"{self.path}: spectral window {spectral}"
+        if not frequency.size:
+            raise InputError(f"{where} has no channels")
+        if not (0 < frequency[0] <= frequency[-1] <= _HIGHEST_FREQUENCY):
+            raise InputError(f"{where}: CHAN_FREQ is not positive everywhere, and below {_HIGHEST_FREQUENCY:g} Hz")
+        if (np.diff(frequency) <= 0).any():
+            raise InputError(f"{where}: CHAN_FREQ has the same frequency twice")
+        if width.shape != frequency.shape or not (width <= _HIGHEST_FREQUENCY).all():
+            raise InputError(f"{where}: CHAN_WIDTH is not a width for each of {frequency.size} channels")
+
+    def _frequency_frame(self, row: Cells) -> str:
+        """casacore's name of the frame of CHAN_FREQ: MEAS_FREQ_REF, by the column's own list of codes if it has one."""
+        with self.subtable("SPECTRAL_WINDOW") as sub:
+            measure = _measure(sub, "CHAN_FREQ")
+        if "VarRefCol" in measure and "TabRefCodes" in measure:
+            return _varying(measure, row)
+        if "MEAS_FREQ_REF" in row:
+            return dict(enumerate(SPECTRAL_FRAMES)).get(int(row["MEAS_FREQ_REF"]), "")
+        return str(measure.get("Ref", ""))
+
+    def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The names of these rows of the FIELD table, by number; of all of them where more may come to be used."""
+        with self.subtable("FIELD") as sub:
+            names = [str(name) for name in sub.getcol("NAME")] if sub.nrows() else []
+        for number in numbers:
+            self._check_row("FIELD", number, len(names))
+        return {number: names[number] for number in (range(len(names)) if self.growing else numbers)}
+
+    def field(self, number: int) -> Field:
+        """A field and where its phase centre is. InputError where it does not say."""
+        with self.reading(f"field {number}"):
+            row = self._row("FIELD", number)
+            name = str(row.get("NAME", ""))
+            where = f"{self.path}: field {number} ({name})"
+            polynomial = _polynomial(where, row)
+            moves = len(polynomial) > 1
+            with self.subtable("FIELD") as sub:
+                measure = _measure(sub, "PHASE_DIR")
+                epoch = float(to_utc(np.array([row["TIME"]]), self.scale_of(sub))[0]) if moves else 0.0
+            frame = _varying(measure, row) if "VarRefCol" in measure else str(measure.get("Ref", "J2000"))
+            return Field(
+                number=number,
+                name=name,
+                frame=frame.upper(),
+                polynomial=polynomial,
+                epoch=epoch,
+                ephemeris=self._ephemeris(where, int(row.get("EPHEMERIS_ID", -1))),
+            )
+
+    def _ephemeris(self, where: str, number: int) -> Ephemeris | None:
+        """The table of an EPHEMERIS_ID, as CASA keeps it in FIELD: times in TDB, places as seen from `obsloc`."""
+        if number < 0:
+            return None
+        found = sorted((self.path / "FIELD").glob(f"EPHEM{number}_*.tab"))
+        if not found:
+            raise InputError(
+                f"{where}: its phase centre is in ephemeris {number}, but there is no FIELD/EPHEM{number}_*.tab"
+            )
+        with self.reading(f"ephemeris {found[0].name}"), closing(open_table(str(found[0]), ack=False)) as table:
+            frame = str(table.getkeywords().get("posrefsys", "ICRF/ICRS")).upper().rpartition("/")[2].partition(".")[0]
+            if frame not in _EPHEMERIS_FRAMES:
+                raise InputError(f"{where}: its ephemeris is in the frame {frame}, which FIP cannot image yet")
+            time = to_utc(table.getcol("MJD") * SECONDS_PER_DAY, "TDB")
+            longitude, latitude = np.radians(table.getcol("RA")), np.radians(table.getcol("DEC"))
+            return ephemeris(time, longitude, latitude, _EPHEMERIS_FRAMES[frame])
+
+
+def _polynomial(where: str, row: Cells) -> tuple[tuple[float, float], ...]:
+    """PHASE_DIR of a field, less what is zero at its end. InputError where it is no direction."""
+    direction = np.asarray(row["PHASE_DIR"], dtype=np.float64)
+    if direction.ndim != 2 or direction.shape[1] != 2 or not direction.size or not np.isfinite(direction).all():
+        raise InputError(f"{where}: PHASE_DIR {direction.tolist()} is not a direction")
+    direction = direction[: 1 + max(0, int(row.get("NUM_POLY", len(direction) - 1)))]
+    if abs(direction[0, 1]) > np.pi / 2 + 1e-9:
+        raise InputError(f"{where}: PHASE_DIR {direction.tolist()} is not a direction: its latitude is beyond 90 deg")
+    while len(direction) > 1 and not direction[-1].any():
+        direction = direction[:-1]
+    return tuple((float(longitude), float(latitude)) for longitude, latitude in direction)
+
+
+def _measure(table: Any, column: str) -> Mapping[str, Any]:
+    """What a column says of its reference frame."""
+    measure: Mapping[str, Any] = table.getcolkeywords(column).get("MEASINFO", {})
+    return measure
+
+
+def _varying(measure: Mapping[str, Any], row: Cells) -> str:
+    """casacore's name of the frame in a row, for a column whose frame varies by row."""
+    code = row[str(measure["VarRefCol"])]
+    if isinstance(code, str):
+        return code
+    codes = [int(each) for each in measure.get("TabRefCodes", [])]
+    names = [str(each) for each in measure.get("TabRefTypes", [])]
+    return names[codes.index(int(code))] if int(code) in codes else f"code {code}"
+
+
+def cell_shape(table: Any, column: str, row: int) -> tuple[int, ...]:
+    """Of a cell that is defined, without reading it; () of a scalar."""
+    if table.isscalarcol(column):
+        return ()
+    return tuple(int(side) for side in table.getcolshapestring(column, row, 1)[0].strip("[]").split(",") if side)
+
+
+def credible(shape: tuple[int, ...]) -> bool:
+    """Whether a cell may be of this shape; damage makes cells for which there is no memory."""
+    return math.prod(shape) <= _LARGEST_CELL
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, else its type."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -19,10 +19,10 @@ UNHURRIED = ("--pace", "100")  # 12 s for all, so that there is something to int
 
 
 @pytest.fixture(scope="module")
-def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def undisturbed(many_ms: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The images of a run that nobody disturbed."""
     output = tmp_path_factory.mktemp("undisturbed") / "out"
-    assert fip("run", many, "--output", output, *GRID).returncode == 0
+    assert fip("run", many_ms, "--output", output, *GRID).returncode == 0
     return {image.name: image.read_bytes() for image in images(output)}
 
 
@@ -46,11 +46,11 @@ def assert_whole(output: Path, undisturbed: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_resumes(
-    how: signal.Signals, many: Path, undisturbed: dict[str, bytes], tmp_path: Path
+    how: signal.Signals, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     """Ctrl-C ends a run with exit 130 and no process left; the same command finishes it and rewrites nothing."""
     output = tmp_path / "out"
-    with started("run", many, "--output", output, *GRID, *UNHURRIED) as process:
+    with started("run", many_ms, "--output", output, *GRID, *UNHURRIED) as process:
         wait_for_images(output, 5, psutil.Process(process.pid))
         children = daemons(process.pid)
         process.send_signal(how)
@@ -60,22 +60,22 @@ def test_interrupted_run_resumes(
         assert not [child for child in children if child.is_running()]
     first = {image.name: image.stat().st_ino for image in images(output)}
     assert 5 <= len(first) < SLICES
-    again = fip("run", many, "--output", output, *GRID)
+    again = fip("run", many_ms, "--output", output, *GRID)
     assert again.returncode == 0, again.stdout + again.stderr
     assert {image.name: image.stat().st_ino for image in images(output)}.items() >= first.items()
     assert_whole(output, undisturbed)
-    once_more = fip("run", many, "--output", output, *GRID)
+    once_more = fip("run", many_ms, "--output", output, *GRID)
     assert once_more.returncode == 0
     assert "nothing was left to do" in once_more.stdout
 
 
 @pytest.mark.parametrize("victim", ["fip-ventilator", "fip-worker", "fip-sink"])
 def test_a_daemon_killed_ends_the_run_which_resumes(
-    victim: str, many: Path, undisturbed: dict[str, bytes], tmp_path: Path
+    victim: str, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     """When a daemon is killed, `fip run` says which, ends with exit 1 and leaves no process; run again, it finishes."""
     output = tmp_path / "out"
-    with started("run", many, "--output", output, *GRID, *UNHURRIED) as process:
+    with started("run", many_ms, "--output", output, *GRID, *UNHURRIED) as process:
         wait_for_images(output, 5, psutil.Process(process.pid))
         children = daemons(process.pid)
         next(child for child in children if any(victim in word for word in child.cmdline())).kill()
@@ -83,16 +83,16 @@ def test_a_daemon_killed_ends_the_run_which_resumes(
         assert process.returncode == 1, said
         assert "was killed by SIGKILL" in said
         assert not [child for child in children if child.is_running()]
-    assert fip("run", many, "--output", output, *GRID).returncode == 0
+    assert fip("run", many_ms, "--output", output, *GRID).returncode == 0
     assert_whole(output, undisturbed)
 
 
 def test_daemons_do_not_outlive_a_run_that_was_killed(
-    many: Path, undisturbed: dict[str, bytes], tmp_path: Path
+    many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     """`fip run` killed -9 takes its daemons with it, and nobody takes its file for a run; again, it finishes."""
     output = tmp_path / "out"
-    with started("run", many, "--output", output, *GRID, *UNHURRIED) as process:
+    with started("run", many_ms, "--output", output, *GRID, *UNHURRIED) as process:
         wait_for_images(output, 5, psutil.Process(process.pid))
         children = daemons(process.pid)
         said = read_run_file(output)
@@ -105,7 +105,7 @@ def test_daemons_do_not_outlive_a_run_that_was_killed(
         assert not alive
     assert (output / FILE_NAME).exists()
     assert read_run_file(output) is None
-    assert fip("run", many, "--output", output, *GRID).returncode == 0
+    assert fip("run", many_ms, "--output", output, *GRID).returncode == 0
     assert not (output / FILE_NAME).exists()
     assert_whole(output, undisturbed)
 

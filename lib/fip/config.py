@@ -237,11 +237,9 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
 
 def all_options() -> dict[str, Option]:
     """The options that a person may give on the command line, by the configuration's key, as "imaging.scale"."""
-    found: dict[str, Option] = {}
-    for table in ("imaging", "source", "ventilator"):
-        kind = type(getattr(Config(), table))
-        found |= {f"{table}.{name}": option for name, option in options(kind).items()}
-    return found
+    config = Config()
+    tables = {"imaging": config.imaging, "source": config.source, "ventilator": config.ventilator}
+    return {f"{table}.{name}": option for table, at in tables.items() for name, option in options(type(at)).items()}
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -181,7 +181,6 @@ def test_stretch_shows_noise_and_does_not_saturate() -> None:
     assert at[3] == pytest.approx(1.0)
     assert at[4] == 1.0
     assert np.isnan(at[5])
-    assert stretch.invert(float(at[2])) == pytest.approx(1e-3, rel=1e-4)
 
 
 @pytest.mark.parametrize("peak", [3e-6, 0.02, 7.0, 3e4])

@@ -150,7 +150,8 @@ class Figure:
             if not line.meridian:
                 middle = (self._width / 2, _crossing(x, y, self._width / 2))
             place = (middle[0] + 0.3 * unit, middle[1] - 0.2 * unit)
-            if _within(middle, self._width, self._height) and _far(place, taken, unit):
+            within = 0 <= middle[0] <= self._width and 0 <= middle[1] <= self._height
+            if within and _far(place, taken, unit):
                 large = (place[0] * SMOOTH, place[1] * SMOOTH)
                 inside.text(large, line.text, (255, 255, 255, 190), _font(0.85 * unit * SMOOTH), anchor="ls")
                 taken.add(place)
@@ -204,10 +205,6 @@ class Figure:
         sky.paste(BACKGROUND, (corner[0], corner[1], corner[0] + side, corner[1] + side))
         ImageDraw.Draw(sky).rectangle((*corner, corner[0] + side, corner[1] + side), outline=MUTED)
         sky.paste(TEXT, corner, patch.resize((side, side), Image.Resampling.BOX))
-
-
-def _within(place: Place, width: float, height: float) -> bool:
-    return 0 <= place[0] <= width and 0 <= place[1] <= height
 
 
 def _far(place: Place, taken: set[Place], unit: float) -> bool:

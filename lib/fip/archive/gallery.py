@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,14 +52,6 @@ class Album:
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=KEPT))
     stamp: Stamp = ()
 
-    def refresh(self, ledger: Ledger, stored: Ranges) -> None:
-        """Looks up the images that are stored and not yet here."""
-        for begin, end in ranges_of(added(stored, self.known)):
-            for entry in sorted(ledger.entries(self.row.run, begin, end), key=lambda entry: entry.recorded):
-                self.entries.append(entry)
-                self.seen += 1
-        self.known = stored
-
 
 class Gallery:
     """All runs with a ledger in a directory, or in the folders of jobs in it. Safe to be used from several threads."""
@@ -92,9 +85,8 @@ class Gallery:
             album = self._album(run)
         found: list[Entry] = []
         if index < MOST_SLICES:
-            ledger = Ledger(album.directory, read_only=True)
-            found = list(ledger.entries(run, index, index + 1))
-            ledger.close()
+            with closing(Ledger(album.directory, read_only=True)) as ledger:
+                found = list(ledger.entries(run, index, index + 1))
         if not found:
             raise AbsentError(f"slice {index} of run {run} is not stored")
         return found[0]
@@ -126,23 +118,21 @@ class Gallery:
             entries = [entry for entry in album.entries if entry.label == field]
         entries.sort(key=lambda entry: entry.average)
         step = -(-len(entries) // MOST_POINTS) or 1
-        return list(self._points(run, entries[::step], x, y, plane)), step
-
-    def _points(self, run: str, entries: list[Entry], x: int, y: int, plane: int) -> Iterator[Point]:
-        for entry in entries:
+        points = []
+        for entry in entries[::step]:
             image = StoredImage.open(self._place(run, entry))
             grid = image.layout.grid
             if not (0 <= x < grid.width and 0 <= y < grid.height and 0 <= plane < len(image.layout.stokes)):
                 raise AbsentError(f"pixel ({x}, {y}) of plane {plane} is outside of the images")
-            yield read_point(image, entry, x, y, [plane])
+            points.append(read_point(image, entry, x, y, [plane]))
+        return points, step
 
     def settings(self, run: str) -> dict[str, str]:
         """How the images of a run were asked for, option by option."""
         with self._lock:
             directory = self._album(run).directory
-        ledger = Ledger(directory, read_only=True)
-        asked = ledger.asked()
-        ledger.close()
+        with closing(Ledger(directory, read_only=True)) as ledger:
+            asked = ledger.asked()
         return all_texts(asked) if asked else {}
 
     def log_tail(self, run: str) -> str:
@@ -171,15 +161,18 @@ class Gallery:
         return self._albums[run]
 
     def _refresh(self, album: Album, said: Ranges | None) -> None:
+        """Looks up the images that are stored and not yet in the album."""
         stamp = _stamp(album.directory)
         if said == album.known or (said is None and stamp == album.stamp):
             return
-        ledger = Ledger(album.directory, read_only=True)
-        try:
-            album.refresh(ledger, ledger.stored(album.row.run) if said is None else said)
-        finally:
-            ledger.close()
-        album.stamp = stamp
+        run = album.row.run
+        with closing(Ledger(album.directory, read_only=True)) as ledger:
+            stored = ledger.stored(run) if said is None else said
+            for begin, end in ranges_of(added(stored, album.known)):
+                found = sorted(ledger.entries(run, begin, end), key=lambda entry: entry.recorded)
+                album.entries.extend(found)
+                album.seen += len(found)
+        album.known, album.stamp = stored, stamp
 
     def _look(self) -> None:
         """Reads the runs of the ledgers that changed."""
@@ -207,9 +200,7 @@ class Gallery:
 def _stamp(directory: Path) -> Stamp:
     found = []
     for name in (LEDGER, f"{LEDGER}-wal"):
-        try:
+        with suppress(OSError):
             status = (directory / name).stat()
-        except OSError:
-            continue
-        found.append((status.st_mtime_ns, status.st_size))
+            found.append((status.st_mtime_ns, status.st_size))
     return tuple(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -85,9 +86,8 @@ def stored_entries(directory: Path) -> list[Entry]:
     """The ledger's images, earliest first. UsageError where there is no ledger, or no image in it."""
     if not (directory / LEDGER).is_file():
         raise UsageError(f"{directory}: no {LEDGER} in it; give the folder that `fip run` stored images in")
-    ledger = Ledger(directory, read_only=True)
-    entries = list(ledger.entries())
-    ledger.close()
+    with closing(Ledger(directory, read_only=True)) as ledger:
+        entries = list(ledger.entries())
     if not entries:
         raise UsageError(f"{directory}: no image is stored in it yet")
     return entries

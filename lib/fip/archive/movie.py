@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -66,7 +66,7 @@ def make_movie(
     for folder in (output.parent, png.parent if png else output.parent):
         if not folder.is_dir():
             raise UsageError(f"{folder}: no such folder for the movie or the PNGs")
-    series = _series([_read_header(path) for path in _image_files(directory)])
+    series = _series(_frames(directory))
     if png is not None:
         png.mkdir(exist_ok=True)
     total = sum(len(frames) for frames in series.values())
@@ -153,7 +153,7 @@ def _drawn(frames: list[Frame]) -> Iterator[Image.Image]:
         yield figure.draw(pixels, frame.beam, Caption(name, frame.details, frame.time, number, len(frames)))
 
 
-def _image_files(directory: Path) -> list[Path]:
+def _frames(directory: Path) -> list[Frame]:
     """The images of a directory, in the order of its list where it has one."""
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such folder; give the folder that `fip run` wrote its images to")
@@ -163,18 +163,16 @@ def _image_files(directory: Path) -> list[Path]:
         missing = [path for path in files if not path.is_file()]
         if missing:
             raise UsageError(f"{listing} names {missing[0].name}, which is not there")
+        frames = [_read_header(path) for path in files]
     else:
-        files = _by_begin(directory.glob("*-dirty.fits"))
-    if not files:
+        found = map(_read_header, directory.glob("*-dirty.fits"))
+        frames = sorted(found, key=lambda frame: (frame.begin, frame.path))
+    if not frames:
         raise UsageError(
             f"{directory}: no images in it; `fip run MS --output {directory}` makes them, "
             "or give the folder that holds *-dirty.fits"
         )
-    return files
-
-
-def _by_begin(files: Iterable[Path]) -> list[Path]:
-    return [frame.path for frame in sorted(map(_read_header, files), key=lambda frame: (frame.begin, frame.path))]
+    return frames
 
 
 def _series(frames: list[Frame]) -> dict[str, list[Frame]]:

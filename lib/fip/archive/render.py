@@ -34,11 +34,6 @@ class Stretch:
         bent = np.arcsinh(np.asarray(pixels, np.float32) / np.float32(self.softening))
         return np.asarray(np.clip((bent - bottom) / (top - bottom), 0.0, 1.0), np.float32)
 
-    def invert(self, share: float) -> float:
-        """The Jy/beam that is shown as `share` of the way from low to high."""
-        bottom, top = math.asinh(self.low / self.softening), math.asinh(self.high / self.softening)
-        return self.softening * math.sinh(bottom + share * (top - bottom))
-
     def ticks(self, apart: float) -> list[float]:
         """Round values in Jy/beam, ascending, at least `apart` (of 1) from one another: 0, and 1, 2, 5 x 10^n."""
         largest = math.floor(math.log10(max(abs(self.low), abs(self.high))))

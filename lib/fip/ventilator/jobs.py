@@ -38,14 +38,6 @@ class Growth:
     rows: int
     grew: float  # monotonic s, when there were more rows than before
 
-    def complete(self, now: float) -> bool:
-        """Whether its last integration counts as complete."""
-        return now - self.grew >= self.follow.complete_after
-
-    def over(self, now: float) -> bool:
-        """Whether no more is waited for."""
-        return now - self.grew >= self.follow.end_after
-
 
 @dataclass
 class ActiveRun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 
 import zmq
@@ -116,7 +117,7 @@ class Lanes:
             lane = self.peers[name].lane
             if lane.poll(0, zmq.POLLOUT):
                 return name
-            self._loop.on(lane, self._once(lane, when_open), zmq.POLLOUT)
+            self._loop.on(lane, partial(self._reached, lane, when_open), zmq.POLLOUT)
         return None
 
     def send(self, identity: str, frames: Sequence[Frame]) -> bool:
@@ -127,12 +128,9 @@ class Lanes:
             return False
         return True
 
-    def _once(self, lane: zmq.Socket[bytes], call: Callable[[], None]) -> Callable[[], None]:
-        def opened() -> None:
-            self._loop.off(lane, zmq.POLLOUT)
-            call()
-
-        return opened
+    def _reached(self, lane: zmq.Socket[bytes], when_open: Callable[[], None]) -> None:
+        self._loop.off(lane, zmq.POLLOUT)
+        when_open()
 
     def _open(self) -> tuple[zmq.Socket[bytes], str]:
         self._opened += 1

@@ -72,7 +72,8 @@ class Supply:
         for run, active in self._jobs.active.items():
             if active.growth and run not in self._looking:
                 self._looking.add(run)
-                complete, ended = active.growth.complete(now), active.growth.over(now)
+                follow, quiet = active.growth.follow, now - active.growth.grew
+                complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after
                 path, asked = Path(active.plan.measurement_set), active.plan.asked
                 self._reader.call(partial(self._looked_again, run, ended), look, path, asked, True, complete, ended)
 
@@ -81,7 +82,7 @@ class Supply:
         plan = active.plan
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
         self._jobs.end(plan.run, time.monotonic(), reason)
-        self._reader.call(_whatever, forget, Path(plan.measurement_set), plan.asked, active.followed)
+        self._reader.call(lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.followed)
         self._changed()
 
     def _open_next(self, pace: float) -> None:
@@ -95,11 +96,14 @@ class Supply:
         now, error = time.monotonic(), future.exception()
         if job.opening != path:  # the job was cancelled meanwhile
             return
-        if _worth_waiting(job, error) or (error is None and self._under_way(future.result())):
-            self._jobs.later(job, now + STATE_INTERVAL)  # another job's run ends, as data come, in a while
+        if _worth_waiting(job, error):
+            self._jobs.later(job, now + STATE_INTERVAL)
             return
         if error is None:
             facts = future.result()
+            if facts.run in self._jobs.active or facts.older in self._jobs.active:
+                self._jobs.later(job, now + STATE_INTERVAL)  # another job is at this run
+                return
             for note in facts.notes:
                 log.info("%s: %s", facts.name, note)
             self._jobs.begin(job, _active(job.submit, path, facts, pace, now), now)
@@ -107,10 +111,6 @@ class Supply:
             log.error("job %s: %s", job.submit.job, error)
             self._jobs.fail(job, str(error))
         self._changed()
-
-    def _under_way(self, facts: RunFacts) -> bool:
-        """Whether another job is at this run."""
-        return any(run in self._jobs.active for run in (facts.run, facts.older))
 
     def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
         self._looking.discard(run)
@@ -137,10 +137,6 @@ class Supply:
             active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
             self._vitals.counters["failures"] += 1
         self._on_ready()
-
-
-def _whatever(future: Future[None]) -> None:
-    """What became of a call is of no importance."""
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:

@@ -84,15 +84,6 @@ class Aged:
 
 
 @dataclass(frozen=True)
-class StoredFile:
-    """One file of a stored image."""
-
-    name: str
-    size: int  # bytes
-    digest: str  # XXH3, 64 bits, hexadecimal
-
-
-@dataclass(frozen=True)
 class RunRow:
     """A run as it was opened."""
 
@@ -215,19 +206,25 @@ class Ledger:
         rows = self._database.execute("SELECT slice FROM slices WHERE run = ? AND state != 'failed'", (run,))
         return ranges_of(index for (index,) in rows)
 
-    def add(self, image: ImageFile, files: Mapping[Kind, StoredFile]) -> None:
-        """Enters a stored image and its files; on disk when this returns. A slice that had failed is stored now."""
-        dirty, psf, times = files["dirty"], files.get("psf"), image.times
+    def add(self, image: ImageFile, names: Mapping[Kind, str]) -> None:
+        """Enters a stored image, whose files have these names; on disk when this returns.
+
+        A slice that had failed is stored now.
+        """
+        times = image.times
+        files: dict[str, object] = {}
+        for file in image.files:
+            columns = ("psf", "psf_bytes", "psf_digest") if file.kind == "psf" else ("file", "bytes", "digest")
+            values = (names[file.kind], len(file.content), file.digest.hex())
+            files |= zip(columns, values, strict=True)
         statistics = asdict(image.statistics) if image.statistics else {}
         beam = asdict(image.beam) if image.beam else {}
         self._put(
             run=image.run, slice=image.index, state="stored",
-            file=dirty.name, bytes=dirty.size, digest=dirty.digest,
-            psf=psf and psf.name, psf_bytes=psf and psf.size, psf_digest=psf and psf.digest,
             integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
             begin=times.begin, average=times.average, end=times.end,
             attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
-            **statistics, **beam,
+            **files, **statistics, **beam,
         )  # fmt: skip
 
     def add_failure(self, failure: Failure) -> None:

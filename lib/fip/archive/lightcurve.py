@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from io import StringIO
@@ -137,8 +137,9 @@ def ecsv(curve: LightCurve) -> str:
     for number, name in enumerate(curve.stokes):
         table[f"flux_{name}"] = [point.flux[number] for point in curve.points] * units.Jy / units.beam
         table[f"error_{name}"] = [point.error[number] for point in curve.points] * units.Jy / units.beam
-    for name, values in _beams([entry.beam for entry in entries]):
-        table[name] = values
+    for name, attribute, unit in (("bmaj", "major", "arcsec"), ("bmin", "minor", "arcsec"), ("bpa", "angle", "deg")):
+        radians = [getattr(entry.beam, attribute) if entry.beam else math.nan for entry in entries] * units.rad
+        table[name] = radians.to(unit)
     table["quality"] = [entry.quality for entry in entries]
     table["x"] = [point.x for point in curve.points]
     table["y"] = [point.y for point in curve.points]
@@ -150,12 +151,6 @@ def ecsv(curve: LightCurve) -> str:
     text = StringIO()
     table.write(text, format="ascii.ecsv")
     return text.getvalue()
-
-
-def _beams(beams: Sequence[Beam | None]) -> Iterable[tuple[str, units.Quantity]]:
-    for name, attribute, unit in (("bmaj", "major", "arcsec"), ("bmin", "minor", "arcsec"), ("bpa", "angle", "deg")):
-        radians = [math.nan if beam is None else getattr(beam, attribute) for beam in beams] * units.rad
-        yield name, radians.to(unit)
 
 
 def _plane_number(image: StoredImage, name: str) -> int:

@@ -76,18 +76,18 @@ def shrink(pixels: NDArray[np.floating], limit: int) -> tuple[NDArray[np.floatin
     return np.fmax.reduce(np.fmax.reduce(blocks, axis=3), axis=1), block
 
 
-def colours(pixels: NDArray[np.floating], stretch: Stretch, colour_map: str = COLOUR_MAP) -> NDArray[np.uint8]:
+def colours(pixels: NDArray[np.floating], stretch: Stretch) -> NDArray[np.uint8]:
     """RGB [y, x, 3] of an image [y, x] in Jy/beam, north up (the first row is the last of the image)."""
-    table = np.vstack([_colour_table(colour_map), np.array([EMPTY], np.uint8)])
+    table = np.vstack([_colour_table(), np.array([EMPTY], np.uint8)])
     share = stretch.apply(pixels[::-1])
     index = np.where(np.isnan(share), 256, share * 255.0 + 0.5).astype(np.uint16)
     return table[index]
 
 
-def colour_bar(height: int, width: int, colour_map: str = COLOUR_MAP) -> NDArray[np.uint8]:
+def colour_bar(height: int, width: int) -> NDArray[np.uint8]:
     """RGB [height, width, 3] of the colours from low, at the bottom, to high."""
     index = np.linspace(255.0, 0.0, height).round().astype(np.uint8)
-    return np.repeat(_colour_table(colour_map)[index][:, None, :], width, axis=1)
+    return np.repeat(_colour_table()[index][:, None, :], width, axis=1)
 
 
 def brightness_unit(stretch: Stretch) -> tuple[str, float]:
@@ -98,6 +98,6 @@ def brightness_unit(stretch: Stretch) -> tuple[str, float]:
     return "µJy/beam", 1e-6
 
 
-def _colour_table(colour_map: str) -> NDArray[np.uint8]:
-    rgba = cmap.Colormap(colour_map).lut(256)
+def _colour_table() -> NDArray[np.uint8]:
+    rgba = cmap.Colormap(COLOUR_MAP).lut(256)
     return np.asarray(np.round(rgba[:, :3] * 255.0), np.uint8)

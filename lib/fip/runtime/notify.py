@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 
 HEARD_WITHIN = 10.0  # s for systemd to take what is said only once
 
@@ -12,8 +11,8 @@ HEARD_WITHIN = 10.0  # s for systemd to take what is said only once
 class Notifier:
     """The line to systemd. What is said again soon, liveness and the line, is dropped where systemd is busy."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        address = environment.get("NOTIFY_SOCKET", "")
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._line = ""

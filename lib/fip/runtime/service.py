@@ -22,7 +22,7 @@ from contextlib import suppress
 from itertools import count
 from math import ceil
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
 import zmq
 
@@ -33,7 +33,7 @@ from fip.runtime.notify import Notifier
 from fip.runtime.reload import changes
 
 Result = TypeVar("Result")
-Arguments = ParamSpec("Arguments")
+Given = TypeVarTuple("Given")
 log = logging.getLogger("fip")
 
 _READ, _WRITE = int(zmq.POLLIN), int(zmq.POLLOUT)  # numbers: pyzmq's own enumeration is slow to take apart
@@ -168,12 +168,11 @@ class Background:
     def call(
         self,
         then: Callable[[Future[Result]], None],
-        function: Callable[Arguments, Result],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
+        function: Callable[[Unpack[Given]], Result],
+        *args: *Given,
     ) -> None:
         """Calls `function` in the thread, then `then` with its finished future in the loop."""
-        future = self._executor.submit(function, *args, **kwargs)
+        future = self._executor.submit(function, *args)
         future.add_done_callback(lambda done: self._loop.soon(lambda: then(done)))
 
     def close(self) -> None:

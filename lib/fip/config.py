@@ -211,7 +211,7 @@ class Loaded:
 
     def settings(self) -> Iterator[tuple[str, Any, str]]:
         """Each setting that is not of a node: its dotted key, its value as it would be written, and its origin."""
-        for key, value in _flatten(self.config.model_dump(mode="json", exclude={"node"})):
+        for key, value in flatten(self.config.model_dump(mode="json", exclude={"node"})):
             if value != {}:  # a table that nobody filled
                 yield key, value, self.origin(key)
 
@@ -221,7 +221,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
 
     Raises ConfigError naming every fault with its origin, key, value and what would do.
     """
-    layers = [(str(path), dict(_flatten(_read_file(path))))] if path else []
+    layers = [(str(path), dict(flatten(_read_file(path))))] if path else []
     layers.append(("environment", _environment(os.environ)))
     layers.append(("command line", {key: value for key, value in (overrides or {}).items() if value is not None}))
     values: dict[str, Any] = {}
@@ -237,11 +237,9 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
 
 def all_options() -> dict[str, Option]:
     """The options that a person may give on the command line, by the configuration's key, as "imaging.scale"."""
-    found: dict[str, Option] = {}
-    for table in ("imaging", "source", "ventilator"):
-        kind = type(getattr(Config(), table))
-        found |= {f"{table}.{name}": option for name, option in options(kind).items()}
-    return found
+    config = Config()
+    tables = {"imaging": config.imaging, "source": config.source, "ventilator": config.ventilator}
+    return {f"{table}.{name}": option for table, at in tables.items() for name, option in options(type(at)).items()}
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -258,16 +256,17 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted(prefixed.items()))
 
 
-def _flatten(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+def flatten(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """The values of a table and of those within it, by dotted keys; a table that is empty is a value."""
     for key, value in table.items():
         if isinstance(value, dict) and value:
-            yield from _flatten(value, (*prefix, key))
+            yield from flatten(value, (*prefix, key))
         else:
             yield ".".join((*prefix, key)), value
 
 
 def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `_flatten`; tables named by the user (hosts, workers) may hold dots themselves."""
+    """The inverse of `flatten`; tables named by the user (hosts, workers) may hold dots themselves."""
     nested: dict[str, Any] = {}
     for dotted, value in values.items():
         section, _, rest = dotted.partition(".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,14 +51,6 @@ class Album:
     seen: int = 0  # images found since the monitor began
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=KEPT))
     stamp: Stamp = ()
-
-    def refresh(self, ledger: Ledger, stored: Ranges) -> None:
-        """Looks up the images that are stored and not yet here."""
-        for begin, end in ranges_of(added(stored, self.known)):
-            for entry in sorted(ledger.entries(self.row.run, begin, end), key=lambda entry: entry.recorded):
-                self.entries.append(entry)
-                self.seen += 1
-        self.known = stored
 
 
 class Gallery:
@@ -126,15 +118,14 @@ class Gallery:
             entries = [entry for entry in album.entries if entry.label == field]
         entries.sort(key=lambda entry: entry.average)
         step = -(-len(entries) // MOST_POINTS) or 1
-        return list(self._points(run, entries[::step], x, y, plane)), step
-
-    def _points(self, run: str, entries: list[Entry], x: int, y: int, plane: int) -> Iterator[Point]:
-        for entry in entries:
+        points = []
+        for entry in entries[::step]:
             image = StoredImage.open(self._place(run, entry))
             grid = image.layout.grid
             if not (0 <= x < grid.width and 0 <= y < grid.height and 0 <= plane < len(image.layout.stokes)):
                 raise AbsentError(f"pixel ({x}, {y}) of plane {plane} is outside of the images")
-            yield read_point(image, entry, x, y, [plane])
+            points.append(read_point(image, entry, x, y, [plane]))
+        return points, step
 
     def settings(self, run: str) -> dict[str, str]:
         """How the images of a run were asked for, option by option."""
@@ -169,12 +160,18 @@ class Gallery:
         return self._albums[run]
 
     def _refresh(self, album: Album, said: Ranges | None) -> None:
+        """Looks up the images that are stored and not yet in the album."""
         stamp = _stamp(album.directory)
         if said == album.known or (said is None and stamp == album.stamp):
             return
+        run = album.row.run
         with closing(Ledger(album.directory, read_only=True)) as ledger:
-            album.refresh(ledger, ledger.stored(album.row.run) if said is None else said)
-        album.stamp = stamp
+            stored = ledger.stored(run) if said is None else said
+            for begin, end in ranges_of(added(stored, album.known)):
+                found = sorted(ledger.entries(run, begin, end), key=lambda entry: entry.recorded)
+                album.entries.extend(found)
+                album.seen += len(found)
+        album.known, album.stamp = stored, stamp
 
     def _look(self) -> None:
         """Reads the runs of the ledgers that changed."""

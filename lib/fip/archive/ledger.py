@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +81,6 @@ class Aged:
     index: int
     files: tuple[str, ...]
     size: int  # bytes of all of them
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """One file of a stored image."""
-
-    name: str
-    size: int  # bytes
-    digest: str  # XXH3, 64 bits, hexadecimal
 
 
 @dataclass(frozen=True)
@@ -215,20 +206,25 @@ class Ledger:
         rows = self._database.execute("SELECT slice FROM slices WHERE run = ? AND state != 'failed'", (run,))
         return ranges_of(index for (index,) in rows)
 
-    def add(self, image: ImageFile, files: Mapping[Kind, StoredFile]) -> None:
-        """Enters a stored image and its files; on disk when this returns. A slice that had failed is stored now."""
-        beam, statistics, times = image.beam, image.statistics, image.times
-        dirty, psf = files["dirty"], files.get("psf")
+    def add(self, image: ImageFile, names: Mapping[Kind, str]) -> None:
+        """Enters a stored image, whose files have these names; on disk when this returns.
+
+        A slice that had failed is stored now.
+        """
+        times = image.times
+        files: dict[str, object] = {}
+        for file in image.files:
+            columns = ("psf", "psf_bytes", "psf_digest") if file.kind == "psf" else ("file", "bytes", "digest")
+            values = (names[file.kind], len(file.content), file.digest.hex())
+            files |= zip(columns, values, strict=True)
+        statistics = asdict(image.statistics) if image.statistics else {}
+        beam = asdict(image.beam) if image.beam else {}
         self._put(
             run=image.run, slice=image.index, state="stored",
-            file=dirty.name, bytes=dirty.size, digest=dirty.digest,
-            psf=psf and psf.name, psf_bytes=psf and psf.size, psf_digest=psf and psf.digest,
             integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
             begin=times.begin, average=times.average, end=times.end,
             attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
-            rms=statistics and statistics.rms, minimum=statistics and statistics.minimum,
-            maximum=statistics and statistics.maximum,
-            major=beam and beam.major, minor=beam and beam.minor, angle=beam and beam.angle,
+            **files, **statistics, **beam,
         )  # fmt: skip
 
     def add_failure(self, failure: Failure) -> None:
@@ -283,8 +279,9 @@ class Ledger:
         if end is not None:
             where += " AND slice < ?"
             values.append(end)
-        query = f"SELECT {_ENTRY} FROM slices WHERE {where} ORDER BY begin, file"
-        return map(_entry, self._database.execute(query, values))
+        cursor = self._database.cursor()
+        cursor.row_factory = sqlite3.Row
+        return map(_entry, cursor.execute(f"SELECT {_ENTRY} FROM slices WHERE {where} ORDER BY begin, file", values))
 
     def totals(self) -> list[RunTotals]:
         """Each run, in the order in which they were opened."""
@@ -335,19 +332,16 @@ class Ledger:
 
 
 _ENTRY = (
-    "run, slice, file, bytes, integration, label, empty, quality, begin, average, end, attempt, worker, seconds, "
-    "rms, minimum, maximum, major, minor, angle, recorded"
+    "run, slice AS 'index', file, bytes AS size, integration, label, empty, quality, begin, average, end, attempt, "
+    "worker, seconds, rms, minimum, maximum, major, minor, angle, recorded"
 )
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
-    *plain, attempt, worker, seconds, rms, minimum, maximum, major, minor, angle, recorded = row
-    run, index, file, size, integration, label, empty, quality, begin, average, end = plain
-    return Entry(
-        run, index, file, size, integration, label, bool(empty), quality, begin, average, end,
-        attempt, worker, json.loads(seconds), rms, minimum, maximum,
-        None if major is None else Beam(major, minor, angle), recorded,
-    )  # fmt: skip
+def _entry(row: sqlite3.Row) -> Entry:
+    values: dict[str, Any] = dict(row)
+    major, minor, angle = (values.pop(name) for name in ("major", "minor", "angle"))
+    values["beam"] = None if major is None else Beam(major, minor, angle)
+    return Entry(**values | {"empty": bool(values["empty"]), "seconds": json.loads(values["seconds"])})
 
 
 def _schema_of(database: sqlite3.Connection) -> int:

@@ -65,7 +65,7 @@ def make_movie(
     for folder in (output.parent, png.parent if png else output.parent):
         if not folder.is_dir():
             raise UsageError(f"{folder}: no such folder for the movie or the PNGs")
-    series = _series([_read_header(path) for path in _image_files(directory)])
+    series = _series(_frames(directory))
     if png is not None:
         png.mkdir(exist_ok=True)
     total = sum(len(frames) for frames in series.values())
@@ -143,7 +143,7 @@ def _drawn(frames: list[Frame]) -> Iterator[Image.Image]:
         yield figure.draw(pixels, frame.beam, Caption(name, frame.details, frame.time, number, len(frames)))
 
 
-def _image_files(directory: Path) -> list[Path]:
+def _frames(directory: Path) -> list[Frame]:
     """The images of a directory, in the order of its list where it has one."""
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such folder; give the folder that `fip run` wrote its images to")
@@ -153,15 +153,16 @@ def _image_files(directory: Path) -> list[Path]:
         missing = [path for path in files if not path.is_file()]
         if missing:
             raise UsageError(f"{listing} names {missing[0].name}, which is not there")
+        frames = [_read_header(path) for path in files]
     else:
-        frames = map(_read_header, directory.glob("*-dirty.fits"))
-        files = [frame.path for frame in sorted(frames, key=lambda frame: (frame.begin, frame.path))]
-    if not files:
+        found = map(_read_header, directory.glob("*-dirty.fits"))
+        frames = sorted(found, key=lambda frame: (frame.begin, frame.path))
+    if not frames:
         raise UsageError(
             f"{directory}: no images in it; `fip run MS --output {directory}` makes them, "
             "or give the folder that holds *-dirty.fits"
         )
-    return files
+    return frames
 
 
 def _series(frames: list[Frame]) -> dict[str, list[Frame]]:

@@ -23,6 +23,12 @@ app = typer.Typer(
 )
 console = Console()
 
+
+def say(text: str, style: str = "") -> None:
+    """Prints a text as it is: without colours, markup or line breaks that it does not have."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
 ConfigOption = Annotated[Path | None, typer.Option(help="Configuration file; the options given here win over it.")]
 ImagesArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of images, as `fip run` leaves it.")]
 

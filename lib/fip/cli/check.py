@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fip.cli.app import app, console
+from fip.cli.app import app, say
 from fip.config import Loaded, load
 from fip.layout.cluster import placement, warnings
 
@@ -18,9 +18,9 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     """Validate a configuration; print what each host runs, and each setting with its origin, and what cannot work."""
     loaded = load(file)
     for line in (*placement(loaded.config), *_settings(loaded), *_devices()):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)
     for line in warnings(loaded.config, _resolves):
-        console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        say(f"warning: {line}", style="yellow")
 
 
 @app.command("warmup")
@@ -34,8 +34,8 @@ def warmup_command(
     from fip.imaging.slant.warm import warm_up
 
     precisions = PRECISIONS if epsilon is None else [scheme_for(epsilon).precision]
-    seconds = warm_up(lambda line: console.print(line, highlight=False, soft_wrap=True), precisions)
-    console.print(f"the imaging kernels are ready: {seconds:.1f} s", highlight=False)
+    seconds = warm_up(say, precisions)
+    say(f"the imaging kernels are ready: {seconds:.1f} s")
 
 
 def _resolves(host: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fip.cli.app import ImagesArgument, app, console, parsed
+from fip.cli.app import ImagesArgument, app, parsed, say
 from fip.data.stokes import parse_stokes
 
 _SIGNS = {"ignore_unknown_options": True}  # so that -45d00m00s is a declination
@@ -46,4 +46,4 @@ def report_command(
     """Write a page about a finished run: settings, rates, noise, images, failures; one file, without network."""
     from fip.archive.report import write_report
 
-    console.print(str(write_report(directory, output)), highlight=False, soft_wrap=True)
+    say(str(write_report(directory, output)))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fip.cli.app import ConfigOption, app, console
+from fip.cli.app import ConfigOption, app, say
 from fip.cli.run_options import Settings, with_settings
 from fip.config import Config, load
 from fip.data.errors import UsageError
@@ -41,7 +41,7 @@ def submit_command(
         job = operator.submit(submit)
     if job.state == "failed":
         raise UsageError(job.reason)
-    console.print(job.job, highlight=False, markup=False, soft_wrap=True)
+    say(job.job)
 
 
 @app.command("jobs")
@@ -56,8 +56,7 @@ def jobs_command(
 
     with Operator(_pointed(config, ventilator)) as operator:
         jobs = operator.status().jobs
-    text = as_json(jobs) if json else as_table(jobs)
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    say(as_json(jobs) if json else as_table(jobs))
 
 
 @app.command("cancel")
@@ -71,7 +70,7 @@ def cancel_command(
 
     with Operator(_pointed(config, ventilator)) as operator:
         ended = operator.cancel(job)
-    console.print(f"{ended.job}: {ended.state}", highlight=False, markup=False, soft_wrap=True)
+    say(f"{ended.job}: {ended.state}")
 
 
 def _pointed(config: Path | None, ventilator: str | None) -> Config:

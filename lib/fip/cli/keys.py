@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fip.cli.app import app, console
+from fip.cli.app import app, say
 from fip.config import load
 
 
@@ -24,4 +24,4 @@ def keys_command(
     from fip.layout.keys import make_keys
 
     for line in make_keys(load(file).config, output, renew or []):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)

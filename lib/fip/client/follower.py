@@ -18,19 +18,10 @@ FIRST_WORD_WITHIN = 5.0  # s for a ventilator to answer
 TREND_AFTER = 1.0  # s of listening after which rates mean something
 
 
-class Follower:
+class Follower(Operator):
     """The state of a pipeline, twice a second. Use it as a context, in one thread."""
 
-    def __init__(self, config: Config) -> None:
-        self._operator = Operator(config)
-        self._heard: Heard | None = None
-
-    def __enter__(self) -> Follower:
-        self._operator.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._operator.__exit__(*exception)
+    _heard: Heard | None = None
 
     def states(self) -> Iterator[PipelineState]:
         """States without end; the first has rates, or is that of no pipeline after some seconds.
@@ -45,11 +36,11 @@ class Follower:
         """The state after so many seconds; or fewer, where there is a ventilator."""
         begun = time.monotonic()
         while time.monotonic() - begun < (once_heard if self._heard else seconds):
-            status = self._operator.next_status()
+            status = self.next_status()
             if status:
                 self._heard = remember(self._heard, status, time.time())
         if not self._heard:
-            self._operator.check_welcome()
+            self.check_welcome()
         return pipeline_state(self._heard, time.time())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 from uuid import uuid4
 
 import zmq
@@ -42,7 +42,7 @@ class Operator:
         self._key = private_key(config.security, "operator", "viewer") if exposed(self._address) else None
         self._context = zmq.Context()
 
-    def __enter__(self) -> Operator:
+    def __enter__(self) -> Self:
         self._control = control_socket(self._context, zmq.DEALER)
         self._monitor = self._control.get_monitor_socket(REFUSED)
         connect(self._control, self._address, self._key, self._key.ventilator if self._key else "")

@@ -17,18 +17,14 @@ def is_label(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None
 
 
-def is_folder(text: str) -> bool:
-    """Whether the text may be the name of a folder that a message asks for: a label that leads nowhere else."""
-    return is_label(text) and text not in (".", "..")
-
-
 def label(text: str) -> str:
     """The text as a label: each run of other characters becomes one "_"."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).strip("_")[:LONGEST] or "unnamed"
 
 
 def _checked_folder(text: str) -> str:
-    if text and not is_folder(text):
+    """A label that leads nowhere else, or ""; ValueError for anything else."""
+    if text and (not is_label(text) or text in (".", "..")):
         raise ValueError(f"{text!r:.80} is not a folder's name of 1 to {LONGEST} of A-Z a-z 0-9 . _ + -")
     return text
 

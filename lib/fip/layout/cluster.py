@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -19,10 +19,10 @@ class Listening:
     """Ports of a host, and the key of the configuration that says so."""
 
     key: str
-    host: str  # as the address names it; "" where it is not tcp
+    daemon: str  # that binds them
+    host: str  # as the address names it
     first: int
     last: int
-    daemon: str  # that binds it
 
 
 def hosts(config: Config, what: str) -> list[str]:
@@ -102,16 +102,17 @@ def _clashes(config: Config) -> Iterator[str]:
     """Ports that two daemons of one host, or one daemon twice, would bind."""
     for one, other in combinations(_listening(config), 2):
         together = one.daemon == other.daemon or set(hosts(config, one.daemon)) & set(hosts(config, other.daemon))
-        if together and one.host and other.host and one.first <= other.last and other.first <= one.last:
+        if together and one.first <= other.last and other.first <= one.last:
             port = max(one.first, other.first)
             yield f"{one.key} and {other.key} are both at port {port} of one host"
 
 
 def _lanes(config: Config) -> Iterator[str]:
-    lanes, workers = next(each for each in _listening(config) if each.key == "ventilator.lanes"), _workers(config)
-    ports = lanes.last - lanes.first + 1
-    if lanes.host and len(workers) > ports:
-        yield f"ventilator.lanes has {ports} ports for {len(workers)} workers: one each is needed"
+    workers = len(_workers(config))
+    for each in _listening(config):
+        ports = each.last - each.first + 1
+        if each.key == "ventilator.lanes" and workers > ports:
+            yield f"{each.key} has {ports} ports for {workers} workers: one each is needed"
 
 
 def _unreachable(config: Config) -> Iterator[str]:
@@ -132,7 +133,7 @@ def _unreachable(config: Config) -> Iterator[str]:
 def _unknown(config: Config, resolves: Callable[[str], bool]) -> Iterator[str]:
     """Host names of addresses that are of another host, or of none that is known here."""
     for each in _listening(config):
-        if not each.host or is_local(f"tcp://{each.host}:0") or not re.search("[A-Za-z]", each.host):
+        if is_local(f"tcp://{each.host}:0") or not re.search("[A-Za-z]", each.host):
             continue
         if each.host in config.node and each.host not in hosts(config, each.daemon):
             yield f"{each.key} is at {each.host}, which does not run the {each.daemon}"
@@ -140,20 +141,16 @@ def _unknown(config: Config, resolves: Callable[[str], bool]) -> Iterator[str]:
             yield f"{each.key}: this host knows no address of '{each.host}'"
 
 
-def _listening(config: Config) -> Sequence[Listening]:
-    keys = ("ventilator.control", "ventilator.status", "ventilator.lanes", "sink.images", "monitor.address")
-    return [_parsed(key, _address(config, key)) for key in keys]
+def _listening(config: Config) -> Iterator[Listening]:
+    """The addresses that are of TCP."""
+    for key in ("ventilator.control", "ventilator.status", "ventilator.lanes", "sink.images", "monitor.address"):
+        found = re.fullmatch(r"tcp://(.+):(\d+)(?:-(\d+))?", _address(config, key))
+        if found:
+            host, first, last = found.groups()
+            yield Listening(key, key.partition(".")[0], host, int(first), int(last or first))
 
 
 def _address(config: Config, key: str) -> str:
     section, _, name = key.partition(".")
     address = str(getattr(getattr(config, section), name))
     return address if "://" in address else f"tcp://{address}"
-
-
-def _parsed(key: str, address: str) -> Listening:
-    daemon = key.partition(".")[0]
-    found = re.fullmatch(r"tcp://(.*):(\d+)(?:-(\d+))?", address)
-    if not found:
-        return Listening(key, "", 0, 0, daemon)
-    return Listening(key, found[1], int(found[2]), int(found[3] or found[2]), daemon)

@@ -107,7 +107,7 @@ def make_keys(config: Config, folder: Path, renew: Sequence[str] = ()) -> list[s
             raise ConfigError(f"--renew {name}: there is no such key; there are " + ", ".join(map("/".join, wanted)))
         if name.endswith("/ventilator"):
             raise ConfigError(f"--renew {name}: all other keys name it; make new ones of all in another folder")
-    listed = {role: dict(keys) for role, keys in _read_list(folder / LIST).items()} if _listed(folder) else {}
+    listed = {role: dict(keys) for role, keys in _read_list(folder / LIST, missing_ok=True).items()}
     said, ventilator, new = [], "", {}
     for host, role in wanted:
         path = folder / host / f"{role}.key"
@@ -143,10 +143,6 @@ def _wanted(config: Config) -> list[tuple[str, Role]]:
     return roles + [(PEOPLE, role) for role in PEOPLES_ROLES]
 
 
-def _listed(folder: Path) -> bool:
-    return (folder / LIST).exists()
-
-
 def _read_key(path: Path) -> PrivateKey | None:
     """The key in a file; None where there is no file, or one that says nothing, as an empty credential."""
     content = _toml(path, missing_ok=True)
@@ -161,9 +157,9 @@ def _read_key(path: Path) -> PrivateKey | None:
         raise ConfigError(f"{path}: is not a key as `fip keys` makes them: {_faults(error)}") from None
 
 
-def _read_list(path: Path) -> dict[Role, dict[str, tuple[str, ...]]]:
+def _read_list(path: Path, missing_ok: bool = False) -> dict[Role, dict[str, tuple[str, ...]]]:
     try:
-        return _LISTED.validate_python(_toml(path))
+        return _LISTED.validate_python(_toml(path, missing_ok))
     except ValidationError as error:
         raise ConfigError(f"{path}: is not a list as `fip keys` makes it: {_faults(error)}") from None
 

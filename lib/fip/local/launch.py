@@ -19,7 +19,7 @@ from fip.client.run_file import remove_run_file, write_run_file
 from fip.config import Config, Monitor
 from fip.data.errors import FipError
 from fip.layout.keys import CREDENTIALS
-from fip.local.forks import Fork, import_daemons
+from fip.local.forks import Fork
 from fip.runtime.service import PARENT_VARIABLE
 from fip.source.child import Child
 from fip.ventilator.reader import CHILD_VARIABLE
@@ -133,17 +133,13 @@ class Pipeline:
             del self._children[name]
 
     def _toml(self) -> str:
-        """The configuration of the children."""
+        """The configuration of the children; JSON is TOML of numbers, booleans and strings."""
         values = self._private.model_dump(mode="json", exclude_none=True, include={"ventilator", "sink", "monitor"})
         return "\n".join(
-            f"[{table}]\n" + "\n".join(f"{key} = {_toml_value(value)}" for key, value in keys.items())
+            f"[{table}]\n"
+            + "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items())
             for table, keys in values.items()
         )
-
-
-def prepare() -> None:
-    """What can be done for a pipeline before it is known that there will be one."""
-    import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))
 
 
 def page_address(monitor: Monitor) -> str:
@@ -175,7 +171,3 @@ def _with_private_addresses(config: Config, folder: Path, output: Path, page: st
             "monitor": config.monitor.model_copy(update=monitor),
         }
     )
-
-
-def _toml_value(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)  # of numbers, booleans and strings JSON is TOML

@@ -10,6 +10,7 @@ import sysconfig
 import time
 from collections.abc import Collection, Container, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,8 +28,8 @@ from fip.imaging.cuda.device import check_gpu
 from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
 from fip.imaging.slant.scheme import scheme_for
-from fip.local.forks import keep_memory
-from fip.local.launch import Pipeline, page_address, prepare
+from fip.local.forks import import_daemons, keep_memory
+from fip.local.launch import Pipeline, page_address
 from fip.sink.store import Store
 from fip.source.child import Child
 from fip.source.requests import RunFacts, look
@@ -57,7 +58,7 @@ def run(
     asked, follow = config.asked, follow_of(config)
     with Child.fork() as reader:
         check_devices(config.imaging.kernel, workers.values())
-        prepare()  # while the child does the same
+        import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
         found = _look_into(paths, asked, follow is not None, console, reader)
         directory = output or Path(f"{label(paths[0].stem)}.fip")
         before = _prepare(directory, config.sink.ledger, asked, overwrite)
@@ -158,15 +159,13 @@ def _prepare(directory: Path, ledgers: Path | None, asked: Asked, overwrite: boo
         store = Store(directory, ledgers=ledgers)
     except NoRoomError as error:
         raise UsageError(str(error)) from None
-    try:
+    with closing(store):
         if overwrite:
             store.clear()
         refusal = store.refusal(asked)
         if refusal:
             raise UsageError(refusal)
         return {totals.run: totals.stored for totals in store.ledger.totals()}
-    finally:
-        store.close()
 
 
 def _watch(pipeline: Pipeline, submit: Submit, console: Console, slices: int) -> tuple[bool, JobStatus | None]:
@@ -186,9 +185,8 @@ def _watch(pipeline: Pipeline, submit: Submit, console: Console, slices: int) ->
 
 def _totals(directory: Path, found: Sequence[RunFacts], job: JobStatus | None) -> list[RunTotals]:
     """What the ledger has of the runs that were found at first, and of those that came to be known later."""
-    ledger = Ledger(directory, read_only=True)
-    held = {totals.run: totals for totals in ledger.totals()}
-    ledger.close()
+    with closing(Ledger(directory, read_only=True)) as ledger:
+        held = {totals.run: totals for totals in ledger.totals()}
     asked = {each.run: RunTotals(each.run, each.name, "", len(each.times), 0, 0, ()) for each in found}
     later = [run.run for run in job.runs if run.run in held] if job else []
     return [held.get(run) or asked[run] for run in dict.fromkeys([*asked, *later])]

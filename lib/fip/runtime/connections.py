@@ -12,6 +12,7 @@ from itertools import count
 import zmq
 
 from fip.runtime.service import Loop
+from fip.runtime.sockets import process_at
 
 REFUSED = zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_AUTH
 WATCHED = (
@@ -24,7 +25,6 @@ WATCHED = (
 )
 ENCRYPTED_FOR_ANOTHER = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
 MECHANISM_MISMATCH = 0x11000002  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
-_PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 _EVENT = struct.Struct("=Hi")  # what happened, and to which descriptor, or why
 _numbers = count()
 
@@ -84,8 +84,7 @@ def _peer(descriptor: int) -> str:
     """The other end of a connection that was accepted: tcp://HOST, or the process on this host; "" if it is gone."""
     with suppress(OSError), posix.socket(fileno=os.dup(descriptor)) as connection:
         if connection.family == posix.AF_UNIX:
-            found = connection.getsockopt(posix.SOL_SOCKET, posix.SO_PEERCRED, _PEER_CREDENTIALS.size)
-            return f"process {_PEER_CREDENTIALS.unpack(found)[0]}"
+            return f"process {process_at(connection)}"
         host = str(connection.getpeername()[0])
         return f"tcp://[{host}]" if ":" in host else f"tcp://{host}"
     return ""

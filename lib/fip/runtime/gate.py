@@ -54,9 +54,10 @@ class Gate:
         """Raises ConfigError for a key, or a list of those allowed, that cannot be used."""
         self._security, self._vitals = security, vitals
         self._key = private_key(security, role)
-        self._allowed: Allowed | None = None  # of a daemon that others join, with keys
+        self._allowed: Allowed = {}
         self._encrypted: dict[str, bool] = {}  # of the sockets that are bound
-        if self._key and role in ("ventilator", "sink"):
+        self._joined = self._key is not None and role in ("ventilator", "sink")  # by others, with keys
+        if self._joined:
             self._allowed = read_allowed(security.allowed)
             self._zap = loop.context.socket(zmq.REP)
             self._zap.bind(_ZAP)
@@ -99,7 +100,7 @@ class Gate:
         if not self.key_at(at):
             return
         key = str(frame.get("User-Id"))
-        holder = self._holder(key)
+        holder = self._allowed.get(key)
         if holder is None:
             raise WireError(f"its key {key} is not allowed any more")
         if holder.role not in roles:
@@ -107,17 +108,14 @@ class Gate:
 
     def reload(self) -> None:
         """Reads the list of those who are allowed again. Raises ConfigError, and then keeps the list that it had."""
-        if self._allowed is not None:
+        if self._joined:
             self._allowed = read_allowed(self._security.allowed)
-
-    def _holder(self, key: str) -> Holder | None:
-        return self._allowed.get(key) if self._allowed else None
 
     def _answer(self) -> None:
         """ZeroMQ asks whether a peer may join (RFC 27); from here the reason is known, from its monitor not."""
         version, request, domain, address, _, mechanism, *credentials = self._zap.recv_multipart()
         at, key = domain.decode(), z85.encode(credentials[0]).decode() if mechanism == b"CURVE" else ""
-        holder = self._holder(key)
+        holder = self._allowed.get(key)
         welcome = version == _VERSION and holder is not None and holder.role in ALLOWED_AT.get(at, ())
         if not welcome:
             reason = f"a {holder} is not for this socket" if holder else "its key is not allowed"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from fip.config import Config
+from fip.config import Config, flatten
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Change:
 
 def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collection[str] = ()) -> list[Change]:
     """The settings that differ, of `keys`, which are dotted or name a table as a whole."""
-    before, after = (_flat(config.model_dump(mode="json")) for config in (old, new))
+    before, after = (dict(flatten(config.model_dump(mode="json"))) for config in (old, new))
     return [
         Change(key, before.get(key), after.get(key))
         for key in sorted(before.keys() | after.keys())
@@ -31,10 +31,3 @@ def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collect
         and key not in apart_from
         and any(key == each or key.startswith(f"{each}.") for each in keys)
     ]
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat

@@ -59,10 +59,8 @@ def _gpu_handle(device: str) -> Any:
     try:
         which = visible[int(number)] if visible else number
         pynvml.nvmlInit()
-        return pynvml.nvmlDeviceGetHandleByIndex(int(which)) if which.isdigit() else _by_uuid(which)
+        if which.isdigit():
+            return pynvml.nvmlDeviceGetHandleByIndex(int(which))
+        return pynvml.nvmlDeviceGetHandleByUUID(which.encode())
     except (pynvml.NVMLError, ValueError, IndexError):
         return None
-
-
-def _by_uuid(uuid: str) -> Any:
-    return pynvml.nvmlDeviceGetHandleByUUID(uuid.encode())

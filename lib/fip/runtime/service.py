@@ -22,7 +22,7 @@ from contextlib import suppress
 from itertools import count
 from math import ceil
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
 import zmq
 
@@ -33,7 +33,7 @@ from fip.runtime.notify import Notifier
 from fip.runtime.reload import changes
 
 Result = TypeVar("Result")
-Arguments = ParamSpec("Arguments")
+Given = TypeVarTuple("Given")
 log = logging.getLogger("fip")
 
 _READ, _WRITE = int(zmq.POLLIN), int(zmq.POLLOUT)  # numbers: pyzmq's own enumeration is slow to take apart
@@ -168,12 +168,11 @@ class Background:
     def call(
         self,
         then: Callable[[Future[Result]], None],
-        function: Callable[Arguments, Result],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
+        function: Callable[[Unpack[Given]], Result],
+        *args: *Given,
     ) -> None:
         """Calls `function` in the thread, then `then` with its finished future in the loop."""
-        future = self._executor.submit(function, *args, **kwargs)
+        future = self._executor.submit(function, *args)
         future.add_done_callback(lambda done: self._loop.soon(lambda: then(done)))
 
     def close(self) -> None:
@@ -201,17 +200,12 @@ def run_daemon(
         daemon = make(arguments, loaded, loop)
         _Life(loop, daemon, loaded.config, lambda: read().config)
         loop.run(daemon)
-        _leave()
+        logging.shutdown()
+        os._exit(0)  # at once: what Python would take apart piece by piece, the kernel frees as a whole
     except FipError as error:
         log.error("%s", error)
         Notifier().line(str(error).splitlines()[0])
         sys.exit(EXIT_CONFIG if isinstance(error, ConfigError) else error.exit_code)
-
-
-def _leave() -> None:
-    """Ends the process at once: what Python would take apart piece by piece, the kernel frees as a whole."""
-    logging.shutdown()
-    os._exit(0)
 
 
 class _Life:
@@ -228,15 +222,15 @@ class _Life:
         loop.soon(self._ready)
 
     def _ready(self) -> None:
-        self._notifier.ready()
+        self._notifier.tell("READY=1")
         self._loop.every(TELL_EVERY, self._tell)
 
     def _tell(self) -> None:
         """That the loop turns and, as far as the daemon knows, its long work too; and what it does."""
         if self._notifier.heard:
             self._notifier.line(self._daemon.line)
-        if not self._daemon.hangs:
-            self._notifier.alive()
+        if not self._daemon.hangs:  # one that is silent for as long as its unit's WatchdogSec= is killed
+            self._notifier.tell("WATCHDOG=1", within=0.0)
 
     def _first(self, number: int, frame: object) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
@@ -251,7 +245,7 @@ class _Life:
 
     def _drain(self) -> None:
         self._draining = True
-        self._notifier.stopping()
+        self._notifier.tell("STOPPING=1")
         self._daemon.drain()
         self._tell()
 
@@ -259,7 +253,7 @@ class _Life:
         """Reads the configuration again, takes what may change, and says what needs a restart."""
         if self._draining:
             return
-        self._notifier.reloading()
+        self._notifier.tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             config = self._read()
             self._daemon.reload(config)
@@ -274,7 +268,7 @@ class _Life:
             for change in others:
                 log.warning("%s: needs a restart", change)
             log.info("the configuration was read again: %d changes in force", len(taken))
-        self._notifier.ready()
+        self._notifier.tell("READY=1")
         self._tell()
 
 

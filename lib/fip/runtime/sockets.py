@@ -19,6 +19,7 @@ from fip.data.names import label
 from fip.layout.keys import PrivateKey
 from fip.wire.codec import MAXIMUM_FRAME, MAXIMUM_HEADER
 
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 LINGER = 10_000  # ms that an ending worker waits for the sink to take its last image
 CONTROL_LINGER = 500  # ms for last words
 _NAMED_HOST = re.compile(r"^tcp://(?!localhost:)(?=[^:]*[A-Za-z])[A-Za-z0-9._-]+:")
@@ -76,8 +77,13 @@ def _holder(address: str) -> int | None:
             probe.connect(address.removeprefix("ipc://"))
         except OSError:
             return None
-        credentials = probe.getsockopt(posix.SOL_SOCKET, posix.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[0])
+        return process_at(probe)
+
+
+def process_at(connection: posix.socket) -> int:
+    """The process at the other end of a connection within this host (SO_PEERCRED, unix(7))."""
+    credentials = connection.getsockopt(posix.SOL_SOCKET, posix.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(credentials)[0])
 
 
 def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, server: str) -> None:

@@ -123,13 +123,18 @@ class Sink(Daemon):
                 self._link.changed(waited_for=True)
 
     def _obey(self, orders: SinkOrders) -> None:
-        """Opens runs that are new, closes those that are over, records the slices that will not come."""
+        """Opens runs that are new, records slices that will not come, closes directories that are used no more."""
         plans = {plan.run: plan for plan in orders.runs}
         over = self._runs.keys() - plans.keys()
         before, self._unopened = self._unopened, ""
         try:
             for run, plan in plans.items():
-                self._runs[run] = self._grown(self._runs[run], plan) if run in self._runs else self._open(plan)
+                known = self._runs.get(run)
+                if known is None:
+                    self._runs[run] = self._open(plan)
+                elif known.store and plan != known.plan:  # more of its slices have come to be known
+                    known.store.open_run(plan)
+                    known.plan = plan
             for failure in orders.failed:
                 self._record(failure)
         except NoRoomError as error:  # the next orders come in half a second
@@ -139,7 +144,9 @@ class Sink(Daemon):
                 self._vitals.counters["stalls"] += 1
         self._runs = {run: self._runs[run] for run in plans if run in self._runs}
         if over:
-            self._close_stores()
+            used = {run.plan.directory for run in self._runs.values()}
+            for name in self._stores.keys() - used:
+                self._stores.pop(name).close()
 
     def _record(self, failure: Failure) -> None:
         run, index = self._runs.get(failure.run), failure.index
@@ -163,19 +170,6 @@ class Sink(Daemon):
         if store is None or refused or older:
             return OpenRun(plan, None, refused=refused, goes_on_as=older)
         return OpenRun(plan, store, store.stored(plan.run))  # what failed before is tried again
-
-    def _grown(self, run: OpenRun, plan: RunPlan) -> OpenRun:
-        """The run, as more of its slices have come to be known. Raises NoRoomError."""
-        if run.store and plan != run.plan:
-            run.store.open_run(plan)
-            run.plan = plan
-        return run
-
-    def _close_stores(self) -> None:
-        """Closes the directories that no run uses any more."""
-        used = {run.plan.directory for run in self._runs.values()}
-        for name in self._stores.keys() - used:
-            self._stores.pop(name).close()
 
     def _on_image(self) -> None:
         frames = receive(self._images)

@@ -17,12 +17,12 @@ import xxhash
 
 from fip.archive.file_names import IMAGE_LIST, LEDGER, LOCK_FILE, LOG_FILE, file_name
 from fip.archive.file_systems import network_type
-from fip.archive.ledger import Aged, Ledger, StoredFile
+from fip.archive.ledger import Aged, Ledger
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.data.quantities import Retention
 from fip.data.ranges import Ranges
 from fip.data.settings import Asked, differences
-from fip.data.values import ImageFile, Kind
+from fip.data.values import ImageFile
 from fip.wire.messages import Failure, RunPlan
 
 log = logging.getLogger("fip.sink")
@@ -121,17 +121,15 @@ class Store:
         """
         self.synced = 0.0
         name = self._names[image.run]
-        names = [file_name(name, image.label, image.integration, file.kind) for file in image.files]
-        for file, place in zip(image.files, names, strict=True):
-            self._check_free(place, file.content)
-        stored: dict[Kind, StoredFile] = {}
-        for file, place in reversed(list(zip(image.files, names, strict=True))):  # the image last: who sees it has all
-            self._write(place, file.content)
-            self._give_back(place, len(file.content))
-            stored[file.kind] = StoredFile(place, len(file.content), file.digest.hex())
-        self.ledger.add(image, stored)
-        self._bytes += sum(each.size for each in stored.values())
-        return self.directory / names[0]
+        names = {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.files}
+        for file in image.files:
+            self._check_free(names[file.kind], file.content)
+        for file in reversed(image.files):  # the image last: who sees it has all
+            self._write(names[file.kind], file.content)
+            self._give_back(names[file.kind], len(file.content))
+        self.ledger.add(image, names)
+        self._bytes += image.size
+        return self.directory / names["dirty"]
 
     def expire(self, now: float) -> int:
         """Removes the oldest images beyond what is to be kept at a time (Unix); returns how many that are.

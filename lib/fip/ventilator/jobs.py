@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -39,14 +38,6 @@ class Growth:
     rows: int
     grew: float  # monotonic s, when there were more rows than before
 
-    def complete(self, now: float) -> bool:
-        """Whether its last integration counts as complete."""
-        return now - self.grew >= self.follow.complete_after
-
-    def over(self, now: float) -> bool:
-        """Whether no more is waited for."""
-        return now - self.grew >= self.follow.end_after
-
 
 @dataclass
 class ActiveRun:
@@ -81,8 +72,8 @@ class ActiveRun:
             return []
         self.refused = said.refused
         if self.leases is None:
-            plan = self.plan
-            self.leases = None if said.refused else Leases(plan.total, max_attempts, stored, plan.final)
+            if not said.refused:
+                self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final)
             return []
         new = self.leases.sink_says(stored, now)
         for index in [index for index in self.leases.leased if contains(said.failed, index)]:
@@ -103,12 +94,10 @@ class ActiveRun:
 
     def failures(self) -> tuple[Failure, ...]:
         """Its slices that will not come."""
-        leases = self.leases
-        if leases is None:
+        if self.leases is None:
             return ()
-        return tuple(
-            Failure(self.plan.run, index, leases.sent[index], reason) for index, reason in leases.failed.items()
-        )
+        sent, failed = self.leases.sent, self.leases.failed
+        return tuple(Failure(self.plan.run, index, sent[index], reason) for index, reason in failed.items())
 
     def status(self, now: float) -> RunStatus:
         """How far it is."""
@@ -200,8 +189,7 @@ class Jobs:
     def fail(self, job: Job, reason: str) -> None:
         """The MeasurementSet that was being opened cannot be imaged; the job's others can."""
         job.opening = None
-        job.reason = "; ".join(filter(None, (job.reason, reason)))
-        self._conclude(job)
+        self._conclude(job, reason)
 
     def later(self, job: Job, when: float) -> None:
         """The MeasurementSet that was being opened is not there yet; it is to be tried again."""
@@ -239,8 +227,7 @@ class Jobs:
         """A run is over; with a reason, its job will have failed."""
         job = self.of(run)
         self._close(job, run, now)
-        job.reason = "; ".join(filter(None, (job.reason, reason)))
-        self._conclude(job)
+        self._conclude(job, reason)
 
     def of(self, run: str) -> Job:
         """The job of an active run."""
@@ -257,10 +244,6 @@ class Jobs:
         forgotten = {job.submit.job for job in ended}
         return tuple(job.status() for name, job in self._jobs.items() if name not in forgotten)
 
-    def plans(self) -> tuple[RunPlan, ...]:
-        """The runs under way, as the sink must know them."""
-        return tuple(active.plan for active in self.active.values())
-
     def failures(self) -> tuple[Failure, ...]:
         """The slices of the runs under way that will not come."""
         return tuple(failure for active in self.active.values() for failure in active.failures())
@@ -271,37 +254,33 @@ class Jobs:
 
     # All runs at once, as a worker has slices of more than one
 
+    @property
+    def leases(self) -> dict[RunId, Leases]:
+        """Where each slice is, of the runs under way of which the sink has said what it holds."""
+        return {run: active.leases for run, active in self.active.items() if active.leases}
+
     def upcoming(self, number: int) -> list[SliceId]:
         """The next slices to send, at most `number`."""
-        keys = [SliceId(run, index) for run, leases in self._leases() for index in leases.upcoming(number)]
+        keys = [SliceId(run, index) for run, leases in self.leases.items() for index in leases.upcoming(number)]
         return keys[:number]
-
-    def waiting(self, key: SliceId) -> bool:
-        """Whether a slice is to be sent."""
-        active = self.active.get(key.run)
-        return bool(active and active.leases and active.leases.waiting(key.slice))
 
     def out(self) -> int:
         """How many slices are leased or handed on."""
-        return sum(len(leases.leased) for _, leases in self._leases())
-
-    def bytes_out(self) -> int:
-        """Bytes of the slices that workers have, or that are on their way to them."""
-        return sum(leases.bytes_out() for _, leases in self._leases())
+        return sum(len(leases.leased) for leases in self.leases.values())
 
     def loads(self) -> Counter[str]:
         """How many slices each worker has that it has not handed on."""
-        return sum((leases.loads() for _, leases in self._leases()), Counter())
+        return sum((leases.loads() for leases in self.leases.values()), Counter())
 
     def worker_says(self, brief: WorkerBrief, now: float) -> list[Failure]:
         """Takes what a worker says; returns the attempts that are newly failed."""
-        for run, leases in self._leases():
+        known = self.leases
+        for run, leases in known.items():
             holds = {each.slice: each.number for each in brief.holds if each.run == run}
             handed_on = {each.slice: each.number for each in brief.handed_on if each.run == run}
             known_ages = zip((*brief.handed_on, *brief.holds), brief.ages, strict=False)  # a socket may say anything
             ages = {each.slice: age for each, age in known_ages if each.run == run}
             leases.worker_says(brief.identity, holds, handed_on, now, ages)
-        known = dict(self._leases())
         return [
             failure
             for failure in brief.failed
@@ -309,16 +288,12 @@ class Jobs:
             and known[failure.run].attempt_failed(failure.index, failure.attempt, failure.reason)
         ]
 
-    def arrived(self) -> list[float]:
-        """Seconds on the wire of the slices that arrived at workers since this was last asked."""
-        return [seconds for _, leases in self._leases() for seconds in leases.arrived()]
-
     def worker_gone(self, brief: WorkerBrief, how: str) -> int:
         """A worker "died", "hung" or has left (""); returns how many slices are todo again."""
         working = brief.working
         return sum(
             leases.worker_gone(brief.identity, working.slice if working and working.run == run else None, how)
-            for run, leases in self._leases()
+            for run, leases in self.leases.items()
         )
 
     def hangs(self, state: WorkerState) -> bool:
@@ -326,31 +301,18 @@ class Jobs:
         working = state.brief.working
         if working is None or state.brief.working_for <= IMAGE_WITHIN:  # what the quantiles are not needed for
             return False
-        known = dict(self._leases()).get(working.run)
+        known = self.leases.get(working.run)
         limit = known.image_within if known and state.status.counters.get("images") else FIRST_IMAGE_WITHIN
         return state.brief.working_for > limit
-
-    def stragglers(self, now: float) -> None:
-        """Workers idle: the oldest slice of a run that is nearly over is sent a second time."""
-        for _, leases in self._leases():
-            leases.straggler(now)
-
-    def sink_restarted(self, now: float) -> None:
-        """The sink forgot what it had not stored."""
-        for _, leases in self._leases():
-            leases.sink_restarted(now)
-
-    def overdue(self, now: float) -> int:
-        """Takes back what was not stored in time; returns how many slices that are."""
-        return sum(leases.overdue(now) for _, leases in self._leases())
 
     def _close(self, job: Job, run: str, now: float) -> None:
         active = self.active.pop(run)
         job.runs[run] = active.status(now)
         self._failures.extend(active.failures())
 
-    def _conclude(self, job: Job) -> None:
-        """Ends a job of which nothing is left to do."""
+    def _conclude(self, job: Job, reason: str) -> None:
+        """Ends a job if nothing is left to do; a reason is added to why it will have failed."""
+        job.reason = "; ".join(filter(None, (job.reason, reason)))
         if job.unfinished and not (job.pending or job.opening or any(run in self.active for run in job.runs)):
             self._set(job, "failed" if job.reason else "done", job.reason)
 
@@ -359,6 +321,3 @@ class Jobs:
         if not job.unfinished:
             job.pending.clear()
         self._queue.set(job.submit.job, state, reason)
-
-    def _leases(self) -> Iterator[tuple[str, Leases]]:
-        yield from ((run, active.leases) for run, active in self.active.items() if active.leases)

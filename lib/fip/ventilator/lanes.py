@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 
 import zmq
@@ -55,26 +56,16 @@ def depth(least: int, worker: Status) -> int:
 
 
 class Lanes:
-    """The living workers by identity."""
+    """The living workers."""
 
     def __init__(self, loop: Loop, config: Ventilator, gate: Gate) -> None:
         self._loop, self._config, self._gate = loop, config, gate
-        self._peers: dict[str, Peer] = {}
+        self.peers: dict[str, Peer] = {}  # by identity
         self._opened = 0
 
     def reload(self, config: Ventilator) -> None:
         """Takes another depth of lanes; what binds sockets does not change while they are bound."""
         self._config = config
-
-    def __len__(self) -> int:
-        return len(self._peers)
-
-    def __contains__(self, identity: str) -> bool:
-        return identity in self._peers
-
-    def peers(self) -> Iterator[Peer]:
-        """All living workers."""
-        yield from self._peers.values()
 
     def hear(self, route: bytes, said: WorkerBrief | WorkerState, now: float) -> Peer | None:
         """A worker said its state, or what changed of it; one that is new gets a lane when it says its whole state.
@@ -83,13 +74,13 @@ class Lanes:
         for a second worker of the identity of one that lives, or if no lane is free.
         """
         brief = said.brief if isinstance(said, WorkerState) else said
-        peer = self._peers.get(brief.identity)
+        peer = self.peers.get(brief.identity)
         if peer is None:
             if not isinstance(said, WorkerState):
                 return None
-            if len(self._peers) >= MOST_WORKERS:
+            if len(self.peers) >= MOST_WORKERS:
                 raise RefusedError(f"no lane is left for {brief.identity}: {MOST_WORKERS} workers are here")
-            peer = self._peers[brief.identity] = Peer(route, said, now, *self._open())
+            peer = self.peers[brief.identity] = Peer(route, said, now, *self._open())
             log.info("worker %s joins on lane %s", brief.identity, peer.address)
         elif peer.state.brief.boot != brief.boot:
             raise RefusedError(f"a second worker calls itself {brief.identity}: give it another --name")
@@ -104,11 +95,11 @@ class Lanes:
 
     def silent(self, now: float) -> list[Peer]:
         """The workers that were not heard for too long."""
-        return [peer for peer in self._peers.values() if now - peer.heard > self._config.dead_after]
+        return [peer for peer in self.peers.values() if now - peer.heard > self._config.dead_after]
 
     def dismiss(self, identity: str) -> None:
         """Closes a worker's lane, with what is queued on it."""
-        lane = self._peers.pop(identity).lane
+        lane = self.peers.pop(identity).lane
         self._loop.off(lane, zmq.POLLOUT)
         lane.close(0)
 
@@ -119,30 +110,27 @@ class Lanes:
         """
         free = [
             (loads.get(name, 0), name)
-            for name, peer in self._peers.items()
+            for name, peer in self.peers.items()
             if peer.ready and loads.get(name, 0) < depth(self._config.lane_depth, peer.state.status)
         ]
         for _, name in sorted(free):
-            lane = self._peers[name].lane
+            lane = self.peers[name].lane
             if lane.poll(0, zmq.POLLOUT):
                 return name
-            self._loop.on(lane, self._once(lane, when_open), zmq.POLLOUT)
+            self._loop.on(lane, partial(self._reached, lane, when_open), zmq.POLLOUT)
         return None
 
     def send(self, identity: str, frames: Sequence[Frame]) -> bool:
         """Sends a slice to a worker that is free; the arrays are not copied. False where it has just gone."""
         try:
-            self._peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
+            self.peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return False
         return True
 
-    def _once(self, lane: zmq.Socket[bytes], call: Callable[[], None]) -> Callable[[], None]:
-        def opened() -> None:
-            self._loop.off(lane, zmq.POLLOUT)
-            call()
-
-        return opened
+    def _reached(self, lane: zmq.Socket[bytes], when_open: Callable[[], None]) -> None:
+        self._loop.off(lane, zmq.POLLOUT)
+        when_open()
 
     def _open(self) -> tuple[zmq.Socket[bytes], str]:
         self._opened += 1

@@ -58,9 +58,9 @@ class Leases:
     _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending
     _again: list[int] = field(default_factory=list)  # todo once more, a heap; sent before the fresh ones
     _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
-    _imaging: Durations = field(default_factory=lambda: Durations())  # s, from sent to handed on
+    _imaging: Durations = field(default_factory=Durations)  # s, from sent to handed on
     _arriving: list[float] = field(default_factory=list)  # s, from sent to held, of those not asked for yet
-    _storing: Durations = field(default_factory=lambda: Durations())  # s, from handed on to stored
+    _storing: Durations = field(default_factory=Durations)  # s, from handed on to stored
 
     def __post_init__(self) -> None:
         self._fresh = deque(added(((0, self.total),), self.stored))
@@ -155,7 +155,7 @@ class Leases:
         return arrived
 
     def attempt_failed(self, index: int, attempt: int, reason: str) -> bool:
-        """An attempt ended without an image; after `max_attempts` of them the slice is failed.
+        """An attempt ended without an image.
 
         Said about an attempt that is no longer out, it changes nothing and returns False: states are repeated.
         """
@@ -163,12 +163,14 @@ class Leases:
         if lease is None or lease.attempt != attempt:
             return False
         self._back_to_todo(index)
-        self._blame(index, reason)
+        self.blame(index, reason)
         return True
 
-    def cannot_be_cut(self, index: int, reason: str) -> None:
-        """A slice in todo could not be read."""
-        self._blame(index, reason)
+    def blame(self, index: int, reason: str) -> None:
+        """A slice in todo could not be read or imaged; after `max_attempts` times it is failed."""
+        self._reasons[index].append(reason)
+        if len(self._reasons[index]) >= self.max_attempts:
+            self._fail(index, "; ".join(dict.fromkeys(self._reasons[index])))
 
     def cannot_be_stored(self, index: int) -> None:
         """The sink has recorded a slice as failed; why is in the ledger."""
@@ -205,7 +207,7 @@ class Leases:
                 self._storing.add(now - lease.handed_on)
             elif lease:  # its worker has not told of it yet
                 self._imaging.add(now - lease.sent)
-            elif lease is None and self.failed.pop(index, None) is None:
+            elif self.failed.pop(index, None) is None:
                 self._take(index)
         self.stored = stored
         return new
@@ -256,11 +258,6 @@ class Leases:
             heapq.heapify(self._again)
         else:
             self._fresh.remove(index)
-
-    def _blame(self, index: int, reason: str) -> None:
-        self._reasons[index].append(reason)
-        if len(self._reasons[index]) >= self.max_attempts:
-            self._fail(index, "; ".join(dict.fromkeys(self._reasons[index])))
 
     def _fail(self, index: int, reason: str) -> None:
         self._take(index)

@@ -52,14 +52,13 @@ class Pace:
 
     def deadline(self, index: int | None) -> float | None:
         """Seconds after it is due at which the slice is late; None without a pace."""
-        return None if index is None or self.due(index) is None else self._deadline(index)
+        if index is None or self.due(index) is None:
+            return None
+        later = min(max(index, 1), len(self.times) - 1)  # the first slice has the interval of the second
+        return max(MINIMUM_DEADLINE, 2 * (self.times[later] - self.times[max(0, later - 1)]) / self.rate)
 
     def stored(self, index: int, now: float) -> None:
         """Counts the slice as missed where it is stored after its deadline."""
-        due = self.due(index)
-        if due is not None and now > due + self._deadline(index):
+        due, within = self.due(index), self.deadline(index)
+        if due is not None and within is not None and now > due + within:
             self.missed += 1
-
-    def _deadline(self, index: int) -> float:
-        later = min(max(index, 1), len(self.times) - 1)  # the first slice has the interval of the second
-        return max(MINIMUM_DEADLINE, 2 * (self.times[later] - self.times[max(0, later - 1)]) / self.rate)

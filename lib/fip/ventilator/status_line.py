@@ -14,22 +14,13 @@ def ventilator_line(status: PipelineStatus) -> str:
         waits = f"the sink waits: {sink.brief.stalled}"
     if status.ventilator.state == "draining":
         waits = f"draining: waits for {status.ventilator.queues.get('leased', 0)} slices to be stored"
-    runs = [run for job in status.jobs if job.state == "running" for run in job.runs if _left(run)]
+    runs = [
+        run for job in status.jobs if job.state == "running" for run in job.runs if run.stored + run.failed < run.total
+    ]
     queued = sum(job.state == "queued" for job in status.jobs)
-    return "; ".join(
-        part
-        for part in (
-            waits,
-            *(_run(run) for run in runs),
-            f"{queued} jobs queued" if queued else "" if runs else "no job is under way",
-            f"{workers} worker{'s' * (workers != 1)}",
-        )
-        if part
-    )
-
-
-def _left(run: RunStatus) -> int:
-    return run.total - run.stored - run.failed
+    jobs = f"{queued} jobs queued" if queued else "" if runs else "no job is under way"
+    parts = (waits, *map(_run, runs), jobs, f"{workers} worker{'s' * (workers != 1)}")
+    return "; ".join(filter(None, parts))
 
 
 def _run(run: RunStatus) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -33,48 +33,32 @@ class Supply:
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
         self._reader = reader
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
-        self._read: dict[SliceId, Cut] = {}
         self._expected = 0  # bytes of the slice that was read last
+        self.read: dict[SliceId, Cut] = {}
         self.reading: set[SliceId] = set()
         self.antennas = Antennas()
 
-    def start(self) -> None:
-        """Starts the child that reads."""
-        self._reader.start()
-
-    def close(self) -> None:
-        """Ends it."""
-        self._reader.close()
-
-    def __len__(self) -> int:
-        return len(self._read)
-
     def ready(self) -> list[SliceId]:
         """The slices that may be sent, in their order; those that are no longer wanted are dropped."""
-        self._read = {key: values for key, values in self._read.items() if self._jobs.waiting(key)}
-        return sorted(self._read)
-
-    def __getitem__(self, key: SliceId) -> Cut:
-        return self._read[key]
-
-    def drop(self, keys: Iterable[SliceId]) -> None:
-        """These were sent, or are stored."""
-        for key in keys:
-            self._read.pop(key, None)
+        leases = self._jobs.leases
+        for key in list(self.read):
+            if key.run not in leases or not leases[key.run].waiting(key.slice):
+                del self.read[key]
+        return sorted(self.read)
 
     def refill(self, config: Ventilator) -> None:
         """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
         self._open_next(config.pace)
-        held = len(self.reading) + len(self._read)
+        held = len(self.reading) + len(self.read)
         if held >= config.read_ahead:
             return
-        out, nbytes = self._jobs.out(), self._jobs.bytes_out()
-        nbytes += sum(each.nbytes for each in self._read.values()) + len(self.reading) * self._expected
+        out, nbytes = self._jobs.out(), sum(leases.bytes_out() for leases in self._jobs.leases.values())
+        nbytes += sum(each.nbytes for each in self.read.values()) + len(self.reading) * self._expected
         for key in self._jobs.upcoming(config.read_ahead):
             over = nbytes + self._expected > config.window
             if held >= config.read_ahead or (over and held + out):
                 break
-            if key not in self.reading and key not in self._read:
+            if key not in self.reading and key not in self.read:
                 held, nbytes = held + 1, nbytes + self._expected
                 self.reading.add(key)
                 active = self._jobs.active[key.run]
@@ -88,7 +72,8 @@ class Supply:
         for run, active in self._jobs.active.items():
             if active.growth and run not in self._looking:
                 self._looking.add(run)
-                complete, ended = active.growth.complete(now), active.growth.over(now)
+                follow, quiet = active.growth.follow, now - active.growth.grew
+                complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after
                 path, asked = Path(active.plan.measurement_set), active.plan.asked
                 self._reader.call(partial(self._looked_again, run, ended), look, path, asked, True, complete, ended)
 
@@ -97,7 +82,7 @@ class Supply:
         plan = active.plan
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
         self._jobs.end(plan.run, time.monotonic(), reason)
-        self._reader.call(_whatever, forget, Path(plan.measurement_set), plan.asked, active.followed)
+        self._reader.call(lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.followed)
         self._changed()
 
     def _open_next(self, pace: float) -> None:
@@ -111,11 +96,14 @@ class Supply:
         now, error = time.monotonic(), future.exception()
         if job.opening != path:  # the job was cancelled meanwhile
             return
-        if _worth_waiting(job, error) or (error is None and self._under_way(future.result())):
-            self._jobs.later(job, now + STATE_INTERVAL)  # another job's run ends, as data come, in a while
+        if _worth_waiting(job, error):
+            self._jobs.later(job, now + STATE_INTERVAL)
             return
         if error is None:
             facts = future.result()
+            if facts.run in self._jobs.active or facts.older in self._jobs.active:
+                self._jobs.later(job, now + STATE_INTERVAL)  # another job is at this run
+                return
             for note in facts.notes:
                 log.info("%s: %s", facts.name, note)
             self._jobs.begin(job, _active(job.submit, path, facts, pace, now), now)
@@ -123,10 +111,6 @@ class Supply:
             log.error("job %s: %s", job.submit.job, error)
             self._jobs.fail(job, str(error))
         self._changed()
-
-    def _under_way(self, facts: RunFacts) -> bool:
-        """Whether another job is at this run."""
-        return any(run in self._jobs.active for run in (facts.run, facts.older))
 
     def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
         self._looking.discard(run)
@@ -144,19 +128,15 @@ class Supply:
         active = self._jobs.active.get(key.run)
         error = future.exception()
         if error is None:
-            self._read[key] = future.result()
-            self.antennas.add(key.run, self._read[key].antennas, time.monotonic())
-            self._expected = self._read[key].nbytes
-            self._vitals.took("cut", self._read[key].seconds)
+            self.read[key] = future.result()
+            self.antennas.add(key.run, self.read[key].antennas, time.monotonic())
+            self._expected = self.read[key].nbytes
+            self._vitals.took("cut", self.read[key].seconds)
         elif active and active.leases:
             log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
-            active.leases.cannot_be_cut(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
+            active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
             self._vitals.counters["failures"] += 1
         self._on_ready()
-
-
-def _whatever(future: Future[None]) -> None:
-    """What became of a call is of no importance."""
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:

@@ -76,7 +76,8 @@ class Ventilator(Daemon):
         self._roots = loaded.config.source.roots
         self._jobs = Jobs(Queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
-        self._supply = Supply(make_reader(loop), self._jobs, self._vitals, self._changed, self._pump)
+        self._reader = make_reader(loop)
+        self._supply = Supply(self._reader, self._jobs, self._vitals, self._changed, self._pump)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._lanes = Lanes(loop, self._config, self._gate)
         self._sink: SinkPeer | None = None
@@ -94,7 +95,7 @@ class Ventilator(Daemon):
         self._gate.bind(self._control, self._config.control, "ventilator.control")
         self._status = control_socket(self._loop.context, zmq.PUB)
         self._gate.bind(self._status, self._config.status, "ventilator.status")
-        self._supply.start()
+        self._reader.start()
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._tick)
         log.info("control at %s, status at %s", self._config.control, self._config.status)
@@ -106,14 +107,14 @@ class Ventilator(Daemon):
     @property
     def finished(self) -> bool:
         """Whether it drains and nothing is out with anybody who could still deliver it."""
-        return self._draining and not (self._jobs.out() and len(self._lanes) and self._sink)
+        return self._draining and not (self._jobs.out() and self._lanes.peers and self._sink)
 
     def close(self) -> None:
         """Lets the workers go; what is not stored is cut again by the next ventilator."""
-        for peer in self._lanes.peers():
+        for peer in self._lanes.peers.values():
             self._tell(peer.route, Bye())
         self._publish()
-        self._supply.close()
+        self._reader.close()
 
     @property
     def line(self) -> str:
@@ -168,7 +169,7 @@ class Ventilator(Daemon):
 
     def _on_worker(self, route: bytes, said: WorkerBrief | WorkerState) -> None:
         brief = said.brief if isinstance(said, WorkerState) else said
-        if brief.leaving and not brief.holds and brief.identity not in self._lanes:
+        if brief.leaving and not brief.holds and brief.identity not in self._lanes.peers:
             self._tell(route, Bye())  # it said so before it heard the bye, or to the ventilator before this one
             return
         peer = self._lanes.hear(route, said, time.monotonic())
@@ -195,8 +196,9 @@ class Ventilator(Daemon):
     def _hear_of_slices(self, brief: WorkerBrief, now: float) -> None:
         """What a worker has, and what became of what it had."""
         failures = self._jobs.worker_says(brief, now)
-        for seconds in self._jobs.arrived():
-            self._vitals.took("wire", seconds)
+        for leases in self._jobs.leases.values():
+            for seconds in leases.arrived():
+                self._vitals.took("wire", seconds)
         for failure in failures:
             self._vitals.counters["failures"] += 1
             log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, brief.identity, failure.reason)
@@ -216,7 +218,8 @@ class Ventilator(Daemon):
             return  # its whole state comes within half a second
         if self._sink is None:
             log.info("the sink joins, images go to %s", brief.images)
-            self._jobs.sink_restarted(now)
+            for leases in self._jobs.leases.values():
+                leases.sink_restarted(now)
         self._departed.pop(state.status.identity, None)
         self._sink = SinkPeer(route, state, now, seen_from_workers(brief.images, host))
         for stored in brief.runs:
@@ -233,7 +236,8 @@ class Ventilator(Daemon):
             self._order_sink()
             return
         stored = active.sink_says(said, self._config.max_attempts, now)
-        self._supply.drop(SliceId(said.run, index) for index in stored)
+        for index in stored:
+            self._supply.read.pop(SliceId(said.run, index), None)
         if active.refused or active.over(said):
             self._supply.end(active, active.refused)
 
@@ -266,7 +270,7 @@ class Ventilator(Daemon):
         if self._sink and not self._draining:
             self._send_what_is_read()
             self._supply.refill(self._config)
-        blocked = self._supply and not self._waking  # what is read and not due waits for its time, not for workers
+        blocked = self._supply.read and not self._waking  # what is read and not due waits for its time, not for workers
         self._vitals.stopwatch.enter("busy" if self._supply.reading else "blocked" if blocked else "idle")
 
     def _changed(self) -> None:
@@ -282,12 +286,14 @@ class Ventilator(Daemon):
             active.pace.start(key.slice, now)
             due = active.pace.due(key.slice)
             if due is not None and due > now:
-                self._wake_at(due)
+                if not self._waking:  # one such call is under way at a time
+                    self._waking = True
+                    self._loop.at(due, self._on_due)
                 break
             worker = self._lanes.free(loads, self._pump)
             if worker is None or active.leases is None:
                 break
-            frames, sent = self._supply[key].frames, active.leases.sent[key.slice]
+            frames, sent = self._supply.read[key].frames, active.leases.sent[key.slice]
             if sent:
                 frames = with_attempt(frames, sent + 1)
             if not self._lanes.send(worker, frames):
@@ -296,17 +302,12 @@ class Ventilator(Daemon):
             active.leases.lease(key.slice, worker, now, nbytes)
             loads[worker] += 1
             log.debug("slice %d of run %s goes to %s", key.slice, key.run, worker)
-            self._supply.drop([key])
+            del self._supply.read[key]
             self._vitals.counters["slices"] += 1
             self._vitals.counters["bytes_out"] += nbytes
 
-    def _wake_at(self, due: float) -> None:
-        """Pumps again when the next slice is due; one such call is under way at a time."""
-        if not self._waking:
-            self._waking = True
-            self._loop.at(due, self._on_due)
-
     def _on_due(self) -> None:
+        """Pumps again: the next slice is due."""
         self._waking = False
         self._pump()
 
@@ -324,10 +325,11 @@ class Ventilator(Daemon):
             self._went(self._sink.state.status, "died")
             self._sink = None
         if self._sink and not self._sink.state.brief.stalled:
-            self._vitals.counters["again"] += self._jobs.overdue(now)
+            self._vitals.counters["again"] += sum(leases.overdue(now) for leases in self._jobs.leases.values())
         loads = self._jobs.loads()
-        if any(peer.ready and not loads[peer.state.brief.identity] for peer in self._lanes.peers()):
-            self._jobs.stragglers(now)
+        if any(peer.ready and not loads[name] for name, peer in self._lanes.peers.items()):
+            for leases in self._jobs.leases.values():
+                leases.straggler(now)
         self._supply.look_again()
         self._order_sink()
         self._publish()
@@ -339,8 +341,10 @@ class Ventilator(Daemon):
         self._control.send_multipart([route, encode_control(message)], zmq.NOBLOCK)
 
     def _order_sink(self) -> None:
+        """The runs under way, and the slices that will not come."""
         if self._sink:
-            self._tell(self._sink.route, SinkOrders(self._jobs.plans(), self._jobs.failures()))
+            plans = tuple(active.plan for active in self._jobs.active.values())
+            self._tell(self._sink.route, SinkOrders(plans, self._jobs.failures()))
 
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
@@ -354,20 +358,20 @@ class Ventilator(Daemon):
     def _pipeline(self) -> PipelineStatus:
         """All that is known now, for whoever watches."""
         now = time.monotonic()
-        peers = list(self._lanes.peers())
-        queues = {"reading": len(self._supply.reading), "read": len(self._supply), "leased": self._jobs.out()}
-        heard = {peer.state.brief.identity: peer.heard for peer in peers} | (
-            {"sink": self._sink.heard} if self._sink else {}
-        )
+        peers = self._lanes.peers
+        queues = {"reading": len(self._supply.reading), "read": len(self._supply.read), "leased": self._jobs.out()}
+        heard = {name: peer.heard for name, peer in peers.items()}
+        if self._sink:
+            heard["sink"] = self._sink.heard
         return PipelineStatus(
             time=time.time(),
             ventilator=self._vitals.status("draining" if self._draining else "running", queues),
             jobs=self._jobs.statuses(now),
-            workers=tuple(_without_leases(peer.state) for peer in peers),
+            workers=tuple(_without_leases(peer.state) for peer in peers.values()),
             sink=self._sink.state if self._sink else None,
             number=self._told,
             ages={name: now - at for name, at in heard.items()},
-            hung=tuple(peer.state.brief.identity for peer in peers if peer.hangs),
+            hung=tuple(name for name, peer in peers.items() if peer.hangs),
             departed=tuple(self._departed.values()),
             failures=self._jobs.last_failures(),
             antennas=self._supply.antennas.health(),

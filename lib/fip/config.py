@@ -281,7 +281,7 @@ def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
 def _fault(error: Any, origins: Mapping[str, str]) -> str:
     key = ".".join(str(part) for part in error["loc"])
     message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "unknown key" + _suggestion(key)
     value = error["input"]
     found = "" if isinstance(value, (dict, BaseModel)) or "'" in message else f" (found {value!r})"

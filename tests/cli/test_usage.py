@@ -71,7 +71,7 @@ def test_other_settings_are_refused_unless_overwritten(tiny: Path, tmp_path: Pat
     other = ("--size", "32", "--scale", "80arcsec")
     refused = fip("run", tiny, "--output", output, *other)
     assert refused.returncode == 2
-    assert "size 64x64 (now 32x32), scale 40arcsec (now 1.33333arcmin)" in refused.stderr
+    assert "size 64x64 (now 32x32), scale 40arcsec (now 80arcsec)" in refused.stderr
     assert {image.name: image.read_bytes() for image in images(output)} == before
     assert fip("run", tiny, "--output", output, *other, "--overwrite").returncode == 0
     after = {image.name: image.read_bytes() for image in images(output)}

@@ -9,6 +9,7 @@ from annotated_types import Interval
 from pydantic import AfterValidator, StringConstraints
 
 LONGEST = 64
+NO_LABEL = f"not a label of 1 to {LONGEST} of A-Z a-z 0-9 . _ + -"
 _LABEL = re.compile(rf"[A-Za-z0-9._+-]{{1,{LONGEST}}}")
 
 

@@ -45,8 +45,8 @@ def format_angle(radians: float, digits: int = 6) -> str:
 
 
 def exact_angle(radians: float) -> str:
-    """An angle of 0 or more as a person writes it, which `parse_angle` reads back to the last bit."""
-    return exact_in(radians, next((unit for unit in ("deg", "arcmin") if radians >= ANGLE_UNITS[unit]), "arcsec"))
+    """An angle as a person writes it, in the unit that takes the fewest digits; `parse_angle` reads back each bit."""
+    return min((exact_in(radians, unit) for unit in ("deg", "arcmin", "arcsec")), key=len)
 
 
 def exact_in(radians: float, unit: str) -> str:

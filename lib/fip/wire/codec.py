@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from fip.data.errors import RefusedError, WireError
-from fip.data.names import Number
+from fip.data.names import NO_LABEL, Number
 from fip.data.values import LARGEST_SIDE, Block, FitsFile, ImageFile, Kind, Slice
 from fip.wire.messages import UNFINISHED, Control, PipelineStatus
 
@@ -204,7 +204,8 @@ def _validated(adapter: TypeAdapter[Any], content: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise WireError(f"header with a wrong '{where}': {first['msg']}") from None
+        says = f"{first['input']!r:.80} is {NO_LABEL}" if first["type"] == "string_pattern_mismatch" else first["msg"]
+        raise WireError(f"header with a wrong '{where}': {says}") from None
     return vars(values) if isinstance(values, BaseModel) else values
 
 

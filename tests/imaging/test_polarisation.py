@@ -1,4 +1,4 @@
-"""Stokes products: what goes in as a Stokes vector comes out as it, with the weights that DESIGN 5 fixes."""
+"""Stokes products: what goes in as a Stokes vector comes out as it, with the inverse variances as weights."""
 
 from __future__ import annotations
 

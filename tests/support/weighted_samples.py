@@ -44,27 +44,27 @@ def imaging_weights(
     samples: TableSamples,
     size: tuple[int, int],
     scale: float,
-    weighting: str = "natural",
+    weight: str = "natural",
     robust: float = 0.0,
     taper: float | None = None,
 ) -> Array:
-    """The weights [stokes, sample] of DESIGN 5, cell by cell in a dictionary."""
+    """The weights [stokes, sample] that fip.imaging.weighting promises, cell by cell in a dictionary."""
     u, v, _ = samples.uvw.T
     columns, rows = (4 * math.ceil(1.2 * pixels / 4) for pixels in size)
     fold = np.where(v < 0, -1, 1)
     cells = list(zip(np.floor(fold * u * columns * scale), np.floor(fold * v * rows * scale), strict=True))
     made = []
-    for weight in samples.weight:
+    for found in samples.weight:
         sums: dict[tuple[float, float], float] = defaultdict(float)
-        for cell, each in zip(cells, weight, strict=True):
+        for cell, each in zip(cells, found, strict=True):
             sums[cell] += each
         density = np.array([sums[cell] for cell in cells])
-        if weighting == "uniform":
-            weight = weight / np.where(density > 0, density, 1)
-        elif weighting == "briggs":
-            mean = sum(total**2 for total in sums.values()) / sum(weight)
-            weight = weight / (1 + density * (5 * 10**-robust) ** 2 / mean)
-        made.append(weight)
+        if weight == "uniform":
+            found = found / np.where(density > 0, density, 1)
+        elif weight == "briggs":
+            mean = sum(total**2 for total in sums.values()) / sum(found)
+            found = found / (1 + density * (5 * 10**-robust) ** 2 / mean)
+        made.append(found)
     weights = np.stack(made)
     if taper is not None:
         weights = weights * np.exp(-((math.pi * taper) ** 2) * (u**2 + v**2) / (4 * math.log(2)))

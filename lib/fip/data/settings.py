@@ -7,6 +7,7 @@ Texts are exact: what a person reads of a value, and types again, is that value.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -52,6 +53,7 @@ Weighting = Literal["natural", "uniform", "briggs"]
 
 FINEST_EPSILON = 1e-11  # of double precision
 COARSEST_EPSILON = 0.1
+_BRIGGS = r"\s*[Bb]riggs:\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*"
 DEFAULT = "default"  # what is shown of an option that nobody asked for, and that the data settle
 AS_WRITTEN = {"as_written": True}
 """The context in which a bare number is something that a person wrote, as `average = 4` in a file, and is parsed."""
@@ -244,15 +246,9 @@ class Selection:
 
 
 def _robust_said(values: Any) -> Any:
-    """Takes "briggs:0.5" apart; ValueError if another robustness stands beside it."""
-    weight = values.get("weight") if isinstance(values, Mapping) else None
-    name, colon, said = weight.partition(":") if isinstance(weight, str) else ("", "", "")
-    if not colon or name.strip().lower() != "briggs":
-        return values
-    other = values.get("robust")
-    if other not in (None, 0, 0.0, "0", "0.0") and str(other) != said:
-        raise ValueError(f"robust {other}: weight briggs:{said} says another one; give one of them")
-    return {**values, "weight": name, "robust": said}
+    """Takes "briggs:0.5" apart; a robustness that stands beside it gives way."""
+    said = re.fullmatch(_BRIGGS, str(values.get("weight"))) if isinstance(values, Mapping) else None
+    return {**values, "weight": "briggs", "robust": said[1]} if said else values
 
 
 def _settled_robust(imaging: Imaging) -> Imaging:

@@ -63,9 +63,7 @@ def with_settings(command: Callable[Concatenate[Settings, Others], None]) -> Cal
 def _parameter(name: str, option: Option) -> inspect.Parameter:
     """An option as Typer takes it: text for the configuration to read, or a flag."""
     names = option.names or (f"--{name.replace('_', '-')}",)
-    if option.flag:
-        return inspect.Parameter(
-            name, _KEYWORD, default=False, annotation=Annotated[bool, typer.Option(*names, help=option.help)]
-        )
     said = typer.Option(*names, help=option.help, metavar=option.metavar)
+    if option.flag:
+        return inspect.Parameter(name, _KEYWORD, default=False, annotation=Annotated[bool, said])
     return inspect.Parameter(name, _KEYWORD, default=None, annotation=Annotated[str | None, said])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from fip.config import Config, Loaded
 from fip.data.errors import FipError, NoRoomError, StoreError, WireError
 from fip.data.names import RunId
 from fip.data.quantities import Retention
-from fip.data.ranges import Ranges, add, contains, count
+from fip.data.ranges import add, contains, count
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
@@ -42,14 +42,7 @@ class OpenRun:
 
     plan: RunPlan
     store: Store | None  # None where it cannot be taken
-    stored: Ranges = ()
-    failed: Ranges = ()
-    refused: str = ""
-    goes_on_as: RunId | None = None  # the older id, under which the directory has it
-
-    def said(self) -> RunStored:
-        """What the ventilator is told of it."""
-        return RunStored(self.plan.run, self.stored, self.failed, self.refused, self.plan.final, self.goes_on_as)
+    said: RunStored  # what the ventilator is told of it
 
 
 class Sink(Daemon):
@@ -134,7 +127,7 @@ class Sink(Daemon):
                     self._runs[run] = self._open(plan)
                 elif known.store and plan != known.plan:  # more of its slices have come to be known
                     known.store.open_run(plan)
-                    known.plan = plan
+                    known.plan, known.said = plan, replace(known.said, final=plan.final)
             for failure in orders.failed:
                 self._record(failure)
         except NoRoomError as error:  # the next orders come in half a second
@@ -150,7 +143,7 @@ class Sink(Daemon):
 
     def _record(self, failure: Failure) -> None:
         run, index = self._runs.get(failure.run), failure.index
-        if run and run.store and not contains(run.failed, index) and not contains(run.stored, index):
+        if run and run.store and not contains(run.said.failed, index) and not contains(run.said.stored, index):
             self._fail(run, run.store, failure)
 
     def _open(self, plan: RunPlan) -> OpenRun:
@@ -167,9 +160,10 @@ class Sink(Daemon):
             store, refused, older = None, str(error), None
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
-        if store is None or refused or older:
-            return OpenRun(plan, None, refused=refused, goes_on_as=older)
-        return OpenRun(plan, store, store.stored(plan.run))  # what failed before is tried again
+        if refused or older:
+            store = None
+        stored = store.ledger.stored(plan.run) if store else ()  # what failed before is tried again
+        return OpenRun(plan, store, RunStored(plan.run, stored, (), refused, plan.final, older))
 
     def _on_image(self) -> None:
         frames = receive(self._images)
@@ -189,7 +183,7 @@ class Sink(Daemon):
     @property
     def _all_stored(self) -> bool:
         """Whether nothing more is known that would come."""
-        return all(count(run.stored) + count(run.failed) >= run.plan.total for run in self._runs.values())
+        return all(count(run.said.stored) + count(run.said.failed) >= run.plan.total for run in self._runs.values())
 
     def _take(self, image: ImageFile) -> None:
         """Stores the first copy of an image of an open run; other copies are counted and dropped."""
@@ -197,7 +191,7 @@ class Sink(Daemon):
         run = self._runs.get(image.run)
         if run is None or run.store is None or not 0 <= image.index < run.plan.total:
             self._vitals.counters["unknown"] += 1
-        elif contains(run.stored, image.index):
+        elif contains(run.said.stored, image.index):
             self._vitals.counters["duplicates"] += 1
         else:
             self._put(run, run.store, image)
@@ -227,7 +221,7 @@ class Sink(Daemon):
         self._vitals.took("wait", waited)
         self._vitals.took("image", sum(image.seconds.values()) - waited)
         log.debug("image %d of run %s was stored in %.3f s", image.index, image.run, time.monotonic() - begun)
-        run.stored = add(run.stored, image.index)
+        run.said = replace(run.said, stored=add(run.said.stored, image.index))
         self._vitals.counters["images"] += 1
 
     def _store(self, run: OpenRun, store: Store, image: ImageFile) -> bool:
@@ -243,9 +237,9 @@ class Sink(Daemon):
         return False
 
     def _fail(self, run: OpenRun, store: Store, failure: Failure) -> None:
-        store.put_failure(failure)
+        store.ledger.add_failure(failure)
         self._vitals.counters["failures"] += 1
-        run.failed = add(run.failed, failure.index)
+        run.said = replace(run.said, failed=add(run.said.failed, failure.index))
 
     def _try_again(self) -> None:
         image, self._in_hand = self._in_hand, None
@@ -278,6 +272,6 @@ class Sink(Daemon):
             boot=self._boot,
             images=self._address,
             images_key=self._gate.key_at("sink.images"),
-            runs=tuple(run.said() for run in self._runs.values()),
+            runs=tuple(run.said for run in self._runs.values()),
             stalled=self._stalled or self._unopened,
         )

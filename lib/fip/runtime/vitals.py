@@ -87,7 +87,7 @@ class Vitals:
         self._events.add(key)
 
     def status(self, state: str, queues: Mapping[str, int]) -> Status:
-        """All of it, now."""
+        """What the daemon tells of itself now."""
         now = time.monotonic()
         if now - self._measured >= STATE_INTERVAL:
             self._measured = now
@@ -139,7 +139,7 @@ class Window:
         self._last: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, seconds: float) -> None:
-        """One more."""
+        """One more duration."""
         self._count += 1
         self._total += seconds
         self._last.append(seconds)
@@ -162,7 +162,7 @@ class Recent(Generic[Key]):
         return key in self._known
 
     def add(self, key: Key) -> None:
-        """It happened now."""
+        """Something happened now: it is the newest, and counted."""
         _, times = self._known.pop(key, (0.0, 0))
         self._known[key] = time.time(), times + 1
         if len(self._known) > self._most:

@@ -48,7 +48,11 @@ class Supply:
 
     def refill(self, config: Ventilator) -> None:
         """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
-        self._open_next(config.pace)
+        following = self._jobs.next_to_open(time.monotonic())
+        if following:
+            job, path = following
+            opened = partial(self._opened, job, path, config.pace)
+            self._reader.call(opened, look, path, job.submit.asked, job.submit.follow is not None, False, False)
         held = len(self.reading) + len(self.read)
         if held >= config.read_ahead:
             return
@@ -84,13 +88,6 @@ class Supply:
         self._jobs.end(plan.run, time.monotonic(), reason)
         self._reader.call(lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.followed)
         self._changed()
-
-    def _open_next(self, pace: float) -> None:
-        following = self._jobs.next_to_open(time.monotonic())
-        if following:
-            job, path = following
-            then = partial(self._opened, job, path, pace)
-            self._reader.call(then, look, path, job.submit.asked, job.submit.follow is not None, False, False)
 
     def _opened(self, job: Job, path: Path, pace: float, future: Future[RunFacts]) -> None:
         now, error = time.monotonic(), future.exception()

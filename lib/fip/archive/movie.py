@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import av
 import numpy as np
@@ -194,13 +194,14 @@ def _read_header(path: Path) -> Frame:
     try:
         with path.open("rb") as file:
             header = fits.Header.fromfile(file)
+        frequency = f"{header['CRVAL3'] / 1e6:.0f} MHz" if header.get("CTYPE3") == "FREQ" else ""
         return Frame(
             path=path,
             field=str(header.get("OBJECT", "")),
             grid=grid_of(header),
             begin=header["DATE-OBS"],
             time=_shown_time(header.get("DATE-AVG", header["DATE-OBS"])),
-            details=_details(header),
+            details=" · ".join(filter(None, (str(header.get("TELESCOP", "")), frequency))),
             beam=beam_of(header),
         )
     except (OSError, KeyError, ValueError) as error:
@@ -216,11 +217,6 @@ def _read_pixels(frame: Frame) -> tuple[NDArray[np.floating], int]:
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{frame.path}: its pixels cannot be read ({error})") from error
     return shrink(np.asarray(plane, np.float32), LARGEST)
-
-
-def _details(header: Any) -> str:
-    frequency = f"{header['CRVAL3'] / 1e6:.0f} MHz" if header.get("CTYPE3") == "FREQ" else ""
-    return " · ".join(part for part in (str(header.get("TELESCOP", "")), frequency) if part)
 
 
 def _shown_time(date: str) -> str:

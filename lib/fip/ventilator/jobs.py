@@ -31,39 +31,29 @@ MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those t
 
 
 @dataclass
-class Growth:
-    """A MeasurementSet that is being written, as it was last looked into."""
-
-    follow: Follow
-    rows: int
-    grew: float  # monotonic s, when there were more rows than before
-
-
-@dataclass
 class ActiveRun:
     """A run under way. Its leases begin when the sink has said what it holds of it."""
 
     plan: RunPlan
     pace: Pace
-    growth: Growth | None = None  # None where no more slices will come
-    followed: bool = False  # whether the MeasurementSet was being written when the run began
+    follow: Follow | None  # of a MeasurementSet that was being written when the run began
+    rows: int  # that the MeasurementSet had when it was last looked into
+    grew: float  # monotonic s, when there came to be more of them
     leases: Leases | None = None
     refused: str = ""
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
 
     def grow(self, slices: int, rows: int, ended: bool, now: float) -> None:
         """The MeasurementSet was looked into again, as one that has `ended` or not."""
-        if self.growth is None:
+        if self.plan.final:
             return
-        final = ended and rows == self.growth.rows
-        if rows != self.growth.rows:
-            self.growth.rows, self.growth.grew = rows, now
+        final = ended and rows == self.rows
+        if rows != self.rows:
+            self.rows, self.grew = rows, now
         self.pace.times.extend([now] * (slices - len(self.pace.times)))
         self.plan = replace(self.plan, total=max(self.plan.total, slices), final=final)
         if self.leases:
             self.leases.grow(self.plan.total, final)
-        if final:
-            self.growth = None
 
     def sink_says(self, said: RunStored, max_attempts: int, now: float) -> list[int]:
         """Takes what the sink holds of the run; returns the slices that are newly stored."""

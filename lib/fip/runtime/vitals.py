@@ -18,7 +18,9 @@ from typing import Generic, TypeVar
 import zmq
 
 from fip import __version__
+from fip.data.errors import WireError
 from fip.runtime.connections import watch
+from fip.runtime.logs import PeerWarnings
 from fip.runtime.resources import resources
 from fip.runtime.service import Loop
 from fip.wire.messages import LATELY, STATE_INTERVAL, Latency, Logged, Resources, SocketEvent, Status
@@ -47,6 +49,7 @@ class Vitals:
         """Every counter is there from the start, at 0; `disk`: where the daemon writes, `device`: what it images on."""
         self.counters = Counter(dict.fromkeys((*counters, "refused", "warnings", "errors"), 0))
         self.stopwatch = Stopwatch()
+        self.warnings = PeerWarnings()
         self.role = role
         self._loop, self._host, self._name = loop, host, name
         self._disk, self._device = disk, device
@@ -60,6 +63,11 @@ class Vitals:
         self._images: deque[tuple[float, int]] = deque(maxlen=ceil(LATELY / STATE_INTERVAL))  # when, how many
         self._connected: Counter[str] = Counter()  # how many connections each socket has
         logging.getLogger("fip").addHandler(self._errors)
+
+    def bad_message(self, sender: str, error: WireError) -> None:
+        """A message cannot be taken: it is counted, logged and dropped."""
+        self.counters["bad_messages"] += 1
+        self.warnings.warning(f"from {sender}: ", error)
 
     def took(self, stage: str, seconds: float) -> None:
         """A stage was done once, and took so long."""

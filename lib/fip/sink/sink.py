@@ -19,7 +19,7 @@ from fip.data.ranges import add, contains, count
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
-from fip.runtime.logs import PeerWarnings, set_level
+from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import data_socket, host_name, peer_host, receive
 from fip.runtime.vitals import Vitals
@@ -62,7 +62,6 @@ class Sink(Daemon):
         self._runs: dict[RunId, OpenRun] = {}
         self._in_hand: ImageFile | None = None  # the image for which there is no room
         self._stalled = ""  # why there is none
-        self._warnings = PeerWarnings(log)
         self._unopened = ""  # why a directory cannot be opened now
         self._draining = False
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
@@ -75,9 +74,7 @@ class Sink(Daemon):
         bound = self._gate.bind(self._images, self._config.sink.images, "sink.images")
         self._address = self._config.sink.address or bound
         ventilator = self._config.ventilator.control
-        self._link = Link(
-            self._loop, self._gate, self._vitals, self._warnings, ventilator, self._hear, self._state, self._brief
-        )
+        self._link = Link(self._loop, self._gate, self._vitals, ventilator, self._hear, self._state, self._brief)
         self._loop.on(self._images, self._on_image)
         self._loop.every(EXPIRE_EVERY, self._expire)
         log.info("storing in %s what comes to %s", self._config.sink.directory, self._config.sink.images)
@@ -174,9 +171,8 @@ class Sink(Daemon):
             self._gate.check(frames[0], "sink.images", "worker")
             self._take(decode_image([frame.buffer for frame in frames]))
         except WireError as error:
-            self._vitals.counters["bad_messages"] += 1
             host = peer_host(frames[0])
-            self._warnings.warning(f"from a worker{f' at {host}' if host else ''}: ", error)
+            self._vitals.bad_message(f"a worker{f' at {host}' if host else ''}", error)
         self._link.changed(waited_for=bool(self._stalled) or self._all_stored)
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 
@@ -259,7 +255,7 @@ class Sink(Daemon):
             try:
                 self._vitals.counters["expired"] += store.expire(time.time())
             except (OSError, StoreError) as error:
-                self._warnings.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
+                self._vitals.warnings.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
 
     def _state(self) -> SinkState:
         brief = self._brief()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -265,8 +266,8 @@ class Ledger:
         rows = self._database.execute(query)
         return [RunRow(run, name, path, total, bool(final), opened) for run, name, path, total, final, opened in rows]
 
-    def entries(self, run: str | None = None, first: int = 0, end: int = 0) -> Iterator[Entry]:
-        """The stored images, earliest first; with a run, those of its slices from `first` up to `end`."""
+    def entries(self, run: str | None = None, first: int = 0, end: int = sys.maxsize) -> Iterator[Entry]:
+        """The stored images, earliest first; of one run alone, or of its slices from `first` up to `end`."""
         where = "state = 'stored'"
         values: tuple[str | int, ...] = ()
         if run is not None:

@@ -19,7 +19,7 @@ from typing import Any
 from fip.archive.file_names import LEDGER
 from fip.archive.file_systems import network_type
 from fip.data.errors import EmptyLedgerError, NoRoomError, StoreError
-from fip.data.names import RunId
+from fip.data.names import RunId, free_name
 from fip.data.older_formats import asked_at_0c91216
 from fip.data.quality import EMPTY, GOOD, noisy, with_noise
 from fip.data.ranges import Ranges
@@ -184,10 +184,7 @@ class Ledger:
             )
             return str(row[0])
         taken = {name for (name,) in self._database.execute("SELECT name FROM runs")}
-        name, number = plan.name, 1
-        while name in taken:
-            number += 1
-            name = f"{plan.name}-{number}"
+        name = free_name(plan.name, taken)
         if self.asked() is None:
             self._write("INSERT INTO directory VALUES (?)", (json.dumps(texts(plan.asked)),))
         self._write(

@@ -22,7 +22,7 @@ from fip.archive.figure import LARGEST, Caption, Figure
 from fip.archive.file_names import IMAGE_LIST
 from fip.archive.render import choose_stretch, shrink
 from fip.data.errors import FipError, UsageError
-from fip.data.names import label
+from fip.data.names import free_name, label
 from fip.data.values import Beam, Grid
 from fip.fits.stored_image import beam_of, grid_of
 from fip.imaging.statistics import image_statistics
@@ -182,11 +182,7 @@ def _series(frames: list[Frame]) -> dict[str, list[Frame]]:
         groups.setdefault((frame.field, frame.grid), []).append(frame)
     named: dict[str, list[Frame]] = {}
     for (field, _), members in groups.items():
-        name, number = label(field), 1
-        while name in named:
-            number += 1
-            name = f"{label(field)}-{number}"
-        named[name] = members
+        named[free_name(label(field), named)] = members
     return named
 
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from fip.config import Loaded
 from fip.monitor.monitor import Monitor
-from fip.runtime.service import Loop, run_daemon
-
-
-def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Monitor:
-    return Monitor(loaded, loop)
-
-
-def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"monitor.address": arguments.address}
+from fip.runtime.service import run_daemon
 
 
 def main() -> None:
     """Runs the monitor."""
     parser = argparse.ArgumentParser(prog="fip-monitor", description="Serve the web page of a pipeline.")
     parser.add_argument("--address", help="where, as 127.0.0.1:8570 (the default)")
-    run_daemon(parser, _make, _overrides)
+    run_daemon(
+        parser,
+        lambda arguments, loaded, loop: Monitor(loaded, loop),
+        lambda arguments: {"monitor.address": arguments.address},
+    )

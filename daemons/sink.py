@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from fip.config import Loaded
-from fip.runtime.service import Loop, run_daemon
+from fip.runtime.service import run_daemon
 from fip.sink.sink import Sink
-
-
-def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Sink:
-    return Sink(loaded, loop)
 
 
 def main() -> None:
     """Runs the sink."""
-    run_daemon(argparse.ArgumentParser(prog="fip-sink", description="Store the images that workers make."), _make)
+    parser = argparse.ArgumentParser(prog="fip-sink", description="Store the images that workers make.")
+    run_daemon(parser, lambda arguments, loaded, loop: Sink(loaded, loop))

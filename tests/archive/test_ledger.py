@@ -81,3 +81,15 @@ def test_a_ledger_whose_writer_was_killed_in_a_transaction_is_read_without_it(sh
             nobody.submit(_read, shared).result()
         assert _read(shared) == before
         assert nobody.submit(_read, shared).result() == before
+
+
+def test_the_noise_of_a_run_without_images_is_judged_in_peace(shared: Path) -> None:
+    """There is nothing to say of it, and what comes after it is entered."""
+    ledger = Ledger(shared)
+    ledger.open_run(PLAN)
+    ledger.judge_noise("r")
+    ledger.expire([])
+    ledger.add_failure(Failure("r", 0, 3, "no memory"))
+    ledger.close()
+    (totals,) = _read(shared)
+    assert totals.failed == ((0, "no memory"),)

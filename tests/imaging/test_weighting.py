@@ -298,11 +298,11 @@ def test_image_and_psf_are_stored_both_or_not_at_all(uneven_ms: Path, tmp_path: 
     psf.write_text("not FIP's")
     with pytest.raises(StoreError, match=r"uneven-t000000-psf\.fits is there already"):
         store.put(image)
-    assert store.stored(run.id) == ()
+    assert store.ledger.stored(run.id) == ()
     assert images(tmp_path / "out") == []
     psf.write_bytes(image.files[1].content)
     assert store.put(image).read_bytes() == image.files[0].content
-    assert store.stored(run.id) == ((0, 1),)
+    assert store.ledger.stored(run.id) == ((0, 1),)
     assert psf.read_bytes() == image.files[1].content
     store.clear()
     store.close()

@@ -59,7 +59,7 @@ def test_the_oldest_beyond_some_bytes_expire(tmp_path: Path) -> None:
     store.close()
     again = Store(tmp_path, Retention(size=BOTH))
     assert again.open_run(PLAN) == ""
-    assert again.stored("run") == ((0, COUNT),)
+    assert again.ledger.stored("run") == ((0, COUNT),)
     assert again.expire(now=0.0) == 1
     (totals,) = again.ledger.totals()
     assert (totals.stored, totals.expired, totals.failed) == (COUNT, COUNT - 1, ())

@@ -1,4 +1,4 @@
-"""The exact answer: the Fourier sum that a dirty image is (fip.imaging.interface.Kernel), term by term in double precision."""
+"""The exact answer: the Fourier sum that `Kernel.image` is to give, term by term in double precision."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def store_run(
     store.open_run(RunPlan(run, Path(measurement_set).stem, count, measurement_set, selection, ""))
     for index in range(count):
         if index in failed:
-            store.put_failure(Failure(run, index, 3, "worker head/cpu1: died; died; died"))
+            store.ledger.add_failure(Failure(run, index, 3, "worker head/cpu1: died; died; died"))
         else:
             store.put(_image(run, index, stokes, index in empty, field, grid))
     store.close()

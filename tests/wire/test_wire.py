@@ -97,6 +97,14 @@ def test_random_frames_are_refused(frames: list[bytes]) -> None:
         wire.decode_control(frames[0] if frames else b"")
 
 
+@pytest.mark.parametrize("kind", ["Order", "", 7, None, {}, ["Ask"]])
+def test_control_of_no_known_kind_is_refused(kind: object) -> None:
+    """A kind that there is not, or that is no text at all, is refused like other damage."""
+    frame = msgpack.packb({"v": wire.PROTOCOL, "kind": kind, "message": {}})
+    with pytest.raises(WireError, match="unknown kind"):
+        wire.decode_control(frame)
+
+
 @given(st.data())
 def test_damaged_slices_hurt_nothing(data: st.DataObject) -> None:
     """A slice with bytes or frames changed decodes to a slice or raises WireError, nothing else."""

@@ -58,7 +58,7 @@ class Gallery:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._stamps: dict[Path, Stamp] = {}
         self._albums: dict[str, Album] = {}
 
@@ -81,11 +81,10 @@ class Gallery:
 
     def entry(self, run: str, index: int) -> Entry:
         """One image."""
-        with self._lock:
-            album = self._album(run)
+        directory = self._album(run).directory
         found: list[Entry] = []
         if index < MOST_SLICES:
-            with closing(Ledger(album.directory, read_only=True)) as ledger:
+            with closing(Ledger(directory, read_only=True)) as ledger:
                 found = list(ledger.entries(run, index, index + 1))
         if not found:
             raise AbsentError(f"slice {index} of run {run} is not stored")
@@ -129,16 +128,13 @@ class Gallery:
 
     def settings(self, run: str) -> dict[str, str]:
         """How the images of a run were asked for, option by option."""
-        with self._lock:
-            directory = self._album(run).directory
-        with closing(Ledger(directory, read_only=True)) as ledger:
+        with closing(Ledger(self._album(run).directory, read_only=True)) as ledger:
             asked = ledger.asked()
         return all_texts(asked) if asked else {}
 
     def log_tail(self, run: str) -> str:
         """The last lines of the log beside the images, as `fip run` writes it; "" where there is none."""
-        with self._lock:
-            place = self._album(run).directory / LOG_FILE
+        place = self._album(run).directory / LOG_FILE
         try:
             with place.open("rb") as file:
                 file.seek(max(0, place.stat().st_size - LOG_TAIL))
@@ -153,11 +149,12 @@ class Gallery:
         return self._albums[run].directory / entry.file
 
     def _album(self, run: str) -> Album:
-        if run not in self._albums:
-            self._look()
-        if run not in self._albums:
-            raise AbsentError(f"no run {run} is in {self._root}")
-        return self._albums[run]
+        with self._lock:
+            if run not in self._albums:
+                self._look()
+            if run not in self._albums:
+                raise AbsentError(f"no run {run} is in {self._root}")
+            return self._albums[run]
 
     def _refresh(self, album: Album, said: Ranges | None) -> None:
         """Looks up the images that are stored and not yet in the album."""

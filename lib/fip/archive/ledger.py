@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from fip.archive.file_names import LEDGER
 from fip.archive.file_systems import network_type
 from fip.data.errors import EmptyLedgerError, NoRoomError, StoreError
-from fip.data.names import RunId
+from fip.data.names import RunId, free_name
 from fip.data.older_formats import asked_at_0c91216
 from fip.data.quality import EMPTY, GOOD, noisy, with_noise
 from fip.data.ranges import Ranges
@@ -183,10 +184,7 @@ class Ledger:
             )
             return str(row[0])
         taken = {name for (name,) in self._database.execute("SELECT name FROM runs")}
-        name, number = plan.name, 1
-        while name in taken:
-            number += 1
-            name = f"{plan.name}-{number}"
+        name = free_name(plan.name, taken)
         if self.asked() is None:
             self._write("INSERT INTO directory VALUES (?)", (json.dumps(texts(plan.asked)),))
         self._write(
@@ -197,8 +195,7 @@ class Ledger:
 
     def older_of(self, plan: RunPlan) -> RunId | None:
         """The older id of a run, if it is that by which this ledger has it."""
-        known = {run for (run,) in self._database.execute("SELECT run FROM runs WHERE run IN (?, ?)",
-                                                          (plan.run, plan.older))}  # fmt: skip
+        known = {run for (run,) in self._database.execute("SELECT run FROM runs")}
         return plan.older if plan.older in known and plan.run not in known else None
 
     def stored(self, run: str) -> Ranges:
@@ -253,10 +250,7 @@ class Ledger:
 
     def expire(self, images: Iterable[Aged]) -> None:
         """The files of these stored images are no longer there."""
-        rows = [(each.run, each.index) for each in images]
-        self._write("BEGIN")
-        self._write("UPDATE slices SET state = 'expired' WHERE run = ? AND slice = ?", *rows)
-        self._write("COMMIT")
+        self._set("state = 'expired'", [(each.run, each.index) for each in images])
 
     def images_in_time_order(self) -> list[str]:
         """The file names of the images that are not empty, earliest first."""
@@ -269,16 +263,13 @@ class Ledger:
         rows = self._database.execute(query)
         return [RunRow(run, name, path, total, bool(final), opened) for run, name, path, total, final, opened in rows]
 
-    def entries(self, run: str | None = None, first: int = 0, end: int | None = None) -> Iterator[Entry]:
+    def entries(self, run: str | None = None, first: int = 0, end: int = sys.maxsize) -> Iterator[Entry]:
         """The stored images, earliest first; of one run alone, or of its slices from `first` up to `end`."""
         where = "state = 'stored'"
-        values: list[str | int] = []
+        values: tuple[str | int, ...] = ()
         if run is not None:
-            where += " AND run = ? AND slice >= ?"
-            values = [run, first]
-        if end is not None:
-            where += " AND slice < ?"
-            values.append(end)
+            where += " AND run = ? AND slice >= ? AND slice < ?"
+            values = (run, first, end)
         cursor = self._database.cursor()
         cursor.row_factory = sqlite3.Row
         return map(_entry, cursor.execute(f"SELECT {_ENTRY} FROM slices WHERE {where} ORDER BY begin, file", values))
@@ -314,9 +305,14 @@ class Ledger:
             images = [(index, quality, rms) for index, label, quality, rms in rows if label == field]
             for (index, quality, _), doubtful in zip(images, noisy([rms for _, _, rms in images]), strict=True):
                 changes.append((with_noise(quality, doubtful), run, index))
-        self._write("BEGIN")
-        self._write("UPDATE slices SET quality = ? WHERE run = ? AND slice = ?", *changes)
-        self._write("COMMIT")
+        self._set("quality = ?", changes)
+
+    def _set(self, column: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Sets a column of slices, as each of `rows` says: what there is to set, run, slice; all of them or none."""
+        if rows:
+            self._write("BEGIN")
+            self._write(f"UPDATE slices SET {column} WHERE run = ? AND slice = ?", *rows)
+            self._write("COMMIT")
 
     def _put(self, **values: object) -> None:
         values["recorded"] = time.time()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import av
 import numpy as np
@@ -21,7 +21,7 @@ from fip.archive.figure import LARGEST, Caption, Figure
 from fip.archive.file_names import IMAGE_LIST
 from fip.archive.render import choose_stretch, shrink
 from fip.data.errors import FipError, UsageError
-from fip.data.names import label
+from fip.data.names import free_name, label
 from fip.data.values import Beam, Grid
 from fip.fits.stored_image import beam_of, grid_of
 from fip.imaging.statistics import image_statistics
@@ -172,11 +172,7 @@ def _series(frames: list[Frame]) -> dict[str, list[Frame]]:
         groups.setdefault((frame.field, frame.grid), []).append(frame)
     named: dict[str, list[Frame]] = {}
     for (field, _), members in groups.items():
-        name, number = label(field), 1
-        while name in named:
-            number += 1
-            name = f"{label(field)}-{number}"
-        named[name] = members
+        named[free_name(label(field), named)] = members
     return named
 
 
@@ -184,13 +180,14 @@ def _read_header(path: Path) -> Frame:
     try:
         with path.open("rb") as file:
             header = fits.Header.fromfile(file)
+        frequency = f"{header['CRVAL3'] / 1e6:.0f} MHz" if header.get("CTYPE3") == "FREQ" else ""
         return Frame(
             path=path,
             field=str(header.get("OBJECT", "")),
             grid=grid_of(header),
             begin=header["DATE-OBS"],
             time=_shown_time(header.get("DATE-AVG", header["DATE-OBS"])),
-            details=_details(header),
+            details=" · ".join(filter(None, (str(header.get("TELESCOP", "")), frequency))),
             beam=beam_of(header),
         )
     except (OSError, KeyError, ValueError) as error:
@@ -206,11 +203,6 @@ def _read_pixels(frame: Frame) -> tuple[NDArray[np.floating], int]:
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{frame.path}: its pixels cannot be read ({error})") from error
     return shrink(np.asarray(plane, np.float32), LARGEST)
-
-
-def _details(header: Any) -> str:
-    frequency = f"{header['CRVAL3'] / 1e6:.0f} MHz" if header.get("CTYPE3") == "FREQ" else ""
-    return " · ".join(part for part in (str(header.get("TELESCOP", "")), frequency) if part)
 
 
 def _shown_time(date: str) -> str:

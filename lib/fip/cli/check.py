@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import app, say
-from fip.config import Loaded, load
+from fip.config import load
 from fip.layout.cluster import placement, warnings
 
 
@@ -17,7 +17,8 @@ from fip.layout.cluster import placement, warnings
 def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> None:
     """Validate a configuration; print what each host runs, and each setting with its origin, and what cannot work."""
     loaded = load(file)
-    for line in (*placement(loaded.config), *_settings(loaded), *_devices()):
+    settings = [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
+    for line in (*placement(loaded.config), *settings, *_devices()):
         say(line)
     for line in warnings(loaded.config, _resolves):
         say(f"warning: {line}", style="yellow")
@@ -45,10 +46,6 @@ def _resolves(host: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _settings(loaded: Loaded) -> list[str]:
-    return [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
 
 
 def _devices() -> list[str]:

@@ -37,8 +37,7 @@ def write_run_file(directory: Path, control: str, status: str) -> None:
     """Says that this process images into the directory. The file appears whole."""
     here = RunFile(host_name(), os.getpid(), psutil.Process().create_time(), control, status)
     temporary = directory / f".fip-run-{here.pid}.tmp"
-    with suppress(FileNotFoundError):
-        temporary.unlink()
+    temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(_RUN_FILE.dump_json(here))
     temporary.replace(directory / FILE_NAME)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
+from itertools import chain, count
 from typing import Annotated, NamedTuple
 
 from annotated_types import Interval
@@ -21,6 +23,12 @@ def is_label(text: str) -> bool:
 def label(text: str) -> str:
     """The text as a label: each run of other characters becomes one "_"."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).strip("_")[:LONGEST] or "unnamed"
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name; if it is taken, NAME-2, NAME-3 and so on."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(each for each in names if each not in taken)
 
 
 def _checked_folder(text: str) -> str:

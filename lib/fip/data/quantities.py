@@ -27,13 +27,10 @@ ANGLE_UNITS = {
 
 def parse_angle(text: str) -> float:
     """An angle in rad from a number with its unit (those of WSClean and CASA); ValueError without one."""
-    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-z]*)\s*", text)
-    if match and match[2] in ANGLE_UNITS:
-        try:
-            return float(match[1]) * ANGLE_UNITS[match[2]]
-        except ValueError:
-            pass
-    raise ValueError(f"'{text}' is not an angle with its unit, as 1.2arcsec (units: {', '.join(ANGLE_UNITS)})")
+    match = re.fullmatch(r"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([a-z]*)\s*", text)
+    if not match or match[2] not in ANGLE_UNITS:
+        raise ValueError(f"'{text}' is not an angle with its unit, as 1.2arcsec (units: {', '.join(ANGLE_UNITS)})")
+    return float(match[1]) * ANGLE_UNITS[match[2]]
 
 
 def format_angle(radians: float, digits: int = 6) -> str:
@@ -102,9 +99,8 @@ def parse_bytes(text: str) -> int:
 
 def format_bytes(number: int) -> str:
     """The inverse of `parse_bytes`."""
-    unit, size = max(((unit, size) for unit, size in _BYTES.items() if size <= number), key=lambda each: each[1],
-                     default=("kB", 1000))  # fmt: skip
-    return f"{number / size:.6g}{unit}"
+    unit = next((unit for unit in reversed(_BYTES) if _BYTES[unit] <= number), "kB")
+    return f"{number / _BYTES[unit]:.6g}{unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +130,7 @@ def parse_keep(text: str) -> Retention:
 def format_keep(keep: Retention) -> str:
     """The inverse of `parse_keep`."""
     if keep.seconds is not None:
-        unit = max((unit for unit in _TIMES if keep.seconds >= _TIMES[unit]), key=_TIMES.__getitem__, default="s")
+        unit = next((unit for unit in reversed(_TIMES) if _TIMES[unit] <= keep.seconds), "s")
         return f"{keep.seconds / _TIMES[unit]:.10g}{unit}"
     return "all" if keep.size is None else format_bytes(keep.size)
 

@@ -6,7 +6,7 @@ What is stored of a run is nearly always one range, so states stay small and com
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
 
 Ranges = tuple[tuple[int, int], ...]
@@ -22,12 +22,6 @@ def of(indices: Iterable[int]) -> Ranges:
         else:
             found.append((index, index + 1))
     return tuple(found)
-
-
-def indices(ranges: Ranges) -> Iterator[int]:
-    """The indices in these ranges, ascending."""
-    for begin, end in ranges:
-        yield from range(begin, end)
 
 
 def count(ranges: Ranges) -> int:

@@ -69,11 +69,11 @@ class Fork:
         return code
 
     def terminate(self) -> None:
-        """Has it drain."""
+        """Has the daemon drain."""
         self._send(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends it."""
+        """Ends the child at once."""
         self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:

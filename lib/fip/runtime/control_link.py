@@ -10,7 +10,6 @@ import zmq
 
 from fip.data.errors import WireError
 from fip.runtime.gate import Gate
-from fip.runtime.logs import PeerWarnings
 from fip.runtime.service import Loop
 from fip.runtime.sockets import control_socket
 from fip.runtime.vitals import Vitals
@@ -29,14 +28,13 @@ class Link:
         loop: Loop,
         gate: Gate,
         vitals: Vitals,
-        warnings: PeerWarnings,
         address: str,
         hear: Callable[[Control], None],
         state: Callable[[], Control],
         brief: Callable[[], Control],
     ) -> None:
         """Connects to `address`; `hear` gets what comes from there, but for refusals, which are logged."""
-        self._vitals, self._warnings, self._hear, self._state = vitals, warnings, hear, state
+        self._vitals, self._hear, self._state = vitals, hear, state
         self._briefs = Briefs(loop, lambda: self._tell(brief()))
         self.changed = self._briefs.changed
         self.heard = float("-inf")  # monotonic s, of the ventilator
@@ -63,12 +61,11 @@ class Link:
         try:
             message = decode_control(self._socket.recv())
         except WireError as error:
-            self._vitals.counters["bad_messages"] += 1
-            self._warnings.warning("from the ventilator: ", error)
+            self._vitals.bad_message("the ventilator", error)
             return
         self.heard = time.monotonic()
         if isinstance(message, Refused):
-            self._warnings.warning(f"the ventilator refuses this {self._vitals.role}: {message.reason}")
+            self._vitals.warnings.warning(f"the ventilator refuses this {self._vitals.role}: {message.reason}")
         else:
             self._hear(message)
 

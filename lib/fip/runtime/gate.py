@@ -88,7 +88,7 @@ class Gate:
             opened.curve_secretkey = self._key.secret.encode()
             opened.zap_domain = at.encode()
         told = bind(opened, address, at, self._security.insecure or self._key is not None)
-        self._vitals.watch(_short(at), opened)
+        self._vitals.watch(at.rpartition(".")[2], opened)
         return told
 
     def connect(self, opened: zmq.Socket[bytes], address: str, server: str) -> None:
@@ -119,11 +119,7 @@ class Gate:
         welcome = version == _VERSION and holder is not None and holder.role in ALLOWED_AT.get(at, ())
         if not welcome:
             reason = f"a {holder} is not for this socket" if holder else "its key is not allowed"
-            self._vitals.connection(_short(at), "handshake failed", f"tcp://{address.decode()}", reason)
+            socket, peer = at.rpartition(".")[2], f"tcp://{address.decode()}"
+            self._vitals.connection(socket, "handshake failed", peer, reason)
         status, user = (b"200", key.encode()) if welcome else (b"400", b"")
         self._zap.send_multipart([_VERSION, request, status, b"", user, b""])
-
-
-def _short(at: str) -> str:
-    """A socket's name among those of its daemon."""
-    return at.rpartition(".")[2]

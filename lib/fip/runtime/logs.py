@@ -8,9 +8,9 @@ import time
 
 from fip.data.errors import RefusedError
 
+log = logging.getLogger("fip")
+
 _PRIORITIES = {logging.ERROR: "<3>", logging.WARNING: "<4>", logging.INFO: "<6>", logging.DEBUG: "<7>"}  # syslog's
-
-
 SAID_AGAIN_AFTER = 60.0  # s
 REMEMBERED = 1000  # texts
 
@@ -34,15 +34,14 @@ def set_level(level: str) -> None:
 class PeerWarnings:
     """Warnings about peers: one that is refused says the same thing twice a second, which is logged once a minute."""
 
-    def __init__(self, log: logging.Logger) -> None:
-        self._log = log
+    def __init__(self) -> None:
         self._said: dict[str, float] = {}  # monotonic s
 
     def warning(self, text: str, error: Exception | None = None) -> None:
         """Says it, unless it was said just now; always what is wrong with one message alone."""
         now = time.monotonic()
         if error and not isinstance(error, RefusedError):
-            self._log.warning("%s%s", text, error)
+            log.warning("%s%s", text, error)
             return
         text = f"{text}{error or ''}"
         if now - self._said.get(text, float("-inf")) < SAID_AGAIN_AFTER:
@@ -50,7 +49,7 @@ class PeerWarnings:
         if len(self._said) >= REMEMBERED:
             del self._said[next(iter(self._said))]
         self._said[text] = now
-        self._log.warning("%s", text)
+        log.warning("%s", text)
 
 
 def _add_priority(record: logging.LogRecord) -> bool:

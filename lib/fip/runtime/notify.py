@@ -14,13 +14,9 @@ class Notifier:
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        self.heard = bool(address)  # whether there is a systemd to tell
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._line = ""
-
-    @property
-    def heard(self) -> bool:
-        """Whether there is a systemd to tell."""
-        return bool(self._address)
 
     def line(self, line: str) -> None:
         """What it does, for `systemctl status`; told where it differs from the last."""
@@ -29,7 +25,7 @@ class Notifier:
 
     def tell(self, message: str, within: float = HEARD_WITHIN) -> bool:
         """Says something in the words of sd_notify(3); whether there is no systemd, or it took the message."""
-        if not self._address:
+        if not self.heard:
             return True
         self._socket.settimeout(within)
         try:

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any
 
 from fip.config import Config, flatten
 
 
-@dataclass(frozen=True)
-class Change:
-    """A setting that a daemon reads and that has another value now."""
-
-    key: str  # dotted, as ventilator.pace
-    old: Any
-    new: Any
-
-    def __str__(self) -> str:
-        return f"{self.key} = {self.new!r} (was {self.old!r})"
-
-
-def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collection[str] = ()) -> list[Change]:
-    """The settings that differ, of `keys`, which are dotted or name a table as a whole."""
+def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collection[str] = ()) -> dict[str, str]:
+    """The settings that differ, of `keys`, which are dotted or name a table as a whole: of each how, by its key."""
     before, after = (dict(flatten(config.model_dump(mode="json"))) for config in (old, new))
-    return [
-        Change(key, before.get(key), after.get(key))
+    return {
+        key: f"{key} = {after.get(key)!r} (was {before.get(key)!r})"
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
         and key not in apart_from
         and any(key == each or key.startswith(f"{each}.") for each in keys)
-    ]
+    }

@@ -263,9 +263,9 @@ class _Life:
             taken = changes(self._config, config, self._daemon.reloads)
             others = changes(self._started_with, config, self._daemon.restarts, apart_from=self._daemon.reloads)
             self._config = config
-            for change in taken:
+            for change in taken.values():
                 log.info("%s: in force", change)
-            for change in others:
+            for change in others.values():
                 log.warning("%s: needs a restart", change)
             log.info("the configuration was read again: %d changes in force", len(taken))
         self._notifier.tell("READY=1")

@@ -65,7 +65,8 @@ def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> st
         opened.bind(_NAMED_HOST.sub("tcp://*:", address))
     except zmq.ZMQError as error:
         raise ConfigError(f"{key}: {address} cannot be bound: {error.strerror}") from None
-    return told(opened.getsockopt_string(zmq.LAST_ENDPOINT))
+    bound = opened.getsockopt_string(zmq.LAST_ENDPOINT)
+    return re.sub(r"^tcp://.*:", "tcp://:", bound)  # without the host, which a peer reaches by another name
 
 
 def _holder(address: str) -> int | None:
@@ -126,11 +127,6 @@ def lane_addresses(lanes: str, number: int) -> list[str]:
     if not ports:
         return [f"{lanes}{number}"]
     return [f"{ports[1]}:{port}" for port in range(int(ports[2]), int(ports[3]) + 1)]
-
-
-def told(bound: str) -> str:
-    """A bound address as it is told to peers: tcp without its host, as a peer reaches it by another name."""
-    return re.sub(r"^tcp://.*:", "tcp://:", bound)
 
 
 def reachable(address: str, dialled: str) -> str:

@@ -26,7 +26,7 @@ class Durations:
         self._new = 0  # durations that came since it was taken
 
     def add(self, seconds: float) -> None:
-        """One more."""
+        """One more duration."""
         self.seen.append(seconds)
         self._new += 1
 

@@ -18,7 +18,9 @@ from typing import Generic, TypeVar
 import zmq
 
 from fip import __version__
+from fip.data.errors import WireError
 from fip.runtime.connections import watch
+from fip.runtime.logs import PeerWarnings
 from fip.runtime.resources import resources
 from fip.runtime.service import Loop
 from fip.wire.messages import LATELY, STATE_INTERVAL, Latency, Logged, Resources, SocketEvent, Status
@@ -47,6 +49,7 @@ class Vitals:
         """Every counter is there from the start, at 0; `disk`: where the daemon writes, `device`: what it images on."""
         self.counters = Counter(dict.fromkeys((*counters, "refused", "warnings", "errors"), 0))
         self.stopwatch = Stopwatch()
+        self.warnings = PeerWarnings()
         self.role = role
         self._loop, self._host, self._name = loop, host, name
         self._disk, self._device = disk, device
@@ -60,6 +63,11 @@ class Vitals:
         self._images: deque[tuple[float, int]] = deque(maxlen=ceil(LATELY / STATE_INTERVAL))  # when, how many
         self._connected: Counter[str] = Counter()  # how many connections each socket has
         logging.getLogger("fip").addHandler(self._errors)
+
+    def bad_message(self, sender: str, error: WireError) -> None:
+        """A message cannot be taken: it is counted, logged and dropped."""
+        self.counters["bad_messages"] += 1
+        self.warnings.warning(f"from {sender}: ", error)
 
     def took(self, stage: str, seconds: float) -> None:
         """A stage was done once, and took so long."""
@@ -87,7 +95,7 @@ class Vitals:
         self._events.add(key)
 
     def status(self, state: str, queues: Mapping[str, int]) -> Status:
-        """All of it, now."""
+        """What the daemon tells of itself now."""
         now = time.monotonic()
         if now - self._measured >= STATE_INTERVAL:
             self._measured = now
@@ -139,7 +147,7 @@ class Window:
         self._last: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, seconds: float) -> None:
-        """One more."""
+        """One more duration."""
         self._count += 1
         self._total += seconds
         self._last.append(seconds)
@@ -162,7 +170,7 @@ class Recent(Generic[Key]):
         return key in self._known
 
     def add(self, key: Key) -> None:
-        """It happened now."""
+        """Something happened now: it is the newest, and counted."""
         _, times = self._known.pop(key, (0.0, 0))
         self._known[key] = time.time(), times + 1
         if len(self._known) > self._most:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,11 +15,11 @@ from fip.config import Config, Loaded
 from fip.data.errors import FipError, NoRoomError, StoreError, WireError
 from fip.data.names import RunId
 from fip.data.quantities import Retention
-from fip.data.ranges import Ranges, add, contains, count
+from fip.data.ranges import add, contains, count
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
-from fip.runtime.logs import PeerWarnings, set_level
+from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import data_socket, host_name, peer_host, receive
 from fip.runtime.vitals import Vitals
@@ -42,14 +42,7 @@ class OpenRun:
 
     plan: RunPlan
     store: Store | None  # None where it cannot be taken
-    stored: Ranges = ()
-    failed: Ranges = ()
-    refused: str = ""
-    goes_on_as: RunId | None = None  # the older id, under which the directory has it
-
-    def said(self) -> RunStored:
-        """What the ventilator is told of it."""
-        return RunStored(self.plan.run, self.stored, self.failed, self.refused, self.plan.final, self.goes_on_as)
+    said: RunStored  # what the ventilator is told of it
 
 
 class Sink(Daemon):
@@ -69,7 +62,6 @@ class Sink(Daemon):
         self._runs: dict[RunId, OpenRun] = {}
         self._in_hand: ImageFile | None = None  # the image for which there is no room
         self._stalled = ""  # why there is none
-        self._warnings = PeerWarnings(log)
         self._unopened = ""  # why a directory cannot be opened now
         self._draining = False
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
@@ -82,9 +74,7 @@ class Sink(Daemon):
         bound = self._gate.bind(self._images, self._config.sink.images, "sink.images")
         self._address = self._config.sink.address or bound
         ventilator = self._config.ventilator.control
-        self._link = Link(
-            self._loop, self._gate, self._vitals, self._warnings, ventilator, self._hear, self._state, self._brief
-        )
+        self._link = Link(self._loop, self._gate, self._vitals, ventilator, self._hear, self._state, self._brief)
         self._loop.on(self._images, self._on_image)
         self._loop.every(EXPIRE_EVERY, self._expire)
         log.info("storing in %s what comes to %s", self._config.sink.directory, self._config.sink.images)
@@ -134,7 +124,7 @@ class Sink(Daemon):
                     self._runs[run] = self._open(plan)
                 elif known.store and plan != known.plan:  # more of its slices have come to be known
                     known.store.open_run(plan)
-                    known.plan = plan
+                    known.plan, known.said = plan, replace(known.said, final=plan.final)
             for failure in orders.failed:
                 self._record(failure)
         except NoRoomError as error:  # the next orders come in half a second
@@ -150,7 +140,7 @@ class Sink(Daemon):
 
     def _record(self, failure: Failure) -> None:
         run, index = self._runs.get(failure.run), failure.index
-        if run and run.store and not contains(run.failed, index) and not contains(run.stored, index):
+        if run and run.store and not contains(run.said.failed, index) and not contains(run.said.stored, index):
             self._fail(run, run.store, failure)
 
     def _open(self, plan: RunPlan) -> OpenRun:
@@ -167,9 +157,10 @@ class Sink(Daemon):
             store, refused, older = None, str(error), None
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
-        if store is None or refused or older:
-            return OpenRun(plan, None, refused=refused, goes_on_as=older)
-        return OpenRun(plan, store, store.stored(plan.run))  # what failed before is tried again
+        if refused or older:
+            store = None
+        stored = store.ledger.stored(plan.run) if store else ()  # what failed before is tried again
+        return OpenRun(plan, store, RunStored(plan.run, stored, (), refused, plan.final, older))
 
     def _on_image(self) -> None:
         frames = receive(self._images)
@@ -180,16 +171,15 @@ class Sink(Daemon):
             self._gate.check(frames[0], "sink.images", "worker")
             self._take(decode_image([frame.buffer for frame in frames]))
         except WireError as error:
-            self._vitals.counters["bad_messages"] += 1
             host = peer_host(frames[0])
-            self._warnings.warning(f"from a worker{f' at {host}' if host else ''}: ", error)
+            self._vitals.bad_message(f"a worker{f' at {host}' if host else ''}", error)
         self._link.changed(waited_for=bool(self._stalled) or self._all_stored)
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 
     @property
     def _all_stored(self) -> bool:
         """Whether nothing more is known that would come."""
-        return all(count(run.stored) + count(run.failed) >= run.plan.total for run in self._runs.values())
+        return all(count(run.said.stored) + count(run.said.failed) >= run.plan.total for run in self._runs.values())
 
     def _take(self, image: ImageFile) -> None:
         """Stores the first copy of an image of an open run; other copies are counted and dropped."""
@@ -197,7 +187,7 @@ class Sink(Daemon):
         run = self._runs.get(image.run)
         if run is None or run.store is None or not 0 <= image.index < run.plan.total:
             self._vitals.counters["unknown"] += 1
-        elif contains(run.stored, image.index):
+        elif contains(run.said.stored, image.index):
             self._vitals.counters["duplicates"] += 1
         else:
             self._put(run, run.store, image)
@@ -227,7 +217,7 @@ class Sink(Daemon):
         self._vitals.took("wait", waited)
         self._vitals.took("image", sum(image.seconds.values()) - waited)
         log.debug("image %d of run %s was stored in %.3f s", image.index, image.run, time.monotonic() - begun)
-        run.stored = add(run.stored, image.index)
+        run.said = replace(run.said, stored=add(run.said.stored, image.index))
         self._vitals.counters["images"] += 1
 
     def _store(self, run: OpenRun, store: Store, image: ImageFile) -> bool:
@@ -243,9 +233,9 @@ class Sink(Daemon):
         return False
 
     def _fail(self, run: OpenRun, store: Store, failure: Failure) -> None:
-        store.put_failure(failure)
+        store.ledger.add_failure(failure)
         self._vitals.counters["failures"] += 1
-        run.failed = add(run.failed, failure.index)
+        run.said = replace(run.said, failed=add(run.said.failed, failure.index))
 
     def _try_again(self) -> None:
         image, self._in_hand = self._in_hand, None
@@ -265,7 +255,7 @@ class Sink(Daemon):
             try:
                 self._vitals.counters["expired"] += store.expire(time.time())
             except (OSError, StoreError) as error:
-                self._warnings.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
+                self._vitals.warnings.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
 
     def _state(self) -> SinkState:
         brief = self._brief()
@@ -278,6 +268,6 @@ class Sink(Daemon):
             boot=self._boot,
             images=self._address,
             images_key=self._gate.key_at("sink.images"),
-            runs=tuple(run.said() for run in self._runs.values()),
+            runs=tuple(run.said for run in self._runs.values()),
             stalled=self._stalled or self._unopened,
         )

@@ -20,10 +20,9 @@ from fip.archive.file_systems import network_type
 from fip.archive.ledger import Aged, Ledger
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.data.quantities import Retention
-from fip.data.ranges import Ranges
 from fip.data.settings import Asked, differences
 from fip.data.values import ImageFile
-from fip.wire.messages import Failure, RunPlan
+from fip.wire.messages import RunPlan
 
 log = logging.getLogger("fip.sink")
 
@@ -107,10 +106,6 @@ class Store:
         if not refusal:
             self._names[plan.run] = self.ledger.open_run(plan)
         return refusal
-
-    def stored(self, run: str) -> Ranges:
-        """The slices of a run that are here."""
-        return self.ledger.stored(run)
 
     def put(self, image: ImageFile) -> Path:
         """Stores an image's files: on disk, whole and in the ledger when this returns. Returns the image's path.
@@ -218,10 +213,6 @@ class Store:
                 descriptor = self._open(oldest, os.O_RDONLY | os.O_CLOEXEC)
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
                 os.close(descriptor)
-
-    def put_failure(self, failure: Failure) -> None:
-        """Records a slice that will not come."""
-        self.ledger.add_failure(failure)
 
     def write_list(self) -> None:
         """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""

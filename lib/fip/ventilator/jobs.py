@@ -31,39 +31,29 @@ MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those t
 
 
 @dataclass
-class Growth:
-    """A MeasurementSet that is being written, as it was last looked into."""
-
-    follow: Follow
-    rows: int
-    grew: float  # monotonic s, when there were more rows than before
-
-
-@dataclass
 class ActiveRun:
     """A run under way. Its leases begin when the sink has said what it holds of it."""
 
     plan: RunPlan
     pace: Pace
-    growth: Growth | None = None  # None where no more slices will come
-    followed: bool = False  # whether the MeasurementSet was being written when the run began
+    follow: Follow | None  # of a MeasurementSet that was being written when the run began
+    rows: int  # that the MeasurementSet had when it was last looked into
+    grew: float  # monotonic s, when there came to be more of them
     leases: Leases | None = None
     refused: str = ""
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
 
     def grow(self, slices: int, rows: int, ended: bool, now: float) -> None:
         """The MeasurementSet was looked into again, as one that has `ended` or not."""
-        if self.growth is None:
+        if self.plan.final:
             return
-        final = ended and rows == self.growth.rows
-        if rows != self.growth.rows:
-            self.growth.rows, self.growth.grew = rows, now
+        final = ended and rows == self.rows
+        if rows != self.rows:
+            self.rows, self.grew = rows, now
         self.pace.times.extend([now] * (slices - len(self.pace.times)))
         self.plan = replace(self.plan, total=max(self.plan.total, slices), final=final)
         if self.leases:
             self.leases.grow(self.plan.total, final)
-        if final:
-            self.growth = None
 
     def sink_says(self, said: RunStored, max_attempts: int, now: float) -> list[int]:
         """Takes what the sink holds of the run; returns the slices that are newly stored."""
@@ -100,7 +90,7 @@ class ActiveRun:
         return tuple(Failure(self.plan.run, index, sent[index], reason) for index, reason in failed.items())
 
     def status(self, now: float) -> RunStatus:
-        """How far it is."""
+        """How far the run is."""
         while self._stored_at and self._stored_at[0] < now - LATELY:
             self._stored_at.popleft()
         span = now - self._stored_at[0] if len(self._stored_at) > 1 else 0.0
@@ -128,12 +118,16 @@ class Job:
 
     submit: Submit
     submitted: float  # Unix time
-    pending: deque[Path] = field(default_factory=deque)
     state: str = "queued"
     reason: str = ""
     runs: dict[str, RunStatus] = field(default_factory=dict)
     opening: Path | None = None  # the MeasurementSet that is being looked into
     not_before: float = 0.0  # monotonic s, when that is tried again
+    pending: deque[Path] = field(default_factory=deque)  # the MeasurementSets that were not opened yet
+
+    def __post_init__(self) -> None:
+        if self.unfinished:
+            self.pending.extend(Path(path) for path in self.submit.paths)
 
     @property
     def unfinished(self) -> bool:
@@ -141,7 +135,7 @@ class Job:
         return self.state in UNFINISHED
 
     def status(self) -> JobStatus:
-        """How far it is."""
+        """How far the job is."""
         runs = tuple(self.runs.values())
         return JobStatus(self.submit.job, self.state, self.reason, self.submit.paths, self.submitted, runs)
 
@@ -153,11 +147,8 @@ class Jobs:
         self.active: dict[RunId, ActiveRun] = {}
         self._queue = queue
         self._failures: deque[Failure] = deque(maxlen=FAILURES_TOLD)  # of runs that are over
-        self._jobs = {submit.job: Job(submit, submitted, state=state, reason=reason)
+        self._jobs = {submit.job: Job(submit, submitted, state, reason)
                       for submit, state, reason, submitted in queue.jobs()}  # fmt: skip
-        for job in self._jobs.values():
-            if job.unfinished:
-                job.pending.extend(Path(path) for path in job.submit.paths)
 
     def submit(self, submit: Submit, refusal: str = "") -> bool:
         """Queues a job, or enters it as failed for this reason; False where it is known."""
@@ -168,9 +159,8 @@ class Jobs:
             refusal = refusal or f"{waiting} MeasurementSets are waiting, and {MOST_WAITING} may: submit it later"
         job = self._jobs[submit.job] = Job(submit, self._queue.add(submit))
         if refusal:
+            job.pending.clear()
             self.fail(job, refusal)
-        else:
-            job.pending.extend(Path(path) for path in submit.paths)
         for old in [name for name, job in self._jobs.items() if not job.unfinished][:-REMEMBERED]:
             del self._jobs[old]
         return True

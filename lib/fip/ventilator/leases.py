@@ -8,7 +8,6 @@ follows from how long it took before.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,7 +55,7 @@ class Leases:
     _reasons: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     _deaths: Counter[int] = field(default_factory=Counter)  # workers that ended while on the slice
     _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending
-    _again: list[int] = field(default_factory=list)  # todo once more, a heap; sent before the fresh ones
+    _again: set[int] = field(default_factory=set)  # todo once more; sent before the fresh ones
     _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
     _imaging: Durations = field(default_factory=Durations)  # s, from sent to handed on
     _arriving: list[float] = field(default_factory=list)  # s, from sent to held, of those not asked for yet
@@ -83,7 +82,7 @@ class Leases:
     @property
     def oldest_unstored(self) -> int | None:
         """The earliest slice that is neither stored nor failed."""
-        return min((*self._again[:1], *islice(self._fresh, 1), *self.leased), default=None)
+        return min((*self._again, *islice(self._fresh, 1), *self.leased), default=None)
 
     @property
     def image_within(self) -> float:
@@ -146,8 +145,10 @@ class Leases:
             elif lease.held or now - lease.sent > GRACE:
                 self._back_to_todo(index)
         for index, attempt in holds.items():
-            if index not in self.leased and self.waiting(index):
-                self._adopt(index, worker, attempt, now)
+            if index not in self.leased and self.waiting(index):  # of another ventilator, or taken for lost here
+                self._take(index)
+                self.sent[index] = max(self.sent[index], attempt)
+                self.leased[index] = Lease(worker, attempt, now, size=0, held=True)
 
     def arrived(self) -> list[float]:
         """Seconds from sent to held of the slices that arrived at workers since this was last asked."""
@@ -198,7 +199,7 @@ class Leases:
         One that it had and does not name is todo again: its state was late, or its disk is another one.
         """
         for index in added(self.stored, stored):
-            heapq.heappush(self._again, index)
+            self._again.add(index)
         new = added(stored, self.stored)
         for index in new:
             lease = self.leased.pop(index, None)
@@ -238,16 +239,10 @@ class Leases:
             self._second.add(min(late)[1])
         return bool(late)
 
-    def _adopt(self, index: int, worker: str, attempt: int, now: float) -> None:
-        """A worker holds a slice that is todo here: this ventilator is new, or took the worker for dead."""
-        self._take(index)
-        self.sent[index] = max(self.sent[index], attempt)
-        self.leased[index] = Lease(worker, attempt, now, 0, held=True)
-
     def _back_to_todo(self, index: int) -> None:
         del self.leased[index]
         self._second.discard(index)
-        heapq.heappush(self._again, index)
+        self._again.add(index)
 
     def _take(self, index: int) -> None:
         """Takes a slice out of todo; it is near the front of its queue."""
@@ -255,7 +250,6 @@ class Leases:
             self._second.discard(index)
         elif index in self._again:
             self._again.remove(index)
-            heapq.heapify(self._again)
         else:
             self._fresh.remove(index)
 

@@ -33,9 +33,9 @@ class Pace:
         self.rate = rate
 
     @classmethod
-    def of_arrivals(cls) -> Pace:
-        """For data that are being written: `times` are to be the monotonic times at which slices came, and are due."""
-        return cls(1.0, [], _origin=0.0)
+    def of_arrivals(cls, times: list[float]) -> Pace:
+        """For data that are being written: `times` are the monotonic times at which slices came, and are due."""
+        return cls(1.0, times, _origin=0.0)
 
     def due(self, index: int) -> float | None:
         """Monotonic time at which the slice is due; None without a pace."""

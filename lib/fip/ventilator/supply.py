@@ -15,7 +15,7 @@ from fip.data.names import RunId, SliceId
 from fip.runtime.vitals import Vitals
 from fip.source.requests import Cut, RunFacts, forget, look
 from fip.ventilator.antenna_window import Antennas
-from fip.ventilator.jobs import ActiveRun, Growth, Job, Jobs
+from fip.ventilator.jobs import ActiveRun, Job, Jobs
 from fip.ventilator.pacing import Pace
 from fip.ventilator.reader import Reader
 from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
@@ -48,7 +48,11 @@ class Supply:
 
     def refill(self, config: Ventilator) -> None:
         """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
-        self._open_next(config.pace)
+        following = self._jobs.next_to_open(time.monotonic())
+        if following:
+            job, path = following
+            opened = partial(self._opened, job, path, config.pace)
+            self._reader.call(opened, look, path, job.submit.asked, job.submit.follow is not None, False, False)
         held = len(self.reading) + len(self.read)
         if held >= config.read_ahead:
             return
@@ -64,15 +68,15 @@ class Supply:
                 active = self._jobs.active[key.run]
                 plan, path = active.plan, Path(active.plan.measurement_set)
                 then = partial(self._was_read, key)
-                self._reader.cut(then, path, plan.asked, active.followed, plan.run, key.slice)
+                self._reader.cut(then, path, plan.asked, active.follow is not None, plan.run, key.slice)
 
     def look_again(self) -> None:
         """How far the MeasurementSets are that are being written."""
         now = time.monotonic()
         for run, active in self._jobs.active.items():
-            if active.growth and run not in self._looking:
+            follow, quiet = active.follow, now - active.grew
+            if follow and not active.plan.final and run not in self._looking:
                 self._looking.add(run)
-                follow, quiet = active.growth.follow, now - active.growth.grew
                 complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after
                 path, asked = Path(active.plan.measurement_set), active.plan.asked
                 self._reader.call(partial(self._looked_again, run, ended), look, path, asked, True, complete, ended)
@@ -82,15 +86,10 @@ class Supply:
         plan = active.plan
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
         self._jobs.end(plan.run, time.monotonic(), reason)
-        self._reader.call(lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.followed)
+        self._reader.call(
+            lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.follow is not None
+        )
         self._changed()
-
-    def _open_next(self, pace: float) -> None:
-        following = self._jobs.next_to_open(time.monotonic())
-        if following:
-            job, path = following
-            then = partial(self._opened, job, path, pace)
-            self._reader.call(then, look, path, job.submit.asked, job.submit.follow is not None, False, False)
 
     def _opened(self, job: Job, path: Path, pace: float, future: Future[RunFacts]) -> None:
         now, error = time.monotonic(), future.exception()
@@ -152,7 +151,7 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
         directory=submit.directory, final=facts.final, older=facts.older,
     )  # fmt: skip
     if submit.follow is None:
-        return ActiveRun(plan, Pace(pace if submit.pace is None else submit.pace, list(facts.times)))
-    active = ActiveRun(plan, Pace.of_arrivals(), Growth(submit.follow, facts.rows, now), followed=True)
-    active.pace.times.extend([now] * len(facts.times))
-    return active
+        due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))
+    else:
+        due = Pace.of_arrivals([now] * len(facts.times))
+    return ActiveRun(plan, due, submit.follow, facts.rows, now)

@@ -14,7 +14,7 @@ from fip.config import Config, Loaded
 from fip.data.errors import RefusedError, WireError
 from fip.data.names import SliceId
 from fip.runtime.gate import SAID_BY, Gate
-from fip.runtime.logs import PeerWarnings, set_level
+from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import control_socket, host_name, peer_host, receive, seen_from_workers, waits
 from fip.runtime.vitals import Vitals
@@ -84,7 +84,6 @@ class Ventilator(Daemon):
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
         self._waking = False
         self._draining = False
-        self._warnings = PeerWarnings(log)
         self._departed: dict[str, Departure] = {}
         self._told = 0
         set_level(self._config.log_level)
@@ -161,9 +160,8 @@ class Ventilator(Daemon):
             elif isinstance(message, Ask | Submit | Cancel):
                 self._on_operator(route.bytes, message)
         except WireError as error:
-            self._vitals.counters["bad_messages"] += 1
             host = peer_host(route)
-            self._warnings.warning(f"from a peer{f' at {host}' if host else ''}: ", error)
+            self._vitals.bad_message(f"a peer{f' at {host}' if host else ''}", error)
             if isinstance(error, RefusedError):
                 self._tell(route.bytes, Refused(str(error)))
 

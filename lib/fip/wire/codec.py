@@ -137,9 +137,10 @@ def encode_status(status: PipelineStatus) -> bytes:
 def decode_control(frame: Frame) -> Control:
     """The control or status message in this frame. Raises WireError."""
     header = _unpack([frame])
-    kind = _CONTROL.get(header.get("kind", ""))
+    said = header.get("kind")
+    kind = _CONTROL.get(said) if isinstance(said, str) else None
     if kind is None:
-        raise WireError(f"control message of unknown kind {header.get('kind')!r:.40}")
+        raise WireError(f"control message of unknown kind {said!r:.40}")
     message: Control = _validated(_adapter(kind), header.get("message"))
     return message
 

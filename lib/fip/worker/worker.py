@@ -20,7 +20,7 @@ from fip.data.values import ImageFile, Slice
 from fip.imaging.kernels import make_kernel
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
-from fip.runtime.logs import PeerWarnings, set_level
+from fip.runtime.logs import set_level
 from fip.runtime.service import Background, Daemon, Loop
 from fip.runtime.sockets import LINGER, data_socket, host_name, reachable
 from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, image_within
@@ -80,7 +80,6 @@ class Worker(Daemon):
         self._handed_on: deque[tuple[Attempt, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
-        self._warnings = PeerWarnings(log)
         self._working: Attempt | None = None
         self._working_since = 0.0
         self._leaving = False
@@ -95,9 +94,7 @@ class Worker(Daemon):
 
     def start(self) -> None:
         """Points itself at the ventilator; everything else it is told."""
-        self._link = Link(
-            self._loop, self._gate, self._vitals, self._warnings, self._ventilator, self._hear, self._state, self._brief
-        )
+        self._link = Link(self._loop, self._gate, self._vitals, self._ventilator, self._hear, self._state, self._brief)
         log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
 
     def drain(self) -> None:
@@ -177,8 +174,7 @@ class Worker(Daemon):
         try:
             values = decode_slice(frames)
         except WireError as error:
-            self._vitals.counters["bad_messages"] += 1
-            self._warnings.warning(f"from the lane {self._lane.lane}: ", error)
+            self._vitals.bad_message(f"the lane {self._lane.lane}", error)
             return
         self._vitals.counters["slices"] += 1
         self._vitals.counters["bytes_in"] += size(frames)

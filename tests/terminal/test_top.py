@@ -74,7 +74,7 @@ def test_the_screen(size: tuple[int, int]) -> None:
     for part in (
         "keeping up · 4 images/s · 6:56:20 left · the workers hold it up", "80/100,000",
         "30% busy  head · 4 slices/s · 4 kB/s", "95% busy  2 of 2 running · image 400 ms",
-        "10% busy  head · 4 images/s · 0 B/s · 100 GB free", "head/cpu0  running  40 for 300 ms",
+        "10% busy  head · 4 images/s · 100 GB free", "head/cpu0  running  40 for 300 ms",
         "q Quit", "s Sort", "d Details", "f Failures", "e Errors", "a Antennas", "p All",
     ):  # fmt: skip
         assert part in text
@@ -112,7 +112,7 @@ def test_what_is_under_way_is_shown_before_what_is_over() -> None:
     done = replace(job.runs[0], stored=job.runs[0].total)
     others = tuple(replace(job, job=name, state="done", runs=(replace(done, name=name),)) for name in "abcdef")
     text = screen([state(replace(said, jobs=(job, *others)))])
-    assert re.findall(r"(\w+?) *(?:running|done) *[█░]{6}", text) == ["obs", "f", "e"]
+    assert re.findall(r"(\w+?) *(?:running|done) *[█░]+", text) == ["obs", "f", "e"]
 
 
 def test_workers_are_sorted() -> None:

@@ -112,7 +112,7 @@ def _time_axis(first: float, last: float, left: int, height: int) -> list[str]:
     step = next((each for each in SECONDS if each >= wanted), 86400 * math.ceil(wanted / 86400))
     scale = (WIDTH - left - RIGHT) / (last - first)
     form = "%H:%M:%S" if step < 86400 else "%Y-%m-%d"
-    return [
+    return [f'<text x="2" y="{height - 6}">UTC</text>'] + [
         f'<text x="{left + (k * step - first) * scale:.1f}" y="{height - 6}" text-anchor="middle">'
         f"{datetime.fromtimestamp(k * step, UTC):{form}}</text>"
         for k in range(math.ceil(first / step), math.floor(last / step) + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib import resources
@@ -71,7 +71,7 @@ class _Pages:
 
     def routes(self) -> list[Route]:
         """Where each is found."""
-        image = "/api/runs/{run}/images/{index:int}"
+        image, gallery = "/api/runs/{run}/images/{index:int}", self._gallery
         return [
             Route("/", self.page),
             Route("/assets/{name}", self.asset),
@@ -81,13 +81,13 @@ class _Pages:
             Route("/api/events", self.events),
             Route("/api/config", self.configuration),
             Route("/api/colours", self.colours),
-            Route("/api/jobs/{job}/cancel", self.cancel, methods=["POST"]),
-            Route("/api/runs", self.runs),
+            Route("/api/jobs/{job}/cancel", _read(self.cancel), methods=["POST"]),
+            Route("/api/runs", _read(lambda request: [asdict(row) for row in gallery.runs()])),
             Route("/api/runs/{run}/images", self.images),
             Route("/api/runs/{run}/lightcurve", self.light_curve),
-            Route("/api/runs/{run}/settings", self.settings),
-            Route("/api/runs/{run}/log", self.log),
-            Route(image, self.image),
+            Route("/api/runs/{run}/settings", _read(lambda request: gallery.settings(request.path_params["run"]))),
+            Route("/api/runs/{run}/log", _read(lambda request: {"log": gallery.log_tail(request.path_params["run"])})),
+            Route(image, _read(lambda request: self._describe(*_slice(request)))),
             Route(f"{image}/pixels", self.pixels),
             Route(f"{image}/fits", self.fits),
         ]
@@ -132,16 +132,13 @@ class _Pages:
         """Colour maps, each 256 times RRGGBB."""
         return JSONResponse({name: _lut(name) for name in COLOUR_MAPS}, headers={"Cache-Control": "max-age=3600"})
 
-    async def cancel(self, request: Request) -> Response:
+    def cancel(self, request: Request) -> Any:
         """Ends a job."""
         job = request.path_params["job"]
         if not is_label(job):
             raise AbsentError("no job has such a name")
-        return JSONResponse(asdict(await run_in_threadpool(self._cancel, job)))
-
-    async def runs(self, request: Request) -> Response:
-        """The runs that have a ledger, in the order in which they were opened."""
-        return JSONResponse([asdict(row) for row in await run_in_threadpool(self._gallery.runs)])
+        with Operator(self._loaded.config) as operator:
+            return asdict(operator.cancel(job))
 
     async def images(self, request: Request) -> Response:
         """Images of a run found after the first `after`, the newest `most` of them."""
@@ -149,10 +146,6 @@ class _Pages:
         most = min(_number(request, "most", MOST_IMAGES), MOST_IMAGES)
         seen, entries = await run_in_threadpool(self._gallery.images, run, after, most, self._feed.stored())
         return JSONResponse({"seen": seen, "images": [_shown(entry) for entry in entries]})
-
-    async def image(self, request: Request) -> Response:
-        """One image: its grid, and its header."""
-        return JSONResponse(await run_in_threadpool(self._describe, *_slice(request)))
 
     async def pixels(self, request: Request) -> Response:
         """The pixels of a plane, float32, little-endian, row by row from the south."""
@@ -176,18 +169,6 @@ class _Pages:
         found = await run_in_threadpool(self._gallery.light_curve, run, like, x, y, plane, self._feed.stored())
         return JSONResponse({"x": x, "y": y, "every": found[1], "points": [_point(point) for point in found[0]]})
 
-    async def settings(self, request: Request) -> Response:
-        """How the images of a run were asked for."""
-        return JSONResponse(await run_in_threadpool(self._gallery.settings, request.path_params["run"]))
-
-    async def log(self, request: Request) -> Response:
-        """The last lines of the log beside the images."""
-        return JSONResponse({"log": await run_in_threadpool(self._gallery.log_tail, request.path_params["run"])})
-
-    def _cancel(self, job: str) -> Any:
-        with Operator(self._loaded.config) as operator:
-            return operator.cancel(job)
-
     def _describe(self, run: str, index: int) -> dict[str, Any]:
         entry, image = self._gallery.entry(run, index), self._gallery.image(run, index)
         with image.path.open("rb") as file:
@@ -200,6 +181,15 @@ class _Pages:
             "beam": asdict(entry.beam) if entry.beam else None,
             "header": cards,
         }
+
+
+def _read(answer: Callable[[Request], Any]) -> Callable[[Request], Awaitable[Response]]:
+    """A handler that answers what takes its time, as JSON."""
+
+    async def handler(request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(answer, request))
+
+    return handler
 
 
 def _assets() -> Iterator[tuple[str, tuple[bytes, str]]]:

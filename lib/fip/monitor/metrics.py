@@ -7,7 +7,8 @@ counter begins again with a daemon's process, Prometheus itself sees.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
@@ -19,20 +20,6 @@ from fip.state.pipeline import DaemonView, PipelineState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DAEMON = ("role", "daemon")
-
-
-def _counter(name: str, view: DaemonView) -> float | None:
-    return view.status.counters.get(name)
-
-
-def _seconds(what: str, view: DaemonView) -> float:
-    return view.status.seconds.get(what, 0.0)
-
-
-def _gpu(what: str, view: DaemonView) -> float | None:
-    gpu = view.status.resources.gpu
-    return getattr(gpu, what) if gpu else None
-
 
 COUNTERS = {
     "slices": ("fip_slices", "Slices that the ventilator sent or a worker received."),
@@ -53,22 +40,21 @@ COUNTERS = {
 }
 """Name and help of each counter of a `Status`."""
 
-TOLD: list[tuple[str, str, Kind, Callable[[DaemonView], float | None]]] = [
-    *((name, text, "counter", partial(_counter, counter)) for counter, (name, text) in COUNTERS.items()),
-    *(
-        (f"fip_{what}_seconds", f"Time {what}; the three sum to the wall time.", "counter", partial(_seconds, what))
-        for what in ("busy", "idle", "blocked")
-    ),
-    ("fip_cpu_seconds", "CPU time of the process.", "counter", lambda view: view.status.resources.cpu_seconds),
-    ("fip_daemon_age_seconds", "Since a daemon's last word.", "gauge", lambda view: view.age),
-    ("fip_memory_bytes", "Resident memory.", "gauge", lambda view: view.status.resources.memory),
-    ("fip_disk_free_bytes", "Free where a daemon writes.", "gauge", lambda view: view.status.resources.disk_free),
-    ("fip_disk_size_bytes", "Size of the file system there.", "gauge", lambda view: view.status.resources.disk_total),
-    ("fip_gpu_busy_ratio", "Share of time a kernel ran.", "gauge", partial(_gpu, "busy")),
-    ("fip_gpu_memory_used_bytes", "GPU memory in use.", "gauge", partial(_gpu, "memory_used")),
-    ("fip_gpu_memory_size_bytes", "GPU memory.", "gauge", partial(_gpu, "memory_total")),
-]
-"""Name, help, kind and value of what each daemon tells; None where that is unknown."""
+TIMES = {
+    what: (f"fip_{what}_seconds", f"Time {what}; the three sum to the wall time.")
+    for what in ("busy", "idle", "blocked")
+} | {"cpu_seconds": ("fip_cpu_seconds", "CPU time of the process.")}
+
+LEVELS = {
+    "age": ("fip_daemon_age_seconds", "Since a daemon's last word."),
+    "memory": ("fip_memory_bytes", "Resident memory."),
+    "disk_free": ("fip_disk_free_bytes", "Free where a daemon writes."),
+    "disk_total": ("fip_disk_size_bytes", "Size of the file system there."),
+    "busy": ("fip_gpu_busy_ratio", "Share of time a kernel ran."),
+    "memory_used": ("fip_gpu_memory_used_bytes", "GPU memory in use."),
+    "memory_total": ("fip_gpu_memory_size_bytes", "GPU memory."),
+}
+"""The same of what goes up and down: of a `DaemonView`, its `Resources` and its `Gpu`."""
 
 
 def exposition(state: PipelineState) -> bytes:
@@ -86,22 +72,33 @@ class _Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Those of the panels, then those of each daemon."""
-        state = self._state
-        views = [view for view in (state.ventilator, *state.workers, state.sink) if view]
-        yield from (_family(number) for panel in panels(state) for number in panel.numbers)
-        up = [((*_labels(view),), float(view.since is None)) for view in views]
-        yield _family(
-            Number("fip_daemon_up", "1 for a daemon that is heard, 0 for one that went of late.", DAEMON, tuple(up))
-        )
+        views = [view for view in (self._state.ventilator, *self._state.workers, self._state.sink) if view]
         heard = [view for view in views if view.state != "gone"]
+        for panel in panels(self._state):
+            yield from map(_family, panel.numbers)
+        up = tuple((_labels(view), float(view.since is None)) for view in views)
+        yield _family(Number("fip_daemon_up", "1 for a daemon that is heard, 0 for one that went of late.", DAEMON, up))
         yield from map(_family, _numbers(heard))
         yield _stages(heard)
 
 
 def _numbers(views: Sequence[DaemonView]) -> Iterator[Number]:
     """What daemons tell, but for the time that stages take."""
-    for name, text, kind, value in TOLD:
-        yield Number(name, text, DAEMON, tuple((_labels(view), value(view)) for view in views), kind)
+    told: list[tuple[Kind, dict[str, tuple[str, str]], Callable[[DaemonView], dict[str, Any]]]] = [
+        ("counter", COUNTERS, lambda view: view.status.counters),
+        ("counter", TIMES, lambda view: vars(view.status.resources) | view.status.seconds),
+        (
+            "gauge",
+            LEVELS,
+            lambda view: (
+                vars(view) | vars(view.status.resources) | vars(view.status.resources.gpu or SimpleNamespace())
+            ),
+        ),
+    ]
+    for kind, names, values in told:
+        known = [(_labels(view), values(view)) for view in views]
+        for key, (name, text) in names.items():
+            yield Number(name, text, DAEMON, tuple((labels, each.get(key)) for labels, each in known), kind)
     about = [((*_labels(view), view.status.version, view.status.device), 1.0) for view in views]
     yield Number("fip_daemon_info", "Always 1.", (*DAEMON, "version", "device"), tuple(about))
     lengths = [((*_labels(view), name), float(length)) for view in views for name, length in view.status.queues.items()]

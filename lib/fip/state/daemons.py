@@ -28,7 +28,8 @@ def daemon_panel(name: str, title: str, view: DaemonView, now: float) -> Panel:
     doing = [] if view.state == "running" else [said["state"]]
     stages = [f"{stage} {duration(status.latencies[stage].p50)}" for stage in SUMMED if stage in status.latencies]
     free = [f"{size(status.resources.disk_free)} free"] if status.role == "sink" and status.resources.disk_free else []
-    summary = " · ".join([status.host, *doing, *_flow(view), *stages, *free])
+    flow = _flow(view)[:1] if status.role == "sink" else _flow(view)
+    summary = " · ".join([status.host, *doing, *flow, *stages, *free])
     return Panel(
         name, title, summary, LEVELS.get(view.state, ""), _bar([view]), _facts(view, said), filled(_tables(view, now))
     )

@@ -133,12 +133,18 @@ class PipelineState:
     @property
     def jobs_now(self) -> tuple[JobView, ...]:
         """The jobs that count now: those that are not over, or else the last."""
-        return _jobs_now(self.jobs)
+        return tuple(job for job in self.jobs if job.state in UNFINISHED) or self.jobs[-1:]
 
     @property
     def now(self) -> tuple[RunView, ...]:
         """The runs that count now: those of the jobs that do."""
         return tuple(run for job in self.jobs_now for run in job.runs)
+
+    @property
+    def under_way(self) -> tuple[RunView, ...]:
+        """Those that are worked on: neither they nor their jobs are over, and the pipeline is heard."""
+        working = self.since is None and any(job.state in UNFINISHED for job in self.jobs_now)
+        return tuple(run for run in self.now if working and not run.over)
 
 
 NOTHING_HEARD = PipelineState(
@@ -152,44 +158,32 @@ def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
     if heard is None:
         return replace(NOTHING_HEARD, time=now)
     newest, quiet = heard.status, max(0.0, now - heard.at)
-    known = trends(heard.past)
-    ventilator = _heard(newest.ventilator, quiet, SILENT_AFTER, now, known)
-    workers = _workers(newest, quiet, now, known)
-    sink = _sink(newest, quiet, now, known)
-    jobs = tuple(JobView(**vars(job) | {"runs": tuple(map(_run, job.runs))}) for job in newest.jobs)
-    verdict, reasons = _verdict(newest, ventilator, workers, sink, jobs, now)
-    under_way = _under_way(jobs) if ventilator.since is None else []
-    rate = sum(run.rate for run in under_way)
-    return PipelineState(
+    known, told = trends(heard.past), list(_statuses(newest))
+    seen = replace(
+        NOTHING_HEARD,
         time=now,
+        since=heard.at if quiet > SILENT_AFTER else None,
+        ventilator=_heard(newest.ventilator, quiet, SILENT_AFTER, now, known),
+        workers=_workers(newest, quiet, now, known),
+        sink=_sink(newest, quiet, now, known),
+        jobs=tuple(JobView(**vars(job) | {"runs": tuple(map(_run, job.runs))}) for job in newest.jobs),
+        failures=newest.failures,
+        errors=newest_first(incident(each, error) for each in told for error in each.errors),
+        security=newest_first(incident(each, event) for each in told for event in each.events if event.reason),
+        antennas=antennas_view(newest.antennas) if newest.antennas else None,
+    )
+    runs, (verdict, reasons) = seen.under_way, _verdict(seen)
+    rate = sum(run.rate for run in runs)
+    return replace(
+        seen,
         verdict=verdict,
         exit_code=EXIT_CODES[verdict],
         reasons=reasons,
-        since=heard.at if ventilator.since is not None else None,
-        ventilator=ventilator,
-        workers=workers,
-        sink=sink,
-        jobs=jobs,
         rate=rate,
-        eta=sum(run.left for run in under_way) / rate if rate and all(run.lag is None for run in under_way) else None,
-        lag=max((run.lag for run in under_way if run.lag is not None), default=None),
-        bottleneck=_bottleneck(ventilator, workers, sink) if under_way else None,
-        failures=newest.failures,
-        errors=newest_first(incident(each, error) for each in _statuses(newest) for error in each.errors),
-        security=newest_first(
-            incident(each, event) for each in _statuses(newest) for event in each.events if event.reason
-        ),
-        antennas=antennas_view(newest.antennas) if newest.antennas else None,
+        eta=sum(run.left for run in runs) / rate if rate and all(run.lag is None for run in runs) else None,
+        lag=max((run.lag for run in runs if run.lag is not None), default=None),
+        bottleneck=_bottleneck(seen) if runs else None,
     )
-
-
-def _jobs_now(jobs: Sequence[JobView]) -> tuple[JobView, ...]:
-    return tuple(job for job in jobs if job.state in UNFINISHED) or tuple(jobs[-1:])
-
-
-def _under_way(jobs: Sequence[JobView]) -> list[RunView]:
-    """The runs that count now and are not over, of jobs that are not either."""
-    return [run for job in _jobs_now(jobs) if job.state in UNFINISHED for run in job.runs if not run.over]
 
 
 def _heard(status: Status, age: float, silent_after: float, now: float, known: dict[Life, Trend]) -> DaemonView:
@@ -237,55 +231,34 @@ def _run(run: RunStatus) -> RunView:
     return replace(view, eta=view.left / run.rate) if run.rate and run.lag is None else view
 
 
-def _verdict(
-    newest: PipelineStatus,
-    ventilator: DaemonView,
-    workers: Sequence[WorkerView],
-    sink: DaemonView | None,
-    jobs: Sequence[JobView],
-    now: float,
-) -> tuple[Verdict, tuple[str, ...]]:
-    if ventilator.since is not None:
-        return "no pipeline", (f"the ventilator {ventilator.status.identity} is silent",)
-    counting = _jobs_now(jobs)
-    failing = _failed(counting)
-    if any(job.state in UNFINISHED for job in counting):
-        joining = sum(newest.ventilator.seconds.values()) < JOINING
-        failing += _missing(workers, sink, joining) + _ill(workers, sink, now)
-    behind = [f"{run.name} is {duration(run.lag or 0.0)} behind" for run in _under_way(jobs) if run.late]
-    if failing:
-        return "failing", (*failing, *behind)
-    return ("behind", tuple(behind)) if behind else ("keeping up", ())
+def _verdict(state: PipelineState) -> tuple[Verdict, tuple[str, ...]]:
+    if state.ventilator and state.since is not None:
+        return "no pipeline", (f"the ventilator {state.ventilator.status.identity} is silent",)
+    failing = tuple(_faults(state))
+    behind = tuple(f"{run.name} is {duration(run.lag or 0.0)} behind" for run in state.under_way if run.late)
+    return "failing" if failing else "behind" if behind else "keeping up", failing + behind
 
 
-def _failed(jobs: Sequence[JobView]) -> list[str]:
-    """What failed of the jobs that are under way, or else of the last one."""
-    return [f"job {job.job} failed: {job.reason}" for job in jobs if job.state == "failed"] + [
-        f"{number(run.failed)} of {number(run.total)} slices of {run.name} failed"
-        for job in jobs
-        for run in job.runs
-        if run.failed
-    ]
-
-
-def _missing(workers: Sequence[WorkerView], sink: DaemonView | None, joining: bool) -> list[str]:
-    """Who is not there that is needed; `joining`: nobody has to be, yet."""
-    if joining:
-        return []
-    images = any(worker.state not in ("gone", "hung") for worker in workers)
-    stores = sink is not None and sink.state != "gone"
-    return ["no worker images"] * (not images) + ["no sink stores"] * (not stores)
-
-
-def _ill(workers: Sequence[WorkerView], sink: DaemonView | None, now: float) -> list[str]:
-    """Who is there and does not do its work, or died just now."""
-    found = [f"the sink cannot store: {sink.why}"] if sink and sink.state == "stalled" else []
-    for worker in workers:
+def _faults(state: PipelineState) -> Iterator[str]:
+    """What failed of the jobs that count now; while there is work, who is missing, does not do it, or died just now."""
+    yield from (f"job {job.job} failed: {job.reason}" for job in state.jobs_now if job.state == "failed")
+    for run in state.now:
+        if run.failed:
+            yield f"{number(run.failed)} of {number(run.total)} slices of {run.name} failed"
+    if not any(job.state in UNFINISHED for job in state.jobs_now):
+        return
+    joining = state.ventilator and sum(state.ventilator.status.seconds.values()) < JOINING
+    if not joining and all(worker.state in ("gone", "hung") for worker in state.workers):
+        yield "no worker images"
+    if not joining and (state.sink is None or state.sink.state == "gone"):
+        yield "no sink stores"
+    if state.sink and state.sink.state == "stalled":
+        yield f"the sink cannot store: {state.sink.why}"
+    for worker in state.workers:
         if worker.state == "hung":
-            found.append(f"worker {worker.status.identity} hangs")
-        elif worker.state == "gone" and worker.why == "died" and now - (worker.since or now) < RECENT:
-            found.append(f"worker {worker.status.identity} died")
-    return found
+            yield f"worker {worker.status.identity} hangs"
+        elif worker.state == "gone" and worker.why == "died" and state.time - (worker.since or state.time) < RECENT:
+            yield f"worker {worker.status.identity} died"
 
 
 def shares_of(views: Sequence[DaemonView]) -> Shares | None:
@@ -296,11 +269,10 @@ def shares_of(views: Sequence[DaemonView]) -> Shares | None:
     return Shares(*(fmean(getattr(each, what) for each in known) for what in ("busy", "idle", "blocked")))
 
 
-def _bottleneck(ventilator: DaemonView, workers: Sequence[WorkerView], sink: DaemonView | None) -> Stage | None:
+def _bottleneck(state: PipelineState) -> Stage | None:
     """The first stage that never waits; else the one that waits the least, unless it too waits most of the time."""
-    stages: dict[Stage, Sequence[DaemonView]] = {
-        "source": [ventilator], "workers": workers, "sink": [sink] if sink else [],
-    }  # fmt: skip
+    source, sink = ([view] if view else [] for view in (state.ventilator, state.sink))
+    stages: dict[Stage, Sequence[DaemonView]] = {"source": source, "workers": state.workers, "sink": sink}
     shares = {stage: shares_of(views) for stage, views in stages.items()}
     busy = {stage: share.busy for stage, share in shares.items() if share}
     never = [stage for stage, share in busy.items() if share >= NEVER_WAITING]

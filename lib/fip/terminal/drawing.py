@@ -44,7 +44,9 @@ def lines(panels: Sequence[Panel], width: int) -> Text:
             line = Text(printable(f"{panel.title.lower():8} "), STYLES[panel.level])
             if panel.bar:
                 what, share = panel.bar.parts[0]
-                line.append_text(_bar(panel.bar, width)).append(f" {percent(share):>4} {what}  ")
+                line.append_text(_bar(panel.bar, LONG if width >= WIDE else SHORT)).append(
+                    f" {percent(share):>4} {what}  "
+                )
             found += [line.append(printable(panel.summary)), *(_fact(each, "  ") for each in panel.facts if each.level)]
     return Text("\n").join(found)
 
@@ -53,9 +55,9 @@ def _fact(fact: Fact, indent: str = "") -> Text:
     return Text(printable(f"{indent}{fact.name}: {', '.join(fact.items)}"), STYLES[fact.level])
 
 
-def _bar(shares: Bar, terminal: int) -> Text:
-    """Shares of a whole side by side, for a terminal so wide; what is left over is grey."""
-    drawn, done, total, width = Text(), 0, 0.0, LONG if terminal >= WIDE else SHORT
+def _bar(shares: Bar, width: int) -> Text:
+    """Shares of a whole side by side; what is left over is grey."""
+    drawn, done, total = Text(), 0, 0.0
     for what, share in shares.parts:
         total += share
         upto = min(width, round(width * total))
@@ -65,13 +67,13 @@ def _bar(shares: Bar, terminal: int) -> Text:
     return drawn.append(MARKS[""][0] * (width - done), MARKS[""][1])
 
 
-def cells_of(row: Row, heads: Sequence[Head], limit: int, width: int) -> list[Text]:
-    """The cells of a row in the columns up to a limit, for a terminal so wide; with the bar if it belongs there."""
+def cells_of(row: Row, heads: Sequence[Head], limit: int, bar: int = SHORT) -> list[Text]:
+    """The cells of a row in the columns up to a limit; with a bar so long if it belongs there."""
     shown = []
     for head, text in zip(heads, row.cells, strict=True):
         cell = Text(printable(text), STYLES[row.level], justify="right" if head.kind == "number" else "left")
         if head.kind == "bar" and row.bar:
-            cell = _bar(row.bar, width).append(" ").append_text(cell)
+            cell = _bar(row.bar, bar).append(" ").append_text(cell)
         shown += [cell] if head.width <= limit else []
     return shown
 
@@ -80,14 +82,15 @@ def drawn(table: Table, width: int, rows: int | None = None) -> Drawn:
     """A table without rules, the first so many rows of it, and as many columns as fit."""
     result = Drawn(box=None, padding=(0, GAP, 0, 0), header_style="bold")
     limits = sorted({head.width for head in table.heads}, reverse=True)
-    limit = next((limit for limit in limits if _room(table, limit, width) <= width), 0)
+    limit = next((limit for limit in limits if _room(table, limit, SHORT, width) <= width), 0)
+    bar = LONG if _room(table, limit, LONG, width) <= width else SHORT
     heads = _heads(table, limit)
     for head in heads:
         side: Literal["left", "right"] = "right" if head.kind == "number" else "left"
         long = head is heads[-1] and head.kind == "text"
         result.add_column(printable(head.name), justify=side, no_wrap=not long, overflow="fold" if long else "ellipsis")
     for row in table.rows[:rows]:
-        result.add_row(*cells_of(row, table.heads, limit, width))
+        result.add_row(*cells_of(row, table.heads, limit, bar))
     return result
 
 
@@ -95,11 +98,11 @@ def _heads(table: Table, limit: int) -> list[Head]:
     return [head for head in table.heads if head.width <= limit]
 
 
-def _room(table: Table, limit: int, width: int) -> int:
-    """How wide it is with the columns up to a limit; texts in the last may be broken."""
+def _room(table: Table, limit: int, bar: int, width: int) -> int:
+    """How wide it is with the columns up to a limit and bars so long; texts in the last may be broken."""
     heads = _heads(table, limit)
     rows = [[len(head.name) for head in heads]]
-    rows += [[cell.cell_len for cell in cells_of(row, table.heads, limit, width)] for row in table.rows]
+    rows += [[cell.cell_len for cell in cells_of(row, table.heads, limit, bar)] for row in table.rows]
     widths: list[int] = [max(column) + GAP for column in zip(*rows, strict=True)]
     return sum(widths[:-1]) + min(widths[-1], LONG if heads[-1].kind == "text" else width)
 

@@ -65,11 +65,8 @@ def _printer(console: Console, as_json: bool, watch: bool) -> Iterator[Callable[
         with Live(console=console, auto_refresh=False) as display:
             yield lambda state: display.update(page(state, console.width), refresh=True)
     else:
-        yield lambda state: console.print(
-            f"{clock(state.time, state.time)} {printable(headline(state))}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+        yield lambda state: console.out(
+            f"{clock(state.time, state.time)} {printable(headline(state))}", highlight=False
         )
 
 

@@ -168,7 +168,7 @@ class Top(App[None]):
         rows = zip(workers, tables[0].rows if tables else (), strict=True)
         ordered = [row for _, row in sorted(rows, key=lambda each: ORDERS[self._order](each[0]))]
         for place, row in enumerate(ordered):
-            cells = cells_of(row, WORKER_HEADS, width, width)
+            cells = cells_of(row, WORKER_HEADS, width)
             if place == shown.row_count:
                 shown.add_row(*cells, key=str(place))
             else:

@@ -54,7 +54,7 @@ export function plot(place, points, options) {
   for (const tick of timeTicks(first, last, Math.max(2, Math.floor(width / 130)))) {
     drawn.append(svg("text", { x: x(tick), y: height - 6, "text-anchor": "middle" }, clock(tick)));
   }
-  drawn.append(svg("text", { x: 2, y: 9 }, options.unit));
+  drawn.append(svg("text", { x: 2, y: 9 }, options.unit), svg("text", { x: 2, y: height - 6 }, "UTC"));
   const now = good.find((point) => point.slice === options.current);
   if (now) drawn.append(svg("line", { class: "cursor", x1: x(now.time), x2: x(now.time), y1: TOP, y2: height - BOTTOM }));
   if (options.dots) {

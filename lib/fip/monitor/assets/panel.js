@@ -32,7 +32,8 @@ export function prepare(place) {
 
 /** Text; or chips, if somebody should look at them. */
 function fill(element, items, level) {
-  if (!level) return setText(element, items.join(", "));
+  if (!level) return element.firstElementChild ? element.replaceChildren(items.join(", ")) : setText(element, items.join(", "));
+  if (!element.firstElementChild) element.replaceChildren();
   return keyed(element, items, (item) => item, (item) => h("span", { class: "chip" }, item), (chip) => setAttribute(chip, "data-level", level));
 }
 

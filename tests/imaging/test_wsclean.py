@@ -85,10 +85,10 @@ def _ours(path: Path, **selection: Any) -> Planes:
 @pytest.mark.parametrize(
     ("size", "scale", "ours", "theirs"),
     [
-        ((512, 512), 3.0, {"weighting": "natural"}, ("natural",)),
-        ((512, 512), 3.0, {"weighting": "uniform"}, ("uniform", "-weighting-rank-filter", "0")),
-        ((512, 512), 3.0, {"weighting": "briggs", "robust": 0.0}, ("briggs", "0")),
-        ((300, 514), 2.5, {"weighting": "briggs", "robust": -0.5}, ("briggs", "-0.5")),
+        ((512, 512), 3.0, {"weight": "natural"}, ("natural",)),
+        ((512, 512), 3.0, {"weight": "uniform"}, ("uniform", "-weighting-rank-filter", "0")),
+        ((512, 512), 3.0, {"weight": "briggs", "robust": 0.0}, ("briggs", "0")),
+        ((300, 514), 2.5, {"weight": "briggs", "robust": -0.5}, ("briggs", "-0.5")),
     ],
     ids=["natural", "uniform", "robust 0", "robust -0.5, rectangular"],
 )

@@ -3,7 +3,7 @@
 import { svg } from "./dom.js";
 
 const BOX = 112; // height of a box
-const WIDE = { width: 1000, height: 172, boxes: [[0, 34, 200], [345, 34, 310], [800, 34, 200]] };
+const WIDE = { width: 1000, height: 172, boxes: [[0, 34, 214], [352, 34, 296], [786, 34, 214]] };
 const NARROW = { width: 380, height: 510, boxes: [[0, 26, 380], [0, 206, 380], [0, 386, 380]] }; // one below the other
 const NARROW_BELOW = 560; // pixels of the page
 const ILL = new Set(["gone", "silent", "hung", "stalled"]);

@@ -31,8 +31,8 @@ from fip.state.panel import Fact, Head, Panel, Row, Table, filled, texts
 from fip.state.words import duration, number, percent, size
 
 UNIX_EPOCH = 40587 * SECONDS_PER_DAY  # s since MJD 0
-STAGES = {"wait": "wait", "image": "imaging", "psf": "imaging", "beam": "beam", "fits": "handing"}
-"""Stages in a worker, in their order, and the colour of each in the time line."""
+STAGES = {"wait": "wait", "beam": "beam", "fits": "handing"}
+"""The colour of a stage in the time line of the workers; others are imaging."""
 
 STAGE_HEADS = (Head("stage", "text"), *map(Head, ("times", "p50", "p95", "p99", "longest", "share")))
 SHOWN = 48  # images in the contact sheet
@@ -171,8 +171,7 @@ def _rate(recorded: Floats) -> Markup:
 def _stages(entries: Sequence[Entry]) -> Iterator[Row]:
     """What was done in the workers, stage by stage: the columns of `STAGE_HEADS`."""
     total = sum(sum(entry.seconds.values()) for entry in entries) or 1.0
-    known = {name for entry in entries for name in entry.seconds}
-    for stage in [*(name for name in STAGES if name in known), *sorted(known - STAGES.keys())]:
+    for stage in dict.fromkeys(name for entry in entries for name in entry.seconds):  # in the order that they have
         took = np.array([entry.seconds[stage] for entry in entries if stage in entry.seconds])
         times = [duration(float(value)) for value in (*np.quantile(took, (0.5, 0.95, 0.99)), took.max())]
         yield Row(stage, (stage, number(took.size), *times, percent(float(took.sum() / total))))

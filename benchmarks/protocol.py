@@ -39,7 +39,8 @@ from fip.imaging.compression import compress
 from fip.imaging.kernels import make_kernel
 from fip.layout.keys import LIST, make_keys
 from fip.runtime.sockets import host_name
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from fip.source.open_run import open_run
 from fip.wire.messages import PipelineStatus
 from fip.worker.stages import image_file

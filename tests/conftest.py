@@ -13,7 +13,8 @@ import pytest
 from hypothesis import settings
 
 from fip.imaging.slant.cache import is_warm
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from support import small_ms
 from support.fip_command import FIP, images
 from support.machine import Machine, why_not

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from support.fip_command import fip, images
 from support.repository import CONFIG
 

@@ -22,7 +22,8 @@ from fip.fits.header import header_cards
 from fip.imaging.dirty import psf_image
 from fip.imaging.kernels import make_kernel
 from fip.imaging.weighting import weigh
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from fip.sink.store import Store
 from fip.source.open_run import open_run
 from fip.wire.messages import RunPlan

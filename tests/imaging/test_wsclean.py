@@ -23,7 +23,8 @@ from fip.data.quantities import ARCSEC
 from fip.data.settings import asked
 from fip.imaging.dirty import dirty_image, psf_image
 from fip.imaging.kernels import make_kernel
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from fip.source.open_run import open_run
 
 OPTIONS = (

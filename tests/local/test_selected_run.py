@@ -10,7 +10,8 @@ import pytest
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from support import small_ms
 from support.fip_command import fip, images
 from support.table_visibilities import SPEED_OF_LIGHT, Visibilities

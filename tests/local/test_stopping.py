@@ -10,7 +10,8 @@ import pytest
 
 from fip.archive.ledger import Ledger
 from fip.client.run_file import FILE_NAME, read_run_file
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from support.fip_command import WITHIN, daemons, fip, images, started
 from support.many_slices import SLICES
 

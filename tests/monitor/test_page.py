@@ -19,7 +19,8 @@ from playwright.sync_api import Locator, Page, expect
 from pydantic import TypeAdapter
 
 from fip.data.settings import asked
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from fip.state.panel import Panel
 from support.browser import browser, keep, unnamed
 from support.fip_command import WITHIN, fip, images, started

@@ -15,7 +15,8 @@ from fip.config import Config, load
 from fip.data.quantities import ARCSEC
 from fip.data.settings import asked
 from fip.runtime.reload import changes
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from fip.ventilator.pacing import Pace
 from support.fip_command import WITHIN, images
 from support.mesh import Mesh

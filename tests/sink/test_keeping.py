@@ -16,7 +16,8 @@ from fip.config import load
 from fip.data.quantities import Retention
 from fip.data.settings import Asked
 from fip.data.values import FitsFile, ImageFile
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from fip.sink.store import Store
 from fip.wire.messages import RunPlan
 from support.fip_command import fip, images

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 
 CADENCE = 0.01  # s; how fast it goes is up to whoever gives it lines
 

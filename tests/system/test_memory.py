@@ -14,7 +14,8 @@ import zmq
 from fip.data.quantities import ARCSEC
 from fip.data.settings import asked
 from fip.runtime.sockets import CONTROL_QUEUE, control_socket
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from fip.wire.messages import PipelineStatus
 from support.fip_command import images
 from support.mesh import Mesh

@@ -15,7 +15,8 @@ import pytest
 from fip.archive.ledger import Ledger
 from fip.data.errors import InputError
 from fip.data.settings import Asked
-from fip.simulation.observation import Simulation, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import MOST_WAITING, Jobs

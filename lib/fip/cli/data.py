@@ -48,7 +48,8 @@ def simulate_command(
     ] = False,
 ) -> None:
     """Write an observation of known sources and a transient, and beside it OUT.truth.ecsv, which says what is in it."""
-    from fip.simulation.observation import Simulation, simulate
+    from fip.simulation.observation import simulate
+    from fip.simulation.plan import Simulation
 
     simulation = Simulation(**vars(asked))
     with _progress("simulating", simulation.integrations) as told:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,9 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
-from fip.data.quantities import ARCSEC, MJD_0, SPEED_OF_LIGHT
-from fip.simulation import layouts
-from fip.simulation.options import Options
+from fip.data.quantities import ARCSEC, SPEED_OF_LIGHT
+from fip.simulation.plan import Simulation, uvw_axes
 from fip.simulation.simulated_ms import SimulatedMs
-from fip.source.advice import geometry
 
 JUNK = 1e4  # Jy, hidden under the flags
 SYSTEM_FLUX = 400.0  # Jy, what an antenna's own noise adds to an autocorrelation
@@ -42,51 +39,6 @@ STEADY_SKY = (
 """Name, l and m in arcminutes, (I, Q, U, V) in Jy of the steady sources; S5 is 0.39 deg from the phase centre."""
 
 TRANSIENT_PLACE = (-1.4, 5.2)  # arcminutes, l and m
-
-
-@dataclass(frozen=True)
-class Simulation(Options):
-    """What to simulate. UsageError where a value cannot be simulated."""
-
-    def __post_init__(self) -> None:
-        _check_numbers(self)
-        first, end = self.transient_integrations
-        if not 0 <= first < end <= self.integrations:
-            raise UsageError(
-                f"transient on in integrations {first}~{end}: a range within 0~{self.integrations} is needed, "
-                "its end left out"
-            )
-        towards = (uvw_axes(self, integration)[2] for integration in (0, self.integrations - 1))
-        lowest = min(math.asin(float(direction @ layouts.zenith())) for direction in towards)
-        if lowest < 0.0:
-            raise UsageError(
-                f"the phase centre is {-math.degrees(lowest):.0f} deg below MeerKAT's horizon "
-                f"between {self.start} and the end: another start or phase centre is needed"
-            )
-
-    @property
-    def transient_integrations(self) -> tuple[int, int]:
-        """The integrations in which the transient is on, the end left out."""
-        if self.transient_on is not None:
-            return self.transient_on
-        first = 2 * self.integrations // 5
-        return first, max(3 * self.integrations // 5, first + 1)
-
-    @property
-    def flagged_antenna(self) -> int | None:
-        """The antenna all of whose visibilities are flagged; None without flags or with fewer than 4 antennas."""
-        return self.antennas // 2 if self.flag_fraction > 0 and self.antennas >= 4 else None
-
-    @property
-    def channel_frequencies(self) -> NDArray[np.float64]:
-        """Centres of the channels [channel], Hz, ascending."""
-        width = self.bandwidth / self.channels
-        return self.frequency - self.bandwidth / 2 + width * (np.arange(self.channels, dtype=np.float64) + 0.5)
-
-    def time(self, integration: float) -> float:
-        """Middle of an integration, s UTC since MJD 0."""
-        begin = datetime.fromisoformat(self.start).replace(tzinfo=UTC)
-        return (begin - MJD_0).total_seconds() + (integration + 0.5) * self.cadence
 
 
 @dataclass(frozen=True)
@@ -163,11 +115,6 @@ def sky(simulation: Simulation) -> tuple[Source, ...]:
     east, north = (offset * ARCMIN for offset in TRANSIENT_PLACE)
     stokes = (simulation.transient, 0.0, 0.0, 0.0)
     return (*steady, Source("T1", east, north, stokes, "transient", *simulation.transient_integrations))
-
-
-def uvw_axes(simulation: Simulation, integration: int) -> NDArray[np.float64]:
-    """Unit vectors of u, v, w [3, 3] in ITRF at the middle of an integration."""
-    return geometry.uvw_axes(simulation.time(integration), simulation.right_ascension, simulation.declination)
 
 
 def visibilities(
@@ -276,29 +223,3 @@ def _check_place(path: Path, truth: Path, simulation: Simulation, overwrite: boo
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise UsageError(f"{path} needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free there")
-
-
-def _check_numbers(simulation: Simulation) -> None:
-    s = simulation
-    for name in ("channels", "integrations", "cadence", "frequency", "bandwidth"):
-        if not 0 < getattr(s, name) < math.inf:
-            raise UsageError(f"{name} {getattr(s, name)}: a number above 0 is needed")
-    for name in ("noise", "transient"):
-        if not 0 <= getattr(s, name) < math.inf:
-            raise UsageError(f"{name} {getattr(s, name)} Jy: 0 or more is needed")
-    needed = {
-        f"antennas {s.antennas}: 2 to 512 can be simulated": 2 <= s.antennas <= 512,
-        f"bandwidth {s.bandwidth:g} Hz around {s.frequency:g} Hz reaches below 0": s.bandwidth < 2 * s.frequency,
-        f"flag fraction {s.flag_fraction}: 0 to below 1 is needed": 0 <= s.flag_fraction < 1,
-        f"declination {math.degrees(s.declination):g} deg: -90 to 90 is needed": abs(s.declination) <= math.pi / 2,
-        f"seed {s.seed}: 0 or more is needed": s.seed >= 0,
-    }
-    for wrong, holds in needed.items():
-        if not holds:
-            raise UsageError(wrong)
-    try:
-        start = datetime.fromisoformat(s.start)
-    except ValueError:
-        raise UsageError(f"start {s.start!r}: a UTC time as 2026-03-01T20:00:00 is needed") from None
-    if start.utcoffset() not in (None, timedelta(0)):
-        raise UsageError(f"start {s.start!r}: UTC is needed, without an offset")

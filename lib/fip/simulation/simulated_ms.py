@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from casacore import tables
 from numpy.typing import NDArray
 
 from fip.simulation import layouts
-
-if TYPE_CHECKING:
-    from fip.simulation.observation import Simulation
+from fip.simulation.plan import Simulation
 
 LINEAR = (9, 10, 11, 12)  # XX, XY, YX, YY as in casacore's Stokes
 TOPOCENTRIC = 5  # casacore's MFrequency::TOPO

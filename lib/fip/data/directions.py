@@ -92,7 +92,7 @@ def _angle(text: str) -> float | None:
 
 
 def in_frame(asked: Direction, centres: Iterable[Direction]) -> Direction:
-    """What was asked without a frame is in ICRS where all `centres` are, else in FK5 (J2000)."""
+    """The direction with a frame: if none was named, ICRS if all `centres` are in it, else FK5 (J2000)."""
     if asked.frame is not None:
         return asked
     return replace(asked, frame="ICRS" if {centre.frame for centre in centres} == {"ICRS"} else "FK5")

@@ -70,7 +70,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Option:
-    """What a person is told of an option."""
+    """How an option is given on the command line, and what help and headers say about it."""
 
     help: str
     names: tuple[str, ...] = ()  # on the command line; () for --its-name

@@ -32,7 +32,7 @@ def parse_stokes(text: str) -> tuple[str, ...]:
 
 
 def stokes_axis(stokes: tuple[str, ...]) -> tuple[int, int]:
-    """(CRVAL4, CDELT4) of these planes. Raise UsageError where one linear axis cannot hold them in this order."""
+    """(CRVAL4, CDELT4) of these planes. Raise UsageError if one linear axis cannot hold them in this order."""
     unknown = [name for name in stokes if name not in STOKES_CODES]
     if unknown or not stokes:
         raise UsageError(f"stokes {unknown[0] if unknown else ''!r} is not one of {', '.join(STOKES_CODES)}")

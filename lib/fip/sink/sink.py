@@ -41,7 +41,7 @@ class OpenRun:
     """A run under way, and what is stored of it."""
 
     plan: RunPlan
-    store: Store | None  # None where it cannot be taken
+    store: Store | None  # None if the run is refused, or goes on under another id
     said: RunStored  # what the ventilator is told of it
 
 

@@ -1,6 +1,7 @@
-"""MeasurementSets are read in a child process, so that damage that kills casacore does not kill the ventilator.
+"""What a reading child can be asked: to look into a MeasurementSet, to cut a slice of it, to forget it.
 
-The child keeps nothing that matters: one that died is replaced, and opens again what it is asked for.
+It reads in a process of its own, so that damage that kills casacore does not kill the ventilator. It keeps nothing that
+matters: one that died is replaced, and opens again what it is asked for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fip.data.errors import InputError
 from fip.data.names import RunId
@@ -19,9 +20,6 @@ from fip.data.settings import Asked
 if TYPE_CHECKING:
     from fip.imaging.antennas import AntennaTally
     from fip.source.cutting import Run
-
-Given = TypeVarTuple("Given")
-Result = TypeVar("Result")
 
 KEPT_OPEN = 3  # MeasurementSets: one that is imaged, one that is ending, one that is looked into
 
@@ -80,7 +78,7 @@ _opened: OrderedDict[tuple[Path, Asked, bool], Opened] = OrderedDict()
 
 
 def look(path: Path, asked: Asked, follow: bool, complete: bool = False, ended: bool = False) -> RunFacts:
-    """Looks into a MeasurementSet, as it is now, for slices as they are asked for; `follow` where it is being written.
+    """Looks into a MeasurementSet, as it is now, for slices as they are asked for; `follow` if it is being written.
 
     `complete` and `ended` are those of `fip.source.growing`. Raises InputError and UsageError.
     """
@@ -94,7 +92,7 @@ def look(path: Path, asked: Asked, follow: bool, complete: bool = False, ended: 
 
 
 def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
-    """A slice of a run as it is sent. InputError where it cannot be read."""
+    """A slice of a run as it is sent. InputError if it cannot be read."""
     from fip.imaging.compression import compress
     from fip.wire.codec import encode_slice
 

@@ -115,7 +115,7 @@ def shown(direction: Direction) -> str:
 
 
 def _sexagesimal(value: float, digits: int, whole: int) -> str:
-    """12.5 in units of which `whole` are a circle, as 12%s30%s00.00s: rounded before it is split."""
+    """12.5 hours or degrees as 12%s30%s00.00s, rounded before it is split; a full circle has `whole` of them."""
     unit = 10**digits
     minutes, seconds = divmod(round(value * 3600 * unit), 60 * unit)
     return f"{minutes // 60 % whole:02d}%s{minutes % 60:02d}%s{seconds / unit:0{digits + 3}.{digits}f}s"

@@ -125,7 +125,7 @@ def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The median of each row of [row, column], of what is not NaN; NaN where nothing is."""
+    """The median of each row of values [row, column] without its NaN; NaN if the row has nothing else."""
     ordered = np.sort(values, axis=1)  # NaN come last
     number, rows = np.count_nonzero(~np.isnan(values), axis=1), np.arange(len(values))
     return np.asarray((ordered[rows, (number - 1) // 2] + ordered[rows, number // 2]) / 2)

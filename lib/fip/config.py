@@ -3,8 +3,6 @@
 Precedence: command line, environment (`FIP__SECTION__KEY`), file, default. Unknown keys are faults.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import re

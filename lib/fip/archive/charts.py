@@ -1,7 +1,5 @@
 """Plots as SVG text, for pages that need no script. Pure. Their colours come from the page's style sheet."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """An image as an astronomer shows it: coordinates, colour bar, beam, scale bar, name and time."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """What the files in a directory of images are called."""
 
-from __future__ import annotations
-
 from fip.data.values import Kind
 
 LEDGER = "fip.sqlite"

@@ -1,7 +1,5 @@
 """What a directory is on: a disk of this host, or a file system that other hosts share."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The images that the monitor shows: found by run and slice in ledgers, never by a path that somebody asked for."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Mapping

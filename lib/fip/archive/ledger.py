@@ -4,8 +4,6 @@ One directory, one ledger, one selection of data and settings; several Measureme
 The sink alone writes it; anybody may read while it does. The tables are described in docs/ledger.md.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import sys

@@ -1,7 +1,5 @@
 """`fip lightcurve`: how bright a position was, from the images of a directory, of which only its pixels are read."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable

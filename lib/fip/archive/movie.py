@@ -1,7 +1,5 @@
 """`fip movie`: the images of a directory as an MP4, and as PNGs."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable, Iterator

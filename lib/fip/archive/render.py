@@ -1,7 +1,5 @@
 """From an image to colours: one asinh stretch for a whole series, a colour map, and the ticks of its colour bar."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

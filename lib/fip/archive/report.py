@@ -1,7 +1,5 @@
 """`fip report`: a finished run as one HTML page that needs nothing beside it: no network, no script."""
 
-from __future__ import annotations
-
 import base64
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

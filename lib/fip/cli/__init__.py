@@ -4,8 +4,6 @@ A command is a function with `@app.command("name")`, in a module that is importe
 `fip.cli.app` is imported within it: `fip COMMAND` loads what COMMAND needs, and no more.
 """
 
-from __future__ import annotations
-
 import sys
 
 from rich.console import Console

@@ -1,7 +1,5 @@
 """What all commands share: the application that they are part of, where they print, and options that several have."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar

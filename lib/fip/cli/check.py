@@ -1,7 +1,5 @@
 """`fip check` and `fip warmup`: whether a host is ready to run FIP."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 from typing import Annotated

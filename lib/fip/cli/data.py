@@ -1,7 +1,5 @@
 """`fip info`, `fip simulate` and `fip movie`: MeasurementSets before a run, and images after it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

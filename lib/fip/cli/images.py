@@ -1,7 +1,5 @@
 """`fip lightcurve` and `fip report`: what is asked of the images of a run."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`fip submit`, `fip jobs` and `fip cancel`: work for a ventilator that runs as a daemon."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

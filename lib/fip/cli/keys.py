@@ -1,7 +1,5 @@
 """`fip keys`: the keys of a layout."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

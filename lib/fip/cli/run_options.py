@@ -1,7 +1,5 @@
 """Options of the command line that are made from what is declared elsewhere, once."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`fip status` and `fip top`: a pipeline at a glance, once or live."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Following a pipeline from outside: what its ventilator tells, as states. Nothing in the pipeline waits for it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What an operator says to a running ventilator on its control socket: submit, cancel, and how far is it all?"""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path

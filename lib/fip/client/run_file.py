@@ -1,7 +1,5 @@
 """`DIR/.fip-run.json`: where the daemons of the `fip run` that images into DIR are to be asked, while it runs."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Directions on the sky, and how people write them. Pure."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Labels: the names that go into file names and messages, made of A-Z a-z 0-9 . _ + - only."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Container
 from itertools import chain, count

@@ -1,7 +1,5 @@
 """What was asked of a run, as FIP wrote it at 0c91216: directories, queues and ids of that time go on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any

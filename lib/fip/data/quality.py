@@ -3,8 +3,6 @@
 `quality` goes by the slice alone, so that a worker can say it; `noisy` needs the other images of a run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from statistics import median
 

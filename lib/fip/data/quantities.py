@@ -1,7 +1,5 @@
 """Angles, sizes and other values as astronomers write them: `1.2arcsec`, `2asec`, `1024x768`, `IQUV`."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

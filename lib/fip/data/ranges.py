@@ -3,8 +3,6 @@
 What is stored of a run is nearly always one range, so states stay small and comparisons cheap for runs of any length.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise

@@ -10,8 +10,6 @@ as V = sum I(p) exp(+2 pi i b.(p - s) f / c), which is the transform that FIP im
 b.(p - s)). This is exact. With the same centre and other axes, R is a turn about w and V stays as it is.
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 

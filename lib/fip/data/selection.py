@@ -4,8 +4,6 @@ Ranges are A~B. Those of windows, channels and scans include B, as CASA's do; th
 WSClean's does. Every parser raises ValueError, with what was found and what would do.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ The configuration file, the environment, the command line, the ledger, a run's i
 Texts are exact: what a person reads of a value, and types again, is that value.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Stokes planes: what can be asked for, and their places on a FITS axis. Pure."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from fip.data.errors import UsageError

@@ -5,8 +5,6 @@ or stored. Times are seconds of UTC since MJD 0 (as TIME in a MeasurementSet; on
 radians, frequencies Hz, lengths metres, flux densities those of the visibilities (nominally Jy).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,7 +117,7 @@ class Slice:
     sum_of_weights: NDArray[np.float64]  # [stokes, channel_out]
     visibilities: NDArray[np.int64]  # [stokes, channel_out], the samples that count
     samples: int  # all cross-correlation samples of the selection, flagged ones too, for one Stokes
-    nominal_beam: Beam | None  # that of the field's first slice with nothing flagged; None where no PSF can be fitted
+    nominal_beam: "Beam | None"  # that of the field's first slice with nothing flagged; None where no PSF can be fitted
 
     @property
     def nbytes(self) -> int:

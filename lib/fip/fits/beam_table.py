@@ -4,8 +4,6 @@ CASA writes the columns BMAJ to POL, a row for each channel and Stokes, behind a
 are those of the first Stokes, as in the primary header.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The bytes of a FITS file, checksums included, written once into one buffer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -5,8 +5,6 @@ Keywords follow the FITS standard 4.0 with its papers on world coordinates (Grei
 There is no DATE: a file is a function of its slice alone, bit for bit.
 """
 
-from __future__ import annotations
-
 import math
 import unicodedata
 from collections.abc import Iterator

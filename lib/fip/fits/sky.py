@@ -1,7 +1,5 @@
 """Pixels to directions and back in the SIN projection, and the lines of equal coordinates through a field."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

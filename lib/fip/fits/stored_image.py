@@ -1,7 +1,5 @@
 """An image as it is on disk: what its header tells, and its pixels, of which only those asked for are read."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache

@@ -5,8 +5,6 @@ times as large. The median of A_pq over q is that of antenna p: fewer than half 
 it (breakdown point 1/2; Rousseeuw & Croux 1993, JASA 88, 1273). Its *level* is that over the median of all antennas.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ mean of u u^T, so in coordinates y with x = C^(-1/2) y every PSF is equally wide
 sampled in y resolves any beam, whatever its size in pixels, its elongation or its angle.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import lru_cache

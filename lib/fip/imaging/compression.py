@@ -9,8 +9,6 @@ Nodes and A are an interpolative decomposition (Cheng, Gimbutas, Martinsson & Ro
 1389), so that channels may be spaced in any way. The derivation and its bounds are in docs/compression.md.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache

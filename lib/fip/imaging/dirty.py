@@ -1,7 +1,5 @@
 """The dirty image of a slice, its point spread function, and the beams fitted to that. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache

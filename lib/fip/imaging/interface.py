@@ -1,7 +1,5 @@
 """What a kernel is: from the blocks of one output channel to its dirty image."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """Kernels: from the blocks of one output channel to its dirty image. Pure functions; which one is chosen once a run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import get_args
 

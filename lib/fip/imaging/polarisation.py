@@ -5,8 +5,6 @@ V = (RR-LL)/2, Q = (RL+LR)/2, U = -i(RL-LR)/2 for circular ones (IAU 1974; Hamak
 CASA and WSClean alike). No parallactic rotation is made.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """Samples as if they had been correlated for another phase centre. Pure; `fip.data.rotations` has the formulas."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

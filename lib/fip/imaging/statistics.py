@@ -1,7 +1,5 @@
 """Noise and extremes of an image, cheap enough to take of every slice."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Output channels: the selected band divided into sub-bands of equal width, each a plane of its own. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise

@@ -7,8 +7,6 @@ its lower edges. That is WSClean's grid, so that a robustness means the same (te
 here it goes on beyond the plane that the pixels sample, where WSClean drops samples.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

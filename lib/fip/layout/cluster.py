@@ -1,7 +1,5 @@
 """A layout: which host runs what, and what in it cannot work as it is written. Pure; nobody is asked over a network."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator

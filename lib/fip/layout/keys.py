@@ -4,8 +4,6 @@ A private key is a file ROLE.key that nobody but its owner reads; it names the v
 it is all that a peer needs beside the ventilator's address. The list is public; the ventilator and the sink read it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import tomllib

@@ -4,8 +4,6 @@
 `folders`, one a line, and for each unit that needs one a drop-in, `UNIT.d/50-layout.conf`.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

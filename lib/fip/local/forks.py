@@ -4,8 +4,6 @@ See docs/decisions/0055. A fork is left as `subprocess.Popen` leaves a child: in
 environment and signal handlers, and without descriptors but those that it is given.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import select

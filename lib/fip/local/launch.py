@@ -1,7 +1,5 @@
 """`fip run`: the real daemons as child processes on private ipc addresses, one job, and what became of it."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -52,7 +50,7 @@ class Pipeline:
         self._over = False  # whether the job is: nothing is out any more
         self._children: dict[str, Fork] = {}
 
-    def __enter__(self) -> Pipeline:
+    def __enter__(self) -> "Pipeline":
         write_run_file(self._output, self._private.ventilator.control, self._private.ventilator.status)
         configuration = self._folder / "fip.toml"
         configuration.write_text(self._toml())

@@ -1,7 +1,5 @@
 """`fip run`: everything that can go wrong is looked for first, then the daemons are started and watched."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """What the monitor answers: the page, its data as JSON, images as raw numbers. docs/monitoring.md lists it all."""
 
-from __future__ import annotations
-
 import asyncio
 import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

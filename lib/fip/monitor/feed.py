@@ -1,7 +1,5 @@
 """What was heard of the pipeline, as it goes to browsers: heard in one thread, read in that of the web server."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping

@@ -6,8 +6,6 @@ carry the token in its Authorization header, on loopback, too. Reading is open o
 token, or the cookie that a page gets for it. The token is in no URL, so that no log has it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os

@@ -4,8 +4,6 @@ Every counter of a daemon is there from its start, at 0, so that a rate over it 
 counter begins again with a daemon's process, Prometheus itself sees.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any

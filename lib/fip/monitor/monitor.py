@@ -1,7 +1,5 @@
 """The monitor's state machine: the ventilator's status in, a web page out."""
 
-from __future__ import annotations
-
 import logging
 import time
 

@@ -1,7 +1,5 @@
 """The web server, uvicorn, in a thread of its own beside a daemon's loop."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import threading

@@ -1,7 +1,5 @@
 """What becomes of the connections of a daemon's sockets, from ZeroMQ's own monitor."""
 
-from __future__ import annotations
-
 import os
 import socket as posix
 import struct

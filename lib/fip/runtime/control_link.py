@@ -1,7 +1,5 @@
 """How a worker, or the sink, and the ventilator keep each other informed: one control connection, and what it says."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from contextlib import suppress

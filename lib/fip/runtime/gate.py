@@ -4,8 +4,6 @@ With one, sockets are encrypted (CURVE, of ZeroMQ), ZeroMQ asks about each peer'
 daemon's loop), and each message must be of a sender whose role it becomes. Who is refused is counted, and logged.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from typing import Final

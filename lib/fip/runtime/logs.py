@@ -1,7 +1,5 @@
 """Where daemons log: one line a message, for the journal or a terminal."""
 
-from __future__ import annotations
-
 import logging
 import os
 import time

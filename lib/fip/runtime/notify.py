@@ -1,7 +1,5 @@
 """What a daemon tells the systemd that started it (sd_notify(3)); where none did, nothing is told."""
 
-from __future__ import annotations
-
 import os
 import socket
 

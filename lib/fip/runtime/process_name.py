@@ -1,7 +1,5 @@
 """The name by which `ps` and `top` show a process."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Sequence
 from contextlib import suppress

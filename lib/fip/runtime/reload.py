@@ -1,7 +1,5 @@
 """What became of a daemon's settings when it read its configuration again. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from fip.config import Config, flatten

@@ -1,7 +1,5 @@
 """What a process uses of its machine: CPU, memory, disk, GPU. What cannot be known is None, and never an error."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from functools import cache

@@ -4,8 +4,6 @@ A daemon is an object with `start`, `drain` and `finished`; all it does happens 
 one thread. Long work goes to a `Background` thread, whose results come back as calls in the loop.
 """
 
-from __future__ import annotations
-
 import argparse
 import ctypes
 import heapq

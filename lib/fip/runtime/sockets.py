@@ -4,8 +4,6 @@ Data sockets hold one message or as many as there are credits, never more. Heart
 back pressure they cut healthy connections (docs/decisions/0003).
 """
 
-from __future__ import annotations
-
 import os
 import re
 import socket as posix

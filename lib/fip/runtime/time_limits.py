@@ -1,7 +1,5 @@
 """How long a worker may be on one slice before it is taken to hang: follows from how long slices took before. Pure."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable
 from statistics import quantiles

@@ -4,8 +4,6 @@ Everything here is bounded, and cheap enough to be called for every slice: quant
 twice a second, however often the status is told.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import time

@@ -1,7 +1,5 @@
 """Where the antennas of a simulated telescope stand."""
 
-from __future__ import annotations
-
 import math
 
 import erfa

@@ -5,8 +5,6 @@ of ANTENNA2 turned to u east, v north, w towards the phase centre. (Real sets ha
 MeerKAT's are as here, GMRT's and WSRT's the opposite; the transform is the same for both.)
 """
 
-from __future__ import annotations
-
 import math
 import shutil
 import time

@@ -1,7 +1,5 @@
 """What can be asked of a simulation: each option once, with its default and what the command line says of it."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,7 +1,5 @@
 """A simulation that can be made: what was asked, checked, and what follows from it. Pure."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

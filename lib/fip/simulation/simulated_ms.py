@@ -1,7 +1,5 @@
 """Writes a simulated MeasurementSet (MS v2) integration by integration, with all its subtables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The sink's state machine: orders and images in, files out."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What the sink does, as one line for `systemctl status`. Pure."""
 
-from __future__ import annotations
-
 from fip.state.words import done
 from fip.wire.messages import SinkState
 

@@ -1,7 +1,5 @@
 """A directory of images: each file appears whole, under its own name, once; then, and only then, in the ledger."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import logging

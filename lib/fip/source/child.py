@@ -3,8 +3,6 @@
 casacore ends the whole process on some damaged tables, by an abort or a segmentation fault that Python cannot catch.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,7 +1,5 @@
 """Cutting slices from an open MeasurementSet. A `Run` is used from the thread that opened it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 

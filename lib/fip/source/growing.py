@@ -4,8 +4,6 @@ An integration is complete when a later one has begun. What all slices share is 
 complete, so that a run that is resumed, later and with more data there, is the same run.
 """
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from copy import deepcopy

@@ -1,7 +1,5 @@
 """What is in a MeasurementSet, as text: CASA's listobs in miniature, with the size and scale that FIP would choose."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path

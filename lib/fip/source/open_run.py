@@ -1,7 +1,5 @@
 """From a MeasurementSet and what the user asked of it to a run of slices."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A pair of processes that call each other: Python values go through a socket, large buffers without being copied."""
 
-from __future__ import annotations
-
 import pickle
 import socket
 import struct

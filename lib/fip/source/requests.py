@@ -4,8 +4,6 @@ It reads in a process of its own, so that damage that kills casacore does not ki
 matters: one that died is replaced, and opens again what it is asked for.
 """
 
-from __future__ import annotations
-
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -49,7 +47,7 @@ class Cut:
 
     frames: list[Any]  # as `fip.wire.codec.encode_slice` makes them
     nbytes: int  # of its samples
-    antennas: AntennaTally
+    antennas: "AntennaTally"
     seconds: float  # that it took to read it
 
 
@@ -64,10 +62,10 @@ class Opened(Protocol):
     def current(self) -> bool:
         """Whether it is as it is on disk, or will be when it is looked into."""
 
-    def look(self, complete: bool = False, ended: bool = False) -> Run:
+    def look(self, complete: bool = False, ended: bool = False) -> "Run":
         """Its run as far as it is known: see `fip.source.growing`."""
 
-    def up_to(self, index: int) -> Run:
+    def up_to(self, index: int) -> "Run":
         """Its run, with this slice."""
 
     def close(self) -> None:

@@ -3,8 +3,6 @@
 Options at their default are left out, so that an option that is new does not change the ids of old runs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The edge between a MeasurementSet's columns and weighted Stokes samples: which columns, and reading them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

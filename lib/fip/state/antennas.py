@@ -1,7 +1,5 @@
 """Antennas that an operator should look at: those that are flagged away, or whose amplitudes are outliers. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

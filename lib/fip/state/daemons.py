@@ -1,7 +1,5 @@
 """What there is to see of the daemons: of each all that it tells, and a row for each worker. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from statistics import median
 

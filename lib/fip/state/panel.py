@@ -1,7 +1,5 @@
 """What there is to see of one subject, as data: every view draws any panel, and adds no words. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple

@@ -1,7 +1,5 @@
 """All that there is to see of a pipeline, as panels. Pure: made once for a state, and not if nobody looks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import get_args

@@ -4,8 +4,6 @@
 what is behind and what the bottleneck is, is decided here.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ differences between the oldest and the newest that were heard of one life of a d
 daemon itself counted between them, so no clocks of two hosts are ever compared.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

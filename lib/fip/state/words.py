@@ -1,7 +1,5 @@
 """Numbers, durations, sizes and times as people read them, in every view. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar

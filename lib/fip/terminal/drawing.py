@@ -3,8 +3,6 @@
 What came from a socket is made printable here, so that no host, name or error can act on a terminal.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Literal
 

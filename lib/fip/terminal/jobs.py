@@ -1,7 +1,5 @@
 """The ventilator's jobs as text, for `fip jobs`. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """What `fip run` shows: progress while images come, and a summary at the end."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -46,7 +44,7 @@ class RunProgress:
         )
         self._task = self._progress.add_task("starting", total=slices, pulse=Text())
 
-    def __enter__(self) -> RunProgress:
+    def __enter__(self) -> "RunProgress":
         self._progress.start()
         return self
 

@@ -1,7 +1,5 @@
 """`fip status`: the state of a pipeline, or of a directory of which the run is over, printed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

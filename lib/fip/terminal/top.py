@@ -1,7 +1,5 @@
 """`fip top`: the state of a pipeline, live in a terminal. It decides nothing: what it shows is in `PipelineState`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path

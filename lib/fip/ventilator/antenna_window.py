@@ -1,7 +1,5 @@
 """How the antennas did in the slices that were read of late. Pure but for the times that it is given."""
 
-from __future__ import annotations
-
 from collections import deque
 
 from fip.imaging.antennas import AntennaTally, health, together

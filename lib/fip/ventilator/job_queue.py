@@ -1,7 +1,5 @@
 """The ventilator's jobs on disk: what was submitted is done, whatever is restarted. One small SQLite file."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

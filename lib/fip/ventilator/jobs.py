@@ -1,7 +1,5 @@
 """What the ventilator knows of its work: jobs, the runs that they become, and where each slice is; no sockets."""
 
-from __future__ import annotations
-
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path

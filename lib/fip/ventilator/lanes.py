@@ -1,7 +1,5 @@
 """The ventilator's workers: each has a lane, a PUSH socket of its own; closing it frees what is queued there."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

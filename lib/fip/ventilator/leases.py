@@ -6,8 +6,6 @@ sink does not report it in time; the sink keeps the first copy of an image and d
 follows from how long it took before.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field

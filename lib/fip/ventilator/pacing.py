@@ -1,7 +1,5 @@
 """When slices are due: as fast as they can be imaged, or at the cadence of the data. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 MINIMUM_DEADLINE = 1.0  # s
@@ -33,7 +31,7 @@ class Pace:
         self.rate = rate
 
     @classmethod
-    def of_arrivals(cls, times: list[float]) -> Pace:
+    def of_arrivals(cls, times: list[float]) -> "Pace":
         """For data that are being written: `times` are the monotonic times at which slices came, and are due."""
         return cls(1.0, times, _origin=0.0)
 

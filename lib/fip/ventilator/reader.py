@@ -3,8 +3,6 @@
 The child keeps nothing that matters: one that died is replaced, and opens again what it is asked for.
 """
 
-from __future__ import annotations
-
 import os
 from collections import deque
 from collections.abc import Callable

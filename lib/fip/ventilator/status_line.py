@@ -1,7 +1,5 @@
 """What the ventilator does, as one line for `systemctl status`. Pure."""
 
-from __future__ import annotations
-
 from fip.wire.messages import PipelineStatus, RunStatus
 
 

@@ -1,7 +1,5 @@
 """The ventilator's supply of slices: opens the MeasurementSets of its jobs, one after the other, and reads ahead."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The ventilator's state machine: what peers say, what it does, what it says."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -6,8 +6,6 @@ small, share the frames: each is a stretch of every array. Nothing that arrives 
 and nothing else, for whatever does not fit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache

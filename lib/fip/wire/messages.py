@@ -4,8 +4,6 @@ Control is level-triggered: every peer sends its whole state every half second, 
 slices depend on, its *brief*. A lost message costs time, never data, and a peer that restarted needs no special case.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from fip.data.names import Attempt, Folder, Label, Number, RunId

@@ -3,8 +3,6 @@
 A stage is a pure function of what was made of the slice so far. They run in the order of `STAGES`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -25,7 +23,7 @@ class Imaged:
     slice: Slice
     images: Mapping[Kind, Image] = field(default_factory=dict)
 
-    def with_image(self, kind: Kind, image: Image) -> Imaged:
+    def with_image(self, kind: Kind, image: Image) -> "Imaged":
         """The same with this image added, or in place of the one of its kind."""
         return replace(self, images={**self.images, kind: image})
 

@@ -1,7 +1,5 @@
 """The worker's state machine: one lane in, one image out at a time. It keeps nothing: what it loses is sent again."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections import deque

@@ -1,7 +1,5 @@
 """A GPU as the kernels use it: arrays of cupy, the functions of slant.cu, and copies that overlap with work."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import cache

@@ -6,8 +6,6 @@ ascend, since it takes the range of w from the first and the last; all |w| may n
 range; it knows square images alone; and what lies outside its uv grid it drops without a word.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ an image may differ from run to run; a column needs no shear, as each pixel may 
 are evaluated, not looked up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 from typing import Any

@@ -10,8 +10,6 @@ All functions are polynomials in 2 y^2 - 1, times y where they are odd. In power
 cos(X y) add up to cosh(X), which at X = 6 costs single precision a factor of 200; centred, to 5.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 

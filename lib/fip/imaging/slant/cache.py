@@ -1,7 +1,5 @@
 """Where compiled kernels are kept, so that a machine compiles them once and a worker starts in a second."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import logging

@@ -6,8 +6,6 @@ within 30%; in double, within 8% and 18% of the slant kernel's time, 15% and 43%
 matters, which other processors share.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

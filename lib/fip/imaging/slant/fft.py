@@ -8,8 +8,6 @@ out[k] = sum_j in[j] exp(+2 pi i j k / n), not divided by n. A point of the eigh
 (Van Loan, Computational Frameworks for the Fast Fourier Transform, 1992, section 1.7.)
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 

@@ -7,8 +7,6 @@ The kernel has the form of Barnett et al. (2019, SIAM J. Sci. Comput. 41, C479) 
 A&A 646, A58), over W cells. Its two numbers are a scheme's: they minimise the rms aliasing over the image.
 """
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The slant kernel: blocks in, pixels out. See docs/kernel.md."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """What a slice's uvw decide: the plane, the slanted grid, the terms. Cheap, made anew for each slice from it alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +37,7 @@ class Plane:
     baselines: Doubles  # [(u, v, d), row] of all blocks, one after the other
 
     @classmethod
-    def fit(cls, uvw: Doubles) -> Plane:
+    def fit(cls, uvw: Doubles) -> "Plane":
         """Least squares, for uvw [(u, v, w), row]. The axis of the smaller slope is xi: its pass is not sheared."""
         u, v, w = uvw
         sums = uvw[:2] @ uvw.T

@@ -8,8 +8,6 @@ multiply-adds of contiguous vectors, without gathers. Where lanes are further ap
 elevations), whole samples of their distance are taken out first, by copying lanes shifted against each other.
 """
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from typing import Any, NamedTuple

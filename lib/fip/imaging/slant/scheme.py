@@ -3,8 +3,6 @@
 Each is chosen so that the errors of docs/kernel.md add up to a fraction of `finest`. numba is not imported here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -5,8 +5,6 @@ Along eta three coordinates follow one another (docs/kernel.md): eta of the imag
 are looked at on lattices over all columns and samples, those that only taps reach among them.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cache, lru_cache

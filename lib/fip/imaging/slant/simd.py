@@ -12,8 +12,6 @@ there.
 A complex point is 16 floats: 8 real parts, then 8 imaginary ones.
 """
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -49,9 +47,9 @@ class Vec(types.Type):  # type: ignore[misc]
 
     if TYPE_CHECKING:  # how values behave
 
-        def __add__(self, other: Vec) -> Vec: ...
-        def __sub__(self, other: Vec) -> Vec: ...
-        def __mul__(self, other: Vec) -> Vec: ...
+        def __add__(self, other: "Vec") -> "Vec": ...
+        def __sub__(self, other: "Vec") -> "Vec": ...
+        def __mul__(self, other: "Vec") -> "Vec": ...
 
 
 @register_model(Vec)

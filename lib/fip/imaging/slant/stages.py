@@ -4,8 +4,6 @@ The slanted coordinates are xi, first, whose slope a is the smaller, and eta, wh
 of one precision; a *block* is 16 neighbouring columns of xi, or 16 neighbouring pixels of eta.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Compiling all that a worker may need, so that no slice waits for it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 

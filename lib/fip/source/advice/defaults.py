@@ -1,7 +1,5 @@
 """The pixel scale and image size that suit the data, where the user names none. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, floor, log10

@@ -12,8 +12,6 @@ for time smearing in integrations of t seconds, omega = 7.29e-5 rad/s being the 
 sinc(beta x), x the Gaussian phase that a turn of u.theta makes.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

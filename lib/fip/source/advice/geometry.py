@@ -1,7 +1,5 @@
 """Baselines on Earth and as seen from a direction in the sky: what UVW should be. Pure."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@
 milliseconds to seconds, and INTERVAL may be wrong. What can be trusted is how often a baseline repeats.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Consecutive rows with one TIME and one series are kept as a *stretch* of 16 byte
 MeasurementSet in order of time, and 16 bytes a row for one in no order at all; 8 of them stay.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,7 +126,7 @@ class Indexer:
     chunks: Counter[int] = field(default_factory=Counter)
     stretches: Stretches = field(default_factory=Stretches)
 
-    def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> Indexer:
+    def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> "Indexer":
         """The next rows, which have `COLUMNS`."""
         for chunk in chunks:
             self._add(chunk)

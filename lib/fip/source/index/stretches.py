@@ -6,8 +6,6 @@ The pairs are, one after the other, (time, series and first row), (first row, in
 row and number of rows); whatever is packed into one double stays below 2^53 and is therefore exact.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where the grid of each field is centred, and how its samples come there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np

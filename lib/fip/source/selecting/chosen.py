@@ -1,7 +1,5 @@
 """What of a MeasurementSet a selection picks: fields, windows, antennas, and which integrations make up each slice."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

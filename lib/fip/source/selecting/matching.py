@@ -4,8 +4,6 @@ What cannot be met is a UsageError that names the option, what was found and wha
 known by its name first and then by its number, as a name may itself be a number.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

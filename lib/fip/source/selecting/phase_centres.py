@@ -8,8 +8,6 @@ after the end of its table of Earth orientation by 15 arcsec for each second of 
 arcsec, the Moon to 45 arcsec.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

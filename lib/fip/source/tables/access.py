@@ -1,7 +1,5 @@
 """Whether this user may read a path, and what would help where not."""
 
-from __future__ import annotations
-
 import os
 import pwd
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where a body is, interpolated in a table of times and places. Pure."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

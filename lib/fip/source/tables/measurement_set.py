@@ -4,8 +4,6 @@ Nothing of casacore leaves this module and `subtable_reader`: what goes wrong in
 A `MeasurementSet` is used from the thread that opened it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +40,7 @@ _LONGEST_BASELINE = 1e9  # m, beyond the Moon; what is longer is no baseline
 class Rows:
     """Some rows of the main table, in the order given; cheapest where they are a range."""
 
-    def __init__(self, main: MeasurementSet, numbers: range | NDArray[np.int64]) -> None:
+    def __init__(self, main: "MeasurementSet", numbers: range | NDArray[np.int64]) -> None:
         self._main = main
         self.numbers = numbers
         if isinstance(numbers, range):
@@ -98,7 +96,7 @@ class Rows:
         """The error to raise where cells of a column have another shape than the subtables tell."""
         return InputError(f"{self._main.path}: {name} has cells of shape {found}, but the subtables say {expected}")
 
-    def where(self, mask: NDArray[np.bool_]) -> Rows:
+    def where(self, mask: NDArray[np.bool_]) -> "Rows":
         """Those rows where `mask` [row] is true, at least one."""
         return self._main.rows(np.asarray(self.numbers, dtype=np.int64)[mask])
 

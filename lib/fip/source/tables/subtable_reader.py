@@ -3,8 +3,6 @@
 What goes wrong in a table is an InputError of one line.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager

@@ -1,7 +1,5 @@
 """What the subtables of a MeasurementSet describe: spectral windows with their correlations, fields, antennas."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -57,7 +55,7 @@ class Window:
         whole = self.frequency.size == self.channels_on_file
         return None if whole else (self.first, self.first + self.frequency.size - 1)
 
-    def part(self, first: int, last: int) -> Window:
+    def part(self, first: int, last: int) -> "Window":
         """The channels from `first` to `last` as numbered on file, both of which the whole window must have."""
         on_file = np.arange(self.channels_on_file)[self.order]
         inside = (on_file >= first) & (on_file <= last)

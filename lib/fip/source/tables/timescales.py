@@ -4,8 +4,6 @@ Times are seconds since MJD 0 in their own scale, and days have 86400 s as in ca
 own and reads as the first second of the next day.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import erfa

@@ -1,7 +1,5 @@
 """`python -m benchmarks`: FIP beside what it replaces, measured side by side in one run. See docs/benchmarks.md."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

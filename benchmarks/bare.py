@@ -3,8 +3,6 @@
 What FIP's daemons take beyond this is what leases, states, timers, logs and metrics cost.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -9,8 +9,6 @@ call as a worker makes it, plan and copies in it, into page-locked memory. Two f
 the image's bytes at the speed of a copy to page-locked memory. Errors are as in `benchmarks.kernels`.
 """
 
-from __future__ import annotations
-
 import argparse
 import multiprocessing
 import os

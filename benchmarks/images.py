@@ -5,8 +5,6 @@ left of the short run is start-up. All programs run one after the other in each 
 load meets all alike.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial

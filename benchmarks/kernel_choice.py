@@ -7,8 +7,6 @@ coarser than the fringes, 1 to 64 channels, every other one compressed. Both ker
 expects of them; those that only the w-gridder can make are no choice, and do not count.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

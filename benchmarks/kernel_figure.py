@@ -6,8 +6,6 @@ The errors are of 16 antennas and 512 x 512 pixels, against the direct sum. The 
 that benchmarks/kernels.py prints, of its first row at other sizes: with the plan, and with spectral compression.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -13,8 +13,6 @@ With NUMBA_CPU_FEATURES set to nothing, NUMBA_CPU_NAME=haswell compiles for AVX2
 that nor AVX-512, as on processors that lack them.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -5,8 +5,6 @@ one that listens and lists images, as a browser does. A message is what a ventil
 second; the ledger has an image for each that is stored.
 """
 
-from __future__ import annotations
-
 import argparse
 import http.client
 import json
@@ -88,7 +86,7 @@ def main() -> None:
                 measure(monitor, send, frames, pages, 1.0)
 
 
-def measure(monitor: Monitor, send: zmq.Socket[bytes], frames: Recorded, pages: int, speed: float) -> None:
+def measure(monitor: Monitor, send: zmq.Socket[bytes], frames: "Recorded", pages: int, speed: float) -> None:
     """What the monitor takes of the machine while messages come at so many times their real rate."""
     wait_until_it_listens(monitor, send, frames.first)
     ended = threading.Event()

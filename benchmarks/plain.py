@@ -8,8 +8,6 @@ Stokes I needs. It fits no beam, takes no statistics, and promises nothing of a 
 prints the CPU seconds of its stages as JSON.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The programs that are compared, each in processes of its own, and the CPU seconds that they take."""
 
-from __future__ import annotations
-
 import os
 import resource
 import shutil

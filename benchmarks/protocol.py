@@ -4,8 +4,6 @@ Daemons are real ones; where a part says so, reading, imaging or storing is repl
 a known one (see stand_in.py). Times are of this machine as busy as it is: its load is printed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """The wire of FIP's ancestor, a prototype on Kafka and Flink: everything promoted to double, pickled, in base64."""
 
-from __future__ import annotations
-
 import base64
 import pickle
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Lines of the table that the benchmarks print."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a ventilator with many workers would tell, made up: as large and as varied as the real thing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Bytes and CPU seconds of a slice on its way, FIP's wire against the prototype's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import process_time
@@ -65,7 +63,7 @@ class Pair:
     def __init__(self, scratch: Path) -> None:
         self._address = f"ipc://{scratch}/pair"
 
-    def __enter__(self) -> Pair:
+    def __enter__(self) -> "Pair":
         self._context = zmq.Context()
         self._push, self._pull = self._context.socket(zmq.PUSH), self._context.socket(zmq.PULL)
         self._pull.bind(self._address)

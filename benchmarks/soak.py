@@ -8,8 +8,6 @@ times of four) or stopped for up to four seconds. It ends with exit code 1 where
 twice, or an image differs from that of the run that was left alone.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

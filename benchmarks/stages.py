@@ -6,8 +6,6 @@ beam and FITS, shared among them as the wall seconds in the ledger, and the rest
 and handing on. Control messages are in the loops' shares.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import subprocess

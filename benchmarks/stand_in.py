@@ -7,8 +7,6 @@
 Without them, each is as always. DAEMON ends with fip-ventilator, fip-worker or fip-sink.
 """
 
-from __future__ import annotations
-
 import json
 import struct
 import sys

@@ -6,8 +6,6 @@ The first is measured on a real ventilator, sink and two workers that have nothi
 turns, so that a busy machine slows both.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """Wall time of two workers on two cores against one worker."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from benchmarks.images import line

@@ -1,7 +1,5 @@
 """FIP with its own kernel against WSClean's w-gridder, from MeasurementSet to FITS files, with the errors of both."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from functools import partial

@@ -1,7 +1,5 @@
 """`fip-monitor`: serves the web page of a pipeline. It follows what the ventilator tells, and nothing depends on it."""
 
-from __future__ import annotations
-
 import argparse
 
 from fip.monitor.monitor import Monitor

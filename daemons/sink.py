@@ -1,7 +1,5 @@
 """`fip-sink`: stores images. What it says is stored is on disk; it is the only daemon whose state outlives it."""
 
-from __future__ import annotations
-
 import argparse
 
 from fip.runtime.service import run_daemon

@@ -1,7 +1,5 @@
 """`fip-ventilator`: cuts slices from MeasurementSets and leases them to workers until the sink has every image."""
 
-from __future__ import annotations
-
 import argparse
 
 from fip.runtime.service import run_daemon

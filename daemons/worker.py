@@ -1,7 +1,5 @@
 """`fip-worker`: images slices, one at a time, on one device. It keeps nothing: what it loses is sent again."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 

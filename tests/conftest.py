@@ -1,7 +1,5 @@
 """What tests share: real MeasurementSets, a small simulated one, and daemons that are ended when a test ends."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import tarfile

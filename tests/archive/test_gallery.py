@@ -1,7 +1,5 @@
 """How the monitor finds images: by run and slice, as the sink says that they are stored."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Anybody reads the ledger, while the sink writes and afterwards; nobody else writes it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sqlite3

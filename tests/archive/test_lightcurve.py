@@ -1,7 +1,5 @@
 """Light curves: the pixels of the images, at the right place, with an honest error."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Movies: every image a frame, in order of time, on one stretch, with coordinates that are right."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import av

@@ -1,7 +1,5 @@
 """What an older FIP left goes on: directories of images, the ids of runs, ledgers, and jobs that wait."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import sqlite3

@@ -1,7 +1,5 @@
 """The report of a run: right numbers, one file that asks for nothing, and nothing in it that runs."""
 
-from __future__ import annotations
-
 import base64
 import re
 from pathlib import Path

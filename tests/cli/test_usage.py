@@ -1,7 +1,5 @@
 """What a user can get wrong is said in one line, with exit 2, before anything is begun; and what `fip run` says."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What real daemons tell of themselves, and what a follower makes of it."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal

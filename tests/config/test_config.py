@@ -1,7 +1,5 @@
 """The configuration: what wins, what is refused, and that the shipped file holds the defaults."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Directions on the sky: how they are written, and what turns one phase centre into another."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

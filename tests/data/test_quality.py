@@ -1,7 +1,5 @@
 """The quality of an image: what is doubtful is named, and what is only noise or sky is not."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

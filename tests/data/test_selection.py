@@ -1,7 +1,5 @@
 """Selections as people write them: what is read is what was meant, and anything else is refused in one line."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any

@@ -1,7 +1,5 @@
 """Options: each is declared once, its text is exact, and at its default it leaves no trace."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The FITS files, as astropy, fitsverify and TraP's reader see them."""
 
-from __future__ import annotations
-
 import io
 import subprocess
 import sys

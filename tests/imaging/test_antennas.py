@@ -1,7 +1,5 @@
 """The health of antennas: those that are flagged away or out of line are found in a real MeasurementSet, no others."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The fitted beam, against coverages whose point spread function is known and against its own definition."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Spectral compression, against the direct sum of what it was given."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The GPU kernels, as far as a processor can test them: slant.cu compiled as C++, and what surrounds it."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import nullcontext
 from pathlib import Path

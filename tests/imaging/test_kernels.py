@@ -1,7 +1,5 @@
 """The kernel and what surrounds it, against the direct sum in double precision."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

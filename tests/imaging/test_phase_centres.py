@@ -1,7 +1,5 @@
 """Imaging about another phase centre, and in frames that move: MeasurementSets of one sky, seen in many ways."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

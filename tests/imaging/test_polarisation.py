@@ -1,7 +1,5 @@
 """Stokes products: what goes in as a Stokes vector comes out as it, with the inverse variances as weights."""
 
-from __future__ import annotations
-
 from itertools import permutations
 
 import numpy as np

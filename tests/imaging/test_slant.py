@@ -1,7 +1,5 @@
 """The slant kernel: as accurate as asked wherever it is used, and used only where its geometry allows."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

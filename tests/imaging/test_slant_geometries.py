@@ -4,8 +4,6 @@
 always.
 """
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

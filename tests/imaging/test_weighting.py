@@ -1,7 +1,5 @@
 """Weighting, point spread functions and output channels, against sums over samples that the tests weigh themselves."""
 
-from __future__ import annotations
-
 import sqlite3
 import subprocess
 from pathlib import Path

@@ -5,8 +5,6 @@ combine them alike. It limits uniform weights to three times their local mean un
 cell by cell, which FIP does sample by sample: tapers are not compared.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Callable

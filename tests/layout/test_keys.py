@@ -1,7 +1,5 @@
 """Keys: how they are made and kept, and that they keep out whoever has none, or one of another role."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

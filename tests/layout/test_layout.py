@@ -1,7 +1,5 @@
 """Layouts: what a host runs, and what `fip check` warns of."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

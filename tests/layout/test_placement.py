@@ -1,7 +1,5 @@
 """What a layout gives a host: its units, and drop-ins for the folders that they write."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`fip run` as a user starts it: the real command, real daemons, real files."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Selections through `fip run`, with its real daemons: images against the direct sum over what was picked by hand."""
 
-from __future__ import annotations
-
 import sqlite3
 from pathlib import Path
 

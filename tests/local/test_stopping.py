@@ -1,7 +1,5 @@
 """What is killed, interrupted or started again ends with the same images, each stored once."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What the monitor makes of more messages than it reads: it shows the newest."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path

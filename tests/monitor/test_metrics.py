@@ -1,7 +1,5 @@
 """What Prometheus reads of a pipeline, alarms about, and Grafana shows: checked by Prometheus' own tool."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Who may ask the monitor for what: hosts, origins, tokens and paths, against the real server."""
 
-from __future__ import annotations
-
 import json
 import socket
 import stat

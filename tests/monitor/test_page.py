@@ -1,7 +1,5 @@
 """The web page in a real browser against a real pipeline: what an operator sees is what is so."""
 
-from __future__ import annotations
-
 import json
 import re
 import socket

@@ -1,7 +1,5 @@
 """Briefs: what of a state is told on change, when it is, and how much work a worker has meanwhile."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

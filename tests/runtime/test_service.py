@@ -1,7 +1,5 @@
 """What daemons tell systemd, and what SIGHUP changes: real daemons, and a socket in the place of systemd's."""
 
-from __future__ import annotations
-
 import signal
 import socket
 import threading

@@ -1,7 +1,5 @@
 """What a daemon counts and times of its own work."""
 
-from __future__ import annotations
-
 import logging
 import os
 import time

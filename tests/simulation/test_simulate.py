@@ -1,7 +1,5 @@
 """The simulator: MeasurementSets that are what they say, and a truth that is true."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A disk that is full, read-only or gone: the sink says so and waits; what it has said is stored is there, whole."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

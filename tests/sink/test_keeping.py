@@ -1,7 +1,5 @@
 """What becomes of images after they are stored: a ring of the newest, ledgers elsewhere, network file systems."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """MeasurementSets damaged in every way that we can think of: a right result, or one line that says what is wrong."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """How far an image can be trusted, against the definitions: beams, smearing, and UVW against the antennas."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`--follow`: a MeasurementSet is imaged while another program writes it."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Integrations from TIMEs: what the correlator dumped, through jitter, drift and gaps."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

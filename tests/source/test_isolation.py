@@ -1,7 +1,5 @@
 """A child that reads for others: what it raises is raised here, its death is told, and it knows old files from new."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """Values between two processes: whole, whatever their size; an end that is gone is seen."""
 
-from __future__ import annotations
-
 import socket
 from pickle import PickleBuffer
 from threading import Thread

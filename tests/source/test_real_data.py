@@ -1,7 +1,5 @@
 """Real MeasurementSets of five telescopes, from file to image: the sky that each is known to show."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +32,7 @@ class Peak:
     sigma: float  # its height over the noise, 1.4826 x the median absolute deviation
 
     @classmethod
-    def of(cls, piece: Slice) -> Peak:
+    def of(cls, piece: Slice) -> "Peak":
         """Of the first plane."""
         plane = dirty_image(piece, make_kernel(piece.settings, piece.grid))[0, 0]
         y, x = np.unravel_index(np.nanargmax(plane), plane.shape)

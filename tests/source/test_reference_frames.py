@@ -1,7 +1,5 @@
 """What the tables say of their own columns: the scale of TIME, the frame of frequencies, how columns are packed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

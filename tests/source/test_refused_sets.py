@@ -1,7 +1,5 @@
 """MeasurementSets that cannot be imaged, and selections that cannot be met: each is said in one line."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

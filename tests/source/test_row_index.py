@@ -1,7 +1,5 @@
 """Rows grouped into integrations whatever their order, within a bounded memory."""
 
-from __future__ import annotations
-
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace

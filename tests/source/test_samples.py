@@ -1,7 +1,5 @@
 """From the columns of a MeasurementSet to samples and weights: what counts, and as what."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

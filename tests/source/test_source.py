@@ -1,7 +1,5 @@
 """From MeasurementSets to slices: small sets made for each trap that real ones have."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

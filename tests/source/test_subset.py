@@ -1,7 +1,5 @@
 """What a selection leaves of a MeasurementSet, against the same picked by hand from its tables."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

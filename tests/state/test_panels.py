@@ -1,7 +1,5 @@
 """What there is to see of a pipeline, as data: one wording for every view, and views that draw whatever there is."""
 
-from __future__ import annotations
-
 import io
 import json
 from dataclasses import fields, replace

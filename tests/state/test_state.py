@@ -1,7 +1,5 @@
 """The state of a pipeline, however its messages came: lost, twice, out of order, from the past, or no more."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 
 import pytest

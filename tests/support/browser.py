@@ -1,7 +1,5 @@
 """A real Chromium, without a window and with a new profile, that fails a test for what it says on its console."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

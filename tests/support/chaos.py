@@ -3,8 +3,6 @@
 So the same happens on a slow machine as on a fast one, and there is always something under way.
 """
 
-from __future__ import annotations
-
 import random
 import signal
 import time

@@ -3,8 +3,6 @@
 Put in the place of fip.imaging.slant.simd, with NUMBA_DISABLE_JIT=1, before another of its modules is imported.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Hosts of one layout on an emulated network, each with its own keys, as `fip keys` makes them."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Mapping

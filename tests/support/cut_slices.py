@@ -1,7 +1,5 @@
 """Small MeasurementSets cut into slices, and what is in these."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -4,8 +4,6 @@
 after each: should casacore take the interpreter down, the last line says with which.
 """
 
-from __future__ import annotations
-
 import faulthandler
 import hashlib
 import json

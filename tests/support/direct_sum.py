@@ -1,7 +1,5 @@
 """The exact answer: the Fourier sum that `Kernel.image` is to give, term by term in double precision."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

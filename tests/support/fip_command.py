@@ -1,7 +1,5 @@
 """The real command with its real daemons, for tests."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sysconfig

@@ -1,7 +1,5 @@
 """Arrays and fields that kernels make images of, from a flat one to those of observatories."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A processor that stands for a GPU: slant.cu compiled as C++, one thread a block, arrays of numpy."""
 
-from __future__ import annotations
-
 import ctypes
 import subprocess
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ with it, also when the tests are killed. It has the host's programs, none of its
 loopback unless it is given one, and its own /run, /tmp and /dev.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import shutil
@@ -66,7 +64,7 @@ class Machine:
         self._supervisor: subprocess.Popen[str] | None = None
         self._init = 0
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> "Machine":
         try:
             self.boot()
         except BaseException:

@@ -8,8 +8,6 @@ was said. NETWORK is the network namespace that the machine is in, as /proc/PID/
 MOUNT is says machine_init.sh. Uses the standard library only.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import shutil

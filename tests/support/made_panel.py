@@ -1,7 +1,5 @@
 """A panel that no state has, with all that a panel can hold: any view draws it."""
 
-from __future__ import annotations
-
 from fip.state.panel import Bar, Fact, Head, Panel, Row, Table
 
 HOSTILE = "<b>a</b>\x1b[31m\x07"

@@ -1,7 +1,5 @@
 """A small slice and a small image, made up: for tests of what they are sent through."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from fip.data.settings import Imaging

@@ -1,7 +1,5 @@
 """A run of many small slices, and whether a directory holds it whole: for tests that disturb it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from fip.archive.ledger import Ledger

@@ -1,7 +1,5 @@
 """A ventilator, a sink and workers as processes of their own, without `fip run`: for tests that kill them."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The real monitor as a process, and requests to it as attackers write them: path and headers go out as they are."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import re

@@ -3,8 +3,6 @@
 `python ms_writer.py OUT.ms INTEGRATIONS`; it says how many it has written.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +24,7 @@ class Writer:
         )  # fmt: skip
         self._written()
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> "Writer":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

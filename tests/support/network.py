@@ -4,8 +4,6 @@ Switch and hosts are namespaces of their own, each kept by a process that ends w
 machine's network is touched, and all addresses are inside. It needs the rights to make namespaces (root), and iproute2.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import shutil
@@ -28,7 +26,7 @@ class Network:
         self.addresses = {host: f"10.0.0.{number}" for number, host in enumerate(hosts, 1)}
         self._keepers: dict[str, subprocess.Popen[str]] = {}
 
-    def __enter__(self) -> Network:
+    def __enter__(self) -> "Network":
         if os.geteuid() != 0 or not shutil.which("ip"):
             pytest.skip("hosts in network namespaces need root, and iproute2")
         for name in (SWITCH, *self.addresses):

@@ -1,7 +1,5 @@
 """Nodes of a layout for tests: machines on which install.sh was run, and what an operator does with them."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
@@ -30,7 +28,7 @@ def pip_wheel(wheels: Path, folder: Path, *options: str, version: str = "") -> N
     subprocess.run(command, check=True, capture_output=True)
 
 
-def install_on(machine: Machine, copies: Path) -> Installed:
+def install_on(machine: Machine, copies: Path) -> "Installed":
     """Makes a machine that has the checkout as /src and wheels as /wheels a node of the default layout."""
     dry = machine.run("/src/install.sh", "node", "--dry-run", "--offline", "/wheels").stdout
     before = [path for path in (machine.path("/opt/fip"), machine.path("/etc/fip")) if path.exists()]

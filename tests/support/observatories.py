@@ -1,7 +1,5 @@
 """Arrays like those of observatories: rough ground, on the curved Earth, seen from the zenith to the horizon."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """MeasurementSets of one sky, seen in many ways: any pointing, and axes of (u, v, w) turned in any way."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The state of a pipeline of which messages were heard (see told_states)."""
 
-from __future__ import annotations
-
 from fip.state.pipeline import PipelineState, pipeline_state
 from fip.state.trends import Heard, remember
 from fip.wire.messages import PipelineStatus

@@ -4,8 +4,6 @@ At the given call of that function, counted from 1, the process is gone as if by
 has returned. The daemon is the installed one; nothing in it knows of this.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 import itertools

@@ -4,8 +4,6 @@ The namespace is that of the thread which makes the disk, and of what it starts,
 that others see. It needs the rights to mount (root).
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import subprocess
@@ -23,7 +21,7 @@ class Disk:
     def __init__(self, at: Path, size: str) -> None:
         self._at, self.spare, self._size = at, at.with_name(f"{at.name}-spare"), size
 
-    def __enter__(self) -> Disk:
+    def __enter__(self) -> "Disk":
         if os.geteuid() != 0:
             pytest.skip("a disk that is mounted needs root")
         for path in (self._at, self.spare):

@@ -1,7 +1,5 @@
 """Writes small MeasurementSets for tests: five antennas, a point source, and whatever trap a test asks for."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

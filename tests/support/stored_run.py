@@ -1,7 +1,5 @@
 """A directory of images as a run leaves it, made at once: noise, a steady source, and one that lights up."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

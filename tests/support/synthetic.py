@@ -1,7 +1,5 @@
 """Arrays, skies and slices made up for tests of the science, small enough for the direct sum."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Visibilities read from the tables without FIP, and their exact Fourier sum at places on the sky."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a ventilator would say of a pipeline that does so and so: status messages for tests of what shows them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from fip.data.names import Attempt

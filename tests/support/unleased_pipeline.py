@@ -5,8 +5,6 @@ FIP sends and images them as FIP does. Once all slices are sent, the ventilator 
 that it gets on to the sink, behind its images, and ends; the sink ends with the last worker.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -37,7 +35,7 @@ class UnleasedPipeline:
         self._measurement_set = measurement_set
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> UnleasedPipeline:
+    def __enter__(self) -> "UnleasedPipeline":
         for name in ("sink", *WORKERS, "ventilator"):
             self.start(name)
         return self

@@ -1,7 +1,5 @@
 """Stokes samples from the tables, their imaging weights from the definitions, and their exact sums, without FIP."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What does not belong on a socket is counted, logged with who sent it, and dropped; a run beside it ends right."""
 
-from __future__ import annotations
-
 import random
 import signal
 import socket

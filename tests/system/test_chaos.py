@@ -1,7 +1,5 @@
 """Nothing lost, nothing twice: daemons are killed, stopped and continued at random while a run is under way."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

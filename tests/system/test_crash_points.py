@@ -1,7 +1,5 @@
 """Daemons that die at one step of their work, one step after the other: nothing is lost, nothing stored twice."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Sequence
 from pathlib import Path

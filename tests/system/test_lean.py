@@ -1,7 +1,5 @@
 """What the daemons' processes hold when they have done their work: start-up is paid by each of them."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The machine that tests of systemd units boot: it is real, keeps what a disk keeps, and leaves nothing behind."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Memory of every daemon is bounded, whoever stalls and whatever is sent: by the slices and images that may be out."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Cables pulled, links that swallow, hosts kept apart: work goes on where it can; nothing is lost or stored twice."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

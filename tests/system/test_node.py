@@ -3,8 +3,6 @@
 All tests share one machine, on which FIP is installed once; each leaves its daemons running as the layout says.
 """
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The versions that constraints.txt pins: all that FIP and its tests need, for each Python that FIP is for."""
 
-from __future__ import annotations
-
 from importlib.metadata import metadata
 
 from packaging.requirements import Requirement

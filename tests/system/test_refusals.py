@@ -1,7 +1,5 @@
 """Daemons that do not belong together: what each of them says of the other, by name."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 What happens is read where an operator reads it: `systemctl status`, and the journal of each host.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

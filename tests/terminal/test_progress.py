@@ -1,7 +1,5 @@
 """What `fip run` shows while images come."""
 
-from __future__ import annotations
-
 import io
 
 import pyte

@@ -1,7 +1,5 @@
 """`fip top`: what is on the screen, through Textual's pilot and in a real pseudo-terminal."""
 
-from __future__ import annotations
-
 import asyncio
 import fcntl
 import html

@@ -1,7 +1,5 @@
 """A ventilator that runs as a daemon, and `fip submit`, `fip jobs` and `fip cancel`, as a person uses them."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

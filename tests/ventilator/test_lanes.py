@@ -1,7 +1,5 @@
 """Workers that come and go, as the ventilator takes it: each joins once, and leaves once."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import zmq

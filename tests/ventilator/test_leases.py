@@ -1,7 +1,5 @@
 """Where slices are: leased once, sent again when lost, stored once, failed with a reason."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """Slices, images and control messages survive the wire; nothing else gets through it."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import asdict, replace
 

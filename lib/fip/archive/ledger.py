@@ -8,7 +8,7 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,6 +54,9 @@ CREATE TABLE slices (
 ) WITHOUT ROWID;
 CREATE INDEX age ON slices (recorded) WHERE state = 'stored';
 {NUMBERS}"""
+
+Connect = Callable[..., sqlite3.Connection]
+"""How a ledger is connected to: called as `sqlite3.connect`."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,8 @@ class Entry:
 class Ledger:
     """One open ledger."""
 
-    def __init__(self, directory: Path, read_only: bool = False) -> None:
-        """Opens the ledger of a directory, made where it is missing.
+    def __init__(self, directory: Path, read_only: bool = False, *, connect: Connect = sqlite3.connect) -> None:
+        """Opens the ledger of a directory with `connect`, made where it is missing.
 
         Raises StoreError where it cannot be used, NoRoomError where it cannot now and may later; EmptyLedgerError where
         it is to be read and has no tables.
@@ -132,9 +135,9 @@ class Ledger:
         self._read_only = read_only
         try:
             if read_only:
-                self._database = _opened_to_read(self.path)
+                self._database = _opened_to_read(self.path, connect)
             else:
-                self._database = sqlite3.connect(self.path, isolation_level=None)
+                self._database = connect(self.path, isolation_level=None)
                 shared = network_type(self.path.resolve().parent)  # a log beside the file needs memory that is shared
                 self._database.execute(f"PRAGMA journal_mode = {'DELETE' if shared else 'WAL'}")
                 self._database.execute("PRAGMA synchronous = FULL")
@@ -342,14 +345,14 @@ def _schema_of(database: sqlite3.Connection) -> int:
     return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _opened_to_read(path: Path) -> sqlite3.Connection:
+def _opened_to_read(path: Path, connect: Connect) -> sqlite3.Connection:
     """The ledger, opened for reading, as of its last whole transaction.
 
     A sink that was killed in the midst of one, on a network file system or as it closed, leaves a journal that undoes
     it; SQLite reads nothing before that is done. Whoever may write here does it by looking, without harm to a sink
     that lives. Others are told so.
     """
-    database = _read_only(path)
+    database = _read_only(path, connect)
     try:
         _schema_of(database)
         return database
@@ -357,7 +360,7 @@ def _opened_to_read(path: Path) -> sqlite3.Connection:
         database.close()
         if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
             raise
-    with closing(sqlite3.connect(path)) as writable:
+    with closing(connect(path)) as writable:
         try:
             _schema_of(writable)
         except sqlite3.OperationalError:
@@ -365,8 +368,8 @@ def _opened_to_read(path: Path) -> sqlite3.Connection:
                 f"ledger {path} cannot be read yet: its writer was killed in the midst of a transaction. Go on with "
                 "the run, or look once as a user who may write here: that undoes it"
             ) from None
-    return _read_only(path)
+    return _read_only(path, connect)
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+def _read_only(path: Path, connect: Connect) -> sqlite3.Connection:
+    return connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)

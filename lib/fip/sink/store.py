@@ -1,21 +1,23 @@
 """A directory of images: each file appears whole, under its own name, once; then, and only then, in the ledger."""
 
 import errno
-import fcntl
 import logging
-import os
+import sqlite3
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from fnmatch import fnmatch
 from itertools import accumulate
 from operator import sub
 from pathlib import Path
 
 import xxhash
 
-from fip.archive.file_names import IMAGE_LIST, LEDGER, LOCK_FILE, LOG_FILE, file_name
+from fip.archive.file_names import IMAGE_LIST, LEDGER, LOG_FILE, file_name
 from fip.archive.file_systems import network_type
-from fip.archive.ledger import Aged, Ledger
+from fip.archive.folder import Folder, make_folder
+from fip.archive.ledger import Aged, Connect, Ledger
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences
@@ -40,26 +42,33 @@ _PASSING = {
 class Store:
     """An output directory, locked: two sinks never write into one."""
 
-    def __init__(self, directory: Path, keep: Retention = ALL, ledgers: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        keep: Retention = ALL,
+        ledgers: Path | None = None,
+        *,
+        open_folder: Callable[[Path], Folder] = Folder,
+        connect: Connect = sqlite3.connect,
+    ) -> None:
         """Makes and locks the directory and clears what an earlier sink left half-written.
 
         Of its images so much is kept, by `expire`; its ledger is in the folder `ledgers`, or in the directory itself.
+        All its files go through what `open_folder` opens, and its ledger through `connect`.
 
         Raises UsageError where it cannot hold images, NoRoomError where it cannot now and may later.
         """
-        self.directory = directory
+        self.directory, self._connect = directory, connect
         with ExitStack() as undo:
             try:
-                directory.mkdir(parents=True, exist_ok=True)
-                self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                undo.callback(os.close, self._folder)
-                self._lock = self._open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-                undo.callback(os.close, self._lock)
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for left in directory.glob(TEMPORARY.format("*")):
-                    left.unlink()
+                self._folder = open_folder(directory)
+                undo.callback(self._folder.close)
+                self._folder.lock()
+                for name in self._folder.names():
+                    if fnmatch(name, TEMPORARY.format("*")):
+                        self._folder.unlink(name)
                 self._check_links()
-                place_ledger(directory, ledgers)
+                place_ledger(self._folder, ledgers)
             except BlockingIOError:
                 raise UsageError(
                     f"{directory} is in use by another FIP: wait for it, or name another --output"
@@ -67,7 +76,7 @@ class Store:
             except OSError as error:
                 fault = f"{directory} cannot hold images: {error.strerror}; name another --output"
                 raise (NoRoomError(fault) if error.errno in _PASSING else UsageError(fault)) from None
-            self.ledger = Ledger(directory)
+            self.ledger = Ledger(directory, connect=connect)
             undo.pop_all()
         self._keep = keep
         self._bytes = self.ledger.bytes_stored() if keep.size else 0
@@ -86,8 +95,7 @@ class Store:
             for run in self._names:
                 self.ledger.judge_noise(run)
         self.ledger.close()
-        os.close(self._folder)
-        os.close(self._lock)
+        self._folder.close()
 
     def refusal(self, asked: Asked) -> str:
         """Why images of what is asked cannot go into this directory; "" if they can."""
@@ -112,7 +120,7 @@ class Store:
         the names is there that is not this one. An image of which it is not known whether it is in the ledger may be
         put again.
         """
-        self.synced = 0.0
+        before = self._folder.synced
         name = self._names[image.run]
         names = {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.files}
         for file in image.files:
@@ -122,6 +130,7 @@ class Store:
             self._give_back(names[file.kind], len(file.content))
         self.ledger.add(image, names)
         self._bytes += image.size
+        self.synced = self._folder.synced - before
         return self.directory / names["dirty"]
 
     def expire(self, now: float) -> int:
@@ -138,7 +147,7 @@ class Store:
             over = [each for each, held in zip(oldest, left, strict=False) if held > self._keep.size]
         for each in over:
             for name in each.files:
-                (self.directory / name).unlink(missing_ok=True)
+                self._remove(name)
         if over:
             self.ledger.expire(over)
             self._bytes -= sum(each.size for each in over)
@@ -149,50 +158,40 @@ class Store:
         temporary = TEMPORARY.format(name)
         try:
             self._check_in_place()
-            with open(temporary, "wb", buffering=0, opener=self._open) as file:
-                rest = memoryview(content)
-                while rest:
-                    rest = rest[file.write(rest) :]
-                self._sync(file.fileno())
+            self._folder.write_new(temporary, content)
             try:  # unlike a rename, a link never replaces a file
-                os.link(temporary, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                self._folder.link(temporary, name)
             except FileExistsError:
                 self._check_free(name, content)
-            os.unlink(temporary, dir_fd=self._folder)
-            self._sync(self._folder)
+            self._folder.unlink(temporary)
+            self._folder.sync()
         except OSError as error:
             with suppress(OSError):
-                os.unlink(temporary, dir_fd=self._folder)
+                self._folder.unlink(temporary)
             raise NoRoomError(f"{self.directory / name} cannot be stored: {error.strerror}") from None
 
-    def _sync(self, descriptor: int) -> None:
-        begun = time.monotonic()
-        os.fsync(descriptor)
-        self.synced += time.monotonic() - begun
-
-    def _open(self, name: str, flags: int) -> int:
-        """Opens a file of the directory that was locked, whatever is mounted over it since."""
-        return os.open(name, flags, 0o666, dir_fd=self._folder)
+    def _remove(self, name: str) -> None:
+        """Removes a file, if it is there."""
+        with suppress(FileNotFoundError):
+            self._folder.unlink(name)
 
     def _check_links(self) -> None:
         """OSError where the file system makes no hard links, by which files appear whole."""
         first, second = TEMPORARY.format("first"), TEMPORARY.format("second")
-        with open(first, "wb", opener=self._open):
-            pass
-        os.link(first, second, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        self._folder.write_new(first, b"")
+        self._folder.link(first, second)
         for name in (first, second):
-            os.unlink(name, dir_fd=self._folder)
+            self._folder.unlink(name)
 
     def _check_in_place(self) -> None:
         """NoRoomError where the directory that was locked is not where it was: nobody would find what is stored now."""
-        if not os.path.samestat(self.directory.stat(), os.fstat(self._folder)):
+        if not self._folder.still_in_place():
             raise NoRoomError(f"{self.directory} is another directory now: mount the one that it was, or restart FIP")
 
     def _check_free(self, name: str, content: bytes | memoryview) -> None:
         """A file that is there is ours if the last sink died before the ledger had it; else StoreError."""
         try:
-            with open(name, "rb", opener=self._open) as file:
-                same = file.read() == content
+            same = self._folder.read(name) == content
         except FileNotFoundError:
             return
         except OSError as error:
@@ -208,36 +207,37 @@ class Store:
         while len(self._cached) > FEWEST_KEPT and sum(each for _, each in self._cached) > KEPT_IN_MEMORY:
             oldest, _ = self._cached.popleft()
             with suppress(OSError):  # it was moved away
-                descriptor = self._open(oldest, os.O_RDONLY | os.O_CLOEXEC)
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-                os.close(descriptor)
+                self._folder.leave_memory(oldest)
 
     def write_list(self) -> None:
         """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""
         temporary = TEMPORARY.format(IMAGE_LIST)
-        with open(temporary, "w", opener=self._open) as file:
-            file.writelines(f"{name}\n" for name in self.ledger.images_in_time_order())
-        os.replace(temporary, IMAGE_LIST, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        text = "".join(f"{name}\n" for name in self.ledger.images_in_time_order())
+        self._folder.write_new(temporary, text.encode())
+        self._folder.replace(temporary, IMAGE_LIST)
+        self._folder.sync()
 
     def clear(self) -> None:
         """Removes exactly the files that the ledger lists, and the ledger itself (`--overwrite`)."""
         files = [*self.ledger.files(), IMAGE_LIST, LOG_FILE]
         self.ledger.close()
+        for name in files:
+            self._remove(name)
         ledger = self.ledger.path.resolve()  # which may be elsewhere: then the link to it stays
-        for place in (*(self.directory / name for name in files), *(Path(f"{ledger}{end}") for end in WRITTEN)):
-            place.unlink(missing_ok=True)
-        self.ledger = Ledger(self.directory)
+        for end in WRITTEN:
+            Path(f"{ledger}{end}").unlink(missing_ok=True)
+        self.ledger = Ledger(self.directory, connect=self._connect)
         self._bytes = 0
 
 
-def place_ledger(directory: Path, ledgers: Path | None) -> None:
+def place_ledger(folder: Folder, ledgers: Path | None) -> None:
     """Makes a link in a directory to its ledger in the folder `ledgers`, which is made where it is missing.
 
     A directory that has a ledger already keeps it where it is. Raises OSError.
     """
-    place = directory / LEDGER
-    if ledgers is None or place.is_symlink() or place.exists():
+    if ledgers is None or LEDGER in folder.names():
         return
-    ledgers.mkdir(parents=True, exist_ok=True)
-    digest = xxhash.xxh3_64_hexdigest(str(directory.resolve()).encode())
-    place.symlink_to(ledgers.resolve() / f"{directory.resolve().name}-{digest}.sqlite")
+    make_folder(ledgers)
+    place = folder.path.resolve()
+    digest = xxhash.xxh3_64_hexdigest(str(place).encode())
+    folder.symlink(ledgers.resolve() / f"{place.name}-{digest}.sqlite", LEDGER)

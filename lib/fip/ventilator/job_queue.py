@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -26,8 +27,8 @@ _SUBMIT = TypeAdapter(Submit)
 class Queue:
     """The file of jobs; every change is on disk when its call returns."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file, made where it is missing; ConfigError where it cannot be used, or is another ventilator's."""
+    def __init__(self, path: Path, *, connect: Callable[..., sqlite3.Connection] = sqlite3.connect) -> None:
+        """Opens the file with `connect`, made where it is missing; ConfigError where it cannot be used, or is another ventilator's."""
         here = f"{host_name()}, process {os.getpid()}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +37,7 @@ class Queue:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.truncate(self._lock, 0)
             os.write(self._lock, here.encode())
-            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database = connect(path, isolation_level=None)
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(SCHEMA)
         except BlockingIOError:

@@ -29,6 +29,7 @@ from simulated.storage import Databases, Directory, Disk, SimFolder
 from simulated.world import Host, ViolationError, World
 
 ASK_EVERY = 1.0  # s
+SLACK = 3.0  # s between storing an image and saying so, at the most
 ROOT = Path("/made/images")
 DIES = "deadly"
 
@@ -54,6 +55,8 @@ class Cluster:
         self.operator = Operator(self)
         self._queue: Queue | None = None
         self._checked: dict[str, Ranges] = {}
+        self._said: dict[str, dict[int, float]] = {}  # of runs, when each slice was first said to be stored
+        self._expired: set[tuple[str, int]] = set()
         for process in self.processes:
             process.on_death = partial(self._clean, process)
 
@@ -151,6 +154,7 @@ class Cluster:
             if isinstance(brief, SinkBrief):
                 for run in brief.runs:
                     self.check_stored(run.run, run.stored)
+                self.check_expired()
 
     def check_stored(self, run: str, said: Ranges) -> None:
         """Raises ViolationError unless a second reader of the ledger sees these slices, and the disk has them."""
@@ -160,6 +164,7 @@ class Cluster:
         rows = self.rows(run)
         directory = self.directory(self.folders[run])
         for index in new:
+            self._said.setdefault(run, {}).setdefault(index, self.world.now)
             state, file = rows.get(index, ("missing", None))
             if state == "expired":
                 continue
@@ -168,6 +173,22 @@ class Cluster:
             if not directory.safe.get(file):
                 raise ViolationError(f"slice {index} of run {run} was said to be stored; {file} would not survive")
         self._checked[run] = said
+
+    def check_expired(self) -> None:
+        """Raises ViolationError if an image was removed that is to be kept, or before one that is older."""
+        keep = self.config.config.sink.keep
+        for run, said in self._said.items():
+            rows = self.rows(run)
+            left = [said[index] for index, (state, _) in rows.items() if state == "stored" and index in said]
+            for index, (state, _) in rows.items():
+                if state != "expired" or index not in said or (run, index) in self._expired:
+                    continue
+                self._expired.add((run, index))
+                age = self.world.now - said[index]
+                if keep.seconds is not None and age < keep.seconds - SLACK:
+                    raise ViolationError(f"slice {index} of run {run} expired after {age:.1f} s of {keep.seconds:g} s")
+                if left and min(left) < said[index] - SLACK:
+                    raise ViolationError(f"slice {index} of run {run} expired before an older one")
 
     def rows(self, run: str) -> dict[int, tuple[str, str | None]]:
         """Index -> (state, file) of a run, as another process sees the ledger now."""

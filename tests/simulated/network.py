@@ -18,6 +18,9 @@ from simulated.world import Host, ViolationError, World
 
 Frames = tuple[bytes, ...]
 _EVENT = struct.Struct("=Hi")
+POLLIN, POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # numbers: an enumeration is slow
+NOBLOCK, EVENTS = int(zmq.NOBLOCK), int(zmq.EVENTS)
+DEALER, ROUTER, PUB = int(zmq.DEALER), int(zmq.ROUTER), int(zmq.PUB)
 _NO_DESCRIPTOR = 1 << 30  # what events name connections with: no descriptor of this process
 WIRE = 2  # messages that the kernel takes beside the marks of both ends
 
@@ -129,8 +132,8 @@ class SimSocket:
         self.options[int(option)] = value
 
     def getsockopt(self, option: int) -> int:
-        if int(option) == int(zmq.EVENTS):
-            return self.ready(int(zmq.POLLIN) | int(zmq.POLLOUT))
+        if int(option) == EVENTS:
+            return self.ready(POLLIN | POLLOUT)
         return int(self.options.get(int(option), 0))
 
     def getsockopt_string(self, option: int) -> str:
@@ -147,7 +150,7 @@ class SimSocket:
 
     def connect(self, address: str) -> None:
         self._dials = address
-        if self.kind == zmq.DEALER:
+        if self.kind == DEALER:
             self.out[0] = Way(self.mark)
         self._dial()
 
@@ -156,9 +159,9 @@ class SimSocket:
 
     def send_multipart(self, frames: Sequence[Any], flags: int = 0, copy: bool = True) -> None:
         message = tuple(bytes(frame) for frame in frames)
-        if self.kind == zmq.PUB:
+        if self.kind == PUB:
             return
-        if self.kind == zmq.ROUTER:
+        if self.kind == ROUTER:
             route, *rest = message
             reached = next((each for each in self.connections if each.route == route), None)
             if reached and self.out[reached.number].room:
@@ -166,7 +169,7 @@ class SimSocket:
             return
         numbers = self._open_ways()
         if not numbers:
-            if flags & zmq.NOBLOCK:
+            if int(flags) & NOBLOCK:
                 raise zmq.Again
             raise ViolationError(f"a loop would block in sending to {self._dials or self.address}")
         self._turn += 1
@@ -180,16 +183,16 @@ class SimSocket:
         if self._events:
             return list(self._events.popleft())
         if not self.inbox:
-            if flags & zmq.NOBLOCK:
+            if int(flags) & NOBLOCK:
                 raise zmq.Again
             raise ViolationError(f"a loop would block in receiving at {self._dials or self.address}")
         connection, frames = self.inbox.popleft()
         connection.other(self).pump(connection)
-        if self.kind == zmq.ROUTER:
+        if self.kind == ROUTER:
             frames = (connection.route, *frames)
         return [*frames] if copy else [SimFrame(frame) for frame in frames]
 
-    def poll(self, timeout: int | None = None, flags: int = zmq.POLLIN) -> int:
+    def poll(self, timeout: int | None = None, flags: int = POLLIN) -> int:
         return self.ready(int(flags))
 
     def get_monitor_socket(self, events: int, address: str) -> "SimSocket":
@@ -213,11 +216,9 @@ class SimSocket:
 
     def ready(self, events: int) -> int:
         """Which of these events, POLLIN and POLLOUT, are so now."""
-        found = 0
-        if events & zmq.POLLIN and (self.inbox or self._events):
-            found |= int(zmq.POLLIN)
-        if events & zmq.POLLOUT and (self.kind in (zmq.ROUTER, zmq.PUB) or self._open_ways()):
-            found |= int(zmq.POLLOUT)
+        found = POLLIN if events & POLLIN and (self.inbox or self._events) else 0
+        if events & POLLOUT and (self.kind in (ROUTER, PUB) or self._open_ways()):
+            found |= POLLOUT
         return found
 
     def pump(self, connection: Connection) -> None:
@@ -257,10 +258,10 @@ class SimSocket:
         self.pump(connection)
 
     def _way_number(self, connection: Connection) -> int:
-        return 0 if self.kind == zmq.DEALER else connection.number
+        return 0 if self.kind == DEALER else connection.number
 
     def _open_ways(self) -> list[int]:
-        if self.kind == zmq.DEALER:
+        if self.kind == DEALER:
             return [0] if self.out[0].room else []
         return [each.number for each in self.connections if each.up and self.out[each.number].room]
 
@@ -281,7 +282,7 @@ class SimSocket:
             connection = Connection(self, bound, next(self.network.numbers))
             for end in (self, bound):
                 end.connections.append(connection)
-                if end.kind != zmq.DEALER:
+                if end.kind != DEALER:
                     end.out[connection.number] = Way(end.mark)
             self._tell(zmq.Event.CONNECTED, self._dials, connection.number)
             bound._tell(zmq.Event.ACCEPTED, "", connection.number)
@@ -303,12 +304,12 @@ class SimSocket:
                 other.inbox.extend((connection, frames) for frames in left)
                 for frames in left:
                     self.network.on_message(self, other, frames)
-        if self.kind == zmq.DEALER and way and way.moving and way.queued:
+        if self.kind == DEALER and way and way.moving and way.queued:
             way.queued.popleft()
         connection.up = False
         for end in (self, other):
             end.connections.remove(connection)
-            if end.kind != zmq.DEALER:
+            if end.kind != DEALER:
                 end.out.pop(connection.number, None)
             else:
                 end.out[0].moving = False
@@ -328,18 +329,23 @@ class SimPoller:
     """Which sockets of one process are ready."""
 
     def __init__(self) -> None:
-        self._watched: dict[Any, int] = {}
+        self._watched: dict[SimSocket, int] = {}
 
-    def register(self, what: Any, events: int) -> None:
-        self._watched[what] = events
+    def register(self, what: SimSocket, events: int) -> None:
+        self._watched[what] = int(events)
 
-    def unregister(self, what: Any) -> None:
+    def unregister(self, what: SimSocket) -> None:
         del self._watched[what]
 
-    def __contains__(self, what: Any) -> bool:
+    def __contains__(self, what: object) -> bool:
         return what in self._watched
 
-    def poll(self, timeout: int | None = None) -> list[tuple[Any, int]]:
+    def poll(self, timeout: int | None = None) -> list[tuple[SimSocket, int]]:
         """(socket, events) of those that are ready now; it never waits."""
-        found = [(what, what.ready(events)) for what, events in self._watched.items() if isinstance(what, SimSocket)]
-        return [(what, events) for what, events in found if events and not what.closed]
+        found = [(what, what.ready(events)) for what, events in self._watched.items() if not what.closed]
+        return [(what, events) for what, events in found if events]
+
+    @property
+    def any(self) -> bool:
+        """Whether one is ready."""
+        return any(what.ready(events) for what, events in self._watched.items() if not what.closed)

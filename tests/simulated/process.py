@@ -24,7 +24,8 @@ class SimLoop(Loop):
     def __init__(self, process: "Process") -> None:
         self.process = process
         self.context = SimContext(process.network, process.host, process.wake, lambda: process.stopped)  # type: ignore[assignment]
-        self._poller = SimPoller()  # type: ignore[assignment]
+        self._sockets = SimPoller()
+        self._poller = self._sockets  # type: ignore[assignment]
         self._handlers = {}
         self._timers = []
         self._sequence = process.sequence
@@ -49,7 +50,7 @@ class SimLoop(Loop):
     @property
     def ready(self) -> bool:
         """Whether a handler is to be called."""
-        return bool(self._calls or self._poller.poll(0))
+        return bool(self._calls) or self._sockets.any
 
     def close(self) -> None:
         """Closes all sockets."""

@@ -16,6 +16,8 @@ from simulated.world import ViolationError, World
 
 PATIENCE = 150.0  # s after the last fault, within which every job has ended
 MOST_TURNS = 400_000
+MANY, LONG, SHORT = frozenset(range(20, 360)), "for a long reason: " + 450 * "x", 1 << 17
+"""Slices that fail, their reason, and the limit of messages of which their failures are more than one can hold."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Scenario:
     sets: tuple[MadeSet, ...]
     config: dict[str, Any]
     faults: tuple[Fault, ...]
+    limit: int = 1 << 20  # bytes of a message; with a smaller one, fewer slices make one too long
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ def scenario(seed: int) -> Scenario:
     config: dict[str, Any] = {"ventilator": {"read_ahead": chance.choice((1, 2, 4)), "lane_depth": chance.choice((1, 2, 4))}}
     if chance.random() < 0.3:
         config["sink"] = {"keep": chance.choice(("3s", "30kB", "1h"))}
+    if chance.random() < 0.03:
+        sets = (*sets[:1], replace(sets[0], path="/made/bad.ms", slices=400, unreadable=MANY, reason=LONG, damaged=False))
+        return Scenario(seed, chance.randint(1, 4), sets, config, tuple(draw(chance)), limit=SHORT)
     return Scenario(seed, chance.randint(1, 4), sets, config, tuple(draw(chance)))
 
 
@@ -66,7 +72,13 @@ def play(what: Scenario) -> Result:
     """Plays a scenario to its end."""
     world = World(what.seed)
     violation = ""
-    with world.clocks(), _quiet(), patch("fip.worker.worker.Background", SimBackground):
+    with (
+        world.clocks(),
+        _quiet(),
+        patch("fip.worker.worker.Background", SimBackground),
+        patch("fip.wire.codec.MAXIMUM_HEADER", what.limit),
+        patch("fip.runtime.sockets.MAXIMUM_HEADER", what.limit),
+    ):
         cluster = Cluster(world, what.workers, list(what.sets), what.config)
         try:
             _play(world, cluster, what)

@@ -15,6 +15,8 @@ from unittest.mock import patch
 
 import xxhash
 
+from fip.wire.messages import Resources
+
 EPOCH = 1_800_000_000.0
 """Unix s, where wall clocks begin."""
 
@@ -90,6 +92,7 @@ class World:
             patch("time.sleep", self._sleep),
             patch("socket.gethostname", lambda: self.here.name),
             patch("uuid.uuid4", self._uuid),
+            patch("fip.runtime.vitals.resources", lambda disk, device: Resources()),
             patch("fip.sink.sink.uuid4", self._uuid),
             patch("fip.worker.worker.uuid4", self._uuid),
         ):

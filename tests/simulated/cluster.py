@@ -1,7 +1,9 @@
 """A pipeline of the real daemons in made time, and an operator who submits jobs and looks at what becomes of them."""
 
+import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,7 +103,7 @@ class Cluster:
         return Ventilator(self.config, loop, make_reader=reader, open_queue=self._open_queue)
 
     def _open_queue(self, path: Path) -> Queue:
-        self._queue = Queue(path, connect=partial(self.databases.connect, self.ventilator))
+        self._queue = SimQueue(path, connect=partial(self.databases.connect, self.ventilator))
         return self._queue
 
     def _sink(self, loop: Loop) -> Sink:
@@ -249,6 +251,19 @@ class Cluster:
         if raw is None or raw.in_transaction or not raw.execute("PRAGMA user_version").fetchone()[0]:
             return []
         return raw.execute(query, (run,)).fetchall()
+
+
+class SimQueue(Queue):
+    """The real queue; one that cannot be opened leaves no lock, as a process that ends leaves none."""
+
+    def __init__(self, path: Path, **rest: Any) -> None:
+        self._lock = -1
+        try:
+            super().__init__(path, **rest)
+        except BaseException:
+            with suppress(OSError):
+                os.close(self._lock)
+            raise
 
 
 class Operator:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from fip.data.errors import FipError
+from fip.data.errors import ConfigError, FipError
 from fip.runtime.service import Daemon, Loop
 from simulated.network import Network, SimContext, SimPoller
 from simulated.world import Host, ViolationError, World
@@ -121,6 +121,7 @@ class Process:
                 return
             except FipError as error:
                 self.world.say(f"{self.name} cannot start: {error}")
+                self.failed = isinstance(error, ConfigError)  # as RestartPreventExitStatus= has it
                 self._died(own=True)
                 return
         self.wake()

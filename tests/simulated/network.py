@@ -166,6 +166,8 @@ class SimSocket:
             reached = next((each for each in self.connections if each.route == route), None)
             if reached and self.out[reached.number].room:
                 self._queue(reached.number, tuple(rest))
+            elif self.options.get(int(zmq.ROUTER_MANDATORY)):
+                raise zmq.Again if reached else zmq.ZMQError(zmq.EHOSTUNREACH)
             return
         numbers = self._open_ways()
         if not numbers:

@@ -30,6 +30,7 @@ class SimLoop(Loop):
         self._timers = []
         self._sequence = process.sequence
         self._calls = process.calls
+        self.charge = _charged
 
     def soon(self, call: Callable[[], None]) -> None:
         """Calls in the next turn."""
@@ -60,6 +61,10 @@ class SimLoop(Loop):
     def next_timer(self) -> float | None:
         """When the next timer is due, in s of the world."""
         return self._timers[0][0] - self.process.host.booted if self._timers else None
+
+
+def _charged(error: Exception) -> None:
+    raise ViolationError(f"a message was not taken for data: {type(error).__name__}: {error}") from error
 
 
 class SimBackground:
@@ -115,6 +120,7 @@ class Process:
             try:
                 self.daemon = self._make(self.loop)
                 self.daemon.start()
+                self.loop.charge = _charged
                 self.world.say(f"{self.name} starts")
             except KilledError:
                 self._died(own=False)

@@ -41,5 +41,9 @@ class NoRoomError(StoreError):
     """An image that cannot be stored now and may be later: the disk is full, read-only or gone."""
 
 
+class DamagedLedgerError(StoreError):
+    """A ledger that cannot be read or written, now or later: what it is for has failed."""
+
+
 class EmptyLedgerError(StoreError):
     """A ledger in which nothing is yet: somebody is about to make it."""

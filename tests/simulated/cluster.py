@@ -222,7 +222,7 @@ class Cluster:
         if made.damaged:
             return
         rows = self.rows(made.run)
-        excused = "corrupt" in job.reason or "malformed" in job.reason or "gave up" in job.reason
+        excused = any(word in job.reason for word in ("corrupt", "malformed", "casacore crashes"))
         fine = set(range(made.slices)) - made.unreadable - made.unimageable - made.deadly
         stored = {index for index, (state, _) in rows.items() if state in ("stored", "expired")}
         failed = {index for index, (state, _) in rows.items() if state == "failed"}

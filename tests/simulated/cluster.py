@@ -294,9 +294,7 @@ class Operator:
     @property
     def over(self) -> bool:
         """Whether all jobs were seen to have ended."""
-        return all(
-            name in self.seen and self.seen[name].state not in ("queued", "running") for name in self.submitted
-        )
+        return all(name in self.seen and self.seen[name].state not in ("queued", "running") for name in self.submitted)
 
     def _ask(self) -> None:
         for name, submit in self.submitted.items():

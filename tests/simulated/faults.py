@@ -90,7 +90,7 @@ def _partition(cluster: Cluster, fault: Fault) -> None:
 def _reset(cluster: Cluster, fault: Fault) -> None:
     process = _one(cluster, fault)
     if process.daemon is not None:
-        sockets = [each for each in process.loop.context.sockets if each.connections]
+        sockets = [each for each in process.loop.made.sockets if each.connections]
         if sockets:
             sockets[fault.target % len(sockets)].cut()
 
@@ -109,7 +109,11 @@ def _database(cluster: Cluster, fault: Fault) -> None:
     code = DATABASE_TROUBLES[fault.target % len(DATABASE_TROUBLES)]
     place = ("jobs.sqlite", "fip.sqlite", "sqlite")[fault.target % 3]
     cluster.databases.trouble[place] = (code, 1.0 if fault.much < 0.5 else fault.much)
-    cluster.world.after(fault.lasts, lambda: cluster.databases.trouble.pop(place, None))
+
+    def over() -> None:
+        cluster.databases.trouble.pop(place, None)
+
+    cluster.world.after(fault.lasts, over)
 
 
 def _corrupt(cluster: Cluster, fault: Fault) -> None:
@@ -126,10 +130,11 @@ def _clock(cluster: Cluster, fault: Fault) -> None:
 
 def _reading(cluster: Cluster, fault: Fault) -> None:
     """The reading child is slow, or dies of half of what it is asked."""
-    before = cluster.read_seconds
+    before, chance = cluster.read_seconds, cluster.world.chance
     slow = fault.target % 2 == 0
-    cluster.read_seconds = lambda: 1.0 if slow else None if cluster.world.chance.random() < 0.5 else 0.01
-    cluster.world.after(min(fault.lasts, 0.3) if not slow else fault.lasts, lambda: setattr(cluster, "read_seconds", before))
+    cluster.read_seconds = lambda: 1.0 if slow else None if chance.random() < 0.5 else 0.01
+    lasts = fault.lasts if slow else min(fault.lasts, 0.3)
+    cluster.world.after(lasts, lambda: setattr(cluster, "read_seconds", before))
 
 
 def _hang(cluster: Cluster, fault: Fault) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import msgpack
 import zmq
 
+from fip.data.names import Attempt
 from fip.wire.codec import encode_control
-from fip.wire.messages import Attempt, Status, WorkerBrief, WorkerState
+from fip.wire.messages import Status, WorkerBrief, WorkerState
 from simulated.cluster import Cluster
 from simulated.network import SimContext
 from simulated.world import Host

@@ -121,7 +121,7 @@ class SimSocket:
         self._dials = ""
         self._turn = 0
         self._monitor: SimSocket | None = None
-        self._events: deque[Frames] = deque()
+        self.events: deque[Frames] = deque()
 
     # What FIP calls, as pyzmq has it
 
@@ -152,7 +152,7 @@ class SimSocket:
         self._dials = address
         if self.kind == DEALER:
             self.out[0] = Way(self.mark)
-        self._dial()
+        self.dial()
 
     def send(self, content: bytes, flags: int = 0, copy: bool = True) -> None:
         self.send_multipart([content], flags, copy)
@@ -182,8 +182,8 @@ class SimSocket:
         return bytes(frames[0])
 
     def recv_multipart(self, flags: int = 0, copy: bool = True) -> list[Any]:
-        if self._events:
-            return list(self._events.popleft())
+        if self.events:
+            return list(self.events.popleft())
         if not self.inbox:
             if int(flags) & NOBLOCK:
                 raise zmq.Again
@@ -212,13 +212,13 @@ class SimSocket:
             self._part(connection, keep=bool(linger))
         self.inbox.clear()
         self.context.sockets.remove(self)
-        self._tell(zmq.Event.MONITOR_STOPPED, "")
+        self.tell(zmq.Event.MONITOR_STOPPED, "")
 
     # What the network does with it
 
     def ready(self, events: int) -> int:
         """Which of these events, POLLIN and POLLOUT, are so now."""
-        found = POLLIN if events & POLLIN and (self.inbox or self._events) else 0
+        found = POLLIN if events & POLLIN and (self.inbox or self.events) else 0
         if events & POLLOUT and (self.kind in (ROUTER, PUB) or self._open_ways()):
             found |= POLLOUT
         return found
@@ -273,7 +273,9 @@ class SimSocket:
             if self._way_number(each) == number:
                 self.pump(each)
 
-    def _dial(self) -> None:
+    def dial(self) -> None:
+        """Tries to connect, until it does."""
+
         def try_it() -> None:
             if self.closed:
                 return
@@ -286,8 +288,8 @@ class SimSocket:
                 end.connections.append(connection)
                 if end.kind != DEALER:
                     end.out[connection.number] = Way(end.mark)
-            self._tell(zmq.Event.CONNECTED, self._dials, connection.number)
-            bound._tell(zmq.Event.ACCEPTED, "", connection.number)
+            self.tell(zmq.Event.CONNECTED, self._dials, connection.number)
+            bound.tell(zmq.Event.ACCEPTED, "", connection.number)
             self.pump(connection)
             self.context.wake()
             bound.context.wake()
@@ -315,15 +317,16 @@ class SimSocket:
                 end.out.pop(connection.number, None)
             else:
                 end.out[0].moving = False
-            end._tell(zmq.Event.DISCONNECTED, "", connection.number)
+            end.tell(zmq.Event.DISCONNECTED, "", connection.number)
             end.context.wake()
         dialled = connection.dialled
         if not dialled.closed:
-            dialled._dial()
+            dialled.dial()
 
-    def _tell(self, event: int, endpoint: str, number: int = 0) -> None:
+    def tell(self, event: int, endpoint: str, number: int = 0) -> None:
+        """What its monitor says."""
         if self._monitor is not None and not self._monitor.closed:
-            self._monitor._events.append((_EVENT.pack(int(event), _NO_DESCRIPTOR + number), endpoint.encode()))
+            self._monitor.events.append((_EVENT.pack(int(event), _NO_DESCRIPTOR + number), endpoint.encode()))
             self.context.wake()
 
 

@@ -1,7 +1,9 @@
 """A daemon's process in made time: its loop takes turns when something is ready, and systemd starts it again."""
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import count
 from typing import Any
 
 from fip.data.errors import ConfigError, FipError
@@ -23,7 +25,8 @@ class SimLoop(Loop):
 
     def __init__(self, process: "Process") -> None:
         self.process = process
-        self.context = SimContext(process.network, process.host, process.wake, lambda: process.stopped)  # type: ignore[assignment]
+        self.made = SimContext(process.network, process.host, process.wake, lambda: process.stopped)
+        self.context = self.made  # type: ignore[assignment]
         self._sockets = SimPoller()
         self._poller = self._sockets  # type: ignore[assignment]
         self._handlers = {}
@@ -55,7 +58,7 @@ class SimLoop(Loop):
 
     def close(self) -> None:
         """Closes all sockets."""
-        self.context.destroy()
+        self.made.destroy()
 
     @property
     def next_timer(self) -> float | None:
@@ -75,7 +78,7 @@ class SimBackground:
 
     def call(self, then: Callable[[Future[Any]], None], function: Callable[..., Any], *args: Any) -> None:
         """Calls `then` with what `function` gives, later."""
-        process, life = self._process, self._process.life
+        process = self._process
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args))
@@ -83,7 +86,7 @@ class SimBackground:
             future.set_exception(error)
         seconds = process.work()
         if seconds is not None:
-            process.world.after(seconds, lambda: process.loop.soon(lambda: then(future)) if process.life == life else None)
+            process.later(seconds, lambda: then(future))
 
     def close(self) -> None:
         """There is no thread to wait for."""
@@ -109,10 +112,7 @@ class Process:
         if self.daemon is not None or self.failed:
             return
         self.life += 1
-        from collections import deque
-        from itertools import count
-
-        self.calls: Any = deque()
+        self.calls: deque[Callable[[], None]] = deque()
         self.sequence = count()
         self._due = None
         self.loop = SimLoop(self)
@@ -143,6 +143,16 @@ class Process:
         if self.daemon is not None:
             self.world.say(f"{self.name} dies")
             self._died(own=True)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Calls in the loop after so many seconds, unless the daemon has ended by then."""
+        life = self.life
+
+        def now() -> None:
+            if self.life == life:
+                self.loop.soon(call)
+
+        self.world.after(seconds, now)
 
     def operation(self) -> None:
         """It is about to do something to a disk or a database."""
@@ -202,10 +212,8 @@ class Process:
                 raise ViolationError(f"{self.name} dies of {type(error).__name__}: {error}") from error
         if over:
             self.world.say(f"{self.name} has ended")
-            self.loop.context.destroy()
+            self.loop.made.destroy()
             self._gone()
-            return
-        if self.daemon is None:
             return
         if self.loop.ready:
             self.wake()
@@ -213,7 +221,7 @@ class Process:
             self.wake_at(max(self.loop.next_timer, self.world.now + TURN))
 
     def _died(self, own: bool) -> None:
-        self.loop.context.abort()
+        self.loop.made.abort()
         if own:
             self._deaths = [at for at in self._deaths if self.world.now - at < WITHIN] + [self.world.now]
             if len(self._deaths) > MOST_DEATHS:
@@ -227,5 +235,3 @@ class Process:
         self.life += 1
         if not self.failed:
             self.world.after(RESTART_AFTER * (1 + self.world.chance.random()), self.start)
-
-

@@ -20,27 +20,29 @@ class SimReader(Reader):
     def __init__(self, loop: SimLoop, sets: Mapping[str, MadeSet], seconds: Callable[[], float | None]) -> None:
         """`seconds` is how long the next call takes; None if the child dies of it."""
         super().__init__(loop)
-        self._process, self._life = loop.process, loop.process.life
+        self._process = loop.process
         self._sets, self._seconds = sets, seconds
         self._free = 0.0
 
     def start(self) -> None:
         """There is no child."""
 
-    def call(self, then: Callable[[Future[Any]], None], function: Callable[..., Any], path: Path, *args: Any) -> None:
+    def call(  # type: ignore[override]
+        self, then: Callable[[Future[Any]], None], function: Callable[..., Any], path: Path, *args: Any
+    ) -> None:
         """Looks into a set that was made up, or forgets it."""
-        self._answer(then, path, (lambda made: made.facts()) if function is look else lambda made: None)
+        self._later(then, path, (lambda made: made.facts()) if function is look else lambda made: None)
 
     def cut(
         self, then: Callable[[Future[Cut]], None], path: Path, asked: Asked, follow: bool, run: RunId, index: int
     ) -> None:
         """Cuts a slice of a set that was made up."""
-        self._answer(then, path, lambda made: made.cut(index))
+        self._later(then, path, lambda made: made.cut(index))
 
     def close(self) -> None:
         """There is no child."""
 
-    def _answer(self, then: Callable[[Future[Any]], None], path: Path, make: Callable[[MadeSet], Any]) -> None:
+    def _later(self, then: Callable[[Future[Any]], None], path: Path, make: Callable[[MadeSet], Any]) -> None:
         future: Future[Any] = Future()
         seconds = self._seconds()
         try:
@@ -49,6 +51,6 @@ class SimReader(Reader):
             future.set_result(make(self._sets[str(path)]))
         except FipError as error:
             future.set_exception(error)
-        world, process, life = self._process.world, self._process, self._life
-        self._free = max(self._free, world.now) + (0.3 if seconds is None else seconds)
-        world.at(self._free, lambda: process.loop.soon(lambda: then(future)) if process.life == life else None)
+        now = self._process.world.now
+        self._free = max(self._free, now) + (0.3 if seconds is None else seconds)
+        self._process.later(self._free - now, lambda: then(future))

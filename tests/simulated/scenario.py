@@ -46,11 +46,16 @@ def scenario(seed: int) -> Scenario:
     """The scenario of a seed."""
     chance = random.Random(f"scenario {seed}")
     sets = tuple(_made_set(chance, number) for number in range(chance.choice((1, 2, 2, 3))))
-    config: dict[str, Any] = {"ventilator": {"read_ahead": chance.choice((1, 2, 4)), "lane_depth": chance.choice((1, 2, 4))}}
+    config: dict[str, Any] = {
+        "ventilator": {"read_ahead": chance.choice((1, 2, 4)), "lane_depth": chance.choice((1, 2, 4))}
+    }
     if chance.random() < 0.3:
         config["sink"] = {"keep": chance.choice(("3s", "30kB", "1h"))}
     if chance.random() < 0.03:
-        sets = (*sets[:1], replace(sets[0], path="/made/bad.ms", slices=400, unreadable=MANY, reason=LONG, damaged=False))
+        sets = (
+            *sets[:1],
+            replace(sets[0], path="/made/bad.ms", slices=400, unreadable=MANY, reason=LONG, damaged=False),
+        )
         return Scenario(seed, chance.randint(1, 4), sets, config, tuple(draw(chance)), limit=SHORT)
     return Scenario(seed, chance.randint(1, 4), sets, config, tuple(draw(chance)))
 

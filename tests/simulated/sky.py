@@ -1,4 +1,4 @@
-"""MeasurementSets and images that are made up: a slice is a few numbers, its image a hash of them in a real FITS file."""
+"""Sets and images that are made up: a slice is a few numbers, its image a hash of them in a real FITS file."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -105,4 +105,3 @@ def image_of(values: Slice, worker: str, salt: int) -> ImageFile:
         statistics=Statistics(1.0, -1.0, 3.0), seconds={"wait": 0.0, "dirty": 0.01},
         files=_files(values.run, values.index, salt),
     )  # fmt: skip
-

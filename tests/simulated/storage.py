@@ -188,7 +188,8 @@ class SimCursor:
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         self._connection.check(statement)
-        return self._cursor.execute(statement, values)
+        found: sqlite3.Cursor = self._cursor.execute(statement, values)
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._cursor, name, value)

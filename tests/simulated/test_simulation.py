@@ -12,7 +12,7 @@ def test_every_promise_holds_whatever_goes_wrong(first: int) -> None:
     """Kills, cuts, full and lost disks, clocks that step, damaged ledgers, junk: for each seed others."""
     found = {seed: play(scenario(seed)).violation for seed in range(first, first + AT_A_TIME)}
     broken = {seed: violation for seed, violation in found.items() if violation}
-    assert not broken, f"`python -m simulated SEED` tells what happened: {broken}"
+    assert not broken, f"`python -m benchmarks.simulation SEED` tells what happened: {broken}"
 
 
 def test_a_seed_replays_to_the_same_trace() -> None:

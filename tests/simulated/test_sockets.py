@@ -65,7 +65,7 @@ def _real(folder: Path) -> Iterator[Bench]:
 def _simulated() -> Iterator[Bench]:
     world = World(1)
     network = Network(world)
-    contexts = [SimContext(network, Host(name), lambda: None, lambda: False) for name in ("here", "there")]
+    here, there = (SimContext(network, Host(name), lambda: None, lambda: False) for name in ("here", "there"))
 
     def wait(so: Callable[[], bool]) -> bool:
         for step in range(1, 2000):
@@ -75,7 +75,7 @@ def _simulated() -> Iterator[Bench]:
             world.now = max(world.now, 0.005 * step)
         return False
 
-    yield Bench(*contexts, "ipc:///made/s", wait)
+    yield Bench(here, there, "ipc:///made/s", wait)
 
 
 @pytest.fixture(params=["real", "simulated"])

@@ -1,7 +1,9 @@
-"""`python -m simulated 0:100000`: plays seeds; of each kind of violation the first is shortened and told.
+"""The pipeline in made time, for very many seeds: of each kind of broken promise the first is shortened and told.
 
-From the top of the repository: `PYTHONPATH=tests .venv/bin/python -m simulated FIRST:END [--processes N]`, or
-`... -m simulated SEED` for the whole story of one.
+    python -m benchmarks.simulation FIRST:END [--processes 2]
+    python -m benchmarks.simulation SEED
+
+With one seed its whole story is told. It ends with exit code 1 if a promise was broken.
 """
 
 import argparse
@@ -11,6 +13,9 @@ import time
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from simulated.scenario import Result, play, scenario, shortened
 
@@ -34,8 +39,8 @@ def _tell(seed: int, result: Result) -> None:
 
 
 def main() -> int:
-    """Returns 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m simulated", description=__doc__)
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__.splitlines()[0])
     parser.add_argument("seeds", help="FIRST:END, or one SEED, which is told whole")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from fip.archive.folder import make_folder
 from fip.data.errors import ConfigError
 from fip.data.older_formats import asked_at_0c91216
 from fip.runtime.sockets import host_name
@@ -30,14 +31,14 @@ class Queue:
         """Opens the file, made where it is missing; ConfigError where it cannot be used, or is another ventilator's."""
         here = f"{host_name()}, process {os.getpid()}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             lock = path.with_name(f"{path.name}.lock")
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.truncate(self._lock, 0)
             os.write(self._lock, here.encode())
             self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute("PRAGMA synchronous = EXTRA")  # as FULL, and a journal that goes is gone on disk
             self._database.executescript(SCHEMA)
         except BlockingIOError:
             other = os.read(self._lock, 200).decode(errors="replace")
@@ -57,7 +58,7 @@ class Queue:
         )
         self._database.execute(
             "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
-            "ORDER BY submitted DESC LIMIT -1 OFFSET ?)",
+            "ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
             (REMEMBERED,),
         )
         return now
@@ -68,7 +69,7 @@ class Queue:
 
     def jobs(self) -> list[tuple[Submit, str, str, float]]:
         """(job, state, reason, submitted) of all jobs, the oldest first."""
-        rows = self._database.execute("SELECT submit, state, reason, submitted FROM jobs ORDER BY submitted, rowid")
+        rows = self._database.execute("SELECT submit, state, reason, submitted FROM jobs ORDER BY rowid")
         return [(_submit(submit), *rest) for submit, *rest in rows]
 
     def close(self) -> None:

@@ -21,13 +21,14 @@ from fip.archive.folder import is_plain
 from fip.archive.ledger_file import Connect, LedgerFile
 from fip.archive.schema import MIGRATIONS, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
 from fip.data.errors import DamagedLedgerError, EmptyLedgerError, StoreError
-from fip.data.names import RunId, free_name, is_label
+from fip.data.names import RunId, SliceId, free_name, is_label
 from fip.data.older_formats import asked_at_0c91216
 from fip.data.quality import EMPTY, GOOD, noisy, with_noise
 from fip.data.ranges import Ranges
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import Asked, from_texts, texts
 from fip.data.values import Beam, ImageFile, Kind
+from fip.fits.identity import Identity
 from fip.wire.messages import Failure, RunPlan
 
 
@@ -55,6 +56,18 @@ class Aged:
     index: int
     files: tuple[str, ...]
     size: int  # bytes of all of them
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file of a stored image."""
+
+    name: str
+    run: str
+    index: int  # of the slice in its run
+    identity: Identity  # as its header has it
+    size: int  # bytes
+    digest: str  # xxh3-64 of its content
 
 
 @dataclass(frozen=True)
@@ -233,6 +246,28 @@ class Ledger:
         """The names of all files of stored images."""
         rows = self._file.rows("SELECT file, psf FROM slices WHERE state = 'stored'")
         yield from (self._plain(name) for row in rows for name in row if name)
+
+    def listed(self) -> Iterator[Listed]:
+        """All files of stored images, each as it was stored."""
+        query = (
+            "SELECT run, slice, integration, begin, file, bytes, digest, psf, psf_bytes, psf_digest FROM slices "
+            "WHERE state = 'stored'"
+        )
+        for run, index, integration, begin, *files in self._file.rows(query):
+            kinds: tuple[Kind, Kind] = ("dirty", "psf")
+            for kind, (name, size, digest) in zip(kinds, (files[:3], files[3:]), strict=True):
+                if name:
+                    with self._sound():
+                        identity = Identity(run, int(integration), kind, float(begin))
+                        each = Listed(self._plain(name), run, index, identity, int(size), str(digest))
+                    yield each
+
+    def forget(self, slices: Iterable[SliceId]) -> None:
+        """These slices are not stored, nor failed: they are to be made."""
+        rows = list(slices)
+        with self._file.transaction():
+            for table in ("numbers", "slices") if rows else ():
+                self._file.write(f"DELETE FROM {table} WHERE run = ? AND slice = ?", *rows)
 
     def bytes_stored(self) -> int:
         """Bytes of all files of stored images."""

@@ -14,6 +14,8 @@ from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.values import Beam, ImageFile, Kind, Statistics
 
 BLOCK = 2880  # bytes, of which header and data are multiples
+HEADER_READ = 10 * BLOCK
+"""Bytes that are enough to know whose a file is: more than FIP's headers have."""
 LONGEST_HEADER = 100 * BLOCK
 _CARD = 80
 _ALL_ONES = 0xFFFFFFFF

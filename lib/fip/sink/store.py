@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -21,7 +21,9 @@ from fip.archive.file_systems import network_type
 from fip.archive.folder import Folder, make_folder
 from fip.archive.ledger import Aged, Ledger
 from fip.archive.ledger_file import Connect
+from fip.archive.verify import Fault, faults
 from fip.data.errors import NoRoomError, StoreError, UsageError
+from fip.data.names import free_name
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences
 from fip.data.values import FitsFile, ImageFile, Kind
@@ -283,6 +285,25 @@ class Store:
             with suppress(OSError):
                 self._folder.unlink(temporary)
             raise NoRoomError(f"{self.directory / IMAGE_LIST} cannot be written: {error.strerror}") from None
+
+    def faults(self) -> list[Fault]:
+        """The files that are not as the ledger has them, as `fip.archive.verify` finds them. Raises StoreError."""
+        try:
+            return faults(self._folder, self.ledger)
+        except OSError as error:
+            raise NoRoomError(f"{self.directory} cannot be read: {error.strerror}") from None
+
+    def repair(self, found: Sequence[Fault]) -> None:
+        """Has the slices of these files made again. What is in their places is kept, as NAME.replaced."""
+        self._check_in_place()
+        try:
+            for fault in found:
+                if fault.there:
+                    self._folder.replace(fault.name, free_name(f"{fault.name}.replaced", self._folder.names()))
+            self._folder.sync()
+        except OSError as error:
+            raise NoRoomError(f"{self.directory} cannot be repaired: {error.strerror}") from None
+        self.ledger.forget({fault.slice for fault in found if fault.slice})
 
     def clear(self) -> None:
         """Removes exactly the files that the ledger lists, and empties the ledger (`--overwrite`).

@@ -75,8 +75,8 @@ def run(
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
         seconds = time.monotonic() - begun
-    code = _conclude(directory, found, before, job, seconds, interrupted, console)
-    return code or int(bool(faults) and not repair)
+    damaged = bool(faults) and not repair
+    return _conclude(directory, found, before, job, seconds, interrupted, console, damaged)
 
 
 def _page(monitor: Monitor, console: Console) -> str:
@@ -224,8 +224,12 @@ def _conclude(
     seconds: float,
     interrupted: bool,
     console: Console,
+    damaged: bool,
 ) -> int:
-    """Says what has become of it; returns the exit code. FipError where a MeasurementSet could not be imaged at all."""
+    """Says what has become of it, `damaged` if files that were stored are not as they were; returns the exit code.
+
+    FipError where a MeasurementSet could not be imaged at all.
+    """
     totals = _totals(directory, found, job)
     made = {each.run: each.stored - before.get(each.run, 0) for each in totals}
     whole = [each for each in found if each.final]
@@ -238,6 +242,6 @@ def _conclude(
         return EXIT_INTERRUPTED
     if job and job.state == "failed":
         raise FipError(job.reason)
-    if not any(made.values()):
+    if not any(made.values()) and not damaged:
         console.print("nothing was left to do: every slice was stored before")
-    return 0 if all(each.final and each.stored == each.total for each in totals) else 1
+    return 0 if all(each.final and each.stored == each.total for each in totals) and not damaged else 1

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 from fip.archive.file_names import LOCK_FILE
@@ -51,13 +52,13 @@ class Folder:
         return os.stat(checked(name), dir_fd=self._descriptor).st_size
 
     def read(self, name: str, most: int = -1) -> bytes:
-        """The content of a file, or its first `most` bytes."""
-        with open(name, "rb", opener=self._open) as file:
+        """The content of a file, or its first `most` bytes; of what is no file (a pipe), nothing is waited for."""
+        with open(name, "rb", opener=partial(self._open, more=os.O_NONBLOCK)) as file:
             return file.read(most)
 
     def write_new(self, name: str, content: bytes | memoryview) -> None:
         """Makes a file with this content, in place of one of that name; its content is on disk when this returns."""
-        with open(name, "wb", buffering=0, opener=self._open) as file:
+        with open(name, "wb", buffering=0, opener=partial(self._open, more=os.O_NOFOLLOW)) as file:
             rest = memoryview(content)
             while rest:
                 rest = rest[file.write(rest) :]
@@ -83,6 +84,11 @@ class Folder:
         """The names that were linked and removed so far are so on disk when this returns."""
         self._sync(self._descriptor)
 
+    def sync_file(self, name: str) -> None:
+        """The content of a file is on disk when this returns."""
+        with open(name, "rb", opener=self._open) as file:
+            self._sync(file.fileno())
+
     def leave_memory(self, name: str) -> None:
         """What the kernel has of a file in memory may be used otherwise."""
         descriptor = self._open(name, os.O_RDONLY | os.O_CLOEXEC)
@@ -91,8 +97,8 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def _open(self, name: str, flags: int) -> int:
-        return os.open(checked(name), flags, 0o666, dir_fd=self._descriptor)
+    def _open(self, name: str, flags: int, more: int = 0) -> int:
+        return os.open(checked(name), flags | more, 0o666, dir_fd=self._descriptor)
 
     def _sync(self, descriptor: int) -> None:
         begun = time.monotonic()

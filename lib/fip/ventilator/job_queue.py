@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from fip.archive.folder import make_folder
 from fip.data.errors import ConfigError, NoRoomError, UsageError
 from fip.data.names import Real, Text
 from fip.data.older_formats import asked_at_0c91216
@@ -126,7 +127,7 @@ class Queue:
     def _open(self) -> bool:
         """Opens the file: whether it is open. ConfigError where trying again would not help."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             self._take_lock()
             database = self._connect(self._path, isolation_level=None, timeout=BUSY_WITHIN)
             try:

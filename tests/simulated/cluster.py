@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 
 import zmq
 
+from fip.archive.clock import Clock
 from fip.config import Config, Loaded
 from fip.data.errors import WireError
 from fip.data.quantities import Retention
@@ -85,6 +87,7 @@ class Cluster:
         for process in (self.ventilator, self.sink):
             process.kill()
         self.disk.crash()
+        self.sink.host.reboot(self.world.now)
         self._checked.clear()
 
     # What daemons stand on
@@ -111,7 +114,9 @@ class Cluster:
 
     def _store(self, directory: Path, keep: Retention, ledgers: Path | None) -> Store:
         connect = partial(self.databases.connect, self.sink)
-        return Store(directory, keep, ledgers, open_folder=partial(SimFolder, self.disk, self.sink), connect=connect)
+        open_folder = partial(SimFolder, self.disk, self.sink)
+        clock = Clock(f"boot {self.sink.host.boots}", lambda: time.monotonic())  # that of the world
+        return Store(directory, keep, ledgers, open_folder=open_folder, connect=connect, clock=clock)
 
     def _worker(self, number: int) -> Process:
         host = self.hosts[1 + number % (len(self.hosts) - 1)]

@@ -116,6 +116,10 @@ class SimFolder(Folder):
         self._write(full_matters=False)
         self._held.safe = dict(self._held.files)
 
+    def sync_file(self, name: str) -> None:
+        self._there(name)
+        self._write(full_matters=False)
+
     def leave_memory(self, name: str) -> None:
         self._there(name)
 
@@ -144,7 +148,7 @@ class Databases:
 
     def connect(self, owner: Process, path: Any, uri: bool = False, **rest: Any) -> Any:
         """As `sqlite3.connect`, for one process."""
-        place = str(path).removeprefix("file:").partition("?")[0]
+        place = str(path).removeprefix("file://").partition("?")[0]
         if place not in self.raw:
             self.raw[place] = sqlite3.connect(":memory:", isolation_level=None)
         self.fail(place, "PRAGMA", False)

@@ -33,6 +33,11 @@ class Host:
     booted: float = 0.0  # s: its monotonic clock minus that of the world
     ahead: float = 0.0  # s: its wall clock minus the right time
     drift: float = 0.0  # s a second
+    boots: int = 1
+
+    def reboot(self, now: float) -> None:
+        """Its monotonic clock begins again."""
+        self.booted, self.boots = -now, self.boots + 1
 
 
 class World:

@@ -244,16 +244,9 @@ class Ledger:
 
     def add_failures(self, failures: Iterable[Failure]) -> None:
         """Enters slices that will not come, with their reasons, all or none; on disk when this returns."""
-        columns = "run, slice, state, reason, attempt, recorded"
-        rows = [(each.run, each.index, "failed", each.reason, each.attempt, time.time()) for each in failures]
-        self._write("BEGIN")
-        try:
-            self._write(f"INSERT OR REPLACE INTO slices ({columns}) VALUES (?, ?, ?, ?, ?, ?)", *rows)
-            self._write("COMMIT")
-        except StoreError:
-            with suppress(sqlite3.Error):
-                self._database.execute("ROLLBACK")
-            raise
+        with self._file.transaction():
+            for each in failures:
+                self._put(run=each.run, slice=each.index, state="failed", reason=each.reason, attempt=each.attempt)
 
     def files(self) -> Iterator[str]:
         """The names of all files of stored images."""

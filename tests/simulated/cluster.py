@@ -53,8 +53,8 @@ class Cluster:
         layout = {name: values | config.get(name, {}) for name, values in self._layout().items()}
         self.config = Loaded(Config.model_validate(layout), {})
         self.read_seconds: Callable[[], float | None] = lambda: world.chance.uniform(0.002, 0.05)
-        self.ventilator = Process("ventilator", self.hosts[0], world, self.network, self._ventilator)
-        self.sink = Process("sink", self.hosts[0], world, self.network, self._sink)
+        self.ventilator = Process("ventilator", "fip-ventilator", self.hosts[0], world, self.network, self._ventilator)
+        self.sink = Process("sink", "fip-sink", self.hosts[0], world, self.network, self._sink)
         self.workers = [self._worker(number) for number in range(workers)]
         self.operator = Operator(self)
         self._queue: Queue | None = None
@@ -122,7 +122,7 @@ class Cluster:
         host = self.hosts[1 + number % (len(self.hosts) - 1)]
         name = f"cpu{number}"
         process = Process(
-            f"{host.name}/{name}", host, self.world, self.network,
+            f"{host.name}/{name}", "fip-worker@", host, self.world, self.network,
             lambda loop: Worker(name, "cpu", self.config, loop, partial(self._image, process)),
         )  # fmt: skip
         process.work = lambda: self.world.chance.uniform(0.005, 0.15)

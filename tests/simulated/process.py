@@ -1,8 +1,10 @@
 """A daemon's process in made time: its loop takes turns when something is ready, and systemd starts it again."""
 
+import re
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -10,10 +12,18 @@ from fip.data.errors import ConfigError, FipError
 from fip.runtime.service import Daemon, Loop
 from simulated.network import Network, SimContext, SimPoller
 from simulated.world import Host, ViolationError, World
+from support.repository import ROOT
 
 TURN = 50e-6  # s that a turn takes, at the least
-RESTART_AFTER = 1.0  # s, as RestartSec= of the units
-MOST_DEATHS, WITHIN = 5, 120.0  # as StartLimitBurst= and StartLimitIntervalSec=: more deaths of its own end a unit
+UNITS = ROOT / "systemd"
+
+
+@cache
+def setting(unit: str, name: str) -> float:
+    """A number that systemd has for a unit, as RestartSec=: of its drop-ins the last that says it."""
+    files = [UNITS / "daemon.conf", *sorted((UNITS / f"{unit}.service.d").glob("*.conf"))]
+    found = [value for file in files for value in re.findall(rf"^{name}=([0-9.]+)s?$", file.read_text(), re.MULTILINE)]
+    return float(found[-1])
 
 
 class KilledError(BaseException):
@@ -95,7 +105,10 @@ class SimBackground:
 class Process:
     """One unit of systemd's and the daemon that it runs."""
 
-    def __init__(self, name: str, host: Host, world: World, network: Network, make: Callable[[Loop], Daemon]) -> None:
+    def __init__(
+        self, name: str, unit: str, host: Host, world: World, network: Network, make: Callable[[Loop], Daemon]
+    ) -> None:
+        self._unit = unit
         self.name, self.host, self.world, self.network, self._make = name, host, world, network, make
         self.daemon: Daemon | None = None
         self.stopped = False  # SIGSTOP, or a machine that swaps
@@ -223,8 +236,9 @@ class Process:
     def _died(self, own: bool) -> None:
         self.loop.made.abort()
         if own:
-            self._deaths = [at for at in self._deaths if self.world.now - at < WITHIN] + [self.world.now]
-            if len(self._deaths) > MOST_DEATHS:
+            within, most = setting(self._unit, "StartLimitIntervalSec"), setting(self._unit, "StartLimitBurst")
+            self._deaths = [at for at in self._deaths if self.world.now - at < within] + [self.world.now]
+            if len(self._deaths) >= most and within > 0:
                 self.failed = True
                 self.world.say(f"systemd gives {self.name} up")
         self._gone()
@@ -234,4 +248,4 @@ class Process:
         self.daemon = None
         self.life += 1
         if not self.failed:
-            self.world.after(RESTART_AFTER * (1 + self.world.chance.random()), self.start)
+            self.world.after(setting(self._unit, "RestartSec") * (1 + self.world.chance.random()), self.start)

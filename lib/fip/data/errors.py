@@ -42,7 +42,7 @@ class NoRoomError(StoreError):
 
 
 class DamagedLedgerError(StoreError):
-    """A ledger that cannot be read or written, now or later: what it is for has failed."""
+    """A ledger that can be used neither now nor later: it is damaged, or names what no ledger of FIP's does."""
 
 
 class EmptyLedgerError(StoreError):

@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from fip.archive.folder import make_folder
 from fip.data.errors import ConfigError, NoRoomError, UsageError
 from fip.data.names import Real, Text
 from fip.data.older_formats import asked_at_0c91216
@@ -73,7 +74,7 @@ class Queue:
             ("INSERT OR IGNORE INTO jobs VALUES (?, ?, 'queued', '', ?)", (submit.job, text, now)),
             (
                 "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
-                "ORDER BY submitted DESC LIMIT -1 OFFSET ?)",
+                "ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
                 (REMEMBERED,),
             ),
         )
@@ -97,7 +98,7 @@ class Queue:
         """All jobs, the oldest first; a row that is none is told to the log, and left as it is."""
         if self._database is None:
             return []
-        query = "SELECT job, submit, state, reason, submitted FROM jobs ORDER BY submitted, rowid"
+        query = "SELECT job, submit, state, reason, submitted FROM jobs ORDER BY rowid"
         try:
             rows = self._database.execute(query).fetchall()
         except sqlite3.Error as error:
@@ -126,7 +127,7 @@ class Queue:
     def _open(self) -> bool:
         """Opens the file: whether it is open. ConfigError where trying again would not help."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             self._take_lock()
             database = self._connect(self._path, isolation_level=None, timeout=BUSY_WITHIN)
             try:

@@ -74,7 +74,7 @@ class Queue:
             ("INSERT OR IGNORE INTO jobs VALUES (?, ?, 'queued', '', ?)", (submit.job, text, now)),
             (
                 "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
-                "ORDER BY submitted DESC LIMIT -1 OFFSET ?)",
+                "ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
                 (REMEMBERED,),
             ),
         )
@@ -98,7 +98,7 @@ class Queue:
         """All jobs, the oldest first; a row that is none is told to the log, and left as it is."""
         if self._database is None:
             return []
-        query = "SELECT job, submit, state, reason, submitted FROM jobs ORDER BY submitted, rowid"
+        query = "SELECT job, submit, state, reason, submitted FROM jobs ORDER BY rowid"
         try:
             rows = self._database.execute(query).fetchall()
         except sqlite3.Error as error:

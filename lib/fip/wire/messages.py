@@ -25,7 +25,6 @@ from fip.data.names import (
     Text,
 )
 from fip.data.quantities import FASTEST, SLOWEST
-from fip.data.ranges import Ranges
 from fip.data.settings import Asked
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
@@ -225,8 +224,8 @@ class RunStored:
     """What the sink has on disk of one run, said only after it is there."""
 
     run: RunId
-    stored: Ranges
-    failed: Ranges
+    stored: tuple[tuple[Number, Number], ...]  # ranges, as `fip.data.ranges` has them
+    failed: tuple[tuple[Number, Number], ...]
     refused: Text  # why the sink cannot take this run; "" if it can
     final: bool = True  # whether the ledger has it that no more slices will come
     goes_on_as: RunId | None = None  # the id under which the directory has the run, if that is its older one

@@ -241,6 +241,7 @@ class Cluster:
                 raise ViolationError(f"{file} is in the ledger, and not on the disk")
         named = {file for state, file in rows.values() if state == "stored"}
         stem = Path(made.path).stem
+        named |= {f"{stem}-t{index:06d}-dirty.fits" for index in failed}  # the sink died before it was entered
         extra = {name for name in directory.files if name.startswith(f"{stem}-t")} - named
         if extra and not excused:
             raise ViolationError(f"{sorted(extra)} are on the disk, and not in the ledger")

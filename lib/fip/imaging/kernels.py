@@ -28,29 +28,6 @@ _DUCC_MARGIN = 0.7
 """Of epsilon, what ducc0 is asked for: asked for 1e-3 it was 7 % off that in one image, of 24 x 20 pixels."""
 
 
-class Recorded(Kernel):
-    """A kernel that remembers which kernels made its images."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self._names: set[str] = set()
-
-    @property
-    def names(self) -> str:
-        """As "slant", or "slant+wgridder" where planes differ; "" where there was nothing to image."""
-        return "+".join(sorted(self._names))
-
-    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """See Kernel."""
-        return self._kernel.empty(shape, dtype)
-
-    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See Kernel."""
-        name = self._kernel.image(blocks, out)
-        self._names.add(name)
-        return name
-
-
 class WGridder(Kernel):
     """Improved w-stacking (Arras et al. 2021, A&A 646, A58), as in ducc0: any array, any field, CPU."""
 
@@ -70,7 +47,8 @@ class WGridder(Kernel):
         for stokes, plane in enumerate(out):
             values = [block.visibility[stokes].ravel() for block in blocks]
             image = dirty(uvw, frequencies, values, self._precision, shape, self._grid.scale, self._epsilon)
-            plane[...] = _centre(image, self._grid)
+            top, left = (image.shape[0] - self._grid.height) // 2, (image.shape[1] - self._grid.width) // 2
+            plane[...] = image[top : top + self._grid.height, left : left + self._grid.width]  # pixel N/2 is the same
         return self.name
 
 
@@ -159,9 +137,3 @@ def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
 def pixel_type(settings: Imaging) -> type[np.floating]:
     """float32 for an epsilon of 1e-6 or more, of which its rounding is a tenth; else float64."""
     return np.float32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
-
-
-def _centre(image: NDArray[np.floating], grid: Grid) -> NDArray[np.floating]:
-    """The grid's pixels out of an image at least as large with the same centre, pixel N/2."""
-    top, left = (image.shape[0] - grid.height) // 2, (image.shape[1] - grid.width) // 2
-    return image[top : top + grid.height, left : left + grid.width]

@@ -12,7 +12,6 @@ from fip.data.values import FitsFile, Image, ImageFile, Kind, Slice
 from fip.fits.fitsfile import fits_bytes
 from fip.imaging.dirty import channel_beams, dirty_image, psf_image, slice_beam
 from fip.imaging.interface import Kernel
-from fip.imaging.kernels import Recorded
 from fip.imaging.statistics import image_statistics
 
 
@@ -33,18 +32,14 @@ Stage = Callable[[Imaged, Kernel], Imaged]
 
 def dirty(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Grid and transform the visibilities: the dirty image. A slice without visibilities gives NaN."""
-    recorded = Recorded(kernel)
-    pixels = dirty_image(so_far.slice, recorded)
-    return so_far.with_image("dirty", Image(pixels, None, None, kernel=recorded.names))
+    return so_far.with_image("dirty", dirty_image(so_far.slice, kernel))
 
 
 def psf(so_far: Imaged, kernel: Kernel) -> Imaged:
     """The same with the weights in place of the visibilities, if it is asked for: the point spread function."""
     if not so_far.slice.settings.make_psf:
         return so_far
-    recorded = Recorded(kernel)
-    pixels = psf_image(so_far.slice, recorded)
-    return so_far.with_image("psf", Image(pixels, None, None, kernel=recorded.names))
+    return so_far.with_image("psf", psf_image(so_far.slice, kernel))
 
 
 def beam(so_far: Imaged, kernel: Kernel) -> Imaged:

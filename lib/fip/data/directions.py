@@ -4,9 +4,12 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import PlainSerializer
 
 from fip.data.quantities import ANGLE_UNITS, exact_in
+from fip.data.written import reads
 
 Frame = Literal["FK5", "ICRS", "FK4", "GALACTIC"]
 """Celestial frames that a FITS header can hold: J2000 is FK5, B1950 is FK4."""
@@ -100,6 +103,9 @@ def format_direction(direction: Direction) -> str:
     """A direction as `parse_direction` reads it back to the last bit, in degrees."""
     frame = f"{_WRITTEN[direction.frame]} " if direction.frame else ""
     return f"{frame}{exact_in(direction.longitude, 'deg')} {exact_in(direction.latitude, 'deg')}"
+
+
+Place = Annotated[Direction, reads(parse_direction), PlainSerializer(format_direction)]
 
 
 def shown(direction: Direction) -> str:

@@ -5,6 +5,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field, PlainSerializer
+
+from fip.data.written import reads
 
 SPEED_OF_LIGHT = 299792458.0  # m/s
 MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
@@ -150,3 +155,11 @@ def parse_pace(text: str) -> float:
 def format_pace(pace: float) -> str:
     """A pace as `parse_pace` reads it."""
     return {0.0: "max", 1.0: "realtime"}.get(pace, f"{pace:g}")
+
+
+Angle = Annotated[float, reads(parse_angle), PlainSerializer(exact_angle), Field(gt=0)]  # rad
+Pixels = Annotated[tuple[int, int], reads(parse_size), PlainSerializer(format_size)]
+Integrations = Annotated[tuple[int, int], reads(parse_range), PlainSerializer(format_range)]
+Bytes = Annotated[int, reads(parse_bytes), PlainSerializer(format_bytes)]
+Kept = Annotated[Retention, reads(parse_keep), PlainSerializer(format_keep)]
+Pace = Annotated[float, reads(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes

@@ -228,7 +228,7 @@ def asked(**options: Any) -> Asked:
             raise UsageError(f"there is no option {name}; there are {', '.join(homes)}")
     tables = {table: {name: options[name] for name in options if homes[name] == table} for table in TABLES}
     try:
-        found: Asked = _asked_adapter().validate_python(tables)
+        found: Asked = asked_adapter().validate_python(tables)
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(
@@ -300,7 +300,8 @@ def hints(table: type) -> dict[str, Any]:
 
 
 @cache
-def _asked_adapter() -> TypeAdapter[Asked]:
+def asked_adapter() -> TypeAdapter[Asked]:
+    """What makes an `Asked` of tables, as a configuration or a ledger has them."""
     return TypeAdapter(Asked)
 
 

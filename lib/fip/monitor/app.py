@@ -71,7 +71,7 @@ class _Pages:
         """Where each is found."""
         image, gallery = "/api/runs/{run}/images/{index:int}", self._gallery
         return [
-            Route("/", self.page),
+            Route("/", self.asset),
             Route("/assets/{name}", self.asset),
             Route("/metrics", self.metrics),
             Route("/api/session", self.session, methods=["POST"]),
@@ -90,16 +90,13 @@ class _Pages:
             Route(f"{image}/fits", self.fits),
         ]
 
-    async def page(self, request: Request) -> Response:
-        """The page itself, without any data."""
-        return _static(self._assets["index.html"])
-
     async def asset(self, request: Request) -> Response:
-        """Scripts and styles, from memory."""
-        name = request.path_params["name"]
+        """The page itself, without any data, and its scripts and styles, from memory."""
+        name = request.path_params.get("name", "index.html")
         if name not in self._assets:
             raise HTTPException(404)
-        return _static(self._assets[name])
+        content, kind = self._assets[name]
+        return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
 
     async def metrics(self, request: Request) -> Response:
         """The state for Prometheus."""
@@ -128,7 +125,9 @@ class _Pages:
 
     async def colours(self, request: Request) -> Response:
         """Colour maps, each 256 times RRGGBB."""
-        return JSONResponse({name: _lut(name) for name in COLOUR_MAPS}, headers={"Cache-Control": "max-age=3600"})
+        tables = {name: cmap.Colormap(name).lut(256)[:, :3] for name in COLOUR_MAPS}
+        texts = {name: np.round(table * 255).astype(np.uint8).tobytes().hex() for name, table in tables.items()}
+        return JSONResponse(texts, headers={"Cache-Control": "max-age=3600"})
 
     def cancel(self, request: Request) -> Any:
         """Ends a job."""
@@ -194,14 +193,6 @@ def _assets() -> Iterator[tuple[str, tuple[bytes, str]]]:
     """Name, content and type of each file of the page."""
     for file in resources.files("fip.monitor").joinpath("assets").iterdir():
         yield file.name, (file.read_bytes(), TYPES[Path(file.name).suffix])
-
-
-def _static(asset: tuple[bytes, str]) -> Response:
-    return Response(asset[0], media_type=asset[1], headers={"Cache-Control": "no-cache"})
-
-
-def _lut(name: str) -> str:
-    return (np.round(cmap.Colormap(name).lut(256)[:, :3] * 255).astype(np.uint8)).tobytes().hex()
 
 
 def _number(request: Request, name: str, default: int | None = None) -> int:

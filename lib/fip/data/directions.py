@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -24,17 +24,11 @@ class Direction:
     frame: Frame | None  # None: ICRS where the data are in ICRS, else FK5
 
 
-FRAME_NAMES: dict[str, Frame] = {
-    "J2000": "FK5",
-    "FK5": "FK5",
-    "ICRS": "ICRS",
-    "B1950": "FK4",
-    "FK4": "FK4",
-    "GALACTIC": "GALACTIC",
-}
-"""Frames as they are written on a command line, and those of a FITS header."""
+FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}
+"""Frames as they are written, on a command line and in a MeasurementSet, and as a FITS header has them."""
 
-_WRITTEN: dict[Frame, str] = {"FK5": "J2000", "ICRS": "ICRS", "FK4": "B1950", "GALACTIC": "GALACTIC"}
+_WRITTEN = {frame: name for name, frame in FRAMES.items()}
+_READ: Mapping[str, Frame] = {**FRAMES, "FK5": "FK5", "FK4": "FK4"}
 
 _HOURS = r"(?P<hours>\d{1,2})(?:h|:)\s*(?P<minutes>\d{1,2})(?:m|:)\s*(?P<seconds>\d{1,2}(?:\.\d*)?)s?"
 _DEGREES = r"(?P<sign>[+-]?)(?P<degrees>\d{1,3})(?:d|:|\.)\s*(?P<minutes>\d{1,2})(?:m|:|\.|')\s*" + (
@@ -50,7 +44,7 @@ def parse_direction(text: str) -> Direction:
     0.579rad`, with J2000, ICRS, B1950 or GALACTIC in front; without one of them the frame is None.
     """
     words = text.replace(",", " ").split()
-    frame = FRAME_NAMES.get(words[0].upper()) if words else None
+    frame = _READ.get(words[0].upper()) if words else None
     words = words[1:] if frame else words
     if len(words) != 2:
         raise ValueError(_not_a_direction(text))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fip.data.settings import Imaging
 from fip.data.values import Band, Block, Grid, Image, Observation, Slice, Times
-from fip.imaging.interface import Kernel
+from fip.imaging.kernels import Kernel
 from fip.imaging.subbands import effective_bands
 from fip.worker.stages import pass_through
 from support.direct_sum import point_source

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from fip.data.values import Beam, Block, Grid, Image, Slice
 from fip.imaging.beam import fit_beam
-from fip.imaging.interface import Kernel
-from fip.imaging.kernels import pixel_type
+from fip.imaging.kernels import Kernel, pixel_type
 
 
 def dirty_image(slice_: Slice, kernel: Kernel) -> Image:

@@ -1,7 +1,7 @@
-"""Kernels: from the blocks of one output channel to its dirty image. Pure functions; which one is chosen once a run."""
+"""Kernels: from the blocks of one output channel to its dirty image. What one is, and which there are. Pure."""
 
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Callable, Sequence
+from typing import Protocol, get_args
 
 import ducc0
 import numpy as np
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from fip.data.errors import UsageError
 from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, Imaging, KernelName
 from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid
-from fip.imaging.interface import Kernel
 
 SDP_FUNC = "ska-sdp-func"
 KERNELS = get_args(KernelName)
@@ -26,6 +25,27 @@ _DUCC_SMALLEST_SIDE = 32
 
 _DUCC_MARGIN = 0.7
 """Of epsilon, what ducc0 is asked for: asked for 1e-3 it was 7 % off that in one image, of 24 x 20 pixels."""
+
+
+Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
+"""`Kernel.image`, as a kernel takes it to fall back on."""
+
+
+class Kernel(Protocol):
+    """Makes dirty images. May keep what is the same in every slice of a run, nothing that changes a bit of an image."""
+
+    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """An array of any contents, of which parts may be given to `image` as `out`: what it fills fastest."""
+        return np.empty(shape, dtype)
+
+    def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
+        """Fill out[stokes, y, x] with sum_k Re[V_k exp(-2 pi i (u_k l + v_k m + w_k (n - 1)))] over all samples.
+
+        V_k is what the blocks hold, weight x visibility, so the caller divides by the sum of weights.
+        y ascends to the north (m), x descends to the east (l), pixel (height/2, width/2) is l = m = 0; there is
+        no factor 1/n. L2(out - exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined.
+        Returns the name of the kernel that was used, which another may have fallen back on for these samples.
+        """
 
 
 class WGridder(Kernel):

@@ -11,7 +11,7 @@ from fip.data.quality import quality
 from fip.data.values import FitsFile, Image, ImageFile, Kind, Slice
 from fip.fits.fitsfile import fits_bytes
 from fip.imaging.dirty import channel_beams, dirty_image, psf_image, slice_beam
-from fip.imaging.interface import Kernel
+from fip.imaging.kernels import Kernel
 from fip.imaging.statistics import image_statistics
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import CupyDevice
-from fip.imaging.interface import Imager
+from fip.imaging.kernels import Imager
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
 from fip.imaging.slant.kernel import SlantKernel, filling
 from fip.imaging.slant.plan import Plan
@@ -50,7 +50,7 @@ class CudaSlantKernel(SlantKernel):
         self.correction = device.xp.asarray(correction_polynomial(SINGLE))
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """See fip.imaging.interface.Kernel."""
+        """See fip.imaging.kernels.Kernel."""
         return self.device.empty(shape, dtype)
 
     def render(self, plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:

@@ -46,21 +46,15 @@ def parse_direction(text: str) -> Direction:
     words = text.replace(",", " ").split()
     frame = _READ.get(words[0].upper()) if words else None
     words = words[1:] if frame else words
-    if len(words) != 2:
-        raise ValueError(_not_a_direction(text))
-    longitude, latitude = _longitude(words[0], frame), _angle(words[1])
+    longitude, latitude = (_longitude(words[0], frame), _angle(words[1])) if len(words) == 2 else (None, None)
     if longitude is None or latitude is None or not -2 * math.pi <= longitude <= 2 * math.pi:
-        raise ValueError(_not_a_direction(text))
+        raise ValueError(
+            f"'{text}' is not a direction, as '05h31m58.7s +33d08m52s' or '82.99deg 33.15deg', "
+            f"after {', '.join(_WRITTEN.values())} if it is to be in that frame"
+        )
     if abs(latitude) > math.pi / 2:
         raise ValueError(f"'{text}' is no direction: its latitude is beyond 90 degrees")
     return Direction(longitude % (2 * math.pi), latitude, frame)
-
-
-def _not_a_direction(text: str) -> str:
-    return (
-        f"'{text}' is not a direction, as '05h31m58.7s +33d08m52s' or '82.99deg 33.15deg', "
-        f"after {', '.join(_WRITTEN.values())} if it is to be in that frame"
-    )
 
 
 def _longitude(text: str, frame: Frame | None) -> float | None:

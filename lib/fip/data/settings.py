@@ -281,15 +281,14 @@ def selected(selection: Selection) -> dict[str, str]:
 def cards(imaging: Imaging) -> Iterator[tuple[str, str | float, str]]:
     """Keyword, value and comment of the header cards of the options that have one and are set."""
     for name, option in options(Imaging).items():
-        value = getattr(imaging, name)
-        if option.card and value is not None:
-            card = option.card
+        card, value = option.card, getattr(imaging, name)
+        if card and value is not None:
             yield card.keyword, value if card.factor == 1.0 else value * card.factor, card.comment
 
 
 def options(table: type) -> dict[str, Option]:
     """The options that a table of the configuration declares, by name."""
-    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints(table).items()}
+    marks = {name: get_args(hint) for name, hint in hints(table).items()}
     return {name: mark for name, found in marks.items() for mark in found if isinstance(mark, Option)}
 
 

@@ -15,9 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fip.data.errors import ConfigError
-from fip.data.quantities import Bytes, Kept, Pace, Retention
+from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention
 from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, hints, options
-from fip.data.written import AS_WRITTEN
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

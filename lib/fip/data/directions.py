@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import PlainSerializer
 
-from fip.data.quantities import ANGLE_UNITS, exact_in
-from fip.data.written import reads
+from fip.data.quantities import ANGLE_UNITS, exact_in, reads
 
 Frame = Literal["FK5", "ICRS", "FK4", "GALACTIC"]
 """Celestial frames that a FITS header can hold: J2000 is FK5, B1950 is FK4."""

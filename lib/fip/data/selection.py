@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import PlainSerializer
 
-from fip.data.quantities import MJD_0, iso_utc
-from fip.data.written import reads
+from fip.data.quantities import MJD_0, iso_utc, reads
 
 
 @dataclass(frozen=True, slots=True)

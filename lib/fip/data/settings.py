@@ -15,10 +15,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAda
 
 from fip.data.directions import Place
 from fip.data.errors import UsageError
-from fip.data.quantities import Angle, Integrations, Pixels
+from fip.data.quantities import Angle, Integrations, Pixels, reads
 from fip.data.selection import Antennas, Baselines, Length, Names, Scans, UtcRange, Windows
 from fip.data.stokes import Planes
-from fip.data.written import reads
 
 KernelName = Literal["auto", "slant", "wgridder", "ska-sdp-func"]
 Weighting = Literal["natural", "uniform", "briggs"]

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import PlainSerializer
 
 from fip.data.errors import UsageError
-from fip.data.written import reads
+from fip.data.quantities import reads
 
 STOKES = ("I", "Q", "U", "V")
 HANDS = ("XX", "YY", "RR", "LL")

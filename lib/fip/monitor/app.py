@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import cmap
 import numpy as np
 from astropy.io import fits
 from starlette.applications import Starlette
@@ -32,9 +31,14 @@ from fip.monitor.feed import Broadcast, Feed
 from fip.monitor.guard import Access, Guard, cookie_name
 from fip.monitor.metrics import CONTENT_TYPE, exposition
 
-COLOUR_MAPS = ("inferno", "viridis", "cividis", "gray", "cubehelix")
 VERSIONS = ("fip", "numpy", "astropy", "ducc0", "numba", "pyzmq", "starlette", "uvicorn")
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
 MOST_IMAGES = 2000  # in one answer
 MOST_PIXELS = 8192  # a side, in one answer
 
@@ -95,8 +99,7 @@ class _Pages:
         name = request.path_params.get("name", "index.html")
         if name not in self._assets:
             raise HTTPException(404)
-        content, kind = self._assets[name]
-        return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
+        return _static(self._assets[name])
 
     async def metrics(self, request: Request) -> Response:
         """The state for Prometheus."""
@@ -124,10 +127,8 @@ class _Pages:
         return JSONResponse({"settings": settings, "versions": versions})
 
     async def colours(self, request: Request) -> Response:
-        """Colour maps, each 256 times RRGGBB."""
-        tables = {name: cmap.Colormap(name).lut(256)[:, :3] for name in COLOUR_MAPS}
-        texts = {name: np.round(table * 255).astype(np.uint8).tobytes().hex() for name, table in tables.items()}
-        return JSONResponse(texts, headers={"Cache-Control": "max-age=3600"})
+        """Colour maps, each 256 times RRGGBB: those of matplotlib, which daemons do not import."""
+        return _static(self._assets["colours.json"])
 
     def cancel(self, request: Request) -> Any:
         """Ends a job."""
@@ -193,6 +194,10 @@ def _assets() -> Iterator[tuple[str, tuple[bytes, str]]]:
     """Name, content and type of each file of the page."""
     for file in resources.files("fip.monitor").joinpath("assets").iterdir():
         yield file.name, (file.read_bytes(), TYPES[Path(file.name).suffix])
+
+
+def _static(asset: tuple[bytes, str]) -> Response:
+    return Response(asset[0], media_type=asset[1], headers={"Cache-Control": "no-cache"})
 
 
 def _number(request: Request, name: str, default: int | None = None) -> int:

@@ -49,9 +49,9 @@ def scenario(seed: int) -> Scenario:
     config: dict[str, Any] = {
         "ventilator": {"read_ahead": chance.choice((1, 2, 4)), "lane_depth": chance.choice((1, 2, 4))}
     }
-    if chance.random() < 0.3:
-        config["sink"] = {"keep": chance.choice(("3s", "30kB", "1h"))}
-    if chance.random() < 0.03:
+    if chance.random() < 0.4:
+        config["sink"] = {"keep": chance.choice(("3s", "3s", "6s", "30kB", "1h"))}
+    if chance.random() < 0.05:
         sets = (
             *sets[:1],
             replace(sets[0], path="/made/bad.ms", slices=400, unreadable=MANY, reason=LONG, damaged=False),

@@ -162,8 +162,13 @@ class Databases:
                 continue
             if code in ("FULL", "READONLY", "BUSY") and not WRITES.match(statement):
                 continue
-            if statement.strip().upper() == "ROLLBACK" or (code == "BUSY" and statement.strip().upper() == "BEGIN"):
-                continue  # that always works; this takes no lock before it writes
+            words = statement.upper().split()[:2]
+            if (
+                words[0] == "ROLLBACK"
+                or (code == "BUSY" and words == ["BEGIN"])
+                or (code == "FULL" and words[0] == "BEGIN")
+            ):
+                continue  # that always works; these take neither a lock nor room
             kind, number, said = CODES[code]
             error = kind(said)
             error.sqlite_errorcode, error.sqlite_errorname = number, f"SQLITE_{code}"

@@ -33,7 +33,7 @@ from simulated.storage import Databases, Directory, Disk, SimFolder
 from simulated.world import Host, ViolationError, World
 
 ASK_EVERY = 1.0  # s
-SLACK = 3.0  # s between storing an image and saying so, at the most
+SLACK = 0.5  # s of difference between two times that is none
 ROOT = Path("/made/images")
 DIES = "deadly"
 
@@ -59,7 +59,6 @@ class Cluster:
         self.operator = Operator(self)
         self._queue: Queue | None = None
         self._checked: dict[str, Ranges] = {}
-        self._said: dict[str, dict[int, float]] = {}  # of runs, when each slice was first said to be stored
         self._expired: set[tuple[str, int]] = set()
         for process in self.processes:
             process.on_death = partial(self._clean, process)
@@ -171,7 +170,6 @@ class Cluster:
         rows = self.rows(run)
         directory = self.directory(self.folders[run])
         for index in new:
-            self._said.setdefault(run, {}).setdefault(index, self.world.now)
             state, file = rows.get(index, ("missing", None))
             if state == "expired":
                 continue
@@ -184,17 +182,17 @@ class Cluster:
     def check_expired(self) -> None:
         """Raises ViolationError if an image was removed that is to be kept, or before one that is older."""
         keep = self.config.config.sink.keep
-        for run, said in self._said.items():
-            rows = self.rows(run)
-            left = [said[index] for index, (state, _) in rows.items() if state == "stored" and index in said]
-            for index, (state, _) in rows.items():
-                if state != "expired" or index not in said or (run, index) in self._expired:
+        for run, folder in self.folders.items():
+            rows, appeared = self.rows(run), self.directory(folder).appeared
+            left = [appeared[file] for state, file in rows.values() if state == "stored" and file in appeared]
+            for index, (state, file) in rows.items():
+                if state != "expired" or file not in appeared or (run, index) in self._expired:
                     continue
                 self._expired.add((run, index))
-                age = self.world.now - said[index]
+                age = self.world.now - appeared[file]
                 if keep.seconds is not None and age < keep.seconds - SLACK:
                     raise ViolationError(f"slice {index} of run {run} expired after {age:.1f} s of {keep.seconds:g} s")
-                if left and min(left) < said[index] - SLACK:
+                if left and min(left) < appeared[file] - SLACK:
                     raise ViolationError(f"slice {index} of run {run} expired before an older one")
 
     def rows(self, run: str) -> dict[int, tuple[str, str | None]]:

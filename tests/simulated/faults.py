@@ -124,8 +124,8 @@ def _corrupt(cluster: Cluster, fault: Fault) -> None:
 
 
 def _clock(cluster: Cluster, fault: Fault) -> None:
-    host = cluster.hosts[fault.target % len(cluster.hosts)]
-    host.ahead += (fault.much - 0.5) * (7200.0 if fault.target % 2 else 20.0)
+    host = cluster.hosts[fault.target % 10 % len(cluster.hosts)]
+    host.ahead += (fault.much - 0.5) * (7200.0 if fault.target // 10 % 2 else 20.0)
 
 
 def _reading(cluster: Cluster, fault: Fault) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from simulated.cluster import Cluster
-from simulated.faults import Fault, draw, plan
+from simulated.faults import LAST, Fault, draw, plan
 from simulated.process import SimBackground
 from simulated.sky import MadeSet
 from simulated.world import ViolationError, World
@@ -57,7 +57,15 @@ def scenario(seed: int) -> Scenario:
             replace(sets[0], path="/made/bad.ms", slices=400, unreadable=MANY, reason=LONG, damaged=False),
         )
         return Scenario(seed, chance.randint(1, 4), sets, config, tuple(draw(chance)), limit=SHORT)
-    return Scenario(seed, chance.randint(1, 4), sets, config, tuple(draw(chance)))
+    if chance.random() < 0.25:
+        config["ventilator"]["pace"] = "16"  # two slices a second, so that there is always something under way
+    faults = draw(chance)
+    if chance.random() < 0.1:  # a ring of images on a host whose clock steps
+        config["sink"], config["ventilator"]["pace"] = {"keep": "6s"}, "16"
+        faults += [
+            Fault(chance.uniform(4, LAST), "clock", target=10 * len(sets), much=chance.random()) for _ in range(2)
+        ]
+    return Scenario(seed, chance.randint(1, 4), sets, config, tuple(faults))
 
 
 def _made_set(chance: random.Random, number: int) -> MadeSet:

@@ -33,6 +33,7 @@ class Directory:
         self.files: dict[str, bytes] = {}
         self.safe: dict[str, bytes] = {}
         self.locked_by: object = None
+        self.appeared: dict[str, float] = {}  # when each file did, s of the world
 
 
 class Disk:
@@ -98,6 +99,7 @@ class SimFolder(Folder):
         if checked(to) in self._held.files:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         self._held.files[to] = self._there(name)
+        self._held.appeared.setdefault(to, self._disk.world.now)
 
     def replace(self, name: str, to: str) -> None:
         self._write()

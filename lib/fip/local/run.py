@@ -37,6 +37,7 @@ from fip.wire.messages import Follow, JobStatus, Submit
 
 EXIT_INTERRUPTED = 130
 MOST_FAULTS = 20  # that are named
+BUSY_PATIENCE = 3.0  # s
 
 
 def run(
@@ -164,11 +165,7 @@ def _prepare(
 
     What is to be repaired is no longer among those that it has.
     """
-    try:
-        store = Store(directory, ledgers=ledgers)
-    except NoRoomError as error:
-        raise UsageError(str(error)) from None
-    with closing(store):
+    with closing(_opened(directory, ledgers)) as store:
         if overwrite:
             store.clear()
         refusal = store.refusal(asked)
@@ -178,6 +175,18 @@ def _prepare(
         if repair:
             store.repair(faults)
         return {totals.run: totals.stored for totals in store.ledger.totals()}, faults
+
+
+def _opened(directory: Path, ledgers: Path | None) -> Store:
+    """The directory, opened; one whose ledger another process holds is waited for, for a moment. Raises UsageError."""
+    until = time.monotonic() + BUSY_PATIENCE
+    while True:
+        try:
+            return Store(directory, ledgers=ledgers)
+        except NoRoomError as error:
+            if time.monotonic() > until:
+                raise UsageError(str(error)) from None
+        time.sleep(0.1)
 
 
 def _name_faults(faults: Sequence[Fault], repair: bool, console: Console) -> None:

@@ -1,5 +1,6 @@
 """A disk that is full, read-only or gone: the sink says so and waits; what it has said is stored is there, whole."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from fip.archive.ledger import Ledger
 from fip.data import ranges
+from fip.sink.sink import EXPIRE_EVERY
 from fip.wire.messages import PipelineStatus
 from support.fip_command import images
 from support.many_slices import SELECTION, SLICES, assert_whole
@@ -116,7 +118,8 @@ def test_a_ring_whose_disk_is_gone_for_a_while_loses_track_of_no_file(
         job = mesh.submit([many_ms], SELECTION)
         mesh.wait(lambda status: _stored(status) >= SOME)
         disk.vanish()
-        mesh.wait(_stalled)
+        looked = time.monotonic() + 3 * EXPIRE_EVERY
+        mesh.wait(lambda status: _stalled(status) and time.monotonic() > looked)
         assert not list(mesh.images.iterdir())
         disk.come_back()
         mesh.wait_for_job(job)

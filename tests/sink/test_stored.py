@@ -13,7 +13,7 @@ from fip.archive.file_names import LEDGER
 from fip.archive.folder import Folder
 from fip.archive.ledger import Ledger
 from fip.data import ranges
-from fip.data.errors import DamagedLedgerError, NoRoomError, StoreError
+from fip.data.errors import DamagedLedgerError, NoRoomError, StoreError, UsageError
 from fip.data.quantities import Retention
 from fip.data.settings import Asked
 from fip.data.values import FitsFile, ImageFile
@@ -246,6 +246,19 @@ def test_nothing_outside_of_the_directory_is_removed_whatever_a_ledger_names(tmp
     assert precious.read_text() == "mine"
     assert kept(place) == [0, 1, 2, 3]
     store.close()
+
+
+def test_the_ledger_of_another_directory_is_not_emptied_through_a_link(tmp_path: Path) -> None:
+    """Nor are files removed; one in the folder of ledgers is (tests/sink/test_keeping.py)."""
+    with closing(opened(tmp_path / "another")) as another:
+        another.put(image(0))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / LEDGER).symlink_to(tmp_path / "another" / LEDGER)
+    store = Store(tmp_path / "out", ledgers=tmp_path / "ledgers")
+    with pytest.raises(UsageError, match="which is left alone"):
+        store.clear()
+    store.close()
+    assert seen_by_another(tmp_path / "another") == {0: "stored"}
 
 
 def test_a_run_whose_name_in_the_ledger_leads_elsewhere_is_refused(tmp_path: Path) -> None:

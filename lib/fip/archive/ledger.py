@@ -389,7 +389,7 @@ class Ledger:
         """DamagedLedgerError for what cannot be understood."""
         try:
             yield
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DamagedLedgerError(f"ledger {self.path} is damaged: {error}") from None
 
 

@@ -2,15 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import zmq
 
 from fip.config import Config, Loaded
-from fip.data.errors import FipError, NoRoomError, StoreError, WireError
+from fip.data.errors import DamagedLedgerError, FipError, NoRoomError, StoreError, WireError
 from fip.data.names import RunId
 from fip.data.quantities import Retention
 from fip.data.ranges import Ranges, add, contains, count
@@ -117,21 +119,14 @@ class Sink(Daemon):
         """Opens runs that are new, records slices that will not come, closes directories that are used no more."""
         plans = {plan.run: plan for plan in orders.runs}
         before, self._unopened = self._unopened, ""
-        try:
-            for run, plan in plans.items():
-                known = self._runs.get(run)
-                if known is None:
-                    self._runs[run] = self._open(plan)
-                elif known.store and plan != known.plan:  # more of its slices have come to be known
-                    known.store.open_run(plan)
-                    known.plan, known.said = plan, replace(known.said, final=plan.final)
-            for failure in orders.failed:
-                self._record(failure)
-        except NoRoomError as error:  # the next orders come in half a second
-            self._unopened = str(error)
-            if not before:
-                log.error("%s; waiting until it can be used", error)
-                self._vitals.counters["stalls"] += 1
+        for each in (*(partial(self._take_on, plan) for plan in orders.runs), partial(self._record, orders.failed)):
+            try:
+                each()
+            except NoRoomError as error:  # the next orders come in half a second
+                self._unopened = str(error)
+        if self._unopened and not before:
+            log.error("%s; waiting until it can be used", self._unopened)
+            self._vitals.counters["stalls"] += 1
         self._runs = {run: self._runs[run] for run in plans if run in self._runs}
         used, until = {plan.directory for plan in plans.values()}, time.monotonic() + LEAVE_WITHIN
         new = self._stores.keys() - used - self._leaving.keys()
@@ -140,10 +135,35 @@ class Sink(Daemon):
         if new:
             self._leave()
 
-    def _record(self, failure: Failure) -> None:
-        run, index = self._runs.get(failure.run), failure.index
-        if run and run.store and not contains(run.said.failed, index) and not contains(run.said.stored, index):
-            self._fail(run, run.store, failure)
+    def _take_on(self, plan: RunPlan) -> None:
+        """Opens a run that is new, or takes what is new of one. Raises NoRoomError."""
+        known = self._runs.get(plan.run)
+        if known is None:
+            self._runs[plan.run] = self._open(plan)
+        elif known.store and plan != known.plan:  # more of its slices have come to be known
+            with self._charged_to(known):
+                known.store.open_run(plan)
+                known.plan, known.said = plan, replace(known.said, final=plan.final)
+
+    def _record(self, failures: Sequence[Failure]) -> None:
+        """Enters slices that will not come, those of a run together."""
+        for name, run in self._runs.items():
+            known = run.said.stored, run.said.failed
+            new = {each.index: each for each in failures if each.run == name and each.index < run.plan.total}
+            new = {index: each for index, each in new.items() if not any(contains(part, index) for part in known)}
+            if run.store and new:
+                with self._charged_to(run):
+                    self._fail(run, run.store, *new.values())
+
+    @contextmanager
+    def _charged_to(self, run: OpenRun) -> Iterator[None]:
+        """Within it a ledger that turns out to be damaged ends the run, and nothing else."""
+        try:
+            yield
+        except DamagedLedgerError as error:
+            log.error("run %s of %s cannot go on: %s", run.plan.run, run.plan.measurement_set, error)
+            run.store, run.said = None, replace(run.said, refused=str(error))
+            self._link.changed(waited_for=True)
 
     def _open(self, plan: RunPlan) -> OpenRun:
         store: Store | None = None
@@ -206,7 +226,7 @@ class Sink(Daemon):
         """Stores an image; where there is no room, takes no others, says so, and tries again."""
         begun = time.monotonic()
         try:
-            failed = self._store(run, store, image)
+            stored = self._store(run, store, image)
         except NoRoomError as error:
             if not self._stalled:
                 log.error("%s; waiting until there is room", error)
@@ -219,7 +239,7 @@ class Sink(Daemon):
             log.info("there is room again")
             self._in_hand, self._stalled = None, ""
             self._loop.on(self._images, self._on_image)
-        if failed:
+        if not stored:
             return
         self._vitals.took("store", time.monotonic() - begun)
         self._vitals.took("fsync", store.synced)
@@ -231,21 +251,26 @@ class Sink(Daemon):
         self._vitals.counters["images"] += 1
 
     def _store(self, run: OpenRun, store: Store, image: ImageFile) -> bool:
-        """Stores an image, or records that it cannot be stored: whether that is so. Raises NoRoomError."""
-        try:
-            store.put(image)
-        except NoRoomError:
-            raise
-        except StoreError as error:
-            log.error("%s", error)
-            self._fail(run, store, Failure(image.run, image.index, image.attempt, str(error)))
-            return True
-        return False
+        """Stores an image, or records that it cannot be stored: whether it is stored. Raises NoRoomError."""
+        stored = False
+        with self._charged_to(run):
+            try:
+                store.put(image)
+                stored = True
+            except (NoRoomError, DamagedLedgerError):
+                raise
+            except StoreError as error:
+                log.error("%s", error)
+                self._fail(run, store, Failure(image.run, image.index, image.attempt, str(error)))
+        return stored
 
-    def _fail(self, run: OpenRun, store: Store, failure: Failure) -> None:
-        store.ledger.add_failure(failure)
-        self._vitals.counters["failures"] += 1
-        run.said = replace(run.said, failed=add(run.said.failed, failure.index))
+    def _fail(self, run: OpenRun, store: Store, *failures: Failure) -> None:
+        store.ledger.add_failures(failures)
+        self._vitals.counters["failures"] += len(failures)
+        failed = run.said.failed
+        for failure in failures:
+            failed = add(failed, failure.index)
+        run.said = replace(run.said, failed=failed)
 
     def _try_again(self) -> None:
         image, self._in_hand = self._in_hand, None

@@ -363,17 +363,15 @@ def test_expired_files_are_gone_on_disk_before_the_ledger_says_so(tmp_path: Path
     store.close()
 
 
-def test_the_removal_of_the_journal_of_jobs_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_removal_of_the_journal_of_jobs_is_on_disk(tmp_path: Path) -> None:
     """SQLite's mode EXTRA: else a power cut would bring the journal back, and it would undo what was entered."""
     made: list[sqlite3.Connection] = []
-    connect = sqlite3.connect
 
     def noted(*arguments: object, **named: object) -> sqlite3.Connection:
-        made.append(connect(*arguments, **named))  # type: ignore[call-overload]
+        made.append(sqlite3.connect(*arguments, **named))  # type: ignore[call-overload]
         return made[-1]
 
-    monkeypatch.setattr("sqlite3.connect", noted)
-    queue = Queue(tmp_path / "jobs.sqlite")
+    queue = Queue(tmp_path / "jobs.sqlite", noted)
     ledger = Ledger(tmp_path, connect=noted)
     assert [each.execute("PRAGMA synchronous").fetchone() for each in made] == [(3,), (3,)]
     ledger.close()

@@ -1,15 +1,16 @@
 """What is said to be stored is in the ledger and on disk: busy ledgers, clocks that step, disks that are gone."""
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fip.archive.file_names import LEDGER
+from fip.archive.file_names import IMAGE_LIST, LEDGER, LOCK_FILE
 from fip.archive.folder import Folder
 from fip.archive.ledger import Ledger
 from fip.data import ranges
@@ -87,6 +88,29 @@ def test_a_ledger_that_another_writes_is_waited_for_and_has_all_that_was_said(ma
         assert "the sink is silent" not in mesh.log
         states = seen_by_another(mesh.images / job)
         assert (len(states), set(states.values())) == (SLICES, {"stored", "expired"})
+
+
+def test_a_directory_is_let_go_in_order_though_its_ledger_was_busy_when_its_job_ended(
+    many_ms: Path, tmp_path: Path
+) -> None:
+    """The noise of its images is judged as soon as that can be; until then the sink goes on with other work."""
+
+    def let_go(status: PipelineStatus) -> bool:
+        with (mesh.images / job / LOCK_FILE).open() as lock, suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    with Mesh(tmp_path / "m", settings="pace = 60") as mesh:
+        job = mesh.submit([many_ms], SELECTION)
+        mesh.wait(lambda status: _said(status) >= 5)
+        with busy(mesh.images / job), mesh.operator() as operator:
+            operator.cancel(job)
+            mesh.wait(lambda status: bool(status.sink and not status.sink.brief.runs) and "trying again" in mesh.log)
+        mesh.wait(let_go)
+        assert "the sink is silent" not in mesh.log
+        assert "as they were before" not in mesh.log
+        assert len((mesh.images / job / IMAGE_LIST).read_text().split()) == len(seen_by_another(mesh.images / job))
 
 
 def test_what_is_stored_after_a_busy_ledger_is_seen_by_others_at_once(tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def test_a_directory_is_let_go_in_order_though_its_ledger_was_busy_when_its_job_
 ) -> None:
     """The noise of its images is judged as soon as that can be; until then the sink goes on with other work."""
 
+    given_up = "the noise are as they were before"
+
     def let_go(status: PipelineStatus) -> bool:
         with (mesh.images / job / LOCK_FILE).open() as lock, suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -106,10 +108,10 @@ def test_a_directory_is_let_go_in_order_though_its_ledger_was_busy_when_its_job_
         mesh.wait(lambda status: _said(status) >= 5)
         with busy(mesh.images / job), mesh.operator() as operator:
             operator.cancel(job)
-            mesh.wait(lambda status: bool(status.sink and not status.sink.brief.runs) and "trying again" in mesh.log)
+            mesh.wait(lambda status: "trying again" in mesh.log or given_up in mesh.log)
         mesh.wait(let_go)
         assert "the sink is silent" not in mesh.log
-        assert "as they were before" not in mesh.log
+        assert given_up not in mesh.log
         assert len((mesh.images / job / IMAGE_LIST).read_text().split()) == len(seen_by_another(mesh.images / job))
 
 

@@ -357,6 +357,12 @@ class PipelineStatus:
     antennas: AntennaHealth | None = None  # None where no slice was read yet
     unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
 
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """The last of each daemon that is there."""
+        sink = (self.sink.status,) if self.sink else ()
+        return (self.ventilator, *(worker.status for worker in self.workers), *sink)
+
 
 Control = (
     WorkerBrief

@@ -2,11 +2,13 @@
 
 import configparser
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fip.archive.ledger import Ledger
 from fip.data import ranges
 from fip.data.names import Attempt
 from fip.data.settings import Asked, Selection
@@ -15,8 +17,8 @@ from fip.ventilator.jobs import FAILURES_AT_ONCE, LONGEST_ASKED, MOST_ACTIVE, Ac
 from fip.ventilator.leases import FIRST_FAILURES, LONGEST_REASON, MOST_DEATHS, MOST_SENT, Leases
 from fip.ventilator.pacing import Pace
 from fip.wire.codec import MAXIMUM_HEADER, encode_control
-from fip.wire.messages import Follow, RunPlan, RunStored, SinkOrders, Submit, WorkerBrief
-from support.many_slices import SELECTION
+from fip.wire.messages import Failure, Follow, RunPlan, RunStored, SinkOrders, Submit, WorkerBrief
+from support.many_slices import SELECTION, SLICES
 from support.mesh import Mesh
 from support.repository import ROOT
 
@@ -45,6 +47,11 @@ def test_a_run_whose_first_slices_fail_for_one_reason_is_given_up() -> None:
     attempts(leases, 50, "ValueError: no sample of integration 50 is good")
     assert leases.hopeless == "its first 10 slices failed: ValueError: no sample of integration 0 is good"
     leases.lease(60, "head/slow", 0.0)
+    assert leases.hopeless == ""
+    leases.lease(61, "head/cpu0", 0.0)
+    leases.worker_gone("head/slow")
+    assert leases.hopeless
+    leases.worker_says("head/cpu0", {}, {61: 1}, 0.5)  # handed on
     assert leases.hopeless == ""
     leases.sink_says(ranges.of([60]), 1.0)
     assert leases.hopeless == ""
@@ -110,13 +117,34 @@ def _active(folder: Path, follow: Follow | None = None, total: int = 1000) -> tu
     """A run under way."""
     jobs = Jobs(Queue(folder / "jobs.sqlite"))
     jobs.submit(Submit("job", ("/data/many.ms",), Asked(), "job"))
+    return jobs, _begin(jobs, follow, total)
+
+
+def _begin(jobs: Jobs, follow: Follow | None = None, total: int = 1000) -> Leases:
+    """The next run begins."""
     found = jobs.next_to_open(0.0)
     assert found
     active = ActiveRun(replace(PLAN, total=total), Pace(0.0, []), follow, 0, 0.0)
     jobs.begin(found[0], active, 0.0)
     active.sink_says(RunStored("r", (), (), ""), ATTEMPTS, 0.0)
     assert active.leases
-    return jobs, active.leases
+    return active.leases
+
+
+def test_what_workers_still_say_of_a_run_that_is_over_is_not_charged_to_the_next(tmp_path: Path) -> None:
+    """The same set is imaged once more, after a failure or a cancel: attempts have numbers that they never had."""
+    jobs, leases = _active(tmp_path)
+    stale = brief()
+    for _ in range(2):
+        attempt = leases.lease(0, "head/cpu0", 0.0)
+        stale = replace(stale, failed=(*stale.failed, Failure("r", 0, attempt, "no memory")))
+        assert len(jobs.worker_says(stale, 0.0)) == 1
+    jobs.cancel("job", 0.0)
+    jobs.submit(Submit("again", ("/data/many.ms",), Asked(), "again"))
+    leases = _begin(jobs)
+    assert leases.lease(0, "head/cpu0", 0.0) == 3
+    assert jobs.worker_says(stale, 0.0) == []
+    assert 0 in leases.leased
 
 
 def test_failures_are_told_in_pieces_until_the_sink_has_them_all(tmp_path: Path) -> None:
@@ -197,7 +225,8 @@ image_file = fip.worker.stages.image_file
 def deadly(values, *rest):
     if values.observation.measurement_set == "deadly.ms":
         os.kill(os.getpid(), 9)
-    if values.observation.measurement_set == "failing.ms":
+    name = values.observation.measurement_set
+    if name == "failing.ms" or (name == "first.ms" and values.index):
         raise RuntimeError(f"no image of slice {values.index}")
     return image_file(values, *rest)
 
@@ -208,10 +237,14 @@ fip.worker.stages.image_file = deadly
 def test_jobs_of_which_nothing_comes_fail_and_the_next_is_done(
     many_ms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One ends every worker at once, one fails with every slice: each fails with its reason."""
+    """One ends every worker at once, one fails with every slice: each fails with its reason.
+
+    One of which a single image comes is gone through to its end, and the ledger has each failure, more than are told at
+    a time.
+    """
     (tmp_path / "fault").mkdir()
     (tmp_path / "fault" / "sitecustomize.py").write_text(DEADLY)
-    for name in ("deadly", "failing"):
+    for name in ("deadly", "failing", "first"):
         shutil.copytree(many_ms, tmp_path / f"{name}.ms")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fault"), prepend=":")
     few = replace(SELECTION, source=replace(SELECTION.source, interval=(0, 5)))
@@ -224,10 +257,16 @@ def test_jobs_of_which_nothing_comes_fail_and_the_next_is_done(
 
         deadly = mesh.submit([tmp_path / "deadly.ms"], SELECTION)
         failing = mesh.submit([tmp_path / "failing.ms"], SELECTION)
+        first = mesh.submit([tmp_path / "first.ms"], SELECTION)
         last = mesh.submit([many_ms], few)
         mesh.wait_for_job(last, start_again)
+        mesh.wait_for_job(first)
         with mesh.operator() as operator:
             told = {each.job: each for each in operator.status().jobs}
         assert (told[deadly].state, told[failing].state) == ("failed", "failed")
         assert "12 workers died of it before one image was stored" in told[deadly].reason
         assert "its first 10 slices failed: RuntimeError: no image of slice" in told[failing].reason
+        with closing(Ledger(mesh.images / first, read_only=True)) as ledger:
+            (totals,) = ledger.totals()
+        assert totals.failed == tuple((index, f"RuntimeError: no image of slice {index}") for index in range(1, SLICES))
+        assert len(totals.failed) > FAILURES_AT_ONCE

@@ -15,6 +15,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from fip.archive.clock import Clock
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import is_plain
@@ -278,7 +280,8 @@ class Ledger:
     def bytes_stored(self) -> int:
         """Bytes of all files of stored images."""
         query = "SELECT COALESCE(SUM(bytes + COALESCE(psf_bytes, 0)), 0) FROM slices WHERE state = 'stored'"
-        return int(self._file.value(query))
+        with self._sound():
+            return int(self._file.value(query))
 
     def oldest(self, age: float | None = None, number: int = 1000) -> list[Aged]:
         """The images that were stored first, at most `number`: those of this age (s) or older, but never the last."""
@@ -311,7 +314,8 @@ class Ledger:
     def runs(self) -> list[RunRow]:
         """All runs, in the order in which they were opened."""
         rows = self._file.rows("SELECT run, name, measurement_set, total, final, opened FROM runs ORDER BY rowid")
-        return [RunRow(run, name, path, total, bool(final), opened) for run, name, path, total, final, opened in rows]
+        with self._sound():
+            return [_RUNS.validate_python(dict(zip(RunRow.__dataclass_fields__, row, strict=True))) for row in rows]
 
     def entries(self, run: str | None = None, first: int = 0, end: int = sys.maxsize) -> Iterator[Entry]:
         """The stored images, earliest first; of one run alone, or of its slices from `first` up to `end`."""
@@ -389,8 +393,9 @@ class Ledger:
         """DamagedLedgerError for what cannot be understood."""
         try:
             yield
-        except (ValueError, TypeError, KeyError) as error:
-            raise DamagedLedgerError(f"ledger {self.path} is damaged: {error}") from None
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            reason = " ".join(str(error).split())  # pydantic's have several lines
+            raise DamagedLedgerError(f"ledger {self.path} is damaged: {reason[:300]}") from None
 
 
 _ENTRY = (
@@ -399,8 +404,11 @@ _ENTRY = (
 )
 
 
+_ENTRIES, _RUNS = TypeAdapter(Entry), TypeAdapter(RunRow)
+
+
 def _entry(row: sqlite3.Row) -> Entry:
     values: dict[str, Any] = dict(row)
     major, minor, angle = (values.pop(name) for name in ("major", "minor", "angle"))
     values["beam"] = None if major is None else Beam(major, minor, angle)
-    return Entry(**values | {"empty": bool(values["empty"]), "seconds": json.loads(values["seconds"])})
+    return _ENTRIES.validate_python(values | {"seconds": json.loads(values["seconds"])})

@@ -118,7 +118,8 @@ class LedgerFile:
 def _fault(path: Path, done: str, error: sqlite3.DatabaseError) -> StoreError:
     """What an error of SQLite means for who wanted something of the file to be `done`."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY)
-    if code & 0xFF in _PASSING:
+    garbled = "decode to UTF-8" in str(error) or code == sqlite3.SQLITE_IOERR_CORRUPTFS
+    if code & 0xFF in _PASSING and not garbled:
         return NoRoomError(f"ledger {path} cannot be {done}: {error}")
     return DamagedLedgerError(f"ledger {path} is damaged: {error}; move it away, or name another --output")
 

@@ -44,6 +44,7 @@ class ActiveRun:
     follow: Follow | None  # of a MeasurementSet that was being written when the run began
     rows: int  # that the MeasurementSet had when it was last looked into
     grew: float  # monotonic s, when there came to be more of them
+    attempts_before: int = 0  # as `Leases.before`
     leases: Leases | None = None
     refused: str = ""
     _recorded: Ranges = ()  # the failed slices that the sink has entered
@@ -69,7 +70,7 @@ class ActiveRun:
         self.refused, self._recorded = said.refused, said.failed
         if self.leases is None:
             if not said.refused:
-                self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final)
+                self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final, self.attempts_before)
             return []
         new = self.leases.sink_says(stored, now)
         for index in [index for index in self.leases.leased if contains(said.failed, index)]:
@@ -104,7 +105,7 @@ class ActiveRun:
 
     def _failure(self, index: int) -> Failure:
         assert self.leases
-        return Failure(self.plan.run, index, self.leases.sent[index], self.leases.failed[index])
+        return Failure(self.plan.run, index, self.leases.next_attempt(index) - 1, self.leases.failed[index])
 
     def status(self, now: float) -> RunStatus:
         """How far the run is."""
@@ -165,6 +166,7 @@ class Jobs:
         self._queue = queue
         self._failures: deque[Failure] = deque(maxlen=FAILURES_TOLD)  # of runs that are over
         self._jobs: dict[str, Job] = {}
+        self._attempts: dict[RunId, int] = {}  # at runs that are over: the same set may be imaged once more
         self._read()
 
     @property
@@ -239,6 +241,7 @@ class Jobs:
     def begin(self, job: Job, active: ActiveRun, now: float) -> None:
         """A MeasurementSet of the job was opened: it is a run now."""
         job.opening = None
+        active.attempts_before = self._attempts.get(active.plan.run, 0)
         self.active[active.plan.run] = active
         job.runs[active.plan.run] = active.status(now)
 
@@ -344,6 +347,10 @@ class Jobs:
 
     def _close(self, job: Job, run: str, now: float) -> None:
         active = self.active.pop(run)
+        if active.leases:
+            self._attempts[run] = active.leases.before + max(active.leases.sent.values(), default=0)
+            while len(self._attempts) > MOST_WAITING:
+                del self._attempts[next(iter(self._attempts))]
         job.runs[run] = active.status(now)
         self._failures.extend(active.last_failures())
 

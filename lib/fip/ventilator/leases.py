@@ -52,6 +52,7 @@ class Leases:
     max_attempts: int
     stored: Ranges
     final: bool = True  # whether no more slices will come
+    before: int = 0  # the last attempt at any slice before the run began, of which workers may still speak
     failed: dict[int, str] = field(default_factory=dict)  # index -> reasons
     leased: dict[int, Lease] = field(default_factory=dict)
     sent: Counter[int] = field(default_factory=Counter)  # attempts so far
@@ -104,10 +105,10 @@ class Leases:
     def hopeless(self) -> str:
         """Why nothing would come of the run; "" while something may.
 
-        Before an image was stored its first slices have failed, for one reason and with all workers that are at it, or
-        it has ended many workers.
+        Before an image was stored, or is on its way, its first slices have failed, for one reason and with all workers
+        that are at it, or it has ended many workers.
         """
-        if self._fruitful:
+        if self._fruitful or any(lease.handed_on is not None for lease in self.leased.values()):
             return ""
         first = list(islice(self.failed.values(), FIRST_FAILURES))
         if self._deaths.total() >= MOST_DEATHS:
@@ -139,9 +140,14 @@ class Leases:
     def lease(self, index: int, worker: str, now: float, size: int = 0) -> int:
         """Takes a slice of `size` bytes for `worker`; returns the number of this attempt, from 1."""
         self._take(index)
+        attempt = self.next_attempt(index)
         self.sent[index] += 1
-        self.leased[index] = Lease(worker, self.sent[index], now, size)
-        return self.sent[index]
+        self.leased[index] = Lease(worker, attempt, now, size)
+        return attempt
+
+    def next_attempt(self, index: int) -> int:
+        """The number of the next attempt at a slice, which no attempt had before."""
+        return self.before + self.sent[index] + 1
 
     def worker_says(
         self,
@@ -171,7 +177,7 @@ class Leases:
         for index, attempt in holds.items():
             if index not in self.leased and self.waiting(index):  # of another ventilator, or taken for lost here
                 self._take(index)
-                self.sent[index] = max(self.sent[index], attempt)
+                self.sent[index] = max(self.sent[index], attempt - self.before)
                 self.leased[index] = Lease(worker, attempt, now, size=0, held=True)
 
     def arrived(self) -> list[float]:

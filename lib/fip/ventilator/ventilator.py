@@ -305,9 +305,9 @@ class Ventilator(Daemon):
             worker = self._lanes.free(loads, self._pump)
             if worker is None or active.leases is None:
                 break
-            frames, sent = self._supply.read[key].frames, active.leases.sent[key.slice]
-            if sent:
-                frames = with_attempt(frames, sent + 1)
+            frames, attempt = self._supply.read[key].frames, active.leases.next_attempt(key.slice)
+            if attempt > 1:
+                frames = with_attempt(frames, attempt)
             if not self._lanes.send(worker, frames):
                 break
             nbytes = size(frames)

@@ -121,6 +121,7 @@ class SimFolder(Folder):
     def sync_file(self, name: str) -> None:
         self._there(name)
         self._write(full_matters=False)
+        self._held.appeared[name] = self._disk.world.now  # to the sink: one before it may have left it
 
     def leave_memory(self, name: str) -> None:
         self._there(name)

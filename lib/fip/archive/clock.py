@@ -10,7 +10,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def _boot() -> str:
-    """Which boot this is; where that cannot be known one of its own: no reading is compared with an earlier one then."""
+    """Which boot this is; where that cannot be known, one of its own: then nothing is compared with an earlier one."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:  # a /proc of processes alone, as of ProcSubset=pid

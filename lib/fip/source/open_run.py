@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,14 @@ def settle(chosen: Chosen) -> Run:
 
 def read_index(main: MeasurementSet) -> RowIndex:
     """The integrations of a MeasurementSet; InputError where there is none that could be imaged."""
-    return checked(main, Indexer().feed(checked_chunks(main)).index())
+    return checked(main, Indexer().feed(checked_chunks(main)).index(partial(one_band, main)))
+
+
+def one_band(main: MeasurementSet, first: int, second: int) -> bool:
+    """Whether two data descriptions overlap in frequency."""
+    one, other = main.window(first), main.window(second)
+    low, high = (max(w.low for w in (one, other)), min(w.high for w in (one, other)))
+    return low < high
 
 
 def checked(main: MeasurementSet, index: RowIndex | None) -> RowIndex:
@@ -124,7 +132,8 @@ def checked_chunks(main: MeasurementSet, first: int = 0, end: int | None = None)
     end = len(main) if end is None else end
     for begin in range(first, end, row_index.CHUNK):
         rows = main.rows(range(begin, min(begin + row_index.CHUNK, end)))
-        chunk = {name: rows.column(name) for name in row_index.COLUMNS}
+        beams = main.beam_columns
+        chunk = {name: rows.column(name) for name in (*row_index.COLUMNS, *beams)}
         strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
         if strange:
             raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")
@@ -182,8 +191,7 @@ def extent(main: MeasurementSet, coverage: Coverage, windows: Sequence[Window]) 
 
 def band(windows: Sequence[Window]) -> Band:
     """Over the outer edges of the outermost channels of all windows."""
-    low = min(float((window.frequency - window.width / 2).min()) for window in windows)
-    high = max(float((window.frequency + window.width / 2).max()) for window in windows)
+    low, high = min(window.low for window in windows), max(window.high for window in windows)
     return Band(centre=(low + high) / 2, width=high - low)
 
 

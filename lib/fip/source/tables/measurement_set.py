@@ -171,6 +171,13 @@ class MeasurementSet(Subtables):
         return tuple(name for name in self.columns if self.table.coldatatype(name) in ("complex", "dcomplex"))
 
     @cached_property
+    def beam_columns(self) -> tuple[str, ...]:
+        """FEED1 and FEED2, if it has both: they tell beams apart."""
+        names = ("FEED1", "FEED2")
+        kinds = [self.table.coldatatype(name) for name in names if name in self.columns]
+        return names if len(kinds) == 2 and set(kinds) <= set(_WHOLE) else ()
+
+    @cached_property
     def time_scale(self) -> str:
         """The frame of TIME on file, as "UTC" or "TAI". InputError where it cannot be converted to UTC."""
         return self.scale_of(self.table)

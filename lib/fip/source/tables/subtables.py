@@ -50,6 +50,16 @@ class Window:
         return self.channels_on_file, len(self.correlations)
 
     @property
+    def low(self) -> float:
+        """Hz, the lower edge of its channels."""
+        return float((self.frequency - self.width / 2).min())
+
+    @property
+    def high(self) -> float:
+        """Hz, the upper edge of its channels."""
+        return float((self.frequency + self.width / 2).max())
+
+    @property
     def channels(self) -> Channels:
         """Which channels of a cell to read."""
         whole = self.frequency.size == self.channels_on_file

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from math import inf
 from statistics import median
 
 from fip.data.values import Beam, Slice, Statistics
@@ -15,6 +16,8 @@ EMPTY = "empty"
 FLAGGED = "flagged"
 BEAM = "beam"
 ARTEFACTS = "artefacts"
+BLANK = "blank"
+GARBLED = "garbled"
 NOISE = "noise"
 
 FLAGGED_SHARE = 0.5
@@ -37,14 +40,20 @@ _TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
 
 
 def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None) -> str:
-    """ "good", "empty", or what is doubtful, joined by "+": "flagged", "beam", "artefacts".
+    """ "good", "empty", or what is doubtful, joined by "+": "blank", "garbled", "flagged", "beam", "artefacts".
 
-    `statistics` are those of the first plane. Artefacts: its negative peak is deeper than the positive one is high,
-    and not noise; a sky of sources cannot look so, as no sidelobe is as deep as the main lobe is high.
+    `statistics` are those of the first plane, None if it has no finite pixel. Blank: so it is, or all of its pixels are
+    one number, or some are infinite. Garbled: samples held numbers that no telescope gives, and are left out.
+    Artefacts: its negative peak is deeper than the positive one is high, and not noise; a sky of sources cannot look
+    so, as no sidelobe is as deep as the main lobe is high.
     """
     if slice_.empty:
         return EMPTY
     faults = []
+    if not _shows(statistics):
+        faults.append(BLANK)
+    if slice_.garbled:
+        faults.append(GARBLED)
     if slice_.samples and slice_.visibilities[0].sum() < (1 - FLAGGED_SHARE) * slice_.samples:
         faults.append(FLAGGED)
     if slice_.nominal_beam is not None and _unlike(beam, slice_.nominal_beam):
@@ -67,6 +76,11 @@ def with_noise(found: str, noisy_too: bool) -> str:
     """The quality `found` of an image, with or without "noise" in it."""
     faults = [fault for fault in found.split("+") if fault not in (GOOD, NOISE)]
     return "+".join([*faults, *([NOISE] if noisy_too else [])]) or GOOD
+
+
+def _shows(statistics: Statistics | None) -> bool:
+    """Whether an image shows anything at all."""
+    return statistics is not None and -inf < statistics.minimum < statistics.maximum < inf
 
 
 def _unlike(beam: Beam | None, nominal: Beam) -> bool:

@@ -117,7 +117,9 @@ class Slice:
     sum_of_weights: NDArray[np.float64]  # [stokes, channel_out]
     visibilities: NDArray[np.int64]  # [stokes, channel_out], the samples that count
     samples: int  # all cross-correlation samples of the selection, flagged ones too, for one Stokes
-    nominal_beam: "Beam | None"  # that of the field's first slice with nothing flagged; None where no PSF can be fitted
+    nominal_beam: "Beam | None"  # of the first slice like it (field, windows) with nothing flagged; None without a PSF
+    zeros: int = 0  # of the samples, those that do not count because all parallel hands are exactly 0
+    garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
 
     @property
     def nbytes(self) -> int:

@@ -137,7 +137,11 @@ class Growing:
             self._indexed += CHUNK
         if not end:
             raise NotYetError(f"{self._main.path}: no integration is complete yet")
-        index = deepcopy(self._indexer).feed(checked_chunks(self._main, self._indexed, end)).index(partial(one_band, self._main))
+        index = (
+            deepcopy(self._indexer)
+            .feed(checked_chunks(self._main, self._indexed, end))
+            .index(partial(one_band, self._main))
+        )
         try:
             return checked(self._main, index)
         except InputError as error:
@@ -150,7 +154,8 @@ class Growing:
         except UsageError as error:
             raise NotYetError(str(error)) from None
         rows, _ = index.rows_of([first])
-        early = checked(self._main, Indexer().feed(checked_chunks(self._main, 0, int(rows[-1]) + 1)).index(partial(one_band, self._main)))
+        fed = Indexer().feed(checked_chunks(self._main, 0, int(rows[-1]) + 1))
+        early = checked(self._main, fed.index(partial(one_band, self._main)))
         return replace(settle(choose(self._main, early, self._asked)), slices=())
 
     def _grown(self, run: Run, index: RowIndex, ended: bool) -> Run:

@@ -13,13 +13,14 @@ from fip.source.advice.defaults import choose_grid
 from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
 from fip.source.advice.geometry import UvwCheck, check_uvw, uvw_axes
 from fip.source.index.row_index import RowIndex
-from fip.source.open_run import band, extent, read_index
+from fip.source.open_run import extent, interval_fault, read_index
 from fip.source.samples import batches, has_weights, holds_values, weight_column
 from fip.source.selecting.centring import own_centre, phase_centres
 from fip.source.selecting.chosen import all_windows, parts, sampled, unique_names
+from fip.source.selecting.matching import listed
 from fip.source.selecting.phase_centres import PhaseCentres
 from fip.source.tables.measurement_set import MeasurementSet, Rows
-from fip.source.tables.subtables import Field, Window
+from fip.source.tables.subtables import Field, Window, band
 
 Lines: TypeAlias = Iterator[tuple[str, str]]
 Part: TypeAlias = tuple[Rows, Window]
@@ -74,8 +75,13 @@ def _time(index: RowIndex) -> Lines:
     yield "integrations", f"{len(index)}" + (f", every {cadence} s" if cadence else "")
     if index.varied:
         yield "", "baselines are averaged by different lengths"
-    if not index.trusted.all():
-        yield "", "INTERVAL is wrong: shorter than the spread of TIMEs within an integration"
+    if wrong := interval_fault(index):
+        yield "", f"INTERVAL is wrong: {wrong}"
+    if index.repeated:
+        yield "", f"warning: {index.repeated} rows have the TIME, the antennas and the window of another row"
+    beams = np.unique(index.beam).tolist()
+    if len(beams) > 1:
+        yield "beams", f"FEED1 {listed([str(each) for each in beams])}, each imaged by itself"
 
 
 def _listed(name: str, items: Sequence[Item], told: Callable[[Item], str]) -> Lines:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fip.data.directions import Direction
 from fip.data.errors import InputError, UsageError
-from fip.data.names import label
+from fip.data.names import LONGEST, label
 from fip.data.settings import Asked, describe, selected
 from fip.data.stokes import stokes_axis
 from fip.data.values import Band, Block, Grid, Observation
@@ -29,8 +29,9 @@ from fip.source.run_id import identify
 from fip.source.samples import Columns, SampleReader, choose_columns, has_weights
 from fip.source.selecting.centring import centre_notes, position
 from fip.source.selecting.chosen import Chosen, choose, parts, sampled
+from fip.source.selecting.matching import listed
 from fip.source.tables.measurement_set import MeasurementSet
-from fip.source.tables.subtables import Window
+from fip.source.tables.subtables import Window, band
 
 _EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, well within what a header can say
 
@@ -95,7 +96,8 @@ def settle(chosen: Chosen) -> Run:
         ),
         picked=chosen,
         readers=tuple(
-            SampleReader(window, planes, columns, precision) for window, planes in zip(windows, wanted, strict=True)
+            SampleReader(window, planes, columns, precision, asked.source.keep_zeros)
+            for window, planes in zip(windows, wanted, strict=True)
         ),
     )
 
@@ -189,12 +191,6 @@ def extent(main: MeasurementSet, coverage: Coverage, windows: Sequence[Window]) 
     )
 
 
-def band(windows: Sequence[Window]) -> Band:
-    """Over the outer edges of the outermost channels of all windows."""
-    low, high = min(window.low for window in windows), max(window.high for window in windows)
-    return Band(centre=(low + high) / 2, width=high - low)
-
-
 def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple[tuple[Band, ...], tuple[str, ...]]:
     """The band of each output channel, and what the log should say of them."""
     channels = np.unique(np.concatenate([window.frequency for window in windows]))
@@ -217,10 +213,13 @@ def list_slices(chosen: Chosen) -> tuple[SliceInfo, ...]:
     index = chosen.index
     names = {each.number: each.name for each in chosen.fields}
     slices = []
+    several = np.unique(index.beam).size > 1
     for together in chosen.slices:
         first, field = together[0], int(index.field[together[0]])
+        beam = f"beam{index.beam[first]}" if several else ""
+        called = "-".join(filter(None, (chosen.labels[field], beam)))[-LONGEST:]
         time = float(index.time[list(together)].mean())
-        slices.append(SliceInfo(together, int(chosen.number[first]), names[field], chosen.labels[field], time))
+        slices.append(SliceInfo(together, int(chosen.number[first]), names[field], called, time))
     return tuple(slices)
 
 
@@ -289,8 +288,28 @@ def _time_notes(main: MeasurementSet, index: RowIndex) -> Iterator[str]:
         yield f"TIME is in {main.time_scale}: converted to UTC"
     if index.varied:
         yield "baselines are averaged by different lengths: an integration is as long as the longest of them"
-    if not index.trusted.all():
-        yield "INTERVAL is shorter than the spread of TIMEs within an integration: times go by the cadence instead"
+    if wrong := interval_fault(index):
+        yield f"INTERVAL is {wrong}: times go by the cadence instead"
+    if index.repeated:
+        yield (
+            f"warning: {index.repeated} rows have the TIME, the antennas and the window of another row: dumps of "
+            "one TIME cannot be told apart, and are imaged together"
+        )
+    beams = np.unique(index.beam).tolist()
+    if len(beams) > 1:
+        yield (
+            f"warning: {len(beams)} beams (FEED1 {listed([str(each) for each in beams])}): each is imaged by itself, "
+            "as -beamN in file names, about the phase centre of its field: where it points is not looked up"
+        )
+
+
+def interval_fault(index: RowIndex) -> str:
+    """What is wrong with INTERVAL, in words; "" for nothing."""
+    if index.trusted.all():
+        return ""
+    if index.overlaps:
+        return "longer than a baseline takes to repeat"
+    return "shorter than the spread of TIMEs within an integration"
 
 
 def _compression_notes(chosen: Chosen, grid: Grid, bands: Sequence[Band], epsilon: float) -> Iterator[str]:

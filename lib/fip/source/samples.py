@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError, UsageError
-from fip.imaging.polarisation import Product, form
+from fip.imaging.polarisation import Product, form, hands, unobserved
 from fip.source.tables.measurement_set import MeasurementSet, Rows
 from fip.source.tables.subtables import Window
 
@@ -28,38 +28,53 @@ class Columns:
         return f"{self.visibility}-{self.model}" if self.model else self.visibility
 
 
+class Samples(NamedTuple):
+    """What was read of some rows."""
+
+    visibility: NDArray[np.complexfloating]  # [stokes, row, channel] weight x visibility
+    weight: NDArray[np.floating]  # [stokes, row, channel]
+    zeros: int  # samples that do not count because all parallel hands are exactly 0, and for nothing else
+    garbled: int  # samples that do not count because a number of theirs is none that a telescope gives
+
+
 class SampleReader:
     """Forms the planes of some rows of one window. It keeps its buffers, so that memory stays flat."""
 
     def __init__(
-        self, window: Window, wanted: Sequence[Product], columns: Columns, precision: type[np.floating]
+        self,
+        window: Window,
+        wanted: Sequence[Product],
+        columns: Columns,
+        precision: type[np.floating],
+        keep_zeros: bool = False,
     ) -> None:
         self.window = window
         self.wanted = tuple(wanted)
         self.columns = columns
         self.real = np.dtype(precision)
         self.complex = np.result_type(precision, np.complex64)
+        self.keep_zeros = keep_zeros
+        self._hands = hands(window.correlations)
         self._buffers: dict[str, NDArray[Any]] = {}
         self._batch = max(1, _BATCH // (window.shape[0] * window.shape[1]))
 
-    def read(self, rows: Rows, usable: NDArray[np.bool_]) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
-        """Weight x visibility and weight, [stokes, row, channel]; both 0 where not `usable` [row, 1 or channel]."""
+    def read(self, rows: Rows, usable: NDArray[np.bool_]) -> Samples:
+        """The samples of these rows; visibility and weight are 0 where not `usable` [row, 1 or channel]."""
         return self._formed(rows, usable, observed=True)
 
     def coverage(self, rows: Rows, usable: NDArray[np.bool_]) -> NDArray[np.floating]:
         """The weights [stokes, row, channel] that there would be without a flag, 1 where none is positive."""
-        _, weight = self._formed(rows, usable, observed=False)
+        weight = self._formed(rows, usable, observed=False).weight
         if not weight.any():
             weight[...] = usable
         return weight
 
-    def _formed(
-        self, rows: Rows, usable: NDArray[np.bool_], observed: bool
-    ) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
+    def _formed(self, rows: Rows, usable: NDArray[np.bool_], observed: bool) -> Samples:
         """As `read`; unless `observed`, as if all visibilities were 0 and nothing flagged."""
         shape = (len(self.wanted), len(rows), self.window.shape[0])
         visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
         spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
+        zeros = garbled = 0
         for first in range(0, len(rows), self._batch):
             here = slice(first, min(first + self._batch, len(rows)))
             cells = (here.stop - first, *self.window.shape)
@@ -67,12 +82,27 @@ class SampleReader:
             if not usable[here].all():
                 bad |= ~usable[here, :, None]
             weights = self._weights(rows, here, spectrum)
-            values = self._visibility(rows, here) if observed else np.zeros(cells, self.complex)
-            form(self.wanted, values, weights, bad, visibility[:, here], weight[:, here])
-        return visibility, weight
+            if observed:
+                values = self._fill(self.columns.visibility, rows, here)
+                zeros += self._leave_zeros(values, bad)
+                values = self._less_model(values, rows, here)
+            else:
+                values = np.zeros(cells, self.complex)
+            garbled += form(self.wanted, values, weights, bad, visibility[:, here], weight[:, here])
+        return Samples(visibility, weight, zeros, garbled)
 
-    def _visibility(self, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
-        observed = self._fill(self.columns.visibility, rows, here)
+    def _leave_zeros(self, observed: NDArray[np.complexfloating], bad: NDArray[np.bool_]) -> int:
+        """Adds to `bad` the samples that nobody observed; returns how many would have counted."""
+        zero = None if self.keep_zeros else unobserved(observed, self._hands)
+        if zero is None:
+            return 0
+        counted = zero & ~bad[..., self._hands].any(axis=-1)
+        bad |= zero[..., None]
+        return int(np.count_nonzero(counted))
+
+    def _less_model(
+        self, observed: NDArray[np.complexfloating], rows: Rows, here: slice
+    ) -> NDArray[np.complexfloating]:
         if self.columns.model is None:
             return observed
         model = self._fill(self.columns.model, rows, here)

@@ -20,6 +20,7 @@ _PAIRS = 200  # of a baseline and a direction, on which each plan is tested
 _DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).random((3, _PAIRS))
 _HEIGHTS, _FREQUENCIES = 2000, 16  # few rows are at as many heights, by so many frequencies at most
 _TERM_TOLERANCE = 0.15  # of epsilon, in the terms left out
+_LEAST_POWER, _MOST_POWER = 1e-30, 1e36  # between these sums of squares are right in single precision
 _LARGEST = 2**32  # bytes of buffers
 
 
@@ -163,9 +164,14 @@ def of_rows(blocks: Sequence[Block], values: Sequence[float]) -> Doubles:
 
 
 def _power(visibility: NDArray[np.complexfloating]) -> NDArray[np.floating]:
-    """The sum of |visibility|^2 of each row of [stokes, row, node]."""
+    """The sum of |visibility|^2 of each row of [stokes, row, node]; in double precision if single has no such."""
     parts = visibility.view(visibility.real.dtype)
-    return np.asarray(np.einsum("srn,srn->r", parts, parts))
+    with np.errstate(over="ignore", under="ignore"):
+        power = np.asarray(np.einsum("srn,srn->r", parts, parts))
+    if not _LEAST_POWER < np.max(power, initial=0.0) < _MOST_POWER:
+        parts = parts.astype(np.float64)
+        power = np.asarray(np.einsum("srn,srn->r", parts, parts))
+    return power
 
 
 def _over_band(height: Doubles, power: Doubles, lowest: Doubles) -> tuple[Doubles, Doubles]:

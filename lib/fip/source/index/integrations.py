@@ -81,7 +81,7 @@ def _cadence(
     interval: NDArray[np.float64],
     same: NDArray[np.bool_],
 ) -> Cadence:
-    """Of one series: spacings sorted by baseline, all its INTERVALs, and which of them [row - 1] are those spacings'."""
+    """Of one series: spacings sorted by baseline, all its INTERVALs, and between which rows [row - 1] spacings are."""
     positive = interval[np.isfinite(interval) & (interval > 0)]
     typical = float(np.median(positive)) if positive.size else float("nan")
     if not spacing.size:
@@ -97,9 +97,7 @@ def _cadence(
     return Cadence(float(np.median(by_baseline)), typical, spacing.size, bool(believed), wrong)
 
 
-def _overlapping(
-    of_rows: NDArray[np.int64], same: NDArray[np.bool_], too_long: NDArray[np.bool_]
-) -> Iterator[int]:
+def _overlapping(of_rows: NDArray[np.int64], same: NDArray[np.bool_], too_long: NDArray[np.bool_]) -> Iterator[int]:
     """The classes whose rows overlap with the next of their baseline more often than not."""
     beside = np.flatnonzero(same)
     for each in np.unique(of_rows[np.concatenate([beside[too_long], beside[too_long] + 1])]).tolist():

@@ -232,9 +232,7 @@ class Indexer:
             before = self.span.get(each, (np.inf, -np.inf))
             self.span[each] = min(before[0], float(low[each])), max(before[1], float(high[each]))
 
-    def _pair(
-        self, window: NDArray[np.integer], first: NDArray[np.integer], second: NDArray[np.integer]
-    ) -> None:
+    def _pair(self, window: NDArray[np.integer], first: NDArray[np.integer], second: NDArray[np.integer]) -> None:
         known = np.minimum(first, second) >= 0  # others are refused later, with words
         for each in np.unique(window).tolist():
             here = known & (window == each)

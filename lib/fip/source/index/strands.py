@@ -36,7 +36,7 @@ class Strand:
 def gather(strands: Sequence[Strand], averaged: Averaged) -> list[list[int]]:
     """The strands that were observed together, as places in `strands`: at one time, at one cadence.
 
-    Two of one window at one time are two observations, and stay apart. One without a repeat goes with those of its scan.
+    Two of one window at one time are two observations, and stay apart. One without a repeat goes with its scan.
     """
     found: list[list[int]] = []
     open_now: dict[tuple[int, ...], list[list[int]]] = {}

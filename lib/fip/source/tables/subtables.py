@@ -1,11 +1,13 @@
 """What the subtables of a MeasurementSet describe: spectral windows with their correlations, fields, antennas."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.values import Band
 from fip.source.tables.ephemeris import Ephemeris
 
 SPECTRAL_FRAMES = {
@@ -112,3 +114,9 @@ def as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     if (np.diff(order) == 1).all():
         return slice(None)
     return slice(None, None, -1) if (np.diff(order) == -1).all() else order
+
+
+def band(windows: Sequence[Window]) -> Band:
+    """Over the outer edges of the outermost channels of all windows."""
+    low, high = min(window.low for window in windows), max(window.high for window in windows)
+    return Band(centre=(low + high) / 2, width=high - low)

@@ -27,6 +27,7 @@ from fip.data.values import Beam, ImageFile, Kind
 from fip.wire.messages import Failure, RunPlan
 
 SCHEMA_VERSION = 6
+NUMBERED = 6  # the first with a table of numbers
 OLDEST_SCHEMA = 5  # of those that can be brought up to date
 NUMBERS = """
 CREATE TABLE numbers (
@@ -117,6 +118,7 @@ class Entry:
     maximum: float | None
     beam: Beam | None
     recorded: float  # s UTC, Unix
+    frequency: float | None = None  # Hz, the weighted mean of what was imaged; None if that was not noted
 
 
 class Ledger:
@@ -214,6 +216,7 @@ class Ledger:
             files |= zip(columns, values, strict=True)
         statistics = asdict(image.statistics) if image.statistics else {}
         beam = asdict(image.beam) if image.beam else {}
+        self._put_numbers(image.run, image.index, image.numbers)
         self._put(
             run=image.run, slice=image.index, state="stored",
             integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
@@ -270,7 +273,8 @@ class Ledger:
             values = (run, first, end)
         cursor = self._database.cursor()
         cursor.row_factory = sqlite3.Row
-        return map(_entry, cursor.execute(f"SELECT {_ENTRY} FROM slices WHERE {where} ORDER BY begin, file", values))
+        query = f"SELECT {_ENTRY}, {self._number('frequency')} FROM slices WHERE {where} ORDER BY begin, file"
+        return map(_entry, cursor.execute(query, values))
 
     def totals(self) -> list[RunTotals]:
         """Each run, in the order in which they were opened."""
@@ -294,16 +298,27 @@ class Ledger:
         )  # fmt: skip
 
     def judge_noise(self, run: str) -> None:
-        """Adds "noise" to the quality of the images whose noise is out of line with that of others of their field."""
+        """Adds "noise" to the quality of the images whose noise is out of line with others of their field and band."""
+        band = f"{self._number('band_centre')}, {self._number('band_width')}"
         rows = self._database.execute(
-            "SELECT slice, label, quality, rms FROM slices WHERE run = ? AND state = 'stored'", (run,)
+            f"SELECT slice, quality, rms, maximum, label, {band} FROM slices WHERE run = ? AND state = 'stored'", (run,)
         ).fetchall()
+        alike: dict[tuple[Any, ...], list[Any]] = {}
+        for index, quality, rms, maximum, *kind in rows:
+            alike.setdefault(tuple(kind), []).append((index, quality, rms, maximum))
         changes = []
-        for field in {label for _, label, _, _ in rows}:
-            images = [(index, quality, rms) for index, label, quality, rms in rows if label == field]
-            for (index, quality, _), doubtful in zip(images, noisy([rms for _, _, rms in images]), strict=True):
-                changes.append((with_noise(quality, doubtful), run, index))
+        for images in alike.values():
+            doubtful = noisy([rms for _, _, rms, _ in images], [maximum for *_, maximum in images])
+            for (index, quality, _, _), doubt in zip(images, doubtful, strict=True):
+                changes.append((with_noise(quality, doubt), run, index))
         self._set("quality = ?", changes)
+
+    def _number(self, name: str) -> str:
+        """A column of a query on `slices` with a number of each; NULL if it was not noted."""
+        if _schema_of(self._database) < NUMBERED:
+            return f"NULL AS {name}"
+        of_slice = "numbers.run = slices.run AND numbers.slice = slices.slice"
+        return f"(SELECT value FROM numbers WHERE {of_slice} AND name = '{name}') AS {name}"
 
     def _set(self, column: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Sets a column of slices, as each of `rows` says: what there is to set, run, slice; all of them or none."""
@@ -316,6 +331,12 @@ class Ledger:
         values["recorded"] = time.time()
         columns, places = ", ".join(values), ", ".join("?" * len(values))
         self._write(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
+
+    def _put_numbers(self, run: str, index: int, numbers: Mapping[str, tuple[float, str]]) -> None:
+        """Enters numbers of a slice, each with its unit, by their names."""
+        rows = [(run, index, name, value, unit) for name, (value, unit) in numbers.items()]
+        if rows:
+            self._write("INSERT OR REPLACE INTO numbers VALUES (?, ?, ?, ?, ?)", *rows)
 
     def _write(self, statement: str, *rows: tuple[object, ...]) -> None:
         """Runs a statement, for each of `rows` where there are any."""

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from math import inf
+from math import inf, sqrt
 from statistics import median
 
 from fip.data.values import Beam, Slice, Statistics
@@ -36,6 +36,12 @@ NEGATIVE_SIGMA = 7.0
 NOISE_FACTOR = 2.0
 """Noise of twice the median of a run is that of three quarters of the samples lost, or of interference."""
 
+FLARE_SIGMA = 10.0
+"""A peak that rises by this times what the noise rises by, in squares, is a source with sidelobes of a tenth of it.
+
+Noise alone, and interference that looks like it, has peaks of 4 to 6 sigma in an image.
+"""
+
 _TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
 
 
@@ -65,11 +71,22 @@ def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None) -> 
     return "+".join(faults) or GOOD
 
 
-def noisy(rms: Sequence[float | None]) -> list[bool]:
-    """For each image of a field whether its noise is out of line with the others'; one without statistics is not."""
+def noisy(rms: Sequence[float | None], peaks: Sequence[float | None] = ()) -> list[bool]:
+    """For each image of a field and band whether its noise is out of line with the others'.
+
+    It is not without statistics, nor if the brightest pixel, of `peaks`, has risen with the noise and by far more: a
+    source has flared, and what has risen are its sidelobes. Noise and interference have peaks of a few times their rms.
+    """
     known = [each for each in rms if each is not None]
-    limit = NOISE_FACTOR * median(known) if known else 0.0
-    return [each is not None and each > limit for each in rms]
+    high = [each for each in peaks if each is not None]
+    usual, usual_peak = (median(values) if values else 0.0 for values in (known, high))
+
+    def doubtful(found: float | None, peak: float | None) -> bool:
+        if found is None or found <= NOISE_FACTOR * usual:
+            return False
+        return peak is None or peak - usual_peak < FLARE_SIGMA * sqrt(found**2 - usual**2)
+
+    return [doubtful(*each) for each in zip(rms, peaks or [None] * len(rms), strict=True)]
 
 
 def with_noise(found: str, noisy_too: bool) -> str:

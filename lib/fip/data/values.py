@@ -6,7 +6,7 @@ radians, frequencies Hz, lengths metres, flux densities those of the visibilitie
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from fip.data.directions import Frame
-from fip.data.names import Number, OptionalLabel, RunId
+from fip.data.names import Label, Number, OptionalLabel, RunId
 from fip.data.settings import Imaging
 
 Kind = Literal["dirty", "psf"]
@@ -197,6 +197,7 @@ class ImageFile:
     statistics: Statistics | None
     seconds: dict[str, float]  # spent: "wait", then by stage: "dirty", "psf", "beam", ..., "fits"
     files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
+    numbers: dict[Label, tuple[float, OptionalLabel]] = field(default_factory=dict)  # by name: value, unit; the ledger's
 
     @property
     def size(self) -> int:

@@ -87,7 +87,8 @@ def _cadence(
     if not spacing.size:
         return Cadence(float("inf"), typical, 0, believed=positive.size > 0)
     by_baseline = _lower_medians(baseline, spacing)
-    told = ((interval[1:] + interval[:-1]) / 2)[same]  # NaN is neither right nor too long
+    length = np.where(interval > 0, interval, np.nan)  # NaN is neither right nor too long
+    told = ((length[1:] + length[:-1]) / 2)[same]
     too_long, right = spacing < _OVERLAP * told, np.abs(spacing / told - 1) < _SAME_CADENCE
     believed = too_long.mean() <= _MOST_WRONG and right.mean() >= _LEAST_RIGHT
     wrong = frozenset(_overlapping(classes(interval), same, too_long)) if believed and too_long.any() else frozenset()

@@ -197,7 +197,7 @@ class ImageFile:
     statistics: Statistics | None
     seconds: dict[str, float]  # spent: "wait", then by stage: "dirty", "psf", "beam", ..., "fits"
     files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
-    numbers: dict[Label, tuple[float, OptionalLabel]] = field(default_factory=dict)  # by name: value, unit; the ledger's
+    numbers: dict[Label, tuple[float, OptionalLabel]] = field(default_factory=dict)  # for the ledger: value, unit
 
     @property
     def size(self) -> int:

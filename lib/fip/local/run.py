@@ -61,10 +61,10 @@ def run(
         directory = output or Path(f"{label(paths[0].stem)}.fip")
         before = _prepare(directory, config.sink.ledger, asked, overwrite)
         found = [_as_known(each, before) for each in found]
-        begun = time.monotonic()
-        interrupted, job = False, None
+        interrupted, job, begun = False, None, time.monotonic()
         if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
             warm(config.imaging.kernel, config.imaging.epsilon)
+            begun = time.monotonic()  # to compile is no imaging
             submit = new_job(paths, asked, directory="", follow=follow)
             page = _page(config.monitor, console) if web else None
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
@@ -203,7 +203,7 @@ def _conclude(
     totals = _totals(directory, found, job)
     made = {each.run: each.stored - before.get(each.run, 0) for each in totals}
     whole = [each for each in found if each.final]
-    observed = sum(each.span * made[each.run] / len(each.times) for each in whole)
+    observed = sum(each.observed * made[each.run] / len(each.times) for each in whole)
     missed = sum(run.missed for run in job.runs) if job else 0
     last_words = summary(totals, seconds, sum(made.values()), observed, missed, directory)
     console.print(last_words, highlight=False, soft_wrap=True)
@@ -212,6 +212,6 @@ def _conclude(
         return EXIT_INTERRUPTED
     if job and job.state == "failed":
         raise FipError(job.reason)
-    if not any(made.values()):
+    if not any(made.values()) and all(each.stored == each.total for each in totals):
         console.print("nothing was left to do: every slice was stored before")
     return 0 if all(each.final and each.stored == each.total for each in totals) else 1

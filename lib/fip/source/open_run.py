@@ -22,13 +22,14 @@ from fip.imaging.subbands import parts as in_bands
 from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
 from fip.source.advice.field_of_view import smearing_notes
+from fip.source.checks import check_cells, looked_at, undefined_notes, uvw_notes, value_notes, width_notes
 from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
 from fip.source.index.row_index import Coverage, Indexer, RowIndex
 from fip.source.run_id import identify
-from fip.source.samples import Columns, SampleReader, choose_columns, has_weights
+from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, weight_column
 from fip.source.selecting.centring import centre_notes, position
-from fip.source.selecting.chosen import Chosen, choose, parts, sampled
+from fip.source.selecting.chosen import Chosen, choose, parts
 from fip.source.selecting.matching import listed
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.source.tables.subtables import Window, band
@@ -54,9 +55,10 @@ def open_run(path: Path, asked: Asked) -> Run:
 def settle(chosen: Chosen) -> Run:
     """A run of the slices that are chosen. Raises InputError and UsageError, as `open_run`."""
     main, index, asked, windows = chosen.main, chosen.index, chosen.asked, chosen.windows
-    looked_at = [part for each in sampled(chosen.integrations) for part in parts(main, index, windows, each)]
-    columns, column_note = choose_columns(main, asked.source.column, asked.source.subtract_model, looked_at)
-    _check_cells(chosen, columns)
+    found = looked_at(chosen)
+    some = [(part.rows, part.window) for part in found]
+    columns, column_note = choose_columns(main, asked.source.column, asked.source.subtract_model, some)
+    check_cells(main, columns, found)
     _check_weights(chosen)
     wanted = _products(main, windows, asked.imaging.stokes)
     reach = extent(main, chosen.coverage, windows)
@@ -92,6 +94,10 @@ def settle(chosen: Chosen) -> Run:
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
             *_polarisation_notes(asked.imaging.stokes, settings.stokes, windows),
             *_time_notes(main, index),
+            *value_notes(chosen, columns, found, asked.source.keep_zeros),
+            *undefined_notes(found),
+            *uvw_notes(chosen),
+            *width_notes(windows),
             *_compression_notes(chosen, next(iter(grids.values())), bands, settings.epsilon),
         ),
         picked=chosen,
@@ -142,17 +148,6 @@ def checked_chunks(main: MeasurementSet, first: int = 0, end: int | None = None)
         yield chunk
 
 
-def _check_cells(chosen: Chosen, columns: Columns) -> None:
-    """InputError where visibilities have not the shape that the subtables tell; seen in the first integration."""
-    for rows, window in chosen.first_rows():
-        shape = rows.cell_shape(columns.visibility)
-        if shape is not None and shape != window.cell:
-            raise InputError(
-                f"{chosen.main.path}: {columns.visibility} has cells of {shape[0]} channels x {shape[-1]} "
-                f"correlations, but data description {window.number} says {window.cell[0]} x {window.cell[1]}"
-            )
-
-
 def _check_weights(chosen: Chosen) -> None:
     """InputError where no weight is positive; as a rule the first integration has one, and no more is read."""
     main = chosen.main
@@ -160,8 +155,12 @@ def _check_weights(chosen: Chosen) -> None:
         found = parts(main, chosen.index, chosen.windows, number, chosen.antennas)
         if any(has_weights(rows, window) for rows, window in found):
             return
-    names = " and ".join(name for name in ("WEIGHT_SPECTRUM", "WEIGHT") if name in main.columns)
-    raise InputError(f"{main.path}: no weight in {names} is positive; set them (CASA: initweights) and try again")
+    first = list(parts(main, chosen.index, chosen.windows, chosen.integrations[0], chosen.antennas))
+    names = sorted({weight_column(rows, window) for rows, window in first})
+    other = "; WEIGHT is not looked at where WEIGHT_SPECTRUM has values" if names == ["WEIGHT_SPECTRUM"] else ""
+    raise InputError(
+        f"{main.path}: no weight in {' and '.join(names)} is positive{other}: set them (CASA: initweights), try again"
+    )
 
 
 def _products(main: MeasurementSet, windows: Sequence[Window], stokes: Sequence[str]) -> list[tuple[Product, ...]]:

@@ -7,6 +7,7 @@ matters: one that died is replaced, and opens again what it is asked for.
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,9 +37,10 @@ class RunFacts:
     notes: tuple[str, ...]  # what the log should say
 
     @property
-    def span(self) -> float:
-        """Seconds from the first slice to the last, and one more."""
-        return max(self.times, default=0.0) - min(self.times, default=0.0) + (self.cadence or 0.0)
+    def observed(self) -> float:
+        """Seconds that were observed: a cadence a slice, or less if the next one comes sooner; gaps do not count."""
+        length, times = self.cadence or 0.0, sorted(self.times)
+        return sum(min(length, after - before) for before, after in pairwise(times)) + (length if times else 0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,12 +127,31 @@ class SampleReader:
         if name not in self._buffers:
             self._buffers[name] = np.empty((self._batch, *self.window.shape), rows.dtype(name))
         buffer = self._buffers[name][: here.stop - here.start]
-        return rows.into(name, here.start, buffer, self.window.channels)[:, self.window.order]
+        try:
+            rows.into(name, here.start, buffer, self.window.channels)
+        except InputError:
+            if not self._fill_singly(name, rows, here, buffer):
+                raise
+        return buffer[:, self.window.order]
+
+    def _fill_singly(self, name: str, rows: Rows, here: slice, buffer: NDArray[Any]) -> bool:
+        """Cell by cell, if some hold nothing; False if all do. What nobody wrote is a flag, or NaN."""
+        defined = [rows.defined(name, row) for row in range(here.start, here.stop)]
+        for at, there in enumerate(defined):
+            if there:
+                rows.into(name, here.start + at, buffer[at : at + 1], self.window.channels)
+            else:
+                buffer[at] = True if buffer.dtype == bool else np.nan
+        return not all(defined)
 
 
 def weight_column(rows: Rows, window: Window) -> str:
-    """WEIGHT_SPECTRUM where it has values for `rows`, else WEIGHT."""
-    return "WEIGHT_SPECTRUM" if rows.cell_shape("WEIGHT_SPECTRUM") == window.cell else "WEIGHT"
+    """WEIGHT_SPECTRUM where it has values for any of `rows`, else WEIGHT."""
+    shape = rows.cell_shape("WEIGHT_SPECTRUM")
+    if shape is None and rows.has("WEIGHT_SPECTRUM"):
+        first = int(np.argmax(rows.all_defined("WEIGHT_SPECTRUM")))
+        shape = rows.where(np.arange(len(rows)) == first).cell_shape("WEIGHT_SPECTRUM")
+    return "WEIGHT_SPECTRUM" if shape == window.cell else "WEIGHT"
 
 
 def choose_columns(
@@ -179,6 +198,12 @@ def _list(names: Sequence[str]) -> str:
 def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Column `name` of `rows`, of one window, piece by piece; nothing where its cells are undefined."""
     shape = rows.cell_shape(name)
+    if rows.has(name) and (shape is None or not rows.defined(name, len(rows) - 1)):  # some of them may be
+        defined = rows.all_defined(name)
+        if not defined.any():
+            return
+        rows = rows.where(defined)
+        shape = rows.cell_shape(name)
     step = max(1, _BATCH // int(np.prod(shape))) if shape else 1
     channels = window.channels if shape == window.cell else None
     for first in range(0, len(rows) if shape else 0, step):

@@ -84,6 +84,19 @@ class Rows:
                 self._table.getcolslicenp(name, buffer, *corners, [], self._first + first, len(buffer))
         return buffer
 
+    def has(self, name: str) -> bool:
+        """Whether the table has such a column."""
+        return name in self._main.columns
+
+    def defined(self, name: str, row: int) -> bool:
+        """Whether one of these rows has a cell in a column."""
+        with self._main.reading(name):
+            return name in self._main.columns and bool(self._main.table.iscelldefined(name, int(self.numbers[row])))
+
+    def all_defined(self, name: str) -> NDArray[np.bool_]:
+        """Whether they have, [row]: a call for each, so it is asked only if reading all at once has failed."""
+        return np.array([self.defined(name, row) for row in range(len(self))])
+
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
         """Shape of the first row's cell; None where there is no such column or the cell is undefined."""
         row = int(self.numbers[0])

@@ -40,6 +40,7 @@ class Window:
     frequency_frame: str  # FITS SPECSYS; "" where unknown
     first: int  # the first of its channels as numbered on file
     channels_on_file: int
+    assumed: bool = False  # whether a width is made up, as the file has none
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -216,14 +216,15 @@ class Ledger:
             files |= zip(columns, values, strict=True)
         statistics = asdict(image.statistics) if image.statistics else {}
         beam = asdict(image.beam) if image.beam else {}
-        self._put_numbers(image.run, image.index, image.numbers)
-        self._put(
-            run=image.run, slice=image.index, state="stored",
-            integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
-            begin=times.begin, average=times.average, end=times.end,
-            attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
-            **files, **statistics, **beam,
-        )  # fmt: skip
+        with self._transaction():
+            self._put(
+                run=image.run, slice=image.index, state="stored",
+                integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
+                begin=times.begin, average=times.average, end=times.end,
+                attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
+                **files, **statistics, **beam,
+            )  # fmt: skip
+            self._put_numbers(image.run, image.index, image.numbers)
 
     def add_failure(self, failure: Failure) -> None:
         """Enters a slice that will not come, with its reason."""
@@ -337,6 +338,18 @@ class Ledger:
         rows = [(run, index, name, value, unit) for name, (value, unit) in numbers.items()]
         if rows:
             self._write("INSERT OR REPLACE INTO numbers VALUES (?, ?, ?, ?, ?)", *rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """What is written within it is on disk when it ends, or nothing of it is."""
+        self._write("BEGIN")
+        try:
+            yield
+            self._write("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._database.rollback()
+            raise
 
     def _write(self, statement: str, *rows: tuple[object, ...]) -> None:
         """Runs a statement, for each of `rows` where there are any."""

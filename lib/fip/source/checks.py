@@ -63,13 +63,13 @@ def check_cells(main: MeasurementSet, columns: Columns, found: Sequence[Part]) -
                     f"but data description {window.number} says {window.cell[0]} x {window.cell[1]}"
                 )
             if shape is not None:
-                _readable(rows, name)
+                check_readable(rows, name)
         shape = rows.cell_shape("WEIGHT")
         if weight_column(rows, window) == "WEIGHT" and shape is not None and shape != window.cell[1:]:
             raise rows.unlike("WEIGHT", shape, window.cell[1:])
 
 
-def _readable(rows: Rows, name: str) -> None:
+def check_readable(rows: Rows, name: str) -> None:
     """InputError if the first or the last cell of a column cannot be read."""
     for row in {0, len(rows) - 1}:
         if rows.defined(name, row):
@@ -182,7 +182,7 @@ def undefined_notes(found: Sequence[Part]) -> Iterator[str]:
 
 def _spread(rows: int) -> list[int]:
     """Some rows of so many, the first and the last among them."""
-    return np.unique(np.linspace(0, rows - 1, min(rows, _ROWS)).astype(int)).tolist()
+    return list(map(int, np.unique(np.linspace(0, rows - 1, min(rows, _ROWS)).astype(int))))
 
 
 def check_uvw_at(

@@ -10,7 +10,7 @@ import numpy as np
 from fip.data.quantities import ARCSEC, format_angle, iso_utc
 from fip.source.advice.defaults import choose_grid
 from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
-from fip.source.checks import check_uvw_at, width_notes
+from fip.source.checks import check_readable, check_uvw_at, width_notes
 from fip.source.index.row_index import RowIndex
 from fip.source.open_run import extent, interval_fault, read_index
 from fip.source.samples import batches, has_weights, holds_values, weight_column
@@ -37,6 +37,9 @@ def describe(path: Path) -> str:
         every = len(integrations) == len(index)
         said = "all integrations" if every else f"{len(integrations)} integrations spread over the time"
         looked_at = [part for each in integrations for part in parts(main, index, windows, each)]
+        for rows, _ in looked_at:
+            for name in (*main.complex_columns(), "FLAG"):
+                check_readable(rows, name)
         centres = phase_centres(main, index)
         fields = {number: main.field(number) for number in np.unique(index.field).tolist()}
         lines = [

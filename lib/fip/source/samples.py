@@ -195,20 +195,26 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Column `name` of `rows`, of one window, piece by piece; nothing where its cells are undefined."""
+def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice | NDArray[np.intp], NDArray[Any]]]:
+    """Column `name` of `rows`, of one window, piece by piece, and of which of them it is: those that have a cell."""
     shape = rows.cell_shape(name)
-    if rows.has(name) and (shape is None or not rows.defined(name, len(rows) - 1)):  # some of them may be
-        defined = rows.all_defined(name)
+    if shape is None:
+        defined = rows.all_defined(name) if rows.has(name) else np.zeros(0, bool)
         if not defined.any():
             return
-        rows = rows.where(defined)
-        shape = rows.cell_shape(name)
+        shape = rows.where(defined).cell_shape(name)
     step = max(1, _BATCH // int(np.prod(shape))) if shape else 1
     channels = window.channels if shape == window.cell else None
     for first in range(0, len(rows) if shape else 0, step):
         here = slice(first, min(first + step, len(rows)))
-        yield here, rows.column(name, first, here.stop - first, channels)
+        try:
+            yield here, rows.column(name, first, here.stop - first, channels)
+        except InputError:
+            some = np.array([row for row in range(first, here.stop) if rows.defined(name, row)], np.intp)
+            if len(some) == here.stop - first:
+                raise
+            for row in some.tolist():
+                yield np.array([row]), rows.column(name, row, 1, channels)
 
 
 def holds_values(rows: Rows, window: Window, name: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from fip.archive.file_names import LEDGER
 from fip.archive.file_systems import network_type
+from fip.data.antennas import FAULTS, IllAntenna, gathered
 from fip.data.errors import EmptyLedgerError, NoRoomError, StoreError
 from fip.data.names import RunId, free_name
 from fip.data.older_formats import asked_at_0c91216
@@ -71,6 +72,8 @@ class RunTotals:
     doubtful: tuple[tuple[str, int], ...] = ()  # images of each quality but "good" and "empty"
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
     expired: int = 0
+    first_doubtful: tuple[tuple[str, str], ...] = ()  # (file, quality) of the first images that are doubtful
+    antennas: tuple[IllAntenna, ...] = ()  # those that should be looked at
 
 
 @dataclass(frozen=True)
@@ -293,10 +296,24 @@ class Ledger:
             "GROUP BY quality ORDER BY quality",
             (opened.run, GOOD, EMPTY),
         ).fetchall()
+        first = self._database.execute(
+            "SELECT file, quality FROM slices WHERE run = ? AND state = 'stored' AND quality NOT IN (?, ?) "
+            "ORDER BY begin, file LIMIT ?",
+            (opened.run, GOOD, EMPTY, _NAMED),
+        ).fetchall()
         return RunTotals(
             opened.run, opened.name, opened.measurement_set, opened.total,
             stored, empty, tuple(failed), tuple(doubtful), opened.final, expired,
+            tuple(first), self._antennas(opened.run),
         )  # fmt: skip
+
+    def _antennas(self, run: str) -> tuple[IllAntenna, ...]:
+        """The antennas that should be looked at by the images of a run."""
+        if _schema_of(self._database) < NUMBERED:
+            return ()
+        faults = " OR ".join("name LIKE ?" for _ in FAULTS)
+        query = f"SELECT name, COUNT(*), AVG(value) FROM numbers WHERE run = ? AND ({faults}) GROUP BY name"
+        return gathered(self._database.execute(query, (run, *(f"{fault}.%" for fault in FAULTS))))
 
     def judge_noise(self, run: str) -> None:
         """Adds "noise" to the quality of the images whose noise is out of line with others of their field and band."""
@@ -359,6 +376,7 @@ class Ledger:
             raise NoRoomError(f"ledger {self.path} cannot be written: {error}") from None
 
 
+_NAMED = 3  # doubtful images that are named in a run's totals
 _ENTRY = (
     "run, slice AS 'index', file, bytes AS size, integration, label, empty, quality, begin, average, end, attempt, "
     "worker, seconds, rms, minimum, maximum, major, minor, angle, recorded"

@@ -36,11 +36,8 @@ NEGATIVE_SIGMA = 7.0
 NOISE_FACTOR = 2.0
 """Noise of twice the median of a run is that of three quarters of the samples lost, or of interference."""
 
-FLARE_SIGMA = 10.0
-"""A peak that rises by this times what the noise rises by, in squares, is a source with sidelobes of a tenth of it.
-
-Noise alone, and interference that looks like it, has peaks of 4 to 6 sigma in an image.
-"""
+FLARE_SIGMA = NEGATIVE_SIGMA
+"""A peak that rises by this times what the noise rises by, in squares, is a source: noise has no such peaks."""
 
 _TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
 

@@ -120,6 +120,7 @@ class Slice:
     nominal_beam: "Beam | None"  # of the first slice like it (field, windows) with nothing flagged; None without a PSF
     zeros: int = 0  # of the samples, those that do not count because all parallel hands are exactly 0
     garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
+    ill: dict[Label, float] = field(default_factory=dict)  # antennas to look at, as `fip.data.antennas` has them
 
     @property
     def nbytes(self) -> int:

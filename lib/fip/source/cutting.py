@@ -10,7 +10,7 @@ from fip.data.names import RunId
 from fip.data.rotations import turned
 from fip.data.settings import Imaging
 from fip.data.values import Band, Beam, Block, Grid, Observation, Slice, Times
-from fip.imaging.antennas import AntennaTally, BaselineSums, tally
+from fip.imaging.antennas import AntennaTally, BaselineSums, health, tally
 from fip.imaging.beam import fit_beam
 from fip.imaging.rephasing import rephase
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_bands, totals
@@ -20,6 +20,7 @@ from fip.source.selecting.chosen import Picked
 from fip.source.selecting.matching import baselines, within
 from fip.source.tables.measurement_set import Rows
 from fip.source.tables.subtables import band
+from fip.state.antennas import antennas_view, ill
 
 _LONGEST = 1.5  # cadences: rows that say they are longer than that have an INTERVAL that is wrong
 
@@ -119,6 +120,7 @@ class Run:
         widths = [window.width[here] for window in windows for _, here in parts(window.frequency, bands)]
         planes = len(self.settings.stokes), len(bands)
         weights, counts = totals(blocks, planes)
+        antennas = tally(sums)
         cut = Slice(
             run=self.id,
             index=number,
@@ -138,8 +140,9 @@ class Run:
             nominal_beam=self._nominal_beam(number),
             zeros=zeros,
             garbled=garbled,
+            ill=ill(antennas_view(health(self.id, antennas))),
         )
-        return cut, tally(sums)
+        return cut, antennas
 
     def _dump(self, info: SliceInfo) -> _Dump:
         numbers, integration = self.picked.index.rows_of(info.integrations)

@@ -6,7 +6,7 @@ matters: one that died is replaced, and opens again what it is asked for.
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from pickle import PickleBuffer
@@ -51,6 +51,7 @@ class Cut:
     nbytes: int  # of its samples
     antennas: "AntennaTally"
     seconds: float  # that it took to read it
+    ill: dict[str, float] = field(default_factory=dict)  # antennas to look at, as the slice has them
 
 
 class Opened(Protocol):
@@ -103,7 +104,7 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
     values, antennas = found.read_with_antennas(index)
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
-    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun)
+    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill)
 
 
 def forget(path: Path, asked: Asked, follow: bool) -> None:

@@ -115,4 +115,5 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
         "band_width": (band.width, "Hz"),
         "zeros": (float(slice_.zeros), ""),
         "garbled": (float(slice_.garbled), ""),
+        **{name: (value, "") for name, value in slice_.ill.items()},
     }

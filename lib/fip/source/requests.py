@@ -101,6 +101,8 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
     found = _open(path, asked, follow).up_to(index)
     if run not in (found.id, found.older):
         raise InputError(f"{path}: is another one than when the run began")
+    for reader in found.readers:  # a directory that was begun when zeros were values goes on so
+        reader.keep_zeros = asked.source.keep_zeros or run == found.older
     values, antennas = found.read_with_antennas(index)
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)

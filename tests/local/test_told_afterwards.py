@@ -14,7 +14,7 @@ from support.fip_command import fip, images
 from support.small_ms import BAND, Columns
 
 HIGH = BAND + 1e8
-DUMPS, SCAN = 24, 6  # integrations, and how many of them make a scan; scans take turns in windows
+DUMPS, SCAN = 24, 6  # integrations, and how many of them make a scan; the second scan is of another window
 BURST = 2  # in which all sources are fifty times brighter
 DEAD, LOUD = 4, 1  # antennas
 ANTENNAS = 12
@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         patch.setattr(small_ms, "POSITIONS", small_ms.POSITIONS[0] + offsets)
         columns = small_ms.rows(DUMPS)
         scan = np.round((columns["TIME"] - small_ms.START) / 10).astype(int) // SCAN
-        columns["SCAN_NUMBER"], columns["DATA_DESC_ID"] = scan.astype(np.int32), (scan % 2).astype(np.int32)
+        columns["SCAN_NUMBER"], columns["DATA_DESC_ID"] = scan.astype(np.int32), (scan == 1).astype(np.int32)
         ms = small_ms.write(folder / "turns.ms", columns, bands=(BAND, HIGH), data={"DATA": sky})
     with small_ms.edit(ms / "ANTENNA") as table:
         table.putcol("NAME", [f"A{number}" for number in range(ANTENNAS)])
@@ -83,7 +83,7 @@ def test_light_curves_tell_the_frequency(made: tuple[Path, str]) -> None:
     directory, _ = made
     text = fip("lightcurve", directory, "3h49m10.987s", "-28d38m52.4s").stdout
     curve = QTable.read(text, format="ascii.ecsv")
-    turns = np.arange(DUMPS) // SCAN % 2
+    turns = np.arange(DUMPS) // SCAN == 1
     assert curve["frequency"].to_value("Hz") == pytest.approx(np.where(turns, HIGH.mean(), BAND.mean()))
 
 

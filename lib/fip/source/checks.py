@@ -24,6 +24,7 @@ from fip.source.tables.subtables import Field, Window
 _FIELDS = 32  # of which integrations are looked at
 _SAMPLES = 1 << 18  # of all correlations that are looked at in a window of an integration
 _ROWS = 1000  # of them, of which cells are asked for one by one
+_FARTHEST = 1e9  # m from the centre of the Earth, of an antenna: beyond the Moon
 _TOLD = 0.01  # share of samples from which on it is told
 
 
@@ -191,14 +192,16 @@ def check_uvw_at(
     """UVW of an integration, of this field, against the positions of the antennas at its time."""
     rows = main.rows(index.rows_of([integration])[0])
     first, second, uvw = (rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "UVW"))
-    good = (first != second) & np.isfinite(uvw).all(axis=1)
+    there = (np.abs(main.antennas.position) < _FARTHEST).all(axis=1)  # NaN is nowhere
+    good = (first != second) & np.isfinite(uvw).all(axis=1) & there[first] & there[second]
+    first, second, uvw = first[good], second[good], uvw[good]
     time = float(index.time[integration])
     pointing = centres.at(field, time)
     centre = pointing.centre
     axes = uvw_axes(time, centre.longitude, centre.latitude, centre.frame or "FK5")
     axes = about_w(pointing.north).T @ axes  # v to the north of the field's own frame
-    position = main.antennas.position @ axes.T
-    return check_uvw(uvw[good], position[second[good]] - position[first[good]])
+    difference = main.antennas.position[second] - main.antennas.position[first]
+    return check_uvw(uvw, difference @ axes.T)
 
 
 def uvw_notes(chosen: Chosen) -> Iterator[str]:
@@ -215,6 +218,6 @@ def width_notes(windows: Sequence[Window]) -> Iterator[str]:
     assumed = sorted({window.spectral_window for window in windows if window.assumed})
     if assumed:
         yield (
-            f"warning: CHAN_WIDTH is 0 or not finite in spectral window {listed([str(each) for each in assumed])}: "
+            f"warning: CHAN_WIDTH is 0 in spectral window {listed([str(each) for each in assumed])}: "
             "taken to be the spacing of its channels, or of one alone its TOTAL_BANDWIDTH"
         )

@@ -138,7 +138,7 @@ class Subtables:
             raise InputError(f"{where}: CHAN_FREQ is not positive everywhere, and below {_HIGHEST_FREQUENCY:g} Hz")
         if (np.diff(frequency) <= 0).any():
             raise InputError(f"{where}: CHAN_FREQ has the same frequency twice")
-        if width.shape != frequency.shape or not ((width <= _HIGHEST_FREQUENCY) | ~np.isfinite(width)).all():
+        if width.shape != frequency.shape or not (width <= _HIGHEST_FREQUENCY).all():
             raise InputError(f"{where}: CHAN_WIDTH is not a width for each of {frequency.size} channels")
 
     def _frequency_frame(self, row: Cells) -> str:

@@ -192,7 +192,7 @@ def check_uvw_at(
     """UVW of an integration, of this field, against the positions of the antennas at its time."""
     rows = main.rows(index.rows_of([integration])[0])
     first, second, uvw = (rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "UVW"))
-    there = (np.abs(main.antennas.position) < _FARTHEST).all(axis=1)  # NaN is nowhere
+    there: NDArray[np.bool_] = np.all(np.abs(main.antennas.position) < _FARTHEST, axis=1)  # NaN is nowhere
     good = (first != second) & np.isfinite(uvw).all(axis=1) & there[first] & there[second]
     first, second, uvw = first[good], second[good], uvw[good]
     time = float(index.time[integration])

@@ -49,7 +49,7 @@ def header(piece: Slice) -> Any:
 # --- INTERVAL that is longer than the cadence -------------------------------------------------------------------
 
 
-def sparse(interval: float) -> Columns:
+def sparse(interval: float, present: float = 0.6) -> Columns:
     """Scans of 30 dumps of 10 s of which each baseline has every other one or so, INTERVAL as said, at times less.
 
     As the EHT's Sgr A*, and what UVFITS files of the VLBA become.
@@ -61,13 +61,13 @@ def sparse(interval: float) -> Columns:
     columns["INTERVAL"][:] = np.where(generator.random(60 * PAIRS) < 0.1, generator.uniform(1, interval), interval)
     columns["EXPOSURE"] = columns["INTERVAL"].copy()
     first = np.arange(60 * PAIRS) % PAIRS == 0  # one baseline is always there
-    return some(columns, first | (generator.random(60 * PAIRS) < 0.6))
+    return some(columns, first | (generator.random(60 * PAIRS) < present))
 
 
-@pytest.mark.parametrize("interval", [25.0, 256.0])
-def test_an_interval_longer_than_the_cadence_is_no_average(tmp_path: Path, interval: float) -> None:
+@pytest.mark.parametrize(("interval", "present"), [(25.0, 0.6), (256.0, 0.6), (25.0, 0.3)])
+def test_an_interval_longer_than_the_cadence_is_no_average(tmp_path: Path, interval: float, present: float) -> None:
     """Each TIME is an integration; no two overlap, and none is exposed for longer than it lasts."""
-    path = small_ms.write(tmp_path / "sparse.ms", sparse(interval))
+    path = small_ms.write(tmp_path / "sparse.ms", sparse(interval, present))
     slices = cut(path)
     assert len(slices) == 60
     for before, after in pairwise(slices):

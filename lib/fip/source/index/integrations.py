@@ -94,8 +94,23 @@ def _cadence(
     wrong = frozenset(_overlapping(classes(interval), same, too_long)) if believed and too_long.any() else frozenset()
     unbroken = np.abs(spacing / typical - 1) < _SAME_CADENCE
     if unbroken.any():
-        by_baseline = _lower_medians(baseline[unbroken], spacing[unbroken])
-    return Cadence(float(np.median(by_baseline)), typical, spacing.size, bool(believed), wrong)
+        seconds = float(np.median(_lower_medians(baseline[unbroken], spacing[unbroken])))
+    else:
+        seconds = _if_sparse(float(np.median(by_baseline)), spacing)
+    return Cadence(seconds, typical, spacing.size, bool(believed), wrong)
+
+
+def _if_sparse(seconds: float, spacing: NDArray[np.float64]) -> float:
+    """The cadence of baselines that skip dumps, one after the other: the commonest spacing, if `seconds` is some of it.
+
+    However many dumps a baseline skips at random, to skip none is more frequent than to skip any other number.
+    """
+    bins, of_spacing = np.unique(np.round(np.log(spacing) / np.log(1 + _SAME_CADENCE)), return_inverse=True)
+    common = float(np.median(spacing[of_spacing == np.bincount(of_spacing, minlength=bins.size).argmax()]))
+    near = np.abs(spacing / common - 1) < _SAME_CADENCE
+    times = seconds / common
+    whole = times > 1.5 and abs(times - round(times)) < _SAME_CADENCE * times
+    return float(np.median(spacing[near])) if whole and near.mean() > _LEAST_RIGHT else seconds
 
 
 def _overlapping(of_rows: NDArray[np.int64], same: NDArray[np.bool_], too_long: NDArray[np.bool_]) -> Iterator[int]:

@@ -299,3 +299,16 @@ def test_a_third_of_the_antennas_filled_with_zeros_costs_noise_and_no_flux(
     assert (piece.zeros, piece.visibilities.item(), piece.samples) == (24 * CHANNELS, 21 * CHANNELS, 45 * CHANNELS)
     assert flux(piece) == pytest.approx(1, rel=0.01)
     assert flux(kept) == pytest.approx(21 / 45, rel=0.01)
+
+
+def test_one_integration_that_cannot_be_read_costs_itself_alone(tmp_path: Path) -> None:
+    """Also if it is the last: only a set of which more is gone is refused at once."""
+    path = small_ms.write(tmp_path / "last.ms", small_ms.rows(5))
+    with small_ms.edit(path) as table:
+        for row in range(4 * PAIRS, 5 * PAIRS):
+            table.putcell("DATA", row, np.ones((2, 4), np.complex64))
+    run = open_run(path, asked())
+    assert flux(run.read(3)) == pytest.approx(1, abs=1e-6)
+    with pytest.raises(InputError, match=r"last\.ms: cannot read DATA"):
+        run.read(4)
+    run.close()

@@ -4,6 +4,7 @@ A few integrations, spread over the time and the fields, stand for all.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ _TOLD = 0.01  # share of samples from which on it is told
 class Part:
     """The rows of one window of an integration."""
 
+    integration: int
     field: int
     rows: Rows
     window: Window
@@ -45,29 +47,55 @@ def looked_at(chosen: Chosen) -> list[Part]:
     for each in np.unique(field)[:_FIELDS].tolist():
         its = numbers[field == each].tolist()
         some |= {its[0], its[len(its) // 2]}
-    return [
-        Part(int(chosen.index.field[number]), rows, window)
-        for number in sorted(some)
-        for rows, window in parts(chosen.main, chosen.index, chosen.windows, number, chosen.antennas)
-    ]
+    return [part for number in sorted(some) for part in _parts(chosen, number)]
 
 
-def check_cells(main: MeasurementSet, columns: Columns, found: Sequence[Part]) -> None:
-    """InputError if cells have not the shape that the subtables tell, or cannot be read: before anything is started."""
+def _parts(chosen: Chosen, number: int) -> list[Part]:
+    field = int(chosen.index.field[number])
+    found = parts(chosen.main, chosen.index, chosen.windows, number, chosen.antennas)
+    return [Part(number, field, rows, window) for rows, window in found]
+
+
+def check_cells(chosen: Chosen, columns: Columns, found: Sequence[Part]) -> None:
+    """InputError if cells cannot be read, or have not the shape that the subtables tell: before anything is started.
+
+    Damage to one integration costs that alone, when it is read. Here it is the first that counts, whose shape is that
+    of all; two; or the last with the one before it, as in a file that is cut short.
+    """
+    numbers = sorted(chosen.integrations)
+    faults = _faults(chosen.main, columns, found)
+    if numbers[-1] in faults:
+        before = [part for number in numbers[-2:] for part in _parts(chosen, number)]
+        faults |= _faults(chosen.main, columns, before)
+    if numbers[0] in faults or len(faults) > 1:
+        raise next(iter(faults.values()))
+
+
+def _faults(main: MeasurementSet, columns: Columns, found: Sequence[Part]) -> dict[int, InputError]:
+    """What is wrong with cells of these integrations."""
+    faults: dict[int, InputError] = {}
     for part in found:
-        rows, window = part.rows, part.window
-        for name in filter(None, (columns.visibility, columns.model, "FLAG")):
-            shape = rows.cell_shape(name)
-            if shape is not None and shape != window.cell:
-                raise InputError(
-                    f"{main.path}: {name} has cells of {shape[0]} channels x {shape[-1]} correlations, "
-                    f"but data description {window.number} says {window.cell[0]} x {window.cell[1]}"
-                )
-            if shape is not None:
-                check_readable(rows, name)
-        shape = rows.cell_shape("WEIGHT")
-        if weight_column(rows, window) == "WEIGHT" and shape is not None and shape != window.cell[1:]:
-            raise rows.unlike("WEIGHT", shape, window.cell[1:])
+        try:
+            _check_part(main, columns, part)
+        except InputError as error:
+            faults.setdefault(part.integration, error)
+    return faults
+
+
+def _check_part(main: MeasurementSet, columns: Columns, part: Part) -> None:
+    rows, window = part.rows, part.window
+    for name in filter(None, (columns.visibility, columns.model, "FLAG")):
+        shape = rows.cell_shape(name)
+        if shape is not None and shape != window.cell:
+            raise InputError(
+                f"{main.path}: {name} has cells of {shape[0]} channels x {shape[-1]} correlations, "
+                f"but data description {window.number} says {window.cell[0]} x {window.cell[1]}"
+            )
+        if shape is not None:
+            check_readable(rows, name)
+    shape = rows.cell_shape("WEIGHT")
+    if weight_column(rows, window) == "WEIGHT" and shape is not None and shape != window.cell[1:]:
+        raise rows.unlike("WEIGHT", shape, window.cell[1:])
 
 
 def check_readable(rows: Rows, name: str) -> None:
@@ -83,20 +111,16 @@ def value_notes(chosen: Chosen, columns: Columns, found: Sequence[Part], keep_ze
     zeros = _Shares()
     models = {0: _Shares(), 1: _Shares()}
     for part in found:
-        some = _few(part)
-        if some is None:
+        some, parallel = _few(part), hands(part.window.correlations)
+        if some is None or not parallel:
             continue
-        parallel = hands(part.window.correlations)
-        if not parallel:
-            continue
-        if some.defined(columns.visibility, 0):
-            values = some.column(columns.visibility)
-            zero = unobserved(values, parallel)
-            zeros.add(part.field, 0 if zero is None else int(np.count_nonzero(zero)), values[..., 0].size)
-        if columns.model and some.defined(columns.model, 0):
-            model = some.column(columns.model)[..., parallel]
-            for value, shares in models.items():
-                shares.add(part.field, int(np.count_nonzero((model == value).all(axis=-1))), model[..., 0].size)
+        with suppress(InputError):  # it costs its own slice, which says so
+            zero = unobserved(some.column(columns.visibility), parallel)
+            total = len(some) * part.window.cell[0]
+            zeros.add(part.field, 0 if zero is None else int(np.count_nonzero(zero)), total)
+            for value, shares in models.items() if columns.model else ():
+                model = some.column(columns.model or "")[..., parallel]
+                shares.add(part.field, int(np.count_nonzero((model == value).all(axis=-1))), total)
     yield from _zero_notes(columns.visibility, zeros, names, keep_zeros)
     if columns.model:
         for value, shares in models.items():

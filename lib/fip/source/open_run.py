@@ -58,7 +58,7 @@ def settle(chosen: Chosen) -> Run:
     found = looked_at(chosen)
     some = [(part.rows, part.window) for part in found]
     columns, column_note = choose_columns(main, asked.source.column, asked.source.subtract_model, some)
-    check_cells(main, columns, found)
+    check_cells(chosen, columns, found)
     _check_weights(chosen)
     wanted = _products(main, windows, asked.imaging.stokes)
     reach = extent(main, chosen.coverage, windows)

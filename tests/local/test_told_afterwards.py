@@ -96,3 +96,15 @@ def test_the_ledger_has_what_was_left_out(made: tuple[Path, str]) -> None:
     database.close()
     assert zeros == [((ANTENNAS - 1) * BAND.size,)] * DUMPS == [(44.0,)] * len(images(directory))
     assert [(round(value), unit) for value, unit in widths] == [(4_000_000, "Hz")]
+
+
+def test_a_run_of_which_every_slice_fails_does_not_say_that_all_was_stored(tmp_path: Path) -> None:
+    """A row in the midst of each integration cannot be read, which nobody sees before it is cut."""
+    ms = small_ms.write(tmp_path / "rotten.ms", small_ms.rows(2))
+    with small_ms.edit(ms) as table:
+        for row in (5, 15):
+            table.putcell("DATA", row, np.ones((2, 4), np.complex64))
+    done = fip("run", ms, "--output", tmp_path / "out", *OPTIONS)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "2 slices failed" in done.stdout
+    assert "nothing was left to do" not in done.stdout

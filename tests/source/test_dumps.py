@@ -17,6 +17,7 @@ from fip.data.values import Slice
 from fip.imaging.kernels import make_kernel
 from fip.source.info import describe
 from fip.source.open_run import open_run
+from fip.source.requests import forget, look
 from fip.worker.stages import image_file
 from support import small_ms
 from support.cut_slices import CHANNELS, PAIRS, cut, flux, notes
@@ -296,3 +297,26 @@ def test_a_beam_is_compared_with_that_of_its_own_windows(tmp_path: Path) -> None
     assert beams[0] == beams[8]
     made = (image_file(each, make_kernel(each.settings, each.grid), "host/cpu0", 0.0) for each in slices.values())
     assert [each.quality for each in made] == ["good"] * 3
+
+
+# --- how long it was observed -----------------------------------------------------------------------------------
+
+
+def test_gaps_are_not_observed(tmp_path: Path) -> None:
+    """Of ten dumps with an hour between them, ten times the cadence: what "x real time" is told by."""
+    columns = small_ms.rows(10)
+    columns["TIME"] = columns["TIME"] + np.where(columns["TIME"] > small_ms.START + 45, 3600.0, 0.0)
+    path = small_ms.write(tmp_path / "gap.ms", columns)
+    facts = look(path, asked(), False)
+    forget(path, asked(), False)
+    assert facts.observed == pytest.approx(100)
+
+
+def test_an_antenna_within_a_wavelength_sees_the_whole_sky(tmp_path: Path) -> None:
+    """Its primary beam is not hundreds of degrees wide."""
+    path = small_ms.write(tmp_path / "dipoles.ms", small_ms.rows(1))
+    with small_ms.edit(path / "ANTENNA") as table:
+        table.putcol("DISH_DIAMETER", np.full(5, 0.04))
+    text = describe(path)
+    assert "primary beam  the whole sky: 0.04 m is within a wavelength at 1001.5 MHz" in text
+    assert "deg FWHM" not in text

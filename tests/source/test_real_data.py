@@ -36,7 +36,7 @@ class Peak:
     @classmethod
     def of(cls, piece: Slice) -> "Peak":
         """Of the first plane."""
-        plane = dirty_image(piece, make_kernel(piece.settings, piece.grid))[0, 0]
+        plane = dirty_image(piece, make_kernel(piece.settings, piece.grid)).pixels[0, 0]
         y, x = np.unravel_index(np.nanargmax(plane), plane.shape)
         grid: Grid = piece.grid
         noise = 1.4826 * float(np.nanmedian(np.abs(plane - np.nanmedian(plane))))
@@ -175,7 +175,7 @@ def test_channels_that_descend(real_ms: Unpack) -> None:
         (block,) = piece.blocks
         assert (np.diff(block.frequency) > 0).all()
         # Few baselines on a line: the source repeats across the field, so it is looked up at the centre.
-        centres.append(dirty_image(piece, make_kernel(piece.settings, piece.grid))[0, 0, 32, 32])
+        centres.append(dirty_image(piece, make_kernel(piece.settings, piece.grid)).pixels[0, 0, 32, 32])
     assert np.mean(centres) == pytest.approx(2.9, abs=0.05)
     assert np.std(centres) < 0.2
 
@@ -222,7 +222,7 @@ def test_garbled_values_are_named(real_ms: Unpack, kernel: str) -> None:
     """ATA 3C286, values up to 4e37: one image by any kernel, that is not called good."""
     (piece,) = slices(real_ms("pyuvdata_ata_garbled"), asked(size=(128, 128), kernel=kernel))
     assert piece.garbled > 0
-    image = pass_through(piece, make_kernel(piece.settings, piece.grid))[0].images["dirty"]
+    image = pass_through(piece, make_kernel(piece.settings, piece.grid))[0]["dirty"]
     assert np.isfinite(image.pixels).all()
     assert image.kernel == kernel
     assert image.quality == "garbled"

@@ -209,14 +209,15 @@ def test_garbled_values_that_are_flagged_are_no_matter(tmp_path: Path) -> None:
     assert (piece.garbled, piece.visibilities.item(), quality(piece)) == (0, ALL - 1, "good")
 
 
-@pytest.mark.parametrize("factor", [1e17, 1e-25])
-def test_bright_and_faint_values_have_an_image_by_any_kernel(tmp_path: Path, factor: float) -> None:
+@pytest.mark.parametrize(("factor", "weight"), [(1e17, 1e4), (1e-25, 1.0)])
+def test_bright_and_faint_values_have_an_image_by_any_kernel(tmp_path: Path, factor: float, weight: float) -> None:
     """Whose squares single precision has no numbers for."""
 
     def scaled(columns: small_ms.Columns, values: NDArray[np.complexfloating]) -> None:
         values *= factor
 
     path = small_ms.write(tmp_path / "scaled.ms", small_ms.rows(1), data={"DATA": with_rows(scaled)})
+    small_ms.change(path, "WEIGHT", lambda values: values * weight)
     (piece,) = cut(path, size=(64, 64), kernel="slant")
     image = pass_through(piece, make_kernel(piece.settings, piece.grid))[0]["dirty"]
     assert image.kernel == "slant"

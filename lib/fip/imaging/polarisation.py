@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fip.data.errors import UsageError
 from fip.data.stokes import HANDS, REQUESTS
 
-GARBLED = 1e18
+GARBLED = 1e15
 """A visibility or a weight from here on is none, as those that are not finite: no telescope has seen such a number.
 
 Products of a visibility and a weight below it, and sums of a hundred of them, are within single precision.

@@ -74,12 +74,17 @@ def antennas_view(told: AntennaHealth) -> AntennasView | None:
     )
 
 
+_MOST = 1e9  # times the median that is told of an amplitude
+
+
 def ill(view: AntennasView | None) -> dict[str, float]:
     """Those that should be looked at in one slice, as `fip.data.antennas` has them."""
     found: dict[str, float] = {}
     for each in view.faulty if view else ():
         if each.fault:
-            found[number_name(each.fault, each.name)] = each.flagged if each.fault == "flagged" else each.level or 0.0
+            found[number_name(each.fault, each.name)] = (
+                each.flagged if each.fault == "flagged" else min(each.level or 0.0, _MOST)
+            )
     return found
 
 

@@ -11,6 +11,7 @@ from rich.table import Column
 from rich.text import Text
 
 from fip.archive.ledger import RunTotals
+from fip.data.antennas import told as antennas_told
 from fip.state.panels import pulse as pulse_of
 from fip.state.pipeline import pipeline_state
 from fip.state.trends import Heard, remember
@@ -102,6 +103,12 @@ def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: flo
     if doubtful:
         kinds = ", ".join(f"{count} {quality}" for quality, count in sorted(doubtful.items()))
         lines.append(f"{doubtful.total()} are of doubtful quality: {kinds} (FIPQUAL, and quality in fip.sqlite)")
+        named = [f"  {file}: {quality}" for run in totals for file, quality in run.first_doubtful]
+        more = doubtful.total() - len(named)
+        lines += [*named, *([f"  ... and {more} more"] if more else [])]
+    for run in totals:
+        for what, names in antennas_told(run.antennas, run.stored - run.empty).items():
+            lines.append(f"{run.name}: antennas {what}: {names}")
     if failed:
         lines.append(f"{failed} slices failed:")
         faults = [f"  {run.name} slice {index}: {reason}" for run in totals for index, reason in run.failed]

@@ -28,6 +28,7 @@ UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError,
 _EPHEMERIS_FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "ICRF": "ICRS", "B1950": "FK4"}
 _LARGEST_CELL = 1 << 26  # numbers in one cell, many times those of any spectrum
 _HIGHEST_FREQUENCY = 1e15  # Hz
+_NARROWEST = 1.0  # Hz, of a channel of which nobody says how wide it is: an axis needs a width
 
 
 class Cells(dict[str, Any]):
@@ -112,6 +113,9 @@ class Subtables:
             width = np.abs(np.ravel(row["CHAN_WIDTH"])).astype(np.float64)
             order = np.argsort(frequency, kind="stable")
             self._check_channels(spectral, frequency[order], width)
+            wide = width > 0
+            if not wide.all():
+                width = np.where(wide, width, _spacing(frequency, order, row))
             codes = np.ravel(self._row("POLARIZATION", int(description["POLARIZATION_ID"]))["CORR_TYPE"])
             return Window(
                 number=number,
@@ -123,6 +127,7 @@ class Subtables:
                 frequency_frame=SPECTRAL_FRAMES.get(self._frequency_frame(row), ""),
                 first=0,
                 channels_on_file=frequency.size,
+                assumed=not wide.all(),
             )
 
     def _check_channels(self, spectral: int, frequency: NDArray[np.float64], width: NDArray[np.float64]) -> None:
@@ -191,6 +196,18 @@ class Subtables:
             time = to_utc(table.getcol("MJD") * SECONDS_PER_DAY, "TDB")
             longitude, latitude = np.radians(table.getcol("RA")), np.radians(table.getcol("DEC"))
             return ephemeris(time, longitude, latitude, _EPHEMERIS_FRAMES[frame])
+
+
+def _spacing(frequency: NDArray[np.float64], order: NDArray[np.intp], row: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Widths [channel] in Hz for channels of no width: to the next ones; of one alone what is said of the window."""
+    spacing = np.empty_like(frequency)
+    if frequency.size > 1:
+        spacing[order] = np.gradient(frequency[order])
+        return spacing
+    said = (np.ravel(row.get(name, 0.0)) for name in ("TOTAL_BANDWIDTH", "EFFECTIVE_BW", "RESOLUTION"))
+    known = [float(each[0]) for each in said if each.size and 0 < each[0] <= _HIGHEST_FREQUENCY]
+    spacing[:] = known[0] if known else _NARROWEST
+    return spacing
 
 
 def _polynomial(where: str, row: Cells) -> tuple[tuple[float, float], ...]:

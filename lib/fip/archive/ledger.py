@@ -226,6 +226,11 @@ class Ledger:
         """Enters a slice that will not come, with its reason."""
         self._put(run=failure.run, slice=failure.index, state="failed", reason=failure.reason, attempt=failure.attempt)
 
+    def failures(self, most: int) -> list[Failure]:
+        """The last slices that failed, at most so many, oldest first."""
+        query = "SELECT run, slice, attempt, reason FROM slices WHERE state = 'failed' ORDER BY recorded DESC LIMIT ?"
+        return [Failure(*row) for row in self._database.execute(query, (most,))][::-1]
+
     def files(self) -> Iterator[str]:
         """The names of all files of stored images."""
         rows = self._database.execute("SELECT file, psf FROM slices WHERE state = 'stored'")

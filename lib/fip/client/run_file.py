@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 from pydantic import TypeAdapter, ValidationError
 
+from fip.config import Config
 from fip.data.errors import UsageError
 from fip.runtime.sockets import host_name
 
@@ -26,6 +27,11 @@ class RunFile:
     born: float  # Unix time at which this process began, so that another one of its number is not taken for it
     control: str  # address of the ventilator's control socket
     status: str  # address of the socket that tells the pipeline's status
+
+    def reached(self, config: Config) -> Config:
+        """The configuration, pointed at this run."""
+        place = {"control": self.control, "status": self.status}
+        return config.model_copy(update={"ventilator": config.ventilator.model_copy(update=place)})
 
 
 _RUN_FILE = TypeAdapter(RunFile)

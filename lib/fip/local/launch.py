@@ -104,12 +104,7 @@ class Pipeline:
             code = child.poll()
             if code is not None and name != MONITOR:  # nothing depends on that one
                 how = f"killed by {signal.Signals(-code).name}" if code < 0 else "ended"
-                raise FipError(f"{name} was {how}: {self._last_error(child.pid)}; run it again to resume")
-
-    def _last_error(self, pid: int) -> str:
-        """The last error that a child logged."""
-        lines = [line for line in self._log.read_text(errors="replace").splitlines() if f"[{pid}] ERROR " in line]
-        return lines[-1].partition(" ERROR ")[2] if lines else f"see {self._log}"
+                raise FipError(f"{name} was {how}: {last_error(self._log, child.pid)}; run it again to resume")
 
     def _start(self, name: str, command: str, *arguments: str, given: dict[str, str] | None = None) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("FIP__", CREDENTIALS))}
@@ -140,11 +135,23 @@ class Pipeline:
         )
 
 
-def page_address(monitor: Monitor) -> str:
-    """Where the page of a run can be: as configured, or where that port is taken on a free one."""
-    with suppress(OSError):
+def page_address(monitor: Monitor, elsewhere: bool = True) -> str:
+    """Where the page of a run can be: as configured, or, `elsewhere`, on a free port where that one is taken.
+
+    OSError where it cannot.
+    """
+    try:
         return _bound(monitor.host, monitor.port)
+    except OSError:
+        if not elsewhere:
+            raise
     return _bound("127.0.0.1", 0)
+
+
+def last_error(log: Path, pid: int) -> str:
+    """The last error that a child logged."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if f"[{pid}] ERROR " in line]
+    return lines[-1].partition(" ERROR ")[2] if lines else f"see {log}"
 
 
 def _bound(host: str, port: int) -> str:

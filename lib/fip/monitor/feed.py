@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 from fip.data.ranges import Ranges
 from fip.state.panels import state_json
@@ -16,14 +17,20 @@ class Feed:
 
     def __init__(self) -> None:
         self._heard: Heard | None = None
+        self._at_rest: PipelineState | None = None
 
     def hear(self, status: PipelineStatus) -> None:
         """Takes a message; what was heard is replaced as a whole, so that any thread may read it."""
         self._heard = remember(self._heard, status, time.time())
 
+    def rest(self, state: PipelineState) -> None:
+        """Nothing works: from now on this is the state, until something is heard."""
+        self._at_rest, self._heard = state, None
+
     def state(self) -> PipelineState:
         """The state now."""
-        return pipeline_state(self._heard, time.time())
+        now, heard, at_rest = time.time(), self._heard, self._at_rest
+        return replace(at_rest, time=now) if at_rest and heard is None else pipeline_state(heard, now)
 
     def state_json(self) -> bytes:
         """The state now, as JSON."""

@@ -27,10 +27,11 @@ from fip.wire.messages import (
     Task,
 )
 
-Verdict = Literal["keeping up", "behind", "failing", "no pipeline"]
+Verdict = Literal["keeping up", "behind", "failing", "no pipeline", "finished"]
+"""finished: nothing works, and nothing is left to do; said of a directory, never of a ventilator."""
 Stage = Literal["source", "workers", "sink"]
 
-EXIT_CODES: dict[Verdict, int] = {"keeping up": 0, "behind": 1, "failing": 1, "no pipeline": 3}
+EXIT_CODES: dict[Verdict, int] = {"keeping up": 0, "behind": 1, "failing": 1, "no pipeline": 3, "finished": 0}
 PEER_SILENT_AFTER = 1.5  # s without a word from a worker or the sink: three of their states are missing
 JOINING = 30.0  # s after the ventilator's start in which workers and sink may be missing
 RECENT = 60.0  # s for which a worker that died counts against the verdict
@@ -139,6 +140,11 @@ class PipelineState:
         return tuple(run for job in self.jobs_now for run in job.runs)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether it is that of a directory in which nothing works: there are no daemons to be seen."""
+        return self.ventilator is None and bool(self.jobs)
+
+    @property
     def under_way(self) -> tuple[RunView, ...]:
         """Those that are worked on: neither they nor their jobs are over, and the pipeline is heard."""
         working = self.since is None and any(job.state in UNFINISHED for job in self.jobs_now)
@@ -149,6 +155,11 @@ NOTHING_HEARD = PipelineState(
     0.0, "no pipeline", EXIT_CODES["no pipeline"], ("no ventilator was heard",), None, None, (), None, (), 0.0, None,
     None, None, (), (), (), None,
 )  # fmt: skip
+
+
+def nothing_works(why: str, now: float) -> PipelineState:
+    """The state now (s UTC, Unix) where there is nothing to be heard, for this reason."""
+    return replace(NOTHING_HEARD, time=now, reasons=(why,))
 
 
 def pipeline_state(heard: Heard | None, now: float) -> PipelineState:

@@ -35,6 +35,7 @@ from fip.data.quantities import (
 from fip.data.settings import AS_WRITTEN, Asked, Imaging, ImagingTable, Option, Selection, hints, options, reads
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LONGEST_PATH = 107  # bytes, of a socket of ipc: unix(7)
 
 Kept = Annotated[Retention, reads(parse_keep), PlainSerializer(format_keep)]
 Bytes = Annotated[int, reads(parse_bytes), PlainSerializer(format_bytes)]
@@ -63,6 +64,8 @@ def _address(text: str) -> str:
     scheme, _, rest = text.partition("://")
     if scheme not in ("tcp", "ipc") or not rest:
         raise ValueError(f"'{text}' is not an address, as tcp://127.0.0.1:5557 or ipc:///run/fip/control")
+    if scheme == "ipc" and len(os.fsencode(rest)) > LONGEST_PATH:
+        raise ValueError(f"'{text}' is too long: the path of a socket has at most {LONGEST_PATH} characters")
     return text
 
 

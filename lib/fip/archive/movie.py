@@ -90,7 +90,8 @@ def _write_mp4(path: Path, rate: Fraction, pictures: Iterator[Image.Image]) -> N
     """Make an MP4, under another name until it is whole, of one or more pictures of one size."""
     partial = path.with_name(f"{path.name}.partial")
     try:
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        absolute = str(partial.absolute())  # a relative one that has a colon would be taken as a URL
+        with av.open(absolute, "w", format="mp4", options={"movflags": "faststart"}) as container:
             stream: av.VideoStream | None = None
             for picture in pictures:
                 stream = stream or _new_stream(container, rate, picture.size)

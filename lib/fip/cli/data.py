@@ -21,7 +21,7 @@ def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")])
     from fip.source.child import in_child
     from fip.source.info import describe
 
-    console.print(in_child(describe, measurement_set), highlight=False, markup=False, soft_wrap=True)
+    console.print(in_child(describe, measurement_set), soft_wrap=True)
 
 
 def _with_simulation(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,7 +52,7 @@ def simulate_command(
     simulation = Simulation(**vars(asked))
     with _progress("simulating", simulation.integrations) as told:
         truth = simulate(measurement_set, simulation, overwrite=overwrite, live=live, progress=told)
-    console.print(f"{measurement_set} is written; what is in it is in {truth}", highlight=False, soft_wrap=True)
+    console.print(f"{measurement_set} is written; what is in it is in {truth}", soft_wrap=True)
 
 
 @app.command("movie")
@@ -67,7 +67,7 @@ def movie_command(
     with _progress("drawing", None) as told:
         movies = make_movie(directory, output, png, told)
     for movie in movies:
-        console.print(str(movie), highlight=False, soft_wrap=True)
+        console.print(str(movie), soft_wrap=True)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from subprocess import TimeoutExpired
 
 from fip.client.operator import Operator, find_job
 from fip.client.run_file import remove_run_file, write_run_file
-from fip.config import Config, Monitor
-from fip.data.errors import FipError
+from fip.config import LONGEST_PATH, Config, Monitor
+from fip.data.errors import FipError, UsageError
 from fip.layout.keys import CREDENTIALS
 from fip.local.forks import Fork
 from fip.runtime.service import PARENT_VARIABLE
@@ -24,6 +24,8 @@ from fip.ventilator.reader import CHILD_VARIABLE
 from fip.wire.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
 
 MONITOR = "monitor"
+SHORT_PLACES = ("/tmp", "/var/tmp")  # for sockets, if the path of the folder for temporary files is too long for them
+LONGEST_NAME = len("/fip-12345678/lane-123456")  # below that folder
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
 STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died
 
@@ -44,7 +46,7 @@ class Pipeline:
         self._reader = reader
         self._page = page
         self._output, self._log = output, log
-        self._folder = Path(tempfile.mkdtemp(prefix="fip-"))
+        self._folder = private_folder()
         self._private = _with_private_addresses(config, self._folder, output, page)
         self._workers = workers
         self._over = False  # whether the job is: nothing is out any more
@@ -133,6 +135,21 @@ class Pipeline:
             + "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items())
             for table, keys in values.items()
         )
+
+
+def private_folder() -> Path:
+    """A new folder for sockets and what else is of one run: where temporary files go, if a socket's path may be so long.
+
+    UsageError where there is no place for one.
+    """
+    usual = tempfile.gettempdir()
+    for place in (usual, f"/run/user/{os.getuid()}", *SHORT_PLACES):
+        if len(os.fsencode(place)) + LONGEST_NAME <= LONGEST_PATH and os.access(place, os.W_OK | os.X_OK):
+            return Path(tempfile.mkdtemp(prefix="fip-", dir=place))
+    raise UsageError(
+        f"TMPDIR {usual}: sockets cannot be made in it, its path is {len(os.fsencode(usual))} characters long; "
+        f"set TMPDIR to a folder of at most {LONGEST_PATH - LONGEST_NAME}"
+    )
 
 
 def page_address(monitor: Monitor, elsewhere: bool = True) -> str:

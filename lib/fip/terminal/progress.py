@@ -34,7 +34,7 @@ class RunProgress:
         self._lines = 0  # printed so far
         whole = Column(no_wrap=True)
         self._progress = Progress(
-            TextColumn("[bold]{task.description}", table_column=whole),
+            TextColumn("{task.description}", style="bold", markup=False, table_column=whole),
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
             MofNCompleteColumn(table_column=whole),
             _Pulse(table_column=whole),

@@ -83,7 +83,7 @@ def what_is_stored(directory: Path, console: Console, as_json: bool) -> int:
         console.out(json.dumps(content), highlight=False)
         return code
     text = summary(totals, seconds=0, new=0, observed=0, missed=0, output=directory)
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(text, soft_wrap=True)
     if left := to_resume(totals):
-        console.print(left, highlight=False, soft_wrap=True)
+        console.print(left, soft_wrap=True)
     return code

@@ -27,7 +27,7 @@ MONITOR = "monitor"
 SHORT_PLACES = ("/tmp", "/var/tmp")  # for sockets, if the path of the folder for temporary files is too long for them
 LONGEST_NAME = len("/fip-12345678/lane-123456")  # below that folder
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
-STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died
+STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died, or nothing can be stored
 
 
 class Pipeline:
@@ -50,6 +50,7 @@ class Pipeline:
         self._private = _with_private_addresses(config, self._folder, output, page)
         self._workers = workers
         self._over = False  # whether the job is: nothing is out any more
+        self._stalled = False  # whether the sink cannot store: what is out stays out
         self._children: dict[str, Fork] = {}
 
     def __enter__(self) -> "Pipeline":
@@ -69,10 +70,10 @@ class Pipeline:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Drains in the order of the flow: what is out is stored before its storer ends.
 
-        A pipeline that has lost a daemon is not waited for long; an interrupt meanwhile stops all at once. Neither
-        loses anything: what is not stored is cut again when the run is resumed.
+        A pipeline that has lost a daemon, or cannot store, is not waited for long; an interrupt meanwhile stops all at
+        once. Nothing is lost by that: what is not stored is cut again when the run is resumed.
         """
-        patience = STOP_WITHIN if kind is None else STOP_BROKEN_WITHIN
+        patience = STOP_WITHIN if kind is None and not self._stalled else STOP_BROKEN_WITHIN
         workers, storers = [*self._workers], ["sink", *([MONITOR] if self._page else [])]
         try:
             for names in (["ventilator", *workers], storers) if self._over else (["ventilator"], workers, storers):
@@ -96,6 +97,8 @@ class Pipeline:
             while job is None or job.state in UNFINISHED:
                 self._check_children()
                 status = operator.next_status(Ask() if job else submit)
+                if status:
+                    self._stalled = bool(status.sink and status.sink.brief.stalled)
                 job = find_job(status, submit.job) if status else job
                 if job and status:
                     yield job, status
@@ -138,7 +141,7 @@ class Pipeline:
 
 
 def private_folder() -> Path:
-    """A new folder for sockets and what else is of one run: where temporary files go, if a socket's path may be so long.
+    """A new folder for the sockets of a run: where temporary files go, if the path of a socket may be so long.
 
     UsageError where there is no place for one.
     """

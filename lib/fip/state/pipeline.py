@@ -243,12 +243,12 @@ def _run(run: RunStatus) -> RunView:
 def _verdict(state: PipelineState) -> tuple[Verdict, tuple[str, ...]]:
     if state.ventilator and state.since is not None:
         return "no pipeline", (f"the ventilator {state.ventilator.status.identity} is silent",)
-    failing = tuple(_faults(state))
+    failing = tuple(faults(state))
     behind = tuple(f"{run.name} is {duration(run.lag or 0.0)} behind" for run in state.under_way if run.late)
     return "failing" if failing else "behind" if behind else "keeping up", failing + behind
 
 
-def _faults(state: PipelineState) -> Iterator[str]:
+def faults(state: PipelineState) -> Iterator[str]:
     """What failed of the jobs that count now; while there is work, who is missing, does not do it, or died just now."""
     yield from (f"job {job.job} failed: {job.reason}" for job in state.jobs_now if job.state == "failed")
     for run in state.now:

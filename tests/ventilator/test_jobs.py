@@ -129,7 +129,9 @@ def test_what_may_not_be_read_is_refused_with_user_and_remedy(some: Path, shared
         closed.chmod(mode)
         os.seteuid(65534)
         try:
-            with pytest.raises(InputError, match=rf"user nobody may not read {closed}: .*setfacl -R -m u:nobody:rX {path}"):
+            with pytest.raises(
+                InputError, match=rf"user nobody may not read {closed}: .*setfacl -R -m u:nobody:rX {path}"
+            ):
                 MeasurementSet(path)
         finally:
             os.seteuid(0)

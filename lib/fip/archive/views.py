@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.archive.render import shrink
+from fip.archive.shrink import shrink
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 
 LARGEST = 1_000_000  # bytes of a view

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import cmap
 import numpy as np
 from astropy.io import fits
 from starlette.applications import Starlette
@@ -34,9 +33,14 @@ from fip.monitor.feed import Broadcast, Feed
 from fip.monitor.guard import Access, Guard, cookie_name
 from fip.monitor.metrics import CONTENT_TYPE, exposition
 
-COLOUR_MAPS = ("inferno", "viridis", "cividis", "gray", "cubehelix")
 VERSIONS = ("fip", "numpy", "astropy", "ducc0", "numba", "pyzmq", "starlette", "uvicorn")
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
 MOST_IMAGES = 2000  # in one answer
 MOST_PIXELS = 8192  # a side, in one answer
 MOST_SHOWN = 1024  # pixels a side of a view
@@ -141,8 +145,8 @@ class _Pages:
         return JSONResponse({"settings": settings, "versions": versions})
 
     async def colours(self, request: Request) -> Response:
-        """Colour maps, each 256 times RRGGBB."""
-        return JSONResponse({name: _lut(name) for name in COLOUR_MAPS}, headers={"Cache-Control": "max-age=3600"})
+        """Colour maps, each 256 times RRGGBB: those of matplotlib, which daemons do not import."""
+        return _static(self._assets["colours.json"])
 
     def cancel(self, request: Request) -> Any:
         """Ends a job."""
@@ -242,10 +246,6 @@ def _assets() -> Iterator[tuple[str, tuple[bytes, str]]]:
 
 def _static(asset: tuple[bytes, str]) -> Response:
     return Response(asset[0], media_type=asset[1], headers={"Cache-Control": "no-cache"})
-
-
-def _lut(name: str) -> str:
-    return (np.round(cmap.Colormap(name).lut(256)[:, :3] * 255).astype(np.uint8)).tobytes().hex()
 
 
 def _number(request: Request, name: str, default: int | None = None) -> int:

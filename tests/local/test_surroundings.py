@@ -33,7 +33,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def with_environment(changes: dict[str, str], without: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs the command with another environment."""
     environment = {name: value for name, value in os.environ.items() if name != without} | changes
-    command = [FIP, *map(str, arguments)]
+    command = [str(FIP), *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WITHIN, check=False)
 
 

@@ -12,7 +12,6 @@ import pytest
 from astropy.io import fits
 
 from fip.data.errors import InputError
-from fip.source.tables import access
 from fip.source.tables.measurement_set import MeasurementSet
 from support.fip_command import FIP, WITHIN
 
@@ -54,7 +53,7 @@ def folder_of_sets(path: Path) -> None:
         (path / f"{number}.ms" / "table.dat").touch()
 
 
-KINDS: tuple[tuple[str, Callable[[Path], None], str], ...] = (
+KINDS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("obs.zarr", folder_with(".zgroup"), "a Zarr store"),
     ("obs.ps.zarr", folder_with("zarr.json"), "a Zarr store"),
     ("uid___A002", folder_with("ASDM.xml"), "importasdm"),
@@ -70,7 +69,7 @@ KINDS: tuple[tuple[str, Callable[[Path], None], str], ...] = (
 
 
 @pytest.mark.parametrize(("name", "make", "says"), KINDS, ids=[name for name, _, _ in KINDS])
-def test_what_is_there_is_named(name: str, make: Callable[[Path], None], says: str, tmp_path: Path) -> None:
+def test_what_is_there_is_named(name: str, make: Callable[[Path], object], says: str, tmp_path: Path) -> None:
     """Not that it does not exist: what it is, and how it becomes a MeasurementSet."""
     make(tmp_path / name)
     with pytest.raises(InputError) as refused:
@@ -93,7 +92,7 @@ def test_advice_opens_no_more_than_the_set(tmp_path: Path, monkeypatch: pytest.M
     def but_for(place: Path) -> Callable[..., bool]:
         return lambda path, how, **others: Path(path) != place and really(path, how)
 
-    monkeypatch.setattr(access.os, "access", but_for(home))
+    monkeypatch.setattr(os, "access", but_for(home))
     with pytest.raises(InputError) as refused:
         MeasurementSet(table)
     said = str(refused.value)
@@ -102,15 +101,15 @@ def test_advice_opens_no_more_than_the_set(tmp_path: Path, monkeypatch: pytest.M
     assert f":rX '{home}'" not in said
     assert "chmod" not in said
     for closed in (table, table / "table.dat"):
-        monkeypatch.setattr(access.os, "access", but_for(closed))
+        monkeypatch.setattr(os, "access", but_for(closed))
         with pytest.raises(InputError, match=rf"may not read {closed}: let that user read the table \(setfacl -R"):
             MeasurementSet(table)
 
 
 def test_a_user_without_a_name_is_told_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As in a container."""
-    monkeypatch.setattr(access.os, "geteuid", lambda: 4_000_001)
-    monkeypatch.setattr(access.os, "access", lambda path, how, **others: Path(path) != tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_001)
+    monkeypatch.setattr(os, "access", lambda path, how, **others: Path(path) != tmp_path)
     with pytest.raises(InputError, match="user 4000001 may not read"):
         MeasurementSet(tmp_path)
 

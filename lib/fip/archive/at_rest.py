@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger, RunTotals
 from fip.data.errors import UsageError
-from fip.state.pipeline import EXIT_CODES, NOTHING_HEARD, SHOWN, JobView, PipelineState, RunView, Verdict
+from fip.state.pipeline import EXIT_CODES, SHOWN, JobView, PipelineState, RunView, Verdict
 from fip.state.words import number
 from fip.wire.messages import Failure
 
@@ -58,9 +57,8 @@ def stored_state(
     reasons = (f"{number(failed)} slices failed" if failed else "", to_resume(totals))
     state = "done" if all(run.over for run in runs) else "interrupted"
     job = JobView(name, state, "", tuple(run.measurement_set for run in runs), opened, runs)
-    return replace(
-        NOTHING_HEARD,
-        time=now,
+    return PipelineState(
+        now,
         verdict=verdict,
         exit_code=EXIT_CODES[verdict],
         reasons=tuple(filter(None, reasons)),

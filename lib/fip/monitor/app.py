@@ -88,7 +88,7 @@ class _Pages:
         """Where each is found."""
         image, gallery = "/api/runs/{run}/images/{index:int}", self._gallery
         return [
-            Route("/", self.page),
+            Route("/", self.asset),
             Route("/assets/{name}", self.asset),
             Route("/metrics", self.metrics),
             Route("/api/session", self.session, methods=["POST"]),
@@ -108,13 +108,9 @@ class _Pages:
             Route(f"{image}/fits", self.fits),
         ]
 
-    async def page(self, request: Request) -> Response:
-        """The page itself, without any data."""
-        return _static(self._assets["index.html"])
-
     async def asset(self, request: Request) -> Response:
-        """Scripts and styles, from memory."""
-        name = request.path_params["name"]
+        """The page itself, without any data, and its scripts and styles, from memory."""
+        name = request.path_params.get("name", "index.html")
         if name not in self._assets:
             raise HTTPException(404)
         return _static(self._assets[name])

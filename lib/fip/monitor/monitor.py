@@ -17,7 +17,7 @@ from fip.monitor.server import Server
 from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import connect, control_socket, exposed
-from fip.state.pipeline import nothing_works
+from fip.state.pipeline import PipelineState
 from fip.wire.codec import decode_control
 from fip.wire.messages import STATE_INTERVAL, PipelineStatus
 
@@ -102,7 +102,7 @@ class Monitor(Daemon):
         except FipError as error:  # it may be there again
             self._stop_listening()
             self._pipeline, self._shown = None, None
-            self._feed.rest(nothing_works(str(error), time.time()))
+            self._feed.rest(PipelineState(time.time(), reasons=(str(error),)))
             if str(error) != self._said:
                 log.warning("%s", error)
                 self._said = str(error)

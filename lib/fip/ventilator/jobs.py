@@ -1,5 +1,6 @@
 """What the ventilator knows of its work: jobs, the runs that they become, and where each slice is; no sockets."""
 
+import time
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -122,6 +123,8 @@ class Job:
     opening: Path | None = None  # the MeasurementSet that is being looked into
     not_before: float = 0.0  # monotonic s, when that is tried again
     pending: deque[Path] = field(default_factory=deque)  # the MeasurementSets that were not opened yet
+    began: float | None = None  # Unix time, here and in the next
+    ended: float | None = None
 
     def __post_init__(self) -> None:
         if self.unfinished:
@@ -135,7 +138,11 @@ class Job:
     def status(self) -> JobStatus:
         """How far the job is."""
         runs = tuple(self.runs.values())
-        return JobStatus(self.submit.job, self.state, self.reason, self.submit.paths, self.submitted, runs)
+        submit = self.submit
+        return JobStatus(
+            submit.job, self.state, self.reason, submit.paths, self.submitted, runs,
+            self.began, self.ended, submit.user, submit.directory,
+        )  # fmt: skip
 
 
 class Jobs:
@@ -307,6 +314,10 @@ class Jobs:
 
     def _set(self, job: Job, state: str, reason: str = "") -> None:
         job.state, job.reason = state, reason
+        if job.unfinished:
+            job.began = job.began or time.time()
+        else:
+            job.ended = time.time()
         if not job.unfinished:
             job.pending.clear()
         self._queue.set(job.submit.job, state, reason)

@@ -99,7 +99,14 @@ def test_jobs_survive_the_ventilator(some: Path, tmp_path: Path) -> None:
         mesh.start("ventilator")
         mesh.kill("cpu0", signal.SIGCONT)
         mesh.wait_for_job(second)
+        before = jobs(mesh)
+        mesh.kill("ventilator")
+        mesh.start("ventilator")
+        mesh.wait(lambda status: True)
         told = jobs(mesh)
+        assert told == before, "what became of jobs that are over is known after a restart"
+        assert f"{SLICES}/{SLICES}" in fip_at(mesh, "jobs").stdout
+    assert all(told[name]["submitted"] <= told[name]["began"] <= told[name]["ended"] for name in (first, second))
     assert {name: job["state"] for name, job in told.items()} == {first: "done", second: "done", third: "cancelled"}
     for name in (first, second):
         assert len(images(mesh.images / name)) == SLICES
@@ -230,7 +237,7 @@ def test_one_who_waits_hears_what_became_of_it(some: Path, tmp_path: Path) -> No
             mesh.start("ventilator")
             said, _ = waiting.communicate(timeout=WITHIN)
             assert waiting.returncode == 0, said
-            assert f"{name} is done, {SLICES}/{SLICES} images" in said
+            assert f"{name} is done, {SLICES}/{SLICES} images in " in said
         with started("submit", some, *GRID, "--size", 128, "--pace", 10, "--wait", *place) as waiting:
             assert waiting.stdout
             name = waiting.stdout.readline().strip()

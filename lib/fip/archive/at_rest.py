@@ -9,7 +9,7 @@ from fip.archive.ledger import Ledger, RunTotals
 from fip.data.errors import UsageError
 from fip.state.pipeline import EXIT_CODES, SHOWN, JobView, PipelineState, RunView, Verdict
 from fip.state.words import number
-from fip.wire.messages import Failure
+from fip.wire.messages import Failure, JobState
 
 
 def has_images(directory: Path) -> None:
@@ -55,7 +55,7 @@ def stored_state(
     verdict, runs = verdict_of(totals), tuple(map(_run, totals))
     failed = sum(run.failed for run in runs)
     reasons = (f"{number(failed)} slices failed" if failed else "", to_resume(totals))
-    state = "done" if all(run.over for run in runs) else "interrupted"
+    state: JobState = "done" if all(run.over for run in runs) else "cancelled"
     job = JobView(name, state, "", tuple(run.measurement_set for run in runs), opened, runs)
     return PipelineState(
         now,

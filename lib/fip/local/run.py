@@ -17,6 +17,7 @@ from rich.console import Console
 
 from fip.archive.file_names import LOG_FILE
 from fip.archive.ledger import Ledger, RunTotals
+from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
 from fip.config import Config, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
@@ -35,6 +36,7 @@ from fip.terminal.progress import RunProgress, summary
 from fip.wire.messages import Follow, JobStatus, Submit
 
 EXIT_INTERRUPTED = 130
+MOST_FAULTS = 20  # that are named
 
 
 def run(
@@ -45,10 +47,12 @@ def run(
     overwrite: bool,
     web: bool,
     console: Console,
+    repair: bool = False,
 ) -> int:
     """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
 
-    With `web`, there is a page to watch it on.
+    With `web`, there is a page to watch it on. With `repair`, slices whose files are not as they were stored are imaged
+    again.
 
     Raises FipError.
     """
@@ -59,7 +63,8 @@ def run(
         import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
         found = _look_into(paths, asked, follow is not None, console, reader)
         directory = output or Path(f"{label(paths[0].stem)}.fip")
-        before = _prepare(directory, config.sink.ledger, asked, overwrite)
+        before, faults = _prepare(directory, config.sink.ledger, asked, overwrite, repair)
+        _name_faults(faults, repair, console)
         found = [_as_known(each, before) for each in found]
         begun = time.monotonic()
         interrupted, job = False, None
@@ -70,7 +75,8 @@ def run(
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
         seconds = time.monotonic() - begun
-    return _conclude(directory, found, before, job, seconds, interrupted, console)
+    damaged = bool(faults) and not repair
+    return _conclude(directory, found, before, job, seconds, interrupted, console, damaged)
 
 
 def _page(monitor: Monitor, console: Console) -> str:
@@ -151,8 +157,13 @@ def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
     return replace(found, run=older) if older and older in known and found.run not in known else found
 
 
-def _prepare(directory: Path, ledgers: Path | None, asked: Asked, overwrite: bool) -> dict[str, int]:
-    """Sees that the directory can take these images; returns how many of each run it has."""
+def _prepare(
+    directory: Path, ledgers: Path | None, asked: Asked, overwrite: bool, repair: bool
+) -> tuple[dict[str, int], list[Fault]]:
+    """Sees that the directory can take these images; returns how many of each run it has, and what is wrong with them.
+
+    What is to be repaired is no longer among those that it has.
+    """
     try:
         store = Store(directory, ledgers=ledgers)
     except NoRoomError as error:
@@ -163,7 +174,22 @@ def _prepare(directory: Path, ledgers: Path | None, asked: Asked, overwrite: boo
         refusal = store.refusal(asked)
         if refusal:
             raise UsageError(refusal)
-        return {totals.run: totals.stored for totals in store.ledger.totals()}
+        faults = store.faults()
+        if repair:
+            store.repair(faults)
+        return {totals.run: totals.stored for totals in store.ledger.totals()}, faults
+
+
+def _name_faults(faults: Sequence[Fault], repair: bool, console: Console) -> None:
+    """Names the files that are not as they were stored."""
+    if not faults:
+        return
+    remedy = "their slices are imaged again" if repair else "--repair images their slices again"
+    lines = [f"{amount(len(faults))} not as stored: {remedy}", *map(str, faults[:MOST_FAULTS])]
+    if len(faults) > MOST_FAULTS:
+        lines.append(f"and {len(faults) - MOST_FAULTS} more: `fip verify` names them all")
+    for line in lines:
+        console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _watch(pipeline: Pipeline, submit: Submit, console: Console, slices: int) -> tuple[bool, JobStatus | None]:
@@ -198,8 +224,12 @@ def _conclude(
     seconds: float,
     interrupted: bool,
     console: Console,
+    damaged: bool,
 ) -> int:
-    """Says what has become of it; returns the exit code. FipError where a MeasurementSet could not be imaged at all."""
+    """Says what has become of it, `damaged` if files that were stored are not as they were; returns the exit code.
+
+    FipError where a MeasurementSet could not be imaged at all.
+    """
     totals = _totals(directory, found, job)
     made = {each.run: each.stored - before.get(each.run, 0) for each in totals}
     whole = [each for each in found if each.final]
@@ -212,6 +242,6 @@ def _conclude(
         return EXIT_INTERRUPTED
     if job and job.state == "failed":
         raise FipError(job.reason)
-    if not any(made.values()):
+    if not any(made.values()) and not damaged:
         console.print("nothing was left to do: every slice was stored before")
-    return 0 if all(each.final and each.stored == each.total for each in totals) else 1
+    return 0 if all(each.final and each.stored == each.total for each in totals) and not damaged else 1

@@ -233,17 +233,22 @@ def _run(run: RunStatus) -> RunView:
 def _verdict(state: PipelineState) -> tuple[Verdict, tuple[str, ...]]:
     if state.ventilator and state.since is not None:
         return "no pipeline", (f"the ventilator {state.ventilator.status.identity} is silent",)
-    failing = tuple(faults(state))
+    failing = tuple(_faults(state))
     behind = tuple(f"{run.name} is {duration(run.lag or 0.0)} behind" for run in state.under_way if run.late)
     return "failing" if failing else "behind" if behind else "keeping up", failing + behind
 
 
-def faults(state: PipelineState) -> Iterator[str]:
-    """What failed of the jobs that count now; while there is work, who is missing, does not do it, or died just now."""
+def _faults(state: PipelineState) -> Iterator[str]:
+    """What failed of the jobs that count now, and what is in the way of the work."""
     yield from (f"job {job.job} failed: {job.reason}" for job in state.jobs_now if job.state == "failed")
     for run in state.now:
         if run.failed:
             yield f"{number(run.failed)} of {number(run.total)} slices of {run.name} failed"
+    yield from obstacles(state)
+
+
+def obstacles(state: PipelineState) -> Iterator[str]:
+    """What cannot be written; while there is work, who is missing, does not do it, or died just now."""
     if state.unsaved:
         yield state.unsaved
     if not any(job.state in UNFINISHED for job in state.jobs_now):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from fip.state.words import NONE, duration
+from fip.state.words import NONE, duration, printable
 from fip.wire.messages import JobStatus
 
 HEADS = ("JOB", "STATE", "IMAGES", "FAILED", "SUBMITTED", "TOOK", "USER", "DIRECTORY", "MEASUREMENTSETS")
@@ -24,7 +24,7 @@ def as_table(jobs: Sequence[JobStatus], now: float) -> str:
     """
     if not jobs:
         return "no jobs"
-    rows = [HEADS, *(_row(job, now) for job in jobs)]
+    rows = [HEADS, *(tuple(map(printable, _row(job, now))) for job in jobs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for place, job in reversed(list(enumerate(jobs, 1))):

@@ -13,11 +13,11 @@ from rich.text import Text
 
 from fip.archive.ledger import RunTotals
 from fip.state.panels import pulse as pulse_of
-from fip.state.pipeline import faults, pipeline_state
+from fip.state.pipeline import obstacles, pipeline_state
 from fip.state.trends import Heard, remember
 from fip.state.words import printable
 from fip.terminal.drawing import STYLES
-from fip.wire.messages import UNFINISHED, PipelineStatus
+from fip.wire.messages import PipelineStatus
 
 SHOWN_FAILURES = 10
 LINES = 10  # of progress, where no bar can be drawn
@@ -33,7 +33,7 @@ class RunProgress:
         self._console, self._slices = console, slices
         self._heard: Heard | None = None
         self._lines = 0  # printed so far
-        self._faults: set[str] = set()  # that were said, without their numbers
+        self._obstacles: set[str] = set()  # that were said, without their numbers
         whole = Column(no_wrap=True)
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False, table_column=whole),
@@ -57,8 +57,7 @@ class RunProgress:
         """Shows how far it is, after one more word of the ventilator."""
         self._heard = remember(self._heard, status, time.time())
         state = pipeline_state(self._heard, time.time())
-        if any(job.state in UNFINISHED for job in state.jobs):  # of one that is over the last words are said later
-            self._say(faults(state))
+        self._say(obstacles(state))
         runs = [run for job in state.jobs for run in job.runs]
         stored = sum(run.stored for run in runs)
         current = next((run for run in runs if not run.over), None)
@@ -70,12 +69,12 @@ class RunProgress:
         else:
             self._progress.update(self._task, description=name, completed=stored, total=total, pulse=pulse)
 
-    def _say(self, faults: Iterable[str]) -> None:
-        """Says what is wrong, when it begins to be: a bar does not tell why nothing moves."""
-        now = {re.sub(r"[0-9]+", "", fault): fault for fault in faults}
-        for kind in now.keys() - self._faults:
+    def _say(self, obstacles: Iterable[str]) -> None:
+        """Says what is in the way, when it comes to be: a bar does not tell why nothing moves."""
+        now = {re.sub(r"[0-9]+", "", each): each for each in obstacles}
+        for kind in now.keys() - self._obstacles:
             self._console.print(Text(printable(now[kind]), "yellow"), soft_wrap=True)
-        self._faults = set(now)
+        self._obstacles = set(now)
 
     def _print(self, how_far: str, stored: int, pulse: Text) -> None:
         reached = LINES * stored // max(1, self._slices)

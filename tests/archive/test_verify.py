@@ -9,10 +9,13 @@ import pytest
 from fip.archive.folder import Folder
 from fip.archive.ledger import Ledger
 from fip.archive.verify import faults
+from fip.data.settings import asked
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
+from fip.sink.store import Store
+from fip.wire.messages import RunPlan
 from support.fip_command import fip, images
-from support.stored_run import store_run
+from support.stored_run import RUN, store_run, stored_image
 
 COUNT = 6
 
@@ -72,12 +75,11 @@ def test_what_is_wrong_with_each_file_is_named(stored: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     *lines, last = done.stdout.splitlines()
     size = (stored / name(2)).stat().st_size
-    run = "00112233445566778899aabbccddeeff"
     assert lines == [
         f"{name(0)} is missing",
         f"{name(1)} is cut short: it has {size - 2880} of {size} bytes",
-        f"{name(2)} is foreign: it is the image (dirty) of integration 3 of run {run}",
-        f"{name(3)} is foreign: it is the image (dirty) of integration 2 of run {run}",
+        f"{name(2)} is foreign: it is the image (dirty) of integration 3 of run {RUN}",
+        f"{name(3)} is foreign: it is the image (dirty) of integration 2 of run {RUN}",
         f"{name(4)} is cut short: it has 0 of {size} bytes",
         f"{name(5)} is foreign: it is no image of FIP's",
     ]
@@ -98,6 +100,19 @@ def test_a_directory_without_a_ledger_cannot_be_verified(tmp_path: Path) -> None
     assert "there is no fip.sqlite" in done.stderr
 
 
+def test_a_link_that_leads_nowhere_is_in_the_place_of_an_image(stored: Path) -> None:
+    """Its file is missing, and its name is taken: it is moved aside when the slice is made again."""
+    (stored / name(1)).unlink()
+    (stored / name(1)).symlink_to("nowhere")
+    with closing(Store(stored)) as store:
+        store.repair(store.faults())
+        assert store.ledger.stored(RUN) == ((0, 1), (2, 5))
+        store.open_run(RunPlan(RUN, "night", COUNT, "/data/night.ms", asked(), ""))
+        store.put(stored_image(RUN, 1))
+    assert found(stored, digests=True) == {}
+    assert (stored / f"{name(1)}.replaced").is_symlink()
+
+
 def test_a_run_that_resumes_names_what_is_wrong_and_repairs_it_when_asked(tmp_path: Path) -> None:
     """Exit 1 until it is repaired; what stood in the place of an image is kept, and all images are as they were."""
     simulate(tmp_path / "a.ms", Simulation(antennas=8, channels=4, integrations=COUNT))
@@ -115,6 +130,11 @@ def test_a_run_that_resumes_names_what_is_wrong_and_repairs_it_when_asked(tmp_pa
     for part in ("3 files are not as stored: --repair", f"{first.name} is missing", f"{second.name} is cut short"):
         assert part in resumed.stdout
     assert not first.exists()
+    simulate(tmp_path / "b.ms", Simulation(antennas=8, channels=4, integrations=1, seed=2))
+    another = fip("run", tmp_path / "b.ms", *command[2:], "--repair")
+    assert another.returncode == 1
+    assert "3 files are not as stored: --repair, with the MeasurementSets that they are of" in another.stdout
+    before |= {path.name: path.read_bytes() for path in out.glob("b-*.fits")}
     repaired = fip(*command, "--repair")
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr
     assert "3 made" in repaired.stdout
@@ -124,4 +144,4 @@ def test_a_run_that_resumes_names_what_is_wrong_and_repairs_it_when_asked(tmp_pa
     ]  # fmt: skip
     assert (out / f"{third.name.replace('dirty', 'psf')}.replaced").read_text() == "mine"
     assert fip("verify", out, "--digests").returncode == 0
-    assert (out / "images.txt").read_text().split() == [path.name for path in images(out)]
+    assert sorted((out / "images.txt").read_text().split()) == [path.name for path in images(out)]

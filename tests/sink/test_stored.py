@@ -1,19 +1,20 @@
 """What is said to be stored is in the ledger and on disk: busy ledgers, clocks that step, disks that are gone."""
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fip.archive.file_names import LEDGER
+from fip.archive.file_names import IMAGE_LIST, LEDGER, LOCK_FILE
 from fip.archive.folder import Folder
 from fip.archive.ledger import Ledger
 from fip.data import ranges
-from fip.data.errors import DamagedLedgerError, NoRoomError, StoreError
+from fip.data.errors import DamagedLedgerError, NoRoomError, StoreError, UsageError
 from fip.data.quantities import Retention
 from fip.data.settings import Asked
 from fip.data.values import FitsFile, ImageFile
@@ -87,6 +88,31 @@ def test_a_ledger_that_another_writes_is_waited_for_and_has_all_that_was_said(ma
         assert "the sink is silent" not in mesh.log
         states = seen_by_another(mesh.images / job)
         assert (len(states), set(states.values())) == (SLICES, {"stored", "expired"})
+
+
+def test_a_directory_is_let_go_in_order_though_its_ledger_was_busy_when_its_job_ended(
+    many_ms: Path, tmp_path: Path
+) -> None:
+    """The noise of its images is judged as soon as that can be; until then the sink goes on with other work."""
+
+    given_up = "the noise are as they were before"
+
+    def let_go(status: PipelineStatus) -> bool:
+        with (mesh.images / job / LOCK_FILE).open() as lock, suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    with Mesh(tmp_path / "m", settings="pace = 60") as mesh:
+        job = mesh.submit([many_ms], SELECTION)
+        mesh.wait(lambda status: _said(status) >= 5)
+        with busy(mesh.images / job), mesh.operator() as operator:
+            operator.cancel(job)
+            mesh.wait(lambda status: "trying again" in mesh.log or given_up in mesh.log)
+        mesh.wait(let_go)
+        assert "the sink is silent" not in mesh.log
+        assert given_up not in mesh.log
+        assert len((mesh.images / job / IMAGE_LIST).read_text().split()) == len(seen_by_another(mesh.images / job))
 
 
 def test_what_is_stored_after_a_busy_ledger_is_seen_by_others_at_once(tmp_path: Path) -> None:
@@ -248,6 +274,19 @@ def test_nothing_outside_of_the_directory_is_removed_whatever_a_ledger_names(tmp
     store.close()
 
 
+def test_the_ledger_of_another_directory_is_not_emptied_through_a_link(tmp_path: Path) -> None:
+    """Nor are files removed; one in the folder of ledgers is (tests/sink/test_keeping.py)."""
+    with closing(opened(tmp_path / "another")) as another:
+        another.put(image(0))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / LEDGER).symlink_to(tmp_path / "another" / LEDGER)
+    store = Store(tmp_path / "out", ledgers=tmp_path / "ledgers")
+    with pytest.raises(UsageError, match="which is left alone"):
+        store.clear()
+    store.close()
+    assert seen_by_another(tmp_path / "another") == {0: "stored"}
+
+
 def test_a_run_whose_name_in_the_ledger_leads_elsewhere_is_refused(tmp_path: Path) -> None:
     """No file is written under it."""
     opened(tmp_path / "out").close()
@@ -350,17 +389,15 @@ def test_expired_files_are_gone_on_disk_before_the_ledger_says_so(tmp_path: Path
     store.close()
 
 
-def test_the_removal_of_the_journal_of_jobs_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_removal_of_the_journal_of_jobs_is_on_disk(tmp_path: Path) -> None:
     """SQLite's mode EXTRA: else a power cut would bring the journal back, and it would undo what was entered."""
     made: list[sqlite3.Connection] = []
-    connect = sqlite3.connect
 
     def noted(*arguments: object, **named: object) -> sqlite3.Connection:
-        made.append(connect(*arguments, **named))  # type: ignore[call-overload]
+        made.append(sqlite3.connect(*arguments, **named))  # type: ignore[call-overload]
         return made[-1]
 
-    monkeypatch.setattr("sqlite3.connect", noted)
-    queue = Queue(tmp_path / "jobs.sqlite")
+    queue = Queue(tmp_path / "jobs.sqlite", noted)
     ledger = Ledger(tmp_path, connect=noted)
     assert [each.execute("PRAGMA synchronous").fetchone() for each in made] == [(3,), (3,)]
     ledger.close()

@@ -1,7 +1,7 @@
 """Whether the files of a directory are those that its ledger has: each there, as long as it was, and of its slice."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from fip.archive.file_names import LEDGER
 from fip.archive.folder import Folder
 from fip.archive.ledger import Ledger, Listed
 from fip.data.errors import UsageError
-from fip.data.names import SliceId
+from fip.data.names import RunId
 from fip.fits.identity import HEADER_READ, Identity, cards_of, identity_of
 
 _IMAGE = re.compile(r"(?P<stem>.+)-t(?P<integration>[0-9]{6,})-(?P<kind>dirty|psf)\.fits")
@@ -24,8 +24,9 @@ class Fault:
 
     name: str
     what: str  # as "is missing"
-    slice: SliceId | None  # what it should be an image of; None where the ledger has no such image
-    there: bool = True  # whether there is a file of that name
+    run: RunId  # of which it should be an image
+    index: int | None  # of the slice of that; None where the ledger has no such image
+    there: bool = True  # whether the name is taken
 
     def __str__(self) -> str:
         return f"{self.name} {self.what}"
@@ -66,41 +67,42 @@ def faults(folder: Folder, ledger: Ledger, digests: bool = False) -> list[Fault]
     """
     listed = list(ledger.listed())
     there = set(folder.names())
-    found = [fault for each in listed if (fault := _fault(folder, each, digests))]
+    found = [
+        Fault(each.name, what, each.run, each.index, each.name in there)
+        for each in listed
+        if (what := _wrong(folder, each, digests))
+    ]
     names = {each.name for each in listed}
-    runs: dict[str, set[str]] = {}
-    for run in ledger.runs():
-        runs.setdefault(run.name, set()).add(run.run)
-    found += _strangers(folder, there - names, runs)
+    found += _strangers(folder, there - names, {run.name: run.run for run in ledger.runs()})
     if found:
         now = {each.name for each in ledger.listed()}
         found = [each for each in found if (each.name in names) == (each.name in now)]
     return sorted(found, key=lambda each: each.name)
 
 
-def _fault(folder: Folder, listed: Listed, digests: bool) -> Fault | None:
-    of = SliceId(listed.run, listed.index)
+def _wrong(folder: Folder, listed: Listed, digests: bool) -> str:
+    """What is wrong with a file; "" if nothing is."""
     try:
         size = folder.size(listed.name)
         if size != listed.size:
             short = "is cut short" if size < listed.size else "is too long"
-            return Fault(listed.name, f"{short}: it has {size} of {listed.size} bytes", of)
+            return f"{short}: it has {size} of {listed.size} bytes"
         told = _identity(folder, listed.name)
         same = told is not None and told.matches(listed.identity)
         if (digests or not same) and _digest(folder, listed.name) != listed.digest:
-            return Fault(listed.name, "has changed: its content is not what was stored" if same else _foreign(told), of)
+            return "has changed: its content is not what was stored" if same else _foreign(told)
     except FileNotFoundError:
-        return Fault(listed.name, "is missing", of, there=False)
+        return "is missing"
     except OSError as error:
-        return Fault(listed.name, f"cannot be read: {error.strerror}", of)
-    return None
+        return f"cannot be read: {error.strerror}"
+    return ""
 
 
-def _strangers(folder: Folder, names: set[str], runs: dict[str, set[str]]) -> Iterator[Fault]:
+def _strangers(folder: Folder, names: set[str], runs: Mapping[str, RunId]) -> Iterator[Fault]:
     """Of files that the ledger does not list, those with the name of a slice of its runs that are no images of them."""
     for name in names:
         match = _IMAGE.fullmatch(name)
-        own = {run for stem, ids in runs.items() if match and _begins(match["stem"], stem) for run in ids}
+        own = sorted((each for each in runs if match and _begins(match["stem"], each)), key=len)
         if not match or not own:
             continue
         try:
@@ -108,8 +110,8 @@ def _strangers(folder: Folder, names: set[str], runs: dict[str, set[str]]) -> It
         except OSError:
             told = None
         meant = told and (told.integration, told.kind) == (int(match["integration"]), match["kind"])
-        if not told or not meant or told.run not in own:
-            yield Fault(name, _foreign(told), None)
+        if not told or not meant or told.run not in {runs[each] for each in own}:
+            yield Fault(name, _foreign(told), runs[own[-1]], None)
 
 
 def _begins(stem: str, name: str) -> bool:

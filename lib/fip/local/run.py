@@ -37,6 +37,7 @@ from fip.wire.messages import Follow, JobStatus, Submit
 
 EXIT_INTERRUPTED = 130
 MOST_FAULTS = 20  # that are named
+BUSY_PATIENCE = 3.0  # s
 
 
 def run(
@@ -63,8 +64,8 @@ def run(
         import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
         found = _look_into(paths, asked, follow is not None, console, reader)
         directory = output or Path(f"{label(paths[0].stem)}.fip")
-        before, faults = _prepare(directory, config.sink.ledger, asked, overwrite, repair)
-        _name_faults(faults, repair, console)
+        to_repair = {run for each in found for run in (each.run, each.older)} if repair else set()
+        before, faults = _prepare(directory, config.sink.ledger, asked, overwrite, to_repair, console)
         found = [_as_known(each, before) for each in found]
         begun = time.monotonic()
         interrupted, job = False, None
@@ -75,8 +76,7 @@ def run(
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
         seconds = time.monotonic() - begun
-    damaged = bool(faults) and not repair
-    return _conclude(directory, found, before, job, seconds, interrupted, console, damaged)
+    return _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
 
 
 def _page(monitor: Monitor, console: Console) -> str:
@@ -158,33 +158,48 @@ def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
 
 
 def _prepare(
-    directory: Path, ledgers: Path | None, asked: Asked, overwrite: bool, repair: bool
+    directory: Path,
+    ledgers: Path | None,
+    asked: Asked,
+    overwrite: bool,
+    to_repair: Container[RunId | None],
+    console: Console,
 ) -> tuple[dict[str, int], list[Fault]]:
     """Sees that the directory can take these images; returns how many of each run it has, and what is wrong with them.
 
-    What is to be repaired is no longer among those that it has.
+    What is wrong with runs `to_repair` is named, and is no longer among what it has.
     """
-    try:
-        store = Store(directory, ledgers=ledgers)
-    except NoRoomError as error:
-        raise UsageError(str(error)) from None
-    with closing(store):
+    with closing(_opened(directory, ledgers)) as store:
         if overwrite:
             store.clear()
         refusal = store.refusal(asked)
         if refusal:
             raise UsageError(refusal)
         faults = store.faults()
-        if repair:
-            store.repair(faults)
-        return {totals.run: totals.stored for totals in store.ledger.totals()}, faults
+        ours = [each for each in faults if each.run in to_repair]
+        store.repair(ours)
+        left = [each for each in faults if each not in ours]
+        _name_faults(ours, "imaged again", console)
+        _name_faults(left, "--repair, with the MeasurementSets that they are of, images them again", console)
+        return {totals.run: totals.stored for totals in store.ledger.totals()}, left
 
 
-def _name_faults(faults: Sequence[Fault], repair: bool, console: Console) -> None:
+def _opened(directory: Path, ledgers: Path | None) -> Store:
+    """The directory, opened; one whose ledger another process holds is waited for, for a moment. Raises UsageError."""
+    until = time.monotonic() + BUSY_PATIENCE
+    while True:
+        try:
+            return Store(directory, ledgers=ledgers)
+        except NoRoomError as error:
+            if time.monotonic() > until:
+                raise UsageError(str(error)) from None
+        time.sleep(0.1)
+
+
+def _name_faults(faults: Sequence[Fault], remedy: str, console: Console) -> None:
     """Names the files that are not as they were stored."""
     if not faults:
         return
-    remedy = "their slices are imaged again" if repair else "--repair images their slices again"
     lines = [f"{amount(len(faults))} not as stored: {remedy}", *map(str, faults[:MOST_FAULTS])]
     if len(faults) > MOST_FAULTS:
         lines.append(f"and {len(faults) - MOST_FAULTS} more: `fip verify` names them all")

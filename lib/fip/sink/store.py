@@ -23,7 +23,7 @@ from fip.archive.ledger import Aged, Ledger
 from fip.archive.ledger_file import Connect
 from fip.archive.verify import Fault, faults
 from fip.data.errors import NoRoomError, StoreError, UsageError
-from fip.data.names import free_name
+from fip.data.names import SliceId, free_name
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences
 from fip.data.values import FitsFile, ImageFile, Kind
@@ -66,7 +66,7 @@ class Store:
 
         Raises UsageError where it cannot hold images, NoRoomError where it cannot now and may later.
         """
-        self.directory = directory
+        self.directory, self._ledgers = directory, ledgers.resolve() if ledgers else None
         with ExitStack() as undo:
             try:
                 self._folder = open_folder(directory)
@@ -303,14 +303,21 @@ class Store:
             self._folder.sync()
         except OSError as error:
             raise NoRoomError(f"{self.directory} cannot be repaired: {error.strerror}") from None
-        self.ledger.forget({fault.slice for fault in found if fault.slice})
+        self.ledger.forget({SliceId(fault.run, fault.index) for fault in found if fault.index is not None})
 
     def clear(self) -> None:
         """Removes exactly the files that the ledger lists, and empties the ledger (`--overwrite`).
 
-        Raises StoreError, with nothing removed, where the ledger names what is no file of the directory.
+        Raises StoreError, with nothing removed, where the ledger names what is no file of the directory, and UsageError
+        where it is a link to one that is not in the folder of ledgers: it may be another directory's.
         """
         self._check_in_place()
+        target = self.ledger.path.resolve()
+        if target != self.directory.resolve() / LEDGER and target.parent != self._ledgers:
+            raise UsageError(
+                f"{self.ledger.path} is a link to {target}, which is left alone: name another --output, or with "
+                "--config a file in which [sink] ledger is its folder"
+            )
         try:
             for name in [*self.ledger.files(), IMAGE_LIST, LOG_FILE]:
                 self._remove(name)

@@ -256,6 +256,11 @@ class Ledger:
             for each in failures:
                 self._put(run=each.run, slice=each.index, state="failed", reason=each.reason, attempt=each.attempt)
 
+    def failures(self, most: int) -> list[Failure]:
+        """The last slices that failed, at most so many, oldest first."""
+        query = "SELECT run, slice, attempt, reason FROM slices WHERE state = 'failed' ORDER BY recorded DESC LIMIT ?"
+        return [Failure(*row) for row in self._file.rows(query, (most,))][::-1]
+
     def files(self) -> Iterator[str]:
         """The names of all files of stored images."""
         rows = self._file.rows("SELECT file, psf FROM slices WHERE state = 'stored'")

@@ -159,7 +159,7 @@ class Selection:
     antenna: Annotated[
         Antennas | None,
         Option(
-            "Antennas, by name or number: m000,m001 keeps the baselines among them, '!m012' leaves one out.  "
+            "Antennas, by name, number or station: m000,m001 keeps the baselines among them, '!m012' leaves one out.  "
             "[default: all]",
             metavar="[!]NAME|ID,...",
         ),

@@ -152,7 +152,9 @@ def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
 
         return CudaSlantKernel(cuda_device(device), grid, settings.epsilon, wgridder.image)
     from fip.imaging.slant.kernel import SlantKernel
+    from fip.imaging.slant.warm import warm_unless_warm
 
+    warm_unless_warm(settings.epsilon)
     return SlantKernel(grid, settings.epsilon, wgridder.image, only_if_faster=settings.kernel == "auto")
 
 

@@ -83,8 +83,8 @@ def _page(monitor: Monitor, console: Console) -> str:
     """Says where the page will be."""
     address = page_address(monitor)
     if address.rpartition(":")[2] != monitor.address.rpartition(":")[2]:
-        console.print(f"port {monitor.port} is taken, perhaps by the page of another run", highlight=False)
-    console.print(f"watch it at http://{address}/", style="bold", highlight=False, soft_wrap=True)
+        console.print(f"port {monitor.port} is taken, perhaps by the page of another run")
+    console.print(f"watch it at http://{address}/", style="bold", soft_wrap=True)
     return address
 
 
@@ -142,12 +142,12 @@ def _look_into(paths: Sequence[Path], asked: Asked, follow: bool, console: Conso
         try:
             found.append(reader.call(look, path, asked, follow, False, False))
         except NotYetError as error:
-            console.print(f"waiting for data: {error}", style="yellow", highlight=False, soft_wrap=True)
+            console.print(f"waiting for data: {error}", style="yellow", soft_wrap=True)
     if len({each.run for each in found}) < len(found) or len(set(paths)) < len(paths):
         raise UsageError("the same MeasurementSet is named twice: name each once")
     for each in found:
         for note in each.notes:
-            console.print(f"{each.name}: {note}", style="dim", highlight=False, soft_wrap=True)
+            console.print(f"{each.name}: {note}", style="dim", soft_wrap=True)
     return found
 
 
@@ -251,7 +251,7 @@ def _conclude(
     observed = sum(each.observed * made[each.run] / len(each.times) for each in whole)
     missed = sum(run.missed for run in job.runs) if job else 0
     last_words = summary(totals, seconds, sum(made.values()), observed, missed, directory)
-    console.print(last_words, highlight=False, soft_wrap=True)
+    console.print(last_words, soft_wrap=True)
     if interrupted:
         console.print("run it again to resume", style="yellow")
         return EXIT_INTERRUPTED

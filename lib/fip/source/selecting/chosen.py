@@ -197,11 +197,10 @@ def _windows(main: MeasurementSet, index: RowIndex, selection: Selection) -> tup
 def _antennas(main: MeasurementSet, index: RowIndex, selection: Selection) -> NDArray[np.bool_] | None:
     if not selection.antenna:
         return None
-    names = main.antennas.names
+    names, stations = main.antennas.names, main.antennas.stations
     with_data = {number: names[number] for number in index.coverage.antennas}
-    return choosing.choose_antennas(
-        selection.antenna, choosing.Named(str(main.path), "--antenna", with_data), len(names)
-    )
+    there = choosing.Named(str(main.path), "--antenna", with_data, {each: stations[each] for each in with_data})
+    return choosing.choose_antennas(selection.antenna, there, len(names))
 
 
 def _integrations(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import InputError
 from fip.source.tables.access import check_access
+from fip.source.tables.other_formats import what_it_is
 from fip.source.tables.subtable_reader import UNREADABLE, Subtables, cell_shape, credible, first_line
 from fip.source.tables.subtables import Channels
 from fip.source.tables.timescales import to_utc
@@ -127,7 +128,10 @@ class MeasurementSet(Subtables):
             self.table: Any = open_table(str(path), ack=False, lockoptions="autonoread" if growing else "default")
             self.columns: tuple[str, ...] = tuple(self.table.colnames())
         except UNREADABLE as error:
-            raise InputError(f"{path}: not a MeasurementSet ({first_line(error)})") from None
+            why = what_it_is(path)
+            raise InputError(
+                f"{path}: not a MeasurementSet{f', but {why}' if why else f' ({first_line(error)})'}"
+            ) from None
         try:
             self._check()
         except InputError:

@@ -87,14 +87,16 @@ class Subtables:
 
     @cached_property
     def antennas(self) -> Antennas:
-        """Names, positions and diameters."""
+        """Names, positions, diameters and stations."""
         with self.subtable("ANTENNA") as sub:
             names = tuple(str(name) for name in sub.getcol("NAME"))
             position = np.asarray(sub.getcol("POSITION"), dtype=np.float64).reshape(len(names), -1)
             diameter = np.asarray(sub.getcol("DISH_DIAMETER"), dtype=np.float64)
             if (names and position.shape[1] != 3) or diameter.shape != (len(names),):
                 raise ValueError("POSITION is not three numbers, or DISH_DIAMETER not one")
-            return Antennas(names, position, diameter)
+            said = sub.getcol("STATION") if "STATION" in sub.colnames() else ()
+            stations = tuple(str(station) for station in said) if len(said) == len(names) else ("",) * len(names)
+            return Antennas(names, position, diameter, stations)
 
     def observation(self, number: int) -> dict[str, str]:
         """Telescope, observer and project of an OBSERVATION row; "" where it does not say."""

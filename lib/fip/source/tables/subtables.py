@@ -108,6 +108,7 @@ class Antennas:
     names: tuple[str, ...]
     position: NDArray[np.float64]  # [antenna, 3] m, ITRF
     diameter: NDArray[np.float64]  # [antenna] m
+    stations: tuple[str, ...]  # [antenna] the pad, or the station of VLBI; "" where it is not said
 
 
 def as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:

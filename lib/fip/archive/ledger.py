@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ from fip.data.quality import EMPTY, GOOD, noisy, with_noise
 from fip.data.ranges import Ranges
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import Asked, from_texts, texts
-from fip.data.values import Beam, ImageFile, Kind
+from fip.data.values import Beam, Fingerprint, ImageFile, Kind
 from fip.wire.messages import Failure, RunPlan
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 OLDEST_SCHEMA = 5  # of those that can be brought up to date
 NUMBERS = """
 CREATE TABLE numbers (
@@ -34,7 +34,10 @@ CREATE TABLE numbers (
     PRIMARY KEY (run, slice, name)
 ) WITHOUT ROWID;
 """
-MIGRATIONS = {5: NUMBERS}
+HINTS = """
+CREATE TABLE hints (run TEXT PRIMARY KEY REFERENCES runs, hints TEXT NOT NULL) WITHOUT ROWID;
+"""
+MIGRATIONS = {5: NUMBERS, 6: HINTS}
 """What each schema lacks of the next one. Tables and columns are added, and nothing else is changed."""
 
 SCHEMA = f"""
@@ -53,7 +56,12 @@ CREATE TABLE slices (
     PRIMARY KEY (run, slice)
 ) WITHOUT ROWID;
 CREATE INDEX age ON slices (recorded) WHERE state = 'stored';
-{NUMBERS}"""
+{NUMBERS}{HINTS}"""
+FINGERPRINT = {
+    "data_weight": ("weight", "1/Jy2"), "data_real": ("real", "1/Jy"), "data_imaginary": ("imaginary", "1/Jy"),
+    "data_power": ("power", ""), "data_used": ("used", ""),
+}  # fmt: skip
+"""The numbers by which changed data are known: the field of a `Fingerprint` that each is, and its unit."""
 
 
 @dataclass(frozen=True)
@@ -138,12 +146,13 @@ class Ledger:
                 shared = network_type(self.path.resolve().parent)  # a log beside the file needs memory that is shared
                 self._database.execute(f"PRAGMA journal_mode = {'DELETE' if shared else 'WAL'}")
                 self._database.execute("PRAGMA synchronous = FULL")
-            version = _schema_of(self._database)
+            self._schema = version = _schema_of(self._database)
             if version and not OLDEST_SCHEMA <= version <= SCHEMA_VERSION:
                 readable = f"{OLDEST_SCHEMA} to {SCHEMA_VERSION}"
                 raise StoreError(f"ledger {self.path} has schema {version}, this FIP reads {readable}: use its FIP")
             if not read_only:
                 self._bring_up_to_date(version)
+                self._schema = SCHEMA_VERSION
         except sqlite3.Error as error:
             kind = NoRoomError if isinstance(error, sqlite3.OperationalError) else StoreError
             raise kind(f"ledger {self.path} cannot be used: {error}") from None
@@ -189,12 +198,39 @@ class Ledger:
             "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
             (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
         )
+        self.set_hints(plan.run, plan.hints)
         return name
 
     def older_of(self, plan: RunPlan) -> RunId | None:
         """The older id of a run, if it is that by which this ledger has it."""
         known = {run for (run,) in self._database.execute("SELECT run FROM runs")}
         return plan.older if plan.older in known and plan.run not in known else None
+
+    def hints(self, run: str) -> str | None:
+        """How the files of a run's data looked when they were last known to be what is stored; None if unknown."""
+        row = self._database.execute("SELECT hints FROM hints WHERE run = ?", (run,)).fetchone()
+        return str(row[0]) if row else None
+
+    def set_hints(self, run: str, hints: str) -> None:
+        """The data of a run, whose files look like this, are what is stored."""
+        self._write("INSERT OR REPLACE INTO hints VALUES (?, ?)", (run, hints))
+
+    def fingerprints(self, run: str) -> dict[int, Fingerprint]:
+        """Of the slices of a run, as they were when they were stored."""
+        if self._schema < SCHEMA_VERSION:  # it is only read
+            return {}
+        names = ", ".join(f"'{name}'" for name in FINGERPRINT)
+        rows = self._database.execute(
+            f"SELECT slice, name, value FROM numbers WHERE run = ? AND name IN ({names}) AND value IS NOT NULL", (run,)
+        )
+        found: dict[int, dict[str, float]] = {}
+        for index, name, value in rows:
+            found.setdefault(index, {})[FINGERPRINT[name][0]] = value
+        return {
+            index: Fingerprint(**values | {"used": int(values["used"])})  # type: ignore[arg-type]
+            for index, values in found.items()
+            if len(values) == len(FINGERPRINT)
+        }
 
     def stored(self, run: str) -> Ranges:
         """The slices of a run that are stored, or were until they expired."""
@@ -214,13 +250,15 @@ class Ledger:
             files |= zip(columns, values, strict=True)
         statistics = asdict(image.statistics) if image.statistics else {}
         beam = asdict(image.beam) if image.beam else {}
-        self._put(
-            run=image.run, slice=image.index, state="stored",
-            integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
-            begin=times.begin, average=times.average, end=times.end,
-            attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
-            **files, **statistics, **beam,
-        )  # fmt: skip
+        with self._transaction():
+            self._put(
+                run=image.run, slice=image.index, state="stored",
+                integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
+                begin=times.begin, average=times.average, end=times.end,
+                attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
+                **files, **statistics, **beam,
+            )  # fmt: skip
+            self._put_numbers(image.run, image.index, _numbers_of(image.fingerprint))
 
     def add_failure(self, failure: Failure) -> None:
         """Enters a slice that will not come, with its reason."""
@@ -317,6 +355,24 @@ class Ledger:
         columns, places = ", ".join(values), ", ".join("?" * len(values))
         self._write(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
 
+    def _put_numbers(self, run: str, index: int, numbers: Mapping[str, tuple[float, str]]) -> None:
+        """Enters numbers of a slice, each with its unit, by their names."""
+        rows = [(run, index, name, value, unit) for name, (value, unit) in numbers.items()]
+        if rows:
+            self._write("INSERT OR REPLACE INTO numbers VALUES (?, ?, ?, ?, ?)", *rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """What is written within it is on disk when it ends, or nothing of it is."""
+        self._write("BEGIN")
+        try:
+            yield
+            self._write("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._database.rollback()
+            raise
+
     def _write(self, statement: str, *rows: tuple[object, ...]) -> None:
         """Runs a statement, for each of `rows` where there are any."""
         try:
@@ -336,6 +392,13 @@ def _entry(row: sqlite3.Row) -> Entry:
     major, minor, angle = (values.pop(name) for name in ("major", "minor", "angle"))
     values["beam"] = None if major is None else Beam(major, minor, angle)
     return Entry(**values | {"empty": bool(values["empty"]), "seconds": json.loads(values["seconds"])})
+
+
+def _numbers_of(known: Fingerprint | None) -> dict[str, tuple[float, str]]:
+    """A fingerprint as numbers of its slice."""
+    if known is None:
+        return {}
+    return {name: (float(getattr(known, field)), unit) for name, (field, unit) in FINGERPRINT.items()}
 
 
 def _schema_of(database: sqlite3.Connection) -> int:

@@ -98,6 +98,20 @@ class Block:
     weight: NDArray[np.floating]  # [stokes, row, node]
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Sums over the samples of a slice as they were read, all planes together, by which changed data are known.
+
+    V are the visibilities, w their natural weights, 0 for what is flagged. Double precision.
+    """
+
+    weight: float  # sum of w
+    real: float  # sum of w Re V
+    imaginary: float  # sum of w Im V
+    power: float  # sum of w |V|^2
+    used: Number  # samples that count
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
     """The visibilities of one integration of one field, ready to be imaged by a pure function."""
@@ -118,6 +132,7 @@ class Slice:
     visibilities: NDArray[np.int64]  # [stokes, channel_out], the samples that count
     samples: int  # all cross-correlation samples of the selection, flagged ones too, for one Stokes
     nominal_beam: "Beam | None"  # that of the field's first slice with nothing flagged; None where no PSF can be fitted
+    fingerprint: Fingerprint | None = None  # None of a slice that no data were read for
 
     @property
     def nbytes(self) -> int:
@@ -195,6 +210,7 @@ class ImageFile:
     statistics: Statistics | None
     seconds: dict[str, float]  # spent: "wait", then by stage: "dirty", "psf", "beam", ..., "fits"
     files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
+    fingerprint: Fingerprint | None = None  # of the slice
 
     @property
     def size(self) -> int:

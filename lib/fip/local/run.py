@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sysconfig
 import time
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from fip.imaging.cuda.device import check_gpu
 from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
 from fip.imaging.slant.scheme import scheme_for
+from fip.local.comparing import check_data
 from fip.local.forks import import_daemons, keep_memory
 from fip.local.launch import Pipeline, page_address
 from fip.sink.store import Store
@@ -57,10 +59,14 @@ def run(
     with Child.fork() as reader:
         check_devices(config.imaging.kernel, workers.values())
         import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
-        found = _look_into(paths, asked, follow is not None, console, reader)
+        looked = _look_into(paths, asked, follow is not None, console, reader)
         directory = output or Path(f"{label(paths[0].stem)}.fip")
-        before = _prepare(directory, config.sink.ledger, asked, overwrite)
-        found = [_as_known(each, before) for each in found]
+        with _prepared(directory, config.sink.ledger, asked, overwrite) as store:
+            before = {totals.run: totals.stored for totals in store.ledger.totals()}
+            looked = {path: _as_known(each, before) for path, each in looked.items()}
+            for path, each in looked.items():
+                check_data(store, path, asked, each, reader, partial(_note, console, each.name))
+        found = list(looked.values())
         begun = time.monotonic()
         interrupted, job = False, None
         if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
@@ -126,23 +132,30 @@ def follow_of(config: Config) -> Follow | None:
     return Follow(source.follow_complete, source.follow_end) if source.follow else None
 
 
-def _look_into(paths: Sequence[Path], asked: Asked, follow: bool, console: Console, reader: Child) -> list[RunFacts]:
+def _look_into(
+    paths: Sequence[Path], asked: Asked, follow: bool, console: Console, reader: Child
+) -> dict[Path, RunFacts]:
     """Opens MeasurementSets as the ventilator will: their faults are known before anything is started.
 
     Those that are to be followed and hold nothing yet are left out.
     """
-    found = []
+    found: dict[Path, RunFacts] = {}
     for path in paths:
         try:
-            found.append(reader.call(look, path, asked, follow, False, False))
+            found[path] = reader.call(look, path, asked, follow, False, False)
         except NotYetError as error:
             console.print(f"waiting for data: {error}", style="yellow", highlight=False, soft_wrap=True)
-    if len({each.run for each in found}) < len(found) or len(set(paths)) < len(paths):
+    if len({each.run for each in found.values()}) < len(found) or len(set(paths)) < len(paths):
         raise UsageError("the same MeasurementSet is named twice: name each once")
-    for each in found:
+    for each in found.values():
         for note in each.notes:
-            console.print(f"{each.name}: {note}", style="dim", highlight=False, soft_wrap=True)
+            _note(console, each.name, note)
     return found
+
+
+def _note(console: Console, name: str, note: str) -> None:
+    """Says something about a MeasurementSet that is as well to know."""
+    console.print(f"{name}: {note}", style="dim", highlight=False, soft_wrap=True)
 
 
 def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
@@ -151,8 +164,9 @@ def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
     return replace(found, run=older) if older and older in known and found.run not in known else found
 
 
-def _prepare(directory: Path, ledgers: Path | None, asked: Asked, overwrite: bool) -> dict[str, int]:
-    """Sees that the directory can take these images; returns how many of each run it has."""
+@contextmanager
+def _prepared(directory: Path, ledgers: Path | None, asked: Asked, overwrite: bool) -> Iterator[Store]:
+    """The directory, open, if it can take these images. Raises UsageError."""
     try:
         store = Store(directory, ledgers=ledgers)
     except NoRoomError as error:
@@ -163,7 +177,7 @@ def _prepare(directory: Path, ledgers: Path | None, asked: Asked, overwrite: boo
         refusal = store.refusal(asked)
         if refusal:
             raise UsageError(refusal)
-        return {totals.run: totals.stored for totals in store.ledger.totals()}
+        yield store
 
 
 def _watch(pipeline: Pipeline, submit: Submit, console: Console, slices: int) -> tuple[bool, JobStatus | None]:

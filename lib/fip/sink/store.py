@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
 from itertools import accumulate
 from operator import sub
@@ -17,6 +18,7 @@ from fip.archive.file_names import IMAGE_LIST, LEDGER, LOCK_FILE, LOG_FILE, file
 from fip.archive.file_systems import network_type
 from fip.archive.ledger import Aged, Ledger
 from fip.data.errors import NoRoomError, StoreError, UsageError
+from fip.data.names import RunId
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences
 from fip.data.values import ImageFile
@@ -98,9 +100,26 @@ class Store:
             f"{self.directory} holds images made with {differences(held, asked)}: name another --output, or --overwrite"
         )
 
+    def mixture(self, name: str, ids: Collection[RunId], others: Mapping[str, Collection[RunId]]) -> str:
+        """Why a run cannot go into this directory whose column was chosen automatically; "" if it can.
+
+        `ids` are those of the run, `others` those that it would have with other columns, by these: images of two
+        columns would be one series.
+        """
+        if any(self.ledger.stored(run) for run in ids):
+            return ""
+        column = next((column for column, runs in others.items() if any(map(self.ledger.stored, runs))), None)
+        if column is None:
+            return ""
+        return (
+            f"{self.directory} holds images of {name} made from its column {column}, and another one would be imaged "
+            "now: name another --output, or --overwrite"
+        )
+
     def open_run(self, plan: RunPlan) -> str:
         """Prepares for the images of a run; returns why it cannot be taken, or ""."""
-        refusal = self.refusal(plan.asked)
+        ids = [each for each in (plan.run, plan.older) if each]
+        refusal = self.refusal(plan.asked) or self.mixture(plan.name, ids, plan.others)
         if not refusal:
             self._names[plan.run] = self.ledger.open_run(plan)
         return refusal

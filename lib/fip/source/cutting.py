@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
 from fip.data.rotations import turned
 from fip.data.settings import Imaging
-from fip.data.values import Band, Beam, Block, Grid, Observation, Slice, Times
+from fip.data.values import Band, Beam, Block, Fingerprint, Grid, Observation, Slice, Times
 from fip.imaging.antennas import AntennaTally, BaselineSums, tally
 from fip.imaging.beam import fit_beam
 from fip.imaging.rephasing import rephase
@@ -64,6 +65,8 @@ class Run:
 
     id: RunId  # the same for the same data and what was asked, wherever the file lies
     older: RunId | None  # the id that it had at 0c91216: a directory that has it goes on under that
+    others: Mapping[str, tuple[RunId, ...]]  # the ids that it would have if another column were the one to image
+    hints: str  # of the files of its columns, when it was opened: see `fip.source.tables.hints`
     name: str  # the MS's stem, for file names
     slices: Sequence[SliceInfo]
     settings: Imaging
@@ -123,8 +126,15 @@ class Run:
             visibilities=counts,
             samples=sums.samples,
             nominal_beam=self._nominal_beam(info.field),
+            fingerprint=fingerprint([block for block, _ in natural]),
         )
         return cut, tally(sums)
+
+    def fingerprint(self, number: int) -> Fingerprint:
+        """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""
+        dump = self._dump(self.slices[number])
+        found = (_read_block(part, dump) for part in self._parts(dump))
+        return fingerprint([each[0] for each in found if each])
 
     def _dump(self, info: SliceInfo) -> _Dump:
         numbers, integration = self.picked.index.rows_of(info.integrations)

@@ -147,6 +147,7 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
     plan = RunPlan(
         run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), asked=submit.asked,
         directory=submit.directory, final=facts.final, older=facts.older,
+        hints=facts.hints, others=dict(facts.others),
     )  # fmt: skip
     if submit.follow is None:
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))

@@ -23,7 +23,7 @@ from fip.data.names import NO_LABEL, Number
 from fip.data.values import LARGEST_SIDE, Block, FitsFile, ImageFile, Kind, Slice
 from fip.wire.messages import UNFINISHED, Control, PipelineStatus
 
-PROTOCOL = 5
+PROTOCOL = 6
 """Raised whenever a message of another version could be misread."""
 
 MAXIMUM_HEADER = 1 << 20  # bytes

@@ -181,6 +181,8 @@ class RunPlan:
     directory: Folder  # within the sink's directory
     final: bool = True  # whether no more slices will come; while a MeasurementSet is being written, they may
     older: RunId | None = None  # the id that it had at 0c91216: if the directory has it, it goes on under that
+    hints: str = ""  # of the files that hold its data: where they differ, the data may
+    others: dict[str, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
 
 
 @dataclass(frozen=True)

@@ -101,4 +101,5 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> Ima
         statistics=image.statistics,
         seconds={"wait": waited, **seconds, "fits": perf_counter() - begun},
         files=files,
+        fingerprint=slice_.fingerprint,
     )

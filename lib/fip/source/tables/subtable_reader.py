@@ -25,6 +25,10 @@ from fip.source.tables.timescales import SCALES, to_utc
 UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
 """What casacore's binding raises on damaged tables, and Python on values of another kind than they should be."""
 
+READ_LOCKS = "autonoread"
+"""How every table is opened: reading waits for no lock, and takes none. A program that writes, or that is stopped with
+a table open, is neither waited for nor held up, and a file system need have no locks."""
+
 _EPHEMERIS_FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "ICRF": "ICRS", "B1950": "FK4"}
 _LARGEST_CELL = 1 << 26  # numbers in one cell, many times those of any spectrum
 _HIGHEST_FREQUENCY = 1e15  # Hz

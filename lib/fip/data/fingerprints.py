@@ -10,7 +10,7 @@ from math import sqrt
 
 import numpy as np
 
-from fip.data.errors import InputError
+from fip.data.errors import InputError, LostReaderError
 from fip.data.ranges import Ranges
 from fip.data.values import Block, Fingerprint
 
@@ -101,6 +101,8 @@ def compare(known: Mapping[int, Fingerprint], indices: Sequence[int], read: Call
             continue
         try:
             now = read(index)
+        except LostReaderError:  # nothing more can be read
+            raise
         except InputError:
             unread += 1
             continue

@@ -217,6 +217,10 @@ class Jobs:
         self._close(job, run, now)
         self._conclude(job, reason)
 
+    def named(self, name: str) -> Job:
+        """A job that is known."""
+        return self._jobs[name]
+
     def of(self, run: str) -> Job:
         """The job of an active run."""
         return next(job for job in self._jobs.values() if run in job.runs and job.unfinished)

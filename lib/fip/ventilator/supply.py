@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from fip.config import Ventilator
-from fip.data.errors import NotYetError
+from fip.data.errors import NotYetError, StoodStillError
 from fip.data.names import RunId, SliceId
 from fip.runtime.vitals import Vitals
 from fip.source.requests import Cut, RunFacts, forget, look
@@ -31,6 +31,7 @@ class Supply:
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
         self._reader = reader
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
+        self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
         self._expected = 0  # bytes of the slice that was read last
         self.read: dict[SliceId, Cut] = {}
         self.reading: set[SliceId] = set()
@@ -50,7 +51,8 @@ class Supply:
         if following:
             job, path = following
             opened = partial(self._opened, job, path, config.pace)
-            self._reader.call(opened, look, path, job.submit.asked, job.submit.follow is not None, False, False)
+            submit = job.submit
+            self._reader.call(submit.job, opened, look, path, submit.asked, submit.follow is not None, False, False)
         held = len(self.reading) + len(self.read)
         if held >= config.read_ahead:
             return
@@ -65,8 +67,8 @@ class Supply:
                 self.reading.add(key)
                 active = self._jobs.active[key.run]
                 plan, path = active.plan, Path(active.plan.measurement_set)
-                then = partial(self._was_read, key)
-                self._reader.cut(then, path, plan.asked, active.follow is not None, plan.run, key.slice)
+                name, then = self._job_of(key.run), partial(self._was_read, key)
+                self._reader.cut(name, then, path, plan.asked, active.follow is not None, plan.run, key.slice)
 
     def look_again(self) -> None:
         """How far the MeasurementSets are that are being written."""
@@ -77,17 +79,31 @@ class Supply:
                 self._looking.add(run)
                 complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after
                 path, asked = Path(active.plan.measurement_set), active.plan.asked
-                self._reader.call(partial(self._looked_again, run, ended), look, path, asked, True, complete, ended)
+                then = partial(self._looked_again, run, ended)
+                self._reader.call(self._job_of(run), then, look, path, asked, True, complete, ended)
+
+    def cancelled(self, name: str) -> None:
+        """Nothing more is read for a job; whether its child answers at all is seen before the next job needs it."""
+        self._reader.drop(name)
+        job = self._jobs.named(name)
+        for run in job.runs.values():
+            path, follow = Path(run.measurement_set), job.submit.follow is not None
+            self._reader.call(name, lambda future: None, forget, path, job.submit.asked, follow, wanted=False)
 
     def end(self, active: ActiveRun, reason: str = "") -> None:
         """A run is over; with a reason, not as it should be."""
         plan = active.plan
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
+        job = self._job_of(plan.run)
         self._jobs.end(plan.run, time.monotonic(), reason)
         self._reader.call(
-            lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.follow is not None
+            job, lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.follow is not None
         )
         self._changed()
+
+    def _job_of(self, run: RunId) -> str:
+        """The name of the job of a run that is under way."""
+        return self._jobs.of(run).submit.job
 
     def _opened(self, job: Job, path: Path, pace: float, future: Future[RunFacts]) -> None:
         now, error = time.monotonic(), future.exception()
@@ -125,6 +141,7 @@ class Supply:
         active = self._jobs.active.get(key.run)
         error = future.exception()
         if error is None:
+            self._stood_still.clear()
             self.read[key] = future.result()
             self.antennas.add(key.run, self.read[key].antennas, time.monotonic())
             self._expected = self.read[key].nbytes
@@ -133,6 +150,10 @@ class Supply:
             log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
             active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
             self._vitals.counters["failures"] += 1
+            if isinstance(error, StoodStillError):
+                self._stood_still.add(key)
+                if len(self._stood_still) > 1:  # it is not this one slice
+                    self.end(active, str(error))
         self._on_ready()
 
 

@@ -67,14 +67,14 @@ class Ventilator(Daemon):
     reloads = tuple(f"ventilator.{key}" for key in RELOADS)
     restarts = ("ventilator", "security")
 
-    def __init__(self, loaded: Loaded, loop: Loop, make_reader: Callable[[Loop], Reader] = Reader) -> None:
-        """`make_reader` makes what opens and cuts MeasurementSets."""
+    def __init__(self, loaded: Loaded, loop: Loop, make_reader: Callable[[Loop, float], Reader] = Reader) -> None:
+        """`make_reader` makes what opens and cuts MeasurementSets, and waits for that so many seconds."""
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
         self._jobs = Jobs(Queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
-        self._reader = make_reader(loop)
+        self._reader = make_reader(loop, self._config.read_within)
         self._supply = Supply(self._reader, self._jobs, self._vitals, self._changed, self._pump)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._lanes = Lanes(loop, self._config, self._gate)
@@ -247,14 +247,17 @@ class Ventilator(Daemon):
                 log.info("job %s: %s", message.job, refusal or ", ".join(message.paths))
         if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
             log.info("job %s is cancelled", message.job)
+            self._supply.cancelled(message.job)
             self._order_sink()
         if not told:
             self._control.send_multipart([route, encode_status(self._pipeline())], zmq.NOBLOCK)
 
     def _refusal(self, path: str) -> str:
         """Why a path may not be submitted; "" where it may."""
+        if not self._roots:  # nor is a path looked at: its disk may be dead
+            return ""
         place = Path(path).resolve()
-        if not self._roots or any(place.is_relative_to(root.resolve()) for root in self._roots):
+        if any(place.is_relative_to(root.resolve()) for root in self._roots):
             return ""
         roots = ", ".join(map(str, self._roots))
         return f"{path}: MeasurementSets are taken from {roots} only ([source] roots of the ventilator)"
@@ -371,6 +374,7 @@ class Ventilator(Daemon):
             departed=tuple(self._departed.values()),
             failures=self._jobs.last_failures(),
             antennas=self._supply.antennas.health(),
+            waits=self._reader.waits,
         )
 
     def _went(self, status: Status, how: str) -> None:

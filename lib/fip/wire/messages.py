@@ -329,6 +329,7 @@ class PipelineStatus:
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
     antennas: AntennaHealth | None = None  # None where no slice was read yet
+    waits: str = ""  # what reading stands still at, and since when; "" where it goes on
 
 
 Control = (

@@ -6,13 +6,11 @@ They hint at a change of values, and prove none: a copy has other times, and a c
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Set
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from casacore.tables import table as open_table
-
 from fip.source.tables.measurement_set import ROW_COLUMNS, MeasurementSet
-from fip.source.tables.subtable_reader import READ_LOCKS
+from fip.source.tables.subtable_reader import opened
 
 _REQUESTS = 264  # bytes of table.lock in which those who wait for a lock leave marks; behind them are the counters
 
@@ -27,7 +25,7 @@ def hints(main: MeasurementSet, columns: Collection[str]) -> str:
 
 def _facts(part: Path, wanted: Set[str]) -> Iterator[tuple[str, int, int | str]]:
     """Of one table, which may be one of several that are read as one: name, bytes and time of each file; counters."""
-    with closing(open_table(str(part), ack=False, lockoptions=READ_LOCKS)) as table:
+    with opened(part) as table:
         managers = [each for each in table.getdminfo().values() if not wanted.isdisjoint(each["COLUMNS"])]
     numbers = {f"table.f{each['SEQNR']}" for each in managers}
     for file in os.scandir(part):

@@ -55,6 +55,9 @@ def test_what_is_the_same_within_the_tolerance(noise: tuple[np.ndarray, np.ndarr
     ]
     assert not any(alike(known, fingerprint([other])) for other in others)
     assert alike(fingerprint([]), fingerprint([]))
+    light = np.where(np.arange(SHAPE[2]) == 7, 1e-9, weight)  # of which sums see nothing
+    none = np.where(np.arange(SHAPE[2]) == 7, 0, weight)
+    assert not alike(fingerprint([block(visibility, light)]), fingerprint([block(visibility, none)]))
 
 
 def test_all_of_a_finished_set_are_compared_and_some_of_one_that_grows() -> None:
@@ -85,4 +88,5 @@ def test_what_became_of_a_comparison() -> None:
     assert found.refusal("out", "obs").endswith(
         "2 of 4 stored slices that were compared differ, the first is slice 4: name another --output, or --overwrite"
     )
-    assert Comparison(alike=1).refusal("out", "obs") == Comparison(alike=1).note == ""
+    assert Comparison(alike=1).refusal("out", "obs") == ""
+    assert Comparison().notes == ()

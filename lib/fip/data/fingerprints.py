@@ -4,8 +4,10 @@ See docs/decisions/0144-fingerprints.md.
 """
 
 import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import sqrt
 
 import numpy as np
@@ -32,8 +34,14 @@ class Comparison:
     unknown: int = 0  # stored by a FIP that took no fingerprints
 
     @property
-    def note(self) -> str:
-        """One line for the log; "" where all were compared."""
+    def notes(self) -> tuple[str, ...]:
+        """Lines for the log of a run that goes on."""
+        same = f"its files were written since; {self.alike} stored slices were compared and are of the same data"
+        return tuple(filter(None, (same if self.alike else "", self._warning)))
+
+    @property
+    def _warning(self) -> str:
+        """One line; "" where all were compared."""
         parts = (
             (self.unknown, "were stored before FIP took fingerprints: their values were not compared with the data"),
             (self.unread, "can no longer be read: they were not compared with the data"),
@@ -92,22 +100,47 @@ def to_compare(run: str, stored: Ranges, grows: bool) -> list[int]:
     return sorted({*drawn, *known[:1], *known[-1:]})
 
 
+class Comparing:
+    """Slices of a run as they were stored, and what becomes of them when their data are read again, one by one."""
+
+    def __init__(self, known: Mapping[int, Fingerprint], indices: Sequence[int]) -> None:
+        """Compares the slices `indices`, of which these fingerprints are known."""
+        self._known = known
+        self.left = deque(index for index in indices if index in known)
+        self._alike, self._unread, self._unlike = 0, 0, list[int]()
+        self._unknown = len(indices) - len(self.left)
+
+    def next(self, number: int) -> list[int]:
+        """The next slices to be read, at most so many."""
+        return list(islice(self.left, number))
+
+    def found(self, index: int, now: Fingerprint | None) -> None:
+        """What the first that is left is now; None if it can no longer be read. Others were asked for before."""
+        if not self.left or index != self.left[0]:
+            return
+        self.left.popleft()
+        if now is None:
+            self._unread += 1
+        elif alike(self._known[index], now):
+            self._alike += 1
+        else:
+            self._unlike.append(index)
+
+    @property
+    def result(self) -> Comparison:
+        """What became of those that were read so far."""
+        return Comparison(self._alike, tuple(self._unlike), self._unread, self._unknown)
+
+
 def compare(known: Mapping[int, Fingerprint], indices: Sequence[int], read: Callable[[int], Fingerprint]) -> Comparison:
     """Compares the slices `indices` as they were stored with what `read` finds now, or InputError where it cannot."""
-    same, unlike, unread, unknown = 0, [], 0, 0
-    for index in indices:
-        if index not in known:
-            unknown += 1
-            continue
+    comparing = Comparing(known, indices)
+    while comparing.left:
+        index = comparing.left[0]
         try:
-            now = read(index)
+            comparing.found(index, read(index))
         except LostReaderError:  # nothing more can be read
             raise
         except InputError:
-            unread += 1
-            continue
-        if alike(known[index], now):
-            same += 1
-        else:
-            unlike.append(index)
-    return Comparison(same, tuple(unlike), unread, unknown)
+            comparing.found(index, None)
+    return comparing.result

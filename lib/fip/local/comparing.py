@@ -38,8 +38,6 @@ def check_data(
     compared = compare_run(ledger, path, asked, found, reader, whole=False)
     if compared.unlike:
         raise UsageError(compared.refusal(str(store.directory), found.name))
-    if compared.alike:
-        say(f"its files were written since; {compared.alike} stored slices were compared and are of the same data")
-    if compared.note:
-        say(compared.note)
+    for note in compared.notes:
+        say(note)
     ledger.set_hints(found.run, found.hints)

@@ -11,9 +11,11 @@ import zmq
 
 from fip.config import Config, Loaded
 from fip.data.errors import FipError, NoRoomError, StoreError, WireError
+from fip.data.fingerprints import Comparing, to_compare
 from fip.data.names import RunId
 from fip.data.quantities import Retention
 from fip.data.ranges import add, contains, count
+from fip.data.ranges import of as ranges_of
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
@@ -24,13 +26,14 @@ from fip.runtime.vitals import Vitals
 from fip.sink.status_line import sink_line
 from fip.sink.store import Store
 from fip.wire.codec import decode_image
-from fip.wire.messages import Control, Failure, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
+from fip.wire.messages import Control, Failure, ReadAgain, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
 
 log = logging.getLogger("fip.sink")
 
 EXPIRE_EVERY = 1.0  # s between two looks at what is to be kept
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
+COMPARED_AT_ONCE = 16  # slices that the ventilator is asked to read again
 COUNTERS = ("images", "duplicates", "bad_messages", "unknown", "stalls", "bytes_in", "failures", "expired")
 
 
@@ -41,6 +44,7 @@ class OpenRun:
     plan: RunPlan
     store: Store | None  # None if the run is refused, or goes on under another id
     said: RunStored  # what the ventilator is told of it
+    comparing: Comparing | None = None  # what is stored, with the data as they are now, before the run goes on
 
 
 class Sink(Daemon):
@@ -125,6 +129,8 @@ class Sink(Daemon):
                     known.plan, known.said = plan, replace(known.said, final=plan.final)
             for failure in orders.failed:
                 self._record(failure)
+            for each in orders.read_again:
+                self._compare(each)
         except NoRoomError as error:  # the next orders come in half a second
             self._unopened = str(error)
             if not before:
@@ -158,7 +164,35 @@ class Sink(Daemon):
         if refused or older:
             store = None
         stored = store.ledger.stored(plan.run) if store else ()  # what failed before is tried again
-        return OpenRun(plan, store, RunStored(plan.run, stored, (), refused, plan.final, older))
+        run = OpenRun(plan, store, RunStored(plan.run, stored, (), refused, plan.final, older))
+        if store and stored and store.ledger.hints(plan.run) != plan.hints:
+            indices = to_compare(plan.run, stored, grows=not plan.final)
+            run.comparing = Comparing(store.ledger.fingerprints(plan.run), indices)
+            self._go_on_comparing(run, store)
+        return run
+
+    def _compare(self, read: ReadAgain) -> None:
+        """Takes what a stored slice is now."""
+        run = self._runs.get(read.run)
+        if run and run.store and run.comparing:
+            run.comparing.found(read.index, read.fingerprint)
+            self._go_on_comparing(run, run.store)
+
+    def _go_on_comparing(self, run: OpenRun, store: Store) -> None:
+        """Asks for the next slices; once there is none left, the run goes on, or is refused."""
+        if run.comparing is None:
+            return
+        run.said = replace(run.said, compare=ranges_of(run.comparing.next(COMPARED_AT_ONCE)))
+        if run.comparing.left:
+            return
+        result, run.comparing = run.comparing.result, None
+        refused = result.refusal(str(store.directory), run.plan.name)
+        for note in (refused,) if refused else result.notes:
+            log.warning("%s: %s", run.plan.name, note)
+        if refused:
+            run.store, run.said = None, replace(run.said, refused=refused)
+        else:
+            store.ledger.set_hints(run.plan.run, run.plan.hints)
 
     def _on_image(self) -> None:
         frames = receive(self._images)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fip.data.names import RunId, SliceId
-from fip.data.ranges import below, contains, count, well_formed
+from fip.data.ranges import Ranges, below, contains, count, well_formed
 from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
 from fip.ventilator.job_queue import REMEMBERED, Queue
 from fip.ventilator.leases import Leases
@@ -39,6 +39,7 @@ class ActiveRun:
     grew: float  # monotonic s, when there came to be more of them
     leases: Leases | None = None
     refused: str = ""
+    compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
 
     def grow(self, slices: int, rows: int, ended: bool, now: float) -> None:
@@ -59,8 +60,9 @@ class ActiveRun:
         if not well_formed(stored, self.plan.total):
             return []
         self.refused = said.refused
+        self.compare = below(said.compare, self.plan.total) if well_formed(said.compare, self.plan.total) else ()
         if self.leases is None:
-            if not said.refused:
+            if not said.refused and not said.compare:
                 self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final)
             return []
         new = self.leases.sink_says(stored, now)

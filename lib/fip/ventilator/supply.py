@@ -10,12 +10,13 @@ from pathlib import Path
 from fip.config import Ventilator
 from fip.data.errors import NotYetError, StoodStillError
 from fip.data.names import RunId, SliceId
+from fip.data.values import Fingerprint
 from fip.runtime.vitals import Vitals
-from fip.source.requests import Cut, RunFacts, forget, look
+from fip.source.requests import Cut, RunFacts, fingerprint, forget, look
 from fip.ventilator.antenna_window import Antennas
 from fip.ventilator.jobs import ActiveRun, Job, Jobs
 from fip.ventilator.pacing import Pace
-from fip.ventilator.reader import Reader
+from fip.ventilator.reader import ASKED_AHEAD, Reader
 from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
@@ -33,6 +34,8 @@ class Supply:
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
         self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
         self._expected = 0  # bytes of the slice that was read last
+        self._comparing: set[SliceId] = set()  # that are being read again
+        self.read_again: dict[SliceId, Fingerprint | None] = {}  # None of those that can no longer be read
         self.read: dict[SliceId, Cut] = {}
         self.reading: set[SliceId] = set()
         self.antennas = Antennas()
@@ -69,6 +72,35 @@ class Supply:
                 plan, path = active.plan, Path(active.plan.measurement_set)
                 name, then = self._job_of(key.run), partial(self._was_read, key)
                 self._reader.cut(name, then, path, plan.asked, active.follow is not None, plan.run, key.slice)
+
+    def compare(self) -> None:
+        """Reads again what the sink wants to compare, a few at a time."""
+        wanted = {SliceId(run, index): active for run, active in self._jobs.active.items()
+                  for begin, end in active.compare for index in range(begin, end)}  # fmt: skip
+        self.read_again = {key: found for key, found in self.read_again.items() if key in wanted}
+        for key, active in wanted.items():
+            if len(self._comparing) >= ASKED_AHEAD:
+                break
+            if key not in self.read_again and key not in self._comparing:
+                self._comparing.add(key)
+                plan, then = active.plan, partial(self._was_read_again, key)
+                path, follow = Path(plan.measurement_set), active.follow is not None
+                self._reader.call(
+                    self._job_of(key.run), then, fingerprint, path, plan.asked, follow, plan.run, key.slice
+                )
+
+    def _was_read_again(self, key: SliceId, future: Future[Fingerprint]) -> None:
+        self._comparing.discard(key)
+        active, error = self._jobs.active.get(key.run), future.exception()
+        if active is None:
+            return
+        if isinstance(error, StoodStillError):
+            self.end(active, str(error))
+            return
+        self.read_again[key] = None if error else future.result()
+        self.compare()
+        if not self._comparing:  # that was all that is wanted now
+            self._changed()
 
     def look_again(self) -> None:
         """How far the MeasurementSets are that are being written."""

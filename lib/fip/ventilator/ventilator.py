@@ -31,6 +31,7 @@ from fip.wire.messages import (
     Control,
     Departure,
     PipelineStatus,
+    ReadAgain,
     Refused,
     RunStored,
     SinkBrief,
@@ -232,6 +233,7 @@ class Ventilator(Daemon):
             self._order_sink()
             return
         stored = active.sink_says(said, self._config.max_attempts, now)
+        self._supply.compare()
         for index in stored:
             self._supply.read.pop(SliceId(said.run, index), None)
         if active.refused or active.over(said):
@@ -343,7 +345,8 @@ class Ventilator(Daemon):
         """The runs under way, and the slices that will not come."""
         if self._sink:
             plans = tuple(active.plan for active in self._jobs.active.values())
-            self._tell(self._sink.route, SinkOrders(plans, self._jobs.failures()))
+            again = tuple(ReadAgain(*key, found) for key, found in self._supply.read_again.items())
+            self._tell(self._sink.route, SinkOrders(plans, self._jobs.failures(), again))
 
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""

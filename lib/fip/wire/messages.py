@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fip.data.names import Attempt, Folder, Label, Number, RunId
 from fip.data.ranges import Ranges
 from fip.data.settings import Asked
+from fip.data.values import Fingerprint
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
 LATELY = 10.0  # s, the window over which rates, shares of time and antennas are told
@@ -186,11 +187,21 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
+class ReadAgain:
+    """The fingerprint of a slice that is stored, as its data are now."""
+
+    run: RunId
+    index: Number
+    fingerprint: Fingerprint | None  # None if it can no longer be read
+
+
+@dataclass(frozen=True)
 class SinkOrders:
-    """Ventilator to sink: the runs under way, and the slices that will not come."""
+    """Ventilator to sink: the runs under way, the slices that will not come, and those that it was to compare."""
 
     runs: tuple[RunPlan, ...]
     failed: tuple[Failure, ...]
+    read_again: tuple[ReadAgain, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,6 +214,7 @@ class RunStored:
     refused: str  # why the sink cannot take this run; "" if it can
     final: bool = True  # whether the ledger has it that no more slices will come
     goes_on_as: RunId | None = None  # the id under which the directory has the run, if that is its older one
+    compare: Ranges = ()  # the next slices that are to be read again, before the run goes on: their data may differ
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """Lines for the log of a run that goes on."""
-        same = f"its files were written since; {self.alike} stored slices were compared and are of the same data"
+        same = f"{self.alike} stored slices were compared and are of the same data"
         return tuple(filter(None, (same if self.alike else "", self._warning)))
 
     @property

@@ -35,6 +35,7 @@ def check_data(
         raise UsageError(mixture)
     if not ledger.stored(found.run) or ledger.hints(found.run) == found.hints:
         return
+    say("its files were written since: what is stored is compared with the data")
     compared = compare_run(ledger, path, asked, found, reader, whole=False)
     if compared.unlike:
         raise UsageError(compared.refusal(str(store.directory), found.name))

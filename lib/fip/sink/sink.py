@@ -168,6 +168,7 @@ class Sink(Daemon):
         if store and stored and store.ledger.hints(plan.run) != plan.hints:
             indices = to_compare(plan.run, stored, grows=not plan.final)
             run.comparing = Comparing(store.ledger.fingerprints(plan.run), indices)
+            log.info("%s: its files were written since: what is stored is compared with the data", plan.name)
             self._go_on_comparing(run, store)
         return run
 

@@ -14,16 +14,11 @@ from fip.wire.messages import Gpu, Resources
 
 def resources(disk: Path | None, device: str) -> Resources:
     """What this process uses now; `disk` is where it writes, `device` what it computes on: cpu, or cuda:N."""
-    process = _this_process()
+    process = psutil.Process()
     with process.oneshot():
         times, memory = process.cpu_times(), process.memory_info().rss
     free, total = _disk(disk) if disk else (None, None)
     return Resources(times.user + times.system, memory, free, total, _gpu(device))
-
-
-@cache
-def _this_process() -> psutil.Process:
-    return psutil.Process()
 
 
 def _disk(path: Path) -> tuple[int | None, int | None]:

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
-from fip.data.rotations import turned
+from fip.data.rotations import rephase, turned
 from fip.data.settings import Imaging
 from fip.data.values import Band, Beam, Block, Fingerprint, Grid, Observation, Slice, Times
 from fip.imaging.antennas import AntennaTally, BaselineSums, tally
 from fip.imaging.beam import fit_beam
-from fip.imaging.rephasing import rephase
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, totals
 from fip.imaging.weighting import weigh
 from fip.source.samples import SampleReader

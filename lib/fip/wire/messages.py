@@ -343,6 +343,12 @@ class PipelineStatus:
     antennas: AntennaHealth | None = None  # None where no slice was read yet
     waits: str = ""  # what reading stands still at, and since when; "" where it goes on
 
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """The last of each daemon that is there."""
+        sink = (self.sink.status,) if self.sink else ()
+        return (self.ventilator, *(worker.status for worker in self.workers), *sink)
+
 
 Control = (
     WorkerBrief

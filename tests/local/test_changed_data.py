@@ -14,7 +14,7 @@ from casacore import tables
 
 from fip.archive.ledger import FINGERPRINT, Ledger
 from fip.data.errors import UsageError
-from fip.local.comparing import check_data, compare_run
+from fip.local.comparing import check_data, compare_all, compare_run
 from fip.sink.store import Store
 from fip.source.child import Child
 from fip.source.requests import look
@@ -265,3 +265,27 @@ def test_a_fingerprint_is_a_number_of_each_slice(ms: Path, imaged: Path) -> None
         names = {name for (name,) in database.execute("SELECT DISTINCT name FROM numbers WHERE run = ?", (found.run,))}
     database.close()
     assert names >= set(FINGERPRINT)
+
+
+def test_a_whole_directory_is_compared(ms: Path, made: Path, tmp_path: Path) -> None:
+    """Each slice of each run, whatever its files look like; data that are gone are told."""
+    directory = tmp_path / "both"
+    followed, settings = shutil.copytree(made / "small.ms", tmp_path / "followed.ms"), tmp_path / "fip.toml"
+    settings.write_text("[source]\nfollow_complete = 0.3\nfollow_end = 0.6\n")
+    assert again(ms, directory)[0] == 0
+    assert again(followed, directory, "--follow", "--config", str(settings))[0] == 0
+    said: list[str] = []
+    assert compare_all(directory, said.append)
+    assert said == [f"small: {COUNT} {SAME}", f"followed: {COUNT} {SAME}"]
+    flagged(followed)
+    said.clear()
+    assert not compare_all(directory, said.append)
+    assert said == [f"small: {COUNT} {SAME}", f"followed: 2 {SAME}", "followed: the data of 1 slices were changed: 2"]
+    brighter(ms)
+    shutil.rmtree(followed)
+    said.clear()
+    assert not compare_all(directory, said.append)
+    assert said == [
+        "small: the data of 3 slices were changed: 0~2",
+        f"followed: its slices cannot be compared: {followed}: no such file or folder",
+    ]

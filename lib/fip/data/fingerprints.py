@@ -5,12 +5,13 @@ See docs/decisions/0144-fingerprints.md.
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fip.data.errors import InputError, LostReaderError
 from fip.data.ranges import Ranges
@@ -62,32 +63,43 @@ class Comparison:
 
 
 def fingerprint(blocks: Sequence[Block]) -> Fingerprint:
-    """Of the samples of a slice as they are read, naturally weighted."""
+    """Of the samples of a slice as they are read, naturally weighted. Sums that are not finite count as 0."""
     total, sums, used = 0j, np.zeros(2), 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for weight, visibility in _batches(blocks):
+            total += complex(visibility.sum())
+            used += int(np.count_nonzero(weight))
+            parts = visibility.view(np.float64)
+            parts *= parts  # of |w V|^2; both are 0 where the weight is
+            sums += weight.sum(), ((parts[::2] + parts[1::2]) / np.maximum(weight, _TINY)).sum()
+    return Fingerprint(_finite(sums[0]), _finite(total.real), _finite(total.imag), _finite(sums[1]), used)
+
+
+def _batches(blocks: Sequence[Block]) -> Iterator[tuple[NDArray[np.float64], NDArray[np.complex128]]]:
+    """Weights and weighted visibilities, in double precision, some at a time."""
     for block in blocks:
         for weights, visibilities in zip(block.weight, block.visibility, strict=True):
             rows, nodes = weights.shape
             step = max(1, _BATCH // nodes)
             for first in range(0, rows, step):
-                weight = weights[first : first + step].astype(np.float64).ravel()
-                visibility = visibilities[first : first + step].astype(np.complex128).ravel()
-                total += complex(visibility.sum())
-                used += int(np.count_nonzero(weight))
-                parts = visibility.view(np.float64)
-                parts *= parts  # of |w V|^2; both are 0 where the weight is
-                sums += weight.sum(), ((parts[::2] + parts[1::2]) / np.maximum(weight, _TINY)).sum()
-    return Fingerprint(float(sums[0]), total.real, total.imag, float(sums[1]), used)
+                here = slice(first, first + step)
+                yield weights[here].astype(np.float64).ravel(), visibilities[here].astype(np.complex128).ravel()
+
+
+def _finite(value: float) -> float:
+    return float(value) if np.isfinite(value) else 0.0
 
 
 def alike(one: Fingerprint, other: Fingerprint) -> bool:
     """Whether both may be of the same data. Visibilities may cancel: their sum is held against what it could be."""
     weight, power = max(one.weight, other.weight), max(one.power, other.power)
-    largest = sqrt(max(0.0, weight) * max(0.0, power))  # of |sum w V|, by Cauchy and Schwarz
+    ones, others = complex(one.real, one.imaginary), complex(other.real, other.imaginary)
+    largest = max(abs(ones), sqrt(max(0.0, weight) * max(0.0, power)))  # of |sum w V|, by Cauchy and Schwarz
     return (
         one.used == other.used
         and abs(one.weight - other.weight) <= TOLERANCE * weight
         and abs(one.power - other.power) <= TOLERANCE * power
-        and abs(complex(one.real - other.real, one.imaginary - other.imaginary)) <= TOLERANCE * largest
+        and abs(ones - others) <= TOLERANCE * largest
     )
 
 

@@ -22,7 +22,7 @@ def compare_run(ledger: Ledger, path: Path, asked: Asked, found: RunFacts, reade
     """Compares what is stored of a run with its MeasurementSet, all of it or, of one that grows, not the `whole`."""
     indices = to_compare(found.run, ledger.stored(found.run), grows=not (whole or found.final))
     return compare(
-        ledger.fingerprints(found.run),
+        ledger.data.fingerprints(found.run),
         indices,
         lambda index: reader.call(fingerprint, path, asked, not found.final, found.run, index),
     )
@@ -38,7 +38,7 @@ def check_data(
     ledger, ids = store.ledger, [each for each in (found.run, found.older) if each]
     if mixture := store.mixture(found.name, ids, found.others):
         raise UsageError(mixture)
-    if not ledger.stored(found.run) or ledger.hints(found.run) == found.hints:
+    if not ledger.stored(found.run) or ledger.data.hints(found.run) == found.hints:
         return
     say("its files were written since: what is stored is compared with the data")
     compared = compare_run(ledger, path, asked, found, reader, whole=False)
@@ -46,7 +46,7 @@ def check_data(
         raise UsageError(compared.refusal(str(store.directory), found.name))
     for note in compared.notes:
         say(note)
-    ledger.set_hints(found.run, found.hints)
+    ledger.data.set_hints(found.run, found.hints)
 
 
 def compare_all(directory: Path, say: Callable[[str], None]) -> bool:

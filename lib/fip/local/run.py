@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sysconfig
 import time
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from fip.archive.file_names import LOG_FILE
 from fip.archive.ledger import Ledger, RunTotals
+from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
 from fip.config import Config, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
@@ -37,6 +38,8 @@ from fip.terminal.progress import RunProgress, summary
 from fip.wire.messages import Follow, JobStatus, Submit
 
 EXIT_INTERRUPTED = 130
+MOST_FAULTS = 20  # that are named
+BUSY_PATIENCE = 3.0  # s
 
 
 def run(
@@ -47,10 +50,12 @@ def run(
     overwrite: bool,
     web: bool,
     console: Console,
+    repair: bool = False,
 ) -> int:
     """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
 
-    With `web`, there is a page to watch it on.
+    With `web`, there is a page to watch it on. With `repair`, slices whose files are not as they were stored are imaged
+    again.
 
     Raises FipError.
     """
@@ -61,7 +66,9 @@ def run(
         import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
         looked = _look_into(paths, asked, follow is not None, console, reader)
         directory = output or Path(f"{label(paths[0].stem)}.fip")
-        with _prepared(directory, config.sink.ledger, asked, overwrite) as store:
+        to_repair = {run for each in looked.values() for run in (each.run, each.older)} if repair else set()
+        with closing(_opened(directory, config.sink.ledger)) as store:
+            faults = _prepare(store, asked, overwrite, to_repair, console)
             before = {totals.run: totals.stored for totals in store.ledger.totals()}
             looked = {path: _as_known(each, before) for path, each in looked.items()}
             for path, each in looked.items():
@@ -76,7 +83,7 @@ def run(
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
         seconds = time.monotonic() - begun
-    return _conclude(directory, found, before, job, seconds, interrupted, console)
+    return _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
 
 
 def _page(monitor: Monitor, console: Console) -> str:
@@ -164,20 +171,48 @@ def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
     return replace(found, run=older) if older and older in known and found.run not in known else found
 
 
-@contextmanager
-def _prepared(directory: Path, ledgers: Path | None, asked: Asked, overwrite: bool) -> Iterator[Store]:
-    """The directory, open, if it can take these images. Raises UsageError."""
-    try:
-        store = Store(directory, ledgers=ledgers)
-    except NoRoomError as error:
-        raise UsageError(str(error)) from None
-    with closing(store):
-        if overwrite:
-            store.clear()
-        refusal = store.refusal(asked)
-        if refusal:
-            raise UsageError(refusal)
-        yield store
+def _prepare(
+    store: Store, asked: Asked, overwrite: bool, to_repair: Container[RunId | None], console: Console
+) -> list[Fault]:
+    """Sees that the directory can take these images; returns what is wrong with those that it has.
+
+    What is wrong with runs `to_repair` is named, and is no longer among what it has.
+    """
+    if overwrite:
+        store.clear()
+    refusal = store.refusal(asked)
+    if refusal:
+        raise UsageError(refusal)
+    faults = store.faults()
+    ours = [each for each in faults if each.run in to_repair]
+    store.repair(ours)
+    left = [each for each in faults if each not in ours]
+    _name_faults(ours, "imaged again", console)
+    _name_faults(left, "--repair, with the MeasurementSets that they are of, images them again", console)
+    return left
+
+
+def _opened(directory: Path, ledgers: Path | None) -> Store:
+    """The directory, opened; one whose ledger another process holds is waited for, for a moment. Raises UsageError."""
+    until = time.monotonic() + BUSY_PATIENCE
+    while True:
+        try:
+            return Store(directory, ledgers=ledgers)
+        except NoRoomError as error:
+            if time.monotonic() > until:
+                raise UsageError(str(error)) from None
+        time.sleep(0.1)
+
+
+def _name_faults(faults: Sequence[Fault], remedy: str, console: Console) -> None:
+    """Names the files that are not as they were stored."""
+    if not faults:
+        return
+    lines = [f"{amount(len(faults))} not as stored: {remedy}", *map(str, faults[:MOST_FAULTS])]
+    if len(faults) > MOST_FAULTS:
+        lines.append(f"and {len(faults) - MOST_FAULTS} more: `fip verify` names them all")
+    for line in lines:
+        console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _watch(pipeline: Pipeline, submit: Submit, console: Console, slices: int) -> tuple[bool, JobStatus | None]:
@@ -212,8 +247,12 @@ def _conclude(
     seconds: float,
     interrupted: bool,
     console: Console,
+    damaged: bool,
 ) -> int:
-    """Says what has become of it; returns the exit code. FipError where a MeasurementSet could not be imaged at all."""
+    """Says what has become of it, `damaged` if files that were stored are not as they were; returns the exit code.
+
+    FipError where a MeasurementSet could not be imaged at all.
+    """
     totals = _totals(directory, found, job)
     made = {each.run: each.stored - before.get(each.run, 0) for each in totals}
     whole = [each for each in found if each.final]
@@ -226,6 +265,6 @@ def _conclude(
         return EXIT_INTERRUPTED
     if job and job.state == "failed":
         raise FipError(job.reason)
-    if not any(made.values()):
+    if not any(made.values()) and not damaged:
         console.print("nothing was left to do: every slice was stored before")
-    return 0 if all(each.final and each.stored == each.total for each in totals) else 1
+    return 0 if all(each.final and each.stored == each.total for each in totals) and not damaged else 1

@@ -12,7 +12,7 @@ import struct
 import zmq
 
 from fip.config import LOOPBACK, is_local
-from fip.data.errors import ConfigError
+from fip.data.errors import ConfigError, WireError
 from fip.data.names import label
 from fip.layout.keys import PrivateKey
 from fip.wire.codec import MAXIMUM_FRAME, MAXIMUM_HEADER
@@ -86,11 +86,17 @@ def process_at(connection: posix.socket) -> int:
 
 
 def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, server: str) -> None:
-    """Connects; where that is `exposed`, and with a key, encrypted, and to none but the holder of the key `server`."""
-    if key and server and exposed(address):
-        opened.curve_publickey, opened.curve_secretkey = key.public.encode(), key.secret.encode()
-        opened.curve_serverkey = server.encode()
-    opened.connect(address)
+    """Connects; where that is `exposed`, and with a key, encrypted, and to none but the holder of the key `server`.
+
+    Raises WireError for what is no address, or no key: both may come from a peer.
+    """
+    try:
+        if key and server and exposed(address):
+            opened.curve_publickey, opened.curve_secretkey = key.public.encode(), key.secret.encode()
+            opened.curve_serverkey = server.encode()
+        opened.connect(address)
+    except (zmq.ZMQError, ValueError) as error:
+        raise WireError(f"{address!r:.200} cannot be connected to: {getattr(error, 'strerror', error)}") from None
 
 
 def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
@@ -103,6 +109,25 @@ def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
         return opened.recv_multipart(zmq.NOBLOCK, copy=False)
     except zmq.Again:
         return []
+
+
+def reaches(router: zmq.Socket[bytes], route: bytes, probe: bytes) -> bool:
+    """Whether a peer of a ROUTER is still connected to it; if so, it is sent `probe`, or told much already.
+
+    The connection of a process that is gone goes with it, unless its host is gone, too, or cut off.
+    """
+    router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    try:
+        router.send_multipart([route, probe], zmq.NOBLOCK)
+    except zmq.Again:
+        return True
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EHOSTUNREACH:
+            raise
+        return False
+    finally:
+        router.setsockopt(zmq.ROUTER_MANDATORY, 0)
+    return True
 
 
 def waits(opened: zmq.Socket[bytes]) -> bool:

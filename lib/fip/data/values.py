@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from fip.data.directions import Frame
-from fip.data.names import Line, Number, OptionalLabel, Real, RunId
+from fip.data.names import Count, Line, Number, OptionalLabel, Real, RunId, Sum
 from fip.data.settings import Imaging
 
 Kind = Literal["dirty", "psf"]
@@ -105,11 +105,11 @@ class Fingerprint:
     V are the visibilities, w their natural weights, 0 for what is flagged. Double precision.
     """
 
-    weight: float  # sum of w
-    real: float  # sum of w Re V
-    imaginary: float  # sum of w Im V
-    power: float  # sum of w |V|^2
-    used: Number  # samples that count
+    weight: Sum  # sum of w
+    real: Sum  # sum of w Re V
+    imaginary: Sum  # sum of w Im V
+    power: Sum  # sum of w |V|^2
+    used: Count  # samples that count
 
 
 @dataclass(frozen=True, slots=True, eq=False)

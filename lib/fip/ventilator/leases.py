@@ -59,7 +59,7 @@ class Leases:
     _reasons: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     _deaths: Counter[int] = field(default_factory=Counter)  # workers that ended while on the slice
     _failing: set[str] = field(default_factory=set)  # workers that failed at a slice
-    _fruitful: bool = False  # whether an image was stored since the run began
+    _fruitful: bool = False  # whether an image was ever stored
     _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending
     _again: set[int] = field(default_factory=set)  # todo once more; sent before the fresh ones
     _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
@@ -69,6 +69,7 @@ class Leases:
 
     def __post_init__(self) -> None:
         self._fresh = deque(added(((0, self.total),), self.stored))
+        self._fruitful = bool(self.stored)
 
     @property
     def done(self) -> bool:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import zmq
 
@@ -64,12 +65,19 @@ class Ventilator(Daemon):
     reloads = tuple(f"ventilator.{key}" for key in RELOADS)
     restarts = ("ventilator", "security")
 
-    def __init__(self, loaded: Loaded, loop: Loop, make_reader: Callable[[Loop, float], Reader] = Reader) -> None:
-        """`make_reader` makes what opens and cuts MeasurementSets, and waits for that so many seconds."""
+    def __init__(
+        self,
+        loaded: Loaded,
+        loop: Loop,
+        make_reader: Callable[[Loop, float], Reader] = Reader,
+        open_queue: Callable[[Path], Queue] = Queue,
+    ) -> None:
+        """`make_reader` makes what opens and cuts MeasurementSets, and waits for that so many seconds; `open_queue`
+        opens the file of jobs."""
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
-        self._jobs = Jobs(Queue(self._config.queue))
+        self._jobs = Jobs(open_queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
         self._reader = make_reader(loop, self._config.read_within)
         self._supply = Supply(self._reader, self._jobs, self._vitals, self._changed, self._pump)

@@ -5,6 +5,7 @@ import os
 import time
 
 from fip.data.errors import RefusedError
+from fip.state.words import printable_lines
 
 log = logging.getLogger("fip")
 
@@ -19,7 +20,7 @@ def log_to_stderr(name: str) -> None:
     if "JOURNAL_STREAM" in os.environ:
         form = "%(priority)s%(message)s"
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(form))
+    handler.setFormatter(_Printable(form))
     handler.addFilter(_add_priority)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
@@ -48,6 +49,14 @@ class PeerWarnings:
             del self._said[next(iter(self._said))]
         self._said[text] = now
         log.warning("%s", text)
+
+
+class _Printable(logging.Formatter):
+    """What is logged of data, files and peers cannot act on the terminal that shows the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as text."""
+        return printable_lines(super().format(record))
 
 
 def _add_priority(record: logging.LogRecord) -> bool:

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Protocol
@@ -40,9 +41,10 @@ class RunFacts:
     others: Mapping[str, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
 
     @property
-    def span(self) -> float:
-        """Seconds from the first slice to the last, and one more."""
-        return max(self.times, default=0.0) - min(self.times, default=0.0) + (self.cadence or 0.0)
+    def observed(self) -> float:
+        """Seconds that were observed: a cadence a slice, or less if the next one comes sooner; gaps do not count."""
+        length, times = self.cadence or 0.0, sorted(self.times)
+        return sum(min(length, after - before) for before, after in pairwise(times)) + (length if times else 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class Cut:
     nbytes: int  # of its samples
     antennas: "AntennaTally"
     seconds: float  # that it took to read it
+    ill: dict[str, float] = field(default_factory=dict)  # antennas to look at, as the slice has them
 
 
 class Opened(Protocol):
@@ -105,7 +108,7 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
     values, antennas = found.read_with_antennas(index)
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
-    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun)
+    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill)
 
 
 def fingerprint(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> "Fingerprint":
@@ -127,6 +130,8 @@ def _run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int) ->
         raise InputError(f"{path}: is another one than when the run began")
     if index >= len(found.slices):
         raise InputError(f"{path}: slice {index} is no longer there")
+    for reader in found.readers:  # a directory that was begun when zeros were values goes on so
+        reader.keep_zeros = asked.source.keep_zeros or run == found.older
     return found
 
 

@@ -53,8 +53,9 @@ class OneSlice(Reader):
         self.known: dict[RunId, Cut] = {}
 
     def cut(
-        self, then: Callable[[Future[Cut]], None], path: Path, asked: Asked, follow: bool, run: RunId, index: int
-    ) -> None:
+        self, job: str, then: Callable[[Future[Cut]], None],
+        path: Path, asked: Asked, follow: bool, run: RunId, index: int,
+    ) -> None:  # fmt: skip
         """Answers at once: a look at the slice that is known is all that it costs."""
         if run not in self.known:
             self.known[run] = self.filled(path, asked, follow, run)
@@ -117,7 +118,7 @@ def main() -> None:
         if role == "fip-sink":
             return Sink(loaded, loop, Store if given.get("store", True) else Forgetful)
         if "megabytes" in given:
-            return Ventilator(loaded, loop, lambda loop: OneSlice(loop, given["megabytes"]))
+            return Ventilator(loaded, loop, lambda loop, within: OneSlice(loop, given["megabytes"]))
         return Ventilator(loaded, loop)
 
     role = Path(command).name

@@ -69,6 +69,7 @@ class Ventilator(Daemon):
     read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them
     window: Bytes = 2_000_000_000  # bytes of slices that are read ahead, on their way, or with workers
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
+    read_within: float = Field(60.0, gt=0)  # s in which a MeasurementSet gives nothing: then another process tries
     max_attempts: int = Field(3, ge=1)
     pace: Annotated[Pace, Option("max, realtime, or a number of times real time.  [default: max]")] = 0.0
 

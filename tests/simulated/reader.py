@@ -17,9 +17,11 @@ from simulated.sky import MadeSet
 class SimReader(Reader):
     """What the ventilator calls; answers come one after the other."""
 
-    def __init__(self, loop: SimLoop, sets: Mapping[str, MadeSet], seconds: Callable[[], float | None]) -> None:
+    def __init__(
+        self, loop: SimLoop, within: float, sets: Mapping[str, MadeSet], seconds: Callable[[], float | None]
+    ) -> None:
         """`seconds` is how long the next call takes; None if the child dies of it."""
-        super().__init__(loop)
+        super().__init__(loop, within)
         self._process = loop.process
         self._sets, self._seconds = sets, seconds
         self._free = 0.0
@@ -28,14 +30,21 @@ class SimReader(Reader):
         """There is no child."""
 
     def call(  # type: ignore[override]
-        self, then: Callable[[Future[Any]], None], function: Callable[..., Any], path: Path, *args: Any
+        self,
+        job: str,
+        then: Callable[[Future[Any]], None],
+        function: Callable[..., Any],
+        path: Path,
+        *args: Any,
+        wanted: bool = True,
     ) -> None:
         """Looks into a set that was made up, or forgets it."""
         self._later(then, path, (lambda made: made.facts()) if function is look else lambda made: None)
 
     def cut(
-        self, then: Callable[[Future[Cut]], None], path: Path, asked: Asked, follow: bool, run: RunId, index: int
-    ) -> None:
+        self, job: str, then: Callable[[Future[Cut]], None],
+        path: Path, asked: Asked, follow: bool, run: RunId, index: int,
+    ) -> None:  # fmt: skip
         """Cuts a slice of a set that was made up."""
         self._later(then, path, lambda made: made.cut(index))
 

@@ -32,8 +32,8 @@ def config(folder: Path, complete: float = 4.0, end: float = 8.0) -> Path:
 
 
 def wait_for_images(output: Path, number: int, process: psutil.Process) -> None:
-    """Waits until there are so many images of a run that is under way."""
-    while len(images(output)) < number:
+    """Waits until the ledger has so many images of a run that is under way."""
+    while len(images(output)) < number or totals(output)[0] < number:
         with pytest.raises(psutil.TimeoutExpired):
             process.wait(timeout=0.05)
 

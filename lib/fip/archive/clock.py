@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from fip.archive.ledger_file import LedgerFile
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -26,3 +28,28 @@ class Clock:
 
     seconds: Callable[[], float] = time.monotonic
     """Reads it, in seconds since the boot."""
+
+
+class CountedTime:
+    """A ledger's own count of seconds: never back, and with no jumps but those that were slept through.
+
+    Within one boot it goes on, whoever has the ledger open. From another boot or host no time is counted that nobody
+    has seen go by: what UTC says of it may be anything.
+    """
+
+    def __init__(self, file: LedgerFile, clock: Clock) -> None:
+        """Goes on with the count in a ledger's file. Raises NoRoomError and DamagedLedgerError."""
+        self._clock = clock
+        row = next(file.rows("SELECT boot, ahead FROM clock"), None)
+        if row and row[0] == clock.boot:
+            self._ahead = float(row[1])
+            return
+        self._ahead = float(file.value("SELECT COALESCE(MAX(counted), 0) FROM slices")) - clock.seconds()
+        with file.transaction():
+            file.write("DELETE FROM clock")
+            file.write("INSERT INTO clock VALUES (?, ?)", (clock.boot, self._ahead))
+
+    @property
+    def now(self) -> float:
+        """Seconds counted so far."""
+        return self._clock.seconds() + self._ahead

@@ -17,9 +17,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from fip.archive.clock import Clock
+from fip.archive.clock import Clock, CountedTime
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import is_plain
+from fip.archive.known_data import KnownData
 from fip.archive.ledger_file import Connect, LedgerFile
 from fip.archive.schema import MIGRATIONS, NUMBERED, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
 from fip.data.antennas import FAULTS, IllAntenna, gathered
@@ -136,12 +137,12 @@ class Ledger:
             self._version = self._checked_version(read_only)
             if not read_only:
                 self._bring_up_to_date()
-                self._clock = clock or Clock()
-                self._ahead = self._set_clock()
+                self._count = CountedTime(self._file, clock or Clock())
                 self._sequence = int(self._file.value("SELECT COALESCE(MAX(sequence), 0) FROM slices"))
         except BaseException:
             self._file.close()
             raise
+        self.data = KnownData(self._file, self._version)
 
     def _checked_version(self, read_only: bool) -> int:
         version = self._file.version
@@ -161,26 +162,6 @@ class Ledger:
                     self._file.write(statement)
                 self._file.write(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._version = SCHEMA_VERSION
-
-    def _set_clock(self) -> float:
-        """How far the ledger's own count of seconds is ahead of the clock.
-
-        Within one boot it goes on, whoever has the ledger open. From another boot or host no time is counted that
-        nobody has seen go by: what UTC says of it may be anything.
-        """
-        row = next(self._file.rows("SELECT boot, ahead FROM clock"), None)
-        if row and row[0] == self._clock.boot:
-            return float(row[1])
-        ahead = float(self._file.value("SELECT COALESCE(MAX(counted), 0) FROM slices")) - self._clock.seconds()
-        with self._file.transaction():
-            self._file.write("DELETE FROM clock")
-            self._file.write("INSERT INTO clock VALUES (?, ?)", (self._clock.boot, ahead))
-        return ahead
-
-    @property
-    def _now(self) -> float:
-        """The ledger's own count of seconds: never back, and with no jumps but those that were slept through."""
-        return self._clock.seconds() + self._ahead
 
     def close(self) -> None:
         """Closes the file; a writer leaves it so that it can be read without write permission."""
@@ -211,6 +192,7 @@ class Ledger:
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
                 (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
             )
+            self.data.set_hints(plan.run, plan.hints)
         return name
 
     def older_of(self, plan: RunPlan) -> RunId | None:
@@ -245,6 +227,7 @@ class Ledger:
                 **files, **statistics, **beam,
             )  # fmt: skip
             self._put_numbers(image.run, image.index, image.numbers)
+            self.data.enter(image)
 
     def add_failure(self, failure: Failure) -> None:
         """Enters a slice that will not come, with its reason."""
@@ -302,7 +285,9 @@ class Ledger:
             "ORDER BY sequence LIMIT ?"
         )
         found = []
-        for run, index, file, psf, size in self._file.rows(query, (inf if age is None else self._now - age, number)):
+        for run, index, file, psf, size in self._file.rows(
+            query, (inf if age is None else self._count.now - age, number)
+        ):
             names = (file, psf) if psf else (file,)
             found.append(Aged(run, index, tuple(map(self._plain, names)), size))
         return found
@@ -314,7 +299,7 @@ class Ledger:
     def clear(self) -> None:
         """Forgets all: no image, run or selection is in it then."""
         with self._file.transaction():
-            for table in ("numbers", "slices", "runs", "directory"):
+            for table in ("numbers", "slices", "hints", "runs", "directory"):
                 self._file.write(f"DELETE FROM {table}")
 
     def images_in_time_order(self) -> list[str]:
@@ -406,7 +391,7 @@ class Ledger:
 
     def _put(self, **values: object) -> None:
         sequence = self._sequence + 1
-        values |= {"recorded": time.time(), "sequence": sequence, "counted": self._now}
+        values |= {"recorded": time.time(), "sequence": sequence, "counted": self._count.now}
         columns, places = ", ".join(values), ", ".join("?" * len(values))
         self._file.write(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
         self._sequence = sequence

@@ -1,9 +1,10 @@
 """The tables of a ledger, as docs/ledger.md describes them, and what older ones lack."""
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 OLDEST_SCHEMA = 5  # of those that can be brought up to date
 NUMBERED = 6  # the first with a table of numbers
 ORDERED = 7  # the first in which slices have a sequence
+HINTED = 8  # the first in which slices have fingerprints, and runs hints
 NUMBERS = """
 CREATE TABLE numbers (
     run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL, name TEXT NOT NULL, value REAL, unit TEXT NOT NULL,
@@ -19,7 +20,10 @@ UPDATE slices SET sequence = ranked.place FROM
 CREATE INDEX stored_order ON slices (sequence) WHERE state = 'stored';
 CREATE TABLE clock (boot TEXT NOT NULL, ahead REAL NOT NULL);
 """
-MIGRATIONS = {5: NUMBERS, 6: ORDER}
+HINTS = """
+CREATE TABLE hints (run TEXT PRIMARY KEY REFERENCES runs, hints TEXT NOT NULL) WITHOUT ROWID;
+"""
+MIGRATIONS = {5: NUMBERS, 6: ORDER, 7: HINTS}
 """What each schema lacks of the next one. Tables and columns are added, and nothing else is changed."""
 
 SCHEMA = f"""
@@ -37,4 +41,4 @@ CREATE TABLE slices (
     rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
     PRIMARY KEY (run, slice)
 ) WITHOUT ROWID;
-{NUMBERS}{ORDER}"""
+{NUMBERS}{ORDER}{HINTS}"""

@@ -21,6 +21,14 @@ class InputError(UsageError):
     """A MeasurementSet that is missing, damaged or holds nothing to image."""
 
 
+class LostReaderError(InputError):
+    """A process that read a MeasurementSet has died of it, or was ended: it has to be replaced."""
+
+
+class StoodStillError(LostReaderError):
+    """Reading a MeasurementSet stood still, as on a dead disk, and was given up."""
+
+
 class NotYetError(InputError):
     """A MeasurementSet that is being written and holds nothing yet of what is asked for."""
 

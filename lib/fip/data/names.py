@@ -60,6 +60,9 @@ Real = Annotated[float, Interval(ge=-1e15, le=1e15)]
 """A number that is neither NaN nor infinite, and is so still if many are added up; what comes from a socket is held to
 the range: one NaN would spread to all that it is compared with."""
 
+Sum = Annotated[float, Interval(ge=-1e300, le=1e300)]
+"""As `Real`, of any size that squares and sums of single precision have."""
+
 Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE)]
 """A name or a word that is not for file names; what comes from a socket is held to the length."""
 

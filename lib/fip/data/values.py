@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from fip.data.directions import Frame
-from fip.data.names import Label, Line, Number, OptionalLabel, Real, RunId
+from fip.data.names import Count, Label, Line, Number, OptionalLabel, Real, RunId, Sum
 from fip.data.settings import Imaging
 
 Kind = Literal["dirty", "psf"]
@@ -98,6 +98,20 @@ class Block:
     weight: NDArray[np.floating]  # [stokes, row, node]
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Sums over the samples of a slice as they were read, all planes together, by which changed data are known.
+
+    V are the visibilities, w their natural weights, 0 for what is flagged. Double precision.
+    """
+
+    weight: Sum  # sum of w
+    real: Sum  # sum of w Re V
+    imaginary: Sum  # sum of w Im V
+    power: Sum  # sum of w |V|^2
+    used: Count  # samples that count
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
     """The visibilities of one integration of one field, ready to be imaged by a pure function."""
@@ -121,6 +135,7 @@ class Slice:
     zeros: int = 0  # of the samples, those that do not count because all parallel hands are exactly 0
     garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
     ill: dict[Label, float] = field(default_factory=dict)  # antennas to look at, as `fip.data.antennas` has them
+    fingerprint: Fingerprint | None = None  # None of a slice that no data were read for
 
     @property
     def nbytes(self) -> int:
@@ -199,6 +214,7 @@ class ImageFile:
     seconds: dict[Line, Real]  # spent: "wait", then by stage: "dirty", "psf", "beam", ..., "fits"
     files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
     numbers: dict[Label, tuple[Real, OptionalLabel]] = field(default_factory=dict)  # for the ledger: value, unit
+    fingerprint: Fingerprint | None = None  # of the slice
 
     @property
     def size(self) -> int:

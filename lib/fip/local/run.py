@@ -10,6 +10,7 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from fip.imaging.cuda.device import check_gpu
 from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
 from fip.imaging.slant.scheme import scheme_for
+from fip.local.comparing import check_data
 from fip.local.forks import import_daemons, keep_memory
 from fip.local.launch import Pipeline, page_address
 from fip.sink.store import Store
@@ -62,11 +64,16 @@ def run(
     with Child.fork() as reader:
         check_devices(config.imaging.kernel, workers.values())
         import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
-        found = _look_into(paths, asked, follow is not None, console, reader)
+        looked = _look_into(paths, asked, follow is not None, console, reader)
         directory = output or Path(f"{label(paths[0].stem)}.fip")
-        to_repair = {run for each in found for run in (each.run, each.older)} if repair else set()
-        before, faults = _prepare(directory, config.sink.ledger, asked, overwrite, to_repair, console)
-        found = [_as_known(each, before) for each in found]
+        to_repair = {run for each in looked.values() for run in (each.run, each.older)} if repair else set()
+        with closing(_opened(directory, config.sink.ledger)) as store:
+            faults = _prepare(store, asked, overwrite, to_repair, console)
+            before = {totals.run: totals.stored for totals in store.ledger.totals()}
+            looked = {path: _as_known(each, before) for path, each in looked.items()}
+            for path, each in looked.items():
+                check_data(store, path, asked, each, reader, partial(_note, console, each.name))
+        found = list(looked.values())
         interrupted, job, begun = False, None, time.monotonic()
         if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
             warm(config.imaging.kernel, config.imaging.epsilon)
@@ -132,23 +139,30 @@ def follow_of(config: Config) -> Follow | None:
     return Follow(source.follow_complete, source.follow_end) if source.follow else None
 
 
-def _look_into(paths: Sequence[Path], asked: Asked, follow: bool, console: Console, reader: Child) -> list[RunFacts]:
+def _look_into(
+    paths: Sequence[Path], asked: Asked, follow: bool, console: Console, reader: Child
+) -> dict[Path, RunFacts]:
     """Opens MeasurementSets as the ventilator will: their faults are known before anything is started.
 
     Those that are to be followed and hold nothing yet are left out.
     """
-    found = []
+    found: dict[Path, RunFacts] = {}
     for path in paths:
         try:
-            found.append(reader.call(look, path, asked, follow, False, False))
+            found[path] = reader.call(look, path, asked, follow, False, False)
         except NotYetError as error:
             console.print(f"waiting for data: {error}", style="yellow", soft_wrap=True)
-    if len({each.run for each in found}) < len(found) or len(set(paths)) < len(paths):
+    if len({each.run for each in found.values()}) < len(found) or len(set(paths)) < len(paths):
         raise UsageError("the same MeasurementSet is named twice: name each once")
-    for each in found:
+    for each in found.values():
         for note in each.notes:
-            console.print(f"{each.name}: {note}", style="dim", soft_wrap=True)
+            _note(console, each.name, note)
     return found
+
+
+def _note(console: Console, name: str, note: str) -> None:
+    """Says something about a MeasurementSet that is as well to know."""
+    console.print(f"{name}: {note}", style="dim", soft_wrap=True)
 
 
 def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
@@ -158,30 +172,24 @@ def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
 
 
 def _prepare(
-    directory: Path,
-    ledgers: Path | None,
-    asked: Asked,
-    overwrite: bool,
-    to_repair: Container[RunId | None],
-    console: Console,
-) -> tuple[dict[str, int], list[Fault]]:
-    """Sees that the directory can take these images; returns how many of each run it has, and what is wrong with them.
+    store: Store, asked: Asked, overwrite: bool, to_repair: Container[RunId | None], console: Console
+) -> list[Fault]:
+    """Sees that the directory can take these images; returns what is wrong with those that it has.
 
     What is wrong with runs `to_repair` is named, and is no longer among what it has.
     """
-    with closing(_opened(directory, ledgers)) as store:
-        if overwrite:
-            store.clear()
-        refusal = store.refusal(asked)
-        if refusal:
-            raise UsageError(refusal)
-        faults = store.faults()
-        ours = [each for each in faults if each.run in to_repair]
-        store.repair(ours)
-        left = [each for each in faults if each not in ours]
-        _name_faults(ours, "imaged again", console)
-        _name_faults(left, "--repair, with the MeasurementSets that they are of, images them again", console)
-        return {totals.run: totals.stored for totals in store.ledger.totals()}, left
+    if overwrite:
+        store.clear()
+    refusal = store.refusal(asked)
+    if refusal:
+        raise UsageError(refusal)
+    faults = store.faults()
+    ours = [each for each in faults if each.run in to_repair]
+    store.repair(ours)
+    left = [each for each in faults if each not in ours]
+    _name_faults(ours, "imaged again", console)
+    _name_faults(left, "--repair, with the MeasurementSets that they are of, images them again", console)
+    return left
 
 
 def _opened(directory: Path, ledgers: Path | None) -> Store:

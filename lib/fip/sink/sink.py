@@ -13,9 +13,11 @@ import zmq
 
 from fip.config import Config, Loaded
 from fip.data.errors import DamagedLedgerError, FipError, NoRoomError, StoreError, WireError
+from fip.data.fingerprints import Comparing, to_compare
 from fip.data.names import RunId
 from fip.data.quantities import Retention
 from fip.data.ranges import Ranges, add, contains, count
+from fip.data.ranges import of as ranges_of
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
@@ -26,7 +28,7 @@ from fip.runtime.vitals import Vitals
 from fip.sink.status_line import sink_line
 from fip.sink.store import Store
 from fip.wire.codec import decode_image
-from fip.wire.messages import Control, Failure, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
+from fip.wire.messages import Control, Failure, ReadAgain, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
 
 log = logging.getLogger("fip.sink")
 
@@ -34,6 +36,7 @@ EXPIRE_EVERY = 1.0  # s between two looks at what is to be kept
 LEAVE_WITHIN = 60.0  # s that a directory whose run is over is tried to be concluded
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
+COMPARED_AT_ONCE = 16  # slices that the ventilator is asked to read again
 COUNTERS = ("images", "duplicates", "bad_messages", "unknown", "stalls", "bytes_in", "failures", "expired")
 
 
@@ -44,6 +47,7 @@ class OpenRun:
     plan: RunPlan
     store: Store | None  # None if the run is refused, or goes on under another id
     said: RunStored  # what the ventilator is told of it
+    comparing: Comparing | None = None  # what is stored, with the data as they are now, before the run goes on
 
 
 class Sink(Daemon):
@@ -119,7 +123,8 @@ class Sink(Daemon):
         """Opens runs that are new, records slices that will not come, closes directories that are used no more."""
         plans = {plan.run: plan for plan in orders.runs}
         before, self._unopened = self._unopened, ""
-        for each in (*(partial(self._take_on, plan) for plan in orders.runs), partial(self._record, orders.failed)):
+        taken = (partial(self._take_on, plan) for plan in orders.runs)
+        for each in (*taken, partial(self._record, orders.failed), partial(self._compare, orders.read_again)):
             try:
                 each()
             except NoRoomError as error:  # the next orders come in half a second
@@ -182,7 +187,47 @@ class Sink(Daemon):
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
         takes = None if refused or older else store
-        return OpenRun(plan, takes, RunStored(plan.run, stored, (), refused, plan.final, older))
+        run = OpenRun(plan, takes, RunStored(plan.run, stored, (), refused, plan.final, older))
+        if takes and stored:
+            with self._charged_to(run):
+                self._begin_comparing(run, takes)
+        return run
+
+    def _begin_comparing(self, run: OpenRun, store: Store) -> None:
+        """If the files of the data were written since, what is stored is compared with them before the run goes on."""
+        plan, known = run.plan, store.ledger.data
+        if known.hints(plan.run) != plan.hints:
+            log.info("%s: its files were written since: what is stored is compared with the data", plan.name)
+            indices = to_compare(plan.run, run.said.stored, grows=not plan.final)
+            run.comparing = Comparing(known.fingerprints(plan.run), indices)
+            self._go_on_comparing(run, store)
+
+    def _compare(self, read: Sequence[ReadAgain]) -> None:
+        """Takes what stored slices are now."""
+        for each in read:
+            run = self._runs.get(each.run)
+            if run and run.store and run.comparing:
+                run.comparing.found(each.index, each.fingerprint)
+        for run in self._runs.values():
+            if run.store and run.comparing:
+                with self._charged_to(run):
+                    self._go_on_comparing(run, run.store)
+
+    def _go_on_comparing(self, run: OpenRun, store: Store) -> None:
+        """Asks for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""
+        if run.comparing is None:
+            return
+        if not run.comparing.left:
+            result = run.comparing.result
+            refused = result.refusal(str(store.directory), run.plan.name)
+            if not refused:
+                store.ledger.data.set_hints(run.plan.run, run.plan.hints)
+            for note in (refused,) if refused else result.notes:
+                log.warning("%s: %s", run.plan.name, note)
+            run.comparing, run.store = None, None if refused else store
+            run.said = replace(run.said, refused=refused, compare=())
+        else:
+            run.said = replace(run.said, compare=ranges_of(run.comparing.next(COMPARED_AT_ONCE)))
 
     def _store_of(self, plan: RunPlan) -> Store:
         """The directory of a run, opened if it is not yet."""

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -23,7 +23,7 @@ from fip.archive.ledger import Aged, Ledger
 from fip.archive.ledger_file import Connect
 from fip.archive.verify import Fault, faults
 from fip.data.errors import NoRoomError, StoreError, UsageError
-from fip.data.names import SliceId, free_name
+from fip.data.names import RunId, SliceId, free_name
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences
 from fip.data.values import FitsFile, ImageFile, Kind
@@ -135,9 +135,26 @@ class Store:
             f"{self.directory} holds images made with {differences(held, asked)}: name another --output, or --overwrite"
         )
 
+    def mixture(self, name: str, ids: Collection[RunId], others: Mapping[str, Collection[RunId]]) -> str:
+        """Why a run cannot go into this directory whose column was chosen automatically; "" if it can.
+
+        `ids` are those of the run, `others` those that it would have with other columns, by these: images of two
+        columns would be one series.
+        """
+        if any(self.ledger.stored(run) for run in ids):
+            return ""
+        column = next((column for column, runs in others.items() if any(map(self.ledger.stored, runs))), None)
+        if column is None:
+            return ""
+        return (
+            f"{self.directory} holds images of {name} made from its column {column}, and another one would be imaged "
+            "now: name another --output, or --overwrite"
+        )
+
     def open_run(self, plan: RunPlan) -> str:
         """Prepares for the images of a run; returns why it cannot be taken, or ""."""
-        refusal = self.refusal(plan.asked)
+        ids = [each for each in (plan.run, plan.older) if each]
+        refusal = self.refusal(plan.asked) or self.mixture(plan.name, ids, plan.others)
         if not refusal:
             self._names[plan.run] = self.ledger.open_run(plan)
             self._concluded = False

@@ -3,7 +3,10 @@
 casacore ends the whole process on some damaged tables, by an abort or a segmentation fault that Python cannot catch.
 """
 
+import ctypes
+import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -13,9 +16,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
-from fip.data.errors import FipError, InputError
+from fip.data.errors import FipError, LostReaderError, StoodStillError
 from fip.runtime.process_name import call_itself
+from fip.source.patience import Patience, said
 from fip.source.pipe import Pipe
+
+log = logging.getLogger("fip.source")
+LOOK_EVERY = 1.0  # s between two looks at a child that was asked for something
+SAYS_WITHIN = 5.0  # s in which a child that has begun to answer goes on
+ENDS_WITHIN = 1.0  # s in which a process that is killed is gone, unless its disk is dead
+_PR_SET_PDEATHSIG = 1
+_CASARC = Path(__file__).parent / "tables" / "casarc"
+"""What has casacore take no locks: it complains on a file system that has none where it selects rows."""
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
@@ -29,7 +41,8 @@ class Child:
 
     def __init__(self, pid: int, connection: socket.socket) -> None:
         self.pid = pid
-        self._pipe = Pipe(connection)
+        self._pipe = Pipe(connection, SAYS_WITHIN)
+        self._gone = False
 
     @classmethod
     def fork(cls) -> Self:
@@ -71,12 +84,28 @@ class Child:
         self.end()
 
     def end(self) -> None:
-        """Ends it, whatever it does."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        with suppress(ChildProcessError):  # somebody else's, who waits for it
-            os.waitpid(self.pid, 0)
+        """Ends it, whatever it does; one that a dead disk holds is waited for only so long."""
+        with suppress(OSError):  # it is gone
+            dying = os.pidfd_open(self.pid)
+            self.kill()
+            readable(dying, ENDS_WITHIN)
+            os.close(dying)
+        self.reaped()
+
+    def kill(self) -> None:
+        """Has it end, and waits for nothing."""
         self._pipe.close()
+        if not self._gone:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def reaped(self) -> bool:
+        """Whether one that was killed is gone; from then on its number may be another's."""
+        with suppress(ChildProcessError):  # somebody else's, who waits for it
+            self._gone = self._gone or os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
+            return self._gone
+        self._gone = True
+        return True
 
     def fileno(self) -> int:
         """The descriptor by which it is called; it can be read when an answer has come."""
@@ -87,18 +116,26 @@ class Child:
         self._pipe.send((function, args))
 
     def answer(self) -> tuple[Any, Exception | None]:
-        """What the function returned, or raised. EOFError or OSError if the child has died."""
+        """What the function returned, or raised.
+
+        TimeoutError if the child stands still in the midst of it, EOFError or OSError if it has died.
+        """
         result, error = self._pipe.receive()
         return result, error
 
     def call(self, function: Callable[[Path, Unpack[Given]], Result], path: Path, *args: *Given) -> Result:
         """What `function` makes of a MeasurementSet; its exceptions are raised here.
 
-        InputError if the child dies of it.
+        That it stands still is logged. LostReaderError if the child dies of it, or is ended as it stands still for
+        `READ_WITHIN`.
         """
         try:
             self.ask(function, (path, *args))
+            self._await(path)
             result, error = self.answer()
+        except TimeoutError:
+            self.end()
+            raise stuck(path, SAYS_WITHIN) from None
         except (EOFError, OSError):
             raise crash(path) from None
         if error is not None:
@@ -106,9 +143,27 @@ class Child:
         made: Result = result
         return made
 
+    def _await(self, path: Path) -> None:
+        """Returns when an answer has come."""
+        patience = Patience(self.pid)
+        while not readable(self.fileno(), LOOK_EVERY):
+            if patience.over:
+                self.end()
+                raise stuck(path, patience.taken)
+            if patience.waits and not patience.told:
+                patience.told = True
+                log.warning("%s", said(path, patience.taken))
+
     def give_away(self) -> None:
         """From now on it is called by whoever has its descriptor, too; it ends when nobody has it."""
         self._pipe.close()
+
+
+def readable(descriptor: int, within: float) -> bool:
+    """Whether there comes to be something to read within so many seconds."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * within))
 
 
 def in_child(function: Callable[[Path, Unpack[Given]], Result], path: Path, *args: *Given) -> Result:
@@ -117,15 +172,22 @@ def in_child(function: Callable[[Path, Unpack[Given]], Result], path: Path, *arg
         return child.call(function, path, *args)
 
 
-def crash(path: Path) -> InputError:
+def crash(path: Path) -> LostReaderError:
     """What is to be said of a MeasurementSet of which a child has died."""
-    return InputError(f"{path}: is damaged: casacore crashes when it reads its tables")
+    return LostReaderError(f"{path}: is damaged: casacore crashes when it reads its tables")
+
+
+def stuck(path: Path, taken: float) -> StoodStillError:
+    """What is to be said of a MeasurementSet that could not be read in this time (s)."""
+    return StoodStillError(f"{path}: reading it stood still and was given up after {taken:.0f} s: is its disk there?")
 
 
 def serve(descriptor: int) -> None:
     """The child: answers calls until nobody is left to call. Signals are for the parent, which ends it."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # one that a dead disk holds does not see it go
+    os.environ["CASARCFILES"] = ":".join(filter(None, (str(_CASARC), os.environ.get("CASARCFILES"))))
     import fip.source.growing  # noqa: F401 what it takes to open the first one, before it is asked for
 
     parent = Pipe(socket.socket(fileno=descriptor))

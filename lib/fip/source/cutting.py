@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
 from fip.data.rotations import rephase, turned
 from fip.data.settings import Imaging
-from fip.data.values import Band, Beam, Block, Grid, Observation, Slice, Times
+from fip.data.values import Band, Beam, Block, Fingerprint, Grid, Observation, Slice, Times
 from fip.imaging.antennas import AntennaTally, BaselineSums, health, tally
 from fip.imaging.beam import fit_beam
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_bands, totals
@@ -72,6 +73,8 @@ class Run:
 
     id: RunId  # the same for the same data and what was asked, wherever the file lies
     older: RunId | None  # the id that it had at 0c91216: a directory that has it goes on under that
+    others: Mapping[str, tuple[RunId, ...]]  # the ids that it would have if another column were the one to image
+    hints: str  # of the files of its columns, when it was opened: see `fip.source.tables.hints`
     name: str  # the MS's stem, for file names
     slices: Sequence[SliceInfo]
     settings: Imaging
@@ -140,8 +143,15 @@ class Run:
             zeros=zeros,
             garbled=garbled,
             ill=ill(antennas_view(health(self.id, antennas))),
+            fingerprint=fingerprint([block for block, _ in natural]),
         )
         return cut, antennas
+
+    def fingerprint(self, number: int) -> Fingerprint:
+        """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""
+        dump = self._dump(self.slices[number])
+        found = (_read_block(part, dump).block for part in self._parts(dump))
+        return fingerprint([block for block in found if block is not None])
 
     def _dump(self, info: SliceInfo) -> _Dump:
         numbers, integration = self.picked.index.rows_of(info.integrations)

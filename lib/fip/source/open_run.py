@@ -31,6 +31,7 @@ from fip.source.samples import Columns, SampleReader, choose_columns, has_weight
 from fip.source.selecting.centring import centre_notes, position
 from fip.source.selecting.chosen import Chosen, choose, parts
 from fip.source.selecting.matching import listed
+from fip.source.tables.hints import hints
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.source.tables.subtables import Window, band
 
@@ -74,10 +75,12 @@ def settle(chosen: Chosen) -> Run:
     cadence = index.cadence[chosen.integrations]
     cadence = cadence[np.isfinite(cadence)]
     duration = float(np.median(cadence)) if cadence.size else None
-    run, older = identify(main, index, windows, columns, settings, pseudo, grids, bands, asked)
+    ids = identify(main, index, windows, columns, settings, pseudo, grids, bands, asked)
     return Run(
-        id=run,
-        older=older,
+        id=ids.run,
+        older=ids.older,
+        others=ids.others,
+        hints=hints(main, tuple(filter(None, (columns.visibility, columns.model)))),
         name=label(main.path.stem),
         slices=list_slices(chosen),
         settings=settings,

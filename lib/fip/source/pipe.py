@@ -14,7 +14,9 @@ PROTOCOL = 5  # of pickle: the first with buffers beside the value
 class Pipe:
     """One end. What comes out of it is believed: the other end must be a process of ours."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, within: float | None = None) -> None:
+        """TimeoutError where the other end does not go on `within` so many seconds with what it has begun to say."""
+        connection.settimeout(within)  # also of one that has been another process's
         self._connection = connection
 
     def fileno(self) -> int:

@@ -6,6 +6,7 @@ matters: one that died is replaced, and opens again what it is asked for.
 
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from fip.data.names import RunId
 from fip.data.settings import Asked
 
 if TYPE_CHECKING:
+    from fip.data.values import Fingerprint
     from fip.imaging.antennas import AntennaTally
     from fip.source.cutting import Run
 
@@ -35,6 +37,8 @@ class RunFacts:
     rows: int  # of the MeasurementSet
     final: bool  # whether no more slices will come
     notes: tuple[str, ...]  # what the log should say
+    hints: str = ""  # of the files that hold its data: where they differ, the data may
+    others: Mapping[str, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
 
     @property
     def observed(self) -> float:
@@ -89,7 +93,9 @@ def look(path: Path, asked: Asked, follow: bool, complete: bool = False, ended: 
     opened = _open(path, asked, follow)
     run = opened.look(complete, ended)
     times = tuple(each.time for each in run.slices)
-    return RunFacts(run.id, run.older, run.name, times, run.cadence, opened.rows, not follow, run.notes)
+    return RunFacts(
+        run.id, run.older, run.name, times, run.cadence, opened.rows, not follow, run.notes, run.hints, run.others
+    )
 
 
 def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
@@ -98,15 +104,16 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
     from fip.wire.codec import encode_slice
 
     begun = time.monotonic()
-    found = _open(path, asked, follow).up_to(index)
-    if run not in (found.id, found.older):
-        raise InputError(f"{path}: is another one than when the run began")
-    for reader in found.readers:  # a directory that was begun when zeros were values goes on so
-        reader.keep_zeros = asked.source.keep_zeros or run == found.older
+    found = _run_with(path, asked, follow, run, index)
     values, antennas = found.read_with_antennas(index)
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
     return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill)
+
+
+def fingerprint(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> "Fingerprint":
+    """That of a slice of a run, as it would be cut now. InputError if it cannot be read."""
+    return _run_with(path, asked, follow, run, index).fingerprint(index)
 
 
 def forget(path: Path, asked: Asked, follow: bool) -> None:
@@ -114,6 +121,18 @@ def forget(path: Path, asked: Asked, follow: bool) -> None:
     opened = _opened.pop((path, asked, follow), None)
     if opened:
         opened.close()
+
+
+def _run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> "Run":
+    """The open run, with this slice. InputError where it is another run now."""
+    found = _open(path, asked, follow).up_to(index)
+    if run not in (found.id, found.older):
+        raise InputError(f"{path}: is another one than when the run began")
+    if index >= len(found.slices):
+        raise InputError(f"{path}: slice {index} is no longer there")
+    for reader in found.readers:  # a directory that was begun when zeros were values goes on so
+        reader.keep_zeros = asked.source.keep_zeros or run == found.older
+    return found
 
 
 def _open(path: Path, asked: Asked, follow: bool) -> Opened:

@@ -6,7 +6,7 @@ Options at their default are left out, so that an option that is new does not ch
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,18 @@ from fip.data.older_formats import facts_of_0c91216
 from fip.data.settings import Asked, Imaging, texts
 from fip.data.values import Band, Grid
 from fip.source.index.row_index import RowIndex
-from fip.source.samples import Columns
+from fip.source.samples import AUTOMATIC, Columns
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.source.tables.subtables import Window
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The id of a run, and others under which a directory may have it."""
+
+    run: RunId
+    older: RunId | None  # the one that FIP gave it at 0c91216; None if it could not ask for this then
+    others: Mapping[str, tuple[RunId, ...]]  # if the column is chosen automatically: those with another one, by that
 
 
 def identify(
@@ -31,8 +40,8 @@ def identify(
     grids: Mapping[str, Grid],
     bands: Sequence[Band],
     asked: Asked,
-) -> tuple[RunId, RunId | None]:
-    """The id of a run, and the one that FIP gave it at 0c91216; None if it could not ask for this then."""
+) -> Ids:
+    """The ids of a run with these columns."""
     antennas = main.antennas
     data = {
         "times": [index.first_time] if main.growing else [index.first_time, index.last_time],
@@ -42,11 +51,17 @@ def identify(
         "windows": [[window.number, window.frequency.tolist(), window.correlations] for window in windows],
         "fields": {name: asdict(grid) for name, grid in grids.items()},
         "bands": [asdict(each) for each in bands],
-        "columns": asdict(columns),
     }
     now = {"asked": texts(asked), "planes": settings.stokes}
     then = facts_of_0c91216(asked, settings, pseudo)
-    return _digest(data | now), None if then is None else _digest(data | then)
+
+    def ids(columns: Columns) -> tuple[RunId, ...]:
+        about = data | {"columns": asdict(columns)}
+        return tuple(_digest(about | facts) for facts in (now, then) if facts is not None)
+
+    run, *older = ids(columns)
+    others = [name for name in AUTOMATIC if name != columns.visibility] if asked.source.column == "auto" else []
+    return Ids(run, older[0] if older else None, {name: ids(replace(columns, visibility=name)) for name in others})
 
 
 def _digest(facts: Mapping[str, Any]) -> RunId:

@@ -15,6 +15,10 @@ from fip.source.tables.subtables import Window
 _BATCH = 1 << 19  # samples of all correlations read at a time, so that they stay in the processor's cache
 
 
+AUTOMATIC = ("CORRECTED_DATA", "DATA")
+"""The columns of which one is imaged if none is named: the first that holds values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The columns that visibilities come from."""

@@ -161,7 +161,7 @@ def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
     seen = PipelineState(
         now,
         since=heard.at if quiet > SILENT_AFTER else None,
-        ventilator=_heard(newest.ventilator, quiet, SILENT_AFTER, now, known),
+        ventilator=replace(_heard(newest.ventilator, quiet, SILENT_AFTER, now, known), why=newest.waits),
         workers=_workers(newest, quiet, now, known),
         sink=_sink(newest, quiet, now, known),
         jobs=tuple(JobView(**vars(job) | {"runs": tuple(map(_run, job.runs))}) for job in newest.jobs),
@@ -258,6 +258,8 @@ def obstacles(state: PipelineState) -> Iterator[str]:
         yield "no worker images"
     if not joining and (state.sink is None or state.sink.state == "gone"):
         yield "no sink stores"
+    if state.ventilator and state.ventilator.why:
+        yield state.ventilator.why
     if state.sink and state.sink.state == "stalled":
         yield f"the sink cannot store: {state.sink.why}"
     for worker in state.workers:

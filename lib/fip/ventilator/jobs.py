@@ -48,6 +48,7 @@ class ActiveRun:
     attempts_before: int = 0  # as `Leases.before`
     leases: Leases | None = None
     refused: str = ""
+    compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _recorded: Ranges = ()  # the failed slices that the sink has entered
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
 
@@ -69,8 +70,9 @@ class ActiveRun:
         if not well_formed(stored, self.plan.total):
             return []
         self.refused, self._recorded = said.refused, said.failed
+        self.compare = below(said.compare, self.plan.total) if well_formed(said.compare, self.plan.total) else ()
         if self.leases is None:
-            if not said.refused:
+            if not said.refused and not said.compare:
                 self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final, self.attempts_before)
             return []
         new = self.leases.sink_says(stored, now)
@@ -267,6 +269,10 @@ class Jobs:
         job = self.of(run)
         self._close(job, run, now)
         self._conclude(job, reason)
+
+    def named(self, name: str) -> Job:
+        """A job that is known."""
+        return self._jobs[name]
 
     def of(self, run: str) -> Job:
         """The job of an active run."""

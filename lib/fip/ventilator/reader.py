@@ -1,8 +1,9 @@
 """The reading child, as the ventilator sees it: calls go in, finished futures come back in the loop.
 
-The child keeps nothing that matters: one that died is replaced, and opens again what it is asked for.
+The child keeps nothing that matters: one that died or stands still is replaced, and opens again what it is asked for.
 """
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from fip.data.errors import InputError
 from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.runtime.service import Loop
-from fip.source.child import Child, crash
+from fip.source.child import Child, crash, stuck
+from fip.source.patience import READ_WITHIN, Patience, said
 from fip.source.requests import Cut, cut
 
+log = logging.getLogger("fip.ventilator")
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
 
@@ -26,45 +30,83 @@ CHILD_VARIABLE = "FIP_READING_CHILD"
 ASKED_AHEAD = 2  # calls that are with the child at a time: one in work, one ahead
 
 
+TRIES = 2  # of a call in which the child stands still, each in a child of its own
+LOOK_EVERY = 1.0  # s between two looks at what the child does
+
+
 @dataclass
 class _Call:
+    job: str
     then: Callable[[Future[Any]], None]
     function: Callable[..., Any]
     args: tuple[Any, ...]  # the path first
+    tries: int = 0
+    wanted: bool = True  # whether its job is not cancelled
+
+    @property
+    def path(self) -> Path:
+        """The MeasurementSet."""
+        found: Path = self.args[0]
+        return found
 
 
 class Reader:
     """The child, as its parent sees it: calls go in, finished futures come back in the loop, in the same order."""
 
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
+    def __init__(self, loop: Loop, within: float = READ_WITHIN) -> None:
+        """A child that neither computes nor reads for `within` seconds is replaced."""
+        self._loop, self._within = loop, within
         self._calls: deque[_Call] = deque()
         self._asked = 0  # of these, how many the child has
         self._child: Child | None = None
+        self._patience: Patience | None = None  # with the child, over the first call
+        self._dying: list[Child] = []
 
     def start(self) -> None:
         """Starts the child, or takes the one that whoever started this process has for it."""
         self._running()
+        self._loop.every(LOOK_EVERY, self._look)
+
+    @property
+    def waits(self) -> str:
+        """What reading stands still at, and since when; "" where it goes on."""
+        patience = self._patience if self._asked else None
+        return said(self._calls[0].path, patience.taken) if patience and patience.waits else ""
 
     def call(
         self,
+        job: str,
         then: Callable[[Future[Result]], None],
         function: Callable[[Path, Unpack[Given]], Result],
         path: Path,
         *args: *Given,
+        wanted: bool = True,
     ) -> None:
-        """Calls one of the child's functions, then `then` with its finished future in the loop.
+        """Calls one of the child's functions for a job, then `then` with its finished future in the loop.
 
-        InputError if the child dies of it.
+        At one that is not `wanted`, as that of a job that was cancelled, the child is not waited for much longer.
+        LostReaderError if the child dies of it, or stands still at it time and again.
         """
-        self._calls.append(_Call(then, function, (path, *args)))
+        self._calls.append(_Call(job, then, function, (path, *args), wanted=wanted))
         self._ask()
 
     def cut(
-        self, then: Callable[[Future[Cut]], None], path: Path, asked: Asked, follow: bool, run: RunId, index: int
-    ) -> None:
+        self, job: str, then: Callable[[Future[Cut]], None],
+        path: Path, asked: Asked, follow: bool, run: RunId, index: int,
+    ) -> None:  # fmt: skip
         """Has a slice cut, as `fip.source.requests.cut`."""
-        self.call(then, cut, path, asked, follow, run, index)
+        self.call(job, then, cut, path, asked, follow, run, index)
+
+    def drop(self, job: str) -> None:
+        """The job is cancelled: its calls fail, at once but for those that the child has, which are wanted no more."""
+        for call in self._calls:
+            call.wanted = call.wanted and call.job != job
+        waiting = list(self._calls)[self._asked :]
+        dropped = [call for call in waiting if not call.wanted]
+        for call in dropped:
+            self._calls.remove(call)
+        for call in dropped:
+            _finish(call, None, _cancelled(call))
 
     def close(self) -> None:
         """Ends the child, whatever it does."""
@@ -76,6 +118,7 @@ class Reader:
         if self._child is None:
             given = os.environ.pop(CHILD_VARIABLE, "")
             self._child = Child.given(given) if given else Child.start()
+            self._patience = Patience(self._child.pid, self._within)
             self._loop.on(self._child.fileno(), self._on_answer)
         return self._child
 
@@ -88,31 +131,77 @@ class Reader:
             except OSError:  # it has just died: that is seen in a moment
                 return
             self._asked += 1
+            if self._asked == 1 and self._patience:
+                self._patience.again()
 
     def _on_answer(self) -> None:
         try:
             result, error = self._running().answer()
+        except TimeoutError:
+            self._stuck()
+            return
         except (EOFError, OSError):
             self._died()
             return
         self._asked -= 1
+        if self._patience:
+            self._patience.again()
         self._answer(result, error)
+
+    def _look(self) -> None:
+        """Tells that the child stands still, and ends its call if that does not change."""
+        self._dying = [child for child in self._dying if not child.reaped()]
+        patience = self._patience
+        if not self._asked or patience is None:
+            return
+        if patience.over or (not self._calls[0].wanted and patience.taken >= LOOK_EVERY):
+            self._stuck()
+        elif patience.waits and not patience.told:
+            patience.told = True
+            log.warning("%s", said(self._calls[0].path, patience.taken))
+
+    def _stuck(self) -> None:
+        """The child is replaced; the call at which it stands still is made again, so many times."""
+        call, taken = self._calls[0], self._patience.taken if self._patience else 0.0
+        self._replace()
+        call.tries += 1
+        if not call.wanted:
+            self._answer(None, _cancelled(call))
+        elif call.tries >= TRIES:
+            self._answer(None, stuck(call.path, taken))
+        else:
+            log.warning("%s: the process that reads it stood still for %.0f s and is replaced", call.path, taken)
+            self._ask()
 
     def _died(self) -> None:
         """The call that it was working on is to blame; the others are made again, in another child."""
-        self._loop.off(self._running().fileno())
-        self.close()
-        self._asked = 0
+        self._replace()
         if self._calls:
-            self._answer(None, crash(self._calls[0].args[0]))
+            self._answer(None, crash(self._calls[0].path))
+
+    def _replace(self) -> None:
+        """Ends the child; one that a dead disk holds is not waited for. The next call starts another."""
+        if self._child:
+            self._loop.off(self._child.fileno())
+            self._child.kill()
+            self._dying.append(self._child)
+        self._child, self._asked = None, 0
 
     def _answer(self, result: Any, error: Exception | None) -> None:
         call = self._calls.popleft()
-        future: Future[Any] = Future()
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
         if self._calls:
             self._ask()
-        call.then(future)
+        _finish(call, result, error)
+
+
+def _finish(call: _Call, result: Any, error: Exception | None) -> None:
+    future: Future[Any] = Future()
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+    call.then(future)
+
+
+def _cancelled(call: _Call) -> InputError:
+    return InputError(f"{call.path}: job {call.job} was cancelled")

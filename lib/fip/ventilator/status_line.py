@@ -10,6 +10,7 @@ def ventilator_line(status: PipelineStatus) -> str:
     waits = waits or ("" if workers else "waits for workers")
     if sink and sink.brief.stalled:
         waits = f"the sink waits: {sink.brief.stalled}"
+    waits = status.waits or waits
     if status.ventilator.state == "draining":
         waits = f"draining: waits for {status.ventilator.queues.get('leased', 0)} slices to be stored"
     runs = [

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from fip.config import Ventilator
 from fip.data.antennas import told
-from fip.data.errors import NotYetError
+from fip.data.errors import NotYetError, StoodStillError
 from fip.data.names import RunId, SliceId
+from fip.data.values import Fingerprint
 from fip.runtime.vitals import Vitals
-from fip.source.requests import Cut, RunFacts, forget, look
+from fip.source.requests import Cut, RunFacts, fingerprint, forget, look
 from fip.ventilator.antenna_window import Antennas
 from fip.ventilator.jobs import ActiveRun, Job, Jobs
 from fip.ventilator.pacing import Pace
-from fip.ventilator.reader import Reader
+from fip.ventilator.reader import ASKED_AHEAD, Reader
 from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
@@ -32,7 +33,10 @@ class Supply:
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
         self._reader = reader
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
+        self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
         self._expected = 0  # bytes of the slice that was read last
+        self._comparing: set[SliceId] = set()  # that are being read again
+        self.read_again: dict[SliceId, Fingerprint | None] = {}  # None of those that can no longer be read
         self.read: dict[SliceId, Cut] = {}
         self.reading: set[SliceId] = set()
         self.antennas = Antennas()
@@ -51,7 +55,8 @@ class Supply:
         if following:
             job, path = following
             opened = partial(self._opened, job, path, config.pace)
-            self._reader.call(opened, look, path, job.submit.asked, job.submit.follow is not None, False, False)
+            submit = job.submit
+            self._reader.call(submit.job, opened, look, path, submit.asked, submit.follow is not None, False, False)
         held = len(self.reading) + len(self.read)
         if held >= config.read_ahead:
             return
@@ -66,8 +71,37 @@ class Supply:
                 self.reading.add(key)
                 active = self._jobs.active[key.run]
                 plan, path = active.plan, Path(active.plan.measurement_set)
-                then = partial(self._was_read, key)
-                self._reader.cut(then, path, plan.asked, active.follow is not None, plan.run, key.slice)
+                name, then = self._job_of(key.run), partial(self._was_read, key)
+                self._reader.cut(name, then, path, plan.asked, active.follow is not None, plan.run, key.slice)
+
+    def compare(self) -> None:
+        """Reads again what the sink wants to compare, a few at a time."""
+        wanted = {SliceId(run, index): active for run, active in self._jobs.active.items()
+                  for begin, end in active.compare for index in range(begin, end)}  # fmt: skip
+        self.read_again = {key: found for key, found in self.read_again.items() if key in wanted}
+        for key, active in wanted.items():
+            if len(self._comparing) >= ASKED_AHEAD:
+                break
+            if key not in self.read_again and key not in self._comparing:
+                self._comparing.add(key)
+                plan, then = active.plan, partial(self._was_read_again, key)
+                path, follow = Path(plan.measurement_set), active.follow is not None
+                self._reader.call(
+                    self._job_of(key.run), then, fingerprint, path, plan.asked, follow, plan.run, key.slice
+                )
+
+    def _was_read_again(self, key: SliceId, future: Future[Fingerprint]) -> None:
+        self._comparing.discard(key)
+        active, error = self._jobs.active.get(key.run), future.exception()
+        if active is None:
+            return
+        if isinstance(error, StoodStillError):
+            self.end(active, str(error))
+            return
+        self.read_again[key] = None if error else future.result()
+        self.compare()
+        if not self._comparing:  # that was all that is wanted now
+            self._changed()
 
     def look_again(self) -> None:
         """How far the MeasurementSets are that are being written."""
@@ -78,7 +112,16 @@ class Supply:
                 self._looking.add(run)
                 complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after
                 path, asked = Path(active.plan.measurement_set), active.plan.asked
-                self._reader.call(partial(self._looked_again, run, ended), look, path, asked, True, complete, ended)
+                then = partial(self._looked_again, run, ended)
+                self._reader.call(self._job_of(run), then, look, path, asked, True, complete, ended)
+
+    def cancelled(self, name: str) -> None:
+        """Nothing more is read for a job; whether its child answers at all is seen before the next job needs it."""
+        self._reader.drop(name)
+        job = self._jobs.named(name)
+        for run in job.runs.values():
+            path, follow = Path(run.measurement_set), job.submit.follow is not None
+            self._reader.call(name, lambda future: None, forget, path, job.submit.asked, follow, wanted=False)
 
     def end(self, active: ActiveRun, reason: str = "") -> None:
         """A run is over; with a reason, not as it should be."""
@@ -86,11 +129,16 @@ class Supply:
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
         for what, names in told(*self.antennas.of_run(plan.run)).items():
             log.warning("%s: antennas %s: %s", plan.name, what, names)
+        job = self._job_of(plan.run)
         self._jobs.end(plan.run, time.monotonic(), reason)
         self._reader.call(
-            lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.follow is not None
+            job, lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.follow is not None
         )
         self._changed()
+
+    def _job_of(self, run: RunId) -> str:
+        """The name of the job of a run that is under way."""
+        return self._jobs.of(run).submit.job
 
     def _opened(self, job: Job, path: Path, pace: float, future: Future[RunFacts]) -> None:
         now, error = time.monotonic(), future.exception()
@@ -128,6 +176,7 @@ class Supply:
         active = self._jobs.active.get(key.run)
         error = future.exception()
         if error is None:
+            self._stood_still.clear()
             self.read[key] = future.result()
             self.antennas.add(key.run, self.read[key].antennas, time.monotonic())
             self.antennas.note(key.run, self.read[key].ill)
@@ -137,14 +186,23 @@ class Supply:
             log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
             active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
             self._vitals.counters["failures"] += 1
+            if isinstance(error, StoodStillError):
+                self._stood_still.add(key)
+                if len(self._stood_still) > 1:  # it is not this one slice
+                    self.end(active, str(error))
         self._on_ready()
 
 
 def refusal(path: str, roots: Sequence[Path]) -> str:
-    """Why a path may not be submitted to a ventilator that takes from these folders, or from anywhere; "" if it may."""
+    """Why a path may not be submitted to a ventilator that takes from these folders, or from anywhere; "" if it may.
+
+    One from anywhere is not looked at: its disk may be dead, and who asks is the loop.
+    """
+    if not roots:
+        return ""
     try:
         place = Path(path).resolve()
-        inside = not roots or any(place.is_relative_to(root.resolve()) for root in roots)
+        inside = any(place.is_relative_to(root.resolve()) for root in roots)
     except (OSError, RuntimeError, ValueError) as error:  # as links that lead to each other
         return f"{path}: leads nowhere: {error}"
     folders = ", ".join(map(str, roots))
@@ -163,6 +221,7 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
     plan = RunPlan(
         run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), asked=submit.asked,
         directory=submit.directory, final=facts.final, older=facts.older,
+        hints=facts.hints, others=dict(facts.others),
     )  # fmt: skip
     if submit.follow is None:
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))

@@ -30,6 +30,7 @@ from fip.wire.messages import (
     Cancel,
     Control,
     PipelineStatus,
+    ReadAgain,
     Refused,
     RunStored,
     SinkBrief,
@@ -68,16 +69,17 @@ class Ventilator(Daemon):
         self,
         loaded: Loaded,
         loop: Loop,
-        make_reader: Callable[[Loop], Reader] = Reader,
+        make_reader: Callable[[Loop, float], Reader] = Reader,
         open_queue: Callable[[Path], Queue] = Queue,
     ) -> None:
-        """`make_reader` makes what opens and cuts MeasurementSets, `open_queue` opens the file of jobs."""
+        """`make_reader` makes what opens and cuts MeasurementSets, and waits for that so many seconds; `open_queue`
+        opens the file of jobs."""
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
         self._jobs = Jobs(open_queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
-        self._reader = make_reader(loop)
+        self._reader = make_reader(loop, self._config.read_within)
         self._supply = Supply(self._reader, self._jobs, self._vitals, self._changed, self._pump)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._lanes = Lanes(loop, self._config, self._gate)
@@ -247,6 +249,7 @@ class Ventilator(Daemon):
             self._order_sink()
             return
         stored = active.sink_says(said, self._config.max_attempts, now)
+        self._supply.compare()
         for index in stored:
             self._supply.read.pop(SliceId(said.run, index), None)
         if reason := active.refused or active.given_up:
@@ -268,6 +271,7 @@ class Ventilator(Daemon):
                 return
         if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
             log.info("job %s is cancelled", message.job)
+            self._supply.cancelled(message.job)
             self._order_sink()
         if not told:
             self._control.send_multipart([route, encode_status(self._pipeline())], zmq.NOBLOCK)
@@ -359,7 +363,8 @@ class Ventilator(Daemon):
         """The runs under way, and the slices that will not come."""
         if self._sink:
             plans = tuple(active.plan for active in self._jobs.active.values())
-            self._tell(self._sink.route, SinkOrders(plans, self._jobs.untold_failures()))
+            again = tuple(ReadAgain(*key, found) for key, found in self._supply.read_again.items())
+            self._tell(self._sink.route, SinkOrders(plans, self._jobs.untold_failures(), again))
 
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
@@ -390,6 +395,7 @@ class Ventilator(Daemon):
             departed=self._departed.told,
             failures=self._jobs.last_failures(),
             antennas=self._supply.antennas.health(),
+            waits=self._reader.waits,
             unsaved=self._jobs.trouble,
         )
 

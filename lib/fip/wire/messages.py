@@ -26,6 +26,7 @@ from fip.data.names import (
 )
 from fip.data.quantities import FASTEST, SLOWEST
 from fip.data.settings import Asked
+from fip.data.values import Fingerprint
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
 LATELY = 10.0  # s, the window over which rates, shares of time and antennas are told
@@ -209,14 +210,26 @@ class RunPlan:
     directory: Folder  # within the sink's directory
     final: bool = True  # whether no more slices will come; while a MeasurementSet is being written, they may
     older: RunId | None = None  # the id that it had at 0c91216: if the directory has it, it goes on under that
+    hints: Line = ""  # of the files that hold its data: where they differ, the data may
+    others: dict[Line, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
+
+
+@dataclass(frozen=True)
+class ReadAgain:
+    """The fingerprint of a slice that is stored, as its data are now."""
+
+    run: RunId
+    index: Number
+    fingerprint: Fingerprint | None  # None if it can no longer be read
 
 
 @dataclass(frozen=True)
 class SinkOrders:
-    """Ventilator to sink: the runs under way, and the slices that will not come."""
+    """Ventilator to sink: the runs under way, the slices that will not come, and those that it was to compare."""
 
     runs: tuple[RunPlan, ...]
     failed: tuple[Failure, ...]
+    read_again: tuple[ReadAgain, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -229,6 +242,7 @@ class RunStored:
     refused: Text  # why the sink cannot take this run; "" if it can
     final: bool = True  # whether the ledger has it that no more slices will come
     goes_on_as: RunId | None = None  # the id under which the directory has the run, if that is its older one
+    compare: tuple[tuple[Number, Number], ...] = ()  # slices to be read again before the run goes on: data may differ
 
 
 @dataclass(frozen=True)
@@ -360,6 +374,7 @@ class PipelineStatus:
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
     antennas: AntennaHealth | None = None  # None where no slice was read yet
+    waits: Text = ""  # what reading stands still at, and since when; "" where it goes on
     unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
 
     @property

@@ -83,6 +83,7 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> Ima
         seconds={"wait": waited, **seconds, "fits": perf_counter() - begun},
         files=files,
         numbers=numbers(slice_),
+        fingerprint=slice_.fingerprint,
     )
 
 

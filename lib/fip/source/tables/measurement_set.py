@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from casacore.tables import table as open_table
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError
 from fip.source.tables.access import check_access
 from fip.source.tables.other_formats import what_it_is
-from fip.source.tables.subtable_reader import UNREADABLE, Subtables, cell_shape, credible, first_line
+from fip.source.tables.subtable_reader import (
+    UNREADABLE,
+    Subtables,
+    cell_shape,
+    close,
+    credible,
+    first_line,
+    open_to_read,
+)
 from fip.source.tables.subtables import Channels
 from fip.source.tables.timescales import to_utc
 
@@ -118,14 +125,14 @@ class Rows:
 class MeasurementSet(Subtables):
     """An open MeasurementSet. Raises InputError where the path holds none.
 
-    One that is `growing` is being written by another program, which is neither waited for nor held up by locks.
+    One that is `growing` is being written by another program.
     """
 
     def __init__(self, path: Path, growing: bool = False) -> None:
         self.path, self.growing = path, growing
         check_access(path)
         try:
-            self.table: Any = open_table(str(path), ack=False, lockoptions="autonoread" if growing else "default")
+            self.table: Any = open_to_read(path)
             self.columns: tuple[str, ...] = tuple(self.table.colnames())
         except UNREADABLE as error:
             why = what_it_is(path)
@@ -135,7 +142,7 @@ class MeasurementSet(Subtables):
         try:
             self._check()
         except InputError:
-            self.table.close()
+            close(self.table)
             raise
 
     def _check(self) -> None:
@@ -158,7 +165,7 @@ class MeasurementSet(Subtables):
 
     def close(self) -> None:
         """Release the files."""
-        self.table.close()
+        close(self.table)
 
     def refresh(self) -> None:
         """See the rows that were written since it was opened."""

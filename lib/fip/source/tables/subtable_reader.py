@@ -5,7 +5,7 @@ What goes wrong in a table is an InputError of one line.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,31 @@ _EPHEMERIS_FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "ICRF"
 _LARGEST_CELL = 1 << 26  # numbers in one cell, many times those of any spectrum
 _HIGHEST_FREQUENCY = 1e15  # Hz
 _NARROWEST = 1.0  # Hz, of a channel of which nobody says how wide it is: an axis needs a width
+
+
+def open_to_read(path: str | Path) -> Any:
+    """A table, open without locks: reading takes none and waits for none. Raises what casacore does.
+
+    A program that writes, or that a user has stopped with the table open, neither holds up reading nor is held up by
+    it; nor need the file system have locks.
+    """
+    return open_table(str(path), ack=False, lockoptions="autonoread")
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Any]:
+    """A table, open as by `open_to_read`."""
+    table = open_to_read(path)
+    try:
+        yield table
+    finally:
+        close(table)
+
+
+def close(table: Any) -> None:
+    """Closes a table; on a file system without locks casacore complains that it has none to release."""
+    with suppress(RuntimeError):
+        table.close()
 
 
 class Cells(dict[str, Any]):
@@ -70,7 +95,7 @@ class Subtables:
         with self.reading(f"subtable {name}"):
             if name not in self.table.keywordnames():
                 raise InputError(f"{self.path}: has no subtable {name}")
-            with closing(open_table(self.table.getkeyword(name), ack=False)) as sub:
+            with opened(self.table.getkeyword(name)) as sub:
                 yield sub
 
     def _row(self, name: str, number: int) -> Cells:
@@ -191,7 +216,7 @@ class Subtables:
             raise InputError(
                 f"{where}: its phase centre is in ephemeris {number}, but there is no FIELD/EPHEM{number}_*.tab"
             )
-        with self.reading(f"ephemeris {found[0].name}"), closing(open_table(str(found[0]), ack=False)) as table:
+        with self.reading(f"ephemeris {found[0].name}"), opened(found[0]) as table:
             frame = str(table.getkeywords().get("posrefsys", "ICRF/ICRS")).upper().rpartition("/")[2].partition(".")[0]
             if frame not in _EPHEMERIS_FRAMES:
                 raise InputError(f"{where}: its ephemeris is in the frame {frame}, which FIP cannot image yet")

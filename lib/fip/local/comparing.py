@@ -1,0 +1,90 @@
+"""Whether a directory's images are of the data that are there now: stored slices are cut again, and compared."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from fip.archive.ledger import Ledger
+from fip.data.errors import InputError, LostReaderError, UsageError
+from fip.data.fingerprints import Comparison, compare, to_compare
+from fip.data.names import RunId
+from fip.data.ranges import of as ranges_of
+from fip.data.settings import Asked
+from fip.sink.store import Store
+from fip.source.child import Child
+from fip.source.requests import RunFacts, fingerprint, look
+
+MOST_LISTED = 12  # stretches of slices that differ
+
+
+def compare_run(ledger: Ledger, path: Path, asked: Asked, found: RunFacts, reader: Child, whole: bool) -> Comparison:
+    """Compares what is stored of a run with its MeasurementSet, all of it or, of one that grows, not the `whole`."""
+    indices = to_compare(found.run, ledger.stored(found.run), grows=not (whole or found.final))
+    return compare(
+        ledger.data.fingerprints(found.run),
+        indices,
+        lambda index: reader.call(fingerprint, path, asked, not found.final, found.run, index),
+    )
+
+
+def check_data(
+    store: Store, path: Path, asked: Asked, found: RunFacts, reader: Child, say: Callable[[str], None]
+) -> None:
+    """Sees that a run goes on with the data that it began with; looks into them only if their files have changed.
+
+    UsageError where stored slices differ, or are of another column.
+    """
+    ledger, ids = store.ledger, [each for each in (found.run, found.older) if each]
+    if mixture := store.mixture(found.name, ids, found.others):
+        raise UsageError(mixture)
+    if not ledger.stored(found.run) or ledger.data.hints(found.run) == found.hints:
+        return
+    say("its files were written since: what is stored is compared with the data")
+    compared = compare_run(ledger, path, asked, found, reader, whole=False)
+    if compared.unlike:
+        raise UsageError(compared.refusal(str(store.directory), found.name))
+    for note in compared.notes:
+        say(note)
+    ledger.data.set_hints(found.run, found.hints)
+
+
+def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
+    """Compares every stored slice of a directory with its data, run by run; whether none differs.
+
+    Says for each run what became of it. What can no longer be read is told and not held against it. Raises StoreError.
+    """
+    same = True
+    with closing(Ledger(directory, read_only=True)) as ledger, Child.fork() as reader:
+        asked = ledger.asked()
+        for run in ledger.runs():
+            path = Path(run.measurement_set)
+            try:
+                found = _as_stored(reader, path, asked or Asked(), run.run)
+                compared = compare_run(ledger, path, asked or Asked(), found, reader, whole=True)
+            except InputError as error:
+                say(f"{run.name}: its slices cannot be compared: {error}")
+                if isinstance(error, LostReaderError):
+                    break
+                continue
+            for note in compared.notes:
+                say(f"{run.name}: {note}")
+            if compared.unlike:
+                same = False
+                say(f"{run.name}: the data of {len(compared.unlike)} slices were changed: {_listed(compared.unlike)}")
+    return same
+
+
+def _as_stored(reader: Child, path: Path, asked: Asked, run: RunId) -> RunFacts:
+    """What is known of a run of a directory, whose set was whole when it began or still written. InputError if gone."""
+    for follow in (False, True):
+        found = reader.call(look, path, asked, follow, follow, follow)
+        if run in (found.run, found.older):
+            return replace(found, run=run)
+    raise InputError(f"{path}: is another one than when it was imaged")
+
+
+def _listed(indices: Sequence[int]) -> str:
+    """As "3~7, 9", B included; the first few."""
+    told = [f"{begin}~{end - 1}" if end - begin > 1 else f"{begin}" for begin, end in ranges_of(indices)]
+    return ", ".join([*told[:MOST_LISTED], *(["..."] if len(told) > MOST_LISTED else [])])

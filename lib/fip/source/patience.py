@@ -1,0 +1,68 @@
+"""How long a process that reads is waited for: as long as it computes or reads, and not much longer.
+
+A dead network disk, or a process that is stopped, gives neither an answer nor an error.
+"""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+READ_WITHIN = 60.0  # s without computing or reading a byte, after which a process that reads is given up
+TELL_AFTER = 5.0  # s of it after which that is told, or half of what is waited if that is less
+LONGEST = 60  # times as long a call may take at all
+
+
+class Patience:
+    """With one process that was asked for something."""
+
+    def __init__(self, pid: int, within: float = READ_WITHIN) -> None:
+        self._pid, self._within = pid, within
+        self.again()
+
+    def again(self) -> None:
+        """It begins something new."""
+        self._begun = self._moved = time.monotonic()
+        self._work = _work(self._pid)
+        self.told = False
+
+    @property
+    def taken(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._begun
+
+    @property
+    def quiet(self) -> float:
+        """Seconds for which it has neither computed nor read; it is to be asked for now and then."""
+        work = _work(self._pid)
+        if work != self._work:
+            self._work, self._moved = work, time.monotonic()
+        return time.monotonic() - self._moved
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is quiet for so long that somebody should know."""
+        return self.quiet >= min(TELL_AFTER, self._within / 2)
+
+    @property
+    def over(self) -> bool:
+        """Whether it is to be given up."""
+        return self.quiet >= self._within or self.taken >= LONGEST * self._within
+
+
+def said(path: Path, taken: float) -> str:
+    """What is waited for, and since when."""
+    since = time.strftime("%H:%M:%S", time.gmtime(time.time() - taken))
+    return f"reading {path} stands still, begun at {since} UTC, {taken:.0f} s ago: is its disk there?"
+
+
+def _work(pid: int) -> tuple[float, int]:
+    """CPU seconds and bytes read of a process, so far; what is not known stays as it is."""
+    seconds, read = 0.0, 0
+    with suppress(psutil.Error, OSError):
+        process = psutil.Process(pid)
+        times = process.cpu_times()
+        seconds = times.user + times.system
+        read = process.io_counters().read_chars
+    return seconds, read

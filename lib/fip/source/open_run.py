@@ -311,7 +311,7 @@ def interval_fault(index: RowIndex) -> str:
         return ""
     if index.overlaps:
         return "longer than a baseline takes to repeat"
-    return "shorter than the spread of TIMEs within an integration"
+    return "not positive, or shorter than the spread of TIMEs within an integration"
 
 
 def _compression_notes(chosen: Chosen, grid: Grid, bands: Sequence[Band], epsilon: float) -> Iterator[str]:

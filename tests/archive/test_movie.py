@@ -364,6 +364,8 @@ def test_a_part_is_shown_at_its_coordinates(run: Path) -> None:
     figure = Figure(GRID, (20, 20), 1, Stretch(-1e-3, 0.05, 0.01), (x - 10, y - 10))
     assert picture.shape[:2] == figure.size[::-1]
     left, top, right, bottom = figure.image_box
+    expected = np.asarray(figure.draw(np.zeros((20, 20)), None, Caption("", "", "", 1, 1)))
+    np.testing.assert_array_equal(picture[bottom + 1 :], expected[bottom + 1 :])  # the coordinates below it
     zoom = (right - left) // 20
     middle = picture[bottom - int(10.5 * zoom), left + int(10.5 * zoom)]
     np.testing.assert_allclose(middle, np.array(COLOUR_MAP(1.0)[:3]) * 255, atol=40)

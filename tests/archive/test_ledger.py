@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fip.archive.ledger import Ledger, RunTotals
+from fip.archive.entries import RunTotals
+from fip.archive.ledger import Ledger
 from fip.data.errors import NoRoomError
 from fip.data.settings import Asked
 from fip.wire.messages import Failure, RunPlan

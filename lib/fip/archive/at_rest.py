@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from fip.archive.entries import RunTotals
 from fip.archive.file_names import LEDGER
-from fip.archive.ledger import Ledger, RunTotals
+from fip.archive.ledger import Ledger
 from fip.data.errors import UsageError
 from fip.state.pipeline import EXIT_CODES, SHOWN, JobView, PipelineState, RunView, Verdict
 from fip.state.words import number

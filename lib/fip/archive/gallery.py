@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.archive.entries import Entry, RunRow
 from fip.archive.file_names import LEDGER, LOG_FILE
-from fip.archive.ledger import Entry, Ledger, RunRow
+from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import Point, read_point
 from fip.archive.shrink import shrink
 from fip.archive.views import View, Window, make_view

@@ -10,14 +10,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from fip.archive.clock import Clock, CountedTime
+from fip.archive.entries import ENTRY, NAMED, Aged, Entry, Listed, RunRow, RunTotals, entry_of, run_of
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import is_plain
 from fip.archive.known_data import KnownData
@@ -31,88 +30,9 @@ from fip.data.quality import EMPTY, GOOD, noisy, with_noise
 from fip.data.ranges import Ranges
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import Asked, from_texts, texts
-from fip.data.values import Beam, ImageFile, Kind
+from fip.data.values import ImageFile, Kind
 from fip.fits.identity import Identity
 from fip.wire.messages import Failure, RunPlan
-
-
-@dataclass(frozen=True)
-class RunTotals:
-    """One run as the ledger has it."""
-
-    run: str
-    name: str
-    measurement_set: str
-    total: int
-    stored: int  # those that have expired since among them
-    empty: int
-    failed: tuple[tuple[int, str], ...]  # (slice, reason)
-    doubtful: tuple[tuple[str, int], ...] = ()  # images of each quality but "good" and "empty"
-    final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
-    expired: int = 0
-    first_doubtful: tuple[tuple[str, str], ...] = ()  # (file, quality) of the first images that are doubtful
-    antennas: tuple[IllAntenna, ...] = ()  # those that should be looked at
-
-
-@dataclass(frozen=True)
-class Aged:
-    """A stored image, as one of the oldest."""
-
-    run: str
-    index: int
-    files: tuple[str, ...]
-    size: int  # bytes of all of them
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A file of a stored image."""
-
-    name: str
-    run: str
-    index: int  # of the slice in its run
-    identity: Identity  # as its header has it
-    size: int  # bytes
-    digest: str  # xxh3-64 of its content
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """A run as it was opened."""
-
-    run: str
-    name: str
-    measurement_set: str
-    total: int  # slices that are known of
-    final: bool  # whether that is all; while a MeasurementSet is being written, more come
-    opened: float  # s UTC, Unix
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What the ledger says of one stored image."""
-
-    run: str
-    index: int  # of the slice in its run
-    file: str
-    size: int  # bytes
-    integration: int
-    label: str  # of the field; "" where its MeasurementSet has one
-    empty: bool
-    quality: str  # as `fip.data.quality` says
-    begin: float  # s UTC since MJD 0, here and in the next two
-    average: float
-    end: float
-    attempt: int
-    worker: str  # HOST/NAME
-    seconds: dict[str, float]  # in the worker, by stage
-    rms: float | None  # Jy/beam, here and in the next two; None for an empty image
-    minimum: float | None
-    maximum: float | None
-    beam: Beam | None
-    recorded: float  # s UTC, Unix
-    frequency: float | None = None  # Hz, the weighted mean of what was imaged; None if that was not noted
-    sequence: int = 0  # the order in which they were entered: 1, 2, ...; 0 from before that was noted
 
 
 class Ledger:
@@ -311,7 +231,7 @@ class Ledger:
         """All runs, in the order in which they were opened."""
         rows = self._file.rows("SELECT run, name, measurement_set, total, final, opened FROM runs ORDER BY rowid")
         with self._sound():
-            return [_RUNS.validate_python(dict(zip(RunRow.__dataclass_fields__, row, strict=True))) for row in rows]
+            return [run_of(row) for row in rows]
 
     def entries(self, run: str | None = None, first: int = 0, end: int = sys.maxsize) -> Iterator[Entry]:
         """The stored images, earliest first; of one run alone, or of its slices from `first` up to `end`."""
@@ -322,10 +242,10 @@ class Ledger:
             values = (run, first, end)
         sequence = "sequence" if self._version >= ORDERED else "0"
         more = f"{sequence} AS sequence, {self._number('frequency')}"
-        query = f"SELECT {_ENTRY}, {more} FROM slices WHERE {where} ORDER BY begin, file"
+        query = f"SELECT {ENTRY}, {more} FROM slices WHERE {where} ORDER BY begin, file"
         for row in self._file.rows(query, values, named=True):
             with self._sound():
-                entry = _entry(row)
+                entry = entry_of(dict(row))
             self._plain(entry.file)
             yield entry
 
@@ -347,7 +267,7 @@ class Ledger:
         first = self._file.rows(
             "SELECT file, quality FROM slices WHERE run = ? AND state = 'stored' AND quality NOT IN (?, ?) "
             "ORDER BY begin, file LIMIT ?",
-            (opened.run, GOOD, EMPTY, _NAMED),
+            (opened.run, GOOD, EMPTY, NAMED),
         )
         return RunTotals(
             opened.run, opened.name, opened.measurement_set, opened.total,
@@ -422,20 +342,3 @@ class Ledger:
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             reason = " ".join(str(error).split())  # pydantic's have several lines
             raise DamagedLedgerError(f"ledger {self.path} is damaged: {reason[:300]}") from None
-
-
-_NAMED = 3  # doubtful images that are named in a run's totals
-_ENTRY = (
-    "run, slice AS 'index', file, bytes AS size, integration, label, empty, quality, begin, average, end, attempt, "
-    "worker, seconds, rms, minimum, maximum, major, minor, angle, recorded"
-)
-
-
-_ENTRIES, _RUNS = TypeAdapter(Entry), TypeAdapter(RunRow)
-
-
-def _entry(row: sqlite3.Row) -> Entry:
-    values: dict[str, Any] = dict(row)
-    major, minor, angle = (values.pop(name) for name in ("major", "minor", "angle"))
-    values["beam"] = None if major is None else Beam(major, minor, angle)
-    return _ENTRIES.validate_python(values | {"seconds": json.loads(values["seconds"])})

@@ -14,8 +14,9 @@ from astropy.coordinates import FK4, FK5, ICRS, Galactic, SkyCoord
 from astropy.table import QTable
 from numpy.typing import NDArray
 
+from fip.archive.entries import Entry
 from fip.archive.file_names import LEDGER
-from fip.archive.ledger import Entry, Ledger
+from fip.archive.ledger import Ledger
 from fip.data.directions import Direction, Frame, parse_direction, shown
 from fip.data.errors import UsageError
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD

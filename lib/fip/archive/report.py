@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from fip import __version__
 from fip.archive.charts import Floats, Span, plot, time_lines
-from fip.archive.ledger import Entry, Ledger, RunRow, RunTotals
+from fip.archive.entries import Entry, RunRow, RunTotals
+from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import stored_entries
 from fip.archive.render import Stretch, brightness_unit, choose_stretch, coloured
 from fip.archive.shrink import shrink

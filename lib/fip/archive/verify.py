@@ -8,9 +8,10 @@ from pathlib import Path
 
 import xxhash
 
+from fip.archive.entries import Listed
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import Folder
-from fip.archive.ledger import Ledger, Listed
+from fip.archive.ledger import Ledger
 from fip.data.errors import UsageError
 from fip.data.names import RunId
 from fip.fits.identity import HEADER_READ, Identity, cards_of, identity_of

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fip.archive.entries import RunTotals
 from fip.archive.file_names import LOG_FILE
-from fip.archive.ledger import Ledger, RunTotals
+from fip.archive.ledger import Ledger
 from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
 from fip.config import Config, Monitor

@@ -21,8 +21,8 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from fip.archive.entries import Entry
 from fip.archive.gallery import AbsentError, Gallery
-from fip.archive.ledger import Entry
 from fip.archive.lightcurve import Point
 from fip.archive.views import Window
 from fip.client.operator import Operator

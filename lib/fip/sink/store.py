@@ -16,10 +16,11 @@ from pathlib import Path
 import xxhash
 
 from fip.archive.clock import Clock
+from fip.archive.entries import Aged
 from fip.archive.file_names import IMAGE_LIST, LEDGER, LOG_FILE, file_name
 from fip.archive.file_systems import network_type
 from fip.archive.folder import Folder, make_folder
-from fip.archive.ledger import Aged, Ledger
+from fip.archive.ledger import Ledger
 from fip.archive.ledger_file import Connect
 from fip.archive.verify import Fault, faults
 from fip.data.errors import NoRoomError, StoreError, UsageError

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
-from fip.archive.ledger import RunTotals
+from fip.archive.entries import RunTotals
 from fip.data.antennas import told as antennas_told
 from fip.state.panels import pulse as pulse_of
 from fip.state.pipeline import obstacles, pipeline_state

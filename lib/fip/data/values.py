@@ -118,6 +118,7 @@ class Slice:
     visibilities: NDArray[np.int64]  # [stokes, channel_out], the samples that count
     samples: int  # all cross-correlation samples of the selection, flagged ones too, for one Stokes
     nominal_beam: "Beam | None"  # that of the field's first slice with nothing flagged; None where no PSF can be fitted
+    ticket: bytes = b""  # that it is leased to whoever has it (`fip.wire.tickets`); b"" before it is, and without keys
 
     @property
     def nbytes(self) -> int:
@@ -195,6 +196,7 @@ class ImageFile:
     statistics: Statistics | None
     seconds: dict[str, float]  # spent: "wait", then by stage: "dirty", "psf", "beam", ..., "fits"
     files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
+    ticket: bytes = b""  # of its slice
 
     @property
     def size(self) -> int:

@@ -18,6 +18,7 @@ from fip.runtime.service import Loop
 from fip.runtime.sockets import bind, connect, exposed
 from fip.runtime.vitals import Vitals
 from fip.wire.messages import Ask, Cancel, SinkBrief, SinkState, Submit, WorkerBrief, WorkerState
+from fip.wire.tickets import ticket_secret
 
 log = logging.getLogger("fip")
 
@@ -71,10 +72,10 @@ class Gate:
         """The public key of this daemon's socket of this name, which peers are told; "" where it is not encrypted."""
         return self._key.public if self._key and self._encrypted.get(at) else ""
 
-    def bind(self, opened: zmq.Socket[bytes], address: str, at: str) -> str:
+    def bind(self, opened: zmq.Socket[bytes], address: str, at: str, host: str = "") -> str:
         """Binds a socket of `ALLOWED_AT`, tells of its connections, and returns the address as peers are told it.
 
-        Raises ConfigError.
+        With `host` it is for the keys of that host alone. Raises ConfigError.
         """
         plain = not self._key or not exposed(address) or (self._security.data == "plain" and at in DATA)
         if plain and not is_local(address) and at not in self._encrypted:
@@ -84,7 +85,7 @@ class Gate:
             opened.rcvhwm += 1  # the name before a peer's first message is counted, and is never counted as read
             opened.curve_server = True
             opened.curve_secretkey = self._key.secret.encode()
-            opened.zap_domain = at.encode()
+            opened.zap_domain = f"{at} {host}".strip().encode()
         told = bind(opened, address, at, self._security.insecure or self._key is not None)
         self._vitals.watch(at.rpartition(".")[2], opened)
         return told
@@ -93,16 +94,30 @@ class Gate:
         """Connects; encrypted where the peer has a public key, `server`."""
         connect(opened, address, self._key, server)
 
-    def check(self, frame: zmq.Frame, at: str, *roles: Role) -> None:
-        """Raises WireError for a message that is not of a sender of one of these roles."""
+    @property
+    def ticket_secret(self) -> bytes:
+        """What lease tickets are made with at the ventilator: it follows from its key; b"" without one."""
+        return ticket_secret(self._key.secret if self._key else "")
+
+    def check(self, frame: zmq.Frame, at: str, *roles: Role) -> str:
+        """The host whose key a message came with; "" if the socket is not encrypted.
+
+        Raises WireError for a message that is not of a sender of one of these roles.
+        """
         if not self.key_at(at):
-            return
+            return ""
         key = str(frame.get("User-Id"))
         holder = self._allowed.get(key)
         if holder is None:
             raise WireError(f"its key {key} is not allowed any more")
         if holder.role not in roles:
             raise WireError(f"the {holder} may not say this, which is for a {' or '.join(roles)}")
+        return holder.host
+
+    def check_host(self, key: str, host: str) -> None:
+        """Raises WireError if a worker on `host` has a key of its own, and speaks with that of another host, `key`."""
+        if key not in ("", host) and Holder("worker", host) in self._allowed.values():
+            raise WireError(f"the {Holder('worker', key)} may not speak for {host}, which has one of its own")
 
     def reload(self) -> None:
         """Reads the list of those who are allowed again. Raises ConfigError, and then keeps the list that it had."""
@@ -112,9 +127,15 @@ class Gate:
     def _answer(self) -> None:
         """ZeroMQ asks whether a peer may join (RFC 27); from here the reason is known, from its monitor not."""
         version, request, domain, address, _, mechanism, *credentials = self._zap.recv_multipart()
-        at, key = domain.decode(), z85.encode(credentials[0]).decode() if mechanism == b"CURVE" else ""
+        at, _, host = domain.decode().partition(" ")
+        key = z85.encode(credentials[0]).decode() if mechanism == b"CURVE" else ""
         holder = self._allowed.get(key)
-        welcome = version == _VERSION and holder is not None and holder.role in ALLOWED_AT.get(at, ())
+        welcome = (
+            version == _VERSION
+            and holder is not None
+            and holder.role in ALLOWED_AT.get(at, ())
+            and host in ("", holder.host)
+        )
         if not welcome:
             reason = f"a {holder} is not for this socket" if holder else "its key is not allowed"
             socket, peer = at.rpartition(".")[2], f"tcp://{address.decode()}"

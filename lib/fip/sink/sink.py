@@ -25,6 +25,7 @@ from fip.sink.status_line import sink_line
 from fip.sink.store import Store
 from fip.wire.codec import decode_image
 from fip.wire.messages import Control, Failure, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
+from fip.wire.tickets import is_ticket
 
 log = logging.getLogger("fip.sink")
 
@@ -62,6 +63,7 @@ class Sink(Daemon):
         self._stalled = ""  # why there is none
         self._unopened = ""  # why a directory cannot be opened now
         self._draining = False
+        self._tickets = b""  # the secret of lease tickets; b"" without keys
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
         self._gate = Gate(loop, self._config.security, "sink", self._vitals)
         set_level(loaded.config.sink.log_level)
@@ -112,6 +114,7 @@ class Sink(Daemon):
 
     def _obey(self, orders: SinkOrders) -> None:
         """Opens runs that are new, records slices that will not come, closes directories that are used no more."""
+        self._tickets = orders.tickets
         plans = {plan.run: plan for plan in orders.runs}
         over = self._runs.keys() - plans.keys()
         before, self._unopened = self._unopened, ""
@@ -166,8 +169,8 @@ class Sink(Daemon):
             return
         self._vitals.stopwatch.enter("busy")
         try:
-            self._gate.check(frames[0], "sink.images", "worker")
-            self._take(decode_image([frame.buffer for frame in frames]))
+            key = self._gate.check(frames[0], "sink.images", "worker")
+            self._take(decode_image([frame.buffer for frame in frames]), key)
         except WireError as error:
             host = peer_host(frames[0])
             self._vitals.bad_message(f"a worker{f' at {host}' if host else ''}", error)
@@ -179,12 +182,17 @@ class Sink(Daemon):
         """Whether nothing more is known that would come."""
         return all(count(run.said.stored) + count(run.said.failed) >= run.plan.total for run in self._runs.values())
 
-    def _take(self, image: ImageFile) -> None:
-        """Stores the first copy of an image of an open run; other copies are counted and dropped."""
+    def _take(self, image: ImageFile, key: str) -> None:
+        """Stores the first copy of an image of an open run; other copies are counted and dropped.
+
+        `key` is the host whose key it came with. Raises WireError for one without a ticket for its slice.
+        """
         self._vitals.counters["bytes_in"] += image.size
         run = self._runs.get(image.run)
         if run is None or run.store is None or not 0 <= image.index < run.plan.total:
             self._vitals.counters["unknown"] += 1
+        elif not is_ticket(image.ticket, self._tickets, image.run, image.index, image.worker, key):
+            raise WireError(f"image {image.index} of run {image.run} without a ticket: its slice is not leased to them")
         elif contains(run.said.stored, image.index):
             self._vitals.counters["duplicates"] += 1
         else:

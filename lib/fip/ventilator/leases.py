@@ -106,6 +106,11 @@ class Leases:
         """How many slices each worker has that it has not handed on."""
         return Counter(lease.worker for lease in self.leased.values() if lease.handed_on is None)
 
+    def has(self, worker: str, index: int) -> bool:
+        """Whether a slice is leased to this worker."""
+        lease = self.leased.get(index)
+        return lease is not None and lease.worker == worker
+
     def bytes_out(self) -> int:
         """Bytes of the slices that workers have, or that are on their way to them."""
         return sum(lease.size for lease in self.leased.values() if lease.handed_on is None)

@@ -22,7 +22,7 @@ from fip.ventilator.lanes import Lanes
 from fip.ventilator.reader import Reader
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.supply import Supply
-from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt
+from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
 from fip.wire.messages import (
     STATE_INTERVAL,
     Ask,
@@ -41,6 +41,7 @@ from fip.wire.messages import (
     WorkerBrief,
     WorkerState,
 )
+from fip.wire.tickets import ticket
 
 log = logging.getLogger("fip.ventilator")
 
@@ -77,6 +78,7 @@ class Ventilator(Daemon):
         self._reader = make_reader(loop)
         self._supply = Supply(self._reader, self._jobs, self._vitals, self._changed, self._pump)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
+        self._tickets = self._gate.ticket_secret
         self._lanes = Lanes(loop, self._config, self._gate)
         self._sink: SinkPeer | None = None
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
@@ -150,9 +152,9 @@ class Ventilator(Daemon):
             message = decode_control(frames[0].buffer)
             if type(message) not in SAID_BY:
                 raise WireError(f"{type(message).__name__} is not for the ventilator")
-            self._gate.check(frames[0], "ventilator.control", *SAID_BY[type(message)])
+            key = self._gate.check(frames[0], "ventilator.control", *SAID_BY[type(message)])
             if isinstance(message, WorkerBrief | WorkerState):
-                self._on_worker(route.bytes, message)
+                self._on_worker(route.bytes, message, key)
             elif isinstance(message, SinkBrief | SinkState):
                 self._on_sink(route.bytes, message, peer_host(route))
             elif isinstance(message, Ask | Submit | Cancel):
@@ -163,12 +165,12 @@ class Ventilator(Daemon):
             if isinstance(error, RefusedError):
                 self._tell(route.bytes, Refused(str(error)))
 
-    def _on_worker(self, route: bytes, said: WorkerBrief | WorkerState) -> None:
+    def _on_worker(self, route: bytes, said: WorkerBrief | WorkerState, key: str) -> None:
         brief = said.brief if isinstance(said, WorkerState) else said
         if brief.leaving and not brief.holds and brief.identity not in self._lanes.peers:
             self._tell(route, Bye())  # it said so before it heard the bye, or to the ventilator before this one
             return
-        peer = self._lanes.hear(route, said, time.monotonic())
+        peer = self._lanes.hear(route, said, time.monotonic(), key)
         if peer is None:
             return
         self._departed.pop(brief.identity, None)
@@ -292,7 +294,7 @@ class Ventilator(Daemon):
             frames, sent = self._supply.read[key].frames, active.leases.sent[key.slice]
             if sent:
                 frames = with_attempt(frames, sent + 1)
-            if not self._lanes.send(worker, frames):
+            if not self._lanes.send(worker, with_ticket(frames, self._ticket(key, worker))):
                 break
             nbytes = size(frames)
             active.leases.lease(key.slice, worker, now, nbytes)
@@ -301,6 +303,11 @@ class Ventilator(Daemon):
             del self._supply.read[key]
             self._vitals.counters["slices"] += 1
             self._vitals.counters["bytes_out"] += nbytes
+
+    def _ticket(self, key: SliceId, worker: str) -> bytes:
+        """With which a worker shows the sink that a slice is leased to it."""
+        checked = self._sink is not None and self._sink.state.brief.images_key  # else the sink cannot tell whose it is
+        return ticket(self._tickets, key.run, key.slice, worker, self._lanes.peers[worker].key if checked else "")
 
     def _on_due(self) -> None:
         """Pumps again: the next slice is due."""
@@ -340,7 +347,7 @@ class Ventilator(Daemon):
         """The runs under way, and the slices that will not come."""
         if self._sink:
             plans = tuple(active.plan for active in self._jobs.active.values())
-            self._tell(self._sink.route, SinkOrders(plans, self._jobs.failures()))
+            self._tell(self._sink.route, SinkOrders(plans, self._jobs.failures(), self._tickets))
 
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""

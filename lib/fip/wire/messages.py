@@ -189,6 +189,7 @@ class SinkOrders:
 
     runs: tuple[RunPlan, ...]
     failed: tuple[Failure, ...]
+    tickets: bytes = field(default=b"", repr=False)  # the secret of lease tickets; b"" without keys
 
 
 @dataclass(frozen=True)

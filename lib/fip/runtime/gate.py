@@ -5,6 +5,7 @@ daemon's loop), and each message must be of a sender whose role it becomes. Who 
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,10 +13,11 @@ import zmq
 from zmq.utils import z85
 
 from fip.config import Security, is_local
-from fip.data.errors import WireError
+from fip.data.errors import RefusedError, WireError
 from fip.layout.keys import Allowed, Holder, Role, private_key, read_allowed
+from fip.runtime.door import HANDSHAKE_WITHIN, JUNK, LIMITS, REFUSAL, Door
 from fip.runtime.service import Loop
-from fip.runtime.sockets import bind, connect, exposed
+from fip.runtime.sockets import bind, connect, exposed, peer_host
 from fip.runtime.vitals import Vitals
 from fip.wire.messages import Ask, Cancel, SinkBrief, SinkState, Submit, WorkerBrief, WorkerState
 from fip.wire.tickets import ticket_secret
@@ -55,6 +57,8 @@ class Gate:
         self._key = private_key(security, role)
         self._allowed: Allowed = {}
         self._encrypted: dict[str, bool] = {}  # of the sockets that are bound
+        self._doors: dict[str, Door] = {}  # of those that were bound last
+        self._at = loop.at
         self._joined = self._key is not None and role in ("ventilator", "sink")  # by others, with keys
         if self._joined:
             self._allowed = read_allowed(security.allowed)
@@ -86,9 +90,10 @@ class Gate:
             opened.curve_server = True
             opened.curve_secretkey = self._key.secret.encode()
             opened.zap_domain = f"{at} {host}".strip().encode()
-        told = bind(opened, address, at, self._security.insecure or self._key is not None)
-        self._vitals.watch(at.rpartition(".")[2], opened)
-        return told
+        self._doors[at] = door = Door(LIMITS[at], address, self._at)
+        opened.handshake_ivl = HANDSHAKE_WITHIN
+        self._vitals.watch(at.rpartition(".")[2], opened, door)
+        return bind(opened, address, at, self._security.insecure or self._key is not None)
 
     def connect(self, opened: zmq.Socket[bytes], address: str, server: str) -> None:
         """Connects; encrypted where the peer has a public key, `server`."""
@@ -98,6 +103,17 @@ class Gate:
     def ticket_secret(self) -> bytes:
         """What lease tickets are made with at the ventilator: it follows from its key; b"" without one."""
         return ticket_secret(self._key.secret if self._key else "")
+
+    def hears(self, frame: zmq.Frame, at: str) -> bool:
+        """Whether a message to a socket is to be read: not of one who was refused too often of late."""
+        return self._doors[at].hears(_connection(frame), time.monotonic())
+
+    def refuse(self, frame: zmq.Frame, at: str, sender: str, error: WireError) -> None:
+        """A message to a socket cannot be taken: it is counted, logged with who sent it, and held against them."""
+        host = peer_host(frame)
+        self._vitals.bad_message(f"{sender}{f' at {host}' if host else ''}", error)
+        amount = REFUSAL if isinstance(error, RefusedError) else JUNK
+        self._doors[at].refuse(_connection(frame), amount, time.monotonic())
 
     def check(self, frame: zmq.Frame, at: str, *roles: Role) -> str:
         """The host whose key a message came with; "" if the socket is not encrypted.
@@ -142,3 +158,11 @@ class Gate:
             self._vitals.connection(socket, "handshake failed", peer, reason)
         status, user = (b"200", key.encode()) if welcome else (b"400", b"")
         self._zap.send_multipart([_VERSION, request, status, b"", user, b""])
+
+
+def _connection(frame: zmq.Frame) -> int:
+    """The descriptor of the connection that a message came over."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return -1

@@ -15,10 +15,13 @@ from fip.wire.messages import Gpu, Resources
 def resources(disk: Path | None, device: str) -> Resources:
     """What this process uses now; `disk` is where it writes, `device` what it computes on: cpu, or cuda:N."""
     process = _this_process()
-    with process.oneshot():
+    seconds: float | None = None
+    memory: int | None = None
+    with suppress(OSError, psutil.Error), process.oneshot():  # as where no file can be opened
         times, memory = process.cpu_times(), process.memory_info().rss
+        seconds = times.user + times.system
     free, total = _disk(disk) if disk else (None, None)
-    return Resources(times.user + times.system, memory, free, total, _gpu(device))
+    return Resources(seconds, memory, free, total, _gpu(device))
 
 
 @cache

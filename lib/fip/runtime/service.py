@@ -26,6 +26,7 @@ import zmq
 
 from fip.config import Config, Loaded, load
 from fip.data.errors import ConfigError, FipError
+from fip.runtime.door import raise_limit
 from fip.runtime.logs import log_to_stderr
 from fip.runtime.notify import Notifier
 from fip.runtime.reload import changes
@@ -187,6 +188,7 @@ def run_daemon(
     parser.add_argument("--config", type=Path, help="configuration file (default: the defaults)")
     arguments = parser.parse_args()
     _end_with_parent()
+    raise_limit()
     log_to_stderr(parser.prog)
 
     def read() -> Loaded:

@@ -22,12 +22,17 @@ LINGER = 10_000  # ms that an ending worker waits for the sink to take its last 
 CONTROL_LINGER = 500  # ms for last words
 _NAMED_HOST = re.compile(r"^tcp://(?!localhost:)(?=[^:]*[A-Za-z])[A-Za-z0-9._-]+:")
 CONTROL_HEARTBEAT, CONTROL_SILENCE = 1000, 5000  # ms: a daemon whose ventilator cannot be reached is to know it
-CONTROL_QUEUE = 1000  # messages; a peer's whole state is a message, so none is missed for long
+CONTROL_QUEUE = 100  # messages from a peer, and to the ventilator
+TOLD_QUEUE = 8  # messages to a peer that does not read them; each is of all that there is, so none is missed for long
 
 
 def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
     """A ROUTER or DEALER for control, a PUB or SUB for status."""
     opened = _open(context, kind, CONTROL_QUEUE, CONTROL_LINGER, MAXIMUM_HEADER)
+    if kind in (zmq.ROUTER, zmq.PUB):
+        opened.setsockopt(zmq.SNDHWM, TOLD_QUEUE)
+    if kind == zmq.ROUTER:
+        opened.setsockopt(zmq.ROUTER_MANDATORY, 1)  # that a peer is gone, or does not read, is told and not passed over
     if kind == zmq.SUB:
         opened.subscribe(b"")
     if kind == zmq.DEALER:

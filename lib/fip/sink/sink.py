@@ -19,7 +19,7 @@ from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
 from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
-from fip.runtime.sockets import data_socket, host_name, peer_host, receive
+from fip.runtime.sockets import data_socket, host_name, receive
 from fip.runtime.vitals import Vitals
 from fip.sink.status_line import sink_line
 from fip.sink.store import Store
@@ -165,15 +165,14 @@ class Sink(Daemon):
 
     def _on_image(self) -> None:
         frames = receive(self._images)
-        if not frames:
+        if not frames or not self._gate.hears(frames[0], "sink.images"):
             return
         self._vitals.stopwatch.enter("busy")
         try:
             key = self._gate.check(frames[0], "sink.images", "worker")
             self._take(decode_image([frame.buffer for frame in frames]), key)
         except WireError as error:
-            host = peer_host(frames[0])
-            self._vitals.bad_message(f"a worker{f' at {host}' if host else ''}", error)
+            self._gate.refuse(frames[0], "sink.images", "a worker", error)
         self._link.changed(waited_for=bool(self._stalled) or self._all_stored)
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 

@@ -1,6 +1,7 @@
 """The ventilator's workers: each has a lane, a PUSH socket of its own; closing it frees what is queued there."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,8 @@ from fip.data.errors import ConfigError, RefusedError, WireError
 from fip.data.names import Attempt
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
-from fip.runtime.sockets import data_socket, lane_addresses
+from fip.runtime.sockets import data_socket
+from fip.ventilator.places import Places
 from fip.wire.codec import Frame
 from fip.wire.messages import Lane, Status, WorkerBrief, WorkerState
 
@@ -61,6 +63,7 @@ class Lanes:
         self._loop, self._config, self._gate = loop, config, gate
         self.peers: dict[str, Peer] = {}  # by identity
         self._opened = 0
+        self._places = Places(config.lanes)
 
     def reload(self, config: Ventilator) -> None:
         """Takes another depth of lanes; what binds sockets does not change while they are bound."""
@@ -104,9 +107,10 @@ class Lanes:
 
     def dismiss(self, identity: str) -> None:
         """Closes a worker's lane, with what is queued on it."""
-        lane = self.peers.pop(identity).lane
-        self._loop.off(lane, zmq.POLLOUT)
-        lane.close(0)
+        peer = self.peers.pop(identity)
+        self._loop.off(peer.lane, zmq.POLLOUT)
+        peer.lane.close(0)
+        self._places.give_back(peer.address)
 
     def free(self, loads: Mapping[str, int], when_open: Callable[[], None]) -> str | None:
         """The least loaded worker that has credit, by how many slices each has; None where there is none.
@@ -138,13 +142,16 @@ class Lanes:
         when_open()
 
     def _open(self, key: str) -> tuple[zmq.Socket[bytes], str]:
+        """A lane for a worker with the key of a host, and the address as the worker is told it. RefusedError."""
         self._opened += 1
-        lane = data_socket(self._loop.context, zmq.PUSH, queue=MOST_AHEAD)
-        fault = ""
-        for address in lane_addresses(self._config.lanes, self._opened):
+        for address in self._places.free(self._opened, time.monotonic()):
+            lane = data_socket(self._loop.context, zmq.PUSH, queue=MOST_AHEAD)
             try:
-                return lane, self._gate.bind(lane, address, "ventilator.lanes", key)
+                told = self._gate.bind(lane, address, "ventilator.lanes", key)
             except ConfigError as error:
-                fault = str(error)
-        lane.close(0)
-        raise RefusedError(f"no lane is left for a worker, it needs one each: give more ports ({fault})")
+                lane.close(0)
+                self._places.cannot_be_had(address, str(error), time.monotonic())
+            else:
+                self._places.take(told, address)
+                return lane, told
+        raise RefusedError(f"no lane is left for a worker, it needs one each: {self._places.why}")

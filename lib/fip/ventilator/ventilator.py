@@ -45,6 +45,7 @@ from fip.wire.tickets import ticket
 
 log = logging.getLogger("fip.ventilator")
 
+ANSWER_AFTER = 0.1  # s from a question to the answer to all who asked meanwhile
 ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
@@ -82,6 +83,7 @@ class Ventilator(Daemon):
         self._lanes = Lanes(loop, self._config, self._gate)
         self._sink: SinkPeer | None = None
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
+        self._answering = False
         self._waking = False
         self._draining = False
         self._departed: dict[str, Departure] = {}
@@ -139,7 +141,7 @@ class Ventilator(Daemon):
         """Takes what has come, then does what can be done now."""
         for _ in range(HEARD_AT_ONCE):
             message = receive(self._control)
-            if message:
+            if message and self._gate.hears(message[0], "ventilator.control"):
                 self._on_message(*message)
             if not waits(self._control):
                 break
@@ -160,8 +162,7 @@ class Ventilator(Daemon):
             elif isinstance(message, Ask | Submit | Cancel):
                 self._on_operator(route.bytes, message)
         except WireError as error:
-            host = peer_host(route)
-            self._vitals.bad_message(f"a peer{f' at {host}' if host else ''}", error)
+            self._gate.refuse(route, "ventilator.control", "a peer", error)
             if isinstance(error, RefusedError):
                 self._tell(route.bytes, Refused(str(error)))
 
@@ -250,8 +251,14 @@ class Ventilator(Daemon):
         if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
             log.info("job %s is cancelled", message.job)
             self._order_sink()
-        if not told:
-            self._control.send_multipart([route, encode_status(self._pipeline())], zmq.NOBLOCK)
+        if not told and not self._answering:  # all who ask within a moment get one answer, which takes its time to make
+            self._answering = True
+            self._loop.at(time.monotonic() + ANSWER_AFTER, self._answer)
+
+    def _answer(self) -> None:
+        """Tells all to those who asked of late."""
+        self._answering = False
+        self._tell_askers(encode_status(self._pipeline()))
 
     def _refusal(self, path: str) -> str:
         """Why a path may not be submitted; "" where it may."""
@@ -341,7 +348,17 @@ class Ventilator(Daemon):
     # What it says
 
     def _tell(self, route: bytes, message: Control) -> None:
-        self._control.send_multipart([route, encode_control(message)], zmq.NOBLOCK)
+        self._say(route, encode_control(message))
+
+    def _say(self, route: bytes, told: bytes) -> bool:
+        """Whether a peer could be told something: it is there, and reads."""
+        try:
+            self._control.send_multipart([route, told], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                raise
+            return False
+        return True
 
     def _order_sink(self) -> None:
         """The runs under way, and the slices that will not come."""
@@ -352,11 +369,14 @@ class Ventilator(Daemon):
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
         self._told += 1
-        now, told = time.monotonic(), encode_status(self._pipeline())
-        self._askers = {route: until for route, until in self._askers.items() if until > now}
+        told = encode_status(self._pipeline())
         self._status.send(told)
-        for route in self._askers:
-            self._control.send_multipart([route, told], zmq.NOBLOCK)
+        self._tell_askers(told)
+
+    def _tell_askers(self, told: bytes) -> None:
+        """Those who asked are forgotten after a while, or if they do not read what they are told."""
+        now = time.monotonic()
+        self._askers = {route: until for route, until in self._askers.items() if until > now and self._say(route, told)}
 
     def _pipeline(self) -> PipelineStatus:
         """All that is known now, for whoever watches."""

@@ -15,6 +15,7 @@ import numpy as np
 from astropy.io import fits
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
@@ -37,6 +38,21 @@ VERSIONS = ("fip", "numpy", "astropy", "ducc0", "numba", "pyzmq", "starlette", "
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 MOST_IMAGES = 2000  # in one answer
 MOST_PIXELS = 8192  # a side, in one answer
+
+
+class _SliceConvertor(Convertor[int]):
+    """The number of a slice in a path; what has more digits is of no slice, and Python takes no number of thousands."""
+
+    regex = "[0-9]{1,10}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("slice", _SliceConvertor())
 
 
 def make_app(loaded: Loaded, feed: Feed, access: Access) -> tuple[ASGIApp, Broadcast]:
@@ -69,7 +85,7 @@ class _Pages:
 
     def routes(self) -> list[Route]:
         """Where each is found."""
-        image, gallery = "/api/runs/{run}/images/{index:int}", self._gallery
+        image, gallery = "/api/runs/{run}/images/{index:slice}", self._gallery
         return [
             Route("/", self.page),
             Route("/assets/{name}", self.asset),

@@ -1,8 +1,11 @@
 """The web server, uvicorn, in a thread of its own beside a daemon's loop."""
 
+import asyncio
 import logging
 import socket
 import threading
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
@@ -11,9 +14,11 @@ from fip.data.errors import ConfigError
 from fip.monitor.app import make_app
 from fip.monitor.feed import Feed
 from fip.monitor.guard import Access, read_token
+from fip.monitor.patience import Patient
+from fip.runtime.door import LIMITS, Door
 from fip.runtime.sockets import host_name
 
-MOST_CONNECTIONS = 200
+BACKLOG = 128  # connections that the kernel holds until they are taken
 END_WITHIN = 2  # s for answers under way when the monitor ends
 
 
@@ -34,10 +39,10 @@ class Server:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                limit_concurrency=MOST_CONNECTIONS,
+                backlog=BACKLOG,
                 timeout_graceful_shutdown=END_WITHIN,
                 lifespan="on",
-                http="h11",
+                http=cast(Any, partial(Patient, _door(self._socket))),
                 ws="none",
             )
         )
@@ -58,6 +63,13 @@ class Server:
         self._broadcast.closing = True
         self._server.should_exit = True
         self._thread.join()
+
+
+def _door(listener: socket.socket) -> Door:
+    """The door of the web server's socket, in its thread."""
+    door = Door(LIMITS["monitor.address"], "", lambda when, call: asyncio.get_running_loop().call_at(when, call))
+    door.listens(listener.fileno())
+    return door
 
 
 def _bind(monitor: Monitor) -> socket.socket:

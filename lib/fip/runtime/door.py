@@ -24,6 +24,7 @@ MOST_FILES = 65536  # descriptors that a daemon wants, and is given where it may
 JUNK, REFUSAL = 1.0, 10.0  # what a message uses that is not understood, and one whose sender is refused
 _REFUSED = 40.0, 1.0  # at once, and a second, of what a connection may use so
 _UNREAD = 100.0, 10.0  # messages that are not read, before it is cut off
+CUT_OFF = 32.0  # connections that one counts for which was cut off: it will come again
 _AWAY = "~"  # is added to the name of the file of a socket that is shut
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
 _DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # the program "return 0", as bpf(4) has it: no packet passes
@@ -39,10 +40,11 @@ class Limits:
 
 
 LIMITS: Final[dict[str, Limits]] = {
-    "ventilator.control": Limits(512, 512, 30.0),
+    "ventilator.control": Limits(512, 256, 30.0),
     "ventilator.status": Limits(256, 256, 30.0),
     "ventilator.lanes": Limits(8, 16, 0.5),
-    "sink.images": Limits(512, 512, 30.0),
+    "sink.images": Limits(512, 256, 30.0),
+    "monitor.address": Limits(200, 400, 50.0),
 }
 """By the configuration's key of the socket's address."""
 
@@ -66,7 +68,7 @@ def most_connections(limits: Limits) -> int:
 class Door:
     """The connections of one socket, by their descriptors."""
 
-    def __init__(self, limits: Limits, address: str, at: Callable[[float, Callable[[], None]], None]) -> None:
+    def __init__(self, limits: Limits, address: str, at: Callable[[float, Callable[[], None]], object]) -> None:
         """`at` calls something at a monotonic time."""
         self._most = most_connections(limits)
         self._coming = Allowance(limits.burst, limits.rate)
@@ -90,9 +92,7 @@ class Door:
             cut = self._least_missed(now)
             self.left(cut)
             _hang_up(cut)
-        if self._coming.use(1, now) < 0 and not self.shut:
-            self._set(shut=True)
-            self._open_later(now)
+        self._use(1, now)
 
     def left(self, descriptor: int) -> None:
         """A connection has ended."""
@@ -109,6 +109,7 @@ class Door:
         if self._unread.use(descriptor, 1, now) < 0 and descriptor in self._heard:
             del self._heard[descriptor]
             _hang_up(descriptor)
+            self._use(CUT_OFF, now)
         return False
 
     def refuse(self, descriptor: int, amount: float, now: float) -> None:
@@ -135,8 +136,11 @@ class Door:
             return fresh
         return next(iter(self._heard), next(reversed(self._new)))
 
-    def _open_later(self, now: float) -> None:
-        self._at(now + self._coming.until(self._coming.rate, now), lambda: self._set(shut=False))
+    def _use(self, amount: float, now: float) -> None:
+        """Uses some of what may come; the door is shut where that is too much, and opened when some has come back."""
+        if self._coming.use(amount, now) < 0 and not self.shut:
+            self._set(shut=True)
+            self._at(now + self._coming.until(self._coming.rate, now), lambda: self._set(shut=False))
 
     def _set(self, shut: bool) -> None:
         if self._listener < 0 or shut == self.shut:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fip.runtime.sockets import lane_addresses
 
-TRY_AGAIN = 10.0  # s after which an address is tried again that another program had
+TRY_AGAIN = 2.0  # s after which an address is tried again that another program had
 
 
 class Places:

@@ -118,7 +118,7 @@ OWN = {  # what each daemon writes, of FIP's folders
 
 
 def test_each_daemon_writes_its_own_folder_alone(running: Node) -> None:
-    """What one of them is made to do by a stranger harms nothing of the others'; the page writes no image, and no job."""
+    """What a stranger makes one of them do harms nothing of the others; the page writes no image and no job."""
     machine = running.machine
     folders = set.union(*(own for _, own in OWN.values())) | {"/etc/fip", "/opt/fip", "/tmp/of-others"}
     machine.run("mkdir", "-pm", "777", "/tmp/of-others")

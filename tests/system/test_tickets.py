@@ -15,7 +15,7 @@ from fip.data.values import ImageFile, Slice
 from fip.layout.keys import PrivateKey
 from fip.runtime.sockets import connect, control_socket, data_socket
 from fip.wire.codec import decode_control, decode_slice, encode_control, encode_image
-from fip.wire.messages import Ask, Failure, Lane, PipelineStatus
+from fip.wire.messages import Ask, Failure, Lane, PipelineStatus, WorkerState
 from fip.worker.worker import image_slice
 from support import told_states
 from support.cluster import Cluster

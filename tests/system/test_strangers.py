@@ -135,7 +135,7 @@ def test_workers_too_many_are_answered_now_and_then(
 
 
 def test_junk_without_end_is_read_less_and_less(many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    """Of very many messages a few hundred are looked into and logged; the run ends, and a worker still joins."""
+    """Of very many messages some hundred are looked into, and fewer logged; the run ends, and a worker still joins."""
     with Mesh(tmp_path / "m", workers=1, settings="pace = 240") as mesh, zmq.Context() as context, ExitStack() as stack:
         job = mesh.submit([many_ms], SELECTION)
         mesh.wait(lambda status: bool(status.workers and status.workers[0].brief.lane))
@@ -149,7 +149,10 @@ def test_junk_without_end_is_read_less_and_less(many_ms: Path, undisturbed: dict
                     opened.send(JUNK)
 
         mesh.wait_for_job(job, meanwhile=flood)
-        assert mesh.log.count("is not msgpack") + mesh.log.count("of another version") < 400
+        with mesh.operator() as operator:
+            read = operator.status().ventilator.counters["bad_messages"]
+        assert 100 < read < 3000
+        assert mesh.log.count(" from a peer: ") < 300
         assert_whole(mesh.images / job, undisturbed)
         mesh.kill("cpu0")
         mesh.start("cpu0")
@@ -202,8 +205,11 @@ def test_a_lane_is_for_one_worker_at_a_time(tmp_path: Path) -> None:
         assert isinstance(decode_control(second.recv()), Refused)
         first.send(encode_control(told_states.with_brief(leaves, leaving=True)))
         assert isinstance(decode_control(first.recv()), Bye)
-        while isinstance(answer := decode_control(told(second, encode_control(other))), Refused):
-            assert second.poll(100) == 0
+        mesh.wait(lambda status: bool(status.departed))
+        for _ in range(4):  # its port is closed in a moment, by another thread
+            answer = decode_control(told(second, encode_control(other)))
+            if not isinstance(answer, Refused):
+                break
         assert answer == lane
 
 

@@ -13,6 +13,7 @@ from fip.data.quantities import ARCSEC
 from fip.data.settings import asked
 from fip.data.values import ImageFile, Slice
 from fip.layout.keys import PrivateKey
+from fip.runtime.connections import REFUSED, event
 from fip.runtime.sockets import connect, control_socket, data_socket
 from fip.wire.codec import decode_control, decode_slice, encode_control, encode_image
 from fip.wire.messages import Ask, Failure, Lane, PipelineStatus, WorkerState
@@ -32,7 +33,10 @@ class Scripted:
     def __init__(self, cluster: Cluster, host: str, key: str = "") -> None:
         self._cluster, self._host = cluster, host
         self._key = cluster.key(key or host, "worker")
-        self._context = zmq.Context()
+        assert cluster.network is not None
+        with cluster.network.inside(host):
+            self._context = zmq.Context()
+            control_socket(self._context, zmq.DEALER).close(0)  # starts the threads that will connect
         self._opened: list[zmq.Socket[bytes]] = []  # kept until the end: one that is forgotten is closed
         idle = told_states.with_brief(
             told_states.worker("cpu0", 0, host=host), lane="", sink="", holds=(), ages=(), working=None
@@ -45,12 +49,14 @@ class Scripted:
 
     def joined(self, kind: int, port: str, server: PrivateKey) -> zmq.Socket[bytes]:
         """A socket of its host, connected to one of the head's."""
-        assert self._cluster.network is not None
-        with self._cluster.network.inside(self._host):
-            opened = (control_socket if kind == zmq.DEALER else data_socket)(self._context, kind)
-            connect(opened, f"tcp://{self._cluster.network.addresses['head']}:{port}", self._key, server.public)
+        opened = (control_socket if kind == zmq.DEALER else data_socket)(self._context, kind)
+        self._connect(opened, port, server)
         self._opened.append(opened)
         return opened
+
+    def _connect(self, opened: zmq.Socket[bytes], port: str, server: PrivateKey) -> None:
+        assert self._cluster.network is not None
+        connect(opened, f"tcp://{self._cluster.network.addresses['head']}:{port}", self._key, server.public)
 
     def control(self) -> zmq.Socket[bytes]:
         """Its connection with the ventilator."""
@@ -59,6 +65,15 @@ class Scripted:
     def lane(self, port: str) -> zmq.Socket[bytes]:
         """Its end of a lane."""
         return self.joined(zmq.PULL, port, self._cluster.key("head", "ventilator"))
+
+    def is_refused_at(self, lane: str) -> bool:
+        """Whether it is refused in the handshake of a lane."""
+        pull = data_socket(self._context, zmq.PULL)
+        ends = zmq.Event.HANDSHAKE_SUCCEEDED | REFUSED
+        with pull, pull.get_monitor_socket(ends) as monitor:
+            self._connect(pull, lane, self._cluster.key("head", "ventilator"))
+            assert monitor.poll(WITHIN)
+            return event(monitor)[0] != zmq.Event.HANDSHAKE_SUCCEEDED
 
     def images(self) -> zmq.Socket[bytes]:
         """Its connection with the sink."""
@@ -127,14 +142,15 @@ def test_a_state_is_believed_of_the_workers_own_key_alone(cluster: Cluster, simu
         assert status.ventilator.counters["failures"] == 0
         assert {each.brief.host for each in status.workers} == {"left", "right"}
         assert not status.departed
-        assert not left.lane(right.state.brief.lane.rpartition(":")[2]).poll(500)
+        assert left.is_refused_at(right.state.brief.lane.rpartition(":")[2])
 
 
 def heard(cluster: Cluster, control: zmq.Socket[bytes], *states: WorkerState) -> PipelineStatus:
     """Says states to the ventilator, and then what no worker may say; returns the status once that was heard."""
     before = cluster.log.count("may not say this")
-    for message in (*states, Ask()):
-        control.send(encode_control(message))
+    for state in states:
+        control.send(encode_control(state))
+    control.send(encode_control(Ask()))
     cluster.wait(lambda status: cluster.log.count("may not say this") > before)
     with cluster.operator() as operator:
         return operator.status()

@@ -79,7 +79,7 @@ def test_of_junk_less_and_less_is_read(pairs: Callable[[], tuple[int, socket.soc
         door.joined(descriptor, 0.0)
         assert most // 2 <= sum(read(door, descriptor, amount, 5, float(second)) for second in range(200)) <= most
         assert not is_cut(end)
-        read(door, descriptor, amount, 200, 200.0)
+        read(door, descriptor, amount, 3000, 200.0)
         assert is_cut(end)
 
 

@@ -106,7 +106,10 @@ class Gate:
 
     def hears(self, frame: zmq.Frame, at: str) -> bool:
         """Whether a message to a socket is to be read: not of one who was refused too often of late."""
-        return self._doors[at].hears(_connection(frame), time.monotonic())
+        hears = self._doors[at].hears(_connection(frame), time.monotonic())
+        for each in () if hears else ("bad_messages", "unread"):
+            self._vitals.counters[each] += 1
+        return hears
 
     def refuse(self, frame: zmq.Frame, at: str, sender: str, error: WireError) -> None:
         """A message to a socket cannot be taken: it is counted, logged with who sent it, and held against them."""

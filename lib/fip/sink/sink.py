@@ -32,7 +32,7 @@ log = logging.getLogger("fip.sink")
 EXPIRE_EVERY = 1.0  # s between two looks at what is to be kept
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
-COUNTERS = ("images", "duplicates", "bad_messages", "unknown", "stalls", "bytes_in", "failures", "expired")
+COUNTERS = ("images", "duplicates", "bad_messages", "unread", "unknown", "stalls", "bytes_in", "failures", "expired")
 
 
 @dataclass

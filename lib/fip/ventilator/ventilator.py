@@ -47,7 +47,7 @@ log = logging.getLogger("fip.ventilator")
 
 ANSWER_AFTER = 0.1  # s from a question to the answer to all who asked meanwhile
 ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
-COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages")
+COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
 HEARD_AT_ONCE = 100  # messages, before slices are sent
 DEPARTED = 16  # daemons that went and are not back, of which the status tells

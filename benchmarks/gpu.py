@@ -29,7 +29,7 @@ from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.cuda.sdp_func import SdpFuncKernel
 from fip.imaging.cuda.slant import CudaSlantKernel, Rendering
-from fip.imaging.interface import Kernel
+from fip.imaging.kernels import Kernel
 from fip.imaging.slant.plan import make_plan
 
 MANY = {"1024 channels, 4096^2 x 1.5 arcsec": Row("MeerKAT", 64, 1.3e9, 1.4e9, 1024, 4096, 1.5, 2, -11, "")}

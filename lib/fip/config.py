@@ -12,33 +12,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fip.data.errors import ConfigError
-from fip.data.quantities import (
-    Retention,
-    format_bytes,
-    format_keep,
-    format_pace,
-    parse_bytes,
-    parse_keep,
-    parse_pace,
-)
-from fip.data.settings import AS_WRITTEN, Asked, Imaging, ImagingTable, Option, Selection, hints, options, reads
+from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention
+from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, hints, options
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-
-Kept = Annotated[Retention, reads(parse_keep), PlainSerializer(format_keep)]
-Bytes = Annotated[int, reads(parse_bytes), PlainSerializer(format_bytes)]
-Pace = Annotated[float, reads(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes
 
 
 class Table(BaseModel):

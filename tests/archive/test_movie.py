@@ -10,12 +10,14 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from PIL import Image
 
-from fip.archive.figure import Figure
+from fip.archive.figure import Caption, Figure
 from fip.archive.movie import make_movie
-from fip.archive.render import EMPTY, Stretch, choose_stretch, colours, shrink
+from fip.archive.render import COLOUR_MAP, EMPTY, Stretch, choose_stretch, coloured, round_values
+from fip.archive.shrink import shrink
+from fip.data.directions import Frame
 from fip.data.errors import UsageError
-from fip.data.values import Grid, Statistics
-from fip.fits.sky import direction_at, graticule, pixel_at
+from fip.data.values import Beam, Grid, Statistics
+from fip.fits.sky import wcs_of
 
 SIDE, SCALE = 64, 2.0  # pixels; arcsec
 STEADY, TRANSIENT = (20, 40), (45, 13)  # x, y
@@ -173,25 +175,38 @@ def test_unusable_arguments_and_files_are_refused(run: Path) -> None:
 def test_stretch_shows_noise_and_does_not_saturate() -> None:
     """Zero is a dark colour, noise spans a few of the 256 colours, the brightest image's peak is the last one."""
     stretch = choose_stretch([Statistics(1e-3, -4e-3, peak) for peak in (0.5, 0.5, 1.0)])
-    at = stretch.apply(np.array([-1e-3, 0.0, 1e-3, 1.0, 5.0, np.nan], np.float32))
+    at = np.asarray(stretch.norm(np.array([-1e-3, 0.0, 1e-3, 1.0])))
     assert at[1] < 0.2
     assert 5 < 256 * (at[2] - at[0]) < 40
     assert at[3] == pytest.approx(1.0)
-    assert at[4] == 1.0
-    assert np.isnan(at[5])
+    brightest, beyond, empty, darkest = np.asarray(coloured(np.array([[1.0, 5.0, np.nan, -1.0]], np.float32), stretch))[
+        0
+    ].tolist()
+    assert brightest == beyond == list(COLOUR_MAP(255, bytes=True)[:3])
+    assert empty == list(EMPTY)
+    assert darkest == list(COLOUR_MAP(0, bytes=True)[:3])
 
 
+def test_colours_are_those_of_the_colour_bar() -> None:
+    """Ours are computed in single precision; matplotlib, which draws the bar, has the same but for rounding."""
+    stretch = choose_stretch([Statistics(1e-3, -4e-3, 1.0)])
+    pixels = np.linspace(-0.01, 1.1, 10_000, dtype=np.float32)[None]
+    theirs = COLOUR_MAP(stretch.norm(pixels), bytes=True)[..., :3]
+    assert np.abs(np.asarray(coloured(pixels, stretch), int) - theirs).max() <= 5  # a colour is up to 5 from the next
+
+
+@pytest.mark.parametrize("count", [5, 10, 16])
 @pytest.mark.parametrize("peak", [3e-6, 0.02, 7.0, 3e4])
-def test_colour_bar_ticks_are_round_and_apart(peak: float) -> None:
-    """A handful of ticks within the stretch, none too near to another, 0 among them."""
-    stretch = choose_stretch([Statistics(peak / 200, -peak / 50, peak)])
-    ticks = stretch.ticks(0.05)
-    places = stretch.apply(np.array(ticks))
-    assert 4 <= len(ticks) <= 16
-    assert 0.0 in ticks
-    assert np.diff(places).min() >= 0.05 - 1e-6
-    assert stretch.low <= ticks[0]
-    assert ticks[-1] <= stretch.high
+@pytest.mark.parametrize("range_", [10.0, 200.0, 1e6])
+def test_colour_bar_ticks_are_round_and_apart(peak: float, range_: float, count: int) -> None:
+    """A handful of ticks within the stretch, none so near to another that labels would meet, 0 among them."""
+    stretch = choose_stretch([Statistics(peak / range_, -peak / 50, peak)])
+    ticks = round_values(stretch, count)
+    shown = ticks[(stretch.low <= ticks) & (ticks <= stretch.high)]
+    assert 3 <= len(shown) <= count + 1
+    assert 0.0 in shown
+    assert {f"{abs(value):.9e}".partition("e")[0] for value in shown} <= {f"{n:.9f}" for n in (0, 1, 2, 5)}
+    assert np.diff(np.asarray(stretch.norm(shown))).min() >= 0.25 / count  # a label is 0.9 high where this is 1
 
 
 def test_shrinking_keeps_the_peak() -> None:
@@ -211,34 +226,94 @@ def test_north_is_up() -> None:
     """The first row of the picture is the last of the image."""
     pixels = np.zeros((4, 5), np.float32)
     pixels[3, 1] = 1.0
-    picture = colours(pixels, Stretch(0.0, 1.0, 0.1)).sum(axis=2)
+    picture = np.asarray(coloured(pixels, Stretch(0.0, 1.0, 0.1))).sum(axis=2)
     assert np.unravel_index(picture.argmax(), picture.shape) == (0, 1)
 
 
-@pytest.mark.parametrize(("latitude", "scale"), [(-45.0, 2.0), (89.5, 30.0), (-30.0, 600.0)])
-def test_coordinates_are_those_of_the_fits_standard(latitude: float, scale: float) -> None:
-    """Pixels and directions agree with astropy's SIN projection, and grid lines lie where they say."""
-    grid = Grid(400, 300, float(np.radians(scale / 3600)), float(np.radians(1.0)), float(np.radians(latitude)), "FK5")
+FIELDS = [(-45.0, 2.0), (89.5, 30.0), (-30.0, 600.0)]  # declination in deg, arcsec a pixel: the last has a horizon
+
+
+def standard(latitude: float, scale: float) -> WCS:
+    """The SIN projection of the FITS standard, 400 x 300 pixels about right ascension 1 deg."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---SIN", "DEC--SIN"]
     wcs.wcs.crval = [1.0, latitude]
     wcs.wcs.cdelt = [-scale / 3600, scale / 3600]
     wcs.wcs.crpix = [201, 151]
+    return wcs
+
+
+def grid_at(latitude: float, scale: float) -> Grid:
+    """The same for FIP."""
+    return Grid(400, 300, float(np.radians(scale / 3600)), float(np.radians(1.0)), float(np.radians(latitude)), "FK5")
+
+
+@pytest.mark.parametrize(("latitude", "scale"), FIELDS)
+def test_coordinates_are_those_of_the_fits_standard(latitude: float, scale: float) -> None:
+    """Pixels and directions, and what is beyond the horizon, which is no direction."""
+    ours, theirs = wcs_of(grid_at(latitude, scale)), standard(latitude, scale)
     x, y = (axis.ravel().astype(float) for axis in np.meshgrid(np.arange(0, 400, 37), np.arange(0, 300, 29)))
-    ra, dec = wcs.all_pix2world(x, y, 0)
-    longitude, latitudes = direction_at(grid, x, y)
-    seen = np.isfinite(longitude)
-    assert (seen == np.isfinite(ra)).all()
-    assert np.cos(longitude[seen] - np.radians(ra[seen])) == pytest.approx(1.0, abs=1e-14)
-    assert latitudes[seen] == pytest.approx(np.radians(dec[seen]), abs=1e-9)
-    back = pixel_at(grid, np.radians(ra[seen]), np.radians(dec[seen]))
-    assert np.array(back) == pytest.approx(np.array([x[seen], y[seen]]), abs=1e-5)
-    lines = list(graticule(grid))
-    assert {line.meridian for line in lines} == {True, False}
-    for line in lines:
-        if not line.meridian:
-            degrees, *minutes = line.text.replace("'", "°").replace('"', "°").split("°")[:-1]
-            size = abs(int(degrees)) + sum(int(part) / 60**k for k, part in enumerate(minutes, 1))
-            value = -size if line.text.startswith("-") else size
-            on_sky = np.isfinite(line.x)
-            assert wcs.all_pix2world(line.x[on_sky], line.y[on_sky], 0)[1] == pytest.approx(value, abs=1e-6)
+    np.testing.assert_allclose(ours.wcs_pix2world(x, y, 0), theirs.wcs_pix2world(x, y, 0), rtol=0, atol=1e-9)
+    directions = np.meshgrid(np.arange(0.0, 360, 15), np.arange(-90.0, 91, 15))
+    np.testing.assert_allclose(ours.wcs_world2pix(*directions, 0), theirs.wcs_world2pix(*directions, 0), rtol=1e-9)
+    assert np.isnan(ours.wcs_world2pix(181.0, -latitude, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "parallel", "meridian"),
+    [(FIELDS[0], -45.0, 1.0), (FIELDS[1], 89.0, 0.0), (FIELDS[2], -30.0, 0.0)],
+)
+def test_grid_lines_lie_where_they_say(field: tuple[float, float], parallel: float, meridian: float) -> None:
+    """Lines at round values are bright in an image of zeros; six pixels aside it is as dark as everywhere."""
+    figure = Figure(grid_at(*field), (300, 400), 1, Stretch(-1e-3, 1.0, 1e-3))
+    left, top, right, bottom = figure.image_box
+    zoom = (right - left) // 400
+    picture = figure.draw(np.zeros((300, 400), np.float32), None, Caption("", "", "", 1, 1))
+    light = np.asarray(picture.crop(figure.image_box)).mean(axis=2)
+    half = min(20 * field[1] / 3600, 20.0)  # deg, so far along the lines
+    for ra, dec in (
+        (np.linspace(-1, 1, 101) * half / np.cos(np.radians(parallel)) + 1.0, np.full(101, parallel)),
+        (np.full(101, meridian), np.linspace(-1, 1, 101) * half + (field[0] if field[0] < 89 else 88.9)),
+    ):
+        x, y = standard(*field).wcs_world2pix(ra, dec, 0)
+        columns, rows = (x + 0.5) * zoom, (bottom - top) - (y + 0.5) * zoom
+
+        def brightest(aside: int, columns: NDArray[np.float64] = columns, rows: NDArray[np.float64] = rows) -> float:
+            around = [light[r - 1 : r + 2, c - 1 : c + 2].max() for r, c in zip(
+                rows.astype(int) + aside, columns.astype(int) + aside, strict=True)]  # fmt: skip
+            return float(np.median(around))
+
+        assert brightest(0) > brightest(6) + 20
+
+
+def test_the_beam_leans_to_the_east() -> None:
+    """Its major axis lies at its angle from north through east, which is left; it is as long as it is."""
+    beam = Beam(40 * GRID.scale, 10 * GRID.scale, float(np.radians(30.0)))
+    grid = Grid(512, 512, GRID.scale, GRID.longitude, GRID.latitude, "FK5")
+    figure = Figure(grid, (512, 512), 1, Stretch(-1e-3, 1.0, 1e-3))
+    blank = np.full((512, 512), np.nan, np.float32)
+    with_beam, without = (
+        np.asarray(figure.draw(blank, each, Caption("", "", "", 1, 1)).crop(figure.image_box)).mean(axis=2)
+        for each in (beam, None)
+    )
+    corner = with_beam[-80:, :80]
+    assert (with_beam[:-80] == without[:-80]).all()
+    y, x = np.nonzero(corner > 200)
+    widths, axes = np.linalg.eigh(np.cov(-x, -y))  # east, north
+    east, north = axes[:, 1] * np.sign(axes[1, 1])
+    assert np.degrees(np.arctan2(east, north)) == pytest.approx(30.0, abs=2.0)
+    assert 4 * np.sqrt(widths) == pytest.approx([10.0, 40.0], rel=0.1)  # of a filled ellipse
+
+
+@pytest.mark.parametrize("frame", ["FK5", "ICRS", "FK4", "GALACTIC"])
+@pytest.mark.parametrize(
+    ("latitude", "scale"), [(0.1, 1e-6), (-45.0, 1e-3), (80.0, 60.0), (-90.0, 60.0), (52.0, 4000.0)]
+)
+def test_any_field_is_drawn_without_a_warning(latitude: float, scale: float, frame: Frame) -> None:
+    """From microarcseconds to the whole sky, over poles and where right ascension begins again."""
+    grid = Grid(128, 96, float(np.radians(scale / 3600)), 6.2831, float(np.radians(latitude)), frame)
+    figure = Figure(grid, (96, 128), 1, Stretch(-1e-3, 1.0, 1e-3))
+    caption = Caption("a name that is too long " * 9, "東", "2026-03-01 20:00:00.000 UTC", 3, 4)
+    picture = figure.draw(np.zeros((96, 128), np.float32), None, caption)
+    assert picture.size == figure.size
+    assert [side % 2 for side in picture.size] == [0, 0]

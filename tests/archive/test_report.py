@@ -2,7 +2,9 @@
 
 import base64
 import re
+from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -69,25 +71,43 @@ def test_a_plot_of_many_keeps_the_extremes() -> None:
     values[54_321] = 7.0
     drawn = plot(np.arange(100_000.0), values, "Jy/beam", "Peak")
     assert len(drawn) < 60_000
-    path = re.search(r'class="line" d="M([^"]+)"', drawn)
+    path = re.search(r'<path d="([^"]+)"[^>]*stroke: var\(--busy\)', drawn)
     assert path
-    heights = [float(point.split()[1]) for point in path[1].split("L")]
-    where = [float(point.split()[0]) for point in path[1].split("L")]
-    assert (max(heights) - min(heights)) / HEIGHT > 0.6
-    assert where[int(np.argmin(heights))] == pytest.approx(64 + 0.54321 * (WIDTH - 74), abs=1.0)
+    points = np.array([point.split() for point in re.findall(r"[ML] ([^\n]+)", path[1])], float)
+    assert np.ptp(points[:, 1]) / HEIGHT > 0.6
+    assert points[points[:, 1].argmin(), 0] == pytest.approx(64 + 0.54321 * (WIDTH - 74), abs=1.0)
+
+
+def test_plots_are_text_in_the_colours_of_the_page() -> None:
+    """A name is no markup; one value is a dot; colours are the style sheet's; the same is drawn twice."""
+    drawn = plot(np.array([1.6e9]), np.array([3.0]), "<b>&$x^$", 'no "name" <i>')
+    assert drawn == plot(np.array([1.6e9]), np.array([3.0]), "<b>&$x^$", 'no "name" <i>')
+    assert drawn.startswith(
+        '<svg viewBox="0 0 1000 200" role="img" aria-label="no &quot;name&quot; &lt;i&gt;: 1 values'
+    )
+    ElementTree.fromstring(drawn.replace("<svg ", '<svg xmlns:xlink="http://www.w3.org/1999/xlink" ', 1))
+    assert "&lt;b&gt;&amp;$x^$" in drawn
+    assert "<use" in drawn
+    assert set(re.findall(r"(?:fill|stroke): ([^;\"]+)", drawn)) == {"none", "var(--line)", "var(--busy)"}
 
 
 def test_a_time_line_shows_what_took_longest() -> None:
     """A pixel has one kind; gaps are blank; the size does not grow with the number of spans."""
-    spans = [Span(float(k), k + 0.5, "imaging") for k in range(10)] + [Span(5.5, 5.52, "handing")]
-    drawn = time_lines({"a": spans, "b": [Span(0.0, 10.0, "imaging")]}, "Workers")
-    rows = re.findall(r'<rect class="(\w+)" x="(\d+)" y="(\d+)" width="(\d+)"', drawn)
-    first = [(kind, int(width)) for kind, _, y, width in rows if y == "4"]
-    assert [kind for kind, _ in first].count("imaging") == 10
-    assert ("handing", 2) in first
-    assert sum(width for kind, width in first if kind == "imaging") == pytest.approx(840 / 2, abs=10)
-    many = [Span(k / 1000, k / 1000 + 0.0005, "imaging") for k in range(10_000)]
-    assert len(time_lines({"a": many}, "Workers")) < 60_000
+    kinds = {"image": "#ff0000", "fits": "#0000ff"}
+    spans = [Span(float(k), k + 0.5, "image") for k in range(10)] + [Span(5.5, 5.52, "fits")]
+    drawn = time_lines({"a": spans, "b<東": [Span(0.0, 10.0, "image")]}, kinds, "Workers")
+    assert "b&lt;?" in drawn
+    encoded = re.search(r'xlink:href="data:image/png;base64,([^"]+)"', drawn)
+    assert encoded
+    first, second = np.asarray(Image.open(BytesIO(base64.b64decode(encoded[1]))).convert("RGBA"))
+    imaging, fits = ((first == (*colour, 255)).all(axis=1) for colour in ((255, 0, 0), (0, 0, 255)))
+    assert np.count_nonzero(np.diff(imaging.astype(int)) == -1) == 10
+    assert fits.sum() == 2
+    assert imaging.sum() == pytest.approx(840 / 2, abs=10)
+    assert (first[~imaging & ~fits, 3] == 0).all()
+    assert (second == (255, 0, 0, 255)).all()
+    many = [Span(k / 1000, k / 1000 + 0.0005, "image") for k in range(10_000)]
+    assert len(time_lines({"a": many}, kinds, "Workers")) < 60_000
 
 
 def test_what_cannot_be_reported_is_said(tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fip.data.directions import Direction, format_direction, parse_direction, shown
-from fip.data.rotations import axes, separation, turn
+from fip.data.rotations import axes, rephase, separation, turn
 from fip.data.values import Grid
-from fip.imaging.rephasing import rephase
 from support.direct_sum import SPEED_OF_LIGHT, direct_sum, pixel_directions
 from support.synthetic import array_uvw, make_block
 

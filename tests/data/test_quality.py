@@ -29,7 +29,7 @@ def observed(sky: list[Source], seed: int = 0) -> Slice:
 
 def judged(slice_: Slice) -> str:
     """The quality of the slice's image."""
-    pixels = dirty_image(slice_, make_kernel(slice_.settings, slice_.grid))
+    pixels = dirty_image(slice_, make_kernel(slice_.settings, slice_.grid)).pixels
     return quality(slice_, slice_beam(slice_), image_statistics(pixels[0, 0]))
 
 

@@ -14,7 +14,6 @@ from fip.data.selection import (
     UvRange,
     WindowChoice,
     format_average,
-    format_names,
     format_scans,
     format_spw,
     format_time_range,
@@ -63,9 +62,9 @@ def test_what_is_written_is_read_again(
     average: Average,
 ) -> None:
     """Every selection that there can be is written so that reading it gives the same."""
-    assert parse_names(format_names(tuple(names))) == tuple(names)
+    assert parse_names(",".join(names)) == tuple(names)
     left_out = tuple(f"!{name}" for name in names)
-    assert parse_antennas(format_names(left_out)) == left_out
+    assert parse_antennas(",".join(left_out)) == left_out
     assert parse_spw(format_spw(tuple(windows))) == tuple(windows)
     assert parse_scans(format_scans(tuple(scans))) == tuple(scans)
     assert parse_uv_range(format_uv_range(reach)) == reach

@@ -96,7 +96,7 @@ def test_image_is_as_accurate_as_asked(name: str, epsilon: float, bright: bool) 
     east, north = pixel_directions(slice_.grid)
     sky = east**2 + north**2 < 1
     exact = direct_sum(slice_.blocks, east[sky], north[sky])[0] / slice_.sum_of_weights
-    image = dirty_image(compressed, make_kernel(slice_.settings, slice_.grid))[0, 0][sky]
+    image = dirty_image(compressed, make_kernel(slice_.settings, slice_.grid)).pixels[0, 0][sky]
     assert np.linalg.norm(image - exact) <= epsilon * np.linalg.norm(exact)
 
 

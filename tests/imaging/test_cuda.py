@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fip.config import load
 from fip.data.errors import UsageError
 from fip.data.values import Block, Grid
-from fip.imaging.cuda.device import CupyDevice, Device, gpus
+from fip.imaging.cuda.device import CupyDevice, gpus
 from fip.imaging.cuda.sdp_func import SdpFuncKernel, in_wavelengths
 from fip.imaging.cuda.slant import BATCH, CudaSlantKernel
 from fip.local.run import workers_on
@@ -29,7 +29,7 @@ needs_gpu = pytest.mark.skipif(not gpus(), reason="no GPU")
 
 
 @pytest.fixture(scope="module", params=["processor", pytest.param("GPU", marks=needs_gpu)])
-def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Device:
+def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CupyDevice:
     """slant.cu on the processor, and on the real thing where there is one."""
     return CupyDevice("cuda:0") if request.param == "GPU" else HostDevice(tmp_path_factory.mktemp("gpu"))
 
@@ -39,7 +39,7 @@ def nothing_else(blocks: Any, out: Any) -> str:
     raise LookupError
 
 
-def slant(device: Device, blocks: list[Block], grid: Grid, epsilon: float = 1e-5) -> NDArray[np.float32]:
+def slant(device: CupyDevice, blocks: list[Block], grid: Grid, epsilon: float = 1e-5) -> NDArray[np.float32]:
     """The image [y, x] of the first Stokes."""
     out = np.full((1, grid.height, grid.width), np.nan, np.float32)
     assert CudaSlantKernel(device, grid, epsilon, nothing_else).image(blocks, out) == "slant"
@@ -50,14 +50,14 @@ def slant(device: Device, blocks: list[Block], grid: Grid, epsilon: float = 1e-5
 @pytest.mark.parametrize("bright", [False, True], ids=["field", "100x outside"])
 @pytest.mark.parametrize("epsilon", [1e-3, 1e-5])
 @pytest.mark.parametrize("name", ["flat", "mountains"])
-def test_the_slant_kernel_is_as_accurate_as_asked(device: Device, name: str, epsilon: float, bright: bool) -> None:
+def test_the_slant_kernel_is_as_accurate_as_asked(device: CupyDevice, name: str, epsilon: float, bright: bool) -> None:
     """Against the direct sum, over every pixel."""
     blocks, grid = GEOMETRIES[name].blocks(epsilon, bright)
     assert relative_error(slant(device, blocks, grid, epsilon), blocks, grid) <= epsilon
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.6, 1.2, 2.2])
-def test_arrays_that_lean_to_any_side_are_imaged(device: Device, angle: float) -> None:
+def test_arrays_that_lean_to_any_side_are_imaged(device: CupyDevice, angle: float) -> None:
     """Transposed or not, of slopes of either sign, a rectangle, several blocks of other frequencies."""
     size, wavelength, _, elevation, thickness, scale, _ = ARRAYS["SKA-Low core"]
     uvw = turned(array_uvw(7, 9, size / 3, elevation, thickness), angle)
@@ -69,14 +69,14 @@ def test_arrays_that_lean_to_any_side_are_imaged(device: Device, angle: float) -
     assert relative_error(slant(device, blocks, grid), blocks, grid) <= 1e-5
 
 
-def test_what_the_slant_kernel_cannot_image_is_left_to_another(device: Device) -> None:
+def test_what_the_slant_kernel_cannot_image_is_left_to_another(device: CupyDevice) -> None:
     """The whole sky."""
     blocks, grid = GEOMETRIES["all sky"].blocks(1e-5, bright=False)
     with pytest.raises(LookupError):
         slant(device, blocks, grid)
 
 
-def test_many_samples_are_summed_in_batches(device: Device) -> None:
+def test_many_samples_are_summed_in_batches(device: CupyDevice) -> None:
     """Short baselines of many channels, which meet in few cells."""
     uvw = array_uvw(3, 12, 12.0, 0.9)
     block = make_block(uvw, np.linspace(1.0, 1.02, 512) * 1.4e9, [(0.002, -0.001, 1.0)])

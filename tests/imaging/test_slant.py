@@ -217,7 +217,10 @@ def test_all_stokes_have_the_bits_of_one() -> None:
     twice = Block(0, block.uvw, block.frequency, block.visibility.repeat(2, 0), block.weight.repeat(2, 0))
     grid = Grid(64, 48, 2e-5, 0.0, 0.0, "FK5")
     kernel = make_kernel(settings_for(1e-5), grid)
-    both, one = dirty_image(make_slice([twice], grid), kernel), dirty_image(make_slice([block], grid), kernel)
+    both, one = (
+        dirty_image(make_slice([twice], grid), kernel).pixels,
+        dirty_image(make_slice([block], grid), kernel).pixels,
+    )
     assert both[0].tobytes() == both[1].tobytes() == one[0].tobytes()
 
 

@@ -102,7 +102,7 @@ def test_image_and_psf_are_the_weighted_sums(name: str, uneven_ms: Path, samples
     kernel = make_kernel(slice_.settings, slice_.grid)
     np.testing.assert_allclose(slice_.sum_of_weights.sum(axis=1), weight.sum(axis=1), rtol=1e-6)
     assert slice_.visibilities.sum(axis=1).tolist() == np.count_nonzero(weight, axis=1).tolist()
-    for psf, pixels in ((False, image_slice(slice_, kernel).pixels), (True, psf_image(slice_, kernel))):
+    for psf, pixels in ((False, image_slice(slice_, kernel).pixels), (True, psf_image(slice_, kernel).pixels)):
         for plane, exact in enumerate(exact_planes(sky, samples, weight, psf)):
             for stokes in range(4):
                 assert relative_error(pixels[stokes, plane], exact[stokes]) <= EPSILON, (psf, plane, stokes)

@@ -77,7 +77,7 @@ def _ours(path: Path, **selection: Any) -> Planes:
     slice_ = run.read(INTEGRATION)
     run.close()
     kernel = make_kernel(slice_.settings, slice_.grid)
-    image, psf = (make(slice_, kernel)[0, 0].astype(np.float64) for make in (dirty_image, psf_image))
+    image, psf = (make(slice_, kernel).pixels[0, 0].astype(np.float64) for make in (dirty_image, psf_image))
     return image, psf
 
 

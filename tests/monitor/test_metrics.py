@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fip.monitor.metrics import exposition
-from fip.state.pipeline import NOTHING_HEARD, PipelineState
+from fip.state.pipeline import PipelineState
 from fip.wire.messages import Departure, Gpu, Resources
 from support.pipeline_states import running, state
 from support.repository import CONFIG
@@ -48,7 +48,9 @@ def everything() -> PipelineState:
     return state(replace(said, workers=(first,), departed=(Departure(second.status, said.time, "died"),)))
 
 
-@pytest.mark.parametrize("seen", [running(), everything(), NOTHING_HEARD], ids=["running", "everything", "nothing"])
+@pytest.mark.parametrize(
+    "seen", [running(), everything(), PipelineState(0.0)], ids=["running", "everything", "nothing"]
+)
 def test_the_text_is_what_prometheus_wants(seen: PipelineState) -> None:
     """Names, types, help and units, by its own linter."""
     promtool("check", "metrics", given=exposition(seen))

@@ -12,7 +12,7 @@ import pytest
 from fip.config import Config, load
 from fip.data.quantities import ARCSEC
 from fip.data.settings import asked
-from fip.runtime.reload import changes
+from fip.runtime.service import changes
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
 from fip.ventilator.pacing import Pace

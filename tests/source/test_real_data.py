@@ -34,7 +34,7 @@ class Peak:
     @classmethod
     def of(cls, piece: Slice) -> "Peak":
         """Of the first plane."""
-        plane = dirty_image(piece, make_kernel(piece.settings, piece.grid))[0, 0]
+        plane = dirty_image(piece, make_kernel(piece.settings, piece.grid)).pixels[0, 0]
         y, x = np.unravel_index(np.nanargmax(plane), plane.shape)
         grid: Grid = piece.grid
         noise = 1.4826 * float(np.nanmedian(np.abs(plane - np.nanmedian(plane))))
@@ -173,6 +173,6 @@ def test_channels_that_descend(real_ms: Unpack) -> None:
         (block,) = piece.blocks
         assert (np.diff(block.frequency) > 0).all()
         # Few baselines on a line: the source repeats across the field, so it is looked up at the centre.
-        centres.append(dirty_image(piece, make_kernel(piece.settings, piece.grid))[0, 0, 32, 32])
+        centres.append(dirty_image(piece, make_kernel(piece.settings, piece.grid)).pixels[0, 0, 32, 32])
     assert np.mean(centres) == pytest.approx(2.9, abs=0.05)
     assert np.std(centres) < 0.2

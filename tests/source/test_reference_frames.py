@@ -115,7 +115,7 @@ def test_columns_packed_by_dysco_are_imaged(tmp_path: Path) -> None:
         np.testing.assert_allclose(table.getcol("WEIGHT_SPECTRUM"), 1, rtol=1e-3)
     assert 0 < off < 0.2  # it is packed, by 8 bits
     for one, other in zip(plain, cut(path, size=(64, 64), scale=1e-4), strict=True):
-        pixels, packed = (dirty_image(each, make_kernel(each.settings, each.grid)) for each in (one, other))
+        pixels, packed = (dirty_image(each, make_kernel(each.settings, each.grid)).pixels for each in (one, other))
         assert 0 < np.abs(packed - pixels).max() <= off
 
 

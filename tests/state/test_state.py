@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fip.state.pipeline import JOINING, NOTHING_HEARD, RECENT, pipeline_state
+from fip.state.pipeline import JOINING, RECENT, PipelineState, pipeline_state
 from fip.state.trends import MOST as MOST_REMEMBERED
 from fip.state.trends import SILENT_AFTER, WINDOW, Heard, remember
 from fip.wire.messages import STATE_INTERVAL, Departure, Logged, PipelineStatus, SocketEvent
@@ -123,8 +123,8 @@ def test_daemons_that_vanish(fates: list[tuple[int, str, bool]], order: list[int
 
 def test_nothing_heard() -> None:
     """Where no ventilator was ever heard there is no pipeline."""
-    assert pipeline_state(None, 1.0) == replace(NOTHING_HEARD, time=1.0)
-    assert NOTHING_HEARD.exit_code == 3
+    assert pipeline_state(None, 1.0) == PipelineState(1.0)
+    assert PipelineState(1.0).exit_code == 3
 
 
 def test_a_pipeline_at_work() -> None:

@@ -245,7 +245,7 @@ def outcome(ms: Path) -> str:
                 piece = run.read(number)
                 kernel = make_kernel(piece.settings, piece.grid)
                 image_file(piece, kernel, "host/cpu0", 0.0)
-                digest.update(dirty_image(piece, kernel).tobytes())
+                digest.update(dirty_image(piece, kernel).pixels.tobytes())
         finally:
             run.close()
     except FipError as error:

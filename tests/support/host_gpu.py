@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.imaging.cuda.device import SOURCE
+from fip.imaging.cuda.device import SOURCE, CupyDevice
 
 SHIM = f"""
 #include <algorithm>
@@ -35,8 +35,8 @@ static void sincospif(float x, float* sine, float* cosine) {{ *sine = sin(M_PI *
 C_TYPES = {np.int32: ctypes.c_int, np.float32: ctypes.c_float}
 
 
-class HostDevice:
-    """See fip.imaging.cuda.device.Device."""
+class HostDevice(CupyDevice):
+    """The processor in its place: nothing of cupy is used."""
 
     xp: Any = np
     threads = 1 << 30  # one block for whatever there is

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fip.data.settings import Imaging
 from fip.data.values import Band, Block, Grid, Image, Observation, Slice, Times
-from fip.imaging.interface import Kernel
+from fip.imaging.kernels import Kernel
 from fip.imaging.subbands import effective_bands
 from fip.worker.stages import pass_through
 from support.direct_sum import point_source
@@ -96,4 +96,4 @@ def make_slice(blocks: Sequence[Block], grid: Grid, **changes: Any) -> Slice:
 
 def image_slice(slice_: Slice, kernel: Kernel) -> Image:
     """The dirty image that a worker's stages make of a slice."""
-    return pass_through(slice_, kernel)[0].images["dirty"]
+    return pass_through(slice_, kernel)[0]["dirty"]

@@ -10,7 +10,14 @@ import psutil
 from fip.data.settings import asked
 from support.mesh import Mesh
 
-HEAVY = ("scipy", "astropy", "casacore", "numba", "llvmlite")  # libraries that take longer to import than all the rest
+HEAVY = (
+    "scipy",
+    "astropy",
+    "casacore",
+    "matplotlib",
+    "numba",
+    "llvmlite",
+)  # libraries that take longer to import than all the rest
 
 
 def loaded(pid: int) -> set[str]:
@@ -28,6 +35,14 @@ def test_daemons_load_no_heavy_library(simulated_ms: Path, tmp_path: Path) -> No
         for child in psutil.Process(mesh.daemons["ventilator"].pid).children():  # it reads
             found["reader"] = loaded(child.pid)
         assert found == {"ventilator": set(), "reader": {"casacore"}, "sink": set(), "cpu0": set()}
+
+
+def test_only_what_draws_imports_matplotlib() -> None:
+    """Neither the monitor, whose browser draws, nor a command before it does."""
+    program = "import sys, fip_daemons.monitor, fip.cli.run, fip.cli.watch, fip.cli.images; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "fip.monitor.app" in ended.stdout.split()
+    assert not {"matplotlib", "PIL"} & set(ended.stdout.split())
 
 
 def test_arithmetic_has_one_thread() -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ import pytest
 
 from fip.archive.ledger import Ledger
 from fip.data.errors import InputError
+from fip.data.names import Attempt
 from fip.data.settings import Asked
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.ventilator.job_queue import Queue
-from fip.ventilator.jobs import MOST_WAITING, Jobs
+from fip.ventilator.jobs import MOST_WAITING, ActiveRun, Jobs
+from fip.ventilator.pacing import Pace
 from fip.wire.codec import MAXIMUM_HEADER, encode_control
-from fip.wire.messages import PipelineStatus, Status, Submit
+from fip.wire.messages import Failure, PipelineStatus, RunPlan, RunStored, Status, Submit, WorkerBrief
 from support import damaged_sets, small_ms
 from support.fip_command import fip, images
 from support.mesh import Mesh
@@ -165,3 +168,25 @@ def test_the_queue_has_a_bound_and_its_status_fits_into_a_message(tmp_path: Path
     assert [job.job for job in told] == ["late29", "last"]
     status = PipelineStatus(0.0, Status("ventilator", "h", "v", 1, "running"), told, (), None)
     assert len(encode_control(status)) < MAXIMUM_HEADER
+
+
+def test_a_slice_that_was_held_and_then_failed_is_given_up(tmp_path: Path) -> None:
+    """Each of its attempts counts, also of an image that takes longer than a worker's next word."""
+    work = Jobs(Queue(tmp_path / "jobs.sqlite"))
+    asked = Submit("job", ("/a.ms",), Asked(), "folder")
+    work.submit(asked)
+    opened = work.next_to_open(0.0)
+    assert opened is not None
+    plan = RunPlan("run", "a", 1, "/a.ms", Asked(), "folder")
+    active = ActiveRun(plan, Pace(0.0, [0.0]), None, 1, 0.0)
+    work.begin(opened[0], active, 0.0)
+    active.sink_says(RunStored("run", (), (), ""), max_attempts=3, now=0.0)
+    assert active.leases is not None
+    brief = WorkerBrief("host", "cpu0", "boot", "lane", "sink", (), (), (), (), None, 0.0, False)
+    for number in (1, 2, 3):
+        active.leases.lease(0, "host/cpu0", float(number))
+        attempt = Attempt("run", 0, number)
+        assert not work.worker_says(replace(brief, holds=(attempt,), ages=(0.0,), working=attempt), number + 0.2)
+        failure = Failure("run", 0, number, "ValueError: wrong")
+        assert work.worker_says(replace(brief, failed=(failure,)), number + 0.4) == [failure]
+    assert active.leases.failed == {0: "ValueError: wrong"}

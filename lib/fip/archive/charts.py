@@ -1,20 +1,45 @@
-"""Plots as SVG text, for pages that need no script. Pure. Their colours come from the page's style sheet."""
+"""Plots as SVG text, for pages that need no script. Their colours come from the page's style sheet."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
+from io import StringIO
+from typing import Any
 
+import matplotlib.style
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fip.fits.header import printable
+
 WIDTH, HEIGHT = 1000, 200
-LEFT, RIGHT, TOP, BOTTOM = 64, 10, 20, 24
 ROW = 18  # of a time line
 NAMES = 150  # width of the names beside a time line
-SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+BLANK = 0.05  # of a pixel: what was done for less than that leaves it blank
 
+STYLE: dict[str, Any] = {
+    "axes.formatter.useoffset": False,
+    "axes.labelsize": 11,
+    "date.converter": "concise",
+    "font.size": 11,
+    "path.simplify_threshold": 1.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fip",
+    "text.parse_math": False,
+    "xtick.major.pad": 6,
+    "xtick.major.size": 0,
+    "ytick.major.pad": 6,
+    "ytick.major.size": 0,
+    **{f"axes.spines.{side}": False for side in ("left", "right", "top", "bottom")},
+}
+PAGE = {"#010101": "var(--line)", "#020202": "var(--busy)", "#030303": "var(--card)"}
+"""Colours drawn, and what they stand for in the style sheet."""
+
+LINE, BUSY, CARD = PAGE
 Floats = NDArray[np.float64]
 
 
@@ -24,103 +49,80 @@ class Span:
 
     begin: float  # s UTC, Unix, here and below
     end: float
-    kind: str  # a class of the style sheet
+    kind: str
 
 
-def ticks(low: float, high: float, count: int) -> list[float]:
-    """Round values from low to high, `count` of them at most, and one more."""
-    raw = (high - low) / count
-    ten = 10.0 ** math.floor(math.log10(raw))
-    step = next(digit * ten for digit in (1, 2, 2.5, 5, 10) if digit * ten >= raw * 0.999)
-    return [k * step for k in range(math.ceil(low / step), math.floor(high / step + 1e-9) + 1)]
-
-
+@matplotlib.style.context(STYLE, after_reset=True)
 def plot(times: Floats, values: Floats, unit: str, name: str) -> str:
     """Values against time (s UTC, Unix), ascending. Of more than there are pixels each column shows its extremes."""
     known = np.isfinite(values)
     times, values = times[known], values[known]
     if not times.size:
         return f'<p class="note">{escape(name)}: no data</p>'
-    first, last = _apart(float(times[0]), float(times[-1]))
-    lowest, highest = float(values.min()), float(values.max())
-    margin = 0.08 * (highest - lowest) or abs(highest) * 0.1 or 1.0
-    low, high = lowest - margin, highest + margin
-    x = LEFT + (times - first) / (last - first) * (WIDTH - LEFT - RIGHT)
-    y = HEIGHT - BOTTOM - (values - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
-    parts = [f'<text x="2" y="10">{escape(unit)}</text>']
-    for tick in ticks(low, high, 5):
-        place = HEIGHT - BOTTOM - (tick - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
-        parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place:.1f}" y2="{place:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{place + 4:.1f}" text-anchor="end">{tick:.6g}</text>')
-    parts += _time_axis(first, last, LEFT, HEIGHT)
-    parts.append(f'<path class="line" d="{_path(x, y)}"/>')
-    if times.size == 1:
-        parts.append(f'<circle class="dot" cx="{x[0]:.1f}" cy="{y[0]:.1f}" r="3"/>')
-    label = f"{name}: {times.size} values between {lowest:.3g} and {highest:.3g} {unit}"
-    return _svg(HEIGHT, label, parts)
+    drawing, axes = _axes(HEIGHT, 64, 24, float(times[0]), float(times[-1]))
+    axes.plot(times / 86400, values, color=BUSY, linewidth=1.4, marker="o" if times.size == 1 else "", markersize=5)
+    axes.margins(y=0.05)
+    axes.grid(axis="y", color=LINE)
+    axes.locator_params(axis="y", nbins=5)
+    axes.set_title(unit, loc="left", x=-62 / 926, fontsize=11)
+    label = f"{name}: {times.size} values between {values.min():.3g} and {values.max():.3g} {unit}"
+    return _svg(drawing, label)
 
 
-def time_lines(rows: Mapping[str, Sequence[Span]], name: str) -> str:
-    """What each of `rows` did when. A pixel shows what was done longest within it."""
+@matplotlib.style.context(STYLE, after_reset=True)
+def time_lines(rows: Mapping[str, Sequence[Span]], colours: Mapping[str, str], name: str) -> str:
+    """What each of `rows` did when, in the colour of its kind. A pixel shows what was done longest within it."""
     spans = [span for row in rows.values() for span in row]
     if not spans:
         return f'<p class="note">{escape(name)}: no data</p>'
-    first, last = _apart(min(span.begin for span in spans), max(span.end for span in spans))
-    columns = WIDTH - NAMES - RIGHT
-    parts = []
-    for number, (row, done) in enumerate(rows.items()):
-        top = 4 + number * ROW
-        parts.append(f'<text x="0" y="{top + 11}">{escape(row[-24:])}</text>')
-        for kind, begin, end in _runs(done, first, (last - first) / columns, columns):
-            parts.append(
-                f'<rect class="{kind}" x="{NAMES + begin}" y="{top}" width="{end - begin}" height="{ROW - 5}"/>'
-            )
-    height = 4 + len(rows) * ROW + BOTTOM
-    return _svg(height, name, parts + _time_axis(first, last, NAMES, height))
-
-
-def _runs(spans: Sequence[Span], first: float, pixel: float, columns: int) -> Iterator[tuple[str, int, int]]:
-    """Neighbouring pixels of one kind: that kind, the first, and the one behind the last."""
-    kinds = sorted({span.kind for span in spans})
-    covered = np.zeros((len(kinds) + 1, columns))
-    covered[-1] = 0.5  # of a pixel: what was done for less than that leaves it blank
-    for span in spans:
-        begin, end = (span.begin - first) / pixel, (span.end - first) / pixel
-        here = np.arange(max(int(begin), 0), min(math.ceil(end), columns))
-        share = np.minimum(end, here + 1) - np.maximum(begin, here)
-        covered[kinds.index(span.kind), here] += np.maximum(share, 0.51 if here.size == 1 else 0.0)
-    winner = covered.argmax(axis=0)
-    edges = np.flatnonzero(np.diff(winner, prepend=-1, append=-1))
-    for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if winner[begin] < len(kinds):
-            yield kinds[winner[begin]], begin, end
-
-
-def _path(x: Floats, y: Floats) -> str:
-    """A line through the points; of many, from the highest to the lowest in each pixel."""
-    if x.size > WIDTH:
-        starts = np.flatnonzero(np.diff(x.astype(int), prepend=-1))
-        x = np.repeat(x[starts], 2)
-        y = np.stack([np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)], axis=1).ravel()
-    return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))
-
-
-def _time_axis(first: float, last: float, left: int, height: int) -> list[str]:
-    wanted = (last - first) / 8
-    step = next((each for each in SECONDS if each >= wanted), 86400 * math.ceil(wanted / 86400))
-    scale = (WIDTH - left - RIGHT) / (last - first)
-    form = "%H:%M:%S" if step < 86400 else "%Y-%m-%d"
-    return [f'<text x="2" y="{height - 6}">UTC</text>'] + [
-        f'<text x="{left + (k * step - first) * scale:.1f}" y="{height - 6}" text-anchor="middle">'
-        f"{datetime.fromtimestamp(k * step, UTC):{form}}</text>"
-        for k in range(math.ceil(first / step), math.floor(last / step) + 1)
+    first, last = min(span.begin for span in spans), max(span.end for span in spans)
+    drawing, axes = _axes(len(rows) * ROW + 44, NAMES, 4, first, last)
+    begin, end = axes.get_xlim()
+    edges = np.linspace(begin * 86400, end * 86400, WIDTH - NAMES - 9)
+    blank = np.full(edges.size - 1, BLANK * (edges[1] - edges[0]))
+    longest = [
+        np.argmax([blank, *(_done([span for span in row if span.kind == kind], edges) for kind in colours)], axis=0)
+        for row in rows.values()
     ]
+    shown, box = ListedColormap(["none", *colours.values()]), (begin, end, len(rows) - 0.5, -0.5)
+    axes.imshow(longest, shown, vmin=0, vmax=len(colours), extent=box, aspect="auto", interpolation="none")
+    axes.hlines(np.arange(len(rows) + 1) - 0.5, begin, end, color=CARD, linewidth=5)
+    axes.set_yticks(range(len(rows)), [printable(row[-24:]) for row in rows])
+    return _svg(drawing, name)
 
 
-def _apart(first: float, last: float) -> tuple[float, float]:
-    """The same times, half a second further out if they are no more than that apart."""
-    return (first, last) if last - first > 0.5 else (first - 0.5, last + 0.5)
+def _done(spans: Sequence[Span], edges: Floats) -> Floats:
+    """For how long in each pixel: the seconds since all that began by its edges, less those since all that ended."""
+    until = np.zeros(edges.size)
+    for sign, times in ((1, [span.begin for span in spans]), (-1, [span.end for span in spans])):
+        ends = np.sort(times) - edges[0]
+        earlier = np.searchsorted(ends, edges - edges[0])
+        until += sign * (earlier * (edges - edges[0]) - np.concatenate([[0.0], np.cumsum(ends)])[earlier])
+    return np.diff(until)
 
 
-def _svg(height: int, label: str, parts: Sequence[str]) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
+def _axes(height: int, left: int, top: int, first: float, last: float) -> tuple[Figure, Axes]:
+    """Axes against time, UTC, of some width; `left` and above the axes is room for so many pixels."""
+    if last - first < 0.05:
+        first, last = first - 0.5, last + 0.5
+    drawing = Figure((WIDTH / 72, height / 72), facecolor="none")
+    axes = drawing.add_axes((left / WIDTH, 40 / height, (WIDTH - left - 10) / WIDTH, (height - top - 40) / height))
+    axes.patch.set_visible(False)
+    axes.set_xlim(first / 86400, last / 86400)
+    axes.xaxis_date()
+    axes.set_xlabel("UTC", loc="left")
+    return drawing, axes
+
+
+def _svg(drawing: Figure, label: str) -> str:
+    """The drawing as part of a page, whose style sheet has the colours and the font."""
+    text = StringIO()
+    drawing.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    drawn = text.getvalue()
+    drawn = re.sub(
+        r'font-(size|family): [^;]*; | transform="rotate\(-0 [^"]*"| id="\w+_\d+"', "", drawn[drawn.index("<g ") :]
+    )
+    for colour, name in PAGE.items():
+        drawn = drawn.replace(colour, name)
+    height = round(72 * drawing.get_figheight())
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{drawn}'

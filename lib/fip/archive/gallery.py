@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fip.archive.file_names import LEDGER, LOG_FILE
 from fip.archive.ledger import Entry, Ledger, RunRow
 from fip.archive.lightcurve import Point, read_point
-from fip.archive.render import shrink
+from fip.archive.shrink import shrink
 from fip.data.errors import EmptyLedgerError, FipError
 from fip.data.ranges import Ranges, added
 from fip.data.ranges import of as ranges_of

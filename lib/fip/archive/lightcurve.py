@@ -21,7 +21,7 @@ from fip.data.errors import UsageError
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.data.values import Grid
-from fip.fits.sky import pixel_at
+from fip.fits.sky import wcs_of
 from fip.fits.stored_image import StoredImage
 
 NEIGHBOURHOOD = 20.0
@@ -104,7 +104,7 @@ def read_point(image: StoredImage, entry: Entry, x: int, y: int, planes: Iterabl
 def pixel_of(grid: Grid, direction: Direction) -> tuple[int, int]:
     """The pixel (x, y), counted from 0, that a direction falls on; UsageError where none does."""
     there = in_frame_of(direction, grid.frame)
-    x, y = (float(axis[0]) for axis in pixel_at(grid, np.array([there.longitude]), np.array([there.latitude])))
+    x, y = map(float, wcs_of(grid).wcs_world2pix(math.degrees(there.longitude), math.degrees(there.latitude), 0))
     if math.isnan(x):
         raise UsageError(f"{shown(there)} is beyond the horizon of the images, 90 degrees from their centre")
     column, row = round(x), round(y)

@@ -17,7 +17,8 @@ from PIL import Image
 
 from fip.archive.figure import LARGEST, Caption, Figure
 from fip.archive.file_names import IMAGE_LIST
-from fip.archive.render import choose_stretch, shrink
+from fip.archive.render import choose_stretch
+from fip.archive.shrink import shrink
 from fip.data.errors import FipError, UsageError
 from fip.data.names import free_name, label
 from fip.data.values import Beam, Grid

@@ -12,13 +12,13 @@ from pathlib import Path
 import jinja2
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from fip import __version__
 from fip.archive.charts import Floats, Span, plot, time_lines
 from fip.archive.ledger import Entry, Ledger, RunRow, RunTotals
 from fip.archive.lightcurve import stored_entries
-from fip.archive.render import Stretch, brightness_unit, choose_stretch, colours, shrink
+from fip.archive.render import Stretch, brightness_unit, choose_stretch, coloured
+from fip.archive.shrink import shrink
 from fip.data.errors import UsageError
 from fip.data.quality import EMPTY, GOOD
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
@@ -29,8 +29,8 @@ from fip.state.panel import Fact, Head, Panel, Row, Table, filled, texts
 from fip.state.words import duration, number, percent, size
 
 UNIX_EPOCH = 40587 * SECONDS_PER_DAY  # s since MJD 0
-STAGES = {"wait": "wait", "beam": "beam", "fits": "handing"}
-"""The colour of a stage in the time line of the workers; others are imaging."""
+STAGES = {"image": "#229c8d", "beam": "#5a8ae6", "fits": "#d98d1c"}
+"""Stages that the time line of the workers tells apart, and their colours, on light and dark; others are image."""
 
 STAGE_HEADS = (Head("stage", "text"), *map(Head, ("times", "p50", "p95", "p99", "longest", "share")))
 SHOWN = 48  # images in the contact sheet
@@ -77,6 +77,7 @@ def _html(directory: Path, entries: Sequence[Entry]) -> str:
         fields=[*_fields(directory, rows, entries)],
         rate=_rate(recorded),
         time_lines=_time_lines(entries),
+        legend=[("FITS" if stage == "fits" else stage, colour) for stage, colour in STAGES.items()],
         stages=Panel("stages", "Time in the workers, by stage", tables=(stages,)),
         panels=(_quality(entries, totals), _settings(totals, all_texts(asked) if asked else {})),
     )
@@ -139,7 +140,7 @@ def _fields(directory: Path, rows: Sequence[RunRow], entries: Sequence[Entry]) -
             if entry.rms is not None and entry.minimum is not None and entry.maximum is not None
         ]
         stretch = choose_stretch(known)
-        unit, factor = brightness_unit(stretch)
+        unit, factor = brightness_unit(stretch.high)
         sheet = tuple(_thumbnail(directory, entry, stretch) for entry in _evenly(images, SHOWN))
         span = f"{stretch.low / factor:.3g} to {stretch.high / factor:.3g} {unit}"
         yield Field(title, tuple(_plots(images)), sheet, span)
@@ -153,7 +154,7 @@ def _plots(images: Sequence[Entry]) -> Iterator[tuple[str, str, Markup]]:
     ):
         values = np.array([getattr(entry, attribute) for entry in images], np.float64)
         brightest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
-        unit, factor = brightness_unit(Stretch(0.0, brightest, 1.0))
+        unit, factor = brightness_unit(brightest)
         yield name, what, Markup(plot(times, values / factor, unit, name))
 
 
@@ -182,16 +183,16 @@ def _time_lines(entries: Sequence[Entry]) -> Markup:
         begin = entry.recorded - sum(entry.seconds.values())
         for stage, seconds in entry.seconds.items():
             if stage != "wait":  # a worker waits for one slice while it images another
-                rows[entry.worker].append(Span(begin, begin + seconds, STAGES.get(stage, "imaging")))
+                rows[entry.worker].append(Span(begin, begin + seconds, stage if stage in STAGES else "image"))
             begin += seconds
-    return Markup(time_lines(rows, "What each worker did"))
+    return Markup(time_lines(rows, STAGES, "What each worker did"))
 
 
 def _thumbnail(directory: Path, entry: Entry, stretch: Stretch) -> tuple[str, str, str]:
     """An image as a small JPEG, its time, and what a screen reader says of it."""
     small, _ = shrink(StoredImage.open(directory / entry.file).plane(), THUMBNAIL)
     picture = BytesIO()
-    Image.fromarray(colours(small, stretch)).save(picture, "JPEG", quality=80)
+    coloured(small, stretch).save(picture, "JPEG", quality=80)
     url = "data:image/jpeg;base64," + base64.b64encode(picture.getvalue()).decode()
     time = iso_utc(entry.average)[11:19]
     doubt = "" if entry.quality == GOOD else f" · {entry.quality}"

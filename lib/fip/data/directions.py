@@ -2,11 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from fip.data.quantities import ANGLE_UNITS, exact_in
+from pydantic import PlainSerializer
+
+from fip.data.quantities import ANGLE_UNITS, exact_in, reads
 
 Frame = Literal["FK5", "ICRS", "FK4", "GALACTIC"]
 """Celestial frames that a FITS header can hold: J2000 is FK5, B1950 is FK4."""
@@ -21,17 +23,11 @@ class Direction:
     frame: Frame | None  # None: ICRS where the data are in ICRS, else FK5
 
 
-FRAME_NAMES: dict[str, Frame] = {
-    "J2000": "FK5",
-    "FK5": "FK5",
-    "ICRS": "ICRS",
-    "B1950": "FK4",
-    "FK4": "FK4",
-    "GALACTIC": "GALACTIC",
-}
-"""Frames as they are written on a command line, and those of a FITS header."""
+FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}
+"""Frames as they are written, on a command line and in a MeasurementSet, and as a FITS header has them."""
 
-_WRITTEN: dict[Frame, str] = {"FK5": "J2000", "ICRS": "ICRS", "FK4": "B1950", "GALACTIC": "GALACTIC"}
+_WRITTEN = {frame: name for name, frame in FRAMES.items()}
+_READ: Mapping[str, Frame] = {**FRAMES, "FK5": "FK5", "FK4": "FK4"}
 
 _HOURS = r"(?P<hours>\d{1,2})(?:h|:)\s*(?P<minutes>\d{1,2})(?:m|:)\s*(?P<seconds>\d{1,2}(?:\.\d*)?)s?"
 _DEGREES = r"(?P<sign>[+-]?)(?P<degrees>\d{1,3})(?:d|:|\.)\s*(?P<minutes>\d{1,2})(?:m|:|\.|')\s*" + (
@@ -47,23 +43,17 @@ def parse_direction(text: str) -> Direction:
     0.579rad`, with J2000, ICRS, B1950 or GALACTIC in front; without one of them the frame is None.
     """
     words = text.replace(",", " ").split()
-    frame = FRAME_NAMES.get(words[0].upper()) if words else None
+    frame = _READ.get(words[0].upper()) if words else None
     words = words[1:] if frame else words
-    if len(words) != 2:
-        raise ValueError(_not_a_direction(text))
-    longitude, latitude = _longitude(words[0], frame), _angle(words[1])
+    longitude, latitude = (_longitude(words[0], frame), _angle(words[1])) if len(words) == 2 else (None, None)
     if longitude is None or latitude is None or not -2 * math.pi <= longitude <= 2 * math.pi:
-        raise ValueError(_not_a_direction(text))
+        raise ValueError(
+            f"'{text}' is not a direction, as '05h31m58.7s +33d08m52s' or '82.99deg 33.15deg', "
+            f"after {', '.join(_WRITTEN.values())} if it is to be in that frame"
+        )
     if abs(latitude) > math.pi / 2:
         raise ValueError(f"'{text}' is no direction: its latitude is beyond 90 degrees")
     return Direction(longitude % (2 * math.pi), latitude, frame)
-
-
-def _not_a_direction(text: str) -> str:
-    return (
-        f"'{text}' is not a direction, as '05h31m58.7s +33d08m52s' or '82.99deg 33.15deg', "
-        f"after {', '.join(_WRITTEN.values())} if it is to be in that frame"
-    )
 
 
 def _longitude(text: str, frame: Frame | None) -> float | None:
@@ -100,6 +90,9 @@ def format_direction(direction: Direction) -> str:
     """A direction as `parse_direction` reads it back to the last bit, in degrees."""
     frame = f"{_WRITTEN[direction.frame]} " if direction.frame else ""
     return f"{frame}{exact_in(direction.longitude, 'deg')} {exact_in(direction.latitude, 'deg')}"
+
+
+Place = Annotated[Direction, reads(parse_direction), PlainSerializer(format_direction)]
 
 
 def shown(direction: Direction) -> str:

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from fip.data.settings import TABLES, Asked, Imaging, selected, texts
+from fip.data.settings import TABLES, Asked, Imaging, asked_adapter, selected, texts
 
 KNOWN = frozenset(
     f"{table}.{name}"
@@ -18,8 +16,6 @@ KNOWN = frozenset(
 )
 """The options that there were."""
 
-_ASKED = TypeAdapter(Asked)
-
 
 def asked_at_0c91216(written: Mapping[str, Any]) -> Asked:
     """What is asked by the JSON object that a ledger, or a job in the queue, held then."""
@@ -27,7 +23,7 @@ def asked_at_0c91216(written: Mapping[str, Any]) -> Asked:
     values["weight"] = values.pop("weighting")
     values |= {name: value or None for name, value in written["subset"].items()}
     tables = {table: {name: values[name] for name in values if f"{table}.{name}" in KNOWN} for table in TABLES}
-    return _ASKED.validate_python(tables)
+    return asked_adapter().validate_python(tables)
 
 
 def facts_of_0c91216(asked: Asked, made: Imaging, pseudo: bool) -> dict[str, Any] | None:

@@ -2,9 +2,15 @@
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Annotated, TypeVar
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo
+
+Value = TypeVar("Value")
 
 SPEED_OF_LIGHT = 299792458.0  # m/s
 MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
@@ -21,6 +27,20 @@ ANGLE_UNITS = {
     "masec": 1e-3 * ARCSEC,
     "mas": 1e-3 * ARCSEC,
 }
+
+AS_WRITTEN = {"as_written": True}
+"""The context in which a bare number is something that a person wrote, as `average = 4` in a file, and is parsed."""
+
+
+def reads(parse: Callable[[str], Value]) -> BeforeValidator:
+    """Has a value be read from text, or from a bare number in a file."""
+
+    def read(value: object, info: ValidationInfo) -> object:
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        written = isinstance(value, str) or (numeric and (info.context == AS_WRITTEN or isinstance(value, int)))
+        return parse(str(value)) if written else value
+
+    return BeforeValidator(read)
 
 
 def parse_angle(text: str) -> float:
@@ -150,3 +170,11 @@ def parse_pace(text: str) -> float:
 def format_pace(pace: float) -> str:
     """A pace as `parse_pace` reads it."""
     return {0.0: "max", 1.0: "realtime"}.get(pace, f"{pace:g}")
+
+
+Angle = Annotated[float, reads(parse_angle), PlainSerializer(exact_angle), Field(gt=0)]  # rad
+Pixels = Annotated[tuple[int, int], reads(parse_size), PlainSerializer(format_size)]
+Integrations = Annotated[tuple[int, int], reads(parse_range), PlainSerializer(format_range)]
+Bytes = Annotated[int, reads(parse_bytes), PlainSerializer(format_bytes)]
+Kept = Annotated[Retention, reads(parse_keep), PlainSerializer(format_keep)]
+Pace = Annotated[float, reads(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes

@@ -11,14 +11,18 @@ b.(p - s)). This is exact. With the same centre and other axes, R is a turn abou
 """
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.directions import Direction
+from fip.data.quantities import SPEED_OF_LIGHT
+from fip.data.values import Block
 
 Array = NDArray[np.float64]
+_SAMPLES_AT_ONCE = 1 << 18  # that are rephased
 _STEP = 1e-4  # rad, towards north: small beside what bends, large beside rounding
 
 
@@ -102,3 +106,20 @@ def separation(centre: Direction, other: Direction) -> float:
 def turned(uvw: Array, matrix: Array) -> Array:
     """uvw' [row, 3] = `matrix` uvw, with one matrix for all, [3, 3], or one for each row, [row, 3, 3]."""
     return np.asarray((matrix @ uvw[:, :, None])[:, :, 0])
+
+
+def rephase(block: Block, matrix: Array) -> Block:
+    """The samples as if they had been correlated for another phase centre, uvw' = `matrix` uvw.
+
+    `matrix` is one for all, [3, 3], or one for each row, [row, 3, 3].
+    """
+    uvw = turned(block.uvw, matrix)
+    path = (block.uvw[:, 2] - uvw[:, 2]) / SPEED_OF_LIGHT  # s
+    visibility = np.empty_like(block.visibility)
+    step = max(1, _SAMPLES_AT_ONCE // block.frequency.size)
+    for first in range(0, len(path), step):
+        here = slice(first, first + step)
+        turns = path[here, None] * block.frequency
+        turns -= np.rint(turns)
+        visibility[:, here] = block.visibility[:, here] * np.exp(2j * np.pi * turns)
+    return replace(block, uvw=uvw, visibility=visibility)

@@ -7,9 +7,11 @@ WSClean's does. Every parser raises ValueError, with what was found and what wou
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from fip.data.quantities import MJD_0, iso_utc
+from pydantic import PlainSerializer
+
+from fip.data.quantities import MJD_0, iso_utc, reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +111,6 @@ def parse_average(text: str) -> Average:
     raise ValueError(f"'{text}' is not a number of integrations, as 4, nor a time, as 32s (units: ms, s, min)")
 
 
-def format_names(names: tuple[str, ...]) -> str:
-    """As `parse_names` and `parse_antennas` read it."""
-    return ",".join(names)
-
-
 def format_spw(choices: tuple[WindowChoice, ...]) -> str:
     """As `parse_spw` reads it."""
     return ",".join(
@@ -180,3 +177,12 @@ def _seconds(text: str) -> float:
 def _shortest(value: float) -> str:
     """In as many digits as it takes."""
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+Names = Annotated[tuple[str, ...], reads(parse_names), PlainSerializer(",".join)]
+Antennas = Annotated[tuple[str, ...], reads(parse_antennas), PlainSerializer(",".join)]
+Windows = Annotated[tuple[WindowChoice, ...], reads(parse_spw), PlainSerializer(format_spw)]
+Scans = Annotated[tuple[tuple[int, int], ...], reads(parse_scans), PlainSerializer(format_scans)]
+Baselines = Annotated[UvRange, reads(parse_uv_range), PlainSerializer(format_uv_range)]
+UtcRange = Annotated[tuple[float, float], reads(parse_time_range), PlainSerializer(format_time_range)]
+Length = Annotated[Average, reads(parse_average), PlainSerializer(format_average)]

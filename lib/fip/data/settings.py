@@ -6,46 +6,19 @@ Texts are exact: what a person reads of a value, and types again, is that value.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from fip.data.directions import Direction, format_direction, parse_direction
+from fip.data.directions import Place
 from fip.data.errors import UsageError
-from fip.data.quantities import exact_angle, format_range, format_size, parse_angle, parse_range, parse_size
-from fip.data.selection import (
-    Average,
-    UvRange,
-    WindowChoice,
-    format_average,
-    format_names,
-    format_scans,
-    format_spw,
-    format_time_range,
-    format_uv_range,
-    parse_antennas,
-    parse_average,
-    parse_names,
-    parse_scans,
-    parse_spw,
-    parse_time_range,
-    parse_uv_range,
-)
-from fip.data.stokes import parse_stokes
+from fip.data.quantities import Angle, Integrations, Pixels, reads
+from fip.data.selection import Antennas, Baselines, Length, Names, Scans, UtcRange, Windows
+from fip.data.stokes import Planes
 
-Value = TypeVar("Value")
 KernelName = Literal["auto", "slant", "wgridder", "ska-sdp-func"]
 Weighting = Literal["natural", "uniform", "briggs"]
 
@@ -53,8 +26,6 @@ FINEST_EPSILON = 1e-11  # of double precision
 COARSEST_EPSILON = 0.1
 _BRIGGS = r"\s*[Bb]riggs:\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*"
 DEFAULT = "default"  # what is shown of an option that nobody asked for, and that the data settle
-AS_WRITTEN = {"as_written": True}
-"""The context in which a bare number is something that a person wrote, as `average = 4` in a file, and is parsed."""
 
 
 @dataclass(frozen=True)
@@ -77,37 +48,12 @@ class Option:
     flag: bool = False  # whether to name it is all there is to say
 
 
-def reads(parse: Callable[[str], Value]) -> BeforeValidator:
-    """Has a value be read from text, or from a bare number in a file."""
-
-    def read(value: object, info: ValidationInfo) -> object:
-        numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        written = isinstance(value, str) or (numeric and (info.context == AS_WRITTEN or isinstance(value, int)))
-        return parse(str(value)) if written else value
-
-    return BeforeValidator(read)
-
-
 def parse_weighting(text: str) -> str:
     """A weighting; ValueError for anything else."""
     name = text.strip().lower()
     if name not in get_args(Weighting):
         raise ValueError(f"'{text}' is not a weighting: {', '.join(get_args(Weighting))}, or as briggs:0")
     return name
-
-
-Angle = Annotated[float, reads(parse_angle), PlainSerializer(exact_angle), Field(gt=0)]  # rad
-Pixels = Annotated[tuple[int, int], reads(parse_size), PlainSerializer(format_size)]
-Planes = Annotated[tuple[str, ...], reads(parse_stokes), PlainSerializer(",".join)]
-Place = Annotated[Direction, reads(parse_direction), PlainSerializer(format_direction)]
-Names = Annotated[tuple[str, ...], reads(parse_names), PlainSerializer(format_names)]
-Antennas = Annotated[tuple[str, ...], reads(parse_antennas), PlainSerializer(format_names)]
-Windows = Annotated[tuple[WindowChoice, ...], reads(parse_spw), PlainSerializer(format_spw)]
-Scans = Annotated[tuple[tuple[int, int], ...], reads(parse_scans), PlainSerializer(format_scans)]
-Baselines = Annotated[UvRange, reads(parse_uv_range), PlainSerializer(format_uv_range)]
-Integrations = Annotated[tuple[int, int], reads(parse_range), PlainSerializer(format_range)]
-UtcRange = Annotated[tuple[float, float], reads(parse_time_range), PlainSerializer(format_time_range)]
-Length = Annotated[Average, reads(parse_average), PlainSerializer(format_average)]
 
 
 @dataclass(frozen=True)
@@ -281,7 +227,7 @@ def asked(**options: Any) -> Asked:
             raise UsageError(f"there is no option {name}; there are {', '.join(homes)}")
     tables = {table: {name: options[name] for name in options if homes[name] == table} for table in TABLES}
     try:
-        found: Asked = _asked_adapter().validate_python(tables)
+        found: Asked = asked_adapter().validate_python(tables)
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(
@@ -334,15 +280,14 @@ def selected(selection: Selection) -> dict[str, str]:
 def cards(imaging: Imaging) -> Iterator[tuple[str, str | float, str]]:
     """Keyword, value and comment of the header cards of the options that have one and are set."""
     for name, option in options(Imaging).items():
-        value = getattr(imaging, name)
-        if option.card and value is not None:
-            card = option.card
+        card, value = option.card, getattr(imaging, name)
+        if card and value is not None:
             yield card.keyword, value if card.factor == 1.0 else value * card.factor, card.comment
 
 
 def options(table: type) -> dict[str, Option]:
     """The options that a table of the configuration declares, by name."""
-    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints(table).items()}
+    marks = {name: get_args(hint) for name, hint in hints(table).items()}
     return {name: mark for name, found in marks.items() for mark in found if isinstance(mark, Option)}
 
 
@@ -353,7 +298,8 @@ def hints(table: type) -> dict[str, Any]:
 
 
 @cache
-def _asked_adapter() -> TypeAdapter[Asked]:
+def asked_adapter() -> TypeAdapter[Asked]:
+    """What makes an `Asked` of tables, as a configuration or a ledger has them."""
     return TypeAdapter(Asked)
 
 

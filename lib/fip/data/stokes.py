@@ -1,8 +1,12 @@
 """Stokes planes: what can be asked for, and their places on a FITS axis. Pure."""
 
 from itertools import pairwise
+from typing import Annotated
+
+from pydantic import PlainSerializer
 
 from fip.data.errors import UsageError
+from fip.data.quantities import reads
 
 STOKES = ("I", "Q", "U", "V")
 HANDS = ("XX", "YY", "RR", "LL")
@@ -27,6 +31,9 @@ def parse_stokes(text: str) -> tuple[str, ...]:
     if not all(names) or len(set(names)) < len(names):
         raise ValueError(f"'{text}' names no Stokes planes, as I, IQUV, 'I,V', pseudoI or XX, each once")
     return tuple(names)
+
+
+Planes = Annotated[tuple[str, ...], reads(parse_stokes), PlainSerializer(",".join)]
 
 
 def stokes_axis(stokes: tuple[str, ...]) -> tuple[int, int]:

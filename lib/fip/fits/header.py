@@ -108,7 +108,7 @@ def _run_cards(
     axis = bands if apart else (whole(bands),)
     found = [
         *_array_cards(apart, kind, grid, bands, settings),
-        *_sky_cards(grid),
+        *sky_cards(grid),
         *_frequency_cards(axis, observation),
         *_stokes_cards(settings),
         *_observation_cards(observation),
@@ -142,7 +142,8 @@ def _array_cards(
         yield "BTYPE", "Beam", "point spread function at the phase centre"
 
 
-def _sky_cards(grid: Grid) -> Iterator[CardTuple]:
+def sky_cards(grid: Grid) -> Iterator[CardTuple]:
+    """The celestial axes."""
     longitude, latitude = math.degrees(grid.longitude) % 360, math.degrees(grid.latitude)
     equatorial = grid.frame in _EQUATORIAL
     names = ("RA---SIN", "DEC--SIN") if equatorial else ("GLON-SIN", "GLAT-SIN")

@@ -6,7 +6,7 @@ it (breakdown point 1/2; Rousseeuw & Croux 1993, JASA 88, 1273). Its *level* is 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from fip.data.values import Block
 from fip.wire.messages import AntennaHealth
 
 _DIGITS = 3  # of what is told
-_SUMMED = ("selected", "samples", "good", "slices", "levels")
 
 
 class BaselineSums:
@@ -56,8 +55,7 @@ class BaselineSums:
         return np.asarray(above + above.transpose(0, 2, 1))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AntennaTally:
+class AntennaTally(NamedTuple):
     """How the antennas did in one slice, or together in several."""
 
     names: tuple[str, ...]  # [antenna] all of the ANTENNA table
@@ -92,9 +90,8 @@ def tally(sums: BaselineSums) -> AntennaTally:
 
 def together(tallies: Iterable[AntennaTally]) -> AntennaTally:
     """One or more tallies of the same antennas as one."""
-    first, *others = tallies
-    arrays = ([getattr(each, name) for each in (first, *others)] for name in _SUMMED)
-    return AntennaTally(first.names, *(np.sum(values, axis=0) for values in arrays))
+    names, *arrays = zip(*tallies, strict=True)
+    return AntennaTally(names[0], *(np.sum(values, axis=0) for values in arrays))
 
 
 def health(run: str, found: AntennaTally) -> AntennaHealth:

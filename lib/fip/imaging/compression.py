@@ -42,10 +42,8 @@ class _Way:
 
     def summed(self, array: NDArray[_Number]) -> NDArray[_Number]:
         """The nodes of [stokes, row, channel], [stokes, row, node]."""
-        first, parts = 0, []
-        for matrix in self.matrices:
-            parts.append(array[:, :, first : first + len(matrix)] @ matrix.astype(array.dtype))
-            first += len(matrix)
+        pieces = np.split(array, np.cumsum([len(matrix) for matrix in self.matrices[:-1]]), axis=2)
+        parts = [piece @ matrix.astype(array.dtype) for piece, matrix in zip(pieces, self.matrices, strict=True)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 
 

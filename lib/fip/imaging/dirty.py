@@ -7,14 +7,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.values import Beam, Block, Grid, Slice
+from fip.data.values import Beam, Block, Grid, Image, Slice
 from fip.imaging.beam import fit_beam
-from fip.imaging.interface import Kernel
-from fip.imaging.kernels import pixel_type
+from fip.imaging.kernels import Kernel, pixel_type
 
 
-def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
-    """Pixels [stokes, plane, y, x] of an `Image`.
+def dirty_image(slice_: Slice, kernel: Kernel) -> Image:
+    """Pixels, and which kernels made them; beam and statistics are not taken yet.
 
     The whole band is the mean of its output channels, weighted by their weights. A gridder is linear in its samples, so
     that is as accurate as to grid them all at once; and samples, of which there are fewer, are divided by the weights,
@@ -24,11 +23,11 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
     channels = weights.shape[1]
     planes = channels + 1 if channels > 1 else 1
     pixels = kernel.empty((len(weights), planes, grid.height, grid.width), pixel_type(slice_.settings))
-    apart = pixels[:, planes - channels :]
+    apart, kernels = pixels[:, planes - channels :], set[str]()
     for channel in range(channels):
         blocks = [block for block in slice_.blocks if block.channel_out == channel]
         if blocks and weights[:, channel].any():
-            kernel.image(_per_weight(blocks, weights[:, channel]), apart[:, channel])
+            kernels.add(kernel.image(_per_weight(blocks, weights[:, channel]), apart[:, channel]))
         apart[weights[:, channel] == 0, channel] = np.nan
     if channels > 1:
         for plane, mean, weight in zip(apart, pixels[:, 0], weights, strict=True):
@@ -38,7 +37,7 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
                     mean += each * pixels.dtype.type(part / weight.sum())
     if (below := beyond_horizon(grid)) is not None:
         pixels[..., below] = np.nan
-    return pixels
+    return Image(pixels, None, None, kernel="+".join(sorted(kernels)))
 
 
 def _per_weight(blocks: Sequence[Block], weights: NDArray[np.float64]) -> list[Block]:
@@ -47,24 +46,24 @@ def _per_weight(blocks: Sequence[Block], weights: NDArray[np.float64]) -> list[B
     return [Block(b.channel_out, b.uvw, b.frequency, b.visibility * share, b.weight) for b in blocks]
 
 
-def psf_image(slice_: Slice, kernel: Kernel) -> NDArray[np.floating]:
+def psf_image(slice_: Slice, kernel: Kernel) -> Image:
     """The point spread function at the phase centre, as `dirty_image`: what a source of 1 Jy would be there.
 
     Stokes of the same weights, as I and Q of linear feeds, share one.
     """
     planes = range(len(slice_.settings.stokes))
-    like = [next(other for other in planes if _weighed_alike(slice_, other, plane)) for plane in planes]
+    weights = [[block.weight[plane] for block in slice_.blocks] for plane in planes]
+    like = [
+        next(other for other in planes if all(map(np.array_equal, weights[other], weights[plane]))) for plane in planes
+    ]
     made = sorted(set(like))
     blocks = []
     for block in slice_.blocks:
         weight = block.weight[made]
         blocks.append(replace(block, visibility=weight.astype(block.visibility.dtype), weight=weight))
     few = replace(slice_, blocks=tuple(blocks), sum_of_weights=slice_.sum_of_weights[made])
-    return dirty_image(few, kernel)[[made.index(plane) for plane in like]]
-
-
-def _weighed_alike(slice_: Slice, one: int, other: int) -> bool:
-    return all(np.array_equal(block.weight[one], block.weight[other]) for block in slice_.blocks)
+    image = dirty_image(few, kernel)
+    return replace(image, pixels=image.pixels[[made.index(plane) for plane in like]])
 
 
 def slice_beam(slice_: Slice) -> Beam | None:

@@ -1,7 +1,7 @@
-"""Kernels: from the blocks of one output channel to its dirty image. Pure functions; which one is chosen once a run."""
+"""Kernels: from the blocks of one output channel to its dirty image. What one is, and which there are. Pure."""
 
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Callable, Sequence
+from typing import Protocol, get_args
 
 import ducc0
 import numpy as np
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from fip.data.errors import UsageError
 from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, Imaging, KernelName
 from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid
-from fip.imaging.interface import Kernel
 
 SDP_FUNC = "ska-sdp-func"
 KERNELS = get_args(KernelName)
@@ -28,27 +27,25 @@ _DUCC_MARGIN = 0.7
 """Of epsilon, what ducc0 is asked for: asked for 1e-3 it was 7 % off that in one image, of 24 x 20 pixels."""
 
 
-class Recorded(Kernel):
-    """A kernel that remembers which kernels made its images."""
+Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
+"""`Kernel.image`, as a kernel takes it to fall back on."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self._names: set[str] = set()
 
-    @property
-    def names(self) -> str:
-        """As "slant", or "slant+wgridder" where planes differ; "" where there was nothing to image."""
-        return "+".join(sorted(self._names))
+class Kernel(Protocol):
+    """Makes dirty images. May keep what is the same in every slice of a run, nothing that changes a bit of an image."""
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """See Kernel."""
-        return self._kernel.empty(shape, dtype)
+        """An array of any contents, of which parts may be given to `image` as `out`: what it fills fastest."""
+        return np.empty(shape, dtype)
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See Kernel."""
-        name = self._kernel.image(blocks, out)
-        self._names.add(name)
-        return name
+        """Fill out[stokes, y, x] with sum_k Re[V_k exp(-2 pi i (u_k l + v_k m + w_k (n - 1)))] over all samples.
+
+        V_k is what the blocks hold, weight x visibility, so the caller divides by the sum of weights.
+        y ascends to the north (m), x descends to the east (l), pixel (height/2, width/2) is l = m = 0; there is
+        no factor 1/n. L2(out - exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined.
+        Returns the name of the kernel that was used, which another may have fallen back on for these samples.
+        """
 
 
 class WGridder(Kernel):
@@ -70,7 +67,8 @@ class WGridder(Kernel):
         for stokes, plane in enumerate(out):
             values = [block.visibility[stokes].ravel() for block in blocks]
             image = dirty(uvw, frequencies, values, self._precision, shape, self._grid.scale, self._epsilon)
-            plane[...] = _centre(image, self._grid)
+            top, left = (image.shape[0] - self._grid.height) // 2, (image.shape[1] - self._grid.width) // 2
+            plane[...] = image[top : top + self._grid.height, left : left + self._grid.width]  # pixel N/2 is the same
         return self.name
 
 
@@ -159,9 +157,3 @@ def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
 def pixel_type(settings: Imaging) -> type[np.floating]:
     """float32 for an epsilon of 1e-6 or more, of which its rounding is a tenth; else float64."""
     return np.float32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else np.float64
-
-
-def _centre(image: NDArray[np.floating], grid: Grid) -> NDArray[np.floating]:
-    """The grid's pixels out of an image at least as large with the same centre, pixel N/2."""
-    top, left = (image.shape[0] - grid.height) // 2, (image.shape[1] - grid.width) // 2
-    return image[top : top + grid.height, left : left + grid.width]

@@ -42,19 +42,14 @@ def _by_density(blocks: Sequence[Block], settings: Imaging, grid: Grid) -> list[
     for stokes in range(len(settings.stokes)):
         weight = np.concatenate([block.weight[stokes].ravel() for block in blocks], dtype=np.float64)
         density = np.asarray(np.bincount(cells, weight, count), np.float64)[cells]
-        planes.append(
-            _uniform(density) if settings.weight == "uniform" else _briggs(density, weight, settings.robust or 0.0)
-        )
+        if settings.weight == "uniform":
+            planes.append(np.divide(1.0, density, out=np.zeros_like(density), where=density > 0))
+        else:
+            planes.append(_briggs(density, weight, settings.robust or 0.0))
     factors = np.split(np.stack(planes), np.cumsum([block.weight[0].size for block in blocks])[:-1], axis=1)
     return [
         _multiplied(block, factor.reshape(block.weight.shape)) for block, factor in zip(blocks, factors, strict=True)
     ]
-
-
-def _uniform(density: NDArray[np.float64]) -> NDArray[np.float64]:
-    factor = np.zeros_like(density)
-    np.divide(1.0, density, out=factor, where=density > 0)
-    return factor
 
 
 def _briggs(density: NDArray[np.float64], weight: NDArray[np.float64], robust: float) -> NDArray[np.float64]:

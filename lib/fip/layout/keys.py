@@ -126,7 +126,9 @@ def make_keys(config: Config, folder: Path, renew: Sequence[str] = ()) -> list[s
             raise ConfigError(f"{path}: names another ventilator's key; remove it, or the folder, and make it anew")
     _write(folder / LIST, _list_text(listed), 0o644)
     for path, key in new.items():
-        _write(path, _key_text(key), 0o600)
+        lines = [f"# The {Holder(key.role, key.host)}: keep it secret. Made by `fip keys`."]
+        lines += [f"{name} = {json.dumps(value)}" for name, value in key]
+        _write(path, "\n".join(lines) + "\n", 0o600)
     return said
 
 
@@ -178,11 +180,6 @@ def _toml(path: Path, missing_ok: bool = False) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:  # TOML, or text
         raise ConfigError(f"{path}: is not TOML: {error}") from None
-
-
-def _key_text(key: PrivateKey) -> str:
-    lines = [f"# The {Holder(key.role, key.host)}: keep it secret. Made by `fip keys`."]
-    return "\n".join([*lines, *(f"{name} = {json.dumps(value)}" for name, value in key)]) + "\n"
 
 
 def _list_text(listed: Mapping[Role, Mapping[str, tuple[str, ...]]]) -> str:

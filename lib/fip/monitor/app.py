@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import cmap
 import numpy as np
 from astropy.io import fits
 from starlette.applications import Starlette
@@ -33,9 +32,14 @@ from fip.monitor.feed import Broadcast, Feed
 from fip.monitor.guard import Access, Guard, cookie_name
 from fip.monitor.metrics import CONTENT_TYPE, exposition
 
-COLOUR_MAPS = ("inferno", "viridis", "cividis", "gray", "cubehelix")
 VERSIONS = ("fip", "numpy", "astropy", "ducc0", "numba", "pyzmq", "starlette", "uvicorn")
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
 MOST_IMAGES = 2000  # in one answer
 MOST_PIXELS = 8192  # a side, in one answer
 
@@ -87,7 +91,7 @@ class _Pages:
         """Where each is found."""
         image, gallery = "/api/runs/{run}/images/{index:slice}", self._gallery
         return [
-            Route("/", self.page),
+            Route("/", self.asset),
             Route("/assets/{name}", self.asset),
             Route("/metrics", self.metrics),
             Route("/api/session", self.session, methods=["POST"]),
@@ -106,13 +110,9 @@ class _Pages:
             Route(f"{image}/fits", self.fits),
         ]
 
-    async def page(self, request: Request) -> Response:
-        """The page itself, without any data."""
-        return _static(self._assets["index.html"])
-
     async def asset(self, request: Request) -> Response:
-        """Scripts and styles, from memory."""
-        name = request.path_params["name"]
+        """The page itself, without any data, and its scripts and styles, from memory."""
+        name = request.path_params.get("name", "index.html")
         if name not in self._assets:
             raise HTTPException(404)
         return _static(self._assets[name])
@@ -143,8 +143,8 @@ class _Pages:
         return JSONResponse({"settings": settings, "versions": versions})
 
     async def colours(self, request: Request) -> Response:
-        """Colour maps, each 256 times RRGGBB."""
-        return JSONResponse({name: _lut(name) for name in COLOUR_MAPS}, headers={"Cache-Control": "max-age=3600"})
+        """Colour maps, each 256 times RRGGBB: those of matplotlib, which daemons do not import."""
+        return _static(self._assets["colours.json"])
 
     def cancel(self, request: Request) -> Any:
         """Ends a job."""
@@ -214,10 +214,6 @@ def _assets() -> Iterator[tuple[str, tuple[bytes, str]]]:
 
 def _static(asset: tuple[bytes, str]) -> Response:
     return Response(asset[0], media_type=asset[1], headers={"Cache-Control": "no-cache"})
-
-
-def _lut(name: str) -> str:
-    return (np.round(cmap.Colormap(name).lut(256)[:, :3] * 255).astype(np.uint8)).tobytes().hex()
 
 
 def _number(request: Request, name: str, default: int | None = None) -> int:

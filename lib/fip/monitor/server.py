@@ -19,6 +19,7 @@ from fip.runtime.door import LIMITS, Door
 from fip.runtime.sockets import host_name
 
 BACKLOG = 128  # connections that the kernel holds until they are taken
+_LOOPBACK = {name.strip("[]") for name in LOOPBACK}
 END_WITHIN = 2  # s for answers under way when the monitor ends
 
 
@@ -32,7 +33,7 @@ class Server:
         self._socket = _bind(monitor)
         self.port: int = self._socket.getsockname()[1]
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        app, self._broadcast = make_app(loaded, feed, Access(_hosts(monitor), token, _is_loopback(monitor.host)))
+        app, self._broadcast = make_app(loaded, feed, Access(_hosts(monitor), token, monitor.host in _LOOPBACK))
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -86,13 +87,9 @@ def _bind(monitor: Monitor) -> socket.socket:
     return bound
 
 
-def _is_loopback(host: str) -> bool:
-    return host in {name.strip("[]") for name in LOOPBACK}
-
-
 def _hosts(monitor: Monitor) -> frozenset[str]:
     """Names by which it is reached: loopback's, also through `ssh -L`, its own, and those that were configured."""
-    names = {name.strip("[]") for name in LOOPBACK} | {monitor.host, *monitor.hosts}
-    if not _is_loopback(monitor.host):
+    names = {*_LOOPBACK, monitor.host, *monitor.hosts}
+    if monitor.host not in _LOOPBACK:
         names |= {host_name(), socket.gethostname(), socket.getfqdn()}
     return frozenset(name.lower() for name in names)

@@ -24,12 +24,11 @@ from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
 import zmq
 
-from fip.config import Config, Loaded, load
+from fip.config import Config, Loaded, flatten, load
 from fip.data.errors import ConfigError, FipError
 from fip.runtime.door import raise_limit
 from fip.runtime.logs import log_to_stderr
 from fip.runtime.notify import Notifier
-from fip.runtime.reload import changes
 
 Result = TypeVar("Result")
 Given = TypeVarTuple("Given")
@@ -270,6 +269,18 @@ class _Life:
             log.info("the configuration was read again: %d changes in force", len(taken))
         self._notifier.tell("READY=1")
         self._tell()
+
+
+def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collection[str] = ()) -> dict[str, str]:
+    """The settings that differ, of `keys`, which are dotted or name a table as a whole: of each how, by its key."""
+    before, after = (dict(flatten(config.model_dump(mode="json"))) for config in (old, new))
+    return {
+        key: f"{key} = {after.get(key)!r} (was {before.get(key)!r})"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+        and key not in apart_from
+        and any(key == each or key.startswith(f"{each}.") for each in keys)
+    }
 
 
 def _end_with_parent() -> None:

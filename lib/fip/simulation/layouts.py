@@ -11,6 +11,9 @@ from fip.data.rotations import axes
 MEERKAT = (math.radians(21.44389), math.radians(-30.71106), 1050.0)
 """Longitude (rad), geodetic latitude (rad) and height (m) of the MeerKAT core on WGS84."""
 
+LOCAL_AXES = axes(*MEERKAT[:2])
+"""Unit vectors east, north, and up to the geodetic zenith [3, 3] of the core, in ITRF."""
+
 DISH_DIAMETER = 13.5
 """Diameter of a MeerKAT dish, m."""
 
@@ -35,12 +38,7 @@ def meerkat_like(antennas: int) -> NDArray[np.float64]:
     ground = np.random.default_rng(64).normal(0.0, ROUGHNESS, antennas)
     curvature = -(east**2 + north**2) / (2.0 * EARTH_RADIUS)
     up = ground + SLOPE[0] * east + SLOPE[1] * north + curvature
-    return np.asarray(erfa.gd2gc(1, *MEERKAT) + np.stack([east, north, up], axis=1) @ _local_axes())
-
-
-def zenith() -> NDArray[np.float64]:
-    """Unit vector [3] in ITRF from the core to its geodetic zenith."""
-    return np.asarray(_local_axes()[2], dtype=np.float64)
+    return np.asarray(erfa.gd2gc(1, *MEERKAT) + np.stack([east, north, up], axis=1) @ LOCAL_AXES)
 
 
 def _core(antennas: int) -> NDArray[np.float64]:
@@ -56,9 +54,3 @@ def _arms(antennas: int) -> NDArray[np.float64]:
     radius = ARM_RADII[0] * (ARM_RADII[1] / ARM_RADII[0]) ** along
     angle = np.arange(antennas) % 3 * math.radians(120.0) + ARM_TURN * along
     return np.stack([radius * np.sin(angle), radius * np.cos(angle)])
-
-
-def _local_axes() -> NDArray[np.float64]:
-    """Unit vectors east, north, up [3, 3] of the core in ITRF."""
-    longitude, latitude, _ = MEERKAT
-    return axes(longitude, latitude)

@@ -85,7 +85,6 @@ def simulate(
     begun = time.monotonic()
     try:
         with closing(SimulatedMs(path if live else partial, simulation)) as ms:
-            ms.write_subtables()
             for integration in range(simulation.integrations):
                 if live:
                     time.sleep(max(0.0, begun + (integration + 1) * simulation.cadence - time.monotonic()))
@@ -180,23 +179,15 @@ def _truth_table(simulation: Simulation, sources: tuple[Source, ...]) -> Table:
     Columns: name; ra, dec (deg, J2000); I, Q, U, V (Jy); kind, "steady" or "transient"; first, end (integrations
     in which it is on, the end left out).
     """
-    directions = [_direction(simulation, source) for source in sources]
     meta = asdict(simulation) | {
         "transient_on": list(simulation.transient_integrations),
         "flagged_antenna": simulation.flagged_antenna,
         "comment": "A source is on in integrations first <= k < end. Directions are J2000.",
     }
-    table = Table(meta=meta)
-    table["name"] = [s.name for s in sources]
-    table["ra"] = [ra for ra, _ in directions]
-    table["dec"] = [dec for _, dec in directions]
-    for number, stokes in enumerate("IQUV"):
-        table[stokes] = [s.stokes[number] for s in sources]
-    for column in ("kind", "first", "end"):
-        table[column] = [getattr(s, column) for s in sources]
-    for column in table.colnames[1:7]:
-        table[column].unit = "deg" if column in ("ra", "dec") else "Jy"
-    return table
+    rows = [(s.name, *_direction(simulation, s), *s.stokes, s.kind, s.first, s.end) for s in sources]
+    names = ("name", "ra", "dec", *"IQUV", "kind", "first", "end")
+    units = {"ra": "deg", "dec": "deg"} | dict.fromkeys("IQUV", "Jy")
+    return Table(rows=rows, names=names, units=units, meta=meta)
 
 
 def _direction(simulation: Simulation, source: Source) -> tuple[float, float]:

@@ -27,7 +27,7 @@ class Simulation(Options):
                 "its end left out"
             )
         towards = (uvw_axes(self, integration)[2] for integration in (0, self.integrations - 1))
-        lowest = min(math.asin(float(direction @ layouts.zenith())) for direction in towards)
+        lowest = min(math.asin(float(direction @ layouts.LOCAL_AXES[2])) for direction in towards)
         if lowest < 0.0:
             raise UsageError(
                 f"the phase centre is {-math.degrees(lowest):.0f} deg below MeerKAT's horizon "
@@ -66,13 +66,11 @@ def uvw_axes(simulation: Simulation, integration: int) -> NDArray[np.float64]:
 
 def _check_numbers(simulation: Simulation) -> None:
     s = simulation
-    for name in ("channels", "integrations", "cadence", "frequency", "bandwidth"):
-        if not 0 < getattr(s, name) < math.inf:
-            raise UsageError(f"{name} {getattr(s, name)}: a number above 0 is needed")
-    for name in ("noise", "transient"):
-        if not 0 <= getattr(s, name) < math.inf:
-            raise UsageError(f"{name} {getattr(s, name)} Jy: 0 or more is needed")
+    positive = {name: getattr(s, name) for name in ("channels", "integrations", "cadence", "frequency", "bandwidth")}
+    fluxes = {name: getattr(s, name) for name in ("noise", "transient")}
     needed = {
+        **{f"{name} {each}: a number above 0 is needed": 0 < each < math.inf for name, each in positive.items()},
+        **{f"{name} {each} Jy: 0 or more is needed": 0 <= each < math.inf for name, each in fluxes.items()},
         f"antennas {s.antennas}: 2 to 512 can be simulated": 2 <= s.antennas <= 512,
         f"bandwidth {s.bandwidth:g} Hz around {s.frequency:g} Hz reaches below 0": s.bandwidth < 2 * s.frequency,
         f"flag fraction {s.flag_fraction}: 0 to below 1 is needed": 0 <= s.flag_fraction < 1,

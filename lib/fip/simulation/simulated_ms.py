@@ -32,15 +32,12 @@ class SimulatedMs:
         self.flagged = (first == bad) | (second == bad)
         description, managers = _large_columns(simulation)
         self._table = tables.default_ms(str(path), description, managers)
+        for name, columns in _subtables(simulation, self._position).items():
+            _fill(f"{path}/{name}", columns)
 
     def close(self) -> None:
         """Release the files."""
         self._table.close()
-
-    def write_subtables(self) -> None:
-        """Fill all the subtables that say anything."""
-        for name, rows in _subtables(self._simulation, self._position).items():
-            _fill(f"{self._table.name()}/{name}", rows)
 
     def begin_integration(self, time: float, uvw: NDArray[np.float64]) -> None:
         """Append the rows of an integration around `time` (s UTC since MJD 0), without visibilities yet."""

@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.names import RunId
-from fip.data.rotations import turned
+from fip.data.rotations import rephase, turned
 from fip.data.settings import Imaging
 from fip.data.values import Band, Beam, Block, Grid, Observation, Slice, Times
 from fip.imaging.antennas import AntennaTally, BaselineSums, tally
 from fip.imaging.beam import fit_beam
-from fip.imaging.rephasing import rephase
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, totals
 from fip.imaging.weighting import weigh
 from fip.source.samples import SampleReader

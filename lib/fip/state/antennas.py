@@ -91,12 +91,13 @@ def antenna_panel(view: AntennasView, run: str, labels: tuple[str, str] | None) 
         ("flagged away", shares, "warn"),
         ("of unlike amplitude", unlike, "bad"),
     ]
+    ordered = (*view.faulty, *(each for each in view.antennas if not each.fault))
     return Panel(
         "antennas",
         "Antennas",
         words if view.faulty else f"{words} · none stands out",
         facts=tuple(Fact(f"{len(names)} {what}", listed(names), level) for what, names, level in facts if names),
-        tables=(Table("All antennas", HEADS, tuple(map(_row, sorted(view.antennas, key=_urgency))), "cells"),),
+        tables=(Table("All antennas", HEADS, tuple(map(_row, ordered)), "cells"),),
         numbers=numbers,
     )
 
@@ -105,10 +106,6 @@ def _row(view: AntennaView) -> Row:
     share = percent(view.flagged)
     bar = Bar((("flagged", view.flagged),), share)
     return Row(view.name, (view.name, share, view.amplitude, view.fault), LEVELS[view.fault], bar)
-
-
-def _urgency(view: AntennaView) -> tuple[bool, bool]:
-    return not view.fault, view.fault != "flagged"
 
 
 def _amplitudes(levels: Sequence[float | None]) -> list[Fault]:

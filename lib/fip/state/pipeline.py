@@ -108,25 +108,25 @@ class Incident:
 
 @dataclass(frozen=True)
 class PipelineState:
-    """All that there is to see."""
+    """All that there is to see; by default, of a pipeline of which nothing was heard."""
 
     time: float  # s UTC, Unix
-    verdict: Verdict
-    exit_code: int  # of `fip status`
-    reasons: tuple[str, ...]  # for the verdict, the worst first; () where all is well
-    since: float | None  # s UTC, Unix: the ventilator's last word, where it is gone; None while it is heard
-    ventilator: DaemonView | None  # None where it was never heard
-    workers: tuple[WorkerView, ...]  # by name; those that went of late are among them
-    sink: DaemonView | None  # None where it never joined
-    jobs: tuple[JobView, ...]  # oldest first
-    rate: float  # images/s, of all runs
-    eta: float | None  # s until all that was opened is done; None with a pace, or where nothing is stored yet
-    lag: float | None  # s, that of the run that is furthest behind; None without a pace
-    bottleneck: Stage | None  # the first stage that is never waiting; None where all wait, or nothing is done
-    failures: tuple[Failure, ...]  # slices that failed for good, oldest first, the last few
-    errors: tuple[Incident, ...]  # newest first
-    security: tuple[Incident, ...]  # handshakes that failed; newest first
-    antennas: AntennasView | None  # of the run that is read, or was read last; None where nothing was read
+    verdict: Verdict = "no pipeline"
+    exit_code: int = EXIT_CODES["no pipeline"]  # of `fip status`
+    reasons: tuple[str, ...] = ("no ventilator was heard",)  # for the verdict, the worst first; () where all is well
+    since: float | None = None  # s UTC, Unix: the ventilator's last word, where it is gone; None while it is heard
+    ventilator: DaemonView | None = None  # None where it was never heard
+    workers: tuple[WorkerView, ...] = ()  # by name; those that went of late are among them
+    sink: DaemonView | None = None  # None where it never joined
+    jobs: tuple[JobView, ...] = ()  # oldest first
+    rate: float = 0.0  # images/s, of all runs
+    eta: float | None = None  # s until all that was opened is done; None with a pace, or where nothing is stored yet
+    lag: float | None = None  # s, that of the run that is furthest behind; None without a pace
+    bottleneck: Stage | None = None  # the first stage that is never waiting; None where all wait, or nothing is done
+    failures: tuple[Failure, ...] = ()  # slices that failed for good, oldest first, the last few
+    errors: tuple[Incident, ...] = ()  # newest first
+    security: tuple[Incident, ...] = ()  # handshakes that failed; newest first
+    antennas: AntennasView | None = None  # of the run that is read, or was read last; None where nothing was read
 
     @property
     def jobs_now(self) -> tuple[JobView, ...]:
@@ -145,21 +145,14 @@ class PipelineState:
         return tuple(run for run in self.now if working and not run.over)
 
 
-NOTHING_HEARD = PipelineState(
-    0.0, "no pipeline", EXIT_CODES["no pipeline"], ("no ventilator was heard",), None, None, (), None, (), 0.0, None,
-    None, None, (), (), (), None,
-)  # fmt: skip
-
-
 def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
     """The state now (s UTC, Unix) of a pipeline of which `fip.state.trends.remember` has kept this; None of none."""
     if heard is None:
-        return replace(NOTHING_HEARD, time=now)
+        return PipelineState(now)
     newest, quiet = heard.status, max(0.0, now - heard.at)
-    known, told = trends(heard.past), list(_statuses(newest))
-    seen = replace(
-        NOTHING_HEARD,
-        time=now,
+    known, told = trends(heard.past), (*newest.statuses, *(each.status for each in newest.departed))
+    seen = PipelineState(
+        now,
         since=heard.at if quiet > SILENT_AFTER else None,
         ventilator=_heard(newest.ventilator, quiet, SILENT_AFTER, now, known),
         workers=_workers(newest, quiet, now, known),
@@ -288,15 +281,6 @@ def incident(status: Status, what: Logged | SocketEvent) -> Incident:
         filter(None, (what.socket, f"{what.event} with {what.peer}" if what.peer else what.event, what.reason))
     )
     return Incident(what.time, status.identity, "warning" if what.reason else "", text, what.times)
-
-
-def _statuses(newest: PipelineStatus) -> Iterator[Status]:
-    """The last status of each daemon, those that went included."""
-    yield newest.ventilator
-    yield from (worker.status for worker in newest.workers)
-    if newest.sink:
-        yield newest.sink.status
-    yield from (each.status for each in newest.departed)
 
 
 def newest_first(incidents: Iterable[Incident]) -> tuple[Incident, ...]:

@@ -5,7 +5,7 @@ differences between the oldest and the newest that were heard of one life of a d
 daemon itself counted between them, so no clocks of two hosts are ever compared.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fip.wire.messages import PipelineStatus, Status
@@ -69,7 +69,8 @@ def remember(heard: Heard | None, status: PipelineStatus, now: float) -> Heard:
     Of two ventilators the one that started last counts, or the one that still speaks. The newest message stays,
     however old it is.
     """
-    past = Past(now, status.number, dict(_daemons(status)))
+    spent = {life(each): Spent(each.counters, each.seconds, each.resources.cpu_seconds) for each in status.statuses}
+    past = Past(now, status.number, spent)
     if heard is None:
         return Heard(now, status, (past,))
     if life(status.ventilator) != life(heard.status.ventilator):
@@ -97,12 +98,6 @@ def trends(past: Sequence[Past]) -> dict[Life, Trend]:
         last |= each.daemons
     found = {which: _trend(first[which], last[which]) for which in last}
     return {which: trend for which, trend in found.items() if trend}
-
-
-def _daemons(status: PipelineStatus) -> Iterator[tuple[Life, Spent]]:
-    statuses = [status.ventilator, *(worker.status for worker in status.workers)]
-    for each in [*statuses, *([status.sink.status] if status.sink else [])]:
-        yield life(each), Spent(each.counters, each.seconds, each.resources.cpu_seconds)
 
 
 def _trend(before: Spent, after: Spent) -> Trend | None:

@@ -263,19 +263,20 @@ class Jobs:
     def worker_says(self, brief: WorkerBrief, now: float) -> list[Failure]:
         """Takes what a worker says of what is leased to it; returns the attempts that are newly failed."""
         known = self.leases
-        for run, leases in known.items():
-            holds = {each.slice: each.number for each in brief.holds if each.run == run}
-            handed_on = {each.slice: each.number for each in brief.handed_on if each.run == run}
-            known_ages = zip((*brief.handed_on, *brief.holds), brief.ages, strict=False)  # a socket may say anything
-            ages = {each.slice: age for each, age in known_ages if each.run == run}
-            leases.worker_says(brief.identity, holds, handed_on, now, ages)
-        return [
+        failures = [  # first: a slice that failed is not held any more, and would be taken for one that was lost
             failure
             for failure in brief.failed
             if failure.run in known
             and known[failure.run].has(brief.identity, failure.index)
             and known[failure.run].attempt_failed(failure.index, failure.attempt, failure.reason)
         ]
+        for run, leases in known.items():
+            holds = {each.slice: each.number for each in brief.holds if each.run == run}
+            handed_on = {each.slice: each.number for each in brief.handed_on if each.run == run}
+            known_ages = zip((*brief.handed_on, *brief.holds), brief.ages, strict=False)  # a socket may say anything
+            ages = {each.slice: age for each, age in known_ages if each.run == run}
+            leases.worker_says(brief.identity, holds, handed_on, now, ages)
+        return failures
 
     def worker_gone(self, brief: WorkerBrief, how: str) -> int:
         """A worker "died", "hung" or has left (""); returns how many slices are todo again."""

@@ -6,7 +6,7 @@ small, share the frames: each is a stretch of every array. A slice that is lease
 Nothing that arrives is believed: decoding raises WireError, and nothing else, for whatever does not fit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from math import prod
@@ -39,6 +39,7 @@ _Shapes = tuple[tuple[Number, Number, Number], ...]  # of each block its output 
 _FILES = tuple[tuple[Kind, bytes], ...]  # of each file what it is, and its digest
 _MAXIMUM_TICKET = 64  # bytes
 _FILES_OF_AN_IMAGE = (("dirty",), ("dirty", "psf"))
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 _CONTROL = {kind.__name__: kind for kind in get_args(Control)}
 
 
@@ -192,11 +193,6 @@ def _names(kind: Any, without: tuple[str, ...]) -> tuple[str, ...]:
     if not is_dataclass(kind):
         raise TypeError(f"{kind.__name__} does not go over the wire")
     return tuple(item.name for item in fields(kind) if item.name not in without)
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
 
 
 @cache

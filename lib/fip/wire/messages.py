@@ -329,6 +329,12 @@ class PipelineStatus:
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
     antennas: AntennaHealth | None = None  # None where no slice was read yet
 
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """The last of each daemon that is there."""
+        sink = (self.sink.status,) if self.sink else ()
+        return (self.ventilator, *(worker.status for worker in self.workers), *sink)
+
 
 Control = (
     WorkerBrief

@@ -3,90 +3,70 @@
 A stage is a pure function of what was made of the slice so far. They run in the order of `STAGES`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from time import perf_counter
 
 from fip.data.quality import quality
 from fip.data.values import FitsFile, Image, ImageFile, Kind, Slice
 from fip.fits.fitsfile import fits_bytes
 from fip.imaging.dirty import channel_beams, dirty_image, psf_image, slice_beam
-from fip.imaging.interface import Kernel
-from fip.imaging.kernels import Recorded
+from fip.imaging.kernels import Kernel
 from fip.imaging.statistics import image_statistics
 
+Images = Mapping[Kind, Image]
+"""What was made of a slice so far."""
 
-@dataclass(frozen=True, slots=True)
-class Imaged:
-    """A slice, and the images that were made of it so far."""
-
-    slice: Slice
-    images: Mapping[Kind, Image] = field(default_factory=dict)
-
-    def with_image(self, kind: Kind, image: Image) -> "Imaged":
-        """The same with this image added, or in place of the one of its kind."""
-        return replace(self, images={**self.images, kind: image})
+Stage = Callable[[Slice, Images, Kernel], Images]
 
 
-Stage = Callable[[Imaged, Kernel], Imaged]
-
-
-def dirty(so_far: Imaged, kernel: Kernel) -> Imaged:
+def dirty(slice_: Slice, images: Images, kernel: Kernel) -> Images:
     """Grid and transform the visibilities: the dirty image. A slice without visibilities gives NaN."""
-    recorded = Recorded(kernel)
-    pixels = dirty_image(so_far.slice, recorded)
-    return so_far.with_image("dirty", Image(pixels, None, None, kernel=recorded.names))
+    return {**images, "dirty": dirty_image(slice_, kernel)}
 
 
-def psf(so_far: Imaged, kernel: Kernel) -> Imaged:
+def psf(slice_: Slice, images: Images, kernel: Kernel) -> Images:
     """The same with the weights in place of the visibilities, if it is asked for: the point spread function."""
-    if not so_far.slice.settings.make_psf:
-        return so_far
-    recorded = Recorded(kernel)
-    pixels = psf_image(so_far.slice, recorded)
-    return so_far.with_image("psf", Image(pixels, None, None, kernel=recorded.names))
+    return {**images, "psf": psf_image(slice_, kernel)} if slice_.settings.make_psf else images
 
 
-def beam(so_far: Imaged, kernel: Kernel) -> Imaged:
+def beam(slice_: Slice, images: Images, kernel: Kernel) -> Images:
     """Fit the restoring beam of the whole band, and of each output channel."""
-    whole, channels = slice_beam(so_far.slice), channel_beams(so_far.slice)
-    images = {kind: replace(image, beam=whole, channel_beams=channels) for kind, image in so_far.images.items()}
-    return replace(so_far, images=images)
+    whole, channels = slice_beam(slice_), channel_beams(slice_)
+    return {kind: replace(image, beam=whole, channel_beams=channels) for kind, image in images.items()}
 
 
-def statistics(so_far: Imaged, kernel: Kernel) -> Imaged:
+def statistics(slice_: Slice, images: Images, kernel: Kernel) -> Images:
     """Measure noise and extremes of the first plane."""
-    images = {
-        kind: replace(image, statistics=image_statistics(image.pixels[0, 0])) for kind, image in so_far.images.items()
-    }
-    return replace(so_far, images=images)
+    return {kind: replace(image, statistics=image_statistics(image.pixels[0, 0])) for kind, image in images.items()}
 
 
-def judge(so_far: Imaged, kernel: Kernel) -> Imaged:
+def judge(slice_: Slice, images: Images, kernel: Kernel) -> Images:
     """Say what is doubtful about the dirty image."""
-    image = so_far.images["dirty"]
-    return so_far.with_image("dirty", replace(image, quality=quality(so_far.slice, image.beam, image.statistics)))
+    image = images["dirty"]
+    return {**images, "dirty": replace(image, quality=quality(slice_, image.beam, image.statistics))}
 
 
 STAGES: tuple[Stage, ...] = (dirty, psf, beam, statistics, judge)
 
 
-def pass_through(slice_: Slice, kernel: Kernel, stages: Sequence[Stage] = STAGES) -> tuple[Imaged, dict[str, float]]:
-    """What the stages make of a slice, and the seconds that each of them took, by its name."""
-    so_far, seconds = Imaged(slice_), {}
-    for stage in stages:
+def pass_through(slice_: Slice, kernel: Kernel) -> tuple[Images, dict[str, float]]:
+    """The images that the stages make of a slice, and the seconds that each stage took, by its name."""
+    images: Images = {}
+    seconds = {}
+    for stage in STAGES:
         begun = perf_counter()
-        so_far = stage(so_far, kernel)
+        images = stage(slice_, images, kernel)
         seconds[stage.__name__] = perf_counter() - begun
-    return so_far, seconds
+    return images, seconds
 
 
 def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> ImageFile:
     """Pass a slice through the stages and write its images as FITS files; `waited` is how long it lay here, in s."""
-    so_far, seconds = pass_through(slice_, kernel)
+    images, seconds = pass_through(slice_, kernel)
     begun = perf_counter()
-    files = tuple(FitsFile(kind, fits_bytes(slice_, image, kind)) for kind, image in so_far.images.items())
-    image = so_far.images["dirty"]
+    files = tuple(FitsFile(kind, fits_bytes(slice_, image, kind)) for kind, image in images.items())
+    image = images["dirty"]
     return ImageFile(
         run=slice_.run,
         index=slice_.index,

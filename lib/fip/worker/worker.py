@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from uuid import uuid4
 
 import zmq
@@ -191,12 +191,9 @@ class Worker(Daemon):
             self._took_for = values.run
             self._took.clear()
         self._vitals.stopwatch.enter("busy")
-
-        def ended(future: Future[ImageFile]) -> None:
-            self._on_image(values, future)
-
         waited = self._working_since - since
         self._vitals.took("wait", waited)
+        ended = partial(self._on_image, values)
         self._compute.call(ended, self._image, values, self._device, f"{self._host}/{self._name}", waited)
 
     def _on_image(self, values: Slice, future: Future[ImageFile]) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,39 +15,18 @@ SOURCE = Path(__file__).with_name("slant.cu")
 INSTALL_CUPY = "install FIP with the extra gpu (CUDA 12) or gpu13 (CUDA 13)"
 
 
-class Device(Protocol):
-    """What the slant kernel needs of a GPU. The tests have one that is the processor."""
-
-    xp: Any  # numpy, or cupy: arrays and Fourier transforms
-    threads: int  # of a block
-
-    def define(self, name: str, values: NDArray[np.float32]) -> None:
-        """Set a constant of slant.cu."""
-
-    def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0) -> None:
-        """Start a function of slant.cu; `shared` bytes of shared memory a block."""
-
-    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """Memory of the host to which copies are fastest, of any contents."""
-
-    def send_back(self, piece: Any, to: NDArray[np.float32]) -> None:
-        """Begin to copy a piece to `to`, contiguous and of the same shape, when what was launched so far is done."""
-
-    def finish(self) -> None:
-        """Wait until all that was sent back is there."""
-
-
 class CupyDevice:
     """One GPU, for the thread that makes it: cupy keeps memory and plans of transforms from slice to slice.
 
-    It works in a stream of its own and copies back in another, so that several threads do not wait for each other.
+    It works in a stream of its own and copies back in another, so that several threads do not wait for each other. The
+    tests have one that is the processor.
     """
 
-    threads = 256
+    threads = 256  # of a block
 
     def __init__(self, device: str) -> None:
         """Open "cuda:N". Raise UsageError where it, or cupy, is missing."""
-        self.xp = find_cupy()
+        self.xp = find_cupy()  # arrays and Fourier transforms
         number = check_gpu(device)
         self.name = gpus()[number]
         self.xp.cuda.Device(number).use()
@@ -57,26 +36,26 @@ class CupyDevice:
         self._leaving: list[Any] = []  # pieces that must not be freed before they are copied
 
     def define(self, name: str, values: NDArray[np.float32]) -> None:
-        """See Device."""
+        """Set a constant of slant.cu."""
         self.xp.ndarray(values.shape, values.dtype, self._module.get_global(name)).set(values)
 
     def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0) -> None:
-        """See Device."""
+        """Start a function of slant.cu; `shared` bytes of shared memory a block."""
         self._module.get_function(name)((blocks,), (self.threads,), tuple(args), shared_mem=shared)
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """See Device. It is page-locked, and goes back to cupy's pool, not to the system."""
+        """Memory of the host to which copies are fastest, page-locked, of any contents; it goes back to cupy's pool."""
         memory = self.xp.cuda.alloc_pinned_memory(math.prod(shape) * np.dtype(dtype).itemsize)
         return np.frombuffer(memory, dtype, math.prod(shape)).reshape(shape)
 
     def send_back(self, piece: Any, to: NDArray[np.float32]) -> None:
-        """See Device."""
+        """Begin to copy a piece to `to`, contiguous and of the same shape, when what was launched so far is done."""
         self._copies.wait_event(self.xp.cuda.get_current_stream().record())
         piece.get(stream=self._copies, out=to, blocking=False)
         self._leaving.append(piece)
 
     def finish(self) -> None:
-        """See Device."""
+        """Wait until all that was sent back is there."""
         self._copies.synchronize()
         self._leaving.clear()
 

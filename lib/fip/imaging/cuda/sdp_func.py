@@ -16,7 +16,7 @@ from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC, SPEED_OF_LIGHT
 from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import CupyDevice
-from fip.imaging.interface import Kernel
+from fip.imaging.kernels import Kernel
 
 FINEST_EPSILON = 2e-13
 _SUPPORT = 16  # cells of its widest kernel
@@ -36,7 +36,7 @@ class SdpFuncKernel(Kernel):
             self._n = self._cupy.asarray(_n(grid))
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See fip.imaging.interface.Kernel. Raise UsageError for baselines that it would drop."""
+        """See fip.imaging.kernels.Kernel. Raise UsageError for baselines that it would drop."""
         cupy, scale = self._cupy, self._grid.scale
         with cupy.cuda.Stream.null:  # the library's, which those of a CupyDevice do not wait for
             uvw = cupy.asarray(in_wavelengths(blocks, scale, self._grid.width))

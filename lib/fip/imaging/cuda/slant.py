@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.values import Block, Grid
-from fip.imaging.cuda.device import Device
-from fip.imaging.interface import Imager
+from fip.imaging.cuda.device import CupyDevice
+from fip.imaging.kernels import Imager
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
 from fip.imaging.slant.kernel import SlantKernel, filling
 from fip.imaging.slant.plan import Plan
@@ -41,7 +41,7 @@ BLOCK = np.dtype([(name, "i4") for name in ("first", "first_row", "first_frequen
 class CudaSlantKernel(SlantKernel):
     """The same on a GPU, which makes every image that it can."""
 
-    def __init__(self, device: Device, grid: Grid, epsilon: float, fall_back: Imager) -> None:
+    def __init__(self, device: CupyDevice, grid: Grid, epsilon: float, fall_back: Imager) -> None:
         super().__init__(grid, epsilon, fall_back, only_if_faster=False)
         self.device = device
         for name, values in zip(("tap_even", "tap_odd"), tap_polynomials(), strict=True):
@@ -50,7 +50,7 @@ class CudaSlantKernel(SlantKernel):
         self.correction = device.xp.asarray(correction_polynomial(SINGLE))
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """See fip.imaging.interface.Kernel."""
+        """See fip.imaging.kernels.Kernel."""
         return self.device.empty(shape, dtype)
 
     def render(self, plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
@@ -148,7 +148,7 @@ class Rendering:
         self._device.launch(name, min(-(-elements // self._device.threads), 1 << 16), args)
 
 
-def send(device: Device, arrays: Sequence[NDArray[Any]]) -> list[Any]:
+def send(device: CupyDevice, arrays: Sequence[NDArray[Any]]) -> list[Any]:
     """Arrays on the device, whatever their types as bytes there, by one copy."""
     starts = [0, *np.cumsum([-(-array.nbytes // ALIGNED) * ALIGNED for array in arrays]).tolist()]
     packed = np.empty(starts[-1], np.uint8)

@@ -59,7 +59,10 @@ def make_basis(
     precision: Precision = "float32",
 ) -> Basis:
     """Terms for baselines of these heights t (|t| <= 1) and power, |x| up to `reach`, to `tolerance` in the mean."""
-    mean = _mean_over(height, power)
+    moments = _moments(2 * np.abs(height) - 1, power / power.sum(), _NODES) + _ELSEWHERE * _EVENLY
+    # |f(_AT) @ mean|^2 is the mean of f(|height|)^2, weighted with the power. T_i T_j is half of T_(i + j) + T_|i - j|,
+    # and so are their means.
+    mean = _FROM_CHEBYSHEV.T @ np.linalg.cholesky((moments[_SUM] + moments[_DIFFERENCE]) / 2)
     found: list[tuple[float, int, NDArray[np.float64], NDArray[np.float64]]] = []
     for parity, function in enumerate((np.cos, np.sin)):
         matrix = _WEIGHT[:, None] * function(reach * np.outer(_AT, _AT))
@@ -74,14 +77,6 @@ def make_basis(
     in_height = _polynomials(f, odd, 0.03 * tolerance / np.abs(g).max(axis=1))
     in_q = _polynomials(g, odd, 0.03 * tolerance / np.abs(f).max(axis=1))
     return Basis(odd, in_height.astype(precision), in_q.astype(precision))
-
-
-def _mean_over(height: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:
-    """R [node, node] such that |f(_AT) @ R|^2 is the mean of f(|height|)^2, weighted with the power."""
-    moments = _moments(2 * np.abs(height) - 1, power / power.sum(), _NODES) + _ELSEWHERE * _EVENLY
-    # T_i T_j is half of T_(i + j) + T_|i - j|, and so are their means.
-    mean: NDArray[np.float64] = np.linalg.cholesky((moments[_SUM] + moments[_DIFFERENCE]) / 2)
-    return _FROM_CHEBYSHEV.T @ mean
 
 
 @njit(**FAST)

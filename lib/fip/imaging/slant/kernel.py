@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fip.data.values import Block, Grid
-from fip.imaging.interface import Imager, Kernel
+from fip.imaging.kernels import Imager, Kernel
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.fft import fft_plan
 from fip.imaging.slant.grid import correction_polynomial, gridder, kernel_polynomials
@@ -64,7 +64,7 @@ class SlantKernel(Kernel):
         self._last_reason = ""
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See fip.imaging.interface.Kernel."""
+        """See fip.imaging.kernels.Kernel."""
         try:
             plan = make_plan(blocks, self._grid, self._epsilon)
             if self._only_if_faster and slant_cost(plan, blocks) > wgridder_cost(blocks, self._grid, plan.scheme):
@@ -83,7 +83,7 @@ class SlantKernel(Kernel):
 
 
 def render(plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
-    """Fill out[stokes, y, x] as fip.imaging.interface.Kernel says. Raise UnsuitableError with `out` in any state."""
+    """Fill out[stokes, y, x] as fip.imaging.kernels.Kernel says. Raise UnsuitableError with `out` in any state."""
     for stokes, plane in enumerate(out):
         with filling(plane, plan.scheme.precision) as whole:
             _plane(plan, blocks, stokes, whole)

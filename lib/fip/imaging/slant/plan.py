@@ -141,7 +141,8 @@ def _fit_screen(
 ) -> Screen:
     """The terms for these samples, tested; uvw and wavelengths as for `_model_error`. Raise UnsuitableError."""
     scheme, deepest = scheme_for(epsilon), max(float(np.abs(wavelengths[2]).max()), 1e-9)
-    power = np.concatenate([_power(block.visibility) for block in blocks], dtype=np.float64)
+    parts = [block.visibility.view(block.visibility.real.dtype) for block in blocks]
+    power = np.concatenate([np.einsum("srn,srn->r", part, part) for part in parts], dtype=np.float64)
     if not power.any():
         power = np.ones(len(power))
     lowest = of_rows(blocks, [float(block.frequency[0] / block.frequency[-1]) for block in blocks])
@@ -160,12 +161,6 @@ def _fit_screen(
 def of_rows(blocks: Sequence[Block], values: Sequence[float]) -> Doubles:
     """The value of each row's block, [row]."""
     return np.repeat(np.asarray(values, np.float64), [len(block.uvw) for block in blocks])
-
-
-def _power(visibility: NDArray[np.complexfloating]) -> NDArray[np.floating]:
-    """The sum of |visibility|^2 of each row of [stokes, row, node]."""
-    parts = visibility.view(visibility.real.dtype)
-    return np.asarray(np.einsum("srn,srn->r", parts, parts))
 
 
 def _over_band(height: Doubles, power: Doubles, lowest: Doubles) -> tuple[Doubles, Doubles]:

@@ -43,16 +43,9 @@ def default_size(extent: Extent, scale: float) -> int:
 def fft_friendly(least: float) -> int:
     """The smallest even number that is not below `least` and has no prime factor above 7."""
     size = max(2, 2 * ceil(least / 2))
-    while not _smooth(size):
+    while pow(2 * 3 * 5 * 7, 64, size):  # it divides a high power of their product if it has no other prime factors
         size += 2
     return size
-
-
-def _smooth(number: int) -> bool:
-    for prime in (2, 3, 5, 7):
-        while number % prime == 0:
-            number //= prime
-    return number == 1
 
 
 def _too_coarse(extent: Extent, scale: float) -> Iterator[str]:

@@ -129,18 +129,14 @@ def choose(main: MeasurementSet, index: RowIndex, asked: Asked, among: NDArray[n
     used = np.unique(index.field[integrations]).tolist()
     joined = phase_centre is not None
     shown = one_name({each: names[each] for each in used}) if joined else unique_names(names)
+    picked = replace(picked, windows=tuple(window for window in windows if window.number in coverage.windows))
     return Chosen(
-        main=main,
-        index=index,
-        asked=asked,
+        **vars(picked),
         fields=tuple(replace(found[each], name=shown[each]) for each in used),
         labels={each: label(shown[each]) if len(names) > 1 and not joined else "" for each in used},
-        windows=tuple(window for window in windows if window.number in coverage.windows),
-        antennas=antennas,
         slices=tuple(tuple(integrations[group].tolist()) for group in groups),
         number=number,
         coverage=coverage,
-        rephasing=rephasing,
     )
 
 

@@ -19,14 +19,11 @@ from casacore.measures import measures
 from casacore.quanta import quantity
 from numpy.typing import NDArray
 
-from fip.data.directions import Direction, Frame
+from fip.data.directions import FRAMES, Direction, Frame
 from fip.data.errors import InputError
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.rotations import Array, about_w, angle_between_norths, axes, northward, turn
 from fip.source.tables.subtables import Field
-
-FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}
-"""Direction frames of casacore that a FITS header can hold."""
 
 FIXED = (*FRAMES, "B1950_VLA", "SUPERGAL", "ECLIPTIC")
 """Frames in which a direction does not move among the stars."""
@@ -86,7 +83,10 @@ class PhaseCentres:
             )
 
     def _converted(self, frame: str, time: float, longitude: float, latitude: float) -> Pointing:
-        self._set_frame(time)
+        here = self._measures
+        here.do_frame(here.epoch("UTC", quantity(time / SECONDS_PER_DAY, "d")))
+        x, y, z = self._position or (0.0, 0.0, 6.4e6)
+        here.do_frame(here.position("ITRF", quantity(x, "m"), quantity(y, "m"), quantity(z, "m")))
         towards = self._j2000(frame, longitude, latitude)
         centre = _direction(math.atan2(towards[1], towards[0]), math.asin(max(-1.0, min(1.0, towards[2]))), "FK5")
         if frame in BODIES:
@@ -100,12 +100,6 @@ class PhaseCentres:
     @cached_property
     def _measures(self) -> Any:
         return measures()
-
-    def _set_frame(self, time: float) -> None:
-        here = self._measures
-        here.do_frame(here.epoch("UTC", quantity(time / SECONDS_PER_DAY, "d")))
-        x, y, z = self._position or (0.0, 0.0, 6.4e6)
-        here.do_frame(here.position("ITRF", quantity(x, "m"), quantity(y, "m"), quantity(z, "m")))
 
     def _j2000(self, frame: str, longitude: float, latitude: float) -> Array:
         """The unit vector in J2000 of a direction in a frame of casacore."""

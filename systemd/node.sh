@@ -267,7 +267,7 @@ remove_program() {
 }
 
 remove_settings() {
-    rm -rf /etc/fip $cache
+    rm -rf /etc/fip $cache /run/fip
     for user in fip-monitor fip; do
         ! id "$user" >/dev/null 2>&1 || userdel "$user" || return 1
     done

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -15,7 +17,7 @@ from fip.monitor.app import make_app
 from fip.monitor.feed import Feed
 from fip.monitor.guard import Access, read_token
 from fip.monitor.patience import Patient
-from fip.runtime.door import LIMITS, Door
+from fip.runtime.door import LIMITS, Door, at_descriptor
 from fip.runtime.sockets import host_name
 
 BACKLOG = 128  # connections that the kernel holds until they are taken
@@ -68,7 +70,15 @@ class Server:
 
 def _door(listener: socket.socket) -> Door:
     """The door of the web server's socket, in its thread."""
-    door = Door(LIMITS["monitor.address"], "", lambda when, call: asyncio.get_running_loop().call_at(when, call))
+
+    def at(when: float, call: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_at(when, call)
+
+    def hang_up(descriptor: int) -> None:
+        with at_descriptor(descriptor) as opened, suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
+
+    door = Door(LIMITS["monitor.address"], "", at, hang_up)
     door.listens(listener.fileno())
     return door
 

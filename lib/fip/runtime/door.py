@@ -65,11 +65,52 @@ def most_connections(limits: Limits) -> int:
     return limits.most if files == resource.RLIM_INFINITY else max(2, min(limits.most, files // 8))
 
 
+def _filter(opened: posix.socket, shut: bool) -> None:
+    """Has the kernel drop all packets to a socket of tcp, or no more; to one that listens, so that nobody comes in."""
+    program = ctypes.create_string_buffer(_DROP, len(_DROP))
+    if shut:
+        said = struct.pack("HP", len(_DROP) // 8, ctypes.addressof(program))
+        opened.setsockopt(posix.SOL_SOCKET, _SO_ATTACH_FILTER, said)
+    else:
+        opened.setsockopt(posix.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+
+def end_reading(descriptor: int) -> None:
+    """Ends a connection of ZeroMQ's: nothing more comes in, and ZeroMQ closes it when it has read what is there.
+
+    It is not shut down whole: of one that it does not read for now, as its queue is full, libzmq 4.3.5 then stops at an
+    assertion (`!_io_error`). What is no connection is left alone.
+    """
+    with suppress(OSError), at_descriptor(descriptor) as opened:
+        if not opened.getsockopt(posix.SOL_SOCKET, posix.SO_ACCEPTCONN):
+            opened.setsockopt(posix.SOL_SOCKET, posix.SO_LINGER, struct.pack("ii", 1, 0))
+            if opened.family != posix.AF_UNIX:
+                _filter(opened, shut=True)
+            opened.shutdown(posix.SHUT_RD)
+
+
+@contextmanager
+def at_descriptor(descriptor: int) -> Iterator[posix.socket]:
+    """A descriptor that stays ZeroMQ's, as a socket."""
+    opened = posix.socket(fileno=descriptor)
+    try:
+        yield opened
+    finally:
+        opened.detach()
+
+
 class Door:
     """The connections of one socket, by their descriptors."""
 
-    def __init__(self, limits: Limits, address: str, at: Callable[[float, Callable[[], None]], object]) -> None:
-        """`at` calls something at a monotonic time."""
+    def __init__(
+        self,
+        limits: Limits,
+        address: str,
+        at: Callable[[float, Callable[[], None]], object],
+        hang_up: Callable[[int], None] = end_reading,
+    ) -> None:
+        """`at` calls something at a monotonic time, `hang_up` ends a connection."""
+        self._hang_up = hang_up
         self._most = most_connections(limits)
         self._coming = Allowance(limits.burst, limits.rate)
         self._at = at
@@ -91,7 +132,7 @@ class Door:
         if len(self._new) + len(self._heard) > self._most:
             cut = self._least_missed(now)
             self.left(cut)
-            _hang_up(cut)
+            self._hang_up(cut)
         self._use(1, now)
 
     def left(self, descriptor: int) -> None:
@@ -108,7 +149,7 @@ class Door:
             return True
         if self._unread.use(descriptor, 1, now) < 0 and descriptor in self._heard:
             del self._heard[descriptor]
-            _hang_up(descriptor)
+            self._hang_up(descriptor)
             self._use(CUT_OFF, now)
         return False
 
@@ -151,32 +192,5 @@ class Door:
                 away = self._file.with_name(self._file.name + _AWAY)
                 (self._file if shut else away).rename(away if shut else self._file)
             else:
-                _filter(self._listener, shut)
-
-
-def _filter(listener: int, shut: bool) -> None:
-    """Has the kernel drop all packets to a listening socket, so that no connection comes about; or no more."""
-    program = ctypes.create_string_buffer(_DROP, len(_DROP))
-    with at_descriptor(listener) as opened:
-        if shut:
-            said = struct.pack("HP", len(_DROP) // 8, ctypes.addressof(program))
-            opened.setsockopt(posix.SOL_SOCKET, _SO_ATTACH_FILTER, said)
-        else:
-            opened.setsockopt(posix.SOL_SOCKET, _SO_DETACH_FILTER, 0)
-
-
-def _hang_up(descriptor: int) -> None:
-    """Ends a connection of ZeroMQ's, which then sees that, and closes it. What is no connection is left alone."""
-    with suppress(OSError), at_descriptor(descriptor) as opened:
-        if not opened.getsockopt(posix.SOL_SOCKET, posix.SO_ACCEPTCONN):
-            opened.shutdown(posix.SHUT_RDWR)
-
-
-@contextmanager
-def at_descriptor(descriptor: int) -> Iterator[posix.socket]:
-    """A descriptor that stays ZeroMQ's, as a socket."""
-    opened = posix.socket(fileno=descriptor)
-    try:
-        yield opened
-    finally:
-        opened.detach()
+                with at_descriptor(self._listener) as listener:
+                    _filter(listener, shut)

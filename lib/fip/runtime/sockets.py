@@ -23,6 +23,7 @@ LINGER = 10_000  # ms that an ending worker waits for the sink to take its last 
 CONTROL_LINGER = 500  # ms for last words
 _NAMED_HOST = re.compile(r"^tcp://(?!localhost:)(?=[^:]*[A-Za-z])[A-Za-z0-9._-]+:")
 CONTROL_HEARTBEAT, CONTROL_SILENCE = 1000, 5000  # ms: a daemon whose ventilator cannot be reached is to know it
+CONNECT_WITHIN = 3000  # ms for a connection to come about, before it is tried again
 IPC_MODE = 0o660  # of the files of sockets: their folder, too, says who may join
 CONTROL_QUEUE = 100  # messages from a peer, and to the ventilator
 TOLD_QUEUE = 8  # messages to a peer that does not read them; each is of all that there is, so none is missed for long
@@ -195,6 +196,7 @@ def _open(
     opened.set_hwm(queue)
     opened.setsockopt(zmq.LINGER, linger)
     opened.setsockopt(zmq.MAXMSGSIZE, maximum)
+    opened.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_WITHIN)  # of a door that is shut nobody says so (fip.runtime.door)
     opened.setsockopt(zmq.RECONNECT_IVL, 100)
     opened.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     return opened

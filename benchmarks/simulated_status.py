@@ -9,6 +9,7 @@ from fip.data.names import Attempt
 from fip.wire.messages import (
     AntennaHealth,
     Gpu,
+    JobState,
     JobStatus,
     Latency,
     Logged,
@@ -108,7 +109,7 @@ def _antennas(random: np.random.Generator) -> AntennaHealth:
 
 
 def _job(load: Load, start: float, stored: int) -> JobStatus:
-    state = "done" if stored == load.total else "running"
+    state: JobState = "done" if stored == load.total else "running"
     run = RunStatus(
         run=RUN, name="night", measurement_set="/data/night.ms", total=load.total, stored=stored, failed=0,
         leased=2 * load.workers, rate=load.rate, lag=None, missed=0,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
-from fip.archive.ledger import OLDEST_SCHEMA, SCHEMA_VERSION, Ledger
+from fip.archive.ledger import Ledger
+from fip.archive.schema import OLDEST_SCHEMA, SCHEMA_VERSION
 from fip.config import all_options, load
 from fip.data.errors import StoreError
 from fip.data.settings import Asked, asked

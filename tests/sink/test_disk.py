@@ -1,5 +1,6 @@
 """A disk that is full, read-only or gone: the sink says so and waits; what it has said is stored is there, whole."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 
 from fip.archive.ledger import Ledger
 from fip.data import ranges
+from fip.sink.sink import EXPIRE_EVERY
 from fip.wire.messages import PipelineStatus
 from support.fip_command import images
-from support.many_slices import SELECTION, assert_whole
+from support.many_slices import SELECTION, SLICES, assert_whole
 from support.mesh import Mesh
 from support.small_disk import Disk
 
@@ -104,3 +106,27 @@ def test_a_disk_that_is_read_only_when_the_sink_starts_is_waited_for(
         disk.turn_writable()
         mesh.wait_for_job(job)
         assert_whole(mesh.images / job, undisturbed)
+
+
+def test_a_ring_whose_disk_is_gone_for_a_while_loses_track_of_no_file(
+    disk: Disk, many_ms: Path, tmp_path: Path
+) -> None:
+    """What expires meanwhile is not said to be gone: in the end the files are those that the ledger has as stored."""
+    mesh = Mesh(tmp_path / "m", settings="pace = 120")
+    mesh.configuration.write_text(f'{mesh.configuration.read_text()}keep = "1s"\n')
+    with mesh:
+        job = mesh.submit([many_ms], SELECTION)
+        mesh.wait(lambda status: _stored(status) >= SOME)
+        disk.vanish()
+        looked = time.monotonic() + 3 * EXPIRE_EVERY
+        mesh.wait(lambda status: _stalled(status) and time.monotonic() > looked)
+        assert not list(mesh.images.iterdir())
+        disk.come_back()
+        mesh.wait_for_job(job)
+        mesh.wait(lambda status: bool(status.sink and not status.sink.brief.runs))
+        ledger = Ledger(mesh.images / job, read_only=True)
+        assert sorted(ledger.files()) == [image.name for image in images(mesh.images / job)]
+        (totals,) = ledger.totals()
+        ledger.close()
+        assert (totals.stored, totals.failed) == (SLICES, ())
+        assert totals.expired > 0

@@ -20,6 +20,7 @@ from fip.sink.store import Store
 from fip.wire.messages import RunPlan
 from support.fip_command import fip, images
 from support.made_values import SMALLEST, make_image
+from support.set_clock import SetClock
 
 COUNT = 6
 PLAN = RunPlan("run", "a", COUNT, "/a.ms", Asked(), "")
@@ -50,8 +51,8 @@ def filled(store: Store) -> Store:
 def test_the_oldest_beyond_some_bytes_expire(tmp_path: Path) -> None:
     """Two fit: the others' files are gone, the ledger counts them as stored, and they are not made again."""
     store = filled(Store(tmp_path, Retention(size=2 * BOTH + 1)))
-    assert store.expire(now=0.0) == COUNT - 2
-    assert store.expire(now=0.0) == 0
+    assert store.expire() == COUNT - 2
+    assert store.expire() == 0
     names = sorted(path.name for path in tmp_path.glob("*.fits"))
     assert names == [f"a-t{n:06d}-{kind}.fits" for n in (COUNT - 2, COUNT - 1) for kind in ("dirty", "psf")]
     assert sorted(store.ledger.files()) == names
@@ -59,7 +60,7 @@ def test_the_oldest_beyond_some_bytes_expire(tmp_path: Path) -> None:
     again = Store(tmp_path, Retention(size=BOTH))
     assert again.open_run(PLAN) == ""
     assert again.ledger.stored("run") == ((0, COUNT),)
-    assert again.expire(now=0.0) == 1
+    assert again.expire() == 1
     (totals,) = again.ledger.totals()
     assert (totals.stored, totals.expired, totals.failed) == (COUNT, COUNT - 1, ())
     again.close()
@@ -68,10 +69,12 @@ def test_the_oldest_beyond_some_bytes_expire(tmp_path: Path) -> None:
 
 def test_the_oldest_expire_by_their_age_but_the_last_stays(tmp_path: Path) -> None:
     """An hour after they were stored all but the newest have expired; before, none."""
-    store = filled(Store(tmp_path, Retention(seconds=3600.0)))
-    recorded = max(entry.recorded for entry in store.ledger.entries())
-    assert store.expire(now=recorded + 3500.0) == 0
-    assert store.expire(now=recorded + 3700.0) == COUNT - 1
+    hands = SetClock()
+    store = filled(Store(tmp_path, Retention(seconds=3600.0), clock=hands.clock))
+    hands.seconds += 3500.0
+    assert store.expire() == 0
+    hands.seconds += 200.0
+    assert store.expire() == COUNT - 1
     assert len(images(tmp_path)) == 1
     store.close()
 
@@ -80,7 +83,7 @@ def test_a_sink_that_was_killed_while_images_expired_goes_on(tmp_path: Path) -> 
     """Files that were removed before the ledger had it are no obstacle."""
     store = filled(Store(tmp_path, Retention(size=BOTH)))
     (tmp_path / "a-t000000-dirty.fits").unlink()
-    assert store.expire(now=0.0) == COUNT - 1
+    assert store.expire() == COUNT - 1
     store.close()
 
 
@@ -117,7 +120,7 @@ def test_a_ledger_on_a_network_has_no_write_ahead_log(tmp_path: Path, monkeypatc
     """While it is written there is no file of shared memory beside it; elsewhere there is."""
     modes = {}
     for kind in ("", "nfs4"):
-        monkeypatch.setattr("fip.archive.ledger.network_type", lambda path, kind=kind: kind)
+        monkeypatch.setattr("fip.archive.ledger_file.network_type", lambda path, kind=kind: kind)
         store = filled(Store(tmp_path / f"on-{kind}"))
         with sqlite3.connect(f"file:{store.ledger.path}?mode=ro", uri=True) as reader:
             modes[kind] = reader.execute("PRAGMA journal_mode").fetchone()[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from support.fip_command import images
+from support.nemeses import Nemesis
 
 
 class Victims(Protocol):
@@ -28,14 +29,24 @@ class Chaos:
     """Call it often while a run is under way."""
 
     def __init__(
-        self, victims: Victims, names: Sequence[str], directory: Path, seed: int, every: tuple[int, int] = (4, 14)
+        self,
+        victims: Victims,
+        names: Sequence[str],
+        directory: Path,
+        seed: int,
+        every: tuple[int, int] = (4, 14),
+        nemeses: Sequence[Nemesis] = (),
     ) -> None:
+        """With `nemeses`, every fourth time one of these begins, and ends after up to seven seconds."""
+        self._nemeses, self._under_way = nemeses, dict[Nemesis, float]()  # and when it ends
+        self.visits: Counter[str] = Counter()
         self._victims, self._names, self._directory, self._every = victims, names, directory, every
         self._random = random.Random(seed)
         self._stopped: dict[str, float] = {}  # name -> when it is continued
         self._mark = 3  # images at which something happens
         self.kills: Counter[str] = Counter()
         self.stops = 0
+        self._seen: set[str] = set()
 
     def __call__(self) -> None:
         """Does what is due."""
@@ -43,9 +54,15 @@ class Chaos:
         for name in [name for name, until in self._stopped.items() if now > until]:
             del self._stopped[name]
             self._victims.kill(name, signal.SIGCONT)
-        if len(images(self._directory)) < self._mark:
+        for nemesis in [nemesis for nemesis, until in self._under_way.items() if now > until]:
+            del self._under_way[nemesis]
+            nemesis.end()
+        if self._progress() < self._mark:
             return
         self._mark += self._random.randint(*self._every)
+        if self._nemeses and self._random.random() < 0.25:
+            self._visit(self._random.choice(self._nemeses), now)
+            return
         name = self._random.choice([name for name in self._names if name not in self._stopped])
         if self._random.random() < 0.25:
             self._stopped[name] = now + self._random.uniform(0.2, 4.0)
@@ -56,8 +73,22 @@ class Chaos:
             self._victims.start(name)
             self.kills[name] += 1
 
+    def _visit(self, nemesis: Nemesis, now: float) -> None:
+        if nemesis not in self._under_way:
+            nemesis.begin()
+            self._under_way[nemesis] = now + self._random.uniform(0.2, 7.0)
+            self.visits[type(nemesis).__name__] += 1
+
+    def _progress(self) -> int:
+        """How many images were stored, whether or not they are still there."""
+        self._seen |= {image.name for image in images(self._directory)}
+        return len(self._seen)
+
     def end(self) -> None:
-        """Continues whoever is stopped."""
+        """Continues whoever is stopped, and ends all else."""
+        for nemesis in self._under_way:
+            nemesis.end()
+        self._under_way.clear()
         for name in self._stopped:
             self._victims.kill(name, signal.SIGCONT)
         self._stopped.clear()

@@ -25,9 +25,9 @@ class Mesh:
     """Daemons of one layout; in the end it kills what is left of them, by their process ids.
 
     They are on ipc addresses in one folder, or, where `hosts` says which host of a network runs which of them, on tcp.
-    `settings` goes into the configuration's table [ventilator], and may begin other tables. `launchers` has what is put
-    before the command lines of some daemons; it may be changed before they are started again. What a test waits for
-    comes `within` so many seconds.
+    `settings` goes into the configuration's table [ventilator], and may begin other tables, `sink` into [sink].
+    `launchers` has what is put before the command lines of some daemons; it may be changed before they are started
+    again. What a test waits for comes `within` so many seconds.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Mesh:
         hosts: Mapping[str, str] | None = None,
         launchers: Mapping[str, Sequence[str | Path]] | None = None,
         within: float = WITHIN,
+        sink: str = "",
     ) -> None:
         self.folder, self._within = folder, within
         folder.mkdir(exist_ok=True)
@@ -51,7 +52,7 @@ class Mesh:
             self.launchers |= {name: network.command(host) for name, host in self.hosts.items()}
         self.network = network
         self.configuration = folder / "fip.toml"
-        self.configuration.write_text(self._toml(settings))
+        self.configuration.write_text(self._toml(settings, sink))
         self.log_file = (folder / "log").open("ab")
 
     @property
@@ -125,7 +126,7 @@ class Mesh:
         """Waits until a job is done."""
         self.wait(lambda status: self.job(status, name).state == "done", meanwhile)
 
-    def _toml(self, settings: str) -> str:
+    def _toml(self, settings: str, sink: str) -> str:
         control, status, lanes, images = self._addresses()
         return f"""[ventilator]
 control = "{control}"
@@ -136,6 +137,7 @@ queue = "{self.folder}/jobs.sqlite"
 [sink]
 directory = "{self.images}"
 images = "{images}"
+{sink}
 """
 
     def _addresses(self) -> tuple[str, str, str, str]:

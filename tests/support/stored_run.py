@@ -47,11 +47,20 @@ def store_run(
         if index in failed:
             store.ledger.add_failure(Failure(run, index, 3, "worker head/cpu1: died; died; died"))
         else:
-            store.put(_image(run, index, stokes, index in empty, field, grid))
+            store.put(stored_image(run, index, stokes, index in empty, field, grid))
     store.close()
 
 
-def _image(run: str, index: int, stokes: Sequence[str], empty: bool, field: str, grid: Grid) -> ImageFile:
+def stored_image(
+    run: str,
+    index: int,
+    stokes: Sequence[str] = ("I",),
+    empty: bool = False,
+    field: str = "",
+    grid: Grid = GRID,
+    gain: float = 1.0,
+) -> ImageFile:
+    """An image of such a run, as a worker gives it to the sink; its pixels times `gain`."""
     slice_ = _slice(run, index, stokes, empty, field, grid)
     pixels = np.random.default_rng(index).normal(0.0, NOISE, (len(stokes), 1, grid.height, grid.width))
     pixels[0, 0, STEADY[1], STEADY[0]] = 0.1
@@ -59,6 +68,7 @@ def _image(run: str, index: int, stokes: Sequence[str], empty: bool, field: str,
         pixels[0, 0, TRANSIENT[1], TRANSIENT[0]] = 0.05
     if empty:
         pixels[:] = np.nan
+    pixels *= gain
     image = Image(pixels.astype(np.float32), BEAM, image_statistics(pixels[0, 0]), (), "wgridder")
     return ImageFile(
         run=run, index=index, attempt=1, integration=index, label=field, worker=WORKERS[index % 2],

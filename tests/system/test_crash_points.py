@@ -16,10 +16,10 @@ Point = tuple[str, str, int]
 
 SINK: dict[str, Point] = {
     "image received": ("before", "fip.sink.store:Store.put", 3),
-    "temporary file written": ("before", "os:fsync", 5),  # an image takes two: of the file, and of the directory
+    "temporary file written": ("before", "fip.archive.folder:Folder._sync", 6),  # file and directory, after one probe
     "temporary file on disk": ("before", "os:link", 3),
     "final name linked": ("after", "os:link", 3),
-    "temporary name removed": ("before", "os:fsync", 6),
+    "temporary name removed": ("before", "fip.archive.folder:Folder.sync", 3),
     "directory on disk": ("before", "fip.archive.ledger:Ledger.add", 3),
     "in the ledger, not yet said": ("after", "fip.archive.ledger:Ledger.add", 3),
 }

@@ -3,6 +3,7 @@
 All tests share one machine, on which FIP is installed once; each leaves its daemons running as the layout says.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -191,6 +192,92 @@ def test_a_worker_that_hangs_is_started_again(running: Node) -> None:
     running.restarted("fip-worker@cpu0", pid)
     assert "Watchdog timeout" in machine.journal("fip-worker@cpu0")
     running.assert_whole(directory)
+
+
+DEADLY = """
+import os
+import fip.worker.stages
+
+image_file = fip.worker.stages.image_file
+
+def deadly(values, *rest):
+    if values.observation.measurement_set == "deadly.ms":
+        os.kill(os.getpid(), 9)
+    return image_file(values, *rest)
+
+fip.worker.stages.image_file = deadly
+"""
+
+
+def job_state(node: Node, directory: Path) -> tuple[str, str]:
+    """The state of the job whose images are in a directory, and why it failed."""
+    jobs = json.loads(node.machine.run("fip", "jobs", "--json").stdout)
+    return next((job["state"], job["reason"]) for job in jobs if job["job"] == directory.name)
+
+
+def test_slices_that_end_the_only_worker_end_their_job_and_the_next_is_done(running: Node) -> None:
+    """systemd starts the worker again each time, more often than any start limit would allow."""
+    machine = running.machine
+    machine.run("mkdir", "-p", "/srv/fault")
+    machine.path("/srv/fault/sitecustomize.py").write_text(DEADLY)
+    machine.run("cp", "-r", "/data/many.ms", "/srv/deadly.ms")
+    faulty = machine.path("/run/systemd/system/fip-worker@cpu0.service.d")
+    faulty.mkdir(parents=True, exist_ok=True)
+    (faulty / "faulty.conf").write_text("[Service]\nEnvironment=PYTHONPATH=/srv/fault\n")
+    machine.systemctl("daemon-reload")
+    machine.systemctl("restart", "fip-worker@cpu0")
+    before = int(machine.show("fip-worker@cpu0", "NRestarts"))
+    deadly = running.submit("/srv/deadly.ms", *RUN[1:])
+    last = submit(running, pace=1000)
+    running.assert_whole(last)
+    state, reason = job_state(running, deadly)
+    assert state == "failed"
+    assert "12 workers died of it before one image was stored" in reason
+    assert int(machine.show("fip-worker@cpu0", "NRestarts")) - before >= 12
+    machine.run("rm", "-r", "/srv/fault", "/srv/deadly.ms", "/run/systemd/system/fip-worker@cpu0.service.d/faulty.conf")
+    machine.systemctl("daemon-reload")
+    machine.systemctl("restart", "fip-worker@cpu0")
+
+
+def test_a_damaged_ledger_ends_its_job_and_the_next_is_done(running: Node) -> None:
+    """Found when the sink is started again: no unit fails, and the reason is told."""
+    machine = running.machine
+    damaged = submit(running, pace=20)
+    running.wait_for(3, damaged)
+    machine.systemctl("stop", "fip-sink")
+    machine.run("sh", "-c", f"rm -f {damaged}/fip.sqlite-*; head -c 50000 /dev/zero >{damaged}/fip.sqlite")
+    last = submit(running, pace=1000)
+    machine.systemctl("start", "fip-sink")
+    running.assert_whole(last)
+    state, reason = job_state(running, damaged)
+    assert state == "failed"
+    assert f"ledger {damaged}/fip.sqlite is damaged" in reason
+    assert_all_are_up(running)
+
+
+def test_a_full_disk_is_waited_for_and_the_next_job_is_done(running: Node) -> None:
+    """All that the daemons write is on it: none of them ends, and what was submitted goes on when there is room."""
+    machine = running.machine
+    machine.systemctl("stop", "fip.target")
+    for unit in DAEMONS:
+        running.wait_until(unit, "inactive")
+    machine.run("sh", "-c", "mount -t tmpfs -o size=1m,mode=0755,uid=$(id -u fip),gid=$(id -g fip) disk /var/lib/fip")
+    machine.systemctl("start", "fip.target")
+    first = submit(running, pace=1000)
+    running.wait_to_say("fip-sink", "waits")
+    machine.wait(lambda: "waiting until" in machine.journal("fip-sink"), "fill the disk")
+    cancelled = machine.run("fip", "cancel", first.name, check=False)
+    assert cancelled.stdout == f"{first.name}: cancelled\n"
+    machine.run("mount", "-o", "remount,size=50m", "/var/lib/fip")
+    last = submit(running, pace=1000)
+    running.assert_whole(last)
+    assert_all_are_up(running)
+    assert [machine.show(unit, "NRestarts") for unit in DAEMONS] == ["0"] * len(DAEMONS)
+    machine.systemctl("stop", "fip.target")
+    for unit in DAEMONS:
+        running.wait_until(unit, "inactive")
+    machine.run("umount", "/var/lib/fip")
+    machine.systemctl("start", "fip.target")
 
 
 def test_a_run_outlives_stop_reboot_and_power_cut(running: Node) -> None:

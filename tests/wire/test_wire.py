@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fip.data.errors import WireError
+from fip.data.names import LONGEST_LINE, LONGEST_PATH
 from fip.data.settings import Asked, asked
 from fip.data.values import FitsFile
 from fip.runtime.vitals import LONGEST_TEXT, REMEMBERED
@@ -182,10 +183,31 @@ def test_a_status_of_any_length_is_heard() -> None:
     runs = tuple(replace(running.runs[0], run=f"{number}") for number in range(200))
     ended = tuple(replace(running, job=f"{number}", state="done", runs=runs) for number in range(100))
     long = replace(said, workers=workers, jobs=(*ended, running))
-    assert len(wire.encode_control(long)) > wire.MAXIMUM_HEADER
+    with pytest.raises(WireError, match="of which a message has"):
+        wire.encode_control(long)
     heard = wire.decode_control(wire.encode_status(long))
     assert isinstance(heard, PipelineStatus)
     assert [each.status.identity for each in heard.workers] == [each.status.identity for each in workers]
     assert [(job.job, job.state) for job in heard.jobs] == [(job.job, job.state) for job in long.jobs]
     assert heard.jobs[-1] == running
     assert wire.decode_control(wire.encode_status(said)) == said
+
+
+def test_a_status_is_told_whatever_there_is_to_tell() -> None:
+    """Names, paths and reasons of the greatest lengths, of as many jobs and workers as there may be."""
+    said, long = pipeline(1, workers=250), "é" * LONGEST_LINE
+    (job,) = said.jobs
+    path = "/" + "a" * (LONGEST_PATH - 1)
+    run = replace(job.runs[0], measurement_set=path)
+    for jobs, workers in (
+        ((replace(job, paths=(path,) * 1000, reason=10 * long, runs=(run,) * 1000),), said.workers),
+        (tuple(replace(job, job=f"{n}", paths=(path,), reason=10 * long, runs=(run,)) for n in range(1100)), ()),
+        ((job,), tuple(replace(w, status=replace(w.status, device=long, version=long)) for w in said.workers)),
+        ((job,), tuple(replace(w, status=replace(w.status, host=long, name=long)) for w in said.workers)),
+    ):
+        frame = wire.encode_status(replace(said, jobs=jobs, workers=workers))
+        assert len(frame) <= wire.MAXIMUM_HEADER
+        heard = wire.decode_control(frame)
+        assert isinstance(heard, PipelineStatus)
+        assert heard.jobs[-1].job == jobs[-1].job
+        assert heard.jobs[-1].reason == jobs[-1].reason[: len(heard.jobs[-1].reason)]

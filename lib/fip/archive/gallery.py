@@ -163,7 +163,7 @@ class Gallery:
         with closing(Ledger(album.directory, read_only=True)) as ledger:
             stored = ledger.stored(run) if said is None else said
             for begin, end in ranges_of(added(stored, album.known)):
-                found = sorted(ledger.entries(run, begin, end), key=lambda entry: entry.recorded)
+                found = sorted(ledger.entries(run, begin, end), key=lambda entry: (entry.sequence, entry.recorded))
                 album.entries.extend(found)
                 album.seen += len(found)
         album.known, album.stamp = stored, stamp

@@ -9,51 +9,29 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from fip.archive.clock import Clock
 from fip.archive.file_names import LEDGER
-from fip.archive.file_systems import network_type
-from fip.data.errors import EmptyLedgerError, NoRoomError, StoreError
-from fip.data.names import RunId, free_name
+from fip.archive.folder import is_plain
+from fip.archive.ledger_file import Connect, LedgerFile
+from fip.archive.schema import MIGRATIONS, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
+from fip.data.errors import DamagedLedgerError, EmptyLedgerError, StoreError
+from fip.data.names import RunId, SliceId, free_name, is_label
 from fip.data.older_formats import asked_at_0c91216
 from fip.data.quality import EMPTY, GOOD, noisy, with_noise
 from fip.data.ranges import Ranges
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import Asked, from_texts, texts
 from fip.data.values import Beam, ImageFile, Kind
+from fip.fits.identity import Identity
 from fip.wire.messages import Failure, RunPlan
-
-SCHEMA_VERSION = 6
-OLDEST_SCHEMA = 5  # of those that can be brought up to date
-NUMBERS = """
-CREATE TABLE numbers (
-    run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL, name TEXT NOT NULL, value REAL, unit TEXT NOT NULL,
-    PRIMARY KEY (run, slice, name)
-) WITHOUT ROWID;
-"""
-MIGRATIONS = {5: NUMBERS}
-"""What each schema lacks of the next one. Tables and columns are added, and nothing else is changed."""
-
-SCHEMA = f"""
-CREATE TABLE directory (selection TEXT NOT NULL);
-CREATE TABLE runs (
-    run TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, measurement_set TEXT NOT NULL, total INTEGER NOT NULL,
-    final INTEGER NOT NULL, opened REAL NOT NULL
-);
-CREATE TABLE slices (
-    run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('stored', 'failed', 'expired')), reason TEXT,
-    file TEXT UNIQUE, bytes INTEGER, digest TEXT, psf TEXT UNIQUE, psf_bytes INTEGER, psf_digest TEXT,
-    integration INTEGER, label TEXT, empty INTEGER, quality TEXT,
-    begin REAL, average REAL, end REAL, attempt INTEGER NOT NULL, worker TEXT, seconds TEXT,
-    rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
-    PRIMARY KEY (run, slice)
-) WITHOUT ROWID;
-CREATE INDEX age ON slices (recorded) WHERE state = 'stored';
-{NUMBERS}"""
 
 
 @dataclass(frozen=True)
@@ -80,6 +58,18 @@ class Aged:
     index: int
     files: tuple[str, ...]
     size: int  # bytes of all of them
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file of a stored image."""
+
+    name: str
+    run: str
+    index: int  # of the slice in its run
+    identity: Identity  # as its header has it
+    size: int  # bytes
+    digest: str  # xxh3-64 of its content
 
 
 @dataclass(frozen=True)
@@ -117,88 +107,116 @@ class Entry:
     maximum: float | None
     beam: Beam | None
     recorded: float  # s UTC, Unix
+    sequence: int = 0  # the order in which they were entered: 1, 2, ...; 0 from before that was noted
 
 
 class Ledger:
     """One open ledger."""
 
-    def __init__(self, directory: Path, read_only: bool = False) -> None:
-        """Opens the ledger of a directory, made where it is missing.
+    def __init__(
+        self,
+        directory: Path,
+        read_only: bool = False,
+        *,
+        connect: Connect = sqlite3.connect,
+        clock: Clock | None = None,
+    ) -> None:
+        """Opens the ledger of a directory with `connect`, made where it is missing; ages are told by `clock`.
 
         Raises StoreError where it cannot be used, NoRoomError where it cannot now and may later; EmptyLedgerError where
-        it is to be read and has no tables.
+        it is to be read and has no tables. All its methods raise NoRoomError and DamagedLedgerError.
         """
         self.path = directory / LEDGER
-        self._read_only = read_only
+        self._file = LedgerFile(self.path, read_only, connect)
         try:
-            if read_only:
-                self._database = _opened_to_read(self.path)
-            else:
-                self._database = sqlite3.connect(self.path, isolation_level=None)
-                shared = network_type(self.path.resolve().parent)  # a log beside the file needs memory that is shared
-                self._database.execute(f"PRAGMA journal_mode = {'DELETE' if shared else 'WAL'}")
-                self._database.execute("PRAGMA synchronous = FULL")
-            version = _schema_of(self._database)
-            if version and not OLDEST_SCHEMA <= version <= SCHEMA_VERSION:
-                readable = f"{OLDEST_SCHEMA} to {SCHEMA_VERSION}"
-                raise StoreError(f"ledger {self.path} has schema {version}, this FIP reads {readable}: use its FIP")
+            self._version = self._checked_version(read_only)
             if not read_only:
-                self._bring_up_to_date(version)
-        except sqlite3.Error as error:
-            kind = NoRoomError if isinstance(error, sqlite3.OperationalError) else StoreError
-            raise kind(f"ledger {self.path} cannot be used: {error}") from None
-        if version == 0 and read_only:
-            self._database.close()
-            raise EmptyLedgerError(f"ledger {self.path} holds nothing yet: look again in a moment")
+                self._bring_up_to_date()
+                self._clock = clock or Clock()
+                self._ahead = self._set_clock()
+                self._sequence = int(self._file.value("SELECT COALESCE(MAX(sequence), 0) FROM slices"))
+        except BaseException:
+            self._file.close()
+            raise
 
-    def _bring_up_to_date(self, version: int) -> None:
-        """Makes the tables that a ledger of this schema lacks, all of them or none."""
-        missing = [MIGRATIONS[each] for each in range(version, SCHEMA_VERSION)] if version else [SCHEMA]
+    def _checked_version(self, read_only: bool) -> int:
+        version = self._file.version
+        if version and not OLDEST_SCHEMA <= version <= SCHEMA_VERSION:
+            readable = f"{OLDEST_SCHEMA} to {SCHEMA_VERSION}"
+            raise StoreError(f"ledger {self.path} has schema {version}, this FIP reads {readable}: use its FIP")
+        if version == 0 and read_only:
+            raise EmptyLedgerError(f"ledger {self.path} holds nothing yet: look again in a moment")
+        return version
+
+    def _bring_up_to_date(self) -> None:
+        """Makes the tables and columns that a ledger of its schema lacks, all of them or none."""
+        missing = [MIGRATIONS[each] for each in range(self._version, SCHEMA_VERSION)] if self._version else [SCHEMA]
         if missing:
-            script = f"BEGIN; {''.join(missing)} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            self._database.executescript(script)
+            with self._file.transaction():
+                for statement in "".join(missing).split(";"):
+                    self._file.write(statement)
+                self._file.write(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._version = SCHEMA_VERSION
+
+    def _set_clock(self) -> float:
+        """How far the ledger's own count of seconds is ahead of the clock.
+
+        Within one boot it goes on, whoever has the ledger open. From another boot or host no time is counted that
+        nobody has seen go by: what UTC says of it may be anything.
+        """
+        row = next(self._file.rows("SELECT boot, ahead FROM clock"), None)
+        if row and row[0] == self._clock.boot:
+            return float(row[1])
+        ahead = float(self._file.value("SELECT COALESCE(MAX(counted), 0) FROM slices")) - self._clock.seconds()
+        with self._file.transaction():
+            self._file.write("DELETE FROM clock")
+            self._file.write("INSERT INTO clock VALUES (?, ?)", (self._clock.boot, ahead))
+        return ahead
+
+    @property
+    def _now(self) -> float:
+        """The ledger's own count of seconds: never back, and with no jumps but those that were slept through."""
+        return self._clock.seconds() + self._ahead
 
     def close(self) -> None:
         """Closes the file; a writer leaves it so that it can be read without write permission."""
-        if not self._read_only:
-            with suppress(sqlite3.OperationalError):  # somebody is reading: it stays in WAL mode for now
-                self._database.execute("PRAGMA journal_mode = DELETE")
-        self._database.close()
+        self._file.close()
 
     def asked(self) -> Asked | None:
         """What this directory holds images of; None if it holds none yet."""
-        row = self._database.execute("SELECT selection FROM directory").fetchone()
-        if row is None:
+        selection = self._file.value("SELECT selection FROM directory")
+        if selection is None:
             return None
-        written = json.loads(row[0])
-        return asked_at_0c91216(written) if "subset" in written else from_texts(written)
+        with self._sound():
+            written = json.loads(selection)
+            return asked_at_0c91216(written) if "subset" in written else from_texts(written)
 
     def open_run(self, plan: RunPlan) -> str:
         """Enters a run, or what is new of it; returns the name its files begin with (equal stems get "-2")."""
-        row = self._database.execute("SELECT name FROM runs WHERE run = ?", (plan.run,)).fetchone()
-        if row:
-            self._write(
-                "UPDATE runs SET total = MAX(total, ?), final = ? WHERE run = ?", (plan.total, plan.final, plan.run)
+        with self._file.transaction():
+            held: str | None = self._file.value("SELECT name FROM runs WHERE run = ?", (plan.run,))
+            if held is not None:
+                self._file.write(
+                    "UPDATE runs SET total = MAX(total, ?), final = ? WHERE run = ?", (plan.total, plan.final, plan.run)
+                )
+                return self._label(held)
+            name = free_name(plan.name, {taken for (taken,) in self._file.rows("SELECT name FROM runs")})
+            if self.asked() is None:
+                self._file.write("INSERT INTO directory VALUES (?)", (json.dumps(texts(plan.asked)),))
+            self._file.write(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+                (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
             )
-            return str(row[0])
-        taken = {name for (name,) in self._database.execute("SELECT name FROM runs")}
-        name = free_name(plan.name, taken)
-        if self.asked() is None:
-            self._write("INSERT INTO directory VALUES (?)", (json.dumps(texts(plan.asked)),))
-        self._write(
-            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
-            (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
-        )
         return name
 
     def older_of(self, plan: RunPlan) -> RunId | None:
         """The older id of a run, if it is that by which this ledger has it."""
-        known = {run for (run,) in self._database.execute("SELECT run FROM runs")}
+        known = {run for (run,) in self._file.rows("SELECT run FROM runs")}
         return plan.older if plan.older in known and plan.run not in known else None
 
     def stored(self, run: str) -> Ranges:
         """The slices of a run that are stored, or were until they expired."""
-        rows = self._database.execute("SELECT slice FROM slices WHERE run = ? AND state != 'failed'", (run,))
+        rows = self._file.rows("SELECT slice FROM slices WHERE run = ? AND state != 'failed'", (run,))
         return ranges_of(index for (index,) in rows)
 
     def add(self, image: ImageFile, names: Mapping[Kind, str]) -> None:
@@ -224,42 +242,80 @@ class Ledger:
 
     def add_failure(self, failure: Failure) -> None:
         """Enters a slice that will not come, with its reason."""
-        self._put(run=failure.run, slice=failure.index, state="failed", reason=failure.reason, attempt=failure.attempt)
+        self.add_failures([failure])
+
+    def add_failures(self, failures: Iterable[Failure]) -> None:
+        """Enters slices that will not come, with their reasons, all or none; on disk when this returns."""
+        with self._file.transaction():
+            for each in failures:
+                self._put(run=each.run, slice=each.index, state="failed", reason=each.reason, attempt=each.attempt)
 
     def files(self) -> Iterator[str]:
         """The names of all files of stored images."""
-        rows = self._database.execute("SELECT file, psf FROM slices WHERE state = 'stored'")
-        yield from (name for row in rows for name in row if name)
+        rows = self._file.rows("SELECT file, psf FROM slices WHERE state = 'stored'")
+        yield from (self._plain(name) for row in rows for name in row if name)
+
+    def listed(self) -> Iterator[Listed]:
+        """All files of stored images, each as it was stored."""
+        query = (
+            "SELECT run, slice, integration, begin, file, bytes, digest, psf, psf_bytes, psf_digest FROM slices "
+            "WHERE state = 'stored'"
+        )
+        for run, index, integration, begin, *files in self._file.rows(query):
+            kinds: tuple[Kind, Kind] = ("dirty", "psf")
+            for kind, (name, size, digest) in zip(kinds, (files[:3], files[3:]), strict=True):
+                if name:
+                    with self._sound():
+                        identity = Identity(run, int(integration), kind, float(begin))
+                        each = Listed(self._plain(name), run, index, identity, int(size), str(digest))
+                    yield each
+
+    def forget(self, slices: Iterable[SliceId]) -> None:
+        """These slices are not stored, nor failed: they are to be made."""
+        rows = list(slices)
+        with self._file.transaction():
+            for table in ("numbers", "slices") if rows else ():
+                self._file.write(f"DELETE FROM {table} WHERE run = ? AND slice = ?", *rows)
 
     def bytes_stored(self) -> int:
         """Bytes of all files of stored images."""
         query = "SELECT COALESCE(SUM(bytes + COALESCE(psf_bytes, 0)), 0) FROM slices WHERE state = 'stored'"
-        return int(self._database.execute(query).fetchone()[0])
+        with self._sound():
+            return int(self._file.value(query))
 
-    def oldest(self, before: float = float("inf"), number: int = 1000) -> list[Aged]:
-        """The images that were stored first, at most `number`: those from before a time (Unix), but never the last."""
+    def oldest(self, age: float | None = None, number: int = 1000) -> list[Aged]:
+        """The images that were stored first, at most `number`: those of this age (s) or older, but never the last."""
         query = (
             "SELECT run, slice, file, psf, bytes + COALESCE(psf_bytes, 0) FROM slices WHERE state = 'stored' "
-            "AND recorded < ? AND recorded < (SELECT MAX(recorded) FROM slices WHERE state = 'stored') "
-            "ORDER BY recorded LIMIT ?"
+            "AND counted <= ? AND sequence < (SELECT MAX(sequence) FROM slices WHERE state = 'stored') "
+            "ORDER BY sequence LIMIT ?"
         )
-        rows = self._database.execute(query, (before, number))
-        return [Aged(run, index, (file, psf) if psf else (file,), size) for run, index, file, psf, size in rows]
+        found = []
+        for run, index, file, psf, size in self._file.rows(query, (inf if age is None else self._now - age, number)):
+            names = (file, psf) if psf else (file,)
+            found.append(Aged(run, index, tuple(map(self._plain, names)), size))
+        return found
 
     def expire(self, images: Iterable[Aged]) -> None:
         """The files of these stored images are no longer there."""
         self._set("state = 'expired'", [(each.run, each.index) for each in images])
 
+    def clear(self) -> None:
+        """Forgets all: no image, run or selection is in it then."""
+        with self._file.transaction():
+            for table in ("numbers", "slices", "runs", "directory"):
+                self._file.write(f"DELETE FROM {table}")
+
     def images_in_time_order(self) -> list[str]:
         """The file names of the images that are not empty, earliest first."""
         query = "SELECT file FROM slices WHERE state = 'stored' AND NOT empty ORDER BY begin, file"
-        return [file for (file,) in self._database.execute(query)]
+        return [self._plain(file) for (file,) in self._file.rows(query)]
 
     def runs(self) -> list[RunRow]:
         """All runs, in the order in which they were opened."""
-        query = "SELECT run, name, measurement_set, total, final, opened FROM runs ORDER BY opened"
-        rows = self._database.execute(query)
-        return [RunRow(run, name, path, total, bool(final), opened) for run, name, path, total, final, opened in rows]
+        rows = self._file.rows("SELECT run, name, measurement_set, total, final, opened FROM runs ORDER BY rowid")
+        with self._sound():
+            return [_RUNS.validate_python(dict(zip(RunRow.__dataclass_fields__, row, strict=True))) for row in rows]
 
     def entries(self, run: str | None = None, first: int = 0, end: int = sys.maxsize) -> Iterator[Entry]:
         """The stored images, earliest first; of one run alone, or of its slices from `first` up to `end`."""
@@ -268,9 +324,13 @@ class Ledger:
         if run is not None:
             where += " AND run = ? AND slice >= ? AND slice < ?"
             values = (run, first, end)
-        cursor = self._database.cursor()
-        cursor.row_factory = sqlite3.Row
-        return map(_entry, cursor.execute(f"SELECT {_ENTRY} FROM slices WHERE {where} ORDER BY begin, file", values))
+        sequence = "sequence" if self._version >= ORDERED else "0"
+        query = f"SELECT {_ENTRY}, {sequence} AS sequence FROM slices WHERE {where} ORDER BY begin, file"
+        for row in self._file.rows(query, values, named=True):
+            with self._sound():
+                entry = _entry(row)
+            self._plain(entry.file)
+            yield entry
 
     def totals(self) -> list[RunTotals]:
         """Each run, in the order in which they were opened."""
@@ -278,26 +338,25 @@ class Ledger:
 
     def _totals(self, opened: RunRow) -> RunTotals:
         select = "SELECT {} FROM slices WHERE run = ? AND state {}"
-        stored, empty = self._database.execute(
-            select.format("COUNT(*), COALESCE(SUM(empty), 0)", "!= 'failed'"), (opened.run,)
-        ).fetchone()
-        failed = self._database.execute(select.format("slice, reason", "= 'failed'"), (opened.run,)).fetchall()
-        expired = self._database.execute(select.format("COUNT(*)", "= 'expired'"), (opened.run,)).fetchone()[0]
-        doubtful = self._database.execute(
+        values = (opened.run,)
+        stored, empty = next(self._file.rows(select.format("COUNT(*), COALESCE(SUM(empty), 0)", "!= 'failed'"), values))
+        failed = tuple(self._file.rows(select.format("slice, reason", "= 'failed'"), values))
+        expired = self._file.value(select.format("COUNT(*)", "= 'expired'"), values)
+        doubtful = self._file.rows(
             "SELECT quality, COUNT(*) FROM slices WHERE run = ? AND state = 'stored' AND quality NOT IN (?, ?) "
             "GROUP BY quality ORDER BY quality",
             (opened.run, GOOD, EMPTY),
-        ).fetchall()
+        )
         return RunTotals(
             opened.run, opened.name, opened.measurement_set, opened.total,
-            stored, empty, tuple(failed), tuple(doubtful), opened.final, expired,
+            stored, empty, failed, tuple(doubtful), opened.final, expired,
         )  # fmt: skip
 
     def judge_noise(self, run: str) -> None:
         """Adds "noise" to the quality of the images whose noise is out of line with that of others of their field."""
-        rows = self._database.execute(
-            "SELECT slice, label, quality, rms FROM slices WHERE run = ? AND state = 'stored'", (run,)
-        ).fetchall()
+        rows = list(
+            self._file.rows("SELECT slice, label, quality, rms FROM slices WHERE run = ? AND state = 'stored'", (run,))
+        )
         changes = []
         for field in {label for _, label, _, _ in rows}:
             images = [(index, quality, rms) for index, label, quality, rms in rows if label == field]
@@ -308,21 +367,35 @@ class Ledger:
     def _set(self, column: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Sets a column of slices, as each of `rows` says: what there is to set, run, slice; all of them or none."""
         if rows:
-            self._write("BEGIN")
-            self._write(f"UPDATE slices SET {column} WHERE run = ? AND slice = ?", *rows)
-            self._write("COMMIT")
+            self._file.write(f"UPDATE slices SET {column} WHERE run = ? AND slice = ?", *rows)
 
     def _put(self, **values: object) -> None:
-        values["recorded"] = time.time()
+        sequence = self._sequence + 1
+        values |= {"recorded": time.time(), "sequence": sequence, "counted": self._now}
         columns, places = ", ".join(values), ", ".join("?" * len(values))
-        self._write(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
+        self._file.write(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
+        self._sequence = sequence
 
-    def _write(self, statement: str, *rows: tuple[object, ...]) -> None:
-        """Runs a statement, for each of `rows` where there are any."""
+    def _plain(self, name: str) -> str:
+        """The name of a file; DamagedLedgerError where it leads out of the directory: nobody is to follow it."""
+        if not isinstance(name, str) or not is_plain(name):
+            raise DamagedLedgerError(f"ledger {self.path} names {name!r:.200}, which is no file of its directory")
+        return name
+
+    def _label(self, name: str) -> str:
+        """The name of a run; DamagedLedgerError where files cannot have it."""
+        if not is_label(name):
+            raise DamagedLedgerError(f"ledger {self.path} calls a run {name!r:.200}, with which no file name can begin")
+        return name
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """DamagedLedgerError for what cannot be understood."""
         try:
-            self._database.executemany(statement, rows) if rows else self._database.execute(statement)
-        except sqlite3.Error as error:
-            raise NoRoomError(f"ledger {self.path} cannot be written: {error}") from None
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            reason = " ".join(str(error).split())  # pydantic's have several lines
+            raise DamagedLedgerError(f"ledger {self.path} is damaged: {reason[:300]}") from None
 
 
 _ENTRY = (
@@ -331,42 +404,11 @@ _ENTRY = (
 )
 
 
+_ENTRIES, _RUNS = TypeAdapter(Entry), TypeAdapter(RunRow)
+
+
 def _entry(row: sqlite3.Row) -> Entry:
     values: dict[str, Any] = dict(row)
     major, minor, angle = (values.pop(name) for name in ("major", "minor", "angle"))
     values["beam"] = None if major is None else Beam(major, minor, angle)
-    return Entry(**values | {"empty": bool(values["empty"]), "seconds": json.loads(values["seconds"])})
-
-
-def _schema_of(database: sqlite3.Connection) -> int:
-    return int(database.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _opened_to_read(path: Path) -> sqlite3.Connection:
-    """The ledger, opened for reading, as of its last whole transaction.
-
-    A sink that was killed in the midst of one, on a network file system or as it closed, leaves a journal that undoes
-    it; SQLite reads nothing before that is done. Whoever may write here does it by looking, without harm to a sink
-    that lives. Others are told so.
-    """
-    database = _read_only(path)
-    try:
-        _schema_of(database)
-        return database
-    except sqlite3.OperationalError as error:
-        database.close()
-        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
-            raise
-    with closing(sqlite3.connect(path)) as writable:
-        try:
-            _schema_of(writable)
-        except sqlite3.OperationalError:
-            raise NoRoomError(
-                f"ledger {path} cannot be read yet: its writer was killed in the midst of a transaction. Go on with "
-                "the run, or look once as a user who may write here: that undoes it"
-            ) from None
-    return _read_only(path)
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    return _ENTRIES.validate_python(values | {"seconds": json.loads(values["seconds"])})

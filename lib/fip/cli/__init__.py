@@ -8,11 +8,11 @@ import sys
 
 from rich.console import Console
 
-from fip.cli import check, data, images, jobs, keys, run, watch
+from fip.cli import check, data, images, jobs, keys, run, verify, watch
 from fip.cli.app import app
 from fip.data.errors import FipError
 
-__all__ = ["check", "data", "images", "jobs", "keys", "main", "run", "watch"]
+__all__ = ["check", "data", "images", "jobs", "keys", "main", "run", "verify", "watch"]
 
 
 def main() -> None:

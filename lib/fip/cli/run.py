@@ -22,6 +22,10 @@ def run_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove the images that the directory's ledger lists, and begin anew.")
     ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Image again the slices whose files are missing, cut short or another's."),
+    ] = False,
     web: Annotated[
         bool, typer.Option("--web", help="Serve a page to watch the run on, and print its address.")
     ] = False,
@@ -34,4 +38,4 @@ def run_command(
 
     loaded = settings.load(config)
     on = workers_on(devices, workers)
-    raise typer.Exit(run(measurement_sets, loaded.config, output, on, overwrite, web, console))
+    raise typer.Exit(run(measurement_sets, loaded.config, output, on, overwrite, web, console, repair))

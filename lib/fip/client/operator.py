@@ -121,11 +121,18 @@ def new_job(
     """A job for these MeasurementSets, with a name of its own.
 
     Its images go into this folder of the sink's directory, "" for that directory itself; by default into one of the
-    job's name.
+    job's name. Raises UsageError for a path that leads nowhere.
     """
     job = f"{label(paths[0].stem)[:50]}-{uuid4().hex[:6]}"
-    absolute = tuple(str(path.resolve()) for path in paths)
+    absolute = tuple(map(_absolute, paths))
     return Submit(job, absolute, asked, job if directory is None else directory, pace, follow)
+
+
+def _absolute(path: Path) -> str:
+    try:
+        return str(path.resolve())
+    except (OSError, RuntimeError) as error:  # as links that lead to each other
+        raise UsageError(f"{path}: leads nowhere: {error}") from None
 
 
 def find_job(status: PipelineStatus, name: str) -> JobStatus | None:

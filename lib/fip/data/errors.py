@@ -41,5 +41,9 @@ class NoRoomError(StoreError):
     """An image that cannot be stored now and may be later: the disk is full, read-only or gone."""
 
 
+class DamagedLedgerError(StoreError):
+    """A ledger that can be used neither now nor later: it is damaged, or names what no ledger of FIP's does."""
+
+
 class EmptyLedgerError(StoreError):
     """A ledger in which nothing is yet: somebody is about to make it."""

@@ -3,12 +3,16 @@
 import re
 from collections.abc import Container
 from itertools import chain, count
+from operator import itemgetter
 from typing import Annotated, NamedTuple
 
 from annotated_types import Interval
 from pydantic import AfterValidator, StringConstraints
 
 LONGEST = 64
+LONGEST_LINE = 500  # characters
+LONGEST_TEXT = 2000  # characters
+LONGEST_PATH = 4096  # bytes
 NO_LABEL = f"not a label of 1 to {LONGEST} of A-Z a-z 0-9 . _ + -"
 _LABEL = re.compile(rf"[A-Za-z0-9._+-]{{1,{LONGEST}}}")
 
@@ -36,8 +40,37 @@ def _checked_folder(text: str) -> str:
     return text
 
 
+def _checked_path(text: str) -> str:
+    """ValueError for what can be no path."""
+    if "\0" in text or len(text.encode()) > LONGEST_PATH:
+        raise ValueError(f"a path has no byte 0 in it, and no more than {LONGEST_PATH} bytes")
+    return text
+
+
 Number = Annotated[int, Interval(ge=0, lt=1 << 31)]
 """A count or an index; what comes from a socket is held to the range."""
+
+Attempts = Annotated[int, Interval(ge=0, lt=1 << 20)]
+"""The number of an attempt, as a worker tells it: the next one is one more, and still a `Number`."""
+
+Count = Annotated[int, Interval(ge=0, lt=1 << 63)]
+"""How often, or how many bytes; what comes from a socket is held to the range."""
+
+Real = Annotated[float, Interval(ge=-1e15, le=1e15)]
+"""A number that is neither NaN nor infinite, and is so still if many are added up; what comes from a socket is held to
+the range: one NaN would spread to all that it is compared with."""
+
+Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE)]
+"""A name or a word that is not for file names; what comes from a socket is held to the length."""
+
+Text = Annotated[str, AfterValidator(itemgetter(slice(LONGEST_TEXT)))]
+"""What a person is to read, as a reason; of what comes from a socket the beginning is taken."""
+
+PathName = Annotated[str, StringConstraints(min_length=1), AfterValidator(_checked_path)]
+"""A path as the kernel takes it; whether anything is there is not known."""
+
+Address = Annotated[str, StringConstraints(max_length=LONGEST_LINE, pattern=r"^(tcp://[^/]*:[0-9]{1,5}|ipc://.+)$")]
+"""Where a socket is, of a transport that FIP speaks; the host may be left out."""
 
 Label = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9._+-]{{1,{LONGEST}}}$")]
 

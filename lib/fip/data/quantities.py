@@ -16,6 +16,7 @@ SPEED_OF_LIGHT = 299792458.0  # m/s
 MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
 ARCSEC = math.pi / 648000  # rad
 SECONDS_PER_DAY = 86400.0
+SLOWEST, FASTEST = 1e-6, 1e9  # times real time: paces within which there is a time at which each slice is due
 ANGLE_UNITS = {
     "rad": 1.0,
     "deg": math.pi / 180,
@@ -162,7 +163,7 @@ def parse_pace(text: str) -> float:
         pace = float(text)
     except ValueError:
         pace = 0.0
-    if not 0 < pace < 1e9:
+    if not SLOWEST <= pace < FASTEST:
         raise ValueError(f"'{text}' is not a pace: max, realtime, or a number of times real time above 0")
     return pace
 

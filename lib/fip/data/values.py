@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from fip.data.directions import Frame
-from fip.data.names import Number, OptionalLabel, RunId
+from fip.data.names import Line, Number, OptionalLabel, Real, RunId
 from fip.data.settings import Imaging
 
 Kind = Literal["dirty", "psf"]
@@ -31,10 +31,10 @@ SINGLE_PRECISION_EPSILON = 1e-6
 class Times:
     """When a slice was observed."""
 
-    begin: float  # s UTC, start of the first integration
-    average: float  # s UTC, mean of the times of its samples
-    end: float  # s UTC, end of the last integration
-    exposure: float  # s, weighted mean of the exposure of its samples
+    begin: Real  # s UTC, start of the first integration
+    average: Real  # s UTC, mean of the times of its samples
+    end: Real  # s UTC, end of the last integration
+    exposure: Real  # s, weighted mean of the exposure of its samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +188,13 @@ class ImageFile:
     attempt: Number
     integration: Number
     label: OptionalLabel  # of the field, for file names; "" where the MS has one field
-    worker: str
+    worker: Line
     times: Times
     empty: bool
-    quality: str  # as `fip.data.quality` says: "good", or what is doubtful
+    quality: Line  # as `fip.data.quality` says: "good", or what is doubtful
     beam: Beam | None
     statistics: Statistics | None
-    seconds: dict[str, float]  # spent: "wait", then by stage: "dirty", "psf", "beam", ..., "fits"
+    seconds: dict[Line, Real]  # spent: "wait", then by stage: "dirty", "psf", "beam", ..., "fits"
     files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
     ticket: bytes = b""  # of its slice
 

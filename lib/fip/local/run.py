@@ -17,6 +17,7 @@ from rich.console import Console
 
 from fip.archive.file_names import LOG_FILE
 from fip.archive.ledger import Ledger, RunTotals
+from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
 from fip.config import Config, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
@@ -35,6 +36,8 @@ from fip.terminal.progress import RunProgress, summary
 from fip.wire.messages import Follow, JobStatus, Submit
 
 EXIT_INTERRUPTED = 130
+MOST_FAULTS = 20  # that are named
+BUSY_PATIENCE = 3.0  # s
 
 
 def run(
@@ -45,10 +48,12 @@ def run(
     overwrite: bool,
     web: bool,
     console: Console,
+    repair: bool = False,
 ) -> int:
     """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
 
-    With `web`, there is a page to watch it on.
+    With `web`, there is a page to watch it on. With `repair`, slices whose files are not as they were stored are imaged
+    again.
 
     Raises FipError.
     """
@@ -59,7 +64,8 @@ def run(
         import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
         found = _look_into(paths, asked, follow is not None, console, reader)
         directory = output or Path(f"{label(paths[0].stem)}.fip")
-        before = _prepare(directory, config.sink.ledger, asked, overwrite)
+        to_repair = {run for each in found for run in (each.run, each.older)} if repair else set()
+        before, faults = _prepare(directory, config.sink.ledger, asked, overwrite, to_repair, console)
         found = [_as_known(each, before) for each in found]
         begun = time.monotonic()
         interrupted, job = False, None
@@ -70,7 +76,7 @@ def run(
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
         seconds = time.monotonic() - begun
-    return _conclude(directory, found, before, job, seconds, interrupted, console)
+    return _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
 
 
 def _page(monitor: Monitor, console: Console) -> str:
@@ -151,19 +157,54 @@ def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
     return replace(found, run=older) if older and older in known and found.run not in known else found
 
 
-def _prepare(directory: Path, ledgers: Path | None, asked: Asked, overwrite: bool) -> dict[str, int]:
-    """Sees that the directory can take these images; returns how many of each run it has."""
-    try:
-        store = Store(directory, ledgers=ledgers)
-    except NoRoomError as error:
-        raise UsageError(str(error)) from None
-    with closing(store):
+def _prepare(
+    directory: Path,
+    ledgers: Path | None,
+    asked: Asked,
+    overwrite: bool,
+    to_repair: Container[RunId | None],
+    console: Console,
+) -> tuple[dict[str, int], list[Fault]]:
+    """Sees that the directory can take these images; returns how many of each run it has, and what is wrong with them.
+
+    What is wrong with runs `to_repair` is named, and is no longer among what it has.
+    """
+    with closing(_opened(directory, ledgers)) as store:
         if overwrite:
             store.clear()
         refusal = store.refusal(asked)
         if refusal:
             raise UsageError(refusal)
-        return {totals.run: totals.stored for totals in store.ledger.totals()}
+        faults = store.faults()
+        ours = [each for each in faults if each.run in to_repair]
+        store.repair(ours)
+        left = [each for each in faults if each not in ours]
+        _name_faults(ours, "imaged again", console)
+        _name_faults(left, "--repair, with the MeasurementSets that they are of, images them again", console)
+        return {totals.run: totals.stored for totals in store.ledger.totals()}, left
+
+
+def _opened(directory: Path, ledgers: Path | None) -> Store:
+    """The directory, opened; one whose ledger another process holds is waited for, for a moment. Raises UsageError."""
+    until = time.monotonic() + BUSY_PATIENCE
+    while True:
+        try:
+            return Store(directory, ledgers=ledgers)
+        except NoRoomError as error:
+            if time.monotonic() > until:
+                raise UsageError(str(error)) from None
+        time.sleep(0.1)
+
+
+def _name_faults(faults: Sequence[Fault], remedy: str, console: Console) -> None:
+    """Names the files that are not as they were stored."""
+    if not faults:
+        return
+    lines = [f"{amount(len(faults))} not as stored: {remedy}", *map(str, faults[:MOST_FAULTS])]
+    if len(faults) > MOST_FAULTS:
+        lines.append(f"and {len(faults) - MOST_FAULTS} more: `fip verify` names them all")
+    for line in lines:
+        console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _watch(pipeline: Pipeline, submit: Submit, console: Console, slices: int) -> tuple[bool, JobStatus | None]:
@@ -198,8 +239,12 @@ def _conclude(
     seconds: float,
     interrupted: bool,
     console: Console,
+    damaged: bool,
 ) -> int:
-    """Says what has become of it; returns the exit code. FipError where a MeasurementSet could not be imaged at all."""
+    """Says what has become of it, `damaged` if files that were stored are not as they were; returns the exit code.
+
+    FipError where a MeasurementSet could not be imaged at all.
+    """
     totals = _totals(directory, found, job)
     made = {each.run: each.stored - before.get(each.run, 0) for each in totals}
     whole = [each for each in found if each.final]
@@ -212,6 +257,6 @@ def _conclude(
         return EXIT_INTERRUPTED
     if job and job.state == "failed":
         raise FipError(job.reason)
-    if not any(made.values()):
+    if not any(made.values()) and not damaged:
         console.print("nothing was left to do: every slice was stored before")
-    return 0 if all(each.final and each.stored == each.total for each in totals) else 1
+    return 0 if all(each.final and each.stored == each.total for each in totals) and not damaged else 1

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import zmq
 
-from fip.data.errors import WireError
+from fip.data.errors import ConfigError, WireError
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
 from fip.runtime.sockets import control_socket
@@ -33,7 +32,10 @@ class Link:
         state: Callable[[], Control],
         brief: Callable[[], Control],
     ) -> None:
-        """Connects to `address`; `hear` gets what comes from there, but for refusals, which are logged."""
+        """Connects to `address`; `hear` gets what comes from there, but for refusals, which are logged.
+
+        Raises ConfigError.
+        """
         self._vitals, self._hear, self._state = vitals, hear, state
         self._briefs = Briefs(loop, lambda: self._tell(brief()))
         self.changed = self._briefs.changed
@@ -41,7 +43,10 @@ class Link:
         self._silent_until = 0.0  # monotonic s
         self._socket = control_socket(loop.context, zmq.DEALER)
         vitals.watch("control", self._socket)
-        gate.connect(self._socket, address, gate.ventilator)
+        try:
+            gate.connect(self._socket, address, gate.ventilator)
+        except WireError as error:
+            raise ConfigError(f"ventilator.control: {error}") from None
         loop.on(self._socket, self._on_message)
         loop.every(STATE_INTERVAL, self.say)
 
@@ -57,21 +62,24 @@ class Link:
     def _tell(self, message: Control) -> None:
         if time.monotonic() < self._silent_until:
             return
-        with suppress(zmq.Again):
+        try:
             self._socket.send(encode_control(message), zmq.NOBLOCK)
+        except zmq.Again:
+            pass
+        except WireError as error:
+            self._vitals.warnings.warning(f"the ventilator cannot be told of this {self._vitals.role}: {error}")
 
     def _on_message(self) -> None:
         try:
             message = decode_control(self._socket.recv())
+            self.heard = time.monotonic()
+            if isinstance(message, Refused):
+                self._silent_until = time.monotonic() + REFUSED_FOR
+                self._vitals.warnings.warning(f"the ventilator refuses this {self._vitals.role}: {message.reason}")
+            else:
+                self._hear(message)
         except WireError as error:
             self._vitals.bad_message("the ventilator", error)
-            return
-        self.heard = time.monotonic()
-        if isinstance(message, Refused):
-            self._silent_until = time.monotonic() + REFUSED_FOR
-            self._vitals.warnings.warning(f"the ventilator refuses this {self._vitals.role}: {message.reason}")
-        else:
-            self._hear(message)
 
 
 class Briefs:

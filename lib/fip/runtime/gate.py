@@ -106,7 +106,8 @@ class Gate:
 
     def hears(self, frame: zmq.Frame, at: str) -> bool:
         """Whether a message to a socket is to be read: not of one who was refused too often of late."""
-        hears = self._doors[at].hears(_connection(frame), time.monotonic())
+        connection = _connection(frame)
+        hears = connection < 0 or self._doors[at].hears(connection, time.monotonic())
         for each in () if hears else ("bad_messages", "unread"):
             self._vitals.counters[each] += 1
         return hears

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,6 +37,7 @@ log = logging.getLogger("fip")
 
 _READ, _WRITE = int(zmq.POLLIN), int(zmq.POLLOUT)  # numbers: pyzmq's own enumeration is slow to take apart
 EXIT_CONFIG = 78  # EX_CONFIG: systemd does not start the daemon again
+LONGEST_WAIT = 60.0  # s, of one turn: what is due in a thousand years is no reason to poll for so long
 TELL_EVERY = 1.0  # s, what systemd is told; its patience, WatchdogSec= in the units, is many times that
 PARENT_VARIABLE = "FIP_PARENT"
 _PR_SET_PDEATHSIG = 1
@@ -77,10 +79,16 @@ class Daemon(Protocol):
 
 
 class Loop:
-    """Sockets, timers and calls from other threads, handled one after the other."""
+    """Sockets, timers and calls from other threads, handled one after the other.
+
+    What comes to a socket is data: an error that leaves the handler of one is charged to its message, and the daemon
+    goes on. An error in a timer or a call, which nobody sends, ends the daemon, and so does an AssertionError anywhere:
+    then what it knows is wrong, and whoever starts it again has it begin from what is on disk.
+    """
 
     def __init__(self) -> None:
         self.context = zmq.Context()
+        self.charge: Callable[[Exception], None] = Charged()
         self._poller = zmq.Poller()
         self._handlers: dict[tuple[zmq.Socket[bytes] | int, int], Callable[[], None]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -135,13 +143,25 @@ class Loop:
         self._wake.close()
 
     def _turn(self) -> None:
-        wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-        for what, events in self._poller.poll(None if wait is None else ceil(1000 * wait)):
+        wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else LONGEST_WAIT
+        for what, events in self._poller.poll(ceil(1000 * min(wait, LONGEST_WAIT))):
             for event in (_READ, _WRITE):
                 if events & event and (handler := self._handlers.get((what, event))):
-                    handler()
+                    if isinstance(what, int):  # a file descriptor of this process's own: nobody else writes there
+                        handler()
+                    else:
+                        self._take(handler)
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2]()
+
+    def _take(self, handler: Callable[[], None]) -> None:
+        """Calls the handler of a socket; what it cannot take costs its sender that message, and others nothing."""
+        try:
+            handler()
+        except AssertionError:
+            raise
+        except Exception as error:  # noqa: BLE001 the one place for whatever nobody has thought of
+            self.charge(error)
 
     def _run_calls(self) -> None:
         self._wake.recv(4096)
@@ -154,6 +174,21 @@ class Loop:
             self._poller.register(what, events)
         elif what in self._poller:
             self._poller.unregister(what)
+
+
+class Charged:
+    """Counts the errors that were charged to messages, and logs each kind once, with where it came from."""
+
+    def __init__(self) -> None:
+        self._kinds: set[tuple[type, str, int]] = set()
+
+    def __call__(self, error: Exception) -> None:
+        """A message could not be handled, for a reason that nobody has thought of."""
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        kind = type(error), at.filename, at.lineno or 0
+        if kind not in self._kinds:
+            self._kinds.add(kind)
+            log.error("a message cannot be handled and is dropped; others like it are only counted", exc_info=error)
 
 
 class Background:

@@ -8,12 +8,13 @@ import os
 import re
 import socket as posix
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import zmq
 
 from fip.config import LOOPBACK, is_local
-from fip.data.errors import ConfigError
+from fip.data.errors import ConfigError, WireError
 from fip.data.names import label
 from fip.layout.keys import PrivateKey
 from fip.wire.codec import MAXIMUM_FRAME, MAXIMUM_HEADER
@@ -34,8 +35,6 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.So
     opened = _open(context, kind, CONTROL_QUEUE, CONTROL_LINGER, MAXIMUM_HEADER)
     if kind in (zmq.ROUTER, zmq.PUB):
         opened.setsockopt(zmq.SNDHWM, TOLD_QUEUE)
-    if kind == zmq.ROUTER:
-        opened.setsockopt(zmq.ROUTER_MANDATORY, 1)  # that a peer is gone, or does not read, is told and not passed over
     if kind == zmq.SUB:
         opened.subscribe(b"")
     if kind == zmq.DEALER:
@@ -74,7 +73,8 @@ def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> st
     except zmq.ZMQError as error:
         raise ConfigError(f"{key}: {address} cannot be bound: {error.strerror}") from None
     if not exposed(address):
-        Path(address.removeprefix("ipc://")).chmod(IPC_MODE)
+        with suppress(FileNotFoundError):  # as in a simulation
+            Path(address.removeprefix("ipc://")).chmod(IPC_MODE)
     bound = opened.getsockopt_string(zmq.LAST_ENDPOINT)
     return re.sub(r"^tcp://.*:", "tcp://:", bound)  # without the host, which a peer reaches by another name
 
@@ -98,11 +98,17 @@ def process_at(connection: posix.socket) -> int:
 
 
 def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, server: str) -> None:
-    """Connects; where that is `exposed`, and with a key, encrypted, and to none but the holder of the key `server`."""
-    if key and server and exposed(address):
-        opened.curve_publickey, opened.curve_secretkey = key.public.encode(), key.secret.encode()
-        opened.curve_serverkey = server.encode()
-    opened.connect(address)
+    """Connects; where that is `exposed`, and with a key, encrypted, and to none but the holder of the key `server`.
+
+    Raises WireError for what is no address, or no key: both may come from a peer.
+    """
+    try:
+        if key and server and exposed(address):
+            opened.curve_publickey, opened.curve_secretkey = key.public.encode(), key.secret.encode()
+            opened.curve_serverkey = server.encode()
+        opened.connect(address)
+    except (zmq.ZMQError, ValueError) as error:
+        raise WireError(f"{address!r:.200} cannot be connected to: {getattr(error, 'strerror', error)}") from None
 
 
 def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
@@ -115,6 +121,25 @@ def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
         return opened.recv_multipart(zmq.NOBLOCK, copy=False)
     except zmq.Again:
         return []
+
+
+def reaches(router: zmq.Socket[bytes], route: bytes, probe: bytes) -> bool:
+    """Whether a peer of a ROUTER is still connected to it; if so, it is sent `probe`, or told much already.
+
+    The connection of a process that is gone goes with it, unless its host is gone, too, or cut off.
+    """
+    router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    try:
+        router.send_multipart([route, probe], zmq.NOBLOCK)
+    except zmq.Again:
+        return True
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EHOSTUNREACH:
+            raise
+        return False
+    finally:
+        router.setsockopt(zmq.ROUTER_MANDATORY, 0)
+    return True
 
 
 def waits(opened: zmq.Socket[bytes]) -> bool:

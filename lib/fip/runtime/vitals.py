@@ -62,6 +62,12 @@ class Vitals:
         self._images: deque[tuple[float, int]] = deque(maxlen=ceil(LATELY / STATE_INTERVAL))  # when, how many
         self._connected: Counter[str] = Counter()  # how many connections each socket has
         logging.getLogger("fip").addHandler(self._errors)
+        self._log_charged, loop.charge = loop.charge, self.charge
+
+    def charge(self, error: Exception) -> None:
+        """A message could not be handled, for a reason that nobody has thought of: it is counted as a bad one."""
+        self.counters["bad_messages"] += 1
+        self._log_charged(error)
 
     def bad_message(self, sender: str, error: WireError) -> None:
         """A message cannot be taken: it is counted, logged and dropped."""

@@ -2,18 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import zmq
 
 from fip.config import Config, Loaded
-from fip.data.errors import FipError, NoRoomError, StoreError, WireError
+from fip.data.errors import DamagedLedgerError, FipError, NoRoomError, StoreError, WireError
 from fip.data.names import RunId
 from fip.data.quantities import Retention
-from fip.data.ranges import add, contains, count
+from fip.data.ranges import Ranges, add, contains, count
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
@@ -30,6 +32,7 @@ from fip.wire.tickets import is_ticket
 log = logging.getLogger("fip.sink")
 
 EXPIRE_EVERY = 1.0  # s between two looks at what is to be kept
+LEAVE_WITHIN = 60.0  # s that a directory whose run is over is tried to be concluded
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
 COUNTERS = ("images", "duplicates", "bad_messages", "unread", "unknown", "stalls", "bytes_in", "failures", "expired")
@@ -62,6 +65,8 @@ class Sink(Daemon):
         self._in_hand: ImageFile | None = None  # the image for which there is no room
         self._stalled = ""  # why there is none
         self._unopened = ""  # why a directory cannot be opened now
+        self._unkept = ""  # why the oldest images of one cannot be removed now
+        self._leaving: dict[str, float] = {}  # those of the stores that are used no more, and until when they are tried
         self._draining = False
         self._tickets = b""  # the secret of lease tickets; b"" without keys
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
@@ -76,7 +81,7 @@ class Sink(Daemon):
         ventilator = self._config.ventilator.control
         self._link = Link(self._loop, self._gate, self._vitals, ventilator, self._hear, self._state, self._brief)
         self._loop.on(self._images, self._on_image)
-        self._loop.every(EXPIRE_EVERY, self._expire)
+        self._loop.every(EXPIRE_EVERY, self._tidy)
         log.info("storing in %s what comes to %s", self._config.sink.directory, self._config.sink.images)
 
     def drain(self) -> None:
@@ -116,52 +121,79 @@ class Sink(Daemon):
         """Opens runs that are new, records slices that will not come, closes directories that are used no more."""
         self._tickets = orders.tickets
         plans = {plan.run: plan for plan in orders.runs}
-        over = self._runs.keys() - plans.keys()
         before, self._unopened = self._unopened, ""
-        try:
-            for run, plan in plans.items():
-                known = self._runs.get(run)
-                if known is None:
-                    self._runs[run] = self._open(plan)
-                elif known.store and plan != known.plan:  # more of its slices have come to be known
-                    known.store.open_run(plan)
-                    known.plan, known.said = plan, replace(known.said, final=plan.final)
-            for failure in orders.failed:
-                self._record(failure)
-        except NoRoomError as error:  # the next orders come in half a second
-            self._unopened = str(error)
-            if not before:
-                log.error("%s; waiting until it can be used", error)
-                self._vitals.counters["stalls"] += 1
+        for each in (*(partial(self._take_on, plan) for plan in orders.runs), partial(self._record, orders.failed)):
+            try:
+                each()
+            except NoRoomError as error:  # the next orders come in half a second
+                self._unopened = str(error)
+        if self._unopened and not before:
+            log.error("%s; waiting until it can be used", self._unopened)
+            self._vitals.counters["stalls"] += 1
         self._runs = {run: self._runs[run] for run in plans if run in self._runs}
-        if over:
-            used = {run.plan.directory for run in self._runs.values()}
-            for name in self._stores.keys() - used:
-                self._stores.pop(name).close()
+        used, until = {plan.directory for plan in plans.values()}, time.monotonic() + LEAVE_WITHIN
+        new = self._stores.keys() - used - self._leaving.keys()
+        self._leaving = {name: when for name, when in self._leaving.items() if name not in used}
+        self._leaving |= dict.fromkeys(new, until)
+        if new:
+            self._leave()
 
-    def _record(self, failure: Failure) -> None:
-        run, index = self._runs.get(failure.run), failure.index
-        if run and run.store and not contains(run.said.failed, index) and not contains(run.said.stored, index):
-            self._fail(run, run.store, failure)
+    def _take_on(self, plan: RunPlan) -> None:
+        """Opens a run that is new, or takes what is new of one. Raises NoRoomError."""
+        known = self._runs.get(plan.run)
+        if known is None:
+            self._runs[plan.run] = self._open(plan)
+        elif known.store and plan != known.plan:  # more of its slices have come to be known
+            with self._charged_to(known):
+                known.store.open_run(plan)
+                known.plan, known.said = plan, replace(known.said, final=plan.final)
+
+    def _record(self, failures: Sequence[Failure]) -> None:
+        """Enters slices that will not come, those of a run together."""
+        for name, run in self._runs.items():
+            known = run.said.stored, run.said.failed
+            new = {each.index: each for each in failures if each.run == name and each.index < run.plan.total}
+            new = {index: each for index, each in new.items() if not any(contains(part, index) for part in known)}
+            if run.store and new:
+                with self._charged_to(run):
+                    self._fail(run, run.store, *new.values())
+
+    @contextmanager
+    def _charged_to(self, run: OpenRun) -> Iterator[None]:
+        """Within it a ledger that turns out to be damaged ends the run, and nothing else."""
+        try:
+            yield
+        except DamagedLedgerError as error:
+            log.error("run %s of %s cannot go on: %s", run.plan.run, run.plan.measurement_set, error)
+            run.store, run.said = None, replace(run.said, refused=str(error))
+            self._link.changed(waited_for=True)
 
     def _open(self, plan: RunPlan) -> OpenRun:
+        store: Store | None = None
+        stored: Ranges = ()
+        refused, older = "", None
         try:
-            sink = self._config.sink
-            directory = sink.directory / plan.directory
-            store = self._stores.get(plan.directory) or self._open_store(directory, sink.keep, sink.ledger)
-            self._stores[plan.directory] = store
+            store = self._store_of(plan)
             older = store.ledger.older_of(plan)
             refused = "" if older else store.open_run(plan)
+            if not refused and not older:
+                stored = store.ledger.stored(plan.run)  # what failed before is tried again
         except NoRoomError:
             raise
         except FipError as error:
-            store, refused, older = None, str(error), None
+            refused = str(error)
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
-        if refused or older:
-            store = None
-        stored = store.ledger.stored(plan.run) if store else ()  # what failed before is tried again
-        return OpenRun(plan, store, RunStored(plan.run, stored, (), refused, plan.final, older))
+        takes = None if refused or older else store
+        return OpenRun(plan, takes, RunStored(plan.run, stored, (), refused, plan.final, older))
+
+    def _store_of(self, plan: RunPlan) -> Store:
+        """The directory of a run, opened if it is not yet."""
+        sink = self._config.sink
+        if plan.directory not in self._stores:
+            directory = sink.directory / plan.directory
+            self._stores[plan.directory] = self._open_store(directory, sink.keep, sink.ledger)
+        return self._stores[plan.directory]
 
     def _on_image(self) -> None:
         frames = receive(self._images)
@@ -201,7 +233,7 @@ class Sink(Daemon):
         """Stores an image; where there is no room, takes no others, says so, and tries again."""
         begun = time.monotonic()
         try:
-            failed = self._store(run, store, image)
+            stored = self._store(run, store, image)
         except NoRoomError as error:
             if not self._stalled:
                 log.error("%s; waiting until there is room", error)
@@ -214,7 +246,7 @@ class Sink(Daemon):
             log.info("there is room again")
             self._in_hand, self._stalled = None, ""
             self._loop.on(self._images, self._on_image)
-        if failed:
+        if not stored:
             return
         self._vitals.took("store", time.monotonic() - begun)
         self._vitals.took("fsync", store.synced)
@@ -226,21 +258,26 @@ class Sink(Daemon):
         self._vitals.counters["images"] += 1
 
     def _store(self, run: OpenRun, store: Store, image: ImageFile) -> bool:
-        """Stores an image, or records that it cannot be stored: whether that is so. Raises NoRoomError."""
-        try:
-            store.put(image)
-        except NoRoomError:
-            raise
-        except StoreError as error:
-            log.error("%s", error)
-            self._fail(run, store, Failure(image.run, image.index, image.attempt, str(error)))
-            return True
-        return False
+        """Stores an image, or records that it cannot be stored: whether it is stored. Raises NoRoomError."""
+        stored = False
+        with self._charged_to(run):
+            try:
+                store.put(image)
+                stored = True
+            except (NoRoomError, DamagedLedgerError):
+                raise
+            except StoreError as error:
+                log.error("%s", error)
+                self._fail(run, store, Failure(image.run, image.index, image.attempt, str(error)))
+        return stored
 
-    def _fail(self, run: OpenRun, store: Store, failure: Failure) -> None:
-        store.ledger.add_failure(failure)
-        self._vitals.counters["failures"] += 1
-        run.said = replace(run.said, failed=add(run.said.failed, failure.index))
+    def _fail(self, run: OpenRun, store: Store, *failures: Failure) -> None:
+        store.ledger.add_failures(failures)
+        self._vitals.counters["failures"] += len(failures)
+        failed = run.said.failed
+        for failure in failures:
+            failed = add(failed, failure.index)
+        run.said = replace(run.said, failed=failed)
 
     def _try_again(self) -> None:
         image, self._in_hand = self._in_hand, None
@@ -254,13 +291,37 @@ class Sink(Daemon):
             self._put(run, run.store, image)
         self._link.changed()
 
-    def _expire(self) -> None:
-        """Removes the images that are not to be kept any longer."""
-        for store in self._stores.values():
+    def _tidy(self) -> None:
+        """Removes the images that are not to be kept any longer, and closes the directories that are used no more."""
+        unkept = ""
+        for name in self._stores.keys() - self._leaving.keys():
+            store = self._stores[name]
             try:
-                self._vitals.counters["expired"] += store.expire(time.time())
-            except (OSError, StoreError) as error:
+                self._vitals.counters["expired"] += store.expire()
+            except NoRoomError as error:
+                unkept = str(error)
+            except StoreError as error:
                 self._vitals.warnings.warning(f"{store.directory}: the oldest images cannot be removed: {error}")
+        if unkept and not self._unkept:
+            log.error("%s; waiting until it can be used", unkept)
+            self._vitals.counters["stalls"] += 1
+        self._unkept = unkept
+        self._leave()
+
+    def _leave(self) -> None:
+        """Closes what is used no more; what cannot be concluded now (a busy ledger) is tried again for a while."""
+        for name, until in list(self._leaving.items()):
+            store = self._stores[name]
+            try:
+                store.conclude()
+            except NoRoomError as error:
+                if time.monotonic() < until:
+                    self._vitals.warnings.warning(f"{error}; trying again")
+                    continue
+            except StoreError:
+                pass  # `close` tells of it
+            self._stores.pop(name).close()
+            del self._leaving[name]
 
     def _state(self) -> SinkState:
         brief = self._brief()
@@ -274,5 +335,5 @@ class Sink(Daemon):
             images=self._address,
             images_key=self._gate.key_at("sink.images"),
             runs=tuple(run.said for run in self._runs.values()),
-            stalled=self._stalled or self._unopened,
+            stalled=self._stalled or self._unopened or self._unkept,
         )

@@ -1,32 +1,40 @@
 """A directory of images: each file appears whole, under its own name, once; then, and only then, in the ledger."""
 
 import errno
-import fcntl
 import logging
-import os
+import sqlite3
 import time
 from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
+from fnmatch import fnmatch
 from itertools import accumulate
 from operator import sub
 from pathlib import Path
 
 import xxhash
 
-from fip.archive.file_names import IMAGE_LIST, LEDGER, LOCK_FILE, LOG_FILE, file_name
+from fip.archive.clock import Clock
+from fip.archive.file_names import IMAGE_LIST, LEDGER, LOG_FILE, file_name
 from fip.archive.file_systems import network_type
+from fip.archive.folder import Folder, make_folder
 from fip.archive.ledger import Aged, Ledger
+from fip.archive.ledger_file import Connect
+from fip.archive.verify import Fault, faults
 from fip.data.errors import NoRoomError, StoreError, UsageError
+from fip.data.names import SliceId, free_name
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences
-from fip.data.values import ImageFile
+from fip.data.values import FitsFile, ImageFile, Kind
+from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
 from fip.wire.messages import RunPlan
 
 log = logging.getLogger("fip.sink")
 
 ALL = Retention()
-WRITTEN = ("", "-wal", "-shm", "-journal")  # ends of the names of a ledger's files
 TEMPORARY = ".fip-{}.tmp"
+CLOSING_TRIES, CLOSING_PAUSE = 5, 0.2  # s
 KEPT_IN_MEMORY = 64_000_000
 """Bytes of the last files that stay in the page cache, for whoever looks at each new image. See docs/decisions/0050."""
 FEWEST_KEPT = 4  # files that stay, however large
@@ -40,26 +48,35 @@ _PASSING = {
 class Store:
     """An output directory, locked: two sinks never write into one."""
 
-    def __init__(self, directory: Path, keep: Retention = ALL, ledgers: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        keep: Retention = ALL,
+        ledgers: Path | None = None,
+        *,
+        open_folder: Callable[[Path], Folder] = Folder,
+        connect: Connect = sqlite3.connect,
+        clock: Clock | None = None,
+    ) -> None:
         """Makes and locks the directory and clears what an earlier sink left half-written.
 
         Of its images so much is kept, by `expire`; its ledger is in the folder `ledgers`, or in the directory itself.
+        All its files go through what `open_folder` opens, and its ledger through `connect`; how old they
+        are is told by `clock`.
 
         Raises UsageError where it cannot hold images, NoRoomError where it cannot now and may later.
         """
-        self.directory = directory
+        self.directory, self._ledgers = directory, ledgers.resolve() if ledgers else None
         with ExitStack() as undo:
             try:
-                directory.mkdir(parents=True, exist_ok=True)
-                self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                undo.callback(os.close, self._folder)
-                self._lock = self._open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-                undo.callback(os.close, self._lock)
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for left in directory.glob(TEMPORARY.format("*")):
-                    left.unlink()
+                self._folder = open_folder(directory)
+                undo.callback(self._folder.close)
+                self._folder.lock()
+                for name in self._folder.names():
+                    if fnmatch(name, TEMPORARY.format("*")):
+                        self._folder.unlink(name)
                 self._check_links()
-                place_ledger(directory, ledgers)
+                place_ledger(self._folder, ledgers)
             except BlockingIOError:
                 raise UsageError(
                     f"{directory} is in use by another FIP: wait for it, or name another --output"
@@ -67,27 +84,47 @@ class Store:
             except OSError as error:
                 fault = f"{directory} cannot hold images: {error.strerror}; name another --output"
                 raise (NoRoomError(fault) if error.errno in _PASSING else UsageError(fault)) from None
-            self.ledger = Ledger(directory)
+            self.ledger = Ledger(directory, connect=connect, clock=clock)
+            undo.callback(self.ledger.close)
+            self._keep = keep
+            self._bytes = self.ledger.bytes_stored() if keep.size else 0
             undo.pop_all()
-        self._keep = keep
-        self._bytes = self.ledger.bytes_stored() if keep.size else 0
         if shared := network_type(directory):
             log.info("%s is on a network file system (%s)", directory, shared)
         self.synced = 0.0  # s that the last image waited for the disk, in fsync
         self._names: dict[str, str] = {}
+        self._concluded = False
         self._cached: deque[tuple[str, int]] = deque()  # the last files and their sizes
 
+    def conclude(self) -> None:
+        """Does what needs all images: what is beyond `keep` goes, their list is written, and the noise is judged.
+
+        Raises NoRoomError where that cannot be done now; then it may be called again.
+        """
+        while self.expire():
+            pass
+        self._write_list()
+        for run in self._names:
+            self.ledger.judge_noise(run)
+        self._concluded = True
+
     def close(self) -> None:
-        """Says what needs all images, their list and which are noisy, and gives the directory free."""
-        with suppress(OSError, NoRoomError):  # on a full disk they stay as they were; the images are what counts
-            while self.expire(time.time()):
-                pass
-            self.write_list()
-            for run in self._names:
-                self.ledger.judge_noise(run)
+        """Concludes, if that is not done yet, and gives the directory free.
+
+        What cannot be done within a second or two is logged, and is done when a run into the directory ends again.
+        """
+        for left in reversed(range(CLOSING_TRIES)):
+            try:
+                if not self._concluded:
+                    self.conclude()
+                break
+            except StoreError as error:
+                if not left or not isinstance(error, NoRoomError):
+                    log.error("%s: %s and the noise are as they were before: %s", self.directory, IMAGE_LIST, error)
+                    break
+                time.sleep(CLOSING_PAUSE)
         self.ledger.close()
-        os.close(self._folder)
-        os.close(self._lock)
+        self._folder.close()
 
     def refusal(self, asked: Asked) -> str:
         """Why images of what is asked cannot go into this directory; "" if they can."""
@@ -103,104 +140,129 @@ class Store:
         refusal = self.refusal(plan.asked)
         if not refusal:
             self._names[plan.run] = self.ledger.open_run(plan)
+            self._concluded = False
         return refusal
 
     def put(self, image: ImageFile) -> Path:
         """Stores an image's files: on disk, whole and in the ledger when this returns. Returns the image's path.
 
+        A file of its name that is there already, and is of this run, slice and kind and whole, stays as it is and is
+        entered: the last sink died before the ledger had it, and another attempt may differ in its last bits.
+
         Raises NoRoomError where it cannot be stored now, and StoreError, with nothing written, where a file of one of
-        the names is there that is not this one. An image of which it is not known whether it is in the ledger may be
-        put again.
+        the names is there that is another. An image of which it is not known whether it is in the ledger may be put
+        again.
         """
-        self.synced = 0.0
+        before = self._folder.synced
+        self._check_in_place()
         name = self._names[image.run]
         names = {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.files}
-        for file in image.files:
-            self._check_free(names[file.kind], file.content)
+        image, held = self._as_held(image, names)
         for file in reversed(image.files):  # the image last: who sees it has all
-            self._write(names[file.kind], file.content)
+            self._write(names[file.kind], None if file.kind in held else file.content)
             self._give_back(names[file.kind], len(file.content))
         self.ledger.add(image, names)
         self._bytes += image.size
+        self.synced = self._folder.synced - before
         return self.directory / names["dirty"]
 
-    def expire(self, now: float) -> int:
-        """Removes the oldest images beyond what is to be kept at a time (Unix); returns how many that are.
+    def expire(self) -> int:
+        """Removes the oldest images beyond what is to be kept; returns how many that are.
 
         The ledger still has them, as expired: they are not made again. Raises NoRoomError.
         """
+        if self._keep == ALL:
+            return 0
+        self._check_in_place()
         over: list[Aged] = []
         if self._keep.seconds is not None:
-            over = self.ledger.oldest(before=now - self._keep.seconds)
+            over = self.ledger.oldest(age=self._keep.seconds)
         elif self._keep.size is not None and self._bytes > self._keep.size:
             oldest = self.ledger.oldest()
             left = accumulate((each.size for each in oldest), sub, initial=self._bytes)
             over = [each for each, held in zip(oldest, left, strict=False) if held > self._keep.size]
-        for each in over:
-            for name in each.files:
-                (self.directory / name).unlink(missing_ok=True)
         if over:
+            try:
+                for name in (name for each in over for name in each.files):
+                    self._remove(name)
+                self._folder.sync()  # else a power cut could give back what the ledger has as expired
+            except OSError as error:
+                raise NoRoomError(f"{self.directory}: the oldest images cannot be removed: {error.strerror}") from None
             self.ledger.expire(over)
             self._bytes -= sum(each.size for each in over)
         return len(over)
 
-    def _write(self, name: str, content: bytes | memoryview) -> None:
-        """Makes a file appear whole; it is on disk when this returns."""
+    def _as_held(self, image: ImageFile, names: Mapping[Kind, str]) -> tuple[ImageFile, set[Kind]]:
+        """The image with the files that are there already, and their kinds."""
+        files = {file.kind: self._held(names[file.kind], file, image) for file in image.files}
+        held = {kind: file for kind, file in files.items() if file}
+        if dirty := held.get("dirty"):
+            with suppress(ValueError):
+                image = as_in(cards_of(bytes(dirty.content[:LONGEST_HEADER])), image)
+        return replace(image, files=tuple(held.get(file.kind, file) for file in image.files)), set(held)
+
+    def _held(self, name: str, file: FitsFile, image: ImageFile) -> FitsFile | None:
+        """A file of this name as it is there, if it is ours; None where there is none. Else StoreError."""
+        try:
+            content = self._folder.read(name)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise NoRoomError(f"{self.directory / name} cannot be read: {error.strerror}") from None
+            content = b""
+        if content == file.content:
+            return file
+        meant = Identity(image.run, image.integration, file.kind, image.times.begin)
+        with suppress(ValueError):
+            found = identity_of(cards_of(content[:LONGEST_HEADER]))
+            if found and found.matches(meant) and is_whole(content):
+                return FitsFile(file.kind, content)
+        raise self._taken(name)
+
+    def _taken(self, name: str) -> StoreError:
+        return StoreError(f"{self.directory / name} is there already, and is not this image: move it away")
+
+    def _write(self, name: str, content: bytes | memoryview | None) -> None:
+        """Makes a file appear whole, or leaves it as it is (None); it is on disk when this returns."""
         temporary = TEMPORARY.format(name)
         try:
             self._check_in_place()
-            with open(temporary, "wb", buffering=0, opener=self._open) as file:
-                rest = memoryview(content)
-                while rest:
-                    rest = rest[file.write(rest) :]
-                self._sync(file.fileno())
-            try:  # unlike a rename, a link never replaces a file
-                os.link(temporary, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-            except FileExistsError:
-                self._check_free(name, content)
-            os.unlink(temporary, dir_fd=self._folder)
-            self._sync(self._folder)
+            if content is None:
+                self._folder.sync_file(name)
+            else:
+                self._folder.write_new(temporary, content)
+                self._folder.link(temporary, name)  # unlike a rename, a link never replaces a file
+                self._folder.unlink(temporary)
+            self._folder.sync()
         except OSError as error:
             with suppress(OSError):
-                os.unlink(temporary, dir_fd=self._folder)
+                self._folder.unlink(temporary)
+            if isinstance(error, FileExistsError):
+                raise self._taken(name) from None
             raise NoRoomError(f"{self.directory / name} cannot be stored: {error.strerror}") from None
 
-    def _sync(self, descriptor: int) -> None:
-        begun = time.monotonic()
-        os.fsync(descriptor)
-        self.synced += time.monotonic() - begun
-
-    def _open(self, name: str, flags: int) -> int:
-        """Opens a file of the directory that was locked, whatever is mounted over it since."""
-        return os.open(name, flags, 0o666, dir_fd=self._folder)
+    def _remove(self, name: str) -> None:
+        """Removes a file, if it is there."""
+        with suppress(FileNotFoundError):
+            self._folder.unlink(name)
 
     def _check_links(self) -> None:
         """OSError where the file system makes no hard links, by which files appear whole."""
         first, second = TEMPORARY.format("first"), TEMPORARY.format("second")
-        with open(first, "wb", opener=self._open):
-            pass
-        os.link(first, second, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        self._folder.write_new(first, b"")
+        self._folder.link(first, second)
         for name in (first, second):
-            os.unlink(name, dir_fd=self._folder)
+            self._folder.unlink(name)
 
     def _check_in_place(self) -> None:
         """NoRoomError where the directory that was locked is not where it was: nobody would find what is stored now."""
-        if not os.path.samestat(self.directory.stat(), os.fstat(self._folder)):
-            raise NoRoomError(f"{self.directory} is another directory now: mount the one that it was, or restart FIP")
-
-    def _check_free(self, name: str, content: bytes | memoryview) -> None:
-        """A file that is there is ours if the last sink died before the ledger had it; else StoreError."""
         try:
-            with open(name, "rb", opener=self._open) as file:
-                same = file.read() == content
-        except FileNotFoundError:
-            return
+            if self._folder.still_in_place():
+                return
         except OSError as error:
-            if error.errno in _PASSING:
-                raise NoRoomError(f"{self.directory / name} cannot be read: {error.strerror}") from None
-            same = False
-        if not same:
-            raise StoreError(f"{self.directory / name} is there already, and is not this image: move it away")
+            raise NoRoomError(f"{self.directory} cannot be found: {error.strerror}") from None
+        raise NoRoomError(f"{self.directory} is another directory now: mount the one that it was, or restart FIP")
 
     def _give_back(self, name: str, size: int) -> None:
         """A file was written: older ones need not stay in memory."""
@@ -208,36 +270,72 @@ class Store:
         while len(self._cached) > FEWEST_KEPT and sum(each for _, each in self._cached) > KEPT_IN_MEMORY:
             oldest, _ = self._cached.popleft()
             with suppress(OSError):  # it was moved away
-                descriptor = self._open(oldest, os.O_RDONLY | os.O_CLOEXEC)
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-                os.close(descriptor)
+                self._folder.leave_memory(oldest)
 
-    def write_list(self) -> None:
+    def _write_list(self) -> None:
         """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""
+        self._check_in_place()
         temporary = TEMPORARY.format(IMAGE_LIST)
-        with open(temporary, "w", opener=self._open) as file:
-            file.writelines(f"{name}\n" for name in self.ledger.images_in_time_order())
-        os.replace(temporary, IMAGE_LIST, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        text = "".join(f"{name}\n" for name in self.ledger.images_in_time_order())
+        try:
+            self._folder.write_new(temporary, text.encode())
+            self._folder.replace(temporary, IMAGE_LIST)
+            self._folder.sync()
+        except OSError as error:
+            with suppress(OSError):
+                self._folder.unlink(temporary)
+            raise NoRoomError(f"{self.directory / IMAGE_LIST} cannot be written: {error.strerror}") from None
+
+    def faults(self) -> list[Fault]:
+        """The files that are not as the ledger has them, as `fip.archive.verify` finds them. Raises StoreError."""
+        try:
+            return faults(self._folder, self.ledger)
+        except OSError as error:
+            raise NoRoomError(f"{self.directory} cannot be read: {error.strerror}") from None
+
+    def repair(self, found: Sequence[Fault]) -> None:
+        """Has the slices of these files made again. What is in their places is kept, as NAME.replaced."""
+        self._check_in_place()
+        try:
+            for fault in found:
+                if fault.there:
+                    self._folder.replace(fault.name, free_name(f"{fault.name}.replaced", self._folder.names()))
+            self._folder.sync()
+        except OSError as error:
+            raise NoRoomError(f"{self.directory} cannot be repaired: {error.strerror}") from None
+        self.ledger.forget({SliceId(fault.run, fault.index) for fault in found if fault.index is not None})
 
     def clear(self) -> None:
-        """Removes exactly the files that the ledger lists, and the ledger itself (`--overwrite`)."""
-        files = [*self.ledger.files(), IMAGE_LIST, LOG_FILE]
-        self.ledger.close()
-        ledger = self.ledger.path.resolve()  # which may be elsewhere: then the link to it stays
-        for place in (*(self.directory / name for name in files), *(Path(f"{ledger}{end}") for end in WRITTEN)):
-            place.unlink(missing_ok=True)
-        self.ledger = Ledger(self.directory)
+        """Removes exactly the files that the ledger lists, and empties the ledger (`--overwrite`).
+
+        Raises StoreError, with nothing removed, where the ledger names what is no file of the directory, and UsageError
+        where it is a link to one that is not in the folder of ledgers: it may be another directory's.
+        """
+        self._check_in_place()
+        target = self.ledger.path.resolve()
+        if target != self.directory.resolve() / LEDGER and target.parent != self._ledgers:
+            raise UsageError(
+                f"{self.ledger.path} is a link to {target}, which is left alone: name another --output, or with "
+                "--config a file in which [sink] ledger is its folder"
+            )
+        try:
+            for name in [*self.ledger.files(), IMAGE_LIST, LOG_FILE]:
+                self._remove(name)
+            self._folder.sync()
+        except OSError as error:
+            raise NoRoomError(f"{self.directory} cannot be cleared: {error.strerror}") from None
+        self.ledger.clear()
         self._bytes = 0
 
 
-def place_ledger(directory: Path, ledgers: Path | None) -> None:
+def place_ledger(folder: Folder, ledgers: Path | None) -> None:
     """Makes a link in a directory to its ledger in the folder `ledgers`, which is made where it is missing.
 
     A directory that has a ledger already keeps it where it is. Raises OSError.
     """
-    place = directory / LEDGER
-    if ledgers is None or place.is_symlink() or place.exists():
+    if ledgers is None or LEDGER in folder.names():
         return
-    ledgers.mkdir(parents=True, exist_ok=True)
-    digest = xxhash.xxh3_64_hexdigest(str(directory.resolve()).encode())
-    place.symlink_to(ledgers.resolve() / f"{directory.resolve().name}-{digest}.sqlite")
+    make_folder(ledgers)
+    place = folder.path.resolve()
+    digest = xxhash.xxh3_64_hexdigest(str(place).encode())
+    folder.symlink(ledgers.resolve() / f"{place.name}-{digest}.sqlite", LEDGER)

@@ -127,6 +127,7 @@ class PipelineState:
     errors: tuple[Incident, ...] = ()  # newest first
     security: tuple[Incident, ...] = ()  # handshakes that failed; newest first
     antennas: AntennasView | None = None  # of the run that is read, or was read last; None where nothing was read
+    unsaved: str = ""  # why the ventilator cannot write its queue of jobs now; "" where it can
 
     @property
     def jobs_now(self) -> tuple[JobView, ...]:
@@ -162,6 +163,7 @@ def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
         errors=newest_first(incident(each, error) for each in told for error in each.errors),
         security=newest_first(incident(each, event) for each in told for event in each.events if event.reason),
         antennas=antennas_view(newest.antennas) if newest.antennas else None,
+        unsaved=newest.unsaved,
     )
     runs, (verdict, reasons) = seen.under_way, _verdict(seen)
     rate = sum(run.rate for run in runs)
@@ -236,6 +238,8 @@ def _faults(state: PipelineState) -> Iterator[str]:
     for run in state.now:
         if run.failed:
             yield f"{number(run.failed)} of {number(run.total)} slices of {run.name} failed"
+    if state.unsaved:
+        yield state.unsaved
     if not any(job.state in UNFINISHED for job in state.jobs_now):
         return
     joining = state.ventilator and sum(state.ventilator.status.seconds.values()) < JOINING

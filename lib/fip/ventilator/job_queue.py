@@ -1,85 +1,211 @@
-"""The ventilator's jobs on disk: what was submitted is done, whatever is restarted. One small SQLite file."""
+"""The ventilator's jobs on disk: what was submitted is done, whatever is restarted. One small SQLite file.
 
+A disk that is full, read-only or gone for a while stops nothing: what became of the jobs is kept here until it can be
+written. A job is taken only when it is on disk.
+"""
+
+import errno
 import fcntl
 import json
+import logging
 import os
 import sqlite3
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from fip.data.errors import ConfigError
+from fip.archive.folder import make_folder
+from fip.data.errors import ConfigError, NoRoomError, UsageError
+from fip.data.names import Real, Text
 from fip.data.older_formats import asked_at_0c91216
 from fip.runtime.sockets import host_name
-from fip.wire.messages import Submit
+from fip.wire.messages import JobState, Submit
+
+log = logging.getLogger("fip.ventilator")
 
 REMEMBERED = 100  # jobs that have ended
+BUSY_WITHIN = 0.1  # s that is waited for another process that has the file locked; then it is tried again later
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     job TEXT PRIMARY KEY, submit TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, submitted REAL NOT NULL
 );
 """
+_PASSING = {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
+}  # fmt: skip
+_DISK_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+"""Errors of SQLite and of the disk that may be over in a while; with others the file cannot be used."""
 _SUBMIT = TypeAdapter(Submit)
+_ROW = TypeAdapter(tuple[JobState, Text, Real])
+
+Entered = tuple[Submit, JobState, str, float]
+"""A job, its state, the reason if it failed, and when it was submitted, Unix time."""
 
 
 class Queue:
-    """The file of jobs; every change is on disk when its call returns."""
+    """The file of jobs."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file, made where it is missing; ConfigError where it cannot be used, or is another ventilator's."""
-        here = f"{host_name()}, process {os.getpid()}"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = path.with_name(f"{path.name}.lock")
-            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.truncate(self._lock, 0)
-            os.write(self._lock, here.encode())
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(SCHEMA)
-        except BlockingIOError:
-            other = os.read(self._lock, 200).decode(errors="replace")
-            raise ConfigError(
-                f"ventilator.queue: {path} is in use by the ventilator on {other}; this one is on {here}: stop one of "
-                "them, or give it another queue"
-            ) from None
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigError(f"ventilator.queue: {path} cannot be used: {error}") from None
+    def __init__(self, path: Path, connect: Callable[..., sqlite3.Connection] = sqlite3.connect) -> None:
+        """Opens the file, made where it is missing, or waits for that: `trouble` says why.
+
+        Raises ConfigError where it cannot be used, or is another ventilator's.
+        """
+        self.trouble = ""
+        """Why the file cannot be written now; "" where it can."""
+        self._path, self._connect = path, connect
+        self._lock: int | None = None
+        self._database: sqlite3.Connection | None = None
+        self._unsaved: dict[str, tuple[str, str]] = {}  # job -> (state, reason), to be written yet
+        self._open()
 
     def add(self, submit: Submit) -> float:
-        """Enters a job; returns when that was, Unix time. Forgets the oldest jobs that have ended."""
+        """Enters a job, on disk when this returns; returns when that was, Unix time.
+
+        The oldest that have ended are forgotten. NoRoomError if it cannot be written now; then the job is not entered.
+        """
         now = time.time()
-        self._database.execute(
-            "INSERT OR IGNORE INTO jobs VALUES (?, ?, 'queued', '', ?)",
-            (submit.job, _SUBMIT.dump_json(submit, exclude_defaults=True).decode(), now),
+        text = _SUBMIT.dump_json(submit, exclude_defaults=True).decode()
+        self._write(
+            ("INSERT OR IGNORE INTO jobs VALUES (?, ?, 'queued', '', ?)", (submit.job, text, now)),
+            (
+                "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
+                "ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
+                (REMEMBERED,),
+            ),
         )
-        self._database.execute(
-            "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
-            "ORDER BY submitted DESC LIMIT -1 OFFSET ?)",
-            (REMEMBERED,),
-        )
+        if self.trouble:
+            raise NoRoomError(self.trouble)
         return now
 
-    def set(self, job: str, state: str, reason: str) -> None:
-        """Enters what became of a job."""
-        self._database.execute("UPDATE jobs SET state = ?, reason = ? WHERE job = ?", (state, reason, job))
+    def set(self, job: str, state: JobState, reason: str) -> None:
+        """Enters what became of a job: on disk when this returns, or else as soon as it can be written."""
+        self._unsaved[job] = state, reason
+        self._write()
 
-    def jobs(self) -> list[tuple[Submit, str, str, float]]:
-        """(job, state, reason, submitted) of all jobs, the oldest first."""
-        rows = self._database.execute("SELECT submit, state, reason, submitted FROM jobs ORDER BY submitted, rowid")
-        return [(_submit(submit), *rest) for submit, *rest in rows]
+    def save(self) -> bool:
+        """Tries again what could not be done; whether the file has come to be open, so that its jobs are to be read."""
+        opened = self._database is None and self._open()
+        if self._unsaved:
+            self._write()
+        return opened
+
+    def jobs(self) -> list[Entered]:
+        """All jobs, the oldest first; a row that is none is told to the log, and left as it is."""
+        if self._database is None:
+            return []
+        query = "SELECT job, submit, state, reason, submitted FROM jobs ORDER BY rowid"
+        try:
+            rows = self._database.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise ConfigError(f"ventilator.queue: {self._path} is damaged: {error}; move it away") from None
+        return [job for row in rows if (job := self._entered(*row))]
+
+    def _entered(self, job: object, submit: object, *rest: object) -> Entered | None:
+        try:
+            found = _submit(json.loads(str(submit)))
+            if found.job != job:
+                raise ValueError(f"it is of a job {found.job}")
+            state, reason, submitted = _ROW.validate_python(tuple(rest))
+        except (ValueError, TypeError, KeyError, AttributeError, UsageError, RecursionError) as error:
+            fault = "; ".join(str(error).splitlines()[:3])
+            log.error("ventilator.queue: %s: job %.100r cannot be read and is left out: %s", self._path, job, fault)
+            return None
+        return found, state, reason, submitted
 
     def close(self) -> None:
         """Closes the file."""
-        self._database.close()
-        os.close(self._lock)
+        if self._database:
+            self._database.close()
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def _open(self) -> bool:
+        """Opens the file: whether it is open. ConfigError where trying again would not help."""
+        try:
+            make_folder(self._path.parent)
+            self._take_lock()
+            database = self._connect(self._path, isolation_level=None, timeout=BUSY_WITHIN)
+            try:
+                database.text_factory = partial(str, encoding="utf-8", errors="replace")
+                database.execute("PRAGMA synchronous = EXTRA")  # a journal that is removed is so on disk
+                database.executescript(SCHEMA)
+            except sqlite3.Error:
+                database.close()
+                raise
+            self._database = database
+        except (OSError, sqlite3.Error) as error:
+            if not _passes(error):
+                raise ConfigError(f"ventilator.queue: {self._path} cannot be used: {error}") from None
+            self._tell(f"ventilator.queue: {self._path} cannot be opened: {error}")
+            return False
+        self._tell("")
+        return True
+
+    def _take_lock(self) -> None:
+        """Takes the lock beside the file, and says in it who has it. Raises OSError, and ConfigError for another's."""
+        if self._lock is not None:
+            return
+        here = f"{host_name()}, process {os.getpid()}"
+        lock = os.open(self._path.with_name(f"{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.read(lock, 200).decode(errors="replace")
+            os.close(lock)
+            raise ConfigError(
+                f"ventilator.queue: {self._path} is in use by the ventilator on {other}; this one is on {here}: stop "
+                "one of them, or give it another queue"
+            ) from None
+        with suppress(OSError):  # on a full disk nobody learns whose it is; it is this one's all the same
+            os.truncate(lock, 0)
+            os.write(lock, here.encode())
+        self._lock = lock
+
+    def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
+        """Writes statements, and with them what could not be written before, all or nothing; `trouble` says whether."""
+        if self._database is None:
+            return
+        updates = [
+            ("UPDATE jobs SET state = ?, reason = ? WHERE job = ?", (state, reason, job))
+            for job, (state, reason) in self._unsaved.items()
+        ]
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for statement, values in (*updates, *statements):
+                self._database.execute(statement, values)
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+            self._tell(f"ventilator.queue: {self._path} cannot be written: {error}")
+        else:
+            self._unsaved.clear()
+            self._tell("")
+
+    def _tell(self, trouble: str) -> None:
+        """Says to the log what has changed."""
+        if trouble and not self.trouble:
+            log.error("%s; it is tried again until it can", trouble)
+        elif self.trouble and not trouble:
+            log.info("the queue of jobs can be written again")
+        self.trouble = trouble
 
 
-def _submit(text: str) -> Submit:
+def _passes(error: OSError | sqlite3.Error) -> bool:
+    """Whether it may be otherwise in a while."""
+    if isinstance(error, OSError):
+        return error.errno in _DISK_PASSING
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _PASSING
+
+
+def _submit(values: Any) -> Submit:
     """A job as it was entered, also by FIP at 0c91216."""
-    values = json.loads(text)
     if "selection" in values:
         values["asked"] = asked_at_0c91216(values.pop("selection"))
     return _SUBMIT.validate_python(values)

@@ -1,11 +1,14 @@
 """What the ventilator knows of its work: jobs, the runs that they become, and where each slice is; no sockets."""
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 
 from fip.data.names import RunId, SliceId
-from fip.data.ranges import below, contains, count, well_formed
+from fip.data.ranges import Ranges, below, contains, count, well_formed
+from fip.data.settings import texts
 from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
 from fip.ventilator.job_queue import REMEMBERED, Queue
 from fip.ventilator.leases import Leases
@@ -15,6 +18,7 @@ from fip.wire.messages import (
     UNFINISHED,
     Failure,
     Follow,
+    JobState,
     JobStatus,
     RunPlan,
     RunStatus,
@@ -25,6 +29,9 @@ from fip.wire.messages import (
 )
 
 FAILURES_TOLD = 32  # of all jobs, the last
+FAILURES_AT_ONCE = 100  # told to the sink in one message, in which each takes 2 kB at the most
+MOST_ACTIVE = 32  # runs under way: the sink is told of all of them in one message
+LONGEST_ASKED = 8000  # characters of what is asked, which that message has, too, for each run
 MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those that are, of which the status tells
 
 
@@ -37,8 +44,10 @@ class ActiveRun:
     follow: Follow | None  # of a MeasurementSet that was being written when the run began
     rows: int  # that the MeasurementSet had when it was last looked into
     grew: float  # monotonic s, when there came to be more of them
+    attempts_before: int = 0  # as `Leases.before`
     leases: Leases | None = None
     refused: str = ""
+    _recorded: Ranges = ()  # the failed slices that the sink has entered
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
 
     def grow(self, slices: int, rows: int, ended: bool, now: float) -> None:
@@ -58,10 +67,10 @@ class ActiveRun:
         stored = below(said.stored, self.plan.total)  # a last ventilator may have known of more than this one does yet
         if not well_formed(stored, self.plan.total):
             return []
-        self.refused = said.refused
+        self.refused, self._recorded = said.refused, said.failed
         if self.leases is None:
             if not said.refused:
-                self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final)
+                self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final, self.attempts_before)
             return []
         new = self.leases.sink_says(stored, now)
         for index in [index for index in self.leases.leased if contains(said.failed, index)]:
@@ -73,19 +82,30 @@ class ActiveRun:
 
     def over(self, said: RunStored) -> bool:
         """Whether every slice is stored, or recorded as failed."""
-        return bool(
-            said.final
-            and self.leases
-            and self.leases.done
-            and all(contains(said.failed, index) for index in self.leases.failed)
-        )
+        return bool(said.final and self.leases and self.leases.done and not any(self.untold()))
 
-    def failures(self) -> tuple[Failure, ...]:
-        """Its slices that will not come."""
-        if self.leases is None:
-            return ()
-        sent, failed = self.leases.sent, self.leases.failed
-        return tuple(Failure(self.plan.run, index, sent[index], reason) for index, reason in failed.items())
+    @property
+    def given_up(self) -> str:
+        """Why nothing would come of it, once the sink has entered what failed; "" while something may.
+
+        Of a MeasurementSet that is being written more may come: that is waited for.
+        """
+        return self.leases.hopeless if self.leases and self.follow is None and not any(self.untold()) else ""
+
+    def untold(self) -> Iterator[Failure]:
+        """Its slices that will not come and that the sink has not entered as such."""
+        for index in self.leases.failed if self.leases else ():
+            if not contains(self._recorded, index):
+                yield self._failure(index)
+
+    def last_failures(self) -> list[Failure]:
+        """Its last slices that will not come, the latest last."""
+        last = islice(reversed(self.leases.failed), FAILURES_TOLD) if self.leases else ()
+        return [self._failure(index) for index in last][::-1]
+
+    def _failure(self, index: int) -> Failure:
+        assert self.leases
+        return Failure(self.plan.run, index, self.leases.next_attempt(index) - 1, self.leases.failed[index])
 
     def status(self, now: float) -> RunStatus:
         """How far the run is."""
@@ -116,7 +136,7 @@ class Job:
 
     submit: Submit
     submitted: float  # Unix time
-    state: str = "queued"
+    state: JobState = "queued"
     reason: str = ""
     runs: dict[str, RunStatus] = field(default_factory=dict)
     opening: Path | None = None  # the MeasurementSet that is being looked into
@@ -145,16 +165,36 @@ class Jobs:
         self.active: dict[RunId, ActiveRun] = {}
         self._queue = queue
         self._failures: deque[Failure] = deque(maxlen=FAILURES_TOLD)  # of runs that are over
-        self._jobs = {submit.job: Job(submit, submitted, state, reason)
-                      for submit, state, reason, submitted in queue.jobs()}  # fmt: skip
+        self._jobs: dict[str, Job] = {}
+        self._attempts: dict[RunId, int] = {}  # at runs that are over: the same set may be imaged once more
+        self._read()
+
+    @property
+    def trouble(self) -> str:
+        """Why what became of the jobs cannot be written to disk now; "" where it is there."""
+        return self._queue.trouble
+
+    def save(self) -> None:
+        """Tries again what the disk did not take; to be called now and then."""
+        if self._queue.save():
+            self._read()
+
+    def _read(self) -> None:
+        for submit, state, reason, submitted in self._queue.jobs():
+            self._jobs[submit.job] = Job(submit, submitted, state, reason)
 
     def submit(self, submit: Submit, refusal: str = "") -> bool:
-        """Queues a job, or enters it as failed for this reason; False where it is known."""
+        """Queues a job, or enters it as failed for this reason; False where it is known.
+
+        Raises NoRoomError if it cannot be written to disk now; then it is not queued.
+        """
         if submit.job in self._jobs:
             return False
         waiting = sum(len(each.submit.paths) for each in self._jobs.values() if each.unfinished)
         if waiting + len(submit.paths) > MOST_WAITING:
             refusal = refusal or f"{waiting} MeasurementSets are waiting, and {MOST_WAITING} may: submit it later"
+        if (long := len("".join(texts(submit.asked).values()))) > LONGEST_ASKED:
+            refusal = refusal or f"its options are {long} characters long, and may be {LONGEST_ASKED}"
         job = self._jobs[submit.job] = Job(submit, self._queue.add(submit))
         if refusal:
             job.pending.clear()
@@ -187,7 +227,8 @@ class Jobs:
 
     def next_to_open(self, now: float) -> tuple[Job, Path] | None:
         """The next MeasurementSet, once all slices of the present ones that are known of are out."""
-        if any(active.leases is None or not active.leases.cut for active in self.active.values()):
+        held_up = any(active.leases is None or not active.leases.cut for active in self.active.values())
+        if held_up or len(self.active) >= MOST_ACTIVE:
             return None
         job = next((job for job in self._jobs.values() if job.pending and job.not_before <= now), None)
         if job is None or any(each.opening for each in self._jobs.values()):
@@ -200,6 +241,7 @@ class Jobs:
     def begin(self, job: Job, active: ActiveRun, now: float) -> None:
         """A MeasurementSet of the job was opened: it is a run now."""
         job.opening = None
+        active.attempts_before = self._attempts.get(active.plan.run, 0)
         self.active[active.plan.run] = active
         job.runs[active.plan.run] = active.status(now)
 
@@ -232,13 +274,15 @@ class Jobs:
         forgotten = {job.submit.job for job in ended}
         return tuple(job.status() for name, job in self._jobs.items() if name not in forgotten)
 
-    def failures(self) -> tuple[Failure, ...]:
-        """The slices of the runs under way that will not come."""
-        return tuple(failure for active in self.active.values() for failure in active.failures())
+    def untold_failures(self) -> tuple[Failure, ...]:
+        """Slices that will not come and that the sink has not entered: as many as a message takes, the others later."""
+        untold = chain.from_iterable(active.untold() for active in self.active.values())
+        return tuple(islice(untold, FAILURES_AT_ONCE))
 
     def last_failures(self) -> tuple[Failure, ...]:
         """The last slices that failed for good, those of runs that are over first."""
-        return (*self._failures, *self.failures())[-FAILURES_TOLD:]
+        last = [failure for active in self.active.values() for failure in active.last_failures()]
+        return (*self._failures, *last)[-FAILURES_TOLD:]
 
     # All runs at once, as a worker has slices of more than one
 
@@ -279,10 +323,17 @@ class Jobs:
         return failures
 
     def worker_gone(self, brief: WorkerBrief, how: str) -> int:
-        """A worker "died", "hung" or has left (""); returns how many slices are todo again."""
-        working = brief.working
+        """A worker "died", "hung" or has left (""); returns how many slices are todo again.
+
+        What it said last may be of before it was sent what ended it: that is then the first that it was sent.
+        """
+        worker = brief.identity
+        suspect = brief.working and SliceId(brief.working.run, brief.working.slice)
+        if suspect is None or not (known := self.leases.get(suspect.run)) or not known.has(worker, suspect.slice):
+            firsts = [(first, run) for run, leases in self.leases.items() if (first := leases.first_of(worker))]
+            suspect = SliceId(min(firsts)[1], min(firsts)[0][1]) if firsts else None
         return sum(
-            leases.worker_gone(brief.identity, working.slice if working and working.run == run else None, how)
+            leases.worker_gone(worker, suspect.slice if suspect and suspect.run == run else None, how)
             for run, leases in self.leases.items()
         )
 
@@ -297,8 +348,12 @@ class Jobs:
 
     def _close(self, job: Job, run: str, now: float) -> None:
         active = self.active.pop(run)
+        if active.leases:
+            self._attempts[run] = active.leases.before + max(active.leases.sent.values(), default=0)
+            while len(self._attempts) > MOST_WAITING:
+                del self._attempts[next(iter(self._attempts))]
         job.runs[run] = active.status(now)
-        self._failures.extend(active.failures())
+        self._failures.extend(active.last_failures())
 
     def _conclude(self, job: Job, reason: str) -> None:
         """Ends a job if nothing is left to do; a reason is added to why it will have failed."""
@@ -306,7 +361,7 @@ class Jobs:
         if job.unfinished and not (job.pending or job.opening or any(run in self.active for run in job.runs)):
             self._set(job, "failed" if job.reason else "done", job.reason)
 
-    def _set(self, job: Job, state: str, reason: str = "") -> None:
+    def _set(self, job: Job, state: JobState, reason: str = "") -> None:
         job.state, job.reason = state, reason
         if not job.unfinished:
             job.pending.clear()

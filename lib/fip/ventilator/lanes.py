@@ -17,13 +17,14 @@ from fip.runtime.service import Loop
 from fip.runtime.sockets import data_socket
 from fip.ventilator.places import Places
 from fip.wire.codec import Frame
-from fip.wire.messages import Lane, Status, WorkerBrief, WorkerState
+from fip.wire.messages import Departure, Lane, Status, WorkerBrief, WorkerState
 
 log = logging.getLogger("fip.ventilator")
 
 AHEAD = 0.2  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
 MOST_AHEAD = 16  # slices that it is given at a time
 SHORTEST = 1e-3  # s of an image; what is told may be 0
+DEPARTED = 16  # daemons, of which is remembered that they went
 MOST_WORKERS = 250  # each needs a socket, of which a process has about a thousand
 
 
@@ -48,6 +49,28 @@ class Peer:
     def ready(self) -> bool:
         """Whether it reads from its lane, works, and means to stay."""
         return self.state.brief.lane == self.address and not self.state.brief.leaving and not self.hangs
+
+
+class Departed:
+    """The last few daemons that went and are not back, of which the status tells."""
+
+    def __init__(self) -> None:
+        self._went: dict[str, Departure] = {}
+
+    def went(self, status: Status, how: str) -> None:
+        """One is no longer there: it "left" or "died"."""
+        self._went[status.identity] = Departure(status, time.time(), how)
+        while len(self._went) > DEPARTED:
+            del self._went[next(iter(self._went))]
+
+    def is_back(self, identity: str) -> None:
+        """It is there again, or was always."""
+        self._went.pop(identity, None)
+
+    @property
+    def told(self) -> tuple[Departure, ...]:
+        """Oldest first."""
+        return tuple(self._went.values())
 
 
 def depth(least: int, worker: Status) -> int:

@@ -6,6 +6,7 @@ sink does not report it in time; the sink keeps the first copy of an image and d
 follows from how long it took before.
 """
 
+import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from fip.runtime.time_limits import IMAGE_WITHIN, LATE, Durations
 GRACE = 3.0  # s for a slice to show up in its worker's state after it was sent
 STORE_WITHIN = 10.0  # s, at the least, for an image to show up in the sink's state after it was handed on
 STRAGGLING = 2.0  # times the median: a slice that takes longer is sent a second time when workers idle
+MOST_SENT = 100  # times that a slice is sent: no worker can take it, or the sink none of its images
+FIRST_FAILURES = 10  # slices: if the first ones all fail for one reason, so will the others
+MOST_DEATHS = 12  # workers that a run may end before an image of it is stored
+LONGEST_REASON = 500  # characters
 NOTHING: Mapping[int, float] = MappingProxyType({})
 
 
@@ -47,11 +52,14 @@ class Leases:
     max_attempts: int
     stored: Ranges
     final: bool = True  # whether no more slices will come
+    before: int = 0  # the last attempt at any slice before the run began, of which workers may still speak
     failed: dict[int, str] = field(default_factory=dict)  # index -> reasons
     leased: dict[int, Lease] = field(default_factory=dict)
     sent: Counter[int] = field(default_factory=Counter)  # attempts so far
     _reasons: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     _deaths: Counter[int] = field(default_factory=Counter)  # workers that ended while on the slice
+    _failing: set[str] = field(default_factory=set)  # workers that failed at a slice
+    _fruitful: bool = False  # whether an image was ever stored
     _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending
     _again: set[int] = field(default_factory=set)  # todo once more; sent before the fresh ones
     _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
@@ -61,6 +69,7 @@ class Leases:
 
     def __post_init__(self) -> None:
         self._fresh = deque(added(((0, self.total),), self.stored))
+        self._fruitful = bool(self.stored)
 
     @property
     def done(self) -> bool:
@@ -92,6 +101,24 @@ class Leases:
         """Seconds after which an image that was handed on and is not stored is taken to be lost."""
         return max(STORE_WITHIN, LATE * self._storing.percentile)
 
+    @property
+    def hopeless(self) -> str:
+        """Why nothing would come of the run; "" while something may.
+
+        Before an image was stored, or is on its way, its first slices have failed, for one reason and with all workers
+        that are at it, or it has ended many workers.
+        """
+        if self._fruitful or any(lease.handed_on is not None for lease in self.leased.values()):
+            return ""
+        first = list(islice(self.failed.values(), FIRST_FAILURES))
+        if self._deaths.total() >= MOST_DEATHS:
+            deadly = max(self._deaths, key=self._deaths.__getitem__)
+            return f"{self._deaths.total()} workers died of it before one image was stored, most on slice {deadly}"
+        at_it = {lease.worker for lease in self.leased.values()}
+        if len(first) == FIRST_FAILURES and len(set(map(_kind, first))) == 1 and at_it <= self._failing:
+            return f"its first {FIRST_FAILURES} slices failed: {first[0]}"
+        return ""
+
     def upcoming(self, number: int) -> list[int]:
         """The next slices to send, at most `number`: what came back, the earliest, then second copies."""
         first = sorted(self._again) + list(islice(self._fresh, number))
@@ -106,11 +133,6 @@ class Leases:
         """How many slices each worker has that it has not handed on."""
         return Counter(lease.worker for lease in self.leased.values() if lease.handed_on is None)
 
-    def has(self, worker: str, index: int) -> bool:
-        """Whether a slice is leased to this worker."""
-        lease = self.leased.get(index)
-        return lease is not None and lease.worker == worker
-
     def bytes_out(self) -> int:
         """Bytes of the slices that workers have, or that are on their way to them."""
         return sum(lease.size for lease in self.leased.values() if lease.handed_on is None)
@@ -118,9 +140,14 @@ class Leases:
     def lease(self, index: int, worker: str, now: float, size: int = 0) -> int:
         """Takes a slice of `size` bytes for `worker`; returns the number of this attempt, from 1."""
         self._take(index)
+        attempt = self.next_attempt(index)
         self.sent[index] += 1
-        self.leased[index] = Lease(worker, self.sent[index], now, size)
-        return self.sent[index]
+        self.leased[index] = Lease(worker, attempt, now, size)
+        return attempt
+
+    def next_attempt(self, index: int) -> int:
+        """The number of the next attempt at a slice, which no attempt had before."""
+        return self.before + self.sent[index] + 1
 
     def worker_says(
         self,
@@ -150,7 +177,7 @@ class Leases:
         for index, attempt in holds.items():
             if index not in self.leased and self.waiting(index):  # of another ventilator, or taken for lost here
                 self._take(index)
-                self.sent[index] = max(self.sent[index], attempt)
+                self.sent[index] = max(self.sent[index], attempt - self.before)
                 self.leased[index] = Lease(worker, attempt, now, size=0, held=True)
 
     def arrived(self) -> list[float]:
@@ -166,6 +193,7 @@ class Leases:
         lease = self.leased.get(index)
         if lease is None or lease.attempt != attempt:
             return False
+        self._failing.add(lease.worker)
         self._back_to_todo(index)
         self.blame(index, reason)
         return True
@@ -173,7 +201,7 @@ class Leases:
     def blame(self, index: int, reason: str) -> None:
         """A slice in todo could not be read or imaged; after `max_attempts` times it is failed."""
         self._reasons[index].append(reason)
-        if len(self._reasons[index]) >= self.max_attempts:
+        if len(self._reasons[index]) >= self.max_attempts and index not in self.failed:
             self._fail(index, "; ".join(dict.fromkeys(self._reasons[index])))
 
     def cannot_be_stored(self, index: int) -> None:
@@ -187,14 +215,24 @@ class Leases:
 
         The slice that it was `working` on may be the cause: one that ends too many workers is failed.
         """
-        lost = [index for index, lease in self.leased.items() if lease.worker == worker and lease.handed_on is None]
+        lost = [index for index in self.leased if self.has(worker, index)]
         for index in lost:
             self._back_to_todo(index)
         if working in lost and how:
             self._deaths[working] += 1
-            if self._deaths[working] >= 2 * self.max_attempts:
+            if self._deaths[working] >= 2 * self.max_attempts and working not in self.failed:
                 self._fail(working, f"{self._deaths[working]} workers {how} while they imaged it")
         return len(lost)
+
+    def has(self, worker: str, index: int) -> bool:
+        """Whether a worker has a slice that it has not handed on."""
+        lease = self.leased.get(index)
+        return lease is not None and lease.worker == worker and lease.handed_on is None
+
+    def first_of(self, worker: str) -> tuple[float, int] | None:
+        """The slice that a worker has not handed on and was sent first, with when that was (monotonic s); or None."""
+        sent = ((lease.sent, index) for index, lease in self.leased.items() if self.has(worker, index))
+        return min(sent, default=None)
 
     def sink_says(self, stored: Ranges, now: float) -> list[int]:
         """The sink's state: what is on disk. Returns the slices that are newly stored.
@@ -204,6 +242,7 @@ class Leases:
         for index in added(self.stored, stored):
             self._again.add(index)
         new = added(stored, self.stored)
+        self._fruitful |= bool(new)
         for index in new:
             lease = self.leased.pop(index, None)
             self._second.discard(index)
@@ -246,6 +285,8 @@ class Leases:
         del self.leased[index]
         self._second.discard(index)
         self._again.add(index)
+        if self.sent[index] >= MOST_SENT:
+            self._fail(index, f"was sent {MOST_SENT} times, and no image of it was stored")
 
     def _take(self, index: int) -> None:
         """Takes a slice out of todo; it is near the front of its queue."""
@@ -258,4 +299,9 @@ class Leases:
 
     def _fail(self, index: int, reason: str) -> None:
         self._take(index)
-        self.failed[index] = reason
+        self.failed[index] = reason[:LONGEST_REASON]
+
+
+def _kind(reason: str) -> str:
+    """A reason without the numbers in it, which differ from slice to slice."""
+    return re.sub(r"[0-9]+", "#", reason)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MINIMUM_DEADLINE = 1.0  # s
+LONGEST = 1e12  # s that is told: times of data may be anything
 
 
 @dataclass(slots=True)
@@ -46,14 +47,15 @@ class Pace:
         due = None if oldest_unstored is None else self.due(oldest_unstored)
         if self._origin is None:
             return None
-        return 0.0 if due is None else max(0.0, now - due)
+        return 0.0 if due is None else min(max(0.0, now - due), LONGEST)
 
     def deadline(self, index: int | None) -> float | None:
         """Seconds after it is due at which the slice is late; None without a pace."""
         if index is None or self.due(index) is None:
             return None
         later = min(max(index, 1), len(self.times) - 1)  # the first slice has the interval of the second
-        return max(MINIMUM_DEADLINE, 2 * (self.times[later] - self.times[max(0, later - 1)]) / self.rate)
+        interval = self.times[later] - self.times[max(0, later - 1)]
+        return min(max(MINIMUM_DEADLINE, 2 * interval / self.rate), LONGEST)
 
     def stored(self, index: int, now: float) -> None:
         """Counts the slice as missed where it is stored after its deadline."""

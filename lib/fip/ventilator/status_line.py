@@ -17,7 +17,7 @@ def ventilator_line(status: PipelineStatus) -> str:
     ]
     queued = sum(job.state == "queued" for job in status.jobs)
     jobs = f"{queued} jobs queued" if queued else "" if runs else "no job is under way"
-    parts = (waits, *map(_run, runs), jobs, f"{workers} worker{'s' * (workers != 1)}")
+    parts = (status.unsaved, waits, *map(_run, runs), jobs, f"{workers} worker{'s' * (workers != 1)}")
     return "; ".join(filter(None, parts))
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -134,6 +134,18 @@ class Supply:
             active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
             self._vitals.counters["failures"] += 1
         self._on_ready()
+
+
+def refusal(path: str, roots: Sequence[Path]) -> str:
+    """Why a path may not be submitted to a ventilator that takes from these folders, or from anywhere; "" if it may."""
+    try:
+        place = Path(path).resolve()
+        inside = not roots or any(place.is_relative_to(root.resolve()) for root in roots)
+    except (OSError, RuntimeError, ValueError) as error:  # as links that lead to each other
+        return f"{path}: leads nowhere: {error}"
+    folders = ", ".join(map(str, roots))
+    where = f"MeasurementSets are taken from {folders} only ([source] roots of the ventilator)"
+    return "" if inside else f"{path}: {where}"
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:

@@ -9,19 +9,19 @@ from pathlib import Path
 import zmq
 
 from fip.config import Config, Loaded
-from fip.data.errors import RefusedError, WireError
+from fip.data.errors import NoRoomError, RefusedError, WireError
 from fip.data.names import SliceId
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
-from fip.runtime.sockets import control_socket, host_name, peer_host, receive, seen_from_workers, waits
+from fip.runtime.sockets import control_socket, host_name, peer_host, reaches, receive, seen_from_workers, waits
 from fip.runtime.vitals import Vitals
 from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
-from fip.ventilator.lanes import Lanes
+from fip.ventilator.lanes import Departed, Lanes, Peer
 from fip.ventilator.reader import Reader
 from fip.ventilator.status_line import ventilator_line
-from fip.ventilator.supply import Supply
+from fip.ventilator.supply import Supply, refusal
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
 from fip.wire.messages import (
     STATE_INTERVAL,
@@ -29,14 +29,12 @@ from fip.wire.messages import (
     Bye,
     Cancel,
     Control,
-    Departure,
     PipelineStatus,
     Refused,
     RunStored,
     SinkBrief,
     SinkOrders,
     SinkState,
-    Status,
     Submit,
     WorkerBrief,
     WorkerState,
@@ -50,7 +48,6 @@ ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
 HEARD_AT_ONCE = 100  # messages, before slices are sent
-DEPARTED = 16  # daemons that went and are not back, of which the status tells
 
 
 @dataclass
@@ -69,12 +66,18 @@ class Ventilator(Daemon):
     reloads = tuple(f"ventilator.{key}" for key in RELOADS)
     restarts = ("ventilator", "security")
 
-    def __init__(self, loaded: Loaded, loop: Loop, make_reader: Callable[[Loop], Reader] = Reader) -> None:
-        """`make_reader` makes what opens and cuts MeasurementSets."""
+    def __init__(
+        self,
+        loaded: Loaded,
+        loop: Loop,
+        make_reader: Callable[[Loop], Reader] = Reader,
+        open_queue: Callable[[Path], Queue] = Queue,
+    ) -> None:
+        """`make_reader` makes what opens and cuts MeasurementSets, `open_queue` opens the file of jobs."""
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
-        self._jobs = Jobs(Queue(self._config.queue))
+        self._jobs = Jobs(open_queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
         self._reader = make_reader(loop)
         self._supply = Supply(self._reader, self._jobs, self._vitals, self._changed, self._pump)
@@ -86,7 +89,7 @@ class Ventilator(Daemon):
         self._answering = False
         self._waking = False
         self._draining = False
-        self._departed: dict[str, Departure] = {}
+        self._departed = Departed()
         self._told = 0
         set_level(self._config.log_level)
 
@@ -171,10 +174,13 @@ class Ventilator(Daemon):
         if brief.leaving and not brief.holds and brief.identity not in self._lanes.peers:
             self._tell(route, Bye())  # it said so before it heard the bye, or to the ventilator before this one
             return
+        before = self._lanes.peers.get(brief.identity)
+        if before and before.key == key and self._starts_again(before.route, before.state.brief, brief):
+            self._lose(before, "was started again")
         peer = self._lanes.hear(route, said, time.monotonic(), key)
         if peer is None:
             return
-        self._departed.pop(brief.identity, None)
+        self._departed.is_back(brief.identity)
         if self._jobs.hangs(peer.state) and not peer.hangs:
             log.warning("worker %s hangs: its slices go to others", brief.identity)
             peer.hung_on = brief.working
@@ -186,7 +192,7 @@ class Ventilator(Daemon):
             log.info("worker %s leaves", brief.identity)
             self._tell(route, Bye())
             self._lanes.dismiss(brief.identity)
-            self._went(peer.state.status, "left")
+            self._departed.went(peer.state.status, "left")
         elif self._sink:
             lane = self._lanes.wanted(peer, self._sink.address, self._sink.state.brief.images_key)
             if lane:
@@ -205,6 +211,9 @@ class Ventilator(Daemon):
     def _on_sink(self, route: bytes, said: SinkBrief | SinkState, host: str) -> None:
         now = time.monotonic()
         brief = said.brief if isinstance(said, SinkState) else said
+        if self._sink and self._starts_again(self._sink.route, self._sink.state.brief, brief):
+            log.info("the sink was started again")
+            self._sink = None
         if self._sink and self._sink.state.brief.boot != brief.boot:  # one that is silent is forgotten twice a second
             raise RefusedError(
                 f"a second sink, on {brief.host}, while the one on {self._sink.state.brief.host} lives: stop one"
@@ -219,10 +228,19 @@ class Ventilator(Daemon):
             log.info("the sink joins, images go to %s", brief.images)
             for leases in self._jobs.leases.values():
                 leases.sink_restarted(now)
-        self._departed.pop(state.status.identity, None)
+        self._departed.is_back(state.status.identity)
         self._sink = SinkPeer(route, state, now, seen_from_workers(brief.images, host))
         for stored in brief.runs:
             self._hear_of_run(stored, now)
+        if self._jobs.untold_failures():  # the next of them
+            self._order_sink()
+
+    def _starts_again(self, route: bytes, known: WorkerBrief | SinkBrief, said: WorkerBrief | SinkBrief) -> bool:
+        """Whether who speaks now was started in the place of one whose process is gone.
+
+        One that is still connected lives: then there are two. With its host gone, the older is silent soon.
+        """
+        return said.boot != known.boot and not reaches(self._control, route, encode_control(Ask()))
 
     def _hear_of_run(self, said: RunStored, now: float) -> None:
         """What the sink has of a run."""
@@ -237,17 +255,23 @@ class Ventilator(Daemon):
         stored = active.sink_says(said, self._config.max_attempts, now)
         for index in stored:
             self._supply.read.pop(SliceId(said.run, index), None)
-        if active.refused or active.over(said):
-            self._supply.end(active, active.refused)
+        if reason := active.refused or active.given_up:
+            self._supply.end(active, reason)
+        elif active.over(said):
+            self._supply.end(active)
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
         told = isinstance(message, Ask) and route in self._askers
         self._askers[route] = time.monotonic() + ASKERS_HEARD
         if isinstance(message, Submit):
-            refusal = next(filter(None, map(self._refusal, message.paths)), "")
-            if self._jobs.submit(message, refusal):
-                log.info("job %s: %s", message.job, refusal or ", ".join(message.paths))
+            refused = next(filter(None, (refusal(path, self._roots) for path in message.paths)), "")
+            try:
+                if self._jobs.submit(message, refused):
+                    log.info("job %s: %s", message.job, refused or ", ".join(message.paths))
+            except NoRoomError as error:
+                self._tell(route, Refused(f"{error}; job {message.job} is not taken: submit it again when it can be"))
+                return
         if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
             log.info("job %s is cancelled", message.job)
             self._order_sink()
@@ -259,14 +283,6 @@ class Ventilator(Daemon):
         """Tells all to those who asked of late."""
         self._answering = False
         self._tell_askers(encode_status(self._pipeline()))
-
-    def _refusal(self, path: str) -> str:
-        """Why a path may not be submitted; "" where it may."""
-        place = Path(path).resolve()
-        if not self._roots or any(place.is_relative_to(root.resolve()) for root in self._roots):
-            return ""
-        roots = ", ".join(map(str, self._roots))
-        return f"{path}: MeasurementSets are taken from {roots} only ([source] roots of the ventilator)"
 
     # What it does
 
@@ -298,9 +314,9 @@ class Ventilator(Daemon):
             worker = self._lanes.free(loads, self._pump)
             if worker is None or active.leases is None:
                 break
-            frames, sent = self._supply.read[key].frames, active.leases.sent[key.slice]
-            if sent:
-                frames = with_attempt(frames, sent + 1)
+            frames, attempt = self._supply.read[key].frames, active.leases.next_attempt(key.slice)
+            if attempt > 1:
+                frames = with_attempt(frames, attempt)
             if not self._lanes.send(worker, with_ticket(frames, self._ticket(key, worker))):
                 break
             nbytes = size(frames)
@@ -325,14 +341,10 @@ class Ventilator(Daemon):
         """Twice a second: who is silent, what is overdue, orders to the sink, status to all who watch."""
         now = time.monotonic()
         for peer in self._lanes.silent(now):
-            log.warning("worker %s is silent: its slices go to others", peer.state.brief.identity)
-            self._vitals.counters["workers_lost"] += 1
-            self._lanes.dismiss(peer.state.brief.identity)
-            self._went(peer.state.status, "died")
-            self._vitals.counters["again"] += self._jobs.worker_gone(peer.state.brief, "died")
+            self._lose(peer, "is silent")
         if self._sink and now - self._sink.heard > self._config.dead_after:
             log.warning("the sink is silent: no slices are sent until it is back")
-            self._went(self._sink.state.status, "died")
+            self._departed.went(self._sink.state.status, "died")
             self._sink = None
         if self._sink and not self._sink.state.brief.stalled:
             self._vitals.counters["again"] += sum(leases.overdue(now) for leases in self._jobs.leases.values())
@@ -341,30 +353,30 @@ class Ventilator(Daemon):
             for leases in self._jobs.leases.values():
                 leases.straggler(now)
         self._supply.look_again()
+        self._jobs.save()
         self._order_sink()
         self._publish()
         self._pump()
 
+    def _lose(self, peer: Peer, how: str) -> None:
+        """A worker is gone; what it had not handed on goes to others."""
+        brief = peer.state.brief
+        log.warning("worker %s %s: its slices go to others", brief.identity, how)
+        self._vitals.counters["workers_lost"] += 1
+        self._lanes.dismiss(brief.identity)
+        self._departed.went(peer.state.status, "died")
+        self._vitals.counters["again"] += self._jobs.worker_gone(brief, "died")
+
     # What it says
 
     def _tell(self, route: bytes, message: Control) -> None:
-        self._say(route, encode_control(message))
-
-    def _say(self, route: bytes, told: bytes) -> bool:
-        """Whether a peer could be told something: it is there, and reads."""
-        try:
-            self._control.send_multipart([route, told], zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
-                raise
-            return False
-        return True
+        self._control.send_multipart([route, encode_control(message)], zmq.NOBLOCK)
 
     def _order_sink(self) -> None:
         """The runs under way, and the slices that will not come."""
         if self._sink:
             plans = tuple(active.plan for active in self._jobs.active.values())
-            self._tell(self._sink.route, SinkOrders(plans, self._jobs.failures(), self._tickets))
+            self._tell(self._sink.route, SinkOrders(plans, self._jobs.untold_failures(), self._tickets))
 
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
@@ -374,9 +386,11 @@ class Ventilator(Daemon):
         self._tell_askers(told)
 
     def _tell_askers(self, told: bytes) -> None:
-        """Those who asked are forgotten after a while, or if they do not read what they are told."""
+        """Those who asked are forgotten after a while."""
         now = time.monotonic()
-        self._askers = {route: until for route, until in self._askers.items() if until > now and self._say(route, told)}
+        self._askers = {route: until for route, until in self._askers.items() if until > now}
+        for route in self._askers:
+            self._control.send_multipart([route, told], zmq.NOBLOCK)
 
     def _pipeline(self) -> PipelineStatus:
         """All that is known now, for whoever watches."""
@@ -395,16 +409,11 @@ class Ventilator(Daemon):
             number=self._told,
             ages={name: now - at for name, at in heard.items()},
             hung=tuple(name for name, peer in peers.items() if peer.hangs),
-            departed=tuple(self._departed.values()),
+            departed=self._departed.told,
             failures=self._jobs.last_failures(),
             antennas=self._supply.antennas.health(),
+            unsaved=self._jobs.trouble,
         )
-
-    def _went(self, status: Status, how: str) -> None:
-        """Remembers a daemon that is no longer there."""
-        self._departed[status.identity] = Departure(status, time.time(), how)
-        while len(self._departed) > DEPARTED:
-            del self._departed[next(iter(self._departed))]
 
 
 def _without_leases(state: WorkerState) -> WorkerState:

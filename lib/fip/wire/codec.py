@@ -7,8 +7,9 @@ Nothing that arrives is believed: decoding raises WireError, and nothing else, f
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
-from functools import cache
+from functools import cache, partial
 from math import prod
 from operator import add
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -19,15 +20,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from fip.data.errors import RefusedError, WireError
-from fip.data.names import NO_LABEL, Number
+from fip.data.names import LONGEST_LINE, NO_LABEL, Number
 from fip.data.values import LARGEST_SIDE, Block, FitsFile, ImageFile, Kind, Slice
-from fip.wire.messages import UNFINISHED, Control, PipelineStatus
+from fip.wire.messages import UNFINISHED, Control, PipelineStatus, Status
 
 PROTOCOL = 6
 """Raised whenever a message of another version could be misread."""
 
 MAXIMUM_HEADER = 1 << 20  # bytes
 MAXIMUM_FRAME = 1 << 33  # bytes, for the sockets to refuse before memory is taken
+
+LAST = 8  # jobs, runs and failures, of which a status tells that would be too long
 
 Frame = bytes | memoryview
 Message = TypeVar("Message")
@@ -120,29 +123,55 @@ def decode_image(frames: Sequence[Frame]) -> ImageFile:
 
 
 def encode_control(message: Control) -> bytes:
-    """A control or status message as one frame."""
-    return _pack(type(message).__name__, {"message": message})
+    """A control or status message as one frame. WireError for one that no socket would take."""
+    frame = _pack(type(message).__name__, {"message": message})
+    if len(frame) > MAXIMUM_HEADER:
+        raise WireError(
+            f"a {type(message).__name__} of {len(frame):,} bytes, of which a message has {MAXIMUM_HEADER:,}"
+        )
+    return frame
 
 
 def encode_status(status: PipelineStatus) -> bytes:
-    """A pipeline's status as one frame that `decode_control` takes: where all of it is too long, without the errors,
-    connections and tasks of workers, without the runs of jobs that are over, and without the antennas.
+    """A pipeline's status as one frame that `decode_control` takes: where all of it is too long, less of it."""
+    for told in (status, *map(partial(_less, status), range(3))):
+        with suppress(WireError):
+            return encode_control(told)
+    return encode_control(PipelineStatus(status.time, _bare(status.ventilator), (), (), None, status.number))
+
+
+def _less(status: PipelineStatus, step: int) -> PipelineStatus:
+    """A shorter status.
+
+    At first it is without the errors, connections and tasks of workers, without the runs of jobs that are over, and
+    without the antennas; then also without paths, and with no more of workers than that they are there; then without
+    workers, and with the last jobs alone.
     """
-    told = encode_control(status)
-    if len(told) <= MAXIMUM_HEADER:
-        return told
-    return encode_control(
-        replace(
-            status,
-            jobs=tuple(job if job.state in UNFINISHED else replace(job, paths=(), runs=()) for job in status.jobs),
-            workers=tuple(
-                replace(worker, tasks=(), status=replace(worker.status, errors=(), events=()))
-                for worker in status.workers
-            ),
-            departed=(),
-            antennas=None,
-        )
+    told = replace(
+        status,
+        jobs=tuple(job if job.state in UNFINISHED else replace(job, paths=(), runs=()) for job in status.jobs),
+        workers=tuple(
+            replace(worker, tasks=(), status=replace(worker.status, errors=(), events=())) for worker in status.workers
+        ),
+        departed=(),
+        antennas=None,
     )
+    if step > 0:
+        jobs = tuple(replace(job, paths=(), reason=job.reason[:LONGEST_LINE]) for job in told.jobs)
+        workers = tuple(
+            replace(each, brief=replace(each.brief, holds=(), ages=()), status=_bare(each.status))
+            for each in told.workers
+        )
+        told = replace(told, jobs=jobs, workers=workers, failures=told.failures[-LAST:])
+    if step > 1:
+        jobs = tuple(replace(job, runs=job.runs[-LAST:]) for job in told.jobs[-LAST:])
+        told = replace(told, jobs=jobs, workers=(), failures=(), ages={}, hung=())
+    return told
+
+
+def _bare(status: Status) -> Status:
+    """Who it is, and no more."""
+    return Status(status.role, status.host, status.name, status.pid, status.state, started=status.started)
 
 
 def decode_control(frame: Frame) -> Control:

@@ -5,46 +5,74 @@ slices depend on, its *brief*. A lost message costs time, never data, and a peer
 """
 
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-from fip.data.names import Attempt, Folder, Label, Number, RunId
-from fip.data.ranges import Ranges
+from annotated_types import Interval, Len
+from pydantic import AfterValidator
+
+from fip.data.names import (
+    Address,
+    Attempt,
+    Attempts,
+    Count,
+    Folder,
+    Label,
+    Line,
+    Number,
+    PathName,
+    Real,
+    RunId,
+    Text,
+)
+from fip.data.quantities import FASTEST, SLOWEST
 from fip.data.settings import Asked
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
 LATELY = 10.0  # s, the window over which rates, shares of time and antennas are told
 BRIEF_INTERVAL = 0.1  # s from a change that nobody waits for to the brief that tells it
-UNFINISHED = ("queued", "running")  # the states of a job that is not over
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+UNFINISHED: tuple[JobState, ...] = ("queued", "running")  # of a job that is not over
+
+
+def _checked_pace(pace: float) -> float:
+    """ValueError for a pace at which nothing would ever be due."""
+    if 0 < pace < SLOWEST:
+        raise ValueError(f"{pace:g} is no pace: 0, or {SLOWEST:g} times real time and more")
+    return pace
+
+
+Pace = Annotated[float, Interval(ge=0, lt=FASTEST), AfterValidator(_checked_pace)]
 
 
 @dataclass(frozen=True)
 class Latency:
     """How long a stage took."""
 
-    count: int  # times, since the daemon started
-    total: float  # s, their sum
-    p50: float  # s, quantiles of the last some hundred times
-    p95: float
-    p99: float
+    count: Count  # times, since the daemon started
+    total: Real  # s, their sum
+    p50: Real  # s, quantiles of the last some hundred times
+    p95: Real
+    p99: Real
 
 
 @dataclass(frozen=True)
 class Gpu:
     """A GPU, as NVML sees it."""
 
-    name: str
-    busy: float | None  # share of time in which a kernel ran, 0 to 1
-    memory_used: int  # bytes, of all processes
-    memory_total: int  # bytes
+    name: Text
+    busy: Real | None  # share of time in which a kernel ran, 0 to 1
+    memory_used: Count  # bytes, of all processes
+    memory_total: Count  # bytes
 
 
 @dataclass(frozen=True)
 class Resources:
     """What a daemon's process uses; None where that is unknown or does not apply."""
 
-    cpu_seconds: float | None = None  # user and system, since it started
-    memory: int | None = None  # bytes resident
-    disk_free: int | None = None  # bytes, where the daemon writes
-    disk_total: int | None = None
+    cpu_seconds: Real | None = None  # user and system, since it started
+    memory: Count | None = None  # bytes resident
+    disk_free: Count | None = None  # bytes, where the daemon writes
+    disk_total: Count | None = None
     gpu: Gpu | None = None
 
 
@@ -52,43 +80,43 @@ class Resources:
 class Logged:
     """A warning or an error that a daemon logged."""
 
-    time: float  # s UTC, Unix
-    level: str  # warning, error
-    text: str
-    times: int = 1  # how often of late; `time` is the last
+    time: Real  # s UTC, Unix
+    level: Line  # warning, error
+    text: Text
+    times: Count = 1  # how often of late; `time` is the last
 
 
 @dataclass(frozen=True)
 class SocketEvent:
     """What became of a connection of one of a daemon's sockets."""
 
-    time: float  # s UTC, Unix
-    socket: str  # control, lane, images
-    event: str  # connected, disconnected, handshake failed
-    peer: str  # address of the other end; "" where unknown
-    reason: str  # why a handshake failed, else ""
-    times: int = 1  # how often of late; `time` is the last
+    time: Real  # s UTC, Unix
+    socket: Line  # control, lane, images
+    event: Line  # connected, disconnected, handshake failed
+    peer: Line  # address of the other end; "" where unknown
+    reason: Text  # why a handshake failed, else ""
+    times: Count = 1  # how often of late; `time` is the last
 
 
 @dataclass(frozen=True)
 class Status:
     """What a daemon tells of itself to whoever watches."""
 
-    role: str  # ventilator, worker, sink
-    host: str
-    name: str
-    pid: int
-    state: str  # running, draining, leaving, stalled
-    counters: dict[str, int] = field(default_factory=dict)  # since it started
-    seconds: dict[str, float] = field(default_factory=dict)  # busy, idle and blocked, since it started: the wall time
-    latencies: dict[str, Latency] = field(default_factory=dict)  # of the stages: cut, wire, wait, image, store, ...
-    queues: dict[str, int] = field(default_factory=dict)  # how much is in each, now
+    role: Line  # ventilator, worker, sink
+    host: Line
+    name: Line
+    pid: Count
+    state: Line  # running, draining, leaving, stalled
+    counters: dict[Line, Count] = field(default_factory=dict)  # since it started
+    seconds: dict[Line, Real] = field(default_factory=dict)  # busy, idle and blocked, since it started: the wall time
+    latencies: dict[Line, Latency] = field(default_factory=dict)  # of the stages: cut, wire, wait, image, store, ...
+    queues: dict[Line, Count] = field(default_factory=dict)  # how much is in each, now
     resources: Resources = Resources()
     errors: tuple[Logged, ...] = ()  # the last few, oldest first
     events: tuple[SocketEvent, ...] = ()  # the last few, oldest first
-    version: str = ""  # of FIP
-    started: float = 0.0  # s UTC, Unix
-    device: str = ""  # what a worker images on
+    version: Line = ""  # of FIP
+    started: Real = 0.0  # s UTC, Unix
+    device: Line = ""  # what a worker images on
 
     @property
     def identity(self) -> str:
@@ -102,8 +130,8 @@ class Failure:
 
     run: RunId
     index: Number
-    attempt: Number
-    reason: str
+    attempt: Attempts
+    reason: Text
 
 
 @dataclass(frozen=True)
@@ -112,27 +140,27 @@ class Task:
 
     run: RunId
     index: Number
-    began: float  # s UTC, Unix: when imaging began
-    wait: float  # s between its arrival and that
-    image: float  # s
-    hand_on: float  # s until the sink's socket took the image
+    began: Real  # s UTC, Unix: when imaging began
+    wait: Real  # s between its arrival and that
+    image: Real  # s
+    hand_on: Real  # s until the sink's socket took the image
 
 
 @dataclass(frozen=True)
 class WorkerBrief:
     """Worker to ventilator, on change: what it has and what became of what it had."""
 
-    host: str
-    name: str
-    boot: str  # random, new at each start
-    lane: str  # what it was told by the last `Lane`; "" before
-    sink: str
+    host: Line
+    name: Line
+    boot: Line  # random, new at each start
+    lane: Line  # what it was told by the last `Lane`; "" before
+    sink: Line
     holds: tuple[Attempt, ...]  # received, not yet handed on
     handed_on: tuple[Attempt, ...]  # the last few that the sink's socket took
-    ages: tuple[float, ...]  # s since each came: of those that were handed on, then of those that it holds
+    ages: tuple[Real, ...]  # s since each came: of those that were handed on, then of those that it holds
     failed: tuple[Failure, ...]  # the last few that could not be imaged
     working: Attempt | None  # the one that it images now
-    working_for: float  # s, on that one
+    working_for: Real  # s, on that one
     leaving: bool
 
     @property
@@ -158,10 +186,10 @@ class Lane:
     goes the public key of who is there; "" where that socket is not encrypted.
     """
 
-    lane: str
-    sink: str
-    lane_key: str = ""
-    sink_key: str = ""
+    lane: Line
+    sink: Line
+    lane_key: Line = ""
+    sink_key: Line = ""
 
 
 @dataclass(frozen=True)
@@ -175,8 +203,8 @@ class RunPlan:
 
     run: RunId
     name: Label  # stem of the file names
-    total: int  # slices that are known of
-    measurement_set: str  # its path
+    total: Number  # slices that are known of
+    measurement_set: PathName  # its path
     asked: Asked
     directory: Folder  # within the sink's directory
     final: bool = True  # whether no more slices will come; while a MeasurementSet is being written, they may
@@ -197,9 +225,9 @@ class RunStored:
     """What the sink has on disk of one run, said only after it is there."""
 
     run: RunId
-    stored: Ranges
-    failed: Ranges
-    refused: str  # why the sink cannot take this run; "" if it can
+    stored: tuple[tuple[Number, Number], ...]  # ranges, as `fip.data.ranges` has them
+    failed: tuple[tuple[Number, Number], ...]
+    refused: Text  # why the sink cannot take this run; "" if it can
     final: bool = True  # whether the ledger has it that no more slices will come
     goes_on_as: RunId | None = None  # the id under which the directory has the run, if that is its older one
 
@@ -208,12 +236,12 @@ class RunStored:
 class SinkBrief:
     """Sink to ventilator, on change."""
 
-    host: str
-    boot: str
-    images: str  # address for workers, as in `Lane`
-    images_key: str  # as in `Lane`
+    host: Line
+    boot: Line
+    images: Address  # for workers, as in `Lane`
+    images_key: Line  # as in `Lane`
     runs: tuple[RunStored, ...]  # those of the last orders
-    stalled: str  # why it cannot store now, as a full disk; it goes on when it can; "" where it can
+    stalled: Text  # why it cannot store now, as a full disk; it goes on when it can; "" where it can
 
 
 @dataclass(frozen=True)
@@ -228,8 +256,8 @@ class SinkState:
 class Follow:
     """When a MeasurementSet that is still being written has come to an end."""
 
-    complete_after: float  # s without new rows, after which its last integration counts as complete
-    end_after: float  # s without new rows, after which no more are waited for
+    complete_after: Real  # s without new rows, after which its last integration counts as complete
+    end_after: Real  # s without new rows, after which no more are waited for
 
 
 @dataclass(frozen=True)
@@ -237,10 +265,10 @@ class Submit:
     """Operator to ventilator: image these MeasurementSets. The operator chooses the id, so it may be sent twice."""
 
     job: Label
-    paths: tuple[str, ...]
+    paths: Annotated[tuple[PathName, ...], Len(min_length=1)]
     asked: Asked
     directory: Folder  # as in `RunPlan`
-    pace: float | None = None  # times real time, 0 for as fast as it goes; None: the ventilator's own
+    pace: Pace | None = None  # times real time, 0 for as fast as it goes; None: the ventilator's own
     follow: Follow | None = None  # None: they are whole
 
 
@@ -248,7 +276,7 @@ class Submit:
 class Cancel:
     """Operator to ventilator: end this job; what is stored stays."""
 
-    job: str
+    job: Line
 
 
 @dataclass(frozen=True)
@@ -260,7 +288,7 @@ class Ask:
 class Refused:
     """Ventilator to a peer whose message it cannot take, with a one-line reason; the peer says it to its log."""
 
-    reason: str
+    reason: Text
 
 
 @dataclass(frozen=True)
@@ -268,16 +296,16 @@ class RunStatus:
     """How far a run is."""
 
     run: RunId
-    name: str
-    measurement_set: str
-    total: int
-    stored: int
-    failed: int
-    leased: int
-    rate: float  # images/s over the last seconds
-    lag: float | None  # s since the oldest unstored slice was due; None without a pace
-    missed: int  # slices stored after their deadline; 0 without a pace
-    deadline: float | None = None  # s, the lag from which on slices miss their deadline; None without a pace
+    name: Line
+    measurement_set: PathName
+    total: Count
+    stored: Count
+    failed: Count
+    leased: Count
+    rate: Real  # images/s over the last seconds
+    lag: Real | None  # s since the oldest unstored slice was due; None without a pace
+    missed: Count  # slices stored after their deadline; 0 without a pace
+    deadline: Real | None = None  # s, the lag from which on slices miss their deadline; None without a pace
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
 
 
@@ -285,11 +313,11 @@ class RunStatus:
 class JobStatus:
     """How far a job is."""
 
-    job: str
-    state: str  # queued, running, done, failed, cancelled
-    reason: str  # why it failed, else ""
-    paths: tuple[str, ...]
-    submitted: float  # s UTC, Unix
+    job: Line
+    state: JobState
+    reason: Text  # why it failed, else ""
+    paths: tuple[PathName, ...]
+    submitted: Real  # s UTC, Unix
     runs: tuple[RunStatus, ...]
 
 
@@ -298,8 +326,8 @@ class Departure:
     """A daemon that is no longer there."""
 
     status: Status  # its last
-    time: float  # s UTC, Unix
-    how: str  # left, died, hung
+    time: Real  # s UTC, Unix
+    how: Line  # left, died, hung
 
 
 @dataclass(frozen=True)
@@ -308,7 +336,7 @@ class AntennaHealth:
 
     run: RunId
     share: float  # of the selected samples of all, how many are flagged or do not count for another reason, 0 to 1
-    names: tuple[str, ...]  # of those with selected samples; the number of one that has none
+    names: tuple[Text, ...]  # of those with selected samples; the number of one that has none
     flagged: tuple[float, ...]  # [antenna] share of its own, but for those with antennas that have no good sample
     level: tuple[float | None, ...]  # [antenna] its amplitude over that of the median antenna; None without any
 
@@ -317,17 +345,18 @@ class AntennaHealth:
 class PipelineStatus:
     """Ventilator to all who watch, and to whoever asks: all that it knows, of itself and of its peers."""
 
-    time: float  # s UTC, Unix
+    time: Real  # s UTC, Unix
     ventilator: Status
     jobs: tuple[JobStatus, ...]
     workers: tuple[WorkerState, ...]
     sink: SinkState | None
-    number: int = 0  # of this message, counted from the ventilator's start
-    ages: dict[str, float] = field(default_factory=dict)  # s since each was heard, by HOST/NAME, the sink by "sink"
-    hung: tuple[str, ...] = ()  # HOST/NAME of the workers that hang
+    number: Count = 0  # of this message, counted from the ventilator's start
+    ages: dict[Line, Real] = field(default_factory=dict)  # s since each was heard, by HOST/NAME, the sink by "sink"
+    hung: tuple[Line, ...] = ()  # HOST/NAME of the workers that hang
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
     antennas: AntennaHealth | None = None  # None where no slice was read yet
+    unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
 
     @property
     def statuses(self) -> tuple[Status, ...]:

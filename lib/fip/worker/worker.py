@@ -143,27 +143,37 @@ class Worker(Daemon):
             self._join(Lane(lane="", sink=self._lane.sink))
 
     def _join(self, lane: Lane) -> None:
-        """Reads from this lane and sends to this sink from now on."""
+        """Reads from this lane and sends to this sink from now on. WireError for an address that is none."""
         if lane.lane != self._lane.lane:
             if self._slices:
                 self._loop.off(self._slices)
                 self._slices.close(0)
-                self._slices = None
+            self._slices, self._lane = None, replace(self._lane, lane="")
             if lane.lane:
-                self._slices = data_socket(self._loop.context, zmq.PULL, queue=MAXIMUM_HELD)
-                self._vitals.watch("lane", self._slices)
-                self._gate.connect(self._slices, reachable(lane.lane, self._ventilator), lane.lane_key)
+                self._slices = self._connected(zmq.PULL, "lane", lane.lane, lane.lane_key)
                 self._loop.on(self._slices, self._on_slice)
+            self._lane = replace(self._lane, lane=lane.lane)
         if lane.sink != self._lane.sink:
             if self._images:
                 self._loop.off(self._images, zmq.POLLOUT)
                 self._images.close(LINGER)
-            self._images = data_socket(self._loop.context, zmq.PUSH, linger=LINGER)
-            self._vitals.watch("images", self._images)
-            self._gate.connect(self._images, reachable(lane.sink, self._ventilator), lane.sink_key)
+            self._images, self._lane = None, replace(self._lane, sink="")
+            self._images = self._connected(zmq.PUSH, "images", lane.sink, lane.sink_key)
             self._hand_on()
         self._lane = lane
         self._link.say()
+
+    def _connected(self, kind: int, name: str, address: str, key: str) -> zmq.Socket[bytes]:
+        """A socket for slices or images, joined to the one at an address that was told."""
+        push = kind == zmq.PUSH
+        opened = data_socket(self._loop.context, kind, queue=1 if push else MAXIMUM_HELD, linger=LINGER if push else 0)
+        self._vitals.watch(name, opened)
+        try:
+            self._gate.connect(opened, reachable(address, self._ventilator), key)
+        except WireError:
+            opened.close(0)
+            raise
+        return opened
 
     def _on_slice(self) -> None:
         if self._slices is None or len(self._holds) >= MAXIMUM_HELD:

@@ -1,0 +1,133 @@
+"""A directory of images, held open: the one door to its files; it leads to the same directory whatever is mounted."""
+
+import errno
+import fcntl
+import os
+import time
+from functools import partial
+from pathlib import Path
+
+from fip.archive.file_names import LOCK_FILE
+
+
+class Folder:
+    """A directory whose files are written, linked, read and removed by their plain names.
+
+    All of them are reached through the descriptor that was opened at first, and never by a path: a disk that is
+    unmounted, or another that is mounted there, changes nothing of which files are meant. Each call raises OSError as
+    the file system does, and for a name that leads out of the directory.
+    """
+
+    def __init__(self, path: Path, make: bool = True) -> None:
+        """Opens the directory; where it is missing it is made, if `make`, and is on disk then."""
+        self.path = path
+        self.synced = 0.0  # s, all that was waited for the disk in fsync
+        if make:
+            make_folder(path)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._lock: int | None = None
+
+    def close(self) -> None:
+        """Lets go of the directory, and of its lock."""
+        os.close(self._descriptor)
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def lock(self) -> None:
+        """Takes the lock of the directory for this process. BlockingIOError where another has it."""
+        if self._lock is None:
+            self._lock = self._open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def still_in_place(self) -> bool:
+        """Whether the path leads to the directory that was opened; OSError where it leads nowhere now."""
+        return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+
+    def names(self) -> list[str]:
+        """The names of all that is in the directory."""
+        return os.listdir(self._descriptor)  # noqa: PTH208 of a descriptor
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+        return os.stat(checked(name), dir_fd=self._descriptor).st_size
+
+    def read(self, name: str, most: int = -1) -> bytes:
+        """The content of a file, or its first `most` bytes; of what is no file (a pipe), nothing is waited for."""
+        with open(name, "rb", opener=partial(self._open, more=os.O_NONBLOCK)) as file:
+            return file.read(most)
+
+    def write_new(self, name: str, content: bytes | memoryview) -> None:
+        """Makes a file with this content, in place of one of that name; its content is on disk when this returns."""
+        with open(name, "wb", buffering=0, opener=partial(self._open, more=os.O_NOFOLLOW)) as file:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[file.write(rest) :]
+            self._sync(file.fileno())
+
+    def link(self, name: str, to: str) -> None:
+        """Gives a file a second name; FileExistsError where that is taken: no file goes, unlike by a rename."""
+        os.link(checked(name), checked(to), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def replace(self, name: str, to: str) -> None:
+        """Gives a file another name, in place of one that has it."""
+        os.replace(checked(name), checked(to), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def symlink(self, target: Path, name: str) -> None:
+        """Makes a symbolic link of this name, to anywhere; FileExistsError where the name is taken."""
+        os.symlink(target, checked(name), dir_fd=self._descriptor)
+
+    def unlink(self, name: str) -> None:
+        """Removes a file; FileNotFoundError where there is none."""
+        os.unlink(checked(name), dir_fd=self._descriptor)
+
+    def sync(self) -> None:
+        """The names that were linked and removed so far are so on disk when this returns."""
+        self._sync(self._descriptor)
+
+    def sync_file(self, name: str) -> None:
+        """The content of a file is on disk when this returns."""
+        with open(name, "rb", opener=self._open) as file:
+            self._sync(file.fileno())
+
+    def leave_memory(self, name: str) -> None:
+        """What the kernel has of a file in memory may be used otherwise."""
+        descriptor = self._open(name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
+
+    def _open(self, name: str, flags: int, more: int = 0) -> int:
+        return os.open(checked(name), flags | more, 0o666, dir_fd=self._descriptor)
+
+    def _sync(self, descriptor: int) -> None:
+        begun = time.monotonic()
+        os.fsync(descriptor)
+        self.synced += time.monotonic() - begun
+
+
+def is_plain(name: str) -> bool:
+    """Whether a text is the name of a file in a directory, and leads nowhere else."""
+    return bool(name) and name not in (".", "..") and not {"/", "\0"} & set(name)
+
+
+def checked(name: str) -> str:
+    """The name; OSError where it leads out of its directory."""
+    if not is_plain(name):
+        raise OSError(errno.EINVAL, f"{name!r:.80} is not the name of a file in this directory")
+    return name
+
+
+def make_folder(path: Path) -> None:
+    """Makes a directory and those above it that are missing; each is on disk when this returns. OSError."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        above = os.open(each.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)

@@ -1,0 +1,39 @@
+"""The tables of a ledger, as docs/ledger.md describes them, and what older ones lack."""
+
+SCHEMA_VERSION = 7
+OLDEST_SCHEMA = 5  # of those that can be brought up to date
+ORDERED = 7  # the first in which slices have a sequence
+NUMBERS = """
+CREATE TABLE numbers (
+    run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL, name TEXT NOT NULL, value REAL, unit TEXT NOT NULL,
+    PRIMARY KEY (run, slice, name)
+) WITHOUT ROWID;
+"""
+ORDER = """
+ALTER TABLE slices ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE slices ADD COLUMN counted REAL NOT NULL DEFAULT 0;
+UPDATE slices SET sequence = ranked.place FROM
+    (SELECT run, slice, ROW_NUMBER() OVER (ORDER BY recorded, run, slice) AS place FROM slices) AS ranked
+    WHERE slices.run = ranked.run AND slices.slice = ranked.slice;
+CREATE INDEX stored_order ON slices (sequence) WHERE state = 'stored';
+CREATE TABLE clock (boot TEXT NOT NULL, ahead REAL NOT NULL);
+"""
+MIGRATIONS = {5: NUMBERS, 6: ORDER}
+"""What each schema lacks of the next one. Tables and columns are added, and nothing else is changed."""
+
+SCHEMA = f"""
+CREATE TABLE directory (selection TEXT NOT NULL);
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, measurement_set TEXT NOT NULL, total INTEGER NOT NULL,
+    final INTEGER NOT NULL, opened REAL NOT NULL
+);
+CREATE TABLE slices (
+    run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('stored', 'failed', 'expired')), reason TEXT,
+    file TEXT UNIQUE, bytes INTEGER, digest TEXT, psf TEXT UNIQUE, psf_bytes INTEGER, psf_digest TEXT,
+    integration INTEGER, label TEXT, empty INTEGER, quality TEXT,
+    begin REAL, average REAL, end REAL, attempt INTEGER NOT NULL, worker TEXT, seconds TEXT,
+    rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
+    PRIMARY KEY (run, slice)
+) WITHOUT ROWID;
+{NUMBERS}{ORDER}"""

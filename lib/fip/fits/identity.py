@@ -1,0 +1,117 @@
+"""Which slice a FITS file of FIP's is an image of, as its own header says, and whether it is whole.
+
+Read by the sink, of which little is to be imported: numpy alone.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import prod, radians
+
+import numpy as np
+
+from fip.data.quantities import SECONDS_PER_DAY
+from fip.data.values import Beam, ImageFile, Kind, Statistics
+
+BLOCK = 2880  # bytes, of which header and data are multiples
+HEADER_READ = 10 * BLOCK
+"""Bytes that are enough to know whose a file is: more than FIP's headers have."""
+LONGEST_HEADER = 100 * BLOCK
+_CARD = 80
+_ALL_ONES = 0xFFFFFFFF
+_VALUE = re.compile(r"(?P<name>[A-Z0-9_-]{1,8}) *= *(?:'(?P<text>(?:[^']|'')*)'|(?P<value>[^ /]+))")
+_KINDS: Mapping[str, Kind] = {"Intensity": "dirty", "Beam": "psf"}
+_SAME_TIME = 1e-3  # s, far less than an integration and more than a header rounds
+
+Cards = Mapping[str, str]
+"""The values of a header as they are written, texts without their quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes an image the one it is."""
+
+    run: str
+    integration: int
+    kind: Kind
+    begin: float  # s UTC since MJD 0
+
+    def matches(self, other: "Identity") -> bool:
+        """Whether both are of one slice, and of one kind."""
+        return replace(self, begin=other.begin) == other and abs(self.begin - other.begin) < _SAME_TIME
+
+
+def cards_of(content: bytes) -> Cards:
+    """The primary header of a file that begins so. ValueError where it is none."""
+    return _header(memoryview(content))[0]
+
+
+def identity_of(cards: Cards) -> Identity | None:
+    """Whose image it is; None where it is none of FIP's."""
+    try:
+        begin = float(cards["MJD-BEG"]) * SECONDS_PER_DAY
+        return Identity(cards["FIPRUN"], int(cards["FIPSLICE"]), _KINDS[cards["BTYPE"]], begin)
+    except (KeyError, ValueError):
+        return None
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether the file is as long as its headers say, and the CHECKSUM of each unit is right (FITS 4.0, 4.4.2.7)."""
+    try:
+        return all("CHECKSUM" in cards and _sum(unit) == _ALL_ONES for cards, unit in _units(memoryview(content)))
+    except ValueError:
+        return False
+
+
+def as_in(cards: Cards, image: ImageFile) -> ImageFile:
+    """The image as the header of its stored file has it, which another attempt at its slice has made."""
+    beam, statistics = image.beam, image.statistics
+    try:
+        if "BMAJ" in cards:
+            beam = Beam(*(radians(float(cards[name])) for name in ("BMAJ", "BMIN", "BPA")))
+        if statistics:
+            planes = int(cards["NAXIS4"])  # the header's extrema are those of all, the ledger's of the first
+            extrema = (float(cards[name]) for name in ("DATAMIN", "DATAMAX"))
+            ends = tuple(extrema) if planes == 1 else (statistics.minimum, statistics.maximum)
+            statistics = Statistics(float(cards["RMS"]), *ends)
+    except (KeyError, ValueError):
+        return image
+    return replace(image, beam=beam, statistics=statistics, quality=cards.get("FIPQUAL", image.quality))
+
+
+def _units(content: memoryview) -> Iterator[tuple[Cards, memoryview]]:
+    """Each header and its whole unit, to the end of the file. ValueError where it ends too early or is not FITS."""
+    while True:
+        cards, begin = _header(content)
+        axes = [int(cards[f"NAXIS{axis}"]) for axis in range(1, int(cards["NAXIS"]) + 1)]
+        size = abs(int(cards["BITPIX"])) // 8 * prod(axes) if axes else 0
+        end = begin + -(-size // BLOCK) * BLOCK
+        if len(content) < end:
+            raise ValueError("it ends too early")
+        yield cards, content[:end]
+        content = content[end:]
+        if not content:
+            return
+
+
+def _header(content: memoryview) -> tuple[Cards, int]:
+    """The cards of a header, and the bytes it takes."""
+    cards: dict[str, str] = {}
+    for at in range(0, min(len(content), LONGEST_HEADER) - _CARD + 1, _CARD):
+        text = bytes(content[at : at + _CARD]).decode("ascii")
+        if text.rstrip() == "END":
+            if {"NAXIS", "BITPIX"} - cards.keys():
+                break
+            return cards, -(-(at + _CARD) // BLOCK) * BLOCK
+        if found := _VALUE.match(text):
+            value = found["value"] if found["text"] is None else found["text"].replace("''", "'").rstrip()
+            cards.setdefault(found["name"], value)
+    raise ValueError("it has no header")
+
+
+def _sum(unit: memoryview) -> int:
+    """The sum of 32-bit words with end-around carry."""
+    total = int(np.frombuffer(unit, ">u4").sum(dtype=np.uint64))
+    while total >> 32:
+        total = (total & _ALL_ONES) + (total >> 32)
+    return total

@@ -1,0 +1,56 @@
+"""The reading child in made time: it takes a while, hangs, or dies."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from fip.data.errors import FipError, InputError
+from fip.data.names import RunId
+from fip.data.settings import Asked
+from fip.source.requests import Cut, look
+from fip.ventilator.reader import Reader
+from simulated.process import SimLoop
+from simulated.sky import MadeSet
+
+
+class SimReader(Reader):
+    """What the ventilator calls; answers come one after the other."""
+
+    def __init__(self, loop: SimLoop, sets: Mapping[str, MadeSet], seconds: Callable[[], float | None]) -> None:
+        """`seconds` is how long the next call takes; None if the child dies of it."""
+        super().__init__(loop)
+        self._process = loop.process
+        self._sets, self._seconds = sets, seconds
+        self._free = 0.0
+
+    def start(self) -> None:
+        """There is no child."""
+
+    def call(  # type: ignore[override]
+        self, then: Callable[[Future[Any]], None], function: Callable[..., Any], path: Path, *args: Any
+    ) -> None:
+        """Looks into a set that was made up, or forgets it."""
+        self._later(then, path, (lambda made: made.facts()) if function is look else lambda made: None)
+
+    def cut(
+        self, then: Callable[[Future[Cut]], None], path: Path, asked: Asked, follow: bool, run: RunId, index: int
+    ) -> None:
+        """Cuts a slice of a set that was made up."""
+        self._later(then, path, lambda made: made.cut(index))
+
+    def close(self) -> None:
+        """There is no child."""
+
+    def _later(self, then: Callable[[Future[Any]], None], path: Path, make: Callable[[MadeSet], Any]) -> None:
+        future: Future[Any] = Future()
+        seconds = self._seconds()
+        try:
+            if seconds is None:
+                raise InputError(f"{path}: is damaged: casacore crashes when it reads its tables")
+            future.set_result(make(self._sets[str(path)]))
+        except FipError as error:
+            future.set_exception(error)
+        now = self._process.world.now
+        self._free = max(self._free, now) + (0.3 if seconds is None else seconds)
+        self._process.later(self._free - now, lambda: then(future))

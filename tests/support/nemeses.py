@@ -1,0 +1,86 @@
+"""What happens to a pipeline beside kills: ledgers that others hold, clocks that step, a disk that is full."""
+
+import random
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from fip.archive.file_names import LEDGER
+from support.small_disk import Disk
+
+
+class Nemesis(Protocol):
+    """Something that begins and ends."""
+
+    def begin(self) -> None:
+        """From now on."""
+
+    def end(self) -> None:
+        """It is over."""
+
+
+class LedgerHeld:
+    """Somebody has the ledger locked, for writing, or reads it slowly."""
+
+    def __init__(self, directory: Path, statement: str) -> None:
+        self._place, self._statement = directory / LEDGER, statement
+        self._held: sqlite3.Connection | None = None
+
+    @classmethod
+    def written(cls, directory: Path) -> "LedgerHeld":
+        """By a writer, which lets nobody else write."""
+        return cls(directory, "BEGIN IMMEDIATE")
+
+    @classmethod
+    def read(cls, directory: Path) -> "LedgerHeld":
+        """By a reader in the midst of a query."""
+        return cls(directory, "SELECT * FROM slices")
+
+    def begin(self) -> None:
+        """Takes it, unless the sink has it just now."""
+        self._held = sqlite3.connect(self._place, isolation_level=None, timeout=0.2)
+        with suppress(sqlite3.OperationalError):
+            self._cursor = self._held.execute(self._statement)
+            self._cursor.fetchone()
+
+    def end(self) -> None:
+        """Lets go of it."""
+        if self._held:
+            self._held.close()
+
+
+class ClockStepped:
+    """The wall clock of all daemons is wrong by minutes or hours; see `support.stepped_clock`."""
+
+    def __init__(self, said: Path, chance: random.Random) -> None:
+        self._said, self._chance = said, chance
+        said.write_text("0")
+
+    def begin(self) -> None:
+        """It steps."""
+        self._said.write_text(f"{self._chance.choice((-1, 1)) * self._chance.choice((2.0, 600.0, 86400.0))}")
+
+    def end(self) -> None:
+        """It steps back."""
+        self._said.write_text("0")
+
+    @property
+    def launcher(self) -> list[str]:
+        """What is put before the command line of a daemon that has this clock."""
+        return ["env", f"PYTHONPATH={Path(__file__).with_name('stepped_clock')}", f"FIP_TEST_CLOCK={self._said}"]
+
+
+class DiskFull:
+    """The disk of images and queue has no room."""
+
+    def __init__(self, disk: Disk, size: str) -> None:
+        self._disk, self._size = disk, size
+
+    def begin(self) -> None:
+        """It is as small as what is on it."""
+        self._disk.resize("1k")
+
+    def end(self) -> None:
+        """There is room again."""
+        self._disk.resize(self._size)

@@ -2,6 +2,8 @@
 
     python -m benchmarks.soak [--slices 5000] [--seed 1] [--every 8 24] [--nemeses] [--scratch DIR]
 
+It uses what tests use: `pip install -e '.[dev]'` first.
+
 First the run is left alone, for its images to compare with. Then a ventilator, a sink and two workers do it again, and
 each time that a random number of images more are stored one of them, at random, is killed -9 and started again (three
 times of four) or stopped for up to four seconds. It ends with exit code 1 where a slice is lost, a file was written

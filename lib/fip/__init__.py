@@ -10,3 +10,7 @@ __version__ = version("fip")
 # idle one of 16 cores.
 for _library in ("OMP", "OPENBLAS", "MKL", "DUCC0"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+# casacore reads no table without a home, nor does `~` mean anything: a service, or a job on a cluster, may have none.
+if not os.environ.get("HOME"):
+    os.environ["HOME"] = "/"

@@ -19,6 +19,7 @@ from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention
 from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, hints, options
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LONGEST_PATH = 107  # bytes, of a socket of ipc: unix(7)
 
 
 class Table(BaseModel):
@@ -43,6 +44,8 @@ def _address(text: str) -> str:
     scheme, _, rest = text.partition("://")
     if scheme not in ("tcp", "ipc") or not rest:
         raise ValueError(f"'{text}' is not an address, as tcp://127.0.0.1:5557 or ipc:///run/fip/control")
+    if scheme == "ipc" and len(os.fsencode(rest)) > LONGEST_PATH:
+        raise ValueError(f"'{text}' is too long: the path of a socket has at most {LONGEST_PATH} characters")
     return text
 
 

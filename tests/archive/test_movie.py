@@ -1,5 +1,7 @@
 """Movies: every image a frame, in order of time, on one stretch, with coordinates that are right."""
 
+import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,14 +12,17 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from PIL import Image
 
+from fip.archive import movie as module
 from fip.archive.figure import Caption, Figure
-from fip.archive.movie import make_movie
+from fip.archive.movie import Shown, enough, make_movie
 from fip.archive.render import COLOUR_MAP, EMPTY, Stretch, choose_stretch, coloured, round_values
 from fip.archive.shrink import shrink
-from fip.data.directions import Frame
+from fip.data.directions import Frame, parse_direction
 from fip.data.errors import UsageError
+from fip.data.quantities import parse_brightness
 from fip.data.values import Beam, Grid, Statistics
 from fip.fits.sky import wcs_of
+from support.stored_run import store_run
 
 SIDE, SCALE = 64, 2.0  # pixels; arcsec
 STEADY, TRANSIENT = (20, 40), (45, 13)  # x, y
@@ -317,3 +322,71 @@ def test_any_field_is_drawn_without_a_warning(latitude: float, scale: float, fra
     picture = figure.draw(np.zeros((96, 128), np.float32), None, caption)
     assert picture.size == figure.size
     assert [side % 2 for side in picture.size] == [0, 0]
+
+
+def test_of_very_many_images_as_many_are_frames_as_a_movie_shows(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evenly; a rate that is asked for makes it fewer, and `every` as many as are wanted."""
+    assert [enough(images) for images in (1, 3600, 3601, 20_000)] == [1, 1, 2, 6]
+    assert enough(3600, Fraction(20)) == 3
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(module, "LONGEST", Fraction(3, 60))
+    make_movie(run, None, run / "png", lambda done, total: told.append((done, total)))
+    assert told[-1] == (3, 3)
+    names = [name for name in (run / "images.txt").read_text().split("\n") if name]
+    assert {path.name for path in (run / "png").iterdir()} == {name.replace(".fits", ".png") for name in names[::2]}
+    make_movie(run, None, None, lambda done, total: told.append((done, total)), Shown(every=1))
+    assert told[-1] == (COUNT, COUNT)
+
+
+def test_several_processes_draw_the_same_frames(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In their order; a file that cannot be read ends them with its name."""
+    frames = decode(make_movie(run)[0])
+    monkeypatch.setattr(module, "WORTH_PROCESSES", 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    np.testing.assert_array_equal(decode(make_movie(run, run / "again.mp4")[0]), frames)
+    name = (run / "images.txt").read_text().split("\n")[3]
+    (run / name).write_bytes((run / name).read_bytes()[:3000])
+    monkeypatch.setattr(module, "STRETCH_SAMPLE", 1)
+    with pytest.raises(UsageError, match=rf"{name}: its pixels cannot be read"):
+        make_movie(run)
+
+
+def test_a_part_is_shown_at_its_coordinates(run: Path) -> None:
+    """About a position, as wide as asked, with the stretch and the rate asked for; pixels are where they were."""
+    x, y = TRANSIENT
+    place = wcs_of(GRID).pixel_to_world(x, y)
+    about = parse_direction(f"{place.ra.deg}deg {place.dec.deg}deg")
+    shown_part = Shown(about=about, width=float(np.radians(20 * SCALE / 3600)), between=(-1e-3, 0.05), rate=Fraction(7))
+    (movie,) = make_movie(run, None, run / "png", None, shown_part)
+    with av.open(str(movie)) as container:
+        assert container.streams.video[0].average_rate == 7
+    picture = np.asarray(Image.open(sorted((run / "png").iterdir())[COUNT - 1 - ON[0]]))
+    figure = Figure(GRID, (20, 20), 1, Stretch(-1e-3, 0.05, 0.01), (x - 10, y - 10))
+    assert picture.shape[:2] == figure.size[::-1]
+    left, top, right, bottom = figure.image_box
+    expected = np.asarray(figure.draw(np.zeros((20, 20)), None, Caption("", "", "", 1, 1)))
+    np.testing.assert_array_equal(picture[bottom + 1 :], expected[bottom + 1 :])  # the coordinates below it
+    zoom = (right - left) // 20
+    middle = picture[bottom - int(10.5 * zoom), left + int(10.5 * zoom)]
+    np.testing.assert_allclose(middle, np.array(COLOUR_MAP(1.0)[:3]) * 255, atol=40)
+    assert picture[top + zoom, left + zoom].sum() < middle.sum() / 2
+    with pytest.raises(UsageError, match=r"outside of the images"):
+        make_movie(run, None, None, None, Shown(about=parse_direction("10deg -45deg")))
+    with pytest.raises(UsageError, match=r"--stokes V: obs-t.* has I"):
+        make_movie(run, None, None, None, Shown(stokes="V"))
+
+
+def test_a_plane_is_chosen(tmp_path: Path) -> None:
+    """Of images of two planes the second."""
+    store_run(tmp_path, count=2, stokes=("I", "V"))
+    make_movie(tmp_path, None, tmp_path / "first", None, Shown(between=(-1e-3, 0.1)))
+    make_movie(tmp_path, None, tmp_path / "second", None, Shown(stokes="V", between=(-1e-3, 0.1)))
+    first, second = (np.asarray(Image.open(next((tmp_path / name).iterdir()))) for name in ("first", "second"))
+    assert (first != second).any()
+
+
+@pytest.mark.parametrize("text", ["1", "2~1", "a~b", "-2~-1", "0~inf"])
+def test_a_range_of_brightness_is_two_numbers(text: str) -> None:
+    """Of which the second is the larger, and positive."""
+    with pytest.raises(ValueError, match=r"is not a range of brightness in Jy/beam, as -0\.001~0\.02"):
+        parse_brightness(text)

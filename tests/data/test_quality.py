@@ -103,6 +103,28 @@ def test_an_empty_slice_is_empty() -> None:
     assert quality(make_slice([], GRID), None, None) == "empty"
 
 
+@pytest.mark.parametrize(
+    "found", [None, Statistics(0.0, 0.0, 0.0), Statistics(0.0, 3.0, 3.0), Statistics(1.0, -2.0, np.inf)]
+)
+def test_an_image_that_shows_nothing_is_blank(found: Statistics | None) -> None:
+    """All NaN though there are samples, one constant, or with infinite pixels: never good."""
+    assert quality(replace(observed(SKY), nominal_beam=None), None, found) == "blank"
+
+
+def test_garbled_samples_are_said() -> None:
+    """Although they are left out."""
+    assert judged(replace(observed(SKY), garbled=1)) == "garbled"
+
+
+def test_a_flare_is_not_taken_for_noise() -> None:
+    """Its sidelobes are up with it; noise and interference have no peak that is so much higher."""
+    usual = [1.0] * 9
+    assert noisy([*usual, 5.0], [6.0] * 9 + [106.0])[-1] is False  # a burst of 106 sigma, sidelobes of 5 per cent
+    assert noisy([*usual, 5.0], [6.0] * 9 + [25.0])[-1] is True  # noise of five times as much
+    assert noisy([*usual, 2.5], [100.0] * 10)[-1] is True  # a steady source, and most samples lost
+    assert noisy([*usual, 5.0])[-1] is True
+
+
 def test_noise_is_judged_by_that_of_the_others() -> None:
     """More than twice the median; images without statistics have none; what was said before is said once."""
     assert noisy([1.0, 1.1, 0.9, 2.3, None, 1.9]) == [False, False, False, True, False, False]

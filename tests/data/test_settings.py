@@ -53,6 +53,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "phase_centre": PLACE,
     "column": st.sampled_from(["auto", "DATA", "CORRECTED_DATA"]),
     "subtract_model": st.booleans(),
+    "keep_zeros": st.booleans(),
     "field": st.lists(st.sampled_from(["target", "3C48", "2"]), min_size=1).map(tuple),
     "spw": st.lists(st.builds(WindowChoice, RANGE, st.lists(RANGE, max_size=2).map(tuple)), min_size=1).map(tuple),
     "scan": st.lists(RANGE, min_size=1, max_size=3).map(tuple),

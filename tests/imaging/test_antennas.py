@@ -88,13 +88,21 @@ def test_one_is_flagged_and_one_is_too_bright(ms: Path) -> None:
     assert found.level[3] is None
 
 
-@pytest.mark.parametrize(("factor", "fault"), [(0.1, "low"), (0.0, "low"), (1 / 1.9, ""), (1.9, ""), (2.1, "high")])
+@pytest.mark.parametrize(("factor", "fault"), [(0.1, "low"), (1e-9, "low"), (1 / 1.9, ""), (1.9, ""), (2.1, "high")])
 def test_amplitudes_count_from_a_factor_of_two(ms: Path, factor: float, fault: str) -> None:
-    """Of antennas that are otherwise alike; an antenna that hears nothing is low."""
+    """Of antennas that are otherwise alike; an antenna that hears next to nothing is low."""
     amplify(ms, with_antenna(ms, 0), factor)
     found = told(ms)
     assert found.level[0] == pytest.approx(factor, rel=1e-2)
     assert faults(found) == ({"north": fault} if fault else {})
+
+
+def test_an_antenna_that_is_filled_with_zeros_is_flagged_away(ms: Path) -> None:
+    """It has no amplitude: zeros are no samples."""
+    amplify(ms, with_antenna(ms, 0), 0.0)
+    found = told(ms)
+    assert (found.flagged[0], found.level[0]) == (1.0, None)
+    assert faults(found) == {"north": "flagged"}
 
 
 def test_shares_are_of_the_samples_that_are_selected(ms: Path) -> None:

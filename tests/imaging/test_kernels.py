@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
-from fip.data.settings import Imaging
+from fip.data.settings import Imaging, KernelName
 from fip.data.values import Block, Grid, Slice
 from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel, pixel_type
@@ -208,3 +208,26 @@ def test_statistics_of_a_small_image_follow_the_definition() -> None:
     assert statistics is not None
     assert statistics.rms == pytest.approx(1.4826 * np.median(np.abs(plane - np.median(plane))), rel=1e-12)
     assert image_statistics(np.full((8, 8), np.nan)) is None
+
+
+@pytest.mark.parametrize("scale", [5e-6, 3e-5, 1e-4, 1e-3])
+@pytest.mark.parametrize("kernel", ["wgridder", "auto"])
+def test_fields_of_milliarcseconds_have_an_image(scale: float, kernel: KernelName) -> None:
+    """Where n - 1 is lost in double precision: baselines over the Earth at a millimetre, pixels of microarcseconds."""
+    arcsec = np.pi / 180 / 3600
+    grid = Grid(64, 64, scale * arcsec, 1.0, -0.5, "FK5")
+    uvw = array_uvw(3, 8, 4e6 * min(1.0, 5e-6 / scale), 0.9, thickness=1.0)
+    sky = [(8 * grid.scale, -5 * grid.scale, 1.0), (-3 * grid.scale, 20 * grid.scale, 0.5)]
+    block = make_block(uvw, np.array([2.3e11]), sky)
+    out = np.empty((1, 64, 64), np.float32)
+    make_kernel(replace(settings_for(1e-5), kernel=kernel), grid).image([block], out)
+    exact = direct_sum([block], *pixel_directions(grid))[0].reshape(64, 64)
+    assert np.linalg.norm(out[0] - exact) <= 1e-5 * np.linalg.norm(exact)
+
+
+def test_a_field_in_which_w_is_lost_is_refused() -> None:
+    """An accuracy that needs n - 1 where double precision has none: no image rather than a wrong one."""
+    grid = Grid(64, 64, 3e-5 * np.pi / 180 / 3600, 1.0, -0.5, "FK5")
+    block = make_block(array_uvw(3, 8, 4e6, 0.9, thickness=1.0), np.array([2.3e11]), [(0.0, 0.0, 1.0)], epsilon=1e-10)
+    with pytest.raises(UsageError, match="give a larger --epsilon or a larger field"):
+        image_of([block], grid, 1e-10)

@@ -369,3 +369,14 @@ def test_accuracy_out_of_reach_is_refused_before_anything_is_started(simulated_m
     done = fip("run", simulated_ms, "--output", tmp_path / "images", "--kernel", "slant", "--epsilon", "1e-12")
     assert done.returncode == 2
     assert "epsilon" in done.stderr
+
+
+def test_values_whose_squares_single_precision_has_no_numbers_for_have_the_plan_of_others() -> None:
+    """The sum of squares of a row says how much it counts in the plan, whatever the unit of the data."""
+    grid = Grid(128, 128, 4e-5, 1.0, -0.5, "FK5")
+    uvw = array_uvw(1, 24, 600.0, 1.0)
+    bright, usual = (
+        make_plan([make_block(uvw, np.linspace(1e9, 1.01e9, 4), [(2e-4, -3e-4, flux)])], grid, 1e-5)
+        for flux in (2e20, 1.0)
+    )
+    np.testing.assert_allclose(bright.basis.in_q, usual.basis.in_q, atol=1e-5)

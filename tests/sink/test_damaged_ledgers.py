@@ -80,7 +80,11 @@ def test_a_ledger_that_turns_out_to_be_damaged_fails_its_job(
         with mesh.operator() as operator:
             first = operator.submit(new_job([many_ms], FEW, directory="faulty")).job
         second = mesh.submit([many_ms], FEW)
-        mesh.wait_for_job(second)
+
+        def no_error_is_new() -> None:
+            assert "Traceback" not in mesh.log
+
+        mesh.wait_for_job(second, no_error_is_new)
         with mesh.operator() as operator:
             told = {job.job: job for job in operator.status().jobs}
         assert told[first].state == "failed"

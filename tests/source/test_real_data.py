@@ -1,7 +1,8 @@
-"""Real MeasurementSets of five telescopes, from file to image: the sky that each is known to show."""
+"""Real MeasurementSets of ten telescopes and writers, from file to image: the sky that each is known to show."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from fip.imaging.kernels import make_kernel
 from fip.source.info import describe
 from fip.source.open_run import open_run
 from fip.state.antennas import antennas_view
+from fip.worker.stages import pass_through
 
 pytestmark = pytest.mark.data
 Unpack = Callable[[str], Path]
@@ -176,3 +178,51 @@ def test_channels_that_descend(real_ms: Unpack) -> None:
         centres.append(dirty_image(piece, make_kernel(piece.settings, piece.grid)).pixels[0, 0, 32, 32])
     assert np.mean(centres) == pytest.approx(2.9, abs=0.05)
     assert np.std(centres) < 0.2
+
+
+def test_an_interval_longer_than_the_cadence_is_no_average(real_ms: Unpack) -> None:
+    """EHT Sgr A*: two scans, INTERVAL 25 s for dumps of 10 s, few baselines: 145 images."""
+    run = open_run(real_ms("eht_sgra_two_scans"), asked(size=(64, 64)))
+    assert len(run.slices) == 145
+    assert run.cadence == pytest.approx(10, abs=0.01)
+    run.close()
+
+
+def test_averages_by_baseline_in_one_window(real_ms: Unpack) -> None:
+    """Rows of 2 to 16 s, the longest once: one image of all, and nothing wrong with INTERVAL."""
+    path = real_ms("pyuvdata_sim_bda")
+    (piece,) = slices(path, asked(size=(64, 64)))
+    assert piece.samples == 17 * 4
+    assert piece.times.end - piece.times.begin == pytest.approx(16, abs=0.001)
+    assert "INTERVAL is wrong" not in describe(path)
+
+
+def test_averages_by_baseline_with_a_window_for_each(real_ms: Unpack) -> None:
+    """LOFAR by DP3: rows of 10 and 20 s in four windows of one band: three images, each of all baselines."""
+    found = slices(real_ms("dp3_bda_windows"), asked(size=(64, 64)))
+    assert len(found) == 3
+    assert {piece.samples for piece in found} == {2 * 3 + 2 * 2 * 4 + 3 * 1 + 22 * 2 * 8}
+
+
+def test_no_two_images_overlap_in_time(real_ms: Unpack) -> None:
+    """VLBA: a dump every 10 s that claims to be minutes long: 217 images, the core in the middle of each."""
+    selection = asked(size=(64, 64), scale="0.12marcsec", kernel="wgridder")
+    found = slices(real_ms("casa_vlba_j1033"), selection)
+    assert len(found) == 217
+    for before, after in pairwise(found):
+        assert before.times.end <= after.times.begin
+    for piece in found:
+        assert 0 < piece.times.exposure <= piece.times.end - piece.times.begin < 10.1
+    core = Peak.of(found[100])
+    assert np.hypot(core.east, core.north) < 0.4e-3
+
+
+@pytest.mark.parametrize("kernel", ["slant", "wgridder"])
+def test_garbled_values_are_named(real_ms: Unpack, kernel: str) -> None:
+    """ATA 3C286, values up to 4e37: one image by any kernel, that is not called good."""
+    (piece,) = slices(real_ms("pyuvdata_ata_garbled"), asked(size=(128, 128), kernel=kernel))
+    assert piece.garbled > 0
+    image = pass_through(piece, make_kernel(piece.settings, piece.grid))[0]["dirty"]
+    assert np.isfinite(image.pixels).all()
+    assert image.kernel == kernel
+    assert image.quality == "garbled"

@@ -314,6 +314,21 @@ def test_an_antenna_is_known_by_its_name_before_its_number(tmp_path: Path) -> No
     np.testing.assert_array_equal(samples(cut(path, antenna=("!1",)))[:, :4], expected[:, :4])
 
 
+def test_an_antenna_is_known_by_its_station(tmp_path: Path) -> None:
+    """As in VLBI, where NAME may say ANT1 and STATION says EF; a name or a number that is the same comes first."""
+    columns = small_ms.rows(1)
+    path = small_ms.write(tmp_path / "stations.ms", columns, bands=TWO_BANDS[:1])
+    with small_ms.edit(path / "ANTENNA") as table:
+        table.putcol("NAME", ["ANT1", "ANT2", "ANT3", "ANT4", "EF"])
+        table.putcol("STATION", ["EF", "2", "WB", "JB", "ON"])
+    for named, left_out in (("!WB", 2), ("!EF", 4), ("!2", 2)):
+        keep = (columns["ANTENNA1"] != left_out) & (columns["ANTENNA2"] != left_out)
+        expected = by_hand(columns, keep, {0: [0, 1, 2, 3]})
+        np.testing.assert_array_equal(samples(cut(path, antenna=(named,)))[:, :4], expected[:, :4])
+    with pytest.raises(UsageError, match=r"no such antenna with data, but 0 ANT1 \(EF\), 1 ANT2 \(2\)"):
+        opened(path, antenna=("YY",))
+
+
 def test_the_log_tells_the_selection(varied: tuple[Path, small_ms.Columns]) -> None:
     """What was asked, how much of the data it is, and that an average does nothing where it does nothing."""
     run = opened(varied[0], scan=((4, 5),), average=Average(5, "s"))

@@ -249,11 +249,15 @@ def test_jobs_of_which_nothing_comes_fail_and_the_next_is_done(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fault"), prepend=":")
     few = replace(SELECTION, source=replace(SELECTION.source, interval=(0, 5)))
     with Mesh(tmp_path / "m", workers=2) as mesh:
+        started = 0
 
         def start_again() -> None:
+            nonlocal started
             for name in ("cpu0", "cpu1"):
                 if mesh.daemons[name].poll() is not None:
                     mesh.start(name)
+                    started += 1
+            assert started < 2 * MOST_DEATHS
 
         deadly = mesh.submit([tmp_path / "deadly.ms"], SELECTION)
         failing = mesh.submit([tmp_path / "failing.ms"], SELECTION)

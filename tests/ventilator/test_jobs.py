@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -9,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fip.archive.ledger import Ledger
 from fip.data.errors import InputError
 from fip.data.names import Attempt
-from fip.data.settings import Asked
+from fip.data.settings import Asked, asked
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
 from fip.source.tables.measurement_set import MeasurementSet
@@ -24,11 +26,12 @@ from fip.ventilator.pacing import Pace
 from fip.wire.codec import MAXIMUM_HEADER, encode_control
 from fip.wire.messages import Failure, PipelineStatus, RunPlan, RunStored, Status, Submit, WorkerBrief
 from support import damaged_sets, small_ms
-from support.fip_command import fip, images
+from support.fip_command import WITHIN, fip, images, started
 from support.mesh import Mesh
 
 SLICES = 20
 GRID = ("--size", "64", "--scale", "40arcsec")
+SMALL = asked(size=(64, 64), scale=float(np.radians(40 / 3600)))
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +67,17 @@ def test_bad_jobs_fail_with_their_reason_and_the_next_goes_on(some: Path, tmp_pa
     damaged_sets.deadly(deadly)
     gone = tmp_path / "gone.ms"
     with Mesh(tmp_path / "mesh") as mesh:
-        names = [submitted(mesh, path, *GRID) for path in (gone, deadly)]
-        both = submitted(mesh, deadly, some, *GRID)
+        refused = fip_at(mesh, "submit", deadly, *GRID)  # who submits may look into it; not so on another host
+        names = [submitted(mesh, gone, *GRID), mesh.submit([deadly], SMALL)]
+        both = mesh.submit([deadly, some], SMALL)
         last = submitted(mesh, some, "--interval", "0~3", *GRID)
         mesh.wait_for_job(last)
         mesh.wait(lambda status: all(mesh.job(status, name).state == "failed" for name in (*names, both)))
         told = jobs(mesh)
         assert mesh.daemons["ventilator"].poll() is None
         table = fip_at(mesh, "jobs").stdout.splitlines()
+    assert refused.returncode == 2
+    assert "is damaged: casacore crashes" in refused.stderr
     assert [told[name]["reason"] for name in names] == [
         f"{gone}: no such file or folder",
         f"{deadly}: is damaged: casacore crashes when it reads its tables",
@@ -79,7 +85,7 @@ def test_bad_jobs_fail_with_their_reason_and_the_next_goes_on(some: Path, tmp_pa
     assert told[both]["reason"] == f"{deadly}: is damaged: casacore crashes when it reads its tables"
     assert len(images(mesh.images / both)) == SLICES
     assert len(images(mesh.images / last)) == 3
-    assert [last, "done", "3/3", "0", "some.ms"] in [line.split() for line in table]
+    assert [last, "done", "3/3", "0", last, "some.ms"] in [[*line.split()[:4], *line.split()[-2:]] for line in table]
 
 
 def test_jobs_survive_the_ventilator(some: Path, tmp_path: Path) -> None:
@@ -93,7 +99,14 @@ def test_jobs_survive_the_ventilator(some: Path, tmp_path: Path) -> None:
         mesh.start("ventilator")
         mesh.kill("cpu0", signal.SIGCONT)
         mesh.wait_for_job(second)
+        before = jobs(mesh)
+        mesh.kill("ventilator")
+        mesh.start("ventilator")
+        mesh.wait(lambda status: True)
         told = jobs(mesh)
+        assert told == before, "what became of jobs that are over is known after a restart"
+        assert f"{SLICES}/{SLICES}" in fip_at(mesh, "jobs").stdout
+    assert all(told[name]["submitted"] <= told[name]["began"] <= told[name]["ended"] for name in (first, second))
     assert {name: job["state"] for name, job in told.items()} == {first: "done", second: "done", third: "cancelled"}
     for name in (first, second):
         assert len(images(mesh.images / name)) == SLICES
@@ -132,7 +145,9 @@ def test_what_may_not_be_read_is_refused_with_user_and_remedy(some: Path, shared
         closed.chmod(mode)
         os.seteuid(65534)
         try:
-            with pytest.raises(InputError, match=rf"user nobody may not read {closed}: .*chmod -R a\+rX {closed}"):
+            with pytest.raises(
+                InputError, match=rf"user nobody may not read {closed}: .*setfacl -R -m u:nobody:rX {path}"
+            ):
                 MeasurementSet(path)
         finally:
             os.seteuid(0)
@@ -190,3 +205,54 @@ def test_a_slice_that_was_held_and_then_failed_is_given_up(tmp_path: Path) -> No
         failure = Failure("run", 0, number, "ValueError: wrong")
         assert work.worker_says(replace(brief, failed=(failure,)), number + 0.4) == [failure]
     assert active.leases.failed == {0: "ValueError: wrong"}
+
+
+def test_what_does_not_fit_is_refused_before_it_is_queued(some: Path, tmp_path: Path) -> None:
+    """As `fip run` refuses it: no job comes of it."""
+    with Mesh(tmp_path / "mesh", workers=1) as mesh:
+        mesh.wait(lambda status: True)
+        for options, said in (
+            (("--column", "CORECTED_DATA"), "but DATA, MODEL_DATA"),
+            (("--field", "nowhere"), "--field nowhere: "),
+            (("--spw", "7"), "no such window with data"),
+            (("--size", "63"), "even"),
+        ):
+            done = fip_at(mesh, "submit", some, *options)
+            assert done.returncode == 2
+            assert said in done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1
+        assert jobs(mesh) == {}
+
+
+def test_one_who_waits_hears_what_became_of_it(some: Path, tmp_path: Path) -> None:
+    """Also if the ventilator is killed meanwhile: the exit code says whether every slice is stored."""
+    with Mesh(tmp_path / "mesh", workers=1) as mesh:
+        mesh.wait(lambda status: True)
+        place = ("--ventilator", mesh.config.ventilator.control)
+        with started("submit", some, *GRID, "--pace", 80, "--wait", *place) as waiting:
+            assert waiting.stdout
+            name = waiting.stdout.readline().strip()
+            mesh.wait(lambda status: any(run.stored for run in mesh.job(status, name).runs))
+            mesh.kill("ventilator")
+            mesh.start("ventilator")
+            said, _ = waiting.communicate(timeout=WITHIN)
+            assert waiting.returncode == 0, said
+            assert f"{name} is done, {SLICES}/{SLICES} images in " in said
+        with started("submit", some, *GRID, "--size", 128, "--pace", 10, "--wait", *place) as waiting:
+            assert waiting.stdout
+            name = waiting.stdout.readline().strip()
+            with mesh.operator() as operator:
+                operator.cancel(name)
+            said, _ = waiting.communicate(timeout=WITHIN)
+            assert waiting.returncode == 1
+            assert f"{name} is cancelled" in said
+        with started("submit", some, *GRID, "--size", 256, "--pace", 1, "--wait", *place) as waiting:
+            assert waiting.stdout
+            name = waiting.stdout.readline().strip()
+            waiting.send_signal(signal.SIGINT)
+            said, _ = waiting.communicate(timeout=WITHIN)
+            assert waiting.returncode == 130
+            assert f"{name} goes on" in said
+            told = jobs(mesh)[name]
+            assert told["state"] in ("queued", "running")
+            assert (told["user"], told["directory"]) == (pwd.getpwuid(os.getuid()).pw_name, name)

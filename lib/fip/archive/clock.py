@@ -4,12 +4,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def _boot() -> str:
-    return BOOT_ID.read_text().strip()
+    """Which boot this is; where that cannot be known, one of its own: then nothing is compared with an earlier one."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:  # a /proc of processes alone, as of ProcSubset=pid
+        return uuid4().hex
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,13 @@ class Figure:
     """Draws the images of one grid; all that does not change from one to the next is drawn once.
 
     `shape` is the height and width of the images to draw, which may be shrunk: `block` pixels of the grid to one
-    of theirs, those beyond the last whole block left out.
+    of theirs, those beyond the last whole block left out. `corner` is the pixel (x, y) of the grid that their first is.
     """
 
-    def __init__(self, grid: Grid, shape: tuple[int, int], block: int, stretch: Stretch) -> None:
-        self._grid, self._block, self._stretch = grid, block, stretch
+    def __init__(
+        self, grid: Grid, shape: tuple[int, int], block: int, stretch: Stretch, corner: tuple[int, int] = (0, 0)
+    ) -> None:
+        self._grid, self._block, self._stretch, self._corner = grid, block, stretch, corner
         self._zoom = max(1, round(SMALLEST / max(shape)))
         self._height, self._width = shape[0] * self._zoom, shape[1] * self._zoom
         self._scale = grid.scale * block / self._zoom  # rad of a pixel shown
@@ -112,7 +114,8 @@ class Figure:
         drawing.add_axes(axes)
         axes.patch.set_visible(False)
         right, top = (side / self._zoom * self._block - 0.5 for side in (self._width, self._height))
-        axes.set(xlim=(-0.5, right), ylim=(-0.5, top))
+        left, bottom = self._corner
+        axes.set(xlim=(left - 0.5, left + right), ylim=(bottom - 0.5, bottom + top))
         axes.coords.grid(color="white", alpha=0.2, linewidth=1)
         for coordinate, name, side in zip(axes.coords, AXES[self._grid.frame], "bl", strict=True):
             coordinate.set_axislabel(name)

@@ -14,6 +14,7 @@ from fip.archive.file_names import LEDGER, LOG_FILE
 from fip.archive.ledger import Entry, Ledger, RunRow
 from fip.archive.lightcurve import Point, read_point
 from fip.archive.shrink import shrink
+from fip.archive.views import View, Window, make_view
 from fip.data.errors import EmptyLedgerError, FipError
 from fip.data.ranges import Ranges, added
 from fip.data.ranges import of as ranges_of
@@ -98,11 +99,14 @@ class Gallery:
 
     def pixels(self, run: str, index: int, plane: int, most: int) -> tuple[NDArray[np.float32], int]:
         """A plane [y, x] in Jy/beam, at most `most` pixels a side, and how many pixels became one (their maximum)."""
-        image = self.image(run, index)
-        if not 0 <= plane < len(image.layout.stokes):
-            raise AbsentError(f"plane {plane}: there are {', '.join(image.layout.stokes)}")
-        small, block = shrink(image.plane(plane), most)
+        small, block = shrink(self._plane(self.image(run, index), plane), most)
         return np.asarray(small, "<f4"), block
+
+    def view(self, run: str, index: int, plane: int, window: Window | None, most: int) -> View:
+        """What a page is sent of a plane: a window, or all of it, at most `most` shown pixels a side."""
+        image = self.image(run, index)
+        grid = image.layout.grid
+        return make_view(self._plane(image, plane), _within(window, grid.width, grid.height), most)
 
     def light_curve(
         self, run: str, like: int, x: int, y: int, plane: int, said: Mapping[str, Ranges]
@@ -141,6 +145,12 @@ class Gallery:
             return ""
         return "\n".join(lines[1:] if len(lines) > 1 else lines)
 
+    @staticmethod
+    def _plane(image: StoredImage, plane: int) -> NDArray[np.floating]:
+        if not 0 <= plane < len(image.layout.stokes):
+            raise AbsentError(f"plane {plane}: there are {', '.join(image.layout.stokes)}")
+        return image.plane(plane)
+
     def _place(self, run: str, entry: Entry) -> Path:
         if Path(entry.file).name != entry.file:  # no sink writes such a name
             raise AbsentError(f"slice {entry.index} of run {run} has no file name")
@@ -156,7 +166,7 @@ class Gallery:
 
     def _refresh(self, album: Album, said: Ranges | None) -> None:
         """Looks up the images that are stored and not yet in the album."""
-        stamp = _stamp(album.directory)
+        stamp = stamp_of(album.directory)
         if said == album.known or (said is None and stamp == album.stamp):
             return
         run = album.row.run
@@ -171,7 +181,7 @@ class Gallery:
     def _look(self) -> None:
         """Reads the runs of the ledgers that changed."""
         for directory in self._directories():
-            stamp = _stamp(directory)
+            stamp = stamp_of(directory)
             if self._stamps.get(directory) != stamp:
                 with suppress(EmptyLedgerError), closing(Ledger(directory, read_only=True)) as ledger:
                     for row in ledger.runs():
@@ -187,7 +197,20 @@ class Gallery:
         return [path for path in self._root.iterdir() if (path / LEDGER).is_file()]
 
 
-def _stamp(directory: Path) -> Stamp:
+def _within(window: Window | None, width: int, height: int) -> Window:
+    """What of a window lies in an image; all of the image, if none is given."""
+    if window is None:
+        return Window(0, 0, width, height)
+    wide, high = min(window.width, width - window.left), min(window.height, height - window.bottom)
+    if wide <= 0 or high <= 0:
+        raise AbsentError(
+            f"the window at pixel ({window.left}, {window.bottom}) holds nothing of {width}x{height} pixels"
+        )
+    return Window(window.left, window.bottom, wide, high)
+
+
+def stamp_of(directory: Path) -> Stamp:
+    """What tells that a ledger has changed."""
     found = []
     for name in (LEDGER, f"{LEDGER}-wal"):
         with suppress(OSError):

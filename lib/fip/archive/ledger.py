@@ -21,7 +21,8 @@ from fip.archive.clock import Clock
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import is_plain
 from fip.archive.ledger_file import Connect, LedgerFile
-from fip.archive.schema import MIGRATIONS, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
+from fip.archive.schema import MIGRATIONS, NUMBERED, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
+from fip.data.antennas import FAULTS, IllAntenna, gathered
 from fip.data.errors import DamagedLedgerError, EmptyLedgerError, StoreError
 from fip.data.names import RunId, SliceId, free_name, is_label
 from fip.data.older_formats import asked_at_0c91216
@@ -48,6 +49,8 @@ class RunTotals:
     doubtful: tuple[tuple[str, int], ...] = ()  # images of each quality but "good" and "empty"
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
     expired: int = 0
+    first_doubtful: tuple[tuple[str, str], ...] = ()  # (file, quality) of the first images that are doubtful
+    antennas: tuple[IllAntenna, ...] = ()  # those that should be looked at
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class Entry:
     maximum: float | None
     beam: Beam | None
     recorded: float  # s UTC, Unix
+    frequency: float | None = None  # Hz, the weighted mean of what was imaged; None if that was not noted
     sequence: int = 0  # the order in which they were entered: 1, 2, ...; 0 from before that was noted
 
 
@@ -232,13 +236,15 @@ class Ledger:
             files |= zip(columns, values, strict=True)
         statistics = asdict(image.statistics) if image.statistics else {}
         beam = asdict(image.beam) if image.beam else {}
-        self._put(
-            run=image.run, slice=image.index, state="stored",
-            integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
-            begin=times.begin, average=times.average, end=times.end,
-            attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
-            **files, **statistics, **beam,
-        )  # fmt: skip
+        with self._file.transaction():
+            self._put(
+                run=image.run, slice=image.index, state="stored",
+                integration=image.integration, label=image.label, empty=image.empty, quality=image.quality,
+                begin=times.begin, average=times.average, end=times.end,
+                attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
+                **files, **statistics, **beam,
+            )  # fmt: skip
+            self._put_numbers(image.run, image.index, image.numbers)
 
     def add_failure(self, failure: Failure) -> None:
         """Enters a slice that will not come, with its reason."""
@@ -249,6 +255,11 @@ class Ledger:
         with self._file.transaction():
             for each in failures:
                 self._put(run=each.run, slice=each.index, state="failed", reason=each.reason, attempt=each.attempt)
+
+    def failures(self, most: int) -> list[Failure]:
+        """The last slices that failed, at most so many, oldest first."""
+        query = "SELECT run, slice, attempt, reason FROM slices WHERE state = 'failed' ORDER BY recorded DESC LIMIT ?"
+        return [Failure(*row) for row in self._file.rows(query, (most,))][::-1]
 
     def files(self) -> Iterator[str]:
         """The names of all files of stored images."""
@@ -325,7 +336,8 @@ class Ledger:
             where += " AND run = ? AND slice >= ? AND slice < ?"
             values = (run, first, end)
         sequence = "sequence" if self._version >= ORDERED else "0"
-        query = f"SELECT {_ENTRY}, {sequence} AS sequence FROM slices WHERE {where} ORDER BY begin, file"
+        more = f"{sequence} AS sequence, {self._number('frequency')}"
+        query = f"SELECT {_ENTRY}, {more} FROM slices WHERE {where} ORDER BY begin, file"
         for row in self._file.rows(query, values, named=True):
             with self._sound():
                 entry = _entry(row)
@@ -347,22 +359,45 @@ class Ledger:
             "GROUP BY quality ORDER BY quality",
             (opened.run, GOOD, EMPTY),
         )
+        first = self._file.rows(
+            "SELECT file, quality FROM slices WHERE run = ? AND state = 'stored' AND quality NOT IN (?, ?) "
+            "ORDER BY begin, file LIMIT ?",
+            (opened.run, GOOD, EMPTY, _NAMED),
+        )
         return RunTotals(
             opened.run, opened.name, opened.measurement_set, opened.total,
             stored, empty, failed, tuple(doubtful), opened.final, expired,
+            tuple(first), self._antennas(opened.run),
         )  # fmt: skip
 
+    def _antennas(self, run: str) -> tuple[IllAntenna, ...]:
+        """The antennas that should be looked at by the images of a run."""
+        if self._version < NUMBERED:
+            return ()
+        faults = " OR ".join("name LIKE ?" for _ in FAULTS)
+        query = f"SELECT name, COUNT(*), AVG(value) FROM numbers WHERE run = ? AND ({faults}) GROUP BY name"
+        return gathered(self._file.rows(query, (run, *(f"{fault}.%" for fault in FAULTS))))
+
     def judge_noise(self, run: str) -> None:
-        """Adds "noise" to the quality of the images whose noise is out of line with that of others of their field."""
-        rows = list(
-            self._file.rows("SELECT slice, label, quality, rms FROM slices WHERE run = ? AND state = 'stored'", (run,))
-        )
+        """Adds "noise" to the quality of the images whose noise is out of line with others of their field and band."""
+        band = f"{self._number('band_centre')}, {self._number('band_width')}"
+        query = f"SELECT slice, quality, rms, maximum, label, {band} FROM slices WHERE run = ? AND state = 'stored'"
+        alike: dict[tuple[Any, ...], list[Any]] = {}
+        for index, quality, rms, maximum, *kind in self._file.rows(query, (run,)):
+            alike.setdefault(tuple(kind), []).append((index, quality, rms, maximum))
         changes = []
-        for field in {label for _, label, _, _ in rows}:
-            images = [(index, quality, rms) for index, label, quality, rms in rows if label == field]
-            for (index, quality, _), doubtful in zip(images, noisy([rms for _, _, rms in images]), strict=True):
-                changes.append((with_noise(quality, doubtful), run, index))
+        for images in alike.values():
+            doubtful = noisy([rms for _, _, rms, _ in images], [maximum for *_, maximum in images])
+            for (index, quality, _, _), doubt in zip(images, doubtful, strict=True):
+                changes.append((with_noise(quality, doubt), run, index))
         self._set("quality = ?", changes)
+
+    def _number(self, name: str) -> str:
+        """A column of a query on `slices` with a number of each; NULL if it was not noted."""
+        if self._version < NUMBERED:
+            return f"NULL AS {name}"
+        of_slice = "numbers.run = slices.run AND numbers.slice = slices.slice"
+        return f"(SELECT value FROM numbers WHERE {of_slice} AND name = '{name}') AS {name}"
 
     def _set(self, column: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Sets a column of slices, as each of `rows` says: what there is to set, run, slice; all of them or none."""
@@ -375,6 +410,12 @@ class Ledger:
         columns, places = ", ".join(values), ", ".join("?" * len(values))
         self._file.write(f"INSERT OR REPLACE INTO slices ({columns}) VALUES ({places})", (*values.values(),))
         self._sequence = sequence
+
+    def _put_numbers(self, run: str, index: int, numbers: Mapping[str, tuple[float, str]]) -> None:
+        """Enters numbers of a slice, each with its unit, by their names."""
+        rows = [(run, index, name, value, unit) for name, (value, unit) in numbers.items()]
+        if rows:
+            self._file.write("INSERT OR REPLACE INTO numbers VALUES (?, ?, ?, ?, ?)", *rows)
 
     def _plain(self, name: str) -> str:
         """The name of a file; DamagedLedgerError where it leads out of the directory: nobody is to follow it."""
@@ -398,6 +439,7 @@ class Ledger:
             raise DamagedLedgerError(f"ledger {self.path} is damaged: {reason[:300]}") from None
 
 
+_NAMED = 3  # doubtful images that are named in a run's totals
 _ENTRY = (
     "run, slice AS 'index', file, bytes AS size, integration, label, empty, quality, begin, average, end, attempt, "
     "worker, seconds, rms, minimum, maximum, major, minor, angle, recorded"

@@ -137,6 +137,8 @@ def ecsv(curve: LightCurve) -> str:
     for name, attribute, unit in (("bmaj", "major", "arcsec"), ("bmin", "minor", "arcsec"), ("bpa", "angle", "deg")):
         radians = [getattr(entry.beam, attribute, math.nan) for entry in entries] * units.rad
         table[name] = radians.to(unit)
+    known = [math.nan if entry.frequency is None else entry.frequency for entry in entries]
+    table["frequency"] = known * units.Hz
     table["quality"] = [entry.quality for entry in entries]
     table["x"] = [point.x for point in curve.points]
     table["y"] = [point.y for point in curve.points]
@@ -144,6 +146,7 @@ def ecsv(curve: LightCurve) -> str:
     table.meta["position"] = shown(curve.direction)
     table.meta["flux"] = "the value of the pixel (x, y), from 0, that the position falls on: apparent, no primary beam"
     table.meta["error"] = f"1.4826 x MAD of the pixels around, {NEIGHBOURHOOD:g} beams on a side"
+    table.meta["frequency"] = "weighted mean of what was imaged: windows may take turns"
     table.meta["time"] = "UTC, middle of the exposure"
     text = StringIO()
     table.write(text, format="ascii.ecsv")

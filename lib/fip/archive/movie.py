@@ -1,10 +1,15 @@
 """`fip movie`: the images of a directory as an MP4, and as PNGs."""
 
 import math
+import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import cast
 
@@ -17,10 +22,14 @@ from PIL import Image
 
 from fip.archive.figure import LARGEST, Caption, Figure
 from fip.archive.file_names import IMAGE_LIST
-from fip.archive.render import choose_stretch
+from fip.archive.lightcurve import pixel_of
+from fip.archive.render import Stretch, choose_stretch
 from fip.archive.shrink import shrink
+from fip.archive.views import Window
+from fip.data.directions import Direction
 from fip.data.errors import FipError, UsageError
 from fip.data.names import free_name, label
+from fip.data.stokes import STOKES_CODES
 from fip.data.values import Beam, Grid
 from fip.fits.stored_image import beam_of, grid_of
 from fip.imaging.statistics import image_statistics
@@ -30,7 +39,22 @@ FRAME_RATE = 10  # images a second, as far as the limits below allow
 SHORTEST, LONGEST = 4, 60  # s
 FASTEST = 60  # images a second; longer series last longer
 STRETCH_SAMPLE = 40  # images whose statistics set the stretch
+WORTH_PROCESSES = 100  # frames from which on it is faster to start some
+AHEAD = 2  # frames that each process may have drawn and nobody has taken
+LINEAR_SHARE = 0.2  # of the brightest that is shown, if that is asked for: up to there the stretch is nearly linear
 COLOURS = 1  # ITU-R BT.709, in FFmpeg's numbering of colour spaces, primaries and transfers
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a movie is to show of the images, and how."""
+
+    stokes: str = ""  # a plane by its name; "" for the first
+    about: Direction | None = None  # the middle of the part that is shown; None: of the image
+    width: float | None = None  # rad of that part; None for all of it
+    between: tuple[float, float] | None = None  # Jy/beam, the darkest and the brightest; None: as the images are
+    rate: Fraction | None = None  # images a second; None: as many as make a movie of 4 to 60 s
+    every: int | None = None  # every so many-th image is a frame; None: as many as a movie of 60 s can show
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +68,33 @@ class Frame:
     time: str  # as shown
     details: str
     beam: Beam | None
+    stokes: tuple[str, ...]  # of its planes
+
+
+@dataclass(frozen=True, eq=False)
+class Artist:
+    """Draws the frames of a series, all with one stretch; by number, so that several processes can."""
+
+    frames: Sequence[Frame]
+    shown: Shown
+    window: Window  # of the stored pixels
+    stretch: Stretch
+    png: Path | None  # a folder, where each frame goes, too
+
+    def draw(self, number: int) -> Image.Image:
+        """The frame of this number, counted from 0."""
+        frame = self.frames[number]
+        pixels, block = _read_pixels(frame, self.shown, self.window)
+        caption = Caption(frame.field or frame.path.stem, frame.details, frame.time, number + 1, len(self.frames))
+        picture = self._figure((pixels.shape[0], pixels.shape[1]), block).draw(pixels, frame.beam, caption)
+        if self.png is not None:
+            picture.save(self.png / f"{frame.path.stem}.png", compress_level=1)
+        return picture
+
+    @cache  # noqa: B019 there are few artists, and each is as long as its movie
+    def _figure(self, shape: tuple[int, int], block: int) -> Figure:
+        corner = self.window.left, self.window.bottom
+        return Figure(self.frames[0].grid, shape, block, self.stretch, corner)
 
 
 def make_movie(
@@ -51,12 +102,13 @@ def make_movie(
     output: Path | None = None,
     png: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    shown: Shown = Shown(),
 ) -> tuple[Path, ...]:
-    """Make an MP4 of a directory's images, first Stokes and channel, in time order; return what was written.
+    """Make an MP4 of a directory's images, first channel, in time order; return what was written.
 
     Images of another field or grid make a movie of their own, FILE-FIELD.mp4. Without `output` the movie is
     DIR/movie.mp4. With `png`, a folder, each frame goes there too, named as its image. `progress` is told the frames
-    done and their number. UsageError where there is no image, or one cannot be read.
+    done and their number. UsageError where there is no image, one cannot be read, or holds nothing of what is asked.
     """
     if output is not None and output.suffix.lower() != ".mp4":
         raise UsageError(f"{output}: the movie is an MP4; a name as {output.stem}.mp4 would do")
@@ -64,34 +116,42 @@ def make_movie(
     for folder in (output.parent, png.parent if png else output.parent):
         if not folder.is_dir():
             raise UsageError(f"{folder}: no such folder for the movie or the PNGs")
-    series = _series(_frames(directory))
+    series = {
+        name: frames[:: shown.every or enough(len(frames), shown.rate)]
+        for name, frames in _series(_frames(directory)).items()
+    }
+    artists = [_artist(frames, shown, png) for frames in series.values()]
     if png is not None:
         png.mkdir(exist_ok=True)
     total = sum(len(frames) for frames in series.values())
     done = 0
 
-    def pictures(frames: list[Frame]) -> Iterator[Image.Image]:
+    def told(pictures: Iterator[Image.Image]) -> Iterator[Image.Image]:
         nonlocal done
-        for frame, picture in zip(frames, _drawn(frames), strict=True):
+        for picture in pictures:
             yield picture
-            if png is not None:
-                picture.save(png / f"{frame.path.stem}.png", compress_level=1)
             done += 1
             if progress:
                 progress(done, total)
 
     movies = []
-    for name, frames in series.items():
+    for name, artist in zip(series, artists, strict=True):
         movies.append(output.with_stem(f"{output.stem}-{name}") if len(series) > 1 else output)
-        _write_mp4(movies[-1], _rate(len(frames)), pictures(frames))
+        _write_mp4(movies[-1], shown.rate or _rate(len(artist.frames)), told(_drawn(artist)))
     return tuple(movies)
+
+
+def enough(images: int, rate: Fraction | None = None) -> int:
+    """Every how many-th image is a frame, so that a movie lasts no longer than it should."""
+    return math.ceil(images / (LONGEST * min(rate or FASTEST, FASTEST)))
 
 
 def _write_mp4(path: Path, rate: Fraction, pictures: Iterator[Image.Image]) -> None:
     """Make an MP4, under another name until it is whole, of one or more pictures of one size."""
     partial = path.with_name(f"{path.name}.partial")
     try:
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        absolute = str(partial.absolute())  # a relative one that has a colon would be taken as a URL
+        with av.open(absolute, "w", format="mp4", options={"movflags": "faststart"}) as container:
             stream: av.VideoStream | None = None
             for picture in pictures:
                 stream = stream or _new_stream(container, rate, picture.size)
@@ -128,18 +188,51 @@ def _rate(frames: int) -> Fraction:
     return min(Fraction(frames / seconds).limit_denominator(1000), Fraction(FASTEST))
 
 
-def _drawn(frames: list[Frame]) -> Iterator[Image.Image]:
-    """The frames of a series drawn one by one, all with one stretch."""
-    sample = frames[:: math.ceil(len(frames) / STRETCH_SAMPLE)]
-    statistics = (image_statistics(_read_pixels(frame)[0]) for frame in sample)
-    stretch = choose_stretch([found for found in statistics if found is not None])
-    figure: Figure | None = None
-    for number, frame in enumerate(frames, 1):
-        pixels, block = _read_pixels(frame)
-        height, width = pixels.shape
-        figure = figure or Figure(frame.grid, (height, width), block, stretch)
-        name = frame.field or frame.path.stem
-        yield figure.draw(pixels, frame.beam, Caption(name, frame.details, frame.time, number, len(frames)))
+def _artist(frames: Sequence[Frame], shown: Shown, png: Path | None) -> Artist:
+    window = _window(frames[0].grid, shown)
+    stretch = Stretch(*shown.between, LINEAR_SHARE * shown.between[1]) if shown.between else None
+    if stretch is None:
+        sample = frames[:: math.ceil(len(frames) / STRETCH_SAMPLE)]
+        statistics = (image_statistics(_read_pixels(frame, shown, window)[0]) for frame in sample)
+        stretch = choose_stretch([found for found in statistics if found is not None])
+    return Artist(frames, shown, window, stretch, png)
+
+
+def _window(grid: Grid, shown: Shown) -> Window:
+    """The pixels that are shown. UsageError where the images hold nothing of what is asked for."""
+    x, y = pixel_of(grid, shown.about) if shown.about else (grid.width // 2, grid.height // 2)
+    half = max(1, round(shown.width / grid.scale / 2)) if shown.width else max(grid.width, grid.height)
+    left, bottom = max(0, x - half), max(0, y - half)
+    return Window(left, bottom, min(grid.width, x + half) - left, min(grid.height, y + half) - bottom)
+
+
+def _drawn(artist: Artist) -> Iterator[Image.Image]:
+    """The frames of a series one by one; of a long one drawn by several processes, a few ahead."""
+    numbers = range(len(artist.frames))
+    processes = len(os.sched_getaffinity(0))
+    if len(numbers) < WORTH_PROCESSES or processes == 1:
+        yield from map(artist.draw, numbers)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn"), _take_up, (artist,)) as pool:
+        drawing: deque[Future[Image.Image]] = deque()
+        for number in numbers:
+            drawing.append(pool.submit(_draw, number))
+            if len(drawing) > AHEAD * processes:
+                yield drawing.popleft().result()
+        for each in drawing:
+            yield each.result()
+
+
+_taken_up: Artist  # by a process that draws
+
+
+def _take_up(artist: Artist) -> None:
+    global _taken_up
+    _taken_up = artist
+
+
+def _draw(number: int) -> Image.Image:
+    return _taken_up.draw(number)
 
 
 def _frames(directory: Path) -> list[Frame]:
@@ -188,20 +281,36 @@ def _read_header(path: Path) -> Frame:
             time=_shown_time(header.get("DATE-AVG", header["DATE-OBS"])),
             details=" · ".join(filter(None, (str(header.get("TELESCOP", "")), frequency))),
             beam=beam_of(header),
+            stokes=_planes(header),
         )
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(f"{path}: not an image that FIP can show ({error})") from error
 
 
-def _read_pixels(frame: Frame) -> tuple[NDArray[np.floating], int]:
-    """The image [y, x] in Jy/beam, first Stokes and channel, no larger than is shown; and its block size."""
+def _planes(header: fits.Header) -> tuple[str, ...]:
+    """The names of the planes of its STOKES axis, the fourth."""
+    if header.get("NAXIS4") is None or header.get("CTYPE4", "").strip() != "STOKES":
+        return ("I",)
+    names = {code: name for name, code in STOKES_CODES.items()}
+    codes = (round(header["CRVAL4"] + number * header["CDELT4"]) for number in range(header["NAXIS4"]))
+    return tuple(names.get(code, str(code)) for code in codes)
+
+
+def _read_pixels(frame: Frame, shown: Shown, window: Window) -> tuple[NDArray[np.floating], int]:
+    """What is shown of an image [y, x] in Jy/beam, no larger than that; and its block size."""
+    if shown.stokes and shown.stokes not in frame.stokes:
+        raise UsageError(f"--stokes {shown.stokes}: {frame.path.name} has {', '.join(frame.stokes)}")
+    plane = frame.stokes.index(shown.stokes) if shown.stokes else 0
+    rows = slice(window.bottom, window.bottom + window.height)
+    columns = slice(window.left, window.left + window.width)
     try:
         with frame.path.open("rb") as file, warnings.catch_warnings(category=AstropyUserWarning, action="ignore"):
             image = fits.open(file, memmap=False)[0]
-            plane = image.section[(0,) * (image.header["NAXIS"] - 2)]
-    except (OSError, ValueError, TypeError) as error:
+            first = (plane, 0)[: image.header["NAXIS"] - 2]
+            pixels = image.section[(*first, rows, columns)]
+    except (OSError, ValueError, TypeError, IndexError) as error:
         raise UsageError(f"{frame.path}: its pixels cannot be read ({error})") from error
-    return shrink(np.asarray(plane, np.float32), LARGEST)
+    return shrink(np.asarray(pixels, np.float32), LARGEST)
 
 
 def _shown_time(date: str) -> str:

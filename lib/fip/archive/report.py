@@ -79,7 +79,7 @@ def _html(directory: Path, entries: Sequence[Entry]) -> str:
         time_lines=_time_lines(entries),
         legend=[("FITS" if stage == "fits" else stage, colour) for stage, colour in STAGES.items()],
         stages=Panel("stages", "Time in the workers, by stage", tables=(stages,)),
-        panels=(_quality(entries, totals), _settings(totals, all_texts(asked) if asked else {})),
+        panels=(_quality(entries, totals), *_antennas(totals), _settings(totals, all_texts(asked) if asked else {})),
     )
 
 
@@ -117,6 +117,18 @@ def _quality(entries: Sequence[Entry], totals: Sequence[RunTotals]) -> Panel:
         ]),
         nothing=f"{number(unlisted)} more are in fip.sqlite." if unlisted else nothing,
     )  # fmt: skip
+
+
+def _antennas(totals: Sequence[RunTotals]) -> Iterator[Panel]:
+    """The antennas that should be looked at, by all images; nothing if there are none."""
+    ill = [(run, each) for run in totals for each in run.antennas[:LISTED]]
+    rows = [
+        Row("", (run.name, each.name, each.fault, each.amount, f"{each.images} of {run.stored}"), "warn")
+        for run, each in ill
+    ]
+    if rows:
+        heads = ("run", "antenna", "fault", "how much", "images")
+        yield Panel("antennas", "Antennas to look at", tables=filled([texts("", heads, rows)]))
 
 
 def _settings(totals: Sequence[RunTotals], asked: Mapping[str, str]) -> Panel:

@@ -2,6 +2,7 @@
 
 SCHEMA_VERSION = 7
 OLDEST_SCHEMA = 5  # of those that can be brought up to date
+NUMBERED = 6  # the first with a table of numbers
 ORDERED = 7  # the first in which slices have a sequence
 NUMBERS = """
 CREATE TABLE numbers (

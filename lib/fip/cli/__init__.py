@@ -6,11 +6,10 @@ A command is a function with `@app.command("name")`, in a module that is importe
 
 import sys
 
-from rich.console import Console
-
 from fip.cli import check, data, images, jobs, keys, run, verify, watch
 from fip.cli.app import app
 from fip.data.errors import FipError
+from fip.terminal.plain import PlainConsole
 
 __all__ = ["check", "data", "images", "jobs", "keys", "main", "run", "verify", "watch"]
 
@@ -20,5 +19,5 @@ def main() -> None:
     try:
         app()
     except FipError as error:
-        Console(stderr=True).print(f"fip: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        PlainConsole(stderr=True).print(f"fip: {error}", style="red", soft_wrap=True)
         sys.exit(error.exit_code)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 
 from fip import __version__
 from fip.data.errors import UsageError
+from fip.terminal.plain import PlainConsole
 
 Value = TypeVar("Value")
 
@@ -19,12 +19,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-console = Console()
+console = PlainConsole()
 
 
 def say(text: str, style: str = "") -> None:
-    """Prints a text as it is: without colours, markup or line breaks that it does not have."""
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+    """Prints a text as it is, without line breaks that it does not have."""
+    console.print(text, style=style, soft_wrap=True)
 
 
 ConfigOption = Annotated[Path | None, typer.Option(help="Configuration file; the options given here win over it.")]
@@ -43,5 +43,5 @@ def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
 def version_option(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Fast imaging pipeline: every integration of a MeasurementSet becomes a FITS image."""
     if version:
-        console.print(f"fip {__version__}", highlight=False)
+        console.print(f"fip {__version__}")
         raise typer.Exit

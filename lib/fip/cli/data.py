@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,8 @@ from rich.progress import Progress
 
 from fip.cli.app import ImagesArgument, app, console, parsed
 from fip.cli.run_options import parameter, with_options
-from fip.data.quantities import parse_range
+from fip.data.directions import parse_direction
+from fip.data.quantities import parse_angle, parse_brightness, parse_range
 from fip.data.settings import options
 from fip.simulation.options import Options
 
@@ -21,7 +23,7 @@ def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")])
     from fip.source.child import in_child
     from fip.source.info import describe
 
-    console.print(in_child(describe, measurement_set), highlight=False, markup=False, soft_wrap=True)
+    console.print(in_child(describe, measurement_set), soft_wrap=True)
 
 
 def _with_simulation(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,7 +54,7 @@ def simulate_command(
     simulation = Simulation(**vars(asked))
     with _progress("simulating", simulation.integrations) as told:
         truth = simulate(measurement_set, simulation, overwrite=overwrite, live=live, progress=told)
-    console.print(f"{measurement_set} is written; what is in it is in {truth}", highlight=False, soft_wrap=True)
+    console.print(f"{measurement_set} is written; what is in it is in {truth}", soft_wrap=True)
 
 
 @app.command("movie")
@@ -60,14 +62,36 @@ def movie_command(
     directory: ImagesArgument,
     output: Annotated[Path | None, typer.Option(help="The movie.  [default: DIR/movie.mp4]")] = None,
     png: Annotated[Path | None, typer.Option(help="Directory for the frames as PNG files, too.")] = None,
+    stokes: Annotated[str, typer.Option(metavar="V", help="The plane.  [default: the first]")] = "",
+    centre: Annotated[
+        str | None, typer.Option(metavar="'RA DEC'", help="Middle of what is shown.  [default: that of the images]")
+    ] = None,
+    width: Annotated[str | None, typer.Option(metavar="10arcmin", help="Show so much.  [default: all]")] = None,
+    between: Annotated[
+        str | None, typer.Option(metavar="LOW~HIGH", help="Jy/beam, darkest and brightest.  [default: of the images]")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, max=60, help="Images a second.  [default: a movie of 4 to 60 s]")
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Show every so many-th image.  [default: as many as 60 s can]")
+    ] = None,
 ) -> None:
     """Make an MP4 movie, and PNGs, of the images of a run."""
-    from fip.archive.movie import make_movie
+    from fip.archive.movie import Shown, make_movie
 
+    shown = Shown(
+        stokes,
+        parsed("--centre", parse_direction, centre) if centre else None,
+        parsed("--width", parse_angle, width) if width else None,
+        parsed("--between", parse_brightness, between) if between else None,
+        Fraction(rate).limit_denominator(1000) if rate else None,
+        every,
+    )
     with _progress("drawing", None) as told:
-        movies = make_movie(directory, output, png, told)
+        movies = make_movie(directory, output, png, told, shown)
     for movie in movies:
-        console.print(str(movie), highlight=False, soft_wrap=True)
+        console.print(str(movie), soft_wrap=True)
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """`fip submit`, `fip jobs` and `fip cancel`: work for a ventilator that runs as a daemon."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fip.cli.app import ConfigOption, app, say
+from fip.cli.app import ConfigOption, app, console, say
 from fip.cli.run_options import Settings, with_settings
 from fip.config import Config, load
 from fip.data.errors import UsageError
@@ -23,6 +24,9 @@ def submit_command(
     measurement_sets: Annotated[
         list[Path], typer.Argument(metavar="MS...", help="MeasurementSets, at paths that the ventilator's host has.")
     ],
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until it is over: exit code 0 if every slice is stored, else 1.")
+    ] = False,
     ventilator: VentilatorOption = None,
     config: ConfigOption = None,
     *,
@@ -30,16 +34,21 @@ def submit_command(
 ) -> None:
     """Have a running ventilator image MeasurementSets, into a folder of the job's name in the sink's directory."""
     from fip.client.operator import Operator, new_job
+    from fip.local import submitted
     from fip.local.run import follow_of
 
     loaded = settings.load(config, {AT: ventilator})
+    asked, follow = loaded.config.asked, follow_of(loaded.config)
+    submitted.check_here(measurement_sets, asked, follow is not None)
     pace = loaded.config.ventilator.pace if "ventilator.pace" in settings.typed else None
-    submit = new_job(measurement_sets, loaded.config.asked, pace=pace, follow=follow_of(loaded.config))
+    submit = new_job(measurement_sets, asked, pace=pace, follow=follow)
     with Operator(loaded.config) as operator:
         job = operator.submit(submit)
-    if job.state == "failed":
-        raise UsageError(job.reason)
-    say(job.job)
+        if job.state == "failed":
+            raise UsageError(job.reason)
+        say(job.job)
+        if wait:
+            raise typer.Exit(submitted.wait(operator, job, console))
 
 
 @app.command("jobs")
@@ -54,7 +63,7 @@ def jobs_command(
 
     with Operator(_pointed(config, ventilator)) as operator:
         jobs = operator.status().jobs
-    say(as_json(jobs) if json else as_table(jobs))
+    say(as_json(jobs) if json else as_table(jobs, time.time()))
 
 
 @app.command("cancel")

@@ -1,11 +1,11 @@
-"""`fip status` and `fip top`: a pipeline at a glance, once or live."""
+"""`fip status`, `fip top` and `fip web`: a pipeline at a glance, once or live, in a terminal or a browser."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fip.cli.app import ConfigOption, app, console
+from fip.cli.app import ConfigOption, ImagesArgument, app, console
 
 DirectoryArgument = Annotated[
     Path | None,
@@ -40,3 +40,19 @@ def top_command(
     from fip.terminal.top import live
 
     raise typer.Exit(live(directory, ventilator, config, console))
+
+
+@app.command("web")
+def web_command(
+    directory: ImagesArgument,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 for a free one.  [default: 8570, or a free one]"),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve the page of a directory of images: of the run into it while there is one, and of what is stored."""
+    from fip.config import load
+    from fip.local.web import serve
+
+    raise typer.Exit(serve(directory, load(config).config, port, console))

@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from fip.client.hearing import Hearing
 from fip.client.operator import Operator
 from fip.client.run_file import read_run_file
 from fip.config import Config, load
 from fip.data.errors import UsageError
-from fip.state.pipeline import PipelineState, pipeline_state
-from fip.state.trends import Heard, remember
+from fip.state.pipeline import PipelineState
 from fip.wire.messages import STATE_INTERVAL
 
 FIRST_WORD_WITHIN = 5.0  # s for a ventilator to answer
@@ -19,7 +19,9 @@ TREND_AFTER = 1.0  # s of listening after which rates mean something
 class Follower(Operator):
     """The state of a pipeline, twice a second. Use it as a context, in one thread."""
 
-    _heard: Heard | None = None
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._hearing = Hearing()
 
     def states(self) -> Iterator[PipelineState]:
         """States without end; the first has rates, or is that of no pipeline after some seconds.
@@ -33,13 +35,13 @@ class Follower(Operator):
     def _listen(self, seconds: float, once_heard: float) -> PipelineState:
         """The state after so many seconds; or fewer, where there is a ventilator."""
         begun = time.monotonic()
-        while time.monotonic() - begun < (once_heard if self._heard else seconds):
+        while time.monotonic() - begun < (once_heard if self._hearing.heard else seconds):
             status = self.next_status()
             if status:
-                self._heard = remember(self._heard, status, time.time())
-        if not self._heard:
+                self._hearing.hear(status)
+        if not self._hearing.heard:
             self.check_welcome()
-        return pipeline_state(self._heard, time.time())
+        return self._hearing.state()
 
 
 def watched(directory: Path | None, ventilator: str | None, file: Path | None) -> Config | None:

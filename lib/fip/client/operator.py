@@ -1,7 +1,10 @@
 """What an operator says to a running ventilator on its control socket: submit, cancel, and how far is it all?"""
 
+import os
+import pwd
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self, TypeVar
 from uuid import uuid4
@@ -30,6 +33,7 @@ from fip.wire.messages import (
 
 Seen = TypeVar("Seen")
 ANSWER_WITHIN = 10.0  # s
+BACK_WITHIN = 600.0  # s for a ventilator that is started again, while somebody waits for a job
 
 
 class Operator:
@@ -64,6 +68,29 @@ class Operator:
             return found if found and found.state not in UNFINISHED else None
 
         return self._until(Cancel(job), ended)
+
+    def wait(self, job: str, told: Callable[[str], None]) -> JobStatus:
+        """Waits until a job is over; returns what became of it. `told` hears of a ventilator that is silent.
+
+        FipError if that does not come back, or does not know the job any more.
+        """
+        heard, said = time.monotonic(), False
+        while True:
+            status, now = self.next_status(), time.monotonic()
+            if status:
+                found = find_job(status, job)
+                if found is None:
+                    raise FipError(f"the ventilator at {self._address} does not know job {job} any more")
+                if found.state not in UNFINISHED:
+                    return found
+                heard, said = now, False
+            elif now - heard > BACK_WITHIN:
+                raise FipError(
+                    f"the ventilator at {self._address} was not heard for {BACK_WITHIN:.0f} s: {job} may go on"
+                )
+            elif now - heard > ANSWER_WITHIN and not said:
+                told(f"the ventilator at {self._address} is silent: waiting for it")
+                said = True
 
     def status(self) -> PipelineStatus:
         """What the ventilator tells now. FipError where none answers."""
@@ -125,7 +152,14 @@ def new_job(
     """
     job = f"{label(paths[0].stem)[:50]}-{uuid4().hex[:6]}"
     absolute = tuple(map(_absolute, paths))
-    return Submit(job, absolute, asked, job if directory is None else directory, pace, follow)
+    return Submit(job, absolute, asked, job if directory is None else directory, pace, follow, user_name())
+
+
+def user_name() -> str:
+    """Of who runs this; the number of a user that has none."""
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    return str(os.getuid())
 
 
 def _absolute(path: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 from pydantic import TypeAdapter, ValidationError
 
+from fip.config import Config
 from fip.data.errors import UsageError
 from fip.runtime.sockets import host_name
 
@@ -23,9 +24,15 @@ class RunFile:
 
     host: str  # where `fip run` runs; ipc addresses hold there alone
     pid: int  # of `fip run`
-    born: float  # Unix time at which this process began, so that another one of its number is not taken for it
+    born: float  # ticks of the kernel from its start to that of this process, so that another one of its number is not
+    # taken for it; the time of day would not do, which may be set while it runs
     control: str  # address of the ventilator's control socket
     status: str  # address of the socket that tells the pipeline's status
+
+    def reached(self, config: Config) -> Config:
+        """The configuration, pointed at this run."""
+        place = {"control": self.control, "status": self.status}
+        return config.model_copy(update={"ventilator": config.ventilator.model_copy(update=place)})
 
 
 _RUN_FILE = TypeAdapter(RunFile)
@@ -33,7 +40,7 @@ _RUN_FILE = TypeAdapter(RunFile)
 
 def write_run_file(directory: Path, control: str, status: str) -> None:
     """Says that this process images into the directory. The file appears whole."""
-    here = RunFile(host_name(), os.getpid(), psutil.Process().create_time(), control, status)
+    here = RunFile(host_name(), os.getpid(), _born(os.getpid()), control, status)
     temporary = directory / f".fip-run-{here.pid}.tmp"
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -67,6 +74,12 @@ def remove_run_file(directory: Path) -> None:
 def _lives(found: RunFile) -> bool:
     try:
         process = psutil.Process(found.pid)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - found.born) < 1.0
-    except psutil.NoSuchProcess:
+        same = _born(found.pid) == found.born or abs(process.create_time() - found.born) < 1.0  # as was written before
+        return process.status() != psutil.STATUS_ZOMBIE and same
+    except (psutil.NoSuchProcess, OSError):
         return False
+
+
+def _born(pid: int) -> float:
+    """When a process began, in ticks since the kernel did (proc_pid_stat(5)). OSError where there is none."""
+    return float(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])

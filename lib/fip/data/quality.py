@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from math import inf, sqrt
 from statistics import median
 
 from fip.data.values import Beam, Slice, Statistics
@@ -15,6 +16,8 @@ EMPTY = "empty"
 FLAGGED = "flagged"
 BEAM = "beam"
 ARTEFACTS = "artefacts"
+BLANK = "blank"
+GARBLED = "garbled"
 NOISE = "noise"
 
 FLAGGED_SHARE = 0.5
@@ -33,18 +36,27 @@ NEGATIVE_SIGMA = 7.0
 NOISE_FACTOR = 2.0
 """Noise of twice the median of a run is that of three quarters of the samples lost, or of interference."""
 
+FLARE_SIGMA = NEGATIVE_SIGMA
+"""A peak that rises by this times what the noise rises by, in squares, is a source: noise has no such peaks."""
+
 _TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
 
 
 def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None) -> str:
-    """ "good", "empty", or what is doubtful, joined by "+": "flagged", "beam", "artefacts".
+    """ "good", "empty", or what is doubtful, joined by "+": "blank", "garbled", "flagged", "beam", "artefacts".
 
-    `statistics` are those of the first plane. Artefacts: its negative peak is deeper than the positive one is high,
-    and not noise; a sky of sources cannot look so, as no sidelobe is as deep as the main lobe is high.
+    `statistics` are those of the first plane, None if it has no finite pixel. Blank: so it is, or all of its pixels are
+    one number, or some are infinite. Garbled: samples held numbers that no telescope gives, and are left out.
+    Artefacts: its negative peak is deeper than the positive one is high, and not noise; a sky of sources cannot look
+    so, as no sidelobe is as deep as the main lobe is high.
     """
     if slice_.empty:
         return EMPTY
     faults = []
+    if not _shows(statistics):
+        faults.append(BLANK)
+    if slice_.garbled:
+        faults.append(GARBLED)
     if slice_.samples and slice_.visibilities[0].sum() < (1 - FLAGGED_SHARE) * slice_.samples:
         faults.append(FLAGGED)
     if slice_.nominal_beam is not None and _unlike(beam, slice_.nominal_beam):
@@ -56,17 +68,33 @@ def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None) -> 
     return "+".join(faults) or GOOD
 
 
-def noisy(rms: Sequence[float | None]) -> list[bool]:
-    """For each image of a field whether its noise is out of line with the others'; one without statistics is not."""
+def noisy(rms: Sequence[float | None], peaks: Sequence[float | None] = ()) -> list[bool]:
+    """For each image of a field and band whether its noise is out of line with the others'.
+
+    It is not without statistics, nor if the brightest pixel, of `peaks`, has risen with the noise and by far more: a
+    source has flared, and what has risen are its sidelobes. Noise and interference have peaks of a few times their rms.
+    """
     known = [each for each in rms if each is not None]
-    limit = NOISE_FACTOR * median(known) if known else 0.0
-    return [each is not None and each > limit for each in rms]
+    high = [each for each in peaks if each is not None]
+    usual, usual_peak = (median(values) if values else 0.0 for values in (known, high))
+
+    def doubtful(found: float | None, peak: float | None) -> bool:
+        if found is None or found <= NOISE_FACTOR * usual:
+            return False
+        return peak is None or peak - usual_peak < FLARE_SIGMA * sqrt(found**2 - usual**2)
+
+    return [doubtful(*each) for each in zip(rms, peaks or [None] * len(rms), strict=True)]
 
 
 def with_noise(found: str, noisy_too: bool) -> str:
     """The quality `found` of an image, with or without "noise" in it."""
     faults = [fault for fault in found.split("+") if fault not in (GOOD, NOISE)]
     return "+".join([*faults, *([NOISE] if noisy_too else [])]) or GOOD
+
+
+def _shows(statistics: Statistics | None) -> bool:
+    """Whether an image shows anything at all."""
+    return statistics is not None and -inf < statistics.minimum < statistics.maximum < inf
 
 
 def _unlike(beam: Beam | None, nominal: Beam) -> bool:

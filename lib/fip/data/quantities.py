@@ -95,6 +95,18 @@ def parse_range(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def parse_brightness(text: str) -> tuple[float, float]:
+    """(low, high) in Jy/beam from `-0.001~0.02`; ValueError otherwise."""
+    low, found, high = text.partition("~")
+    try:
+        ends = float(low), float(high)
+    except ValueError:
+        ends = 0.0, 0.0
+    if not found or not math.isfinite(sum(map(abs, ends))) or ends[0] >= ends[1] or ends[1] <= 0:
+        raise ValueError(f"'{text}' is not a range of brightness in Jy/beam, as -0.001~0.02")
+    return ends
+
+
 def format_range(ends: tuple[int, int]) -> str:
     """A range as `parse_range` reads it."""
     return f"{ends[0]}~{ends[1]}"

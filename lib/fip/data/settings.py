@@ -139,6 +139,10 @@ class Selection:
         ),
     ] = "auto"
     subtract_model: Annotated[bool, Option("Image the column less MODEL_DATA.", flag=True)] = False
+    keep_zeros: Annotated[
+        bool,
+        Option("Image samples whose parallel hands are all exactly 0, too: as a rule nobody observed them.", flag=True),
+    ] = False
     field: Annotated[Names | None, Option("Fields, by name or number.  [default: all]", metavar="NAME|ID,...")] = (
         None  # names or numbers
     )
@@ -155,7 +159,7 @@ class Selection:
     antenna: Annotated[
         Antennas | None,
         Option(
-            "Antennas, by name or number: m000,m001 keeps the baselines among them, '!m012' leaves one out.  "
+            "Antennas, by name, number or station: m000,m001 keeps the baselines among them, '!m012' leaves one out.  "
             "[default: all]",
             metavar="[!]NAME|ID,...",
         ),
@@ -187,6 +191,9 @@ class Selection:
             metavar="N|Ts",
         ),
     ] = None
+
+
+_NO_PART = ("column", "subtract_model", "keep_zeros")  # options of a selection that leave nothing out
 
 
 def _robust_said(values: Any) -> Any:
@@ -273,7 +280,7 @@ def describe(selection: Selection) -> str:
 
 def selected(selection: Selection) -> dict[str, str]:
     """Which part of the data is selected, option by option, as a person writes it; {} if that is everything."""
-    chosen = {name: value for name, value in vars(selection).items() if name not in ("column", "subtract_model")}
+    chosen = {name: value for name, value in vars(selection).items() if name not in _NO_PART}
     return {name: _text(Selection, name, value) for name, value in chosen.items() if value}
 
 

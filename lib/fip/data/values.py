@@ -6,7 +6,7 @@ radians, frequencies Hz, lengths metres, flux densities those of the visibilitie
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from fip.data.directions import Frame
-from fip.data.names import Line, Number, OptionalLabel, Real, RunId
+from fip.data.names import Label, Line, Number, OptionalLabel, Real, RunId
 from fip.data.settings import Imaging
 
 Kind = Literal["dirty", "psf"]
@@ -117,7 +117,10 @@ class Slice:
     sum_of_weights: NDArray[np.float64]  # [stokes, channel_out]
     visibilities: NDArray[np.int64]  # [stokes, channel_out], the samples that count
     samples: int  # all cross-correlation samples of the selection, flagged ones too, for one Stokes
-    nominal_beam: "Beam | None"  # that of the field's first slice with nothing flagged; None where no PSF can be fitted
+    nominal_beam: "Beam | None"  # of the first slice like it (field, windows) with nothing flagged; None without a PSF
+    zeros: int = 0  # of the samples, those that do not count because all parallel hands are exactly 0
+    garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
+    ill: dict[Label, float] = field(default_factory=dict)  # antennas to look at, as `fip.data.antennas` has them
     ticket: bytes = b""  # that it is leased to whoever has it (`fip.wire.tickets`); b"" before it is, and without keys
 
     @property
@@ -196,6 +199,7 @@ class ImageFile:
     statistics: Statistics | None
     seconds: dict[Line, Real]  # spent: "wait", then by stage: "dirty", "psf", "beam", ..., "fits"
     files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
+    numbers: dict[Label, tuple[Real, OptionalLabel]] = field(default_factory=dict)  # for the ledger: value, unit
     ticket: bytes = b""  # of its slice
 
     @property

@@ -272,6 +272,9 @@ def _sample_cards(slice_: Slice) -> Iterator[CardTuple]:
     yield "FIPEMPTY", slice_.empty, "no good visibility"
     yield "FIPNVIS", visibilities, "visibilities imaged"
     yield "FIPWSUM", float(slice_.sum_of_weights[0].sum()), "sum of their weights"
+    yield "FIPZERO", slice_.zeros, "samples exactly 0 in all hands, as if flagged"
+    if slice_.garbled:
+        yield "FIPGARBL", slice_.garbled, "samples of no possible value, as if flagged"
     if slice_.samples:
         yield "FIPFLAG", 1 - visibilities / slice_.samples, "share of the samples that is flagged"
     band = effective_band(slice_)

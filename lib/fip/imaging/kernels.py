@@ -1,5 +1,6 @@
 """Kernels: from the blocks of one output channel to its dirty image. What one is, and which there are. Pure."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol, get_args
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
+from fip.data.quantities import SPEED_OF_LIGHT, format_angle
 from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, Imaging, KernelName
 from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid
 
@@ -22,6 +24,8 @@ GPU_FINEST_EPSILON = 1e-5  # of the slant kernel there, which is single precisio
 # What ducc0's w-gridder accepts: single precision down to this epsilon, and images of at least this side.
 _DUCC_SINGLE_PRECISION_EPSILON = 1e-5
 _DUCC_SMALLEST_SIDE = 32
+
+_NARROWEST = 1e-15  # rad^2: where 1 - l^2 - m^2 is 1 in double precision ducc0 finds no n, and its image is NaN
 
 _DUCC_MARGIN = 0.7
 """Of epsilon, what ducc0 is asked for: asked for 1e-3 it was 7 % off that in one image, of 24 x 20 pixels."""
@@ -64,12 +68,26 @@ class WGridder(Kernel):
         uvw = [block.uvw for block in blocks]
         frequencies = [block.frequency for block in blocks]
         shape = max(self._grid.height, _DUCC_SMALLEST_SIDE), max(self._grid.width, _DUCC_SMALLEST_SIDE)
+        curved = self._curved(blocks, shape)
         for stokes, plane in enumerate(out):
             values = [block.visibility[stokes].ravel() for block in blocks]
-            image = dirty(uvw, frequencies, values, self._precision, shape, self._grid.scale, self._epsilon)
+            image = dirty(uvw, frequencies, values, self._precision, shape, self._grid.scale, self._epsilon, curved)
             top, left = (image.shape[0] - self._grid.height) // 2, (image.shape[1] - self._grid.width) // 2
             plane[...] = image[top : top + self._grid.height, left : left + self._grid.width]  # pixel N/2 is the same
         return self.name
+
+    def _curved(self, blocks: Sequence[Block], shape: tuple[int, int]) -> bool:
+        """Whether the sky is curved over the image, so that w tells. UsageError where that is in between."""
+        square = (math.hypot(*shape) / 2 * self._grid.scale) ** 2
+        if square > _NARROWEST:
+            return True
+        longest = max(float(np.abs(b.uvw[:, 2]).max()) * float(b.frequency[-1]) for b in blocks) / SPEED_OF_LIGHT
+        if math.pi * longest * square > self._epsilon:
+            raise UsageError(
+                f"a field of {format_angle(2 * math.sqrt(square))} with w up to {longest:.3g} wavelengths cannot be "
+                f"imaged to {self._epsilon:g}: give a larger --epsilon or a larger field"
+            )
+        return False
 
 
 def dirty(
@@ -134,7 +152,9 @@ def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
 
         return CudaSlantKernel(cuda_device(device), grid, settings.epsilon, wgridder.image)
     from fip.imaging.slant.kernel import SlantKernel
+    from fip.imaging.slant.warm import warm_unless_warm
 
+    warm_unless_warm(settings.epsilon)
     return SlantKernel(grid, settings.epsilon, wgridder.image, only_if_faster=settings.kernel == "auto")
 
 

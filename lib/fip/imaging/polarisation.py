@@ -15,6 +15,12 @@ from numpy.typing import NDArray
 from fip.data.errors import UsageError
 from fip.data.stokes import HANDS, REQUESTS
 
+GARBLED = 1e15
+"""A visibility or a weight from here on is none, as those that are not finite: no telescope has seen such a number.
+
+Products of a visibility and a weight below it, and sums of a hundred of them, are within single precision.
+"""
+
 Pair: TypeAlias = tuple[str, str, int, complex]
 """factor x (first + sign x second), as (first, second, sign, factor)."""
 
@@ -79,17 +85,29 @@ def form(
     bad: NDArray[np.bool_],
     out_visibility: NDArray[np.complexfloating],
     out_weight: NDArray[np.floating],
-) -> None:
+) -> int:
     """Fill `out_visibility` and `out_weight` [stokes, row, channel] with weight x visibility and the weight.
 
     `visibility` [row, channel, correlation]; `weight` broadcasts to it; `bad` [row, channel, correlation] marks
-    samples not to be used. What is NaN or infinite, or has a weight that is not positive, is not used either:
-    weight 0, visibility 0.
+    samples not to be used. What is NaN, infinite or `GARBLED`, or has a weight that is not positive, is not used
+    either: weight 0, visibility 0. Returns how many samples were not used because a number of theirs was garbled.
 
     A pair counts where both hands are good, with weight 4 w_p w_q / (w_p + w_q): the inverse variance of
     (p + q)/2 with variances 1/w_p and 1/w_q. (WSClean takes the smaller of the two weights, CASA their mean.)
     A hand alone keeps its own weight.
     """
+    used = _used(wanted)
+    garbled = 0
+    if not _below(visibility, GARBLED):
+        none, odd = ~np.isfinite(visibility), np.zeros(visibility.shape, bool)
+        for part in (visibility.real, visibility.imag):
+            odd |= np.abs(part) >= GARBLED
+        odd &= ~none & ~bad
+        garbled += int(np.count_nonzero(odd[..., used].any(axis=-1)))
+        visibility, bad = np.where(none | odd | bad, 0, visibility), bad | none | odd
+    if not _below(weight, GARBLED):
+        odd = (weight >= GARBLED) & (weight < np.inf) & ~bad
+        garbled += int(np.count_nonzero(odd[..., used].any(axis=-1)))
     weight = _positive(weight).astype(out_weight.dtype, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
         for product, into, into_weight in zip(wanted, out_visibility, out_weight, strict=True):
@@ -108,15 +126,44 @@ def form(
                 alone, weight_p, weight_q = into_weight == 0, weight_p * ~bad_p, weight_q * ~bad_q
                 into_weight[alone] = (weight_p + weight_q)[alone]
                 into[alone] = (weight_p * p + weight_q * q)[alone]
-        if np.isfinite(out_visibility.sum()):  # of what is not, a product is not either, not even with weight 0
-            return
-    good = np.isfinite(visibility)
-    if not good.all():
-        form(wanted, np.where(good, visibility, 0), weight, bad | ~good, out_visibility, out_weight)
+    return garbled
+
+
+def hands(correlations: Sequence[str]) -> list[int]:
+    """Where the parallel hands are on the correlation axis; Stokes I, if it is on file, stands for them."""
+    return [at for at, name in enumerate(correlations) if name in HANDS] or [
+        at for at, name in enumerate(correlations) if name == "I"
+    ]
+
+
+def unobserved(visibility: NDArray[np.complexfloating], parallel: Sequence[int]) -> NDArray[np.bool_] | None:
+    """Which samples [row, channel] of visibilities [row, channel, correlation] are exactly 0 in all parallel hands.
+
+    Nobody observes that: somebody filled in what was missing, and set no flag. None if there are none.
+    """
+    if not parallel or visibility[..., parallel[0]].all():
+        return None
+    zero: NDArray[np.bool_] = visibility[..., parallel[0]] == 0
+    for hand in parallel[1:]:
+        zero &= visibility[..., hand] == 0
+    return zero if zero.any() else None
+
+
+def _used(wanted: Sequence[Product]) -> list[int]:
+    """The correlations that planes are made of."""
+    return sorted({at for product in wanted for at in (product.first, product.second) if at is not None})
+
+
+def _below(values: NDArray[np.inexact], limit: float) -> bool:
+    """Whether all are finite, and smaller than this, real and imaginary parts by themselves."""
+    if not values.size:
+        return True
+    parts = np.ascontiguousarray(values).view(values.real.dtype)
+    return bool(parts.max() < limit and parts.min() > -limit)  # NaN is neither
 
 
 def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The same with 0 for NaN, infinities and negative values."""
-    if weight.size and weight.min() >= 0 and weight.max() < np.inf:
+    """The same with 0 for NaN, infinities, garbled and negative values."""
+    if weight.size and weight.min() >= 0 and weight.max() < GARBLED:
         return weight
-    return np.where((weight > 0) & (weight < np.inf), weight, 0)
+    return np.where((weight > 0) & (weight < GARBLED), weight, 0)

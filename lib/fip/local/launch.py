@@ -14,8 +14,8 @@ from subprocess import TimeoutExpired
 
 from fip.client.operator import Operator, find_job
 from fip.client.run_file import remove_run_file, write_run_file
-from fip.config import Config, Monitor
-from fip.data.errors import FipError
+from fip.config import LONGEST_PATH, Config, Monitor
+from fip.data.errors import FipError, UsageError
 from fip.layout.keys import CREDENTIALS
 from fip.local.forks import Fork
 from fip.runtime.service import PARENT_VARIABLE
@@ -24,8 +24,10 @@ from fip.ventilator.reader import CHILD_VARIABLE
 from fip.wire.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
 
 MONITOR = "monitor"
+SHORT_PLACES = ("/tmp", "/var/tmp")  # for sockets, if the path of the folder for temporary files is too long for them
+LONGEST_NAME = len("/fip-12345678/lane-123456")  # below that folder
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
-STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died
+STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died, or nothing can be stored
 
 
 class Pipeline:
@@ -44,10 +46,11 @@ class Pipeline:
         self._reader = reader
         self._page = page
         self._output, self._log = output, log
-        self._folder = Path(tempfile.mkdtemp(prefix="fip-"))
+        self._folder = private_folder()
         self._private = _with_private_addresses(config, self._folder, output, page)
         self._workers = workers
         self._over = False  # whether the job is: nothing is out any more
+        self._stalled = False  # whether the sink cannot store: what is out stays out
         self._children: dict[str, Fork] = {}
 
     def __enter__(self) -> "Pipeline":
@@ -67,10 +70,10 @@ class Pipeline:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Drains in the order of the flow: what is out is stored before its storer ends.
 
-        A pipeline that has lost a daemon is not waited for long; an interrupt meanwhile stops all at once. Neither
-        loses anything: what is not stored is cut again when the run is resumed.
+        A pipeline that has lost a daemon, or cannot store, is not waited for long; an interrupt meanwhile stops all at
+        once. Nothing is lost by that: what is not stored is cut again when the run is resumed.
         """
-        patience = STOP_WITHIN if kind is None else STOP_BROKEN_WITHIN
+        patience = STOP_WITHIN if kind is None and not self._stalled else STOP_BROKEN_WITHIN
         workers, storers = [*self._workers], ["sink", *([MONITOR] if self._page else [])]
         try:
             for names in (["ventilator", *workers], storers) if self._over else (["ventilator"], workers, storers):
@@ -94,6 +97,8 @@ class Pipeline:
             while job is None or job.state in UNFINISHED:
                 self._check_children()
                 status = operator.next_status(Ask() if job else submit)
+                if status:
+                    self._stalled = bool(status.sink and status.sink.brief.stalled)
                 job = find_job(status, submit.job) if status else job
                 if job and status:
                     yield job, status
@@ -104,12 +109,7 @@ class Pipeline:
             code = child.poll()
             if code is not None and name != MONITOR:  # nothing depends on that one
                 how = f"killed by {signal.Signals(-code).name}" if code < 0 else "ended"
-                raise FipError(f"{name} was {how}: {self._last_error(child.pid)}; run it again to resume")
-
-    def _last_error(self, pid: int) -> str:
-        """The last error that a child logged."""
-        lines = [line for line in self._log.read_text(errors="replace").splitlines() if f"[{pid}] ERROR " in line]
-        return lines[-1].partition(" ERROR ")[2] if lines else f"see {self._log}"
+                raise FipError(f"{name} was {how}: {last_error(self._log, child.pid)}; run it again to resume")
 
     def _start(self, name: str, command: str, *arguments: str, given: dict[str, str] | None = None) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("FIP__", CREDENTIALS))}
@@ -140,11 +140,38 @@ class Pipeline:
         )
 
 
-def page_address(monitor: Monitor) -> str:
-    """Where the page of a run can be: as configured, or where that port is taken on a free one."""
-    with suppress(OSError):
+def private_folder() -> Path:
+    """A new folder for the sockets of a run: where temporary files go, if the path of a socket may be so long.
+
+    UsageError where there is no place for one.
+    """
+    usual = tempfile.gettempdir()
+    for place in (usual, f"/run/user/{os.getuid()}", *SHORT_PLACES):
+        if len(os.fsencode(place)) + LONGEST_NAME <= LONGEST_PATH and os.access(place, os.W_OK | os.X_OK):
+            return Path(tempfile.mkdtemp(prefix="fip-", dir=place))
+    raise UsageError(
+        f"TMPDIR {usual}: sockets cannot be made in it, its path is {len(os.fsencode(usual))} characters long; "
+        f"set TMPDIR to a folder of at most {LONGEST_PATH - LONGEST_NAME}"
+    )
+
+
+def page_address(monitor: Monitor, elsewhere: bool = True) -> str:
+    """Where the page of a run can be: as configured, or, `elsewhere`, on a free port where that one is taken.
+
+    OSError where it cannot.
+    """
+    try:
         return _bound(monitor.host, monitor.port)
+    except OSError:
+        if not elsewhere:
+            raise
     return _bound("127.0.0.1", 0)
+
+
+def last_error(log: Path, pid: int) -> str:
+    """The last error that a child logged."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if f"[{pid}] ERROR " in line]
+    return lines[-1].partition(" ERROR ")[2] if lines else f"see {log}"
 
 
 def _bound(host: str, port: int) -> str:

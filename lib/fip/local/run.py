@@ -67,10 +67,10 @@ def run(
         to_repair = {run for each in found for run in (each.run, each.older)} if repair else set()
         before, faults = _prepare(directory, config.sink.ledger, asked, overwrite, to_repair, console)
         found = [_as_known(each, before) for each in found]
-        begun = time.monotonic()
-        interrupted, job = False, None
+        interrupted, job, begun = False, None, time.monotonic()
         if follow or any(before.get(each.run, 0) < len(each.times) for each in found):
             warm(config.imaging.kernel, config.imaging.epsilon)
+            begun = time.monotonic()  # to compile is no imaging
             submit = new_job(paths, asked, directory="", follow=follow)
             page = _page(config.monitor, console) if web else None
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
@@ -83,8 +83,8 @@ def _page(monitor: Monitor, console: Console) -> str:
     """Says where the page will be."""
     address = page_address(monitor)
     if address.rpartition(":")[2] != monitor.address.rpartition(":")[2]:
-        console.print(f"port {monitor.port} is taken, perhaps by the page of another run", highlight=False)
-    console.print(f"watch it at http://{address}/", style="bold", highlight=False, soft_wrap=True)
+        console.print(f"port {monitor.port} is taken, perhaps by the page of another run")
+    console.print(f"watch it at http://{address}/", style="bold", soft_wrap=True)
     return address
 
 
@@ -142,12 +142,12 @@ def _look_into(paths: Sequence[Path], asked: Asked, follow: bool, console: Conso
         try:
             found.append(reader.call(look, path, asked, follow, False, False))
         except NotYetError as error:
-            console.print(f"waiting for data: {error}", style="yellow", highlight=False, soft_wrap=True)
+            console.print(f"waiting for data: {error}", style="yellow", soft_wrap=True)
     if len({each.run for each in found}) < len(found) or len(set(paths)) < len(paths):
         raise UsageError("the same MeasurementSet is named twice: name each once")
     for each in found:
         for note in each.notes:
-            console.print(f"{each.name}: {note}", style="dim", highlight=False, soft_wrap=True)
+            console.print(f"{each.name}: {note}", style="dim", soft_wrap=True)
     return found
 
 
@@ -248,15 +248,15 @@ def _conclude(
     totals = _totals(directory, found, job)
     made = {each.run: each.stored - before.get(each.run, 0) for each in totals}
     whole = [each for each in found if each.final]
-    observed = sum(each.span * made[each.run] / len(each.times) for each in whole)
+    observed = sum(each.observed * made[each.run] / len(each.times) for each in whole)
     missed = sum(run.missed for run in job.runs) if job else 0
     last_words = summary(totals, seconds, sum(made.values()), observed, missed, directory)
-    console.print(last_words, highlight=False, soft_wrap=True)
+    console.print(last_words, soft_wrap=True)
     if interrupted:
         console.print("run it again to resume", style="yellow")
         return EXIT_INTERRUPTED
     if job and job.state == "failed":
         raise FipError(job.reason)
-    if not any(made.values()) and not damaged:
+    if not any(made.values()) and not damaged and all(each.stored == each.total for each in totals):
         console.print("nothing was left to do: every slice was stored before")
     return 0 if all(each.final and each.stored == each.total for each in totals) and not damaged else 1

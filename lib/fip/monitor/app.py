@@ -1,6 +1,7 @@
 """What the monitor answers: the page, its data as JSON, images as raw numbers. docs/monitoring.md lists it all."""
 
 import asyncio
+import json
 import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -24,8 +25,9 @@ from starlette.types import ASGIApp
 from fip.archive.gallery import AbsentError, Gallery
 from fip.archive.ledger import Entry
 from fip.archive.lightcurve import Point
+from fip.archive.views import Window
 from fip.client.operator import Operator
-from fip.config import Loaded
+from fip.config import Config, Loaded
 from fip.data.errors import FipError, UsageError
 from fip.data.names import is_label
 from fip.monitor.feed import Broadcast, Feed
@@ -42,6 +44,7 @@ TYPES = {
 }
 MOST_IMAGES = 2000  # in one answer
 MOST_PIXELS = 8192  # a side, in one answer
+MOST_SHOWN = 1024  # pixels a side of a view
 
 
 class _SliceConvertor(Convertor[int]):
@@ -59,10 +62,12 @@ class _SliceConvertor(Convertor[int]):
 register_url_convertor("slice", _SliceConvertor())
 
 
-def make_app(loaded: Loaded, feed: Feed, access: Access) -> tuple[ASGIApp, Broadcast]:
+def make_app(
+    loaded: Loaded, feed: Feed, access: Access, pipeline: Callable[[], Config | None]
+) -> tuple[ASGIApp, Broadcast]:
     """The application, and what ends its streams."""
     broadcast = Broadcast(feed)
-    pages = _Pages(loaded, feed, broadcast, access)
+    pages = _Pages(loaded, feed, broadcast, access, pipeline)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -82,8 +87,16 @@ def make_app(loaded: Loaded, feed: Feed, access: Access) -> tuple[ASGIApp, Broad
 class _Pages:
     """The handlers. What reads files does so in a thread of the pool."""
 
-    def __init__(self, loaded: Loaded, feed: Feed, broadcast: Broadcast, access: Access) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        feed: Feed,
+        broadcast: Broadcast,
+        access: Access,
+        pipeline: Callable[[], Config | None],
+    ) -> None:
         self._loaded, self._feed, self._broadcast, self._access = loaded, feed, broadcast, access
+        self._pipeline = pipeline
         self._gallery = Gallery(loaded.config.monitor.directory or loaded.config.sink.directory)
         self._assets = dict(_assets())
 
@@ -107,6 +120,7 @@ class _Pages:
             Route("/api/runs/{run}/log", _read(lambda request: {"log": gallery.log_tail(request.path_params["run"])})),
             Route(image, _read(lambda request: self._describe(*_slice(request)))),
             Route(f"{image}/pixels", self.pixels),
+            Route(f"{image}/view", self.view),
             Route(f"{image}/fits", self.fits),
         ]
 
@@ -151,7 +165,10 @@ class _Pages:
         job = request.path_params["job"]
         if not is_label(job):
             raise AbsentError("no job has such a name")
-        with Operator(self._loaded.config) as operator:
+        config = self._pipeline()
+        if config is None:
+            raise AbsentError("nothing works here: there is no job to cancel")
+        with Operator(config) as operator:
             return asdict(operator.cancel(job))
 
     async def images(self, request: Request) -> Response:
@@ -168,6 +185,33 @@ class _Pages:
         height, width = pixels.shape
         headers = {"X-FIP-Width": str(width), "X-FIP-Height": str(height), "X-FIP-Block": str(block)}
         return Response(pixels.tobytes(), media_type="application/octet-stream", headers=headers)
+
+    async def view(self, request: Request) -> Response:
+        """As much of a plane as a page shows, as finely as it shows it; `fip.archive.views` says what comes.
+
+        What has the time at which an image was stored (`of`) in its address is the same for ever.
+        """
+        (run, index), plane = _slice(request), _number(request, "plane", 0)
+        window, most = _window(request), max(1, min(_number(request, "most", MOST_SHOWN), MOST_SHOWN))
+        entry = await run_in_threadpool(self._gallery.entry, run, index)
+        lasts = request.query_params.get("of") == _stored_at(entry)
+        tag = f'"{_stored_at(entry)}-{run}-{index}-{plane}-{window}-{most}"'
+        kept = {"ETag": tag, "Cache-Control": f"private, {'max-age=31536000, immutable' if lasts else 'no-cache'}"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=kept)
+        area = Window(*window) if window else None
+        view = await run_in_threadpool(self._gallery.view, run, index, plane, area, most)
+        told = asdict(view.window) | {
+            "columns": view.width,
+            "rows": view.height,
+            "block": view.block,
+            "step": view.step,
+        }
+        return Response(
+            view.content,
+            media_type="application/octet-stream",
+            headers=kept | {"Content-Encoding": "gzip", "X-FIP-View": json.dumps(told)},
+        )
 
     async def fits(self, request: Request) -> Response:
         """The FITS file."""
@@ -225,6 +269,19 @@ def _number(request: Request, name: str, default: int | None = None) -> int:
     return int(text)
 
 
+def _window(request: Request) -> tuple[int, int, int, int] | None:
+    """The part of an image that is asked for: left, bottom, width and height; None for all of it."""
+    if not {"x", "y", "width", "height"} & request.query_params.keys():
+        return None
+    left, bottom, width, height = (_number(request, name) for name in ("x", "y", "width", "height"))
+    return left, bottom, width, height
+
+
+def _stored_at(entry: Entry) -> str:
+    """When an image was stored, to the microsecond: another one in its place has another."""
+    return f"{entry.recorded:.6f}"
+
+
 def _slice(request: Request) -> tuple[str, int]:
     return request.path_params["run"], request.path_params["index"]
 
@@ -235,6 +292,7 @@ def _shown(entry: Entry) -> dict[str, Any]:
         "begin": entry.begin, "average": entry.average, "end": entry.end,
         "empty": entry.empty, "quality": entry.quality, "worker": entry.worker, "seconds": entry.seconds,
         "rms": entry.rms, "minimum": entry.minimum, "maximum": entry.maximum, "recorded": entry.recorded,
+        "of": _stored_at(entry),
     }  # fmt: skip
 
 

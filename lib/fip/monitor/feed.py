@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
+from fip.client.hearing import Hearing
 from fip.data.ranges import Ranges
 from fip.state.panels import state_json
-from fip.state.pipeline import PipelineState, pipeline_state
-from fip.state.trends import Heard, remember
+from fip.state.pipeline import PipelineState
 from fip.wire.messages import STATE_INTERVAL, PipelineStatus
 
 
@@ -15,15 +16,22 @@ class Feed:
     """The messages of late, and the state that they make."""
 
     def __init__(self) -> None:
-        self._heard: Heard | None = None
+        self._hearing = Hearing()
+        self._at_rest: PipelineState | None = None
 
     def hear(self, status: PipelineStatus) -> None:
         """Takes a message; what was heard is replaced as a whole, so that any thread may read it."""
-        self._heard = remember(self._heard, status, time.time())
+        self._hearing.hear(status)
+
+    def rest(self, state: PipelineState) -> None:
+        """Nothing works: from now on this is the state, until something is heard."""
+        self._at_rest = state
+        self._hearing.forget()
 
     def state(self) -> PipelineState:
         """The state now."""
-        return pipeline_state(self._heard, time.time())
+        at_rest = self._at_rest
+        return replace(at_rest, time=time.time()) if at_rest and self._hearing.heard is None else self._hearing.state()
 
     def state_json(self) -> bytes:
         """The state now, as JSON."""
@@ -31,7 +39,8 @@ class Feed:
 
     def stored(self) -> Mapping[str, Ranges]:
         """What the sink says is stored of each run that it has."""
-        sink = self._heard.status.sink if self._heard else None
+        heard = self._hearing.heard
+        sink = heard.status.sink if heard else None
         return {each.run: each.stored for each in sink.brief.runs} if sink else {}
 
 

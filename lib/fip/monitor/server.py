@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import uvicorn
 
-from fip.config import LOOPBACK, Loaded, Monitor
+from fip.config import LOOPBACK, Config, Loaded, Monitor
 from fip.data.errors import ConfigError
 from fip.monitor.app import make_app
 from fip.monitor.feed import Feed
@@ -28,14 +28,18 @@ END_WITHIN = 2  # s for answers under way when the monitor ends
 class Server:
     """Serves the page of a feed until it is closed."""
 
-    def __init__(self, loaded: Loaded, feed: Feed) -> None:
-        """Binds; ConfigError where the address cannot be had, or the token file cannot be used."""
+    def __init__(self, loaded: Loaded, feed: Feed, pipeline: Callable[[], Config | None]) -> None:
+        """Binds. `pipeline` says how the one that is shown is reached now, None where there is none.
+
+        ConfigError where the address cannot be had, or the token file cannot be used.
+        """
         monitor = loaded.config.monitor
         token = read_token(monitor.token_file)
         self._socket = _bind(monitor)
         self.port: int = self._socket.getsockname()[1]
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        app, self._broadcast = make_app(loaded, feed, Access(_hosts(monitor), token, monitor.host in _LOOPBACK))
+        access = Access(_hosts(monitor), token, monitor.host in _LOOPBACK)
+        app, self._broadcast = make_app(loaded, feed, access, pipeline)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -6,6 +6,7 @@ import time
 
 from fip.data.errors import RefusedError
 from fip.runtime.allowance import Allowance
+from fip.state.words import printable_lines
 
 log = logging.getLogger("fip")
 
@@ -21,7 +22,7 @@ def log_to_stderr(name: str) -> None:
     if "JOURNAL_STREAM" in os.environ:
         form = "%(priority)s%(message)s"
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(form))
+    handler.setFormatter(_Printable(form))
     handler.addFilter(_add_priority)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
@@ -61,6 +62,14 @@ class PeerWarnings:
         more = f" (and {self._unsaid} others of late)" if self._unsaid else ""
         log.warning("%s%s%s", text, error, more)
         self._unsaid = 0
+
+
+class _Printable(logging.Formatter):
+    """What is logged of data, files and peers cannot act on the terminal that shows the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as text."""
+        return printable_lines(super().format(record))
 
 
 def _add_priority(record: logging.LogRecord) -> bool:

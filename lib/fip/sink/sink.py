@@ -180,7 +180,7 @@ class Sink(Daemon):
                 stored = store.ledger.stored(plan.run)  # what failed before is tried again
         except NoRoomError:
             raise
-        except FipError as error:
+        except (FipError, OSError) as error:
             refused = str(error)
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)

@@ -10,14 +10,18 @@ from fip.data.names import RunId
 from fip.data.rotations import rephase, turned
 from fip.data.settings import Imaging
 from fip.data.values import Band, Beam, Block, Grid, Observation, Slice, Times
-from fip.imaging.antennas import AntennaTally, BaselineSums, tally
+from fip.imaging.antennas import AntennaTally, BaselineSums, health, tally
 from fip.imaging.beam import fit_beam
-from fip.imaging.subbands import effective_bands, of_rows, parts, split, totals
+from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_bands, totals
 from fip.imaging.weighting import weigh
 from fip.source.samples import SampleReader
 from fip.source.selecting.chosen import Picked
 from fip.source.selecting.matching import baselines, within
 from fip.source.tables.measurement_set import Rows
+from fip.source.tables.subtables import band
+from fip.state.antennas import antennas_view, ill
+
+_LONGEST = 1.5  # cadences: rows that say they are longer than that have an INTERVAL that is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,11 @@ class _Dump:
     uvw: NDArray[np.float64]  # [row, 3] m, as on file
     uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None where no range is selected
 
+    @property
+    def windows(self) -> frozenset[int]:
+        """The windows that it has rows of."""
+        return frozenset(np.unique(self.window[self.selected]).tolist())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
@@ -73,7 +82,8 @@ class Run:
     notes: tuple[str, ...]  # what the log should say
     picked: Picked
     readers: tuple[SampleReader, ...]  # one for each window, or part of one
-    _nominal: dict[str, Beam | None] = field(default_factory=dict)  # by the field's name
+    _nominal: dict[tuple[str, str, frozenset[int]], Beam | None] = field(default_factory=dict)  # by `_kind`
+    _windows: dict[int, frozenset[int]] = field(default_factory=dict)  # that there are in a slice, by its number
 
     def close(self) -> None:
         """Release the files."""
@@ -87,24 +97,29 @@ class Run:
         """Cut one slice, and tell how the antennas did in it."""
         info = self.slices[number]
         dump = self._dump(info)
+        self._windows[number] = dump.windows
+        bands = self._bands(dump.windows)
+        zeros = garbled = 0
         sums = BaselineSums(self.picked.main.antennas.names)
         baseline = sums.baseline(*dump.antennas)
         natural, windows = [], []
         for part in self._parts(dump):
             sums.select(baseline[part.mask], _selected(part, dump))
-            if found := _read_block(part, dump):
-                block, rows = found
-                sums.add(baseline[rows], block)
-                natural.append(found)
+            found = _read_block(part, dump)
+            zeros, garbled = zeros + found.zeros, garbled + found.garbled
+            if found.block is not None:
+                sums.add(baseline[found.rows], found.block)
+                natural.append((found.block, found.rows))
                 windows.append(part.reader.window)
         grid = self.grids[info.field]
         kept = np.concatenate([rows for _, rows in natural]) if natural else np.flatnonzero(dump.selected)
         times = self._times(info, dump, kept, [block for block, _ in natural])
         centred = self._rephased(info, dump, natural, _middles(dump, kept))
-        blocks = tuple(part for block in weigh(centred, self.settings, grid) for part in split(block, self.bands))
-        widths = [window.width[here] for window in windows for _, here in parts(window.frequency, self.bands)]
-        planes = len(self.settings.stokes), len(self.bands)
+        blocks = tuple(part for block in weigh(centred, self.settings, grid) for part in split(block, bands))
+        widths = [window.width[here] for window in windows for _, here in parts(window.frequency, bands)]
+        planes = len(self.settings.stokes), len(bands)
         weights, counts = totals(blocks, planes)
+        antennas = tally(sums)
         cut = Slice(
             run=self.id,
             index=number,
@@ -113,7 +128,7 @@ class Run:
             label=info.label,
             times=times,
             grid=grid,
-            bands=self.bands,
+            bands=bands,
             effective=effective_bands(blocks, widths, planes),
             observation=self.observations[info.field],
             settings=self.settings,
@@ -121,9 +136,12 @@ class Run:
             sum_of_weights=weights,
             visibilities=counts,
             samples=sums.samples,
-            nominal_beam=self._nominal_beam(info.field),
+            nominal_beam=self._nominal_beam(number),
+            zeros=zeros,
+            garbled=garbled,
+            ill=ill(antennas_view(health(self.id, antennas))),
         )
-        return cut, tally(sums)
+        return cut, antennas
 
     def _dump(self, info: SliceInfo) -> _Dump:
         numbers, integration = self.picked.index.rows_of(info.integrations)
@@ -183,38 +201,72 @@ class Run:
     def _times(self, info: SliceInfo, dump: _Dump, kept: NDArray[np.intp], blocks: Sequence[Block]) -> Times:
         """Begin and end go by INTERVAL, or by the cadence where INTERVAL cannot be right.
 
-        The exposure is the weighted mean of that of the samples, summed over the integrations.
+        The exposure is the weighted mean of that of the samples, summed over the integrations; none is longer than its
+        integration, or known if it is 0.
         """
-        time, exposure = dump.time, dump.rows.column("EXPOSURE")
-        first = float(time[0])
-        average = first + float((time[kept] - first).mean())
-        weight = np.concatenate([of_rows(block.weight).sum(axis=0) for block in blocks] or [[]])
-        used = exposure[kept]
-        known = np.isfinite(used)
-        weight = weight[known] if blocks else np.ones(np.count_nonzero(known))
+        first = float(dump.time[0])
+        average = first + float((dump.time[kept] - first).mean())
+        begin, end = self._span(info, dump)
+        used = dump.rows.column("EXPOSURE")[kept]
+        weight = np.concatenate([of_rows(block.weight).sum(axis=0) for block in blocks] or [np.ones(kept.size)])
+        known = np.isfinite(used) & (used > 0)
         integration = dump.integration[kept][known]
-        weights, products = np.bincount(integration, weight), np.bincount(integration, weight * used[known])
-        total_exposure = float((products[weights > 0] / weights[weights > 0]).sum())
-        time = time[dump.selected]
-        if self.picked.index.trusted[info.integrations[0]]:
-            half = np.fmax(dump.rows.column("INTERVAL")[dump.selected], 0) / 2
-            return Times(float((time - half).min()), average, float((time + half).max()), total_exposure)
-        half_cadence = self.picked.index.cadence[info.integrations[0]] / 2
-        if not np.isfinite(half_cadence):
-            half_cadence = total_exposure / 2
-        middles = self.picked.index.time[list(info.integrations)]
-        begin, end = min(middles[0] - half_cadence, time.min()), max(middles[-1] + half_cadence, time.max())
-        return Times(float(begin), average, float(end), total_exposure)
+        weights = np.bincount(integration, weight[known])
+        products = np.bincount(integration, weight[known] * used[known])
+        exposure = float((products[weights > 0] / weights[weights > 0]).sum())
+        return Times(begin, average, end, min(exposure, end - begin) if exposure > 0 else end - begin)
 
-    def _nominal_beam(self, name: str) -> Beam | None:
-        """The beam of a field's first slice as if nothing were flagged; found once."""
-        if name not in self._nominal:
-            info = next(info for info in self.slices if info.field == name)
+    def _span(self, info: SliceInfo, dump: _Dump) -> tuple[float, float]:
+        """When the first integration of a slice began and the last one ended, s UTC."""
+        index, time = self.picked.index, dump.time[dump.selected]
+        interval = dump.rows.column("INTERVAL")[dump.selected]
+        length = float(index.cadence[info.integrations[0]])
+        if index.trusted[info.integrations[0]]:
+            half = np.fmax(interval, 0) / 2
+            begin, end = float((time - half).min()), float((time + half).max())
+            gaps = float(index.time[info.integrations[-1]] - index.time[info.integrations[0]])
+            if not end - begin > gaps + _LONGEST * length:
+                return begin, end
+        if not np.isfinite(length):
+            length = float(np.nanmax(np.append(dump.rows.column("EXPOSURE"), 0.0)))
+        begin, end = (self._edge(info.integrations[at], side * length / 2) for at, side in ((0, -1), (-1, 1)))
+        return min(begin, float(time.min())), max(end, float(time.max()))
+
+    def _edge(self, integration: int, half: float) -> float:
+        """Where an integration begins (`half` its length, s, is negative) or ends: at most half way to the next one."""
+        index = self.picked.index
+        middle = float(index.time[integration])
+        beside = np.flatnonzero(index.series == index.series[integration])
+        at = int(np.searchsorted(beside, integration)) + (1 if half > 0 else -1)
+        if not 0 <= at < beside.size:
+            return middle + half
+        between = (middle + float(index.time[beside[at]])) / 2
+        return min(middle + half, between) if half > 0 else max(middle + half, between)
+
+    def _bands(self, windows: frozenset[int]) -> tuple[Band, ...]:
+        """The output channels of a slice: the run's, or if it has only some of the run's windows, those of these."""
+        here = [reader.window for reader in self.readers if reader.window.number in windows]
+        if not here or len(here) == len(self.readers):
+            return self.bands
+        return sub_bands(band(here), len(self.bands))
+
+    def _windows_of(self, number: int) -> frozenset[int]:
+        if number not in self._windows:
+            self._windows[number] = self._dump(self.slices[number]).windows
+        return self._windows[number]
+
+    def _nominal_beam(self, number: int) -> Beam | None:
+        """The beam of the first slice with the field and the windows of this one, as if nothing were flagged."""
+        like, windows = self.slices[number], self._windows_of(number)
+        key = like.field, like.label, windows
+        if key not in self._nominal:
+            same = (at for at, each in enumerate(self.slices) if (each.field, each.label) == (like.field, like.label))
+            info = self.slices[next(at for at in same if self._windows_of(at) == windows)]
             dump = self._dump(info)
             covered = [_coverage(part, dump) for part in self._parts(dump)]
             blocks = self._rephased(info, dump, covered, self.picked.index.time[list(info.integrations)])
-            self._nominal[name] = fit_beam(weigh(blocks, self.settings, self.grids[name]))
-        return self._nominal[name]
+            self._nominal[key] = fit_beam(weigh(blocks, self.settings, self.grids[info.field]))
+        return self._nominal[key]
 
 
 def _selected(part: _Part, dump: _Dump) -> NDArray[np.int64]:
@@ -241,17 +293,26 @@ def _coverage(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]]:
     return Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight), rows
 
 
-def _read_block(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]] | None:
-    """The rows of one window that have a good sample, and which of the slice's rows they are."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What was read of one window."""
+
+    block: Block | None  # the rows that have a good sample
+    rows: NDArray[np.intp]  # which of the slice's rows they are
+    zeros: int = 0  # as `Slice` has them
+    garbled: int = 0
+
+
+def _read_block(part: _Part, dump: _Dump) -> _Found:
+    """The rows of one window that have a good sample."""
     usable = part.within & dump.usable[part.mask, None]
-    if not usable.any():
-        return None
-    visibility, weight = part.reader.read(part.rows, usable)
-    good = of_rows(weight).any(axis=0)
     rows = np.flatnonzero(part.mask)
+    if not usable.any():
+        return _Found(None, rows)
+    visibility, weight, zeros, garbled = part.reader.read(part.rows, usable)
+    good = of_rows(weight).any(axis=0)
     if not good.all():
         visibility, weight = np.compress(good, visibility, axis=1), np.compress(good, weight, axis=1)
         rows = rows[good]
-    if not rows.size:
-        return None
-    return Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight), rows
+    block = Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight) if rows.size else None
+    return _Found(block, rows, zeros, garbled)

@@ -8,6 +8,7 @@ import os
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from fip.data.errors import InputError, NotYetError, UsageError
 from fip.data.settings import Asked
 from fip.source.cutting import Run
 from fip.source.index.row_index import CHUNK, Indexer, RowIndex
-from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, open_run, settle
+from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, one_band, open_run, settle
 from fip.source.selecting.chosen import Chosen, choose
 from fip.source.selecting.phase_centres import Rephasing
 from fip.source.tables.measurement_set import MeasurementSet
@@ -136,7 +137,11 @@ class Growing:
             self._indexed += CHUNK
         if not end:
             raise NotYetError(f"{self._main.path}: no integration is complete yet")
-        index = deepcopy(self._indexer).feed(checked_chunks(self._main, self._indexed, end)).index()
+        index = (
+            deepcopy(self._indexer)
+            .feed(checked_chunks(self._main, self._indexed, end))
+            .index(partial(one_band, self._main))
+        )
         try:
             return checked(self._main, index)
         except InputError as error:
@@ -149,7 +154,8 @@ class Growing:
         except UsageError as error:
             raise NotYetError(str(error)) from None
         rows, _ = index.rows_of([first])
-        early = checked(self._main, Indexer().feed(checked_chunks(self._main, 0, int(rows[-1]) + 1)).index())
+        fed = Indexer().feed(checked_chunks(self._main, 0, int(rows[-1]) + 1))
+        early = checked(self._main, fed.index(partial(one_band, self._main)))
         return replace(settle(choose(self._main, early, self._asked)), slices=())
 
     def _grown(self, run: Run, index: RowIndex, ended: bool) -> Run:

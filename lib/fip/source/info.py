@@ -8,18 +8,18 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from fip.data.quantities import ARCSEC, format_angle, iso_utc
-from fip.data.rotations import about_w
 from fip.source.advice.defaults import choose_grid
 from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
-from fip.source.advice.geometry import UvwCheck, check_uvw, uvw_axes
+from fip.source.checks import check_readable, check_uvw_at, width_notes
 from fip.source.index.row_index import RowIndex
-from fip.source.open_run import band, extent, read_index
+from fip.source.open_run import extent, interval_fault, read_index
 from fip.source.samples import batches, has_weights, holds_values, weight_column
 from fip.source.selecting.centring import own_centre, phase_centres
 from fip.source.selecting.chosen import all_windows, parts, sampled, unique_names
+from fip.source.selecting.matching import listed
 from fip.source.selecting.phase_centres import PhaseCentres
 from fip.source.tables.measurement_set import MeasurementSet, Rows
-from fip.source.tables.subtables import Field, Window
+from fip.source.tables.subtables import Field, Window, band
 
 Lines: TypeAlias = Iterator[tuple[str, str]]
 Part: TypeAlias = tuple[Rows, Window]
@@ -37,6 +37,9 @@ def describe(path: Path) -> str:
         every = len(integrations) == len(index)
         said = "all integrations" if every else f"{len(integrations)} integrations spread over the time"
         looked_at = [part for each in integrations for part in parts(main, index, windows, each)]
+        for rows, _ in looked_at:
+            for name in (*main.complex_columns(), "FLAG"):
+                check_readable(rows, name)
         centres = phase_centres(main, index)
         fields = {number: main.field(number) for number in np.unique(index.field).tolist()}
         lines = [
@@ -47,7 +50,8 @@ def describe(path: Path) -> str:
             *_columns(main, looked_at),
             ("flagged", f"{_flagged(looked_at):.1%} of cross-correlations, in {said}"),
             ("baselines", f"up to {index.coverage.longest_baseline:.6g} m (in the plane of u and v)"),
-            ("uvw", f"{_check_uvw(main, index, centres, fields)}"),
+            ("uvw", f"{check_uvw_at(main, index, centres, fields[int(index.field[0])], 0)}"),
+            *(("", note) for note in width_notes(windows)),
             *_field_of_view(main, index, windows),
             *_suggestions(main, index, windows),
         ]
@@ -74,8 +78,13 @@ def _time(index: RowIndex) -> Lines:
     yield "integrations", f"{len(index)}" + (f", every {cadence} s" if cadence else "")
     if index.varied:
         yield "", "baselines are averaged by different lengths"
-    if not index.trusted.all():
-        yield "", "INTERVAL is wrong: shorter than the spread of TIMEs within an integration"
+    if wrong := interval_fault(index):
+        yield "", f"INTERVAL is wrong: {wrong}"
+    if index.repeated:
+        yield "", f"warning: {index.repeated} rows have the TIME, the antennas and the window of another row"
+    beams = np.unique(index.beam).tolist()
+    if len(beams) > 1:
+        yield "beams", f"FEED1 {listed([str(each) for each in beams])}, each imaged by itself"
 
 
 def _listed(name: str, items: Sequence[Item], told: Callable[[Item], str]) -> Lines:
@@ -132,24 +141,15 @@ def _flagged(parts: Sequence[Part]) -> float:
     return flagged / max(1, samples)
 
 
-def _check_uvw(main: MeasurementSet, index: RowIndex, centres: PhaseCentres, fields: Mapping[int, Field]) -> UvwCheck:
-    """UVW of the first integration against the positions of the antennas at its time."""
-    rows = main.rows(index.rows_of([0])[0])
-    first, second, uvw = (rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "UVW"))
-    good = (first != second) & np.isfinite(uvw).all(axis=1)
-    time = float(index.time[0])
-    pointing = centres.at(fields[int(index.field[0])], time)
-    centre = pointing.centre
-    axes = uvw_axes(time, centre.longitude, centre.latitude, centre.frame or "FK5")
-    axes = about_w(pointing.north).T @ axes  # v to the north of the field's own frame
-    position = main.antennas.position @ axes.T
-    return check_uvw(uvw[good], position[second[good]] - position[first[good]])
-
-
 def _field_of_view(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Lines:
     """Primary beam and smearing, at the centre of the band."""
     reach, centre = extent(main, index.coverage, windows), band(windows).centre
-    if reach.diameter is not None:
+    if reach.diameter is not None and primary_beam(reach.diameter, centre) > 2:
+        yield (
+            "primary beam",
+            f"the whole sky: {reach.diameter:.4g} m is within a wavelength at {centre / 1e6:.6g} MHz",
+        )
+    elif reach.diameter is not None:
         width = format_angle(primary_beam(reach.diameter, centre), digits=3)
         yield "primary beam", f"{width} FWHM, 1.03 lambda/D of {reach.diameter:.4g} m at {centre / 1e6:.6g} MHz"
     rms, channel = index.coverage.rms_baseline, max(float(window.width.max()) for window in windows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from fip.data.directions import Direction
 from fip.data.errors import InputError, UsageError
-from fip.data.names import label
+from fip.data.names import LONGEST, label
 from fip.data.settings import Asked, describe, selected
 from fip.data.stokes import stokes_axis
 from fip.data.values import Band, Block, Grid, Observation
@@ -21,15 +22,17 @@ from fip.imaging.subbands import parts as in_bands
 from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
 from fip.source.advice.field_of_view import smearing_notes
+from fip.source.checks import check_cells, looked_at, undefined_notes, uvw_notes, value_notes, width_notes
 from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
 from fip.source.index.row_index import Coverage, Indexer, RowIndex
 from fip.source.run_id import identify
-from fip.source.samples import Columns, SampleReader, choose_columns, has_weights
+from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, weight_column
 from fip.source.selecting.centring import centre_notes, position
-from fip.source.selecting.chosen import Chosen, choose, parts, sampled
+from fip.source.selecting.chosen import Chosen, choose, parts
+from fip.source.selecting.matching import listed
 from fip.source.tables.measurement_set import MeasurementSet
-from fip.source.tables.subtables import Window
+from fip.source.tables.subtables import Window, band
 
 _EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, well within what a header can say
 
@@ -52,9 +55,10 @@ def open_run(path: Path, asked: Asked) -> Run:
 def settle(chosen: Chosen) -> Run:
     """A run of the slices that are chosen. Raises InputError and UsageError, as `open_run`."""
     main, index, asked, windows = chosen.main, chosen.index, chosen.asked, chosen.windows
-    looked_at = [part for each in sampled(chosen.integrations) for part in parts(main, index, windows, each)]
-    columns, column_note = choose_columns(main, asked.source.column, asked.source.subtract_model, looked_at)
-    _check_cells(chosen, columns)
+    found = looked_at(chosen)
+    some = [(part.rows, part.window) for part in found]
+    columns, column_note = choose_columns(main, asked.source.column, asked.source.subtract_model, some)
+    check_cells(chosen, columns, found)
     _check_weights(chosen)
     wanted = _products(main, windows, asked.imaging.stokes)
     reach = extent(main, chosen.coverage, windows)
@@ -90,18 +94,30 @@ def settle(chosen: Chosen) -> Run:
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
             *_polarisation_notes(asked.imaging.stokes, settings.stokes, windows),
             *_time_notes(main, index),
+            *value_notes(chosen, columns, found, asked.source.keep_zeros),
+            *undefined_notes(found),
+            *uvw_notes(chosen),
+            *width_notes(windows),
             *_compression_notes(chosen, next(iter(grids.values())), bands, settings.epsilon),
         ),
         picked=chosen,
         readers=tuple(
-            SampleReader(window, planes, columns, precision) for window, planes in zip(windows, wanted, strict=True)
+            SampleReader(window, planes, columns, precision, asked.source.keep_zeros)
+            for window, planes in zip(windows, wanted, strict=True)
         ),
     )
 
 
 def read_index(main: MeasurementSet) -> RowIndex:
     """The integrations of a MeasurementSet; InputError where there is none that could be imaged."""
-    return checked(main, Indexer().feed(checked_chunks(main)).index())
+    return checked(main, Indexer().feed(checked_chunks(main)).index(partial(one_band, main)))
+
+
+def one_band(main: MeasurementSet, first: int, second: int) -> bool:
+    """Whether two data descriptions overlap in frequency."""
+    one, other = main.window(first), main.window(second)
+    low, high = (max(w.low for w in (one, other)), min(w.high for w in (one, other)))
+    return low < high
 
 
 def checked(main: MeasurementSet, index: RowIndex | None) -> RowIndex:
@@ -124,22 +140,12 @@ def checked_chunks(main: MeasurementSet, first: int = 0, end: int | None = None)
     end = len(main) if end is None else end
     for begin in range(first, end, row_index.CHUNK):
         rows = main.rows(range(begin, min(begin + row_index.CHUNK, end)))
-        chunk = {name: rows.column(name) for name in row_index.COLUMNS}
+        beams = main.beam_columns
+        chunk = {name: rows.column(name) for name in (*row_index.COLUMNS, *beams)}
         strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
         if strange:
             raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")
         yield chunk
-
-
-def _check_cells(chosen: Chosen, columns: Columns) -> None:
-    """InputError where visibilities have not the shape that the subtables tell; seen in the first integration."""
-    for rows, window in chosen.first_rows():
-        shape = rows.cell_shape(columns.visibility)
-        if shape is not None and shape != window.cell:
-            raise InputError(
-                f"{chosen.main.path}: {columns.visibility} has cells of {shape[0]} channels x {shape[-1]} "
-                f"correlations, but data description {window.number} says {window.cell[0]} x {window.cell[1]}"
-            )
 
 
 def _check_weights(chosen: Chosen) -> None:
@@ -149,8 +155,12 @@ def _check_weights(chosen: Chosen) -> None:
         found = parts(main, chosen.index, chosen.windows, number, chosen.antennas)
         if any(has_weights(rows, window) for rows, window in found):
             return
-    names = " and ".join(name for name in ("WEIGHT_SPECTRUM", "WEIGHT") if name in main.columns)
-    raise InputError(f"{main.path}: no weight in {names} is positive; set them (CASA: initweights) and try again")
+    first = list(parts(main, chosen.index, chosen.windows, chosen.integrations[0], chosen.antennas))
+    names = sorted({weight_column(rows, window) for rows, window in first})
+    other = "; WEIGHT is not looked at where WEIGHT_SPECTRUM has values" if names == ["WEIGHT_SPECTRUM"] else ""
+    raise InputError(
+        f"{main.path}: no weight in {' and '.join(names)} is positive{other}: set them (CASA: initweights), try again"
+    )
 
 
 def _products(main: MeasurementSet, windows: Sequence[Window], stokes: Sequence[str]) -> list[tuple[Product, ...]]:
@@ -180,13 +190,6 @@ def extent(main: MeasurementSet, coverage: Coverage, windows: Sequence[Window]) 
     )
 
 
-def band(windows: Sequence[Window]) -> Band:
-    """Over the outer edges of the outermost channels of all windows."""
-    low = min(float((window.frequency - window.width / 2).min()) for window in windows)
-    high = max(float((window.frequency + window.width / 2).max()) for window in windows)
-    return Band(centre=(low + high) / 2, width=high - low)
-
-
 def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple[tuple[Band, ...], tuple[str, ...]]:
     """The band of each output channel, and what the log should say of them."""
     channels = np.unique(np.concatenate([window.frequency for window in windows]))
@@ -209,10 +212,13 @@ def list_slices(chosen: Chosen) -> tuple[SliceInfo, ...]:
     index = chosen.index
     names = {each.number: each.name for each in chosen.fields}
     slices = []
+    several = np.unique(index.beam).size > 1
     for together in chosen.slices:
         first, field = together[0], int(index.field[together[0]])
+        beam = f"beam{index.beam[first]}" if several else ""
+        called = "-".join(filter(None, (chosen.labels[field], beam)))[-LONGEST:]
         time = float(index.time[list(together)].mean())
-        slices.append(SliceInfo(together, int(chosen.number[first]), names[field], chosen.labels[field], time))
+        slices.append(SliceInfo(together, int(chosen.number[first]), names[field], called, time))
     return tuple(slices)
 
 
@@ -281,8 +287,28 @@ def _time_notes(main: MeasurementSet, index: RowIndex) -> Iterator[str]:
         yield f"TIME is in {main.time_scale}: converted to UTC"
     if index.varied:
         yield "baselines are averaged by different lengths: an integration is as long as the longest of them"
-    if not index.trusted.all():
-        yield "INTERVAL is shorter than the spread of TIMEs within an integration: times go by the cadence instead"
+    if wrong := interval_fault(index):
+        yield f"INTERVAL is {wrong}: times go by the cadence instead"
+    if index.repeated:
+        yield (
+            f"warning: {index.repeated} rows have the TIME, the antennas and the window of another row: dumps of "
+            "one TIME cannot be told apart, and are imaged together"
+        )
+    beams = np.unique(index.beam).tolist()
+    if len(beams) > 1:
+        yield (
+            f"warning: {len(beams)} beams (FEED1 {listed([str(each) for each in beams])}): each is imaged by itself, "
+            "as -beamN in file names, about the phase centre of its field: where it points is not looked up"
+        )
+
+
+def interval_fault(index: RowIndex) -> str:
+    """What is wrong with INTERVAL, in words; "" for nothing."""
+    if index.trusted.all():
+        return ""
+    if index.overlaps:
+        return "longer than a baseline takes to repeat"
+    return "shorter than the spread of TIMEs within an integration"
 
 
 def _compression_notes(chosen: Chosen, grid: Grid, bands: Sequence[Band], epsilon: float) -> Iterator[str]:

@@ -6,7 +6,8 @@ matters: one that died is replaced, and opens again what it is asked for.
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,9 +37,10 @@ class RunFacts:
     notes: tuple[str, ...]  # what the log should say
 
     @property
-    def span(self) -> float:
-        """Seconds from the first slice to the last, and one more."""
-        return max(self.times, default=0.0) - min(self.times, default=0.0) + (self.cadence or 0.0)
+    def observed(self) -> float:
+        """Seconds that were observed: a cadence a slice, or less if the next one comes sooner; gaps do not count."""
+        length, times = self.cadence or 0.0, sorted(self.times)
+        return sum(min(length, after - before) for before, after in pairwise(times)) + (length if times else 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,7 @@ class Cut:
     nbytes: int  # of its samples
     antennas: "AntennaTally"
     seconds: float  # that it took to read it
+    ill: dict[str, float] = field(default_factory=dict)  # antennas to look at, as the slice has them
 
 
 class Opened(Protocol):
@@ -98,10 +101,12 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
     found = _open(path, asked, follow).up_to(index)
     if run not in (found.id, found.older):
         raise InputError(f"{path}: is another one than when the run began")
+    for reader in found.readers:  # a directory that was begun when zeros were values goes on so
+        reader.keep_zeros = asked.source.keep_zeros or run == found.older
     values, antennas = found.read_with_antennas(index)
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
-    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun)
+    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill)
 
 
 def forget(path: Path, asked: Asked, follow: bool) -> None:

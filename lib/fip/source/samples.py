@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError, UsageError
-from fip.imaging.polarisation import Product, form
+from fip.imaging.polarisation import Product, form, hands, unobserved
 from fip.source.tables.measurement_set import MeasurementSet, Rows
 from fip.source.tables.subtables import Window
 
@@ -28,38 +28,53 @@ class Columns:
         return f"{self.visibility}-{self.model}" if self.model else self.visibility
 
 
+class Samples(NamedTuple):
+    """What was read of some rows."""
+
+    visibility: NDArray[np.complexfloating]  # [stokes, row, channel] weight x visibility
+    weight: NDArray[np.floating]  # [stokes, row, channel]
+    zeros: int  # samples that do not count because all parallel hands are exactly 0, and for nothing else
+    garbled: int  # samples that do not count because a number of theirs is none that a telescope gives
+
+
 class SampleReader:
     """Forms the planes of some rows of one window. It keeps its buffers, so that memory stays flat."""
 
     def __init__(
-        self, window: Window, wanted: Sequence[Product], columns: Columns, precision: type[np.floating]
+        self,
+        window: Window,
+        wanted: Sequence[Product],
+        columns: Columns,
+        precision: type[np.floating],
+        keep_zeros: bool = False,
     ) -> None:
         self.window = window
         self.wanted = tuple(wanted)
         self.columns = columns
         self.real = np.dtype(precision)
         self.complex = np.result_type(precision, np.complex64)
+        self.keep_zeros = keep_zeros
+        self._hands = hands(window.correlations)
         self._buffers: dict[str, NDArray[Any]] = {}
         self._batch = max(1, _BATCH // (window.shape[0] * window.shape[1]))
 
-    def read(self, rows: Rows, usable: NDArray[np.bool_]) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
-        """Weight x visibility and weight, [stokes, row, channel]; both 0 where not `usable` [row, 1 or channel]."""
+    def read(self, rows: Rows, usable: NDArray[np.bool_]) -> Samples:
+        """The samples of these rows; visibility and weight are 0 where not `usable` [row, 1 or channel]."""
         return self._formed(rows, usable, observed=True)
 
     def coverage(self, rows: Rows, usable: NDArray[np.bool_]) -> NDArray[np.floating]:
         """The weights [stokes, row, channel] that there would be without a flag, 1 where none is positive."""
-        _, weight = self._formed(rows, usable, observed=False)
+        weight = self._formed(rows, usable, observed=False).weight
         if not weight.any():
             weight[...] = usable
         return weight
 
-    def _formed(
-        self, rows: Rows, usable: NDArray[np.bool_], observed: bool
-    ) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
+    def _formed(self, rows: Rows, usable: NDArray[np.bool_], observed: bool) -> Samples:
         """As `read`; unless `observed`, as if all visibilities were 0 and nothing flagged."""
         shape = (len(self.wanted), len(rows), self.window.shape[0])
         visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
         spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
+        zeros = garbled = 0
         for first in range(0, len(rows), self._batch):
             here = slice(first, min(first + self._batch, len(rows)))
             cells = (here.stop - first, *self.window.shape)
@@ -67,12 +82,27 @@ class SampleReader:
             if not usable[here].all():
                 bad |= ~usable[here, :, None]
             weights = self._weights(rows, here, spectrum)
-            values = self._visibility(rows, here) if observed else np.zeros(cells, self.complex)
-            form(self.wanted, values, weights, bad, visibility[:, here], weight[:, here])
-        return visibility, weight
+            if observed:
+                values = self._fill(self.columns.visibility, rows, here)
+                zeros += self._leave_zeros(values, bad)
+                values = self._less_model(values, rows, here)
+            else:
+                values = np.zeros(cells, self.complex)
+            garbled += form(self.wanted, values, weights, bad, visibility[:, here], weight[:, here])
+        return Samples(visibility, weight, zeros, garbled)
 
-    def _visibility(self, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
-        observed = self._fill(self.columns.visibility, rows, here)
+    def _leave_zeros(self, observed: NDArray[np.complexfloating], bad: NDArray[np.bool_]) -> int:
+        """Adds to `bad` the samples that nobody observed; returns how many would have counted."""
+        zero = None if self.keep_zeros else unobserved(observed, self._hands)
+        if zero is None:
+            return 0
+        counted = zero & ~bad[..., self._hands].any(axis=-1)
+        bad |= zero[..., None]
+        return int(np.count_nonzero(counted))
+
+    def _less_model(
+        self, observed: NDArray[np.complexfloating], rows: Rows, here: slice
+    ) -> NDArray[np.complexfloating]:
         if self.columns.model is None:
             return observed
         model = self._fill(self.columns.model, rows, here)
@@ -97,12 +127,31 @@ class SampleReader:
         if name not in self._buffers:
             self._buffers[name] = np.empty((self._batch, *self.window.shape), rows.dtype(name))
         buffer = self._buffers[name][: here.stop - here.start]
-        return rows.into(name, here.start, buffer, self.window.channels)[:, self.window.order]
+        try:
+            rows.into(name, here.start, buffer, self.window.channels)
+        except InputError:
+            if not self._fill_singly(name, rows, here, buffer):
+                raise
+        return buffer[:, self.window.order]
+
+    def _fill_singly(self, name: str, rows: Rows, here: slice, buffer: NDArray[Any]) -> bool:
+        """Cell by cell, if some hold nothing; False if all do. What nobody wrote is a flag, or NaN."""
+        defined = [rows.defined(name, row) for row in range(here.start, here.stop)]
+        for at, there in enumerate(defined):
+            if there:
+                rows.into(name, here.start + at, buffer[at : at + 1], self.window.channels)
+            else:
+                buffer[at] = True if buffer.dtype == bool else np.nan
+        return not all(defined)
 
 
 def weight_column(rows: Rows, window: Window) -> str:
-    """WEIGHT_SPECTRUM where it has values for `rows`, else WEIGHT."""
-    return "WEIGHT_SPECTRUM" if rows.cell_shape("WEIGHT_SPECTRUM") == window.cell else "WEIGHT"
+    """WEIGHT_SPECTRUM where it has values for any of `rows`, else WEIGHT."""
+    shape = rows.cell_shape("WEIGHT_SPECTRUM")
+    if shape is None and rows.has("WEIGHT_SPECTRUM"):
+        first = int(np.argmax(rows.all_defined("WEIGHT_SPECTRUM")))
+        shape = rows.where(np.arange(len(rows)) == first).cell_shape("WEIGHT_SPECTRUM")
+    return "WEIGHT_SPECTRUM" if shape == window.cell else "WEIGHT"
 
 
 def choose_columns(
@@ -146,14 +195,26 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Column `name` of `rows`, of one window, piece by piece; nothing where its cells are undefined."""
+def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice | NDArray[np.intp], NDArray[Any]]]:
+    """Column `name` of `rows`, of one window, piece by piece, and of which of them it is: those that have a cell."""
     shape = rows.cell_shape(name)
+    if shape is None:
+        defined = rows.all_defined(name) if rows.has(name) else np.zeros(0, bool)
+        if not defined.any():
+            return
+        shape = rows.where(defined).cell_shape(name)
     step = max(1, _BATCH // int(np.prod(shape))) if shape else 1
     channels = window.channels if shape == window.cell else None
     for first in range(0, len(rows) if shape else 0, step):
         here = slice(first, min(first + step, len(rows)))
-        yield here, rows.column(name, first, here.stop - first, channels)
+        try:
+            yield here, rows.column(name, first, here.stop - first, channels)
+        except InputError:
+            some = np.array([row for row in range(first, here.stop) if rows.defined(name, row)], np.intp)
+            if len(some) == here.stop - first:
+                raise
+            for row in some.tolist():
+                yield np.array([row]), rows.column(name, row, 1, channels)
 
 
 def holds_values(rows: Rows, window: Window, name: str) -> bool:

@@ -7,6 +7,7 @@ from math import inf, log
 from statistics import median
 from typing import Literal, get_args
 
+from fip.data.antennas import number_name
 from fip.data.quality import FLAGGED_SHARE, GAUSSIAN_RMS_PER_MAD
 from fip.state.panel import Bar, Fact, Head, Level, Number, Panel, Row, Table
 from fip.state.words import NONE, listed, number, percent
@@ -71,6 +72,20 @@ def antennas_view(told: AntennaHealth) -> AntennasView | None:
             for (name, flagged, level), amplitude in zip(rows, amplitudes, strict=True)
         ),
     )
+
+
+_MOST = 1e9  # times the median that is told of an amplitude
+
+
+def ill(view: AntennasView | None) -> dict[str, float]:
+    """Those that should be looked at in one slice, as `fip.data.antennas` has them."""
+    found: dict[str, float] = {}
+    for each in view.faulty if view else ():
+        if each.fault:
+            found[number_name(each.fault, each.name)] = (
+                each.flagged if each.fault == "flagged" else min(each.level or 0.0, _MOST)
+            )
+    return found
 
 
 def antenna_panel(view: AntennasView, run: str, labels: tuple[str, str] | None) -> Panel:

@@ -39,6 +39,8 @@ def panels(state: PipelineState) -> tuple[Panel, ...]:
     """All of them, in the order in which they are shown."""
     now, ventilator, sink = state.time, state.ventilator, state.sink
     errors = incident_table("", state.errors, now)
+    if state.at_rest:
+        return _now(state), _jobs(state), _failures(state)
     return (
         _now(state),
         _jobs(state),
@@ -87,7 +89,7 @@ def _large(state: PipelineState) -> tuple[str, str, Level]:
     if state.eta is not None:
         return duration(state.eta), "left", ""
     if state.now and stored + failed >= total:
-        if not all(run.final for run in state.now):
+        if not all(run.final for run in state.now) and not state.at_rest:
             return "waiting", "for more data", ""
         return "done", f"but for {number(failed)} slices" if failed else "every slice is stored", ""
     if total:

@@ -27,10 +27,11 @@ from fip.wire.messages import (
     Task,
 )
 
-Verdict = Literal["keeping up", "behind", "failing", "no pipeline"]
+Verdict = Literal["keeping up", "behind", "failing", "no pipeline", "finished"]
+"""finished: nothing works, and nothing is left to do; said of a directory, never of a ventilator."""
 Stage = Literal["source", "workers", "sink"]
 
-EXIT_CODES: dict[Verdict, int] = {"keeping up": 0, "behind": 1, "failing": 1, "no pipeline": 3}
+EXIT_CODES: dict[Verdict, int] = {"keeping up": 0, "behind": 1, "failing": 1, "no pipeline": 3, "finished": 0}
 PEER_SILENT_AFTER = 1.5  # s without a word from a worker or the sink: three of their states are missing
 JOINING = 30.0  # s after the ventilator's start in which workers and sink may be missing
 RECENT = 60.0  # s for which a worker that died counts against the verdict
@@ -140,6 +141,11 @@ class PipelineState:
         return tuple(run for job in self.jobs_now for run in job.runs)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether it is that of a directory in which nothing works: there are no daemons to be seen."""
+        return self.ventilator is None and bool(self.jobs)
+
+    @property
     def under_way(self) -> tuple[RunView, ...]:
         """Those that are worked on: neither they nor their jobs are over, and the pipeline is heard."""
         working = self.since is None and any(job.state in UNFINISHED for job in self.jobs_now)
@@ -233,11 +239,16 @@ def _verdict(state: PipelineState) -> tuple[Verdict, tuple[str, ...]]:
 
 
 def _faults(state: PipelineState) -> Iterator[str]:
-    """What failed of the jobs that count now; while there is work, who is missing, does not do it, or died just now."""
+    """What failed of the jobs that count now, and what is in the way of the work."""
     yield from (f"job {job.job} failed: {job.reason}" for job in state.jobs_now if job.state == "failed")
     for run in state.now:
         if run.failed:
             yield f"{number(run.failed)} of {number(run.total)} slices of {run.name} failed"
+    yield from obstacles(state)
+
+
+def obstacles(state: PipelineState) -> Iterator[str]:
+    """What cannot be written; while there is work, who is missing, does not do it, or died just now."""
     if state.unsaved:
         yield state.unsaved
     if not any(job.state in UNFINISHED for job in state.jobs_now):

@@ -20,6 +20,11 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
+def printable_lines(text: str) -> str:
+    """The same of a text of several lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def number(value: float) -> str:
     """Three digits, or all of a whole number: "0.0123", "12", "1,234"."""
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"

@@ -16,6 +16,7 @@ from fip.state.pipeline import PipelineState, Verdict
 from fip.state.words import percent, printable
 
 COLOURS: dict[Verdict, str] = {"keeping up": "green", "behind": "yellow", "failing": "red", "no pipeline": "red"}
+COLOURS |= {"finished": "green"}
 STYLES: dict[Level, str] = {"": "", "warn": "yellow", "bad": "red"}
 MARKS = {"busy": ("█", "green"), "blocked": ("▒", "red"), "stored": ("█", "green"), "failed": ("█", "red")}
 MARKS |= {"flagged": ("█", "yellow"), "": ("░", "bright_black")}

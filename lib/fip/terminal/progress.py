@@ -1,8 +1,9 @@
 """What `fip run` shows: progress while images come, and a summary at the end."""
 
+import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,8 +12,9 @@ from rich.table import Column
 from rich.text import Text
 
 from fip.archive.ledger import RunTotals
+from fip.data.antennas import told as antennas_told
 from fip.state.panels import pulse as pulse_of
-from fip.state.pipeline import pipeline_state
+from fip.state.pipeline import obstacles, pipeline_state
 from fip.state.trends import Heard, remember
 from fip.state.words import printable
 from fip.terminal.drawing import STYLES
@@ -32,9 +34,10 @@ class RunProgress:
         self._console, self._slices = console, slices
         self._heard: Heard | None = None
         self._lines = 0  # printed so far
+        self._obstacles: set[str] = set()  # that were said, without their numbers
         whole = Column(no_wrap=True)
         self._progress = Progress(
-            TextColumn("[bold]{task.description}", table_column=whole),
+            TextColumn("{task.description}", style="bold", markup=False, table_column=whole),
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
             MofNCompleteColumn(table_column=whole),
             _Pulse(table_column=whole),
@@ -55,6 +58,7 @@ class RunProgress:
         """Shows how far it is, after one more word of the ventilator."""
         self._heard = remember(self._heard, status, time.time())
         state = pipeline_state(self._heard, time.time())
+        self._say(obstacles(state))
         runs = [run for job in state.jobs for run in job.runs]
         stored = sum(run.stored for run in runs)
         current = next((run for run in runs if not run.over), None)
@@ -65,6 +69,13 @@ class RunProgress:
             self._print(f"{name}: {stored} of {total} images", stored, pulse)
         else:
             self._progress.update(self._task, description=name, completed=stored, total=total, pulse=pulse)
+
+    def _say(self, obstacles: Iterable[str]) -> None:
+        """Says what is in the way, when it comes to be: a bar does not tell why nothing moves."""
+        now = {re.sub(r"[0-9]+", "", each): each for each in obstacles}
+        for kind in now.keys() - self._obstacles:
+            self._console.print(Text(printable(now[kind]), "yellow"), soft_wrap=True)
+        self._obstacles = set(now)
 
     def _print(self, how_far: str, stored: int, pulse: Text) -> None:
         reached = LINES * stored // max(1, self._slices)
@@ -102,6 +113,12 @@ def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: flo
     if doubtful:
         kinds = ", ".join(f"{count} {quality}" for quality, count in sorted(doubtful.items()))
         lines.append(f"{doubtful.total()} are of doubtful quality: {kinds} (FIPQUAL, and quality in fip.sqlite)")
+        named = [f"  {file}: {quality}" for run in totals for file, quality in run.first_doubtful]
+        more = doubtful.total() - len(named)
+        lines += [*named, *([f"  ... and {more} more"] if more else [])]
+    for run in totals:
+        for what, names in antennas_told(run.antennas, run.stored - run.empty).items():
+            lines.append(f"{run.name}: antennas {what}: {names}")
     if failed:
         lines.append(f"{failed} slices failed:")
         faults = [f"  {run.name} slice {index}: {reason}" for run in totals for index, reason in run.failed]

@@ -9,12 +9,10 @@ from pathlib import Path
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from fip.archive.file_names import LEDGER
-from fip.archive.ledger import Ledger
+from fip.archive.at_rest import read_totals, to_resume, verdict_of
 from fip.client.follower import Follower, watched
 from fip.client.run_file import read_run_file
 from fip.config import Config
-from fip.data.errors import UsageError
 from fip.state.panels import headline, panels, state_json
 from fip.state.pipeline import EXIT_CODES, PipelineState
 from fip.state.words import clock, printable
@@ -77,21 +75,15 @@ def page(state: PipelineState, width: int) -> RenderableType:
 
 def what_is_stored(directory: Path, console: Console, as_json: bool) -> int:
     """Prints what is in a directory in which nothing works: all stored, some failed, or an interrupted run."""
-    if not (directory / LEDGER).exists():
-        raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it: there is no {LEDGER}")
-    ledger = Ledger(directory, read_only=True)
-    totals = ledger.totals()
-    ledger.close()
-    failed = sum(len(run.failed) for run in totals)
-    left = sum(run.total - run.stored for run in totals) - failed
-    verdict = "finished" if not failed and not left else "failing" if failed else "no pipeline"
-    code = {"finished": 0, "failing": 1, "no pipeline": 3}[verdict]
+    totals = read_totals(directory)
+    verdict = verdict_of(totals)
+    code = EXIT_CODES[verdict]
     if as_json:
         content = {"verdict": verdict, "exit_code": code, "runs": [asdict(run) for run in totals]}
         console.out(json.dumps(content), highlight=False)
         return code
     text = summary(totals, seconds=0, new=0, observed=0, missed=0, output=directory)
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
-    if left:
-        console.print(f"nothing works on the other {left}: run it again to resume", highlight=False, soft_wrap=True)
+    console.print(text, soft_wrap=True)
+    if left := to_resume(totals):
+        console.print(left, soft_wrap=True)
     return code

@@ -24,7 +24,7 @@ from fip.state.daemons import WORKER_HEADS, daemon_panel
 from fip.state.panel import Head, Panel, Table
 from fip.state.panels import panels
 from fip.state.pipeline import PipelineState, WorkerView
-from fip.state.words import clock
+from fip.state.words import clock, printable
 from fip.terminal.drawing import cells_of, drawn, lines, verdict_lines, whole
 from fip.terminal.status import what_is_stored
 
@@ -214,7 +214,7 @@ def live(directory: Path | None, ventilator: str | None, file: Path | None, cons
     assert config is not None
     if not console.is_terminal or console.is_dumb_terminal:
         raise UsageError("fip top: this is no terminal that it can draw on; `fip status --watch` needs none")
-    top = Top(partial(_states, config), str(directory or config.ventilator.control))
+    top = Top(partial(_states, config), printable(str(directory or config.ventilator.control)))
     top.run()
     if top.fault:
         raise top.fault

@@ -1,7 +1,9 @@
 """How the antennas did in the slices that were read of late. Pure but for the times that it is given."""
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 
+from fip.data.antennas import IllAntenna, gathered
 from fip.imaging.antennas import AntennaTally, health, together
 from fip.wire.messages import LATELY, AntennaHealth
 
@@ -16,6 +18,8 @@ class Antennas:
         self._run = ""
         self._pieces: deque[tuple[float, list[AntennaTally]]] = deque()  # when each began, monotonic s
         self._told: AntennaHealth | None = None
+        self._ill: dict[str, dict[str, tuple[int, float]]] = {}  # by run and number's name: how many, and their sum
+        self._slices = Counter[str]()  # with samples, of each run
 
     def add(self, run: str, tally: AntennaTally, now: float) -> None:
         """One more slice was read."""
@@ -32,6 +36,20 @@ class Antennas:
         while now - self._pieces[0][0] > LATELY:
             self._pieces.popleft()
         self._told = None
+
+    def note(self, run: str, ill: Mapping[str, float]) -> None:
+        """The antennas to look at in one more slice of a run."""
+        self._slices[run] += 1
+        known = self._ill.setdefault(run, {})
+        for name, value in ill.items():
+            count, total = known.get(name, (0, 0.0))
+            known[name] = count + 1, total + value
+
+    def of_run(self, run: str) -> tuple[tuple[IllAntenna, ...], int]:
+        """The antennas to look at in a run that is over, and how many slices that goes by; they are forgotten."""
+        noted = self._ill.pop(run, {})
+        ill = gathered((name, count, total / count) for name, (count, total) in noted.items())
+        return ill, self._slices.pop(run, 0)
 
     def health(self) -> AntennaHealth | None:
         """What is told; None where no slice was read yet."""

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from fip.data.errors import ConfigError, NoRoomError, UsageError
 from fip.data.names import Real, Text
 from fip.data.older_formats import asked_at_0c91216
 from fip.runtime.sockets import host_name
-from fip.wire.messages import JobState, Submit
+from fip.wire.messages import JobState, RunStatus, Submit
 
 log = logging.getLogger("fip.ventilator")
 
@@ -34,6 +35,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     job TEXT PRIMARY KEY, submit TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, submitted REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS records (job TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
 _PASSING = {
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
@@ -43,8 +45,19 @@ _DISK_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTAL
 _SUBMIT = TypeAdapter(Submit)
 _ROW = TypeAdapter(tuple[JobState, Text, Real])
 
-Entered = tuple[Submit, JobState, str, float]
-"""A job, its state, the reason if it failed, and when it was submitted, Unix time."""
+
+@dataclass(frozen=True)
+class Record:
+    """When a job was worked on, Unix time, and how far each of its runs came."""
+
+    began: Real | None = None
+    ended: Real | None = None
+    runs: tuple[RunStatus, ...] = ()
+
+
+_RECORD = TypeAdapter(Record)
+Entered = tuple[Submit, JobState, str, float, Record]
+"""A job, its state, the reason if it failed, when it was submitted, Unix time, and its record."""
 
 
 class Queue:
@@ -60,7 +73,7 @@ class Queue:
         self._path, self._connect = path, connect
         self._lock: int | None = None
         self._database: sqlite3.Connection | None = None
-        self._unsaved: dict[str, tuple[str, str]] = {}  # job -> (state, reason), to be written yet
+        self._unsaved: dict[str, tuple[str, str, str]] = {}  # job -> (state, reason, record), to be written yet
         self._open()
 
     def add(self, submit: Submit) -> float:
@@ -77,14 +90,15 @@ class Queue:
                 "ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
                 (REMEMBERED,),
             ),
+            ("DELETE FROM records WHERE job NOT IN (SELECT job FROM jobs)", ()),
         )
         if self.trouble:
             raise NoRoomError(self.trouble)
         return now
 
-    def set(self, job: str, state: JobState, reason: str) -> None:
+    def set(self, job: str, state: JobState, reason: str, record: Record = Record()) -> None:
         """Enters what became of a job: on disk when this returns, or else as soon as it can be written."""
-        self._unsaved[job] = state, reason
+        self._unsaved[job] = state, reason, _RECORD.dump_json(record).decode()
         self._write()
 
     def save(self) -> bool:
@@ -98,14 +112,17 @@ class Queue:
         """All jobs, the oldest first; a row that is none is told to the log, and left as it is."""
         if self._database is None:
             return []
-        query = "SELECT job, submit, state, reason, submitted FROM jobs ORDER BY rowid"
+        query = (
+            "SELECT jobs.job, submit, record, state, reason, submitted FROM jobs LEFT JOIN records "
+            "ON jobs.job = records.job ORDER BY jobs.rowid"
+        )
         try:
             rows = self._database.execute(query).fetchall()
         except sqlite3.Error as error:
             raise ConfigError(f"ventilator.queue: {self._path} is damaged: {error}; move it away") from None
         return [job for row in rows if (job := self._entered(*row))]
 
-    def _entered(self, job: object, submit: object, *rest: object) -> Entered | None:
+    def _entered(self, job: object, submit: object, record: object, *rest: object) -> Entered | None:
         try:
             found = _submit(json.loads(str(submit)))
             if found.job != job:
@@ -115,7 +132,10 @@ class Queue:
             fault = "; ".join(str(error).splitlines()[:3])
             log.error("ventilator.queue: %s: job %.100r cannot be read and is left out: %s", self._path, job, fault)
             return None
-        return found, state, reason, submitted
+        try:
+            return found, state, reason, submitted, _RECORD.validate_json(str(record)) if record else Record()
+        except ValueError:  # what is to be done is known
+            return found, state, reason, submitted, Record()
 
     def close(self) -> None:
         """Closes the file."""
@@ -170,10 +190,10 @@ class Queue:
         """Writes statements, and with them what could not be written before, all or nothing; `trouble` says whether."""
         if self._database is None:
             return
-        updates = [
-            ("UPDATE jobs SET state = ?, reason = ? WHERE job = ?", (state, reason, job))
-            for job, (state, reason) in self._unsaved.items()
-        ]
+        updates: list[tuple[str, tuple[object, ...]]] = []
+        for job, (state, reason, record) in self._unsaved.items():
+            updates.append(("UPDATE jobs SET state = ?, reason = ? WHERE job = ?", (state, reason, job)))
+            updates.append(("INSERT OR REPLACE INTO records VALUES (?, ?)", (job, record)))
         try:
             self._database.execute("BEGIN IMMEDIATE")
             for statement, values in (*updates, *statements):

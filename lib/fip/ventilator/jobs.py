@@ -1,5 +1,6 @@
 """What the ventilator knows of its work: jobs, the runs that they become, and where each slice is; no sockets."""
 
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from fip.data.names import RunId, SliceId
 from fip.data.ranges import Ranges, below, contains, count, well_formed
 from fip.data.settings import texts
 from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
-from fip.ventilator.job_queue import REMEMBERED, Queue
+from fip.ventilator.job_queue import REMEMBERED, Queue, Record
 from fip.ventilator.leases import Leases
 from fip.ventilator.pacing import Pace
 from fip.wire.messages import (
@@ -142,6 +143,8 @@ class Job:
     opening: Path | None = None  # the MeasurementSet that is being looked into
     not_before: float = 0.0  # monotonic s, when that is tried again
     pending: deque[Path] = field(default_factory=deque)  # the MeasurementSets that were not opened yet
+    began: float | None = None  # Unix time, here and in the next
+    ended: float | None = None
 
     def __post_init__(self) -> None:
         if self.unfinished:
@@ -155,7 +158,11 @@ class Job:
     def status(self) -> JobStatus:
         """How far the job is."""
         runs = tuple(self.runs.values())
-        return JobStatus(self.submit.job, self.state, self.reason, self.submit.paths, self.submitted, runs)
+        submit = self.submit
+        return JobStatus(
+            submit.job, self.state, self.reason, submit.paths, self.submitted, runs,
+            self.began, self.ended, submit.user, submit.directory,
+        )  # fmt: skip
 
 
 class Jobs:
@@ -180,8 +187,10 @@ class Jobs:
             self._read()
 
     def _read(self) -> None:
-        for submit, state, reason, submitted in self._queue.jobs():
-            self._jobs[submit.job] = Job(submit, submitted, state, reason)
+        for submit, state, reason, submitted, record in self._queue.jobs():
+            runs = {} if state in UNFINISHED else {run.run: run for run in record.runs}  # others are opened again
+            job = Job(submit, submitted, state, reason, runs, began=record.began, ended=record.ended)
+            self._jobs[submit.job] = job
 
     def submit(self, submit: Submit, refusal: str = "") -> bool:
         """Queues a job, or enters it as failed for this reason; False where it is known.
@@ -363,6 +372,9 @@ class Jobs:
 
     def _set(self, job: Job, state: JobState, reason: str = "") -> None:
         job.state, job.reason = state, reason
-        if not job.unfinished:
+        if job.unfinished:
+            job.began = job.began or time.time()
+        else:
+            job.ended = time.time()
             job.pending.clear()
-        self._queue.set(job.submit.job, state, reason)
+        self._queue.set(job.submit.job, state, reason, Record(job.began, job.ended, tuple(job.runs.values())))

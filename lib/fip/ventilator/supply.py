@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from fip.config import Ventilator
+from fip.data.antennas import told
 from fip.data.errors import NotYetError
 from fip.data.names import RunId, SliceId
 from fip.runtime.vitals import Vitals
@@ -83,6 +84,8 @@ class Supply:
         """A run is over; with a reason, not as it should be."""
         plan = active.plan
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
+        for what, names in told(*self.antennas.of_run(plan.run)).items():
+            log.warning("%s: antennas %s: %s", plan.name, what, names)
         self._jobs.end(plan.run, time.monotonic(), reason)
         self._reader.call(
             lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.follow is not None
@@ -127,6 +130,7 @@ class Supply:
         if error is None:
             self.read[key] = future.result()
             self.antennas.add(key.run, self.read[key].antennas, time.monotonic())
+            self.antennas.note(key.run, self.read[key].ill)
             self._expected = self.read[key].nbytes
             self._vitals.took("cut", self.read[key].seconds)
         elif active and active.leases:

@@ -236,10 +236,7 @@ class Ventilator(Daemon):
             self._order_sink()
 
     def _starts_again(self, route: bytes, known: WorkerBrief | SinkBrief, said: WorkerBrief | SinkBrief) -> bool:
-        """Whether who speaks now was started in the place of one whose process is gone.
-
-        One that is still connected lives: then there are two. With its host gone, the older is silent soon.
-        """
+        """Whether who speaks was started in the place of one whose process is gone; one that is connected lives."""
         return said.boot != known.boot and not reaches(self._control, route, encode_control(Ask()))
 
     def _hear_of_run(self, said: RunStored, now: float) -> None:

@@ -270,6 +270,7 @@ class Submit:
     directory: Folder  # as in `RunPlan`
     pace: Pace | None = None  # times real time, 0 for as fast as it goes; None: the ventilator's own
     follow: Follow | None = None  # None: they are whole
+    user: Text = ""  # who submits it, as that one says
 
 
 @dataclass(frozen=True)
@@ -319,6 +320,10 @@ class JobStatus:
     paths: tuple[PathName, ...]
     submitted: Real  # s UTC, Unix
     runs: tuple[RunStatus, ...]
+    began: Real | None = None  # s UTC, Unix, here and in the next; None if it is not known, or is still to come
+    ended: Real | None = None
+    user: Text = ""  # who submitted it, as that one said
+    directory: Folder = ""  # of its images, within the sink's
 
 
 @dataclass(frozen=True)

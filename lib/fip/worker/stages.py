@@ -8,8 +8,9 @@ from dataclasses import replace
 from time import perf_counter
 
 from fip.data.quality import quality
-from fip.data.values import FitsFile, Image, ImageFile, Kind, Slice
+from fip.data.values import FitsFile, Image, ImageFile, Kind, Slice, whole
 from fip.fits.fitsfile import fits_bytes
+from fip.fits.header import effective_band
 from fip.imaging.dirty import channel_beams, dirty_image, psf_image, slice_beam
 from fip.imaging.kernels import Kernel
 from fip.imaging.statistics import image_statistics
@@ -81,4 +82,18 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> Ima
         statistics=image.statistics,
         seconds={"wait": waited, **seconds, "fits": perf_counter() - begun},
         files=files,
+        numbers=numbers(slice_),
     )
+
+
+def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
+    """What the ledger keeps of a slice beside its image: each number with its unit, by name."""
+    band, there = whole(slice_.bands), effective_band(slice_)
+    return {
+        "frequency": (band.centre if there is None else there.centre, "Hz"),
+        "band_centre": (band.centre, "Hz"),
+        "band_width": (band.width, "Hz"),
+        "zeros": (float(slice_.zeros), ""),
+        "garbled": (float(slice_.garbled), ""),
+        **{name: (value, "") for name, value in slice_.ill.items()},
+    }

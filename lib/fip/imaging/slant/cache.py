@@ -4,9 +4,12 @@ import fcntl
 import hashlib
 import logging
 import os
+import platform
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from fip import __version__
@@ -53,8 +56,32 @@ def use_cache() -> Path:
 
 
 def mark(precision: Precision) -> Path:
-    """A file beside the compiled functions, made when all of a precision are there."""
-    return cache_directory() / f"complete-{precision}"
+    """A file beside the compiled functions, made when all of a precision are there, as this Python finds them here."""
+    return cache_directory() / f"complete-{precision}-{_seen_from_here()}"
+
+
+def _seen_from_here() -> str:
+    """What numba finds functions by in a cache, beside what they are: Python, itself, the processor, where they stand.
+
+    Another Python, an update or a copy of the sources compiles anew, in the same folder.
+    """
+    folder = Path(__file__).parent
+    stamps = [(folder / f"{module}.py").stat() for module in COMPILED]
+    known = (
+        sys.implementation.cache_tag, version("numba"), version("llvmlite"), _processor(), str(folder),
+        *((each.st_mtime_ns, each.st_size) for each in stamps),
+    )  # fmt: skip
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+
+
+def _processor() -> tuple[str, ...]:
+    """The name and the abilities of the processor; of one that Linux does not tell, its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = {line.partition(":")[0].strip(): line for line in reversed(lines)}
+    return (platform.machine(), *(named[key] for key in ("model name", "flags", "Features") if key in named))
 
 
 def is_warm(precisions: Iterable[Precision] = PRECISIONS) -> bool:

@@ -20,6 +20,7 @@ _PAIRS = 200  # of a baseline and a direction, on which each plan is tested
 _DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).random((3, _PAIRS))
 _HEIGHTS, _FREQUENCIES = 2000, 16  # few rows are at as many heights, by so many frequencies at most
 _TERM_TOLERANCE = 0.15  # of epsilon, in the terms left out
+_LEAST_POWER, _MOST_POWER = 1e-30, 1e36  # between these sums of squares are right in single precision
 _LARGEST = 2**32  # bytes of buffers
 
 
@@ -141,8 +142,7 @@ def _fit_screen(
 ) -> Screen:
     """The terms for these samples, tested; uvw and wavelengths as for `_model_error`. Raise UnsuitableError."""
     scheme, deepest = scheme_for(epsilon), max(float(np.abs(wavelengths[2]).max()), 1e-9)
-    parts = [block.visibility.view(block.visibility.real.dtype) for block in blocks]
-    power = np.concatenate([np.einsum("srn,srn->r", part, part) for part in parts], dtype=np.float64)
+    power = np.concatenate([_power(block.visibility) for block in blocks], dtype=np.float64)
     if not power.any():
         power = np.ones(len(power))
     lowest = of_rows(blocks, [float(block.frequency[0] / block.frequency[-1]) for block in blocks])
@@ -161,6 +161,17 @@ def _fit_screen(
 def of_rows(blocks: Sequence[Block], values: Sequence[float]) -> Doubles:
     """The value of each row's block, [row]."""
     return np.repeat(np.asarray(values, np.float64), [len(block.uvw) for block in blocks])
+
+
+def _power(visibility: NDArray[np.complexfloating]) -> NDArray[np.floating]:
+    """The sum of |visibility|^2 of each row of [stokes, row, node]; in double precision if single has no such."""
+    parts = visibility.view(visibility.real.dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        power = np.asarray(np.einsum("srn,srn->r", parts, parts))
+    if not _LEAST_POWER < np.max(power, initial=0.0) < _MOST_POWER:
+        parts = parts.astype(np.float64)
+        power = np.asarray(np.einsum("srn,srn->r", parts, parts))
+    return power
 
 
 def _over_band(height: Doubles, power: Doubles, lowest: Doubles) -> tuple[Doubles, Doubles]:

@@ -1,7 +1,9 @@
 """Compiling all that a worker may need, so that no slice waits for it."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import numpy as np
 
@@ -10,8 +12,12 @@ from fip.imaging.slant.cache import is_warm, mark, only_one
 from fip.imaging.slant.grid import gridder, kernel_polynomials
 from fip.imaging.slant.kernel import read_only, render
 from fip.imaging.slant.plan import make_plan
-from fip.imaging.slant.scheme import PRECISIONS, SCHEMES, Precision, Scheme
+from fip.imaging.slant.scheme import PRECISIONS, SCHEMES, Precision, Scheme, scheme_for
 from fip.imaging.slant.simd import FOLDER, aligned
+
+log = logging.getLogger("fip.imaging.slant")
+
+ABOUT = 60  # s of a core that a precision takes
 
 
 def warm_up(say: Callable[[str], None], precisions: Iterable[Precision] = PRECISIONS) -> float:
@@ -24,11 +30,19 @@ def warm_up(say: Callable[[str], None], precisions: Iterable[Precision] = PRECIS
         for precision in precisions:
             scheme = next(each for each in SCHEMES if each.precision == precision)
             if not is_warm([precision]):
-                say(f"compiling the imaging kernels for this machine, once, about a minute: {precision}, in {FOLDER}")
+                say(f"compiling the imaging kernels, once, about {ABOUT} s of a core: {precision}, in {FOLDER}")
             grid_nothing(scheme)
             image_something(scheme)
-            mark(precision).touch()
+            with suppress(OSError):  # a cache that cannot be written was told of
+                mark(precision).touch()
     return time.perf_counter() - begun
+
+
+def warm_unless_warm(epsilon: float) -> None:
+    """Compiles what images of this accuracy need, if it is not there, and logs it: no image comes meanwhile."""
+    precision = scheme_for(epsilon).precision
+    if not is_warm([precision]):
+        log.info("the imaging kernels were compiled: %.1f s", warm_up(log.warning, [precision]))
 
 
 def grid_nothing(scheme: Scheme) -> None:

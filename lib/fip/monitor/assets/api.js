@@ -18,12 +18,22 @@ async function ask(path, options = {}) {
 
 export const json = async (path, options) => (await ask(path, options)).json();
 
-/** Pixels as float32, row by row from the south, and how many became one. */
-export async function pixels(path, signal) {
-  const answer = await ask(path, { signal });
-  const told = (name) => Number(answer.headers.get(`X-FIP-${name}`));
-  return { values: new Float32Array(await answer.arrayBuffer()), width: told("Width"), height: told("Height"),
-    block: told("Block") };
+/** A view of an image: float32, row by row from the south, and what a shown pixel is: docs/monitoring.md, "Views". */
+export async function view(path, { plane = 0, most, window, of }) {
+  const wanted = new URLSearchParams({ plane, most, of, ...window }), answer = await ask(`${path}/view?${wanted}`);
+  const { left, bottom, columns, rows, block, step } = JSON.parse(answer.headers.get("X-FIP-View"));
+  const values = unpacked(new Uint8Array(await answer.arrayBuffer()), step);
+  return { values, width: columns, height: rows, left, bottom, block, step };
+}
+
+/** Numbers of which the first bytes come first, then the second ones, ...; with a step they count steps. */
+function unpacked(bytes, step) {
+  const count = bytes.length / 4, numbers = new Uint32Array(count);
+  for (let k = 0; k < count; k++) {
+    numbers[k] = bytes[k] | (bytes[k + count] << 8) | (bytes[k + 2 * count] << 16) | (bytes[k + 3 * count] << 24);
+  }
+  if (!step) return new Float32Array(numbers.buffer);
+  return Float32Array.from(numbers, (each) => each === 0xffffffff ? NaN : step * ((each >>> 1) ^ -(each & 1)));
 }
 
 export const change = (path) => ask(path, { method: "POST", headers: { Authorization: `Bearer ${token}` } });

@@ -10,6 +10,8 @@ const ILL = new Set(["gone", "silent", "hung", "stalled"]);
 
 export function drawGraph(place, state) {
   const [source, workers, sink] = ["source", "workers", "sink"].map((name) => state.panels.find((panel) => panel.name === name));
+  place.hidden = !source; // nothing works in a directory that is only looked at
+  if (!source) return;
   const layout = place.clientWidth < NARROW_BELOW ? NARROW : WIDE, [first, middle, last] = layout.boxes;
   const drawn = svg("svg", { viewBox: `0 0 ${layout.width} ${layout.height}`, role: "img", "aria-label": describe(state, source, workers, sink) });
   box(drawn, first, source, state.bottleneck === "source", state.ventilator?.status.host);

@@ -1,6 +1,6 @@
 // The sky: the newest image or another one, what it is, the strip of the last, and curves against time.
 
-import { json, pixels } from "./api.js";
+import { json, view } from "./api.js";
 import { plot } from "./charts.js";
 import { $, h, keyed, setText } from "./dom.js";
 import { clock, date, degrees, flux, fluxUnit, hours, unix } from "./format.js";
@@ -11,10 +11,13 @@ const KEPT = 2000; // images in the plots
 const STRIP = 14;
 const THUMBNAIL = 76; // pixels at most, of an image shrunk for the strip
 const OFTEN = 700; // ms between two images that are fetched to follow
+const COARSEST = 256, FINEST = 1024; // pixels a side of a view
 
 export class Sky {
   constructor() {
-    this.viewer = new Viewer($("image"), { cursor: (...at) => this.cursor(...at), pick: (x, y) => this.pick(x, y) });
+    this.viewer = new Viewer($("image"), {
+      cursor: (...at) => this.cursor(...at), pick: (x, y) => this.pick(x, y), moved: () => this.refine().catch(() => {}),
+    });
     this.viewer.decorate = (brush, viewer) => this.decorate(brush, viewer);
     this.forget("");
     this.thumbnails = new Map(); // slice -> pixels
@@ -25,7 +28,7 @@ export class Sky {
 
   /** Nothing is known of a run. */
   forget(run) {
-    Object.assign(this, { run, seen: 0, images: [], shown: null, about: null, curve: null, place: null, fetchedAt: 0 });
+    Object.assign(this, { run, seen: 0, images: [], shown: null, source: null, about: null, curve: null, place: null, fetchedAt: 0 });
     this.thumbnails?.clear();
     this.viewer.mark = null;
   }
@@ -84,20 +87,34 @@ export class Sky {
     const run = this.run, place = `/api/runs/${encodeURIComponent(run)}/images/${slice}`;
     this.fetchedAt = performance.now();
     const plane = Number($("plane").value || 0);
-    const [about, image] = await Promise.all([json(place), pixels(`${place}/pixels?plane=${plane}`)]);
+    const of = this.images.find((each) => each.slice === slice)?.of, source = { place, plane, of };
+    const [about, image] = await Promise.all([json(place), view(place, { plane, of, most: this.most() })]);
     if (run !== this.run) return;
     this.shown = slice;
+    this.source = source;
     this.about = about;
     $("blank").hidden = true;
     this.planes(about.stokes);
-    this.block = image.block; // pixels of the FITS file to one here: more than 1 where it is too large to be sent
-    this.viewer.show(image);
+    this.viewer.show(image, about.grid);
     this.describe();
     $("fits").hidden = false;
     $("fits").href = `${place}/fits`;
     for (const canvas of $("strip").children) canvas.setAttribute("aria-selected", canvas.dataset.key === String(slice));
     this.drawSeries();
     this.drawCurve();
+  }
+
+  /** How many pixels a side to ask for: as many as the screen shows. */
+  most() {
+    return Math.max(COARSEST, Math.min(FINEST, COARSEST * Math.ceil(this.viewer.side / COARSEST)));
+  }
+
+  /** Fetches what is seen as finely as it is seen. */
+  async refine() {
+    const { source } = this, window = source && this.viewer.lacks(this.most());
+    if (!window) return;
+    const part = await view(source.place, { ...source, window, most: this.most() });
+    if (source === this.source) this.viewer.refine(part);
   }
 
   planes(stokes) {
@@ -114,24 +131,28 @@ export class Sky {
     $("image").setAttribute("aria-label", `Image ${about.file}, ${clock(time)} UTC, peak ${about.maximum === null ? "none" : flux(about.maximum)}`);
   }
 
-  cursor(x, y, value) {
-    if (x === null || !this.about || value === undefined) return setText($("cursor"), "\u00a0");
-    [x, y] = this.stored(x, y);
+  cursor(x, y, found) {
+    if (x === null || !this.about || found === undefined) return setText($("cursor"), "\u00a0");
     const there = directionAt(this.about.grid, x, y), galactic = this.about.grid.frame === "GALACTIC";
     const words = there ? `${galactic ? degrees(there[0]) : hours(there[0])} ${degrees(there[1])} ${this.about.grid.frame}` : "beyond the horizon";
-    return setText($("cursor"), `${words}  ·  pixel ${x}, ${y}  ·  ${Number.isNaN(value) ? "no data" : flux(value)}`);
+    const block = found.block > 1 ? `maximum of ${found.block} × ${found.block} pixels: ` : "";
+    const value = Number.isNaN(found.value) ? "no data" : flux(found.value) + (found.step ? ` ± ${flux(found.step / 2)}` : "");
+    return setText($("cursor"), `${words}  ·  pixel ${x}, ${y}  ·  ${block}${value}`);
   }
 
-  /** The pixel of the FITS file that a pixel here stands for. */
-  stored(x, y) {
-    return [x, y].map((each) => each * this.block + (this.block >> 1));
-  }
-
+  /** Takes the light curve of a pixel; of a block, that of the pixel which it shows: the brightest. */
   async pick(x, y) {
-    this.place = this.stored(x, y);
-    this.viewer.mark = [x, y];
+    this.place = await this.brightest(this.viewer.value(x, y)) || [x, y];
+    this.viewer.mark = this.place;
     this.viewer.draw();
     await this.lightCurve();
+  }
+
+  async brightest({ x, y, block }) {
+    if (block === 1) return null;
+    const part = await view(this.source.place, { ...this.source, window: { x, y, width: block, height: block }, most: block });
+    const values = [...part.values].map((each) => Number.isNaN(each) ? -Infinity : each), at = values.indexOf(Math.max(...values));
+    return [x + at % part.width, y + Math.floor(at / part.width)];
   }
 
   async lightCurve() {
@@ -179,7 +200,7 @@ export class Sky {
     const run = this.run, missing = last.filter((each) => !this.thumbnails.has(each.slice)).slice(-4);
     this.stripLate = last.some((each) => !this.thumbnails.has(each.slice));
     for (const each of missing) {
-      const image = await pixels(`/api/runs/${encodeURIComponent(run)}/images/${each.slice}/pixels?most=${THUMBNAIL}`);
+      const image = await view(`/api/runs/${encodeURIComponent(run)}/images/${each.slice}`, { of: each.of, most: THUMBNAIL });
       if (run !== this.run) return;
       this.thumbnails.set(each.slice, image);
     }
@@ -273,7 +294,7 @@ export class Sky {
     brush.fillText("E", 6, bottom + 4);
     const beam = this.about?.beam;
     if (!beam) return;
-    const size = (axis) => Math.max(1.5, (beam[axis] / this.about.grid.scale / this.block) * viewer.zoom / 2);
+    const size = (axis) => Math.max(1.5, (beam[axis] / this.about.grid.scale) * viewer.zoom / 2);
     if (size("major") > viewer.canvas.clientHeight / 6) return;
     brush.beginPath();
     brush.ellipse(66 + size("major"), bottom - size("major"), size("major"), size("minor"), -Math.PI / 2 - beam.angle, 0, 7);

@@ -1,9 +1,12 @@
 // One image on a canvas: pan, zoom, stretch and colours. Only what is seen is drawn, from a pyramid of maxima, so that a
-// point source never falls between two pixels of the screen.
+// point source never falls between two pixels of the screen. Places are in stored pixels; what is drawn are layers, the
+// whole image and above it a finer part, each of blocks of stored pixels.
 
 const LOWEST = -3, HIGHEST = 15, OUTSTANDING = 300, LINEAR = 4; // times the noise, as lib/fip/archive/render.py has it
 const EMPTY = 0xff403a38; // colour of NaN, ABGR
 const MOST_ZOOM = 64; // screen pixels to one of the image
+const AROUND = 1.25; // times what is seen is asked for, so that a small move needs nothing
+const RESTING = 150; // ms without a move, after which what is seen is asked for
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -45,7 +48,7 @@ function colourer(range, stretch, hex) {
   return (value) => value !== value ? EMPTY : table[Math.max(0, Math.min(steps - 1, ((value - range.low) / span * steps) | 0))];
 }
 
-/** The image, and halves of it down to a few hundred pixels, each pixel the maximum of four. */
+/** A layer, and halves of it down to a few hundred pixels, each pixel the maximum of four. */
 function pyramid(image) {
   const levels = [image];
   for (let from = image; Math.max(from.width, from.height) > 512;) {
@@ -59,7 +62,7 @@ function pyramid(image) {
         values[y * width + x] = best;
       }
     }
-    from = { values, width, height };
+    from = { values, width, height, left: image.left, bottom: image.bottom, block: 2 * from.block };
     levels.push(from);
   }
   return levels;
@@ -84,26 +87,61 @@ export function thumbnail(canvas, image, look) {
 }
 
 export class Viewer {
-  /** `told.cursor(x, y, value)` and `told.pick(x, y)` are called with pixels of the image, counted from 0. */
+  /** `told.cursor(x, y, found)` and `told.pick(x, y)` are called with stored pixels, counted from 0, and what is shown
+   * there; `told.moved()` when another part is seen. */
   constructor(canvas, told) {
     this.canvas = canvas;
     this.told = told;
-    this.levels = [];
+    this.layers = []; // pyramids: of the whole image, and of the part that is seen
     this.mark = null;
     this.look = null;
     this.crosshair = null; // pixel that the keyboard points at
-    new ResizeObserver(() => this.draw()).observe(canvas);
+    this.over = null; // place on the canvas that the pointer is at
+    new ResizeObserver(() => { this.draw(); this.moved(); }).observe(canvas);
     this.listen();
   }
 
-  get image() { return this.levels[0]; }
-
-  /** Shows other pixels; the view stays where the grid does. */
-  show(image) {
-    const same = this.image && this.image.width === image.width && this.image.height === image.height;
-    this.levels = pyramid(image);
+  /** Shows another image of so many stored pixels; the view stays if the grid does. */
+  show(whole, { width, height }) {
+    const same = this.image && this.image.width === width && this.image.height === height;
+    this.image = { width, height };
+    this.layers = [pyramid(whole)];
     if (!same) this.fit();
-    else this.draw();
+    else { this.draw(); this.moved(); }
+  }
+
+  /** Shows a part more finely. */
+  refine(part) {
+    this.layers = [this.layers[0], pyramid(part)];
+    this.draw();
+    if (this.over) this.tell(...this.at(...this.over));
+    else if (this.crosshair) this.tell(...this.crosshair);
+  }
+
+  /** Pixels of the screen along its longer side. */
+  get side() { return Math.max(this.canvas.clientWidth, this.canvas.clientHeight) * (window.devicePixelRatio || 1); }
+
+  /** The part to be asked for to see it as finely as at most `most` shown pixels a side can; null if it is here. */
+  lacks(most) {
+    if (!this.image || !this.zoom) return null;
+    const [wide, high] = [this.canvas.clientWidth, this.canvas.clientHeight].map((side) => side / this.zoom);
+    const seen = this.part(wide, high), around = this.part(wide * AROUND, high * AROUND);
+    const block = Math.max(1, Math.ceil(Math.max(around.width, around.height) / most));
+    const here = this.layers.some(([layer]) => layer.block <= block && layer.left <= seen.x && layer.bottom <= seen.y &&
+      (layer === this.layers[0][0] || (layer.left + layer.width * layer.block >= seen.x + seen.width &&
+        layer.bottom + layer.height * layer.block >= seen.y + seen.height)));
+    return here ? null : around;
+  }
+
+  part(wide, high) {
+    const x = Math.max(0, Math.floor(this.x - wide / 2)), y = Math.max(0, Math.floor(this.y - high / 2));
+    return { x, y, width: Math.max(1, Math.min(this.image.width, Math.ceil(this.x + wide / 2)) - x),
+      height: Math.max(1, Math.min(this.image.height, Math.ceil(this.y + high / 2)) - y) };
+  }
+
+  moved() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.told.moved(), RESTING);
   }
 
   setLook(look) { this.look = look; this.draw(); }
@@ -114,6 +152,7 @@ export class Viewer {
     this.zoom = Math.min(width / this.image.width, height / this.image.height);
     [this.x, this.y] = [this.image.width / 2, this.image.height / 2];
     this.draw();
+    this.moved();
   }
 
   /** Pixel (continuous, from 0 at the middle of the first) at a place on the screen. */
@@ -122,9 +161,15 @@ export class Viewer {
     return [this.x - 0.5 + (left - width / 2) / this.zoom, this.y - 0.5 - (top - height / 2) / this.zoom];
   }
 
+  /** What is shown at a stored pixel: the value, and how many pixels and Jy/beam that is true to. */
   value(x, y) {
-    const inside = this.image && x >= 0 && y >= 0 && x < this.image.width && y < this.image.height;
-    return inside ? this.image.values[y * this.image.width + x] : undefined;
+    for (const [{ values, width, height, left, bottom, block, step }] of [...this.layers].reverse()) {
+      const column = Math.floor((x - left) / block), row = Math.floor((y - bottom) / block);
+      if (column >= 0 && row >= 0 && column < width && row < height) {
+        return { value: values[row * width + column], block, step, x: left + column * block, y: bottom + row * block };
+      }
+    }
+    return undefined;
   }
 
   zoomBy(factor, left = this.canvas.clientWidth / 2, top = this.canvas.clientHeight / 2) {
@@ -141,6 +186,7 @@ export class Viewer {
     this.x = Math.max(0, Math.min(this.image.width, this.x + right));
     this.y = Math.max(0, Math.min(this.image.height, this.y + up));
     this.draw();
+    this.moved();
   }
 
   draw() {
@@ -153,23 +199,27 @@ export class Viewer {
     const width = Math.round(this.canvas.clientWidth * ratio), height = Math.round(this.canvas.clientHeight * ratio);
     if (this.canvas.width !== width || this.canvas.height !== height) [this.canvas.width, this.canvas.height] = [width, height];
     const brush = this.canvas.getContext("2d"), drawn = brush.createImageData(width, height);
-    const out = new Uint32Array(drawn.data.buffer), zoom = this.zoom * ratio;
-    const number = Math.max(0, Math.min(this.levels.length - 1, Math.floor(Math.log2(1 / zoom) + 0.001)));
-    const level = this.levels[number], step = 1 / (zoom * 2 ** number), factor = 2 ** -number;
-    const colour = colourer(this.look.range, this.look.stretch, this.look.colours);
-    for (let top = 0; top < height; top++) {
-      const row = Math.floor(this.y * factor - (top + 0.5 - height / 2) * step);
-      if (row < 0 || row >= level.height) continue;
-      for (let left = 0; left < width; left++) {
-        const column = Math.floor(this.x * factor + (left + 0.5 - width / 2) * step);
-        if (column >= 0 && column < level.width) out[top * width + left] = colour(level.values[row * level.width + column]);
-      }
-    }
+    const out = new Uint32Array(drawn.data.buffer), colour = colourer(this.look.range, this.look.stretch, this.look.colours);
+    for (const levels of this.layers) this.paintLayer(out, width, height, 1 / (this.zoom * ratio), levels, colour);
     brush.putImageData(drawn, 0, 0);
     brush.save();
     brush.scale(ratio, ratio);
     this.overlay(brush);
     brush.restore();
+  }
+
+  /** Draws a layer, from that of its levels of which a pixel is no larger than `step`, one of the screen. */
+  paintLayer(out, width, height, step, levels, colour) {
+    const number = Math.floor(Math.log2(step / levels[0].block) + 0.001);
+    const level = levels[Math.max(0, Math.min(levels.length - 1, number))], { values, left, bottom, block } = level;
+    for (let down = 0; down < height; down++) {
+      const row = Math.floor((this.y - bottom - (down + 0.5 - height / 2) * step) / block);
+      if (row < 0 || row >= level.height) continue;
+      for (let right = 0; right < width; right++) {
+        const column = Math.floor((this.x - left + (right + 0.5 - width / 2) * step) / block);
+        if (column >= 0 && column < level.width) out[down * width + right] = colour(values[row * level.width + column]);
+      }
+    }
   }
 
   overlay(brush) {
@@ -213,13 +263,14 @@ export class Viewer {
           from = [event.clientX, event.clientY];
         }
       }
-      if (this.image) this.tell(...this.at(event.offsetX, event.offsetY));
+      this.over = [event.offsetX, event.offsetY];
+      if (this.image) this.tell(...this.at(...this.over));
     });
     canvas.addEventListener("pointerup", (event) => {
       if (from && !moved && this.image) this.pick(...this.at(event.offsetX, event.offsetY).map(Math.round));
       from = null;
     });
-    canvas.addEventListener("pointerleave", () => this.told.cursor(null));
+    canvas.addEventListener("pointerleave", () => { this.over = null; this.told.cursor(null); });
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.zoomBy(Math.exp(-event.deltaY / 400), event.offsetX, event.offsetY);

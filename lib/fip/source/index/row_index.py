@@ -6,13 +6,24 @@ MeasurementSet in order of time, and 16 bytes a row for one in no order at all; 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.source.index.integrations import SETTLED, Cadence, alike, cadences, split
+from fip.source.index.integrations import (
+    SETTLED,
+    UNKNOWN,
+    Cadence,
+    cadences,
+    classes,
+    in_turn,
+    several_lengths,
+    split,
+    split_by_length,
+)
+from fip.source.index.strands import Averaged, Strand, gather
 from fip.source.index.stretches import MOST_ROWS, NONE, Stretches
 
 COLUMNS = (
@@ -21,11 +32,17 @@ COLUMNS = (
 )
 """Columns that a chunk must have."""
 
+BEAM_COLUMNS = ("FEED1", "FEED2")
+"""Columns that it may have: without them all is one beam."""
+
 CHUNK = MOST_ROWS // 4  # rows; at most MOST_ROWS
 
-_KEY = ("OBSERVATION_ID", "ARRAY_ID", "SCAN_NUMBER", "FIELD_ID", "DATA_DESC_ID")
-_OBSERVATION, _SCAN, _FIELD = (_KEY.index(name) for name in ("OBSERVATION_ID", "SCAN_NUMBER", "FIELD_ID"))
-
+_BEAM, _CLASS = "BEAM", "CLASS"  # made of FEED1 and FEED2, and of INTERVAL
+_STRAND = ("ARRAY_ID", "FIELD_ID", _BEAM, "OBSERVATION_ID", "SCAN_NUMBER", "DATA_DESC_ID")
+_KEY = (*_STRAND, _CLASS)
+_FIELD_AT, _BEAM_AT, _OBSERVATION_AT, _SCAN_AT = (
+    _STRAND.index(name) for name in ("FIELD_ID", _BEAM, "OBSERVATION_ID", "SCAN_NUMBER")
+)
 
 Numbers: TypeAlias = "range | NDArray[np.int64]"
 """Numbers of rows, ascending."""
@@ -50,13 +67,16 @@ class RowIndex:
     last_time: float  # s
     coverage: Coverage  # of all cross-correlations
     field: NDArray[np.int32]  # [integration] FIELD_ID
-    scan: NDArray[np.int32]  # [integration] SCAN_NUMBER
-    observation: NDArray[np.int32]  # [integration] OBSERVATION_ID
-    series: NDArray[np.int32]  # [integration] the same within one observation, array, scan, field and cadence
+    beam: NDArray[np.int32]  # [integration] FEED1 of both antennas; 0 where the set has one beam
+    scan: NDArray[np.int32]  # [integration] SCAN_NUMBER, of its first row if its windows have several
+    observation: NDArray[np.int32]  # [integration] OBSERVATION_ID, likewise
+    series: NDArray[np.int32]  # [integration] the same within one observation, array, scan, field, beam and cadence
     time: NDArray[np.float64]  # [integration] s, mean TIME of its stretches
     cadence: NDArray[np.float64]  # [integration] s, infinite where nothing repeats in its scan
     trusted: NDArray[np.bool_]  # [integration] whether INTERVAL can be right
+    overlaps: bool  # some INTERVALs are longer than a baseline takes to repeat
     varied: bool  # some baselines are averaged longer than others
+    repeated: int  # rows of a window whose baseline has another row at the same TIME
     offset: NDArray[np.int64]  # [integration + 1] into `ranges`
     ranges: NDArray[np.uint32]  # [range, 2] first row and number of rows
 
@@ -121,10 +141,16 @@ class Indexer:
     """Indexes rows that are fed in their order: what has been seen so far."""
 
     reach: Reach = field(default_factory=Reach)
-    series: dict[tuple[int, ...], int] = field(default_factory=dict)
-    cadence: dict[int, Cadence] = field(default_factory=dict)
+    series: dict[tuple[int, ...], int] = field(default_factory=dict)  # strands, and the classes of their INTERVALs
+    strands: dict[tuple[int, ...], int] = field(default_factory=dict)
+    strand_of: list[int] = field(default_factory=list)  # [series]
+    length: list[float] = field(default_factory=list)  # [series] s, an INTERVAL of it
+    span: dict[int, tuple[float, float]] = field(default_factory=dict)  # s, first and last TIME of each strand
+    pairs: dict[int, NDArray[np.bool_]] = field(default_factory=dict)  # [antenna, antenna] there are in each window
+    cadence: dict[int, Cadence] = field(default_factory=dict)  # of each strand
     chunks: Counter[int] = field(default_factory=Counter)
     stretches: Stretches = field(default_factory=Stretches)
+    repeated: int = 0
 
     def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> "Indexer":
         """The next rows, which have `COLUMNS`."""
@@ -132,39 +158,110 @@ class Indexer:
             self._add(chunk)
         return self
 
-    def index(self) -> RowIndex | None:
-        """The integrations of all rows; None where there is no cross-correlation. It is the last call."""
-        return _integrations(self) if self.cadence else None
+    def index(self, one_band: Averaged | None = None) -> RowIndex | None:
+        """The integrations of all rows; None where there is no cross-correlation. It is the last call.
+
+        `one_band` tells whether two windows are of one band; if it is not given all may be.
+        """
+
+        def averaged(one: int, other: int) -> bool:
+            return self._apart(one, other) and (one_band is None or one_band(one, other))
+
+        return _integrations(self, averaged) if self.cadence else None
+
+    def _apart(self, one: int, other: int) -> bool:
+        """Whether two windows have no baseline in common."""
+        first, second = self.pairs[one], self.pairs[other]
+        common = min(len(first), len(second))
+        return not (first[:common, :common] & second[:common, :common]).any()
 
     def _add(self, chunk: dict[str, NDArray[Any]]) -> None:
-        time = chunk["TIME"]
+        time, interval = chunk["TIME"], chunk["INTERVAL"]
         cross = chunk["ANTENNA1"] != chunk["ANTENNA2"]
-        starts = _changes([time, *(chunk[name] for name in _KEY)])
-        series = self._series([chunk[name][starts] for name in _KEY])
+        keys = [*(chunk[name] for name in _STRAND if name != _BEAM), classes(interval)]
+        keys.insert(_BEAM_AT, _beams(chunk, cross))
+        starts = _changes([time, *keys])
+        series = self._series([key[starts] for key in keys], interval[starts])
         series[~np.logical_or.reduceat(cross, starts)] = NONE
         self.stretches.append(time[starts], series, starts, time.size)
         self.reach.add(chunk, cross)
-        self._measure(chunk, cross, np.repeat(series, np.diff(starts, append=time.size)))
+        of_rows = np.append(self.strand_of, NONE).astype(np.int32)[series]  # NONE, -1, is the last
+        strand = np.repeat(of_rows, np.diff(starts, append=time.size))
+        self._measure(chunk, cross, strand)
 
-    def _series(self, keys: list[NDArray[np.integer]]) -> NDArray[np.int32]:
+    def _series(self, keys: list[NDArray[np.integer]], interval: NDArray[np.float64]) -> NDArray[np.int32]:
         """A number for each stretch's key, the same in every chunk."""
         edges = _changes(keys)
         rows = zip(*(key[edges].tolist() for key in keys), strict=True)
-        numbers = np.array([self.series.setdefault(key, len(self.series)) for key in rows], dtype=np.int32)
+        numbers = np.empty(edges.size, np.int32)
+        for at, key in enumerate(rows):
+            number = self.series.setdefault(key, len(self.series))
+            if number == len(self.strand_of):
+                self.strand_of.append(self.strands.setdefault(key[:-1], len(self.strands)))
+                self.length.append(float(interval[edges[at]]))
+            numbers[at] = number
         return np.repeat(numbers, np.diff(edges, append=keys[0].size))
 
-    def _measure(self, chunk: dict[str, NDArray[Any]], cross: NDArray[np.bool_], series: NDArray[np.int32]) -> None:
-        """The cadence of the series that are not settled."""
-        present = np.unique(series[cross]).tolist()
-        self.chunks.update(present)
-        settled = [each for each in present if each in self.cadence and self.cadence[each].support >= SETTLED]
-        here = cross & ~np.isin(series, settled)
-        first, second = chunk["ANTENNA1"][here], chunk["ANTENNA2"][here]
+    def _measure(self, chunk: dict[str, NDArray[Any]], cross: NDArray[np.bool_], strand: NDArray[np.int32]) -> None:
+        """Where the strands are in time and on which baselines, and the cadence of those that are not settled."""
+        here = np.flatnonzero(cross)
+        first, second = (chunk[name][here] for name in ("ANTENNA1", "ANTENNA2"))
         baseline = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
-        found = cadences(series[here], baseline, chunk["TIME"][here], chunk["INTERVAL"][here])
+        strand, time = strand[here], chunk["TIME"][here]
+        present = np.unique(strand).tolist()
+        self.chunks.update(present)
+        self._place(present, strand, time)
+        self._pair(chunk["DATA_DESC_ID"][here], first, second)
+        self.repeated += _repeats(time, baseline, strand)
+        settled = [each for each in present if each in self.cadence and self.cadence[each].support >= SETTLED]
+        if settled:
+            left = ~np.isin(strand, settled)
+            here, strand, time, baseline = here[left], strand[left], time[left], baseline[left]
+        found = cadences(strand, baseline, time, chunk["INTERVAL"][here])
         for each, cadence in found.items():
             if each not in self.cadence or cadence.support > self.cadence[each].support:
                 self.cadence[each] = cadence
+
+    def _place(self, present: list[int], strand: NDArray[np.int32], time: NDArray[np.float64]) -> None:
+        if not present:
+            return
+        low, high = np.full(max(present) + 1, np.inf), np.full(max(present) + 1, -np.inf)
+        np.minimum.at(low, strand, time)
+        np.maximum.at(high, strand, time)
+        for each in present:
+            before = self.span.get(each, (np.inf, -np.inf))
+            self.span[each] = min(before[0], float(low[each])), max(before[1], float(high[each]))
+
+    def _pair(self, window: NDArray[np.integer], first: NDArray[np.integer], second: NDArray[np.integer]) -> None:
+        known = np.minimum(first, second) >= 0  # others are refused later, with words
+        for each in np.unique(window).tolist():
+            here = known & (window == each)
+            one, other = np.minimum(first[here], second[here]), np.maximum(first[here], second[here])
+            most = min(int(np.max(other, initial=0)) + 1, _MOST_ANTENNAS)
+            mask = self.pairs.setdefault(each, np.zeros((0, 0), bool))
+            if most > len(mask):
+                mask = self.pairs[each] = np.pad(mask, (0, most - len(mask)))
+            mask[one[other < most], other[other < most]] = True
+
+
+_MOST_ANTENNAS = 4096  # of which baselines are told apart; nobody has as many
+
+
+def _beams(chunk: dict[str, NDArray[Any]], cross: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The beam of each row: FEED1, if it is that of both antennas in every row; else they are no beams, and all 0."""
+    first, second = (chunk.get(name) for name in BEAM_COLUMNS)
+    if first is None or second is None or (first != second)[cross].any():
+        return np.zeros(cross.size, np.int64)
+    return np.asarray(first, np.int64)
+
+
+def _repeats(time: NDArray[np.float64], baseline: NDArray[np.int64], strand: NDArray[np.int32]) -> int:
+    """How many rows have the TIME, baseline and strand of another one before."""
+    mixed = time.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # 64 bits of each: no two others of a chunk are alike
+    mixed ^= baseline.view(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
+    mixed ^= strand.astype(np.uint64) * np.uint64(0x165667B19E3779F9)
+    mixed.sort()
+    return int(np.count_nonzero(mixed[1:] == mixed[:-1]))
 
 
 def _expand(start: NDArray[np.int64], count: NDArray[np.int64]) -> Numbers:
@@ -184,67 +281,115 @@ def _changes(columns: list[NDArray[Any]]) -> NDArray[np.intp]:
     return np.flatnonzero(changed)
 
 
-def _groups(scan: Indexer) -> tuple[NDArray[np.int32], list[Cadence], NDArray[np.int32]]:
-    """Series that are observed together: group of each series, each group's cadence, and its key [group, number]."""
-    together: dict[tuple[int, ...], list[int]] = {}
+def _gathered(scan: Indexer, averaged: Averaged) -> tuple[NDArray[np.int32], list[list[Strand]], NDArray[np.float64]]:
+    """Group of each series, NONE for those without a cross-correlation; the strands of each group; lengths [series], s.
+
+    A series is as long as its INTERVALs say where these are believed, else as the cadence of its strand.
+    """
+    keys = {number: key for key, number in scan.strands.items()}
+    numbers = sorted(scan.cadence)
+    strands = [
+        Strand(keys[each][:3], (keys[each][3], keys[each][4]), keys[each][5], _cadence(scan, each), *scan.span[each])
+        for each in numbers
+    ]
+    group_of = np.full(len(scan.strands), NONE, np.int32)
+    believed = np.zeros(len(scan.strands), bool)
+    groups = gather(strands, averaged)
+    for group, members in enumerate(groups):
+        inside = [numbers[at] for at in members]
+        group_of[inside] = group
+        repeats = [scan.cadence[each].believed for each in inside if np.isfinite(scan.cadence[each].seconds)]
+        believed[inside] = [any(repeats) and scan.cadence[each].believed for each in inside]
+    lengths = np.full(len(scan.series), np.inf)
     for key, number in scan.series.items():
-        if number in scan.cadence:
-            together.setdefault(key[:-1], []).append(number)
-    group = np.full(len(scan.series), NONE, dtype=np.int32)
-    found: list[Cadence] = []
-    keys: list[tuple[int, ...]] = []
-    for key, members in together.items():
-        each = [_cadence(scan, number) for number in members]
-        labels = alike(each)
-        for label in range(max(labels) + 1):
-            inside = [at for at in range(len(members)) if labels[at] == label]
-            group[[members[at] for at in inside]] = len(found)
-            found.append(min((each[at] for at in inside), key=lambda cadence: cadence.seconds))
-            keys.append(key)
-    return group, found, np.array(keys, dtype=np.int32)
+        strand = scan.strand_of[number]
+        if believed[strand] and key[-1] not in {UNKNOWN, *scan.cadence[strand].wrong}:
+            lengths[number] = scan.length[number]
+        elif strand in scan.cadence:
+            lengths[number] = _cadence(scan, strand).seconds
+    return group_of[scan.strand_of], [[strands[at] for at in members] for members in groups], lengths
 
 
 def _cadence(scan: Indexer, number: int) -> Cadence:
-    """A series' cadence; INTERVAL has to do where a chunk is too short to see a baseline repeat."""
+    """A strand's cadence; INTERVAL has to do where a chunk is too short to see a baseline repeat."""
     cadence = scan.cadence[number]
     if np.isfinite(cadence.seconds) or scan.chunks[number] == 1:
         return cadence
-    return Cadence(cadence.interval, cadence.interval, 0)
+    return replace(cadence, seconds=cadence.interval)
 
 
-def _integrations(scan: Indexer) -> RowIndex:
-    group_of, found, keys = _groups(scan)
-    times, first = scan.stretches.by_group(group_of, len(found))
-    heads, mean, spread, group = [], [], [], []
+@dataclass(slots=True)
+class _Cut:
+    """The integrations that one group was cut into."""
+
+    starts: NDArray[np.intp]  # [integration] where it begins in the group's stretches
+    seconds: NDArray[np.float64]  # [integration] its cadence
+    trusted: bool
+    varied: bool
+
+
+def _cut(times: NDArray[np.float64], lengths: NDArray[np.float64], strands: Sequence[Strand]) -> _Cut:
+    """The integrations of a group, of stretches at ascending `times` that are so long (s), both [stretch]."""
+    cadence = min((strand.cadence for strand in strands), key=lambda each: each.seconds)
+    known = lengths[np.isfinite(lengths)]
+    varied, windows = False, {strand.window for strand in strands}
+    if several_lengths(known):
+        pieces = split_by_length(times, np.where(np.isfinite(lengths), lengths, known.max()))
+        starts, seconds, varied = pieces.starts, pieces.seconds, pieces.varied
+        longest = seconds
+    else:
+        length = cadence.interval if len(windows) > 1 and in_turn(times, cadence) else cadence.seconds
+        starts = split(times, length)
+        seconds, longest = np.full(starts.size, length), np.full(starts.size, cadence.interval)
+    spread = times[np.append(starts[1:], times.size) - 1] - times[starts]
+    trusted = bool((spread <= longest).all()) and not any(strand.cadence.overlaps for strand in strands)
+    return _Cut(starts, seconds, trusted, varied)
+
+
+def _integrations(scan: Indexer, averaged: Averaged) -> RowIndex:
+    group_of, groups, lengths = _gathered(scan, averaged)
+    times, first = scan.stretches.by_group(group_of, len(groups))
+    cuts, heads, mean = [], [], []
     before = 0
     for number, (each, begin) in enumerate(zip(times, first.tolist(), strict=True)):
-        starts = split(each, found[number])
-        sizes = np.diff(starts, append=each.size)
-        heads.append(starts + before)
-        mean.append(begin + np.add.reduceat(each, starts) / sizes)
-        spread.append((each[starts + sizes - 1] - each[starts]).max())
-        group.append(np.full(starts.size, number, np.int32))
+        of_stretches = lengths[scan.stretches.kinds(before, before + each.size)]
+        if several_lengths(of_stretches[np.isfinite(of_stretches)]):  # which takes memory; most sets have one length
+            of_stretches = lengths[scan.stretches.series(before, before + each.size)]
+        cut = _cut(each, of_stretches, groups[number])
+        cuts.append(cut)
+        heads.append(cut.starts + before)
+        mean.append(begin + np.add.reduceat(each, cut.starts) / np.diff(cut.starts, append=each.size))
         before += each.size
     first_time = float(first.min())
     last_time = max(float(each[-1]) + begin for each, begin in zip(times, first.tolist(), strict=True))
-    trusted = np.array(spread) <= np.array([cadence.interval for cadence in found])
-    integration, time = np.concatenate(group), np.concatenate(mean)
-    in_time = np.lexsort((integration, keys[integration, _FIELD], time))
-    offset, ranges = scan.stretches.ranges(np.concatenate(heads), np.argsort(in_time))
-    group_in_time = integration[in_time]
+    head = np.concatenate(heads)
+    keys = np.array(list(scan.series), np.int64)[scan.stretches.series_at(head)]
+    time, cadence = np.concatenate(mean), np.concatenate([cut.seconds for cut in cuts])
+    sizes = [cut.starts.size for cut in cuts]
+    group = np.repeat(np.arange(len(cuts)), sizes)
+    kinds = np.column_stack([group, keys[:, [_OBSERVATION_AT, _SCAN_AT]], np.unique(cadence, return_inverse=True)[1]])
+    series = np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1)
+    in_time = np.lexsort((series, keys[:, _BEAM_AT], keys[:, _FIELD_AT], time))
+    offset, ranges = scan.stretches.ranges(head, np.argsort(in_time))
+    field, beam, observation, scans = (
+        keys[in_time, at].astype(np.int32) for at in (_FIELD_AT, _BEAM_AT, _OBSERVATION_AT, _SCAN_AT)
+    )
     return RowIndex(
         rows=scan.stretches.rows,
         first_time=first_time,
         last_time=last_time,
         coverage=scan.reach.coverage(),
-        field=keys[group_in_time, _FIELD],
-        scan=keys[group_in_time, _SCAN],
-        observation=keys[group_in_time, _OBSERVATION],
-        series=group_in_time,
+        field=field,
+        beam=beam,
+        scan=scans,
+        observation=observation,
+        series=series[in_time].astype(np.int32),
         time=time[in_time],
-        cadence=np.array([cadence.seconds for cadence in found])[group_in_time],
-        trusted=trusted[group_in_time],
-        varied=any(cadence.varied for cadence in found),
+        cadence=cadence[in_time],
+        trusted=np.repeat([cut.trusted for cut in cuts], sizes)[in_time],
+        overlaps=any(strand.cadence.overlaps for strands in groups for strand in strands),
+        varied=any(cut.varied for cut in cuts),
+        repeated=scan.repeated,
         offset=offset,
         ranges=ranges,
     )

@@ -71,6 +71,19 @@ class Stretches:
             each -= offset[at]
         return times, first[:-1]
 
+    def series(self, begin: int, end: int) -> NDArray[np.intp]:
+        """The series of these stretches, after `by_group` in the order of its groups and of time."""
+        return _series(self._pairs[begin:end])
+
+    def kinds(self, begin: int, end: int) -> NDArray[np.intp]:
+        """Which series there are among these stretches, likewise; it takes no memory to speak of."""
+        blocks = (self._pairs[first : min(first + BLOCK, end)] for first in range(begin, end, BLOCK))
+        return np.unique(np.concatenate([np.unique(_series(block)) for block in blocks]))
+
+    def series_at(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The series of the stretches at these places, likewise."""
+        return _series(self._pairs[places])
+
     def ranges(
         self, heads: NDArray[np.intp], rank: NDArray[np.integer]
     ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:

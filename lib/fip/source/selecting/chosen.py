@@ -109,7 +109,10 @@ def choose(main: MeasurementSet, index: RowIndex, asked: Asked, among: NDArray[n
     fields = choosing.choose_fields(selection.field or (), choosing.Named(str(main.path), "--field", names))
     windows = _windows(main, index, selection)
     antennas = _antennas(main, index, selection)
-    number = choosing.numbers_in_field(index.field if phase_centre is None else np.zeros_like(index.field))
+    series = np.zeros_like(index.field) if phase_centre is not None else index.field
+    number = choosing.numbers_in_field(
+        np.unique(np.stack([series, index.beam]), axis=1, return_inverse=True)[1].ravel()
+    )
     candidates = np.isin(index.field, sorted(fields)) & (True if among is None else among)
     integrations = _integrations(index, selection, candidates, number, str(main.path))
     found = {each: main.field(each) for each in np.unique(index.field[integrations]).tolist()}
@@ -194,11 +197,10 @@ def _windows(main: MeasurementSet, index: RowIndex, selection: Selection) -> tup
 def _antennas(main: MeasurementSet, index: RowIndex, selection: Selection) -> NDArray[np.bool_] | None:
     if not selection.antenna:
         return None
-    names = main.antennas.names
+    names, stations = main.antennas.names, main.antennas.stations
     with_data = {number: names[number] for number in index.coverage.antennas}
-    return choosing.choose_antennas(
-        selection.antenna, choosing.Named(str(main.path), "--antenna", with_data), len(names)
-    )
+    there = choosing.Named(str(main.path), "--antenna", with_data, {each: stations[each] for each in with_data})
+    return choosing.choose_antennas(selection.antenna, there, len(names))
 
 
 def _integrations(

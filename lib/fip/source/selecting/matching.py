@@ -6,7 +6,7 @@ known by its name first and then by its number, as a name may itself be a number
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,18 +26,24 @@ class Named:
     where: str  # the MeasurementSet's path
     option: str  # "--field"
     names: Mapping[int, str]
+    stations: Mapping[int, str] = field(default_factory=dict)  # where they stand: in VLBI that is how they are known
 
     def find(self, item: str) -> set[int]:
-        """The numbers of those of this name or number; UsageError where there is none."""
+        """The numbers of those of this name, or number, or at this station; UsageError where there is none."""
         named = {number for number, name in self.names.items() if name == item}
         if not named and re.fullmatch("[0-9]{1,9}", item) and int(item) in self.names:
             named = {int(item)}
+        named = named or {number for number, station in self.stations.items() if station == item}
         if not named:
-            there_are = listed([f"{number} {name}" for number, name in self.names.items()])
+            there_are = listed([f"{number} {self._shown(number)}" for number in self.names])
             raise UsageError(
                 f"{self.option} {item}: {self.where} has no such {self.option[2:]} with data, but {there_are}"
             )
         return named
+
+    def _shown(self, number: int) -> str:
+        name, station = self.names[number], self.stations.get(number, "")
+        return f"{name} ({station})" if station not in ("", name) else name
 
 
 def choose_fields(asked: Sequence[str], fields: Named) -> set[int]:

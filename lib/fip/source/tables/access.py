@@ -2,22 +2,53 @@
 
 import os
 import pwd
+import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from fip.data.errors import InputError
 
+MOUNTS = Path("/proc/self/mountinfo")
+PRIVATE = "systemd-private-"  # begins the name of the folder that a service has as its own /tmp
+
 
 def check_access(path: Path) -> None:
-    """InputError where the path is not there, or where this user may not read it, with what would help."""
+    """InputError where the path is not there, or where this user may not read it, with what would help.
+
+    What would help opens no more than the table: of a folder on the way to it the right to pass is enough.
+    """
     closed = _closed(path)
     if closed is not None and os.path.exists(closed):  # noqa: PTH110 where that may not be asked, it is not there
-        user = pwd.getpwuid(os.geteuid()).pw_name
+        user = _user()
+        table, passed = shlex.quote(str(path.absolute())), shlex.quote(str(closed))
+        way = (
+            f"let that user pass it (setfacl -m u:{user}:x {passed}) and " if closed in path.absolute().parents else ""
+        )
         raise InputError(
-            f"{path}: user {user} may not read {closed}: allow it to that user (setfacl -R -m u:{user}:rX {closed}), "
-            f"or to all (chmod -R a+rX {closed})"
+            f"{path}: user {user} may not read {closed}: {way}let that user read the table "
+            f"(setfacl -R -m u:{user}:rX {table})"
         )
     if closed is not None:
-        raise InputError(f"{path}: no such file or folder")
+        raise InputError(f"{path}: no such file or folder{_hidden(path)}")
+
+
+def _user() -> str:
+    """The name of this user, or the number of one that has none."""
+    with suppress(KeyError):
+        return pwd.getpwuid(os.geteuid()).pw_name
+    return str(os.geteuid())
+
+
+def _hidden(path: Path) -> str:
+    """What hides a folder for temporary files from a service; "" of a path that is in none."""
+    with suppress(OSError):
+        for line in MOUNTS.read_text().splitlines():
+            root, place = line.split()[3:5]
+            if PRIVATE in root and path.absolute().is_relative_to(place):
+                return (
+                    f" that this service sees: it has a {place} of its own (PrivateTmp); put it elsewhere, as in /data"
+                )
+    return ""
 
 
 def _closed(path: Path) -> Path | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import InputError
 from fip.source.tables.access import check_access
+from fip.source.tables.other_formats import what_it_is
 from fip.source.tables.subtable_reader import UNREADABLE, Subtables, cell_shape, credible, first_line
 from fip.source.tables.subtables import Channels
 from fip.source.tables.timescales import to_utc
@@ -84,6 +85,19 @@ class Rows:
                 self._table.getcolslicenp(name, buffer, *corners, [], self._first + first, len(buffer))
         return buffer
 
+    def has(self, name: str) -> bool:
+        """Whether the table has such a column."""
+        return name in self._main.columns
+
+    def defined(self, name: str, row: int) -> bool:
+        """Whether one of these rows has a cell in a column."""
+        with self._main.reading(name):
+            return name in self._main.columns and bool(self._main.table.iscelldefined(name, int(self.numbers[row])))
+
+    def all_defined(self, name: str) -> NDArray[np.bool_]:
+        """Whether they have, [row]: a call for each, so it is asked only if reading all at once has failed."""
+        return np.array([self.defined(name, row) for row in range(len(self))])
+
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
         """Shape of the first row's cell; None where there is no such column or the cell is undefined."""
         row = int(self.numbers[0])
@@ -114,7 +128,10 @@ class MeasurementSet(Subtables):
             self.table: Any = open_table(str(path), ack=False, lockoptions="autonoread" if growing else "default")
             self.columns: tuple[str, ...] = tuple(self.table.colnames())
         except UNREADABLE as error:
-            raise InputError(f"{path}: not a MeasurementSet ({first_line(error)})") from None
+            why = what_it_is(path)
+            raise InputError(
+                f"{path}: not a MeasurementSet{f', but {why}' if why else f' ({first_line(error)})'}"
+            ) from None
         try:
             self._check()
         except InputError:
@@ -169,6 +186,13 @@ class MeasurementSet(Subtables):
     def complex_columns(self) -> tuple[str, ...]:
         """Names of the columns that hold visibilities."""
         return tuple(name for name in self.columns if self.table.coldatatype(name) in ("complex", "dcomplex"))
+
+    @cached_property
+    def beam_columns(self) -> tuple[str, ...]:
+        """FEED1 and FEED2, if it has both: they tell beams apart."""
+        names = ("FEED1", "FEED2")
+        kinds = [self.table.coldatatype(name) for name in names if name in self.columns]
+        return names if len(kinds) == 2 and set(kinds) <= set(_WHOLE) else ()
 
     @cached_property
     def time_scale(self) -> str:

@@ -28,6 +28,7 @@ UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError,
 _EPHEMERIS_FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "ICRF": "ICRS", "B1950": "FK4"}
 _LARGEST_CELL = 1 << 26  # numbers in one cell, many times those of any spectrum
 _HIGHEST_FREQUENCY = 1e15  # Hz
+_NARROWEST = 1.0  # Hz, of a channel of which nobody says how wide it is: an axis needs a width
 
 
 class Cells(dict[str, Any]):
@@ -86,14 +87,16 @@ class Subtables:
 
     @cached_property
     def antennas(self) -> Antennas:
-        """Names, positions and diameters."""
+        """Names, positions, diameters and stations."""
         with self.subtable("ANTENNA") as sub:
             names = tuple(str(name) for name in sub.getcol("NAME"))
             position = np.asarray(sub.getcol("POSITION"), dtype=np.float64).reshape(len(names), -1)
             diameter = np.asarray(sub.getcol("DISH_DIAMETER"), dtype=np.float64)
             if (names and position.shape[1] != 3) or diameter.shape != (len(names),):
                 raise ValueError("POSITION is not three numbers, or DISH_DIAMETER not one")
-            return Antennas(names, position, diameter)
+            said = sub.getcol("STATION") if "STATION" in sub.colnames() else ()
+            stations = tuple(str(station) for station in said) if len(said) == len(names) else ("",) * len(names)
+            return Antennas(names, position, diameter, stations)
 
     def observation(self, number: int) -> dict[str, str]:
         """Telescope, observer and project of an OBSERVATION row; "" where it does not say."""
@@ -112,6 +115,9 @@ class Subtables:
             width = np.abs(np.ravel(row["CHAN_WIDTH"])).astype(np.float64)
             order = np.argsort(frequency, kind="stable")
             self._check_channels(spectral, frequency[order], width)
+            wide = width > 0
+            if not wide.all():
+                width = np.where(wide, width, _spacing(frequency, order, row))
             codes = np.ravel(self._row("POLARIZATION", int(description["POLARIZATION_ID"]))["CORR_TYPE"])
             return Window(
                 number=number,
@@ -123,6 +129,7 @@ class Subtables:
                 frequency_frame=SPECTRAL_FRAMES.get(self._frequency_frame(row), ""),
                 first=0,
                 channels_on_file=frequency.size,
+                assumed=not wide.all(),
             )
 
     def _check_channels(self, spectral: int, frequency: NDArray[np.float64], width: NDArray[np.float64]) -> None:
@@ -191,6 +198,18 @@ class Subtables:
             time = to_utc(table.getcol("MJD") * SECONDS_PER_DAY, "TDB")
             longitude, latitude = np.radians(table.getcol("RA")), np.radians(table.getcol("DEC"))
             return ephemeris(time, longitude, latitude, _EPHEMERIS_FRAMES[frame])
+
+
+def _spacing(frequency: NDArray[np.float64], order: NDArray[np.intp], row: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Widths [channel] in Hz for channels of no width: to the next ones; of one alone what is said of the window."""
+    spacing = np.empty_like(frequency)
+    if frequency.size > 1:
+        spacing[order] = np.gradient(frequency[order])
+        return spacing
+    said = (np.ravel(row.get(name, 0.0)) for name in ("TOTAL_BANDWIDTH", "EFFECTIVE_BW", "RESOLUTION"))
+    known = [float(each[0]) for each in said if each.size and 0 < each[0] <= _HIGHEST_FREQUENCY]
+    spacing[:] = known[0] if known else _NARROWEST
+    return spacing
 
 
 def _polynomial(where: str, row: Cells) -> tuple[tuple[float, float], ...]:

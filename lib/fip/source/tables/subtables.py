@@ -1,11 +1,13 @@
 """What the subtables of a MeasurementSet describe: spectral windows with their correlations, fields, antennas."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.values import Band
 from fip.source.tables.ephemeris import Ephemeris
 
 SPECTRAL_FRAMES = {
@@ -38,6 +40,7 @@ class Window:
     frequency_frame: str  # FITS SPECSYS; "" where unknown
     first: int  # the first of its channels as numbered on file
     channels_on_file: int
+    assumed: bool = False  # whether a width is made up, as the file has none
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -48,6 +51,16 @@ class Window:
     def cell(self) -> tuple[int, int]:
         """(channels, correlations): that of a cell of DATA on file."""
         return self.channels_on_file, len(self.correlations)
+
+    @property
+    def low(self) -> float:
+        """Hz, the lower edge of its channels."""
+        return float((self.frequency - self.width / 2).min())
+
+    @property
+    def high(self) -> float:
+        """Hz, the upper edge of its channels."""
+        return float((self.frequency + self.width / 2).max())
 
     @property
     def channels(self) -> Channels:
@@ -95,6 +108,7 @@ class Antennas:
     names: tuple[str, ...]
     position: NDArray[np.float64]  # [antenna, 3] m, ITRF
     diameter: NDArray[np.float64]  # [antenna] m
+    stations: tuple[str, ...]  # [antenna] the pad, or the station of VLBI; "" where it is not said
 
 
 def as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:
@@ -102,3 +116,9 @@ def as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     if (np.diff(order) == 1).all():
         return slice(None)
     return slice(None, None, -1) if (np.diff(order) == -1).all() else order
+
+
+def band(windows: Sequence[Window]) -> Band:
+    """Over the outer edges of the outermost channels of all windows."""
+    low, high = min(window.low for window in windows), max(window.high for window in windows)
+    return Band(centre=(low + high) / 2, width=high - low)

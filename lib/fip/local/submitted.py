@@ -1,0 +1,45 @@
+"""`fip submit`: what can be known of a job before it is queued, and what becomes of it after."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from fip.client.operator import Operator
+from fip.data.errors import NotYetError
+from fip.data.settings import Asked
+from fip.source.child import in_child
+from fip.source.requests import look
+from fip.terminal.jobs import outcome
+from fip.wire.messages import JobStatus
+
+
+def check_here(paths: Sequence[Path], asked: Asked, follow: bool) -> None:
+    """Looks into the MeasurementSets that can be read from here as the ventilator will: an option that does not fit is
+    refused before the job is queued. Those that only the ventilator's host has it looks into itself.
+
+    Raises InputError and UsageError.
+    """
+    for path in paths:
+        if os.access(path, os.R_OK | os.X_OK) and os.access(path / "table.dat", os.R_OK):
+            with suppress(NotYetError):  # it is still being written
+                in_child(look, path, asked, follow, False, False)
+
+
+def wait(operator: Operator, job: JobStatus, console: Console) -> int:
+    """Waits until a job is over, and says what became of it; returns the exit code: 0 if every slice is stored.
+
+    FipError if the ventilator is not heard for long, or has forgotten the job. An interrupt leaves the job as it is.
+    """
+    try:
+        ended = operator.wait(job.job, lambda text: console.print(text, style="yellow", soft_wrap=True))
+    except KeyboardInterrupt:
+        console.print(
+            f"{job.job} goes on: `fip jobs` says how far it is, `fip cancel {job.job}` ends it", soft_wrap=True
+        )
+        return 130
+    console.print(outcome(ended), soft_wrap=True)
+    whole = all(run.stored == run.total and run.final for run in ended.runs)
+    return 0 if ended.state == "done" and whole else 1

@@ -1,0 +1,94 @@
+"""Whether kernels are compiled is known before they are needed: nobody waits for a compiler without a word."""
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fip.data.settings import Imaging
+from fip.data.values import Grid
+from fip.imaging.kernels import make_kernel
+from fip.imaging.slant import cache, warm
+from fip.imaging.slant.cache import is_warm, mark
+from fip.imaging.slant.scheme import PRECISIONS
+
+GRID = Grid(64, 64, 1e-4, 0.0, 0.0, "FK5")
+
+
+class AnotherPython:
+    """What tells one Python from another, of another."""
+
+    cache_tag = "cpython-399"
+
+
+def copied(path: Path) -> Path:
+    """A copy of the sources."""
+    place, here = path / "slant", Path(cache.__file__).parent
+    shutil.copytree(here, place)
+    return place / "cache.py"
+
+
+@pytest.fixture
+def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that this Python, here, has filled."""
+    monkeypatch.setenv("FIP_CACHE", str(tmp_path / "cache"))
+    assert not is_warm()
+    for precision in PRECISIONS:
+        mark(precision).parent.mkdir(parents=True, exist_ok=True)
+        mark(precision).touch()
+    assert is_warm()
+    return tmp_path
+
+
+def test_a_cache_that_another_python_filled_is_none(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba compiles anew for another Python, another numba, another processor, and a copy of the sources."""
+    with monkeypatch.context() as other:
+        other.setattr(sys, "implementation", AnotherPython)
+        assert not is_warm()
+    for package in ("numba", "llvmlite"):
+        with monkeypatch.context() as other:
+            other.setattr(cache, "version", lambda name, package=package: "99.0" if name == package else "1.0")
+            first = mark("float32")
+            other.setattr(cache, "version", lambda name: "1.0")
+            assert mark("float32") != first
+            assert not is_warm()
+    with monkeypatch.context() as other:
+        other.setattr(cache, "_processor", lambda: ("x86_64", "model name: another"))
+        assert not is_warm()
+    with monkeypatch.context() as other:
+        other.setattr(cache, "__file__", str(copied(filled)))
+        assert not is_warm()
+    assert is_warm()
+
+
+def test_this_processor_is_known() -> None:
+    """By its name and what it can do."""
+    assert len(cache._processor()) >= 2  # noqa: SLF001 nothing else tells
+
+
+def test_a_worker_says_that_it_compiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a warning, which every view shows, before it begins; not if all is there."""
+    compiled = []
+
+    def compile_nothing(say: Callable[[str], None], precisions: list[str]) -> float:
+        say("compiling")
+        compiled.extend(precisions)
+        return 1.0
+
+    monkeypatch.setattr(warm, "warm_up", compile_nothing)
+    monkeypatch.setattr(warm, "is_warm", lambda precisions: True)
+    make_kernel(Imaging(), GRID)
+    assert compiled == []
+    monkeypatch.setattr(warm, "is_warm", lambda precisions: False)
+    with caplog.at_level(logging.INFO, "fip.imaging.slant"):
+        make_kernel(Imaging(), GRID)
+    assert compiled == ["float32"]
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+        ("WARNING", "compiling"),
+        ("INFO", "the imaging kernels were compiled: 1.0 s"),
+    ]

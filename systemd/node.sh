@@ -8,6 +8,7 @@ prefix=/opt/fip
 settings=/etc/fip/fip.toml
 unit_folder=/etc/systemd/system
 cache=/var/cache/fip
+folders="/etc/fip, /run/fip, /var/lib/fip, /var/lib/fip-ventilator, /var/lib/fip-monitor, $cache"
 dry=""
 
 # step WHAT COMMAND...: says what is done, and does it; with --dry-run only says it.
@@ -23,7 +24,7 @@ node() {
     check_machine
     plan=$(mktemp -d) && trap 'rm -rf "$plan"' EXIT
     make_version
-    step "making user fip and the folders /etc/fip, /var/lib/fip, $cache" make_places
+    step "making users fip and fip-monitor and the folders $folders" make_places
     [ -e $settings ] || step "copying config/fip.toml to $settings: the layout, for you to edit" \
         install -m 644 config/fip.toml $settings
     if [ -n "$dry" ] && [ ! -e "$version/complete" ]; then
@@ -36,17 +37,22 @@ node() {
     switch_version
     enable_units
     say "host $host runs ${units[*]}"
+    say "who is in the group fip may submit jobs and watch, without keys: usermod -aG fip USER"
     say "start them: systemctl start fip.target; watch them: systemctl status 'fip-*', journalctl -f -u 'fip-*'"
 }
 
 upgrade() {
-    wheels=""
+    host=$(hostname -s) wheels=""
     options "$@"
     check_machine
     [ -e $prefix/current ] || fail "FIP is not installed in $prefix: ./install.sh node"
     make_version
     mapfile -t units < <(enabled_units)
     step "checking $settings with $version" check_settings
+    step "making users fip and fip-monitor and the folders $folders" make_places
+    plan=$(mktemp -d) && trap 'rm -rf "$plan"' EXIT
+    [ -n "$dry" ] || make_plan
+    step "writing the layout's drop-ins" place_drop_ins
     warm_kernels
     switch_version
 }
@@ -65,11 +71,11 @@ uninstall() {
     step "draining and stopping what runs" stop_all
     step "removing the units, $prefix and the command fip" remove_program
     if [ -n "$purge" ]; then
-        step "removing /etc/fip, $cache and user fip" remove_settings
+        step "removing /etc/fip, $cache, users fip and fip-monitor" remove_settings
     else
-        say "kept: /etc/fip (configuration, keys), user fip; --purge removes them"
+        say "kept: /etc/fip (configuration, keys), users fip and fip-monitor; --purge removes them"
     fi
-    say "kept: images, their ledgers and the queue of jobs, in /var/lib/fip or where $settings said"
+    say "kept: images, their ledgers and the queue of jobs, in /var/lib/fip and beside it, or where $settings said"
 }
 
 options() {
@@ -158,8 +164,8 @@ make_places() {
 # What the layout gives this host. A layout that does not hold ends it here, before anything is changed.
 make_plan() {
     "$version/bin/python" -m fip.layout.placement "$host" $settings "$plan" || fail "$settings: see above. $unchanged"
-    while read -r folder; do
-        [ -d "$folder" ] || step "making $folder, writable for user fip" install -d -o fip -g fip -m 755 "$folder"
+    while read -r user folder; do
+        [ -d "$folder" ] || step "making $folder, writable for user $user" install -d -o "$user" -g fip -m 755 "$folder"
         say "the layout has daemons write to $folder: a drop-in lets them"
     done <"$plan/folders"
     say "the MeasurementSets that you submit must be readable by user fip"
@@ -261,5 +267,9 @@ remove_program() {
 }
 
 remove_settings() {
-    rm -rf /etc/fip $cache && { ! id fip >/dev/null 2>&1 || userdel fip; }
+    rm -rf /etc/fip $cache /run/fip
+    for user in fip-monitor fip; do
+        ! id "$user" >/dev/null 2>&1 || userdel "$user" || return 1
+    done
+    ! getent group fip >/dev/null || groupdel fip
 }

@@ -61,10 +61,10 @@ class Daemon(Table):
 class Ventilator(Daemon):
     """The daemon that cuts slices and leases them to workers; `control` is the one address all are pointed at."""
 
-    control: Address = "tcp://127.0.0.1:5557"
-    status: Address = "tcp://127.0.0.1:5558"
-    lanes: Address = "tcp://127.0.0.1:5600-5699"
-    queue: Path = Path("/var/lib/fip/jobs.sqlite")  # the jobs, which outlive the daemon
+    control: Address = "ipc:///run/fip/control"
+    status: Address = "ipc:///run/fip/status"
+    lanes: Address = "ipc:///run/fip/lane-"
+    queue: Path = Path("/var/lib/fip-ventilator/jobs.sqlite")  # the jobs, which outlive the daemon
     lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time, at least
     read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them
     window: Bytes = 2_000_000_000  # bytes of slices that are read ahead, on their way, or with workers
@@ -80,7 +80,7 @@ class Sink(Daemon):
     directory: Path = Path("/var/lib/fip")
     keep: Kept = Retention()  # of the images in a directory; the oldest expire
     ledger: Path | None = None  # folder for the ledgers of all directories; None: each in its own directory
-    images: Address = "tcp://127.0.0.1:5559"
+    images: Address = "ipc:///run/fip/images"
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
 
 
@@ -89,7 +89,7 @@ class Monitor(Daemon):
 
     address: str = Field("127.0.0.1:8570", pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")
     hosts: tuple[str, ...] = ()  # further names by which browsers reach it
-    token_file: Path = Path("/var/lib/fip/monitor.token")  # made where it is missing
+    token_file: Path = Path("/var/lib/fip-monitor/token")  # made where it is missing
     directory: Path | None = None  # of images; None: that of the sink
 
     @property
@@ -119,7 +119,7 @@ class Node(Table):
 
 
 class Security(Table):
-    """Who may join. Without keys, daemons bind loopback and ipc only, unless `insecure` is true."""
+    """Who may join. Without keys, daemons bind ipc only, unless `insecure` is true."""
 
     keys: Path | None = None  # folder of this host's private keys, ROLE.key; None: systemd's credentials, if any
     allowed: Path = Path("/etc/fip/allowed.toml")  # the public keys that are let in; read by ventilator and sink

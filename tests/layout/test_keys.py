@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -271,15 +272,29 @@ def test_an_operator_is_told_why_nobody_answers(
 
 
 def test_without_keys_other_hosts_are_let_in_only_when_that_is_said(network: Network) -> None:
-    """Loopback and ipc may be bound, other addresses not; a host's name is bound on all its interfaces."""
+    """Without that no address of tcp is bound, also not on loopback; a host's name is bound on all its interfaces."""
     with zmq.Context() as context, network.inside("stranger"), control_socket(context, zmq.ROUTER) as opened:
         for address in ("tcp://*:5557", "tcp://0.0.0.0:5557", "tcp://stranger:5557", "tcp://10.0.0.3:5557"):
             with pytest.raises(ConfigError, match=r"ventilator\.control: .* is open to other hosts, without keys"):
                 bind(opened, address, "ventilator.control", guarded=False)
-        assert bind(opened, "tcp://127.0.0.1:5557", "ventilator.control", guarded=False) == "tcp://:5557"
-        bind(opened, "tcp://localhost:5558", "ventilator.control", guarded=False)
+        for address in ("tcp://127.0.0.1:5557", "tcp://localhost:5557"):
+            with pytest.raises(ConfigError, match=r"ventilator\.control: .* is open to all users of this host"):
+                bind(opened, address, "ventilator.control", guarded=False)
+        assert bind(opened, "tcp://127.0.0.1:5557", "ventilator.control", guarded=True) == "tcp://:5557"
+        bind(opened, "tcp://localhost:5558", "ventilator.control", guarded=True)
         bind(opened, "tcp://stranger:5559", "ventilator.control", guarded=True)
         assert opened.getsockopt_string(zmq.LAST_ENDPOINT) == "tcp://0.0.0.0:5559"
+
+
+def test_a_socket_of_ipc_is_for_user_and_group(tmp_path: Path) -> None:
+    """Whoever is in neither may not join it, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        with zmq.Context() as context, control_socket(context, zmq.ROUTER) as opened:
+            bind(opened, f"ipc://{tmp_path}/control", "ventilator.control", guarded=False)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "control").stat().st_mode) == 0o660
 
 
 def test_a_new_key_works_beside_the_old_until_that_is_taken_away(network: Network, cluster: Cluster) -> None:

@@ -40,7 +40,7 @@ CONTROL, LANES = 'control = "tcp://head:5557"', 'lanes = "tcp://head:5600-5699"'
 @pytest.mark.parametrize(
     ("changes", "more", "says"),
     [
-        ({CONTROL: ""}, "", "ventilator.control = 'tcp://127.0.0.1:5557' cannot be reached from gpu-a, gpu-b"),
+        ({CONTROL: ""}, "", "ventilator.control = 'ipc:///run/fip/control' cannot be reached from gpu-a, gpu-b"),
         ({LANES: 'lanes = "ipc:///run/fip/l"'}, "", "ventilator.lanes = 'ipc:///run/fip/l' cannot be reached from"),
         ({"tcp://head:5559": "tcp://localhost:5559"}, "", "sink.images = 'tcp://localhost:5559' cannot be reached"),
         ({"tcp://head:5558": "tcp://head:5557"}, "", "ventilator.control and ventilator.status are both at port 5557"),

@@ -15,6 +15,9 @@ LAYOUT = """
 queue = "/data/queue/jobs.sqlite"
 [sink]
 directory = "/home/observer/50% \\"fast\\" images"
+ledger = "/var/lib/ledgers"
+[monitor]
+token_file = "/var/lib/fip/token"
 [node.head]
 runs = ["ventilator", "sink"]
 [node.gpu1]
@@ -38,7 +41,7 @@ def test_a_layout_of_localhost_is_that_of_any_host() -> None:
     assert units(config, "pulsar") == (
         "fip-ventilator.service", "fip-sink.service", "fip-worker@cpu0.service", "fip-monitor.service",
     )  # fmt: skip
-    assert [drop_in(config, unit) for unit in units(config, "pulsar")] == [""] * 4  # all is in /var/lib/fip
+    assert [drop_in(config, unit) for unit in units(config, "pulsar")] == [""] * 4  # each has its own folder
 
 
 def test_units_may_write_where_the_layout_has_them_write(tmp_path: Path) -> None:
@@ -46,10 +49,11 @@ def test_units_may_write_where_the_layout_has_them_write(tmp_path: Path) -> None
     (tmp_path / "fip.toml").write_text(LAYOUT)
     config = load(tmp_path / "fip.toml").config
     said = drop_in(config, "fip-sink.service").splitlines()
-    quoted = '"/home/observer/50%% \\"fast\\" images"'
+    paths = '"/home/observer/50%% \\"fast\\" images" "/var/lib/ledgers"'
     assert said[1:] == [
-        "[Unit]", f"RequiresMountsFor={quoted}", "", "[Service]", f"ReadWritePaths={quoted}", "ProtectHome=read-only",
+        "[Unit]", f"RequiresMountsFor={paths}", "", "[Service]", f"ReadWritePaths={paths}", "ProtectHome=read-only",
     ]  # fmt: skip
+    assert 'ReadWritePaths="/var/lib/fip"' in drop_in(config, "fip-monitor.service")  # it is no folder of its own
     assert 'ReadWritePaths="/data/queue"' in drop_in(config, "fip-ventilator.service")
     assert drop_in(config, "fip-worker@gpu0.service") == ""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from astropy.io import fits
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from fip.data.errors import ConfigError
 from fip.monitor.guard import Access, read_token
 from support.fip_command import images
-from support.monitor_process import Web, monitor, refused_start
+from support.monitor_process import WITHIN, Web, monitor, refused_start
 from support.stored_run import RUN, TRANSIENT, store_run
 
 TOKEN = "a-token-of-the-tests-0123456789"
@@ -29,6 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store_run(folder / "images", stokes=("I", "V"), empty=(2,), failed=(9,))
     (folder / "secret.txt").write_text(SECRET)
     (folder / "images" / "secret.txt").write_text(SECRET)
+    (folder / "token").touch(0o600)
     (folder / "token").write_text(TOKEN)
     return folder
 
@@ -108,7 +110,7 @@ ATTACKS = (
     f"/api/runs/{RUN}/images/-1/fits", f"/api/runs/{RUN}/images/99999999999999999999999/fits",
     f"/api/runs/{RUN}/images/9/fits", f"/api/runs/{RUN}/images/0/../../secret.txt",
     f"/api/runs/{RUN}'%20OR%201=1--/images", f"/api/runs/{RUN}%00/images", "/fip.sqlite", "/secret.txt",
-    "/api/runs/images/log",
+    "/api/runs/images/log", f"/api/runs/{RUN}/images/{'9' * 5000}", f"/api/runs/{RUN}/images/{'0' * 5000}/pixels",
 )  # fmt: skip
 
 
@@ -198,6 +200,34 @@ def test_the_token_file_is_private_and_made_once(tmp_path: Path) -> None:
             read_token(place)
     with pytest.raises(ConfigError, match="cannot be made"):
         read_token(tmp_path / "nowhere" / "token")
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602])
+def test_a_token_that_others_may_read_or_change_is_refused(mode: int, tmp_path: Path) -> None:
+    """With what would do; also one that was there before the monitor."""
+    place = tmp_path / "token"
+    place.touch(0o600)
+    place.write_text(TOKEN)
+    place.chmod(mode)
+    with pytest.raises(ConfigError, match=rf"\(mode {mode:04o}\); `chmod 600 {place}`"):
+        read_token(place)
+    place.chmod(0o600)
+    assert read_token(place) == TOKEN
+
+
+def test_unfinished_requests_keep_nobody_else_out(web: Web) -> None:
+    """More connections than the server holds, each with a request that does not end: the page comes all the same."""
+    held = []
+    try:
+        for _ in range(260):
+            held.append(socket.create_connection(("127.0.0.1", web.port), timeout=WITHIN))
+            held[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        assert web.get("/").status == 200
+        files = psutil.Process(web.process.pid).num_fds()
+        assert files < 230
+    finally:
+        for each in held:
+            each.close()
 
 
 @given(host=st.text(max_size=40), origin=st.text(max_size=40), said=st.text(max_size=40))

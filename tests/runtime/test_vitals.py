@@ -2,8 +2,10 @@
 
 import logging
 import os
+import resource
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +100,22 @@ def test_resources(vitals: Vitals, tmp_path: Path) -> None:
     assert used.gpu is None
     assert resources(None, "cuda:99").gpu is None
     assert resources(None, "cpu").disk_free is None
+
+
+def test_a_process_without_free_descriptors_knows_less_of_itself(tmp_path: Path) -> None:
+    """What cannot be measured now is unknown, and ends nobody."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resources(tmp_path, "cpu")
+    with (tmp_path / "file").open("w") as highest:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest.fileno() + 1, limits[1]))
+        held = []
+        try:
+            with suppress(OSError):
+                while True:
+                    held.append((tmp_path / "file").open())
+            assert resources(tmp_path, "cpu").memory is None
+        finally:
+            for each in held:
+                each.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert resources(tmp_path, "cpu").memory

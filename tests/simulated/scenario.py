@@ -14,7 +14,7 @@ from simulated.process import SimBackground
 from simulated.sky import MadeSet
 from simulated.world import ViolationError, World
 
-PATIENCE = 150.0  # s after the last fault, within which every job has ended
+PATIENCE = 300.0  # s after the last fault, within which every job has ended
 MOST_TURNS = 400_000
 MANY, LONG, SHORT = frozenset(range(20, 360)), "for a long reason: " + 450 * "x", 1 << 17
 """Slices that fail, their reason, and the limit of messages of which their failures are more than one can hold."""

@@ -110,6 +110,40 @@ def test_units_hold_and_confine(node: Node) -> None:
     assert (verified.returncode, verified.stderr) == (0, "")
 
 
+OWN = {  # what each daemon writes, of FIP's folders
+    "fip-ventilator": ("fip", {"/var/lib/fip-ventilator", "/run/fip"}),
+    "fip-sink": ("fip", {"/var/lib/fip", "/run/fip"}),
+    "fip-worker@cpu0": ("fip", {"/var/cache/fip"}),
+    "fip-monitor": ("fip-monitor", {"/var/lib/fip-monitor"}),
+}
+
+
+def test_each_daemon_writes_its_own_folder_alone(running: Node) -> None:
+    """What a stranger makes one of them do harms nothing of the others; the page writes no image and no job."""
+    machine = running.machine
+    folders = set.union(*(own for _, own in OWN.values())) | {"/etc/fip", "/opt/fip", "/tmp/of-others"}
+    machine.run("mkdir", "-pm", "777", "/tmp/of-others")
+    for unit, (user, own) in OWN.items():
+        inside = ("nsenter", "--mount", f"--target={machine.show(unit, 'MainPID')}")
+        as_it = (*inside, "setpriv", f"--reuid={user}", "--regid=fip", "--clear-groups")
+        writable = {each for each in folders if machine.run(*as_it, "test", "-w", each, check=False).returncode == 0}
+        assert (unit, writable) == (unit, own)
+        assert machine.show(unit, "User") == user
+
+
+def test_without_keys_the_group_fip_may_join(running: Node) -> None:
+    """Nothing but the page is at a port; a user of the group submits, another is told to which group it is open."""
+    machine = running.machine
+    listening = machine.run("ss", "--listening", "--tcp", "--no-header", "--numeric").stdout.splitlines()
+    assert [line.split()[3] for line in listening] == ["127.0.0.1:8570"]
+    machine.run("useradd", "--groups", "fip", "observer")
+    machine.run("useradd", "visitor")
+    machine.run("runuser", "-u", "observer", "fip", "jobs")
+    refused = machine.run("runuser", "-u", "visitor", "fip", "jobs", check=False)
+    assert refused.returncode == 1
+    assert "it is for the group fip: `sudo usermod -aG fip $USER`" in refused.stderr
+
+
 def test_a_worker_is_added_while_a_run_is_under_way(running: Node) -> None:
     """`systemctl start fip-worker@cpu1`, and it images, alone when the other leaves; status says what each does."""
     machine = running.machine
@@ -338,7 +372,8 @@ def test_upgrade_with_a_run_under_way(running: Node, tmp_path: Path) -> None:
 def test_uninstall_leaves_images(running: Node) -> None:
     """Nothing runs and nothing of FIP is left but images, ledgers, the queue, and what --purge removes."""
     machine = running.machine
-    kept = machine.run("find", "/var/lib/fip", "-name", "*.fits", "-o", "-name", "*.sqlite").stdout.split()
+    of_users = ("/var/lib/fip", "/var/lib/fip-ventilator")
+    kept = machine.run("find", *of_users, "-name", "*.fits", "-o", "-name", "*.sqlite").stdout.split()
     assert len(kept) > SLICES
     running.install("uninstall")
     assert machine.path(LAYOUT).exists()
@@ -350,4 +385,5 @@ def test_uninstall_leaves_images(running: Node) -> None:
     assert not machine.path("/etc/fip").exists()
     assert not machine.path("/var/cache/fip").exists()
     assert machine.run("id", "fip", check=False).returncode != 0
-    assert set(kept) <= set(machine.run("find", "/var/lib/fip").stdout.split())
+    assert machine.run("getent", "group", "fip", check=False).returncode != 0
+    assert set(kept) <= set(machine.run("find", *of_users).stdout.split())

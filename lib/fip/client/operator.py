@@ -17,7 +17,7 @@ from fip.data.names import label
 from fip.data.settings import Asked
 from fip.layout.keys import private_key
 from fip.runtime.connections import REFUSED, event, reason
-from fip.runtime.sockets import connect, control_socket, exposed
+from fip.runtime.sockets import connect, control_socket, exposed, why_closed
 from fip.wire.codec import decode_control, encode_control
 from fip.wire.messages import (
     STATE_INTERVAL,
@@ -134,6 +134,8 @@ class Operator:
             why = reason(*event(self._monitor))
         if why:
             raise FipError(f"the ventilator at {self._address} cannot be joined: {why}; see `fip keys`")
+        if closed := why_closed(self._address):
+            raise FipError(f"the ventilator at {self._address} cannot be joined: {closed}")
 
 
 def new_job(

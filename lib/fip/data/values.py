@@ -136,6 +136,7 @@ class Slice:
     garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
     ill: dict[Label, float] = field(default_factory=dict)  # antennas to look at, as `fip.data.antennas` has them
     fingerprint: Fingerprint | None = None  # None of a slice that no data were read for
+    ticket: bytes = b""  # that it is leased to whoever has it (`fip.wire.tickets`); b"" before it is, and without keys
 
     @property
     def nbytes(self) -> int:
@@ -215,6 +216,7 @@ class ImageFile:
     files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
     numbers: dict[Label, tuple[Real, OptionalLabel]] = field(default_factory=dict)  # for the ledger: value, unit
     fingerprint: Fingerprint | None = None  # of the slice
+    ticket: bytes = b""  # of its slice
 
     @property
     def size(self) -> int:

@@ -1,7 +1,7 @@
 """Which systemd units a host of a layout runs, and which folders they write beside FIP's own.
 
 `install.sh node` asks by `python -m fip.layout.placement HOST CONFIG PLAN`, which fills the folder PLAN: `units` and
-`folders`, one a line, and for each unit that needs one a drop-in, `UNIT.d/50-layout.conf`.
+`folders`, one a line, the latter after their user, and for each unit that needs one a drop-in, `UNIT.d/50-layout.conf`.
 """
 
 import sys
@@ -11,7 +11,11 @@ from fip.config import Config, load
 from fip.data.errors import ConfigError
 
 DROP_IN = "50-layout.conf"
-OWN = Path("/var/lib/fip")  # StateDirectory= of the units
+OWN = {  # StateDirectory= of the units, and the user that each of them runs as
+    "fip-ventilator.service": (Path("/var/lib/fip-ventilator"), "fip"),
+    "fip-sink.service": (Path("/var/lib/fip"), "fip"),
+    "fip-monitor.service": (Path("/var/lib/fip-monitor"), "fip-monitor"),
+}
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= hides
 
 
@@ -26,11 +30,11 @@ def units(config: Config, host: str) -> tuple[str, ...]:
 def folders(config: Config, unit: str) -> tuple[Path, ...]:
     """The folders that a unit writes beside FIP's own; systemd must be told, else they are read-only."""
     needs = {
-        "fip-ventilator.service": config.ventilator.queue.parent,
-        "fip-sink.service": config.sink.directory,
-        "fip-monitor.service": config.monitor.token_file.parent,
+        "fip-ventilator.service": (config.ventilator.queue.parent,),
+        "fip-sink.service": (config.sink.directory, *([config.sink.ledger] if config.sink.ledger else [])),
+        "fip-monitor.service": (config.monitor.token_file.parent,),
     }
-    return tuple(path for name, path in needs.items() if name == unit and not path.is_relative_to(OWN))
+    return tuple(path for path in needs.get(unit, ()) if not path.is_relative_to(OWN[unit][0]))
 
 
 def drop_in(config: Config, unit: str) -> str:
@@ -71,7 +75,9 @@ def main() -> None:
             (plan / f"{unit}.d").mkdir()
             (plan / f"{unit}.d" / DROP_IN).write_text(text)
     (plan / "units").write_text("".join(f"{unit}\n" for unit in placed))
-    (plan / "folders").write_text("".join(f"{path}\n" for unit in placed for path in folders(config, unit)))
+    (plan / "folders").write_text(
+        "".join(f"{OWN[unit][1]} {path}\n" for unit in placed for path in folders(config, unit))
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import numpy as np
 from astropy.io import fits
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
@@ -44,6 +45,21 @@ TYPES = {
 MOST_IMAGES = 2000  # in one answer
 MOST_PIXELS = 8192  # a side, in one answer
 MOST_SHOWN = 1024  # pixels a side of a view
+
+
+class _SliceConvertor(Convertor[int]):
+    """The number of a slice in a path; what has more digits is of no slice, and Python takes no number of thousands."""
+
+    regex = "[0-9]{1,10}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("slice", _SliceConvertor())
 
 
 def make_app(
@@ -86,7 +102,7 @@ class _Pages:
 
     def routes(self) -> list[Route]:
         """Where each is found."""
-        image, gallery = "/api/runs/{run}/images/{index:int}", self._gallery
+        image, gallery = "/api/runs/{run}/images/{index:slice}", self._gallery
         return [
             Route("/", self.asset),
             Route("/assets/{name}", self.asset),

@@ -6,11 +6,13 @@ carry the token in its Authorization header, on loopback, too. Reading is open o
 token, or the cookie that a page gets for it. The token is in no URL, so that no log has it.
 """
 
+import asyncio
 import hashlib
 import hmac
 import os
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -21,8 +23,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fip.data.errors import ConfigError
+from fip.runtime.allowance import Allowances
 
 SHORTEST_TOKEN = 16  # characters
+REQUESTS = 300, 50.0  # of a host that shows no token: so many at once, and then so many a second
 _HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<six>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?")
 
 PUBLIC = ("/", "/assets/")
@@ -62,6 +66,10 @@ class Access:
         """What a page that knew the token shows from then on to read; it is good for nothing else."""
         return hmac.new(self.token.encode(), b"fip-monitor reads", hashlib.sha256).hexdigest()
 
+    def is_known(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request shows the token, or the cookie for it."""
+        return self._has_token(headers) or self._has_cookie(headers.get("host", ""), headers)
+
     def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
         """Why this request is refused; None where it may be answered. Names of `headers` are lower case."""
         host = headers.get("host", "")
@@ -71,7 +79,7 @@ class Access:
             return self._refusal_to_change(host, headers)
         if self.open_reading or path == PUBLIC[0] or path.startswith(PUBLIC[1]):
             return None
-        if self._has_token(headers) or self._has_cookie(host, headers):
+        if self.is_known(headers):
             return None
         return Refusal(401, "sign in with the token of this monitor")
 
@@ -112,9 +120,15 @@ def read_token(path: Path) -> str:
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
     try:
+        mode = path.stat().st_mode & 0o777
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"monitor.token_file: {path} cannot be read: {error}") from None
+    if mode & 0o077:
+        raise ConfigError(
+            f"monitor.token_file: others may read or change {path} (mode {mode:04o}); `chmod 600 {path}`, or remove it "
+            "if others have read it, and a new one is made"
+        )
     if len(token) < SHORTEST_TOKEN or not token.isascii() or len(token.split()) != 1:
         raise ConfigError(
             f"monitor.token_file: {path} holds no token of {SHORTEST_TOKEN} or more characters; "
@@ -128,6 +142,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._access = app, access
+        self._asked = Allowances[str](*REQUESTS)  # by the host that asks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application."""
@@ -143,11 +158,21 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        refusal = self._access.refusal(scope["method"], scope["path"], Headers(scope=scope))
+        headers = Headers(scope=scope)
+        if not self._access.is_known(headers):
+            await self._have_it_wait(scope)
+        refusal = self._access.refusal(scope["method"], scope["path"], headers)
         if refusal:
             await PlainTextResponse(refusal.text, refusal.status)(scope, receive, with_headers)
         else:
             await self._app(scope, receive, with_headers)
+
+    async def _have_it_wait(self, scope: Scope) -> None:
+        """Who shows no token and asks too much waits for the answer."""
+        host, _ = scope.get("client") or ("", 0)
+        left = self._asked.use(str(host), 1, time.monotonic())
+        if left < 0:
+            await asyncio.sleep(-left / REQUESTS[1])
 
 
 def _host_name(host: str) -> str:

@@ -32,6 +32,7 @@ COUNTERS = {
     "expired": ("fip_expired_images", "Images that the sink removed to keep to `[sink] keep`."),
     "stalls": ("fip_stalls", "Times that there was no room to store."),
     "bad_messages": ("fip_bad_messages", "Messages that were not what they claimed to be, dropped."),
+    "unread": ("fip_unread_messages", "Of these, those of peers that were refused too often, not looked into."),
     "refused": ("fip_refused_connections", "Connections that were refused."),
     "warnings": ("fip_warnings", "Warnings that were logged."),
     "errors": ("fip_errors", "Errors that were logged."),

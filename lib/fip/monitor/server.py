@@ -1,9 +1,13 @@
 """The web server, uvicorn, in a thread of its own beside a daemon's loop."""
 
+import asyncio
 import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
@@ -12,9 +16,11 @@ from fip.data.errors import ConfigError
 from fip.monitor.app import make_app
 from fip.monitor.feed import Feed
 from fip.monitor.guard import Access, read_token
+from fip.monitor.patience import Patient
+from fip.runtime.door import LIMITS, Door, at_descriptor
 from fip.runtime.sockets import host_name
 
-MOST_CONNECTIONS = 200
+BACKLOG = 128  # connections that the kernel holds until they are taken
 _LOOPBACK = {name.strip("[]") for name in LOOPBACK}
 END_WITHIN = 2  # s for answers under way when the monitor ends
 
@@ -40,10 +46,10 @@ class Server:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                limit_concurrency=MOST_CONNECTIONS,
+                backlog=BACKLOG,
                 timeout_graceful_shutdown=END_WITHIN,
                 lifespan="on",
-                http="h11",
+                http=cast(Any, partial(Patient, _door(self._socket))),
                 ws="none",
             )
         )
@@ -64,6 +70,21 @@ class Server:
         self._broadcast.closing = True
         self._server.should_exit = True
         self._thread.join()
+
+
+def _door(listener: socket.socket) -> Door:
+    """The door of the web server's socket, in its thread."""
+
+    def at(when: float, call: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_at(when, call)
+
+    def hang_up(descriptor: int) -> None:
+        with at_descriptor(descriptor) as opened, suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
+
+    door = Door(LIMITS["monitor.address"], "", at, hang_up)
+    door.listens(listener.fileno())
+    return door
 
 
 def _bind(monitor: Monitor) -> socket.socket:

@@ -1,14 +1,15 @@
 """What becomes of the connections of a daemon's sockets, from ZeroMQ's own monitor."""
 
-import os
 import socket as posix
 import struct
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 
 import zmq
 
+from fip.runtime.door import Door, at_descriptor
 from fip.runtime.service import Loop
 from fip.runtime.sockets import process_at
 
@@ -18,11 +19,13 @@ WATCHED = (
     | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
     | zmq.Event.ACCEPTED
     | zmq.Event.CONNECTED
+    | zmq.Event.LISTENING
     | zmq.Event.DISCONNECTED
     | zmq.Event.MONITOR_STOPPED
 )
 ENCRYPTED_FOR_ANOTHER = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
 MECHANISM_MISMATCH = 0x11000002  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+AT_ONCE = 100  # events that are read before other sockets have their turn
 _EVENT = struct.Struct("=Hi")  # what happened, and to which descriptor, or why
 _numbers = count()
 
@@ -30,18 +33,24 @@ Tell = Callable[[str, str, str], None]
 """Called with (event, peer, reason): "connected", "disconnected" or "handshake failed"."""
 
 
-def watch(loop: Loop, watched: zmq.Socket[bytes], tell: Tell) -> None:
-    """Tells of each connection of a socket until that is closed."""
+def watch(loop: Loop, watched: zmq.Socket[bytes], tell: Tell, door: Door | None = None) -> None:
+    """Tells of each connection of a socket until that is closed; `door` is that of one that is bound after this."""
     monitor = watched.get_monitor_socket(WATCHED, f"inproc://monitor-{next(_numbers)}")
-    connections = _Connections(tell)
+    connections = _Connections(tell, door)
 
     def happened() -> None:
-        head, endpoint = monitor.recv_multipart()
-        number, value = _EVENT.unpack(head)
-        if number == zmq.Event.MONITOR_STOPPED:
-            loop.off(monitor)
-            monitor.close(0)
-        else:
+        for _ in range(AT_ONCE):
+            try:
+                head, endpoint = monitor.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            number, value = _EVENT.unpack(head)
+            if number == zmq.Event.MONITOR_STOPPED:
+                loop.off(monitor)
+                monitor.close(0)
+                if door:
+                    door.close()
+                return
             connections.happened(number, value, endpoint.decode(errors="replace"))
 
     loop.on(monitor, happened)
@@ -56,8 +65,8 @@ def event(monitor: zmq.Socket[bytes]) -> tuple[int, int]:
 class _Connections:
     """The peers of one socket, by the file descriptors that events name them with."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, tell: Tell, door: Door | None) -> None:
+        self._tell, self._door = tell, door
         self._peers: dict[int, str] = {}
         self._accepts = False
         self._failed = ""  # why the handshake failed of the connection that is closed next
@@ -66,11 +75,17 @@ class _Connections:
         if event == zmq.Event.CONNECTED:
             self._peers[value] = endpoint
             self._tell("connected", endpoint, "")
+        elif event == zmq.Event.LISTENING and self._door:
+            self._door.listens(value)
         elif event == zmq.Event.ACCEPTED:
             self._accepts = True
             self._peers[value] = peer = _peer(value)
             self._tell("connected", peer, "")
+            if self._door:
+                self._door.joined(value, time.monotonic())
         elif event == zmq.Event.DISCONNECTED:
+            if self._door:
+                self._door.left(value)
             failed, self._failed = self._failed, ""
             self._tell("handshake failed" if failed else "disconnected", self._peers.pop(value, ""), failed)
         elif not (self._accepts and event == zmq.Event.HANDSHAKE_FAILED_AUTH):  # of which `fip.runtime.gate` told
@@ -80,7 +95,7 @@ class _Connections:
 
 def _peer(descriptor: int) -> str:
     """The other end of a connection that was accepted: tcp://HOST, or the process on this host; "" if it is gone."""
-    with suppress(OSError), posix.socket(fileno=os.dup(descriptor)) as connection:
+    with suppress(OSError), at_descriptor(descriptor) as connection:
         if connection.family == posix.AF_UNIX:
             return f"process {process_at(connection)}"
         host = str(connection.getpeername()[0])

@@ -13,6 +13,8 @@ from fip.runtime.vitals import Vitals
 from fip.wire.codec import decode_control, encode_control
 from fip.wire.messages import BRIEF_INTERVAL, STATE_INTERVAL, Control, Refused
 
+REFUSED_FOR = 5.0  # s for which a peer that was refused says nothing: it may be one too many for long
+
 
 class Link:
     """A peer's connection to the ventilator, in the peer's loop.
@@ -38,6 +40,7 @@ class Link:
         self._briefs = Briefs(loop, lambda: self._tell(brief()))
         self.changed = self._briefs.changed
         self.heard = float("-inf")  # monotonic s, of the ventilator
+        self._silent_until = 0.0  # monotonic s
         self._socket = control_socket(loop.context, zmq.DEALER)
         vitals.watch("control", self._socket)
         try:
@@ -57,6 +60,8 @@ class Link:
         self._socket.close(0)
 
     def _tell(self, message: Control) -> None:
+        if time.monotonic() < self._silent_until:
+            return
         try:
             self._socket.send(encode_control(message), zmq.NOBLOCK)
         except zmq.Again:
@@ -69,6 +74,7 @@ class Link:
             message = decode_control(self._socket.recv())
             self.heard = time.monotonic()
             if isinstance(message, Refused):
+                self._silent_until = time.monotonic() + REFUSED_FOR
                 self._vitals.warnings.warning(f"the ventilator refuses this {self._vitals.role}: {message.reason}")
             else:
                 self._hear(message)

@@ -5,6 +5,7 @@ daemon's loop), and each message must be of a sender whose role it becomes. Who 
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,12 +13,14 @@ import zmq
 from zmq.utils import z85
 
 from fip.config import Security, is_local
-from fip.data.errors import WireError
+from fip.data.errors import RefusedError, WireError
 from fip.layout.keys import Allowed, Holder, Role, private_key, read_allowed
+from fip.runtime.door import HANDSHAKE_WITHIN, JUNK, LIMITS, REFUSAL, Door
 from fip.runtime.service import Loop
-from fip.runtime.sockets import bind, connect, exposed
+from fip.runtime.sockets import bind, connect, exposed, peer_host
 from fip.runtime.vitals import Vitals
 from fip.wire.messages import Ask, Cancel, SinkBrief, SinkState, Submit, WorkerBrief, WorkerState
+from fip.wire.tickets import ticket_secret
 
 log = logging.getLogger("fip")
 
@@ -54,6 +57,8 @@ class Gate:
         self._key = private_key(security, role)
         self._allowed: Allowed = {}
         self._encrypted: dict[str, bool] = {}  # of the sockets that are bound
+        self._doors: dict[str, Door] = {}  # of those that were bound last
+        self._at = loop.at
         self._joined = self._key is not None and role in ("ventilator", "sink")  # by others, with keys
         if self._joined:
             self._allowed = read_allowed(security.allowed)
@@ -71,10 +76,10 @@ class Gate:
         """The public key of this daemon's socket of this name, which peers are told; "" where it is not encrypted."""
         return self._key.public if self._key and self._encrypted.get(at) else ""
 
-    def bind(self, opened: zmq.Socket[bytes], address: str, at: str) -> str:
+    def bind(self, opened: zmq.Socket[bytes], address: str, at: str, host: str = "") -> str:
         """Binds a socket of `ALLOWED_AT`, tells of its connections, and returns the address as peers are told it.
 
-        Raises ConfigError.
+        With `host` it is for the keys of that host alone. Raises ConfigError.
         """
         plain = not self._key or not exposed(address) or (self._security.data == "plain" and at in DATA)
         if plain and not is_local(address) and at not in self._encrypted:
@@ -84,25 +89,55 @@ class Gate:
             opened.rcvhwm += 1  # the name before a peer's first message is counted, and is never counted as read
             opened.curve_server = True
             opened.curve_secretkey = self._key.secret.encode()
-            opened.zap_domain = at.encode()
-        told = bind(opened, address, at, self._security.insecure or self._key is not None)
-        self._vitals.watch(at.rpartition(".")[2], opened)
-        return told
+            opened.zap_domain = f"{at} {host}".strip().encode()
+        self._doors[at] = door = Door(LIMITS[at], address, self._at)
+        opened.handshake_ivl = HANDSHAKE_WITHIN
+        self._vitals.watch(at.rpartition(".")[2], opened, door)
+        return bind(opened, address, at, self._security.insecure or self._key is not None)
 
     def connect(self, opened: zmq.Socket[bytes], address: str, server: str) -> None:
         """Connects; encrypted where the peer has a public key, `server`."""
         connect(opened, address, self._key, server)
 
-    def check(self, frame: zmq.Frame, at: str, *roles: Role) -> None:
-        """Raises WireError for a message that is not of a sender of one of these roles."""
+    @property
+    def ticket_secret(self) -> bytes:
+        """What lease tickets are made with at the ventilator: it follows from its key; b"" without one."""
+        return ticket_secret(self._key.secret if self._key else "")
+
+    def hears(self, frame: zmq.Frame, at: str) -> bool:
+        """Whether a message to a socket is to be read: not of one who was refused too often of late."""
+        connection = _connection(frame)
+        hears = connection < 0 or self._doors[at].hears(connection, time.monotonic())
+        for each in () if hears else ("bad_messages", "unread"):
+            self._vitals.counters[each] += 1
+        return hears
+
+    def refuse(self, frame: zmq.Frame, at: str, sender: str, error: WireError) -> None:
+        """A message to a socket cannot be taken: it is counted, logged with who sent it, and held against them."""
+        host = peer_host(frame)
+        self._vitals.bad_message(f"{sender}{f' at {host}' if host else ''}", error)
+        amount = REFUSAL if isinstance(error, RefusedError) else JUNK
+        self._doors[at].refuse(_connection(frame), amount, time.monotonic())
+
+    def check(self, frame: zmq.Frame, at: str, *roles: Role) -> str:
+        """The host whose key a message came with; "" if the socket is not encrypted.
+
+        Raises WireError for a message that is not of a sender of one of these roles.
+        """
         if not self.key_at(at):
-            return
+            return ""
         key = str(frame.get("User-Id"))
         holder = self._allowed.get(key)
         if holder is None:
             raise WireError(f"its key {key} is not allowed any more")
         if holder.role not in roles:
             raise WireError(f"the {holder} may not say this, which is for a {' or '.join(roles)}")
+        return holder.host
+
+    def check_host(self, key: str, host: str) -> None:
+        """Raises WireError if a worker on `host` has a key of its own, and speaks with that of another host, `key`."""
+        if key not in ("", host) and Holder("worker", host) in self._allowed.values():
+            raise WireError(f"the {Holder('worker', key)} may not speak for {host}, which has one of its own")
 
     def reload(self) -> None:
         """Reads the list of those who are allowed again. Raises ConfigError, and then keeps the list that it had."""
@@ -112,12 +147,26 @@ class Gate:
     def _answer(self) -> None:
         """ZeroMQ asks whether a peer may join (RFC 27); from here the reason is known, from its monitor not."""
         version, request, domain, address, _, mechanism, *credentials = self._zap.recv_multipart()
-        at, key = domain.decode(), z85.encode(credentials[0]).decode() if mechanism == b"CURVE" else ""
+        at, _, host = domain.decode().partition(" ")
+        key = z85.encode(credentials[0]).decode() if mechanism == b"CURVE" else ""
         holder = self._allowed.get(key)
-        welcome = version == _VERSION and holder is not None and holder.role in ALLOWED_AT.get(at, ())
+        welcome = (
+            version == _VERSION
+            and holder is not None
+            and holder.role in ALLOWED_AT.get(at, ())
+            and host in ("", holder.host)
+        )
         if not welcome:
             reason = f"a {holder} is not for this socket" if holder else "its key is not allowed"
             socket, peer = at.rpartition(".")[2], f"tcp://{address.decode()}"
             self._vitals.connection(socket, "handshake failed", peer, reason)
         status, user = (b"200", key.encode()) if welcome else (b"400", b"")
         self._zap.send_multipart([_VERSION, request, status, b"", user, b""])
+
+
+def _connection(frame: zmq.Frame) -> int:
+    """The descriptor of the connection that a message came over."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return -1

@@ -5,6 +5,7 @@ import os
 import time
 
 from fip.data.errors import RefusedError
+from fip.runtime.allowance import Allowance
 from fip.state.words import printable_lines
 
 log = logging.getLogger("fip")
@@ -12,6 +13,7 @@ log = logging.getLogger("fip")
 _PRIORITIES = {logging.ERROR: "<3>", logging.WARNING: "<4>", logging.INFO: "<6>", logging.DEBUG: "<7>"}  # syslog's
 SAID_AGAIN_AFTER = 60.0  # s
 REMEMBERED = 1000  # texts
+MESSAGES = 100, 1.0  # about single messages: so many at once, and then so many a second
 
 
 def log_to_stderr(name: str) -> None:
@@ -35,12 +37,14 @@ class PeerWarnings:
 
     def __init__(self) -> None:
         self._said: dict[str, float] = {}  # monotonic s
+        self._allowance = Allowance(*MESSAGES)
+        self._unsaid = 0
 
     def warning(self, text: str, error: Exception | None = None) -> None:
-        """Says it, unless it was said just now; always what is wrong with one message alone."""
+        """Says it, unless it was said just now; what is wrong with one message alone while there are not too many."""
         now = time.monotonic()
         if error and not isinstance(error, RefusedError):
-            log.warning("%s%s", text, error)
+            self._about_one(text, error, now)
             return
         text = f"{text}{error or ''}"
         if now - self._said.get(text, float("-inf")) < SAID_AGAIN_AFTER:
@@ -49,6 +53,15 @@ class PeerWarnings:
             del self._said[next(iter(self._said))]
         self._said[text] = now
         log.warning("%s", text)
+
+    def _about_one(self, text: str, error: Exception, now: float) -> None:
+        if self._allowance.left(now) < 1:
+            self._unsaid += 1
+            return
+        self._allowance.use(1, now)
+        more = f" (and {self._unsaid} others of late)" if self._unsaid else ""
+        log.warning("%s%s%s", text, error, more)
+        self._unsaid = 0
 
 
 class _Printable(logging.Formatter):

@@ -14,11 +14,15 @@ from fip.wire.messages import Gpu, Resources
 
 def resources(disk: Path | None, device: str) -> Resources:
     """What this process uses now; `disk` is where it writes, `device` what it computes on: cpu, or cuda:N."""
-    process = psutil.Process()
-    with process.oneshot():
-        times, memory = process.cpu_times(), process.memory_info().rss
+    seconds: float | None = None
+    memory: int | None = None
+    with suppress(OSError, psutil.Error):  # as where no file can be opened
+        process = psutil.Process()
+        with process.oneshot():
+            times, memory = process.cpu_times(), process.memory_info().rss
+        seconds = times.user + times.system
     free, total = _disk(disk) if disk else (None, None)
-    return Resources(times.user + times.system, memory, free, total, _gpu(device))
+    return Resources(seconds, memory, free, total, _gpu(device))
 
 
 def _disk(path: Path) -> tuple[int | None, int | None]:

@@ -27,6 +27,7 @@ import zmq
 
 from fip.config import Config, Loaded, flatten, load
 from fip.data.errors import ConfigError, FipError
+from fip.runtime.door import raise_limit
 from fip.runtime.logs import log_to_stderr
 from fip.runtime.notify import Notifier
 
@@ -221,6 +222,7 @@ def run_daemon(
     parser.add_argument("--config", type=Path, help="configuration file (default: the defaults)")
     arguments = parser.parse_args()
     _end_with_parent()
+    raise_limit()
     log_to_stderr(parser.prog)
 
     def read() -> Loaded:

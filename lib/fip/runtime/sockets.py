@@ -8,6 +8,8 @@ import os
 import re
 import socket as posix
 import struct
+from contextlib import suppress
+from pathlib import Path
 
 import zmq
 
@@ -22,12 +24,17 @@ LINGER = 10_000  # ms that an ending worker waits for the sink to take its last 
 CONTROL_LINGER = 500  # ms for last words
 _NAMED_HOST = re.compile(r"^tcp://(?!localhost:)(?=[^:]*[A-Za-z])[A-Za-z0-9._-]+:")
 CONTROL_HEARTBEAT, CONTROL_SILENCE = 1000, 5000  # ms: a daemon whose ventilator cannot be reached is to know it
-CONTROL_QUEUE = 1000  # messages; a peer's whole state is a message, so none is missed for long
+CONNECT_WITHIN = 3000  # ms for a connection to come about, before it is tried again
+IPC_MODE = 0o660  # of the files of sockets: their folder, too, says who may join
+CONTROL_QUEUE = 100  # messages from a peer, and to the ventilator
+TOLD_QUEUE = 8  # messages to a peer that does not read them; each is of all that there is, so none is missed for long
 
 
 def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
     """A ROUTER or DEALER for control, a PUB or SUB for status."""
     opened = _open(context, kind, CONTROL_QUEUE, CONTROL_LINGER, MAXIMUM_HEADER)
+    if kind in (zmq.ROUTER, zmq.PUB):
+        opened.setsockopt(zmq.SNDHWM, TOLD_QUEUE)
     if kind == zmq.SUB:
         opened.subscribe(b"")
     if kind == zmq.DEALER:
@@ -49,13 +56,15 @@ def data_socket(
 def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> str:
     """Binds and returns the address as peers are told it; `key` is the configuration's.
 
-    A host's name is bound on all interfaces: it is how others reach this host, and here often a loopback address.
-    Raises ConfigError where the address is open to other hosts and not `guarded`, or cannot be bound.
+    A host's name is bound on all interfaces: it is how others reach this host, and here often a loopback address. The
+    file of one of ipc is for its user and group. Raises ConfigError where the address is open to whoever reaches it and
+    not `guarded`, or cannot be bound.
     """
-    if not guarded and not is_local(address):
+    if not guarded and exposed(address):
+        reach = "all users of this host" if is_local(address) else "other hosts"
         raise ConfigError(
-            f"{key}: '{address}' is open to other hosts, without keys; make keys with `fip keys`, use 127.0.0.1 or "
-            "ipc, or set security.insecure = true on a network that you trust"
+            f"{key}: '{address}' is open to {reach}, without keys; make keys with `fip keys`, use ipc as "
+            "ipc:///run/fip/NAME, or set security.insecure = true where you trust all who reach it"
         )
     if holder := _holder(address):
         raise ConfigError(f"{key}: {address} is in use by process {holder}; this is process {os.getpid()}: stop one")
@@ -63,6 +72,9 @@ def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> st
         opened.bind(_NAMED_HOST.sub("tcp://*:", address))
     except zmq.ZMQError as error:
         raise ConfigError(f"{key}: {address} cannot be bound: {error.strerror}") from None
+    if not exposed(address):
+        with suppress(FileNotFoundError):  # as in a simulation
+            Path(address.removeprefix("ipc://")).chmod(IPC_MODE)
     bound = opened.getsockopt_string(zmq.LAST_ENDPOINT)
     return re.sub(r"^tcp://.*:", "tcp://:", bound)  # without the host, which a peer reaches by another name
 
@@ -140,6 +152,29 @@ def exposed(address: str) -> bool:
     return not address.startswith("ipc://")
 
 
+def why_closed(address: str) -> str:
+    """Why this process may not join a socket of ipc that may be there; "" if it may."""
+    place = Path(address.removeprefix("ipc://"))
+    if exposed(address):
+        return ""
+    with posix.socket(posix.AF_UNIX, posix.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(place))
+        except PermissionError:
+            group = next(each.group() for each in (place, *place.parents) if _is_there(each))
+            return f"it is for the group {group}: `sudo usermod -aG {group} $USER`, and log in again"
+        except OSError:
+            return ""
+    return ""
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
 def lane_addresses(lanes: str, number: int) -> list[str]:
     """Where the lane of a worker may be bound.
 
@@ -186,6 +221,7 @@ def _open(
     opened.set_hwm(queue)
     opened.setsockopt(zmq.LINGER, linger)
     opened.setsockopt(zmq.MAXMSGSIZE, maximum)
+    opened.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_WITHIN)  # of a door that is shut nobody says so (fip.runtime.door)
     opened.setsockopt(zmq.RECONNECT_IVL, 100)
     opened.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     return opened

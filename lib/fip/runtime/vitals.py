@@ -18,6 +18,7 @@ import zmq
 from fip import __version__
 from fip.data.errors import WireError
 from fip.runtime.connections import watch
+from fip.runtime.door import Door
 from fip.runtime.logs import PeerWarnings
 from fip.runtime.resources import resources
 from fip.runtime.service import Loop
@@ -77,14 +78,14 @@ class Vitals:
         """A stage was done once, and took so long."""
         self._windows[stage].add(seconds)
 
-    def watch(self, name: str, watched: zmq.Socket[bytes]) -> None:
-        """Tells from now on of the connections of a socket, by this name, until it is closed."""
+    def watch(self, name: str, watched: zmq.Socket[bytes], door: Door | None = None) -> None:
+        """Tells from now on of the connections of a socket, by this name, until it is closed; `door`: as `watch`."""
 
         def tell(event: str, peer: str, reason: str) -> None:
             self._connected[name] += 1 if event == "connected" else -1
             self.connection(name, event, peer, reason)
 
-        watch(self._loop, watched, tell)
+        watch(self._loop, watched, tell, door)
 
     def connected(self, name: str) -> bool:
         """Whether a socket that is watched has a connection."""

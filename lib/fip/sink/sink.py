@@ -23,12 +23,13 @@ from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
 from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
-from fip.runtime.sockets import data_socket, host_name, peer_host, receive
+from fip.runtime.sockets import data_socket, host_name, receive
 from fip.runtime.vitals import Vitals
 from fip.sink.status_line import sink_line
 from fip.sink.store import Store
 from fip.wire.codec import decode_image
 from fip.wire.messages import Control, Failure, ReadAgain, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
+from fip.wire.tickets import is_ticket
 
 log = logging.getLogger("fip.sink")
 
@@ -37,7 +38,7 @@ LEAVE_WITHIN = 60.0  # s that a directory whose run is over is tried to be concl
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
 COMPARED_AT_ONCE = 16  # slices that the ventilator is asked to read again
-COUNTERS = ("images", "duplicates", "bad_messages", "unknown", "stalls", "bytes_in", "failures", "expired")
+COUNTERS = ("images", "duplicates", "bad_messages", "unread", "unknown", "stalls", "bytes_in", "failures", "expired")
 
 
 @dataclass
@@ -71,6 +72,7 @@ class Sink(Daemon):
         self._unkept = ""  # why the oldest images of one cannot be removed now
         self._leaving: dict[str, float] = {}  # those of the stores that are used no more, and until when they are tried
         self._draining = False
+        self._tickets = b""  # the secret of lease tickets; b"" without keys
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
         self._gate = Gate(loop, self._config.security, "sink", self._vitals)
         set_level(loaded.config.sink.log_level)
@@ -121,6 +123,7 @@ class Sink(Daemon):
 
     def _obey(self, orders: SinkOrders) -> None:
         """Opens runs that are new, records slices that will not come, closes directories that are used no more."""
+        self._tickets = orders.tickets
         plans = {plan.run: plan for plan in orders.runs}
         before, self._unopened = self._unopened, ""
         taken = (partial(self._take_on, plan) for plan in orders.runs)
@@ -239,15 +242,14 @@ class Sink(Daemon):
 
     def _on_image(self) -> None:
         frames = receive(self._images)
-        if not frames:
+        if not frames or not self._gate.hears(frames[0], "sink.images"):
             return
         self._vitals.stopwatch.enter("busy")
         try:
-            self._gate.check(frames[0], "sink.images", "worker")
-            self._take(decode_image([frame.buffer for frame in frames]))
+            key = self._gate.check(frames[0], "sink.images", "worker")
+            self._take(decode_image([frame.buffer for frame in frames]), key)
         except WireError as error:
-            host = peer_host(frames[0])
-            self._vitals.bad_message(f"a worker{f' at {host}' if host else ''}", error)
+            self._gate.refuse(frames[0], "sink.images", "a worker", error)
         self._link.changed(waited_for=bool(self._stalled) or self._all_stored)
         self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
 
@@ -256,12 +258,17 @@ class Sink(Daemon):
         """Whether nothing more is known that would come."""
         return all(count(run.said.stored) + count(run.said.failed) >= run.plan.total for run in self._runs.values())
 
-    def _take(self, image: ImageFile) -> None:
-        """Stores the first copy of an image of an open run; other copies are counted and dropped."""
+    def _take(self, image: ImageFile, key: str) -> None:
+        """Stores the first copy of an image of an open run; other copies are counted and dropped.
+
+        `key` is the host whose key it came with. Raises WireError for one without a ticket for its slice.
+        """
         self._vitals.counters["bytes_in"] += image.size
         run = self._runs.get(image.run)
         if run is None or run.store is None or not 0 <= image.index < run.plan.total:
             self._vitals.counters["unknown"] += 1
+        elif not is_ticket(image.ticket, self._tickets, image.run, image.index, image.worker, key):
+            raise WireError(f"image {image.index} of run {image.run} without a ticket: its slice is not leased to them")
         elif contains(run.said.stored, image.index):
             self._vitals.counters["duplicates"] += 1
         else:

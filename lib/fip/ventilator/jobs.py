@@ -320,12 +320,13 @@ class Jobs:
         return sum((leases.loads() for leases in self.leases.values()), Counter())
 
     def worker_says(self, brief: WorkerBrief, now: float) -> list[Failure]:
-        """Takes what a worker says; returns the attempts that are newly failed."""
+        """Takes what a worker says of what is leased to it; returns the attempts that are newly failed."""
         known = self.leases
         failures = [  # first: a slice that failed is not held any more, and would be taken for one that was lost
             failure
             for failure in brief.failed
             if failure.run in known
+            and known[failure.run].has(brief.identity, failure.index)
             and known[failure.run].attempt_failed(failure.index, failure.attempt, failure.reason)
         ]
         for run, leases in known.items():

@@ -10,11 +10,12 @@ from math import ceil
 import zmq
 
 from fip.config import Ventilator
-from fip.data.errors import ConfigError, RefusedError
+from fip.data.errors import ConfigError, RefusedError, WireError
 from fip.data.names import Attempt
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
-from fip.runtime.sockets import data_socket, lane_addresses
+from fip.runtime.sockets import data_socket
+from fip.ventilator.places import Places
 from fip.wire.codec import Frame
 from fip.wire.messages import Departure, Lane, Status, WorkerBrief, WorkerState
 
@@ -36,6 +37,7 @@ class Peer:
     heard: float  # monotonic s
     lane: zmq.Socket[bytes]
     address: str  # of the lane, as the worker is told it
+    key: str = ""  # the host whose key it joined with; "" without keys
     hung_on: Attempt | None = None  # what it was found to hang on; it gets nothing while it is on that
 
     @property
@@ -84,26 +86,33 @@ class Lanes:
         self._loop, self._config, self._gate = loop, config, gate
         self.peers: dict[str, Peer] = {}  # by identity
         self._opened = 0
+        self._places = Places(config.lanes)
 
     def reload(self, config: Ventilator) -> None:
         """Takes another depth of lanes; what binds sockets does not change while they are bound."""
         self._config = config
 
-    def hear(self, route: bytes, said: WorkerBrief | WorkerState, now: float) -> Peer | None:
+    def hear(self, route: bytes, said: WorkerBrief | WorkerState, now: float, key: str = "") -> Peer | None:
         """A worker said its state, or what changed of it; one that is new gets a lane when it says its whole state.
 
-        None for a brief of a worker whose state is not known yet: it comes within half a second. Raises RefusedError
-        for a second worker of the identity of one that lives, or if no lane is free.
+        `key` is the host whose key it speaks with. None for a brief of a worker whose state is not known yet: it comes
+        within half a second. Raises RefusedError for a second worker of the identity of one that lives, or if no lane
+        is free; WireError for a state of a worker that joined with another host's key.
         """
         brief = said.brief if isinstance(said, WorkerState) else said
+        if isinstance(said, WorkerState) and said.status.identity != brief.identity:
+            raise WireError(f"{brief.identity} tells the status of {said.status.identity!r:.80}")
         peer = self.peers.get(brief.identity)
         if peer is None:
             if not isinstance(said, WorkerState):
                 return None
             if len(self.peers) >= MOST_WORKERS:
                 raise RefusedError(f"no lane is left for {brief.identity}: {MOST_WORKERS} workers are here")
-            peer = self.peers[brief.identity] = Peer(route, said, now, *self._open())
+            self._gate.check_host(key, brief.host)
+            peer = self.peers[brief.identity] = Peer(route, said, now, *self._open(key), key)
             log.info("worker %s joins on lane %s", brief.identity, peer.address)
+        elif peer.key != key:
+            raise WireError(f"with the key of {key} it speaks for {brief.identity}, which has that of {peer.key}")
         elif peer.state.brief.boot != brief.boot:
             raise RefusedError(f"a second worker calls itself {brief.identity}: give it another --name")
         peer.state = said if isinstance(said, WorkerState) else replace(peer.state, brief=said)
@@ -121,9 +130,10 @@ class Lanes:
 
     def dismiss(self, identity: str) -> None:
         """Closes a worker's lane, with what is queued on it."""
-        lane = self.peers.pop(identity).lane
-        self._loop.off(lane, zmq.POLLOUT)
-        lane.close(0)
+        peer = self.peers.pop(identity)
+        self._loop.off(peer.lane, zmq.POLLOUT)
+        peer.lane.close(0)
+        self._places.give_back(peer.address)
 
     def free(self, loads: Mapping[str, int], when_open: Callable[[], None]) -> str | None:
         """The least loaded worker that has credit, by how many slices each has; None where there is none.
@@ -154,14 +164,17 @@ class Lanes:
         self._loop.off(lane, zmq.POLLOUT)
         when_open()
 
-    def _open(self) -> tuple[zmq.Socket[bytes], str]:
+    def _open(self, key: str) -> tuple[zmq.Socket[bytes], str]:
+        """A lane for a worker with the key of a host, and the address as the worker is told it. RefusedError."""
         self._opened += 1
-        lane = data_socket(self._loop.context, zmq.PUSH, queue=MOST_AHEAD)
-        fault = ""
-        for address in lane_addresses(self._config.lanes, self._opened):
+        for address in self._places.free(self._opened, time.monotonic()):
+            lane = data_socket(self._loop.context, zmq.PUSH, queue=MOST_AHEAD)
             try:
-                return lane, self._gate.bind(lane, address, "ventilator.lanes")
+                told = self._gate.bind(lane, address, "ventilator.lanes", key)
             except ConfigError as error:
-                fault = str(error)
-        lane.close(0)
-        raise RefusedError(f"no lane is left for a worker, it needs one each: give more ports ({fault})")
+                lane.close(0)
+                self._places.cannot_be_had(address, str(error), time.monotonic())
+            else:
+                self._places.take(told, address)
+                return lane, told
+        raise RefusedError(f"no lane is left for a worker, it needs one each: {self._places.why}")

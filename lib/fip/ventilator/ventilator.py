@@ -22,7 +22,7 @@ from fip.ventilator.lanes import Departed, Lanes, Peer
 from fip.ventilator.reader import Reader
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.supply import Supply, refusal
-from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt
+from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
 from fip.wire.messages import (
     STATE_INTERVAL,
     Ask,
@@ -40,11 +40,13 @@ from fip.wire.messages import (
     WorkerBrief,
     WorkerState,
 )
+from fip.wire.tickets import ticket
 
 log = logging.getLogger("fip.ventilator")
 
+ANSWER_AFTER = 0.1  # s from a question to the answer to all who asked meanwhile
 ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
-COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages")
+COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
 HEARD_AT_ONCE = 100  # messages, before slices are sent
 
@@ -82,9 +84,11 @@ class Ventilator(Daemon):
         self._reader = make_reader(loop, self._config.read_within)
         self._supply = Supply(self._reader, self._jobs, self._vitals, self._changed, self._pump)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
+        self._tickets = self._gate.ticket_secret
         self._lanes = Lanes(loop, self._config, self._gate)
         self._sink: SinkPeer | None = None
         self._askers: dict[bytes, float] = {}  # operators, and until when they are told
+        self._answering = False
         self._waking = False
         self._draining = False
         self._departed = Departed()
@@ -142,7 +146,7 @@ class Ventilator(Daemon):
         """Takes what has come, then does what can be done now."""
         for _ in range(HEARD_AT_ONCE):
             message = receive(self._control)
-            if message:
+            if message and self._gate.hears(message[0], "ventilator.control"):
                 self._on_message(*message)
             if not waits(self._control):
                 break
@@ -155,28 +159,27 @@ class Ventilator(Daemon):
             message = decode_control(frames[0].buffer)
             if type(message) not in SAID_BY:
                 raise WireError(f"{type(message).__name__} is not for the ventilator")
-            self._gate.check(frames[0], "ventilator.control", *SAID_BY[type(message)])
+            key = self._gate.check(frames[0], "ventilator.control", *SAID_BY[type(message)])
             if isinstance(message, WorkerBrief | WorkerState):
-                self._on_worker(route.bytes, message)
+                self._on_worker(route.bytes, message, key)
             elif isinstance(message, SinkBrief | SinkState):
                 self._on_sink(route.bytes, message, peer_host(route))
             elif isinstance(message, Ask | Submit | Cancel):
                 self._on_operator(route.bytes, message)
         except WireError as error:
-            host = peer_host(route)
-            self._vitals.bad_message(f"a peer{f' at {host}' if host else ''}", error)
+            self._gate.refuse(route, "ventilator.control", "a peer", error)
             if isinstance(error, RefusedError):
                 self._tell(route.bytes, Refused(str(error)))
 
-    def _on_worker(self, route: bytes, said: WorkerBrief | WorkerState) -> None:
+    def _on_worker(self, route: bytes, said: WorkerBrief | WorkerState, key: str) -> None:
         brief = said.brief if isinstance(said, WorkerState) else said
         if brief.leaving and not brief.holds and brief.identity not in self._lanes.peers:
             self._tell(route, Bye())  # it said so before it heard the bye, or to the ventilator before this one
             return
         before = self._lanes.peers.get(brief.identity)
-        if before and self._starts_again(before.route, before.state.brief, brief):
+        if before and before.key == key and self._starts_again(before.route, before.state.brief, brief):
             self._lose(before, "was started again")
-        peer = self._lanes.hear(route, said, time.monotonic())
+        peer = self._lanes.hear(route, said, time.monotonic(), key)
         if peer is None:
             return
         self._departed.is_back(brief.identity)
@@ -273,8 +276,14 @@ class Ventilator(Daemon):
             log.info("job %s is cancelled", message.job)
             self._supply.cancelled(message.job)
             self._order_sink()
-        if not told:
-            self._control.send_multipart([route, encode_status(self._pipeline())], zmq.NOBLOCK)
+        if not told and not self._answering:  # all who ask within a moment get one answer, which takes its time to make
+            self._answering = True
+            self._loop.at(time.monotonic() + ANSWER_AFTER, self._answer)
+
+    def _answer(self) -> None:
+        """Tells all to those who asked of late."""
+        self._answering = False
+        self._tell_askers(encode_status(self._pipeline()))
 
     # What it does
 
@@ -309,7 +318,7 @@ class Ventilator(Daemon):
             frames, attempt = self._supply.read[key].frames, active.leases.next_attempt(key.slice)
             if attempt > 1:
                 frames = with_attempt(frames, attempt)
-            if not self._lanes.send(worker, frames):
+            if not self._lanes.send(worker, with_ticket(frames, self._ticket(key, worker))):
                 break
             nbytes = size(frames)
             active.leases.lease(key.slice, worker, now, nbytes)
@@ -318,6 +327,11 @@ class Ventilator(Daemon):
             del self._supply.read[key]
             self._vitals.counters["slices"] += 1
             self._vitals.counters["bytes_out"] += nbytes
+
+    def _ticket(self, key: SliceId, worker: str) -> bytes:
+        """With which a worker shows the sink that a slice is leased to it."""
+        checked = self._sink is not None and self._sink.state.brief.images_key  # else the sink cannot tell whose it is
+        return ticket(self._tickets, key.run, key.slice, worker, self._lanes.peers[worker].key if checked else "")
 
     def _on_due(self) -> None:
         """Pumps again: the next slice is due."""
@@ -364,14 +378,19 @@ class Ventilator(Daemon):
         if self._sink:
             plans = tuple(active.plan for active in self._jobs.active.values())
             again = tuple(ReadAgain(*key, found) for key, found in self._supply.read_again.items())
-            self._tell(self._sink.route, SinkOrders(plans, self._jobs.untold_failures(), again))
+            self._tell(self._sink.route, SinkOrders(plans, self._jobs.untold_failures(), again, self._tickets))
 
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
         self._told += 1
-        now, told = time.monotonic(), encode_status(self._pipeline())
-        self._askers = {route: until for route, until in self._askers.items() if until > now}
+        told = encode_status(self._pipeline())
         self._status.send(told)
+        self._tell_askers(told)
+
+    def _tell_askers(self, told: bytes) -> None:
+        """Those who asked are forgotten after a while."""
+        now = time.monotonic()
+        self._askers = {route: until for route, until in self._askers.items() if until > now}
         for route in self._askers:
             self._control.send_multipart([route, told], zmq.NOBLOCK)
 

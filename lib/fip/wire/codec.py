@@ -2,8 +2,8 @@
 
 A message is [header, array, array, ...]. The header carries protocol version, kind, and the name, dtype and shape
 of each array; arrays are frames of their own, sent from and read into place. The blocks of a slice, which are many and
-small, share the frames: each is a stretch of every array. Nothing that arrives is believed: decoding raises WireError,
-and nothing else, for whatever does not fit.
+small, share the frames: each is a stretch of every array. A slice that is leased has its ticket as its last frame.
+Nothing that arrives is believed: decoding raises WireError, and nothing else, for whatever does not fit.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,8 +37,10 @@ Message = TypeVar("Message")
 _BLOCK_ARRAYS = {"uvw": ("<f8",), "frequency": ("<f8",), "visibility": ("<c8", "<c16"), "weight": ("<f4", "<f8")}
 _SLICE_ARRAYS = {"sum_of_weights": ("<f8",), "visibilities": ("<i8",)}
 _ARRAYS: dict[str, tuple[str, ...]] = _BLOCK_ARRAYS | _SLICE_ARRAYS
+_NOT_IN_A_HEADER = ("blocks", *_SLICE_ARRAYS, "ticket")  # of a slice: what has frames of its own
 _Shapes = tuple[tuple[Number, Number, Number], ...]  # of each block its output channel, rows and nodes
 _FILES = tuple[tuple[Kind, bytes], ...]  # of each file what it is, and its digest
+_MAXIMUM_TICKET = 64  # bytes
 _FILES_OF_AN_IMAGE = (("dirty",), ("dirty", "psf"))
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 _CONTROL = {kind.__name__: kind for kind in get_args(Control)}
@@ -50,11 +52,12 @@ def encode_slice(values: Slice) -> list[Frame]:
     for name in _BLOCK_ARRAYS if values.blocks else ():
         arrays[name] = np.concatenate([getattr(block, name).ravel() for block in values.blocks])
     header = {
-        "slice": _fields(values, without=("blocks", *_SLICE_ARRAYS)),
+        "slice": _fields(values, without=_NOT_IN_A_HEADER),
         "blocks": [(block.channel_out, block.uvw.shape[0], block.frequency.size) for block in values.blocks],
         "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
     }
-    return [_pack("Slice", header), *(array.data for array in arrays.values())]
+    ticket = [values.ticket] if values.ticket else []
+    return [_pack("Slice", header), *(array.data for array in arrays.values()), *ticket]
 
 
 def with_attempt(frames: Sequence[Frame], attempt: int) -> list[Frame]:
@@ -64,12 +67,21 @@ def with_attempt(frames: Sequence[Frame], attempt: int) -> list[Frame]:
     return [msgpack.packb(header), *frames[1:]]
 
 
+def with_ticket(frames: Sequence[Frame], ticket: bytes) -> list[Frame]:
+    """A slice that is leased: its frames as they were cut, and its ticket, if any."""
+    return [*frames, ticket] if ticket else list(frames)
+
+
 def decode_slice(frames: Sequence[Frame]) -> Slice:
     """The slice in these frames; its arrays are views of them. Raises WireError."""
     header = _unpack(frames, "Slice")
-    meta = _validated(_header_of(Slice, ("blocks", *_SLICE_ARRAYS)), header.get("slice"))
+    meta = _validated(_header_of(Slice, _NOT_IN_A_HEADER), header.get("slice"))
     shapes = _validated(_adapter(_Shapes), header.get("blocks"))
-    arrays = _arrays(header.get("arrays"), frames[1:])
+    described = header.get("arrays")
+    ticket = frames[-1] if isinstance(described, tuple) and len(frames) == len(described) + 2 else b""
+    if len(ticket) > _MAXIMUM_TICKET:
+        raise WireError(f"slice with a ticket of {len(ticket)} bytes")
+    arrays = _arrays(described, frames[1:-1] if ticket else frames[1:])
     try:
         sums: dict[str, Any] = {name: arrays.pop(name) for name in _SLICE_ARRAYS}
         parts = [arrays.pop(name) for name in (_BLOCK_ARRAYS if shapes else ())]
@@ -78,7 +90,7 @@ def decode_slice(frames: Sequence[Frame]) -> Slice:
     if arrays:
         raise WireError(f"slice without blocks, but with {', '.join(arrays)}")
     blocks = _blocks(shapes, len(meta["settings"].stokes), parts)
-    values = Slice(**meta, blocks=blocks, **sums)
+    values = Slice(**meta, blocks=blocks, **sums, ticket=bytes(ticket))
     _check_slice(values)
     return values
 

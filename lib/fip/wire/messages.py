@@ -230,6 +230,7 @@ class SinkOrders:
     runs: tuple[RunPlan, ...]
     failed: tuple[Failure, ...]
     read_again: tuple[ReadAgain, ...] = ()
+    tickets: bytes = field(default=b"", repr=False)  # the secret of lease tickets; b"" without keys
 
 
 @dataclass(frozen=True)

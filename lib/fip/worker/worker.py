@@ -215,7 +215,8 @@ class Worker(Daemon):
             self._vitals.took("image", took)
             self._took.append(took)
             log.debug("slice %d of run %s was imaged in %.2f s", values.index, values.run, took)
-            self._outgoing.append(Finished(future.result(), time.time() - took, took, ready=now))
+            image = replace(future.result(), ticket=values.ticket)
+            self._outgoing.append(Finished(image, time.time() - took, took, ready=now))
         else:
             log.error("slice %d of run %s cannot be imaged", values.index, values.run, exc_info=error)
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo
+from annotated_types import Interval
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 
 Value = TypeVar("Value")
 
@@ -178,6 +179,17 @@ def parse_pace(text: str) -> float:
     if not SLOWEST <= pace < FASTEST:
         raise ValueError(f"'{text}' is not a pace: max, realtime, or a number of times real time above 0")
     return pace
+
+
+def _checked_pace(pace: float) -> float:
+    """ValueError for a pace at which nothing would ever be due."""
+    if 0 < pace < SLOWEST:
+        raise ValueError(f"{pace:g} is no pace: 0, or {SLOWEST:g} times real time and more")
+    return pace
+
+
+AnyPace = Annotated[float, Interval(ge=0, lt=FASTEST), AfterValidator(_checked_pace)]
+"""A pace as a message has it."""
 
 
 def format_pace(pace: float) -> str:

@@ -50,6 +50,11 @@ class Peer:
         """Whether it reads from its lane, works, and means to stay."""
         return self.state.brief.lane == self.address and not self.state.brief.leaving and not self.hangs
 
+    @property
+    def told(self) -> WorkerState:
+        """Its state without what only leases are made of."""
+        return replace(self.state, brief=replace(self.state.brief, handed_on=(), failed=()))
+
 
 class Departed:
     """The last few daemons that went and are not back, of which the status tells."""

@@ -16,6 +16,7 @@ from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import control_socket, host_name, peer_host, reaches, receive, seen_from_workers, waits
 from fip.runtime.vitals import Vitals
+from fip.ventilator.askers import Askers
 from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
 from fip.ventilator.lanes import Departed, Lanes, Peer
@@ -44,8 +45,6 @@ from fip.wire.tickets import ticket
 
 log = logging.getLogger("fip.ventilator")
 
-ANSWER_AFTER = 0.1  # s from a question to the answer to all who asked meanwhile
-ASKERS_HEARD = 2.0  # s for which an operator that asked is told everything
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
 HEARD_AT_ONCE = 100  # messages, before slices are sent
@@ -87,8 +86,7 @@ class Ventilator(Daemon):
         self._tickets = self._gate.ticket_secret
         self._lanes = Lanes(loop, self._config, self._gate)
         self._sink: SinkPeer | None = None
-        self._askers: dict[bytes, float] = {}  # operators, and until when they are told
-        self._answering = False
+        self._askers = Askers(loop, lambda: encode_status(self._pipeline()), self._send)
         self._waking = False
         self._draining = False
         self._departed = Departed()
@@ -262,8 +260,7 @@ class Ventilator(Daemon):
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
-        told = isinstance(message, Ask) and route in self._askers
-        self._askers[route] = time.monotonic() + ASKERS_HEARD
+        self._askers.hear(route, waits=not isinstance(message, Ask))
         if isinstance(message, Submit):
             refused = next(filter(None, (refusal(path, self._roots) for path in message.paths)), "")
             try:
@@ -276,14 +273,6 @@ class Ventilator(Daemon):
             log.info("job %s is cancelled", message.job)
             self._supply.cancelled(message.job)
             self._order_sink()
-        if not told and not self._answering:  # all who ask within a moment get one answer, which takes its time to make
-            self._answering = True
-            self._loop.at(time.monotonic() + ANSWER_AFTER, self._answer)
-
-    def _answer(self) -> None:
-        """Tells all to those who asked of late."""
-        self._answering = False
-        self._tell_askers(encode_status(self._pipeline()))
 
     # What it does
 
@@ -371,7 +360,10 @@ class Ventilator(Daemon):
     # What it says
 
     def _tell(self, route: bytes, message: Control) -> None:
-        self._control.send_multipart([route, encode_control(message)], zmq.NOBLOCK)
+        self._send(route, encode_control(message))
+
+    def _send(self, route: bytes, told: bytes) -> None:
+        self._control.send_multipart([route, told], zmq.NOBLOCK)
 
     def _order_sink(self) -> None:
         """The runs under way, and the slices that will not come."""
@@ -385,14 +377,7 @@ class Ventilator(Daemon):
         self._told += 1
         told = encode_status(self._pipeline())
         self._status.send(told)
-        self._tell_askers(told)
-
-    def _tell_askers(self, told: bytes) -> None:
-        """Those who asked are forgotten after a while."""
-        now = time.monotonic()
-        self._askers = {route: until for route, until in self._askers.items() if until > now}
-        for route in self._askers:
-            self._control.send_multipart([route, told], zmq.NOBLOCK)
+        self._askers.tell(told)
 
     def _pipeline(self) -> PipelineStatus:
         """All that is known now, for whoever watches."""
@@ -406,7 +391,7 @@ class Ventilator(Daemon):
             time=time.time(),
             ventilator=self._vitals.status("draining" if self._draining else "running", queues),
             jobs=self._jobs.statuses(now),
-            workers=tuple(_without_leases(peer.state) for peer in peers.values()),
+            workers=tuple(peer.told for peer in peers.values()),
             sink=self._sink.state if self._sink else None,
             number=self._told,
             ages={name: now - at for name, at in heard.items()},
@@ -417,8 +402,3 @@ class Ventilator(Daemon):
             waits=self._reader.waits,
             unsaved=self._jobs.trouble,
         )
-
-
-def _without_leases(state: WorkerState) -> WorkerState:
-    """The state of a worker without what only leases are made of."""
-    return replace(state, brief=replace(state.brief, handed_on=(), failed=()))

@@ -7,8 +7,7 @@ slices depend on, its *brief*. A lost message costs time, never data, and a peer
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Interval, Len
-from pydantic import AfterValidator
+from annotated_types import Len
 
 from fip.data.names import (
     Address,
@@ -24,7 +23,7 @@ from fip.data.names import (
     RunId,
     Text,
 )
-from fip.data.quantities import FASTEST, SLOWEST
+from fip.data.quantities import AnyPace
 from fip.data.settings import Asked
 from fip.data.values import Fingerprint
 
@@ -33,16 +32,6 @@ LATELY = 10.0  # s, the window over which rates, shares of time and antennas are
 BRIEF_INTERVAL = 0.1  # s from a change that nobody waits for to the brief that tells it
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 UNFINISHED: tuple[JobState, ...] = ("queued", "running")  # of a job that is not over
-
-
-def _checked_pace(pace: float) -> float:
-    """ValueError for a pace at which nothing would ever be due."""
-    if 0 < pace < SLOWEST:
-        raise ValueError(f"{pace:g} is no pace: 0, or {SLOWEST:g} times real time and more")
-    return pace
-
-
-Pace = Annotated[float, Interval(ge=0, lt=FASTEST), AfterValidator(_checked_pace)]
 
 
 @dataclass(frozen=True)
@@ -282,7 +271,7 @@ class Submit:
     paths: Annotated[tuple[PathName, ...], Len(min_length=1)]
     asked: Asked
     directory: Folder  # as in `RunPlan`
-    pace: Pace | None = None  # times real time, 0 for as fast as it goes; None: the ventilator's own
+    pace: AnyPace | None = None  # times real time, 0 for as fast as it goes; None: the ventilator's own
     follow: Follow | None = None  # None: they are whole
     user: Text = ""  # who submits it, as that one says
 

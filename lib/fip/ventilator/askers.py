@@ -1,0 +1,40 @@
+"""The operators who asked the ventilator of late: each is told everything for a while, and then forgotten."""
+
+import time
+from collections.abc import Callable
+
+from fip.runtime.service import Loop
+
+HEARD = 2.0  # s for which an operator that asked is told everything
+ANSWER_AFTER = 0.1  # s from a question to the answer to all who asked meanwhile
+
+
+class Askers:
+    """Who asked, by their routes."""
+
+    def __init__(self, loop: Loop, status: Callable[[], bytes], send: Callable[[bytes, bytes], None]) -> None:
+        """`status` makes what they are told, `send` sends it on a route."""
+        self._loop, self._status, self._send = loop, status, send
+        self._until: dict[bytes, float] = {}  # monotonic s
+        self._answering = False
+
+    def hear(self, route: bytes, waits: bool) -> None:
+        """Somebody asked; one who is told already gets no answer of its own, unless it waits for what it said."""
+        known = route in self._until
+        self._until[route] = time.monotonic() + HEARD
+        if (
+            waits or not known
+        ) and not self._answering:  # all who ask within a moment get one, which takes time to make
+            self._answering = True
+            self._loop.at(time.monotonic() + ANSWER_AFTER, self._answer)
+
+    def tell(self, told: bytes) -> None:
+        """Tells all of them; those who asked too long ago are forgotten."""
+        now = time.monotonic()
+        self._until = {route: until for route, until in self._until.items() if until > now}
+        for route in self._until:
+            self._send(route, told)
+
+    def _answer(self) -> None:
+        self._answering = False
+        self.tell(self._status())

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import ceil
 
@@ -11,71 +11,20 @@ import zmq
 
 from fip.config import Ventilator
 from fip.data.errors import ConfigError, RefusedError, WireError
-from fip.data.names import Attempt
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
 from fip.runtime.sockets import data_socket
+from fip.ventilator.peers import Peer
 from fip.ventilator.places import Places
 from fip.wire.codec import Frame
-from fip.wire.messages import Departure, Lane, Status, WorkerBrief, WorkerState
+from fip.wire.messages import Lane, Status, WorkerBrief, WorkerState
 
 log = logging.getLogger("fip.ventilator")
 
 AHEAD = 0.2  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
 MOST_AHEAD = 16  # slices that it is given at a time
 SHORTEST = 1e-3  # s of an image; what is told may be 0
-DEPARTED = 16  # daemons, of which is remembered that they went
 MOST_WORKERS = 250  # each needs a socket, of which a process has about a thousand
-
-
-@dataclass
-class Peer:
-    """A living worker and its lane."""
-
-    route: bytes  # where control messages for it go
-    state: WorkerState
-    heard: float  # monotonic s
-    lane: zmq.Socket[bytes]
-    address: str  # of the lane, as the worker is told it
-    key: str = ""  # the host whose key it joined with; "" without keys
-    hung_on: Attempt | None = None  # what it was found to hang on; it gets nothing while it is on that
-
-    @property
-    def hangs(self) -> bool:
-        """Whether it is still on what it was found to hang on."""
-        return self.hung_on is not None and self.state.brief.working == self.hung_on
-
-    @property
-    def ready(self) -> bool:
-        """Whether it reads from its lane, works, and means to stay."""
-        return self.state.brief.lane == self.address and not self.state.brief.leaving and not self.hangs
-
-    @property
-    def told(self) -> WorkerState:
-        """Its state without what only leases are made of."""
-        return replace(self.state, brief=replace(self.state.brief, handed_on=(), failed=()))
-
-
-class Departed:
-    """The last few daemons that went and are not back, of which the status tells."""
-
-    def __init__(self) -> None:
-        self._went: dict[str, Departure] = {}
-
-    def went(self, status: Status, how: str) -> None:
-        """One is no longer there: it "left" or "died"."""
-        self._went[status.identity] = Departure(status, time.time(), how)
-        while len(self._went) > DEPARTED:
-            del self._went[next(iter(self._went))]
-
-    def is_back(self, identity: str) -> None:
-        """It is there again, or was always."""
-        self._went.pop(identity, None)
-
-    @property
-    def told(self) -> tuple[Departure, ...]:
-        """Oldest first."""
-        return tuple(self._went.values())
 
 
 def depth(least: int, worker: Status) -> int:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import zmq
@@ -19,7 +19,8 @@ from fip.runtime.vitals import Vitals
 from fip.ventilator.askers import Askers
 from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
-from fip.ventilator.lanes import Departed, Lanes, Peer
+from fip.ventilator.lanes import Lanes
+from fip.ventilator.peers import Departed, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.supply import Supply, refusal
@@ -48,16 +49,6 @@ log = logging.getLogger("fip.ventilator")
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
 HEARD_AT_ONCE = 100  # messages, before slices are sent
-
-
-@dataclass
-class SinkPeer:
-    """The living sink."""
-
-    route: bytes
-    state: SinkState
-    heard: float  # monotonic s
-    address: str  # of its image socket, as workers are told it
 
 
 class Ventilator(Daemon):

@@ -1,0 +1,71 @@
+"""Whom the ventilator knows: workers and the sink as long as they live, and the last that went."""
+
+import time
+from dataclasses import dataclass, replace
+
+import zmq
+
+from fip.data.names import Attempt
+from fip.wire.messages import Departure, SinkState, Status, WorkerState
+
+DEPARTED = 16  # daemons, of which is remembered that they went
+
+
+@dataclass
+class Peer:
+    """A living worker and its lane."""
+
+    route: bytes  # where control messages for it go
+    state: WorkerState
+    heard: float  # monotonic s
+    lane: zmq.Socket[bytes]
+    address: str  # of the lane, as the worker is told it
+    key: str = ""  # the host whose key it joined with; "" without keys
+    hung_on: Attempt | None = None  # what it was found to hang on; it gets nothing while it is on that
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is still on what it was found to hang on."""
+        return self.hung_on is not None and self.state.brief.working == self.hung_on
+
+    @property
+    def ready(self) -> bool:
+        """Whether it reads from its lane, works, and means to stay."""
+        return self.state.brief.lane == self.address and not self.state.brief.leaving and not self.hangs
+
+    @property
+    def told(self) -> WorkerState:
+        """Its state without what only leases are made of."""
+        return replace(self.state, brief=replace(self.state.brief, handed_on=(), failed=()))
+
+
+@dataclass
+class SinkPeer:
+    """The living sink."""
+
+    route: bytes
+    state: SinkState
+    heard: float  # monotonic s
+    address: str  # of its image socket, as workers are told it
+
+
+class Departed:
+    """The last few daemons that went and are not back, of which the status tells."""
+
+    def __init__(self) -> None:
+        self._went: dict[str, Departure] = {}
+
+    def went(self, status: Status, how: str) -> None:
+        """One is no longer there: it "left" or "died"."""
+        self._went[status.identity] = Departure(status, time.time(), how)
+        while len(self._went) > DEPARTED:
+            del self._went[next(iter(self._went))]
+
+    def is_back(self, identity: str) -> None:
+        """It is there again, or was always."""
+        self._went.pop(identity, None)
+
+    @property
+    def told(self) -> tuple[Departure, ...]:
+        """Oldest first."""
+        return tuple(self._went.values())

@@ -3,6 +3,7 @@
 The letters are those of docs/reliability.md.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import fip.archive.ledger_file as ledger_file
+import simulated.cluster as cluster
 from fip.archive.clock import Clock
 from fip.archive.ledger_file import LedgerFile
 from fip.data.errors import NoRoomError
@@ -25,6 +28,7 @@ class Mutant:
 
     what: str
     seed: int
+    found: str  # what the simulation says of it, in part
     place: Any  # where it was mended
     name: str
     wrong: Callable[..., Any]
@@ -40,13 +44,9 @@ def _no_room(path: Path, done: str, error: Exception) -> NoRoomError:
     return NoRoomError(f"ledger {path} cannot be {done}: {error}")
 
 
-def _written_at_once(self: Queue, *statements: tuple[str, tuple[object, ...]]) -> None:
-    database: Any = vars(self)["_database"]
-    for job, (state, reason) in vars(self)["_unsaved"].items():
-        database.execute("UPDATE jobs SET state = ?, reason = ? WHERE job = ?", (state, reason, job))
-    for statement, values in statements:
-        database.execute(statement, values)
-    vars(self)["_unsaved"].clear()
+def _is_an_error(self: Queue, trouble: str) -> None:
+    if trouble:
+        raise sqlite3.OperationalError(trouble)
 
 
 def _all_failures(self: Jobs) -> tuple[Failure, ...]:
@@ -58,15 +58,13 @@ def _by_the_wall_clock(boot: str, seconds: Callable[[], float]) -> Clock:
     return Clock("the same", lambda: time.time())  # that of the world
 
 
-def mutants() -> Mapping[str, Mutant]:
-    """Each fault by the line that it is of."""
-    import fip.archive.ledger_file as ledger_file
-    import simulated.cluster as cluster
-
-    return {
-        "A1": Mutant("what a transaction did not commit stays open", 0, LedgerFile, "_undo", lambda self: None),
-        "A2": Mutant("ages are told by the wall clock", 0, cluster, "Clock", _by_the_wall_clock),
-        "B1": Mutant("a full disk of the queue is an error", 0, Queue, "_write", _written_at_once),
-        "B2": Mutant("all failures are told at once", 0, Jobs, "untold_failures", _all_failures),
-        "B3": Mutant("a damaged ledger is waited for", 0, ledger_file, "_fault", _no_room),
-    }
+MUTANTS: Mapping[str, Mutant] = {
+    "A1": Mutant(
+        "what a transaction did not commit stays open", 175, "was left open", LedgerFile, "_undo", lambda self: None
+    ),
+    "A2": Mutant("ages are told by the wall clock", 17, "expired after", cluster, "Clock", _by_the_wall_clock),
+    "B1": Mutant("a full disk of the queue is an error", 66, "ventilator.queue", Queue, "_tell", _is_an_error),
+    "B2": Mutant("all failures are told at once", 2, "a SinkOrders of", Jobs, "untold_failures", _all_failures),
+    "B3": Mutant("a damaged ledger is waited for", 7, "never ends", ledger_file, "_fault", _no_room),
+}
+"""Each fault by the line that it is of."""

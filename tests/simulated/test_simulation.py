@@ -2,6 +2,7 @@
 
 import pytest
 
+from simulated.mutants import MUTANTS
 from simulated.scenario import play, scenario
 
 SEEDS, AT_A_TIME = 300, 25
@@ -13,6 +14,15 @@ def test_every_promise_holds_whatever_goes_wrong(first: int) -> None:
     found = {seed: play(scenario(seed)).violation for seed in range(first, first + AT_A_TIME)}
     broken = {seed: violation for seed, violation in found.items() if violation}
     assert not broken, f"`python -m benchmarks.simulation SEED` tells what happened: {broken}"
+
+
+@pytest.mark.parametrize("line", MUTANTS)
+def test_a_fault_that_is_put_back_is_found(line: str) -> None:
+    """Each of those that trials found, by its seed, which has nothing to say of FIP as it is."""
+    mutant = MUTANTS[line]
+    with mutant.put_back():
+        assert mutant.found in play(scenario(mutant.seed)).violation
+    assert play(scenario(mutant.seed)).violation == ""
 
 
 def test_a_seed_replays_to_the_same_trace() -> None:

@@ -109,12 +109,13 @@ class Store:
             self.ledger.judge_noise(run)
         self._concluded = True
 
-    def close(self) -> None:
+    def close(self, tries: int = CLOSING_TRIES) -> None:
         """Concludes, if that is not done yet, and gives the directory free.
 
-        What cannot be done within a second or two is logged, and is done when a run into the directory ends again.
+        What cannot be done in so many tries, a fifth of a second apart, is logged, and is done when a run into the
+        directory ends again. Who has a loop to run tries once.
         """
-        for left in reversed(range(CLOSING_TRIES)):
+        for left in reversed(range(tries)):
             try:
                 if not self._concluded:
                     self.conclude()

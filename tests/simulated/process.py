@@ -214,7 +214,9 @@ class Process:
                 self.loop.turn()
                 over = self.daemon.finished
                 if over:
+                    self.world.ending = True  # with no loop to keep turning, it may wait
                     self.daemon.close()
+                    self.world.ending = False
             except ViolationError:
                 raise
             except KilledError:

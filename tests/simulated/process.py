@@ -209,6 +209,7 @@ class Process:
         if self.daemon is None or self.stopped:
             return
         self.world.turns += 1
+        self.world.ending = False
         with self.world.on(self.host):
             try:
                 self.loop.turn()
@@ -216,7 +217,6 @@ class Process:
                 if over:
                     self.world.ending = True  # with no loop to keep turning, it may wait
                     self.daemon.close()
-                    self.world.ending = False
             except ViolationError:
                 raise
             except KilledError:

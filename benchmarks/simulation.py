@@ -56,6 +56,7 @@ def main() -> int:
             made += seconds
             for seed, violation in violations:
                 kinds[_kind(violation)].append(seed)
+                print(f"seed {seed}: {violation[:200]}", flush=True)
             if number % 40 == 0 or number == len(chunks):
                 bad = sum(map(len, kinds.values()))
                 print(f"{number * CHUNK} seeds, {bad} bad, {time.monotonic() - begun:.0f} s", flush=True)

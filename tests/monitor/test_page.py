@@ -256,7 +256,8 @@ def test_the_monitor_may_die(mesh: Mesh, simulated_ms: Path, tmp_path: Path) -> 
             mesh.wait_for_job(job)
             expect(page.locator("#headline")).to_have_text("done")
     assert {name: daemon.pid for name, daemon in mesh.daemons.items() if daemon.poll() is None} == before
-    assert not [line for line in mesh.log[said:].splitlines() if " WARNING " in line or " ERROR " in line]
+    told = [line for line in mesh.log[said:].splitlines() if " WARNING " in line or " ERROR " in line]
+    assert not [line for line in told if "antennas flagged away" not in line]  # of the data, which have such a one
     assert len(list((mesh.images / job).glob("*-dirty.fits"))) == 10
 
 

@@ -132,9 +132,14 @@ def _reading(cluster: Cluster, fault: Fault) -> None:
     """The reading child is slow, or dies of half of what it is asked."""
     before, chance = cluster.read_seconds, cluster.world.chance
     slow = fault.target % 2 == 0
-    cluster.read_seconds = lambda: 1.0 if slow else None if chance.random() < 0.5 else 0.01
-    lasts = fault.lasts if slow else min(fault.lasts, 0.3)
-    cluster.world.after(lasts, lambda: setattr(cluster, "read_seconds", before))
+    until = cluster.world.now + (fault.lasts if slow else min(fault.lasts, 0.3))
+
+    def seconds() -> float | None:
+        if cluster.world.now >= until:
+            return before()
+        return 1.0 if slow else None if chance.random() < 0.5 else 0.01
+
+    cluster.read_seconds = seconds
 
 
 def _hang(cluster: Cluster, fault: Fault) -> None:

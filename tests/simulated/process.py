@@ -209,11 +209,13 @@ class Process:
         if self.daemon is None or self.stopped:
             return
         self.world.turns += 1
+        self.world.ending = False
         with self.world.on(self.host):
             try:
                 self.loop.turn()
                 over = self.daemon.finished
                 if over:
+                    self.world.ending = True  # with no loop to keep turning, it may wait
                     self.daemon.close()
             except ViolationError:
                 raise

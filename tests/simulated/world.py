@@ -48,6 +48,7 @@ class World:
         self.now = 0.0  # s
         self.here = Host("nowhere")  # whose clocks are read
         self.turns = 0
+        self.ending = False  # whether a daemon closes what it has
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._trace = xxhash.xxh3_64()
@@ -110,7 +111,8 @@ class World:
         return EPOCH + self.now * (1 + self.here.drift) + self.here.ahead
 
     def _sleep(self, seconds: float) -> None:
-        raise ViolationError(f"a daemon slept for {seconds} s in its loop")
+        if not self.ending:
+            raise ViolationError(f"a daemon slept for {seconds} s in its loop")
 
     def _uuid(self) -> uuid.UUID:
         return uuid.UUID(int=next(self._uuids) << 80)

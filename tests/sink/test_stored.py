@@ -21,6 +21,7 @@ from fip.data.values import FitsFile, ImageFile
 from fip.sink.store import Store
 from fip.ventilator.job_queue import Queue
 from fip.wire.messages import PipelineStatus, RunPlan
+from support.fip_command import images
 from support.made_values import SMALLEST, make_image
 from support.many_slices import SELECTION, SLICES
 from support.mesh import Mesh
@@ -377,15 +378,21 @@ def test_the_list_of_images_is_on_disk_before_it_takes_the_place_of_another(tmp_
     assert synced == [f"{tmp_path}/.fip-images.txt.tmp", ".fip-images.txt.tmp -> images.txt", str(tmp_path)]
 
 
-def test_expired_files_are_gone_on_disk_before_the_ledger_says_so(tmp_path: Path, synced: list[str]) -> None:
-    """Else a power cut would give back what nobody removes again."""
+def test_a_file_goes_when_the_ledger_has_it_as_expired_and_not_before(tmp_path: Path) -> None:
+    """What the ledger has as stored is on disk, also while it cannot be told; what a power cut gives back goes, too."""
     store = opened(tmp_path, TWO)
     for index in range(3):
         store.put(image(index))
-    synced.clear()
+    oldest = images(tmp_path)[0]
+    content = oldest.read_bytes()
     with busy(tmp_path), pytest.raises(NoRoomError):
         store.expire()
-    assert synced == [str(tmp_path)]
+    assert kept(tmp_path) == [0, 1, 2]
+    assert (store.expire(), kept(tmp_path)) == (1, [1, 2])
+    store.close()
+    oldest.write_bytes(content)
+    store = opened(tmp_path, TWO)
+    assert (store.expire(), kept(tmp_path)) == (0, [1, 2])
     store.close()
 
 

@@ -216,6 +216,12 @@ class Ledger:
         """The files of these stored images are no longer there."""
         self._set("state = 'expired'", [(each.run, each.index) for each in images])
 
+    def expired_of(self, names: Iterable[str]) -> list[str]:
+        """The names that are of images which have expired: their files are left over."""
+        rows = self._file.rows("SELECT file, psf FROM slices WHERE state = 'expired'")
+        expired = {name for row in rows for name in row if name}
+        return [name for name in names if name in expired]
+
     def clear(self) -> None:
         """Forgets all: no image, run or selection is in it then."""
         with self._file.transaction():

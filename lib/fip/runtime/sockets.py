@@ -33,8 +33,10 @@ TOLD_QUEUE = 8  # messages to a peer that does not read them; each is of all tha
 def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
     """A ROUTER or DEALER for control, a PUB or SUB for status."""
     opened = _open(context, kind, CONTROL_QUEUE, CONTROL_LINGER, MAXIMUM_HEADER)
-    if kind in (zmq.ROUTER, zmq.PUB):
+    if kind == zmq.ROUTER:
         opened.setsockopt(zmq.SNDHWM, TOLD_QUEUE)
+    if kind == zmq.PUB:
+        opened.setsockopt(zmq.CONFLATE, 1)  # who does not keep up gets the newest, and nothing older is kept
     if kind == zmq.SUB:
         opened.subscribe(b"")
     if kind == zmq.DEALER:

@@ -365,7 +365,7 @@ class Sink(Daemon):
                     continue
             except StoreError:
                 pass  # `close` tells of it
-            self._stores.pop(name).close()
+            self._stores.pop(name).close(tries=1)
             del self._leaving[name]
 
     def _state(self) -> SinkState:

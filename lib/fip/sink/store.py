@@ -73,7 +73,8 @@ class Store:
                 self._folder = open_folder(directory)
                 undo.callback(self._folder.close)
                 self._folder.lock()
-                for name in self._folder.names():
+                there = self._folder.names()
+                for name in there:
                     if fnmatch(name, TEMPORARY.format("*")):
                         self._folder.unlink(name)
                 self._check_links()
@@ -89,6 +90,7 @@ class Store:
             undo.callback(self.ledger.close)
             self._keep = keep
             self._bytes = self.ledger.bytes_stored() if keep.size else 0
+            self._expired = deque(self.ledger.expired_of(there))  # files that are to go
             undo.pop_all()
         if shared := network_type(directory):
             log.info("%s is on a network file system (%s)", directory, shared)
@@ -109,12 +111,13 @@ class Store:
             self.ledger.judge_noise(run)
         self._concluded = True
 
-    def close(self) -> None:
+    def close(self, tries: int = CLOSING_TRIES) -> None:
         """Concludes, if that is not done yet, and gives the directory free.
 
-        What cannot be done within a second or two is logged, and is done when a run into the directory ends again.
+        What cannot be done in so many tries, a fifth of a second apart, is logged, and is done when a run into the
+        directory ends again. Who has a loop to run tries once.
         """
-        for left in reversed(range(CLOSING_TRIES)):
+        for left in reversed(range(tries)):
             try:
                 if not self._concluded:
                     self.conclude()
@@ -200,15 +203,23 @@ class Store:
             left = accumulate((each.size for each in oldest), sub, initial=self._bytes)
             over = [each for each, held in zip(oldest, left, strict=False) if held > self._keep.size]
         if over:
-            try:
-                for name in (name for each in over for name in each.files):
-                    self._remove(name)
-                self._folder.sync()  # else a power cut could give back what the ledger has as expired
-            except OSError as error:
-                raise NoRoomError(f"{self.directory}: the oldest images cannot be removed: {error.strerror}") from None
-            self.ledger.expire(over)
+            self.ledger.expire(over)  # first: what it has as stored is on disk at any moment
             self._bytes -= sum(each.size for each in over)
+            self._expired.extend(name for each in over for name in each.files)
+        self._remove_expired()
         return len(over)
+
+    def _remove_expired(self) -> None:
+        """Removes the files that the ledger has as expired; those that a power cut gives back go at the next opening.
+
+        NoRoomError where it cannot be done now; then it is tried again.
+        """
+        try:
+            while self._expired:
+                self._remove(self._expired[0])
+                self._expired.popleft()
+        except OSError as error:
+            raise NoRoomError(f"{self.directory}: the oldest images cannot be removed: {error.strerror}") from None
 
     def _as_held(self, image: ImageFile, names: Mapping[Kind, str]) -> tuple[ImageFile, set[Kind]]:
         """The image with the files that are there already, and their kinds."""

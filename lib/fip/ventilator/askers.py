@@ -19,12 +19,15 @@ class Askers:
         self._answering = False
 
     def hear(self, route: bytes, waits: bool) -> None:
-        """Somebody asked; one who is told already gets no answer of its own, unless it waits for what it said."""
+        """Somebody asked; one who is told already gets no answer of its own, unless it waits for what it said.
+
+        Who waits is answered at once: what it said was done, and nothing else yet.
+        """
         known = route in self._until
         self._until[route] = time.monotonic() + HEARD
-        if (
-            waits or not known
-        ) and not self._answering:  # all who ask within a moment get one, which takes time to make
+        if waits:
+            self._send(route, self._status())
+        elif not known and not self._answering:  # all who ask within a moment get one answer, which takes time to make
             self._answering = True
             self._loop.at(time.monotonic() + ANSWER_AFTER, self._answer)
 

@@ -251,7 +251,6 @@ class Ventilator(Daemon):
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
-        self._askers.hear(route, waits=not isinstance(message, Ask))
         if isinstance(message, Submit):
             refused = next(filter(None, (refusal(path, self._roots) for path in message.paths)), "")
             try:
@@ -264,6 +263,7 @@ class Ventilator(Daemon):
             log.info("job %s is cancelled", message.job)
             self._supply.cancelled(message.job)
             self._order_sink()
+        self._askers.hear(route, waits=not isinstance(message, Ask))
 
     # What it does
 

@@ -92,7 +92,7 @@ def test_a_queue_that_cannot_be_read_now_is_read_later(tmp_path: Path) -> None:
     failing = True
 
     class Connection(sqlite3.Connection):
-        def execute(self, statement: str, *values: object) -> sqlite3.Cursor:  # type: ignore[override]
+        def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
             if failing and statement.startswith("SELECT"):
                 error = sqlite3.OperationalError("disk I/O error")
                 error.sqlite_errorcode = sqlite3.SQLITE_IOERR

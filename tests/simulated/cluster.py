@@ -237,7 +237,7 @@ class Cluster:
         for state, file in rows.values():
             if state == "stored" and not directory.files.get(file or ""):
                 raise ViolationError(f"{file} is in the ledger, and not on the disk")
-        named = {file for state, file in rows.values() if state == "stored"}
+        named = {file for state, file in rows.values() if state in ("stored", "expired")}  # one that is to go yet
         stem = Path(made.path).stem
         named |= {f"{stem}-t{index:06d}-dirty.fits" for index in failed}  # the sink died before it was entered
         extra = {name for name in directory.files if name.startswith(f"{stem}-t")} - named

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,30 @@ def test_a_queue_that_cannot_be_opened_now_is_opened_later(tmp_path: Path) -> No
         jobs.save()
         assert jobs.trouble == ""
         assert [each.job for each in jobs.statuses(0.0)] == ["one"]
+
+
+def test_a_queue_that_cannot_be_read_now_is_read_later(tmp_path: Path) -> None:
+    """A disk that fails for a moment as the ventilator starts is no damage: it has its jobs when it can be read."""
+    path = tmp_path / "jobs.sqlite"
+    first = Queue(path)
+    first.add(job("one"))
+    first.close()
+    failing = True
+
+    class Connection(sqlite3.Connection):
+        def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+            if failing and statement.startswith("SELECT"):
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+                raise error
+            return super().execute(statement, *values)  # type: ignore[arg-type]
+
+    jobs = Jobs(Queue(path, partial(sqlite3.connect, factory=Connection)))
+    assert "cannot be read: disk I/O error" in jobs.trouble
+    failing = False
+    jobs.save()
+    assert jobs.trouble == ""
+    assert [each.job for each in jobs.statuses(0.0)] == ["one"]
 
 
 def test_a_damaged_queue_is_one_clear_line(tmp_path: Path) -> None:

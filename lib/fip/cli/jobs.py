@@ -15,7 +15,6 @@ VentilatorOption = Annotated[
     str | None,
     typer.Option(metavar="ADDR", help="The ventilator's control address, as tcp://head:5557.  [default: --config's]"),
 ]
-AT = "ventilator.control"  # the key that this option sets
 
 
 @app.command("submit")
@@ -33,11 +32,11 @@ def submit_command(
     settings: Settings,
 ) -> None:
     """Have a running ventilator image MeasurementSets, into a folder of the job's name in the sink's directory."""
-    from fip.client.operator import Operator, new_job
+    from fip.client.operator import Operator, new_job, pointed
     from fip.local import submitted
     from fip.local.run import follow_of
 
-    loaded = settings.load(config, {AT: ventilator})
+    loaded = settings.load(config, pointed(config, ventilator))
     asked, follow = loaded.config.asked, follow_of(loaded.config)
     submitted.check_here(measurement_sets, asked, follow is not None)
     pace = loaded.config.ventilator.pace if "ventilator.pace" in settings.typed else None
@@ -82,4 +81,6 @@ def cancel_command(
 
 def _pointed(config: Path | None, ventilator: str | None) -> Config:
     """The configuration, pointed at this ventilator."""
-    return load(config, {AT: ventilator}).config
+    from fip.client.operator import pointed
+
+    return load(config, pointed(config, ventilator)).config

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fip.client.hearing import Hearing
-from fip.client.operator import Operator
+from fip.client.operator import Operator, pointed
 from fip.client.run_file import read_run_file
 from fip.config import Config, load
 from fip.data.errors import UsageError
@@ -50,7 +50,7 @@ def watched(directory: Path | None, ventilator: str | None, file: Path | None) -
     None where no run images into the directory now. UsageError where both are given, or the directory is none.
     """
     if directory is None:
-        return load(file, {"ventilator.control": ventilator}).config
+        return load(file, pointed(file, ventilator)).config
     if ventilator is not None:
         raise UsageError(f"{directory} and --ventilator {ventilator}: give one of them")
     if not directory.is_dir():

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import zmq
 
-from fip.config import Config
+from fip.config import Config, load
 from fip.data.errors import FipError, UsageError, WireError
 from fip.data.names import label
 from fip.data.settings import Asked
@@ -34,6 +34,20 @@ from fip.wire.messages import (
 Seen = TypeVar("Seen")
 ANSWER_WITHIN = 10.0  # s
 BACK_WITHIN = 600.0  # s for a ventilator that is started again, while somebody waits for a job
+
+CONTROL = "ventilator.control"  # the key of the address that all are pointed at
+NODE_FILE = Path("/etc/fip/fip.toml")
+
+
+def pointed(file: Path | None, ventilator: str | None) -> dict[str, str | None]:
+    """The override by which a person's command finds a ventilator: the one that is given, as an address.
+
+    If neither that nor a configuration (a file, or the environment) is given, and this host is a node, it is the
+    ventilator of the node's layout. Raises ConfigError for a layout that cannot be read.
+    """
+    if ventilator is None and file is None and "FIP__VENTILATOR__CONTROL" not in os.environ and NODE_FILE.is_file():
+        ventilator = load(NODE_FILE).config.ventilator.control
+    return {CONTROL: ventilator}
 
 
 class Operator:

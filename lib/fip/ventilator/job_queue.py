@@ -119,7 +119,12 @@ class Queue:
         try:
             rows = self._database.execute(query).fetchall()
         except sqlite3.Error as error:
-            raise ConfigError(f"ventilator.queue: {self._path} is damaged: {error}; move it away") from None
+            if not _passes(error):
+                raise ConfigError(f"ventilator.queue: {self._path} is damaged: {error}; move it away") from None
+            self._database.close()
+            self._database = None  # `save` opens it again
+            self._tell(f"ventilator.queue: {self._path} cannot be read: {error}")
+            return []
         return [job for row in rows if (job := self._entered(*row))]
 
     def _entered(self, job: object, submit: object, record: object, *rest: object) -> Entered | None:

@@ -225,7 +225,7 @@ class Cluster:
         if made.damaged:
             return
         rows = self.rows(made.run)
-        excused = any(word in job.reason for word in ("corrupt", "malformed", "casacore crashes"))
+        excused = any(word in job.reason for word in ("corrupt", "malformed", "casacore crashes", "workers died of it"))
         fine = set(range(made.slices)) - made.unreadable - made.unimageable - made.deadly
         stored = {index for index, (state, _) in rows.items() if state in ("stored", "expired")}
         failed = {index for index, (state, _) in rows.items() if state == "failed"}

@@ -145,11 +145,13 @@ def _reading(cluster: Cluster, fault: Fault) -> None:
 def _hang(cluster: Cluster, fault: Fault) -> None:
     """A worker's next piece of work never ends; that is found after a while."""
     process = cluster.workers[fault.target % len(cluster.workers)]
-    before = process.work
+    before, hung = process.work, False
 
     def never() -> float | None:
-        process.work = before
-        life = process.life
+        nonlocal hung
+        if hung:
+            return before()
+        hung, life = True, process.life
         cluster.world.after(20.0, lambda: process.kill() if process.life == life else None)  # systemd's watchdog
         return None
 

@@ -274,3 +274,37 @@ def test_jobs_of_which_nothing_comes_fail_and_the_next_is_done(
             (totals,) = ledger.totals()
         assert totals.failed == tuple((index, f"RuntimeError: no image of slice {index}") for index in range(1, SLICES))
         assert len(totals.failed) > FAILURES_AT_ONCE
+
+
+def last_slice_is_out() -> Leases:
+    """Two slices: the second is stored, and the first was sent to cpu0 at 0 s."""
+    leases = Leases(2, ATTEMPTS, ())
+    leases.lease(0, "head/cpu0", 0.0)
+    leases.lease(1, "head/cpu1", 0.0)
+    leases.sink_says(((1, 2),), 0.1)
+    return leases
+
+
+def test_a_last_slice_that_ends_each_worker_that_it_is_sent_to_is_given_up() -> None:
+    """Also if it is sent to a second worker before the first is found dead: no death is forgotten."""
+    leases = last_slice_is_out()
+    for number in range(1, 2 * ATTEMPTS + 1):
+        assert leases.failed == {}
+        before, after, now = f"head/cpu{(number - 1) % 3}", f"head/cpu{number % 3}", 2.0 * number
+        assert leases.straggler(now)
+        leases.lease(0, after, now)
+        assert leases.first_of(before) == (now - 2.0, 0)
+        leases.worker_gone(before, 0, "died")
+    assert leases.failed == {0: "6 workers died while they imaged it"}
+    assert not leases.leased
+
+
+@pytest.mark.parametrize("handed_on", [{0: 1}, {}])
+def test_a_worker_that_is_done_with_its_copy_is_not_blamed_for_it(handed_on: dict[int, int]) -> None:
+    """It handed the image on, or has lost the slice, and dies of something else."""
+    leases = last_slice_is_out()
+    assert leases.straggler(2.0)
+    leases.lease(0, "head/cpu1", 2.0)
+    assert leases.was_sent("head/cpu0", 0)
+    leases.worker_says("head/cpu0", {}, handed_on, 10.0)
+    assert not leases.was_sent("head/cpu0", 0)

@@ -192,7 +192,7 @@ class Store:
 
         The ledger still has them, as expired: they are not made again. Raises NoRoomError.
         """
-        if self._keep == ALL:
+        if self._keep == ALL and not self._expired:
             return 0
         self._check_in_place()
         over: list[Aged] = []
@@ -341,6 +341,7 @@ class Store:
         where it is a link to one that is not in the folder of ledgers: it may be another directory's.
         """
         self._check_in_place()
+        self._remove_expired()  # images to come may have their names
         target = self.ledger.path.resolve()
         if target != self.directory.resolve() / LEDGER and target.parent != self._ledgers:
             raise UsageError(

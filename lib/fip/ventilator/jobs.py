@@ -344,7 +344,7 @@ class Jobs:
         """
         worker = brief.identity
         suspect = brief.working and SliceId(brief.working.run, brief.working.slice)
-        if suspect is None or not (known := self.leases.get(suspect.run)) or not known.has(worker, suspect.slice):
+        if suspect is None or not (known := self.leases.get(suspect.run)) or not known.was_sent(worker, suspect.slice):
             firsts = [(first, run) for run, leases in self.leases.items() if (first := leases.first_of(worker))]
             suspect = SliceId(min(firsts)[1], min(firsts)[0][1]) if firsts else None
         return sum(

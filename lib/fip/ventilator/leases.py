@@ -63,6 +63,7 @@ class Leases:
     _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending
     _again: set[int] = field(default_factory=set)  # todo once more; sent before the fresh ones
     _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
+    _earlier: dict[int, dict[str, float]] = field(default_factory=dict)  # who has another copy: worker -> when sent
     _imaging: Durations = field(default_factory=Durations)  # s, from sent to handed on
     _arriving: list[float] = field(default_factory=list)  # s, from sent to held, of those not asked for yet
     _storing: Durations = field(default_factory=Durations)  # s, from handed on to stored
@@ -139,6 +140,8 @@ class Leases:
 
     def lease(self, index: int, worker: str, now: float, size: int = 0) -> int:
         """Takes a slice of `size` bytes for `worker`; returns the number of this attempt, from 1."""
+        if (first := self.leased.get(index)) and first.handed_on is None:
+            self._earlier.setdefault(index, {})[first.worker] = first.sent
         self._take(index)
         attempt = self.next_attempt(index)
         self.sent[index] += 1
@@ -174,6 +177,9 @@ class Leases:
                 lease.held = True
             elif lease.held or now - lease.sent > GRACE:
                 self._back_to_todo(index)
+        for index, copies in self._earlier.items():
+            if worker in copies and index not in holds and (index in handed_on or now - copies[worker] > GRACE):
+                del copies[worker]
         for index, attempt in holds.items():
             if index not in self.leased and self.waiting(index):  # of another ventilator, or taken for lost here
                 self._take(index)
@@ -216,12 +222,17 @@ class Leases:
         The slice that it was `working` on may be the cause: one that ends too many workers is failed.
         """
         lost = [index for index in self.leased if self.has(worker, index)]
+        blamed = working if how and working is not None and self.was_sent(worker, working) else None
         for index in lost:
             self._back_to_todo(index)
-        if working in lost and how:
-            self._deaths[working] += 1
-            if self._deaths[working] >= 2 * self.max_attempts and working not in self.failed:
-                self._fail(working, f"{self._deaths[working]} workers {how} while they imaged it")
+        for copies in self._earlier.values():
+            copies.pop(worker, None)
+        if blamed is not None:
+            self._deaths[blamed] += 1
+            if self._deaths[blamed] >= 2 * self.max_attempts and blamed not in self.failed:
+                if blamed in self.leased:  # to another worker by now, which is not to die of it, too
+                    self._back_to_todo(blamed)
+                self._fail(blamed, f"{self._deaths[blamed]} workers {how} while they imaged it")
         return len(lost)
 
     def has(self, worker: str, index: int) -> bool:
@@ -229,9 +240,14 @@ class Leases:
         lease = self.leased.get(index)
         return lease is not None and lease.worker == worker and lease.handed_on is None
 
+    def was_sent(self, worker: str, index: int) -> bool:
+        """Whether a worker has a slice, or another copy of one that was sent to a second worker since."""
+        return self.has(worker, index) or worker in self._earlier.get(index, ())
+
     def first_of(self, worker: str) -> tuple[float, int] | None:
         """The slice that a worker has not handed on and was sent first, with when that was (monotonic s); or None."""
-        sent = ((lease.sent, index) for index, lease in self.leased.items() if self.has(worker, index))
+        sent = [(lease.sent, index) for index, lease in self.leased.items() if self.has(worker, index)]
+        sent += [(copies[worker], index) for index, copies in self._earlier.items() if worker in copies]
         return min(sent, default=None)
 
     def sink_says(self, stored: Ranges, now: float) -> list[int]:
@@ -246,6 +262,7 @@ class Leases:
         for index in new:
             lease = self.leased.pop(index, None)
             self._second.discard(index)
+            self._earlier.pop(index, None)
             if lease and lease.handed_on is not None:
                 self._storing.add(now - lease.handed_on)
             elif lease:  # its worker has not told of it yet

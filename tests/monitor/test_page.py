@@ -20,7 +20,7 @@ from fip.data.settings import asked
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
 from fip.state.panel import Panel
-from support.browser import browser, keep, unnamed
+from support.browser import browser, keep, place_on_screen, unnamed
 from support.fip_command import WITHIN, fip, images, started
 from support.made_panel import MADE
 from support.mesh import Mesh
@@ -73,16 +73,6 @@ def until_more_are_stored(page: Page) -> int:
         "before => parseInt(document.getElementById('stored').textContent.replace(',', '')) > before", arg=before
     )
     return stored(page)
-
-
-def place_on_screen(page: Page, x: int, y: int) -> tuple[float, float]:
-    """Where the middle of a pixel is shown, the whole image being in view."""
-    page.locator("#image").evaluate("image => image.scrollIntoView({block: 'center'})")
-    box = page.locator("#image").bounding_box()
-    assert box
-    zoom = min(box["width"], box["height"]) / SIDE
-    return (box["x"] + box["width"] / 2 + (x + 0.5 - SIDE / 2) * zoom,
-            box["y"] + box["height"] / 2 - (y + 0.5 - SIDE / 2) * zoom)  # fmt: skip
 
 
 def drawn(page: Page) -> dict[int, float]:
@@ -139,7 +129,7 @@ def assert_the_light_curve_is_that_of_the_files(page: Page, folder: Path) -> Non
     assert name
     shown, header = fits.getdata(folder / name[0])[0, 0], fits.getheader(folder / name[0])
     y, x = (int(at) for at in np.unravel_index(shown.argmax(), shown.shape))
-    left, top = place_on_screen(page, x, y)
+    left, top = place_on_screen(page, x, y, SIDE)
     page.mouse.move(left, top)
     said = page.locator("#cursor")
     expect(said).to_contain_text(f"pixel {x}, {y}")

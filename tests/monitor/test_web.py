@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Response, expect
 
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
-from support.browser import browser, keep, unnamed
+from support.browser import browser, keep, place_on_screen, unnamed
 from support.fip_command import WITHIN, fip, images, started
 from support.stored_run import GRID, RUN, STEADY, store_run
 
@@ -75,16 +75,6 @@ def test_a_finished_directory_has_its_page(tmp_path: Path) -> None:
         assert process.stdout.read() == ""
 
 
-def on_screen(page: Page, x: int, y: int) -> tuple[float, float]:
-    """Where a pixel of a large image is shown, the whole of it being in view."""
-    page.locator("#image").evaluate("image => image.scrollIntoView({block: 'center'})")
-    box = page.locator("#image").bounding_box()
-    assert box
-    zoom = min(box["width"], box["height"]) / LARGE
-    return (box["x"] + box["width"] / 2 + (x + 0.5 - LARGE / 2) * zoom,
-            box["y"] + box["height"] / 2 - (y + 0.5 - LARGE / 2) * zoom)  # fmt: skip
-
-
 def test_a_large_image_is_sent_as_it_is_seen(tmp_path: Path) -> None:
     """Less than a megabyte; what is read under the cursor says what it is of; zoomed in it is the pixel of the file."""
     store_run(tmp_path / "night", count=1, grid=replace(GRID, width=LARGE, height=LARGE))
@@ -95,7 +85,7 @@ def test_a_large_image_is_sent_as_it_is_seen(tmp_path: Path) -> None:
         page.goto(address)
         expect(page.locator("#image")).to_have_attribute("aria-label", re.compile("peak 100 mJy/beam"))
         x, y = STEADY  # a corner of a block of 4 x 4, the top of which the cursor is put on
-        left, top = on_screen(page, x + 2, y + 2)
+        left, top = place_on_screen(page, x + 2, y + 2, LARGE)
         page.mouse.move(left, top)
         cursor = page.locator("#cursor")
         expect(cursor).to_contain_text(

@@ -3,8 +3,7 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,56 +11,16 @@ import pytest
 
 from fip.archive.file_names import IMAGE_LIST, LEDGER, LOCK_FILE
 from fip.archive.folder import Folder
-from fip.archive.ledger import Ledger
 from fip.data import ranges
 from fip.data.errors import DamagedLedgerError, NoRoomError, StoreError, UsageError
-from fip.data.quantities import Retention
-from fip.data.settings import Asked
-from fip.data.values import FitsFile, ImageFile
+from fip.data.values import ImageFile
 from fip.sink.store import Store
-from fip.ventilator.job_queue import Queue
-from fip.wire.messages import PipelineStatus, RunPlan
-from support.fip_command import images
-from support.made_values import SMALLEST, make_image
+from fip.wire.messages import PipelineStatus
 from support.many_slices import SELECTION, SLICES
 from support.mesh import Mesh
 from support.set_clock import SetClock
+from support.smallest_images import HOUR, PLAN, TWO, busy, image, kept, opened, seen_by_another
 from support.stored_run import RUN, stored_image
-
-PLAN = RunPlan("run", "a", 100, "/a.ms", Asked(), "")
-TWO = Retention(size=2 * len(SMALLEST))
-HOUR = Retention(seconds=3600.0)
-
-
-def image(index: int) -> ImageFile:
-    """One of the smallest."""
-    return replace(make_image(FitsFile("dirty", SMALLEST)), index=index, integration=index, label="")
-
-
-def opened(directory: Path, keep: Retention = Retention(), hands: SetClock | None = None) -> Store:  # noqa: B008
-    """A store with the run open."""
-    store = Store(directory, keep, clock=hands.clock if hands else None)
-    assert store.open_run(PLAN) == ""
-    return store
-
-
-def seen_by_another(directory: Path) -> dict[int, str]:
-    """The state of each slice, as a second connection sees it."""
-    with closing(sqlite3.connect(f"file:{directory / LEDGER}?mode=ro", uri=True)) as database:
-        return dict(database.execute("SELECT slice, state FROM slices"))
-
-
-def kept(directory: Path) -> list[int]:
-    """The images that are still there, by their numbers."""
-    return sorted(int(path.name[3:9]) for path in directory.glob("a-t*-dirty.fits"))
-
-
-@contextmanager
-def busy(directory: Path) -> Iterator[sqlite3.Connection]:
-    """Another process writes the ledger, and does not end."""
-    with closing(sqlite3.connect(directory / LEDGER, isolation_level=None, timeout=30)) as database:
-        database.execute("BEGIN IMMEDIATE")
-        yield database
 
 
 def _said(status: PipelineStatus) -> int:
@@ -343,69 +302,3 @@ def test_a_file_that_is_not_this_image_is_left_alone_and_not_entered(tmp_path: P
             store.put(stored_image(RUN, 3))
         assert not list(store.ledger.entries())
         assert not list(tmp_path.glob(".fip-*.tmp"))
-
-
-@pytest.fixture
-def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is synced and renamed from now on, by path, in order."""
-    told: list[str] = []
-    fsync, replace_ = os.fsync, os.replace
-
-    def recorded(descriptor: int) -> None:
-        fsync(descriptor)
-        told.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
-
-    def renamed(source: str, to: str, **named: int) -> None:
-        replace_(source, to, **named)
-        told.append(f"{source} -> {to}")
-
-    monkeypatch.setattr("os.fsync", recorded)
-    monkeypatch.setattr("os.replace", renamed)
-    return told
-
-
-def test_the_folder_of_a_job_and_those_above_it_are_on_disk(tmp_path: Path, synced: list[str]) -> None:
-    """Each folder that is made is synced in the one that it is in."""
-    Folder(tmp_path / "images" / "job").close()
-    assert synced == [str(tmp_path), str(tmp_path / "images")]
-
-
-def test_the_list_of_images_is_on_disk_before_it_takes_the_place_of_another(tmp_path: Path, synced: list[str]) -> None:
-    """And its new name is, too."""
-    store = opened(tmp_path)
-    synced.clear()
-    store.close()
-    assert synced == [f"{tmp_path}/.fip-images.txt.tmp", ".fip-images.txt.tmp -> images.txt", str(tmp_path)]
-
-
-def test_a_file_goes_when_the_ledger_has_it_as_expired_and_not_before(tmp_path: Path) -> None:
-    """What the ledger has as stored is on disk, also while it cannot be told; what a power cut gives back goes, too."""
-    store = opened(tmp_path, TWO)
-    for index in range(3):
-        store.put(image(index))
-    oldest = images(tmp_path)[0]
-    content = oldest.read_bytes()
-    with busy(tmp_path), pytest.raises(NoRoomError):
-        store.expire()
-    assert kept(tmp_path) == [0, 1, 2]
-    assert (store.expire(), kept(tmp_path)) == (1, [1, 2])
-    store.close()
-    oldest.write_bytes(content)
-    store = opened(tmp_path, TWO)
-    assert (store.expire(), kept(tmp_path)) == (0, [1, 2])
-    store.close()
-
-
-def test_the_removal_of_the_journal_of_jobs_is_on_disk(tmp_path: Path) -> None:
-    """SQLite's mode EXTRA: else a power cut would bring the journal back, and it would undo what was entered."""
-    made: list[sqlite3.Connection] = []
-
-    def noted(*arguments: object, **named: object) -> sqlite3.Connection:
-        made.append(sqlite3.connect(*arguments, **named))  # type: ignore[call-overload]
-        return made[-1]
-
-    queue = Queue(tmp_path / "jobs.sqlite", noted)
-    ledger = Ledger(tmp_path, connect=noted)
-    assert [each.execute("PRAGMA synchronous").fetchone() for each in made] == [(3,), (3,)]
-    ledger.close()
-    queue.close()

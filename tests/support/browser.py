@@ -65,3 +65,13 @@ def unnamed(page: Page) -> list[str]:
     asked = [node for node in nodes if node["role"]["value"] in NAMED]
     assert len(asked) > 15
     return [str(node) for node in asked if not node.get("name", {}).get("value", "").strip()]
+
+
+def place_on_screen(page: Page, x: int, y: int, side: int) -> tuple[float, float]:
+    """Where the middle of a pixel of an image of `side` pixels is shown, the whole image being in view."""
+    page.locator("#image").evaluate("image => image.scrollIntoView({block: 'center'})")
+    box = page.locator("#image").bounding_box()
+    assert box
+    zoom = min(box["width"], box["height"]) / side
+    return (box["x"] + box["width"] / 2 + (x + 0.5 - side / 2) * zoom,
+            box["y"] + box["height"] / 2 - (y + 0.5 - side / 2) * zoom)  # fmt: skip

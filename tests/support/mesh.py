@@ -122,6 +122,17 @@ class Mesh:
         assert found is not None
         return found
 
+    def job_now(self, name: str) -> JobStatus:
+        """A job as the next status has it."""
+        found: list[JobStatus] = []
+
+        def seen(status: PipelineStatus) -> bool:
+            found.append(self.job(status, name))
+            return True
+
+        self.wait(seen)
+        return found[0]
+
     def wait_for_job(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Waits until a job is done."""
         self.wait(lambda status: self.job(status, name).state == "done", meanwhile)

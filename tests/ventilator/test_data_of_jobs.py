@@ -54,10 +54,7 @@ def test_a_job_whose_data_were_changed_meanwhile_fails_and_the_next_is_done(copi
         small_ms.change(copied, "FLAG", first_rows)
         start_again(mesh)
         mesh.wait_for_job(second)
-        with mesh.operator() as operator:
-            while (status := operator.next_status()) is None:
-                pass
-        failed = mesh.job(status, first)
+        failed = mesh.job_now(first)
         assert failed.state == "failed"
         stored = len(images(mesh.images / first))
         assert 20 <= stored < 150

@@ -92,10 +92,7 @@ def test_a_set_on_a_dead_disk_fails_its_job_and_the_next_is_done(ms: Path, tmp_p
     with Mesh(tmp_path / "m", workers=1, settings=BRIEF, within=WITHIN) as mesh:
         first, second = mesh.submit([ms], SELECTION), mesh.submit([whole], SELECTION)
         mesh.wait_for_job(second)
-        with mesh.operator() as operator:
-            while (status := operator.next_status()) is None:
-                pass
-        failed = mesh.job(status, first)
+        failed = mesh.job_now(first)
         assert failed.state == "failed"
         assert failed.reason.startswith(f"{ms}: reading it stood still and was given up after ")
         assert mesh.log.count("the process that reads it stood still for") == 1
@@ -111,10 +108,7 @@ def test_a_disk_that_dies_in_the_midst_fails_its_job_and_the_next_is_done(many_m
         stop_once_imaging(mesh, first)
         dead(dying)
         mesh.wait(lambda status: mesh.job(status, second).state == "done")
-        with mesh.operator() as operator:
-            while (status := operator.next_status()) is None:
-                pass
-        failed = mesh.job(status, first)
+        failed = mesh.job_now(first)
         assert (failed.state, failed.runs[0].failed) == ("failed", 0)
         assert "reading it stood still and was given up" in failed.reason
 

@@ -3,7 +3,7 @@
     python -m benchmarks.simulation FIRST:END [--processes 2]
     python -m benchmarks.simulation SEED
 
-With one seed its whole story is told. It ends with exit code 1 if a promise was broken.
+With one SEED it prints all that happened. The exit code is 1 if a promise was broken.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def _tell(seed: int, result: Result) -> None:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__.splitlines()[0])
-    parser.add_argument("seeds", help="FIRST:END, or one SEED, which is told whole")
+    parser.add_argument("seeds", help="FIRST:END, or one SEED, to print all that happened")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     first, _, end = arguments.seeds.partition(":")

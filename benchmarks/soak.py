@@ -108,7 +108,7 @@ def soak(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
 
 
 def siege(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
-    """A run beset by all that can be, of which the last images are kept; whether the auditor found nothing."""
+    """Runs a pipeline while everything goes wrong and only the last images are kept; returns whether all is well."""
     path = scratch / f"many{slices}.ms"
     if not path.exists():
         simulate(path, Simulation(antennas=8, channels=4, integrations=slices, cadence=2.0))

@@ -45,9 +45,9 @@ def submit_command(
         job = operator.submit(submit)
         if job.state == "failed":
             raise UsageError(job.reason)
-        say(job.job)
         if wait:
-            raise typer.Exit(submitted.wait(operator, job, console))
+            raise typer.Exit(submitted.wait(operator, job, console, say))
+        say(job.job)
 
 
 @app.command("jobs")

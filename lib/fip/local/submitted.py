@@ -1,7 +1,7 @@
 """`fip submit`: what can be known of a job before it is queued, and what becomes of it after."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,12 +28,14 @@ def check_here(paths: Sequence[Path], asked: Asked, follow: bool) -> None:
                 in_child(look, path, asked, follow, False, False)
 
 
-def wait(operator: Operator, job: JobStatus, console: Console) -> int:
+def wait(operator: Operator, job: JobStatus, console: Console, say: Callable[[str], None]) -> int:
     """Waits until a job is over, and says what became of it; returns the exit code: 0 if every slice is stored.
 
-    FipError if the ventilator is not heard for long, or has forgotten the job. An interrupt leaves the job as it is.
+    `say` tells its name first. FipError if the ventilator is not heard for long, or has forgotten the job. An interrupt
+    leaves the job as it is, and says so from the moment at which its name is known.
     """
     try:
+        say(job.job)
         ended = operator.wait(job.job, lambda text: console.print(text, style="yellow", soft_wrap=True))
     except KeyboardInterrupt:
         console.print(

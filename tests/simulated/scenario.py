@@ -15,6 +15,7 @@ from simulated.sky import MadeSet
 from simulated.world import ViolationError, World
 
 PATIENCE = 300.0  # s after the last fault, within which every job has ended
+HANG = 25.0  # s that a worker which hangs takes to be killed and started again
 MOST_TURNS = 400_000
 MANY, LONG, SHORT = frozenset(range(20, 360)), "for a long reason: " + 450 * "x", 1 << 17
 """Slices that fail, their reason, and the limit of messages of which their failures are more than one can hold."""
@@ -108,7 +109,7 @@ def _play(world: World, cluster: Cluster, what: Scenario) -> None:
         when = world.chance.uniform(0.5, 6.0)
         world.at(when, lambda number=number, made=made: cluster.operator.submit(f"job{number}", (made.path,)))  # type: ignore[misc]
     quiet = max(plan(cluster, list(what.faults)), 6.0)
-    until = quiet + PATIENCE
+    until = quiet + PATIENCE + HANG * sum(fault.kind == "hang" for fault in what.faults)
 
     def over() -> bool:
         cluster.check_transactions()

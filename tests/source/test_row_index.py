@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -67,6 +67,7 @@ def rows_of(index: RowIndex, number: int) -> NDArray[np.int64]:
     size=st.integers(7, 400),
     block=st.integers(3, 100),
 )
+@example(dumps=7, scan=1, windows=2, jitter=0.0, seed=0, size=85, block=3)  # two dumps that an edge of chunks cuts
 @settings(max_examples=60, deadline=None)
 def test_the_order_of_rows_does_not_matter(
     dumps: int, scan: int, windows: int, jitter: float, seed: int, size: int, block: int

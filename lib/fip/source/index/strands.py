@@ -39,12 +39,14 @@ def gather(strands: Sequence[Strand], averaged: Averaged) -> list[list[int]]:
     Two of one window at one time are two observations, and stay apart. One without a repeat goes with its scan.
     """
     found: list[list[int]] = []
-    open_now: dict[tuple[int, ...], list[list[int]]] = {}
+    of_place: dict[tuple[int, ...], list[list[int]]] = {}
+    open_now: dict[tuple[int, ...], list[list[int]]] = {}  # those of them that a later strand may reach
     order = sorted(range(len(strands)), key=lambda at: (not isfinite(strands[at].cadence.seconds), strands[at].first))
     for at in order:
         strand = strands[at]
-        beside = open_now.setdefault(strand.place, [])
-        if isfinite(strand.cadence.seconds):  # the others come last, and look at all
+        here = beside = of_place.setdefault(strand.place, [])  # those without a repeat come last, and look at all
+        if isfinite(strand.cadence.seconds):
+            beside = open_now.setdefault(strand.place, [])
             beside[:] = [each for each in beside if any(_reaches(strands[other], strand) for other in each)]
         for each in beside:
             if _belongs(strand, [strands[other] for other in each], averaged):
@@ -52,7 +54,9 @@ def gather(strands: Sequence[Strand], averaged: Averaged) -> list[list[int]]:
                 break
         else:
             found.append([at])
-            beside.append(found[-1])
+            here.append(found[-1])
+            if beside is not here:
+                beside.append(found[-1])
     return found
 
 

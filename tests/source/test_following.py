@@ -1,9 +1,10 @@
 """`--follow`: a MeasurementSet is imaged while another program writes it."""
 
 import signal
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 from astropy.io import fits
 
@@ -31,11 +32,12 @@ def config(folder: Path, complete: float = 4.0, end: float = 8.0) -> Path:
     return path
 
 
-def wait_for_images(output: Path, number: int, process: psutil.Process) -> None:
+def wait_for_images(output: Path, number: int, process: subprocess.Popen[str]) -> None:
     """Waits until the ledger has so many images of a run that is under way."""
     while len(images(output)) < number or totals(output)[0] < number:
-        with pytest.raises(psutil.TimeoutExpired):
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.05)
+            raise AssertionError(process.communicate()[0])
 
 
 def totals(output: Path) -> tuple[int, int, bool]:
@@ -55,11 +57,10 @@ def test_a_measurement_set_is_imaged_while_it_is_written(tmp_path: Path) -> None
     endless = config(tmp_path, 1000, 1000)
     with Writer(ms, many) as writer:
         with started("run", ms, "--follow", "--output", output, *GRID, "--config", endless) as run:
-            known = psutil.Process(run.pid)
             writer.write(3)
-            wait_for_images(output, 3, known)
+            wait_for_images(output, 3, run)
             writer.write(1)
-            wait_for_images(output, 4, known)
+            wait_for_images(output, 4, run)
             assert [image.name for image in images(output)] == [f"live-t{n:06d}-dirty.fits" for n in range(4)]
             assert totals(output) == (4, 4, False)
             run.kill()
@@ -67,14 +68,14 @@ def test_a_measurement_set_is_imaged_while_it_is_written(tmp_path: Path) -> None
         before = {image: image.stat().st_ino for image in images(output)}
         writer.write(3)
         with started("run", ms, "--follow", "--output", output, *GRID, "--config", endless) as run:
-            wait_for_images(output, 7, psutil.Process(run.pid))
+            wait_for_images(output, 7, run)
             run.send_signal(signal.SIGINT)
             assert run.wait(WITHIN) == 130
         assert totals(output) == (7, 7, False)
         assert {image: image.stat().st_ino for image in images(output)}.items() >= before.items()
         with started("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path)) as run:
             writer.write(many - 8)
-            wait_for_images(output, many, psutil.Process(run.pid))
+            wait_for_images(output, many, run)
             said, _ = run.communicate(timeout=WITHIN)
     assert run.returncode == 0, said
     assert f"{many} of {many} images" in said
@@ -91,11 +92,10 @@ def test_a_measurement_set_is_imaged_while_it_is_written(tmp_path: Path) -> None
 def test_a_measurement_set_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     """`fip run --follow` may begin before the telescope does; without data it ends, and says why."""
     ms, output = tmp_path / "late.ms", tmp_path / "out"
-    with started("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path, end=60)) as run:
-        known = psutil.Process(run.pid)
-        with Writer(ms, 3) as writer:
-            writer.write(1)
-            wait_for_images(output, 2, known)
+    asked_for = ("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path, end=60))
+    with started(*asked_for) as run, Writer(ms, 3) as writer:
+        writer.write(1)
+        wait_for_images(output, 2, run)
     done = fip("run", tmp_path / "never.ms", "--follow", *GRID, "--config", config(tmp_path), cwd=tmp_path)
     assert done.returncode == 1
     assert "never.ms: no such file or folder" in done.stderr.splitlines()[-1]

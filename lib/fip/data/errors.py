@@ -21,6 +21,10 @@ class InputError(UsageError):
     """A MeasurementSet that is missing, damaged or holds nothing to image."""
 
 
+class UnreadableError(InputError):
+    """What is on disk of a MeasurementSet cannot be read: it is damaged, or it is being written at this moment."""
+
+
 class LostReaderError(InputError):
     """A process that read a MeasurementSet has died of it, or was ended: it has to be replaced."""
 

@@ -150,7 +150,7 @@ def _look_into(
     found: dict[Path, RunFacts] = {}
     for path in paths:
         try:
-            found[path] = reader.call(look, path, asked, follow, False, False)
+            found[path] = reader.call(look, path, asked, follow, False, False, 0)
         except NotYetError as error:
             console.print(f"waiting for data: {error}", style="yellow", soft_wrap=True)
     if len({each.run for each in found.values()}) < len(found) or len(set(paths)) < len(paths):

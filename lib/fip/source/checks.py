@@ -15,11 +15,11 @@ from fip.data.rotations import about_w
 from fip.imaging.polarisation import hands, unobserved
 from fip.source.advice.geometry import UvwCheck, check_uvw, uvw_axes
 from fip.source.index.row_index import RowIndex
+from fip.source.recording import Recording, Rows
 from fip.source.samples import Columns, weight_column
 from fip.source.selecting.chosen import Chosen, parts, sampled
 from fip.source.selecting.matching import baselines, listed
 from fip.source.selecting.phase_centres import PhaseCentres
-from fip.source.tables.measurement_set import MeasurementSet, Rows
 from fip.source.tables.subtables import Field, Window
 
 _FIELDS = 32  # of which integrations are looked at
@@ -71,7 +71,7 @@ def check_cells(chosen: Chosen, columns: Columns, found: Sequence[Part]) -> None
         raise next(iter(faults.values()))
 
 
-def _faults(main: MeasurementSet, columns: Columns, found: Sequence[Part]) -> dict[int, InputError]:
+def _faults(main: Recording, columns: Columns, found: Sequence[Part]) -> dict[int, InputError]:
     """What is wrong with cells of these integrations."""
     faults: dict[int, InputError] = {}
     for part in found:
@@ -82,7 +82,7 @@ def _faults(main: MeasurementSet, columns: Columns, found: Sequence[Part]) -> di
     return faults
 
 
-def _check_part(main: MeasurementSet, columns: Columns, part: Part) -> None:
+def _check_part(main: Recording, columns: Columns, part: Part) -> None:
     rows, window = part.rows, part.window
     for name in filter(None, (columns.visibility, columns.model, "FLAG")):
         shape = rows.cell_shape(name)
@@ -210,9 +210,7 @@ def _spread(rows: int) -> list[int]:
     return list(map(int, np.unique(np.linspace(0, rows - 1, min(rows, _ROWS)).astype(int))))
 
 
-def check_uvw_at(
-    main: MeasurementSet, index: RowIndex, centres: PhaseCentres, field: Field, integration: int
-) -> UvwCheck:
+def check_uvw_at(main: Recording, index: RowIndex, centres: PhaseCentres, field: Field, integration: int) -> UvwCheck:
     """UVW of an integration, of this field, against the positions of the antennas at its time."""
     rows = main.rows(index.rows_of([integration])[0])
     first, second, uvw = (rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "UVW"))

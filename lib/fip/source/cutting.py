@@ -15,10 +15,10 @@ from fip.imaging.antennas import AntennaTally, BaselineSums, health, tally
 from fip.imaging.beam import fit_beam
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_bands, totals
 from fip.imaging.weighting import weigh
+from fip.source.recording import Rows
 from fip.source.samples import SampleReader
 from fip.source.selecting.chosen import Picked
 from fip.source.selecting.matching import baselines, within
-from fip.source.tables.measurement_set import Rows
 from fip.source.tables.subtables import band
 from fip.state.antennas import antennas_view, ill
 

@@ -6,21 +6,20 @@ complete, so that a run that is resumed, later and with more data there, is the 
 
 import os
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from fip.data.errors import InputError, NotYetError, UsageError
+from fip.data.errors import InputError, NotYetError, UnreadableError, UsageError
 from fip.data.settings import Asked
 from fip.source.cutting import Run
-from fip.source.index.row_index import CHUNK, Indexer, RowIndex
+from fip.source.index.row_index import Indexer, RowIndex
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, one_band, open_run, settle
 from fip.source.selecting.chosen import Chosen, choose
 from fip.source.selecting.phase_centres import Rephasing
-from fip.source.tables.measurement_set import MeasurementSet
+from fip.source.sources import open_recording
 
 
 class Whole:
@@ -41,6 +40,14 @@ class Whole:
         """Whether its files are as they were when it was opened."""
         return _files(self._path) == self._files
 
+    @property
+    def ended(self) -> bool | None:
+        """No more comes."""
+        return True
+
+    def doubt(self) -> None:
+        """What cannot be read of it is damaged."""
+
     def look(self, complete: bool = False, ended: bool = False) -> Run:
         """The run; there is nothing to wait for."""
         return self._run
@@ -51,99 +58,129 @@ class Whole:
 
 
 def _files(path: Path) -> list[tuple[str, int, int]]:
-    """The files of a table: name, bytes, and when each was written; not the one in which its readers leave marks."""
+    """The files of a recording: name, bytes, and when each was written; not the one in which readers leave marks."""
     with suppress(OSError):
+        if path.is_file():
+            return [(path.name, path.stat().st_size, path.stat().st_mtime_ns)]
         found = [(each.name, each.stat()) for each in os.scandir(path) if each.name != "table.lock"]
         return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
     return []
 
 
 class Growing:
-    """The run of a MeasurementSet that is being written, in order of time; used from the thread that opened it."""
+    """The run of a recording that is being written, in order of time; used from the thread that opened it.
+
+    At a moment at which its writer is at work it may not be readable, and what was seen of it then is of no use: that
+    is a NotYetError, and it is opened again by the next look.
+    """
 
     def __init__(self, path: Path, asked: Asked) -> None:
-        """Opens the MeasurementSet; NotYetError where it is not there yet, or not whole enough to be opened."""
+        """Opens it; NotYetError if it is not there yet, or not whole enough to be opened."""
         self._asked = asked
         try:
-            self._main = MeasurementSet(path, growing=True)
+            self._main = open_recording(path, growing=True)
         except InputError as error:
             raise NotYetError(str(error)) from None
-        self._indexer = Indexer()  # of whole chunks
-        self._indexed = 0  # rows that it was fed
+        self.rows = len(self._main)
+        self.ended: bool | None = None  # as `Recording.ended`
+        self._indexer = Indexer()  # of the rows of complete integrations, all but those that came since the last look
         self._end = 0  # of the rows of complete integrations
         self._run: Run | None = None
         self._taken = np.zeros(0, bool)  # [integration] whether it is in a slice
+        self._looked: object = None  # what there was to see at the last look; None if that was not all
+        self._doubted = False  # whether the recording is to be opened again before it is read
 
     @property
     def current(self) -> bool:
         """It looks again by itself."""
         return True
 
-    @property
-    def rows(self) -> int:
-        """How many rows were there when it was last looked into."""
-        return len(self._main)
-
     def close(self) -> None:
         """Release the files."""
         self._main.close()
 
+    def doubt(self) -> None:
+        """Something could not be read: it may have been written at that moment."""
+        self._doubted = True
+
     def look(self, complete: bool = False, ended: bool = False) -> Run:
-        """The run with all slices that are known now.
+        """The run with all slices that are known now; it is the same one if there is nothing new.
 
         With `complete` the last integration counts as complete, too; with `ended` so do the last integrations that
-        are averaged together. NotYetError where there is nothing yet; InputError where rows were put before others.
+        are averaged together; what the recording says of that is believed instead. NotYetError if there is nothing
+        yet, or nothing can be read at this moment; InputError if rows were put before others.
         """
-        self._main.refresh()
-        self._end = self._complete_rows(complete)
-        index = self._index(self._end)
-        if self._run is None:
-            self._run = self._settled(index)
-        elif (index.field[: self._taken.size] != self._run.picked.index.field[: self._taken.size]).any():
+        try:
+            self._main.refresh()
+            self._doubted = False
+            self.rows, self.ended = len(self._main), self._main.ended()
+            if self.ended is not None:
+                complete = ended = self.ended
+            there = self.rows, self._main.complete_rows(), complete, ended
+            if self._run is None or there != self._looked:
+                self._looked = None
+                self._end, written = self._complete_rows(complete)
+                self._run = self._extended(self._index(self._end), ended)
+                self._looked = there if written else None
+        except UnreadableError as error:
+            self.doubt()
+            raise NotYetError(str(error)) from None
+        return self._run
+
+    def _extended(self, index: RowIndex, ended: bool) -> Run:
+        """The run with the slices of this index."""
+        run = self._settled(index) if self._run is None else self._run
+        if (index.field[: self._taken.size] != run.picked.index.field[: self._taken.size]).any():
             raise InputError(
                 f"{self._main.path}: rows were put before others, and --follow needs them in order of time"
             )
         self._taken = np.append(self._taken, np.zeros(len(index) - self._taken.size, bool))
-        self._run = self._grown(self._run, index, ended)
-        return self._run
+        return self._grown(run, index, ended)
 
     def up_to(self, index: int) -> Run:
-        """The run, with this slice: one that was known of before, if not to this object."""
-        for ended in (False, True):
+        """The run, with this slice: one that was known of before, if not to this object.
+
+        What was complete then has been followed by others since, or by nothing for a while.
+        """
+        if self._doubted:
+            self.look()
+        for complete, ended in ((False, False), (True, False), (True, True)):
             if self._run is None or index >= len(self._run.slices):
-                self.look(complete=True, ended=ended)
+                with suppress(NotYetError):
+                    self.look(complete, ended)
         if self._run is None or index >= len(self._run.slices):
-            raise InputError(f"{self._main.path}: slice {index} is no longer there")
+            raise NotYetError(f"{self._main.path}: slice {index} is not there")
         return self._run
 
-    def _complete_rows(self, complete: bool) -> int:
-        """Up to which row all is there that there will be."""
-        if len(self._main) <= self._end:
-            return self._end
-        rows = self._main.rows(range(self._end, len(self._main)))
+    def _complete_rows(self, complete: bool) -> tuple[int, bool]:
+        """Up to which row all is there that there will be, and whether all rows there are were filled."""
+        said = self._main.complete_rows()
+        if said is not None:
+            return max(self._end, min(said, self.rows)), True
+        if self.rows <= self._end:
+            return self._end, True
+        rows = self._main.rows(range(self._end, self.rows))
         time, interval = rows.column("TIME"), rows.column("INTERVAL")
         written = time.size if (time > 0).all() else int(np.argmin(time > 0))  # rows are added before they are filled
+        whole = written == time.size
         time, interval = time[:written], interval[:written]
         if complete or not written:
-            return self._end + written
+            return self._end + written, whole
         half = np.median(interval[interval > 0]) / 2 if (interval > 0).any() else 0.0
         last = time > time.max() - half if half else time == time.max()
-        return self._end + int(np.argmax(last))
+        return self._end + int(np.argmax(last)), whole
 
     def _index(self, end: int) -> RowIndex:
-        """The index of the first rows."""
-        while self._indexed + CHUNK <= end:
-            self._indexer.feed(checked_chunks(self._main, self._indexed, self._indexed + CHUNK))
-            self._indexed += CHUNK
+        """The index of the first rows; those that it had before are not read again."""
         if not end:
             raise NotYetError(f"{self._main.path}: no integration is complete yet")
-        index = (
-            deepcopy(self._indexer)
-            .feed(checked_chunks(self._main, self._indexed, end))
-            .index(partial(one_band, self._main))
-        )
+        while (first := self._indexer.stretches.rows) < end:
+            for chunk in checked_chunks(self._main, first, min(end, first + self._indexer.room)):
+                self._indexer.extend(chunk)
         try:
-            return checked(self._main, index)
+            return checked(self._main, self._indexer.so_far(partial(one_band, self._main)))
+        except UnreadableError:
+            raise
         except InputError as error:
             raise NotYetError(str(error)) from None
 
@@ -151,6 +188,8 @@ class Growing:
         """The run, without slices yet, by the first integration that is selected."""
         try:
             first = choose(self._main, index, self._asked).integrations[0]
+        except UnreadableError:
+            raise
         except UsageError as error:
             raise NotYetError(str(error)) from None
         rows, _ = index.rows_of([first])
@@ -162,6 +201,8 @@ class Growing:
         """The run with the slices that can be cut now."""
         try:
             chosen = choose(self._main, index, self._asked, ~self._taken)
+        except UnreadableError:
+            raise
         except UsageError:  # none of them is selected
             return replace(run, picked=replace(run.picked, index=index))
         closed = chosen.slices if ended else _closed(chosen)

@@ -13,12 +13,13 @@ from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_be
 from fip.source.checks import check_readable, check_uvw_at, width_notes
 from fip.source.index.row_index import RowIndex
 from fip.source.open_run import extent, interval_fault, read_index
+from fip.source.recording import Recording, Rows
 from fip.source.samples import batches, has_weights, holds_values, weight_column
 from fip.source.selecting.centring import own_centre, phase_centres
 from fip.source.selecting.chosen import all_windows, parts, sampled, unique_names
 from fip.source.selecting.matching import listed
 from fip.source.selecting.phase_centres import PhaseCentres
-from fip.source.tables.measurement_set import MeasurementSet, Rows
+from fip.source.sources import open_recording
 from fip.source.tables.subtables import Field, Window, band
 
 Lines: TypeAlias = Iterator[tuple[str, str]]
@@ -30,7 +31,7 @@ _MOST_LISTED = 12  # windows or fields
 
 def describe(path: Path) -> str:
     """Some twenty lines of plain text. Raises InputError where the MeasurementSet cannot be imaged."""
-    with closing(MeasurementSet(path)) as main:
+    with closing(open_recording(path)) as main:
         index = read_index(main)
         windows = all_windows(main, index)
         integrations = sampled(range(len(index)))
@@ -59,7 +60,7 @@ def describe(path: Path) -> str:
     return "\n".join([str(path), *(f"  {name:<{width}}  {text}".rstrip() for name, text in lines)])
 
 
-def _observation(main: MeasurementSet, index: RowIndex) -> Lines:
+def _observation(main: Recording, index: RowIndex) -> Lines:
     about = main.observation(int(index.observation[0]))
     for name, key in (("telescope", "TELESCOPE_NAME"), ("observer", "OBSERVER"), ("project", "PROJECT")):
         yield name, about[key] or "not said"
@@ -120,7 +121,7 @@ def _window(window: Window) -> str:
     )
 
 
-def _columns(main: MeasurementSet, parts: Sequence[Part]) -> Lines:
+def _columns(main: Recording, parts: Sequence[Part]) -> Lines:
     for at, name in enumerate(main.complex_columns()):
         state = "holds values" if any(holds_values(rows, window, name) for rows, window in parts) else "empty"
         yield "" if at else "columns", f"{name} {state}"
@@ -141,7 +142,7 @@ def _flagged(parts: Sequence[Part]) -> float:
     return flagged / max(1, samples)
 
 
-def _field_of_view(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Lines:
+def _field_of_view(main: Recording, index: RowIndex, windows: Sequence[Window]) -> Lines:
     """Primary beam and smearing, at the centre of the band."""
     reach, centre = extent(main, index.coverage, windows), band(windows).centre
     if reach.diameter is not None and primary_beam(reach.diameter, centre) > 2:
@@ -169,7 +170,7 @@ def _radii(radii: Sequence[float]) -> str:
     return f"{', '.join(lost)} from the centre,"
 
 
-def _suggestions(main: MeasurementSet, index: RowIndex, windows: Sequence[Window]) -> Lines:
+def _suggestions(main: Recording, index: RowIndex, windows: Sequence[Window]) -> Lines:
     reach = extent(main, index.coverage, windows)
     size, scale, (why_scale, why_size) = choose_grid(reach, None, None)
     yield "suggested", f"--scale {scale / ARCSEC:.6g}arcsec, {why_scale.partition(': ')[2]}"

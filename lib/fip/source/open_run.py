@@ -26,13 +26,13 @@ from fip.source.checks import check_cells, looked_at, undefined_notes, uvw_notes
 from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
 from fip.source.index.row_index import Coverage, Indexer, RowIndex
+from fip.source.recording import Recording
 from fip.source.run_id import identify
 from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, weight_column
 from fip.source.selecting.centring import centre_notes, position
 from fip.source.selecting.chosen import Chosen, choose, parts
 from fip.source.selecting.matching import listed
-from fip.source.tables.hints import hints
-from fip.source.tables.measurement_set import MeasurementSet
+from fip.source.sources import open_recording
 from fip.source.tables.subtables import Window, band
 
 _EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, well within what a header can say
@@ -44,7 +44,7 @@ def open_run(path: Path, asked: Asked) -> Run:
     Reads the row numbers and UVW of the whole table once. Raises InputError where the data cannot be imaged and
     UsageError where the selection cannot be met.
     """
-    main = MeasurementSet(path)
+    main = open_recording(path)
     try:
         index = read_index(main)
         return settle(choose(main, index, asked))
@@ -80,7 +80,7 @@ def settle(chosen: Chosen) -> Run:
         id=ids.run,
         older=ids.older,
         others=ids.others,
-        hints=hints(main, tuple(filter(None, (columns.visibility, columns.model)))),
+        hints=main.hints(tuple(filter(None, (columns.visibility, columns.model)))),
         name=label(main.path.stem),
         slices=list_slices(chosen),
         settings=settings,
@@ -111,19 +111,19 @@ def settle(chosen: Chosen) -> Run:
     )
 
 
-def read_index(main: MeasurementSet) -> RowIndex:
+def read_index(main: Recording) -> RowIndex:
     """The integrations of a MeasurementSet; InputError where there is none that could be imaged."""
     return checked(main, Indexer().feed(checked_chunks(main)).index(partial(one_band, main)))
 
 
-def one_band(main: MeasurementSet, first: int, second: int) -> bool:
+def one_band(main: Recording, first: int, second: int) -> bool:
     """Whether two data descriptions overlap in frequency."""
     one, other = main.window(first), main.window(second)
     low, high = (max(w.low for w in (one, other)), min(w.high for w in (one, other)))
     return low < high
 
 
-def checked(main: MeasurementSet, index: RowIndex | None) -> RowIndex:
+def checked(main: Recording, index: RowIndex | None) -> RowIndex:
     """The index of a MeasurementSet; InputError where none of its integrations could be imaged."""
     if index is None:
         raise InputError(f"{main.path}: has autocorrelations only; imaging needs cross-correlations")
@@ -138,7 +138,7 @@ def checked(main: MeasurementSet, index: RowIndex | None) -> RowIndex:
     return index
 
 
-def checked_chunks(main: MeasurementSet, first: int = 0, end: int | None = None) -> Iterator[dict[str, NDArray[Any]]]:
+def checked_chunks(main: Recording, first: int = 0, end: int | None = None) -> Iterator[dict[str, NDArray[Any]]]:
     """What an index is made of, for all rows or those from `first` up to `end`. InputError where TIME is no time."""
     end = len(main) if end is None else end
     for begin in range(first, end, row_index.CHUNK):
@@ -166,7 +166,7 @@ def _check_weights(chosen: Chosen) -> None:
     )
 
 
-def _products(main: MeasurementSet, windows: Sequence[Window], stokes: Sequence[str]) -> list[tuple[Product, ...]]:
+def _products(main: Recording, windows: Sequence[Window], stokes: Sequence[str]) -> list[tuple[Product, ...]]:
     """For each window how to form the planes; the planes are the same ones in all."""
     made = []
     for window in windows:
@@ -181,7 +181,7 @@ def _products(main: MeasurementSet, windows: Sequence[Window], stokes: Sequence[
     return made
 
 
-def extent(main: MeasurementSet, coverage: Coverage, windows: Sequence[Window]) -> Extent:
+def extent(main: Recording, coverage: Coverage, windows: Sequence[Window]) -> Extent:
     """What default size and scale depend on."""
     diameters = main.antennas.diameter[list(coverage.antennas)]
     positive = diameters[np.isfinite(diameters) & (diameters > 0)]
@@ -193,7 +193,7 @@ def extent(main: MeasurementSet, coverage: Coverage, windows: Sequence[Window]) 
     )
 
 
-def _bands(main: MeasurementSet, windows: Sequence[Window], count: int) -> tuple[tuple[Band, ...], tuple[str, ...]]:
+def _bands(main: Recording, windows: Sequence[Window], count: int) -> tuple[tuple[Band, ...], tuple[str, ...]]:
     """The band of each output channel, and what the log should say of them."""
     channels = np.unique(np.concatenate([window.frequency for window in windows]))
     if count > channels.size:
@@ -285,7 +285,7 @@ def _polarisation_notes(wanted: Sequence[str], planes: Sequence[str], windows: S
         yield "stokes Q and U: in the frame of the feeds, no parallactic rotation is made"
 
 
-def _time_notes(main: MeasurementSet, index: RowIndex) -> Iterator[str]:
+def _time_notes(main: Recording, index: RowIndex) -> Iterator[str]:
     if main.time_scale != "UTC":
         yield f"TIME is in {main.time_scale}: converted to UTC"
     if index.varied:

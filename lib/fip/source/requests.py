@@ -6,22 +6,26 @@ matters: one that died is replaced, and opens again what it is asked for.
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from fip.data.errors import InputError
+from fip.data.errors import InputError, NotYetError, UnreadableError
 from fip.data.names import RunId
 from fip.data.settings import Asked
+
+Result = TypeVar("Result")
 
 if TYPE_CHECKING:
     from fip.data.values import Fingerprint
     from fip.imaging.antennas import AntennaTally
     from fip.source.cutting import Run
 
+STEADY_WITHIN = 5.0  # s in which what is being written can be read again
+STEADY_EVERY = 0.05  # s
 KEPT_OPEN = 3  # MeasurementSets: one that is imaged, one that is ending, one that is looked into
 
 
@@ -32,13 +36,15 @@ class RunFacts:
     run: RunId
     older: RunId | None  # the id that it had at 0c91216
     name: str  # the MeasurementSet's stem, for file names
-    times: tuple[float, ...]  # s UTC, of its slices
+    times: tuple[float, ...]  # s UTC, of its slices that were not known of
     cadence: float | None  # s from one slice to the next
     rows: int  # of the MeasurementSet
     final: bool  # whether no more slices will come
     notes: tuple[str, ...]  # what the log should say
     hints: str = ""  # of the files that hold its data: where they differ, the data may
     others: Mapping[str, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
+    known: int = 0  # slices, before `times`, that whoever asked knew of
+    ended: bool | None = None  # whether its writer says that no more comes; None if only silence tells it
 
     @property
     def observed(self) -> float:
@@ -66,6 +72,10 @@ class Opened(Protocol):
         """How many it had when it was last looked into."""
 
     @property
+    def ended(self) -> bool | None:
+        """Whether its writer has said that no more comes; None if it never says."""
+
+    @property
     def current(self) -> bool:
         """Whether it is as it is on disk, or will be when it is looked into."""
 
@@ -75,6 +85,9 @@ class Opened(Protocol):
     def up_to(self, index: int) -> "Run":
         """Its run, with this slice."""
 
+    def doubt(self) -> None:
+        """Something could not be read: it is opened again before it is read again, if it may just have been written."""
+
     def close(self) -> None:
         """Release the files."""
 
@@ -82,20 +95,24 @@ class Opened(Protocol):
 _opened: OrderedDict[tuple[Path, Asked, bool], Opened] = OrderedDict()
 
 
-def look(path: Path, asked: Asked, follow: bool, complete: bool = False, ended: bool = False) -> RunFacts:
-    """Looks into a MeasurementSet, as it is now, for slices as they are asked for; `follow` if it is being written.
+def look(
+    path: Path, asked: Asked, follow: bool, complete: bool = False, ended: bool = False, known: int = 0
+) -> RunFacts:
+    """Looks into a recording, as it is now, for slices as they are asked for; `follow` if it is being written.
 
-    `complete` and `ended` are those of `fip.source.growing`. Raises InputError and UsageError.
+    `complete` and `ended` are those of `fip.source.growing`. Of a run of which the first `known` slices are, only what
+    is new is told. Raises InputError and UsageError.
     """
-    known = _opened.get((path, asked, follow))
-    if known and not known.current:
+    before = _opened.get((path, asked, follow))
+    if before and not before.current:
         forget(path, asked, follow)
     opened = _open(path, asked, follow)
     run = opened.look(complete, ended)
-    times = tuple(each.time for each in run.slices)
-    return RunFacts(
-        run.id, run.older, run.name, times, run.cadence, opened.rows, not follow, run.notes, run.hints, run.others
-    )
+    facts = RunFacts(
+        run.id, run.older, run.name, tuple(each.time for each in run.slices[known:]), run.cadence, opened.rows,
+        final=not follow or bool(opened.ended), notes=(), known=known, ended=opened.ended,
+    )  # fmt: skip
+    return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others)
 
 
 def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
@@ -104,8 +121,9 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
     from fip.wire.codec import encode_slice
 
     begun = time.monotonic()
-    found = _run_with(path, asked, follow, run, index)
-    values, antennas = found.read_with_antennas(index)
+    values, antennas = _steadily(
+        path, asked, follow, lambda: _run_with(path, asked, follow, run, index).read_with_antennas(index)
+    )
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
     return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill)
@@ -113,7 +131,7 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
 
 def fingerprint(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> "Fingerprint":
     """That of a slice of a run, as it would be cut now. InputError if it cannot be read."""
-    return _run_with(path, asked, follow, run, index).fingerprint(index)
+    return _steadily(path, asked, follow, lambda: _run_with(path, asked, follow, run, index).fingerprint(index))
 
 
 def forget(path: Path, asked: Asked, follow: bool) -> None:
@@ -121,6 +139,21 @@ def forget(path: Path, asked: Asked, follow: bool) -> None:
     opened = _opened.pop((path, asked, follow), None)
     if opened:
         opened.close()
+
+
+def _steadily(path: Path, asked: Asked, follow: bool, read: Callable[[], Result]) -> Result:
+    """What `read` returns; if a recording cannot be read while it is being written, that is tried again for a while."""
+    until = time.monotonic() + STEADY_WITHIN
+    while True:
+        try:
+            return read()
+        except (UnreadableError, NotYetError):
+            if not follow or time.monotonic() >= until:
+                raise
+            opened = _opened.get((path, asked, follow))
+            if opened:
+                opened.doubt()
+            time.sleep(STEADY_EVERY)
 
 
 def _run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> "Run":

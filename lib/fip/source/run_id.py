@@ -16,8 +16,8 @@ from fip.data.older_formats import facts_of_0c91216
 from fip.data.settings import Asked, Imaging, texts
 from fip.data.values import Band, Grid
 from fip.source.index.row_index import RowIndex
+from fip.source.recording import Recording
 from fip.source.samples import AUTOMATIC, Columns
-from fip.source.tables.measurement_set import MeasurementSet
 from fip.source.tables.subtables import Window
 
 
@@ -31,7 +31,7 @@ class Ids:
 
 
 def identify(
-    main: MeasurementSet,
+    main: Recording,
     index: RowIndex,
     windows: Sequence[Window],
     columns: Columns,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import InputError, UsageError
 from fip.imaging.polarisation import Product, form, hands, unobserved
-from fip.source.tables.measurement_set import MeasurementSet, Rows
+from fip.source.recording import Recording, Rows
 from fip.source.tables.subtables import Window
 
 _BATCH = 1 << 19  # samples of all correlations read at a time, so that they stay in the processor's cache
@@ -159,7 +159,7 @@ def weight_column(rows: Rows, window: Window) -> str:
 
 
 def choose_columns(
-    main: MeasurementSet, asked: str, subtract_model: bool, parts: Sequence[tuple[Rows, Window]]
+    main: Recording, asked: str, subtract_model: bool, parts: Sequence[tuple[Rows, Window]]
 ) -> tuple[Columns, str]:
     """The columns to image, and the line that the log should have on why.
 
@@ -182,7 +182,7 @@ def choose_columns(
     return Columns(name, "MODEL_DATA" if subtract_model else None), note
 
 
-def _automatic(main: MeasurementSet, present: Sequence[str], parts: Sequence[tuple[Rows, Window]]) -> tuple[str, str]:
+def _automatic(main: Recording, present: Sequence[str], parts: Sequence[tuple[Rows, Window]]) -> tuple[str, str]:
     reason = "there is no CORRECTED_DATA"
     if "CORRECTED_DATA" in present:
         if any(holds_values(rows, window, "CORRECTED_DATA") for rows, window in parts):

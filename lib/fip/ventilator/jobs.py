@@ -48,21 +48,26 @@ class ActiveRun:
     attempts_before: int = 0  # as `Leases.before`
     leases: Leases | None = None
     refused: str = ""
+    looked: float = 0.0  # monotonic s, when it could be looked into last
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _recorded: Ranges = ()  # the failed slices that the sink has entered
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
 
-    def grow(self, slices: int, rows: int, ended: bool, now: float) -> None:
-        """The MeasurementSet was looked into again, as one that has `ended` or not."""
+    def grow(self, slices: int, rows: int, ended: bool, now: float) -> bool:
+        """The MeasurementSet was looked into again, as one that has `ended` or not; returns whether there is news."""
+        self.looked = now
         if self.plan.final:
-            return
+            return False
         final = ended and rows == self.rows
         if rows != self.rows:
             self.rows, self.grew = rows, now
+        if slices <= self.plan.total and not final:
+            return False
         self.pace.times.extend([now] * (slices - len(self.pace.times)))
         self.plan = replace(self.plan, total=max(self.plan.total, slices), final=final)
         if self.leases:
             self.leases.grow(self.plan.total, final)
+        return True
 
     def sink_says(self, said: RunStored, max_attempts: int, now: float) -> list[int]:
         """Takes what the sink holds of the run; returns the slices that are newly stored."""

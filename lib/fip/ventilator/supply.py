@@ -22,6 +22,9 @@ from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
 
+UNREADABLE_WITHIN = 60.0  # s for which what is being written may not be readable: its writer is at work now and then
+TOLD_AFTER = 5.0  # s of it after which that is told
+
 
 class Supply:
     """Slices that are read and wait for a worker, of all jobs."""
@@ -33,6 +36,7 @@ class Supply:
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
         self._reader = reader
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
+        self._unreadable: set[RunId] = set()  # of them, those that cannot be read at the moment
         self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
         self._expected = 0  # bytes of the slice that was read last
         self._comparing: set[SliceId] = set()  # that are being read again
@@ -56,7 +60,7 @@ class Supply:
             job, path = following
             opened = partial(self._opened, job, path, config.pace)
             submit = job.submit
-            self._reader.call(submit.job, opened, look, path, submit.asked, submit.follow is not None, False, False)
+            self._reader.call(submit.job, opened, look, path, submit.asked, submit.follow is not None, False, False, 0)
         held = len(self.reading) + len(self.read)
         if held >= config.read_ahead:
             return
@@ -112,8 +116,8 @@ class Supply:
                 self._looking.add(run)
                 complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after
                 path, asked = Path(active.plan.measurement_set), active.plan.asked
-                then = partial(self._looked_again, run, ended)
-                self._reader.call(self._job_of(run), then, look, path, asked, True, complete, ended)
+                then, known = partial(self._looked_again, run, ended), active.plan.total
+                self._reader.call(self._job_of(run), then, look, path, asked, True, complete, ended, known)
 
     def cancelled(self, name: str) -> None:
         """Nothing more is read for a job; whether its child answers at all is seen before the next job needs it."""
@@ -162,14 +166,21 @@ class Supply:
 
     def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
         self._looking.discard(run)
-        active, error = self._jobs.active.get(run), future.exception()
+        active, error, now = self._jobs.active.get(run), future.exception(), time.monotonic()
         if active is None:
             return
+        if isinstance(error, NotYetError) and now - active.looked < UNREADABLE_WITHIN:
+            if now - active.looked >= TOLD_AFTER and run not in self._unreadable:
+                self._unreadable.add(run)
+                log.warning("%s: cannot be read now, which is tried again: %s", active.plan.name, error)
+            return
+        self._unreadable.discard(run)
         if error is not None or run not in ((facts := future.result()).run, facts.older):
             self.end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
             return
-        active.grow(len(facts.times), facts.rows, ended, time.monotonic())
-        self._changed()
+        total = facts.known + len(facts.times)
+        if active.grow(total, facts.rows, ended if facts.ended is None else facts.ended, now):
+            self._changed()
 
     def _was_read(self, key: SliceId, future: Future[Cut]) -> None:
         self.reading.discard(key)
@@ -227,4 +238,4 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))
     else:
         due = Pace.of_arrivals([now] * len(facts.times))
-    return ActiveRun(plan, due, submit.follow, facts.rows, now)
+    return ActiveRun(plan, due, submit.follow, facts.rows, now, looked=now)

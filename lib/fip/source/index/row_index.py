@@ -137,6 +137,18 @@ class Reach:
 
 
 @dataclass(slots=True)
+class _Block:
+    """The part of a chunk that came so far: which strands are in it, and the rows of those that are not settled."""
+
+    rows: int = 0
+    present: set[int] = field(default_factory=set)
+    strand: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    baseline: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    time: NDArray[np.float64] = field(default_factory=lambda: np.empty(0, np.float64))
+    interval: NDArray[np.float64] = field(default_factory=lambda: np.empty(0, np.float64))
+
+
+@dataclass(slots=True)
 class Indexer:
     """Indexes rows that are fed in their order: what has been seen so far."""
 
@@ -151,12 +163,29 @@ class Indexer:
     chunks: Counter[int] = field(default_factory=Counter)
     stretches: Stretches = field(default_factory=Stretches)
     repeated: int = 0
+    block: _Block = field(default_factory=_Block)
 
     def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> "Indexer":
         """The next rows, which have `COLUMNS`."""
         for chunk in chunks:
             self._add(chunk)
+            self.block = _Block()
         return self
+
+    @property
+    def room(self) -> int:
+        """How many rows `extend` takes at once."""
+        return CHUNK - self.block.rows
+
+    def extend(self, few: dict[str, NDArray[Any]]) -> None:
+        """The next rows of a set that grows, whole integrations: of what is a chunk once all of it is there."""
+        self._add(few)
+        if self.room <= 0:
+            self.block = _Block()
+
+    def so_far(self, one_band: Averaged | None = None) -> RowIndex | None:
+        """As `index`; more rows may follow."""
+        return replace(self, stretches=self.stretches.copy()).index(one_band)
 
     def index(self, one_band: Averaged | None = None) -> RowIndex | None:
         """The integrations of all rows; None where there is no cross-correlation. It is the last call.
@@ -208,19 +237,30 @@ class Indexer:
         first, second = (chunk[name][here] for name in ("ANTENNA1", "ANTENNA2"))
         baseline = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
         strand, time = strand[here], chunk["TIME"][here]
-        present = np.unique(strand).tolist()
-        self.chunks.update(present)
+        block, present = self.block, np.unique(strand).tolist()
+        block.rows += cross.size
+        self.chunks.update(set(present) - block.present)
+        block.present.update(present)
         self._place(present, strand, time)
         self._pair(chunk["DATA_DESC_ID"][here], first, second)
         self.repeated += _repeats(time, baseline, strand)
-        settled = [each for each in present if each in self.cadence and self.cadence[each].support >= SETTLED]
-        if settled:
-            left = ~np.isin(strand, settled)
-            here, strand, time, baseline = here[left], strand[left], time[left], baseline[left]
-        found = cadences(strand, baseline, time, chunk["INTERVAL"][here])
-        for each, cadence in found.items():
+        block.strand = np.append(block.strand, strand)
+        block.time, block.interval = np.append(block.time, time), np.append(block.interval, chunk["INTERVAL"][here])
+        block.baseline = np.append(block.baseline, baseline)
+        self._leave_settled()
+        for each, cadence in cadences(block.strand, block.baseline, block.time, block.interval).items():
             if each not in self.cadence or cadence.support > self.cadence[each].support:
                 self.cadence[each] = cadence
+        self._leave_settled()
+
+    def _leave_settled(self) -> None:
+        """Rows of strands whose cadence would not change any more are not kept."""
+        block = self.block
+        settled = [each for each in block.present if each in self.cadence and self.cadence[each].support >= SETTLED]
+        if settled and block.strand.size:
+            left = ~np.isin(block.strand, settled)
+            block.strand, block.baseline = block.strand[left], block.baseline[left]
+            block.time, block.interval = block.time[left], block.interval[left]
 
     def _place(self, present: list[int], strand: NDArray[np.int32], time: NDArray[np.float64]) -> None:
         if not present:

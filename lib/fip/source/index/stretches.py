@@ -32,6 +32,12 @@ class Stretches:
         self._grouped = 0  # stretches that are in a group, after `by_group`
         self.rows = 0
 
+    def copy(self) -> "Stretches":
+        """The same stretches, for the calls that use them up."""
+        other = Stretches()
+        other._pairs, other.rows = self._pairs.copy(), self.rows
+        return other
+
     def append(
         self, time: NDArray[np.float64], series: NDArray[np.integer], start: NDArray[np.intp], rows: int
     ) -> None:

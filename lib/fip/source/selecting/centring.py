@@ -8,20 +8,20 @@ from fip.data.directions import Direction, in_frame, shown
 from fip.data.quantities import format_angle, iso_utc
 from fip.data.rotations import separation
 from fip.source.index.row_index import RowIndex
+from fip.source.recording import Recording
 from fip.source.selecting.phase_centres import PhaseCentres, Rephasing
-from fip.source.tables.measurement_set import MeasurementSet
 from fip.source.tables.subtables import Field
 
 _MOST_TOLD = 3  # fields of which the log says the same
 
 
-def position(main: MeasurementSet, antennas: Sequence[int]) -> tuple[float, float, float] | None:
+def position(main: Recording, antennas: Sequence[int]) -> tuple[float, float, float] | None:
     """The mean of these antennas, ITRF in m; None where they are nowhere on Earth."""
     x, y, z = main.antennas.position[list(antennas)].mean(axis=0).tolist()
     return (x, y, z) if 6.3e6 < np.hypot(np.hypot(x, y), z) < 6.5e6 else None
 
 
-def phase_centres(main: MeasurementSet, index: RowIndex) -> PhaseCentres:
+def phase_centres(main: Recording, index: RowIndex) -> PhaseCentres:
     """Phase centres as the whole array sees them."""
     return PhaseCentres(main.path, position(main, index.coverage.antennas))
 
@@ -37,9 +37,7 @@ def own_centre(index: RowIndex, centres: PhaseCentres, field: Field) -> Directio
     return centres.at(field, middle_time(index, field.number)).centre
 
 
-def settle_centres(
-    main: MeasurementSet, index: RowIndex, fields: Sequence[Field], asked: Direction | None
-) -> Rephasing:
+def settle_centres(main: Recording, index: RowIndex, fields: Sequence[Field], asked: Direction | None) -> Rephasing:
     """Where each field's grid is centred, as `asked` or by its own phase centre, and how its samples come there."""
     centres = phase_centres(main, index)
     targets = {each.number: own_centre(index, centres, each) for each in fields}

@@ -13,10 +13,10 @@ from fip.data.names import label
 from fip.data.rotations import turned
 from fip.data.settings import Asked, Selection, selected
 from fip.source.index.row_index import CHUNK, Coverage, Reach, RowIndex
+from fip.source.recording import Recording, Rows
 from fip.source.selecting import matching as choosing
 from fip.source.selecting.centring import settle_centres
 from fip.source.selecting.phase_centres import Rephasing
-from fip.source.tables.measurement_set import MeasurementSet, Rows
 from fip.source.tables.subtables import Field, Window
 
 _LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
@@ -26,7 +26,7 @@ _LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column 
 class Picked:
     """The rows of a MeasurementSet that are selected by windows, antennas and uv range."""
 
-    main: MeasurementSet
+    main: Recording
     index: RowIndex
     asked: Asked
     windows: tuple[Window, ...]  # in order of DATA_DESC_ID and channels; a window may come in parts
@@ -98,7 +98,7 @@ class Chosen(Picked):
         return parts(self.main, self.index, self.windows, self.slices[0][0])
 
 
-def choose(main: MeasurementSet, index: RowIndex, asked: Asked, among: NDArray[np.bool_] | None = None) -> Chosen:
+def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.bool_] | None = None) -> Chosen:
     """Meet a selection. UsageError where it cannot be met, with the option, what was found, and what there is.
 
     With a phase centre all fields are one series: of one name, if they share it, and counted together. Only
@@ -144,7 +144,7 @@ def choose(main: MeasurementSet, index: RowIndex, asked: Asked, among: NDArray[n
 
 
 def parts(
-    main: MeasurementSet,
+    main: Recording,
     index: RowIndex,
     windows: Sequence[Window],
     integration: int,
@@ -179,12 +179,12 @@ def one_name(names: Mapping[int, str]) -> dict[int, str]:
     return dict.fromkeys(names, shared.pop() if len(shared) == 1 else "")
 
 
-def all_windows(main: MeasurementSet, index: RowIndex) -> tuple[Window, ...]:
+def all_windows(main: Recording, index: RowIndex) -> tuple[Window, ...]:
     """Those with cross-correlations."""
     return tuple(main.window(number) for number in index.coverage.windows)
 
 
-def _windows(main: MeasurementSet, index: RowIndex, selection: Selection) -> tuple[Window, ...]:
+def _windows(main: Recording, index: RowIndex, selection: Selection) -> tuple[Window, ...]:
     """Those chosen, a window with several ranges of channels in parts."""
     windows = all_windows(main, index)
     if not selection.spw:
@@ -194,7 +194,7 @@ def _windows(main: MeasurementSet, index: RowIndex, selection: Selection) -> tup
     return tuple(window.part(*part) for window in windows for part in chosen.get(window.spectral_window, ()))
 
 
-def _antennas(main: MeasurementSet, index: RowIndex, selection: Selection) -> NDArray[np.bool_] | None:
+def _antennas(main: Recording, index: RowIndex, selection: Selection) -> NDArray[np.bool_] | None:
     if not selection.antenna:
         return None
     names, stations = main.antennas.names, main.antennas.stations
@@ -217,7 +217,7 @@ def _integrations(
     return chosen
 
 
-def _nothing_left(main: MeasurementSet, index: RowIndex, selection: Selection) -> str:
+def _nothing_left(main: Recording, index: RowIndex, selection: Selection) -> str:
     asked = " ".join(f"--{name.replace('_', '-')} {text}" for name, text in selected(selection).items())
     return (
         f"{asked}: no sample of {main.path} is left; its baselines reach {index.coverage.longest_baseline:.6g} m "

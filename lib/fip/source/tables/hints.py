@@ -5,21 +5,18 @@ They hint at a change of values, and prove none: a copy has other times, and a c
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
 from pathlib import Path
 
-from fip.source.tables.measurement_set import ROW_COLUMNS, MeasurementSet
 from fip.source.tables.subtable_reader import opened
 
 _REQUESTS = 264  # bytes of table.lock in which those who wait for a lock leave marks; behind them are the counters
 
 
-def hints(main: MeasurementSet, columns: Collection[str]) -> str:
-    """A digest of what the files of these columns, and of those that every slice needs, look like from outside."""
-    wanted = {*columns, *ROW_COLUMNS, "WEIGHT_SPECTRUM"}
-    with main.reading("which files it has"):
-        seen = sorted(fact for part in main.table.partnames(True) for fact in _facts(Path(part), wanted))
+def hints(tables: Iterable[Path], columns: Set[str]) -> str:
+    """A digest of what the files of these columns look like from outside, in tables that are read as one."""
+    seen = sorted(fact for each in tables for fact in _facts(each, columns))
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 

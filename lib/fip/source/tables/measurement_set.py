@@ -4,7 +4,7 @@ Nothing of casacore leaves this module and `subtable_reader`: what goes wrong in
 A `MeasurementSet` is used from the thread that opened it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import InputError
 from fip.source.tables.access import check_access
+from fip.source.tables.hints import hints
 from fip.source.tables.other_formats import what_it_is
 from fip.source.tables.subtable_reader import (
     UNREADABLE,
@@ -168,9 +169,30 @@ class MeasurementSet(Subtables):
         close(self.table)
 
     def refresh(self) -> None:
-        """See the rows that were written since it was opened."""
+        """See the rows that were written since. UnreadableError while another program is in the midst of writing.
+
+        Its files do not fit each other then, and what has seen them so is of no more use: it is opened again.
+        """
         with self.reading("the rows that were added"):
-            self.table.resync()
+            if self.torn:
+                close(self.table)
+                self.table = open_to_read(self.path)
+                self.torn = False
+            else:
+                self.table.resync()
+
+    def complete_rows(self) -> int | None:
+        """It does not say."""
+        return None
+
+    def ended(self) -> bool | None:
+        """It never says."""
+        return None
+
+    def hints(self, columns: Sequence[str]) -> str:
+        """A digest of what the files of these columns, and of those that every slice needs, look like from outside."""
+        with self.reading("which files it has"):
+            return hints(map(Path, self.table.partnames(True)), {*columns, *ROW_COLUMNS, "WEIGHT_SPECTRUM"})
 
     def sound(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
         """A column's values as the rest of FIP may take them; ValueError where they have another shape."""

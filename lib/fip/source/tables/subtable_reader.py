@@ -15,7 +15,7 @@ from casacore.tables import table as open_table
 from numpy.typing import NDArray
 
 from fip.data.directions import Frame
-from fip.data.errors import InputError
+from fip.data.errors import InputError, UnreadableError
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.imaging.polarisation import CORRELATIONS
 from fip.source.tables.ephemeris import Ephemeris, ephemeris
@@ -73,6 +73,7 @@ class Subtables:
     path: Path
     table: Any  # the main table
     growing: bool  # whether another program is writing it
+    torn = False  # whether something could not be read: if it grows, it is opened again before it is of any use
 
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:
@@ -80,7 +81,8 @@ class Subtables:
         try:
             yield
         except UNREADABLE as error:
-            raise InputError(f"{self.path}: cannot read {what}: {first_line(error)}") from None
+            self.torn = True
+            raise UnreadableError(f"{self.path}: cannot read {what}: {first_line(error)}") from None
 
     def scale_of(self, table: Any) -> str:
         """The frame of a table's TIME. InputError where it cannot be converted to UTC."""

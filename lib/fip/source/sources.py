@@ -1,0 +1,58 @@
+"""Opening whatever can be imaged: a MeasurementSet, or a recording that another package reads.
+
+Such a package has an entry point in the group `fip.sources`: its name is the suffix of the paths that it opens, as npz,
+and it is a function of the path, and whether that is being written, to a `Recording`. It is imported in the reading
+child alone, and only for a path of that suffix that is no MeasurementSet: docs/extending/recording.md.
+"""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from pathlib import Path
+from typing import TypeAlias
+
+from fip.data.errors import FipError, InputError
+from fip.source.recording import Recording
+from fip.source.tables.access import check_access
+
+GROUP = "fip.sources"
+Opener: TypeAlias = Callable[[Path, bool], Recording]
+
+
+def open_recording(path: Path, growing: bool = False) -> Recording:
+    """What is at a path, open; `growing` if it is still being written. InputError if there is nothing to image."""
+    found = () if os.path.exists(path / "table.dat") else _others(path)  # noqa: PTH110 also if it may not be asked
+    if not found:
+        from fip.source.tables.measurement_set import MeasurementSet
+
+        return MeasurementSet(path, growing)
+    check_access(path)
+    if len(found) > 1:
+        packages = " and ".join(sorted(_package(each) for each in found))
+        raise InputError(f"{path}: {packages} both read {path.suffix} ({GROUP}): uninstall one of them")
+    (source,) = found
+    try:
+        opener: Opener = source.load()
+        return opener(path, growing)
+    except FipError:
+        raise
+    except Exception as error:  # whatever is wrong with a package of somebody else's is said of that package
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"{path}: {source.value} of {_package(source)}, which reads {path.suffix}: {why}") from error
+
+
+def _others(path: Path) -> tuple[EntryPoint, ...]:
+    """The entry points of other packages for paths of this suffix."""
+    suffix = path.suffix.removeprefix(".").lower()
+    return tuple(_sources().select(name=suffix)) if suffix else ()
+
+
+@cache
+def _sources() -> EntryPoints:
+    """Those that are installed; a growing set that is not there yet is asked for twice a second."""
+    return entry_points(group=GROUP)
+
+
+def _package(source: EntryPoint) -> str:
+    return f"package {source.dist.name}" if source.dist else "a package"

@@ -27,6 +27,7 @@ from fip.imaging.kernels import CPU
 from fip.runtime.service import Daemon, Loop, run_daemon
 from fip.sink.sink import Sink
 from fip.sink.store import Store
+from fip.source.pipe import Memory
 from fip.source.requests import Cut, cut
 from fip.ventilator.reader import Reader
 from fip.ventilator.ventilator import Ventilator
@@ -54,7 +55,7 @@ class OneSlice(Reader):
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int,
+        path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None,
     ) -> None:  # fmt: skip
         """Answers at once: a look at the slice that is known is all that it costs."""
         if run not in self.known:

@@ -66,7 +66,8 @@ class Ventilator(Daemon):
     lanes: Address = "ipc:///run/fip/lane-"
     queue: Path = Path("/var/lib/fip-ventilator/jobs.sqlite")  # the jobs, which outlive the daemon
     lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time, at least
-    read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them
+    readers: int | None = Field(None, ge=1, le=64)  # processes that read; None: by cores and devices
+    read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them, for each of these
     window: Bytes = 2_000_000_000  # bytes of slices that are read ahead, on their way, or with workers
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
     read_within: float = Field(60.0, gt=0)  # s in which a MeasurementSet gives nothing: then another process tries

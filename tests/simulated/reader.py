@@ -1,4 +1,4 @@
-"""The reading child in made time: it takes a while, hangs, or dies."""
+"""A reading child in made time: it takes a while, hangs, or dies."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -8,6 +8,7 @@ from typing import Any
 from fip.data.errors import FipError, InputError
 from fip.data.names import RunId
 from fip.data.settings import Asked
+from fip.source.pipe import Memory
 from fip.source.requests import Cut, look
 from fip.ventilator.reader import Reader
 from simulated.process import SimLoop
@@ -24,10 +25,20 @@ class SimReader(Reader):
         super().__init__(loop, within)
         self._process = loop.process
         self._sets, self._seconds = sets, seconds
-        self._free = 0.0
+        self._free, self._left = 0.0, 0
 
-    def start(self) -> None:
+    def start(self, at_once: bool = True) -> None:
         """There is no child."""
+
+    @property
+    def running(self) -> bool:
+        """It always is."""
+        return True
+
+    @property
+    def load(self) -> int:
+        """How many calls have not been answered."""
+        return self._left
 
     def call(  # type: ignore[override]
         self,
@@ -43,7 +54,7 @@ class SimReader(Reader):
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int,
+        path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None,
     ) -> None:  # fmt: skip
         """Cuts a slice of a set that was made up."""
         self._later(then, path, lambda made: made.cut(index))
@@ -62,4 +73,10 @@ class SimReader(Reader):
             future.set_exception(error)
         now = self._process.world.now
         self._free = max(self._free, now) + (0.3 if seconds is None else seconds)
-        self._process.later(self._free - now, lambda: then(future))
+        self._left += 1
+
+        def answer() -> None:
+            self._left -= 1
+            then(future)
+
+        self._process.later(self._free - now, answer)

@@ -31,6 +31,7 @@ class Scenario:
     config: dict[str, Any]
     faults: tuple[Fault, ...]
     limit: int = 1 << 20  # bytes of a message; with a smaller one, fewer slices make one too long
+    readers: int = 1  # children that read
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Result:
 
 def scenario(seed: int) -> Scenario:
     """The scenario of a seed."""
+    return replace(_scenario(seed), readers=random.Random(f"readers {seed}").choice((1, 1, 2, 3)))
+
+
+def _scenario(seed: int) -> Scenario:
     chance = random.Random(f"scenario {seed}")
     sets = tuple(_made_set(chance, number) for number in range(chance.choice((1, 2, 2, 3))))
     config: dict[str, Any] = {
@@ -93,7 +98,8 @@ def play(what: Scenario) -> Result:
         patch("fip.wire.codec.MAXIMUM_HEADER", what.limit),
         patch("fip.runtime.sockets.MAXIMUM_HEADER", what.limit),
     ):
-        cluster = Cluster(world, what.workers, list(what.sets), what.config)
+        config = what.config | {"ventilator": what.config["ventilator"] | {"readers": what.readers}}
+        cluster = Cluster(world, what.workers, list(what.sets), config)
         try:
             _play(world, cluster, what)
         except ViolationError as error:

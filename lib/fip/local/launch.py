@@ -41,13 +41,17 @@ class Pipeline:
         log: Path,
         reader: Child,
         page: str | None = None,
+        readers: int = 1,
     ) -> None:
-        """The ventilator reads by the child `reader`; with `page`, as 127.0.0.1:8570, a monitor serves the web page."""
+        """The ventilator reads by the child `reader`, and by others so that there are `readers`.
+
+        With `page`, as 127.0.0.1:8570, a monitor serves the web page.
+        """
         self._reader = reader
         self._page = page
         self._output, self._log = output, log
         self._folder = private_folder()
-        self._private = _with_private_addresses(config, self._folder, output, page)
+        self._private = _with_private_addresses(config, self._folder, output, page, readers)
         self._workers = workers
         self._over = False  # whether the job is: nothing is out any more
         self._stalled = False  # whether the sink cannot store: what is out stays out
@@ -183,15 +187,20 @@ def _bound(host: str, port: int) -> str:
         return f"{f'[{host}]' if ':' in host else host}:{tried.getsockname()[1]}"
 
 
-def _with_private_addresses(config: Config, folder: Path, output: Path, page: str | None) -> Config:
+def _with_private_addresses(config: Config, folder: Path, output: Path, page: str | None, readers: int) -> Config:
     """The user's configuration, with addresses in a folder and this output directory."""
     address = f"ipc://{folder}/{{}}".format
-    ventilator = {"control": address("control"), "status": address("status"), "lanes": address("lane-")}
+    ventilator = {
+        "control": address("control"), "status": address("status"), "lanes": address("lane-"),
+        "queue": folder / "jobs.sqlite", "readers": readers,
+    }  # fmt: skip
     sink = {"directory": output.resolve(), "images": address("images"), "address": None}
     monitor = {"token_file": folder / "token", "directory": None} | ({"address": page} if page else {})
     return config.model_copy(
         update={
-            "ventilator": config.ventilator.model_copy(update=ventilator | {"queue": folder / "jobs.sqlite"}),
+            "ventilator": config.ventilator.model_copy(
+                update=ventilator | {"queue": folder / "jobs.sqlite", "readers": readers}
+            ),
             "sink": config.sink.model_copy(update=sink),
             "monitor": config.monitor.model_copy(update=monitor),
         }

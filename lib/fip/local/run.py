@@ -36,6 +36,7 @@ from fip.sink.store import Store
 from fip.source.child import Child
 from fip.source.requests import RunFacts, look
 from fip.terminal.progress import RunProgress, summary
+from fip.ventilator.readers import cores, readers_for
 from fip.wire.messages import Follow, JobStatus, Submit
 
 EXIT_INTERRUPTED = 130
@@ -81,7 +82,8 @@ def run(
             begun = time.monotonic()  # to compile is no imaging
             submit = new_job(paths, asked, directory="", follow=follow)
             page = _page(config.monitor, console) if web else None
-            with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
+            readers = readers_for(config, cores(), workers.values())
+            with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page, readers) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
         seconds = time.monotonic() - begun
     return _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))

@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 from fip.data.errors import FipError, LostReaderError, StoodStillError
 from fip.runtime.process_name import call_itself
 from fip.source.patience import Patience, said
-from fip.source.pipe import Pipe
+from fip.source.pipe import Memory, Pipe
 
 log = logging.getLogger("fip.source")
 LOOK_EVERY = 1.0  # s between two looks at a child that was asked for something
@@ -196,6 +196,9 @@ def serve(descriptor: int) -> None:
             function, args = parent.receive()
             answer = _answer(function, args)
             parent.send(answer)
+            for each in (*args, getattr(answer[0], "handed", None)):
+                if isinstance(each, Memory):
+                    each.close()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
 

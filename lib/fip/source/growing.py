@@ -17,6 +17,7 @@ from fip.data.settings import Asked
 from fip.source.cutting import Run
 from fip.source.index.row_index import Indexer, RowIndex
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, one_band, open_run, settle
+from fip.source.recording import Recording
 from fip.source.selecting.chosen import Chosen, choose
 from fip.source.selecting.phase_centres import Rephasing
 from fip.source.sources import open_recording
@@ -39,6 +40,11 @@ class Whole:
     def current(self) -> bool:
         """Whether its files are as they were when it was opened."""
         return _files(self._path) == self._files
+
+    @property
+    def recording(self) -> Recording:
+        """The MeasurementSet."""
+        return self._run.picked.main
 
     @property
     def ended(self) -> bool | None:
@@ -89,6 +95,11 @@ class Growing:
         self._taken = np.zeros(0, bool)  # [integration] whether it is in a slice
         self._looked: object = None  # what there was to see at the last look; None if that was not all
         self._doubted = False  # whether the recording is to be opened again before it is read
+
+    @property
+    def recording(self) -> Recording:
+        """What is being written."""
+        return self._main
 
     @property
     def current(self) -> bool:

@@ -1,14 +1,32 @@
-"""A pair of processes that call each other: Python values go through a socket, large buffers without being copied."""
+"""A pair of processes that call each other: Python values go through a socket, large buffers without being copied.
 
+What would be copied for each of several processes goes as the descriptor of a file in memory, which they map.
+"""
+
+import io
+import os
 import pickle
 import socket
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-_LENGTHS = struct.Struct("<QQ")  # bytes of the pickled value, and how many buffers follow it
+_LENGTHS = struct.Struct("<QQQ")  # bytes of the pickled value, and how many buffers and descriptors are with it
 PROTOCOL = 5  # of pickle: the first with buffers beside the value
+MOST_DESCRIPTORS = 4  # with one value
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """A file in memory; what comes out of a pipe is another descriptor of the same file, to be closed by its holder."""
+
+    descriptor: int
+
+    def close(self) -> None:
+        """Closes the descriptor; the memory is free when nobody has one."""
+        os.close(self.descriptor)
 
 
 class Pipe:
@@ -26,19 +44,30 @@ class Pipe:
     def send(self, value: Any) -> None:
         """Sends a value; `pickle.PickleBuffer`s in it go from their own memory. OSError where the other end is gone."""
         buffers: list[pickle.PickleBuffer] = []
-        pickled = pickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
-        views = [each.raw() for each in buffers]
-        sizes = struct.pack(f"<{len(views)}Q", *map(len, views))
-        self._connection.sendall(b"".join((_LENGTHS.pack(len(pickled), len(views)), sizes, pickled)))
+        pickler = _Pickler(out := io.BytesIO(), PROTOCOL, buffer_callback=buffers.append)
+        pickler.dump(value)
+        pickled, views, memories = out.getbuffer(), [each.raw() for each in buffers], pickler.memories
+        lengths = _LENGTHS.pack(len(pickled), len(views), len(memories))
+        begin = b"".join((lengths, struct.pack(f"<{len(views)}Q", *map(len, views)), pickled))
+        sent = socket.send_fds(self._connection, [begin], [each.descriptor for each in memories]) if memories else 0
+        self._connection.sendall(begin[sent:] if sent else begin)
         for view in views:
             self._connection.sendall(view)
 
     def receive(self) -> Any:
         """Waits for a value; buffers are views of new memory. EOFError where the other end is gone."""
-        length, number = _LENGTHS.unpack(self._read(_LENGTHS.size))
+        begin, descriptors, _, _ = socket.recv_fds(
+            self._connection, _LENGTHS.size, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC | socket.MSG_WAITALL
+        )
+        if not begin:
+            raise EOFError("the other end is gone")
+        begin += bytes(self._read(_LENGTHS.size - len(begin)))
+        length, number, _ = _LENGTHS.unpack(begin)
         sizes = struct.unpack(f"<{number}Q", self._read(8 * number))
         pickled = self._read(length)
-        return pickle.loads(pickled, buffers=[self._read(size) for size in sizes])
+        unpickler = _Unpickler(io.BytesIO(pickled), buffers=[self._read(size) for size in sizes])
+        unpickler.descriptors = descriptors
+        return unpickler.load()
 
     def close(self) -> None:
         """Closes this end."""
@@ -53,3 +82,24 @@ class Pipe:
                 raise EOFError("the other end is gone")
             rest = rest[got:]
         return read
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves files in memory out, and names them by their number."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.memories: list[Memory] = []
+
+    def persistent_id(self, value: Any) -> int | None:
+        if not isinstance(value, Memory):
+            return None
+        self.memories.append(value)
+        return len(self.memories) - 1
+
+
+class _Unpickler(pickle.Unpickler):
+    descriptors: list[int]
+
+    def persistent_load(self, number: Any) -> Memory:
+        return Memory(self.descriptors[number])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from fip.data.errors import InputError, NotYetError, UnreadableError
 from fip.data.names import RunId
 from fip.data.settings import Asked
+from fip.source.pipe import Memory
 
 Result = TypeVar("Result")
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fip.data.values import Fingerprint
     from fip.imaging.antennas import AntennaTally
     from fip.source.cutting import Run
+    from fip.source.recording import Recording
 
 STEADY_WITHIN = 5.0  # s in which what is being written can be read again
 STEADY_EVERY = 0.05  # s
@@ -45,6 +47,7 @@ class RunFacts:
     others: Mapping[str, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
     known: int = 0  # slices, before `times`, that whoever asked knew of
     ended: bool | None = None  # whether its writer says that no more comes; None if only silence tells it
+    handed: Memory | None = None  # what the child knows of it, for others
 
     @property
     def observed(self) -> float:
@@ -76,6 +79,10 @@ class Opened(Protocol):
         """Whether its writer has said that no more comes; None if it never says."""
 
     @property
+    def recording(self) -> "Recording":
+        """The recording itself."""
+
+    @property
     def current(self) -> bool:
         """Whether it is as it is on disk, or will be when it is looked into."""
 
@@ -96,42 +103,55 @@ _opened: OrderedDict[tuple[Path, Asked, bool], Opened] = OrderedDict()
 
 
 def look(
-    path: Path, asked: Asked, follow: bool, complete: bool = False, ended: bool = False, known: int = 0
+    path: Path,
+    asked: Asked,
+    follow: bool,
+    complete: bool = False,
+    ended: bool = False,
+    known: int = 0,
+    handed: Memory | None = None,
+    hand_over: bool = False,
 ) -> RunFacts:
     """Looks into a recording, as it is now, for slices as they are asked for; `follow` if it is being written.
 
     `complete` and `ended` are those of `fip.source.growing`. Of a run of which the first `known` slices are, only what
-    is new is told. Raises InputError and UsageError.
+    is new is told. What another child has handed over is not looked for again; `hand_over` if others are to know what
+    this one does. Raises InputError and UsageError.
     """
+    from fip.source.handing_over import handed_over
+
     before = _opened.get((path, asked, follow))
     if before and not before.current:
         forget(path, asked, follow)
-    opened = _open(path, asked, follow)
+    opened = _open(path, asked, follow, handed)
     run = opened.look(complete, ended)
     facts = RunFacts(
         run.id, run.older, run.name, tuple(each.time for each in run.slices[known:]), run.cadence, opened.rows,
         final=not follow or bool(opened.ended), notes=(), known=known, ended=opened.ended,
+        handed=handed_over(opened) if hand_over else None,
     )  # fmt: skip
     return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others)
 
 
-def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> Cut:
+def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None) -> Cut:
     """A slice of a run as it is sent. InputError if it cannot be read."""
     from fip.imaging.compression import compress
     from fip.wire.codec import encode_slice
 
     begun = time.monotonic()
     values, antennas = _steadily(
-        path, asked, follow, lambda: _run_with(path, asked, follow, run, index).read_with_antennas(index)
+        path, asked, follow, lambda: _run_with(path, asked, follow, run, index, handed).read_with_antennas(index)
     )
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
     return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill)
 
 
-def fingerprint(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> "Fingerprint":
+def fingerprint(
+    path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None
+) -> "Fingerprint":
     """That of a slice of a run, as it would be cut now. InputError if it cannot be read."""
-    return _steadily(path, asked, follow, lambda: _run_with(path, asked, follow, run, index).fingerprint(index))
+    return _steadily(path, asked, follow, lambda: _run_with(path, asked, follow, run, index, handed).fingerprint(index))
 
 
 def forget(path: Path, asked: Asked, follow: bool) -> None:
@@ -156,9 +176,9 @@ def _steadily(path: Path, asked: Asked, follow: bool, read: Callable[[], Result]
             time.sleep(STEADY_EVERY)
 
 
-def _run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int) -> "Run":
+def _run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None) -> "Run":
     """The open run, with this slice. InputError where it is another run now."""
-    found = _open(path, asked, follow).up_to(index)
+    found = _open(path, asked, follow, handed).up_to(index)
     if run not in (found.id, found.older):
         raise InputError(f"{path}: is another one than when the run began")
     if index >= len(found.slices):
@@ -168,13 +188,19 @@ def _run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int) ->
     return found
 
 
-def _open(path: Path, asked: Asked, follow: bool) -> Opened:
+def _open(path: Path, asked: Asked, follow: bool, handed: Memory | None) -> Opened:
     from fip.source.growing import Growing, Whole
+    from fip.source.handing_over import taken_over
+    from fip.source.sources import open_recording
 
     key = path, asked, follow
     if key not in _opened:
         while len(_opened) >= KEPT_OPEN:
             forget(*next(iter(_opened)))
-        _opened[key] = Growing(path, asked) if follow else Whole(path, asked)
+        taken = None if handed is None else taken_over(handed, lambda: open_recording(path, follow))
+        if taken and not taken.current:  # it was written since
+            taken.close()
+            taken = None
+        _opened[key] = taken or (Growing(path, asked) if follow else Whole(path, asked))
     _opened.move_to_end(key)
     return _opened[key]

@@ -62,6 +62,10 @@ class SampleReader:
         self._buffers: dict[str, NDArray[Any]] = {}
         self._batch = max(1, _BATCH // (window.shape[0] * window.shape[1]))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which has buffers of its own."""
+        return {**vars(self), "_buffers": {}}
+
     def read(self, rows: Rows, usable: NDArray[np.bool_]) -> Samples:
         """The samples of these rows; visibility and weight are 0 where not `usable` [row, 1 or channel]."""
         return self._formed(rows, usable, observed=True)

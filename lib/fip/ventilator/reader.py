@@ -1,4 +1,4 @@
-"""The reading child, as the ventilator sees it: calls go in, finished futures come back in the loop.
+"""One reading child, as the ventilator sees it: calls go in, finished futures come back in the loop.
 
 The child keeps nothing that matters: one that died or stands still is replaced, and opens again what it is asked for.
 """
@@ -18,6 +18,7 @@ from fip.data.settings import Asked
 from fip.runtime.service import Loop
 from fip.source.child import Child, crash, stuck
 from fip.source.patience import READ_WITHIN, Patience, said
+from fip.source.pipe import Memory
 from fip.source.requests import Cut, cut
 
 log = logging.getLogger("fip.ventilator")
@@ -62,10 +63,21 @@ class Reader:
         self._patience: Patience | None = None  # with the child, over the first call
         self._dying: list[Child] = []
 
-    def start(self) -> None:
-        """Starts the child, or takes the one that whoever started this process has for it."""
-        self._running()
+    def start(self, at_once: bool = True) -> None:
+        """Starts the child, or takes the one that whoever started this process has for it; or does so when called."""
+        if at_once:
+            self._running()
         self._loop.every(LOOK_EVERY, self._look)
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a child."""
+        return self._child is not None
+
+    @property
+    def load(self) -> int:
+        """How many calls have not been answered."""
+        return len(self._calls)
 
     @property
     def waits(self) -> str:
@@ -92,10 +104,10 @@ class Reader:
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int,
+        path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None,
     ) -> None:  # fmt: skip
         """Has a slice cut, as `fip.source.requests.cut`."""
-        self.call(job, then, cut, path, asked, follow, run, index)
+        self.call(job, then, cut, path, asked, follow, run, index, handed)
 
     def drop(self, job: str) -> None:
         """The job is cancelled: its calls fail, at once but for those that the child has, which are wanted no more."""

@@ -13,11 +13,12 @@ from fip.data.errors import NotYetError, StoodStillError
 from fip.data.names import RunId, SliceId
 from fip.data.values import Fingerprint
 from fip.runtime.vitals import Vitals
-from fip.source.requests import Cut, RunFacts, fingerprint, forget, look
+from fip.source.requests import Cut, RunFacts
 from fip.ventilator.antenna_window import Antennas
 from fip.ventilator.jobs import ActiveRun, Job, Jobs
 from fip.ventilator.pacing import Pace
-from fip.ventilator.reader import ASKED_AHEAD, Reader
+from fip.ventilator.reader import ASKED_AHEAD
+from fip.ventilator.readers import Readers
 from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
@@ -30,11 +31,11 @@ class Supply:
     """Slices that are read and wait for a worker, of all jobs."""
 
     def __init__(
-        self, reader: Reader, jobs: Jobs, vitals: Vitals, changed: Callable[[], None], ready: Callable[[], None]
+        self, readers: Readers, jobs: Jobs, vitals: Vitals, changed: Callable[[], None], ready: Callable[[], None]
     ) -> None:
         """`changed` is called when a run or a job has changed, `ready` when a slice was read."""
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
-        self._reader = reader
+        self._readers = readers
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
         self._unreadable: set[RunId] = set()  # of them, those that cannot be read at the moment
         self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
@@ -60,15 +61,15 @@ class Supply:
             job, path = following
             opened = partial(self._opened, job, path, config.pace)
             submit = job.submit
-            self._reader.call(submit.job, opened, look, path, submit.asked, submit.follow is not None, False, False, 0)
-        held = len(self.reading) + len(self.read)
-        if held >= config.read_ahead:
+            self._readers.look(submit.job, opened, path, submit.asked, submit.follow is not None)
+        held, ahead = len(self.reading) + len(self.read), config.read_ahead * len(self._readers)
+        if held >= ahead:
             return
         out, nbytes = self._jobs.out(), sum(leases.bytes_out() for leases in self._jobs.leases.values())
         nbytes += sum(each.nbytes for each in self.read.values()) + len(self.reading) * self._expected
-        for key in self._jobs.upcoming(config.read_ahead):
+        for key in self._jobs.upcoming(ahead):
             over = nbytes + self._expected > config.window
-            if held >= config.read_ahead or (over and held + out):
+            if held >= ahead or (over and held + out):
                 break
             if key not in self.reading and key not in self.read:
                 held, nbytes = held + 1, nbytes + self._expected
@@ -76,7 +77,7 @@ class Supply:
                 active = self._jobs.active[key.run]
                 plan, path = active.plan, Path(active.plan.measurement_set)
                 name, then = self._job_of(key.run), partial(self._was_read, key)
-                self._reader.cut(name, then, path, plan.asked, active.follow is not None, plan.run, key.slice)
+                self._readers.cut(name, then, path, plan.asked, active.follow is not None, plan.run, key.slice)
 
     def compare(self) -> None:
         """Reads again what the sink wants to compare, a few at a time."""
@@ -84,15 +85,13 @@ class Supply:
                   for begin, end in active.compare for index in range(begin, end)}  # fmt: skip
         self.read_again = {key: found for key, found in self.read_again.items() if key in wanted}
         for key, active in wanted.items():
-            if len(self._comparing) >= ASKED_AHEAD:
+            if len(self._comparing) >= ASKED_AHEAD * len(self._readers):
                 break
             if key not in self.read_again and key not in self._comparing:
                 self._comparing.add(key)
                 plan, then = active.plan, partial(self._was_read_again, key)
                 path, follow = Path(plan.measurement_set), active.follow is not None
-                self._reader.call(
-                    self._job_of(key.run), then, fingerprint, path, plan.asked, follow, plan.run, key.slice
-                )
+                self._readers.fingerprint(self._job_of(key.run), then, path, plan.asked, follow, plan.run, key.slice)
 
     def _was_read_again(self, key: SliceId, future: Future[Fingerprint]) -> None:
         self._comparing.discard(key)
@@ -117,15 +116,15 @@ class Supply:
                 complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after
                 path, asked = Path(active.plan.measurement_set), active.plan.asked
                 then, known = partial(self._looked_again, run, ended), active.plan.total
-                self._reader.call(self._job_of(run), then, look, path, asked, True, complete, ended, known)
+                self._readers.look(self._job_of(run), then, path, asked, True, complete, ended, known)
 
     def cancelled(self, name: str) -> None:
-        """Nothing more is read for a job; whether its child answers at all is seen before the next job needs it."""
-        self._reader.drop(name)
+        """Nothing more is read for a job; whether its children answer is seen before the next job needs them."""
+        self._readers.drop(name)
         job = self._jobs.named(name)
         for run in job.runs.values():
             path, follow = Path(run.measurement_set), job.submit.follow is not None
-            self._reader.call(name, lambda future: None, forget, path, job.submit.asked, follow, wanted=False)
+            self._readers.forget(name, path, job.submit.asked, follow, wanted=False)
 
     def end(self, active: ActiveRun, reason: str = "") -> None:
         """A run is over; with a reason, not as it should be."""
@@ -135,9 +134,7 @@ class Supply:
             log.warning("%s: antennas %s: %s", plan.name, what, names)
         job = self._job_of(plan.run)
         self._jobs.end(plan.run, time.monotonic(), reason)
-        self._reader.call(
-            job, lambda future: None, forget, Path(plan.measurement_set), plan.asked, active.follow is not None
-        )
+        self._readers.forget(job, Path(plan.measurement_set), plan.asked, active.follow is not None)
         self._changed()
 
     def _job_of(self, run: RunId) -> str:

@@ -22,6 +22,7 @@ from fip.ventilator.jobs import Jobs
 from fip.ventilator.lanes import Lanes
 from fip.ventilator.peers import Departed, Peer, SinkPeer
 from fip.ventilator.reader import Reader
+from fip.ventilator.readers import Readers, cores, readers_for
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.supply import Supply, refusal
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
@@ -52,7 +53,7 @@ HEARD_AT_ONCE = 100  # messages, before slices are sent
 
 
 class Ventilator(Daemon):
-    """One control socket for all peers, one lane a worker, one child process that reads."""
+    """One control socket for all peers, one lane a worker, child processes that read."""
 
     reloads = tuple(f"ventilator.{key}" for key in RELOADS)
     restarts = ("ventilator", "security")
@@ -64,15 +65,16 @@ class Ventilator(Daemon):
         make_reader: Callable[[Loop, float], Reader] = Reader,
         open_queue: Callable[[Path], Queue] = Queue,
     ) -> None:
-        """`make_reader` makes what opens and cuts MeasurementSets, and waits for that so many seconds; `open_queue`
-        opens the file of jobs."""
+        """`make_reader` makes one of those that open and cut MeasurementSets, which waits for that so many seconds;
+        `open_queue` opens the file of jobs."""
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
         self._jobs = Jobs(open_queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
-        self._reader = make_reader(loop, self._config.read_within)
-        self._supply = Supply(self._reader, self._jobs, self._vitals, self._changed, self._pump)
+        number = readers_for(loaded.config, cores())
+        self._readers = Readers([make_reader(loop, self._config.read_within) for _ in range(number)])
+        self._supply = Supply(self._readers, self._jobs, self._vitals, self._changed, self._pump)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._tickets = self._gate.ticket_secret
         self._lanes = Lanes(loop, self._config, self._gate)
@@ -90,7 +92,7 @@ class Ventilator(Daemon):
         self._gate.bind(self._control, self._config.control, "ventilator.control")
         self._status = control_socket(self._loop.context, zmq.PUB)
         self._gate.bind(self._status, self._config.status, "ventilator.status")
-        self._reader.start()
+        self._readers.start()
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._tick)
         log.info("control at %s, status at %s", self._config.control, self._config.status)
@@ -109,7 +111,7 @@ class Ventilator(Daemon):
         for peer in self._lanes.peers.values():
             self._tell(peer.route, Bye())
         self._publish()
-        self._reader.close()
+        self._readers.close()
 
     @property
     def line(self) -> str:
@@ -390,6 +392,6 @@ class Ventilator(Daemon):
             departed=self._departed.told,
             failures=self._jobs.last_failures(),
             antennas=self._supply.antennas.health(),
-            waits=self._reader.waits,
+            waits=self._readers.waits,
             unsaved=self._jobs.trouble,
         )

@@ -7,6 +7,7 @@ row and number of rows); whatever is packed into one double stays below 2^53 and
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,10 @@ class Stretches:
         other = Stretches()
         other._pairs, other.rows = self._pairs.copy(), self.rows
         return other
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """From another process; the memory is to be resized, so it must be its own."""
+        vars(self).update(state, _pairs=state["_pairs"].copy())
 
     def append(
         self, time: NDArray[np.float64], series: NDArray[np.integer], start: NDArray[np.intp], rows: int

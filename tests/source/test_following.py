@@ -4,15 +4,18 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from astropy.io import fits
 
+from fip.archive.file_names import LOG_FILE
 from fip.archive.ledger import Ledger
 from fip.data.errors import NotYetError
 from fip.data.selection import Average
 from fip.data.settings import Asked, asked
 from fip.source.growing import Growing
+from fip.source.tables.measurement_set import MeasurementSet
 from support.fip_command import WITHIN, fip, images, started
 from support.mesh import Mesh
 from support.ms_writer import Writer
@@ -118,6 +121,87 @@ def test_a_job_follows_whatever_is_killed(tmp_path: Path) -> None:
         mesh.wait_for_job(job)
         assert len(images(mesh.images / job)) == many
         assert totals(mesh.images / job) == (many, many, True)
+
+
+class Torn:
+    """A set that is being written, as it is on disk in the midst of a flush: files that do not fit each other."""
+
+    def __init__(self, ms: Path, writer: Writer) -> None:
+        """Written to its end now; the one file that casacore writes last is kept back."""
+        self._file = ms / "table.lock"
+        before = self._file.read_bytes()
+        writer.write(1)
+        self._after = self._file.read_bytes()
+        self._file.write_bytes(before)
+
+    def mend(self) -> None:
+        """The flush is over."""
+        self._file.write_bytes(self._after)
+
+
+def test_a_set_that_is_looked_at_in_the_midst_of_a_flush_is_looked_at_again(tmp_path: Path) -> None:
+    """What does not fit is not there yet; a moment later all that is there is read as ever."""
+    ms, many = tmp_path / "live.ms", 8
+    with Writer(ms, many) as writer:
+        writer.write(3)
+        growing = Growing(ms, Asked())
+        assert len(growing.look().slices) == 3
+        torn = Torn(ms, writer)
+        for _ in range(3):
+            with pytest.raises(NotYetError, match=r"live\.ms: cannot read the rows that were added"):
+                growing.look()
+        with pytest.raises(NotYetError):
+            growing.up_to(0)
+        torn.mend()
+        assert len(growing.look().slices) == 4
+        assert [growing.up_to(0).read(index).index for index in (0, 3)] == [0, 3]
+        writer.write(1)
+        assert len(growing.look().slices) == 5
+        growing.close()
+
+
+def test_a_run_goes_on_over_a_look_in_the_midst_of_a_flush(tmp_path: Path) -> None:
+    """It says so, and images what comes."""
+    ms, output, many = tmp_path / "live.ms", tmp_path / "out", 6
+    with Writer(ms, many) as writer:
+        writer.write(2)
+        with started("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path, 1, 4)) as run:
+            wait_for_images(output, 2, run)
+            torn = Torn(ms, writer)
+            while "cannot be read now, which is tried again" not in (output / LOG_FILE).read_text():
+                with suppress(subprocess.TimeoutExpired):
+                    run.wait(timeout=0.05)
+                    raise AssertionError(run.communicate()[0])
+            torn.mend()
+            writer.write(many - 4)
+            said, _ = run.communicate(timeout=WITHIN)
+    assert run.returncode == 0, said
+    assert totals(output) == (many, many, True)
+
+
+def test_a_look_at_nothing_new_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a look at one more integration reads the rows of that one alone, whatever came before."""
+    ms, many = tmp_path / "live.ms", 9
+    read: list[range] = []
+    rows = MeasurementSet.rows
+
+    def noted(self: MeasurementSet, numbers: range) -> Any:
+        read.append(numbers)
+        return rows(self, numbers)
+
+    with Writer(ms, many) as writer:
+        writer.write(5)
+        growing = Growing(ms, Asked())
+        growing.look()
+        first = growing.look()
+        monkeypatch.setattr(MeasurementSet, "rows", noted)
+        assert growing.look() is first
+        assert read == []
+        before = growing.rows
+        writer.write(1)
+        assert len(growing.look().slices) == 6
+        assert min(numbers[0] for numbers in read) >= before - (growing.rows - before)
+        growing.close()
 
 
 def test_a_run_that_grows_is_the_run_of_the_whole(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
         left = [known, *daemons(process.pid)] if process.poll() is None else []
         for each in left:
             each.kill()
-        process.communicate()
+        if process.stdout and not process.stdout.closed:  # else somebody has heard it to its end
+            process.communicate()
 
 
 def _heed_interrupts() -> None:

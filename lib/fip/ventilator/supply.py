@@ -24,7 +24,7 @@ from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 log = logging.getLogger("fip.ventilator")
 
 UNREADABLE_WITHIN = 60.0  # s for which what is being written may not be readable: its writer is at work now and then
-TOLD_AFTER = 5.0  # s of it after which that is told
+TOLD_AFTER = 2.0  # s of it after which that is told
 
 
 class Supply:

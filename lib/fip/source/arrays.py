@@ -1,0 +1,184 @@
+"""A recording whose columns are arrays, in memory or mapped from a file: what most other formats can be made into."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.errors import InputError
+from fip.source.recording import Rows
+from fip.source.tables.subtables import Antennas, Channels, Field, Window, as_slice
+
+Described = TypeVar("Described")
+NEEDED = ("TIME", "INTERVAL", "ANTENNA1", "ANTENNA2", "UVW", "DATA")
+_ZERO = ("FIELD_ID", "DATA_DESC_ID", "SCAN_NUMBER", "OBSERVATION_ID", "ARRAY_ID")
+
+
+def window(
+    frequency: NDArray[np.float64], width: NDArray[np.float64], correlations: Sequence[str], number: int = 0
+) -> Window:
+    """A spectral window: [channel] Hz in the order of the data, and names as ("XX", "YY") in theirs."""
+    order = np.argsort(frequency, kind="stable")
+    return Window(
+        number=number, spectral_window=number, frequency=frequency[order], width=width[order], order=as_slice(order),
+        correlations=tuple(correlations), frequency_frame="TOPOCENT", first=0, channels_on_file=frequency.size,
+    )  # fmt: skip
+
+
+class ArrayRecording:
+    """Rows of arrays. Of columns that are left out nothing is flagged, all weights are 1, and there is one field."""
+
+    def __init__(
+        self,
+        path: Path,
+        columns: Mapping[str, NDArray[Any]],
+        windows: Sequence[Window],
+        fields: Sequence[Field],
+        antennas: Antennas,
+        telescope: str = "",
+    ) -> None:
+        """`columns` by their names in a MeasurementSet, all [row, ...], `NEEDED` at least: TIME in s UTC since MJD 0.
+
+        Visibilities are [row, channel, correlation], complex64 or complex128. Raises InputError.
+        """
+        self.path, self.growing, self.antennas = path, False, antennas
+        missing = [name for name in NEEDED if name not in columns]
+        if missing:
+            raise InputError(f"{path}: has no {', '.join(missing)}")
+        rows = len(columns["TIME"])
+        wrong = [f"{name} has {len(values)}" for name, values in columns.items() if len(values) != rows]
+        if wrong or not rows:
+            raise InputError(f"{path}: TIME has {rows} rows{', and ' if wrong else ''}{', '.join(wrong)}")
+        self._columns = _whole(columns)
+        self._windows = {each.number: each for each in windows}
+        self._fields = {each.number: each for each in fields}
+        self._telescope = telescope
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """As `Recording` has it, as all that follows."""
+        return tuple(self._columns)
+
+    @property
+    def beam_columns(self) -> tuple[str, ...]:
+        """FEED1 and FEED2, if both are there."""
+        return ("FEED1", "FEED2") if {"FEED1", "FEED2"} <= set(self._columns) else ()
+
+    @property
+    def time_scale(self) -> str:
+        """TIME is UTC."""
+        return "UTC"
+
+    def __len__(self) -> int:
+        return len(self._columns["TIME"])
+
+    def rows(self, numbers: range | NDArray[np.int64]) -> Rows:
+        """Rows by number, ascending."""
+        return ArrayRows(self.path, self._columns, numbers)
+
+    def window(self, number: int) -> Window:
+        """What DATA_DESC_ID `number` stands for."""
+        return _described(self.path, self._windows, "window", number)
+
+    def field(self, number: int) -> Field:
+        """A field, and where its phase centre is."""
+        return _described(self.path, self._fields, "field", number)
+
+    def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The names of these fields by number."""
+        return {number: self.field(number).name for number in numbers}
+
+    def observation(self, number: int) -> dict[str, str]:
+        """The telescope; the others are not known."""
+        return {"TELESCOPE_NAME": self._telescope, "OBSERVER": "", "PROJECT": ""}
+
+    def complex_columns(self) -> tuple[str, ...]:
+        """The names of the columns that hold visibilities."""
+        return tuple(name for name, values in self._columns.items() if np.iscomplexobj(values))
+
+    def hints(self, columns: Sequence[str]) -> str:
+        """By what the file looks like from outside."""
+        stat = self.path.stat()
+        return hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:16]
+
+    def refresh(self) -> None:
+        """It does not grow."""
+
+    def complete_rows(self) -> int | None:
+        """All."""
+        return len(self)
+
+    def ended(self) -> bool | None:
+        """It has."""
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class ArrayRows:
+    """Some rows of arrays, as `Rows` has them."""
+
+    def __init__(self, path: Path, columns: Mapping[str, NDArray[Any]], numbers: range | NDArray[np.int64]) -> None:
+        self._path, self._columns, self.numbers = path, columns, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
+        """[row, ...] of a column, some rows and channels of it."""
+        here = self.numbers[first : None if count is None else first + count]
+        values = self._columns[name][slice(here.start, here.stop) if isinstance(here, range) else here]
+        return np.array(values if channels is None else values[:, channels[0] : channels[1] + 1])
+
+    def into(self, name: str, first: int, buffer: NDArray[Any], channels: Channels = None) -> NDArray[Any]:
+        """The same, into `buffer`."""
+        buffer[...] = self.column(name, first, len(buffer), channels)
+        return buffer
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """That of a column."""
+        return self._columns[name].dtype
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a column."""
+        return name in self._columns
+
+    def defined(self, name: str, row: int) -> bool:
+        """All cells of a column are there."""
+        return name in self._columns
+
+    def all_defined(self, name: str) -> NDArray[np.bool_]:
+        """Likewise, [row]."""
+        return np.full(len(self), name in self._columns)
+
+    def cell_shape(self, name: str) -> tuple[int, ...] | None:
+        """Shape of a cell; None if there is no such column."""
+        return self._columns[name].shape[1:] if name in self._columns else None
+
+    def where(self, mask: NDArray[np.bool_]) -> Rows:
+        """Those rows where `mask` [row] is true."""
+        return ArrayRows(self._path, self._columns, np.asarray(self.numbers, np.int64)[mask])
+
+    def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
+        """The error to raise if cells have another shape than a window tells."""
+        return InputError(f"{self._path}: {name} has cells of shape {found}, but its window says {expected}")
+
+
+def _described(path: Path, those: Mapping[int, Described], what: str, number: int) -> Described:
+    if number not in those:
+        raise InputError(f"{path}: {what} {number} is used, but there are {', '.join(map(str, those))}")
+    return those[number]
+
+
+def _whole(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """All columns that an image needs; those that are made up take no memory."""
+    rows, cell = len(columns["TIME"]), columns["DATA"].shape[1:]
+    made: dict[str, NDArray[Any]] = {name: np.broadcast_to(np.int32(0), (rows,)) for name in _ZERO}
+    made["FLAG_ROW"], made["FLAG"] = np.broadcast_to(False, (rows,)), np.broadcast_to(False, (rows, *cell))
+    made["WEIGHT"] = np.broadcast_to(np.float32(1), (rows, cell[-1]))
+    made["EXPOSURE"] = columns["INTERVAL"]
+    return made | dict(columns)

@@ -75,9 +75,7 @@ def same_as_npz(ms: Path, path: Path) -> Path:
         antenna2=rows.column("ANTENNA2")[:baselines],
         uvw=rows.column("UVW").reshape(*shape, 3),
         visibility=rows.column("DATA").reshape(*shape, *described.cell)[..., [0, 3]],
-        flag=(rows.column("FLAG") | rows.column("FLAG_ROW")[:, None, None]).reshape(*shape, *described.cell)[
-            ..., [0, 3]
-        ],
+        flag=flag.reshape(*shape, *described.cell)[..., [0, 3]],
         frequency=described.frequency,
         channel_width=described.width[0],
         phase_centre=field.polynomial[0],

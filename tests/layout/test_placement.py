@@ -13,6 +13,7 @@ from support.repository import ROOT, TESTS
 LAYOUT = """
 [ventilator]
 queue = "/data/queue/jobs.sqlite"
+readers = 2
 [sink]
 directory = "/home/observer/50% \\"fast\\" images"
 ledger = "/var/lib/ledgers"
@@ -29,7 +30,9 @@ def test_a_host_runs_what_the_layout_says(tmp_path: Path) -> None:
     """Each host its own units; one that the layout does not have is told which there are."""
     (tmp_path / "fip.toml").write_text(LAYOUT)
     config = load(tmp_path / "fip.toml").config
-    assert units(config, "head") == ("fip-ventilator.service", "fip-sink.service")
+    assert units(config, "head") == (
+        "fip-ventilator.service", "fip-sink.service", "fip-reader@0.service", "fip-reader@1.service",
+    )  # fmt: skip
     assert units(config, "gpu1") == ("fip-worker@gpu0.service", "fip-worker@gpu1.service")
     with pytest.raises(ConfigError, match=r"no \[node.gpu7\] in the layout, which has head, gpu1"):
         units(config, "gpu7")
@@ -40,8 +43,9 @@ def test_a_layout_of_localhost_is_that_of_any_host() -> None:
     config = load(ROOT / "config" / "fip.toml").config
     assert units(config, "pulsar") == (
         "fip-ventilator.service", "fip-sink.service", "fip-worker@cpu0.service", "fip-monitor.service",
+        "fip-reader@0.service",
     )  # fmt: skip
-    assert [drop_in(config, unit) for unit in units(config, "pulsar")] == [""] * 4  # each has its own folder
+    assert [drop_in(config, unit) for unit in units(config, "pulsar")] == [""] * 5  # each has its own folder
 
 
 def test_units_may_write_where_the_layout_has_them_write(tmp_path: Path) -> None:

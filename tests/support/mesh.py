@@ -26,8 +26,8 @@ class Mesh:
 
     They are on ipc addresses in one folder, or, where `hosts` says which host of a network runs which of them, on tcp.
     `settings` goes into the configuration's table [ventilator], and may begin other tables, `sink` into [sink].
-    `launchers` has what is put before the command lines of some daemons; it may be changed before they are started
-    again. What a test waits for comes `within` so many seconds.
+    `launchers` has what is put before the command lines of some daemons, `arguments` what is put behind; both may be
+    changed before they are started again. What a test waits for comes `within` so many seconds.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Mesh:
         launchers: Mapping[str, Sequence[str | Path]] | None = None,
         within: float = WITHIN,
         sink: str = "",
+        arguments: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.folder, self._within = folder, within
         folder.mkdir(exist_ok=True)
@@ -48,6 +49,7 @@ class Mesh:
         self.names = list(self.hosts) or ["ventilator", "sink", *(f"cpu{number}" for number in range(workers))]
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self.launchers = dict(launchers or {})
+        self.arguments = dict(arguments or {})
         if network:
             self.launchers |= {name: network.command(host) for name, host in self.hosts.items()}
         self.network = network
@@ -82,6 +84,7 @@ class Mesh:
         """Starts one of the daemons, again or for the first time."""
         role = name if name in ("ventilator", "sink") else "worker"
         arguments = ["--config", str(self.configuration), *(["--name", name] if role == "worker" else [])]
+        arguments += self.arguments.get(name, ())
         command = [*self.launchers.get(name, ()), SCRIPTS / f"fip-{role}", *arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.daemons[name] = subprocess.Popen(command, stdout=self.log_file, stderr=self.log_file, env=environment)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(900)
 SLICES = 80
 RUN = ("/data/many.ms", "--interval", f"0~{SLICES}", *OPTIONS, "--kernel", "wgridder")
 DAEMONS = ("fip-ventilator", "fip-sink", "fip-worker@cpu0", "fip-monitor")
+READER = "fip-reader@0"  # it has no loop that drains or tells, and is let go when the ventilator stops
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,8 @@ def submit(node: Node, pace: int = 80) -> Path:
 
 def assert_all_are_up(node: Node) -> None:
     """All daemons of the layout run."""
-    assert node.machine.systemctl("is-active", *DAEMONS, check=False).split() == ["active"] * len(DAEMONS)
+    units = (*DAEMONS, READER)
+    assert node.machine.systemctl("is-active", *units, check=False).split() == ["active"] * len(units)
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_install_says_what_it_does_and_does_it_once(installed: Installed, node: 
     assert f"{version} is there" in again
     assert machine.run("ls", "/opt/fip/versions").stdout.split() == [Path(version).name]
     assert machine.path(LAYOUT).read_text().endswith("# edited\n")
-    assert node.enabled() == sorted(f"{daemon}.service" for daemon in DAEMONS)
+    assert node.enabled() == sorted(f"{daemon}.service" for daemon in (*DAEMONS, READER))
     assert machine.run("fip", "--version").stdout == fip("--version").stdout
 
 
@@ -92,10 +94,10 @@ def test_what_cannot_be_installed_changes_nothing(layout: str, words: tuple[str,
 def test_units_hold_and_confine(node: Node) -> None:
     """systemd finds no fault in the units, and what they expose is little."""
     machine = node.machine
-    units = [*(f"{daemon}.service" for daemon in DAEMONS), "fip-gpu.service", "fip.target"]
+    units = [*(f"{daemon}.service" for daemon in (*DAEMONS, READER)), "fip-gpu.service", "fip.target"]
     verified = machine.run("systemd-analyze", "verify", "--man=no", *units, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
-    for daemon in DAEMONS:
+    for daemon in (*DAEMONS, READER):
         most = "20" if "worker" in daemon else "15"  # tenths
         machine.run("systemd-analyze", "security", f"--threshold={most}", f"{daemon}.service")
     for example in (ROOT / "systemd" / "examples").iterdir():
@@ -111,10 +113,11 @@ def test_units_hold_and_confine(node: Node) -> None:
 
 
 OWN = {  # what each daemon writes, of FIP's folders
-    "fip-ventilator": ("fip", {"/var/lib/fip-ventilator", "/run/fip"}),
+    "fip-ventilator": ("fip", {"/var/lib/fip-ventilator", "/run/fip", "/run/fip-readers"}),
     "fip-sink": ("fip", {"/var/lib/fip", "/run/fip"}),
     "fip-worker@cpu0": ("fip", {"/var/cache/fip"}),
     "fip-monitor": ("fip-monitor", {"/var/lib/fip-monitor"}),
+    READER: ("fip", set()),
 }
 
 
@@ -129,6 +132,21 @@ def test_each_daemon_writes_its_own_folder_alone(running: Node) -> None:
         writable = {each for each in folders if machine.run(*as_it, "test", "-w", each, check=False).returncode == 0}
         assert (unit, writable) == (unit, own)
         assert machine.show(unit, "User") == user
+
+
+def test_a_reader_has_neither_keys_nor_network(running: Node) -> None:
+    """It sees no socket but the one at which it joins, which no worker and no sink sees."""
+    machine = running.machine
+    pid, ventilators = machine.show(READER, "MainPID"), machine.show("fip-ventilator", "MainPID")
+    networks = {machine.run("readlink", f"/proc/{each}/ns/net").stdout for each in (pid, ventilators)}
+    assert len(networks) == 2
+    inside = ("nsenter", "--mount", f"--target={pid}")
+    for folder in ("/etc/fip/keys", "/run/credentials", "/run/fip"):
+        assert machine.run(*inside, "ls", folder, check=False).stdout == ""
+    for unit in ("fip-worker@cpu0", "fip-sink"):
+        other = ("nsenter", "--mount", f"--target={machine.show(unit, 'MainPID')}")
+        assert machine.run(*other, "ls", "/run/fip-readers", check=False).stdout == ""
+    assert "reading child" in machine.journal("fip-ventilator")
 
 
 def test_without_keys_the_group_fip_may_join(running: Node) -> None:
@@ -169,7 +187,7 @@ def test_what_is_killed_is_started_again(running: Node) -> None:
     """kill -9 of each daemon in the middle of a run: systemd starts it, and nothing is lost."""
     machine = running.machine
     directory = submit(running)
-    for number, unit in enumerate(DAEMONS[:3], 1):
+    for number, unit in enumerate((*DAEMONS[:3], READER), 1):
         running.wait_for(5 * number, directory)
         pid = machine.show(unit, "MainPID")
         machine.run("kill", "-9", pid)

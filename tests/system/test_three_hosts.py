@@ -32,7 +32,7 @@ CHANGES = {  # what an operator makes of the layout that is shipped
     '"cuda:3"': '"cpu"',
 }
 WORKER = "fip-worker@cpu0"
-UNITS = {"head": ("fip-monitor", "fip-sink", "fip-ventilator"), "left": (WORKER,), "right": (WORKER,)}
+UNITS = {"head": ("fip-monitor", "fip-reader@0", "fip-sink", "fip-ventilator"), "left": (WORKER,), "right": (WORKER,)}
 RUN = ("/data/many.ms", *OPTIONS, "--pace", "24")  # 50 s, were it left alone
 
 

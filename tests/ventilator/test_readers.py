@@ -12,10 +12,11 @@ import pytest
 from fip.config import Config
 from fip.data.errors import LostReaderError
 from fip.data.settings import Asked, asked
+from fip.layout.reading import readers_for
 from fip.source import open_run
 from fip.source.child import Child
 from fip.source.requests import Cut, RunFacts, cut, look
-from fip.ventilator.readers import Readers, readers_for
+from fip.ventilator.readers import Readers
 from fip.wire.messages import PipelineStatus
 from support.many_slices import SELECTION, assert_whole
 from support.mesh import Mesh

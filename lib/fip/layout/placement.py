@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fip.config import Config, load
 from fip.data.errors import ConfigError
+from fip.layout.reading import cores, readers_for
 
 DROP_IN = "50-layout.conf"
 OWN = {  # StateDirectory= of the units, and the user that each of them runs as
@@ -20,11 +21,16 @@ HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= h
 
 
 def units(config: Config, host: str) -> tuple[str, ...]:
-    """The units of a host, in the order in which the layout names what they run.
+    """The units of a host, in the order in which the layout names what they run; with a ventilator go its readers.
 
     ConfigError where the layout does not have the host.
     """
-    return tuple(f"fip-{what.replace('worker.', 'worker@')}.service" for what in config.runs_on(host))
+    runs = config.runs_on(host)
+    readers = readers_for(config, cores()) if "ventilator" in runs else 0
+    return (
+        *(f"fip-{what.replace('worker.', 'worker@')}.service" for what in runs),
+        *(f"fip-reader@{number}.service" for number in range(readers)),
+    )
 
 
 def folders(config: Config, unit: str) -> tuple[Path, ...]:

@@ -29,6 +29,7 @@ from fip.imaging.cuda.device import check_gpu
 from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
 from fip.imaging.slant.scheme import scheme_for
+from fip.layout.reading import cores, readers_for
 from fip.local.comparing import check_data
 from fip.local.forks import import_daemons, keep_memory
 from fip.local.launch import Pipeline, page_address
@@ -36,7 +37,6 @@ from fip.sink.store import Store
 from fip.source.child import Child
 from fip.source.requests import RunFacts, look
 from fip.terminal.progress import RunProgress, summary
-from fip.ventilator.readers import cores, readers_for
 from fip.wire.messages import Follow, JobStatus, Submit
 
 EXIT_INTERRUPTED = 130

@@ -9,14 +9,16 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
-from fip.data.errors import FipError, LostReaderError, StoodStillError
+from fip.data.errors import FipError, LostReaderError, StoodStillError, UsageError
 from fip.runtime.process_name import call_itself
 from fip.source.patience import Patience, said
 from fip.source.pipe import Memory, Pipe
@@ -25,7 +27,9 @@ log = logging.getLogger("fip.source")
 LOOK_EVERY = 1.0  # s between two looks at a child that was asked for something
 SAYS_WITHIN = 5.0  # s in which a child that has begun to answer goes on
 ENDS_WITHIN = 1.0  # s in which a process that is killed is gone, unless its disk is dead
+JOINS_EVERY = 0.2  # s between two looks for the socket of a ventilator
 _PR_SET_PDEATHSIG = 1
+_CREDENTIALS = struct.Struct("3i")  # of SO_PEERCRED: process, user, group
 _CASARC = Path(__file__).parent / "tables" / "casarc"
 """What has casacore take no locks: it complains on a file system that has none where it selects rows."""
 
@@ -159,6 +163,65 @@ class Child:
         self._pipe.close()
 
 
+class JoinedChild(Child):
+    """A process that is nobody's child here: it has joined at a socket, and whoever started it starts another."""
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        super().__init__(pid, connection)
+        self._process: int | None = None
+        with suppress(OSError):  # not allowed, or it is gone
+            self._process = os.pidfd_open(pid)  # so that no other is killed that has its number by then
+
+    def kill(self) -> None:
+        """Has it end, and waits for nothing."""
+        if self._process is not None and not self._gone:
+            with suppress(OSError):
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        self.leave()
+
+    def end(self) -> None:
+        """Lets it go: it ends when it sees that nobody calls it any more, or is ended by who started it."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Nobody calls it any more."""
+        self._pipe.close()
+        if self._process is not None:
+            os.close(self._process)
+        self._process, self._gone = None, True
+
+    def reaped(self) -> bool:
+        """Whoever started it sees to that."""
+        return True
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """The process and the user at the other end of a Unix socket, as the kernel knows them."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, user, _ = _CREDENTIALS.unpack(credentials)
+    return pid, user
+
+
+def join(path: Path) -> None:
+    """A reading child that is a unit of its own: joins at a socket, once it is there, and serves until it is let go."""
+    waiting = False
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            connection.connect(str(path))
+            break
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            connection.close()
+            if not waiting:
+                log.info("%s: waits for the ventilator there: %s", path, error.strerror)
+            waiting = True
+            time.sleep(JOINS_EVERY)
+        except OSError as error:
+            raise UsageError(f"--join {path}: {error.strerror}: give the socket of a ventilator of this user") from None
+    log.info("joined %s", path)
+    _read_for(Pipe(connection))
+
+
 def readable(descriptor: int, within: float) -> bool:
     """Whether there comes to be something to read within so many seconds."""
     poll = select.poll()
@@ -187,10 +250,14 @@ def serve(descriptor: int) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # one that a dead disk holds does not see it go
+    _read_for(Pipe(socket.socket(fileno=descriptor)))
+
+
+def _read_for(parent: Pipe) -> None:
+    """Answers calls until nobody is left to call."""
     os.environ["CASARCFILES"] = ":".join(filter(None, (str(_CASARC), os.environ.get("CASARCFILES"))))
     import fip.source.growing  # noqa: F401 what it takes to open the first one, before it is asked for
 
-    parent = Pipe(socket.socket(fileno=descriptor))
     while True:
         try:
             function, args = parent.receive()

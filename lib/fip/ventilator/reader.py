@@ -54,9 +54,14 @@ class _Call:
 class Reader:
     """The child, as its parent sees it: calls go in, finished futures come back in the loop, in the same order."""
 
-    def __init__(self, loop: Loop, within: float = READ_WITHIN) -> None:
-        """A child that neither computes nor reads for `within` seconds is replaced."""
-        self._loop, self._within = loop, within
+    def __init__(
+        self, loop: Loop, within: float = READ_WITHIN, children: Callable[[], Child | None] | None = None
+    ) -> None:
+        """A child that neither computes nor reads for `within` seconds is replaced.
+
+        `children` gives one, or None if there is none now: then `wake` is to be called. By default they are started.
+        """
+        self._loop, self._within, self._children = loop, within, children or _started
         self._calls: deque[_Call] = deque()
         self._asked = 0  # of these, how many the child has
         self._child: Child | None = None
@@ -82,6 +87,8 @@ class Reader:
     @property
     def waits(self) -> str:
         """What reading stands still at, and since when; "" where it goes on."""
+        if self._calls and self._child is None:
+            return f"reading {self._calls[0].path} waits for a reading child to join: is fip-reader@0 up?"
         patience = self._patience if self._asked else None
         return said(self._calls[0].path, patience.taken) if patience and patience.waits else ""
 
@@ -126,17 +133,21 @@ class Reader:
             self._child.end()
         self._child = None
 
-    def _running(self) -> Child:
-        if self._child is None:
-            given = os.environ.pop(CHILD_VARIABLE, "")
-            self._child = Child.given(given) if given else Child.start()
-            self._patience = Patience(self._child.pid, self._within)
-            self._loop.on(self._child.fileno(), self._on_answer)
+    def wake(self) -> None:
+        """There may be a child now."""
+        if self._calls and self._child is None:
+            self._ask()
+
+    def _running(self) -> Child | None:
+        if self._child is None and (child := self._children()):
+            self._child = child
+            self._patience = Patience(child.pid, self._within)
+            self._loop.on(child.fileno(), self._on_answer)
         return self._child
 
     def _ask(self) -> None:
         child = self._running()
-        while self._asked < min(ASKED_AHEAD, len(self._calls)):
+        while child and self._asked < min(ASKED_AHEAD, len(self._calls)):
             call = self._calls[self._asked]
             try:
                 child.ask(call.function, call.args)
@@ -147,8 +158,9 @@ class Reader:
                 self._patience.again()
 
     def _on_answer(self) -> None:
+        assert self._child
         try:
-            result, error = self._running().answer()
+            result, error = self._child.answer()
         except TimeoutError:
             self._stuck()
             return
@@ -204,6 +216,12 @@ class Reader:
         if self._calls:
             self._ask()
         _finish(call, result, error)
+
+
+def _started() -> Child:
+    """A new one, or the one that whoever started this process has for it."""
+    given = os.environ.pop(CHILD_VARIABLE, "")
+    return Child.given(given) if given else Child.start()
 
 
 def _finish(call: _Call, result: Any, error: Exception | None) -> None:

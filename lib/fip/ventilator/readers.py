@@ -4,13 +4,11 @@ A recording is looked into by one of them, which hands over what it knows: the o
 slices are the same whoever cuts them. Each is limited, ended and replaced as if it were the only one.
 """
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from fip.config import Config
 from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.data.values import Fingerprint
@@ -18,39 +16,25 @@ from fip.source.pipe import Memory
 from fip.source.requests import Cut, RunFacts, fingerprint, forget, look
 from fip.ventilator.reader import Reader
 
-CPUS_OF_ONE = 8  # CPU workers that one child keeps busy; a GPU is as fast as all of them
-MOST_READERS = 8  # unless more are asked for
-
 _Key: TypeAlias = tuple[Path, Asked, bool]
 
 
-def readers_for(config: Config, cores: int, devices: Iterable[str] | None = None) -> int:
-    """How many children read on a host of so many cores, if it is not configured: by what they feed.
+class Place(Protocol):
+    """Where children join."""
 
-    That is workers on these devices, or those of the layout.
-    """
-    if config.ventilator.readers is not None:
-        return config.ventilator.readers
-    if devices is None:
-        devices = [
-            config.device_of(what.removeprefix("worker."), host)
-            for host, node in config.node.items() for what in node.runs if what.startswith("worker.")
-        ]  # fmt: skip
-    on_gpu = [device.startswith("cuda") for device in devices]
-    needed = on_gpu.count(True) + -(-on_gpu.count(False) // CPUS_OF_ONE)
-    return max(1, min(needed, cores // 2, MOST_READERS))
+    def listen(self) -> None:
+        """From now on."""
 
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0))
+    def close(self) -> None:
+        """No more."""
 
 
 class Readers:
     """The children, as the ventilator sees them."""
 
-    def __init__(self, readers: Sequence[Reader]) -> None:
-        self._readers = readers
+    def __init__(self, readers: Sequence[Reader], place: Place | None = None) -> None:
+        """With a `place` children join there, and are not started."""
+        self._readers, self._place = readers, place
         self._handed: dict[_Key, Memory] = {}  # what is known of the recordings that are open
 
     def __len__(self) -> int:
@@ -58,8 +42,15 @@ class Readers:
 
     def start(self) -> None:
         """Starts the first; the others are started when there is something for them to do."""
+        if self._place:
+            self._place.listen()
         for number, reader in enumerate(self._readers):
             reader.start(at_once=number == 0)
+
+    def wake(self) -> None:
+        """There may be another child now."""
+        for reader in self._readers:
+            reader.wake()
 
     @property
     def waits(self) -> str:
@@ -120,6 +111,8 @@ class Readers:
         """Ends the children, whatever they do."""
         for reader in self._readers:
             reader.close()
+        if self._place:
+            self._place.close()
 
     def _free(self) -> Reader:
         """The first of those that have the least to do."""

@@ -11,6 +11,7 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data.errors import NoRoomError, RefusedError, WireError
 from fip.data.names import SliceId
+from fip.layout.reading import cores, readers_for
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
@@ -19,10 +20,11 @@ from fip.runtime.vitals import Vitals
 from fip.ventilator.askers import Askers
 from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
+from fip.ventilator.joining import joined
 from fip.ventilator.lanes import Lanes
 from fip.ventilator.peers import Departed, Peer, SinkPeer
 from fip.ventilator.reader import Reader
-from fip.ventilator.readers import Readers, cores, readers_for
+from fip.ventilator.readers import Readers
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.supply import Supply, refusal
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
@@ -64,16 +66,19 @@ class Ventilator(Daemon):
         loop: Loop,
         make_reader: Callable[[Loop, float], Reader] = Reader,
         open_queue: Callable[[Path], Queue] = Queue,
+        join: Path | None = None,
     ) -> None:
         """`make_reader` makes one of those that open and cut MeasurementSets, which waits for that so many seconds;
-        `open_queue` opens the file of jobs."""
+        `open_queue` opens the file of jobs. With `join` none of them is started: they join at that socket."""
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
         self._jobs = Jobs(open_queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
-        number = readers_for(loaded.config, cores())
-        self._readers = Readers([make_reader(loop, self._config.read_within) for _ in range(number)])
+        number, within = readers_for(loaded.config, cores()), self._config.read_within
+        self._readers = (
+            joined(loop, join, number, within) if join else Readers([make_reader(loop, within) for _ in range(number)])
+        )
         self._supply = Supply(self._readers, self._jobs, self._vitals, self._changed, self._pump)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._tickets = self._gate.ticket_secret

@@ -155,7 +155,7 @@ def test_each_child_is_replaced_alone(many_ms: Path, undisturbed: dict[str, byte
     [
         (["cpu", "cpu"], 2, 1),
         (["cpu"] * 64, 64, 8),
-        (["cuda:0", "cuda:1", "cpu"], 32, 3),
+        (["cuda:0", "cuda:1", "cpu"], 32, 5),
         (["cuda:0", "cuda:1"], 2, 1),
         ([], 16, 1),
     ],

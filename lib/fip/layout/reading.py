@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from fip.config import Config
 
-CPUS_OF_ONE = 8  # CPU workers that one reader keeps busy; a GPU is as fast as all of them
+CPUS_OF_ONE = 4  # CPU workers that one reader keeps busy
+OF_A_GPU = 2  # readers that it takes to keep a GPU busy
 MOST_READERS = 8  # unless more are asked for
 
 
@@ -22,7 +23,7 @@ def readers_for(config: Config, cores: int, devices: Iterable[str] | None = None
             for host, node in config.node.items() for what in node.runs if what.startswith("worker.")
         ]  # fmt: skip
     on_gpu = [device.startswith("cuda") for device in devices]
-    needed = on_gpu.count(True) + -(-on_gpu.count(False) // CPUS_OF_ONE)
+    needed = OF_A_GPU * on_gpu.count(True) + -(-on_gpu.count(False) // CPUS_OF_ONE)
     return max(1, min(needed, cores // 2, MOST_READERS))
 
 

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from fip.data.errors import InputError
+from fip.data.errors import InputError, NotYetError
+from fip.source import growing as growing_module
 from fip.source import sources
+from fip.source.arrays import ArrayRecording
+from fip.source.growing import Growing
 from fip.source.sources import open_recording
 from fip.source.tables.measurement_set import MeasurementSet
 from support.fip_command import fip, images
@@ -136,3 +139,39 @@ def test_two_packages_for_one_suffix_are_refused(installed: Path, many_ms: Path,
     link = tmp_path / "set.npz"
     link.symlink_to(many_ms)
     assert isinstance(open_recording(link), MeasurementSet)
+
+
+class Said(ArrayRecording):
+    """A recording whose writer says which rows are whole, and when it is over."""
+
+    said, over = 0, False
+
+    def complete_rows(self) -> int:
+        """As it was said last."""
+        return self.said
+
+    def ended(self) -> bool:
+        """Likewise."""
+        return self.over
+
+
+def test_a_writer_that_says_what_is_whole_and_when_it_is_over_is_believed(
+    installed: Path, many_ms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when a later integration has begun, nor how long nothing came."""
+    whole = open_recording(same_as_npz(many_ms, tmp_path / "a.npz"))
+    assert isinstance(whole, ArrayRecording)
+    whole.__class__ = Said
+    assert isinstance(whole, Said)
+    whole.growing = True
+    monkeypatch.setattr(growing_module, "open_recording", lambda path, growing: whole)
+    growing = Growing(whole.path, SELECTION)
+    with pytest.raises(NotYetError):
+        growing.look(complete=True, ended=True)
+    for number in range(1, 7):
+        whole.said = 28 * number
+        assert len(growing.look(complete=True, ended=True).slices) == number
+        assert growing.ended is False
+    whole.over = True
+    growing.look()
+    assert growing.ended is True

@@ -127,7 +127,7 @@ def look(
     run = opened.look(complete, ended)
     facts = RunFacts(
         run.id, run.older, run.name, tuple(each.time for each in run.slices[known:]), run.cadence, opened.rows,
-        final=not follow or bool(opened.ended), notes=(), known=known, ended=opened.ended,
+        final=not follow, notes=(), known=known, ended=opened.ended,
         handed=handed_over(opened) if hand_over else None,
     )  # fmt: skip
     return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others)

@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
+from casacore.tables import table
 
 from fip.config import Config
 from fip.data.errors import LostReaderError
@@ -67,6 +69,34 @@ def test_slices_of_a_growing_set_are_the_same_whoever_cuts_them(tmp_path: Path) 
             assert bytes_of(mine) == bytes_of(other)
         with pytest.raises(Exception, match=f"slice {many} is not there"):
             second.call(cut, ms, SMALL, True, facts.run, many, facts.handed)
+
+
+def test_an_integration_that_is_half_written_is_no_slice_yet(many_ms: Path, tmp_path: Path) -> None:
+    """Also for a child that is asked for the one before it, and looks for itself."""
+    ms, rows = tmp_path / "half.ms", 28
+
+    def write(first: int, end: int) -> None:
+        with (
+            closing(table(str(many_ms), ack=False)) as whole,
+            closing(table(str(ms), readonly=False, ack=False)) as half,
+        ):
+            half.addrows(end - first)
+            for name in whole.colnames():
+                if whole.iscelldefined(name, first):
+                    half.putcol(name, whole.getcol(name, first, end - first), first, end - first)
+
+    with closing(table(str(many_ms), ack=False)) as whole:
+        whole.copy(str(ms), deep=True, copynorows=True).close()
+    for subtable in (each for each in many_ms.iterdir() if each.is_dir()):
+        shutil.copytree(subtable, ms / subtable.name, dirs_exist_ok=True)
+    write(0, 2 * rows + rows // 2)
+    with Child.fork() as late, Child.fork() as fresh:
+        run = fresh.call(look, ms, SMALL, True, False, False, 0).run
+        late.call(cut, ms, SMALL, True, run, 1, None)
+        write(2 * rows + rows // 2, 4 * rows)
+        assert bytes_of(late.call(cut, ms, SMALL, True, run, 2, None)) == bytes_of(
+            fresh.call(cut, ms, SMALL, True, run, 2, None)
+        )
 
 
 def test_a_set_that_was_written_since_is_not_taken_over(many_ms: Path, tmp_path: Path) -> None:

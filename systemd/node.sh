@@ -8,7 +8,7 @@ prefix=/opt/fip
 settings=/etc/fip/fip.toml
 unit_folder=/etc/systemd/system
 cache=/var/cache/fip
-folders="/etc/fip, /run/fip, /var/lib/fip, /var/lib/fip-ventilator, /var/lib/fip-monitor, $cache"
+folders="/etc/fip, /run/fip, /run/fip-readers, /var/lib/fip, /var/lib/fip-ventilator, /var/lib/fip-monitor, $cache"
 dry=""
 
 # step WHAT COMMAND...: says what is done, and does it; with --dry-run only says it.
@@ -267,7 +267,7 @@ remove_program() {
 }
 
 remove_settings() {
-    rm -rf /etc/fip $cache /run/fip
+    rm -rf /etc/fip $cache /run/fip /run/fip-readers
     for user in fip-monitor fip; do
         ! id "$user" >/dev/null 2>&1 || userdel "$user" || return 1
     done

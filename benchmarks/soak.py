@@ -65,10 +65,10 @@ def _written(image: Path) -> tuple[int, int]:
 
 
 def _many(scratch: Path, slices: int) -> Path:
-    """A MeasurementSet of so many slices: 20,000 are 2.8 h, in which the phase centre stays up."""
+    """A MeasurementSet of so many small slices: 20,000 are 2.8 h, in which the phase centre stays up."""
     path = scratch / f"many{slices}.ms"
     if not path.exists():
-        simulate(path, Simulation(antennas=8, channels=4, integrations=slices, cadence=0.5))
+        simulate(path, Simulation(antennas=5, channels=4, integrations=slices, cadence=0.5))
     return path
 
 

@@ -78,8 +78,8 @@ class DiskFull:
         self._disk, self._size = disk, size
 
     def begin(self) -> None:
-        """It is as small as what is on it."""
-        self._disk.resize("1k")
+        """There is none left."""
+        self._disk.fill()
 
     def end(self) -> None:
         """There is room again."""

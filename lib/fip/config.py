@@ -12,10 +12,20 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from fip.data.errors import ConfigError
-from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention
+from fip.data.names import Label
+from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention, Time
 from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, hints, options
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -112,6 +122,27 @@ class Worker(Daemon):
     device: Device | None = None  # None: by the worker's name, gpuN on cuda:N, any other on the CPU
 
 
+class Follower(Daemon):
+    """One follower: a function that is called for each stored image in order, exactly once."""
+
+    step: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")  # package.module:function
+    directory: Path | None = None  # of images, or of the folders of jobs; None: that of the sink
+    folder: Path | None = None  # for what it finds, by job; None: systemd's for it, or followers/NAME by the images
+    checkpoint: int = Field(32, ge=1)  # images from one checkpoint of its state to the next
+    window: int = Field(0, ge=0)  # images that must be seen again before a state is whole
+    patience: Time | None = None  # for which a slice is waited for that is missing; None: until the ledger has it
+    hold: Time | None = None  # for which the sink keeps images longer that it has not seen; None: not at all
+
+    @model_validator(mode="after")
+    def _checkpoints_hold_the_window(self) -> "Follower":
+        if self.window > self.checkpoint:
+            raise ValueError(
+                f"window = {self.window} is more than checkpoint = {self.checkpoint}: of the last two checkpoints one "
+                f"must be as old as the window; give checkpoint = {self.window} or more"
+            )
+        return self
+
+
 class Node(Table):
     """What one host runs."""
 
@@ -142,6 +173,7 @@ class Config(Table):
     monitor: Monitor = Monitor()
     security: Security = Security()
     worker: dict[str, Worker] = {}
+    follower: dict[Label, Follower] = {}
     node: dict[str, Node] = {}
 
     @property
@@ -172,11 +204,16 @@ class Config(Table):
 
     @field_validator("node")
     @classmethod
-    def _nodes_run_what_exists(cls, nodes: dict[str, Node]) -> dict[str, Node]:
+    def _nodes_run_what_exists(cls, nodes: dict[str, Node], info: ValidationInfo) -> dict[str, Node]:
         for host, node in nodes.items():
             for what in node.runs:
-                if what not in ("ventilator", "sink", "monitor") and not what.startswith("worker."):
-                    raise ValueError(f"node.{host}.runs: '{what}' is not ventilator, sink, monitor or worker.NAME")
+                role, dot, name = what.partition(".")
+                if not (role in ("worker", "follower") if dot else role in ("ventilator", "sink", "monitor")):
+                    raise ValueError(
+                        f"node.{host}.runs: '{what}' is not ventilator, sink, monitor, worker.NAME or follower.NAME"
+                    )
+                if role == "follower" and name not in info.data.get("follower", {name: None}):
+                    raise ValueError(f"node.{host}.runs: '{what}': there is no [follower.{name}], which says its step")
         return nodes
 
 
@@ -274,7 +311,7 @@ def _fault(error: Any, origins: Mapping[str, str]) -> str:
 def _suggestion(key: str) -> str:
     section, _, name = key.rpartition(".")
     known = list(Config.model_fields) if not section else []
-    if section in Config.model_fields and section not in ("worker", "node"):
+    if section in Config.model_fields and section not in ("worker", "follower", "node"):
         known = list(hints(type(getattr(Config(), section))))
     close = difflib.get_close_matches(name or key, known, n=1)
     if close:

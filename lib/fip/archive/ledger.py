@@ -255,6 +255,17 @@ class Ledger:
             self._plain(entry.file)
             yield entry
 
+    def outcomes(self, run: str, first: int, most: int) -> list[tuple[int, str, str | None]]:
+        """What became of the next slices of a run from `first` on: index, state and reason, in order of index."""
+        query = "SELECT slice, state, reason FROM slices WHERE run = ? AND slice >= ? ORDER BY slice LIMIT ?"
+        return list(self._file.rows(query, (run, first, most)))
+
+    def entered_after(self, run: str, sequence: int, before: int) -> list[tuple[int, int]]:
+        """(index, sequence) of the stored images of slices before one that were entered after a sequence, by index."""
+        column = "sequence" if self._version >= ORDERED else "0"
+        query = f"SELECT slice, {column} FROM slices WHERE run = ? AND state = 'stored' AND {column} > ? AND slice < ?"
+        return sorted(self._file.rows(query, (run, sequence, before)))
+
     def totals(self) -> list[RunTotals]:
         """Each run, in the order in which they were opened."""
         return [self._totals(each) for each in self.runs()]

@@ -20,7 +20,7 @@ from fip.ventilator.askers import Askers
 from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
 from fip.ventilator.lanes import Lanes
-from fip.ventilator.peers import Departed, Peer, SinkPeer
+from fip.ventilator.peers import Departed, Followers, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.supply import Supply, refusal
@@ -31,6 +31,7 @@ from fip.wire.messages import (
     Bye,
     Cancel,
     Control,
+    FollowerState,
     PipelineStatus,
     ReadAgain,
     Refused,
@@ -81,6 +82,7 @@ class Ventilator(Daemon):
         self._waking = False
         self._draining = False
         self._departed = Departed()
+        self._followers = Followers(self._departed)
         self._told = 0
         set_level(self._config.log_level)
 
@@ -153,6 +155,8 @@ class Ventilator(Daemon):
                 self._on_worker(route.bytes, message, key)
             elif isinstance(message, SinkBrief | SinkState):
                 self._on_sink(route.bytes, message, peer_host(route))
+            elif isinstance(message, FollowerState):
+                self._followers.hear(message, time.monotonic())
             elif isinstance(message, Ask | Submit | Cancel):
                 self._on_operator(route.bytes, message)
         except WireError as error:
@@ -323,6 +327,7 @@ class Ventilator(Daemon):
         now = time.monotonic()
         for peer in self._lanes.silent(now):
             self._lose(peer, "is silent")
+        self._followers.check(now, self._config.dead_after)
         if self._sink and now - self._sink.heard > self._config.dead_after:
             log.warning("the sink is silent: no slices are sent until it is back")
             self._departed.went(self._sink.state.status, "died")
@@ -361,7 +366,8 @@ class Ventilator(Daemon):
         if self._sink:
             plans = tuple(active.plan for active in self._jobs.active.values())
             again = tuple(ReadAgain(*key, found) for key, found in self._supply.read_again.items())
-            self._tell(self._sink.route, SinkOrders(plans, self._jobs.untold_failures(), again, self._tickets))
+            failed, followed = self._jobs.untold_failures(), self._followers.followed(self._jobs.active)
+            self._tell(self._sink.route, SinkOrders(plans, failed, again, self._tickets, followed))
 
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
@@ -375,7 +381,7 @@ class Ventilator(Daemon):
         now = time.monotonic()
         peers = self._lanes.peers
         queues = {"reading": len(self._supply.reading), "read": len(self._supply.read), "leased": self._jobs.out()}
-        heard = {name: peer.heard for name, peer in peers.items()}
+        heard = {name: peer.heard for name, peer in peers.items()} | self._followers.heard
         if self._sink:
             heard["sink"] = self._sink.heard
         return PipelineStatus(
@@ -392,4 +398,5 @@ class Ventilator(Daemon):
             antennas=self._supply.antennas.health(),
             waits=self._reader.waits,
             unsaved=self._jobs.trouble,
+            followers=self._followers.states,
         )

@@ -213,6 +213,28 @@ class ReadAgain:
 
 
 @dataclass(frozen=True)
+class Followed:
+    """How far a follower is in a run."""
+
+    name: Label  # of the follower
+    directory: Folder  # of the images, as in `RunPlan`
+    run: RunId
+    next: Number  # the first slice of which it has decided nothing yet
+    needs: Number  # the first whose image it would see again if it began now
+    folder: PathName  # where what it finds is
+
+
+@dataclass(frozen=True)
+class FollowerState:
+    """Follower to ventilator, twice a second: all of it."""
+
+    status: Status  # what is told to whoever watches
+    runs: tuple[Followed, ...]  # that it follows now
+    stalled: Text = ""  # why it cannot go on now; "" if it can
+    leaving: bool = False  # whether this is its last word
+
+
+@dataclass(frozen=True)
 class SinkOrders:
     """Ventilator to sink: the runs under way, the slices that will not come, and those that it was to compare."""
 
@@ -220,6 +242,7 @@ class SinkOrders:
     failed: tuple[Failure, ...]
     read_again: tuple[ReadAgain, ...] = ()
     tickets: bytes = field(default=b"", repr=False)  # the secret of lease tickets; b"" without keys
+    followed: tuple[Followed, ...] = ()  # how far each follower is that was heard
 
 
 @dataclass(frozen=True)
@@ -366,12 +389,14 @@ class PipelineStatus:
     antennas: AntennaHealth | None = None  # None where no slice was read yet
     waits: Text = ""  # what reading stands still at, and since when; "" where it goes on
     unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
+    followers: tuple[FollowerState, ...] = ()  # by name
 
     @property
     def statuses(self) -> tuple[Status, ...]:
         """The last of each daemon that is there."""
         sink = (self.sink.status,) if self.sink else ()
-        return (self.ventilator, *(worker.status for worker in self.workers), *sink)
+        followers = (follower.status for follower in self.followers)
+        return (self.ventilator, *(worker.status for worker in self.workers), *sink, *followers)
 
 
 Control = (
@@ -382,6 +407,7 @@ Control = (
     | SinkOrders
     | SinkBrief
     | SinkState
+    | FollowerState
     | Submit
     | Cancel
     | Ask

@@ -20,6 +20,7 @@ from fip.archive.entries import ENTRY, NAMED, Aged, Entry, Listed, RunRow, RunTo
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import is_plain
 from fip.archive.known_data import KnownData
+from fip.archive.known_followers import KnownFollowers
 from fip.archive.ledger_file import Connect, LedgerFile
 from fip.archive.schema import MIGRATIONS, NUMBERED, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
 from fip.data.antennas import FAULTS, IllAntenna, gathered
@@ -63,6 +64,7 @@ class Ledger:
             self._file.close()
             raise
         self.data = KnownData(self._file, self._version)
+        self.followers = KnownFollowers(self._file, self._version)
 
     def _checked_version(self, read_only: bool) -> int:
         version = self._file.version
@@ -225,7 +227,7 @@ class Ledger:
     def clear(self) -> None:
         """Forgets all: no image, run or selection is in it then."""
         with self._file.transaction():
-            for table in ("numbers", "slices", "hints", "runs", "directory"):
+            for table in ("numbers", "slices", "hints", "followers", "runs", "directory"):
                 self._file.write(f"DELETE FROM {table}")
 
     def images_in_time_order(self) -> list[str]:

@@ -29,6 +29,10 @@ def run_command(
     web: Annotated[
         bool, typer.Option("--web", help="Serve a page to watch the run on, and print its address.")
     ] = False,
+    follower: Annotated[
+        list[str] | None,
+        typer.Option(metavar="package.module:step", help="Run a function on each stored image; may be repeated."),
+    ] = None,
     config: ConfigOption = None,
     *,
     settings: Settings,
@@ -38,4 +42,4 @@ def run_command(
 
     loaded = settings.load(config)
     on = workers_on(devices, workers)
-    raise typer.Exit(run(measurement_sets, loaded.config, output, on, overwrite, web, console, repair))
+    raise typer.Exit(run(measurement_sets, loaded.config, output, on, overwrite, web, console, repair, follower or ()))

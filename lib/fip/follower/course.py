@@ -43,6 +43,7 @@ class Taken:
     turn: Turn
     outcome: str  # of the turn, or `FAILED`
     findings: int = 0
+    reason: str = ""  # why there is no image, or nothing was made of it
 
 
 @dataclass
@@ -112,7 +113,7 @@ class Course:
         followed = self._pass_of(turn.run)
         if turn.entry is None:
             self._record(followed, turn, turn.outcome, turn.reason)
-            return Taken(turn, turn.outcome)
+            return Taken(turn, turn.outcome, reason=turn.reason)
         try:
             image = read_followed(
                 self.directory, turn.run.name, turn.entry, turn.outcome == "late", tuple(followed.skipped)
@@ -128,7 +129,7 @@ class Course:
             self._forget(turn.run)
             if (followed := self._pass_of(turn.run)).since and not self._habits.window:
                 self._checkpoint(followed)  # if it fails at the next one, too, nothing is seen again
-            return Taken(turn, FAILED)
+            return Taken(turn, FAILED, reason=f"slice {turn.index}: {error}")
         self._record(followed, turn, turn.outcome, "", findings)
         followed.state = state
         if followed.since >= self._habits.checkpoint:
@@ -172,7 +173,7 @@ class Course:
         self._try_again(reason)
         log.error("slice %d of %s is passed over: %s", turn.index, turn.run.name, reason)
         self._record(followed, turn, "unreadable", reason)
-        return Taken(turn, "unreadable")
+        return Taken(turn, "unreadable", reason=reason)
 
     def _try_again(self, reason: str) -> None:
         """NoRoomError for an image that cannot be read now, until it was tried often enough."""

@@ -23,7 +23,7 @@ from fip.source.child import Child
 from fip.ventilator.reader import CHILD_VARIABLE
 from fip.wire.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
 
-MONITOR = "monitor"
+MONITOR, FOLLOWER = "monitor", "follower "
 SHORT_PLACES = ("/tmp", "/var/tmp")  # for sockets, if the path of the folder for temporary files is too long for them
 LONGEST_NAME = len("/fip-12345678/lane-123456")  # below that folder
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
@@ -65,6 +65,8 @@ class Pipeline:
             self._start(name, "fip-worker", "--config", str(configuration), "--name", name, "--device", device)
         if self._page:
             self._start(MONITOR, "fip-monitor", "--config", str(configuration))
+        for name in self._private.follower:
+            self._start(FOLLOWER + name, "fip-follower", "--config", str(configuration), "--name", name)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
@@ -75,6 +77,7 @@ class Pipeline:
         """
         patience = STOP_WITHIN if kind is None and not self._stalled else STOP_BROKEN_WITHIN
         workers, storers = [*self._workers], ["sink", *([MONITOR] if self._page else [])]
+        storers += [FOLLOWER + name for name in self._private.follower]
         try:
             for names in (["ventilator", *workers], storers) if self._over else (["ventilator"], workers, storers):
                 self._stop(names, patience)
@@ -107,7 +110,7 @@ class Pipeline:
     def _check_children(self) -> None:
         for name, child in self._children.items():
             code = child.poll()
-            if code is not None and name != MONITOR:  # nothing depends on that one
+            if code is not None and name != MONITOR and not name.startswith(FOLLOWER):  # nothing depends on those
                 how = f"killed by {signal.Signals(-code).name}" if code < 0 else "ended"
                 raise FipError(f"{name} was {how}: {last_error(self._log, child.pid)}; run it again to resume")
 
@@ -133,6 +136,8 @@ class Pipeline:
     def _toml(self) -> str:
         """The configuration of the children; JSON is TOML of numbers, booleans and strings."""
         values = self._private.model_dump(mode="json", exclude_none=True, include={"ventilator", "sink", "monitor"})
+        followers = self._private.follower.items()
+        values |= {f'follower."{name}"': each.model_dump(mode="json", exclude_none=True) for name, each in followers}
         return "\n".join(
             f"[{table}]\n"
             + "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items())

@@ -30,6 +30,8 @@ from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
 from fip.imaging.slant.scheme import scheme_for
 from fip.local.comparing import check_data
+from fip.local.followers import chosen
+from fip.local.followers import follow as follow_stored
 from fip.local.forks import import_daemons, keep_memory
 from fip.local.launch import Pipeline, page_address
 from fip.sink.store import Store
@@ -52,14 +54,16 @@ def run(
     web: bool,
     console: Console,
     repair: bool = False,
+    followers: Sequence[str] = (),
 ) -> int:
     """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
 
     With `web`, there is a page to watch it on. With `repair`, slices whose files are not as they were stored are imaged
-    again.
+    again. The `followers`, package.module:step or names in the configuration, see each image that is stored.
 
     Raises FipError.
     """
+    config = config.model_copy(update={"follower": chosen(config, followers)})
     keep_memory()  # of all that is forked from here
     asked, follow = config.asked, follow_of(config)
     with Child.fork() as reader:
@@ -84,7 +88,10 @@ def run(
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
         seconds = time.monotonic() - begun
-    return _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
+    code = _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
+    if config.follower and not interrupted:  # they were ended with the rest: what they have not seen, they see now
+        code = max(code, 0 if follow_stored(directory, config.follower, console) else 1)
+    return code
 
 
 def _page(monitor: Monitor, console: Console) -> str:

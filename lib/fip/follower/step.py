@@ -124,5 +124,5 @@ def _plain(value: object) -> object:
 def _fault(error: BaseException) -> str:
     """An error of somebody's code, in one line, with where it came from."""
     at = traceback.extract_tb(error.__traceback__)[-1]
-    said = " ".join(str(error).split())[:300]
-    return f"{type(error).__name__}: {said} ({at.filename.rpartition('/')[2]}, line {at.lineno})"
+    place = "" if at.filename.startswith("<") else f" ({at.filename.rpartition('/')[2]}, line {at.lineno})"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"

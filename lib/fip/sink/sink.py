@@ -133,7 +133,8 @@ class Sink(Daemon):
         plans = {plan.run: plan for plan in orders.runs}
         before, self._unopened = self._unopened, ""
         taken = (partial(self._take_on, plan) for plan in orders.runs)
-        for each in (*taken, partial(self._record, orders.failed), partial(self._compare, orders.read_again)):
+        others = (partial(self._record, orders.failed), partial(self._compare, orders.read_again), self._hear_new)
+        for each in (*taken, *others):
             try:
                 each()
             except NoRoomError as error:  # the next orders come in half a second
@@ -237,6 +238,15 @@ class Sink(Daemon):
             run.said = replace(run.said, refused=refused, compare=())
         else:
             run.said = replace(run.said, compare=ranges_of(run.comparing.next(COMPARED_AT_ONCE)))
+
+    def _hear_new(self) -> None:
+        """Enters followers that are new in the ledgers, so that their folders are known. Raises NoRoomError."""
+        for name, run in self._runs.items():
+            new = [each for each in self._followed if each.run == name and each.name not in run.followers]
+            if run.store and new:
+                with self._charged_to(run):
+                    run.store.hear(new)
+                    run.followers |= {each.name for each in new}
 
     def _store_of(self, plan: RunPlan) -> Store:
         """The directory of a run, opened if it is not yet."""

@@ -187,7 +187,7 @@ def test_a_directory_that_was_cleared_begins_anew(images: FollowedImages, tmp_pa
     again.put(*range(COUNT))
     again.close()
     assert advance(followed(tmp_path)) == ["stored"] * COUNT
-    assert '"count": 1,' in recorded(tmp_path / "found")["findings"][0][-1]
+    assert '"count": 2,' in recorded(tmp_path / "found")["findings"][0][-1]  # of slice 1, after 0
 
 
 def test_a_folder_is_one_followers_and_of_one_step(images: FollowedImages, tmp_path: Path) -> None:

@@ -210,7 +210,8 @@ class Course:
 
     def _pass_of(self, run: RunRow) -> Pass:
         """The state of a run; made from a checkpoint and the images since if it is not in memory."""
-        if run.run not in self.passes:
+        known = self.passes.get(run.run)
+        if known is None or known.run.opened != run.opened:  # the directory may have been cleared since
             self.passes[run.run] = self._restored(run)
         followed = self.passes[run.run]
         followed.run = run  # it may have grown

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from fip.wire.messages import Followed
 log = logging.getLogger("fip.follower")
 
 LOOK_EVERY = 1.0  # s between two looks for directories
+ENDED = 8  # runs that are over, of which is still told how far they were followed
 AT_ONCE = 0.1  # s of work, before what was done is told
 FOLDER = "followers"
 """Beside images, the folder of what followers found, by their names."""
@@ -42,6 +44,7 @@ class Courses:
         self._rest: dict[Path, Stamp] = {}  # of those whose runs are over
         self._looked = float("-inf")
         self._cold_starts = 0  # of those that are closed
+        self._ended: deque[Followed] = deque(maxlen=ENDED)  # how far the last were that are closed
         self.leaving = False  # set from any thread: what is in work is ended, and no more
         self.since: float | None = None  # monotonic s since when a slice is in work
 
@@ -69,7 +72,8 @@ class Courses:
 
     def followed(self) -> tuple[Followed, ...]:
         """How far each run is that is followed now. Raises StoreError."""
-        return tuple(each for directory, course in self._open.items() for each in self._of(directory, course))
+        now = [each for directory, course in self._open.items() for each in self._of(directory, course)]
+        return (*self._ended, *now)
 
     def close(self) -> Done:
         """Writes checkpoints, and closes all."""
@@ -126,6 +130,7 @@ class Courses:
                 if fault := self._conclude(course):
                     return fault
                 self._rest[directory] = course.stamp
+                self._ended.extend(self._of(directory, course))
                 self._cold_starts += course.cold_starts
                 course.close()
                 del self._open[directory]

@@ -89,13 +89,12 @@ class Journal:
 
     def position(self, run: RunRow) -> int:
         """The first slice of a run that is not decided; a run that the directory was cleared of begins anew."""
-        opened = self._file.value("SELECT opened FROM runs WHERE run = ?", (run.run,))
-        if opened != run.opened:
-            self._begin(run)
+        self._enter(run)
         return int(self._file.value("SELECT next FROM runs WHERE run = ?", (run.run,)))
 
     def passed_over(self, run: RunRow) -> set[int]:
         """The slices of a run that had no image when it was their turn, and may have one later."""
+        self._enter(run)
         if run.run not in self._passed_over:
             last = "SELECT slice, outcome, MAX(number) FROM decisions WHERE run = ? GROUP BY slice"
             query = f"SELECT slice FROM ({last}) WHERE outcome IN ({', '.join('?' * len(LATER))})"
@@ -161,8 +160,10 @@ class Journal:
         counts = dict(self._file.rows("SELECT outcome, COUNT(*) FROM decisions GROUP BY outcome"))
         return counts | {"findings": int(self._file.value("SELECT COUNT(*) FROM findings"))}
 
-    def _begin(self, run: RunRow) -> None:
-        """Enters a run, and forgets what was of its images before, if the directory was cleared since."""
+    def _enter(self, run: RunRow) -> None:
+        """Enters a run that is new; what was of its images before is forgotten if the directory was cleared since."""
+        if self._file.value("SELECT opened FROM runs WHERE run = ?", (run.run,)) == run.opened:
+            return
         with self._file.transaction():
             for table in ("findings", "decisions", "starts", "runs"):
                 self._file.write(f"DELETE FROM {table} WHERE run = ?", (run.run,))

@@ -96,6 +96,7 @@ class Store:
         if shared := network_type(directory):
             log.info("%s is on a network file system (%s)", directory, shared)
         self._unseen = 0  # images that have expired though a follower had not seen them
+        self._seconds = clock.seconds if clock else time.monotonic
         self._holds = Holds({})
         self.synced = 0.0  # s that the last image waited for the disk, in fsync
         self._names: dict[str, str] = {}
@@ -216,7 +217,7 @@ class Store:
 
     def hold(self, bounds: Mapping[str, float]) -> None:
         """Keeps images for so long (s, by the follower's name) that followers have not seen. Raises StoreError."""
-        self._holds = Holds(bounds)
+        self._holds = Holds(bounds, self._seconds)
         self._holds.hear(self.ledger.followers.all())
 
     def hear(self, followed: Iterable[Followed]) -> None:

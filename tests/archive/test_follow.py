@@ -48,7 +48,7 @@ class Hands:
 def all_now(following: Follow, cursor: Kept) -> list[tuple[int, str]]:
     """What there is now."""
     following.again()
-    return cursor.take(iter(lambda: following.next(cursor), None))  # type: ignore[arg-type]
+    return cursor.take(iter(lambda: following.next(cursor), None))
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from fip.data.errors import UsageError
 from fip.follower.checkpoints import packed, unpacked
 from fip.follower.course import Course, Habits
 from fip.follower.step import Step, load_step, name_of, state_fault
-from support.followed_images import RUN, FollowedImages, recorded, trace
+from support.followed_images import FollowedImages, recorded, trace
+from support.stored_run import RUN
 
 COUNT = 20
 HABITS = Habits(checkpoint=4)
@@ -212,7 +213,7 @@ def test_a_step_that_is_not_there_is_refused_in_one_line(name: str, says: str) -
     """By its name, with what is wrong."""
     with pytest.raises(UsageError, match=says):
         load_step(name)
-    assert name_of("my.package.flares:step") == "flares"
+    assert (name_of("my.package.flares:step"), name_of("my.package:flares")) == ("flares", "flares")
 
 
 def test_the_mean_and_rms_of_each_field_are_kept(images: FollowedImages, tmp_path: Path) -> None:

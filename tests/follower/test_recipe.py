@@ -78,7 +78,7 @@ def test_the_recipe_runs_beside_real_daemons_and_finds_the_transient(
         mesh.wait(lambda status: decided(folder) == simulation.integrations)
         shutil.copytree(mesh.images / job, tmp_path / "copy")
     found = findings(folder)
-    assert sorted(found) == list(range(*simulation.transient_on))
+    assert sorted(found) == list(range(*simulation.transient_integrations))
     assert all(0.5 < each["flux"] < 1.5 and each["snr"] > 8 for each in found.values())
     offline = fip("follow", tmp_path / "copy", "flares:step", cwd=outside)
     assert offline.returncode == 0, offline.stderr

@@ -43,7 +43,6 @@ class Taken:
     turn: Turn
     outcome: str  # of the turn, or `FAILED`
     findings: int = 0
-    reason: str = ""  # why there is no image, or nothing was made of it
 
 
 @dataclass
@@ -113,7 +112,7 @@ class Course:
         followed = self._pass_of(turn.run)
         if turn.entry is None:
             self._record(followed, turn, turn.outcome, turn.reason)
-            return Taken(turn, turn.outcome, reason=turn.reason)
+            return Taken(turn, turn.outcome)
         try:
             image = read_followed(
                 self.directory, turn.run.name, turn.entry, turn.outcome == "late", tuple(followed.skipped)
@@ -129,7 +128,7 @@ class Course:
             self._forget(turn.run)
             if (followed := self._pass_of(turn.run)).since and not self._habits.window:
                 self._checkpoint(followed)  # if it fails at the next one, too, nothing is seen again
-            return Taken(turn, FAILED, reason=f"slice {turn.index}: {error}")
+            return Taken(turn, FAILED)
         self._record(followed, turn, turn.outcome, "", findings)
         followed.state = state
         if followed.since >= self._habits.checkpoint:
@@ -173,7 +172,7 @@ class Course:
         self._try_again(reason)
         log.error("slice %d of %s is passed over: %s", turn.index, turn.run.name, reason)
         self._record(followed, turn, "unreadable", reason)
-        return Taken(turn, "unreadable", reason=reason)
+        return Taken(turn, "unreadable")
 
     def _try_again(self, reason: str) -> None:
         """NoRoomError for an image that cannot be read now, until it was tried often enough."""

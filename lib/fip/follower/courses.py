@@ -4,12 +4,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fip.archive.file_names import LEDGER
 from fip.archive.stamps import Stamp, stamp_of
-from fip.data.errors import FipError
+from fip.data.errors import FipError, StoreError
 from fip.data.names import is_label
 from fip.follower.course import Course, Habits, Taken
 from fip.follower.step import Step
@@ -129,8 +130,9 @@ class Courses:
             if course.over:
                 if fault := self._conclude(course):
                     return fault
+                with suppress(StoreError):  # then what was told last holds
+                    self._ended.extend(list(self._of(directory, course)))
                 self._rest[directory] = course.stamp
-                self._ended.extend(self._of(directory, course))
                 self._cold_starts += course.cold_starts
                 course.close()
                 del self._open[directory]

@@ -155,6 +155,12 @@ class Journal:
         query = "SELECT finding FROM findings WHERE run = ? AND slice = ? ORDER BY place"
         return tuple(json.loads(text) for (text,) in self._file.rows(query, (run, index)))
 
+    def last_reason(self, outcome: str) -> str:
+        """Which slice last had this outcome, and why; "" if none had."""
+        query = "SELECT slice, reason FROM decisions WHERE outcome = ? ORDER BY number DESC LIMIT 1"
+        row = next(self._file.rows(query, (outcome,)), None)
+        return f"slice {row[0]}: {row[1]}" if row else ""
+
     def counts(self) -> dict[str, int]:
         """How many slices of all runs have each outcome, and how many findings there are, as "findings"."""
         counts = dict(self._file.rows("SELECT outcome, COUNT(*) FROM decisions GROUP BY outcome"))

@@ -86,8 +86,9 @@ def load_step(name: str) -> Step:
 
 
 def name_of(step: str) -> str:
-    """What a follower is called if nobody says: the last part of its module's name."""
-    return label(step.partition(":")[0].rpartition(".")[2])
+    """What a follower is called if nobody says: as its function, or as its module if that is called `step`."""
+    module, _, function = step.partition(":")
+    return label(module.rpartition(".")[2] if function == "step" else function)
 
 
 def state_fault(state: object) -> str:

@@ -64,8 +64,8 @@ def follow(directory: Path, followers: Mapping[str, Follower], console: Console,
         habits = Habits(follower.checkpoint, follower.window, follower.patience)
         course = Course(directory, directory / FOLDER / name, load_step(follower.step), habits)
         with closing(course):
-            failed = _advance(course, directory, watch)
-            counts = course.journal.counts()
+            _advance(course, directory, watch)
+            counts, failed = course.journal.counts(), course.journal.last_reason(FAILED)
         seen = counts.get("stored", 0) + counts.get("late", 0)
         others = [f"{count} {outcome}" for outcome, count in sorted(counts.items()) if outcome not in _TOLD]
         said = f"follower {name}: {seen} images seen, {counts['findings']} findings, in {course.folder}"
@@ -79,9 +79,9 @@ def follow(directory: Path, followers: Mapping[str, Follower], console: Console,
 _TOLD = ("stored", "late", "findings")
 
 
-def _advance(course: Course, directory: Path, watch: bool) -> str:
-    """Goes on until nothing more comes; the last reason for which a step failed, or ""."""
-    reason, stalled = "", None
+def _advance(course: Course, directory: Path, watch: bool) -> None:
+    """Goes on until nothing more comes."""
+    stalled = None
     while True:
         try:
             taken = course.advance()
@@ -94,9 +94,8 @@ def _advance(course: Course, directory: Path, watch: bool) -> str:
             time.sleep(LOOK_AGAIN)
             continue
         if taken:
-            reason = taken.reason if taken.outcome == FAILED else reason
-        elif watch or (not course.over and read_run_file(directory)):
-            time.sleep(LOOK_AGAIN)
-        else:
+            continue
+        if not watch and (course.over or not read_run_file(directory)):
             course.conclude()
-            return reason
+            return
+        time.sleep(LOOK_AGAIN)

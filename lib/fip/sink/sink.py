@@ -132,9 +132,9 @@ class Sink(Daemon):
         self._tickets, self._followed = orders.tickets, orders.followed
         plans = {plan.run: plan for plan in orders.runs}
         before, self._unopened = self._unopened, ""
-        taken = (partial(self._take_on, plan) for plan in orders.runs)
-        others = (partial(self._record, orders.failed), partial(self._compare, orders.read_again), self._hear_new)
-        for each in (*taken, *others):
+        calls: list[Callable[[], None]] = [partial(self._take_on, plan) for plan in orders.runs]
+        calls += [partial(self._record, orders.failed), partial(self._compare, orders.read_again), self._hear_new]
+        for each in calls:
             try:
                 each()
             except NoRoomError as error:  # the next orders come in half a second

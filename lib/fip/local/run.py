@@ -21,7 +21,7 @@ from fip.archive.file_names import LOG_FILE
 from fip.archive.ledger import Ledger
 from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
-from fip.config import Config, Monitor
+from fip.config import Config, Follower, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
 from fip.data.names import RunId, label
 from fip.data.settings import Asked
@@ -30,8 +30,6 @@ from fip.imaging.kernels import CPU, SDP_FUNC
 from fip.imaging.slant.cache import is_warm
 from fip.imaging.slant.scheme import scheme_for
 from fip.local.comparing import check_data
-from fip.local.followers import chosen
-from fip.local.followers import follow as follow_stored
 from fip.local.forks import import_daemons, keep_memory
 from fip.local.launch import Pipeline, page_address
 from fip.sink.store import Store
@@ -63,7 +61,7 @@ def run(
 
     Raises FipError.
     """
-    config = config.model_copy(update={"follower": chosen(config, followers)})
+    config = config.model_copy(update={"follower": _chosen(config, followers)})
     keep_memory()  # of all that is forked from here
     asked, follow = config.asked, follow_of(config)
     with Child.fork() as reader:
@@ -90,8 +88,19 @@ def run(
         seconds = time.monotonic() - begun
     code = _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
     if config.follower and not interrupted:  # they were ended with the rest: what they have not seen, they see now
+        from fip.local.followers import follow as follow_stored
+
         code = max(code, 0 if follow_stored(directory, config.follower, console) else 1)
     return code
+
+
+def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
+    """The followers of a run. Raises UsageError."""
+    if not given:
+        return {}
+    from fip.local.followers import chosen  # which reads images: only who has followers waits for that
+
+    return chosen(config, given)
 
 
 def _page(monitor: Monitor, console: Console) -> str:

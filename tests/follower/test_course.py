@@ -142,6 +142,31 @@ def test_if_images_that_are_to_be_seen_again_have_expired_it_begins_with_nothing
     assert '"count": 4' in last
 
 
+def test_an_image_tells_of_the_slices_before_it_that_have_none(images: FollowedImages, tmp_path: Path) -> None:
+    """Also if the follower was started again between them; a slice that comes after its turn is late, once."""
+    late: list[tuple[int, bool]] = []
+
+    def telling(state: dict[str, Any], image: FollowedImage) -> Any:
+        late.append((image.index, image.late))
+        return state, [{"skipped": [[each.index, each.outcome, each.reason] for each in image.skipped]}]
+
+    images.expire(4)
+    for steps in (4, 1):
+        course = followed(tmp_path, telling)
+        for _ in range(steps):
+            course.advance()
+        course.close()
+    advance(followed(tmp_path, telling))
+    told = {index: finding for _, index, _, _, finding in recorded(tmp_path / "found")["findings"]}
+    expired = "its image had expired before it was seen"
+    assert told[5] == f'{{"skipped": [[3, "failed", "made to fail"], [4, "expired", "{expired}"]]}}'
+    assert {finding for index, finding in told.items() if index != 5} == {'{"skipped": []}'}
+    images.put(3)
+    assert advance(followed(tmp_path, telling)) == ["late"]
+    assert late[-1] == (3, True)
+    assert advance(followed(tmp_path, telling)) == []
+
+
 def test_a_window_is_seen_again_though_it_is_in_no_checkpoint(images: FollowedImages, tmp_path: Path) -> None:
     """What begins with _ is made of the images before; a restart goes back far enough for that."""
 

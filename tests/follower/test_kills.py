@@ -1,6 +1,7 @@
 """A follower that is killed again and again, at random and at named moments, finds what an undisturbed one finds."""
 
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from support.follower_lives import FollowerLives
 
 STEP = "support.followed_images:trace"
 CHECKPOINT = 16
+WITHIN = 60.0  # s, for what a life is waited for
 MOMENTS = {
     "the ledger was read": ("after", "fip.archive.follow:Follow._look"),
     "an image is to be read": ("before", "fip.follower.course:read_followed"),
@@ -88,7 +90,9 @@ def kill_often(tmp_path: Path, count: int, kills: int) -> Lives:
             life = lives.start(arguments, (*MOMENTS[name], calls) if name in MOMENTS else None)
             coming.more(6)
             target = chance.randint(lived.position, coming.known)
+            give_up = time.monotonic() + WITHIN
             while not life.ended(0.002):
+                assert time.monotonic() < give_up, f"life {number}, to end {name}, stands still"
                 if name not in MOMENTS and lived.position >= target:
                     life.ended(0.02 * chance.random())
                     break
@@ -101,8 +105,10 @@ def kill_often(tmp_path: Path, count: int, kills: int) -> Lives:
             life.kill()
         coming.close()
         life = lives.start(arguments)
+        give_up = time.monotonic() + WITHIN
         while lived.position < count:
             assert not life.ended(0.01)
+            assert time.monotonic() < give_up, "the last life stands still"
         life.kill()
     return lived
 

@@ -12,6 +12,12 @@ from fip.local.followers import chosen
 from support.fip_command import fip
 
 STEPS = """
+import sqlite3
+import time
+
+SLICES = 10
+
+
 def count(state, image):
     state["count"] = state.get("count", 0) + 1
     if state["count"] == 4:
@@ -20,6 +26,12 @@ def count(state, image):
 
 
 def peak(state, image):
+    with sqlite3.connect(f"file:{image.path.parent}/fip.sqlite?mode=ro", uri=True) as ledger:
+        give_up = time.monotonic() + 60  # it is slower than all imaging together
+        while ledger.execute("SELECT COUNT(*) FROM slices").fetchone() < (SLICES,) and time.monotonic() < give_up:
+            time.sleep(0.01)
+    if image.index == 0:
+        time.sleep(1.5)  # meanwhile the sink removes what is not to be kept, which it does every second, and at the end
     return state, [{"peak": image.pixels.max()}]
 """
 
@@ -28,17 +40,23 @@ SEEN = "follower peak: 10 images seen, 10 findings, in out/followers/peak\n"
 
 
 def test_a_run_has_followers_see_all_of_its_images(simulated_ms: Path, tmp_path: Path) -> None:
-    """Whatever they had seen when it ended; a step that fails is said, and so is the exit code."""
+    """Whatever they had seen when it ended; a step that fails is said, and so is the exit code.
+
+    Two images are to be kept, and one of the followers has them held.
+    """
     (tmp_path / "steps.py").write_text(STEPS)
-    grid = ("--size", "64", "--scale", "40arcsec", "--workers", "1")
-    followers = ("--follower", "steps:peak", "--follower", "fip.archive.mean:step", "--follower", "steps:count")
+    (tmp_path / "fip.toml").write_text(
+        '[sink]\nkeep = "60kB"\n[follower.peak]\nstep = "steps:peak"\nhold = "1h"\nlog_level = "debug"\n'
+    )
+    grid = ("--size", "64", "--scale", "40arcsec", "--workers", "1", "--config", "fip.toml")
+    followers = ("--follower", "peak", "--follower", "fip.archive.mean:step", "--follower", "steps:count")
     done = fip("run", simulated_ms, "--output", "out", *grid, *followers, cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     folder = tmp_path / "out" / "followers"
     assert SEEN in done.stdout
     assert "follower mean: 10 images seen, 0 findings, in out/followers/mean\n" in done.stdout
     assert "follower count: 3 images seen, 3 findings, in out/followers/count, 7 error\n" in done.stdout
-    assert "follower count: slice 9: ValueError: four is too many (steps.py, line 5)\n" in done.stdout
+    assert "follower count: slice 9: ValueError: four is too many (steps.py, line 11)\n" in done.stdout
     assert (folder / "mean" / "sim-mean.fits").exists()
     again = fip("follow", "out", "steps:peak", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (

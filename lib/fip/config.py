@@ -130,6 +130,7 @@ class Follower(Daemon):
     folder: Path | None = None  # for what it finds, by job; None: systemd's for it, or followers/NAME by the images
     checkpoint: int = Field(32, ge=1)  # images from one checkpoint of its state to the next
     window: int = Field(0, ge=0)  # images that must be seen again before a state is whole
+    step_within: float = Field(600.0, gt=0)  # s that the step may be at one image; then it is ended
     patience: Time | None = None  # for which a slice is waited for that is missing; None: until the ledger has it
     hold: Time | None = None  # for which the sink keeps images longer that it has not seen; None: not at all
 

@@ -11,7 +11,7 @@ import pytest
 from fip.follower.course import Course, Habits
 from fip.follower.journal import JOURNAL
 from fip.follower.step import load_step
-from support.followed_images import FollowedImages, position, recorded
+from support.followed_images import HANGS_AT, FollowedImages, position, recorded
 from support.follower_lives import FollowerLives
 
 STEP = "support.followed_images:trace"
@@ -140,3 +140,32 @@ def test_two_hundred_kills_over_a_thousand_images(tmp_path: Path) -> None:
     """The same, at length."""
     lived = kill_often(tmp_path, 1000, 200)
     check(lived, 200)
+
+
+@pytest.mark.timeout(120)
+def test_an_image_at_which_a_step_hangs_is_given_up_by_the_next_life(tmp_path: Path) -> None:
+    """The daemon notes it and feeds its watchdog no more; once it is started again, it goes on with the next image."""
+    images = FollowedImages(tmp_path / "images", 5)
+    images.put(*range(5))
+    images.close()
+    folder = tmp_path / "found" / "images"
+    configuration = tmp_path / "fip.toml"
+    configuration.write_text(
+        f'[ventilator]\ncontrol = "ipc://{tmp_path}/nobody"\n[sink]\ndirectory = "{tmp_path}/images"\n'
+        f'[follower.hang]\nstep = "support.followed_images:hang"\nfolder = "{folder.parent}"\nstep_within = 0.2\n'
+    )
+    arguments = ("--config", configuration, "--name", "hang")
+    give_up = time.monotonic() + WITHIN
+    with FollowerLives(tmp_path / "log") as lives:
+        life = lives.start(arguments)
+        while not (folder / "hung.json").exists():
+            assert not life.ended(0.01)
+            assert time.monotonic() < give_up, "nobody has noted that the step hangs"
+        life.kill()
+        life = lives.start(arguments)
+        while position(folder) < 5:
+            assert not life.ended(0.01)
+            assert time.monotonic() < give_up, "the next life stands still"
+        life.kill()
+    outcomes = [(index, outcome) for _, _, index, outcome, _ in recorded(folder)["decisions"]]
+    assert outcomes == [(0, "stored"), (1, "stored"), (HANGS_AT, "error"), (3, "stored"), (4, "stored")]

@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +21,7 @@ from fip.wire.messages import Failure, RunPlan
 from support.stored_run import RUN, stored_image
 
 GRID = Grid(16, 8, 1e-5, 2.7, -0.78, "FK5")
+HANGS_AT = 2
 _first: list[ImageFile] = []
 
 
@@ -99,6 +101,13 @@ def recorded(folder: Path) -> dict[str, list[Any]]:
     }
     with closing(sqlite3.connect(folder / JOURNAL)) as database:
         return {what: list(database.execute(query)) for what, query in queries.items()}
+
+
+def hang(state: dict[str, Any], image: FollowedImage) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A step that never ends at one image."""
+    if image.index == HANGS_AT:
+        threading.Event().wait()
+    return trace(state, image)
 
 
 def trace(state: dict[str, Any], image: FollowedImage) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -4,15 +4,17 @@ After whatever end it goes on as if nothing had been: what is in the journal was
 checkpoint, with the images since seen again, and what is found in them is not entered twice.
 """
 
+import json
 import logging
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fip.archive.entries import Entry, RunRow
 from fip.archive.folder import Folder
 from fip.archive.follow import Follow, Turn
-from fip.archive.followed import Skipped, read_followed
+from fip.archive.followed import FollowedImage, Skipped, read_followed
 from fip.archive.ledger import Ledger
 from fip.archive.stamps import Stamp
 from fip.data.errors import NoRoomError, UsageError
@@ -24,7 +26,8 @@ log = logging.getLogger("fip.follower")
 
 CHECKPOINT = 32  # images from one checkpoint to the next
 TRIES = 20  # at an image that cannot be read though the ledger has it as stored, before it is passed over
-_TEMPORARY = ".file.tmp"
+HUNG = "the step was at this image for longer than `step_within`, and was ended"
+_TEMPORARY, _HUNG = ".file.tmp", "hung.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,16 @@ class Habits:
     checkpoint: int = CHECKPOINT  # images
     window: int = 0  # images that must be seen again before a state is whole, at most `checkpoint`
     patience: float | None = None  # s; None: a missing slice is waited for
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """A call of the step that is in work."""
+
+    run: str
+    index: int
+    since: float  # monotonic s
+    again: bool  # whether the image was seen before
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,8 @@ class Course:
         self._follow = Follow(directory, habits.patience)
         self._tries = 0  # at an image that cannot be read
         self.cold_starts = 0
+        self.stepping: Stepping | None = None  # to be read from any thread
+        self._hung = self._read_hung()
         self.passes: dict[str, Pass] = {}
 
     def close(self) -> None:
@@ -113,6 +128,13 @@ class Course:
         if turn.entry is None:
             self._record(followed, turn, turn.outcome, turn.reason)
             return Taken(turn, turn.outcome)
+        if self._hung == [turn.run.run, turn.index]:
+            log.error("%s, slice %d of %s: %s", self.step.name, turn.index, turn.run.name, HUNG)
+            self._record(followed, turn, FAILED, HUNG)
+            self._hung = []
+            with suppress(OSError):
+                self._folder.unlink(_HUNG)
+            return Taken(turn, FAILED)
         try:
             image = read_followed(
                 self.directory, turn.run.name, turn.entry, turn.outcome == "late", tuple(followed.skipped)
@@ -121,7 +143,7 @@ class Course:
             return self._unreadable(followed, turn, str(error))
         self._tries = 0
         try:
-            state, findings = self.step(followed.state, image)
+            state, findings = self._step(followed.state, image)
         except StepError as error:
             log.error("%s, slice %d of %s: %s", self.step.name, turn.index, turn.run.name, error, exc_info=error)
             self._record(followed, turn, FAILED, str(error))
@@ -149,6 +171,26 @@ class Course:
         begin = self.journal.cold_start(run.run)
         first = self.journal.first_seen_after(run.run, max(numbers[-1] if len(numbers) > 1 else begin, begin))
         return self.journal.position(run) if first is None else first
+
+    def _step(self, state: State, image: FollowedImage) -> tuple[State, list[str]]:
+        """Calls the step. Raises StepError."""
+        self.stepping = Stepping(image.run, image.index, time.monotonic(), image.known is not None)
+        try:
+            return self.step(state, image)
+        finally:
+            self.stepping = None
+
+    def mark_hung(self, at: Stepping) -> None:
+        """Notes, from any thread, the image at which the step hangs: the next life does not give it to it again."""
+        if not at.again:
+            with suppress(OSError):  # then it hangs once more
+                self._folder.write_new(_HUNG, json.dumps([at.run, at.index]).encode())
+
+    def _read_hung(self) -> list[object]:
+        """Run and slice at which the step hung in another life; [] if it did not."""
+        with suppress(OSError, ValueError):
+            return list(json.loads(self._folder.read(_HUNG)))
+        return []
 
     def _record(self, followed: Pass, turn: Turn, outcome: str, reason: str, findings: list[str] | None = None) -> None:
         """Has a decision on disk; the state of an image that is not recorded is forgotten. Raises NoRoomError."""
@@ -258,7 +300,7 @@ class Course:
                         self._try_again(str(error))
                     raise
                 self._tries = 0
-                followed.state, _ = self.step(followed.state, image)
+                followed.state, _ = self._step(followed.state, image)
             _count(followed, each)
         if seen:
             log.info("%s: %d images of %s were seen again", self.folder, len(seen), run.name)

@@ -47,7 +47,6 @@ class Courses:
         self._cold_starts = 0  # of those that are closed
         self._ended: deque[Followed] = deque(maxlen=ENDED)  # how far the last were that are closed
         self.leaving = False  # set from any thread: what is in work is ended, and no more
-        self.since: float | None = None  # monotonic s since when a slice is in work
 
     def work(self) -> Done:
         """Decides slices for a moment, one of each directory in turn. What cannot be done now is said, not raised."""
@@ -58,18 +57,26 @@ class Courses:
             for directory in list(going):
                 if self.leaving:
                     return Done(tuple(taken))
-                begun = self.since = time.monotonic()
+                begun = time.monotonic()
                 found = None
                 try:
                     found = self._open[directory].advance()
                 except FipError as error:
                     stalled = str(error)
-                self.since = None
                 if found is None:
                     going.remove(directory)
                 else:
                     taken.append((found, time.monotonic() - begun))
         return Done(tuple(taken), stalled or self._close_those_that_are_over())
+
+    def hangs(self, within: float) -> bool:
+        """Whether the step is at one image for longer than so many seconds; that is noted. From any thread."""
+        for course in list(self._open.values()):
+            at = course.stepping
+            if at and time.monotonic() - at.since > within:
+                course.mark_hung(at)
+                return True
+        return False
 
     def followed(self) -> tuple[Followed, ...]:
         """How far each run is that is followed now. Raises StoreError."""

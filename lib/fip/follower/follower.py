@@ -26,7 +26,6 @@ log = logging.getLogger("fip.follower")
 
 LOOK_AGAIN = 0.05  # s after which new images are looked for
 STALLED_FOR = 1.0  # s after which what could not be done is tried again
-HANGS_AFTER = 600.0  # s on one image, after which the process is started again
 COUNTED = {"stored": "images", "gap": "gaps", FAILED: "failures"}
 COUNTERS = (
     *("images", "late", "failed", "expired", "gaps", "unreadable", "failures", "findings", "cold_starts"),
@@ -56,6 +55,7 @@ class Follower(Daemon):
         self._loop, self._ventilator = loop, config.ventilator.control
         self._thread = Background(loop, "following")
         self._working, self._draining, self._finished = False, False, False
+        self._within = told.step_within
         self._stalled = ""
         self._runs: tuple[Followed, ...] = ()
         self._looked = float("-inf")
@@ -85,9 +85,8 @@ class Follower(Daemon):
 
     @property
     def hangs(self) -> bool:
-        """Whether it is at one image for longer than any should take."""
-        since = self._courses.since
-        return since is not None and time.monotonic() - since > HANGS_AFTER
+        """Whether the step is at one image for longer than it may be."""
+        return self._courses.hangs(self._within)
 
     def close(self) -> None:
         """Says good-bye."""

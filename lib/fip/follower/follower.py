@@ -138,9 +138,10 @@ class Follower(Daemon):
             self._link.changed()
         if self._draining or (done.taken and not done.stalled):
             self._work()
-        else:
+        else:  # what stands still in one directory does not hold up the others
             self._vitals.stopwatch.enter("blocked" if done.stalled else "idle")
-            self._loop.at(time.monotonic() + (STALLED_FOR if done.stalled else LOOK_AGAIN), self._work)
+            wait = STALLED_FOR if done.stalled and not done.taken else LOOK_AGAIN
+            self._loop.at(time.monotonic() + wait, self._work)
 
     def _count(self, taken: Taken, seconds: float) -> None:
         self._vitals.counters[COUNTED.get(taken.outcome, taken.outcome)] += 1

@@ -7,6 +7,7 @@ import pytest
 
 from fip.archive.entries import RunRow
 from fip.archive.follow import LATER, Follow, Turn, follow
+from fip.archive.stamps import stamp_of
 from fip.sink.store import Store
 from fip.wire.messages import Failure
 from support.smallest_images import PLAN, image, opened
@@ -139,3 +140,13 @@ def test_following_waits_as_it_is_told(store: Store) -> None:
         return next(rounds)
 
     assert cursor.take(follow(store.directory, cursor, wait)) == [(0, "stored"), (1, "stored")]
+
+
+def test_a_ledger_elsewhere_is_seen_to_change(tmp_path: Path) -> None:
+    """SQLite's log is not beside the link that leads to it."""
+    elsewhere = Store(tmp_path / "images", ledgers=tmp_path / "ledgers")
+    assert elsewhere.open_run(PLAN) == ""
+    before = stamp_of(tmp_path / "images")
+    elsewhere.put(image(0))
+    assert stamp_of(tmp_path / "images") != before
+    elsewhere.close()

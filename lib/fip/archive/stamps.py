@@ -12,8 +12,9 @@ Stamp = tuple[tuple[int, int], ...]
 def stamp_of(directory: Path) -> Stamp:
     """What tells that a ledger has changed."""
     found = []
-    for name in (LEDGER, f"{LEDGER}-wal"):
+    ledger = (directory / LEDGER).resolve()  # it may be a link, and SQLite's log is beside what it leads to
+    for path in (ledger, ledger.with_name(f"{ledger.name}-wal")):
         with suppress(OSError):
-            status = (directory / name).stat()
+            status = path.stat()
             found.append((status.st_mtime_ns, status.st_size))
     return tuple(found)

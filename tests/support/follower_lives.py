@@ -30,6 +30,7 @@ class Life:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._descriptor = os.pidfd_open(pid)
+        self.over = False
 
     def ended(self, within: float) -> bool:
         """Whether it has ended, now or within so many seconds."""
@@ -39,6 +40,9 @@ class Life:
 
     def kill(self) -> None:
         """Ends it by `kill -9`, and waits until it is gone."""
+        if self.over:
+            return
+        self.over = True
         with suppress(ProcessLookupError):  # it has ended itself
             signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
         assert self.ended(30)
@@ -46,10 +50,11 @@ class Life:
 
 
 class FollowerLives:
-    """What starts them; use it as a context."""
+    """What starts them; use it as a context, which in the end kills those that are left."""
 
     def __init__(self, log: Path) -> None:
         self._log = log.open("ab")
+        self._lives: list[Life] = []
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "support.follower_lives"],
@@ -60,6 +65,8 @@ class FollowerLives:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for life in self._lives:
+            life.kill()
         self._process.communicate()
         self._log.close()
 
@@ -68,7 +75,8 @@ class FollowerLives:
         assert self._process.stdin
         assert self._process.stdout
         print(json.dumps([list(map(str, arguments)), point]), file=self._process.stdin, flush=True)
-        return Life(int(self._process.stdout.readline()))
+        self._lives.append(Life(int(self._process.stdout.readline())))
+        return self._lives[-1]
 
 
 def main() -> None:

@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from fip.data.errors import ConfigError
+from fip.data.errors import ConfigError, UsageError
 from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention
-from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, hints, options
+from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, as_text, hints, options
 
+COMMAND_LINE = "command line"  # who set what is typed
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 LONGEST_PATH = 107  # bytes, of a socket of ipc: unix(7)
 
@@ -198,14 +199,58 @@ class Loaded:
                 yield key, value, self.origin(key)
 
 
-def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Loaded:
+@dataclass(frozen=True)
+class Settings:
+    """What to image, and how, as a person gave it; the configuration's parsers read it."""
+
+    typed: Mapping[str, str | bool]  # the configuration's key, as imaging.scale -> what was given
+    by: str = COMMAND_LINE  # who gave it
+
+    def load(self, config: Path | None, others: Mapping[str, Any] | None = None) -> Loaded:
+        """The configuration. What was given wins: here, or in `others` by its keys.
+
+        Raises ConfigError and UsageError.
+        """
+        loaded = load(config, {**self.typed, **(others or {})}, self.by)
+        robust, weight = self.typed.get("imaging.robust"), loaded.config.imaging.weight
+        said = str(self.typed.get("imaging.weight", "")).partition(":")[2]
+        if robust is not None and weight != "briggs":
+            raise UsageError(f"--robust {robust}: is for briggs weighting, and this is {weight}; give --weight briggs")
+        if robust is not None and said:
+            raise UsageError(f"--robust {robust}: --weight briggs:{said} says another one; give one of them")
+        return loaded
+
+
+def settings_of(given: Mapping[str, Any], by: str) -> Settings:
+    """The settings of a run that are given by name, as text or as values: size=1024, scale="1.2arcsec".
+
+    None and False are as good as not given. UsageError for an option that there is not.
+    """
+    known = all_options()
+    keys = {key.rpartition(".")[2]: key for key in known}
+    for name in given.keys() - keys.keys():
+        close = difflib.get_close_matches(name, keys, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(keys)}"
+        raise UsageError(f"{by}: there is no option {name}; {hint}")
+    tables = {table: type(getattr(Config(), table)) for table in {key.partition(".")[0] for key in known}}
+    typed: dict[str, str | bool] = {}
+    for name, value in given.items():
+        if value is not None and value is not False:
+            typed[keys[name]] = as_text(tables[keys[name].partition(".")[0]], name, value)
+    return Settings(typed, by)
+
+
+def load(
+    path: Path | None = None, overrides: Mapping[str, Any] | None = None, overridden_by: str = COMMAND_LINE
+) -> Loaded:
     """The configuration of file, environment and command line (`overrides`, dotted keys; None means not given).
 
-    Raises ConfigError naming every fault with its origin, key, value and what would do.
+    Raises ConfigError naming every fault with its origin, key, value and what would do; the origin of an override is
+    `overridden_by`.
     """
     layers = [(str(path), dict(flatten(_read_file(path))))] if path else []
     layers.append(("environment", _environment(os.environ)))
-    layers.append(("command line", {key: value for key, value in (overrides or {}).items() if value is not None}))
+    layers.append((overridden_by, {key: value for key, value in (overrides or {}).items() if value is not None}))
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, layer in layers:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from math import inf
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +254,18 @@ class Ledger:
                 entry = entry_of(dict(row))
             self._plain(entry.file)
             yield entry
+
+    def numbers(self) -> dict[tuple[str, int], dict[str, tuple[float, str]]]:
+        """What was noted of each slice (run, index) beside its image: value and unit, by name."""
+        found: dict[tuple[str, int], dict[str, tuple[float, str]]] = {}
+        if self._version >= NUMBERED:
+            for run, index, name, value, unit in self._file.rows("SELECT run, slice, name, value, unit FROM numbers"):
+                with self._sound():
+                    found.setdefault((run, int(index)), {})[str(name)] = (
+                        nan if value is None else float(value),
+                        str(unit),
+                    )
+        return found
 
     def totals(self) -> list[RunTotals]:
         """Each run, in the order in which they were opened."""

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import ConfigOption, app, console, say
-from fip.cli.run_options import Settings, with_settings
-from fip.config import Config, load
+from fip.cli.run_options import with_settings
+from fip.config import Config, Settings, load
 from fip.data.errors import UsageError
 
 VentilatorOption = Annotated[

@@ -2,38 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from fip.config import Loaded, all_options, load
-from fip.data.errors import UsageError
+from fip.config import Settings, all_options
 from fip.data.settings import Option
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to image, and how, as it was typed; the configuration's parsers read it."""
-
-    typed: Mapping[str, str | bool]  # the configuration's key, as imaging.scale -> what was given
-
-    def load(self, config: Path | None, others: Mapping[str, Any] | None = None) -> Loaded:
-        """The configuration. What was typed wins: here, or in `others` by its keys.
-
-        Raises ConfigError and UsageError.
-        """
-        loaded = load(config, {**self.typed, **(others or {})})
-        robust, weight = self.typed.get("imaging.robust"), loaded.config.imaging.weight
-        said = str(self.typed.get("imaging.weight", "")).partition(":")[2]
-        if robust is not None and weight != "briggs":
-            raise UsageError(f"--robust {robust}: is for briggs weighting, and this is {weight}; give --weight briggs")
-        if robust is not None and said:
-            raise UsageError(f"--robust {robust}: --weight briggs:{said} says another one; give one of them")
-        return loaded
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

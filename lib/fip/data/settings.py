@@ -262,6 +262,20 @@ def all_texts(asked: Asked) -> dict[str, str]:
     }
 
 
+def as_text(table: type, name: str, value: Any) -> str | bool:
+    """An option given as text or as a value, as a person writes it: exact, `asked` reads back the same value.
+
+    What it does not take is returned as the text that says so best.
+    """
+    if isinstance(value, str | bool):
+        return value
+    adapter = _adapter(table, name)
+    try:
+        return str(adapter.dump_python(adapter.validate_python(value), mode="json"))
+    except ValidationError:
+        return str(value)
+
+
 def from_texts(written: Mapping[str, str]) -> Asked:
     """The inverse of `texts`. Raises UsageError."""
     return asked(**{key.partition(".")[2]: text for key, text in written.items()})

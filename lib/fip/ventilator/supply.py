@@ -11,6 +11,7 @@ from fip.config import Ventilator
 from fip.data.antennas import told
 from fip.data.errors import NotYetError, StoodStillError
 from fip.data.names import RunId, SliceId
+from fip.data.settings import Asked
 from fip.data.values import Fingerprint
 from fip.runtime.vitals import Vitals
 from fip.source.requests import Cut, RunFacts, fingerprint, forget, look
@@ -216,13 +217,18 @@ def _worth_waiting(job: Job, error: BaseException | None) -> bool:
     return isinstance(error, NotYetError) and follow is not None and time.time() < job.submitted + follow.end_after
 
 
-def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float) -> ActiveRun:
-    """A run as it begins."""
-    plan = RunPlan(
-        run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), asked=submit.asked,
-        directory=submit.directory, final=facts.final, older=facts.older,
+def plan_of(path: Path, facts: RunFacts, asked: Asked, directory: str = "") -> RunPlan:
+    """The run of a MeasurementSet as the sink must know it; its images go into this folder of the sink's directory."""
+    return RunPlan(
+        run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), asked=asked,
+        directory=directory, final=facts.final, older=facts.older,
         hints=facts.hints, others=dict(facts.others),
     )  # fmt: skip
+
+
+def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float) -> ActiveRun:
+    """A run as it begins."""
+    plan = plan_of(path, facts, submit.asked, submit.directory)
     if submit.follow is None:
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))
     else:

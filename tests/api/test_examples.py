@@ -25,13 +25,8 @@ def test_the_test_bed_makes_the_files_of_the_command(tmp_path: Path) -> None:
     """Source, encode, decode, stages, encode, store in one process: each file bit for bit, and the same ledger."""
     simulate(tmp_path / "obs.ms", Simulation(antennas=8, channels=8, integrations=3))
     options = {"size": "128", "scale": "20arcsec", "stokes": "I,V", "make_psf": "true"}
-    words = [
-        sys.executable,
-        EXAMPLES / "pipeline.py",
-        "obs.ms",
-        "bed",
-        *(f"{name}={text}" for name, text in options.items()),
-    ]
+    program = [sys.executable, str(EXAMPLES / "pipeline.py"), "obs.ms", "bed"]
+    words = [*program, *(f"{name}={text}" for name, text in options.items())]
     subprocess.run(words, cwd=tmp_path, check=True, timeout=100)
     typed = [word for name, text in options.items() if name != "make_psf" for word in (f"--{name}", text)]
     assert fip("run", "obs.ms", "--output", "run", "--make-psf", *typed, cwd=tmp_path).returncode == 0
@@ -41,9 +36,7 @@ def test_the_test_bed_makes_the_files_of_the_command(tmp_path: Path) -> None:
     assert len(made) == 6
     assert made == expected
     assert fip("verify", "bed", "--digests", cwd=tmp_path).returncode == 0
-    wrong = subprocess.run(
-        [*words[:4], "sise=3"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100
-    )
+    wrong = subprocess.run([*program, "sise=3"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("pipeline: there is no option sise")
 

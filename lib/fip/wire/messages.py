@@ -25,6 +25,7 @@ from fip.data.names import (
 )
 from fip.data.quantities import AnyPace
 from fip.data.settings import Asked
+from fip.data.user_code import Code
 from fip.data.values import Fingerprint
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
@@ -166,6 +167,7 @@ class WorkerState:
     brief: WorkerBrief
     status: Status  # what is told to whoever watches
     tasks: tuple[Task, ...] = ()  # the last few that it handed on, oldest first
+    codes: tuple[Code, ...] = ()  # the stages and kernels of users that it has
 
 
 @dataclass(frozen=True)

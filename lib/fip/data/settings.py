@@ -139,7 +139,7 @@ class Imaging:
 
 
 def codes(imaging: Imaging) -> Iterator[tuple[CodeKind, str]]:
-    """The code of users that is asked for, each with its NAME or NAME@DIGEST: stages, and a kernel that is not FIP's."""
+    """The code of users that is asked for, NAME or NAME@DIGEST: stages, and a kernel that is not FIP's."""
     yield from (("stage", each) for each in imaging.stages)
     if imaging.kernel not in KERNELS:
         yield "kernel", imaging.kernel

@@ -24,7 +24,7 @@ def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
     units: list[tuple[str, NDArray[Any]]] = [(header_cards(slice_, image, kind), image.pixels[:, :1])]
     if image.pixels.shape[1] > 1:
         table = beam_table(slice_, image)
-        units.append((channels_cards(slice_, kind), image.pixels[:, 1:]))
+        units.append((channels_cards(slice_, image, kind), image.pixels[:, 1:]))
         units.append((beam_cards(table, slice_), table.view(">u4")))
     units += [table_unit(name, table) for name, table in image.tables.items()]
     headers = [_header(cards, data) for cards, data in units]

@@ -19,8 +19,8 @@ from fip import __version__
 from fip.data.errors import UsageError, UserCodeError
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.data.settings import Imaging, cards
-from fip.data.user_code import is_settled
 from fip.data.stokes import stokes_axis
+from fip.data.user_code import is_settled
 from fip.data.values import SINGLE_PRECISION_EPSILON, Band, Grid, Image, Kind, Observation, Slice, whole
 
 CHANNELS = "CHANNELS"
@@ -54,7 +54,7 @@ def header_cards(slice_: Slice, image: Image, kind: Kind) -> str:
     return _with_added(_same_in_all(False, slice_, image, kind) + varying, image)
 
 
-def channels_cards(slice_: Slice, kind: Kind) -> str:
+def channels_cards(slice_: Slice, image: Image, kind: Kind) -> str:
     """The same of the extension CHANNELS, whose planes are the output channels; the table BEAMS has their beams."""
     varying = "".join(card(*each) for each in _time_cards(slice_))
     return _same_in_all(True, slice_, image, kind) + varying
@@ -243,9 +243,7 @@ def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]
     yield "OBSGEO-H", float(height), "[m] height"
 
 
-def _settings_cards(
-    run: str, observation: Observation, settings: Imaging, primary_beam: str
-) -> Iterator[CardTuple]:
+def _settings_cards(run: str, observation: Observation, settings: Imaging, primary_beam: str) -> Iterator[CardTuple]:
     yield "FIPPB", primary_beam, "primary beam correction"
     made = ["pseudoI" if plane == "I" and observation.pseudo else plane for plane in settings.stokes]
     yield "FIPSTOKE", ",".join(made), "planes as they are made"

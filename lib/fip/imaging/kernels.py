@@ -126,7 +126,7 @@ def dirty(
 
 
 def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
-    """The kernel of FIP's that the settings name, ready for this grid on "cpu" or "cuda:N", for use in the calling thread.
+    """The kernel of FIP's that the settings name, ready for this grid on "cpu" or "cuda:N", to be used in one thread.
 
     On a GPU, `auto` is the slant kernel, and what that cannot image the w-gridder makes on the CPU; below an epsilon of
     1e-5 both kernels are the CPU's. Raise UsageError as `check_kernel` does, and where the device or its libraries are
@@ -159,7 +159,7 @@ def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
 
 
 def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
-    """Raise UsageError for a kernel that cannot make such images as accurately as asked; one of a user is not known."""
+    """Raise UsageError for a kernel that cannot make such images as accurately as asked; of users' nothing is known."""
     if not FINEST_EPSILON <= epsilon <= COARSEST_EPSILON:
         raise UsageError(
             f"epsilon {epsilon:g} is out of reach of double precision, or useless: "

@@ -20,9 +20,9 @@ Targets = Mapping[tuple[CodeKind, str], str]
 def settled(config: Config) -> Config:
     """The configuration with stages and kernel of the run settled, and what its workers need of them.
 
-    They are those of `[worker]`, of what is installed, and any package.module:function that can be imported here: whoever
-    runs it is who chose it. The folder that it is run in is looked into last. UsageError for one that cannot be
-    imported, or has another digest than was asked for.
+    They are those of `[worker]`, of what is installed, and any package.module:function that can be imported here: who
+    runs it has chosen it. The folder that it is run in is looked into last. UsageError for one that cannot be imported,
+    or has another digest than was asked for.
     """
     asked = list(codes(config.imaging))
     if not asked:
@@ -36,7 +36,9 @@ def settled(config: Config) -> Config:
         except UserCodeError as error:
             raise UsageError(str(error)) from None
         except BrokenProcessPool:
-            raise UsageError(f"importing {', '.join(targets.values())} ends the process: is it the right one?") from None
+            raise UsageError(
+                f"importing {', '.join(targets.values())} ends the process: is it the right one?"
+            ) from None
     for (kind, written), code in found.items():
         if is_settled(written) and not code.is_asked(kind, written):
             raise UsageError(f"{kind} {written}: the one that is here is {code.settled}: name it without a digest")

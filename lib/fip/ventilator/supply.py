@@ -45,7 +45,7 @@ class Supply:
         """The slices that may be sent, in their order; those that are no longer wanted are dropped."""
         leases = self._jobs.leases
         for key in list(self.read):
-            if key.run not in leases or not leases[key.run].waiting(key.slice):
+            if key.run not in leases or not leases[key.run].waiting(key.slice) or self._jobs.active[key.run].waits:
                 del self.read[key]
         return sorted(self.read)
 

@@ -321,7 +321,7 @@ class JobStatus:
 
     job: Line
     state: JobState
-    reason: Text  # why it failed, else ""
+    reason: Text  # why it failed, or waits for code of users that no worker has; else ""
     paths: tuple[PathName, ...]
     submitted: Real  # s UTC, Unix
     runs: tuple[RunStatus, ...]
@@ -366,7 +366,7 @@ class PipelineStatus:
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
     antennas: AntennaHealth | None = None  # None where no slice was read yet
-    waits: Text = ""  # what reading stands still at, and since when; "" where it goes on
+    waits: Text = ""  # what reading stands still at, and since when, or why a job waits; "" where it goes on
     unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
 
     @property

@@ -13,7 +13,7 @@ from fip.data.user_code import name_of
 from fip.data.values import Block, Grid, ImageFile, Slice
 from fip.imaging.kernels import Kernel, make_kernel
 from fip.worker.stages import image_file
-from fip.worker.user_code import Offers
+from fip.worker.user_code import NOTHING, Offers
 
 KERNELS_KEPT = 4  # one for each field of late: what they prepare once a run is not prepared again
 
@@ -21,12 +21,12 @@ KERNELS_KEPT = 4  # one for each field of late: what they prepare once a run is 
 class Imager:
     """Images slices, one after the other, with what a worker has."""
 
-    def __init__(self, offers: Offers = Offers()) -> None:
+    def __init__(self, offers: Offers = NOTHING) -> None:
         self._offers = offers
         self._kernel = lru_cache(maxsize=KERNELS_KEPT)(self._make_kernel)
 
     def __call__(self, values: Slice, device: str, worker: str, waited: float) -> ImageFile:
-        """The image of a slice, which lay here for `waited` s. Raises UserCodeError, and UsageError as `make_kernel`."""
+        """The image of a slice, which lay here for `waited` s. UserCodeError, and UsageError as `make_kernel`."""
         settings = values.settings
         stages = [(name_of(each), self._offers.find("stage", each)) for each in settings.stages]
         return image_file(values, self._kernel(settings, values.grid, device), worker, waited, stages)

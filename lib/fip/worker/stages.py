@@ -78,9 +78,7 @@ def pass_through(slice_: Slice, kernel: Kernel, users: Sequence[Named] = ()) -> 
     return so_far, seconds
 
 
-def image_file(
-    slice_: Slice, kernel: Kernel, worker: str, waited: float, users: Sequence[Named] = ()
-) -> ImageFile:
+def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float, users: Sequence[Named] = ()) -> ImageFile:
     """Pass a slice through the stages and write its images as FITS files; `waited` is how long it lay here, in s."""
     made, seconds = pass_through(slice_, kernel, users)
     begun = perf_counter()

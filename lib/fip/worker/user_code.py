@@ -54,6 +54,9 @@ class Offers:
         raise UserCodeError(f"this worker does not have {kind} {written}")
 
 
+NOTHING = Offers()
+
+
 def offers_of(worker: Worker) -> Offers:
     """What a worker has by its configuration and by what is installed; the configuration wins.
 

@@ -27,7 +27,7 @@ from fip.wire.messages import Bye, Control, Failure, Lane, Task, WorkerBrief, Wo
 from fip.worker.imager import Imager
 from fip.worker.stages import OWN_TIMES
 from fip.worker.status_line import worker_line
-from fip.worker.user_code import Offers
+from fip.worker.user_code import NOTHING, Offers
 
 log = logging.getLogger("fip.worker")
 
@@ -62,7 +62,7 @@ class Worker(Daemon):
         loaded: Loaded,
         loop: Loop,
         image: ImageSlice | None = None,
-        offers: Offers = Offers(),
+        offers: Offers = NOTHING,
     ) -> None:
         """`image` is called in a thread of its own, for one slice after the other; None: it images them.
 

@@ -52,6 +52,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "make_psf": st.booleans(),
     "phase_centre": PLACE,
     "stages": st.sampled_from([(), ("mine",), ("yours:one", "mine@0123456789abcdef")]),
+    "primary_beam": st.sampled_from(["airy", "gaussian:1.1deg", "/a/beam.fits@0123456789abcdef"]),
     "column": st.sampled_from(["auto", "DATA", "CORRECTED_DATA"]),
     "subtract_model": st.booleans(),
     "keep_zeros": st.booleans(),

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAda
 
 from fip.data.directions import Place
 from fip.data.errors import UsageError
+from fip.data.primary_beam import PrimaryBeam
 from fip.data.quantities import Angle, Integrations, Pixels, reads
 from fip.data.selection import Antennas, Baselines, Length, Names, Scans, UtcRange, Windows
 from fip.data.stokes import Planes
@@ -136,6 +137,14 @@ class Imaging:
             several=True,
         ),
     ] = ()
+    primary_beam: Annotated[
+        PrimaryBeam | None,
+        Option(
+            "Store beside each image one that is corrected for the primary beam, and its weight: airy (of the dishes), "
+            "gaussian:FWHM (at the centre of the band), or a FITS image of a power beam.  [default: none]",
+            metavar="airy|gaussian:FWHM|FILE",
+        ),
+    ] = None
 
 
 def codes(imaging: Imaging) -> Iterator[tuple[CodeKind, str]]:

@@ -95,6 +95,7 @@ class Observation:
     frequency_frame: str  # FITS SPECSYS, as "TOPOCENT"; "" where unknown
     selection: str = ""  # what of the MeasurementSet was selected, as "spw 0:1~9; scan 3"; "" if that is all
     pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)
+    diameter: float | None = None  # m, the median positive diameter of its dishes; None without one
 
 
 @dataclass(frozen=True, slots=True, eq=False)

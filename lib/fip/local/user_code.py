@@ -4,13 +4,16 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 from fip.config import ALL_WORKERS, Config, Worker
 from fip.data.errors import UsageError, UserCodeError
-from fip.data.settings import KERNELS, codes, with_codes
+from fip.data.primary_beam import file_of
+from fip.data.settings import KERNELS, Imaging, codes, with_codes
 from fip.data.user_code import Code, CodeKind, is_settled, name_of
+from fip.imaging.primary_beam import file_digest
 from fip.worker.user_code import imported, installed
 
 Targets = Mapping[tuple[CodeKind, str], str]
@@ -24,6 +27,7 @@ def settled(config: Config) -> Config:
     runs it has chosen it. The folder that it is run in is looked into last. UsageError for one that cannot be imported,
     or has another digest than was asked for.
     """
+    config = config.model_copy(update={"imaging": with_beam(config.imaging)})
     asked = list(codes(config.imaging))
     if not asked:
         return config.model_copy(update={"worker": {ALL_WORKERS: Worker(entry_points=False)}})
@@ -49,6 +53,17 @@ def settled(config: Config) -> Config:
     }
     needs = Worker(stages=named["stage"], kernels=named["kernel"], entry_points=False)
     return config.model_copy(update={"imaging": imaging, "worker": {ALL_WORKERS: needs}})
+
+
+def with_beam(imaging: Imaging) -> Imaging:
+    """The same with a primary beam that is a file by its whole path and digest. UsageError if it cannot be read."""
+    file = file_of(imaging.primary_beam) if imaging.primary_beam else None
+    if file is None:
+        return imaging
+    path, digest = Path(file[0]).absolute(), file_digest(Path(file[0]))
+    if file[1] and file[1] != digest:
+        raise UsageError(f"--primary-beam {imaging.primary_beam}: the digest of its content is {digest}")
+    return replace(imaging, primary_beam=f"{path}@{digest}")
 
 
 def _target(worker: Worker, kind: CodeKind, written: str) -> str:

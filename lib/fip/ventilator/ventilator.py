@@ -24,7 +24,7 @@ from fip.ventilator.lanes import Lanes
 from fip.ventilator.peers import Departed, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.status_line import ventilator_line
-from fip.ventilator.supply import Supply, refusal
+from fip.ventilator.supply import Supply, paths_of, refusal
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
 from fip.wire.messages import (
     STATE_INTERVAL,
@@ -255,7 +255,7 @@ class Ventilator(Daemon):
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
         if isinstance(message, Submit):
-            refused = next(filter(None, (refusal(path, self._roots) for path in message.paths)), "")
+            refused = next(filter(None, (refusal(path, self._roots) for path in paths_of(message))), "")
             try:
                 if self._jobs.submit(message, refused):
                     self._fit()

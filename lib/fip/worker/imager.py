@@ -12,7 +12,8 @@ from fip.data.settings import KERNELS, Imaging
 from fip.data.user_code import name_of
 from fip.data.values import Block, Grid, ImageFile, Slice
 from fip.imaging.kernels import Kernel, make_kernel
-from fip.worker.stages import image_file
+from fip.worker.primary_beam import primary_beam
+from fip.worker.stages import PRIMARY_BEAM, Named, image_file
 from fip.worker.user_code import NOTHING, Offers
 
 KERNELS_KEPT = 4  # one for each field of late: what they prepare once a run is not prepared again
@@ -28,8 +29,9 @@ class Imager:
     def __call__(self, values: Slice, device: str, worker: str, waited: float) -> ImageFile:
         """The image of a slice, which lay here for `waited` s. UserCodeError, and UsageError as `make_kernel`."""
         settings = values.settings
-        stages = [(name_of(each), self._offers.find("stage", each)) for each in settings.stages]
-        return image_file(values, self._kernel(settings, values.grid, device), worker, waited, stages)
+        own: list[Named] = [(PRIMARY_BEAM, primary_beam)] if settings.primary_beam else []
+        users: list[Named] = [(name_of(each), self._offers.find("stage", each)) for each in settings.stages]
+        return image_file(values, self._kernel(settings, values.grid, device), worker, waited, [*own, *users])
 
     def _make_kernel(self, settings: Imaging, grid: Grid, device: str) -> Kernel:
         if settings.kernel in KERNELS:

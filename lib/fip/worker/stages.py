@@ -54,6 +54,8 @@ def judge(so_far: Imaged, kernel: Kernel) -> Imaged:
 
 
 STAGES: tuple[Stage, ...] = (dirty, psf, beam, statistics, judge)
+PRIMARY_BEAM = "primary-beam"
+"""A stage of FIP's that comes before those of users, if it is asked for."""
 OWN_TIMES = ("wait", *(stage.__name__ for stage in STAGES), "fits")
 """What is timed of a slice by these names; stages of users have others."""
 

@@ -19,7 +19,7 @@ from fip.config import Worker
 from fip.data.errors import UserCodeError
 from fip.data.settings import KERNELS
 from fip.data.user_code import Code, CodeKind, parse_code
-from fip.worker.stages import OWN_TIMES
+from fip.worker.stages import OWN_TIMES, PRIMARY_BEAM
 
 log = logging.getLogger("fip.worker")
 
@@ -71,7 +71,8 @@ def offers_of(worker: Worker) -> Offers:
                 try:
                     found[kind, name] = imported(kind, name, target)
                 except UserCodeError as error:
-                    log.warning("%s; it is left out", error)
+                    own = target.startswith("fip.")  # it needs what is installed only if it is wanted
+                    log.log(logging.INFO if own else logging.WARNING, "%s; it is left out", error)
         found |= {(kind, name): imported(kind, name, target) for name, target in named.items()}
     return Offers(tuple(found.values()))
 
@@ -84,7 +85,7 @@ def installed(kind: CodeKind) -> dict[str, str]:
 def imported(kind: CodeKind, name: str, target: str) -> Offered:
     """The function package.module:function. Raises UserCodeError, which says what was found and what would do."""
     module, _, function = target.partition(":")
-    if name in (OWN_TIMES if kind == "stage" else KERNELS):
+    if name in ((*OWN_TIMES, PRIMARY_BEAM) if kind == "stage" else KERNELS):
         raise UserCodeError(f"{kind} {name}: this is one of FIP's own: give yours another name")
     try:
         parse_code(name)

@@ -1,7 +1,7 @@
 """The stage `primary-beam`: adds the image that is corrected for the primary beam; the dirty one stays apparent."""
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +25,11 @@ def primary_beam(so_far: Imaged) -> Imaged:
     written = slice_.settings.primary_beam
     if written is None:
         return so_far
-    beams, middle = np.empty_like(dirty.pixels), whole(slice_.bands).centre
+    beams = np.empty_like(dirty.pixels)
+    beam = partial(_beam, written, slice_.observation.diameter, whole(slice_.bands).centre, slice_.grid)
     for stokes, (effective, weights) in enumerate(zip(slice_.effective, slice_.sum_of_weights.tolist(), strict=True)):
         for plane, parts in enumerate(_planes(effective, slice_.bands, weights)[: beams.shape[1]]):
-            each = (
-                share * _beam(written, slice_.observation.diameter, middle, slice_.grid, band) for band, share in parts
-            )
-            beams[stokes, plane] = sum(each)
+            beams[stokes, plane] = sum(share * beam(band) for band, share in parts)
     beams[beams < LEAST] = np.nan
     name = _named(written)
     corrected = replace(dirty, pixels=dirty.pixels / beams, primary_beam=name)

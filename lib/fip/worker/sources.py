@@ -1,7 +1,8 @@
 """The stage `sources`: what stands out of the noise of a dirty image, as a table behind it. Found by sep.
 
 Islands of pixels above `SIGMAS` times the noise (Bertin & Arnouts 1996; Barbary 2016), in the first plane of the whole
-band; right ascension and declination are those of the image's own frame. Errors are those of a point source in noise of the beam's size (Condon 1997).
+band; right ascension and declination are in the image's own frame. Errors are those of a point source in noise of the
+beam's size (Condon 1997).
 """
 
 import math

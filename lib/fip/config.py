@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from fip.data.errors import ConfigError, UsageError
 from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention
 from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, as_text, hints, options
+from fip.data.user_code import parse_code
 
 COMMAND_LINE = "command line"  # who set what is typed
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -107,10 +108,21 @@ class Monitor(Daemon):
 Device = Annotated[str, Field(pattern=r"^(cpu|cuda:[0-9]{1,3})$")]
 
 
+CodeName = Annotated[str, AfterValidator(parse_code)]
+Target = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$")]
+
+ALL_WORKERS = "*"
+"""Whose table has what stands in `[worker]` itself: what holds for every worker."""
+_FOR_ALL = ("stages", "kernels", "entry_points")
+
+
 class Worker(Daemon):
     """One worker: one process that images slices, on one device."""
 
     device: Device | None = None  # None: by the worker's name, gpuN on cuda:N, any other on the CPU
+    stages: dict[CodeName, Target] = {}  # of users that it may be asked for, as NAME = "package.module:function"
+    kernels: dict[CodeName, Target] = {}  # the same of kernels
+    entry_points: bool = True  # whether also those that are installed beside FIP (`fip.stages`, `fip.kernels`)
 
 
 class Node(Table):
@@ -152,8 +164,19 @@ class Config(Table):
         return Asked(self.imaging, Selection(**{name: getattr(self.source, name) for name in names}))
 
     def worker_named(self, name: str, host: str) -> Worker:
-        """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults."""
-        return self.worker.get(f"{host}/{name}") or self.worker.get(name) or Worker()
+        """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults.
+
+        It has the stages and kernels of `[worker]` beside its own.
+        """
+        every = self.worker.get(ALL_WORKERS) or Worker()
+        own = self.worker.get(f"{host}/{name}") or self.worker.get(name) or Worker()
+        return own.model_copy(
+            update={
+                "stages": every.stages | own.stages,
+                "kernels": every.kernels | own.kernels,
+                "entry_points": every.entry_points and own.entry_points,
+            }
+        )
 
     def runs_on(self, host: str) -> tuple[str, ...]:
         """What HOST runs, as `[node.HOST]` says; a layout of localhost alone is that of any one host.
@@ -170,6 +193,16 @@ class Config(Table):
         """What worker NAME on HOST images on, "cpu" or "cuda:N"."""
         gpu = re.fullmatch(r"gpu([0-9]{1,3})(-[0-9]{1,3})?", name)  # gpu0-1: a second on cuda:0
         return self.worker_named(name, host).device or (f"cuda:{int(gpu[1])}" if gpu else "cpu")
+
+    @field_validator("worker", mode="before")
+    @classmethod
+    def _for_all_workers(cls, tables: Any) -> Any:
+        """What stands in `[worker]` itself becomes the table of all workers."""
+        if not isinstance(tables, dict):
+            return tables
+        every = {key: tables[key] for key in _FOR_ALL if key in tables}
+        others = {name: table for name, table in tables.items() if name not in _FOR_ALL}
+        return others | ({ALL_WORKERS: every} if every else {})
 
     @field_validator("node")
     @classmethod
@@ -194,7 +227,12 @@ class Loaded:
 
     def settings(self) -> Iterator[tuple[str, Any, str]]:
         """Each setting that is not of a node: its dotted key, its value as it would be written, and its origin."""
+        every = f"worker.{ALL_WORKERS}."
         for key, value in flatten(self.config.model_dump(mode="json", exclude={"node"})):
+            if key.startswith(every):
+                if (name := key.removeprefix(every)) not in _FOR_ALL:
+                    continue
+                key = f"worker.{name}"
             if value != {}:  # a table that nobody filled
                 yield key, value, self.origin(key)
 
@@ -284,9 +322,12 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def flatten(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """The values of a table and of those within it, by dotted keys; a table that is empty is a value."""
+    """The values of a table and of those within it, by dotted keys; a table that is empty is a value.
+
+    So is one whose keys are names of a user's code.
+    """
     for key, value in table.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and not (prefix[:1] == ("worker",) and key in _FOR_ALL):
             yield from flatten(value, (*prefix, key))
         else:
             yield ".".join((*prefix, key)), value

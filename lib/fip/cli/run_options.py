@@ -18,7 +18,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     options = [parameter(key.rpartition(".")[2], option) for key, option in all_options().items()]
 
     def settings(given: Mapping[str, Any]) -> Settings:
-        return Settings({keys[name]: value for name, value in given.items() if value not in (None, False)})
+        typed = {name: ",".join(value) or None if isinstance(value, list) else value for name, value in given.items()}
+        return Settings({keys[name]: value for name, value in typed.items() if value not in (None, False)})
 
     return with_options(command, "settings", options, settings)
 
@@ -52,6 +53,6 @@ def parameter(name: str, option: Option, default: Any = None) -> inspect.Paramet
     """An option as Typer takes it: of the type of its default, a flag, or text to be read later."""
     names = option.names or (f"--{name.replace('_', '-')}",)
     default = False if option.flag else default
-    kind: Any = str | None if default is None else type(default)
+    kind: Any = type(default) if default is not None else list[str] | None if option.several else str | None
     said = Annotated[kind, typer.Option(*names, help=option.help, metavar=option.metavar)]
     return inspect.Parameter(name, _KEYWORD, default=default, annotation=said)

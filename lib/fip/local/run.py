@@ -32,6 +32,7 @@ from fip.imaging.slant.scheme import scheme_for
 from fip.local.comparing import check_data
 from fip.local.forks import import_daemons, keep_memory
 from fip.local.launch import Pipeline, page_address
+from fip.local.user_code import settled
 from fip.sink.store import Store
 from fip.source.child import Child
 from fip.source.requests import RunFacts, look
@@ -62,6 +63,7 @@ def run(
     Raises FipError.
     """
     keep_memory()  # of all that is forked from here
+    config = settled(config)
     asked, follow = config.asked, follow_of(config)
     with Child.fork() as reader:
         check_devices(config.imaging.kernel, workers.values())

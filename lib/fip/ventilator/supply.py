@@ -11,6 +11,7 @@ from fip.config import Ventilator
 from fip.data.antennas import told
 from fip.data.errors import NotYetError, StoodStillError
 from fip.data.names import RunId, SliceId
+from fip.data.primary_beam import file_of
 from fip.data.settings import Asked
 from fip.data.values import Fingerprint
 from fip.runtime.vitals import Vitals
@@ -46,7 +47,7 @@ class Supply:
         """The slices that may be sent, in their order; those that are no longer wanted are dropped."""
         leases = self._jobs.leases
         for key in list(self.read):
-            if key.run not in leases or not leases[key.run].waiting(key.slice):
+            if key.run not in leases or not leases[key.run].waiting(key.slice) or self._jobs.active[key.run].waits:
                 del self.read[key]
         return sorted(self.read)
 
@@ -194,6 +195,13 @@ class Supply:
         self._on_ready()
 
 
+def paths_of(submit: Submit) -> tuple[str, ...]:
+    """Of all that is to be read for a job: MeasurementSets, and a primary beam that is a file."""
+    beam = submit.asked.imaging.primary_beam
+    file = file_of(beam) if beam else None
+    return (*submit.paths, *([file[0]] if file else []))
+
+
 def refusal(path: str, roots: Sequence[Path]) -> str:
     """Why a path may not be submitted to a ventilator that takes from these folders, or from anywhere; "" if it may.
 
@@ -207,7 +215,7 @@ def refusal(path: str, roots: Sequence[Path]) -> str:
     except (OSError, RuntimeError, ValueError) as error:  # as links that lead to each other
         return f"{path}: leads nowhere: {error}"
     folders = ", ".join(map(str, roots))
-    where = f"MeasurementSets are taken from {folders} only ([source] roots of the ventilator)"
+    where = f"data are taken from {folders} only ([source] roots of the ventilator)"
     return "" if inside else f"{path}: {where}"
 
 

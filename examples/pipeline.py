@@ -14,13 +14,14 @@ from fip.sink.store import Store
 from fip.source.requests import cut, look
 from fip.ventilator.supply import plan_of
 from fip.wire.codec import decode_image, decode_slice, encode_image
-from fip.worker.worker import image_slice
+from fip.worker.imager import Imager
 
 FOLLOW = False  # the MeasurementSet is whole
 
 
 def main(measurement_set: Path, directory: Path, wanted: Asked) -> None:
     """Source -> encode -> decode -> stages -> encode -> decode -> store, slice by slice."""
+    imager = Imager()  # with what a worker has, kernels and stages
     facts = look(measurement_set, wanted, FOLLOW)
     print(*facts.notes, sep="\n")
     with closing(Store(directory)) as store:
@@ -31,7 +32,7 @@ def main(measurement_set: Path, directory: Path, wanted: Asked) -> None:
             frames = cut(measurement_set, wanted, FOLLOW, facts.run, index).frames
             # A worker decodes the slice, passes it through its stages, and writes FITS files.
             values = decode_slice(frames)
-            image = image_slice(values, device="cpu", worker="here", waited=0.0)
+            image = imager(values, device="cpu", worker="here", waited=0.0)
             # The sink checks what arrives, stores it, and enters it in the ledger.
             path = store.put(decode_image(encode_image(image)))
             print(f"{path}: TIME {time:.1f} s, rms {image.statistics.rms if image.statistics else 'none'}")

@@ -224,3 +224,23 @@ def test_help_lists_the_options() -> None:
     assert "size: Pixels, as 1024 or 1024x768." in help_
     assert "scale=None" in signature
     assert "pace=None" in signature
+
+
+def test_a_stage_of_a_user_runs_here_as_in_a_worker(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image that it adds is beside the other, bit for bit as `fip.run` stores it; its number is in the table."""
+    (tmp_path / "half.py").write_text(
+        "from dataclasses import replace\n"
+        "def half(so_far):\n"
+        "    dirty = so_far.images['dirty']\n"
+        "    made = so_far.with_image('half', replace(dirty, pixels=dirty.pixels / 2))\n"
+        "    return made.with_number('share', 0.5, '')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = OPTIONS | {"stages": ["half:half"], "kernel": "wgridder"}
+    with fip.open(few, **options) as opened:
+        image = fip.image(opened.slices[1])
+    np.testing.assert_array_equal(image["half"].pixels, image.pixels / 2)
+    archive = fip.run(few, output=tmp_path / "out", workers=1, **options)
+    assert archive.images[1]["half"].content == image["half"].content
+    assert list(archive.table()["share"]) == [0.5] * SLICES

@@ -11,12 +11,14 @@ from fip.archive.folder import Folder
 from fip.archive.sky_image import SkyImage
 from fip.data.errors import StoreError, UsageError
 from fip.data.names import label
-from fip.data.settings import Imaging
-from fip.data.values import Grid, Slice
-from fip.imaging.kernels import CPU, Kernel, make_kernel
-from fip.worker.stages import image_file
+from fip.data.settings import codes
+from fip.data.user_code import CodeKind, name_of
+from fip.data.values import Slice
+from fip.imaging.kernels import CPU
+from fip.worker.imager import Imager
+from fip.worker.user_code import Offers, imported, installed
 
-KERNELS_KEPT = 4  # what they prepare once for all slices of a field is not prepared again
+IMAGERS_KEPT = 4  # one for each thread and set of stages of late: what they prepare once is not prepared again
 HERE = "here"  # the worker that images in this process
 TEMPORARY = ".{}.part"
 
@@ -25,10 +27,9 @@ def image(values: Slice, device: str = CPU) -> SkyImage:
     """Image a slice, in this process, as a worker does: bit for bit what `fip run` stores.
 
     `device` is "cpu" or "cuda:N". Other images of the slice are beside it: image["psf"], if the slice was opened with
-    make_psf=True. Raises UsageError if the kernel does not run there.
+    make_psf=True, and those of stages. UsageError if the kernel does not run there, UserCodeError if a stage fails.
     """
-    kernel = _kernel(values.settings, values.grid, device, get_ident())
-    made = image_file(values, kernel, HERE, 0.0)
+    made = _imager(tuple(codes(values.settings)), get_ident())(values, device, HERE, 0.0)
     stem = label(Path(values.observation.measurement_set).stem)
     beside: dict[str, SkyImage] = {}
     for file in made.files:
@@ -37,10 +38,11 @@ def image(values: Slice, device: str = CPU) -> SkyImage:
     return beside["dirty"]
 
 
-@lru_cache(maxsize=KERNELS_KEPT)
-def _kernel(settings: Imaging, grid: Grid, device: str, thread: int) -> Kernel:
-    """A kernel for use in one thread."""
-    return make_kernel(settings, grid, device)
+@lru_cache(maxsize=IMAGERS_KEPT)
+def _imager(asked: tuple[tuple[CodeKind, str], ...], thread: int) -> Imager:
+    """What images slices in one thread, with code of users that is installed, or is a package.module:function."""
+    found = [(kind, name_of(written)) for kind, written in asked]
+    return Imager(Offers(tuple(imported(kind, name, installed(kind).get(name, name)) for kind, name in found)))
 
 
 def write(image: SkyImage, to: str | os.PathLike[str], overwrite: bool = False) -> Path:

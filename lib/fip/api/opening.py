@@ -13,6 +13,7 @@ from fip.config import settings_of
 from fip.data.errors import LostReaderError, UsageError
 from fip.data.settings import Asked, Selection, hints
 from fip.data.values import Slice
+from fip.local.user_code import settled
 from fip.source.child import Child
 from fip.source.requests import RunFacts, cut, look
 from fip.wire.codec import decode_slice
@@ -138,7 +139,7 @@ def open(  # noqa: A001 it is fip.open
     scale="1.2arcsec" or in rad; what is left out is as in the file `config`, the environment, and the defaults. Raises
     UsageError, ConfigError or InputError, in the words of `fip run`.
     """
-    loaded = settings_of(options, BY).load(None if config is None else Path(config)).config
+    loaded = settled(settings_of(options, BY).load(None if config is None else Path(config)).config)
     here = hints(Selection)
     for name in options:
         if name not in here and not hasattr(loaded.imaging, name):

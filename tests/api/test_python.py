@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import numpy as np
+import psutil
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
@@ -19,8 +20,8 @@ from fip.archive.sky_image import SkyImage
 from fip.data.values import Slice
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
+from support.fip_command import WITHIN, images
 from support.fip_command import fip as command
-from support.fip_command import images
 
 OPTIONS: dict[str, Any] = {"size": 128, "scale": "20arcsec", "make_psf": True, "channels_out": 2}
 TYPED = ("--size", "128", "--scale", "20arcsec", "--make-psf", "--channels-out", "2")
@@ -145,16 +146,35 @@ def test_a_run_that_cannot_store_all_says_so(few: Path, tmp_path: Path) -> None:
     assert [index for index, _ in archive.runs[0].failed] == [1]
 
 
-def test_a_run_is_stopped_by_its_callback(few: Path, tmp_path: Path) -> None:
-    """An interrupt in it, as Ctrl-C is, stops the pipeline cleanly: nothing of it is left, and it can be resumed."""
+def test_a_run_is_stopped_by_an_interrupt(few: Path, tmp_path: Path) -> None:
+    """As by Ctrl-C: the pipeline stops cleanly before all is imaged, and nothing of it is left; it can be resumed."""
 
     def interrupt(stored: int, total: int) -> None:
-        raise KeyboardInterrupt
+        if stored:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fip.run(few, output=tmp_path / "out", workers=1, progress=interrupt, **OPTIONS)
+        fip.run(few, output=tmp_path / "out", workers=1, progress=interrupt, pace="realtime", **OPTIONS)
     assert not (tmp_path / "out" / ".fip-run.json").exists()
+    assert 1 <= len(fip.archive(tmp_path / "out").images) < SLICES
     assert len(fip.run(few, output=tmp_path / "out", workers=1, **OPTIONS).images) == SLICES
+
+
+def test_a_run_ends_with_its_program(few: Path, tmp_path: Path) -> None:
+    """A program that is killed leaves no process behind, and a directory that is whole as far as it goes."""
+    program = "import fip, sys; fip.run(sys.argv[1], output='out', workers=1, size=64, pace='realtime', progress=print)"
+    command_ = [sys.executable, "-uc", program, few]
+    with subprocess.Popen(command_, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != f"1 {SLICES}\n":
+            assert process.poll() is None
+        left = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert len(left) > 3  # that which runs it, and its daemons
+    _, alive = psutil.wait_procs(left, timeout=WITHIN)
+    assert alive == []
+    assert not (tmp_path / "out" / ".fip-run.json").exists()
+    assert 1 <= len(fip.archive(tmp_path / "out").images) < SLICES
 
 
 def test_an_archive_gives_tables_of_astropy(typed: Path) -> None:

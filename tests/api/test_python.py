@@ -154,7 +154,7 @@ def test_a_run_is_stopped_by_an_interrupt(few: Path, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fip.run(few, output=tmp_path / "out", workers=1, progress=interrupt, pace="realtime", **OPTIONS)
+        fip.run(few, output=tmp_path / "out", workers=1, progress=interrupt, pace="0.01", **OPTIONS)
     assert not (tmp_path / "out" / ".fip-run.json").exists()
     assert 1 <= len(fip.archive(tmp_path / "out").images) < SLICES
     assert len(fip.run(few, output=tmp_path / "out", workers=1, **OPTIONS).images) == SLICES
@@ -162,7 +162,7 @@ def test_a_run_is_stopped_by_an_interrupt(few: Path, tmp_path: Path) -> None:
 
 def test_a_run_ends_with_its_program(few: Path, tmp_path: Path) -> None:
     """A program that is killed leaves no process behind, and a directory that is whole as far as it goes."""
-    program = "import fip, sys; fip.run(sys.argv[1], output='out', workers=1, size=64, pace='realtime', progress=print)"
+    program = "import fip, sys; fip.run(sys.argv[1], output='out', workers=1, size=64, pace='0.01', progress=print)"
     command_ = [sys.executable, "-uc", program, few]
     with subprocess.Popen(command_, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -163,7 +163,7 @@ def test_a_run_is_stopped_by_an_interrupt(few: Path, tmp_path: Path) -> None:
 def test_a_run_ends_with_its_program(few: Path, tmp_path: Path) -> None:
     """A program that is killed leaves no process behind, and a directory that is whole as far as it goes."""
     program = "import fip, sys; fip.run(sys.argv[1], output='out', workers=1, size=64, pace='0.01', progress=print)"
-    command_ = [sys.executable, "-uc", program, few]
+    command_ = [sys.executable, "-uc", program, str(few)]
     with subprocess.Popen(command_, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         while process.stdout.readline() != f"1 {SLICES}\n":

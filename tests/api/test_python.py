@@ -95,7 +95,7 @@ def test_an_image_says_what_its_file_says(few: Path, typed: Path) -> None:
 def test_values_do_as_texts_do(few: Path) -> None:
     """An option as a value, in FIP's units, is the same as its text."""
     texts = fip.open(few, size="64x32", scale="20arcsec", stokes="I,V", interval="1~3")
-    values = fip.open(few, size=(64, 32), scale=texts.asked.imaging.scale, stokes=("I", "V"), interval=(1, 3))
+    values = fip.open(few, size=(64, 32), scale=texts.asked.imaging.scale, pol=("I", "V"), interval=(1, 3))
     with texts, values:
         assert values.asked == texts.asked
         assert len(values.slices) == 2
@@ -112,6 +112,8 @@ def test_an_option_is_refused_in_the_words_of_the_command(few: Path, tmp_path: P
         assert f"fip: {refused.value}" == done.stderr.strip().replace("command line:", "fip.open:")
     with pytest.raises(fip.FipError, match=r"there is no option sise; did you mean size\?"):
         fip.open(few, sise=64)
+    with pytest.raises(fip.FipError, match="psf is another name of an option that is given, too"):
+        fip.open(few, make_psf=True, psf=True)
     with pytest.raises(fip.FipError, match=r"pace is of a run: give it to fip\.run"):
         fip.open(few, pace=2)
     with pytest.raises(fip.FipError, match=r"absent\.ms"):

@@ -224,7 +224,7 @@ class Settings:
 def settings_of(given: Mapping[str, Any], by: str) -> Settings:
     """The settings of a run that are given by name, as text or as values: size=1024, scale="1.2arcsec".
 
-    Names are those of the configuration or, with _ for -, of the command line. None and False are as good as not given.
+    Names are those of the configuration or, with _ for -, of the command line. None is as good as not given.
     UsageError for an option that there is not, or that is given twice.
     """
     known = all_options()
@@ -240,7 +240,7 @@ def settings_of(given: Mapping[str, Any], by: str) -> Settings:
         key = spelled[name]
         if key in typed:
             raise UsageError(f"{by}: {name} is another name of an option that is given, too: leave one of them out")
-        if value is not None and value is not False:
+        if value is not None:
             table, _, field = key.partition(".")
             typed[key] = as_text(tables[table], field, value)
     return Settings(typed, by)

@@ -262,19 +262,25 @@ class Settings:
 def settings_of(given: Mapping[str, Any], by: str) -> Settings:
     """The settings of a run that are given by name, as text or as values: size=1024, scale="1.2arcsec".
 
-    None and False are as good as not given. UsageError for an option that there is not.
+    Names are those of the configuration or, with _ for -, of the command line. None is as good as not given.
+    UsageError for an option that there is not, or that is given twice.
     """
     known = all_options()
     keys = {key.rpartition(".")[2]: key for key in known}
-    for name in given.keys() - keys.keys():
-        close = difflib.get_close_matches(name, keys, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(keys)}"
-        raise UsageError(f"{by}: there is no option {name}; {hint}")
+    spelled = {name[2:].replace("-", "_"): key for key, option in known.items() for name in option.names} | keys
     tables = {table: type(getattr(Config(), table)) for table in {key.partition(".")[0] for key in known}}
     typed: dict[str, str | bool] = {}
     for name, value in given.items():
-        if value is not None and value is not False:
-            typed[keys[name]] = as_text(tables[keys[name].partition(".")[0]], name, value)
+        if name not in spelled:
+            close = difflib.get_close_matches(name, spelled, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(keys)}"
+            raise UsageError(f"{by}: there is no option {name}; {hint}")
+        key = spelled[name]
+        if key in typed:
+            raise UsageError(f"{by}: {name} is another name of an option that is given, too: leave one of them out")
+        if value is not None:
+            table, _, field = key.partition(".")
+            typed[key] = as_text(tables[table], field, value)
     return Settings(typed, by)
 
 

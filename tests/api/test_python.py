@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import numpy as np
+import psutil
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
@@ -19,8 +20,8 @@ from fip.archive.sky_image import SkyImage
 from fip.data.values import Slice
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
+from support.fip_command import WITHIN, images
 from support.fip_command import fip as command
-from support.fip_command import images
 
 OPTIONS: dict[str, Any] = {"size": 128, "scale": "20arcsec", "make_psf": True, "channels_out": 2}
 TYPED = ("--size", "128", "--scale", "20arcsec", "--make-psf", "--channels-out", "2")
@@ -94,7 +95,7 @@ def test_an_image_says_what_its_file_says(few: Path, typed: Path) -> None:
 def test_values_do_as_texts_do(few: Path) -> None:
     """An option as a value, in FIP's units, is the same as its text."""
     texts = fip.open(few, size="64x32", scale="20arcsec", stokes="I,V", interval="1~3")
-    values = fip.open(few, size=(64, 32), scale=texts.asked.imaging.scale, stokes=("I", "V"), interval=(1, 3))
+    values = fip.open(few, size=(64, 32), scale=texts.asked.imaging.scale, pol=("I", "V"), interval=(1, 3))
     with texts, values:
         assert values.asked == texts.asked
         assert len(values.slices) == 2
@@ -111,6 +112,8 @@ def test_an_option_is_refused_in_the_words_of_the_command(few: Path, tmp_path: P
         assert f"fip: {refused.value}" == done.stderr.strip().replace("command line:", "fip.open:")
     with pytest.raises(fip.FipError, match=r"there is no option sise; did you mean size\?"):
         fip.open(few, sise=64)
+    with pytest.raises(fip.FipError, match="psf is another name of an option that is given, too"):
+        fip.open(few, make_psf=True, psf=True)
     with pytest.raises(fip.FipError, match=r"pace is of a run: give it to fip\.run"):
         fip.open(few, pace=2)
     with pytest.raises(fip.FipError, match=r"absent\.ms"):
@@ -145,16 +148,35 @@ def test_a_run_that_cannot_store_all_says_so(few: Path, tmp_path: Path) -> None:
     assert [index for index, _ in archive.runs[0].failed] == [1]
 
 
-def test_a_run_is_stopped_by_its_callback(few: Path, tmp_path: Path) -> None:
-    """An interrupt in it, as Ctrl-C is, stops the pipeline cleanly: nothing of it is left, and it can be resumed."""
+def test_a_run_is_stopped_by_an_interrupt(few: Path, tmp_path: Path) -> None:
+    """As by Ctrl-C: the pipeline stops cleanly before all is imaged, and nothing of it is left; it can be resumed."""
 
     def interrupt(stored: int, total: int) -> None:
-        raise KeyboardInterrupt
+        if stored:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fip.run(few, output=tmp_path / "out", workers=1, progress=interrupt, **OPTIONS)
+        fip.run(few, output=tmp_path / "out", workers=1, progress=interrupt, pace="0.01", **OPTIONS)
     assert not (tmp_path / "out" / ".fip-run.json").exists()
+    assert 1 <= len(fip.archive(tmp_path / "out").images) < SLICES
     assert len(fip.run(few, output=tmp_path / "out", workers=1, **OPTIONS).images) == SLICES
+
+
+def test_a_run_ends_with_its_program(few: Path, tmp_path: Path) -> None:
+    """A program that is killed leaves no process behind, and a directory that is whole as far as it goes."""
+    program = "import fip, sys; fip.run(sys.argv[1], output='out', workers=1, size=64, pace='0.01', progress=print)"
+    command_ = [sys.executable, "-uc", program, str(few)]
+    with subprocess.Popen(command_, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != f"1 {SLICES}\n":
+            assert process.poll() is None
+        left = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert len(left) > 3  # that which runs it, and its daemons
+    _, alive = psutil.wait_procs(left, timeout=WITHIN)
+    assert alive == []
+    assert not (tmp_path / "out" / ".fip-run.json").exists()
+    assert 1 <= len(fip.archive(tmp_path / "out").images) < SLICES
 
 
 def test_an_archive_gives_tables_of_astropy(typed: Path) -> None:

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self, TypeVar, TypeVarTuple, Unpack, overload
 
-from fip.api.options import with_options
+from fip.api.options import OF_A_RUN, OF_SLICES, with_options
 from fip.config import settings_of
 from fip.data.errors import LostReaderError, UsageError
-from fip.data.settings import Asked, Selection, hints
+from fip.data.settings import Asked
 from fip.data.values import Slice
 from fip.local.user_code import settled
 from fip.source.child import Child
@@ -129,7 +129,7 @@ class OpenedSet:
         return decode_slice(found.frames)
 
 
-@with_options("imaging", "source")
+@with_options(OF_SLICES)
 def open(  # noqa: A001 it is fip.open
     measurement_set: str | os.PathLike[str], *, config: str | os.PathLike[str] | None = None, **options: object
 ) -> OpenedSet:
@@ -140,8 +140,7 @@ def open(  # noqa: A001 it is fip.open
     UsageError, ConfigError or InputError, in the words of `fip run`.
     """
     loaded = settled(settings_of(options, BY).load(None if config is None else Path(config)).config)
-    here = hints(Selection)
     for name in options:
-        if name not in here and not hasattr(loaded.imaging, name):
+        if name in OF_A_RUN.keys() - OF_SLICES.keys():
             raise UsageError(f"{BY}: {name} is of a run: give it to fip.run")
     return OpenedSet(Path(measurement_set), loaded.asked)

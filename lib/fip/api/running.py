@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from fip.api.options import with_options
+from fip.api.options import OF_A_RUN, with_options
 from fip.archive.opened import Archive
 from fip.config import settings_of
 from fip.data.errors import FipError, UsageError
@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 """Is told how many images are stored, and of how many: more may come to be known while a MeasurementSet is written."""
 
 
-@with_options("imaging", "source", "ventilator")
+@with_options(OF_A_RUN)
 def run(
     *measurement_sets: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,

@@ -63,7 +63,7 @@ def run_apart(wanted: Wanted, progress: Callable[[int, int], None], said: Callab
         ended = _heard(pipe, progress, said)
     except (EOFError, OSError):
         os.kill(pid, signal.SIGKILL)
-        raise FipError("the process that ran the pipeline was killed; run it again to resume") from None
+        raise FipError("the process that ran the pipeline has died; run it again to resume") from None
     except BaseException:  # an interrupt, or one of the two failed: what is in work is stored
         os.kill(pid, signal.SIGINT)
         with suppress(EOFError, OSError):
@@ -109,7 +109,7 @@ def serve(descriptor: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     pipe = Pipe(socket.socket(fileno=descriptor))
     ended = _Ended(EXIT_INTERRUPTED)
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, EOFError):  # or it is gone before it said what it wanted
         ended = _run(pipe, pipe.receive())
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over
     with suppress(OSError):

@@ -152,7 +152,8 @@ def _less(status: PipelineStatus, step: int) -> PipelineStatus:
         status,
         jobs=tuple(job if job.state in UNFINISHED else replace(job, paths=(), runs=()) for job in status.jobs),
         workers=tuple(
-            replace(worker, tasks=(), status=replace(worker.status, errors=(), events=())) for worker in status.workers
+            replace(worker, tasks=(), codes=(), status=replace(worker.status, errors=(), events=()))
+            for worker in status.workers
         ),
         departed=(),
         antennas=None,

@@ -49,7 +49,8 @@ def test_code_of_users_stands_in_the_table_of_all_workers_or_of_one(tmp_path: Pa
     """[worker] holds for every worker, and a worker's own wins; who looks at the settings sees each where it stands."""
     file = tmp_path / "fip.toml"
     file.write_text(
-        '[worker]\nstages = {fix = "a:b", other = "a.b:c"}\n[worker.cpu0]\nstages = {fix = "d:e"}\nentry_points = false\n'
+        '[worker]\nstages = {fix = "a:b", other = "a.b:c"}\n'
+        '[worker.cpu0]\nstages = {fix = "d:e"}\nentry_points = false\n'
     )
     loaded = load(file)
     assert loaded.config.worker_named("cpu0", "head").stages == {"fix": "d:e", "other": "a.b:c"}

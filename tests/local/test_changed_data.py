@@ -15,6 +15,7 @@ from casacore import tables
 from fip.archive.known_data import NUMBERS
 from fip.archive.ledger import Ledger
 from fip.data.errors import UsageError
+from fip.data.fingerprints import to_compare
 from fip.local.comparing import check_data, compare_all, compare_run
 from fip.sink.store import Store
 from fip.source.child import Child
@@ -45,11 +46,12 @@ def turned(measurement_set: Path) -> None:
     small_ms.change(measurement_set, "DATA", lambda values: values * np.complex64(1j))
 
 
-def flagged(measurement_set: Path) -> None:
-    """A sample more is flagged, of the last integration."""
+def flagged(measurement_set: Path, integration: int = COUNT - 1) -> None:
+    """A sample more is flagged, of the last integration or of another one."""
+    baselines = small_ms.rows(1)["TIME"].size
 
     def one_more(flags: np.ndarray) -> np.ndarray:
-        flags[-1, 0, 0] = True
+        flags[integration * baselines, 0, 0] = True
         return flags
 
     small_ms.change(measurement_set, "FLAG", one_more)
@@ -268,20 +270,27 @@ def test_a_fingerprint_is_a_number_of_each_slice(ms: Path, imaged: Path) -> None
     assert names >= set(NUMBERS)
 
 
-def test_a_whole_directory_is_compared(ms: Path, made: Path, tmp_path: Path) -> None:
-    """Each slice of each run, whatever its files look like; data that are gone are told."""
-    directory = tmp_path / "both"
-    followed, settings = shutil.copytree(made / "small.ms", tmp_path / "followed.ms"), tmp_path / "fip.toml"
+def test_a_whole_directory_is_compared(ms: Path, tmp_path: Path) -> None:
+    """Each slice of each run, those too that a run which goes on does not look at; data that are gone are told."""
+    directory, many = tmp_path / "both", 14
+    followed, settings = small_ms.write(tmp_path / "followed.ms", small_ms.rows(many)), tmp_path / "fip.toml"
     settings.write_text("[source]\nfollow_complete = 0.3\nfollow_end = 0.6\n")
     assert again(ms, directory)[0] == 0
     assert again(followed, directory, "--follow", "--config", str(settings))[0] == 0
     said: list[str] = []
     assert compare_all(directory, said.append)
-    assert said == [f"small: {COUNT} {SAME}", f"followed: {COUNT} {SAME}"]
-    flagged(followed)
+    assert said == [f"small: {COUNT} {SAME}", f"followed: {many} {SAME}"]
+    with closing(Ledger(directory, read_only=True)) as ledger:
+        (run,) = (each.run for each in ledger.runs() if each.name == "followed")
+    spared = min(set(range(many)).difference(to_compare(run, ((0, many),), grows=True)))
+    flagged(followed, spared)
     said.clear()
     assert not compare_all(directory, said.append)
-    assert said == [f"small: {COUNT} {SAME}", f"followed: 2 {SAME}", "followed: the data of 1 slices were changed: 2"]
+    assert said == [
+        f"small: {COUNT} {SAME}",
+        f"followed: {many - 1} {SAME}",
+        f"followed: the data of 1 slices were changed: {spared}",
+    ]
     brighter(ms)
     shutil.rmtree(followed)
     found = fip("verify", directory, "--data")

@@ -1,5 +1,6 @@
 """What a run found out stays to be read: in its last words, its log, `fip status`, the report, the ledger."""
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -108,3 +109,31 @@ def test_a_run_of_which_every_slice_fails_does_not_say_that_all_was_stored(tmp_p
     assert done.returncode == 1, done.stdout + done.stderr
     assert "2 slices failed" in done.stdout
     assert "nothing was left to do" not in done.stdout
+
+
+SLOW_TO_COMPILE = """
+import time
+from types import SimpleNamespace
+
+import fip.local.run as run
+
+ahead = 0.0
+
+def warm(*arguments):
+    global ahead
+    ahead = 1000.0
+
+run.warm = warm
+run.time = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead, sleep=time.sleep)
+"""
+
+
+def test_to_compile_is_no_imaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock of a command for which to compile took a quarter of an hour, images took less."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_TO_COMPILE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    ms = small_ms.write(tmp_path / "small.ms", small_ms.rows(3))
+    done = fip("run", ms, "--output", tmp_path / "out", *OPTIONS)
+    told = re.search(r"3 made in ([0-9.]+) s", done.stdout)
+    assert told, done.stdout + done.stderr
+    assert float(told[1]) < 1000

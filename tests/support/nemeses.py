@@ -26,6 +26,7 @@ class LedgerHeld:
     def __init__(self, directory: Path, statement: str) -> None:
         self._place, self._statement = directory / LEDGER, statement
         self._held: sqlite3.Connection | None = None
+        self._cursor: sqlite3.Cursor | None = None
 
     @classmethod
     def written(cls, directory: Path) -> "LedgerHeld":
@@ -47,6 +48,9 @@ class LedgerHeld:
     def end(self) -> None:
         """Lets go of it."""
         if self._held:
+            if self._cursor:
+                self._cursor.close()  # a connection whose query is open reads on when it is closed
+            self._cursor = None
             self._held.close()
 
 
@@ -78,8 +82,8 @@ class DiskFull:
         self._disk, self._size = disk, size
 
     def begin(self) -> None:
-        """It is as small as what is on it."""
-        self._disk.resize("1k")
+        """There is none left."""
+        self._disk.fill()
 
     def end(self) -> None:
         """There is room again."""

@@ -7,11 +7,13 @@ that others see. It needs the rights to mount (root).
 import ctypes
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 import pytest
 
+TRIES = 50
 CLONE_NEWNS = 0x00020000  # sched.h
 
 
@@ -42,6 +44,15 @@ class Disk:
     def resize(self, size: str) -> None:
         """Makes it larger, or smaller."""
         _run("mount", "-o", f"remount,size={size}", self.spare)
+
+    def fill(self) -> None:
+        """Makes it as small as what is on it, which may grow meanwhile."""
+        for _ in range(TRIES):
+            disk = os.statvfs(self.spare)
+            with suppress(subprocess.CalledProcessError):  # more is on it by now
+                self.resize(str((disk.f_blocks - disk.f_bfree) * disk.f_frsize))
+                return
+        raise AssertionError(f"{self.spare} fills up faster than it can be made smaller")
 
     def turn_read_only(self) -> None:
         """Nobody can write to it; as long as a file is open for writing that is not possible."""

@@ -103,6 +103,12 @@ def encode_image(values: ImageFile) -> list[Frame]:
     return [_pack("ImageFile", header), *(file.content for file in values.files)]
 
 
+def check_image(values: ImageFile) -> None:
+    """Raises WireError, or what msgpack does, for an image whose header `decode_image` would not take."""
+    header = _unpack(encode_image(values), "ImageFile")
+    _validated(_header_of(ImageFile, ("files",)), header.get("image"))
+
+
 def decode_image(frames: Sequence[Frame]) -> ImageFile:
     """The FITS files in these frames, whole: digests, sizes and first cards are right. Raises WireError."""
     header = _unpack(frames, "ImageFile")

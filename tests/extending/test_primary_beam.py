@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import j1
 
+from fip.client.operator import new_job
+from fip.data.settings import asked
 from fip.imaging.primary_beam import beam_of
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
+from fip.ventilator.supply import refused
 from support.direct_sum import point_source
 from support.fip_command import fip, images
 
@@ -161,3 +164,16 @@ def test_beams_that_are_none_are_refused_in_a_line(simulated_ms: Path, words: tu
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_beam_that_is_a_file_is_data_like_others(tmp_path: Path) -> None:
+    """A node takes it from its roots alone, and with the digest by which images of two beams are told apart."""
+    roots = (tmp_path / "data",)
+
+    def why(beam: str) -> str:
+        return refused(new_job([tmp_path / "data" / "a.ms"], asked(primary_beam=beam)), roots)
+
+    assert why("airy") == ""
+    assert why(f"{tmp_path}/data/beam.fits@0123456789abcdef") == ""
+    assert "beam.fits: data are taken from" in why(f"{tmp_path}/beam.fits@0123456789abcdef")
+    assert "without a digest: submit it by `fip submit`" in why(f"{tmp_path}/data/beam.fits")

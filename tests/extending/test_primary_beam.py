@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import j1
 
+from fip.client.operator import new_job
+from fip.data.settings import asked
+from fip.imaging.primary_beam import beam_of
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
+from fip.ventilator.supply import refused
 from support.direct_sum import point_source
 from support.fip_command import fip, images
-from support.repository import ROOT
 
 Floats = NDArray[np.float64]
 Pattern = Callable[[Floats, Floats], Floats]
@@ -35,12 +38,6 @@ def airy(sine: Floats, frequency: Floats) -> Floats:
     """Of an evenly lit dish."""
     x = math.pi * DIAMETER * sine * frequency / SPEED_OF_LIGHT
     beam: Floats = (2 * j1(x) / x) ** 2
-    return beam
-
-
-def gaussian(sine: Floats, frequency: Floats) -> Floats:
-    """As wide as the wavelength is long."""
-    beam: Floats = np.exp(-4 * math.log(2) * (np.arcsin(sine) / (WIDTH * Simulation().frequency / frequency)) ** 2)
     return beam
 
 
@@ -89,14 +86,29 @@ def beam_file(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("option", "beam"), [("airy", airy), ("gaussian:1.05deg", gaussian), ("beam.fits", airy)])
-def test_fluxes_are_corrected_for_the_primary_beam(tmp_path: Path, option: str, beam: Pattern) -> None:
-    """Of a source at 0.1, 0.5 and 0.9 of the beam, of 300 sigma and more, to 1 %; the dirty image stays apparent."""
-    places = observed(tmp_path / "sky.ms", beam)
-    beam_file(tmp_path / "beam.fits")
-    done = fip("run", "sky.ms", "--output", "out", *WORDS, "--primary-beam", option, cwd=tmp_path)
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, int]]]:
+    """A folder with the set `sky.ms`, and the pixels of its sources."""
+    folder = tmp_path_factory.mktemp("sky")
+    return folder, observed(folder / "sky.ms", airy)
+
+
+def imaged(folder: Path, output: str, *words: object) -> Path:
+    """A directory of images of `sky.ms`."""
+    done = fip("run", "sky.ms", "--output", output, *WORDS, *words, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    for path, share, (x, y) in zip(images(tmp_path / "out"), SHARES, places, strict=True):
+    return folder / output
+
+
+@pytest.mark.parametrize("option", ["airy", "beam.fits"])
+def test_fluxes_are_corrected_for_the_primary_beam(sky: tuple[Path, list[tuple[int, int]]], option: str) -> None:
+    """Of a source at 0.1, 0.5 and 0.9 of the beam, of 300 sigma and more, to 1 %; the dirty image stays apparent."""
+    folder, places = sky
+    if option != "airy":
+        beam_file(folder / option)
+    for path, share, (x, y) in zip(
+        images(imaged(folder, f"by-{option}", "--primary-beam", option)), SHARES, places, strict=True
+    ):
         (apparent, header), (corrected, told), (weight, _) = (
             (fits.getdata(name)[0, 0], fits.getheader(name))
             for name in (str(path).replace("dirty", kind) for kind in ("dirty", "pbcor", "pbweight"))
@@ -111,16 +123,22 @@ def test_fluxes_are_corrected_for_the_primary_beam(tmp_path: Path, option: str, 
         assert np.isnan(corrected[0, 0])  # outside of the beam
 
 
-def test_sources_are_found_and_listed(tmp_path: Path) -> None:
+def test_a_gaussian_beam_is_as_wide_as_the_wavelength_is_long() -> None:
+    """It is a half at half its width, at the centre of the band."""
+    sine = np.sin(WIDTH * np.array([0.25, 0.5, 1.0]))
+    beam = beam_of(f"gaussian:{math.degrees(WIDTH):.2f}deg", None, 1.284e9)
+    assert beam(sine, np.zeros(3), 1.284e9) == pytest.approx([2**-0.25, 0.5, 2**-4])
+    assert beam(sine, np.zeros(3), 2.568e9) == pytest.approx([0.5, 2**-4, 2**-16])
+
+
+def test_sources_are_found_and_listed(sky: tuple[Path, list[tuple[int, int]]]) -> None:
     """With position, flux and errors, behind the image; `fip sources` prints those of all images."""
-    places = observed(tmp_path / "sky.ms", airy)
-    words = (*WORDS, "--stage", "fip.worker.sources:sources", "--primary-beam", "airy")
-    done = fip("run", "sky.ms", "--output", "out", *words, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    printed = fip("sources", tmp_path / "out")
+    folder, places = sky
+    output = imaged(folder, "found", "--stage", "sources", "--primary-beam", "airy")
+    printed = fip("sources", output)
     assert printed.returncode == 0, printed.stderr
     listed = Table.read(printed.stdout, format="ascii.ecsv")
-    for path, (x, y) in zip(images(tmp_path / "out"), places, strict=True):
+    for path, (x, y) in zip(images(output), places, strict=True):
         with fits.open(path, checksum=True) as file:
             found, header = file["SOURCES"].data, file[0].header
         same = listed[listed["file"] == path.name]
@@ -130,9 +148,6 @@ def test_sources_are_found_and_listed(tmp_path: Path) -> None:
         assert brightest["peak"] / brightest["beam"] == pytest.approx(FLUX, rel=0.1)
         assert brightest["dec"] == pytest.approx(header["CRVAL2"] + (y - SIZE / 2) * header["CDELT2"], abs=0.02)
         assert same["ra"][0] == brightest["ra"]
-    none = fip("sources", ROOT)
-    assert none.returncode == 2
-    assert "is not a directory of images" in none.stderr
 
 
 @pytest.mark.parametrize(
@@ -149,3 +164,16 @@ def test_beams_that_are_none_are_refused_in_a_line(simulated_ms: Path, words: tu
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_beam_that_is_a_file_is_data_like_others(tmp_path: Path) -> None:
+    """A node takes it from its roots alone, and with the digest by which images of two beams are told apart."""
+    roots = (tmp_path / "data",)
+
+    def why(beam: str) -> str:
+        return refused(new_job([tmp_path / "data" / "a.ms"], asked(primary_beam=beam)), roots)
+
+    assert why("airy") == ""
+    assert why(f"{tmp_path}/data/beam.fits@0123456789abcdef") == ""
+    assert "beam.fits: data are taken from" in why(f"{tmp_path}/beam.fits@0123456789abcdef")
+    assert "without a digest: submit it by `fip submit`" in why(f"{tmp_path}/data/beam.fits")

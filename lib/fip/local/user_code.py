@@ -13,7 +13,6 @@ from fip.data.errors import UsageError, UserCodeError
 from fip.data.primary_beam import file_of
 from fip.data.settings import KERNELS, Imaging, codes, with_codes
 from fip.data.user_code import Code, CodeKind, is_settled, name_of
-from fip.imaging.primary_beam import file_digest
 from fip.worker.user_code import imported, installed
 
 Targets = Mapping[tuple[CodeKind, str], str]
@@ -60,6 +59,8 @@ def with_beam(imaging: Imaging) -> Imaging:
     file = file_of(imaging.primary_beam) if imaging.primary_beam else None
     if file is None:
         return imaging
+    from fip.imaging.primary_beam import file_digest  # late: it imports more of scipy than others need
+
     path, digest = Path(file[0]).absolute(), file_digest(Path(file[0]))
     if file[1] and file[1] != digest:
         raise UsageError(f"--primary-beam {imaging.primary_beam}: the digest of its content is {digest}")

@@ -195,11 +195,13 @@ class Supply:
         self._on_ready()
 
 
-def paths_of(submit: Submit) -> tuple[str, ...]:
-    """Of all that is to be read for a job: MeasurementSets, and a primary beam that is a file."""
+def refused(submit: Submit, roots: Sequence[Path]) -> str:
+    """Why a job cannot be taken by a ventilator that takes from these folders, or from anywhere; "" if it can."""
     beam = submit.asked.imaging.primary_beam
     file = file_of(beam) if beam else None
-    return (*submit.paths, *([file[0]] if file else []))
+    if file and not file[1]:
+        return f"--primary-beam {beam}: it is a file without a digest: submit it by `fip submit`, on a host that has it"
+    return next(filter(None, (refusal(path, roots) for path in (*submit.paths, *([file[0]] if file else [])))), "")
 
 
 def refusal(path: str, roots: Sequence[Path]) -> str:

@@ -24,7 +24,7 @@ from fip.ventilator.lanes import Lanes
 from fip.ventilator.peers import Departed, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.status_line import ventilator_line
-from fip.ventilator.supply import Supply, paths_of, refusal
+from fip.ventilator.supply import Supply, refused
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
 from fip.wire.messages import (
     STATE_INTERVAL,
@@ -255,11 +255,11 @@ class Ventilator(Daemon):
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
         if isinstance(message, Submit):
-            refused = next(filter(None, (refusal(path, self._roots) for path in paths_of(message))), "")
+            reason = refused(message, self._roots)
             try:
-                if self._jobs.submit(message, refused):
+                if self._jobs.submit(message, reason):
                     self._fit()
-                    log.info("job %s: %s", message.job, refused or ", ".join(message.paths))
+                    log.info("job %s: %s", message.job, reason or ", ".join(message.paths))
             except NoRoomError as error:
                 self._tell(route, Refused(f"{error}; job {message.job} is not taken: submit it again when it can be"))
                 return

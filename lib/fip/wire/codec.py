@@ -103,6 +103,12 @@ def encode_image(values: ImageFile) -> list[Frame]:
     return [_pack("ImageFile", header), *(file.content for file in values.files)]
 
 
+def check_image(values: ImageFile) -> None:
+    """Raises WireError, or what msgpack does, for an image whose header `decode_image` would not take."""
+    header = _unpack(encode_image(values), "ImageFile")
+    _validated(_header_of(ImageFile, ("files",)), header.get("image"))
+
+
 def decode_image(frames: Sequence[Frame]) -> ImageFile:
     """The FITS files in these frames, whole: digests, sizes and first cards are right. Raises WireError."""
     header = _unpack(frames, "ImageFile")
@@ -152,7 +158,8 @@ def _less(status: PipelineStatus, step: int) -> PipelineStatus:
         status,
         jobs=tuple(job if job.state in UNFINISHED else replace(job, paths=(), runs=()) for job in status.jobs),
         workers=tuple(
-            replace(worker, tasks=(), status=replace(worker.status, errors=(), events=())) for worker in status.workers
+            replace(worker, tasks=(), codes=(), status=replace(worker.status, errors=(), events=()))
+            for worker in status.workers
         ),
         departed=(),
         antennas=None,

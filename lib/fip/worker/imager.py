@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.errors import UserCodeError
+from fip.data.errors import UserCodeError, WireError
+from fip.data.imaged import Imaged
 from fip.data.settings import KERNELS, Imaging
 from fip.data.user_code import name_of
 from fip.data.values import Block, Grid, ImageFile, Slice
 from fip.imaging.kernels import Kernel, make_kernel
-from fip.worker.primary_beam import primary_beam
+from fip.wire.codec import check_image
 from fip.worker.stages import PRIMARY_BEAM, Named, image_file
 from fip.worker.user_code import NOTHING, Offers
 
@@ -29,14 +30,32 @@ class Imager:
     def __call__(self, values: Slice, device: str, worker: str, waited: float) -> ImageFile:
         """The image of a slice, which lay here for `waited` s. UserCodeError, and UsageError as `make_kernel`."""
         settings = values.settings
-        own: list[Named] = [(PRIMARY_BEAM, primary_beam)] if settings.primary_beam else []
+        own: list[Named] = [(PRIMARY_BEAM, _primary_beam)] if settings.primary_beam else []
         users: list[Named] = [(name_of(each), self._offers.find("stage", each)) for each in settings.stages]
-        return image_file(values, self._kernel(settings, values.grid, device), worker, waited, [*own, *users])
+        made = image_file(values, self._kernel(settings, values.grid, device), worker, waited, [*own, *users])
+        if users:
+            _check(made, users)
+        return made
 
     def _make_kernel(self, settings: Imaging, grid: Grid, device: str) -> Kernel:
         if settings.kernel in KERNELS:
             return make_kernel(settings, grid, device)
         return UserKernel(settings, grid, device, self._offers.find("kernel", settings.kernel))
+
+
+def _check(made: ImageFile, users: Sequence[Named]) -> None:
+    """UserCodeError for what the sink would drop, and wait for time and again."""
+    try:
+        check_image(made)
+    except (WireError, TypeError, ValueError, OverflowError) as error:
+        names = ", ".join(name for name, _ in users)
+        raise UserCodeError(f"stage {names}: what it returned cannot be sent: {error}") from None
+
+
+def _primary_beam(so_far: Imaged) -> Imaged:
+    from fip.worker.primary_beam import primary_beam  # late: it imports more of scipy than others need
+
+    return primary_beam(so_far)
 
 
 class UserKernel(Kernel):

@@ -9,12 +9,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import sep
 from numpy.typing import NDArray
 
 from fip.data.imaged import Imaged
 from fip.data.values import Beam, Grid, Image
 from fip.fits.sky import wcs_of
+
+try:
+    import sep
+except ImportError:
+    raise ImportError("it needs sep: pip install 'fip[sources]'") from None
 
 TABLE = "SOURCES"
 SIGMAS = 5.0  # above the median of the pixels

@@ -4,6 +4,7 @@ A stage is a pure function of what was made of the slice so far. They run in the
 of users that the run's settings name (docs/extending/stage.md).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -12,7 +13,7 @@ from fip.data.antennas import FAULTS
 from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
 from fip.data.quality import quality
-from fip.data.values import MOST_KINDS, FitsFile, Image, ImageFile, Kind, Slice, whole
+from fip.data.values import MOST_KINDS, FitsFile, Image, ImageFile, Kind, Slice, is_kind, whole
 from fip.fits.fitsfile import fits_bytes
 from fip.fits.header import effective_band
 from fip.imaging.dirty import channel_beams, dirty_image, psf_image, slice_beam
@@ -122,9 +123,10 @@ def _passed(name: str, stage: UserStage, before: Imaged) -> Imaged:
     """What a user's stage makes of it, with the statistics of pixels that have changed. Raises UserCodeError."""
     try:
         after = stage(before)
+        fault = _fault(before, after)
     except Exception as error:
         raise UserCodeError(f"stage {name}: {type(error).__name__}: {error}") from error
-    if fault := _fault(before, after):
+    if fault:
         raise UserCodeError(f"stage {name}: {fault}")
     changed = {
         kind: image if kind in before.images and before.images[kind].pixels is image.pixels else _measured(image)
@@ -144,9 +146,13 @@ def _fault(before: Imaged, after: object) -> str:
         return f"returned {len(after.images)} images, of which a slice has at most {MOST_KINDS}"
     dirty = before.images["dirty"].pixels
     for kind, image in after.images.items():
+        if not is_kind(kind):
+            return f"{kind!r:.40} is no kind of image"
         if (image.pixels.dtype, image.pixels.shape) != (dirty.dtype, dirty.shape):
             found = f"{image.pixels.dtype} {image.pixels.shape}"
             return f"image {kind} is {found}, and the dirty image {dirty.dtype} {dirty.shape}"
+        if image.beam and not all(map(math.isfinite, (image.beam.major, image.beam.minor, image.beam.angle))):
+            return f"image {kind} has a beam that is not finite: give None for none"
     own = numbers(before.slice)
     begins = tuple(f"{fault}." for fault in FAULTS)
     taken = [each for each in after.numbers if each in own or each.startswith(("data_", *begins))]

@@ -45,6 +45,10 @@ def test_a_wheel_images_alone(environment: Path, tmp_path: Path) -> None:
     """`fip simulate` and `fip run` with its daemons, and `import fip`; none of it is the checkout's."""
     where = run_in(tmp_path, environment / "python", "-c", "import fip, fip_daemons; print(fip.__file__, fip.archive)")
     assert str(ROOT) not in where
+    (site,) = environment.parent.glob("lib/python*/site-packages")
+    for package, source in (("fip", ROOT / "lib" / "fip"), ("fip_daemons", ROOT / "daemons")):
+        installed, expected = ({path.relative_to(at) for path in at.rglob("*.py")} for at in (site / package, source))
+        assert installed == expected, "a package is missing in pyproject.toml"
     run_in(tmp_path, environment / "fip", "simulate", "obs.ms", "--antennas", 8, "--channels", 4, "--integrations", 2)
     said = run_in(tmp_path, environment / "fip", "run", "obs.ms", "--size", 64, "--kernel", "wgridder", "--workers", 1)
     assert "2 of 2 images are in obs.fip" in said

@@ -108,7 +108,8 @@ tests() {
     $venv/bin/ruff format --check .
     $venv/bin/mypy
     $venv/bin/lint-imports --no-cache
-    $venv/bin/python -m pytest "$@"
+    # Two files at a time: tests wait for daemons more than they work.
+    $venv/bin/python -m pytest --numprocesses 2 --dist loadfile "$@"
 }
 
 verb=${1:-}

@@ -1,11 +1,13 @@
 """A job that goes on after a restart is of one state of the data: what is stored is compared if files have changed."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fip.archive.ledger import Ledger
 from fip.wire.messages import PipelineStatus
 from support import small_ms
 from support.fip_command import images
@@ -56,7 +58,9 @@ def test_a_job_whose_data_were_changed_meanwhile_fails_and_the_next_is_done(copi
         mesh.wait_for_job(second)
         failed = mesh.job_now(first)
         assert failed.state == "failed"
-        stored = len(images(mesh.images / first))
+        with closing(Ledger(mesh.images / first, read_only=True)) as ledger:
+            (totals,) = ledger.totals()
+        stored = totals.stored  # a file whose sink was killed before it entered it is not one of them
         assert 20 <= stored < 150
         assert f"1 of {stored} stored slices that were compared differ, the first is slice 0" in failed.reason
         assert len(images(mesh.images / second)) == 3

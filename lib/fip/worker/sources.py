@@ -7,18 +7,16 @@ beam's size (Condon 1997).
 
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.imaged import Imaged
 from fip.data.values import Beam, Grid, Image
-from fip.fits.sky import wcs_of
 
-try:
-    import sep
-except ImportError:
-    raise ImportError("it needs sep: pip install 'fip[sources]'") from None
+if find_spec("sep") is None:
+    raise ImportError("it needs sep: pip install 'fip[sources]'")
 
 TABLE = "SOURCES"
 SIGMAS = 5.0  # above the median of the pixels
@@ -47,6 +45,10 @@ class _Size:
 
 def _found(dirty: Image, beam: Beam, rms: float, grid: Grid, weight: Image | None) -> dict[str, NDArray[np.float64]]:
     """The columns of `_UNITS`, brightest first; `beam` is the primary beam at each, NaN where it is not known."""
+    import sep  # late, as astropy is: every worker that may be asked for sources imports this module
+
+    from fip.fits.sky import wcs_of
+
     plane = np.ascontiguousarray(dirty.pixels[0, 0], np.float32)
     unseen = ~np.isfinite(plane)
     level = float(np.median(plane[~unseen]))

@@ -47,6 +47,26 @@ def test_a_worker_of_a_host_wins_over_one_of_the_name(tmp_path: Path) -> None:
     assert config.worker_named("cpu7", "head") == Worker()
 
 
+def test_code_of_users_stands_in_the_table_of_all_workers_or_of_one(tmp_path: Path) -> None:
+    """[worker] holds for every worker, and a worker's own wins; who looks at the settings sees each where it stands."""
+    file = tmp_path / "fip.toml"
+    file.write_text(
+        '[worker]\nstages = {fix = "a:b", other = "a.b:c"}\n'
+        '[worker.cpu0]\nstages = {fix = "d:e"}\nentry_points = false\n'
+    )
+    loaded = load(file)
+    assert loaded.config.worker_named("cpu0", "head").stages == {"fix": "d:e", "other": "a.b:c"}
+    assert not loaded.config.worker_named("cpu0", "head").entry_points
+    assert loaded.config.worker_named("cpu1", "head") == Worker(stages={"fix": "a:b", "other": "a.b:c"})
+    told = {key: (value, origin) for key, value, origin in loaded.settings()}
+    assert told["worker.stages"] == ({"fix": "a:b", "other": "a.b:c"}, str(file))
+    assert told["worker.cpu0.stages"] == ({"fix": "d:e"}, str(file))
+    assert "worker.device" not in told
+    file.write_text('[worker]\nstages = {fix = "a b"}\n')
+    with pytest.raises(ConfigError, match="stages"):
+        load(file)
+
+
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     """Unknown keys and bad values are named together, each with the file, the value and what would do."""
     file = tmp_path / "fip.toml"

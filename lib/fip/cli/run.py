@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import ConfigOption, app, console
-from fip.cli.run_options import Settings, with_settings
+from fip.cli.run_options import with_settings
+from fip.config import Settings
 
 
 @app.command("run")

@@ -114,6 +114,17 @@ def format_range(ends: tuple[int, int]) -> str:
     return f"{ends[0]}~{ends[1]}"
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text can stand for a unit in headers, tables and the ledger; "" for none."""
+    return re.fullmatch(r"[A-Za-z0-9._+*/^() %-]{0,32}", text) is not None
+
+
+def _checked_unit(text: str) -> str:
+    if not is_unit(text):
+        raise ValueError(f"{text!r:.40} is no unit, as Jy/beam")
+    return text
+
+
 def iso_utc(seconds: float) -> str:
     """Seconds of UTC since MJD 0 as FITS writes them: microseconds, no zone."""
     return (MJD_0 + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="microseconds")
@@ -216,4 +227,6 @@ Integrations = Annotated[tuple[int, int], reads(parse_range), PlainSerializer(fo
 Bytes = Annotated[int, reads(parse_bytes), PlainSerializer(format_bytes)]
 Time = Annotated[float, reads(parse_time), PlainSerializer(format_time), Field(gt=0)]  # s
 Kept = Annotated[Retention, reads(parse_keep), PlainSerializer(format_keep)]
+Unit = Annotated[str, AfterValidator(_checked_unit)]
+"""As `Jy/beam`; "" for none."""
 Pace = Annotated[float, reads(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes

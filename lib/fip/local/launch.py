@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from subprocess import TimeoutExpired
+from typing import Any
 
 from fip.client.operator import Operator, find_job
 from fip.client.run_file import remove_run_file, write_run_file
-from fip.config import LONGEST_PATH, Config, Monitor
+from fip.config import ALL_WORKERS, LONGEST_PATH, Config, Monitor
 from fip.data.errors import FipError, UsageError
 from fip.layout.keys import CREDENTIALS
 from fip.local.forks import Fork
@@ -134,15 +135,23 @@ class Pipeline:
             del self._children[name]
 
     def _toml(self) -> str:
-        """The configuration of the children; JSON is TOML of numbers, booleans and strings."""
+        """The configuration of the children."""
         values = self._private.model_dump(mode="json", exclude_none=True, include={"ventilator", "sink", "monitor"})
         followers = self._private.follower.items()
         values |= {f'follower."{name}"': each.model_dump(mode="json", exclude_none=True) for name, each in followers}
+        every = self._private.worker[ALL_WORKERS]
+        values["worker"] = every.model_dump(mode="json", include={"stages", "kernels", "entry_points"})
         return "\n".join(
-            f"[{table}]\n"
-            + "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items())
+            f"[{table}]\n" + "\n".join(f"{key} = {_toml(value)}" for key, value in keys.items())
             for table, keys in values.items()
         )
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def private_folder() -> Path:

@@ -11,6 +11,7 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data.errors import NoRoomError, RefusedError, WireError
 from fip.data.names import SliceId
+from fip.data.settings import codes
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
@@ -23,7 +24,7 @@ from fip.ventilator.lanes import Lanes
 from fip.ventilator.peers import Departed, Followers, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.status_line import ventilator_line
-from fip.ventilator.supply import Supply, refusal
+from fip.ventilator.supply import Supply, refused
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
 from fip.wire.messages import (
     STATE_INTERVAL,
@@ -176,6 +177,8 @@ class Ventilator(Daemon):
         if peer is None:
             return
         self._departed.is_back(brief.identity)
+        if peer is not before:
+            self._fit()
         if self._jobs.hangs(peer.state) and not peer.hangs:
             log.warning("worker %s hangs: its slices go to others", brief.identity)
             peer.hung_on = brief.working
@@ -256,10 +259,11 @@ class Ventilator(Daemon):
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
         if isinstance(message, Submit):
-            refused = next(filter(None, (refusal(path, self._roots) for path in message.paths)), "")
+            reason = refused(message, self._roots)
             try:
-                if self._jobs.submit(message, refused):
-                    log.info("job %s: %s", message.job, refused or ", ".join(message.paths))
+                if self._jobs.submit(message, reason):
+                    self._fit()
+                    log.info("job %s: %s", message.job, reason or ", ".join(message.paths))
             except NoRoomError as error:
                 self._tell(route, Refused(f"{error}; job {message.job} is not taken: submit it again when it can be"))
                 return
@@ -296,7 +300,10 @@ class Ventilator(Daemon):
                     self._waking = True
                     self._loop.at(due, self._on_due)
                 break
-            worker = self._lanes.free(loads, self._pump)
+            asked = active.plan.asked
+            worker = self._lanes.free(loads, asked, self._pump)
+            if worker is None and any(codes(asked.imaging)):
+                continue  # others may do for the next
             if worker is None or active.leases is None:
                 break
             frames, attempt = self._supply.read[key].frames, active.leases.next_attempt(key.slice)
@@ -338,11 +345,16 @@ class Ventilator(Daemon):
         if any(peer.ready and not loads[name] for name, peer in self._lanes.peers.items()):
             for leases in self._jobs.leases.values():
                 leases.straggler(now)
+        self._fit()
         self._supply.look_again()
         self._jobs.save()
         self._order_sink()
         self._publish()
         self._pump()
+
+    def _fit(self) -> None:
+        """Which workers have what jobs ask for."""
+        self._jobs.fit({name: peer.state.codes for name, peer in self._lanes.peers.items()})
 
     def _lose(self, peer: Peer, how: str) -> None:
         """A worker is gone; what it had not handed on goes to others."""
@@ -396,7 +408,7 @@ class Ventilator(Daemon):
             departed=self._departed.told,
             failures=self._jobs.last_failures(),
             antennas=self._supply.antennas.health(),
-            waits=self._reader.waits,
+            waits=self._reader.waits or self._jobs.waits,
             unsaved=self._jobs.trouble,
             followers=self._followers.states,
         )

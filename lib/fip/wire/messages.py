@@ -25,6 +25,7 @@ from fip.data.names import (
 )
 from fip.data.quantities import AnyPace
 from fip.data.settings import Asked
+from fip.data.user_code import Code
 from fip.data.values import Fingerprint
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
@@ -166,6 +167,7 @@ class WorkerState:
     brief: WorkerBrief
     status: Status  # what is told to whoever watches
     tasks: tuple[Task, ...] = ()  # the last few that it handed on, oldest first
+    codes: tuple[Code, ...] = ()  # the stages and kernels of users that it has
 
 
 @dataclass(frozen=True)
@@ -342,7 +344,7 @@ class JobStatus:
 
     job: Line
     state: JobState
-    reason: Text  # why it failed, else ""
+    reason: Text  # why it failed, or waits for code of users that no worker has; else ""
     paths: tuple[PathName, ...]
     submitted: Real  # s UTC, Unix
     runs: tuple[RunStatus, ...]
@@ -387,7 +389,7 @@ class PipelineStatus:
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
     antennas: AntennaHealth | None = None  # None where no slice was read yet
-    waits: Text = ""  # what reading stands still at, and since when; "" where it goes on
+    waits: Text = ""  # what reading stands still at, and since when, or why a job waits; "" where it goes on
     unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
     followers: tuple[FollowerState, ...] = ()  # by name
 

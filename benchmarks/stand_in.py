@@ -32,7 +32,8 @@ from fip.source.requests import Cut, cut
 from fip.ventilator.reader import Reader
 from fip.ventilator.ventilator import Ventilator
 from fip.wire.codec import decode_slice, encode_slice
-from fip.worker.worker import ImageSlice, Worker, image_slice
+from fip.worker.imager import Imager
+from fip.worker.worker import ImageSlice, Worker
 
 SMALLEST = b"SIMPLE  = " + bytes(2870)
 NODES = 64
@@ -114,7 +115,7 @@ def main() -> None:
 
     def make(arguments: Namespace, loaded: Loaded, loop: Loop) -> Daemon:
         if role == "fip-worker":
-            image = sleeping(given["seconds"]) if "seconds" in given else image_slice
+            image = sleeping(given["seconds"]) if "seconds" in given else Imager()
             return Worker(arguments.name, CPU, loaded, loop, image)
         if role == "fip-sink":
             return Sink(loaded, loop, Store if given.get("store", True) else Forgetful)

@@ -4,10 +4,11 @@ import argparse
 from typing import Any
 
 from fip.config import Loaded
-from fip.data.errors import ConfigError, UsageError
+from fip.data.errors import ConfigError, UsageError, UserCodeError
 from fip.imaging.kernels import CPU
 from fip.runtime.service import Loop, run_daemon
 from fip.runtime.sockets import host_name
+from fip.worker.user_code import offers_of
 from fip.worker.worker import Worker
 
 
@@ -20,7 +21,11 @@ def _make(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Worker:
             check_gpu(device)
         except UsageError as error:
             raise ConfigError(f"worker {arguments.name}: {error}") from None
-    return Worker(arguments.name, device, loaded, loop)
+    try:
+        offers = offers_of(loaded.config.worker_named(arguments.name, host_name()))
+    except UserCodeError as error:
+        raise ConfigError(f"worker {arguments.name}: {error}") from None
+    return Worker(arguments.name, device, loaded, loop, offers=offers)
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:

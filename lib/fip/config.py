@@ -12,12 +12,24 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from fip.data.errors import ConfigError
-from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention
-from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, hints, options
+from fip.data.errors import ConfigError, UsageError
+from fip.data.names import Label
+from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention, Time
+from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, as_text, hints, options
+from fip.data.user_code import parse_code
 
+COMMAND_LINE = "command line"  # who set what is typed
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 LONGEST_PATH = 107  # bytes, of a socket of ipc: unix(7)
 
@@ -107,10 +119,43 @@ class Monitor(Daemon):
 Device = Annotated[str, Field(pattern=r"^(cpu|cuda:[0-9]{1,3})$")]
 
 
+CodeName = Annotated[str, AfterValidator(parse_code)]
+Target = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$")]
+
+ALL_WORKERS = "*"
+"""Whose table has what stands in `[worker]` itself: what holds for every worker."""
+_FOR_ALL = ("stages", "kernels", "entry_points")
+
+
 class Worker(Daemon):
     """One worker: one process that images slices, on one device."""
 
     device: Device | None = None  # None: by the worker's name, gpuN on cuda:N, any other on the CPU
+    stages: dict[CodeName, Target] = {}  # of users that it may be asked for, as NAME = "package.module:function"
+    kernels: dict[CodeName, Target] = {}  # the same of kernels
+    entry_points: bool = True  # whether also those that are installed beside FIP (`fip.stages`, `fip.kernels`)
+
+
+class Follower(Daemon):
+    """One follower: a function that is called for each stored image in order, exactly once."""
+
+    step: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")  # package.module:function
+    directory: Path | None = None  # of images, or of the folders of jobs; None: that of the sink
+    folder: Path | None = None  # for what it finds, by job; None: systemd's for it, or followers/NAME by the images
+    checkpoint: int = Field(32, ge=1)  # images from one checkpoint of its state to the next
+    window: int = Field(0, ge=0)  # images that must be seen again before a state is whole
+    step_within: float = Field(600.0, gt=0)  # s that the step may be at one image; then it is ended
+    patience: Time | None = None  # for which a slice is waited for that is missing; None: until the ledger has it
+    hold: Time | None = None  # for which the sink keeps images longer that it has not seen; None: not at all
+
+    @model_validator(mode="after")
+    def _checkpoints_hold_the_window(self) -> "Follower":
+        if self.window > self.checkpoint:
+            raise ValueError(
+                f"window = {self.window} is more than checkpoint = {self.checkpoint}: of the last two checkpoints one "
+                f"must be as old as the window; give checkpoint = {self.window} or more"
+            )
+        return self
 
 
 class Node(Table):
@@ -143,6 +188,7 @@ class Config(Table):
     monitor: Monitor = Monitor()
     security: Security = Security()
     worker: dict[str, Worker] = {}
+    follower: dict[Label, Follower] = {}
     node: dict[str, Node] = {}
 
     @property
@@ -152,8 +198,19 @@ class Config(Table):
         return Asked(self.imaging, Selection(**{name: getattr(self.source, name) for name in names}))
 
     def worker_named(self, name: str, host: str) -> Worker:
-        """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults."""
-        return self.worker.get(f"{host}/{name}") or self.worker.get(name) or Worker()
+        """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults.
+
+        It has the stages and kernels of `[worker]` beside its own.
+        """
+        every = self.worker.get(ALL_WORKERS) or Worker()
+        own = self.worker.get(f"{host}/{name}") or self.worker.get(name) or Worker()
+        return own.model_copy(
+            update={
+                "stages": every.stages | own.stages,
+                "kernels": every.kernels | own.kernels,
+                "entry_points": every.entry_points and own.entry_points,
+            }
+        )
 
     def runs_on(self, host: str) -> tuple[str, ...]:
         """What HOST runs, as `[node.HOST]` says; a layout of localhost alone is that of any one host.
@@ -171,13 +228,28 @@ class Config(Table):
         gpu = re.fullmatch(r"gpu([0-9]{1,3})(-[0-9]{1,3})?", name)  # gpu0-1: a second on cuda:0
         return self.worker_named(name, host).device or (f"cuda:{int(gpu[1])}" if gpu else "cpu")
 
+    @field_validator("worker", mode="before")
+    @classmethod
+    def _for_all_workers(cls, tables: Any) -> Any:
+        """What stands in `[worker]` itself becomes the table of all workers."""
+        if not isinstance(tables, dict):
+            return tables
+        every = {key: tables[key] for key in _FOR_ALL if key in tables}
+        others = {name: table for name, table in tables.items() if name not in _FOR_ALL}
+        return others | ({ALL_WORKERS: every} if every else {})
+
     @field_validator("node")
     @classmethod
-    def _nodes_run_what_exists(cls, nodes: dict[str, Node]) -> dict[str, Node]:
+    def _nodes_run_what_exists(cls, nodes: dict[str, Node], info: ValidationInfo) -> dict[str, Node]:
         for host, node in nodes.items():
             for what in node.runs:
-                if what not in ("ventilator", "sink", "monitor") and not what.startswith("worker."):
-                    raise ValueError(f"node.{host}.runs: '{what}' is not ventilator, sink, monitor or worker.NAME")
+                role, dot, name = what.partition(".")
+                if not (role in ("worker", "follower") if dot else role in ("ventilator", "sink", "monitor")):
+                    raise ValueError(
+                        f"node.{host}.runs: '{what}' is not ventilator, sink, monitor, worker.NAME or follower.NAME"
+                    )
+                if role == "follower" and name not in info.data.get("follower", {name: None}):
+                    raise ValueError(f"node.{host}.runs: '{what}': there is no [follower.{name}], which says its step")
         return nodes
 
 
@@ -194,19 +266,74 @@ class Loaded:
 
     def settings(self) -> Iterator[tuple[str, Any, str]]:
         """Each setting that is not of a node: its dotted key, its value as it would be written, and its origin."""
+        every = f"worker.{ALL_WORKERS}."
         for key, value in flatten(self.config.model_dump(mode="json", exclude={"node"})):
+            if key.startswith(every):
+                if (name := key.removeprefix(every)) not in _FOR_ALL:
+                    continue
+                key = f"worker.{name}"
             if value != {}:  # a table that nobody filled
                 yield key, value, self.origin(key)
 
 
-def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Loaded:
+@dataclass(frozen=True)
+class Settings:
+    """What to image, and how, as a person gave it; the configuration's parsers read it."""
+
+    typed: Mapping[str, str | bool]  # the configuration's key, as imaging.scale -> what was given
+    by: str = COMMAND_LINE  # who gave it
+
+    def load(self, config: Path | None, others: Mapping[str, Any] | None = None) -> Loaded:
+        """The configuration. What was given wins: here, or in `others` by its keys.
+
+        Raises ConfigError and UsageError.
+        """
+        loaded = load(config, {**self.typed, **(others or {})}, self.by)
+        robust, weight = self.typed.get("imaging.robust"), loaded.config.imaging.weight
+        said = str(self.typed.get("imaging.weight", "")).partition(":")[2]
+        if robust is not None and weight != "briggs":
+            raise UsageError(f"--robust {robust}: is for briggs weighting, and this is {weight}; give --weight briggs")
+        if robust is not None and said:
+            raise UsageError(f"--robust {robust}: --weight briggs:{said} says another one; give one of them")
+        return loaded
+
+
+def settings_of(given: Mapping[str, Any], by: str) -> Settings:
+    """The settings of a run that are given by name, as text or as values: size=1024, scale="1.2arcsec".
+
+    Names are those of the configuration or, with _ for -, of the command line. None is as good as not given.
+    UsageError for an option that there is not, or that is given twice.
+    """
+    known = all_options()
+    keys = {key.rpartition(".")[2]: key for key in known}
+    spelled = {name[2:].replace("-", "_"): key for key, option in known.items() for name in option.names} | keys
+    tables = {table: type(getattr(Config(), table)) for table in {key.partition(".")[0] for key in known}}
+    typed: dict[str, str | bool] = {}
+    for name, value in given.items():
+        if name not in spelled:
+            close = difflib.get_close_matches(name, spelled, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(keys)}"
+            raise UsageError(f"{by}: there is no option {name}; {hint}")
+        key = spelled[name]
+        if key in typed:
+            raise UsageError(f"{by}: {name} is another name of an option that is given, too: leave one of them out")
+        if value is not None:
+            table, _, field = key.partition(".")
+            typed[key] = as_text(tables[table], field, value)
+    return Settings(typed, by)
+
+
+def load(
+    path: Path | None = None, overrides: Mapping[str, Any] | None = None, overridden_by: str = COMMAND_LINE
+) -> Loaded:
     """The configuration of file, environment and command line (`overrides`, dotted keys; None means not given).
 
-    Raises ConfigError naming every fault with its origin, key, value and what would do.
+    Raises ConfigError naming every fault with its origin, key, value and what would do; the origin of an override is
+    `overridden_by`.
     """
     layers = [(str(path), dict(flatten(_read_file(path))))] if path else []
     layers.append(("environment", _environment(os.environ)))
-    layers.append(("command line", {key: value for key, value in (overrides or {}).items() if value is not None}))
+    layers.append((overridden_by, {key: value for key, value in (overrides or {}).items() if value is not None}))
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, layer in layers:
@@ -240,9 +367,12 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def flatten(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """The values of a table and of those within it, by dotted keys; a table that is empty is a value."""
+    """The values of a table and of those within it, by dotted keys; a table that is empty is a value.
+
+    So is one whose keys are names of a user's code.
+    """
     for key, value in table.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and not (prefix[:1] == ("worker",) and key in _FOR_ALL):
             yield from flatten(value, (*prefix, key))
         else:
             yield ".".join((*prefix, key)), value
@@ -275,7 +405,7 @@ def _fault(error: Any, origins: Mapping[str, str]) -> str:
 def _suggestion(key: str) -> str:
     section, _, name = key.rpartition(".")
     known = list(Config.model_fields) if not section else []
-    if section in Config.model_fields and section not in ("worker", "node"):
+    if section in Config.model_fields and section not in ("worker", "follower", "node"):
         known = list(hints(type(getattr(Config(), section))))
     close = difflib.get_close_matches(name or key, known, n=1)
     if close:

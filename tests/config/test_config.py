@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fip.config import Config, Worker, load
+from fip.config import Config, Follower, Worker, load
 from fip.data.errors import ConfigError
 from fip.data.settings import hints
 from support.repository import CONFIG
@@ -14,7 +14,9 @@ def test_the_shipped_file_holds_every_key_with_its_default() -> None:
     """config/fip.toml says what the defaults are, and names each key there is."""
     loaded = load(CONFIG / "fip.toml")
     defaults = Config()
-    assert loaded.config.model_copy(update={"node": {}, "worker": {}}) == defaults
+    assert loaded.config.model_copy(update={"node": {}, "worker": {}, "follower": {}}) == defaults
+    (follower,) = loaded.config.follower.values()
+    assert follower == Follower(step=follower.step)
     text = (CONFIG / "fip.toml").read_text()
     for section in ("imaging", "source", "ventilator", "sink", "monitor", "security"):
         table = text.partition(f"[{section}]")[2].partition("\n[")[0]
@@ -45,6 +47,26 @@ def test_a_worker_of_a_host_wins_over_one_of_the_name(tmp_path: Path) -> None:
     assert config.worker_named("cpu7", "head") == Worker()
 
 
+def test_code_of_users_stands_in_the_table_of_all_workers_or_of_one(tmp_path: Path) -> None:
+    """[worker] holds for every worker, and a worker's own wins; who looks at the settings sees each where it stands."""
+    file = tmp_path / "fip.toml"
+    file.write_text(
+        '[worker]\nstages = {fix = "a:b", other = "a.b:c"}\n'
+        '[worker.cpu0]\nstages = {fix = "d:e"}\nentry_points = false\n'
+    )
+    loaded = load(file)
+    assert loaded.config.worker_named("cpu0", "head").stages == {"fix": "d:e", "other": "a.b:c"}
+    assert not loaded.config.worker_named("cpu0", "head").entry_points
+    assert loaded.config.worker_named("cpu1", "head") == Worker(stages={"fix": "a:b", "other": "a.b:c"})
+    told = {key: (value, origin) for key, value, origin in loaded.settings()}
+    assert told["worker.stages"] == ({"fix": "a:b", "other": "a.b:c"}, str(file))
+    assert told["worker.cpu0.stages"] == ({"fix": "d:e"}, str(file))
+    assert "worker.device" not in told
+    file.write_text('[worker]\nstages = {fix = "a b"}\n')
+    with pytest.raises(ConfigError, match="stages"):
+        load(file)
+
+
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     """Unknown keys and bad values are named together, each with the file, the value and what would do."""
     file = tmp_path / "fip.toml"
@@ -55,3 +77,29 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     assert len(lines) == 4
     for says in ("imaging.size", "did you mean lane_depth?", "ventilator.max_attempts", "did you mean sink?"):
         assert any(says in line for line in lines), says
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[follower.mean]\nstep = "step"\n', "follower.mean.step: String should match pattern"),
+        ("[follower.mean]\ncheckpoint = 4\n", "follower.mean.step: Field required"),
+        (
+            '[follower.mean]\nstep = "a:b"\nhold = "soon"\n',
+            "'soon' is not a time with its unit, as 30s, 10min, 1h or 2d",
+        ),
+        ('[follower.mean]\nstep = "a:b"\nwindow = 40\n', "window = 40 is more than checkpoint = 32: of the last two"),
+        ('[node.head]\nruns = ["follower.mean"]\n', "node.head.runs: 'follower.mean': there is no [follower.mean]"),
+        (
+            '[node.head]\nruns = ["followers"]\n',
+            "'followers' is not ventilator, sink, monitor, worker.NAME or follower.NAME",
+        ),
+    ],
+)
+def test_a_follower_that_cannot_work_is_a_fault_of_the_file(text: str, says: str, tmp_path: Path) -> None:
+    """One line, with the key."""
+    (tmp_path / "fip.toml").write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path / "fip.toml")
+    assert says in str(error.value)
+    assert len(str(error.value).splitlines()) == 1

@@ -27,9 +27,15 @@ from support.mesh import SCRIPTS, WITHIN
 from support.network import Network
 
 LAYOUT = Config.model_validate(
-    {"node": {"head": {"runs": ("ventilator", "sink")}, "left.example": {"runs": ("worker.cpu0", "worker.cpu1")}}}
+    {
+        "follower": {"mean": {"step": "fip.archive.mean:step"}},
+        "node": {
+            "head": {"runs": ("ventilator", "sink", "follower.mean")},
+            "left.example": {"runs": ("worker.cpu0", "worker.cpu1")},
+        },
+    }
 )
-KEYS = ("head/ventilator", "head/sink", "left.example/worker", "people/operator", "people/viewer")
+KEYS = ("head/ventilator", "head/sink", "left.example/worker", "head/follower", "people/operator", "people/viewer")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -63,7 +69,12 @@ def test_making_keys_again_changes_none_and_adds_what_is_new(tmp_path: Path) -> 
     assert all("is kept" in line for line in make_keys(LAYOUT, tmp_path))
     assert contents(tmp_path) == before
     nodes = {host: node.model_dump() for host, node in LAYOUT.node.items()}
-    make_keys(Config.model_validate({"node": nodes | {"right": {"runs": ("worker.cpu0",)}}}), tmp_path)
+    make_keys(
+        LAYOUT.model_validate(
+            {"follower": LAYOUT.model_dump()["follower"], "node": nodes | {"right": {"runs": ("worker.cpu0",)}}}
+        ),
+        tmp_path,
+    )
     after = contents(tmp_path)
     assert set(after) - set(before) == {"right/worker.key"}
     assert {name for name in before if after[name] != before[name]} == {LIST}

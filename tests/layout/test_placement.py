@@ -62,6 +62,18 @@ def test_units_may_write_where_the_layout_has_them_write(tmp_path: Path) -> None
     assert drop_in(config, "fip-worker@gpu0.service") == ""
 
 
+def test_a_follower_has_a_unit_of_its_name_and_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Another folder is told systemd, and is its user's."""
+    (tmp_path / "fip.toml").write_text(
+        '[follower.mean]\nstep = "fip.archive.mean:step"\n[follower.far]\nstep = "a.b:c"\nfolder = "/data/found"\n'
+        '[node.head]\nruns = ["sink", "follower.mean", "follower.far"]\n'
+    )
+    config = load(tmp_path / "fip.toml").config
+    assert units(config, "head") == ("fip-sink.service", "fip-follower@mean.service", "fip-follower@far.service")
+    assert drop_in(config, "fip-follower@mean.service") == ""
+    assert 'ReadWritePaths="/data/found"' in drop_in(config, "fip-follower@far.service")
+
+
 def test_scripts_are_clean() -> None:
     """shellcheck finds nothing in the shell scripts."""
     scripts = [ROOT / "install.sh", ROOT / "systemd" / "node.sh", ROOT / ".ci" / "run", *TESTS.rglob("*.sh")]

@@ -222,7 +222,7 @@ def test_garbled_values_are_named(real_ms: Unpack, kernel: str) -> None:
     """ATA 3C286, values up to 4e37: one image by any kernel, that is not called good."""
     (piece,) = slices(real_ms("pyuvdata_ata_garbled"), asked(size=(128, 128), kernel=kernel))
     assert piece.garbled > 0
-    image = pass_through(piece, make_kernel(piece.settings, piece.grid))[0]["dirty"]
+    image = pass_through(piece, make_kernel(piece.settings, piece.grid))[0].images["dirty"]
     assert np.isfinite(image.pixels).all()
     assert image.kernel == kernel
     assert image.quality == "garbled"

@@ -178,7 +178,7 @@ def test_a_garbled_value_costs_its_sample_alone(tmp_path: Path, kernel: str, val
     assert (first.garbled, first.visibilities.item()) == (1, ALL - 1)
     assert flux(first) == pytest.approx(1, abs=1e-6)
     assert (quality(first), quality(second)) == ("garbled", "good")
-    image = pass_through(first, make_kernel(first.settings, first.grid))[0]["dirty"]
+    image = pass_through(first, make_kernel(first.settings, first.grid))[0].images["dirty"]
     assert image.statistics and image.statistics.maximum < 1.01
 
 
@@ -219,7 +219,7 @@ def test_bright_and_faint_values_have_an_image_by_any_kernel(tmp_path: Path, fac
     path = small_ms.write(tmp_path / "scaled.ms", small_ms.rows(1), data={"DATA": with_rows(scaled)})
     small_ms.change(path, "WEIGHT", lambda values: values * weight)
     (piece,) = cut(path, size=(64, 64), kernel="slant")
-    image = pass_through(piece, make_kernel(piece.settings, piece.grid))[0]["dirty"]
+    image = pass_through(piece, make_kernel(piece.settings, piece.grid))[0].images["dirty"]
     assert image.kernel == "slant"
     assert image.statistics and image.statistics.maximum == pytest.approx(factor, rel=0.1)
 

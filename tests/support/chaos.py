@@ -57,7 +57,7 @@ class Chaos:
         for nemesis in [nemesis for nemesis, until in self._under_way.items() if now > until]:
             del self._under_way[nemesis]
             nemesis.end()
-        if self._progress() < self._mark:
+        if self._progress() < self._mark or self._stopped.keys() >= set(self._names):
             return
         self._mark += self._random.randint(*self._every)
         if self._nemeses and self._random.random() < 0.25:

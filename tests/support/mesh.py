@@ -82,8 +82,9 @@ class Mesh:
 
     def start(self, name: str) -> None:
         """Starts one of the daemons, again or for the first time."""
-        role = name if name in ("ventilator", "sink") else "worker"
-        arguments = ["--config", str(self.configuration), *(["--name", name] if role == "worker" else [])]
+        role = name if name in ("ventilator", "sink") else "follower" if name.startswith("follower.") else "worker"
+        named = [] if name == role else ["--name", name.removeprefix("follower.")]
+        arguments = ["--config", str(self.configuration), *named]
         arguments += self.arguments.get(name, ())
         command = [*self.launchers.get(name, ()), SCRIPTS / f"fip-{role}", *arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -72,4 +72,4 @@ class Disk:
 
 
 def _run(*command: str | Path) -> None:
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, capture_output=True)

@@ -63,9 +63,10 @@ def stored_image(
     """An image of such a run, as a worker gives it to the sink; its pixels times `gain`."""
     slice_ = _slice(run, index, stokes, empty, field, grid)
     pixels = np.random.default_rng(index).normal(0.0, NOISE, (len(stokes), 1, grid.height, grid.width))
-    pixels[0, 0, STEADY[1], STEADY[0]] = 0.1
-    if index in range(*ON):
-        pixels[0, 0, TRANSIENT[1], TRANSIENT[0]] = 0.05
+    if min(grid.width, grid.height) >= SIDE:
+        pixels[0, 0, STEADY[1], STEADY[0]] = 0.1
+        if index in range(*ON):
+            pixels[0, 0, TRANSIENT[1], TRANSIENT[0]] = 0.05
     if empty:
         pixels[:] = np.nan
     pixels *= gain

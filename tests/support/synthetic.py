@@ -96,4 +96,4 @@ def make_slice(blocks: Sequence[Block], grid: Grid, **changes: Any) -> Slice:
 
 def image_slice(slice_: Slice, kernel: Kernel) -> Image:
     """The dirty image that a worker's stages make of a slice."""
-    return pass_through(slice_, kernel)[0]["dirty"]
+    return pass_through(slice_, kernel)[0].images["dirty"]

@@ -22,7 +22,7 @@ from fip.wire.messages import (
 BEGIN = 1_800_000_000.0  # s UTC, Unix, when all daemons started
 UPTIME = 100.0  # s that they are up when message 0 is said
 TOTAL = 100_000  # slices
-BUSY = {"ventilator": 0.3, "worker": 0.95, "sink": 0.1}  # share of time of each role
+BUSY = {"ventilator": 0.3, "worker": 0.95, "sink": 0.1, "follower": 0.2}  # share of time of each role
 
 
 def when(number: int) -> float:

@@ -17,7 +17,7 @@ from fip.runtime.connections import REFUSED, event
 from fip.runtime.sockets import connect, control_socket, data_socket
 from fip.wire.codec import decode_control, decode_slice, encode_control, encode_image
 from fip.wire.messages import Ask, Failure, Lane, PipelineStatus, WorkerState
-from fip.worker.worker import image_slice
+from fip.worker.imager import Imager
 from support import told_states
 from support.cluster import Cluster
 from support.network import Network
@@ -108,6 +108,7 @@ def test_an_image_is_stored_of_the_leaseholder_alone(cluster: Cluster, simulated
     job = cluster.submit([simulated_ms], asked(size=(64, 64), scale=40 * ARCSEC, kernel="wgridder"))
     with scripted(cluster, ("right", "right"), ("left", "left")) as (right, left):
         first, second = leases_of(cluster, right)
+        image_slice = Imager()
         mine = [replace(image_slice(each, "cpu", "right/cpu0", 0.0), ticket=each.ticket) for each in (first, second)]
         bad = replace(mine[0], ticket=b""), mine[0], replace(mine[0], worker="left/cpu0"), mine[1]
         thief = left.images()

@@ -89,6 +89,11 @@ class Folder:
         with open(name, "rb", opener=self._open) as file:
             self._sync(file.fileno())
 
+    def free(self) -> float:
+        """What share of its file system is free for whoever is not root, 0 to 1."""
+        status = os.statvfs(self._descriptor)
+        return status.f_bavail / max(1, status.f_blocks)
+
     def leave_memory(self, name: str) -> None:
         """What the kernel has of a file in memory may be used otherwise."""
         descriptor = self._open(name, os.O_RDONLY | os.O_CLOEXEC)

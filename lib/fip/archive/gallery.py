@@ -15,6 +15,7 @@ from fip.archive.file_names import LEDGER, LOG_FILE
 from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import Point, read_point
 from fip.archive.shrink import shrink
+from fip.archive.stamps import Stamp, stamp_of
 from fip.archive.views import View, Window, make_view
 from fip.data.errors import EmptyLedgerError, FipError
 from fip.data.ranges import Ranges, added
@@ -32,9 +33,6 @@ MOST_SLICES = 1 << 62
 """Of a run; SQLite takes no larger numbers."""
 
 LOG_TAIL = 16_384  # bytes
-
-Stamp = tuple[tuple[int, int], ...]
-"""When a ledger's files changed, and their sizes."""
 
 
 class AbsentError(FipError):
@@ -208,13 +206,3 @@ def _within(window: Window | None, width: int, height: int) -> Window:
             f"the window at pixel ({window.left}, {window.bottom}) holds nothing of {width}x{height} pixels"
         )
     return Window(window.left, window.bottom, wide, high)
-
-
-def stamp_of(directory: Path) -> Stamp:
-    """What tells that a ledger has changed."""
-    found = []
-    for name in (LEDGER, f"{LEDGER}-wal"):
-        with suppress(OSError):
-            status = (directory / name).stat()
-            found.append((status.st_mtime_ns, status.st_size))
-    return tuple(found)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from math import inf
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from fip.archive.entries import ENTRY, NAMED, Aged, Entry, Listed, RunRow, RunTo
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import is_plain
 from fip.archive.known_data import KnownData
+from fip.archive.known_followers import KnownFollowers
 from fip.archive.ledger_file import Connect, LedgerFile
-from fip.archive.schema import MIGRATIONS, NUMBERED, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
+from fip.archive.schema import MIGRATIONS, NUMBERED, OF_ALL_KINDS, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
 from fip.data.antennas import FAULTS, IllAntenna, gathered
 from fip.data.errors import DamagedLedgerError, EmptyLedgerError, StoreError
 from fip.data.names import RunId, SliceId, free_name, is_label
@@ -33,6 +34,12 @@ from fip.data.settings import Asked, from_texts, texts
 from fip.data.values import ImageFile, Kind
 from fip.fits.identity import Identity
 from fip.wire.messages import Failure, RunPlan
+
+_COLUMNS = {"dirty": ("file", "bytes", "digest"), "psf": ("psf", "psf_bytes", "psf_digest")}
+"""The columns of `slices` that have the files of these kinds; those of other kinds are in the table `files`."""
+_OF_SLICE = "FROM files WHERE files.run = slices.run AND files.slice = slices.slice"
+_SIZE = f"bytes + COALESCE(psf_bytes, 0) + COALESCE((SELECT SUM(files.bytes) {_OF_SLICE}), 0)"
+_OTHERS = f"(SELECT GROUP_CONCAT(files.file, '/') {_OF_SLICE})"
 
 
 class Ledger:
@@ -63,6 +70,7 @@ class Ledger:
             self._file.close()
             raise
         self.data = KnownData(self._file, self._version)
+        self.followers = KnownFollowers(self._file, self._version)
 
     def _checked_version(self, read_only: bool) -> int:
         version = self._file.version
@@ -132,10 +140,13 @@ class Ledger:
         """
         times = image.times
         files: dict[str, object] = {}
+        others: list[tuple[object, ...]] = []
         for file in image.files:
-            columns = ("psf", "psf_bytes", "psf_digest") if file.kind == "psf" else ("file", "bytes", "digest")
             values = (names[file.kind], len(file.content), file.digest.hex())
-            files |= zip(columns, values, strict=True)
+            if file.kind in _COLUMNS:
+                files |= zip(_COLUMNS[file.kind], values, strict=True)
+            else:
+                others.append((image.run, image.index, file.kind, *values))
         statistics = asdict(image.statistics) if image.statistics else {}
         beam = asdict(image.beam) if image.beam else {}
         with self._file.transaction():
@@ -146,6 +157,8 @@ class Ledger:
                 attempt=image.attempt, worker=image.worker, seconds=json.dumps(image.seconds),
                 **files, **statistics, **beam,
             )  # fmt: skip
+            if others:
+                self._file.write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", *others)
             self._put_numbers(image.run, image.index, image.numbers)
             self.data.enter(image)
 
@@ -166,49 +179,52 @@ class Ledger:
 
     def files(self) -> Iterator[str]:
         """The names of all files of stored images."""
-        rows = self._file.rows("SELECT file, psf FROM slices WHERE state = 'stored'")
-        yield from (self._plain(name) for row in rows for name in row if name)
+        yield from map(self._plain, self._names("stored"))
 
     def listed(self) -> Iterator[Listed]:
         """All files of stored images, each as it was stored."""
-        query = (
-            "SELECT run, slice, integration, begin, file, bytes, digest, psf, psf_bytes, psf_digest FROM slices "
-            "WHERE state = 'stored'"
-        )
-        for run, index, integration, begin, *files in self._file.rows(query):
-            kinds: tuple[Kind, Kind] = ("dirty", "psf")
-            for kind, (name, size, digest) in zip(kinds, (files[:3], files[3:]), strict=True):
-                if name:
-                    with self._sound():
-                        identity = Identity(run, int(integration), kind, float(begin))
-                        each = Listed(self._plain(name), run, index, identity, int(size), str(digest))
-                    yield each
+        selects = [
+            f"SELECT run, slice, integration, begin, '{kind}', {', '.join(columns)} FROM slices "
+            f"WHERE state = 'stored' AND {columns[0]} IS NOT NULL"
+            for kind, columns in _COLUMNS.items()
+        ]
+        if self._version >= OF_ALL_KINDS:
+            selects.append(
+                "SELECT run, slice, integration, begin, kind, files.file, files.bytes, files.digest "
+                "FROM files JOIN slices USING (run, slice) WHERE state = 'stored'"
+            )
+        rows = self._file.rows(" UNION ALL ".join(selects))
+        for run, index, integration, begin, kind, name, size, digest in rows:
+            with self._sound():
+                identity = Identity(run, int(integration), str(kind), float(begin))
+                each = Listed(self._plain(name), run, index, identity, int(size), str(digest))
+            yield each
 
     def forget(self, slices: Iterable[SliceId]) -> None:
         """These slices are not stored, nor failed: they are to be made."""
         rows = list(slices)
         with self._file.transaction():
-            for table in ("numbers", "slices") if rows else ():
+            for table in ("files", "numbers", "slices") if rows else ():
                 self._file.write(f"DELETE FROM {table} WHERE run = ? AND slice = ?", *rows)
 
     def bytes_stored(self) -> int:
         """Bytes of all files of stored images."""
-        query = "SELECT COALESCE(SUM(bytes + COALESCE(psf_bytes, 0)), 0) FROM slices WHERE state = 'stored'"
+        query = f"SELECT COALESCE(SUM({_SIZE}), 0) FROM slices WHERE state = 'stored'"
         with self._sound():
             return int(self._file.value(query))
 
     def oldest(self, age: float | None = None, number: int = 1000) -> list[Aged]:
         """The images that were stored first, at most `number`: those of this age (s) or older, but never the last."""
         query = (
-            "SELECT run, slice, file, psf, bytes + COALESCE(psf_bytes, 0) FROM slices WHERE state = 'stored' "
+            f"SELECT run, slice, file, psf, {_SIZE}, {_OTHERS} FROM slices WHERE state = 'stored' "
             "AND counted <= ? AND sequence < (SELECT MAX(sequence) FROM slices WHERE state = 'stored') "
             "ORDER BY sequence LIMIT ?"
         )
         found = []
-        for run, index, file, psf, size in self._file.rows(
+        for run, index, file, psf, size, others in self._file.rows(
             query, (inf if age is None else self._count.now - age, number)
         ):
-            names = (file, psf) if psf else (file,)
+            names = [each for each in (file, psf, *str(others or "").split("/")) if each]
             found.append(Aged(run, index, tuple(map(self._plain, names)), size))
         return found
 
@@ -218,15 +234,22 @@ class Ledger:
 
     def expired_of(self, names: Iterable[str]) -> list[str]:
         """The names that are of images which have expired: their files are left over."""
-        rows = self._file.rows("SELECT file, psf FROM slices WHERE state = 'expired'")
-        expired = {name for row in rows for name in row if name}
+        expired = set(self._names("expired"))
         return [name for name in names if name in expired]
 
     def clear(self) -> None:
         """Forgets all: no image, run or selection is in it then."""
         with self._file.transaction():
-            for table in ("numbers", "slices", "hints", "runs", "directory"):
+            for table in ("files", "numbers", "slices", "hints", "followers", "runs", "directory"):
                 self._file.write(f"DELETE FROM {table}")
+
+    def _names(self, state: str) -> Iterator[str]:
+        """The names of all files of images that are in this state."""
+        rows = self._file.rows("SELECT file, psf FROM slices WHERE state = ?", (state,))
+        yield from (name for row in rows for name in row if name)
+        if self._version >= OF_ALL_KINDS:
+            join = "SELECT files.file FROM files JOIN slices USING (run, slice) WHERE state = ?"
+            yield from (name for (name,) in self._file.rows(join, (state,)))
 
     def images_in_time_order(self) -> list[str]:
         """The file names of the images that are not empty, earliest first."""
@@ -254,6 +277,29 @@ class Ledger:
                 entry = entry_of(dict(row))
             self._plain(entry.file)
             yield entry
+
+    def outcomes(self, run: str, first: int, most: int) -> list[tuple[int, str, str | None]]:
+        """What became of the next slices of a run from `first` on: index, state and reason, in order of index."""
+        query = "SELECT slice, state, reason FROM slices WHERE run = ? AND slice >= ? ORDER BY slice LIMIT ?"
+        return list(self._file.rows(query, (run, first, most)))
+
+    def entered_after(self, run: str, sequence: int, before: int) -> list[tuple[int, int]]:
+        """(index, sequence) of the stored images of slices before one that were entered after a sequence, by index."""
+        column = "sequence" if self._version >= ORDERED else "0"
+        query = f"SELECT slice, {column} FROM slices WHERE run = ? AND state = 'stored' AND {column} > ? AND slice < ?"
+        return sorted(self._file.rows(query, (run, sequence, before)))
+
+    def numbers(self) -> dict[tuple[str, int], dict[str, tuple[float, str]]]:
+        """What was noted of each slice (run, index) beside its image: value and unit, by name."""
+        found: dict[tuple[str, int], dict[str, tuple[float, str]]] = {}
+        if self._version >= NUMBERED:
+            for run, index, name, value, unit in self._file.rows("SELECT run, slice, name, value, unit FROM numbers"):
+                with self._sound():
+                    found.setdefault((run, int(index)), {})[str(name)] = (
+                        nan if value is None else float(value),
+                        str(unit),
+                    )
+        return found
 
     def totals(self) -> list[RunTotals]:
         """Each run, in the order in which they were opened."""

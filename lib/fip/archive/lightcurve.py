@@ -9,7 +9,6 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
-from astropy import units
 from astropy.coordinates import FK4, FK5, ICRS, Galactic, SkyCoord
 from astropy.table import QTable
 from numpy.typing import NDArray
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 from fip.archive.entries import Entry
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger
+from fip.archive.tables import JY_PER_BEAM, beam_columns, frequency_column, time_columns
 from fip.data.directions import Direction, Frame, parse_direction, shown
 from fip.data.errors import UsageError
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
-from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.data.values import Grid
 from fip.fits.sky import wcs_of
 from fip.fits.stored_image import StoredImage
@@ -54,13 +53,13 @@ class LightCurve:
     points: tuple[Point, ...]
 
 
-def light_curve(directory: Path, position: str, stokes: tuple[str, ...] | None = None) -> LightCurve:
+def light_curve(directory: Path, position: str | Direction, stokes: tuple[str, ...] | None = None) -> LightCurve:
     """The light curve of a position in the planes asked for, or all; `parse_direction` says how one is written.
 
     UsageError if the position cannot be read, if no image shows it, if a plane is not there, or no image is.
     """
     try:
-        direction = parse_direction(position)
+        direction = parse_direction(position) if isinstance(position, str) else position
     except ValueError as error:
         raise UsageError(str(error)) from None
     entries = stored_entries(directory)
@@ -126,20 +125,17 @@ def in_frame_of(direction: Direction, frame: Frame) -> Direction:
     return Direction(float(there.lon.rad), float(there.lat.rad), frame)
 
 
-def ecsv(curve: LightCurve) -> str:
-    """The light curve as an ECSV table: a row an image; times in UTC, fluxes and errors in Jy/beam."""
+def curve_table(curve: LightCurve) -> QTable:
+    """The light curve as a table: a row an image; times in UTC, fluxes and errors in Jy/beam."""
     entries = [point.entry for point in curve.points]
     table = QTable()
-    table["time"] = [iso_utc(entry.average) for entry in entries]
-    table["mjd"] = [entry.average / SECONDS_PER_DAY for entry in entries] * units.day
+    fluxes = {}
     for number, name in enumerate(curve.stokes):
-        table[f"flux_{name}"] = [point.flux[number] for point in curve.points] * units.Jy / units.beam
-        table[f"error_{name}"] = [point.error[number] for point in curve.points] * units.Jy / units.beam
-    for name, attribute, unit in (("bmaj", "major", "arcsec"), ("bmin", "minor", "arcsec"), ("bpa", "angle", "deg")):
-        radians = [getattr(entry.beam, attribute, math.nan) for entry in entries] * units.rad
-        table[name] = radians.to(unit)
-    known = [math.nan if entry.frequency is None else entry.frequency for entry in entries]
-    table["frequency"] = known * units.Hz
+        fluxes[f"flux_{name}"] = [point.flux[number] for point in curve.points] * JY_PER_BEAM
+        fluxes[f"error_{name}"] = [point.error[number] for point in curve.points] * JY_PER_BEAM
+    columns = {**time_columns(entries), **fluxes, **beam_columns(entries), **frequency_column(entries)}
+    for name, column in columns.items():
+        table[name] = column
     table["quality"] = [entry.quality for entry in entries]
     table["x"] = [point.x for point in curve.points]
     table["y"] = [point.y for point in curve.points]
@@ -149,8 +145,13 @@ def ecsv(curve: LightCurve) -> str:
     table.meta["error"] = f"1.4826 x MAD of the pixels around, {NEIGHBOURHOOD:g} beams on a side"
     table.meta["frequency"] = "weighted mean of what was imaged: windows may take turns"
     table.meta["time"] = "UTC, middle of the exposure"
+    return table
+
+
+def ecsv(curve: LightCurve) -> str:
+    """The light curve as an ECSV table, as `curve_table` has it."""
     text = StringIO()
-    table.write(text, format="ascii.ecsv")
+    curve_table(curve).write(text, format="ascii.ecsv")
     return text.getvalue()
 
 

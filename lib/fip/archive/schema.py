@@ -1,10 +1,12 @@
 """The tables of a ledger, as docs/ledger.md describes them, and what older ones lack."""
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 10
 OLDEST_SCHEMA = 5  # of those that can be brought up to date
 NUMBERED = 6  # the first with a table of numbers
 ORDERED = 7  # the first in which slices have a sequence
 HINTED = 8  # the first in which slices have fingerprints, and runs hints
+FOLLOWED = 9  # the first that knows of followers
+OF_ALL_KINDS = 10  # the first in which images of further kinds have a table
 NUMBERS = """
 CREATE TABLE numbers (
     run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL, name TEXT NOT NULL, value REAL, unit TEXT NOT NULL,
@@ -23,7 +25,20 @@ CREATE TABLE clock (boot TEXT NOT NULL, ahead REAL NOT NULL);
 HINTS = """
 CREATE TABLE hints (run TEXT PRIMARY KEY REFERENCES runs, hints TEXT NOT NULL) WITHOUT ROWID;
 """
-MIGRATIONS = {5: NUMBERS, 6: ORDER, 7: HINTS}
+FOLLOWERS = """
+CREATE TABLE followers (
+    name TEXT NOT NULL, run TEXT NOT NULL REFERENCES runs, next INTEGER NOT NULL, needs INTEGER NOT NULL,
+    folder TEXT NOT NULL, PRIMARY KEY (name, run)
+) WITHOUT ROWID;
+"""
+KINDS = """
+CREATE TABLE files (
+    run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL, kind TEXT NOT NULL,
+    file TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL, digest TEXT NOT NULL,
+    PRIMARY KEY (run, slice, kind)
+) WITHOUT ROWID;
+"""
+MIGRATIONS = {5: NUMBERS, 6: ORDER, 7: HINTS, 8: FOLLOWERS, 9: KINDS}
 """What each schema lacks of the next one. Tables and columns are added, and nothing else is changed."""
 
 SCHEMA = f"""
@@ -41,4 +56,4 @@ CREATE TABLE slices (
     rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
     PRIMARY KEY (run, slice)
 ) WITHOUT ROWID;
-{NUMBERS}{ORDER}{HINTS}"""
+{NUMBERS}{ORDER}{HINTS}{FOLLOWERS}{KINDS}"""

@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 app = typer.Typer(
     help="Fast imaging pipeline: every integration of a MeasurementSet becomes a FITS image.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

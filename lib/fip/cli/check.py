@@ -1,4 +1,4 @@
-"""`fip check` and `fip warmup`: whether a host is ready to run FIP."""
+"""`fip check`, `fip warmup` and `fip units`: whether a host is ready to run FIP, and what it takes."""
 
 import socket
 from pathlib import Path
@@ -35,6 +35,15 @@ def warmup_command(
     precisions = PRECISIONS if epsilon is None else [scheme_for(epsilon).precision]
     seconds = warm_up(say, precisions)
     say(f"the imaging kernels are ready: {seconds:.1f} s")
+
+
+@app.command("units")
+def units_command(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")]) -> None:
+    """Write out this version's units of systemd, example configurations, rules of Prometheus and Grafana's board."""
+    from fip.layout.files import write_out
+
+    for path in write_out(directory):
+        say(str(path))
 
 
 def _resolves(host: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import ImagesArgument, app, parsed, say
+from fip.data.errors import UsageError
 from fip.data.stokes import parse_stokes
 
 _SIGNS = {"ignore_unknown_options": True}  # so that -45d00m00s is a declination
@@ -24,16 +25,22 @@ def lightcurve_command(
 ) -> None:
     """Write how bright a position was in each image as an ECSV table: time, flux, error, beam, quality."""
     from fip.archive.lightcurve import ecsv, light_curve
-    from fip.data.errors import UsageError
 
-    text = ecsv(light_curve(directory, f"{ra} {dec}", parsed("--stokes", parse_stokes, stokes) if stokes else None))
-    if output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        output.write_text(text)
-    except OSError as error:
-        raise UsageError(f"--output {output}: cannot be written: {error.strerror}") from None
+    _write(
+        ecsv(light_curve(directory, f"{ra} {dec}", parsed("--stokes", parse_stokes, stokes) if stokes else None)),
+        output,
+    )
+
+
+@app.command("sources")
+def sources_command(
+    directory: ImagesArgument,
+    output: Annotated[Path | None, typer.Option(help="The table.  [default: standard output]")] = None,
+) -> None:
+    """Write the sources that `--stage sources` has found in the images as an ECSV table: position, flux, errors."""
+    from fip.archive.sources import sources_ecsv
+
+    _write(sources_ecsv(directory), output)
 
 
 @app.command("report")
@@ -45,3 +52,14 @@ def report_command(
     from fip.archive.report import write_report
 
     say(str(write_report(directory, output)))
+
+
+def _write(text: str, output: Path | None) -> None:
+    """To a file, or to standard output. UsageError if it cannot be written."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise UsageError(f"--output {output}: cannot be written: {error.strerror}") from None

@@ -1,14 +1,15 @@
 """`fip submit`, `fip jobs` and `fip cancel`: work for a ventilator that runs as a daemon."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fip.cli.app import ConfigOption, app, console, say
-from fip.cli.run_options import Settings, with_settings
-from fip.config import Config, load
+from fip.cli.run_options import with_settings
+from fip.config import Config, Settings, load
 from fip.data.errors import UsageError
 
 VentilatorOption = Annotated[
@@ -35,9 +36,11 @@ def submit_command(
     from fip.client.operator import Operator, new_job, pointed
     from fip.local import submitted
     from fip.local.run import follow_of
+    from fip.local.user_code import with_beam
 
     loaded = settings.load(config, pointed(config, ventilator))
     asked, follow = loaded.config.asked, follow_of(loaded.config)
+    asked = replace(asked, imaging=with_beam(asked.imaging))
     submitted.check_here(measurement_sets, asked, follow is not None)
     pace = loaded.config.ventilator.pace if "ventilator.pace" in settings.typed else None
     submit = new_job(measurement_sets, asked, pace=pace, follow=follow)

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import ConfigOption, app, console
-from fip.cli.run_options import Settings, with_settings
+from fip.cli.run_options import with_settings
+from fip.config import Settings
 
 
 @app.command("run")
@@ -29,6 +30,10 @@ def run_command(
     web: Annotated[
         bool, typer.Option("--web", help="Serve a page to watch the run on, and print its address.")
     ] = False,
+    follower: Annotated[
+        list[str] | None,
+        typer.Option(metavar="package.module:step", help="Run a function on each stored image; may be repeated."),
+    ] = None,
     config: ConfigOption = None,
     *,
     settings: Settings,
@@ -38,4 +43,4 @@ def run_command(
 
     loaded = settings.load(config)
     on = workers_on(devices, workers)
-    raise typer.Exit(run(measurement_sets, loaded.config, output, on, overwrite, web, console, repair))
+    raise typer.Exit(run(measurement_sets, loaded.config, output, on, overwrite, web, console, repair, follower or ()))

@@ -2,38 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from fip.config import Loaded, all_options, load
-from fip.data.errors import UsageError
+from fip.config import Settings, all_options
 from fip.data.settings import Option
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to image, and how, as it was typed; the configuration's parsers read it."""
-
-    typed: Mapping[str, str | bool]  # the configuration's key, as imaging.scale -> what was given
-
-    def load(self, config: Path | None, others: Mapping[str, Any] | None = None) -> Loaded:
-        """The configuration. What was typed wins: here, or in `others` by its keys.
-
-        Raises ConfigError and UsageError.
-        """
-        loaded = load(config, {**self.typed, **(others or {})})
-        robust, weight = self.typed.get("imaging.robust"), loaded.config.imaging.weight
-        said = str(self.typed.get("imaging.weight", "")).partition(":")[2]
-        if robust is not None and weight != "briggs":
-            raise UsageError(f"--robust {robust}: is for briggs weighting, and this is {weight}; give --weight briggs")
-        if robust is not None and said:
-            raise UsageError(f"--robust {robust}: --weight briggs:{said} says another one; give one of them")
-        return loaded
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -42,7 +18,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     options = [parameter(key.rpartition(".")[2], option) for key, option in all_options().items()]
 
     def settings(given: Mapping[str, Any]) -> Settings:
-        return Settings({keys[name]: value for name, value in given.items() if value not in (None, False)})
+        typed = {name: ",".join(value) or None if isinstance(value, list) else value for name, value in given.items()}
+        return Settings({keys[name]: value for name, value in typed.items() if value not in (None, False)})
 
     return with_options(command, "settings", options, settings)
 
@@ -76,6 +53,6 @@ def parameter(name: str, option: Option, default: Any = None) -> inspect.Paramet
     """An option as Typer takes it: of the type of its default, a flag, or text to be read later."""
     names = option.names or (f"--{name.replace('_', '-')}",)
     default = False if option.flag else default
-    kind: Any = str | None if default is None else type(default)
+    kind: Any = type(default) if default is not None else list[str] | None if option.several else str | None
     said = Annotated[kind, typer.Option(*names, help=option.help, metavar=option.metavar)]
     return inspect.Parameter(name, _KEYWORD, default=default, annotation=said)

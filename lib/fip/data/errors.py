@@ -37,6 +37,10 @@ class NotYetError(InputError):
     """A MeasurementSet that is being written and holds nothing yet of what is asked for."""
 
 
+class UserCodeError(FipError):
+    """A stage or kernel of a user that failed, or made what cannot be stored; it costs the slice."""
+
+
 class WireError(FipError):
     """A message from a socket that is not what it claims to be; it is counted, logged and dropped."""
 

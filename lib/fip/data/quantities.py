@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -113,6 +114,17 @@ def format_range(ends: tuple[int, int]) -> str:
     return f"{ends[0]}~{ends[1]}"
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text can stand for a unit in headers, tables and the ledger; "" for none."""
+    return re.fullmatch(r"[A-Za-z0-9._+*/^() %-]{0,32}", text) is not None
+
+
+def _checked_unit(text: str) -> str:
+    if not is_unit(text):
+        raise ValueError(f"{text!r:.40} is no unit, as Jy/beam")
+    return text
+
+
 def iso_utc(seconds: float) -> str:
     """Seconds of UTC since MJD 0 as FITS writes them: microseconds, no zone."""
     return (MJD_0 + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="microseconds")
@@ -146,13 +158,26 @@ class Retention:
 _TIMES = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+def parse_time(text: str) -> float:
+    """Seconds from a time with its unit, as `30s`, `10min`, `1h`, `2d`; ValueError otherwise."""
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+) ?(s|min|h|d)", text.strip())
+    if not match or float(match[1]) == 0:
+        raise ValueError(f"'{text}' is not a time with its unit, as 30s, 10min, 1h or 2d")
+    return float(match[1]) * _TIMES[match[2]]
+
+
+def format_time(seconds: float) -> str:
+    """The inverse of `parse_time`."""
+    unit = next((unit for unit in reversed(_TIMES) if _TIMES[unit] <= seconds), "s")
+    return f"{seconds / _TIMES[unit]:.10g}{unit}"
+
+
 def parse_keep(text: str) -> Retention:
     """`all`, a time as `6h`, or bytes as `500GB`."""
     if text.strip() == "all":
         return Retention()
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+) ?(s|min|h|d)", text.strip())
-    if match and float(match[1]) > 0:
-        return Retention(seconds=float(match[1]) * _TIMES[match[2]])
+    with suppress(ValueError):
+        return Retention(seconds=parse_time(text))
     try:
         return Retention(size=parse_bytes(text))
     except ValueError:
@@ -162,8 +187,7 @@ def parse_keep(text: str) -> Retention:
 def format_keep(keep: Retention) -> str:
     """The inverse of `parse_keep`."""
     if keep.seconds is not None:
-        unit = next((unit for unit in reversed(_TIMES) if _TIMES[unit] <= keep.seconds), "s")
-        return f"{keep.seconds / _TIMES[unit]:.10g}{unit}"
+        return format_time(keep.seconds)
     return "all" if keep.size is None else format_bytes(keep.size)
 
 
@@ -201,5 +225,8 @@ Angle = Annotated[float, reads(parse_angle), PlainSerializer(exact_angle), Field
 Pixels = Annotated[tuple[int, int], reads(parse_size), PlainSerializer(format_size)]
 Integrations = Annotated[tuple[int, int], reads(parse_range), PlainSerializer(format_range)]
 Bytes = Annotated[int, reads(parse_bytes), PlainSerializer(format_bytes)]
+Time = Annotated[float, reads(parse_time), PlainSerializer(format_time), Field(gt=0)]  # s
 Kept = Annotated[Retention, reads(parse_keep), PlainSerializer(format_keep)]
+Unit = Annotated[str, AfterValidator(_checked_unit)]
+"""As `Jy/beam`; "" for none."""
 Pace = Annotated[float, reads(parse_pace), PlainSerializer(format_pace)]  # times real time; 0: as fast as it goes

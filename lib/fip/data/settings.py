@@ -6,7 +6,7 @@ Texts are exact: what a person reads of a value, and types again, is that value.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
@@ -15,11 +15,15 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAda
 
 from fip.data.directions import Place
 from fip.data.errors import UsageError
+from fip.data.primary_beam import PrimaryBeam
 from fip.data.quantities import Angle, Integrations, Pixels, reads
 from fip.data.selection import Antennas, Baselines, Length, Names, Scans, UtcRange, Windows
 from fip.data.stokes import Planes
+from fip.data.user_code import CodeKind, Stages, Written
 
-KernelName = Literal["auto", "slant", "wgridder", "ska-sdp-func"]
+KernelName = Written
+KERNELS = ("auto", "slant", "wgridder", "ska-sdp-func")
+"""FIP's own. auto: slant where it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
 Weighting = Literal["natural", "uniform", "briggs"]
 
 FINEST_EPSILON = 1e-11  # of double precision
@@ -46,6 +50,7 @@ class Option:
     metavar: str | None = None
     card: Card | None = None
     flag: bool = False  # whether to name it is all there is to say
+    several: bool = False  # whether it may be given several times, which is as values separated by commas
 
 
 def parse_weighting(text: str) -> str:
@@ -104,7 +109,7 @@ class Imaging:
         KernelName,
         Option(
             "auto, slant where a slice allows that and it is faster, else wgridder; or slant, wgridder, ska-sdp-func "
-            "(GPUs).  [default: auto]"
+            "(GPUs), or the name of one that is installed.  [default: auto]"
         ),
     ] = "auto"  # the one that was used for an image is in its own header
     channels_out: Annotated[
@@ -122,6 +127,38 @@ class Imaging:
             ("--phase-centre", "--phase-center", "--shift"),
         ),
     ] = None
+    stages: Annotated[
+        Stages,
+        Option(
+            "What workers do with an image after FIP's own stages, in this order: names of stages that they have; "
+            "where FIP runs as a command also package.module:function.",
+            ("--stage",),
+            metavar="NAME,...",
+            several=True,
+        ),
+    ] = ()
+    primary_beam: Annotated[
+        PrimaryBeam | None,
+        Option(
+            "Store beside each image one that is corrected for the primary beam, and its weight: airy (of the dishes), "
+            "gaussian:FWHM (at the centre of the band), or a FITS image of a power beam.  [default: none]",
+            metavar="airy|gaussian:FWHM|FILE",
+        ),
+    ] = None
+
+
+def codes(imaging: Imaging) -> Iterator[tuple[CodeKind, str]]:
+    """The code of users that is asked for, NAME or NAME@DIGEST: stages, and a kernel that is not FIP's."""
+    yield from (("stage", each) for each in imaging.stages)
+    if imaging.kernel not in KERNELS:
+        yield "kernel", imaging.kernel
+
+
+def with_codes(imaging: Imaging, settle: Callable[[CodeKind, str], str]) -> Imaging:
+    """The same with each name of a user's code as `settle` has it: NAME@DIGEST."""
+    settled = {key: settle(*key) for key in codes(imaging)}
+    stages = tuple(settled["stage", each] for each in imaging.stages)
+    return replace(imaging, stages=stages, kernel=settled.get(("kernel", imaging.kernel), imaging.kernel))
 
 
 @dataclass(frozen=True)
@@ -260,6 +297,20 @@ def all_texts(asked: Asked) -> dict[str, str]:
         for table, kind in TABLES.items()
         for name, value in vars(getattr(asked, table)).items()
     }
+
+
+def as_text(table: type, name: str, value: Any) -> str | bool:
+    """An option given as text or as a value, as a person writes it: exact, `asked` reads back the same value.
+
+    What it does not take is returned as the text that says so best.
+    """
+    if isinstance(value, str | bool):
+        return value
+    adapter = _adapter(table, name)
+    try:
+        return str(adapter.dump_python(adapter.validate_python(value), mode="json"))
+    except ValidationError:
+        return str(value)
 
 
 def from_texts(written: Mapping[str, str]) -> Asked:

@@ -5,21 +5,35 @@ or stored. Times are seconds of UTC since MJD 0 (as TIME in a MeasurementSet; on
 radians, frequencies Hz, lengths metres, flux densities those of the visibilities (nominally Jy).
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
+from pydantic import StringConstraints
 
 from fip.data.directions import Frame
 from fip.data.names import Count, Label, Line, Number, OptionalLabel, Real, RunId, Sum
+from fip.data.quantities import Unit
 from fip.data.settings import Imaging
 
-Kind = Literal["dirty", "psf"]
-"""What a FITS file shows; the end of its name."""
+KIND = "[a-z][a-z0-9]{0,15}"
+Kind = Annotated[str, StringConstraints(pattern=f"^{KIND}$")]
+"""What a FITS file shows, as "dirty", "psf", or a kind that a stage adds; the end of its name."""
+
+
+MOST_KINDS = 16
+"""Images of different kinds that a slice may have."""
+
+
+def is_kind(text: str) -> bool:
+    """Whether files can be of this kind."""
+    return re.fullmatch(KIND, text) is not None
+
 
 LARGEST_SIDE = 32768  # pixels; a float32 image of that side has 4 GiB
 
@@ -81,6 +95,7 @@ class Observation:
     frequency_frame: str  # FITS SPECSYS, as "TOPOCENT"; "" where unknown
     selection: str = ""  # what of the MeasurementSet was selected, as "spw 0:1~9; scan 3"; "" if that is all
     pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)
+    diameter: float | None = None  # m, the median positive diameter of its dishes; None without one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,9 +183,25 @@ class Statistics:
     maximum: float
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card of a header that a stage has added; `fip.data.imaged` makes it."""
+
+    keyword: str
+    value: str | float | bool
+    comment: str  # with the unit, as "[K] of the system"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A table that a stage has added; `fip.data.imaged` makes it."""
+
+    columns: Mapping[str, tuple[NDArray[Any], str]]  # by name: values [row], unit
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """A dirty image or a point spread function.
+    """A dirty image, a point spread function, or what a stage has made.
 
     Plane 0 is the whole band; where that is divided, plane 1 + k is output channel k. Pixels beyond the horizon
     (l^2 + m^2 >= 1) and planes without visibilities are NaN.
@@ -182,6 +213,11 @@ class Image:
     channel_beams: tuple[Beam | None, ...] = ()  # of each output channel, where the band is divided
     kernel: str = ""  # the kernels that made its planes, as "slant", "slant+wgridder"; "" for an empty slice
     quality: str = ""  # of a dirty image, as `fip.data.quality` says: "good", or what is doubtful
+    unit: str = "Jy/beam"  # of the pixels, but for those of a PSF; "" for none
+    shows: str = "Intensity"  # BTYPE of the header, but for that of a PSF
+    primary_beam: str = "NONE"  # FIPPB of the header: by which its pixels are corrected
+    cards: tuple[Card, ...] = ()  # that stages have added to the header
+    tables: Mapping[str, Table] = field(default_factory=dict)  # that stages have added, by the extension's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,9 +248,9 @@ class ImageFile:
     quality: Line  # as `fip.data.quality` says: "good", or what is doubtful
     beam: Beam | None
     statistics: Statistics | None
-    seconds: dict[Line, Real]  # spent: "wait", then by stage: "dirty", "psf", "beam", ..., "fits"
-    files: tuple[FitsFile, ...]  # the dirty image, and after it the point spread function where it is asked for
-    numbers: dict[Label, tuple[Real, OptionalLabel]] = field(default_factory=dict)  # for the ledger: value, unit
+    seconds: dict[Line, Real]  # spent: "wait", then by stage: "dirty", ..., those of users by name, "fits"
+    files: tuple[FitsFile, ...]  # the dirty image first; after it those of other kinds
+    numbers: dict[Label, tuple[Real, Unit]] = field(default_factory=dict)  # for the ledger: value, unit
     fingerprint: Fingerprint | None = None  # of the slice
     ticket: bytes = b""  # of its slice
 

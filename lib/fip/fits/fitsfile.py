@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from fip.data.values import Image, Kind, Slice
 from fip.fits.beam_table import beam_cards, beam_table
 from fip.fits.header import channels_cards, header_cards
+from fip.fits.user_table import table_unit
 
 BLOCK = 2880  # bytes, of which header and data are multiples (FITS standard 4.0, 3.1)
 _CARD = 80
@@ -17,13 +18,15 @@ def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
     """The complete FITS file of an image, with CHECKSUM and DATASUM.
 
     The primary array (STOKES, FREQ, DEC, RA) is the whole band. Where that is divided, an extension CHANNELS of the
-    same axes has a plane for each output channel, and a table BEAMS their beams.
+    same axes has a plane for each output channel, and a table BEAMS their beams. Tables of stages are the last ones.
+    Raises UserCodeError for a card of a stage that is in the header already.
     """
     units: list[tuple[str, NDArray[Any]]] = [(header_cards(slice_, image, kind), image.pixels[:, :1])]
     if image.pixels.shape[1] > 1:
         table = beam_table(slice_, image)
-        units.append((channels_cards(slice_, kind), image.pixels[:, 1:]))
+        units.append((channels_cards(slice_, image, kind), image.pixels[:, 1:]))
         units.append((beam_cards(table, slice_), table.view(">u4")))
+    units += [table_unit(name, table) for name, table in image.tables.items()]
     headers = [_header(cards, data) for cards, data in units]
     sizes = [len(header) + _whole_blocks(data.nbytes) for header, (_, data) in zip(headers, units, strict=True)]
     file = np.empty(sum(sizes), np.uint8)

@@ -10,15 +10,17 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from textwrap import wrap
+from typing import NamedTuple
 
 import erfa
 import numpy as np
 
 from fip import __version__
-from fip.data.errors import UsageError
+from fip.data.errors import UsageError, UserCodeError
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.data.settings import Imaging, cards
 from fip.data.stokes import stokes_axis
+from fip.data.user_code import is_settled
 from fip.data.values import SINGLE_PRECISION_EPSILON, Band, Grid, Image, Kind, Observation, Slice, whole
 
 CHANNELS = "CHANNELS"
@@ -49,13 +51,29 @@ def frequency_axis(bands: tuple[Band, ...]) -> tuple[float, float]:
 def header_cards(slice_: Slice, image: Image, kind: Kind) -> str:
     """All cards of the primary header, of the whole band, but CHECKSUM, DATASUM and END, 80 characters each."""
     varying = "".join(card(*each) for each in (*_slice_cards(slice_, image, kind), *_sample_cards(slice_)))
-    return _run_cards(False, kind, slice_.run, slice_.grid, slice_.bands, slice_.observation, slice_.settings) + varying
+    return _with_added(_same_in_all(False, slice_, image, kind) + varying, image)
 
 
-def channels_cards(slice_: Slice, kind: Kind) -> str:
+def channels_cards(slice_: Slice, image: Image, kind: Kind) -> str:
     """The same of the extension CHANNELS, whose planes are the output channels; the table BEAMS has their beams."""
     varying = "".join(card(*each) for each in _time_cards(slice_))
-    return _run_cards(True, kind, slice_.run, slice_.grid, slice_.bands, slice_.observation, slice_.settings) + varying
+    return _same_in_all(True, slice_, image, kind) + varying
+
+
+def _with_added(header: str, image: Image) -> str:
+    """With the cards that stages have added. UserCodeError for one that the header has already."""
+    own = {header[at : at + 8].rstrip() for at in range(0, len(header), 80)} if image.cards else set()
+    for each in image.cards:
+        if each.keyword in own:
+            raise UserCodeError(f"card {each.keyword} of a stage is one of FIP's own: name it otherwise")
+    return header + "".join(card(each.keyword, each.value, each.comment) for each in image.cards)
+
+
+def _same_in_all(apart: bool, slice_: Slice, image: Image, kind: Kind) -> str:
+    return _run_cards(
+        apart, _Shown(kind, image.unit, image.shows, image.primary_beam),
+        slice_.run, slice_.grid, slice_.bands, slice_.observation, slice_.settings,
+    )  # fmt: skip
 
 
 def printable(text: str) -> str:
@@ -94,10 +112,19 @@ def _written(value: str | float) -> str:
     return f"{mantissa[: 20 - len(e + exponent)] + e.upper() + exponent:>20}"
 
 
-@lru_cache(maxsize=16)
+class _Shown(NamedTuple):
+    """What the pixels of an image are."""
+
+    kind: Kind
+    unit: str
+    quantity: str
+    primary_beam: str
+
+
+@lru_cache(maxsize=64)
 def _run_cards(
     apart: bool,
-    kind: Kind,
+    shown: _Shown,
     run: str,
     grid: Grid,
     bands: tuple[Band, ...],
@@ -107,18 +134,18 @@ def _run_cards(
     """What is the same in every slice of a run, of the whole band or of the output channels apart."""
     axis = bands if apart else (whole(bands),)
     found = [
-        *_array_cards(apart, kind, grid, bands, settings),
+        *_array_cards(apart, shown, grid, bands, settings),
         *sky_cards(grid),
         *_frequency_cards(axis, observation),
         *_stokes_cards(settings),
         *_observation_cards(observation),
-        *_settings_cards(run, observation, settings),
+        *_settings_cards(run, observation, settings, shown.primary_beam),
     ]
     return "".join(card(*each) for each in found)
 
 
 def _array_cards(
-    apart: bool, kind: Kind, grid: Grid, bands: tuple[Band, ...], settings: Imaging
+    apart: bool, shown: _Shown, grid: Grid, bands: tuple[Band, ...], settings: Imaging
 ) -> Iterator[CardTuple]:
     yield ("XTENSION", "IMAGE", "output channels apart") if apart else ("SIMPLE", True, "FITS standard 4.0")
     yield "BITPIX", -32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else -64, "IEEE floating point"
@@ -135,11 +162,15 @@ def _array_cards(
         yield "FIPCHOUT", len(bands), "output channels, see extension CHANNELS"
     yield "BSCALE", 1.0, ""
     yield "BZERO", 0.0, ""
-    if kind == "dirty":
-        yield "BUNIT", "Jy/beam", "apparent flux density"
-        yield "BTYPE", "Intensity", ""
-    else:
+    if shown.kind == "psf":
         yield "BTYPE", "Beam", "point spread function at the phase centre"
+        return
+    if shown.unit:
+        apparent = (shown.unit, shown.primary_beam) == ("Jy/beam", "NONE")
+        yield "BUNIT", shown.unit, "apparent flux density" if apparent else ""
+    yield "BTYPE", shown.quantity, ""
+    if (shown.kind, shown.quantity) != ("dirty", "Intensity"):
+        yield "FIPKIND", shown.kind, "kind of image"
 
 
 def sky_cards(grid: Grid) -> Iterator[CardTuple]:
@@ -212,11 +243,15 @@ def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]
     yield "OBSGEO-H", float(height), "[m] height"
 
 
-def _settings_cards(run: str, observation: Observation, settings: Imaging) -> Iterator[CardTuple]:
-    yield "FIPPB", "NONE", "primary beam correction"
+def _settings_cards(run: str, observation: Observation, settings: Imaging, primary_beam: str) -> Iterator[CardTuple]:
+    yield "FIPPB", primary_beam, "primary beam correction"
     made = ["pseudoI" if plane == "I" and observation.pseudo else plane for plane in settings.stokes]
     yield "FIPSTOKE", ",".join(made), "planes as they are made"
     yield from cards(settings)
+    for number, stage in enumerate(settings.stages, 1):
+        yield f"FIPSTG{number}", stage, "stage of a user @ digest of its package"
+    if is_settled(settings.kernel):
+        yield "FIPKCODE", settings.kernel, "kernel of a user @ digest of its package"
     yield "FIPMS", observation.measurement_set, "MeasurementSet"
     yield "FIPCOL", observation.column, "column imaged"
     yield "FIPCORR", ",".join(observation.correlations), "correlations used"
@@ -243,7 +278,8 @@ def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]
         others = image.pixels[1:, 0]  # statistics are of the first
         yield "DATAMIN", float(np.fmin.reduce(others, axis=None, initial=image.statistics.minimum)), ""
         yield "DATAMAX", float(np.fmax.reduce(others, axis=None, initial=image.statistics.maximum)), ""
-        yield "RMS", image.statistics.rms, ("[Jy/beam] " if kind == "dirty" else "") + "1.4826 x MAD, first plane"
+        unit = f"[{image.unit}] " if image.unit and kind != "psf" else ""
+        yield "RMS", image.statistics.rms, f"{unit}1.4826 x MAD, first plane"
     if kind == "dirty":
         yield "FIPQUAL", image.quality, "good, or what is doubtful"
 

@@ -15,7 +15,7 @@ from fip.data.values import Beam, ImageFile, Kind, Statistics
 
 BLOCK = 2880  # bytes, of which header and data are multiples
 HEADER_READ = 10 * BLOCK
-"""Bytes that are enough to know whose a file is: more than FIP's headers have."""
+"""Bytes that are enough to know whose a file is: more than FIP's headers have without what stages add at their ends."""
 LONGEST_HEADER = 100 * BLOCK
 _CARD = 80
 _ALL_ONES = 0xFFFFFFFF
@@ -50,7 +50,8 @@ def identity_of(cards: Cards) -> Identity | None:
     """Whose image it is; None where it is none of FIP's."""
     try:
         begin = float(cards["MJD-BEG"]) * SECONDS_PER_DAY
-        return Identity(cards["FIPRUN"], int(cards["FIPSLICE"]), _KINDS[cards["BTYPE"]], begin)
+        kind = cards.get("FIPKIND") or _KINDS[cards["BTYPE"]]
+        return Identity(cards["FIPRUN"], int(cards["FIPSLICE"]), kind, begin)
     except (KeyError, ValueError):
         return None
 

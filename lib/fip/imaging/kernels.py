@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol, get_args
+from typing import Protocol
 
 import ducc0
 import numpy as np
@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
 from fip.data.quantities import SPEED_OF_LIGHT, format_angle
-from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, Imaging, KernelName
+from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, KERNELS, Imaging
 from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid
 
 SDP_FUNC = "ska-sdp-func"
-KERNELS = get_args(KernelName)
-"""auto: slant where it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
 
 CPU = "cpu"  # a device; the others are "cuda:N"
 
@@ -128,13 +126,15 @@ def dirty(
 
 
 def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
-    """The kernel that the settings name, ready for this grid on "cpu" or "cuda:N", for use in the calling thread.
+    """The kernel of FIP's that the settings name, ready for this grid on "cpu" or "cuda:N", to be used in one thread.
 
     On a GPU, `auto` is the slant kernel, and what that cannot image the w-gridder makes on the CPU; below an epsilon of
     1e-5 both kernels are the CPU's. Raise UsageError as `check_kernel` does, and where the device or its libraries are
     missing.
     """
     check_kernel(settings.kernel, settings.epsilon, grid.width, grid.height)
+    if settings.kernel not in KERNELS:
+        raise UsageError(f"kernel {settings.kernel!r} is not known: give {', '.join(KERNELS)}")
     if settings.kernel == SDP_FUNC:
         if device == CPU:
             raise UsageError(f"kernel {SDP_FUNC} runs on GPUs alone, this worker is on the CPU: use --device cuda:0")
@@ -159,9 +159,7 @@ def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
 
 
 def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
-    """Raise UsageError for a kernel that is none, or that cannot make such images as accurately as asked."""
-    if name not in KERNELS:
-        raise UsageError(f"kernel {name!r} is not known: give {', '.join(KERNELS)}")
+    """Raise UsageError for a kernel that cannot make such images as accurately as asked; of users' nothing is known."""
     if not FINEST_EPSILON <= epsilon <= COARSEST_EPSILON:
         raise UsageError(
             f"epsilon {epsilon:g} is out of reach of double precision, or useless: "

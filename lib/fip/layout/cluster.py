@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from fip.config import Config, is_local
+from fip.config import ALL_WORKERS, Config, is_local
 
 ONE_OF = ("ventilator", "sink")
 """What a layout has once."""
@@ -76,7 +76,7 @@ def _twice(config: Config) -> Iterator[str]:
 def _unused(config: Config) -> Iterator[str]:
     """Settings of workers that nobody runs."""
     running = _workers(config)
-    for table in config.worker:
+    for table in (table for table in config.worker if table != ALL_WORKERS):
         host, _, name = table.rpartition("/")
         if host and host not in config.node:
             yield f'worker."{table}": there is no [node.{host}]; there are {", ".join(config.node)}'

@@ -16,6 +16,7 @@ OWN = {  # StateDirectory= of the units, and the user that each of them runs as
     "fip-ventilator.service": (Path("/var/lib/fip-ventilator"), "fip"),
     "fip-sink.service": (Path("/var/lib/fip"), "fip"),
     "fip-monitor.service": (Path("/var/lib/fip-monitor"), "fip-monitor"),
+    "fip-follower.service": (Path("/var/lib/fip-follower"), "fip-follower"),  # one of each name
 }
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= hides
 
@@ -28,19 +29,27 @@ def units(config: Config, host: str) -> tuple[str, ...]:
     runs = config.runs_on(host)
     readers = readers_for(config, cores()) if "ventilator" in runs else 0
     return (
-        *(f"fip-{what.replace('worker.', 'worker@')}.service" for what in runs),
+        *(f"fip-{what.replace('.', '@', 1)}.service" for what in runs),
         *(f"fip-reader@{number}.service" for number in range(readers)),
     )
 
 
 def folders(config: Config, unit: str) -> tuple[Path, ...]:
     """The folders that a unit writes beside FIP's own; systemd must be told, else they are read-only."""
+    if unit.startswith("fip-follower@"):
+        folder = config.follower[unit.removeprefix("fip-follower@").removesuffix(".service")].folder
+        return () if folder is None or folder.is_relative_to(_own(unit)[0]) else (folder,)
     needs = {
         "fip-ventilator.service": (config.ventilator.queue.parent,),
         "fip-sink.service": (config.sink.directory, *([config.sink.ledger] if config.sink.ledger else [])),
         "fip-monitor.service": (config.monitor.token_file.parent,),
     }
     return tuple(path for path in needs.get(unit, ()) if not path.is_relative_to(OWN[unit][0]))
+
+
+def _own(unit: str) -> tuple[Path, str]:
+    """The folder that a unit writes in any case, and the user that it runs as."""
+    return OWN[f"{unit.partition('@')[0]}.service" if "@" in unit else unit]
 
 
 def drop_in(config: Config, unit: str) -> str:
@@ -82,7 +91,7 @@ def main() -> None:
             (plan / f"{unit}.d" / DROP_IN).write_text(text)
     (plan / "units").write_text("".join(f"{unit}\n" for unit in placed))
     (plan / "folders").write_text(
-        "".join(f"{OWN[unit][1]} {path}\n" for unit in placed for path in folders(config, unit))
+        "".join(f"{_own(unit)[1]} {path}\n" for unit in placed for path in folders(config, unit))
     )
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from subprocess import TimeoutExpired
+from typing import Any
 
 from fip.client.operator import Operator, find_job
 from fip.client.run_file import remove_run_file, write_run_file
-from fip.config import LONGEST_PATH, Config, Monitor
+from fip.config import ALL_WORKERS, LONGEST_PATH, Config, Monitor
 from fip.data.errors import FipError, UsageError
 from fip.layout.keys import CREDENTIALS
 from fip.local.forks import Fork
@@ -23,7 +24,7 @@ from fip.source.child import Child
 from fip.ventilator.reader import CHILD_VARIABLE
 from fip.wire.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
 
-MONITOR = "monitor"
+MONITOR, FOLLOWER = "monitor", "follower "
 SHORT_PLACES = ("/tmp", "/var/tmp")  # for sockets, if the path of the folder for temporary files is too long for them
 LONGEST_NAME = len("/fip-12345678/lane-123456")  # below that folder
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
@@ -69,6 +70,8 @@ class Pipeline:
             self._start(name, "fip-worker", "--config", str(configuration), "--name", name, "--device", device)
         if self._page:
             self._start(MONITOR, "fip-monitor", "--config", str(configuration))
+        for name in self._private.follower:
+            self._start(FOLLOWER + name, "fip-follower", "--config", str(configuration), "--name", name)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
@@ -79,6 +82,7 @@ class Pipeline:
         """
         patience = STOP_WITHIN if kind is None and not self._stalled else STOP_BROKEN_WITHIN
         workers, storers = [*self._workers], ["sink", *([MONITOR] if self._page else [])]
+        storers += [FOLLOWER + name for name in self._private.follower]
         try:
             for names in (["ventilator", *workers], storers) if self._over else (["ventilator"], workers, storers):
                 self._stop(names, patience)
@@ -111,7 +115,7 @@ class Pipeline:
     def _check_children(self) -> None:
         for name, child in self._children.items():
             code = child.poll()
-            if code is not None and name != MONITOR:  # nothing depends on that one
+            if code is not None and name != MONITOR and not name.startswith(FOLLOWER):  # nothing depends on those
                 how = f"killed by {signal.Signals(-code).name}" if code < 0 else "ended"
                 raise FipError(f"{name} was {how}: {last_error(self._log, child.pid)}; run it again to resume")
 
@@ -135,13 +139,23 @@ class Pipeline:
             del self._children[name]
 
     def _toml(self) -> str:
-        """The configuration of the children; JSON is TOML of numbers, booleans and strings."""
+        """The configuration of the children."""
         values = self._private.model_dump(mode="json", exclude_none=True, include={"ventilator", "sink", "monitor"})
+        followers = self._private.follower.items()
+        values |= {f'follower."{name}"': each.model_dump(mode="json", exclude_none=True) for name, each in followers}
+        every = self._private.worker[ALL_WORKERS]
+        values["worker"] = every.model_dump(mode="json", include={"stages", "kernels", "entry_points"})
         return "\n".join(
-            f"[{table}]\n"
-            + "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items())
+            f"[{table}]\n" + "\n".join(f"{key} = {_toml(value)}" for key, value in keys.items())
             for table, keys in values.items()
         )
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def private_folder() -> Path:

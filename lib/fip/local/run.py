@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sysconfig
 import time
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -21,7 +21,7 @@ from fip.archive.file_names import LOG_FILE
 from fip.archive.ledger import Ledger
 from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
-from fip.config import Config, Monitor
+from fip.config import Config, Follower, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
 from fip.data.names import RunId, label
 from fip.data.settings import Asked
@@ -33,6 +33,7 @@ from fip.layout.reading import cores, readers_for
 from fip.local.comparing import check_data
 from fip.local.forks import import_daemons, keep_memory
 from fip.local.launch import Pipeline, page_address
+from fip.local.user_code import settled
 from fip.sink.store import Store
 from fip.source.child import Child
 from fip.source.requests import RunFacts, look
@@ -53,21 +54,26 @@ def run(
     web: bool,
     console: Console,
     repair: bool = False,
+    followers: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
 
     With `web`, there is a page to watch it on. With `repair`, slices whose files are not as they were stored are imaged
-    again.
+    again. The `followers`, package.module:step or names in the configuration, see each image that is stored.
+    `progress` is told how many images are stored, and of how many.
 
     Raises FipError.
     """
+    config = config.model_copy(update={"follower": _chosen(config, followers)})
     keep_memory()  # of all that is forked from here
+    config = settled(config)
     asked, follow = config.asked, follow_of(config)
     with Child.fork() as reader:
         check_devices(config.imaging.kernel, workers.values())
         import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
         looked = _look_into(paths, asked, follow is not None, console, reader)
-        directory = output or Path(f"{label(paths[0].stem)}.fip")
+        directory = output_of(paths, output)
         to_repair = {run for each in looked.values() for run in (each.run, each.older)} if repair else set()
         with closing(_opened(directory, config.sink.ledger)) as store:
             faults = _prepare(store, asked, overwrite, to_repair, console)
@@ -84,9 +90,28 @@ def run(
             page = _page(config.monitor, console) if web else None
             readers = readers_for(config, cores(), workers.values())
             with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page, readers) as pipeline:
-                interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found))
+                interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found), progress)
         seconds = time.monotonic() - begun
-    return _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
+    code = _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
+    if config.follower and not interrupted:  # they were ended with the rest: what they have not seen, they see now
+        from fip.local.followers import follow as follow_stored
+
+        code = max(code, 0 if follow_stored(directory, config.follower, console) else 1)
+    return code
+
+
+def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
+    """The followers of a run. Raises UsageError."""
+    if not given:
+        return {}
+    from fip.local.followers import chosen  # which reads images: only who has followers waits for that
+
+    return chosen(config, given)
+
+
+def output_of(paths: Sequence[Path], output: Path | None) -> Path:
+    """Where the images of these MeasurementSets go: where that is said, or into ./NAME.fip."""
+    return output or Path(f"{label(paths[0].stem)}.fip")
 
 
 def _page(monitor: Monitor, console: Console) -> str:
@@ -218,12 +243,14 @@ def _name_faults(faults: Sequence[Fault], remedy: str, console: Console) -> None
         console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
-def _watch(pipeline: Pipeline, submit: Submit, console: Console, slices: int) -> tuple[bool, JobStatus | None]:
+def _watch(
+    pipeline: Pipeline, submit: Submit, console: Console, slices: int, told: Callable[[int, int], None] | None
+) -> tuple[bool, JobStatus | None]:
     """Shows progress until the job ends; whether it was interrupted, and its last status."""
     last: JobStatus | None = None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with RunProgress(console, slices) as progress:
+        with RunProgress(console, slices, told) as progress:
             for job, status in pipeline.image(submit):
                 last = job
                 progress.show(status)

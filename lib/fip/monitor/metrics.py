@@ -21,15 +21,28 @@ DAEMON = ("role", "daemon")
 
 COUNTERS = {
     "slices": ("fip_slices", "Slices that the ventilator sent or a worker received."),
-    "images": ("fip_images", "Images that a worker handed on or the sink stored."),
+    "images": ("fip_images", "Images that a worker handed on, the sink stored or a follower saw."),
     "bytes_in": ("fip_received_bytes", "Bytes of slices or images received."),
     "bytes_out": ("fip_sent_bytes", "Bytes of slices or images sent."),
-    "failures": ("fip_failures", "Attempts at a slice that failed; at the sink: slices that were given up."),
+    "failures": (
+        "fip_failures",
+        "Attempts at a slice that failed; slices that the sink was told of, or a step.",
+    ),
     "again": ("fip_leased_again", "Slices that were leased again."),
     "workers_lost": ("fip_workers_lost", "Workers that died or hung."),
     "duplicates": ("fip_duplicates", "Second copies of images that the sink dropped."),
     "unknown": ("fip_unknown_images", "Images of no open run, dropped."),
-    "expired": ("fip_expired_images", "Images that the sink removed to keep to `[sink] keep`."),
+    "expired": (
+        "fip_expired_images",
+        "Images removed to keep to `[sink] keep`; at a follower, before it saw them.",
+    ),
+    "unseen": ("fip_expired_unseen_images", "Of those that the sink removed, ones that a follower had not seen."),
+    "late": ("fip_late_images", "Images that a follower saw after their turn."),
+    "failed": ("fip_failed_slices", "Slices that a follower passed over as they had failed."),
+    "gaps": ("fip_gaps", "Slices that a follower waited for in vain."),
+    "unreadable": ("fip_unreadable_images", "Images that a follower could not read."),
+    "findings": ("fip_findings", "What a follower found."),
+    "cold_starts": ("fip_cold_starts", "Times that a follower had to begin with nothing."),
     "stalls": ("fip_stalls", "Times that there was no room to store."),
     "bad_messages": ("fip_bad_messages", "Messages that were not what they claimed to be, dropped."),
     "unread": ("fip_unread_messages", "Of these, those of peers that were refused too often, not looked into."),
@@ -71,7 +84,8 @@ class _Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Those of the panels, then those of each daemon."""
-        views = [view for view in (self._state.ventilator, *self._state.workers, self._state.sink) if view]
+        state = self._state
+        views = [view for view in (state.ventilator, *state.workers, state.sink, *state.followers) if view]
         heard = [view for view in views if view.state != "gone"]
         for panel in panels(self._state):
             yield from map(_family, panel.numbers)

@@ -7,7 +7,7 @@ from pathlib import Path
 import zmq
 
 from fip.archive.at_rest import at_rest
-from fip.archive.gallery import Stamp, stamp_of
+from fip.archive.stamps import Stamp, stamp_of
 from fip.client.run_file import read_run_file
 from fip.config import Config, Loaded
 from fip.data.errors import FipError, WireError

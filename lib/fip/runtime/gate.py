@@ -19,13 +19,13 @@ from fip.runtime.door import HANDSHAKE_WITHIN, JUNK, LIMITS, REFUSAL, Door
 from fip.runtime.service import Loop
 from fip.runtime.sockets import bind, connect, exposed, peer_host
 from fip.runtime.vitals import Vitals
-from fip.wire.messages import Ask, Cancel, SinkBrief, SinkState, Submit, WorkerBrief, WorkerState
+from fip.wire.messages import Ask, Cancel, FollowerState, SinkBrief, SinkState, Submit, WorkerBrief, WorkerState
 from fip.wire.tickets import ticket_secret
 
 log = logging.getLogger("fip")
 
 ALLOWED_AT: Final[dict[str, tuple[Role, ...]]] = {
-    "ventilator.control": ("worker", "sink", "operator", "viewer"),
+    "ventilator.control": ("worker", "sink", "follower", "operator", "viewer"),
     "ventilator.status": ("operator", "viewer"),
     "ventilator.lanes": ("worker",),
     "sink.images": ("worker",),
@@ -37,6 +37,7 @@ SAID_BY: Final[Mapping[type, tuple[Role, ...]]] = {
     WorkerState: ("worker",),
     SinkBrief: ("sink",),
     SinkState: ("sink",),
+    FollowerState: ("follower",),
     Submit: ("operator",),
     Cancel: ("operator",),
     Ask: ("operator", "viewer"),

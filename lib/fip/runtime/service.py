@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
 import zmq
 
+from fip import __version__
 from fip.config import Config, Loaded, flatten, load
 from fip.data.errors import ConfigError, FipError
 from fip.runtime.door import raise_limit
@@ -220,6 +221,7 @@ def run_daemon(
 ) -> None:
     """The whole life of a daemon's process. Exits with 0, 1 (an error while running) or 78 (configuration)."""
     parser.add_argument("--config", type=Path, help="configuration file (default: the defaults)")
+    parser.add_argument("--version", action="version", version=f"fip {__version__}")
     arguments = parser.parse_args()
     _end_with_parent()
     raise_limit()

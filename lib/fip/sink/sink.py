@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -25,10 +25,21 @@ from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import data_socket, host_name, receive
 from fip.runtime.vitals import Vitals
+from fip.sink.open_run import OpenRun
 from fip.sink.status_line import sink_line
 from fip.sink.store import Store
 from fip.wire.codec import decode_image
-from fip.wire.messages import Control, Failure, ReadAgain, RunPlan, RunStored, SinkBrief, SinkOrders, SinkState
+from fip.wire.messages import (
+    Control,
+    Failure,
+    Followed,
+    ReadAgain,
+    RunPlan,
+    RunStored,
+    SinkBrief,
+    SinkOrders,
+    SinkState,
+)
 from fip.wire.tickets import is_ticket
 
 log = logging.getLogger("fip.sink")
@@ -38,24 +49,17 @@ LEAVE_WITHIN = 60.0  # s that a directory whose run is over is tried to be concl
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
 COMPARED_AT_ONCE = 16  # slices that the ventilator is asked to read again
-COUNTERS = ("images", "duplicates", "bad_messages", "unread", "unknown", "stalls", "bytes_in", "failures", "expired")
-
-
-@dataclass
-class OpenRun:
-    """A run under way, and what is stored of it."""
-
-    plan: RunPlan
-    store: Store | None  # None if the run is refused, or goes on under another id
-    said: RunStored  # what the ventilator is told of it
-    comparing: Comparing | None = None  # what is stored, with the data as they are now, before the run goes on
+COUNTERS = (
+    *("images", "duplicates", "bad_messages", "unread", "unknown", "stalls", "bytes_in", "failures"),
+    *("expired", "unseen"),
+)
 
 
 class Sink(Daemon):
     """Images in, files out."""
 
     reloads = ("sink.log_level",)
-    restarts = ("sink", "security", "ventilator.control")
+    restarts = ("sink", "security", "ventilator.control", "follower")
 
     def __init__(
         self, loaded: Loaded, loop: Loop, open_store: Callable[[Path, Retention, Path | None], Store] = Store
@@ -72,6 +76,8 @@ class Sink(Daemon):
         self._unkept = ""  # why the oldest images of one cannot be removed now
         self._leaving: dict[str, float] = {}  # those of the stores that are used no more, and until when they are tried
         self._draining = False
+        self._holds = {name: each.hold for name, each in self._config.follower.items() if each.hold}
+        self._followed: tuple[Followed, ...] = ()  # how far followers are, as far as the ventilator has heard them
         self._tickets = b""  # the secret of lease tickets; b"" without keys
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
         self._gate = Gate(loop, self._config.security, "sink", self._vitals)
@@ -123,11 +129,12 @@ class Sink(Daemon):
 
     def _obey(self, orders: SinkOrders) -> None:
         """Opens runs that are new, records slices that will not come, closes directories that are used no more."""
-        self._tickets = orders.tickets
+        self._tickets, self._followed = orders.tickets, orders.followed
         plans = {plan.run: plan for plan in orders.runs}
         before, self._unopened = self._unopened, ""
-        taken = (partial(self._take_on, plan) for plan in orders.runs)
-        for each in (*taken, partial(self._record, orders.failed), partial(self._compare, orders.read_again)):
+        calls: list[Callable[[], None]] = [partial(self._take_on, plan) for plan in orders.runs]
+        calls += [partial(self._record, orders.failed), partial(self._compare, orders.read_again), self._hear_new]
+        for each in calls:
             try:
                 each()
             except NoRoomError as error:  # the next orders come in half a second
@@ -232,12 +239,22 @@ class Sink(Daemon):
         else:
             run.said = replace(run.said, compare=ranges_of(run.comparing.next(COMPARED_AT_ONCE)))
 
+    def _hear_new(self) -> None:
+        """Enters followers that are new in the ledgers, so that their folders are known. Raises NoRoomError."""
+        for name, run in self._runs.items():
+            new = [each for each in self._followed if each.run == name and each.name not in run.followers]
+            if run.store and new:
+                with self._charged_to(run):
+                    run.store.hear(new)
+                    run.followers |= {each.name for each in new}
+
     def _store_of(self, plan: RunPlan) -> Store:
         """The directory of a run, opened if it is not yet."""
         sink = self._config.sink
         if plan.directory not in self._stores:
             directory = sink.directory / plan.directory
-            self._stores[plan.directory] = self._open_store(directory, sink.keep, sink.ledger)
+            store = self._stores[plan.directory] = self._open_store(directory, sink.keep, sink.ledger)
+            store.hold(self._holds)
         return self._stores[plan.directory]
 
     def _on_image(self) -> None:
@@ -342,7 +359,9 @@ class Sink(Daemon):
         for name in self._stores.keys() - self._leaving.keys():
             store = self._stores[name]
             try:
+                store.hear(each for each in self._followed if each.directory == name)
                 self._vitals.counters["expired"] += store.expire()
+                self._vitals.counters["unseen"] += store.gone_unseen()
             except NoRoomError as error:
                 unkept = str(error)
             except StoreError as error:

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -29,7 +29,8 @@ from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences
 from fip.data.values import FitsFile, ImageFile, Kind
 from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
-from fip.wire.messages import RunPlan
+from fip.sink.holds import Holds
+from fip.wire.messages import Followed, RunPlan
 
 log = logging.getLogger("fip.sink")
 
@@ -94,6 +95,9 @@ class Store:
             undo.pop_all()
         if shared := network_type(directory):
             log.info("%s is on a network file system (%s)", directory, shared)
+        self._unseen = 0  # images that have expired though a follower had not seen them
+        self._seconds = clock.seconds if clock else time.monotonic
+        self._holds = Holds({})
         self.synced = 0.0  # s that the last image waited for the disk, in fsync
         self._names: dict[str, str] = {}
         self._concluded = False
@@ -202,12 +206,33 @@ class Store:
             oldest = self.ledger.oldest()
             left = accumulate((each.size for each in oldest), sub, initial=self._bytes)
             over = [each for each, held in zip(oldest, left, strict=False) if held > self._keep.size]
+        over = self._holds.leaving(over, self._folder.free)
         if over:
+            self._unseen += self._holds.unseen(over)
             self.ledger.expire(over)  # first: what it has as stored is on disk at any moment
             self._bytes -= sum(each.size for each in over)
             self._expired.extend(name for each in over for name in each.files)
         self._remove_expired()
         return len(over)
+
+    def hold(self, bounds: Mapping[str, float]) -> None:
+        """Keeps images for so long (s, by the follower's name) that followers have not seen. Raises StoreError."""
+        self._holds = Holds(bounds, self._seconds)
+        self._holds.hear(self.ledger.followers.all())
+
+    def hear(self, followed: Iterable[Followed]) -> None:
+        """Takes how far followers are, and enters it in the ledger. Raises StoreError."""
+        self.ledger.followers.enter(self._holds.hear(replace(each, directory="") for each in followed))
+
+    def gone_unseen(self) -> int:
+        """How many images have expired, since this was asked last, that a follower had not seen; logged, too.
+
+        The follower learns it from the ledger when it comes to them.
+        """
+        unseen, self._unseen = self._unseen, 0
+        if unseen:
+            log.warning("%s: %d images have expired that a follower had not seen", self.directory, unseen)
+        return unseen
 
     def _remove_expired(self) -> None:
         """Removes the files that the ledger has as expired; those that a power cut gives back go at the next opening.

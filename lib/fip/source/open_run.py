@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from fip.data.directions import Direction
 from fip.data.errors import InputError, UsageError
 from fip.data.names import LONGEST, label
-from fip.data.settings import Asked, describe, selected
+from fip.data.primary_beam import AIRY
+from fip.data.settings import Asked, Imaging, describe, selected
 from fip.data.stokes import stokes_axis
 from fip.data.values import Band, Block, Grid, Observation
 from fip.imaging.compression import compress_blocks, reduction
@@ -67,6 +68,7 @@ def settle(chosen: Chosen) -> Run:
     settings = replace(asked.imaging, stokes=tuple(product.name for product in wanted[0]))
     pseudo = any(product.either for product in wanted[0])
     check_kernel(settings.kernel, settings.epsilon, *size)
+    _check_beam(main, settings, reach)
     stokes_axis(settings.stokes)  # raises UsageError for planes that are no FITS axis, before anything is imaged
     bands, band_notes = _bands(main, windows, settings.channels_out)
     grids = {each.name: grid_about(size, scale, chosen.rephasing.targets[each.number]) for each in chosen.fields}
@@ -85,7 +87,7 @@ def settle(chosen: Chosen) -> Run:
         slices=list_slices(chosen),
         settings=settings,
         grids=grids,
-        observations=_observations(chosen, columns, wanted, pseudo),
+        observations=_observations(chosen, columns, wanted, pseudo, reach.diameter),
         bands=bands,
         cadence=duration * float(np.median([len(each) for each in chosen.slices])) if duration else None,
         notes=(
@@ -166,6 +168,21 @@ def _check_weights(chosen: Chosen) -> None:
     )
 
 
+def _check_beam(main: Recording, settings: Imaging, reach: Extent) -> None:
+    """UsageError for a primary beam that is not known, or not where the image is."""
+    if settings.primary_beam is None:
+        return
+    if settings.phase_centre is not None:
+        raise UsageError(
+            f"{main.path}: --primary-beam is about the phase centre of the data, and --phase-centre images about "
+            "another direction: leave one of them out"
+        )
+    if settings.primary_beam == AIRY and reach.diameter is None:
+        raise UsageError(
+            f"{main.path}: --primary-beam airy: its dishes have no diameter: give gaussian:FWHM or a FITS file"
+        )
+
+
 def _products(main: Recording, windows: Sequence[Window], stokes: Sequence[str]) -> list[tuple[Product, ...]]:
     """For each window how to form the planes; the planes are the same ones in all."""
     made = []
@@ -226,7 +243,7 @@ def list_slices(chosen: Chosen) -> tuple[SliceInfo, ...]:
 
 
 def _observations(
-    chosen: Chosen, columns: Columns, wanted: Sequence[tuple[Product, ...]], pseudo: bool
+    chosen: Chosen, columns: Columns, wanted: Sequence[tuple[Product, ...]], pseudo: bool, diameter: float | None
 ) -> dict[str, Observation]:
     """What the headers of each field say, by its name."""
     main, windows = chosen.main, chosen.windows
@@ -253,6 +270,7 @@ def _observations(
             frequency_frame=frames.pop() if len(frames) == 1 else "",
             selection=describe(chosen.asked.source),
             pseudo=pseudo,
+            diameter=diameter,
         )
         for each in chosen.fields
     }

@@ -15,8 +15,11 @@ WORKER_HEADS = (
 )  # fmt: skip
 STAGE_HEADS = (Head("stage", "text"), *map(Head, ("times", "p50", "p95", "p99")))
 TASK_HEADS = (Head("last slices", "text"), *map(Head, ("began", "wait", "image", "hand on")))
-SUMMED = ("cut", "wire", "store", "fsync")  # stages of source and sink
-FLOWS = {"ventilator": ("slices", "bytes_out"), "worker": ("images", "bytes_out"), "sink": ("images", "bytes_in")}
+SUMMED = ("cut", "wire", "store", "fsync", "step", "behind")  # stages of source, sink and followers
+FLOWS = {
+    "ventilator": ("slices", "bytes_out"), "worker": ("images", "bytes_out"),
+    "sink": ("images", "bytes_in"), "follower": ("images", "bytes_in"),
+}  # fmt: skip
 """What each hands on, or takes in."""
 
 

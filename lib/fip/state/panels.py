@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from fip.state.antennas import antenna_panel
 from fip.state.daemons import daemon_panel, incident_table, workers_panel
 from fip.state.panel import Bar, Fact, Head, Kind, Level, Number, Panel, Row, Table, filled, texts
-from fip.state.pipeline import JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
+from fip.state.pipeline import DaemonView, JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
 from fip.state.words import NONE, clock, duration, number, optional, percent
 from fip.wire.messages import UNFINISHED
 
@@ -47,11 +47,17 @@ def panels(state: PipelineState) -> tuple[Panel, ...]:
         daemon_panel("source", "Source", ventilator, now) if ventilator else Panel("source", "Source", "not heard"),
         workers_panel(state.workers),
         daemon_panel("sink", "Sink", sink, now) if sink else Panel("sink", "Sink", "none has joined"),
+        *(_follower(each, now) for each in state.followers),
         _antennas(state),
         _failures(state),
         Panel("errors", "Errors and warnings", tables=filled([errors]), nothing="None."),
         _connections(state),
     )
+
+
+def _follower(view: DaemonView, now: float) -> Panel:
+    """What a follower does, beside the sink that it follows."""
+    return daemon_panel(f"follower-{view.status.name}", f"Follower {view.status.name}", view, now)
 
 
 def state_json(state: PipelineState) -> bytes:
@@ -198,7 +204,7 @@ def _failures(state: PipelineState) -> Panel:
 
 
 def _connections(state: PipelineState) -> Panel:
-    views = [view for view in (state.ventilator, *state.workers, state.sink) if view]
+    views = [view for view in (state.ventilator, *state.workers, state.sink, *state.followers) if view]
     met = newest_first(incident(view.status, event) for view in views for event in view.status.events)
     refused = incident_table("Refused", state.security, state.time)
     tables = filled([refused, incident_table("All of late", met, state.time, "folded")])

@@ -119,6 +119,7 @@ class PipelineState:
     ventilator: DaemonView | None = None  # None where it was never heard
     workers: tuple[WorkerView, ...] = ()  # by name; those that went of late are among them
     sink: DaemonView | None = None  # None where it never joined
+    followers: tuple[DaemonView, ...] = ()  # by name; those that went of late are among them
     jobs: tuple[JobView, ...] = ()  # oldest first
     rate: float = 0.0  # images/s, of all runs
     eta: float | None = None  # s until all that was opened is done; None with a pace, or where nothing is stored yet
@@ -164,6 +165,7 @@ def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
         ventilator=replace(_heard(newest.ventilator, quiet, SILENT_AFTER, now, known), why=newest.waits),
         workers=_workers(newest, quiet, now, known),
         sink=_sink(newest, quiet, now, known),
+        followers=_followers(newest, quiet, now, known),
         jobs=tuple(JobView(**vars(job) | {"runs": tuple(map(_run, job.runs))}) for job in newest.jobs),
         failures=newest.failures,
         errors=newest_first(incident(each, error) for each in told for error in each.errors),
@@ -223,6 +225,16 @@ def _sink(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Tr
         return replace(_heard(newest.sink.status, age, PEER_SILENT_AFTER, now, known), why=newest.sink.brief.stalled)
     gone = [_gone(each, now) for each in newest.departed if each.status.role == "sink"]
     return gone[-1] if gone else None
+
+
+def _followers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> tuple[DaemonView, ...]:
+    gone = [_gone(each, now) for each in newest.departed if each.status.role == "follower"]
+    views = {view.status.identity: view for view in gone}
+    for follower in newest.followers:
+        name = follower.status.identity
+        age = max(0.0, newest.ages.get(name, 0.0)) + quiet
+        views[name] = replace(_heard(follower.status, age, PEER_SILENT_AFTER, now, known), why=follower.stalled)
+    return tuple(views[name] for name in sorted(views, key=_by_number))
 
 
 def _run(run: RunStatus) -> RunView:

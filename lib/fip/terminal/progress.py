@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -30,8 +30,10 @@ class RunProgress:
     On a terminal that can draw, a bar; elsewhere a line for each tenth of the way.
     """
 
-    def __init__(self, console: Console, slices: int) -> None:
+    def __init__(self, console: Console, slices: int, told: Callable[[int, int], None] | None = None) -> None:
+        """`told` is called with how many images are stored, and of how many, when that has changed."""
         self._console, self._slices = console, slices
+        self._told, self._last = told, (-1, -1)
         self._heard: Heard | None = None
         self._lines = 0  # printed so far
         self._obstacles: set[str] = set()  # that were said, without their numbers
@@ -64,6 +66,9 @@ class RunProgress:
         current = next((run for run in runs if not run.over), None)
         name = printable((current or runs[-1]).name) if runs else "starting"
         total = max(self._slices, sum(run.total for run in runs))  # it grows while a MeasurementSet is being written
+        if self._told and (stored, total) != self._last:
+            self._last = stored, total
+            self._told(stored, total)
         pulse = Text("  ").join(Text(printable(text), STYLES[level]) for text, level in pulse_of(state))
         if self._progress.disable:
             self._print(f"{name}: {stored} of {total} images", stored, pulse)

@@ -74,6 +74,7 @@ class Queue:
         self._lock: int | None = None
         self._database: sqlite3.Connection | None = None
         self._unsaved: dict[str, tuple[str, str, str]] = {}  # job -> (state, reason, record), to be written yet
+        self._settled: dict[str, str] = {}  # job -> its submit with the user's code settled, to be written yet
         self._open()
 
     def add(self, submit: Submit) -> float:
@@ -82,9 +83,8 @@ class Queue:
         The oldest that have ended are forgotten. NoRoomError if it cannot be written now; then the job is not entered.
         """
         now = time.time()
-        text = _SUBMIT.dump_json(submit, exclude_defaults=True).decode()
         self._write(
-            ("INSERT OR IGNORE INTO jobs VALUES (?, ?, 'queued', '', ?)", (submit.job, text, now)),
+            ("INSERT OR IGNORE INTO jobs VALUES (?, ?, 'queued', '', ?)", (submit.job, _written(submit), now)),
             (
                 "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
                 "ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
@@ -101,10 +101,15 @@ class Queue:
         self._unsaved[job] = state, reason, _RECORD.dump_json(record).decode()
         self._write()
 
+    def settle(self, submit: Submit) -> None:
+        """Enters what a job asks for once it is settled: on disk when this returns, or as soon as it can be written."""
+        self._settled[submit.job] = _written(submit)
+        self._write()
+
     def save(self) -> bool:
         """Tries again what could not be done; whether the file has come to be open, so that its jobs are to be read."""
         opened = self._database is None and self._open()
-        if self._unsaved:
+        if self._unsaved or self._settled:
             self._write()
         return opened
 
@@ -196,6 +201,8 @@ class Queue:
         if self._database is None:
             return
         updates: list[tuple[str, tuple[object, ...]]] = []
+        for job, text in self._settled.items():
+            updates.append(("UPDATE jobs SET submit = ? WHERE job = ?", (text, job)))
         for job, (state, reason, record) in self._unsaved.items():
             updates.append(("UPDATE jobs SET state = ?, reason = ? WHERE job = ?", (state, reason, job)))
             updates.append(("INSERT OR REPLACE INTO records VALUES (?, ?)", (job, record)))
@@ -211,6 +218,7 @@ class Queue:
             self._tell(f"ventilator.queue: {self._path} cannot be written: {error}")
         else:
             self._unsaved.clear()
+            self._settled.clear()
             self._tell("")
 
     def _tell(self, trouble: str) -> None:
@@ -227,6 +235,10 @@ def _passes(error: OSError | sqlite3.Error) -> bool:
     if isinstance(error, OSError):
         return error.errno in _DISK_PASSING
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _PASSING
+
+
+def _written(submit: Submit) -> str:
+    return _SUBMIT.dump_json(submit, exclude_defaults=True).decode()
 
 
 def _submit(values: Any) -> Submit:

@@ -1,5 +1,6 @@
 """What the ventilator knows of its work: jobs, the runs that they become, and where each slice is; no sockets."""
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from fip.data.names import RunId, SliceId
 from fip.data.ranges import Ranges, below, contains, count, well_formed
-from fip.data.settings import texts
+from fip.data.settings import codes, texts
 from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
+from fip.ventilator.fitting import Workers, is_all_settled, lack, settled
 from fip.ventilator.job_queue import REMEMBERED, Queue, Record
 from fip.ventilator.leases import Leases
 from fip.ventilator.pacing import Pace
@@ -28,6 +30,8 @@ from fip.wire.messages import (
     WorkerBrief,
     WorkerState,
 )
+
+log = logging.getLogger("fip.ventilator")
 
 FAILURES_TOLD = 32  # of all jobs, the last
 FAILURES_AT_ONCE = 100  # told to the sink in one message, in which each takes 2 kB at the most
@@ -49,6 +53,7 @@ class ActiveRun:
     leases: Leases | None = None
     refused: str = ""
     looked: float = 0.0  # monotonic s, when it could be looked into last
+    waits: bool = False  # for a worker with the stages and the kernel that it asks for
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _recorded: Ranges = ()  # the failed slices that the sink has entered
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
@@ -152,6 +157,7 @@ class Job:
     pending: deque[Path] = field(default_factory=deque)  # the MeasurementSets that were not opened yet
     began: float | None = None  # Unix time, here and in the next
     ended: float | None = None
+    waits: str = ""  # why nothing is done for it now: code of users that no worker has
 
     def __post_init__(self) -> None:
         if self.unfinished:
@@ -167,7 +173,7 @@ class Job:
         runs = tuple(self.runs.values())
         submit = self.submit
         return JobStatus(
-            submit.job, self.state, self.reason, submit.paths, self.submitted, runs,
+            submit.job, self.state, self.reason or self.waits, submit.paths, self.submitted, runs,
             self.began, self.ended, submit.user, submit.directory,
         )  # fmt: skip
 
@@ -243,10 +249,12 @@ class Jobs:
 
     def next_to_open(self, now: float) -> tuple[Job, Path] | None:
         """The next MeasurementSet, once all slices of the present ones that are known of are out."""
-        held_up = any(active.leases is None or not active.leases.cut for active in self.active.values())
+        going = [active for active in self.active.values() if not active.waits]
+        held_up = any(active.leases is None or not active.leases.cut for active in going)
         if held_up or len(self.active) >= MOST_ACTIVE:
             return None
-        job = next((job for job in self._jobs.values() if job.pending and job.not_before <= now), None)
+        due = (job for job in self._jobs.values() if job.pending and job.not_before <= now)
+        job = next((job for job in due if is_all_settled(job.submit.asked)), None)
         if job is None or any(each.opening for each in self._jobs.values()):
             return None
         if job.state == "queued":
@@ -254,9 +262,36 @@ class Jobs:
         job.opening = job.pending.popleft()
         return job, job.opening
 
+    def fit(self, workers: Workers) -> None:
+        """Settles the code of users that jobs ask for, once workers have it, and says which jobs wait for some."""
+        for name, job in self._jobs.items():
+            asked = job.submit.asked
+            if not job.unfinished or not any(codes(asked.imaging)):
+                continue
+            if not is_all_settled(asked) and (now := settled(asked, workers)) != asked and is_all_settled(now):
+                job.submit, asked = replace(job.submit, asked=now), now
+                self._queue.settle(job.submit)
+            if (waits := lack(asked, workers)) != job.waits:
+                log.log(
+                    logging.WARNING if waits else logging.INFO,
+                    "job %s %s",
+                    name,
+                    f"waits: {waits}" if waits else "goes on",
+                )
+                job.waits = waits
+            for run in job.runs.keys() & self.active.keys():
+                self.active[run].waits = bool(waits)
+
+    @property
+    def waits(self) -> str:
+        """Why a job waits, if one does for code of users that no worker has; else ""."""
+        waiting = (f"job {name} waits: {job.waits}" for name, job in self._jobs.items() if job.unfinished and job.waits)
+        return next(waiting, "")
+
     def begin(self, job: Job, active: ActiveRun, now: float) -> None:
         """A MeasurementSet of the job was opened: it is a run now."""
         job.opening = None
+        active.waits = bool(job.waits)
         active.attempts_before = self._attempts.get(active.plan.run, 0)
         self.active[active.plan.run] = active
         job.runs[active.plan.run] = active.status(now)
@@ -313,7 +348,8 @@ class Jobs:
 
     def upcoming(self, number: int) -> list[SliceId]:
         """The next slices to send, at most `number`."""
-        keys = [SliceId(run, index) for run, leases in self.leases.items() for index in leases.upcoming(number)]
+        going = {run: leases for run, leases in self.leases.items() if not self.active[run].waits}
+        keys = [SliceId(run, index) for run, leases in going.items() for index in leases.upcoming(number)]
         return keys[:number]
 
     def out(self) -> int:
@@ -383,6 +419,7 @@ class Jobs:
 
     def _set(self, job: Job, state: JobState, reason: str = "") -> None:
         job.state, job.reason = state, reason
+        job.waits = job.waits if job.unfinished else ""
         if job.unfinished:
             job.began = job.began or time.time()
         else:

@@ -11,9 +11,11 @@ import zmq
 
 from fip.config import Ventilator
 from fip.data.errors import ConfigError, RefusedError, WireError
+from fip.data.settings import Asked
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
 from fip.runtime.sockets import data_socket
+from fip.ventilator.fitting import fits
 from fip.ventilator.peers import Peer
 from fip.ventilator.places import Places
 from fip.wire.codec import Frame
@@ -89,15 +91,19 @@ class Lanes:
         peer.lane.close(0)
         self._places.give_back(peer.address)
 
-    def free(self, loads: Mapping[str, int], when_open: Callable[[], None]) -> str | None:
-        """The least loaded worker that has credit, by how many slices each has; None where there is none.
+    def free(self, loads: Mapping[str, int], asked: Asked, when_open: Callable[[], None]) -> str | None:
+        """The least loaded worker that has credit, by how many slices each has, and the code of users that is asked.
+
+        None where there is none.
 
         A lane that its worker has not reached yet is left out, and `when_open` called when it has.
         """
         free = [
             (loads.get(name, 0), name)
             for name, peer in self.peers.items()
-            if peer.ready and loads.get(name, 0) < depth(self._config.lane_depth, peer.state.status)
+            if peer.ready
+            and fits(asked, peer.state.codes)
+            and loads.get(name, 0) < depth(self._config.lane_depth, peer.state.status)
         ]
         for _, name in sorted(free):
             lane = self.peers[name].lane

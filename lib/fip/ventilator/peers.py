@@ -1,12 +1,16 @@
 """Whom the ventilator knows: workers and the sink as long as they live, and the last that went."""
 
+import logging
 import time
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
 import zmq
 
-from fip.data.names import Attempt
-from fip.wire.messages import Departure, SinkState, Status, WorkerState
+from fip.data.names import Attempt, RunId
+from fip.wire.messages import Departure, Followed, FollowerState, SinkState, Status, WorkerState
+
+log = logging.getLogger("fip.ventilator")
 
 DEPARTED = 16  # daemons, of which is remembered that they went
 
@@ -69,3 +73,44 @@ class Departed:
     def told(self) -> tuple[Departure, ...]:
         """Oldest first."""
         return tuple(self._went.values())
+
+
+class Followers:
+    """The followers that live. They follow the ledger, and need nothing of the ventilator; it passes on what they say.
+
+    Of those that come under one name on one host the last that spoke counts.
+    """
+
+    def __init__(self, departed: Departed) -> None:
+        self.heard: dict[str, float] = {}  # monotonic s, by HOST/NAME
+        self._departed = departed
+        self._states: dict[str, FollowerState] = {}
+
+    def hear(self, state: FollowerState, now: float) -> None:
+        """Takes what one says."""
+        name = state.status.identity
+        if state.leaving:
+            self._lose(name, "left")
+            return
+        self._states[name], self.heard[name] = state, now
+        self._departed.is_back(name)
+
+    def check(self, now: float, dead_after: float) -> None:
+        """Those that have not spoken for so many seconds count no more."""
+        for name in [name for name, heard in self.heard.items() if now - heard > dead_after]:
+            log.warning("follower %s is silent", name)
+            self._lose(name, "died")
+
+    @property
+    def states(self) -> tuple[FollowerState, ...]:
+        """What they said last, by name."""
+        return tuple(self._states[name] for name in sorted(self._states))
+
+    def followed(self, runs: Container[RunId]) -> tuple[Followed, ...]:
+        """How far they are in some runs."""
+        return tuple(each for state in self.states for each in state.runs if each.run in runs)
+
+    def _lose(self, name: str, how: str) -> None:
+        if name in self._states:
+            self.heard.pop(name)
+            self._departed.went(self._states.pop(name).status, how)

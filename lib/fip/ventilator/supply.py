@@ -11,6 +11,8 @@ from fip.config import Ventilator
 from fip.data.antennas import told
 from fip.data.errors import NotYetError, StoodStillError
 from fip.data.names import RunId, SliceId
+from fip.data.primary_beam import file_of
+from fip.data.settings import Asked
 from fip.data.values import Fingerprint
 from fip.runtime.vitals import Vitals
 from fip.source.requests import Cut, RunFacts
@@ -50,7 +52,7 @@ class Supply:
         """The slices that may be sent, in their order; those that are no longer wanted are dropped."""
         leases = self._jobs.leases
         for key in list(self.read):
-            if key.run not in leases or not leases[key.run].waiting(key.slice):
+            if key.run not in leases or not leases[key.run].waiting(key.slice) or self._jobs.active[key.run].waits:
                 del self.read[key]
         return sorted(self.read)
 
@@ -201,6 +203,15 @@ class Supply:
         self._on_ready()
 
 
+def refused(submit: Submit, roots: Sequence[Path]) -> str:
+    """Why a job cannot be taken by a ventilator that takes from these folders, or from anywhere; "" if it can."""
+    beam = submit.asked.imaging.primary_beam
+    file = file_of(beam) if beam else None
+    if file and not file[1]:
+        return f"--primary-beam {beam}: it is a file without a digest: submit it by `fip submit`, on a host that has it"
+    return next(filter(None, (refusal(path, roots) for path in (*submit.paths, *([file[0]] if file else [])))), "")
+
+
 def refusal(path: str, roots: Sequence[Path]) -> str:
     """Why a path may not be submitted to a ventilator that takes from these folders, or from anywhere; "" if it may.
 
@@ -214,7 +225,7 @@ def refusal(path: str, roots: Sequence[Path]) -> str:
     except (OSError, RuntimeError, ValueError) as error:  # as links that lead to each other
         return f"{path}: leads nowhere: {error}"
     folders = ", ".join(map(str, roots))
-    where = f"MeasurementSets are taken from {folders} only ([source] roots of the ventilator)"
+    where = f"data are taken from {folders} only ([source] roots of the ventilator)"
     return "" if inside else f"{path}: {where}"
 
 
@@ -224,13 +235,18 @@ def _worth_waiting(job: Job, error: BaseException | None) -> bool:
     return isinstance(error, NotYetError) and follow is not None and time.time() < job.submitted + follow.end_after
 
 
-def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float) -> ActiveRun:
-    """A run as it begins."""
-    plan = RunPlan(
-        run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), asked=submit.asked,
-        directory=submit.directory, final=facts.final, older=facts.older,
+def plan_of(path: Path, facts: RunFacts, asked: Asked, directory: str = "") -> RunPlan:
+    """The run of a MeasurementSet as the sink must know it; its images go into this folder of the sink's directory."""
+    return RunPlan(
+        run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), asked=asked,
+        directory=directory, final=facts.final, older=facts.older,
         hints=facts.hints, others=dict(facts.others),
     )  # fmt: skip
+
+
+def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float) -> ActiveRun:
+    """A run as it begins."""
+    plan = plan_of(path, facts, submit.asked, submit.directory)
     if submit.follow is None:
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))
     else:

@@ -11,6 +11,7 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data.errors import NoRoomError, RefusedError, WireError
 from fip.data.names import SliceId
+from fip.data.settings import codes
 from fip.layout.reading import cores, readers_for
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import set_level
@@ -22,11 +23,11 @@ from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
 from fip.ventilator.joining import joined
 from fip.ventilator.lanes import Lanes
-from fip.ventilator.peers import Departed, Peer, SinkPeer
+from fip.ventilator.peers import Departed, Followers, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.readers import Readers
 from fip.ventilator.status_line import ventilator_line
-from fip.ventilator.supply import Supply, refusal
+from fip.ventilator.supply import Supply, refused
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
 from fip.wire.messages import (
     STATE_INTERVAL,
@@ -34,6 +35,7 @@ from fip.wire.messages import (
     Bye,
     Cancel,
     Control,
+    FollowerState,
     PipelineStatus,
     ReadAgain,
     Refused,
@@ -88,6 +90,7 @@ class Ventilator(Daemon):
         self._waking = False
         self._draining = False
         self._departed = Departed()
+        self._followers = Followers(self._departed)
         self._told = 0
         set_level(self._config.log_level)
 
@@ -160,6 +163,8 @@ class Ventilator(Daemon):
                 self._on_worker(route.bytes, message, key)
             elif isinstance(message, SinkBrief | SinkState):
                 self._on_sink(route.bytes, message, peer_host(route))
+            elif isinstance(message, FollowerState):
+                self._followers.hear(message, time.monotonic())
             elif isinstance(message, Ask | Submit | Cancel):
                 self._on_operator(route.bytes, message)
         except WireError as error:
@@ -179,6 +184,8 @@ class Ventilator(Daemon):
         if peer is None:
             return
         self._departed.is_back(brief.identity)
+        if peer is not before:
+            self._fit()
         if self._jobs.hangs(peer.state) and not peer.hangs:
             log.warning("worker %s hangs: its slices go to others", brief.identity)
             peer.hung_on = brief.working
@@ -259,10 +266,11 @@ class Ventilator(Daemon):
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
         if isinstance(message, Submit):
-            refused = next(filter(None, (refusal(path, self._roots) for path in message.paths)), "")
+            reason = refused(message, self._roots)
             try:
-                if self._jobs.submit(message, refused):
-                    log.info("job %s: %s", message.job, refused or ", ".join(message.paths))
+                if self._jobs.submit(message, reason):
+                    self._fit()
+                    log.info("job %s: %s", message.job, reason or ", ".join(message.paths))
             except NoRoomError as error:
                 self._tell(route, Refused(f"{error}; job {message.job} is not taken: submit it again when it can be"))
                 return
@@ -299,7 +307,10 @@ class Ventilator(Daemon):
                     self._waking = True
                     self._loop.at(due, self._on_due)
                 break
-            worker = self._lanes.free(loads, self._pump)
+            asked = active.plan.asked
+            worker = self._lanes.free(loads, asked, self._pump)
+            if worker is None and any(codes(asked.imaging)):
+                continue  # others may do for the next
             if worker is None or active.leases is None:
                 break
             frames, attempt = self._supply.read[key].frames, active.leases.next_attempt(key.slice)
@@ -330,6 +341,7 @@ class Ventilator(Daemon):
         now = time.monotonic()
         for peer in self._lanes.silent(now):
             self._lose(peer, "is silent")
+        self._followers.check(now, self._config.dead_after)
         if self._sink and now - self._sink.heard > self._config.dead_after:
             log.warning("the sink is silent: no slices are sent until it is back")
             self._departed.went(self._sink.state.status, "died")
@@ -340,11 +352,16 @@ class Ventilator(Daemon):
         if any(peer.ready and not loads[name] for name, peer in self._lanes.peers.items()):
             for leases in self._jobs.leases.values():
                 leases.straggler(now)
+        self._fit()
         self._supply.look_again()
         self._jobs.save()
         self._order_sink()
         self._publish()
         self._pump()
+
+    def _fit(self) -> None:
+        """Which workers have what jobs ask for."""
+        self._jobs.fit({name: peer.state.codes for name, peer in self._lanes.peers.items()})
 
     def _lose(self, peer: Peer, how: str) -> None:
         """A worker is gone; what it had not handed on goes to others."""
@@ -368,7 +385,8 @@ class Ventilator(Daemon):
         if self._sink:
             plans = tuple(active.plan for active in self._jobs.active.values())
             again = tuple(ReadAgain(*key, found) for key, found in self._supply.read_again.items())
-            self._tell(self._sink.route, SinkOrders(plans, self._jobs.untold_failures(), again, self._tickets))
+            failed, followed = self._jobs.untold_failures(), self._followers.followed(self._jobs.active)
+            self._tell(self._sink.route, SinkOrders(plans, failed, again, self._tickets, followed))
 
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
@@ -382,7 +400,7 @@ class Ventilator(Daemon):
         now = time.monotonic()
         peers = self._lanes.peers
         queues = {"reading": len(self._supply.reading), "read": len(self._supply.read), "leased": self._jobs.out()}
-        heard = {name: peer.heard for name, peer in peers.items()}
+        heard = {name: peer.heard for name, peer in peers.items()} | self._followers.heard
         if self._sink:
             heard["sink"] = self._sink.heard
         return PipelineStatus(
@@ -397,6 +415,7 @@ class Ventilator(Daemon):
             departed=self._departed.told,
             failures=self._jobs.last_failures(),
             antennas=self._supply.antennas.health(),
-            waits=self._readers.waits,
+            waits=self._readers.waits or self._jobs.waits,
             unsaved=self._jobs.trouble,
+            followers=self._followers.states,
         )

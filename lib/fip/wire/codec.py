@@ -21,10 +21,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create
 
 from fip.data.errors import RefusedError, WireError
 from fip.data.names import LONGEST_LINE, NO_LABEL, Number
-from fip.data.values import LARGEST_SIDE, Block, FitsFile, ImageFile, Kind, Slice
+from fip.data.values import LARGEST_SIDE, MOST_KINDS, Block, FitsFile, ImageFile, Kind, Slice
 from fip.wire.messages import UNFINISHED, Control, PipelineStatus, Status
 
-PROTOCOL = 6
+PROTOCOL = 7
 """Raised whenever a message of another version could be misread."""
 
 MAXIMUM_HEADER = 1 << 20  # bytes
@@ -41,7 +41,6 @@ _NOT_IN_A_HEADER = ("blocks", *_SLICE_ARRAYS, "ticket")  # of a slice: what has 
 _Shapes = tuple[tuple[Number, Number, Number], ...]  # of each block its output channel, rows and nodes
 _FILES = tuple[tuple[Kind, bytes], ...]  # of each file what it is, and its digest
 _MAXIMUM_TICKET = 64  # bytes
-_FILES_OF_AN_IMAGE = (("dirty",), ("dirty", "psf"))
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 _CONTROL = {kind.__name__: kind for kind in get_args(Control)}
 
@@ -104,12 +103,20 @@ def encode_image(values: ImageFile) -> list[Frame]:
     return [_pack("ImageFile", header), *(file.content for file in values.files)]
 
 
+def check_image(values: ImageFile) -> None:
+    """Raises WireError, or what msgpack does, for an image whose header `decode_image` would not take."""
+    header = _unpack(encode_image(values), "ImageFile")
+    _validated(_header_of(ImageFile, ("files",)), header.get("image"))
+
+
 def decode_image(frames: Sequence[Frame]) -> ImageFile:
     """The FITS files in these frames, whole: digests, sizes and first cards are right. Raises WireError."""
     header = _unpack(frames, "ImageFile")
     meta = _validated(_header_of(ImageFile, ("files",)), header.get("image"))
     described = _validated(_adapter(_FILES), header.get("files"))
-    if tuple(kind for kind, _ in described) not in _FILES_OF_AN_IMAGE or len(frames) - 1 != len(described):
+    kinds = [kind for kind, _ in described]
+    together = kinds[:1] == ["dirty"] and len(set(kinds)) == len(kinds) <= MOST_KINDS
+    if not together or len(frames) - 1 != len(described):
         raise WireError(f"image of {len(frames) - 1} frames with {len(described)} files that do not belong together")
     files = tuple(FitsFile(kind, frame) for (kind, _), frame in zip(described, frames[1:], strict=True))
     values = ImageFile(**meta, files=files)
@@ -151,7 +158,8 @@ def _less(status: PipelineStatus, step: int) -> PipelineStatus:
         status,
         jobs=tuple(job if job.state in UNFINISHED else replace(job, paths=(), runs=()) for job in status.jobs),
         workers=tuple(
-            replace(worker, tasks=(), status=replace(worker.status, errors=(), events=())) for worker in status.workers
+            replace(worker, tasks=(), codes=(), status=replace(worker.status, errors=(), events=()))
+            for worker in status.workers
         ),
         departed=(),
         antennas=None,

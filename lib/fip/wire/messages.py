@@ -25,6 +25,7 @@ from fip.data.names import (
 )
 from fip.data.quantities import AnyPace
 from fip.data.settings import Asked
+from fip.data.user_code import Code
 from fip.data.values import Fingerprint
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
@@ -166,6 +167,7 @@ class WorkerState:
     brief: WorkerBrief
     status: Status  # what is told to whoever watches
     tasks: tuple[Task, ...] = ()  # the last few that it handed on, oldest first
+    codes: tuple[Code, ...] = ()  # the stages and kernels of users that it has
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,28 @@ class ReadAgain:
 
 
 @dataclass(frozen=True)
+class Followed:
+    """How far a follower is in a run."""
+
+    name: Label  # of the follower
+    directory: Folder  # of the images, as in `RunPlan`
+    run: RunId
+    next: Number  # the first slice of which it has decided nothing yet
+    needs: Number  # the first whose image it would see again if it began now
+    folder: PathName  # where what it finds is
+
+
+@dataclass(frozen=True)
+class FollowerState:
+    """Follower to ventilator, twice a second: all of it."""
+
+    status: Status  # what is told to whoever watches
+    runs: tuple[Followed, ...]  # that it follows now
+    stalled: Text = ""  # why it cannot go on now; "" if it can
+    leaving: bool = False  # whether this is its last word
+
+
+@dataclass(frozen=True)
 class SinkOrders:
     """Ventilator to sink: the runs under way, the slices that will not come, and those that it was to compare."""
 
@@ -220,6 +244,7 @@ class SinkOrders:
     failed: tuple[Failure, ...]
     read_again: tuple[ReadAgain, ...] = ()
     tickets: bytes = field(default=b"", repr=False)  # the secret of lease tickets; b"" without keys
+    followed: tuple[Followed, ...] = ()  # how far each follower is that was heard
 
 
 @dataclass(frozen=True)
@@ -319,7 +344,7 @@ class JobStatus:
 
     job: Line
     state: JobState
-    reason: Text  # why it failed, else ""
+    reason: Text  # why it failed, or waits for code of users that no worker has; else ""
     paths: tuple[PathName, ...]
     submitted: Real  # s UTC, Unix
     runs: tuple[RunStatus, ...]
@@ -364,14 +389,16 @@ class PipelineStatus:
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
     antennas: AntennaHealth | None = None  # None where no slice was read yet
-    waits: Text = ""  # what reading stands still at, and since when; "" where it goes on
+    waits: Text = ""  # what reading stands still at, and since when, or why a job waits; "" where it goes on
     unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
+    followers: tuple[FollowerState, ...] = ()  # by name
 
     @property
     def statuses(self) -> tuple[Status, ...]:
         """The last of each daemon that is there."""
         sink = (self.sink.status,) if self.sink else ()
-        return (self.ventilator, *(worker.status for worker in self.workers), *sink)
+        followers = (follower.status for follower in self.followers)
+        return (self.ventilator, *(worker.status for worker in self.workers), *sink, *followers)
 
 
 Control = (
@@ -382,6 +409,7 @@ Control = (
     | SinkOrders
     | SinkBrief
     | SinkState
+    | FollowerState
     | Submit
     | Cancel
     | Ask

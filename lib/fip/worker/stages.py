@@ -1,73 +1,92 @@
 """What becomes of a slice in a worker, stage by stage. Pure.
 
-A stage is a pure function of what was made of the slice so far. They run in the order of `STAGES`.
+A stage is a pure function of what was made of the slice so far. They run in the order of `STAGES`, and after them those
+of users that the run's settings name (docs/extending/stage.md).
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 
+from fip.data.antennas import FAULTS
+from fip.data.errors import UserCodeError
+from fip.data.imaged import Imaged
 from fip.data.quality import quality
-from fip.data.values import FitsFile, Image, ImageFile, Kind, Slice, whole
+from fip.data.values import MOST_KINDS, FitsFile, Image, ImageFile, Kind, Slice, is_kind, whole
 from fip.fits.fitsfile import fits_bytes
 from fip.fits.header import effective_band
 from fip.imaging.dirty import channel_beams, dirty_image, psf_image, slice_beam
 from fip.imaging.kernels import Kernel
 from fip.imaging.statistics import image_statistics
 
-Images = Mapping[Kind, Image]
-"""What was made of a slice so far."""
+Stage = Callable[[Imaged, Kernel], Imaged]
+UserStage = Callable[[Imaged], Imaged]
+Named = tuple[str, UserStage]
+"""A stage of a user, with the name by which it is timed."""
 
-Stage = Callable[[Slice, Images, Kernel], Images]
 
-
-def dirty(slice_: Slice, images: Images, kernel: Kernel) -> Images:
+def dirty(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Grid and transform the visibilities: the dirty image. A slice without visibilities gives NaN."""
-    return {**images, "dirty": dirty_image(slice_, kernel)}
+    return so_far.with_image("dirty", dirty_image(so_far.slice, kernel))
 
 
-def psf(slice_: Slice, images: Images, kernel: Kernel) -> Images:
+def psf(so_far: Imaged, kernel: Kernel) -> Imaged:
     """The same with the weights in place of the visibilities, if it is asked for: the point spread function."""
-    return {**images, "psf": psf_image(slice_, kernel)} if slice_.settings.make_psf else images
+    slice_ = so_far.slice
+    return so_far.with_image("psf", psf_image(slice_, kernel)) if slice_.settings.make_psf else so_far
 
 
-def beam(slice_: Slice, images: Images, kernel: Kernel) -> Images:
+def beam(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Fit the restoring beam of the whole band, and of each output channel."""
-    whole, channels = slice_beam(slice_), channel_beams(slice_)
-    return {kind: replace(image, beam=whole, channel_beams=channels) for kind, image in images.items()}
+    whole, channels = slice_beam(so_far.slice), channel_beams(so_far.slice)
+    return _each(so_far, lambda image: replace(image, beam=whole, channel_beams=channels))
 
 
-def statistics(slice_: Slice, images: Images, kernel: Kernel) -> Images:
+def statistics(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Measure noise and extremes of the first plane."""
-    return {kind: replace(image, statistics=image_statistics(image.pixels[0, 0])) for kind, image in images.items()}
+    return _each(so_far, _measured)
 
 
-def judge(slice_: Slice, images: Images, kernel: Kernel) -> Images:
+def judge(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Say what is doubtful about the dirty image."""
-    image = images["dirty"]
-    return {**images, "dirty": replace(image, quality=quality(slice_, image.beam, image.statistics))}
+    image = so_far.images["dirty"]
+    return so_far.with_image("dirty", replace(image, quality=quality(so_far.slice, image.beam, image.statistics)))
 
 
 STAGES: tuple[Stage, ...] = (dirty, psf, beam, statistics, judge)
+PRIMARY_BEAM = "primary-beam"
+"""A stage of FIP's that comes before those of users, if it is asked for."""
+OWN_TIMES = ("wait", *(stage.__name__ for stage in STAGES), "fits")
+"""What is timed of a slice by these names; stages of users have others."""
 
 
-def pass_through(slice_: Slice, kernel: Kernel) -> tuple[Images, dict[str, float]]:
-    """The images that the stages make of a slice, and the seconds that each stage took, by its name."""
-    images: Images = {}
+def pass_through(slice_: Slice, kernel: Kernel, users: Sequence[Named] = ()) -> tuple[Imaged, dict[str, float]]:
+    """What the stages make of a slice, those of users last, and the seconds that each stage took, by its name.
+
+    Raises UserCodeError for one of a user that fails, or returns what is not to be stored.
+    """
+    so_far = Imaged(slice_)
     seconds = {}
     for stage in STAGES:
         begun = perf_counter()
-        images = stage(slice_, images, kernel)
+        so_far = stage(so_far, kernel)
         seconds[stage.__name__] = perf_counter() - begun
-    return images, seconds
+    if users:
+        so_far = _each(so_far, _read_only)
+    for name, users_stage in users:
+        begun = perf_counter()
+        so_far = _passed(name, users_stage, so_far)
+        seconds[name] = perf_counter() - begun
+    return so_far, seconds
 
 
-def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> ImageFile:
+def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float, users: Sequence[Named] = ()) -> ImageFile:
     """Pass a slice through the stages and write its images as FITS files; `waited` is how long it lay here, in s."""
-    images, seconds = pass_through(slice_, kernel)
+    made, seconds = pass_through(slice_, kernel, users)
     begun = perf_counter()
-    files = tuple(FitsFile(kind, fits_bytes(slice_, image, kind)) for kind, image in images.items())
-    image = images["dirty"]
+    files = tuple(FitsFile(kind, fits_bytes(slice_, image, kind)) for kind, image in made.images.items())
+    image = made.images["dirty"]
     return ImageFile(
         run=slice_.run,
         index=slice_.index,
@@ -82,7 +101,7 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float) -> Ima
         statistics=image.statistics,
         seconds={"wait": waited, **seconds, "fits": perf_counter() - begun},
         files=files,
-        numbers=numbers(slice_),
+        numbers={**made.numbers, **numbers(slice_)},
         fingerprint=slice_.fingerprint,
     )
 
@@ -98,3 +117,58 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
         "garbled": (float(slice_.garbled), ""),
         **{name: (value, "") for name, value in slice_.ill.items()},
     }
+
+
+def _passed(name: str, stage: UserStage, before: Imaged) -> Imaged:
+    """What a user's stage makes of it, with the statistics of pixels that have changed. Raises UserCodeError."""
+    try:
+        after = stage(before)
+        fault = _fault(before, after)
+    except Exception as error:
+        raise UserCodeError(f"stage {name}: {type(error).__name__}: {error}") from error
+    if fault:
+        raise UserCodeError(f"stage {name}: {fault}")
+    changed = {
+        kind: image if kind in before.images and before.images[kind].pixels is image.pixels else _measured(image)
+        for kind, image in after.images.items()
+    }
+    images: Mapping[Kind, Image] = {"dirty": changed["dirty"], **changed}  # the dirty image first, as it is stored
+    return replace(after, images=images)
+
+
+def _fault(before: Imaged, after: object) -> str:
+    """Why what a stage returned is not to be stored; "" if it is."""
+    if not isinstance(after, Imaged) or after.slice is not before.slice:
+        return f"returned {type(after).__name__}, and not what it was given with something changed or added"
+    if lost := before.images.keys() - after.images.keys():
+        return f"has lost the image {min(lost)}"
+    if len(after.images) > MOST_KINDS:
+        return f"returned {len(after.images)} images, of which a slice has at most {MOST_KINDS}"
+    dirty = before.images["dirty"].pixels
+    for kind, image in after.images.items():
+        if not is_kind(kind):
+            return f"{kind!r:.40} is no kind of image"
+        if (image.pixels.dtype, image.pixels.shape) != (dirty.dtype, dirty.shape):
+            found = f"{image.pixels.dtype} {image.pixels.shape}"
+            return f"image {kind} is {found}, and the dirty image {dirty.dtype} {dirty.shape}"
+        if image.beam and not all(map(math.isfinite, (image.beam.major, image.beam.minor, image.beam.angle))):
+            return f"image {kind} has a beam that is not finite: give None for none"
+    own = numbers(before.slice)
+    begins = tuple(f"{fault}." for fault in FAULTS)
+    taken = [each for each in after.numbers if each in own or each.startswith(("data_", *begins))]
+    return f"number {taken[0]} is one of FIP's own: name it otherwise" if taken else ""
+
+
+def _read_only(image: Image) -> Image:
+    """The same, whose pixels nobody can change in place: a stage returns new ones."""
+    pixels = image.pixels.view()
+    pixels.flags.writeable = False
+    return replace(image, pixels=pixels)
+
+
+def _measured(image: Image) -> Image:
+    return replace(image, statistics=image_statistics(image.pixels[0, 0]))
+
+
+def _each(so_far: Imaged, change: Callable[[Image], Image]) -> Imaged:
+    return replace(so_far, images={kind: change(image) for kind, image in so_far.images.items()})

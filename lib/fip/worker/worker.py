@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from uuid import uuid4
 
 import zmq
@@ -15,7 +15,6 @@ from fip.config import Config, Loaded
 from fip.data.errors import WireError
 from fip.data.names import Attempt
 from fip.data.values import ImageFile, Slice
-from fip.imaging.kernels import make_kernel
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
 from fip.runtime.logs import set_level
@@ -25,14 +24,15 @@ from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, image_within
 from fip.runtime.vitals import Vitals
 from fip.wire.codec import decode_slice, encode_image, size
 from fip.wire.messages import Bye, Control, Failure, Lane, Task, WorkerBrief, WorkerState
-from fip.worker.stages import image_file
+from fip.worker.imager import Imager
+from fip.worker.stages import OWN_TIMES
 from fip.worker.status_line import worker_line
+from fip.worker.user_code import NOTHING, Offers
 
 log = logging.getLogger("fip.worker")
 
 MAXIMUM_HELD = 16  # slices: the most that a lane may be deep
 REMEMBERED = 32  # slices of which the state says what became of them
-KERNELS_KEPT = 4  # one for each field of late: what they prepare once a run is not prepared again
 TASKS_TOLD = 8  # slices of which the state says how long each step took
 COUNTERS = ("slices", "images", "failures", "bad_messages", "bytes_in", "bytes_out")
 BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
@@ -51,20 +51,24 @@ class Finished:
 ImageSlice = Callable[[Slice, str, str, float], ImageFile]
 """What images a slice: it is given the slice, the device, the worker's name, and how long the slice lay here, in s."""
 
-_kernel = lru_cache(maxsize=KERNELS_KEPT)(make_kernel)
-
-
-def image_slice(values: Slice, device: str, worker: str, waited: float) -> ImageFile:
-    """The image of a slice, by the kernel that was asked for."""
-    return image_file(values, _kernel(values.settings, values.grid, device), worker, waited)
-
 
 class Worker(Daemon):
     """One lane in, one image out at a time."""
 
-    def __init__(self, name: str, device: str, loaded: Loaded, loop: Loop, image: ImageSlice = image_slice) -> None:
-        """`image` is called in a thread of its own, for one slice after the other."""
-        self._loop, self._image = loop, image
+    def __init__(
+        self,
+        name: str,
+        device: str,
+        loaded: Loaded,
+        loop: Loop,
+        image: ImageSlice | None = None,
+        offers: Offers = NOTHING,
+    ) -> None:
+        """`image` is called in a thread of its own, for one slice after the other; None: it images them.
+
+        `offers` are the stages and kernels of users that it has.
+        """
+        self._loop, self._image, self._codes = loop, image or Imager(offers), offers.codes
         self._host, self._name, self._boot = host_name(), name, uuid4().hex[:12]
         self._device = device
         self._ventilator = loaded.config.ventilator.control
@@ -254,12 +258,15 @@ class Worker(Daemon):
         image, handing_on = finished.image, time.monotonic() - finished.ready
         waited = image.seconds["wait"]
         self._vitals.took("hand_on", handing_on)
+        for stage, seconds in image.seconds.items():
+            if stage not in OWN_TIMES:  # of a user
+                self._vitals.took(stage, seconds)
         self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
 
     def _state(self) -> WorkerState:
         queues = {"waiting": len(self._waiting), "outgoing": len(self._outgoing)}
         status = self._vitals.status("leaving" if self._leaving else "running", queues)
-        return WorkerState(self._brief(), status, tuple(self._tasks))
+        return WorkerState(self._brief(), status, tuple(self._tasks), self._codes)
 
     def _brief(self) -> WorkerBrief:
         now = time.monotonic()

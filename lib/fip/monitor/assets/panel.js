@@ -18,7 +18,7 @@ export function drawPanel(panel, cancel) {
 
 function section(name) {
   const made = h("section", { id: name });
-  $("panels").append(made);
+  (name.startsWith("follower-") ? $("sink").parentElement : $("panels")).append(made);
   return prepare(made);
 }
 

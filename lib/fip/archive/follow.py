@@ -1,0 +1,165 @@
+"""Following a directory of images: each slice of its runs in turn, in order of index, by a cursor that its user keeps.
+
+A slice that is not in the ledger is waited for, until the ledger says what became of it; one that comes to be stored
+after it was passed over is handed out as `late`. Nothing here writes, and nobody waits for who follows.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+from fip.archive.entries import Entry, RunRow
+from fip.archive.file_names import LEDGER
+from fip.archive.ledger import Ledger
+from fip.archive.stamps import Stamp, stamp_of
+from fip.data.errors import EmptyLedgerError, NoRoomError
+
+Outcome = Literal["stored", "late", "failed", "expired", "gap", "unreadable"]
+"""What is found of a slice: an image, in order or late; or that there is none: it failed, its image has expired, it was
+waited for in vain (a gap, with patience alone), or its file cannot be read."""
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+LATER: tuple[Outcome, ...] = ("failed", "gap", "unreadable")
+"""Of those it may be that an image comes, which is late then."""
+
+MOST_AT_ONCE = 256  # slices that are looked up together
+LOOK_ANYWAY = 1.0  # s after which a ledger is looked at that seems not to have changed
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What became of the next slice of a run."""
+
+    run: RunRow
+    index: int  # of the slice in its run
+    outcome: Outcome
+    reason: str = ""  # why there is no image; "" if there is one
+    entry: Entry | None = None  # what the ledger says of the image, if there is one
+
+
+class Cursor(Protocol):
+    """How far somebody has followed; kept by whoever follows, on disk, or else what is seen is seen again."""
+
+    def position(self, run: RunRow) -> int:
+        """The first slice of a run of which nothing was taken yet."""
+
+    def passed_over(self, run: RunRow) -> Collection[int]:
+        """The slices before it that had no image when it was their turn, and may have one later: see `LATER`."""
+
+
+class Follow:
+    """Looks at a directory of images. It keeps no file open, so that the sink may close its ledger."""
+
+    def __init__(
+        self, directory: Path, patience: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """With `patience`, a slice that is missing for so many seconds while later ones are there makes a gap."""
+        self.directory, self._patience, self._clock = directory, patience, clock
+        self._turns: deque[Turn] = deque()
+        self._stamp: Stamp | None = None
+        self.seen: Stamp = ()  # of the ledger, at the last look
+        self._looked = float("-inf")
+        self._missing: dict[str, tuple[int, float]] = {}  # by run: the one after those waited for, and since when
+        self._sequence: dict[str, int] = {}  # by run: up to which images were looked at for late ones
+        self.over = False  # whether all runs were final, and nothing was left of them, at the last look
+
+    def next(self, cursor: Cursor) -> Turn | None:
+        """What comes next, or None if there is nothing now. The cursor must have taken it before this is called again.
+
+        Raises StoreError if the ledger cannot be read.
+        """
+        if not self._turns and self._due():
+            self._look(cursor)
+        return self._turns.popleft() if self._turns else None
+
+    def again(self) -> None:
+        """Has the ledger be looked at again, whatever it was seen to say."""
+        self._turns.clear()
+        self._sequence.clear()
+        self._stamp = None
+
+    def _due(self) -> bool:
+        """Whether the ledger may say something new; a look costs little more than this if it does not."""
+        now, stamp = self._clock(), stamp_of(self.directory)
+        if stamp == self._stamp and now - self._looked < LOOK_ANYWAY:
+            return False
+        self._stamp = self.seen = stamp
+        self._looked = now
+        return (self.directory / LEDGER).exists()
+
+    def _look(self, cursor: Cursor) -> None:
+        try:
+            with closing(Ledger(self.directory, read_only=True)) as ledger:
+                runs = ledger.runs()
+                for run in runs:
+                    self._turns.extend(self._late(ledger, run, cursor.passed_over(run)))
+                    self._turns.extend(self._in_order(ledger, run, cursor.position(run)))
+                self.over = not self._turns and all(each.final and cursor.position(each) >= each.total for each in runs)
+        except EmptyLedgerError:
+            return
+        if self._turns:
+            self._stamp = None  # there may be more than what is looked up at once
+
+    def _late(self, ledger: Ledger, run: RunRow, passed_over: Collection[int]) -> Iterator[Turn]:
+        """The images that came after their turn."""
+        if not passed_over:
+            return
+        for index, sequence in ledger.entered_after(run.run, self._sequence.get(run.run, -1), max(passed_over) + 1):
+            self._sequence[run.run] = max(sequence, self._sequence.get(run.run, -1))
+            if index in passed_over:
+                for entry in ledger.entries(run.run, index, index + 1):
+                    yield Turn(run, index, "late", entry=entry)
+
+    def _in_order(self, ledger: Ledger, run: RunRow, position: int) -> Iterator[Turn]:
+        """What is known of the next slices, up to the first that is missing."""
+        found = ledger.outcomes(run.run, position, MOST_AT_ONCE)
+        if not found:
+            self._missing.pop(run.run, None)
+            return
+        entries = {each.index: each for each in ledger.entries(run.run, position, found[-1][0] + 1)}
+        for index, state, reason in found:
+            while position < index:  # a slice is missing
+                waited = self._waited_for(run.run, index)
+                if self._patience is None or waited < self._patience:
+                    return
+                yield Turn(run, position, "gap", f"was waited for in vain for {self._patience:g} s")
+                position += 1
+            position += 1
+            if state == "stored" and index in entries:
+                yield Turn(run, index, "stored", entry=entries[index])
+            elif state == "failed":
+                yield Turn(run, index, "failed", reason or "")
+            elif state == "expired":
+                yield Turn(run, index, "expired", "its image had expired before it was seen")
+            else:
+                return  # it changed between two queries
+
+    def _waited_for(self, run: str, later: int) -> float:
+        """Seconds since the slices before `later`, which is there, were first seen to be missing."""
+        known, since = self._missing.get(run, (-1, 0.0))
+        if later > known:
+            since = self._clock()
+            self._missing[run] = later, since
+        return self._clock() - since
+
+
+def follow(directory: Path, cursor: Cursor, wait: Callable[[], bool], patience: float | None = None) -> Iterator[Turn]:
+    """What became of each slice of the runs in a directory, in order of index.
+
+    When one is asked for, the cursor must have taken the one before. If there is nothing now, `wait` is called, which
+    waits for a moment and says whether to go on. Raises StoreError if the ledger cannot be read.
+    """
+    following = Follow(directory, patience)
+    while True:
+        try:
+            turn = following.next(cursor)
+        except NoRoomError:  # it is busy, or its disk is away: for now
+            turn = None
+        if turn:
+            yield turn
+        elif not wait():
+            return

@@ -1,0 +1,156 @@
+"""All directories of images that a follower follows: a directory itself, or the folders of jobs in one. One thread."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fip.archive.file_names import LEDGER
+from fip.archive.stamps import Stamp, stamp_of
+from fip.data.errors import FipError, StoreError
+from fip.data.names import is_label
+from fip.follower.course import Course, Habits, Taken
+from fip.follower.step import Step
+from fip.wire.messages import Followed
+
+log = logging.getLogger("fip.follower")
+
+LOOK_EVERY = 1.0  # s between two looks for directories
+ENDED = 8  # runs that are over, of which is still told how far they were followed
+AT_ONCE = 0.1  # s of work, before what was done is told
+FOLDER = "followers"
+"""Beside images, the folder of what followers found, by their names."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done at once."""
+
+    taken: tuple[tuple[Taken, float], ...] = ()  # each with the s that it took
+    stalled: str = ""  # why something cannot be done now
+    closed: bool = False  # whether that was all
+
+
+class Courses:
+    """The courses of one follower; each is opened if there may be something new, and closed when its runs are over."""
+
+    def __init__(self, name: str, step: Step, habits: Habits, root: Path, base: Path | None) -> None:
+        """`root` holds images, or folders of them; what is found goes to `base`, by job, or else beside the images."""
+        self._name, self._step, self._habits = name, step, habits
+        self._root, self._base = root, base
+        self._open: dict[Path, Course] = {}
+        self._rest: dict[Path, Stamp] = {}  # of those whose runs are over
+        self._looked = float("-inf")
+        self._cold_starts = 0  # of those that are closed
+        self._ended: deque[Followed] = deque(maxlen=ENDED)  # how far the last were that are closed
+        self.leaving = False  # set from any thread: what is in work is ended, and no more
+
+    def work(self) -> Done:
+        """Decides slices for a moment, one of each directory in turn. What cannot be done now is said, not raised."""
+        taken: list[tuple[Taken, float]] = []
+        stalled = self._look()
+        until, going = time.monotonic() + AT_ONCE, list(self._open)
+        while going and time.monotonic() < until:
+            for directory in list(going):
+                if self.leaving:
+                    return Done(tuple(taken))
+                begun = time.monotonic()
+                found = None
+                try:
+                    found = self._open[directory].advance()
+                except FipError as error:
+                    stalled = str(error)
+                if found is None:
+                    going.remove(directory)
+                else:
+                    taken.append((found, time.monotonic() - begun))
+        return Done(tuple(taken), stalled or self._close_those_that_are_over())
+
+    def hangs(self, within: float) -> bool:
+        """Whether the step is at one image for longer than so many seconds; that is noted. From any thread."""
+        for course in list(self._open.values()):
+            at = course.stepping
+            if at and time.monotonic() - at.since > within:
+                course.mark_hung(at)
+                return True
+        return False
+
+    def followed(self) -> tuple[Followed, ...]:
+        """How far each run is that is followed now. Raises StoreError."""
+        now = [each for directory, course in self._open.items() for each in self._of(directory, course)]
+        return (*self._ended, *now)
+
+    def close(self) -> Done:
+        """Writes checkpoints, and closes all."""
+        for course in self._open.values():
+            self._conclude(course)
+            course.close()
+        self._open.clear()
+        return Done(closed=True)
+
+    @property
+    def cold_starts(self) -> int:
+        """How often it had to begin with nothing."""
+        return self._cold_starts + sum(course.cold_starts for course in self._open.values())
+
+    def _of(self, directory: Path, course: Course) -> Iterator[Followed]:
+        job = "" if directory == self._root or not is_label(directory.name) else directory.name
+        for run, followed in course.passes.items():
+            position, needs = course.journal.position(followed.run), course.needs(followed.run)
+            yield Followed(self._name, job, run, position, min(needs, position), str(course.folder))
+
+    def _look(self) -> str:
+        """Opens the courses of directories that may have something new; why one cannot be opened, or ""."""
+        if time.monotonic() - self._looked < LOOK_EVERY:
+            return ""
+        self._looked = time.monotonic()
+        stalled = ""
+        for directory in self._directories():
+            if directory not in self._open and self._rest.get(directory) != stamp_of(directory):
+                try:
+                    self._open[directory] = Course(directory, self._place(directory), self._step, self._habits)
+                except FipError as error:
+                    stalled = str(error)
+        return stalled
+
+    def _directories(self) -> list[Path]:
+        """Those with a ledger: the root, else what is in it."""
+        if (self._root / LEDGER).exists():
+            return [self._root]
+        try:
+            return sorted(path for path in self._root.iterdir() if (path / LEDGER).exists())
+        except OSError:
+            return []
+
+    def _place(self, directory: Path) -> Path:
+        """The folder of what is found in a directory."""
+        if self._base is None:
+            return directory / FOLDER / self._name
+        return self._base / directory.resolve().name
+
+    def _close_those_that_are_over(self) -> str:
+        """Why the state of one cannot be written now, or ""."""
+        for directory, course in list(self._open.items()):
+            if course.over:
+                if fault := self._conclude(course):
+                    return fault
+                with suppress(StoreError):  # then what was told last holds
+                    self._ended.extend(list(self._of(directory, course)))
+                self._rest[directory] = course.stamp
+                self._cold_starts += course.cold_starts
+                course.close()
+                del self._open[directory]
+        return ""
+
+    @staticmethod
+    def _conclude(course: Course) -> str:
+        """Why what is known cannot be written now; "" if it is."""
+        try:
+            course.conclude()
+        except FipError as error:
+            log.warning("%s", error)
+            return str(error)
+        return ""

@@ -1,0 +1,179 @@
+"""A follower's own file: how far it is in each run, what it decided of each slice, and what it found.
+
+All that belongs to one image is one transaction: after whatever end, a slice was decided with all that was found in it,
+or it was not. The tables are described in docs/extending/follower.md.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fip.archive.entries import RunRow
+from fip.archive.follow import LATER, Turn
+from fip.archive.followed import Finding
+from fip.archive.ledger_file import Connect, LedgerFile
+from fip.data.errors import StoreError, UsageError
+
+JOURNAL = "follower.sqlite"
+VERSION = 1
+FAILED = "error"
+"""The outcome of an image at which the step failed; it is not given to it again."""
+
+SEEN = ("stored", "late")
+"""The outcomes of images that the step has seen, and sees again after a restart."""
+
+SCHEMA = f"""
+CREATE TABLE follower (step TEXT NOT NULL);
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY, name TEXT NOT NULL, opened REAL NOT NULL, next INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE decisions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL,
+    outcome TEXT NOT NULL, reason TEXT NOT NULL, decided REAL NOT NULL
+);
+CREATE INDEX decisions_of_run ON decisions (run, number);
+CREATE TABLE findings (
+    run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL, place INTEGER NOT NULL,
+    decision INTEGER NOT NULL REFERENCES decisions, finding TEXT NOT NULL,
+    PRIMARY KEY (run, slice, place)
+) WITHOUT ROWID;
+CREATE TABLE starts (
+    run TEXT NOT NULL REFERENCES runs, after INTEGER NOT NULL, reason TEXT NOT NULL, started REAL NOT NULL
+);
+PRAGMA user_version = {VERSION};
+"""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was decided of a slice."""
+
+    number: int  # 1, 2, ... over all runs, in the order in which it was decided
+    index: int
+    outcome: str
+    reason: str
+
+    @property
+    def seen(self) -> bool:
+        """Whether the step has seen an image of it."""
+        return self.outcome in SEEN
+
+
+class Journal:
+    """The open file. Its methods raise NoRoomError if trying again helps, and DamagedLedgerError if not."""
+
+    def __init__(self, folder: Path, step: str, connect: Connect = sqlite3.connect) -> None:
+        """Opens the file in a folder, made if it is missing. UsageError if it is that of another step."""
+        self._file = LedgerFile(folder / JOURNAL, connect=connect)
+        try:
+            if self._file.version == 0:
+                with self._file.transaction():
+                    for statement in SCHEMA.split(";"):
+                        self._file.write(statement)
+                    self._file.write("INSERT INTO follower VALUES (?)", (step,))
+            elif self._file.version != VERSION:
+                raise StoreError(f"{folder / JOURNAL} has schema {self._file.version}, this FIP reads {VERSION}")
+            if (held := self._file.value("SELECT step FROM follower")) != step:
+                raise UsageError(f"{folder} holds what {held} found, not {step}: give this follower another name")
+        except BaseException:
+            self._file.close()
+            raise
+        self._passed_over: dict[str, set[int]] = {}
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def position(self, run: RunRow) -> int:
+        """The first slice of a run that is not decided; a run that the directory was cleared of begins anew."""
+        self._enter(run)
+        return int(self._file.value("SELECT next FROM runs WHERE run = ?", (run.run,)))
+
+    def passed_over(self, run: RunRow) -> set[int]:
+        """The slices of a run that had no image when it was their turn, and may have one later."""
+        self._enter(run)
+        if run.run not in self._passed_over:
+            last = "SELECT slice, outcome, MAX(number) FROM decisions WHERE run = ? GROUP BY slice"
+            query = f"SELECT slice FROM ({last}) WHERE outcome IN ({', '.join('?' * len(LATER))})"
+            rows = self._file.rows(query, (run.run, *LATER))
+            self._passed_over[run.run] = {index for (index,) in rows}
+        return self._passed_over[run.run]
+
+    def record(self, turn: Turn, outcome: str, reason: str, findings: Sequence[str]) -> int:
+        """Enters what was decided of a slice, with what was found in it, each JSON text, all or nothing.
+
+        On disk when this returns. Returns the number of the decision.
+        """
+        run = turn.run.run
+        with self._file.transaction():
+            self._file.write(
+                "INSERT INTO decisions VALUES (NULL, ?, ?, ?, ?, ?)", (run, turn.index, outcome, reason, time.time())
+            )
+            number = int(self._file.value("SELECT last_insert_rowid()"))
+            rows = [(run, turn.index, place, number, text) for place, text in enumerate(findings)]
+            if rows:
+                self._file.write("INSERT INTO findings VALUES (?, ?, ?, ?, ?)", *rows)
+            self._file.write("UPDATE runs SET next = MAX(next, ?) WHERE run = ?", (turn.index + 1, run))
+        self.passed_over(turn.run).discard(turn.index)
+        if outcome in LATER:
+            self.passed_over(turn.run).add(turn.index)
+        return number
+
+    def record_cold_start(self, run: str, after: int, reason: str) -> None:
+        """Enters that the state of a run was made empty after a decision; what was before is not asked for again."""
+        self._file.write("INSERT INTO starts VALUES (?, ?, ?, ?)", (run, after, reason, time.time()))
+
+    def cold_start(self, run: str) -> int:
+        """The decision after which the state of a run was last empty."""
+        return int(self._file.value("SELECT COALESCE(MAX(after), 0) FROM starts WHERE run = ?", (run,)))
+
+    def cold_starts(self) -> list[tuple[str, str]]:
+        """(run, reason) of each time that a state was made empty though images had been seen."""
+        return list(self._file.rows("SELECT run, reason FROM starts WHERE reason != '' ORDER BY started"))
+
+    def decided(self, run: str, after: int) -> list[Decided]:
+        """What was decided of the slices of a run after a decision, in that order."""
+        query = "SELECT number, slice, outcome, reason FROM decisions WHERE run = ? AND number > ? ORDER BY number"
+        return [Decided(*row) for row in self._file.rows(query, (run, after))]
+
+    def seen_after(self, run: str, number: int) -> int:
+        """How many images of a run were seen after a decision."""
+        query = "SELECT COUNT(*) FROM decisions WHERE run = ? AND number > ? AND outcome IN (?, ?)"
+        return int(self._file.value(query, (run, number, *SEEN)))
+
+    def first_seen_after(self, run: str, number: int) -> int | None:
+        """The first slice in order whose image was seen after a decision; None if none was."""
+        query = "SELECT slice FROM decisions WHERE run = ? AND number > ? AND outcome = ? ORDER BY number LIMIT 1"
+        found = self._file.value(query, (run, number, SEEN[0]))
+        return None if found is None else int(found)
+
+    def findings(self, run: str, index: int) -> tuple[Finding, ...]:
+        """What was found in an image."""
+        query = "SELECT finding FROM findings WHERE run = ? AND slice = ? ORDER BY place"
+        return tuple(json.loads(text) for (text,) in self._file.rows(query, (run, index)))
+
+    def last_reason(self, outcome: str) -> str:
+        """Which slice last had this outcome, and why; "" if none had."""
+        query = "SELECT slice, reason FROM decisions WHERE outcome = ? ORDER BY number DESC LIMIT 1"
+        row = next(self._file.rows(query, (outcome,)), None)
+        return f"slice {row[0]}: {row[1]}" if row else ""
+
+    def counts(self) -> dict[str, int]:
+        """How many slices of all runs have each outcome, and how many findings there are, as "findings"."""
+        counts = dict(self._file.rows("SELECT outcome, COUNT(*) FROM decisions GROUP BY outcome"))
+        return counts | {"findings": int(self._file.value("SELECT COUNT(*) FROM findings"))}
+
+    def _enter(self, run: RunRow) -> None:
+        """Enters a run that is new; what was of its images before is forgotten if the directory was cleared since."""
+        if self._file.value("SELECT opened FROM runs WHERE run = ?", (run.run,)) == run.opened:
+            return
+        with self._file.transaction():
+            for table in ("findings", "decisions", "starts", "runs"):
+                self._file.write(f"DELETE FROM {table} WHERE run = ?", (run.run,))
+            self._file.write("INSERT INTO runs VALUES (?, ?, ?, 0)", (run.run, run.name, run.opened))
+            last = int(self._file.value("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence"))  # of all decisions ever
+            self._file.write("INSERT INTO starts VALUES (?, ?, '', ?)", (run.run, last, time.time()))
+        self._passed_over.pop(run.run, None)

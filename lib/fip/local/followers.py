@@ -1,0 +1,101 @@
+"""Followers of a directory: those of a `fip run`, and `fip follow`, which runs one over what is stored."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from rich.console import Console
+
+from fip.archive.at_rest import has_images
+from fip.client.run_file import read_run_file
+from fip.config import Config, Follower
+from fip.data.errors import NoRoomError, UsageError
+from fip.data.names import free_name
+from fip.follower.course import Course, Habits
+from fip.follower.courses import FOLDER
+from fip.follower.journal import FAILED
+from fip.follower.step import load_step, name_of
+
+log = logging.getLogger("fip.follower")
+
+LOOK_AGAIN = 0.05  # s after which new images are looked for
+STALLED_FOR = 10.0  # s for which what cannot be written or read is tried again
+
+
+def chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
+    """The followers that somebody names, by their names: one of the configuration, or package.module:step.
+
+    Each can be imported. Raises UsageError.
+    """
+    found: dict[str, Follower] = {}
+    for text in given:
+        if text in config.follower:
+            name, follower = text, config.follower[text]
+        elif ":" in text:
+            name, follower = free_name(name_of(text), found), _parsed(text)
+        else:
+            known = ", ".join(config.follower) or "none"
+            raise UsageError(
+                f"follower '{text}': is neither package.module:step nor one of the configuration, which has {known}"
+            )
+        load_step(follower.step)  # before anything is started
+        found[name] = follower.model_copy(update={"directory": None, "folder": None})
+    return found
+
+
+def _parsed(step: str) -> Follower:
+    load_step(step)  # which says what is wrong with it
+    return Follower(step=step)
+
+
+def follow(directory: Path, followers: Mapping[str, Follower], console: Console, watch: bool = False) -> bool:
+    """Has followers see what is stored in a directory and they have not seen; says what became of it.
+
+    While a `fip run` images into it, or for ever if they are to `watch`, more is waited for. Returns whether no step
+    failed. Raises FipError.
+    """
+    has_images(directory)
+    if watch and len(followers) > 1:
+        raise UsageError(f"--watch: is for one follower, and these are {', '.join(followers)}: start each by itself")
+    well = True
+    for name, follower in followers.items():
+        habits = Habits(follower.checkpoint, follower.window, follower.patience)
+        course = Course(directory, directory / FOLDER / name, load_step(follower.step), habits)
+        with closing(course):
+            _advance(course, directory, watch)
+            counts, failed = course.journal.counts(), course.journal.last_reason(FAILED)
+        seen = counts.get("stored", 0) + counts.get("late", 0)
+        others = [f"{count} {outcome}" for outcome, count in sorted(counts.items()) if outcome not in _TOLD]
+        said = f"follower {name}: {seen} images seen, {counts['findings']} findings, in {course.folder}"
+        console.print(", ".join([said, *others]), soft_wrap=True, highlight=False, markup=False)
+        if failed:
+            console.print(f"follower {name}: {failed}", style="red", soft_wrap=True, highlight=False, markup=False)
+        well = well and not counts.get(FAILED)
+    return well
+
+
+_TOLD = ("stored", "late", "findings")
+
+
+def _advance(course: Course, directory: Path, watch: bool) -> None:
+    """Goes on until nothing more comes."""
+    stalled = None
+    while True:
+        try:
+            taken = course.advance()
+            stalled = None
+        except NoRoomError as error:
+            stalled = stalled or time.monotonic()
+            if time.monotonic() - stalled > STALLED_FOR:
+                raise
+            log.warning("%s; trying again", error)
+            time.sleep(LOOK_AGAIN)
+            continue
+        if taken:
+            continue
+        if not watch and (course.over or not read_run_file(directory)):
+            course.conclude()
+            return
+        time.sleep(LOOK_AGAIN)

@@ -1,0 +1,61 @@
+"""Which of the images that are due to expire are kept longer, as a follower has not seen them yet.
+
+Each is held for at most the time that its follower was given, and none while the disk is nearly full.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from fip.archive.entries import Aged
+from fip.data.names import RunId
+from fip.wire.messages import Followed
+
+FREE_AT_LEAST = 0.05
+"""Share of the disk; if less is free, nothing is held."""
+
+
+class Holds:
+    """What followers have not seen of the images in one directory."""
+
+    def __init__(self, bounds: Mapping[str, float], clock: Callable[[], float] = time.monotonic) -> None:
+        """`bounds`: for how long, in s, images are held for each follower, by name; for others none are."""
+        self._bounds, self._clock = bounds, clock
+        self._followed: dict[tuple[str, RunId], Followed] = {}
+        self._due: dict[tuple[RunId, int], float] = {}  # since when images are due that are held
+
+    def hear(self, followed: Iterable[Followed]) -> list[Followed]:
+        """Takes how far followers are; returns what of it is new."""
+        new = [each for each in followed if self._followed.get((each.name, each.run)) != each]
+        self._followed |= {(each.name, each.run): each for each in new}
+        return new
+
+    def leaving(self, due: Sequence[Aged], free: Callable[[], float]) -> list[Aged]:
+        """Those of the images that are due that go now; `free` says what share of the disk is free."""
+        if not self._bounds or not due:
+            return list(due)
+        now = self._clock()
+        self._due = {key: self._due.get(key, now) for key in ((each.run, each.index) for each in due)}
+        if free() < FREE_AT_LEAST:
+            return list(due)
+        return [each for each in due if not self._holds(each, now - self._due[each.run, each.index])]
+
+    def unseen(self, images: Iterable[Aged]) -> int:
+        """How many of these images one of the followers has not seen."""
+        return sum(any(each.index >= self._next(name, each.run) for name in self._names(each.run)) for each in images)
+
+    def _holds(self, image: Aged, since: float) -> bool:
+        return any(
+            since < bound and image.index >= self._needs(name, image.run) for name, bound in self._bounds.items()
+        )
+
+    def _names(self, run: RunId) -> set[str]:
+        return {*self._bounds, *(name for name, its_run in self._followed if its_run == run)}
+
+    def _next(self, name: str, run: RunId) -> int:
+        """The first slice that a follower has not seen: of all, if it was never heard."""
+        known = self._followed.get((name, run))
+        return known.next if known else 0
+
+    def _needs(self, name: str, run: RunId) -> int:
+        known = self._followed.get((name, run))
+        return known.needs if known else 0

@@ -68,6 +68,7 @@ def rows_of(index: RowIndex, number: int) -> NDArray[np.int64]:
     block=st.integers(3, 100),
 )
 @example(dumps=7, scan=1, windows=2, jitter=0.0, seed=0, size=85, block=3)  # two dumps that an edge of chunks cuts
+@example(dumps=10, scan=2, windows=2, jitter=2.0, seed=1, size=118, block=3)  # few rows, whose cadence is a guess
 @settings(max_examples=60, deadline=None)
 def test_the_order_of_rows_does_not_matter(
     dumps: int, scan: int, windows: int, jitter: float, seed: int, size: int, block: int

@@ -20,6 +20,7 @@ _LEAST_RIGHT = 0.25  # share of spacings that have to be as INTERVAL says: the o
 _SAME_LENGTH = 1.25  # factor up to which INTERVALs are one length of dump
 _CONTIGUOUS = 0.1  # of an interval: a gap between two that is none
 _AT_ONCE = 1 << 17  # TIMEs of which the gaps are looked at together
+_FEW = 50  # spacings: a median of fewer may be off by a tenth
 SETTLED = 10_000  # spacings after which more would not change a median
 UNKNOWN = -1024
 """The class of an INTERVAL that is none."""
@@ -133,9 +134,15 @@ def _lower_medians(baseline: NDArray[np.integer], spacing: NDArray[np.float64]) 
 
 
 def alike(one: Cadence, other: Cadence) -> bool:
-    """Whether two are the same within a tenth; one without a repeat goes with any."""
-    low, high = sorted((one.seconds, other.seconds))
-    return not isfinite(high) or high <= (1 + _SAME_CADENCE) * low
+    """Whether two are the same within a tenth; one without a repeat goes with any.
+
+    How often few rows repeat is a guess, if their TIMEs jitter: then INTERVALs tell it.
+    """
+    if not (isfinite(one.seconds) and isfinite(other.seconds)):
+        return True
+    told = all(isfinite(each.interval) and (each.believed or each.support < _FEW) for each in (one, other))
+    both = (one.interval, other.interval) if told else (one.seconds, other.seconds)
+    return max(both) <= (1 + _SAME_CADENCE) * min(both)
 
 
 def split(times: NDArray[np.float64], seconds: float, anchors: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:

@@ -8,23 +8,18 @@ import numpy as np
 from fip.data.names import Attempt
 from fip.wire.messages import (
     AntennaHealth,
-    Gpu,
     JobState,
     JobStatus,
-    Latency,
-    Logged,
     PipelineStatus,
-    Resources,
     RunStatus,
     RunStored,
     SinkBrief,
     SinkState,
-    SocketEvent,
-    Status,
     Task,
     WorkerBrief,
     WorkerState,
 )
+from fip.wire.status import Gpu, Latency, Logged, Resources, SocketEvent, Status
 
 RUN = "00112233445566778899aabbccddeeff"
 INTERVAL = 0.5  # s between two statuses

@@ -23,7 +23,8 @@ from fip.data.names import Attempt
 from fip.runtime.service import Loop
 from fip.runtime.vitals import REMEMBERED, WINDOW, Vitals
 from fip.wire.codec import decode_control, encode_control
-from fip.wire.messages import STATE_INTERVAL, PipelineStatus, Status, Task, WorkerState
+from fip.wire.messages import STATE_INTERVAL, PipelineStatus, Task, WorkerState
+from fip.wire.status import Status
 from support.mesh import Mesh
 from support.told_states import pipeline, with_brief, worker
 

@@ -14,7 +14,8 @@ from fip.data.settings import asked
 from fip.monitor.metrics import COUNTERS
 from fip.state.pipeline import PipelineState, pipeline_state
 from fip.state.trends import Heard, remember
-from fip.wire.messages import PipelineStatus, Status
+from fip.wire.messages import PipelineStatus
+from fip.wire.status import Status
 from support.fip_command import fip, started
 from support.mesh import WITHIN, Mesh
 

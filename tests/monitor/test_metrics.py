@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fip.monitor.metrics import exposition
 from fip.state.pipeline import PipelineState
-from fip.wire.messages import Departure, Gpu, Resources
+from fip.wire.messages import Departure
+from fip.wire.status import Gpu, Resources
 from support.pipeline_states import running, state
 from support.repository import CONFIG
 from support.told_states import antennas, pipeline, with_run

@@ -15,7 +15,8 @@ from fip.runtime.service import Loop
 from fip.runtime.vitals import Vitals
 from fip.ventilator.lanes import MOST_AHEAD, Lanes, depth
 from fip.wire.codec import decode_control, encode_control
-from fip.wire.messages import BRIEF_INTERVAL, Latency
+from fip.wire.messages import BRIEF_INTERVAL
+from fip.wire.status import Latency
 from support.told_states import status, with_brief, worker
 
 

@@ -9,7 +9,8 @@ import zmq
 
 from fip.data.names import Attempt
 from fip.wire.codec import encode_control
-from fip.wire.messages import Status, WorkerBrief, WorkerState
+from fip.wire.messages import WorkerBrief, WorkerState
+from fip.wire.status import Status
 from simulated.cluster import Cluster
 from simulated.network import SimContext
 from simulated.world import Host

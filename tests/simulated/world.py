@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import xxhash
 
-from fip.wire.messages import Resources
+from fip.wire.status import Resources
 
 EPOCH = 1_800_000_000.0
 """Unix s, where wall clocks begin."""

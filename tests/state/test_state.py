@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from fip.state.pipeline import JOINING, RECENT, PipelineState, pipeline_state
 from fip.state.trends import MOST as MOST_REMEMBERED
 from fip.state.trends import SILENT_AFTER, WINDOW, Heard, remember
-from fip.wire.messages import STATE_INTERVAL, Departure, Logged, PipelineStatus, SocketEvent
+from fip.wire.messages import STATE_INTERVAL, Departure, PipelineStatus
+from fip.wire.status import Logged, SocketEvent
 from support.pipeline_states import hear, running, state
 from support.told_states import BEGIN, BUSY, pipeline, status, when, with_job, with_run, worker
 

@@ -8,16 +8,14 @@ from fip.wire.messages import (
     STATE_INTERVAL,
     AntennaHealth,
     JobStatus,
-    Latency,
     PipelineStatus,
-    Resources,
     RunStatus,
     SinkBrief,
     SinkState,
-    Status,
     WorkerBrief,
     WorkerState,
 )
+from fip.wire.status import Latency, Resources, Status
 
 BEGIN = 1_800_000_000.0  # s UTC, Unix, when all daemons started
 UPTIME = 100.0  # s that they are up when message 0 is said

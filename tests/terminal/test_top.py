@@ -22,7 +22,8 @@ import pytest
 
 from fip.state.pipeline import PipelineState
 from fip.terminal.top import Top
-from fip.wire.messages import Departure, Failure, Latency, Logged, PipelineStatus, SocketEvent
+from fip.wire.messages import Departure, Failure, PipelineStatus
+from fip.wire.status import Latency, Logged, SocketEvent
 from support.fip_command import FIP, WITHIN, fip, started
 from support.pipeline_states import running, state
 from support.told_states import antennas, pipeline, status, when, with_brief, with_run, worker

@@ -12,8 +12,9 @@ from fip.archive.ledger import Ledger
 from fip.data import ranges
 from fip.data.names import Attempt
 from fip.data.settings import Asked, Selection
+from fip.ventilator.active_run import ActiveRun
 from fip.ventilator.job_queue import Queue
-from fip.ventilator.jobs import FAILURES_AT_ONCE, LONGEST_ASKED, MOST_ACTIVE, ActiveRun, Jobs
+from fip.ventilator.jobs import FAILURES_AT_ONCE, LONGEST_ASKED, MOST_ACTIVE, Jobs
 from fip.ventilator.leases import FIRST_FAILURES, LONGEST_REASON, MOST_DEATHS, MOST_SENT, Leases
 from fip.ventilator.pacing import Pace
 from fip.wire.codec import MAXIMUM_HEADER, encode_control

@@ -20,11 +20,13 @@ from fip.data.settings import Asked, asked
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
 from fip.source.tables.measurement_set import MeasurementSet
+from fip.ventilator.active_run import ActiveRun
 from fip.ventilator.job_queue import Queue
-from fip.ventilator.jobs import MOST_WAITING, ActiveRun, Jobs
+from fip.ventilator.jobs import MOST_WAITING, Jobs
 from fip.ventilator.pacing import Pace
 from fip.wire.codec import MAXIMUM_HEADER, encode_control
-from fip.wire.messages import Failure, PipelineStatus, RunPlan, RunStored, Status, Submit, WorkerBrief
+from fip.wire.messages import Failure, PipelineStatus, RunPlan, RunStored, Submit, WorkerBrief
+from fip.wire.status import Status
 from support import damaged_sets, small_ms
 from support.fip_command import WITHIN, fip, images, started
 from support.mesh import Mesh

@@ -15,7 +15,8 @@ from fip.data.settings import Asked, asked
 from fip.data.values import FitsFile
 from fip.runtime.vitals import LONGEST_TEXT, REMEMBERED
 from fip.wire import codec as wire
-from fip.wire.messages import Control, Failure, Lane, Logged, PipelineStatus, RunPlan, SinkOrders, Submit
+from fip.wire.messages import Control, Failure, Lane, PipelineStatus, RunPlan, SinkOrders, Submit
+from fip.wire.status import Logged
 from support.made_values import SMALLEST, make_image, make_slice
 from support.told_states import pipeline
 

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pynvml
 
-from fip.wire.messages import Gpu, Resources
+from fip.wire.status import Gpu, Resources
 
 
 def resources(disk: Path | None, device: str) -> Resources:

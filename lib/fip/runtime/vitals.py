@@ -22,7 +22,8 @@ from fip.runtime.door import Door
 from fip.runtime.logs import PeerWarnings
 from fip.runtime.resources import resources
 from fip.runtime.service import Loop
-from fip.wire.messages import LATELY, STATE_INTERVAL, Latency, Logged, Resources, SocketEvent, Status
+from fip.wire.messages import LATELY, STATE_INTERVAL
+from fip.wire.status import Latency, Logged, Resources, SocketEvent, Status
 
 Key = TypeVar("Key", bound=Hashable)
 log = logging.getLogger("fip")

@@ -26,7 +26,8 @@ from fip.source.advice.field_of_view import smearing_notes
 from fip.source.checks import check_cells, looked_at, undefined_notes, uvw_notes, value_notes, width_notes
 from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
-from fip.source.index.row_index import Coverage, Indexer, RowIndex
+from fip.source.index.coverage import Coverage
+from fip.source.index.row_index import Indexer, RowIndex
 from fip.source.recording import Recording
 from fip.source.run_id import identify
 from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, weight_column

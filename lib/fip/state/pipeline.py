@@ -14,18 +14,8 @@ from fip.data.names import Attempt
 from fip.state.antennas import AntennasView, antennas_view
 from fip.state.trends import SILENT_AFTER, Heard, Life, Shares, Trend, life, trends
 from fip.state.words import duration, number
-from fip.wire.messages import (
-    UNFINISHED,
-    Departure,
-    Failure,
-    JobStatus,
-    Logged,
-    PipelineStatus,
-    RunStatus,
-    SocketEvent,
-    Status,
-    Task,
-)
+from fip.wire.messages import UNFINISHED, Departure, Failure, JobStatus, PipelineStatus, RunStatus, Task
+from fip.wire.status import Logged, SocketEvent, Status
 
 Verdict = Literal["keeping up", "behind", "failing", "no pipeline", "finished"]
 """finished: nothing works, and nothing is left to do; said of a directory, never of a ventilator."""

@@ -8,7 +8,8 @@ daemon itself counted between them, so no clocks of two hosts are ever compared.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fip.wire.messages import PipelineStatus, Status
+from fip.wire.messages import PipelineStatus
+from fip.wire.status import Status
 
 WINDOW = 10.0  # s over which rates and shares of time are taken
 MOST = 64  # messages that are remembered, however fast they come

@@ -19,7 +19,8 @@ from fip.ventilator.fitting import fits
 from fip.ventilator.peers import Peer
 from fip.ventilator.places import Places
 from fip.wire.codec import Frame
-from fip.wire.messages import Lane, Status, WorkerBrief, WorkerState
+from fip.wire.messages import Lane, WorkerBrief, WorkerState
+from fip.wire.status import Status
 
 log = logging.getLogger("fip.ventilator")
 

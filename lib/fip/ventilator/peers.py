@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import zmq
 
 from fip.data.names import Attempt, RunId
-from fip.wire.messages import Departure, Followed, FollowerState, SinkState, Status, WorkerState
+from fip.wire.messages import Departure, Followed, FollowerState, SinkState, WorkerState
+from fip.wire.status import Status
 
 log = logging.getLogger("fip.ventilator")
 

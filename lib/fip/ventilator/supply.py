@@ -16,8 +16,9 @@ from fip.data.settings import Asked
 from fip.data.values import Fingerprint
 from fip.runtime.vitals import Vitals
 from fip.source.requests import Cut, RunFacts
+from fip.ventilator.active_run import ActiveRun
 from fip.ventilator.antenna_window import Antennas
-from fip.ventilator.jobs import ActiveRun, Job, Jobs
+from fip.ventilator.jobs import Job, Jobs
 from fip.ventilator.pacing import Pace
 from fip.ventilator.reader import ASKED_AHEAD
 from fip.ventilator.readers import Readers

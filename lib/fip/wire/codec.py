@@ -22,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create
 from fip.data.errors import RefusedError, WireError
 from fip.data.names import LONGEST_LINE, NO_LABEL, Number
 from fip.data.values import LARGEST_SIDE, MOST_KINDS, Block, FitsFile, ImageFile, Kind, Slice
-from fip.wire.messages import UNFINISHED, Control, PipelineStatus, Status
+from fip.wire.messages import UNFINISHED, Control, PipelineStatus
+from fip.wire.status import Status
 
 PROTOCOL = 7
 """Raised whenever a message of another version could be misread."""

@@ -27,92 +27,13 @@ from fip.data.quantities import AnyPace
 from fip.data.settings import Asked
 from fip.data.user_code import Code
 from fip.data.values import Fingerprint
+from fip.wire.status import Status
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
 LATELY = 10.0  # s, the window over which rates, shares of time and antennas are told
 BRIEF_INTERVAL = 0.1  # s from a change that nobody waits for to the brief that tells it
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 UNFINISHED: tuple[JobState, ...] = ("queued", "running")  # of a job that is not over
-
-
-@dataclass(frozen=True)
-class Latency:
-    """How long a stage took."""
-
-    count: Count  # times, since the daemon started
-    total: Real  # s, their sum
-    p50: Real  # s, quantiles of the last some hundred times
-    p95: Real
-    p99: Real
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """A GPU, as NVML sees it."""
-
-    name: Text
-    busy: Real | None  # share of time in which a kernel ran, 0 to 1
-    memory_used: Count  # bytes, of all processes
-    memory_total: Count  # bytes
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a daemon's process uses; None where that is unknown or does not apply."""
-
-    cpu_seconds: Real | None = None  # user and system, since it started
-    memory: Count | None = None  # bytes resident
-    disk_free: Count | None = None  # bytes, where the daemon writes
-    disk_total: Count | None = None
-    gpu: Gpu | None = None
-
-
-@dataclass(frozen=True)
-class Logged:
-    """A warning or an error that a daemon logged."""
-
-    time: Real  # s UTC, Unix
-    level: Line  # warning, error
-    text: Text
-    times: Count = 1  # how often of late; `time` is the last
-
-
-@dataclass(frozen=True)
-class SocketEvent:
-    """What became of a connection of one of a daemon's sockets."""
-
-    time: Real  # s UTC, Unix
-    socket: Line  # control, lane, images
-    event: Line  # connected, disconnected, handshake failed
-    peer: Line  # address of the other end; "" where unknown
-    reason: Text  # why a handshake failed, else ""
-    times: Count = 1  # how often of late; `time` is the last
-
-
-@dataclass(frozen=True)
-class Status:
-    """What a daemon tells of itself to whoever watches."""
-
-    role: Line  # ventilator, worker, sink
-    host: Line
-    name: Line
-    pid: Count
-    state: Line  # running, draining, leaving, stalled
-    counters: dict[Line, Count] = field(default_factory=dict)  # since it started
-    seconds: dict[Line, Real] = field(default_factory=dict)  # busy, idle and blocked, since it started: the wall time
-    latencies: dict[Line, Latency] = field(default_factory=dict)  # of the stages: cut, wire, wait, image, store, ...
-    queues: dict[Line, Count] = field(default_factory=dict)  # how much is in each, now
-    resources: Resources = Resources()
-    errors: tuple[Logged, ...] = ()  # the last few, oldest first
-    events: tuple[SocketEvent, ...] = ()  # the last few, oldest first
-    version: Line = ""  # of FIP
-    started: Real = 0.0  # s UTC, Unix
-    device: Line = ""  # what a worker images on
-
-    @property
-    def identity(self) -> str:
-        """HOST/NAME: one living daemon at a time has it."""
-        return f"{self.host}/{self.name}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from fip.data.errors import UsageError
 from fip.data.names import label
 from fip.data.rotations import turned
 from fip.data.settings import Asked, Selection, selected
-from fip.source.index.row_index import CHUNK, Coverage, Reach, RowIndex
+from fip.source.index.coverage import Coverage, Reach
+from fip.source.index.row_index import CHUNK, RowIndex
 from fip.source.recording import Recording, Rows
 from fip.source.selecting import matching as choosing
 from fip.source.selecting.centring import settle_centres

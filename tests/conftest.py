@@ -45,6 +45,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names a function by its argument, not by where it lies in memory: in each process a test has the same name."""
+    return argname if callable(val) and getattr(val, "__name__", "") == "<lambda>" else None
+
+
 def pytest_sessionstart() -> None:
     """Compiles the kernels, once for a state of their sources, where no test's time-out runs."""
     if not is_warm():

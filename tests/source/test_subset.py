@@ -115,7 +115,6 @@ def among(columns: small_ms.Columns, *antennas: int) -> NDArray[np.bool_]:
             EVERYTHING,
         ),
     ],
-    ids=str,
 )
 def test_what_is_selected_is_imaged(
     varied: tuple[Path, small_ms.Columns], subset: dict[str, Any], rule: Any, channels: dict[int, list[int]]

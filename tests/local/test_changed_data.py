@@ -220,8 +220,8 @@ def test_what_was_stored_without_fingerprints_goes_on_and_is_told(ms: Path, imag
         name.unlink()
     with sqlite3.connect(imaged / "fip.sqlite") as database:
         database.executescript(
-            "DELETE FROM slices WHERE slice > 0; DROP TABLE hints; DROP TABLE files; DELETE FROM numbers; "
-            "PRAGMA user_version = 7;"
+            "DELETE FROM slices WHERE slice > 0; DROP TABLE hints; DROP TABLE followers; DROP TABLE files;"
+            "DELETE FROM numbers; PRAGMA user_version = 7;"
         )
     database.close()
     brighter(ms)

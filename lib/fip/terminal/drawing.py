@@ -37,16 +37,14 @@ def verdict_lines(state: PipelineState, reasons: int) -> Text:
 
 def lines(panels: Sequence[Panel], width: int) -> Text:
     """A line for each of the panels that are summed up, and below it what somebody should look at."""
-    found = []
-    for panel in panels:
-        if panel.summary and panel.name != "now":
-            line = Text(printable(f"{panel.title.lower():8} "), STYLES[panel.level])
-            if panel.bar:
-                what, share = panel.bar.parts[0]
-                line.append_text(_bar(panel.bar, LONG if width >= WIDE else SHORT)).append(
-                    f" {percent(share):>4} {what}  "
-                )
-            found += [line.append(printable(panel.summary)), *(_fact(each, "  ") for each in panel.facts if each.level)]
+    found, summed = [], [panel for panel in panels if panel.summary and panel.name != "now"]
+    wide = max((len(panel.title) for panel in summed), default=0)
+    for panel in summed:
+        line = Text(printable(f"{panel.title.lower():{wide}} "), STYLES[panel.level])
+        if panel.bar:
+            what, share = panel.bar.parts[0]
+            line.append_text(_bar(panel.bar, LONG if width >= WIDE else SHORT)).append(f" {percent(share):>4} {what}  ")
+        found += [line.append(printable(panel.summary)), *(_fact(each, "  ") for each in panel.facts if each.level)]
     return Text("\n").join(found)
 
 

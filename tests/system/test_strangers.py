@@ -69,7 +69,6 @@ def test_idle_connections_exhaust_nobody(
 ) -> None:
     """More of them than a process has descriptors, again and again: a few are held, and the run ends."""
     with mesh_on(kind, tmp_path) as mesh, ExitStack() as stack:
-        job = mesh.submit([many_ms], SELECTION)
         mesh.wait(lambda status: bool(status.workers and status.workers[0].brief.lane))
         of = {name: psutil.Process(mesh.daemons[name].pid) for name in FEW_FILES}
         config = mesh.config
@@ -77,6 +76,7 @@ def test_idle_connections_exhaust_nobody(
         for address in addresses:
             for _ in range(IDLE):
                 stack.enter_context(connected(address))
+        job = mesh.submit([many_ms], SELECTION)
         most = 0
 
         def more() -> None:

@@ -1,5 +1,6 @@
 """The sink's state machine: orders and images in, files out."""
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,7 @@ LEAVE_WITHIN = 60.0  # s that a directory whose run is over is tried to be concl
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
 COMPARED_AT_ONCE = 16  # slices that the ventilator is asked to read again
+PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what this process lacks now, as while strangers hold descriptors
 COUNTERS = (
     *("images", "duplicates", "bad_messages", "unread", "unknown", "stalls", "bytes_in", "failures"),
     *("expired", "unseen"),
@@ -193,6 +195,8 @@ class Sink(Daemon):
         except NoRoomError:
             raise
         except (FipError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in PASSING:
+                raise NoRoomError(f"{plan.directory or self._config.sink.directory}: {error}") from None
             refused = str(error)
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)

@@ -117,7 +117,7 @@ def test_a_worker_and_a_ventilator_that_are_killed(tmp_path: Path, simulated_ms:
         with Follower(mesh.config) as follower:
             states = follower.states()
             heard = next(states)
-            assert (heard.verdict, heard.lag) == ("keeping up", 0.0)
+            assert heard.verdict == "keeping up"
             mesh.kill("ventilator")
             gone = next(state for state in states if state.verdict == "no pipeline")
         assert gone.since

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from fip.data.addresses import Address
 from fip.data.errors import ConfigError, UsageError
 from fip.data.names import Label
 from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention, Time
@@ -30,8 +31,6 @@ from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, a
 from fip.data.user_code import parse_code
 
 COMMAND_LINE = "command line"  # who set what is typed
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-LONGEST_PATH = 107  # bytes, of a socket of ipc: unix(7)
 
 
 class Table(BaseModel):
@@ -50,18 +49,6 @@ class Source(Selection):
     follow_complete: Annotated[float, Field(gt=0)] = 10.0  # s without new rows: the last integration is complete
     follow_end: Annotated[float, Field(gt=0)] = 300.0  # s without new rows, after which no more are waited for
     roots: tuple[Path, ...] = ()  # folders that a ventilator takes MeasurementSets from; none: from anywhere
-
-
-def _address(text: str) -> str:
-    scheme, _, rest = text.partition("://")
-    if scheme not in ("tcp", "ipc") or not rest:
-        raise ValueError(f"'{text}' is not an address, as tcp://127.0.0.1:5557 or ipc:///run/fip/control")
-    if scheme == "ipc" and len(os.fsencode(rest)) > LONGEST_PATH:
-        raise ValueError(f"'{text}' is too long: the path of a socket has at most {LONGEST_PATH} characters")
-    return text
-
-
-Address = Annotated[str, AfterValidator(_address)]
 
 
 class Daemon(Table):
@@ -171,11 +158,6 @@ class Security(Table):
     allowed: Path = Path("/etc/fip/allowed.toml")  # the public keys that are let in; read by ventilator and sink
     data: Literal["encrypted", "plain"] = "encrypted"  # of the sockets for slices and images
     insecure: bool = False
-
-
-def is_local(address: str) -> bool:
-    """Whether other hosts cannot reach this address."""
-    return address.startswith("ipc://") or address.removeprefix("tcp://").rpartition(":")[0] in LOOPBACK
 
 
 class Config(Table):

@@ -30,8 +30,6 @@ def peak(state, image):
         give_up = time.monotonic() + 60  # it is slower than all imaging together
         while ledger.execute("SELECT COUNT(*) FROM slices").fetchone() < (SLICES,) and time.monotonic() < give_up:
             time.sleep(0.01)
-    if image.index == 0:
-        time.sleep(1.5)  # meanwhile the sink removes what is not to be kept, which it does every second, and at the end
     return state, [{"peak": image.pixels.max()}]
 """
 

@@ -18,7 +18,7 @@ from fip.imaging.kernels import CPU
 from fip.worker.imager import Imager
 from fip.worker.user_code import Offers, imported, installed
 
-IMAGERS_KEPT = 4  # one for each thread and set of stages of late: what they prepare once is not prepared again
+IMAGERS_KEPT = 4  # the last used, one for each thread and set of stages: each prepares its kernels once
 HERE = "here"  # the worker that images in this process
 TEMPORARY = ".{}.part"
 

@@ -45,7 +45,7 @@ class Cursor(Protocol):
     """How far somebody has followed; kept by whoever follows, on disk, or else what is seen is seen again."""
 
     def position(self, run: RunRow) -> int:
-        """The first slice of a run of which nothing was taken yet."""
+        """The first slice of a run that was not taken yet."""
 
     def passed_over(self, run: RunRow) -> Collection[int]:
         """The slices before it that had no image when it was their turn, and may have one later: see `LATER`."""

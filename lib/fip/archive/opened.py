@@ -93,7 +93,7 @@ class Archive:
 
 
 def archive(directory: str | os.PathLike[str]) -> Archive:
-    """The images that `fip run`, `fip.run` or a sink stored in a directory. UsageError where there is no ledger."""
+    """The images that `fip run`, `fip.run` or a sink stored in a directory. UsageError if there is no ledger."""
     path = Path(directory)
     if not (path / LEDGER).is_file():
         raise UsageError(f"{path}: no {LEDGER} in it; give the folder that `fip run` stored images in")

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from fip.config import ALL_WORKERS, Config, is_local
+from fip.config import ALL_WORKERS, Config
+from fip.data.addresses import is_local
 
 ONE_OF = ("ventilator", "sink")
 """What a layout has once."""

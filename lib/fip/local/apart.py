@@ -1,10 +1,8 @@
 """`fip run` in a process of its own, for programs: daemons are forks, and a program with threads must not fork."""
 
-import ctypes
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +12,9 @@ from pathlib import Path
 from fip.config import Config
 from fip.data.errors import FipError
 from fip.local.run import EXIT_INTERRUPTED, run
+from fip.runtime.parent import end_with_parent, start_python
 from fip.source.pipe import Pipe
 from fip.terminal.plain import PlainConsole
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -50,13 +47,7 @@ def run_apart(wanted: Wanted, progress: Callable[[int, int], None], said: Callab
 
     Returns the exit code. An interrupt, or an exception of the two, stops it cleanly. Raises FipError.
     """
-    ours, theirs = socket.socketpair()
-    with theirs:
-        theirs.set_inheritable(True)
-        program = f"from fip.local.apart import serve; serve({theirs.fileno()})"
-        no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-        command = [sys.executable, "-c", program]
-        pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=[no_input], setsid=True)
+    pid, ours = start_python("from fip.local.apart import serve; serve({descriptor})", session=True)
     pipe = Pipe(ours)
     try:
         pipe.send(wanted)
@@ -106,7 +97,7 @@ def serve(descriptor: int) -> None:
     """The process: runs what it is told to, once. It is interrupted if the program that wanted it ends."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
     pipe = Pipe(socket.socket(fileno=descriptor))
     ended = _Ended(EXIT_INTERRUPTED)
     with suppress(KeyboardInterrupt, EOFError):  # or it is gone before it said what it wanted

@@ -15,7 +15,8 @@ from typing import Any
 
 from fip.client.operator import Operator, find_job
 from fip.client.run_file import remove_run_file, write_run_file
-from fip.config import ALL_WORKERS, LONGEST_PATH, Config, Monitor
+from fip.config import ALL_WORKERS, Config, Monitor
+from fip.data.addresses import LONGEST_SOCKET
 from fip.data.errors import FipError, UsageError
 from fip.layout.keys import CREDENTIALS
 from fip.local.forks import Fork
@@ -165,11 +166,11 @@ def private_folder() -> Path:
     """
     usual = tempfile.gettempdir()
     for place in (usual, f"/run/user/{os.getuid()}", *SHORT_PLACES):
-        if len(os.fsencode(place)) + LONGEST_NAME <= LONGEST_PATH and os.access(place, os.W_OK | os.X_OK):
+        if len(os.fsencode(place)) + LONGEST_NAME <= LONGEST_SOCKET and os.access(place, os.W_OK | os.X_OK):
             return Path(tempfile.mkdtemp(prefix="fip-", dir=place))
     raise UsageError(
         f"TMPDIR {usual}: sockets cannot be made in it, its path is {len(os.fsencode(usual))} characters long; "
-        f"set TMPDIR to a folder of at most {LONGEST_PATH - LONGEST_NAME}"
+        f"set TMPDIR to a folder of at most {LONGEST_SOCKET - LONGEST_NAME}"
     )
 
 

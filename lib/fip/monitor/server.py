@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import uvicorn
 
-from fip.config import LOOPBACK, Config, Loaded, Monitor
+from fip.config import Config, Loaded, Monitor
+from fip.data.addresses import LOOPBACK
 from fip.data.errors import ConfigError
 from fip.monitor.app import make_app
 from fip.monitor.feed import Feed

@@ -12,7 +12,8 @@ from typing import Final
 import zmq
 from zmq.utils import z85
 
-from fip.config import Security, is_local
+from fip.config import Security
+from fip.data.addresses import is_local
 from fip.data.errors import RefusedError, WireError
 from fip.layout.keys import Allowed, Holder, Role, private_key, read_allowed
 from fip.runtime.door import HANDSHAKE_WITHIN, JUNK, LIMITS, REFUSAL, Door

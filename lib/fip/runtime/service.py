@@ -5,7 +5,6 @@ one thread. Long work goes to a `Background` thread, whose results come back as 
 """
 
 import argparse
-import ctypes
 import heapq
 import logging
 import os
@@ -31,6 +30,7 @@ from fip.data.errors import ConfigError, FipError
 from fip.runtime.door import raise_limit
 from fip.runtime.logs import log_to_stderr
 from fip.runtime.notify import Notifier
+from fip.runtime.parent import end_with_parent
 
 Result = TypeVar("Result")
 Given = TypeVarTuple("Given")
@@ -41,7 +41,6 @@ EXIT_CONFIG = 78  # EX_CONFIG: systemd does not start the daemon again
 LONGEST_WAIT = 60.0  # s, of one turn: what is due in a thousand years is no reason to poll for so long
 TELL_EVERY = 1.0  # s, what systemd is told; its patience, WatchdogSec= in the units, is many times that
 PARENT_VARIABLE = "FIP_PARENT"
-_PR_SET_PDEATHSIG = 1
 
 
 class Daemon(Protocol):
@@ -321,10 +320,10 @@ def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collect
 
 
 def _end_with_parent() -> None:
-    """A daemon that `fip run` started is sent SIGTERM when `fip run` is gone (see prctl(2), PR_SET_PDEATHSIG)."""
+    """A daemon that `fip run` started is sent SIGTERM when `fip run` is gone."""
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None:
         return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
     if os.getppid() != int(parent):
         sys.exit(EXIT_CONFIG)

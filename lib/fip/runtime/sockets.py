@@ -13,7 +13,7 @@ from pathlib import Path
 
 import zmq
 
-from fip.config import LOOPBACK, is_local
+from fip.data.addresses import LOOPBACK, is_local
 from fip.data.errors import ConfigError, WireError
 from fip.data.names import label
 from fip.layout.keys import PrivateKey

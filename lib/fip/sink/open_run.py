@@ -1,10 +1,16 @@
 """A run that images are stored of."""
 
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass, field, replace
 
 from fip.data.fingerprints import Comparing
+from fip.data.ranges import of as ranges_of
 from fip.sink.store import Store
 from fip.wire.messages import RunPlan, RunStored
+
+log = logging.getLogger("fip.sink")
+
+COMPARED_AT_ONCE = 16  # slices that the ventilator is asked to read again
 
 
 @dataclass
@@ -16,3 +22,19 @@ class OpenRun:
     said: RunStored  # what the ventilator is told of it
     comparing: Comparing | None = None  # what is stored, with the data as they are now, before the run goes on
     followers: set[str] = field(default_factory=set)  # those that the ledger knows of
+
+    def go_on_comparing(self, store: Store) -> None:
+        """Asks for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""
+        if self.comparing is None:
+            return
+        if self.comparing.left:
+            self.said = replace(self.said, compare=ranges_of(self.comparing.next(COMPARED_AT_ONCE)))
+            return
+        result = self.comparing.result
+        refused = result.refusal(str(store.directory), self.plan.name)
+        if not refused:
+            store.ledger.data.set_hints(self.plan.run, self.plan.hints)
+        for note in (refused,) if refused else result.notes:
+            log.warning("%s: %s", self.plan.name, note)
+        self.comparing, self.store = None, None if refused else store
+        self.said = replace(self.said, refused=refused, compare=())

@@ -18,7 +18,6 @@ from fip.data.fingerprints import Comparing, to_compare
 from fip.data.names import RunId
 from fip.data.quantities import Retention
 from fip.data.ranges import Ranges, add, contains, count
-from fip.data.ranges import of as ranges_of
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
@@ -49,7 +48,6 @@ EXPIRE_EVERY = 1.0  # s between two looks at what is to be kept
 LEAVE_WITHIN = 60.0  # s that a directory whose run is over is tried to be concluded
 TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
-COMPARED_AT_ONCE = 16  # slices that the ventilator is asked to read again
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what this process lacks now, as while strangers hold descriptors
 COUNTERS = (
     *("images", "duplicates", "bad_messages", "unread", "unknown", "stalls", "bytes_in", "failures"),
@@ -214,7 +212,7 @@ class Sink(Daemon):
             log.info("%s: its files were written since: what is stored is compared with the data", plan.name)
             indices = to_compare(plan.run, run.said.stored, grows=not plan.final)
             run.comparing = Comparing(known.fingerprints(plan.run), indices)
-            self._go_on_comparing(run, store)
+            run.go_on_comparing(store)
 
     def _compare(self, read: Sequence[ReadAgain]) -> None:
         """Takes what stored slices are now."""
@@ -225,23 +223,7 @@ class Sink(Daemon):
         for run in self._runs.values():
             if run.store and run.comparing:
                 with self._charged_to(run):
-                    self._go_on_comparing(run, run.store)
-
-    def _go_on_comparing(self, run: OpenRun, store: Store) -> None:
-        """Asks for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""
-        if run.comparing is None:
-            return
-        if not run.comparing.left:
-            result = run.comparing.result
-            refused = result.refusal(str(store.directory), run.plan.name)
-            if not refused:
-                store.ledger.data.set_hints(run.plan.run, run.plan.hints)
-            for note in (refused,) if refused else result.notes:
-                log.warning("%s: %s", run.plan.name, note)
-            run.comparing, run.store = None, None if refused else store
-            run.said = replace(run.said, refused=refused, compare=())
-        else:
-            run.said = replace(run.said, compare=ranges_of(run.comparing.next(COMPARED_AT_ONCE)))
+                    run.go_on_comparing(run.store)
 
     def _hear_new(self) -> None:
         """Enters followers that are new in the ledgers, so that their folders are known. Raises NoRoomError."""

@@ -3,14 +3,12 @@
 casacore ends the whole process on some damaged tables, by an abort or a segmentation fault that Python cannot catch.
 """
 
-import ctypes
 import logging
 import os
 import select
 import signal
 import socket
 import struct
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
 from fip.data.errors import FipError, LostReaderError, StoodStillError, UsageError
+from fip.runtime.parent import end_with_parent, start_python
 from fip.runtime.process_name import call_itself
 from fip.source.patience import Patience, said
 from fip.source.pipe import Memory, Pipe
@@ -28,7 +27,6 @@ LOOK_EVERY = 1.0  # s between two looks at a child that was asked for something
 SAYS_WITHIN = 5.0  # s in which a child that has begun to answer goes on
 ENDS_WITHIN = 1.0  # s in which a process that is killed is gone, unless its disk is dead
 JOINS_EVERY = 0.2  # s between two looks for the socket of a ventilator
-_PR_SET_PDEATHSIG = 1
 _CREDENTIALS = struct.Struct("3i")  # of SO_PEERCRED: process, user, group
 _CASARC = Path(__file__).parent / "tables" / "casarc"
 """What has casacore take no locks: it complains on a file system that has none where it selects rows."""
@@ -61,14 +59,7 @@ class Child:
     @classmethod
     def start(cls) -> Self:
         """A new process."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            theirs.set_inheritable(True)
-            program = f"from fip.source.child import serve; serve({theirs.fileno()})"
-            no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-            command = [sys.executable, "-c", program]
-            pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=[no_input])
-        return cls(pid, ours)
+        return cls(*start_python("from fip.source.child import serve; serve({descriptor})"))
 
     @classmethod
     def given(cls, text: str) -> Self:
@@ -249,7 +240,7 @@ def serve(descriptor: int) -> None:
     """The child: answers calls until nobody is left to call. Signals are for the parent, which ends it."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # one that a dead disk holds does not see it go
+    end_with_parent(signal.SIGKILL)  # one that a dead disk holds does not see it go
     _read_for(Pipe(socket.socket(fileno=descriptor)))
 
 

@@ -17,7 +17,7 @@ from fip.wire.codec import check_image
 from fip.worker.stages import PRIMARY_BEAM, Named, image_file
 from fip.worker.user_code import NOTHING, Offers
 
-KERNELS_KEPT = 4  # one for each field of late: what they prepare once a run is not prepared again
+KERNELS_KEPT = 4  # the last used, one for each field: each prepares once a run
 
 
 class Imager:

@@ -1,0 +1,1 @@
+"""Gains: tables of solutions, and their application."""

@@ -1,0 +1,64 @@
+"""The samples of a slice as they were recorded, and what gains, flags and models are checked against when opened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.directions import Direction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """The samples of a slice and one spectral window, all correlations, on their way to Stokes.
+
+    Whoever corrects them may write into `visibility`, `weight` and `bad`, and returns them, or others in their place.
+    """
+
+    path: Path  # of the recording, for messages
+    field: int  # FIELD_ID
+    spectral_window: int  # SPECTRAL_WINDOW_ID
+    frequency: NDArray[np.float64]  # [channel] Hz, strictly ascending
+    width: NDArray[np.float64]  # [channel] Hz
+    correlations: tuple[str, ...]  # as ("XX", "XY", "YX", "YY")
+    antenna1: NDArray[np.int32]  # [row]
+    antenna2: NDArray[np.int32]  # [row]
+    integration: NDArray[np.intp]  # [row] which of the slice's integrations it is of
+    time: NDArray[np.float64]  # [row] s UTC since MJD 0, middle
+    interval: NDArray[np.float64]  # [row] s, how long it was integrated
+    uvw: NDArray[np.float64]  # [row, 3] m, as on file; what is not finite is 0, and bad
+    axes: NDArray[np.float64]  # [integration, 3, 3] unit vectors of u, v, w in ICRS, the rows of a matrix
+    visibility: NDArray[np.complexfloating]  # [row, channel, correlation]; V = sum S exp(+2 pi i (ul + vm + w(n-1)) f/c)
+    weight: NDArray[np.floating]  # [row, channel or 1, correlation]
+    bad: NDArray[np.bool_]  # [row, channel, correlation] not to be used: flagged, not selected, not observed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExpectedWindow:
+    """A spectral window that is imaged, or the channels of it that are."""
+
+    spectral_window: int  # SPECTRAL_WINDOW_ID
+    frequency: NDArray[np.float64]  # [channel] Hz, strictly ascending
+    width: NDArray[np.float64]  # [channel] Hz
+    correlations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """What corrections are for: they are checked against it once, when they are opened."""
+
+    path: Path  # of the recording, for messages
+    telescope: str  # TELESCOPE_NAME
+    antennas: tuple[str, ...]  # names, by number
+    position: NDArray[np.float64]  # [antenna, 3] m, ITRF
+    diameter: float | None  # m, of the dishes; None if that is unknown
+    windows: tuple[ExpectedWindow, ...]
+    fields: Mapping[int, str]  # FIELD_ID -> name, of those imaged
+    centres: Mapping[int, Direction]  # FIELD_ID -> where its phase centre is at the begin
+    begin: float  # s UTC since MJD 0, of the first integration
+    end: float  # s UTC, of the last; that of the first one if more are to come
+    growing: bool  # whether more are to come
+    primary_beam: str | None  # as `--primary-beam` has it; None if fluxes of models are apparent
+    epsilon: float  # accuracy asked of images: a model may be wrong by a share of it

@@ -1,0 +1,1 @@
+"""Prediction: the visibilities of a sky model."""

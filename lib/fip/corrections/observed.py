@@ -30,7 +30,7 @@ class Observed:
     interval: NDArray[np.float64]  # [row] s, how long it was integrated
     uvw: NDArray[np.float64]  # [row, 3] m, as on file; what is not finite is 0, and bad
     axes: NDArray[np.float64]  # [integration, 3, 3] unit vectors of u, v, w in ICRS, the rows of a matrix
-    visibility: NDArray[np.complexfloating]  # [row, channel, correlation]; V = sum S exp(+2 pi i (ul + vm + w(n-1)) f/c)
+    visibility: NDArray[np.complexfloating]  # [row, channel, correlation]: sum S exp(2 pi i (ul + vm + w(n-1)) f/c)
     weight: NDArray[np.floating]  # [row, channel or 1, correlation]
     bad: NDArray[np.bool_]  # [row, channel, correlation] not to be used: flagged, not selected, not observed
 

@@ -1,0 +1,156 @@
+"""From hot pixels to peaks: the best boxcar of each, and the place of its maximum to a fraction of a pixel."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.search.noise import Tiles
+from fip.search.passes import SPAN, STEPS, best_boxcars, boxcar_sum
+from fip.search.pyramid import Pyramid, boxcar_weights, rows_of
+from fip.search.words import Matrix, Peak, Searched
+
+NEAR = 1.2
+"""Full widths at half maximum within which two peaks are of one source."""
+
+_STEPS_UP = 6  # pixels that a maximum may be away from where it was seen
+_MOST = 2000  # peaks of an image
+_SURE = 0.97  # of what a parabola says of a pixel beside a maximum
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """At which S/N a peak counts."""
+
+    u: float
+    factor: Callable[[int], float]  # by which it is raised for a boxcar of so many slices
+
+
+def peaks_of(
+    pyramid: Pyramid, hot: NDArray[np.int32], searched: Searched, tiles: Tiles, threshold: Threshold
+) -> tuple[Peak, ...]:
+    """The peaks at or above the threshold whose boxcars end in the last slices, best first."""
+    places = np.unique(hot)
+    if not places.size:
+        return ()
+    rows, weights = rows_of(pyramid), boxcar_weights(pyramid)
+    ends, widths = np.empty(places.size, np.int32), np.empty(places.size, np.int32)
+    squares = np.empty(places.size, np.float32)
+    best_boxcars(pyramid.ring, rows, weights, places, ends, widths, squares)
+    look = _Looking(pyramid, rows, weights, searched, tiles)
+    least = (threshold.u * of_a_pixel(searched.curvature) * STEPS) ** 2
+    strong = np.flatnonzero(squares > least)
+    strong = strong[np.argsort(-squares[strong], kind="stable")][:_MOST]
+    found: list[Peak] = []
+    xs, ys = places % searched.width, places // searched.width
+    taken = np.zeros(places.size, bool)
+    for each in strong:
+        if taken[each]:
+            continue
+        taken |= near(xs - int(xs[each]), ys - int(ys[each]), searched.beam)
+        peak = look.climb(int(xs[each]), int(ys[each]), int(ends[each]), int(widths[each]))
+        if peak is not None and peak.snr >= threshold.u * threshold.factor(peak.width):
+            found.append(peak)
+    return best_of(found, searched.beam)
+
+
+def of_a_pixel(curvature: Matrix) -> float:
+    """The least share of a maximum's S/N that the pixel has which is nearest to it: half a pixel off in x and y."""
+    (xx, xy), (_, yy) = curvature
+    return _SURE * math.exp(-(xx + yy + 2 * abs(xy)) / 8)
+
+
+def near(dx: NDArray[np.integer], dy: NDArray[np.integer], beam: Matrix) -> NDArray[np.bool_]:
+    """Whether pixels that lie so far from one are of the same source."""
+    (xx, xy), (_, yy) = beam
+    return np.asarray(xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy < NEAR**2)
+
+
+def is_near(dx: float, dy: float, beam: Matrix) -> bool:
+    """Whether places that lie so many pixels apart are of one source."""
+    (xx, xy), (_, yy) = beam
+    return xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy < NEAR**2
+
+
+def best_of(peaks: Sequence[Peak], beam: Matrix) -> tuple[Peak, ...]:
+    """Of peaks at one place the best; best first."""
+    kept: list[Peak] = []
+    for peak in sorted(peaks, key=lambda peak: -peak.snr):
+        if not any(is_near(peak.x - other.x, peak.y - other.y, beam) for other in kept):
+            kept.append(peak)
+    return tuple(kept)
+
+
+class _Looking:
+    """What of the last slices is needed to look at a place."""
+
+    def __init__(
+        self,
+        pyramid: Pyramid,
+        rows: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        searched: Searched,
+        tiles: Tiles,
+    ) -> None:
+        self._pyramid, self._rows, self._weights, self._searched, self._tiles = pyramid, rows, weights, searched, tiles
+
+    def climb(self, x: int, y: int, end: int, width: int) -> Peak | None:
+        """The maximum near a pixel of its boxcar; None on the outermost pixels, where there is none to be seen."""
+        for _ in range(_STEPS_UP):
+            if not (1 <= x < self._searched.width - 1 and 1 <= y < self._searched.height - 1):
+                return None
+            around = self._around(x, y, end, width)
+            sign = 1 if around[1, 1] > 0 else -1
+            row, column = divmod(int(np.argmax(sign * around)), 3)
+            if (row, column) == (1, 1):
+                return self._peak(x, y, end, width, sign, sign * around)
+            x, y = x + column - 1, y + row - 1
+            end, width = self._best(x, y)
+        return None
+
+    def _best(self, x: int, y: int) -> tuple[int, int]:
+        place = np.array([y * self._searched.width + x], np.int32)
+        end, width, square = np.empty(1, np.int32), np.empty(1, np.int32), np.empty(1, np.float32)
+        best_boxcars(self._pyramid.ring, self._rows, self._weights, place, end, width, square)
+        return int(end[0]), int(width[0])
+
+    def _boxcar(self, end: int, width: int) -> NDArray[np.int64]:
+        last = len(self._rows) - SPAN + end
+        return self._rows[last + 1 - width : last + 1]
+
+    def _around(self, x: int, y: int, end: int, width: int) -> NDArray[np.float64]:
+        """[3, 3] S/N, with its sign, of a boxcar."""
+        rows, across = self._boxcar(end, width), self._searched.width
+        norm = math.sqrt(float(self._weights[width - 1, end])) / STEPS
+        sums = [
+            [boxcar_sum(self._pyramid.ring, rows, (y + row) * across + x + column) for column in (-1, 0, 1)]
+            for row in (-1, 0, 1)
+        ]
+        return np.array(sums, np.float64) * norm
+
+    def _peak(self, x: int, y: int, end: int, width: int, sign: int, around: NDArray[np.float64]) -> Peak:
+        dx, dy, snr = _maximum(around)
+        rows = self._boxcar(end, width)
+        present = rows[self._pyramid.present[rows]]
+        tile = float(self._tiles.level[y // self._tiles.side, x // self._tiles.side])
+        # The flux that makes the sum of z what it is: each z is it over the noise of its slice.
+        per_flux = float((1 / (self._pyramid.scale[present] * tile)).sum())
+        flux = sign * snr / math.sqrt(float(self._weights[width - 1, end])) / per_flux
+        last = self._pyramid.step - SPAN + 1 + end
+        slices = self._pyramid.slices[present]
+        return Peak(x + dx, y + dy, last + 1 - width, width, snr, sign, float(flux), (int(slices[0]), int(slices[-1])))
+
+
+def _maximum(v: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Of a parabola through three by three values, the middle one the largest: where it is (x, y), and how much."""
+    gx, gy = (v[1, 2] - v[1, 0]) / 2, (v[2, 1] - v[0, 1]) / 2
+    hxx, hyy = v[1, 2] - 2 * v[1, 1] + v[1, 0], v[2, 1] - 2 * v[1, 1] + v[0, 1]
+    hxy = (v[2, 2] - v[2, 0] - v[0, 2] + v[0, 0]) / 4
+    determinant = hxx * hyy - hxy * hxy
+    if not (hxx < 0 and determinant > 0):
+        return 0.0, 0.0, float(v[1, 1])
+    dx = max(-1.0, min(1.0, float((hxy * gy - hyy * gx) / determinant)))
+    dy = max(-1.0, min(1.0, float((hxy * gx - hxx * gy) / determinant)))
+    return dx, dy, float(v[1, 1] + (gx * dx + gy * dy) / 2)

@@ -1,0 +1,151 @@
+"""What is taken off an image before it is searched: nothing, or the sky as the images before show it.
+
+A running reference begins as the median of 16 images; each mean of 32 slices more is blended into it when it is 64
+slices old, so that a transient is no part of what it is compared with. Its own noise is part of that of every boxcar,
+and is that which it had when z was made. Where an event was on, it stays as it is: the event would have a shadow, else.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.search.noise import Tiles, scatter
+from fip.search.passes import STEPS, add_clipped, blend
+from fip.search.pyramid import Pyramid, level_now, rows_of, spread_of
+from fip.search.words import Matrix, Place
+
+Floats = NDArray[np.float32]
+
+FIRST = 16  # images of which the first reference is the median
+CHUNK = 32  # slices of a mean
+AGE = 64  # slices that a mean waits before it is blended in
+SHARE = 0.25  # of a mean in the reference then
+CLIP = 4.0  # standard deviations at which a sum over four slices is held
+NOT_WHITE = 1.1
+"""Times its noise that a sum over slices may scatter by; beyond it the sky is not off the images, and changes."""
+
+_SPARED = 2.4  # full widths at half maximum about an event
+_SAMPLE = 2**14  # pixels of which the scatter of a level is taken
+_MEMORY = 0.8
+_MEASURED = 4  # times, before a level is judged
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Of slices from `first` on, waiting to be blended in."""
+
+    first: int  # step
+    slices: int  # with an image
+    pixels: Floats  # [y, x] Jy/beam
+
+
+@dataclass(slots=True)
+class Running:
+    """A running reference; changed by `warm` and `follow` alone."""
+
+    pixels: Floats  # [y, x] Jy/beam; no values before it is known
+    variance: float = 0.0  # in units of that of an image
+    begun: list[Floats] = field(default_factory=list)  # the first images
+    total: Floats | None = None  # [pixel] of what the slices of this chunk have beyond it
+    first: int = 0  # step of the chunk
+    slices: int = 0  # with an image in it
+    waiting: list[Mean] = field(default_factory=list)
+
+    @property
+    def known(self) -> bool:
+        """Whether images can be searched."""
+        return self.pixels.size > 0
+
+
+@dataclass(slots=True)
+class Whiteness:
+    """By how much each level scatters more than white noise would, level 0 first; changed by `weigh` alone."""
+
+    ratio: NDArray[np.float64]
+    lately: NDArray[np.float64]  # the largest, or what is left of it
+    measured: NDArray[np.int64]
+
+    @property
+    def model_needed(self) -> bool:
+        """Whether a level is so far from white that the sky has to be subtracted before it is imaged."""
+        return bool(((self.measured >= _MEASURED) & (self.ratio > NOT_WHITE)).any())
+
+    def factor(self, width: int) -> float:
+        """By what the threshold of a boxcar is to be raised."""
+        level = min(max(0, width - 1).bit_length(), self.ratio.size - 1)
+        return float(max(1.0, self.lately[level])) if self.measured[level] >= _MEASURED else 1.0
+
+
+def whiteness(levels: int) -> Whiteness:
+    """Of so many levels, before any is measured."""
+    return Whiteness(np.ones(levels + 1), np.ones(levels + 1), np.zeros(levels + 1, np.int64))
+
+
+def weigh(white: Whiteness, pyramid: Pyramid) -> None:
+    """Measures the levels that were made now, of four slices and more."""
+    for level in range(2, white.ratio.size):
+        made = level_now(pyramid, level)
+        if made is None:
+            break
+        spread, each = spread_of(pyramid, level), max(1, made.size // _SAMPLE)
+        found = scatter(made[:: each | 1]) if spread > 0 else math.nan
+        if math.isfinite(found):
+            share = max(1 / (1 + int(white.measured[level])), 1 - _MEMORY)
+            white.ratio[level] += share * (found / spread - white.ratio[level])
+            left = white.lately[level] + share * (white.ratio[level] - white.lately[level])
+            white.lately[level] = max(found / spread, left)
+            white.measured[level] += 1
+
+
+def warm(running: Running, pixels: Floats) -> None:
+    """Adds one of the first images, [y, x]; after the last of them the reference is known."""
+    running.begun.append(pixels.copy())
+    if len(running.begun) == FIRST:
+        with np.errstate(all="ignore"):
+            running.pixels = np.median(np.stack(running.begun), axis=0).astype(np.float32)
+        running.variance = math.pi / 2 / FIRST  # of a median
+        running.begun.clear()
+
+
+def follow(running: Running, pyramid: Pyramid, tiles: Tiles, beam: Matrix, spared: tuple[Place, ...]) -> None:
+    """Adds what was pushed last, an image or a gap, and blends in what is old enough."""
+    height, width = running.pixels.shape
+    if running.total is None:
+        running.total, running.first, running.slices = np.zeros(height * width, np.float32), pyramid.step, 0
+    running.slices += int(pyramid.present[rows_of(pyramid)[-1]])
+    fours = level_now(pyramid, 2) if (pyramid.step + 1) % 4 == 0 else None
+    if fours is not None:
+        rows = rows_of(pyramid)[-4:]
+        scale = pyramid.scale[rows][pyramid.present[rows]].mean() if pyramid.present[rows].any() else 0.0
+        factors = (2 * scale / STEPS * tiles.level).astype(np.float32)  # the sum of four is twice their level
+        add_clipped(running.total, fours, factors, tiles.side, width, np.float32(CLIP * STEPS))
+    if pyramid.step + 1 - running.first < CHUNK:
+        return
+    if running.slices >= CHUNK // 4:
+        mean = running.pixels + running.total.reshape(height, width) / np.float32(running.slices)
+        running.waiting.append(Mean(running.first, running.slices, mean))
+    running.total[:] = 0
+    running.first, running.slices = pyramid.step + 1, 0
+    while running.waiting and pyramid.step + 1 - running.waiting[0].first >= AGE:
+        old = running.waiting.pop(0)
+        for place in spared:
+            if place.first < old.first + CHUNK and place.last >= old.first:
+                _spare(old.pixels, running.pixels, place, beam)
+        blend(running.pixels.ravel(), old.pixels.ravel(), np.float32(SHARE))
+        running.variance = (1 - SHARE) ** 2 * running.variance + SHARE**2 / old.slices
+
+
+def _spare(newer: Floats, reference: Floats, place: Place, beam: Matrix) -> None:
+    """About a place the newer one is as the reference."""
+    widest = 1 / math.sqrt(float(np.linalg.eigvalsh(np.array(beam))[0]))
+    reach = math.ceil(_SPARED * widest)
+    x, y = round(place.x), round(place.y)
+    at = slice(max(0, y - reach), y + reach + 1), slice(max(0, x - reach), x + reach + 1)
+    newer[at] = reference[at]
+
+
+def bytes_of(pixels: int, running: bool) -> int:
+    """What a reference takes: 20 bytes a pixel, 64 while it begins, in which time there is no more."""
+    return 20 * pixels if running else 0

@@ -1,0 +1,86 @@
+"""How many false events a search makes, by formula: the sky is smooth (Rice, Adler), time is not (Siegmund).
+
+docs/transients.md derives it. Thresholds u are in standard deviations.
+"""
+
+import math
+from collections.abc import Sequence
+
+from fip.search.words import Budget, Searched
+
+COARSE = 0.4
+"""1/pixel^2 of sqrt(det Lambda) from which pixels lie too far apart to see all maxima of the sky between them."""
+
+LOWEST, HIGHEST = 3.0, 40.0  # thresholds among which one is looked for
+
+
+def density(x: float) -> float:
+    """Of the normal distribution."""
+    return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def tail(x: float) -> float:
+    """The probability that a normal variable is above x."""
+    return math.erfc(x / math.sqrt(2)) / 2
+
+
+def nu(x: float) -> float:
+    """Siegmund's correction for a random walk that is looked at in steps of drift x^2/2 and standard deviation x.
+
+    The approximation of Siegmund and Yakir (2007), right to 3 %; 1 at x = 0.
+    """
+    if x < 1e-4:
+        return 1.0
+    return 2 / x * (0.5 - tail(x / 2)) / (x / 2 * (1 - tail(x / 2)) + density(x / 2))
+
+
+def looks(u: float, widest: int) -> float:
+    """Independent looks at a pixel in each slice that all boxcars of 1..widest slices come to at level u."""
+    return sum((u * u / (2 * width) * nu(u / math.sqrt(width))) ** 2 for width in range(1, widest + 1))
+
+
+def maxima(u: float, area: float, determinant: float) -> float:
+    """Expected maxima above u of one image of noise: `area` in pixels, det Lambda in 1/pixel^4."""
+    root = math.sqrt(determinant)
+    smooth = area * root / (2 * math.pi) * u * density(u)
+    return min(smooth, area * tail(u)) if root > COARSE else smooth
+
+
+def determinant_of(searched: Searched) -> float:
+    """det Lambda, 1/pixel^4."""
+    (xx, xy), (_, yy) = searched.curvature
+    return xx * yy - xy * xy
+
+
+def false_events(u: float, searched: Searched, area: float | None = None) -> float:
+    """Expected false events a slice, of all signs searched for; `area` is that of the pixels with values, else all.
+
+    A maximum on the outermost pixels is not seen.
+    """
+    pixels = (searched.width - 2) * (searched.height - 2) if area is None else area
+    return searched.signs * maxima(u, pixels, determinant_of(searched)) * looks(u, searched.widest)
+
+
+def false_rate(u: float, series: Sequence[Searched], areas: Sequence[float | None] | None = None) -> float:
+    """Expected false events a second of observed time, over all series that are searched."""
+    each = areas or [None] * len(series)
+    return sum(false_events(u, one, area) / one.cadence for one, area in zip(series, each, strict=True))
+
+
+def threshold(budget: Budget, series: Sequence[Searched], areas: Sequence[float | None] | None = None) -> float:
+    """The one threshold u, for all series, at which the budget is met; ValueError if none does."""
+    if false_rate(LOWEST, series, areas) < budget.per_second:
+        raise ValueError(
+            f"{budget.events:g} false events in {budget.seconds:g} s would take a threshold below {LOWEST:g} sigma: "
+            f"ask for fewer"
+        )
+    if false_rate(HIGHEST, series, areas) > budget.per_second:
+        raise ValueError(
+            f"{budget.events:g} false events in {budget.seconds:g} s would take a threshold above {HIGHEST:g} sigma: "
+            f"allow more"
+        )
+    low, high = LOWEST, HIGHEST
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if false_rate(middle, series, areas) > budget.per_second else (low, middle)
+    return high

@@ -1,0 +1,145 @@
+"""The words of the search: what is searched, what is found in one image, and what several of these make up.
+
+A *step* is a cadence: images are counted by their times, not by their numbers, so that a slice that is missing is a
+step without an image. S/N is that of the matched filter, F sqrt(w) / sigma for F Jy/beam over w slices.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from fip.data.quantities import SECONDS_PER_DAY
+from fip.data.values import Beam
+
+WIDEST = 64
+"""Slices of the widest boxcar; also the quiet slices that close an event, and the gap that begins a new segment."""
+
+Reference: TypeAlias = Literal["none", "running", "auto"]
+"""What is taken off an image before it is searched: nothing, as its sky was subtracted; a running mean; or that, and
+it is found out whether it is enough."""
+
+Matrix: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
+"""A symmetric matrix over (x, y)."""
+
+UNITS = {
+    "s": 1.0,
+    "min": 60.0,
+    "hour": 3600.0,
+    "h": 3600.0,
+    "day": SECONDS_PER_DAY,
+    "d": SECONDS_PER_DAY,
+    "week": 7 * SECONDS_PER_DAY,
+    "month": 30 * SECONDS_PER_DAY,
+    "year": 365.25 * SECONDS_PER_DAY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many false events are expected in a time that is observed: over all fields, planes, signs and averages."""
+
+    events: float
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """False events a second of observed time."""
+        return self.events / self.seconds
+
+
+def parse_budget(text: str) -> Budget:
+    """A budget from `1/week`, `0.5/day` or `1/10 min`; ValueError for anything else."""
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*/\s*([0-9]*\.?[0-9]+)?\s*([a-z]+)\s*", text)
+    number, times, unit = match.groups() if match else ("", "", "")
+    if unit not in UNITS or not float(number) > 0 or (times and not float(times) > 0):
+        raise ValueError(f"'{text}' is not a rate of false events, as 1/week or 1/10 min (units: {', '.join(UNITS)})")
+    return Budget(float(number), float(times or 1) * UNITS[unit])
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A series of images that is searched: one field, one Stokes plane, slices or means of so many of them."""
+
+    width: int  # pixels along x
+    height: int  # pixels along y
+    curvature: Matrix  # 1/pixel^2, Lambda of the noise: its autocorrelation is 1 - d.Lambda d / 2 at small d
+    beam: Matrix  # 1/pixel^2: d.B d is the square of a distance d in full widths at half maximum
+    cadence: float  # s from one slice to the next
+    widest: int = WIDEST  # slices of the widest boxcar: a power of two, at most 64
+    reference: Reference = "none"
+    signs: int = 2  # that are searched for
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The best boxcar of a place, as the image that completes it shows it."""
+
+    x: float  # pixel, from 0, to a fraction
+    y: float
+    first: int  # step at which it begins
+    width: int  # steps
+    snr: float  # always positive
+    sign: int  # 1, or -1 of what became fainter
+    flux: float  # Jy/beam, apparent, negative if the sign is
+    slices: tuple[int, int]  # the first and the last slice with an image in it
+
+    @property
+    def last(self) -> int:
+        """The step at which it ends, which is still in it."""
+        return self.first + self.width - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What peaks that are near in place and time make up; its place, boxcar and S/N are those of the best of them."""
+
+    number: int  # from 0, in the order in which they were opened
+    best: Peak
+    opened: int  # slice in which it was first above the threshold
+    updated: int  # slice in which its best peak was found
+    first: int  # step at which the earliest of its peaks begins
+    last: int  # step at which the latest ends
+    peaks: int  # how many
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where, and in which steps, something was on: there a running reference stays as it is."""
+
+    x: float
+    y: float
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an image, beside its pixels."""
+
+    index: int  # of its slice
+    time: float  # s, the middle of its exposure; a step of n cadences means n - 1 slices without an image
+    spared: tuple[Place, ...] = ()  # the events so far; those of a replay are those that were written down
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the search saw in an image."""
+
+    step: int
+    peaks: tuple[Peak, ...]  # at or above the threshold, best first
+    noise: float  # Jy/beam; NaN if there is none
+    searched: bool  # False for an image without pixels, and while a reference begins
+    hot: int = 0  # places that were looked at one by one
+    flooded: bool = False  # so many that it gives one peak at most
+    new_segment: bool = False  # after a gap as long as the widest boxcar
+    model_needed: bool = False  # a reference `auto` leaves so much of the sky that the threshold was raised
+
+
+def beam_matrix(beam: Beam, scale: float) -> Matrix:
+    """The matrix of `Searched.beam`, of a restoring beam on pixels of `scale` rad; x descends to the east."""
+    east, north = -math.sin(beam.angle), math.cos(beam.angle)  # the major axis in pixels
+    a, b = (scale / beam.major) ** 2, (scale / beam.minor) ** 2
+    cross = (a - b) * east * north
+    return (a * east**2 + b * north**2, cross), (cross, a * north**2 + b * east**2)

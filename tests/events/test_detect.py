@@ -1,0 +1,195 @@
+"""`fip detect` and `fip events`: real commands, on images that real daemons made, and on what cannot be searched."""
+
+import json
+import math
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+
+from fip.data.errors import UsageError
+from fip.data.quantities import iso_utc
+from fip.events.detect import detect, thresholds_of
+from fip.events.found import Detection
+from fip.events.series import series_of
+from fip.search.words import Budget
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
+from support.fip_command import fip, images
+from support.stored_run import GRID, store_run
+
+ON = (30, 36)
+FILES = ["candidates.ecsv", "events.ecsv", "rates.ecsv"]
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 images with a transient in six of them, bright enough for sidelobes, the steady sources subtracted."""
+    folder = tmp_path_factory.mktemp("night")
+    plan = Simulation(antennas=20, channels=4, integrations=48, transient=0.6, transient_on=ON, noise=1.0, seed=5)
+    simulate(folder / "night.ms", plan)
+    made = fip("run", folder / "night.ms", "--output", folder / "night.fip", "--subtract-model", "--size", 640)
+    assert made.returncode == 0, made.stderr
+    return folder / "night.fip"
+
+
+def truth(directory: Path) -> SkyCoord:
+    """Where the transient is."""
+    table = Table.read(directory.with_name("night.truth.ecsv"), format="ascii.ecsv")
+    (row,) = table[table["kind"] == "transient"]
+    return SkyCoord(float(row["ra"]), float(row["dec"]), unit="deg")
+
+
+def test_a_transient_is_one_event_in_its_slices_at_its_place(night: Path) -> None:
+    before = {path.name: path.read_bytes() for path in images(night)}
+    searched = fip("detect", night)
+    assert searched.returncode == 0, searched.stderr
+    assert "reference none" in searched.stdout
+    assert "1 events, " in searched.stdout
+    found = json.loads(fip("events", night, "--json").stdout)
+    (event,) = [each for each in found if not each["labels"]]
+    assert (event["kind"], event["stokes"]) == ("transient", "I")
+    assert (event["first"], event["last"]) == (ON[0], ON[1] - 1)
+    assert event["flux"] == pytest.approx(0.6, rel=0.1)
+    assert truth(night).separation(SkyCoord(event["ra"], event["dec"], unit="deg")).arcsec < 4
+    assert all("sidelobe" in each["labels"] for each in found if each is not event)
+    (line,) = [line for line in fip("events", night).stdout.splitlines() if line.startswith(event["id"])]
+    assert f"slices {ON[0]} to {ON[1] - 1}, S/N" in line
+    assert {path.name: path.read_bytes() for path in images(night)} == before
+
+
+def test_the_same_images_give_the_same_files(night: Path) -> None:
+    assert fip("detect", night).returncode == 0
+    first = {name: (night / "transients" / name).read_bytes() for name in FILES}
+    assert fip("detect", night).returncode == 0
+    assert {name: (night / "transients" / name).read_bytes() for name in FILES} == first
+    assert sorted(path.name for path in (night / "transients").glob("*.*csv*")) == FILES
+    events = Table.read(night / "transients" / "events.ecsv", format="ascii.ecsv")
+    assert events["ra_err"].unit == "deg"
+    assert events["flux"].unit == "Jy / beam"
+    (rate,) = Table.read(night / "transients" / "rates.ecsv", format="ascii.ecsv")
+    assert (rate["slices"], rate["events"]) == (48, 1)
+    assert rate["predicted"] == pytest.approx(48 * 8 / (7 * 86400), rel=1e-3)  # 8 s an image
+
+
+def test_a_budget_that_allows_more_has_a_lower_threshold(night: Path) -> None:
+    least = []
+    for budget in (Budget(1, 7 * 86400), Budget(1, 60)):
+        least.append(thresholds_of(series_of(night, Detection(budget)), Detection(budget)))
+    assert least[0].event > least[0].candidate > least[1].event == least[1].candidate
+
+
+def test_an_image_that_is_gone_is_left_out_and_named(tmp_path: Path) -> None:
+    store_run(tmp_path, 12)
+    gone = images(tmp_path)[5]
+    gone.unlink()
+    searched = fip("detect", tmp_path)
+    assert searched.returncode == 1
+    assert f"left out: {gone}: not an image that FIP can read" in searched.stdout
+    (rate,) = Table.read(tmp_path / "transients" / "rates.ecsv", format="ascii.ecsv")
+    assert rate["slices"] == 0  # 16 images make the reference
+
+
+def test_what_failed_and_what_is_empty_are_slices_without_an_image(tmp_path: Path) -> None:
+    store_run(tmp_path, 12, empty=[2], failed=[5, 6])
+    ((_, times),) = detect(tmp_path, Detection(reference="none"), print).looked
+    assert len(times) == 9
+
+
+def mixed(directory: Path) -> None:
+    """Has an image of another size in a run."""
+    store_run(directory, 6)
+    other = directory / "other"
+    store_run(other, 6, grid=replace(GRID, width=192))
+    images(directory)[4].write_bytes(images(other)[4].read_bytes())
+
+
+def nothing(directory: Path) -> None:
+    """No directory of images."""
+
+
+def empty_ledger(directory: Path) -> None:
+    """A run without an image."""
+    store_run(directory, 3, failed=[0, 1, 2])
+
+
+def expired(directory: Path) -> None:
+    """All images of a run have expired."""
+    store_run(directory, 6)
+    with closing(sqlite3.connect(directory / "fip.sqlite")) as database:
+        database.execute("UPDATE slices SET state = 'expired'")
+        database.commit()
+
+
+def six(directory: Path) -> None:
+    """Six images."""
+    store_run(directory, 6)
+
+
+def few(directory: Path) -> None:
+    """Two images."""
+    store_run(directory, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "asked", "said"),
+    [
+        (nothing, Detection(), "no fip.sqlite in it; give the folder that `fip run` stored images in"),
+        (empty_ledger, Detection(), "no image is stored in it yet"),
+        (expired, Detection(), "no image is stored in it yet"),
+        (few, Detection(), "a search needs 3 images of a field"),
+        (mixed, Detection(), "192x160 pixels of 2arcsec, I; the images before it: 160x160 pixels of 2arcsec, I"),
+        (six, Detection(stokes=("V",)), "--stokes V: night-t000000-dirty.fits has I"),
+        (six, Detection(Budget(1e6, 1)), "--false-alarms: 1e+06 false events in 1 s would take a threshold below"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_line(
+    tmp_path: Path, make: Callable[[Path], None], asked: Detection, said: str
+) -> None:
+    make(tmp_path)
+    with pytest.raises(UsageError) as refused:
+        detect(tmp_path, asked, print)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--false-alarms", "some"), "fip: --false-alarms: 'some' is not a rate of false events, as 1/week or"),
+        (("--widths", "5"), "fip: --widths 5: give 1, 2, 4, 8, 16, 32 or 64"),
+        ((), "192x160 pixels"),
+    ],
+)
+def test_if_it_is_refused_nothing_is_written(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    mixed(tmp_path)
+    refused = fip("detect", tmp_path, *options)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert not (tmp_path / "transients").exists()
+
+
+def test_a_directory_that_was_not_searched_says_so(tmp_path: Path) -> None:
+    store_run(tmp_path, 3)
+    refused = fip("events", tmp_path)
+    assert (refused.returncode, refused.stderr) == (
+        2, f"fip: {tmp_path} was not searched for transients: `fip detect {tmp_path}` does\n",
+    )  # fmt: skip
+
+
+def test_places_are_in_icrs_and_times_are_those_of_the_ledger(night: Path) -> None:
+    assert fip("detect", night).returncode == 0
+    (event,) = [each for each in json.loads(fip("events", night, "--json").stdout) if not each["labels"]]
+    with closing(sqlite3.connect(night / "fip.sqlite")) as database:
+        (begin,) = database.execute("SELECT begin FROM slices WHERE slice = ?", (ON[0],)).fetchone()
+    assert event["begin"] == iso_utc(begin)
+    assert 0 <= event["ra"] < 360
+    assert math.isfinite(event["snr"])
+    assert np.abs(event["dec"]) <= 90

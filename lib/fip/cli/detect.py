@@ -44,16 +44,18 @@ def detect_command(
 
     Exits with 0, or 1 if an image could not be read, and was left out.
     """
-    from fip.events.detect import detect, expected
-    from fip.events.found import Detection
-    from fip.events.listing import as_lines, listed
-    from fip.events.tables import write
     from fip.search.words import parse_budget
 
     if widths not in (1, 2, 4, 8, 16, 32, 64):
         raise UsageError(f"--widths {widths}: give 1, 2, 4, 8, 16, 32 or 64")
     planes = parsed("--stokes", parse_stokes, stokes) if stokes else None
     budget = parsed("--false-alarms", parse_budget, false_alarms)
+
+    from fip.events.detect import detect, expected
+    from fip.events.found import Detection
+    from fip.events.listing import as_lines, listed
+    from fip.events.tables import write
+
     asked = Detection(budget, None if reference is None else _REFERENCES[reference], widths, planes)
     searching = detect(directory, asked, say)
     folder = write(directory, searching)

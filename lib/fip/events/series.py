@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fip.archive.entries import Entry
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import UsageError
-from fip.data.values import Beam, Grid
+from fip.data.values import Beam
 from fip.events.found import Detection, Series
 from fip.fits.stored_image import Layout, StoredImage
 from fip.search.curvature import from_images
@@ -23,7 +23,7 @@ from fip.search.words import Reference, Searched, beam_matrix
 MEASURED = 16
 """Images by which Lambda is measured, half of them the first ones, half in the middle."""
 
-_LARGEST = 1024  # pixels a side, of the part of them in the middle
+_NOISE, _SIDELOBES = 512, 1024  # pixels a side of the part in the middle by which they are measured
 _FEWEST = 3  # images of a series
 
 
@@ -117,24 +117,21 @@ def _searched(
 ) -> tuple[Searched, float, int]:
     grid, middle = layout.grid, len(entries) // 2
     few = entries[: MEASURED // 2] + entries[max(middle, MEASURED // 2) : middle + MEASURED // 2]
-    part = _middle(grid)
     images = [pixels for entry, pixels in readable(directory, few, layout, plane, []) if not entry.empty]
     area = int(np.isfinite(images[0]).sum()) if images else 0
-    images = [pixels[part] for pixels in images]
     shape = beam_matrix(beam, grid.scale)
     try:
-        curvature = from_images(images)
+        curvature = from_images(_middle(pixels, _NOISE) for pixels in images)
     except ValueError as error:
         raise UsageError(f"{directory}: {error}") from None
     found = Searched(grid.width, grid.height, curvature, shape, cadence)
-    return found, highest_sidelobe(images, shape), area
+    sidelobe = highest_sidelobe((_middle(pixels, _SIDELOBES) for pixels in images[: MEASURED // 2]), shape)
+    return found, sidelobe, area
 
 
-def _middle(grid: Grid) -> tuple[slice, slice]:
-    def across(side: int) -> slice:
-        return slice(max(0, (side - _LARGEST) // 2), (side + _LARGEST) // 2)
-
-    return across(grid.height), across(grid.width)
+def _middle(pixels: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    y, x = (max(0, (each - side) // 2) for each in pixels.shape)
+    return pixels[y : y + side, x : x + side]
 
 
 def _reference(path: Path, stokes: str) -> Reference:

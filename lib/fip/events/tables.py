@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from astropy import units
 from astropy.table import QTable, Table
-from scipy.stats import poisson
+from scipy.special import gammaincinv
 
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import Folder
@@ -140,7 +140,7 @@ def _row(found: Found) -> dict[str, Any]:
 
 def _rate(searching: Searching, series: Series, hour: int, slices: int, found: list[Found]) -> dict[str, Any]:
     at, count = searching.thresholds, sum(not each.sidelobe for each in found)
-    low, high = poisson.interval(0.95, count) if count else (0.0, -math.log(0.05))
+    low, high = gammaincinv(count, 0.025) if count else 0.0, gammaincinv(count + 1, 0.975)
     return {
         "hour": iso_utc(hour * HOUR), "run": series.run, "field": series.label, "stokes": series.stokes,
         "slices": slices, "area": series.area * math.degrees(series.grid.scale) ** 2, "threshold": at.event,

@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 from fip.search.noise import Tiles
 from fip.search.passes import SPAN, STEPS, best_boxcars, boxcar_sum
 from fip.search.pyramid import Pyramid, boxcar_weights, rows_of
-from fip.search.words import Matrix, Peak, Searched
-
-NEAR = 1.2
-"""Full widths at half maximum within which two peaks are of one source."""
+from fip.search.words import NEAR, Matrix, Peak, Searched
 
 _STEPS_UP = 6  # pixels that a maximum may be away from where it was seen
 _MOST = 2000  # peaks of an image

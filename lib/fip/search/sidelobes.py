@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
-from fip.search.words import Event, Matrix
+from fip.search.words import NEAR, Event, Matrix
 
-_LOBE = 1.5  # full widths at half maximum that the main lobe reaches to
 _CLIP = 5.0  # standard deviations beyond which a pixel is no noise
 _COMMON = 0.25  # of all pairs of pixels, that a distance must have to be looked at
 
@@ -21,7 +20,7 @@ _COMMON = 0.25  # of all pairs of pixels, that a distance must have to be looked
 def highest_sidelobe(images: Iterable[NDArray[np.floating]], beam: Matrix) -> float:
     """The largest |autocorrelation| of the noise of images [y, x] that follow one another, beyond the main lobe.
 
-    0 if there are not two with values. What does not change cancels.
+    That is as far out as two events are told apart. 0 if there are not two with values. What does not change cancels.
     """
     before: NDArray[np.float64] | None = None
     total: NDArray[np.float64] | None = None
@@ -43,7 +42,7 @@ def highest_sidelobe(images: Iterable[NDArray[np.floating]], beam: Matrix) -> fl
     shape = np.array(total.shape)
     y, x = np.meshgrid(*(np.fft.fftfreq(side, 1 / side) for side in shape), indexing="ij")
     (xx, xy), (_, yy) = beam
-    beyond = (xx * x * x + 2 * xy * x * y + yy * y * y > _LOBE**2) & (pairs > _COMMON * pairs[0, 0])
+    beyond = (xx * x * x + 2 * xy * x * y + yy * y * y > NEAR**2) & (pairs > _COMMON * pairs[0, 0])
     mean = total / np.maximum(pairs, 1)
     return float(np.abs(mean[beyond]).max(initial=0.0) / mean[0, 0])
 

@@ -15,6 +15,9 @@ from fip.data.values import Beam
 WIDEST = 64
 """Slices of the widest boxcar; also the quiet slices that close an event, and the gap that begins a new segment."""
 
+NEAR = 1.2
+"""Full widths at half maximum within which two peaks are of one source."""
+
 Reference: TypeAlias = Literal["none", "running", "auto"]
 """What is taken off an image before it is searched: nothing, as its sky was subtracted; a running mean; or that, and
 it is found out whether it is enough."""

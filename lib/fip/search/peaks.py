@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from fip.search.noise import Tiles
 from fip.search.passes import SPAN, STEPS, best_boxcars, boxcar_sum
 from fip.search.pyramid import Pyramid, boxcar_weights, rows_of
+from fip.search.theory import determinant_of, is_coarse
 from fip.search.words import NEAR, Matrix, Peak, Searched
 
 _STEPS_UP = 6  # pixels that a maximum may be away from where it was seen
 _MOST = 2000  # peaks of an image
-_SURE = 0.97  # of what a parabola says of a pixel beside a maximum
+_SURE = 0.97  # of what a Gaussian says of a pixel beside a maximum
+_LEAST = 0.1  # of a maximum, that a pixel beside it is taken for
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Threshold:
     """At which S/N a peak counts."""
 
     u: float
-    factor: Callable[[int], float]  # by which it is raised for a boxcar of so many slices
+    factor: Callable[[float, float, int], float]  # by which it is raised at a place, for a boxcar of so many slices
 
 
 def peaks_of(
@@ -48,7 +50,7 @@ def peaks_of(
             continue
         taken |= near(xs - int(xs[each]), ys - int(ys[each]), searched.beam)
         peak = look.climb(int(xs[each]), int(ys[each]), int(ends[each]), int(widths[each]))
-        if peak is not None and peak.snr >= threshold.u * threshold.factor(peak.width):
+        if peak is not None and peak.snr >= threshold.u * threshold.factor(peak.x, peak.y, peak.width):
             found.append(peak)
     return best_of(found, searched.beam)
 
@@ -56,7 +58,7 @@ def peaks_of(
 def of_a_pixel(curvature: Matrix) -> float:
     """The least share of a maximum's S/N that the pixel has which is nearest to it: half a pixel off in x and y."""
     (xx, xy), (_, yy) = curvature
-    return _SURE * math.exp(-(xx + yy + 2 * abs(xy)) / 8)
+    return _SURE if is_coarse(xx * yy - xy * xy) else _SURE * math.exp(-(xx + yy + 2 * abs(xy)) / 8)
 
 
 def near(dx: NDArray[np.integer], dy: NDArray[np.integer], beam: Matrix) -> NDArray[np.bool_]:
@@ -129,6 +131,8 @@ class _Looking:
 
     def _peak(self, x: int, y: int, end: int, width: int, sign: int, around: NDArray[np.float64]) -> Peak:
         dx, dy, snr = _maximum(around)
+        if is_coarse(determinant_of(self._searched)):
+            snr = float(around[1, 1])
         rows = self._boxcar(end, width)
         present = rows[self._pyramid.present[rows]]
         tile = float(self._tiles.level[y // self._tiles.side, x // self._tiles.side])
@@ -140,14 +144,18 @@ class _Looking:
         return Peak(x + dx, y + dy, last + 1 - width, width, snr, sign, float(flux), (int(slices[0]), int(slices[-1])))
 
 
-def _maximum(v: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Of a parabola through three by three values, the middle one the largest: where it is (x, y), and how much."""
+def _maximum(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Of a Gaussian through three by three values, the middle one the largest: where it is (x, y), and how much.
+
+    A parabola through their logarithms: one through themselves falls short by 4 % between pixels of a third of a beam.
+    """
+    v = np.log(np.maximum(values / values[1, 1], _LEAST))
     gx, gy = (v[1, 2] - v[1, 0]) / 2, (v[2, 1] - v[0, 1]) / 2
-    hxx, hyy = v[1, 2] - 2 * v[1, 1] + v[1, 0], v[2, 1] - 2 * v[1, 1] + v[0, 1]
+    hxx, hyy = v[1, 2] + v[1, 0], v[2, 1] + v[0, 1]
     hxy = (v[2, 2] - v[2, 0] - v[0, 2] + v[0, 0]) / 4
     determinant = hxx * hyy - hxy * hxy
     if not (hxx < 0 and determinant > 0):
-        return 0.0, 0.0, float(v[1, 1])
+        return 0.0, 0.0, float(values[1, 1])
     dx = max(-1.0, min(1.0, float((hxy * gy - hyy * gx) / determinant)))
     dy = max(-1.0, min(1.0, float((hxy * gx - hxx * gy) / determinant)))
-    return dx, dy, float(v[1, 1] + (gx * dx + gy * dy) / 2)
+    return dx, dy, float(values[1, 1] * math.exp((gx * dx + gy * dy) / 2))

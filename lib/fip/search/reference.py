@@ -6,7 +6,7 @@ and is that which it had when z was made. Where an event was on, it stays as it 
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ NOT_WHITE = 1.1
 """Times its noise that a sum over slices may scatter by; beyond it the sky is not off the images, and changes."""
 
 _SPARED = 2.4  # full widths at half maximum about an event
+_NOISIER = 1.1  # times the variance elsewhere: of a place that is held apart
 _SAMPLE = 2**14  # pixels of which the scatter of a level is taken
 _MEMORY = 0.8
 _MEASURED = 4  # times, before a level is judged
@@ -41,6 +42,20 @@ class Mean:
     pixels: Floats  # [y, x] Jy/beam
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A square about a place in which the reference was left as it was, and is noisier than elsewhere."""
+
+    x: int
+    y: int
+    reach: int  # pixels to each side
+    variance: float  # in units of that of an image
+
+    def has(self, x: float, y: float) -> bool:
+        """Whether a pixel is in it."""
+        return abs(x - self.x) <= self.reach and abs(y - self.y) <= self.reach
+
+
 @dataclass(slots=True)
 class Running:
     """A running reference; changed by `warm` and `follow` alone."""
@@ -52,6 +67,7 @@ class Running:
     first: int = 0  # step of the chunk
     slices: int = 0  # with an image in it
     waiting: list[Mean] = field(default_factory=list)
+    held: tuple[Held, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -129,21 +145,38 @@ def follow(running: Running, pyramid: Pyramid, tiles: Tiles, beam: Matrix, spare
     running.total[:] = 0
     running.first, running.slices = pyramid.step + 1, 0
     while running.waiting and pyramid.step + 1 - running.waiting[0].first >= AGE:
-        old = running.waiting.pop(0)
-        for place in spared:
-            if place.first < old.first + CHUNK and place.last >= old.first:
-                _spare(old.pixels, running.pixels, place, beam)
-        blend(running.pixels.ravel(), old.pixels.ravel(), np.float32(SHARE))
-        running.variance = (1 - SHARE) ** 2 * running.variance + SHARE**2 / old.slices
+        _blend(running, running.waiting.pop(0), beam, spared)
 
 
-def _spare(newer: Floats, reference: Floats, place: Place, beam: Matrix) -> None:
-    """About a place the newer one is as the reference."""
+def held_factor(running: Running, x: float, y: float, width: int) -> float:
+    """By how much the noise of a boxcar is larger at a place than the reference's variance says."""
+    most = max((each.variance for each in running.held if each.has(x, y)), default=running.variance)
+
+    def spread(variance: float) -> float:
+        return (width + width**2 * variance) / (1 + variance)
+
+    return math.sqrt(max(1.0, spread(most) / spread(running.variance)))
+
+
+def _blend(running: Running, old: Mean, beam: Matrix, spared: tuple[Place, ...]) -> None:
+    """Takes a mean into the reference, but for what is spared, and keeps account of the noise that there is now."""
     widest = 1 / math.sqrt(float(np.linalg.eigvalsh(np.array(beam))[0]))
-    reach = math.ceil(_SPARED * widest)
-    x, y = round(place.x), round(place.y)
-    at = slice(max(0, y - reach), y + reach + 1), slice(max(0, x - reach), x + reach + 1)
-    newer[at] = reference[at]
+    reach, now = math.ceil(_SPARED * widest), list[Held]()
+    for place in spared:
+        if place.first < old.first + CHUNK and place.last >= old.first:
+            x, y = round(place.x), round(place.y)
+            variance = max([each.variance for each in running.held if each.has(x, y)], default=running.variance)
+            now.append(Held(x, y, reach, variance))
+            at = slice(max(0, y - reach), y + reach + 1), slice(max(0, x - reach), x + reach + 1)
+            old.pixels[at] = running.pixels[at]
+    blend(running.pixels.ravel(), old.pixels.ravel(), np.float32(SHARE))
+    running.variance = _blended(running.variance, old)
+    before = [replace(each, variance=_blended(each.variance, old)) for each in running.held]
+    running.held = (*now, *(each for each in before if each.variance > _NOISIER * running.variance))
+
+
+def _blended(variance: float, mean: Mean) -> float:
+    return (1 - SHARE) ** 2 * variance + SHARE**2 / mean.slices
 
 
 def bytes_of(pixels: int, running: bool) -> int:

@@ -6,6 +6,7 @@ same images in the same order give the same bits.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,9 @@ from fip.search.passes import SPAN, STEPS
 from fip.search.peaks import Threshold, best_of, of_a_pixel, peaks_of
 from fip.search.pyramid import Pyramid, clear, new_pyramid, push, push_gap
 from fip.search.pyramid import bytes_of as bytes_of_pyramid
-from fip.search.reference import Running, Whiteness, follow, warm, weigh, whiteness
+from fip.search.reference import Running, Whiteness, follow, held_factor, warm, weigh, whiteness
 from fip.search.reference import bytes_of as bytes_of_reference
+from fip.search.theory import tail
 from fip.search.words import WIDEST, Facts, Look, Peak, Searched
 
 SURELY_SEEN = 0.7
@@ -25,7 +27,8 @@ SURELY_SEEN = 0.7
 Any boxcar holds 0.83 of its S/N in some level, but for the noise in the rest: docs/transients.md has what is lost.
 """
 
-FLOODED = 0.02  # of the pixels
+FLOODED, _OF_NOISE = 0.02, 20.0
+"""Share of the pixels that are hot from which an image is flooded, but never less than so many times what noise has."""
 
 _NONE = np.empty((0, 0), np.float32)
 
@@ -73,7 +76,7 @@ def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[St
         peaks = best_of([*earlier, *_gap(state, facts)], state.searched.beam)
         return state, Look(state.pyramid.step, peaks, noise, False, new_segment=new_segment)
     count = _push(state, np.ascontiguousarray(pixels, np.float32), reference, noise, facts.index)
-    flooded = count > FLOODED * pixels.size
+    flooded = _is_flooded(state, count)
     peaks = best_of([*earlier, *_peaks(state, count, flooded)], state.searched.beam)
     if state.running:
         follow(state.running, state.pyramid, state.tiles, state.searched.beam, facts.spared)
@@ -112,8 +115,13 @@ def _peaks(state: State, count: int, flooded: bool) -> tuple[Peak, ...]:
     hot = state.pyramid.hot[:count]
     if flooded:
         hot = np.array([np.argmax(np.abs(_last(state.pyramid)))], np.int32)
-    factor = state.white.factor if state.white else _once
-    return peaks_of(state.pyramid, hot, state.searched, state.tiles, Threshold(state.threshold, factor))
+    threshold = Threshold(state.threshold, partial(_factor, state))
+    return peaks_of(state.pyramid, hot, state.searched, state.tiles, threshold)
+
+
+def _is_flooded(state: State, count: int) -> bool:
+    share = max(FLOODED, _OF_NOISE * tail(_low(state)))
+    return bool(count > share * state.pyramid.ring.shape[1])
 
 
 def _last(pyramid: Pyramid) -> NDArray[np.int16]:
@@ -140,7 +148,7 @@ def _gap(state: State, facts: Facts) -> tuple[Peak, ...]:
     count = push_gap(state.pyramid, _low(state))
     if state.running and state.running.known:
         follow(state.running, state.pyramid, state.tiles, state.searched.beam, facts.spared)
-    return _peaks(state, count, count > FLOODED * state.pyramid.ring.shape[1])
+    return _peaks(state, count, _is_flooded(state, count))
 
 
 def _low(state: State) -> float:
@@ -151,5 +159,7 @@ def _new_reference(searched: Searched) -> Running | None:
     return Running(_NONE) if searched.reference != "none" else None
 
 
-def _once(width: int) -> float:
-    return 1.0
+def _factor(state: State, x: float, y: float, width: int) -> float:
+    """By what the threshold of a boxcar at a place is raised."""
+    held = held_factor(state.running, x, y, width) if state.running else 1.0
+    return held * (state.white.factor(width) if state.white else 1.0)

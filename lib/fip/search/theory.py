@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from fip.search.words import Budget, Searched
 
-COARSE = 0.4
-"""1/pixel^2 of sqrt(det Lambda) from which pixels lie too far apart to see all maxima of the sky between them."""
+COARSE = 0.7
+"""1/pixel^2 of sqrt(det Lambda), a beam of 2.8 pixels, from which pixels lie too far apart to tell of a maximum between
+them: there a pixel's own S/N is what counts, and there are no more false events than pixels above the threshold."""
 
 LOWEST, HIGHEST = 3.0, 40.0  # thresholds among which one is looked for
 
@@ -41,9 +42,13 @@ def looks(u: float, widest: int) -> float:
 
 def maxima(u: float, area: float, determinant: float) -> float:
     """Expected maxima above u of one image of noise: `area` in pixels, det Lambda in 1/pixel^4."""
-    root = math.sqrt(determinant)
-    smooth = area * root / (2 * math.pi) * u * density(u)
-    return min(smooth, area * tail(u)) if root > COARSE else smooth
+    smooth = area * math.sqrt(determinant) / (2 * math.pi) * u * density(u)
+    return min(smooth, area * tail(u)) if is_coarse(determinant) else smooth
+
+
+def is_coarse(determinant: float) -> bool:
+    """Whether maxima between pixels are out of sight."""
+    return math.sqrt(max(determinant, 0.0)) > COARSE
 
 
 def determinant_of(searched: Searched) -> float:

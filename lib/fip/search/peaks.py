@@ -13,6 +13,9 @@ from fip.search.pyramid import Pyramid, boxcar_weights, rows_of
 from fip.search.theory import determinant_of, is_coarse
 from fip.search.words import NEAR, Matrix, Peak, Searched
 
+CHOSEN = 2.8
+"""By how much the square of a S/N is too large, as it is the best of many: 2 for its place, 0.8 for its start and end."""
+
 _STEPS_UP = 6  # pixels that a maximum may be away from where it was seen
 _MOST = 2000  # peaks of an image
 _SURE = 0.97  # of what a Gaussian says of a pixel beside a maximum
@@ -138,7 +141,8 @@ class _Looking:
         tile = float(self._tiles.level[y // self._tiles.side, x // self._tiles.side])
         # The flux that makes the sum of z what it is: each z is it over the noise of its slice.
         per_flux = float((1 / (self._pyramid.scale[present] * tile)).sum())
-        flux = sign * snr / math.sqrt(float(self._weights[width - 1, end])) / per_flux
+        true = math.sqrt(max(snr**2 - CHOSEN, 0.0))
+        flux = sign * true / math.sqrt(float(self._weights[width - 1, end])) / per_flux
         last = self._pyramid.step - SPAN + 1 + end
         slices = self._pyramid.slices[present]
         return Peak(x + dx, y + dy, last + 1 - width, width, snr, sign, float(flux), (int(slices[0]), int(slices[-1])))

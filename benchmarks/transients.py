@@ -7,16 +7,18 @@ noise: white noise in the visibilities of an array, imaged by `dirty_image`, sli
 events found in the images beside those predicted by `fip.search.theory`. completeness: the same with point sources
 added to the visibilities, of random place, S/N 4 to 12 and widths log-uniform from 1 to 64 slices; the points at which
 half and nine tenths of them are found, by a cumulative normal fitted to what was found, beside those wanted. cost: CPU
-of one thread an image of 1024 x 1024, beside that of `dirty_image` of 64 channels. Half an hour of a core is about
+of one thread an image of 1024 x 1024 (--cost-size), beside that of `dirty_image` of 64 channels. Half an hour of a core is about
 100,000 images of 512 x 512; --quick takes a few seconds.
 """
 
 import argparse
 import math
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -307,6 +309,18 @@ def cost(size: int, images: int, rounds: int) -> list[Line]:
     return lines
 
 
+def reading(size: int, images: int) -> Line:
+    """CPU ms of reading the pixels of a stored image, as `fip detect` does: big-endian, mapped into memory."""
+    with tempfile.TemporaryDirectory(prefix="fip-benchmarks-") as folder:
+        path = Path(folder, "image")
+        np.random.default_rng(1).standard_normal((size, size), np.float32).astype(">f4").tofile(path)
+        start = time.process_time()
+        for _ in range(images):
+            np.asarray(np.memmap(path, ">f4", "r", 0, (size, size)), np.float32)
+        spent = (time.process_time() - start) / images
+    return Line(f"reading: CPU ms of an image of {size}^2, on top", 1e3 * spent)
+
+
 def _shifted(images: Sequence[Pixels], random: np.random.Generator) -> Iterator[Pixels]:
     """Images that are independent enough: some, shifted at random."""
     while True:
@@ -322,6 +336,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--layout", choices=("disc", "core"), default="disc")
     parser.add_argument("--size", type=int, default=512, help="pixels a side, of noise and completeness")
+    parser.add_argument("--cost-size", type=int, default=1024, help="pixels a side, of cost")
     parser.add_argument("--reference", choices=("none", "running", "auto"), default="none")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--quick", action="store_true", help="few and small images: to see that it works")
@@ -346,7 +361,8 @@ def main() -> None:
         lines = completeness(telescope, images, arguments.reference, arguments.seed + 1)
         print_table(f"Completeness: {what}", "wanted", lines, console)
     if "cost" in parts:
-        lines = cost(128, 8, 1) if arguments.quick else cost(1024, 64, 3)
+        side = 128 if arguments.quick else arguments.cost_size
+        lines = [*cost(side, *((8, 1) if arguments.quick else (64, 3))), reading(side, 32)]
         print_table("Cost", "imaging", lines, console)
     console.print(load(), highlight=False)
 

@@ -7,8 +7,8 @@ noise: white noise in the visibilities of an array, imaged by `dirty_image`, sli
 events found in the images beside those predicted by `fip.search.theory`. completeness: the same with point sources
 added to the visibilities, of random place, S/N 4 to 12 and widths log-uniform from 1 to 64 slices; the points at which
 half and nine tenths of them are found, by a cumulative normal fitted to what was found, beside those wanted. cost: CPU
-of one thread an image of 1024 x 1024 (--cost-size), beside that of `dirty_image` of 64 channels. Half an hour of a core is about
-100,000 images of 512 x 512; --quick takes a few seconds.
+of one thread an image of 1024 x 1024 (--cost-size), beside that of `dirty_image` of 64 channels. 4000 images of 512 x
+512 are about a minute of a core; --quick takes a few seconds.
 """
 
 import argparse

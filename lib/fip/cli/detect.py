@@ -64,9 +64,11 @@ def detect_command(
     at = searching.thresholds
     told = [each for each in searching.events if not each.labels]
     alone = [each for each in searching.found if not each.sidelobe]
+    images = sum(len(each.entries) for each, _ in searching.looked)
+    searched = sum(len(times) for _, times in searching.looked)
     say(
-        f"{len(told)} events, {expected(searching, at.event):.2g} false expected; {len(alone)} candidates from S/N "
-        f"{at.candidate:.2f} on, {expected(searching, at.candidate):.2g} false expected, "
+        f"{searched} of {images} images searched: {len(told)} events, {expected(searching, at.event):.2g} false expected; "
+        f"{len(alone)} candidates from S/N {at.candidate:.2f} on, {expected(searching, at.candidate):.2g} false expected, "
         f"{sum(each.event.best.sign < 0 for each in alone)} negative; in {folder}"
     )
     for each in searching.model_needed:

@@ -65,6 +65,7 @@ class Cut:
     antennas: "AntennaTally"
     seconds: float  # that it took to read it
     ill: dict[str, float] = field(default_factory=dict)  # antennas to look at, as the slice has them
+    corrected: Mapping[str, float] = field(default_factory=dict)  # s of that, by correction: "gains", "model", ...
 
 
 class Opened(Protocol):
@@ -139,12 +140,14 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: 
     from fip.wire.codec import encode_slice
 
     begun = time.monotonic()
-    values, antennas = _steadily(
+    values, antennas, corrected = _steadily(
         path, asked, follow, lambda: _run_with(path, asked, follow, run, index, handed).read_with_antennas(index)
     )
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
-    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill)
+    return Cut(
+        [header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill, corrected
+    )
 
 
 def fingerprint(

@@ -11,6 +11,7 @@ from fip.config import Ventilator
 from fip.data.antennas import told
 from fip.data.errors import NotYetError, StoodStillError
 from fip.data.names import RunId, SliceId
+from fip.data.needs import files_of
 from fip.data.primary_beam import file_of
 from fip.data.settings import Asked
 from fip.data.values import Fingerprint
@@ -193,6 +194,8 @@ class Supply:
             self.antennas.note(key.run, self.read[key].ill)
             self._expected = self.read[key].nbytes
             self._vitals.took("cut", self.read[key].seconds)
+            for name, seconds in self.read[key].corrected.items():
+                self._vitals.took(name, seconds)
         elif active and active.leases:
             log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
             active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
@@ -210,7 +213,8 @@ def refused(submit: Submit, roots: Sequence[Path]) -> str:
     file = file_of(beam) if beam else None
     if file and not file[1]:
         return f"--primary-beam {beam}: it is a file without a digest: submit it by `fip submit`, on a host that has it"
-    return next(filter(None, (refusal(path, roots) for path in (*submit.paths, *([file[0]] if file else [])))), "")
+    files = (*submit.paths, *([file[0]] if file else []), *files_of(submit.asked.source))
+    return next(filter(None, (refusal(path, roots) for path in files)), "")
 
 
 def refusal(path: str, roots: Sequence[Path]) -> str:

@@ -11,7 +11,7 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data.errors import NoRoomError, RefusedError, WireError
 from fip.data.names import SliceId
-from fip.data.settings import codes
+from fip.data.needs import codes
 from fip.layout.reading import cores, readers_for
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import set_level

@@ -116,6 +116,7 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
         "zeros": (float(slice_.zeros), ""),
         "garbled": (float(slice_.garbled), ""),
         **{name: (value, "") for name, value in slice_.ill.items()},
+        **slice_.numbers,
     }
 
 

@@ -1,0 +1,158 @@
+"""What is done to the samples of a slice before Stokes are formed, in this order: gains, flags, model, flags again.
+
+Opened once for a run; from then on a pure function of the samples, whatever recording they come from.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.corrections.flags.opening import Flags, open_flags
+from fip.corrections.gains.opening import Gains, open_gains
+from fip.corrections.observed import Expected, Observed
+from fip.corrections.predict.feeds import correlated
+from fip.corrections.predict.predicting import Smearing, predict
+from fip.corrections.sky.opening import Sky, open_sky
+from fip.corrections.tally import Tally
+from fip.data.corrections import NO_FLAGS
+from fip.data.errors import UsageError
+from fip.data.settings import Selection
+from fip.data.stokes import HANDS
+from fip.data.values import Card
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Corrections:
+    """The corrections of a run; each is None if it was not asked for."""
+
+    path: Path  # of the recording, for messages
+    gains: Gains | None
+    flags: Flags | None
+    sky: Sky | None
+    epsilon: float  # accuracy asked of images
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of the content of each, by the name of its option: the run's id has them in place of paths."""
+        return {name: each.digest for name, each in self._named()}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the log should say."""
+        return tuple(f"{name}: {note}" for name, each in self._named() for note in (each.named, *each.notes))
+
+    def cards(self, time: float) -> Iterator[Card]:
+        """What the header of an image says was applied at a time (s UTC since MJD 0)."""
+        if self.gains:
+            yield Card("FIPGAINS", self.gains.used(time), "gains applied @ digest")
+        if self.flags:
+            yield Card("FIPFLGBY", self.flags.named, "flagged by, @ digest, beside FLAG")
+        if self.sky:
+            yield Card("FIPSKY", self.sky.named, "sky model subtracted @ digest")
+
+    def apply(self, observed: Observed, model: NDArray[np.complexfloating] | None) -> tuple[Observed, Tally]:
+        """The samples without the gains, the flagged ones, and the steady sky; and what that took.
+
+        `model` [row, channel, correlation] is subtracted, too: it is that of the recording (MODEL_DATA).
+        """
+        work = _Work(observed)
+        if self.gains:
+            work.change("gains", self.gains.apply)
+        if self.flags:
+            work.change("flags", self.flags.before)
+        if self.sky:
+            work.subtract(self._predicted, model)
+        elif model is not None:
+            work.subtract(lambda _: model, None)
+        if self.flags:
+            work.change("auto", self.flags.after)
+        return work.observed, work.tally
+
+    def _predicted(self, observed: Observed) -> NDArray[np.complexfloating]:
+        """What the sky model gives, [row, channel, correlation]."""
+        assert self.sky
+        when = float(np.mean(observed.time))
+        components = self.sky.components(observed.frequency, observed.field, when)
+        stokes = predict(components, self.sky.images, observed, self.epsilon, smear=Smearing())
+        return correlated(stokes, observed.correlations, None)
+
+    def _named(self) -> Iterator[tuple[str, Gains | Flags | Sky]]:
+        for name, each in (("gains", self.gains), ("flag", self.flags), ("sky_model", self.sky)):
+            if each is not None:
+                yield name, each
+
+
+class _Work:
+    """Samples while they are corrected, and the tally of it."""
+
+    def __init__(self, observed: Observed) -> None:
+        self.observed = observed
+        self.tally = Tally(samples=_good(observed))
+
+    def change(self, name: str, correct: Callable[[Observed], Observed]) -> None:
+        """Corrects, and counts what has become bad."""
+        before = _good(self.observed)
+        self.observed = self._timed(name, lambda: correct(self.observed))
+        if flagged := before - _good(self.observed):
+            self.tally += Tally(flagged={name: flagged})
+
+    def subtract(
+        self, predicted: Callable[[Observed], NDArray[np.complexfloating]], more: NDArray[np.complexfloating] | None
+    ) -> None:
+        """Takes a model away, and `more` with it; notes how well it fits."""
+
+        def less() -> None:
+            model = predicted(self.observed)
+            if more is not None:
+                model = model + more
+            self.tally += _fit(self.observed, model)
+            difference = np.subtract(self.observed.visibility, model)
+            self.observed = replace(self.observed, visibility=difference)
+
+        self._timed("model", less)
+
+    def _timed(self, name: str, work: Callable[[], Result]) -> Result:
+        begun = time.perf_counter()
+        found = work()
+        self.tally += Tally(seconds={name: time.perf_counter() - begun})
+        return found
+
+
+def open_corrections(source: Selection, expected: Expected) -> Corrections | None:
+    """What is asked for, checked against the data; None for nothing. Raises InputError and UsageError."""
+    gains = open_gains(source.gains, expected) if source.gains else None
+    flags = open_flags(source.flag, expected) if source.flag != NO_FLAGS else None
+    sky = open_sky(source.sky_model, expected) if source.sky_model else None
+    if sky and sky.polarised:
+        raise UsageError(
+            f"--sky-model {','.join(source.sky_model)}: has Q or U, which turn with the feeds, and that is not done: "
+            "leave them out of the model"
+        )
+    if not (gains or flags or sky or source.subtract_model):
+        return None
+    return Corrections(expected.path, gains, flags, sky, expected.epsilon)
+
+
+def _good(observed: Observed) -> int:
+    return observed.bad.size - int(np.count_nonzero(observed.bad))
+
+
+def _fit(observed: Observed, model: NDArray[np.complexfloating]) -> Tally:
+    """The sums of w V conj(M) and of w |M|^2 over the good samples of the parallel hands."""
+    cross, power = 0j, 0.0
+    for hand in (at for at, name in enumerate(observed.correlations) if name in (*HANDS, "I")):
+        predicted = model[..., min(hand, model.shape[-1] - 1)]
+        weight = np.where(observed.bad[..., hand], 0, observed.weight[..., min(hand, observed.weight.shape[-1] - 1)])
+        seen = observed.visibility[..., hand]
+        used = (weight > 0) & (weight < np.inf) & np.isfinite(seen) & np.isfinite(predicted)
+        weight, predicted, seen = weight[used], predicted[used], seen[used]
+        cross += complex(np.vdot(predicted, weight * seen))
+        power += float(np.vdot(predicted, weight * predicted).real)
+    return Tally(cross=cross, power=power)

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.corrections.feeds import check_hands, upright
 from fip.corrections.flags.opening import Flags, open_flags
 from fip.corrections.gains.opening import Gains, open_gains
 from fip.corrections.observed import Expected, Observed
@@ -36,6 +37,7 @@ class Corrections:
     gains: Gains | None
     flags: Flags | None
     sky: Sky | None
+    parallactic: bool  # whether samples are turned as if the feeds did not turn on the sky
     epsilon: float  # accuracy asked of images
 
     @property
@@ -56,6 +58,8 @@ class Corrections:
             yield Card("FIPFLGBY", self.flags.named, "flagged by, @ digest, beside FLAG")
         if self.sky:
             yield Card("FIPSKY", self.sky.named, "sky model subtracted @ digest")
+        if self.parallactic:
+            yield Card("FIPPARAL", True, "feeds are turned: Q and U are of the sky")
 
     def apply(self, observed: Observed, model: NDArray[np.complexfloating] | None) -> tuple[Observed, Tally]:
         """The samples without the gains, the flagged ones, and the steady sky; and what that took.
@@ -73,6 +77,8 @@ class Corrections:
             work.subtract(lambda _: model, None)
         if self.flags:
             work.change("auto", self.flags.after)
+        if self.parallactic:
+            work.change("feeds", upright)
         return work.observed, work.tally
 
     def _predicted(self, observed: Observed) -> NDArray[np.complexfloating]:
@@ -81,7 +87,7 @@ class Corrections:
         when = float(np.mean(observed.time))
         components = self.sky.components(observed.frequency, observed.field, when)
         stokes = predict(components, self.sky.images, observed, self.epsilon, smear=Smearing())
-        return correlated(stokes, observed.correlations, None)
+        return correlated(stokes, observed.correlations, observed.feed_angle)
 
     def _named(self) -> Iterator[tuple[str, Gains | Flags | Sky]]:
         for name, each in (("gains", self.gains), ("flag", self.flags), ("sky_model", self.sky)):
@@ -130,14 +136,19 @@ def open_corrections(source: Selection, expected: Expected) -> Corrections | Non
     gains = open_gains(source.gains, expected) if source.gains else None
     flags = open_flags(source.flag, expected) if source.flag != NO_FLAGS else None
     sky = open_sky(source.sky_model, expected) if source.sky_model else None
-    if sky and sky.polarised:
+    if sky and sky.polarised and expected.feeds:
         raise UsageError(
-            f"--sky-model {','.join(source.sky_model)}: has Q or U, which turn with the feeds, and that is not done: "
-            "leave them out of the model"
+            f"--sky-model {','.join(source.sky_model)}: has Q or U, which turn with the feeds, and its feeds "
+            f"{expected.feeds} ({expected.path}): leave them out of the model"
         )
-    if not (gains or flags or sky or source.subtract_model):
+    if source.parallactic:
+        for window in expected.windows:
+            check_hands(window.correlations, f"{expected.path}, spectral window {window.spectral_window}")
+        if expected.feeds:
+            raise UsageError(f"{expected.path}: --parallactic: its feeds {expected.feeds}")
+    if not (gains or flags or sky or source.subtract_model or source.parallactic):
         return None
-    return Corrections(expected.path, gains, flags, sky, expected.epsilon)
+    return Corrections(expected.path, gains, flags, sky, source.parallactic, expected.epsilon)
 
 
 def _good(observed: Observed) -> int:

@@ -185,6 +185,9 @@ class Selection:
         ),
     ] = ()
     subtract_model: Annotated[bool, Option("Image the column less MODEL_DATA.", flag=True)] = False
+    parallactic: Annotated[
+        bool, Option("Image Q and U of the sky: feeds turn there with the parallactic angle.", flag=True)
+    ] = False
     keep_zeros: Annotated[
         bool,
         Option("Image samples whose parallel hands are all exactly 0, too: as a rule nobody observed them.", flag=True),
@@ -245,6 +248,7 @@ _NO_PART = (
     "flag",
     "sky_model",
     "subtract_model",
+    "parallactic",
     "keep_zeros",
 )  # options of a selection that leave nothing out
 

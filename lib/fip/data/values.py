@@ -97,6 +97,7 @@ class Observation:
     selection: str = ""  # what of the MeasurementSet was selected, as "spw 0:1~9; scan 3"; "" if that is all
     pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)
     diameter: float | None = None  # m, the median positive diameter of its dishes; None without one
+    parallactic: bool = False  # whether Q and U are of the sky, and not in the frame of the feeds
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -260,7 +260,9 @@ def _settings_cards(run: str, observation: Observation, settings: Imaging, prima
         yield "FIPSEL", observation.selection, "selected"
         if printable(observation.selection) != observation.selection:
             yield from (("COMMENT", printable(line), "") for line in wrap(f"selected: {observation.selection}", 68))
-    if {"Q", "U"} & set(settings.stokes):
+    if "V" in settings.stokes:
+        yield "COMMENT", "V is (RR - LL)/2 = -i(XY - YX)/2 (IAU 1974).", ""
+    if {"Q", "U"} & set(settings.stokes) and not observation.parallactic:
         yield "COMMENT", "Q and U are in the frame of the feeds: no parallactic rotation is applied.", ""
     if observation.pseudo:
         yield "COMMENT", "pseudoI is I, and where one hand is flagged the other hand alone.", ""

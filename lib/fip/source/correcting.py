@@ -4,6 +4,7 @@ import numpy as np
 
 from fip.corrections.corrections import Corrections, open_corrections
 from fip.corrections.observed import Expected, ExpectedWindow
+from fip.source.feeds import unknown
 from fip.source.recording import Recording
 from fip.source.selecting.chosen import Chosen
 
@@ -34,6 +35,7 @@ def _expected(chosen: Chosen, diameter: float | None) -> Expected:
         growing=main.growing,
         primary_beam=imaging.primary_beam,
         epsilon=imaging.epsilon,
+        feeds=unknown(main.antennas),
     )
 
 

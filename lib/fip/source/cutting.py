@@ -20,6 +20,7 @@ from fip.imaging.noise import expected_noise
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_bands, totals
 from fip.imaging.weighting import weigh
 from fip.source.corrected import cards_of, known_sources, numbers_of
+from fip.source.feeds import feed_angles, of_baselines, unknown
 from fip.source.recording import Rows
 from fip.source.samples import SampleReader, Seen
 from fip.source.selecting.chosen import Picked
@@ -254,16 +255,19 @@ class Run:
         times = self.picked.index.time[list(info.integrations)].tolist()
         field, centres = self.picked.main.field(number), self.picked.rephasing.centres
         pointings = [centres.at(field, time) for time in times]
+        axes = [about_w(each.north).T @ icrs_axes(each.centre) for each in pointings]
+        antennas, (first, second) = self.picked.main.antennas, (each[part.mask] for each in dump.antennas)
+        integration, feed = dump.integration[part.mask], None
+        if not unknown(antennas):
+            angles = feed_angles(antennas, axes, times)
+            feed = np.empty(first.size)
+            for at, row in enumerate(angles):
+                here = integration == at
+                feed[here] = of_baselines(row, first[here], second[here])
         return Seen(
-            field=number,
-            antenna1=dump.antennas[0][part.mask],
-            antenna2=dump.antennas[1][part.mask],
-            integration=dump.integration[part.mask],
-            time=dump.time[part.mask],
-            interval=part.rows.column("INTERVAL"),
-            uvw=np.where(dump.placed[part.mask, None], dump.uvw[part.mask], 0.0),
-            axes=np.stack([about_w(each.north).T @ icrs_axes(each.centre) for each in pointings]),
-        )
+            number, first, second, integration, dump.time[part.mask], part.rows.column("INTERVAL"),
+            np.where(dump.placed[part.mask, None], dump.uvw[part.mask], 0.0), np.stack(axes), feed,
+        )  # fmt: skip
 
     def _times(self, info: SliceInfo, dump: _Dump, kept: NDArray[np.intp], blocks: Sequence[Block]) -> Times:
         """Begin and end go by INTERVAL, or by the cadence where INTERVAL cannot be right.

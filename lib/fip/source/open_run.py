@@ -103,7 +103,7 @@ def settle(chosen: Chosen) -> Run:
             *grid_notes,
             *band_notes,
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
-            *_polarisation_notes(asked.imaging.stokes, settings.stokes, windows),
+            *_polarisation_notes(asked, settings.stokes),
             *_time_notes(main, index),
             *value_notes(chosen, columns, found, asked.source.keep_zeros),
             *undefined_notes(found),
@@ -277,6 +277,7 @@ def _observations(
             selection=describe(chosen.asked.source),
             pseudo=pseudo,
             diameter=diameter,
+            parallactic=chosen.asked.source.parallactic,
         )
         for each in chosen.fields
     }
@@ -299,13 +300,13 @@ def _selection_notes(chosen: Chosen) -> Iterator[str]:
         )
 
 
-def _polarisation_notes(wanted: Sequence[str], planes: Sequence[str], windows: Sequence[Window]) -> Iterator[str]:
-    for asked, made in zip(wanted, planes, strict=True):
-        if asked == "pseudoI":
+def _polarisation_notes(asked: Asked, planes: Sequence[str]) -> Iterator[str]:
+    for wanted, made in zip(asked.imaging.stokes, planes, strict=True):
+        if wanted == "pseudoI":
             yield f"stokes pseudoI: imaged as {made}, from one hand where the other is flagged"
-        elif asked != made:
-            yield f"stokes {asked}: only {made} is on file, imaged as {made}"
-    if {"Q", "U"} & set(planes):
+        elif wanted != made:
+            yield f"stokes {wanted}: only {made} is on file, imaged as {made}"
+    if {"Q", "U"} & set(planes) and not asked.source.parallactic:
         yield "stokes Q and U: in the frame of the feeds, no parallactic rotation is made"
 
 

@@ -47,6 +47,7 @@ class Seen:
     interval: NDArray[np.float64]  # [row] s
     uvw: NDArray[np.float64]  # [row, 3] m
     axes: NDArray[np.float64]  # [integration, 3, 3] of u, v, w in ICRS
+    feed_angle: NDArray[np.float64] | None  # [row] rad; None if it is not known
 
 
 class Samples(NamedTuple):
@@ -210,7 +211,7 @@ def _observed(
     return Observed(
         corrections.path, seen.field, window.spectral_window, window.frequency, window.width, window.correlations,
         seen.antenna1, seen.antenna2, seen.integration, seen.time, seen.interval, seen.uvw, seen.axes,
-        values, weights, bad,
+        values, weights, bad, seen.feed_angle,
     )  # fmt: skip
 
 

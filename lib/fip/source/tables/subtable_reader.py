@@ -114,7 +114,7 @@ class Subtables:
 
     @cached_property
     def antennas(self) -> Antennas:
-        """Names, positions, diameters and stations."""
+        """Names, positions, diameters, stations, mounts and the angles of receptors."""
         with self.subtable("ANTENNA") as sub:
             names = tuple(str(name) for name in sub.getcol("NAME"))
             position = np.asarray(sub.getcol("POSITION"), dtype=np.float64).reshape(len(names), -1)
@@ -123,7 +123,21 @@ class Subtables:
                 raise ValueError("POSITION is not three numbers, or DISH_DIAMETER not one")
             said = sub.getcol("STATION") if "STATION" in sub.colnames() else ()
             stations = tuple(str(station) for station in said) if len(said) == len(names) else ("",) * len(names)
-            return Antennas(names, position, diameter, stations)
+            mounts = tuple(map(str, sub.getcol("MOUNT"))) if "MOUNT" in sub.colnames() else ()
+        return Antennas(names, position, diameter, stations, mounts, self._receptor_angles(len(names)))
+
+    def _receptor_angles(self, antennas: int) -> NDArray[np.float64] | None:
+        """Of the first receptor of each antenna's first feed; None if one has none."""
+        if "FEED" not in self.table.keywordnames():
+            return None
+        with self.subtable("FEED") as sub:
+            if not {"ANTENNA_ID", "RECEPTOR_ANGLE"} <= set(sub.colnames()):
+                return None
+            found = np.full(antennas, np.nan)
+            for row, antenna in reversed(list(enumerate(sub.getcol("ANTENNA_ID").tolist()))):
+                if 0 <= antenna < antennas and sub.iscelldefined("RECEPTOR_ANGLE", row):
+                    found[antenna] = np.ravel(sub.getcell("RECEPTOR_ANGLE", row))[0]
+        return found if np.isfinite(found).all() else None
 
     def observation(self, number: int) -> dict[str, str]:
         """Telescope, observer and project of an OBSERVATION row; "" where it does not say."""

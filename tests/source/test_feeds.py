@@ -73,7 +73,7 @@ def _polarised(columns: small_ms.Columns, frequency: NDArray[np.float64], correl
     for time in np.unique(columns["TIME"]):
         angles[columns["TIME"] == time] = feed_angles(feeds, [axes(*small_ms.FIELDS[0][1])], [time])[0, 0]
     turned = (q + 1j * u_) * np.exp(-2j * angles)
-    seen = {
+    seen: dict[tuple[int, ...], tuple[NDArray[Any], ...]] = {
         small_ms.LINEAR: (i + turned.real, turned.imag + 1j * v, turned.imag - 1j * v, i - turned.real),
         small_ms.CIRCULAR: (i + v + 0 * angles, turned, turned.conj(), i - v + 0 * angles),
     }

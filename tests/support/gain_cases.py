@@ -134,9 +134,7 @@ def _delays(path: Path, version: str | None, seed: int = 5) -> Path:
     time = np.full(len(antenna), BEGIN + 20)
     reference = [float(FREQUENCY[0])]
     centre = [np.array([FREQUENCY[4]])]
-    return write_gains(
-        path, "K Jones", ANTENNAS, time, antenna, delays, centre, version=version, reference=reference
-    )
+    return write_gains(path, "K Jones", ANTENNAS, time, antenna, delays, centre, version=version, reference=reference)
 
 
 COARSE = 1.278e9 + 7e6 * np.arange(6)
@@ -211,7 +209,9 @@ def _fields(folder: Path) -> str:
     time, antenna, values = solutions(FEW, 1, 13)
     field_id = np.where(np.isin(time, FEW[[0, 3]]), 0, 1)
     middle, fields = [np.array([FREQUENCY.mean()])], (("a", 0.0, 0.5), ("b", 1.0, 0.4))
-    write_gains(folder / "two.fields", "G Jones", ANTENNAS, time, antenna, values, middle, field=field_id, fields=fields)
+    write_gains(
+        folder / "two.fields", "G Jones", ANTENNAS, time, antenna, values, middle, field=field_id, fields=fields
+    )
     return "caltable='two.fields' fldmap=[1] tinterp='linear' calwt=False\n"
 
 

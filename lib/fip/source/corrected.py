@@ -22,7 +22,7 @@ def numbers_of(corrections: Corrections, tally: Tally, noise: float) -> Numbers:
     numbers: Numbers = {f"{name}.{digest}": (1.0, "") for name, digest in corrections.digests.items()}
     asked = {"gains": corrections.gains, "flags": corrections.flags, "auto": corrections.flags}
     for name in (name for name, each in asked.items() if each):
-        numbers[f"flagged.{name}"] = (tally.flagged.get(name, 0) / max(1, tally.samples), "")
+        numbers[f"flagged_by.{name}"] = (tally.flagged.get(name, 0) / max(1, tally.samples), "")
     if tally.power > 0:
         amplitude, phase = cmath.polar(tally.cross / tally.power)
         numbers |= {"model.amplitude": (amplitude, ""), "model.phase": (math.degrees(phase), "deg")}
@@ -35,7 +35,7 @@ def cards_of(corrections: Corrections, numbers: Numbers, time: float) -> Iterato
     """What the header says of it, at a time (s UTC since MJD 0)."""
     yield from corrections.cards(time)
     told = {
-        **{f"flagged.{name}": (keyword, f"share flagged by {name}") for name, keyword in FLAGGED.items()},
+        **{f"flagged_by.{name}": (keyword, f"share flagged by {name}") for name, keyword in FLAGGED.items()},
         "model.amplitude": ("FIPMAMP", "<V M*>/<|M|^2>, M the model: 1 if gains are right"),
         "model.phase": ("FIPMPHA", "[deg] its phase"),
         "noise.expected": ("FIPNOISE", "[Jy/beam] noise expected, first plane"),

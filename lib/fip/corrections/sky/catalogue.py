@@ -45,9 +45,13 @@ class Catalogue:
         return Catalogue(tuple(n for n, true in zip(self.names, which.tolist(), strict=True) if true), **arrays)
 
     def flux(self, frequency: Array, planes: int) -> Array:
-        """Flux density [source, channel, plane] in Jy, of I (1 plane) or I, Q, U, V (4)."""
+        """Flux density [source, channel, plane] in Jy, of I (1 plane) or I, Q, U, V (4); inf if it overflows."""
         if not len(self):
             return np.zeros((0, len(frequency), planes))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._flux(frequency, planes)
+
+    def _flux(self, frequency: Array, planes: int) -> Array:
         x = frequency / self.reference[:, None]
         log = np.log10(x)
         base = np.where(self.logarithmic[:, None], log, x - 1)

@@ -298,3 +298,37 @@ def test_with_a_primary_beam_fluxes_are_those_of_the_sky_and_without_apparent(tm
     assert found.flux[0, :, 0] == pytest.approx(2 * power, rel=1e-9)
     assert any("primary beam" in note for note in beamed.notes)
     assert any("apparent" in note for note in plain.notes)
+
+
+def test_a_thousand_sources_are_the_same_in_every_format(tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    count = 1000
+    columns = {
+        "name": [f"s{number}" for number in range(count)],
+        "ra": 155 + random.normal(size=count), "dec": -45 + random.normal(size=count),
+        "flux": random.lognormal(-3, 1, count), "frequency": np.full(count, 1.28e9),
+        "alpha": random.normal(-0.7, 0.2, count), "major": random.choice([0.0, 20.0], count),
+        "minor": np.zeros(count), "pa": random.uniform(0, 180, count),
+    }  # fmt: skip
+    table = Table(columns)
+    table.write(tmp_path / "a.ecsv")
+    table.write(tmp_path / "a.csv")
+    table.write(tmp_path / "a.vot", format="votable")
+    rows = (
+        f"{name}, GAUSSIAN, {ra!r}deg, {dec!r}deg, {flux!r}, {frequency!r}, [{alpha!r}], {major!r}, {minor!r}, {pa!r}"
+        for name, ra, dec, flux, frequency, alpha, major, minor, pa in zip(
+            *(table[each].tolist() for each in table.colnames), strict=True
+        )
+    )
+    head = "Format = Name, Type, Ra, Dec, I, ReferenceFrequency, SpectralIndex, MajorAxis, MinorAxis, Orientation"
+    written(tmp_path / "a.skymodel", head, *rows)
+    first, *others = (
+        opened(tmp_path / f"a.{kind}").components(FREQUENCY, 0, BEGIN) for kind in ("skymodel", "ecsv", "csv", "vot")
+    )
+    assert len(first) == count
+    for other in others:
+        assert other.names == first.names
+        assert np.abs(other.towards - first.towards).max() < 1e-14
+        assert np.abs(other.flux / first.flux - 1).max() < 1e-12
+        assert np.abs(other.major - first.major).max() < 1e-18
+        assert np.abs((other.angle - first.angle)[first.major > 0]).max() < 1e-14

@@ -1,5 +1,6 @@
 """A list of sources, whatever format it was read from: where they are, how bright at every frequency, how large."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -52,16 +53,16 @@ class Catalogue:
             return self._flux(frequency, planes)
 
     def _flux(self, frequency: Array, planes: int) -> Array:
-        x = frequency / self.reference[:, None]
-        log = np.log10(x)
-        base = np.where(self.logarithmic[:, None], log, x - 1)
-        summed = np.zeros_like(x)
+        base = np.log10(frequency) - np.log10(self.reference)[:, None]
+        linear = ~self.logarithmic
+        base[linear] = frequency / self.reference[linear, None] - 1
+        summed = np.zeros_like(base)
         for term in self.terms.T[::-1]:
-            summed = summed * base + term[:, None]
-        summed *= base
+            summed = (summed + term[:, None]) * base
         found = np.repeat(self.stokes[:, None, :planes], len(frequency), axis=1)
-        total = found[:, :, 0].copy()
-        found[:, :, 0] = np.where(self.logarithmic[:, None], total * 10.0**summed, total + summed)
+        total = self.stokes[:, :1]
+        found[:, :, 0] = total * np.exp(math.log(10) * summed)
+        found[linear, :, 0] = (total + summed)[linear]
         if planes > 1 and self.alike.any():
             share = np.where(self.alike[:, None] & (total != 0), found[:, :, 0] / np.where(total == 0, 1, total), 1.0)
             found[:, :, 1:] *= share[:, :, None]

@@ -1,6 +1,7 @@
 """Source lists: `.skymodel` as DP3 and WSClean write them, and tables."""
 
 import math
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -332,3 +333,15 @@ def test_a_thousand_sources_are_the_same_in_every_format(tmp_path: Path) -> None
         assert np.abs(other.flux / first.flux - 1).max() < 1e-12
         assert np.abs(other.major - first.major).max() < 1e-18
         assert np.abs((other.angle - first.angle)[first.major > 0]).max() < 1e-14
+
+
+def test_a_model_is_the_same_after_it_was_handed_to_another_process(tmp_path: Path) -> None:
+    list_ = written(tmp_path / "a.skymodel", FORMAT, GOOD)
+    sky = opened(list_, "moon:225K", primary_beam="airy", end=BEGIN + 86400)
+    other = pickle.loads(pickle.dumps(sky))
+    assert (other.digest, other.named, other.notes) == (sky.digest, sky.named, sky.notes)
+    for time in (BEGIN, BEGIN + 8):
+        one, same = (each.components(FREQUENCY, 0, time) for each in (sky, other))
+        assert same.names == one.names
+        assert np.array_equal(same.flux, one.flux)
+        assert np.array_equal(same.towards, one.towards)

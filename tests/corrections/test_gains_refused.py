@@ -14,7 +14,7 @@ from fip.corrections.gains.opening import open_gains, paths_read
 from fip.corrections.observed import Expected
 from fip.data.errors import InputError, UsageError
 from support.casa_gains import write_gains
-from support.gain_cases import ANTENNAS, BEGIN, CASES, FREQUENCY, TIMES, expected_of, solutions
+from support.gain_cases import ANTENNAS, BEGIN, CASES, FREQUENCY, TIMES, expected_of, observed_of, solutions
 from support.h5parms import write_h5parm
 
 DAY = 86400.0
@@ -264,6 +264,12 @@ def test_times_within_a_day_are_taken_and_times_of_zero_always(tmp_path: Path) -
     (tmp_path / "always").mkdir()
     always = gains(tmp_path / "always", time=time, antenna=antenna, values=values)
     assert open_gains([str(always)], replace(EXPECTED, end=BEGIN + 100 * DAY)).notes == ()
+
+
+def test_samples_of_a_field_that_came_later_are_refused_in_one_line(tmp_path: Path) -> None:
+    opened = open_gains([str(gains(tmp_path))], EXPECTED)
+    with pytest.raises(InputError, match="some.ms: spectral window 0 and field 7 came after the gains of g were opened"):
+        opened.apply(replace(observed_of(CASES["all-tables"]), field=7))
 
 
 def refused(paths: list[Path], expected: Expected = EXPECTED) -> str:

@@ -63,7 +63,7 @@ class Gains:
         It writes into what it is given. InputError if a folder cannot be read any more.
         """
         held = self._held(_middle(observed.time), observed.spectral_window)
-        factors = tuple(factor for each in held for factor in each.factors[observed.spectral_window, observed.field])
+        factors = tuple(factor for each in held for factor in each.for_samples(observed))
         observed = _writable(observed)
         if not factors:
             observed.bad[...] = True

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.corrections.gains.solutions import Factor
-from fip.corrections.observed import Expected, ExpectedWindow
+from fip.corrections.observed import Expected, ExpectedWindow, Observed
 from fip.data.errors import InputError
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 
@@ -26,6 +26,16 @@ class Source:
     begin: float  # s UTC, of its first solution; 0 if they hold at all times
     notes: tuple[str, ...]
     factors: Mapping[tuple[int, int], tuple[Factor, ...]]  # by spectral window and field of the recording
+
+    def for_samples(self, observed: Observed) -> tuple[Factor, ...]:
+        """Those of the window and field of samples. InputError if nobody told of these when it was opened."""
+        key = (observed.spectral_window, observed.field)
+        if key not in self.factors:
+            raise InputError(
+                f"{observed.path}: spectral window {key[0]} and field {key[1]} came after the gains of {self.name} were "
+                f"opened; give them to a new run"
+            )
+        return self.factors[key]
 
 
 def placed(

@@ -19,7 +19,7 @@ def write_gains(
     time: NDArray[np.float64],  # [row] s UTC
     antenna: NDArray[Any],  # [row]
     values: NDArray[Any],  # [row, channel, receptor]
-    frequencies: Sequence[NDArray[np.float64]],  # of each spectral window [channel] Hz
+    frequencies: Sequence[NDArray[np.floating]],  # of each spectral window [channel] Hz
     flag: NDArray[np.bool_] | None = None,  # as values
     window: NDArray[Any] | int = 0,  # [row] or one for all
     field: NDArray[Any] | int = 0,
@@ -79,7 +79,7 @@ def _antennas(names: Sequence[str], position: NDArray[np.float64] | None) -> lis
     ]
 
 
-def _windows(frequencies: Sequence[NDArray[np.float64]], reference: Sequence[float]) -> list[dict[str, Any]]:
+def _windows(frequencies: Sequence[NDArray[np.floating]], reference: Sequence[float]) -> list[dict[str, Any]]:
     rows = []
     for number, each in enumerate(frequencies):
         width = np.full(len(each), float(np.diff(each)[0]) if len(each) > 1 else 1e6)

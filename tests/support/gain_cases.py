@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from support.casa_gains import write_gains
 
 from fip.corrections.observed import Expected, ExpectedWindow, Observed
 from fip.data.directions import Direction
+from support.casa_gains import write_gains
+from support.h5parms import Axes, write_h5parm
 
 ANTENNAS = ("m000", "m001", "m002", "m003", "m004")
 BEGIN, CADENCE = 5279112004.0, 8.0
 TIMES = BEGIN + CADENCE * np.arange(6)
-FREQUENCY = 1.28e9 + 4e6 * np.arange(8)
+FREQUENCY = np.arange(1280e6, 1312e6, 4e6)
 CORRELATIONS = ("XX", "XY", "YX", "YY")
 
 Values = NDArray[Any]
@@ -44,7 +46,7 @@ class Case:
     @property
     def file(self) -> str:
         """What `--gains` is given."""
-        return f"{self.name}.txt" if self.program == "casa" else f"{self.name}.h5"
+        return f"{self.name}.txt" if self.program == "casa" or self.in_time == "linear" else f"{self.name}.h5"
 
 
 def observed_of(case: Case, times: Values = TIMES, correlations: tuple[str, ...] = CORRELATIONS) -> Observed:
@@ -98,7 +100,7 @@ def expected_of(case: Case, correlations: tuple[str, ...] = CORRELATIONS) -> Exp
 def tables_of(case: Case, folder: Path) -> str:
     """Writes the tables of a case; returns the text of its cal library, which is written beside them, too."""
     text = case.write(folder)
-    if case.program == "casa":
+    if case.file.endswith(".txt"):
         (folder / case.file).write_text(text)
     return text
 
@@ -191,11 +193,11 @@ def _exact_flagged(folder: Path) -> str:
 def _mapped(folder: Path) -> str:
     """Two windows of which the recording has one; its solutions are in the other."""
     time, antenna, values = solutions(FEW, 1, 11)
-    both = [np.tile(each, 2) for each in (time, antenna)]
+    times, numbers = np.tile(time, 2), np.tile(antenna, 2)
     values = np.concatenate([values, values * 1.5 * np.exp(1j)])
     window = np.repeat([0, 1], len(time))
     middle = np.array([FREQUENCY.mean()])
-    write_gains(folder / "two.G", "G Jones", ANTENNAS, *both, values, [middle, middle + 40e6], window=window)
+    write_gains(folder / "two.G", "G Jones", ANTENNAS, times, numbers, values, [middle, middle + 40e6], window=window)
     delays = np.random.default_rng(12).normal(0, 5, (2 * len(ANTENNAS), 1, 2))
     antenna, window = np.tile(np.arange(len(ANTENNAS)), 2), np.repeat([0, 1], len(ANTENNAS))
     ends = [np.array([FREQUENCY[2]]), np.array([FREQUENCY[5]])]
@@ -232,6 +234,44 @@ def _all(folder: Path) -> str:
     return "caltable='all.K'\ncaltable='all.B' calwt=True\ncaltable='all.G' calwt=True tinterp='linear'\n"
 
 
+BOTH = ("amplitude000", "phase000")
+CELLS = TIMES[0] + 12.0 * np.arange(4)  # times of cells of solutions
+
+
+def _axes(times: Values, frequency: Values | None, polarisations: tuple[str, ...]) -> tuple[dict[str, Any], Values]:
+    """Axes of a table of solutions, and random numbers on them, in (0, 1)."""
+    axes: dict[str, Any] = {"time": times}
+    axes |= {} if frequency is None else {"freq": frequency}
+    axes |= {"ant": ANTENNAS} | ({"pol": polarisations} if polarisations else {})
+    random = np.random.default_rng(len(axes) + len(times) + len(polarisations))
+    return axes, random.random([len(each) for each in axes.values()])
+
+
+def _diagonal(folder: Path, name: str, flagged: float = 0.0) -> str:
+    # DP3 reads no cell beyond that which is nearest to the last channel, and so does not interpolate towards it.
+    frequency = 1.278e9 + 7.6e6 * np.arange(5) if name == "dp3-linear" else COARSE
+    axes, random = _axes(CELLS, frequency, ("XX", "YY"))
+    amplitude = np.where(np.random.default_rng(3).random(random.shape) < flagged, np.nan, 0.5 + random)
+    phase = 3 * random - 1.5 if name == "dp3-linear" else 9 * random - 3  # DP3 does not take the shorter way round
+    write_h5parm(folder / f"{name}.h5", {"amplitude000": (amplitude, axes), "phase000": (phase, axes)})
+    return f"caltable='{name}.h5' tinterp='linear' finterp='linear' calwt=False"
+
+
+def _whole(folder: Path) -> str:
+    axes, random = _axes(CELLS, FREQUENCY, ("XX", "XY", "YX", "YY"))
+    amplitude = random * [1.0, 0.3, 0.3, 1.0] + [0.5, 0.0, 0.0, 0.5]
+    tables: dict[str, tuple[Values, Axes]] = {"amplitude000": (amplitude, axes), "phase000": (6 * random - 3, axes)}
+    write_h5parm(folder / "dp3-whole.h5", tables)
+    return ""
+
+
+def _electrons(folder: Path) -> str:
+    axes, random = _axes(CELLS, None, ())
+    both, more = _axes(CELLS, FREQUENCY, ("XX", "YY"))
+    write_h5parm(folder / "dp3-tec.h5", {"tec000": (random - 0.5, axes), "phase000": (6 * more, both)})
+    return ""
+
+
 CASES: Mapping[str, Case] = {
     case.name: case
     for case in (
@@ -252,5 +292,10 @@ CASES: Mapping[str, Case] = {
         Case("mapped-fields", _fields),
         Case("absent-solutions", _absent),
         Case("all-tables", _all, weights=True),
+        Case("dp3-diagonal", partial(_diagonal, name="dp3-diagonal"), "dp3", corrections=BOTH),
+        Case("dp3-flagged", partial(_diagonal, name="dp3-flagged", flagged=0.1), "dp3", corrections=BOTH),
+        Case("dp3-linear", partial(_diagonal, name="dp3-linear"), "dp3", corrections=BOTH, in_time="linear"),
+        Case("dp3-whole", _whole, "dp3", corrections=("fulljones",)),
+        Case("dp3-tec", _electrons, "dp3", corrections=("tec000", "phase000")),
     )
 }

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.corrections.gains.solutions import Jones
 from fip.corrections.observed import Observed
 
 RECEPTORS = {"XX": (0, 0), "XY": (0, 1), "YX": (1, 0), "YY": (1, 1), "RR": (0, 0), "RL": (0, 1), "LR": (1, 0)} | {
@@ -23,7 +24,7 @@ class Correction:
 
     inverse: NDArray[np.complexfloating]  # [antenna, channel or 1, 2] or, of whole matrices, [antenna, ..., 2, 2]
     bad: NDArray[np.bool_]  # [antenna, channel or 1, receptor] without a solution
-    weight: NDArray[np.floating] | None  # [antenna, channel or 1, receptor] |g|^2; None if weights stay
+    weight: NDArray[np.floating] | None  # [antenna, 1, receptor] |g|^2; None if weights stay
 
     @property
     def whole(self) -> bool:
@@ -31,35 +32,25 @@ class Correction:
         return self.inverse.ndim == 4
 
 
-def corrections(
-    jones: Sequence[tuple[NDArray[np.complex128], NDArray[np.bool_], bool]], dtype: np.dtype[Any]
-) -> Correction:
-    """The product of matrices [antenna, channel or 1, 1, 2 or 4 elements], the first nearest to the recorder.
-
-    With each comes which elements are bad, and whether weights go with it. A matrix that has no inverse is bad.
-    """
-    product, bad, weight = None, np.zeros((1, 1, 1), bool), None
-    for matrix, none, scales in jones:
-        whole = matrix.shape[-1] == 4
+def correction_by(factors: Sequence[Jones], dtype: np.dtype[Any]) -> Correction:
+    """What the product of these comes to, the first nearest to the recorder. A matrix that has no inverse is bad."""
+    product, bad, weight = np.ones((1, 1, 1), np.complex128), np.zeros((1, 1, 1), bool), None
+    for matrix, none, power in factors:
         with np.errstate(invalid="ignore", over="ignore"):
-            product = matrix if product is None else _times(product, matrix)
-            if scales:
-                power = _power(matrix)
-                weight = power if weight is None else weight * power
-        bad = bad | (none.any(axis=-1, keepdims=True) if whole else none)
-    assert product is not None, "no factor"
+            product = _times(product, matrix)
+        bad = bad | (np.logical_or.reduce(none, axis=-1, keepdims=True) if matrix.shape[-1] == 4 else none)
+        if power is not None:
+            weight = power if weight is None else weight * power
     inverse, singular = _inverse(product)
     bad = np.broadcast_to(bad | singular, np.broadcast_shapes(bad.shape, singular.shape, (1, 1, 2)))
-    good = ~bad.any(axis=-1, keepdims=True)[..., None] if inverse.ndim == 4 else ~bad
-    inverse = np.where(good, inverse, 0).astype(dtype)
-    return Correction(inverse, bad, None if weight is None else np.where(bad, 0, weight))
+    good = ~np.logical_or.reduce(bad, axis=-1, keepdims=True)[..., None] if inverse.ndim == 4 else ~bad
+    if weight is not None:
+        weight = np.broadcast_to(weight, (*weight.shape[:-1], 2))
+    return Correction(np.where(good, inverse, 0).astype(dtype), bad, weight)
 
 
 def apply(observed: Observed, rows: slice | NDArray[np.intp], correction: Correction) -> None:
-    """Corrects some rows in place: visibilities, what is bad, and weights if they go with it.
-
-    Weights [row, 1, correlation] must have been spread over the channels if the correction's differ by channel.
-    """
+    """Corrects some rows in place: visibilities, what is bad, and weights if they go with it."""
     first = [RECEPTORS[each][0] for each in observed.correlations]
     second = [RECEPTORS[each][1] for each in observed.correlations]
     left, right = observed.antenna1[rows], observed.antenna2[rows]
@@ -113,9 +104,7 @@ def _whole(
         a, b, c, d = (each[left[begin:end]] for each in planes)
         e, f, g, h = (each[right[begin:end]].conj() for each in planes)
         top, under = (a * xx + b * yx, a * xy + b * yy), (c * xx + d * yx, c * xy + d * yy)
-        for at, (row, (one, two)) in enumerate(
-            [(top, (e, f)), (top, (g, h)), (under, (e, f)), (under, (g, h))]
-        ):
+        for at, (row, (one, two)) in enumerate([(top, (e, f)), (top, (g, h)), (under, (e, f)), (under, (g, h))]):
             visibility[here, :, at] = row[0] * one + row[1] * two
 
 
@@ -134,23 +123,17 @@ def _square(matrix: NDArray[np.complex128]) -> NDArray[np.complex128]:
     return np.broadcast_to(matrix, (*matrix.shape[:-1], 2))[..., None] * np.eye(2)
 
 
-def _power(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """|g|^2 by receptor: of a whole matrix that of its diagonal."""
-    diagonal = matrix[..., [0, 3]] if matrix.shape[-1] == 4 else matrix
-    return diagonal.real**2 + diagonal.imag**2
-
-
 def _inverse(product: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
     """The inverse [antenna, channel, 2] or [antenna, channel, 2, 2], and which have none [antenna, channel, 1 or 2]."""
     if product.shape[-1] < 4:
         singular = ~(np.isfinite(product) & (product != 0))
-        inverse = 1 / np.where(singular, 1, product)
+        inverse: NDArray[np.complex128] = np.reciprocal(np.where(singular, 1, product), dtype=np.complex128)
         both = (*product.shape[:-1], 2)
         return np.broadcast_to(inverse, both), np.broadcast_to(singular, both)
     a, b, c, d = np.moveaxis(product, -1, 0)
     with np.errstate(invalid="ignore", over="ignore"):
         determinant = a * d - b * c
     singular = ~(np.isfinite(determinant) & (determinant != 0))
-    safe = np.where(singular, 1, determinant)
-    whole = np.stack([d, -b, -c, a], axis=-1) / safe[..., None]
+    whole: NDArray[np.complex128] = np.stack([d, -b, -c, a], axis=-1)
+    whole /= np.where(singular, 1, determinant)[..., None]
     return whole.reshape(*whole.shape[:-1], 2, 2), singular[..., None]

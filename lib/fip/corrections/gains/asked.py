@@ -12,8 +12,8 @@ class Asked:
     """One table, and how to apply it. Unless it is told otherwise, weights stay as they are."""
 
     path: Path
-    in_time: How = "linear"
-    in_frequency: How = "linear"
+    in_time: How | None = None  # None: as the program does whose format it is, CASA linear, DP3 nearest
+    in_frequency: How | None = None
     fills_gaps: bool = True  # in frequency: a channel without a solution gets one from its neighbours
     window_map: tuple[int, ...] = ()  # the table's spectral window for each of the recording; () for the same numbers
     field_map: tuple[int, ...] | str | Literal["nearest"] = ()  # the table's field for each; a name; () for any
@@ -24,10 +24,3 @@ class Asked:
     def label(self) -> str:
         """What messages begin with."""
         return f"{self.where}: {self.path}" if self.where else f"--gains {self.path}"
-
-    @property
-    def settings(self) -> str:
-        """All but where it is, for a digest."""
-        return repr((self.in_time, self.in_frequency, self.fills_gaps, self.window_map, self.field_map)) + str(
-            self.scales_weights
-        )

@@ -48,8 +48,8 @@ def _asked(where: str, library: Path, line: str) -> Asked:
     said = dict(_words(where, line))
     if "caltable" not in said:
         raise InputError(f"{where}: names no caltable")
-    in_time, _ = _how(where, "tinterp", said.get("tinterp", ""), flags=False)
-    in_frequency, flags = _how(where, "finterp", said.get("finterp", ""), flags=True)
+    in_time, _ = _how(where, "tinterp", str(said.get("tinterp", "")), flags=False)
+    in_frequency, flags = _how(where, "finterp", str(said.get("finterp", "")), flags=True)
     scales = said.get("calwt", True)
     if not isinstance(scales, bool):
         raise InputError(f"{where}: calwt={scales!r} is neither True nor False")
@@ -85,9 +85,10 @@ def _words(where: str, line: str) -> Iterator[tuple[str, Any]]:
         at = word.end()
 
 
-def _how(where: str, key: str, value: Any, flags: bool) -> tuple[How, bool]:
-    """How to interpolate, and whether flagged channels stay so."""
-    text = str(value) or "linear"
+def _how(where: str, key: str, text: str, flags: bool) -> tuple[How | None, bool]:
+    """How to interpolate, None if it is not said; and whether flagged channels stay so."""
+    if not text:
+        return None, False
     marked = flags and text.endswith("flag")
     how = text.removesuffix("flag") if marked else text
     for each in get_args(How):

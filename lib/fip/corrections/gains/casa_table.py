@@ -79,19 +79,18 @@ class _Reader:
 
     def source(self) -> Source:
         kind = self._kind()
+        if not self.main.nrows():
+            raise InputError(f"{self.asked.label}: is empty: solve for gains again")
         self.notes: list[str] = []
         self.scalars = {
             name: np.asarray(self.main.getcol(name)) for name in ("TIME", "ANTENNA1", "SPECTRAL_WINDOW_ID", "FIELD_ID")
         }
-        if not len(self.scalars["TIME"]):
-            raise InputError(f"{self.asked.label}: is empty: solve for gains again")
         self._check_rows()
         names, position = self._antennas()
         self.numbers, notes = placed(self.asked.label, names, position, self.expected)
         self.notes += notes
-        if self.scalars["ANTENNA1"].max() >= len(names):
-            row = int(np.argmax(self.scalars["ANTENNA1"] >= len(names)))
-            raise InputError(f"{self.asked.label}: row {row} is of antenna {self.scalars['ANTENNA1'][row]}, unknown")
+        for column, number in (("ANTENNA1", len(names)), ("SPECTRAL_WINDOW_ID", len(self._windows))):
+            self._check_within(column, number)
         self.notes += check_times(self.asked.label, self.scalars["TIME"], self.expected)
         read: dict[tuple[int, int | None], tuple[Factor, ...]] = {}
         factors = {}
@@ -103,25 +102,19 @@ class _Reader:
                 if (there, mapped) not in read:
                     read[there, mapped] = (self._factor(there, mapped, LAWS[kind]),)
                 factors[window.spectral_window, field] = read[there, mapped]
-        arrays = [each for found in read.values() for factor in found for each in _arrays(factor)]
-        settings = kind + self.asked.settings + repr([str(names), *sorted(map(repr, read))])
         begin = float(self.scalars["TIME"].min())
-        return Source(
-            self.asked.path.name, kind, digest_of(settings, arrays), begin, tuple(dict.fromkeys(self.notes)), factors
-        )
+        return Source(self.asked.path.name, kind, digest_of(factors), begin, tuple(dict.fromkeys(self.notes)), factors)
 
     def _kind(self) -> str:
         keywords = self.main.keywordnames()
         kind = str(self.main.getkeyword("VisCal")) if "VisCal" in keywords else ""
         if not kind:
             raise InputError(
-                f"{self.asked.label}: is no table of gains of CASA's (it has no keyword VisCal); give one that gaincal or "
-                f"bandpass wrote"
+                f"{self.asked.label}: is no table of gains of CASA's (it has no keyword VisCal); give one that "
+                f"gaincal or bandpass wrote"
             )
         if kind not in LAWS:
-            raise InputError(
-                f"{self.asked.label}: {kind} {REFUSED.get(kind, _ELSE)} (--gains takes {', '.join(LAWS)})"
-            )
+            raise InputError(f"{self.asked.label}: {kind} {REFUSED.get(kind, _ELSE)} (--gains takes {', '.join(LAWS)})")
         return kind
 
     def _check_rows(self) -> None:
@@ -132,6 +125,15 @@ class _Reader:
         frame = str(self.main.getcolkeywords("TIME").get("MEASINFO", {}).get("Ref", "UTC")).upper()
         if frame != "UTC":
             raise InputError(f"{self.asked.label}: TIME is in the frame {frame}; CASA writes UTC")
+
+    def _check_within(self, column: str, number: int) -> None:
+        values = self.scalars[column]
+        beyond = (values < 0) | (values >= number)
+        if beyond.any():
+            row = int(np.argmax(beyond))
+            raise InputError(
+                f"{self.asked.label}: row {row}: {column} is {values[row]}, and its subtable has {number} rows"
+            )
 
     def _subtable(self, name: str) -> Any:
         return open_table(f"{self.asked.path}/{name}", ack=False, lockoptions="autonoread")
@@ -193,12 +195,12 @@ class _Reader:
         if there != number and not asked:
             if len(fitting) > 1:
                 raise InputError(
-                    f"{label}: has nothing for spectral window {number}, and windows {listed([str(e) for e in fitting])} "
-                    f"overlap with it; name one by spwmap in a cal library"
+                    f"{label}: has nothing for spectral window {number}, and windows "
+                    f"{', '.join(map(str, fitting))} overlap with it; name one by spwmap in a cal library"
                 )
             self.notes.append(f"{label}: its window {there} is taken for spectral window {number}, by frequency")
         beyond = int(np.count_nonzero(~self._overlaps(window, there)))
-        if beyond:
+        if beyond and len(self._windows[there].frequency) > 1:
             self.notes.append(
                 f"{label}: {beyond} channels of spectral window {number} are beyond its ends: the last solutions hold"
             )
@@ -271,6 +273,8 @@ class _Reader:
         if law == "gain":
             solved, flag = solved[:, window.order], flag[:, window.order]
         bad = flag | ~np.isfinite(solved)
+        if law == "gain":
+            bad |= solved == 0
         self._count(there, solved, flag, bad)
         solved = np.where(bad, 0, solved)
         values = np.stack([np.abs(solved), np.angle(solved)]) if law == "gain" else solved[None]
@@ -280,8 +284,8 @@ class _Reader:
             frequency,
             len(self.expected.antennas),
             solved.shape[2],
-            self.asked.in_time,
-            self.asked.in_frequency,
+            self.asked.in_time or "linear",
+            self.asked.in_frequency or "linear",
             self.asked.fills_gaps,
             self.asked.scales_weights and law != "delay",
             window.pivot,
@@ -297,28 +301,20 @@ class _Reader:
                 f"time; choose a field by fldmap in a cal library"
             )
 
-    def _count(
-        self, there: int, solved: NDArray[Any], flag: NDArray[np.bool_], bad: NDArray[np.bool_]
-    ) -> None:
+    def _count(self, there: int, solved: NDArray[Any], flag: NDArray[np.bool_], bad: NDArray[np.bool_]) -> None:
         """Notes on what is no solution."""
         where = f"{self.asked.label}: window {there}"
         if strange := int(np.count_nonzero(bad & ~flag)):
-            self.notes.append(f"{where}: {strange} of {solved.size} solutions are no finite number: flagged")
+            self.notes.append(f"{where}: {strange} of {solved.size} solutions are 0 or no finite number: flagged")
         if flag.all():
             raise InputError(f"{where}: all solutions are flagged; solve for gains again")
-        whole = bad.all(axis=1)
+        whole: NDArray[np.bool_] = np.logical_and.reduce(bad, axis=1)
         if whole.any():
             self.notes.append(f"{where}: {np.count_nonzero(whole)} of {whole.size} solutions are flagged")
         if (some := int(np.count_nonzero(bad & ~whole[:, None]))) and self.asked.fills_gaps:
             self.notes.append(
                 f"{where}: {some} channels of solutions are flagged: their neighbours' hold (finterp with 'flag' flags)"
             )
-
-
-def _arrays(factor: Factor) -> list[NDArray[Any]]:
-    """All that goes into the digest."""
-    tracks = [each for track in factor.tracks for each in (track.antennas, track.time, track.values, track.bad)]
-    return [factor.frequency, np.array([factor.pivot if factor.law == "delay" else 0.0]), *tracks]
 
 
 def _span(frequency: NDArray[np.float64]) -> str:

@@ -72,17 +72,9 @@ class _Reader:
         for window in self.expected.windows:
             made = tuple(self._factor(each, window) for each in found)
             factors |= {(window.spectral_window, field): made for field in self.expected.fields}
-        arrays = [a for each in found for a in (each.time, each.frequency, each.values, each.bad)]
-        settings = self.asked.settings + repr([(each.law, each.names, each.polarisations) for each in found])
         begin = min(float(each.time.min()) for each in found)
-        return Source(
-            self.asked.path.name,
-            "h5parm",
-            digest_of(settings, arrays),
-            begin,
-            tuple(dict.fromkeys(self.notes)),
-            factors,
-        )
+        notes = tuple(dict.fromkeys(self.notes))
+        return Source(self.asked.path.name, "h5parm", digest_of(factors), begin, notes, factors)
 
     def _tables(self) -> Mapping[str, Any]:
         """The tables of solutions by kind. InputError for several sets, kinds that are not applied, or two of one."""
@@ -136,7 +128,8 @@ class _Reader:
             order = next((each for each in _RECEPTORS if sorted(each) == sorted(polarisations)), None)
             if order is None:
                 raise InputError(
-                    f"{self.asked.label}: its polarisations are {listed(polarisations)}, and should be XX, YY or all four"
+                    f"{self.asked.label}: its polarisations are {listed(polarisations)}, and should be XX, YY or "
+                    f"all four"
                 )
             pick = [polarisations.index(each) for each in order]
             values, bad, polarisations = values[..., pick], bad[..., pick], order
@@ -156,13 +149,11 @@ class _Reader:
         label = f"{self.asked.label}: {table.name}"
         if len(names) != values.ndim or weight.shape != values.shape:
             raise InputError(f"{label}: its values have the shape {values.shape}, and its axes are {','.join(names)}")
-        for at, name in reversed(list(enumerate(names))):
-            if name not in _AXES:
-                if values.shape[at] != 1:
-                    raise InputError(
-                        f"{label}: has {values.shape[at]} along {name}: FIP applies solutions of one direction alone"
-                    )
-                values, weight = values.take(0, at), weight.take(0, at)
+        for length, name in zip(values.shape, names, strict=True):
+            if name not in _AXES and length != 1:
+                raise InputError(f"{label}: has {length} along {name}: FIP applies solutions of one direction alone")
+        narrow = tuple(slice(None) if name in _AXES else 0 for name in names)
+        values, weight = values[narrow], weight[narrow]
         names = [each for each in names if each in _AXES]
         if "ant" not in names:
             raise InputError(f"{label}: has no axis of antennas")
@@ -197,9 +188,9 @@ class _Reader:
             np.asarray(solved.frequency, np.float64),
             len(self.expected.antennas),
             max(1, len(solved.polarisations)),
-            self.asked.in_time,
-            self.asked.in_frequency,
-            self.asked.fills_gaps,
+            self.asked.in_time or "nearest",
+            self.asked.in_frequency or "nearest",
+            False,
             self.asked.scales_weights and solved.law == "gain",
         )
 
@@ -223,8 +214,8 @@ class _Reader:
             )
         if beyond := int(np.count_nonzero(~within)):
             self.notes.append(
-                f"{self.asked.label}: {beyond} channels of spectral window {window.spectral_window} are beyond its ends: "
-                f"the last solutions hold"
+                f"{self.asked.label}: {beyond} channels of spectral window {window.spectral_window} are beyond its "
+                f"ends: the last solutions hold"
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.corrections.gains.application import Correction, apply, corrections
+from fip.corrections.gains.application import Correction, apply, correction_by
 from fip.corrections.gains.asked import Asked
 from fip.corrections.gains.cal_library import is_cal_library, read_cal_library
 from fip.corrections.gains.casa_table import is_casa_table
@@ -63,10 +63,8 @@ class Gains:
         It writes into what it is given. InputError if a folder cannot be read any more.
         """
         held = self._held(_middle(observed.time), observed.spectral_window)
-        factors = tuple(
-            factor for each in held for factor in each.factors[observed.spectral_window, observed.field]
-        )
-        observed = _writable(observed, any(each.scales_weights and len(each.frequency) > 1 for each in factors))
+        factors = tuple(factor for each in held for factor in each.for_samples(observed))
+        observed = _writable(observed)
         if not factors:
             observed.bad[...] = True
             return observed
@@ -123,8 +121,8 @@ class _Kept:
             kept = self._jones.get((window, number))
             if kept is None or kept.key != one:
                 kept = self._jones[window, number] = _Entry(one, factor.jones(moment, observed.frequency))
-            jones.append((*kept.value, factor.scales_weights))
-        made = corrections(jones, dtype)
+            jones.append(kept.value)
+        made = correction_by(jones, dtype)
         self._product[window] = _Entry(key, made)
         return made
 
@@ -153,11 +151,10 @@ def _middle(time: NDArray[np.float64]) -> float:
     return float(time.min() + time.max()) / 2 if len(time) else 0.0
 
 
-def _writable(observed: Observed, by_channel: bool) -> Observed:
-    """The same with arrays that can be written, and with weights by channel if they will differ by it."""
-    weight = observed.weight
-    if by_channel and weight.shape[1] != observed.visibility.shape[1]:
-        weight = np.broadcast_to(weight, observed.visibility.shape)
-    arrays = {"visibility": observed.visibility, "weight": weight, "bad": observed.bad}
-    copies = {name: each.copy() for name, each in arrays.items() if not each.flags.writeable}
+def _writable(observed: Observed) -> Observed:
+    """The same with arrays that can be written."""
+    names = ("visibility", "weight", "bad")
+    copies: dict[str, Any] = {
+        name: each.copy() for name in names if not (each := getattr(observed, name)).flags.writeable
+    }
     return replace(observed, **copies) if copies else observed

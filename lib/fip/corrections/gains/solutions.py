@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,14 @@ class Track:
     time: NDArray[np.float64]  # [time] s UTC since MJD 0, strictly ascending
     values: NDArray[np.floating]  # [part, time, antenna, frequency, element]
     bad: NDArray[np.bool_]  # [time, antenna, frequency, element] that are no solutions
+
+
+class Jones(NamedTuple):
+    """Jones matrices of all antennas of the recording, at one time."""
+
+    matrix: NDArray[np.complex128]  # [antenna, channel or 1, element]; 1 if all channels have the same
+    bad: NDArray[np.bool_]  # as matrix, which elements are no solutions
+    power: NDArray[np.float64] | None  # [antenna, 1, 1 or 2] what weights are multiplied by; None if they stay
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,26 +56,37 @@ class Factor:
         """Which solutions hold at a time, by track: what two times have in common if their Jones matrices are equal."""
         return tuple(moment(each.time, time, self.in_time) for each in self.tracks)
 
-    def jones(
-        self, moments: tuple[Moment, ...], frequency: NDArray[np.float64]
-    ) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
-        """The matrices and which are none, [antenna, channel or 1, element]; 1 if all channels have the same."""
+    def jones(self, moments: tuple[Moment, ...], frequency: NDArray[np.float64]) -> "Jones":
+        """The matrices at some of these moments and frequencies (Hz)."""
         shape = (self.antennas, len(self.frequency), self.elements)
         values, bad = np.zeros((PARTS[self.law], *shape)), np.ones(shape, bool)
         for track, when in zip(self.tracks, moments, strict=True):
             values[:, track.antennas] = between(track.values, when, turns=self.law == "gain")
             bad[track.antennas] = track.bad[when.low] | track.bad[when.high]
+        power = _power(values[0], bad) if self.scales_weights else None
         if len(self.frequency) > 1:
             values, bad = resampled(values, bad, self.frequency, frequency, self.in_frequency, self.fills_gaps)
-        return self._complex(values, frequency), bad
+        return Jones(self._complex(values, frequency), bad, power)
 
     def _complex(self, values: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.complex128]:
-        if self.law == "gain":
-            return values[0] * np.exp(1j * values[1])
         channel = frequency[:, None]
-        if self.law == "delay":
-            return np.exp(2j * np.pi * 1e-9 * values[0] * (channel - self.pivot))
-        return np.exp(1j * TEC_TO_PHASE * values[0] / channel)
+        phase = {
+            "gain": lambda: values[-1],
+            "delay": lambda: 2e-9 * np.pi * values[0] * (channel - self.pivot),
+            "tec": lambda: TEC_TO_PHASE * values[0] / channel,
+        }[self.law]()
+        matrix: NDArray[np.complex128] = np.exp(1j * phase)
+        if self.law == "gain":
+            matrix *= values[0]
+        return matrix
+
+
+def _power(amplitude: NDArray[np.float64], bad: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The mean |g|^2 [antenna, 1, receptor] over good solutions: applycal has one for all channels."""
+    good = ~bad
+    number = np.maximum(np.count_nonzero(good, axis=1, keepdims=True), 1)
+    power: NDArray[np.float64] = np.sum(amplitude**2, axis=1, keepdims=True, where=good) / number
+    return power[..., [0, 3]] if power.shape[-1] == 4 else power
 
 
 def tracks_of(

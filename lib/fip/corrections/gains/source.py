@@ -1,14 +1,14 @@
 """What an open table of gains gives, whatever its format, and the checks that all formats share. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.corrections.gains.solutions import Factor
-from fip.corrections.observed import Expected, ExpectedWindow
+from fip.corrections.observed import Expected, ExpectedWindow, Observed
 from fip.data.errors import InputError
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 
@@ -26,6 +26,16 @@ class Source:
     begin: float  # s UTC, of its first solution; 0 if they hold at all times
     notes: tuple[str, ...]
     factors: Mapping[tuple[int, int], tuple[Factor, ...]]  # by spectral window and field of the recording
+
+    def for_samples(self, observed: Observed) -> tuple[Factor, ...]:
+        """Those of the window and field of samples. InputError if nobody told of these when it was opened."""
+        key = (observed.spectral_window, observed.field)
+        if key not in self.factors:
+            raise InputError(
+                f"{observed.path}: spectral window {key[0]} and field {key[1]} came after the gains of {self.name} were "
+                f"opened; give them to a new run"
+            )
+        return self.factors[key]
 
 
 def placed(
@@ -75,13 +85,15 @@ def check_times(label: str, time: NDArray[np.float64], expected: Expected) -> li
             f"{gap / SECONDS_PER_DAY:.1f} days away from {expected.path} ({iso_utc(expected.begin)}); give a table "
             f"within a day"
         )
+    if first == last:
+        return [f"{label}: its only solutions, of {iso_utc(first)}, hold at all times"]
     notes = []
     if early > 0:
-        notes.append(f"{label}: its first solution is {early:.0f} s after the begin: it holds until then, too")
+        notes.append(f"{label}: its first solutions are {early:.0f} s after the begin: they hold until then, too")
     if late > 0:
-        notes.append(f"{label}: its last solution is {late:.0f} s before the end: it holds until then, too")
+        notes.append(f"{label}: its last solutions are {late:.0f} s before the end: they hold after that, too")
     elif expected.growing:
-        notes.append(f"{label}: its last solution, of {iso_utc(last)}, holds for what is observed later, too")
+        notes.append(f"{label}: its last solutions, of {iso_utc(last)}, hold for what is observed later, too")
     return notes
 
 
@@ -89,7 +101,8 @@ def overlap(window: ExpectedWindow, frequency: NDArray[np.float64], width: float
     """Which channels of a window are within those of a table: `frequency` [channel] ascending, `width` Hz each."""
     reach = (window.width + width) / 2
     beyond = (window.frequency + reach <= frequency[0]) | (window.frequency - reach >= frequency[-1])
-    return ~beyond
+    within: NDArray[np.bool_] = ~beyond
+    return within
 
 
 def check_polarisation(label: str, window: ExpectedWindow, whole: bool) -> None:
@@ -111,10 +124,16 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def digest_of(settings: str, arrays: Iterable[NDArray[np.generic]]) -> str:
-    """16 hexadecimal digits of what is applied."""
-    found = hashlib.sha256(settings.encode())
-    for each in arrays:
-        found.update(repr((each.shape, each.dtype.str)).encode())
-        found.update(np.ascontiguousarray(each).tobytes())
+def digest_of(factors: Mapping[tuple[int, int], tuple[Factor, ...]]) -> str:
+    """16 hexadecimal digits of what is applied, and how."""
+    found = hashlib.sha256()
+    for key, several in sorted(factors.items()):
+        found.update(repr(key).encode())
+        for each in several:
+            how = (each.law, each.elements, each.in_time, each.in_frequency, each.fills_gaps, each.scales_weights)
+            found.update(repr((how, each.pivot if each.law == "delay" else 0.0)).encode())
+            tracks = [some for at in each.tracks for some in (at.antennas, at.time, at.values, at.bad)]
+            for array in (each.frequency, *tracks):
+                found.update(repr((array.shape, array.dtype.str)).encode())
+                found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()[:16]

@@ -7,6 +7,7 @@ was when the light left it, without aberration, as for stars in a catalogue.
 
 import math
 import re
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -96,7 +97,7 @@ def seen(body: str, time: float, place: Array) -> tuple[Array, float]:
     UT1 is taken as UTC, which moves the place by 400 m, and the Moon by 0.2 arcsec.
     """
     days = time / SECONDS_PER_DAY
-    tt = erfa.taitt(*erfa.utctai(_JD_OF_MJD_0, days))
+    tt = _terrestrial(days)
     observer = place @ erfa.c2t00b(*tt, _JD_OF_MJD_0, days, 0.0, 0.0)
     geocentre = erfa.epv00(*tt)[1]["p"] * AU
     travelled = 0.0  # s
@@ -106,6 +107,14 @@ def seen(body: str, time: float, place: Array) -> tuple[Array, float]:
         distance = float(np.linalg.norm(away))
         travelled = distance / SPEED_OF_LIGHT
     return away / distance, distance
+
+
+def _terrestrial(days: float) -> tuple[float, float]:
+    """TT, as a Julian date in two parts, of UTC, MJD."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", erfa.ErfaWarning)  # leap seconds to come: each moves the Moon by 0.5 arcsec
+        found: tuple[float, float] = erfa.taitt(*erfa.utctai(_JD_OF_MJD_0, days))
+    return found
 
 
 def _barycentric(body: str, tt: tuple[float, float]) -> Array:
@@ -126,7 +135,7 @@ def zenith(time: float, place: Array) -> Array:
     longitude, latitude, _ = erfa.gc2gd(1, place)
     up = unit_vectors(np.asarray(longitude), np.asarray(latitude))
     days = time / SECONDS_PER_DAY
-    tt = erfa.taitt(*erfa.utctai(_JD_OF_MJD_0, days))
+    tt = _terrestrial(days)
     found: Array = up @ erfa.c2t00b(*tt, _JD_OF_MJD_0, days, 0.0, 0.0)
     return found
 

@@ -1,5 +1,6 @@
 """A list of sources, whatever format it was read from: where they are, how bright at every frequency, how large."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -45,19 +46,23 @@ class Catalogue:
         return Catalogue(tuple(n for n, true in zip(self.names, which.tolist(), strict=True) if true), **arrays)
 
     def flux(self, frequency: Array, planes: int) -> Array:
-        """Flux density [source, channel, plane] in Jy, of I (1 plane) or I, Q, U, V (4)."""
+        """Flux density [source, channel, plane] in Jy, of I (1 plane) or I, Q, U, V (4); inf if it overflows."""
         if not len(self):
             return np.zeros((0, len(frequency), planes))
-        x = frequency / self.reference[:, None]
-        log = np.log10(x)
-        base = np.where(self.logarithmic[:, None], log, x - 1)
-        summed = np.zeros_like(x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._flux(frequency, planes)
+
+    def _flux(self, frequency: Array, planes: int) -> Array:
+        base = np.log10(frequency) - np.log10(self.reference)[:, None]
+        linear = ~self.logarithmic
+        base[linear] = frequency / self.reference[linear, None] - 1
+        summed = np.zeros_like(base)
         for term in self.terms.T[::-1]:
-            summed = summed * base + term[:, None]
-        summed *= base
+            summed = (summed + term[:, None]) * base
         found = np.repeat(self.stokes[:, None, :planes], len(frequency), axis=1)
-        total = found[:, :, 0].copy()
-        found[:, :, 0] = np.where(self.logarithmic[:, None], total * 10.0**summed, total + summed)
+        total = self.stokes[:, :1]
+        found[:, :, 0] = total * np.exp(math.log(10) * summed)
+        found[linear, :, 0] = (total + summed)[linear]
         if planes > 1 and self.alike.any():
             share = np.where(self.alike[:, None] & (total != 0), found[:, :, 0] / np.where(total == 0, 1, total), 1.0)
             found[:, :, 1:] *= share[:, :, None]

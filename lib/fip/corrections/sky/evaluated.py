@@ -1,7 +1,7 @@
 """A sky model as it is seen at a time: what is above the horizon, where the bodies are, how bright all of it is."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.corrections.sky import bodies as solar
+from fip.corrections.sky.beams import PowerBeam
 from fip.corrections.sky.bodies import Body
 from fip.corrections.sky.catalogue import Catalogue
 from fip.corrections.sky.components import Components, SkyImage
 
 Array = NDArray[np.float64]
-Beam = Callable[[Array, Array, float], Array]
 
+_KEPT = ("_above", "_listed", "_whole", "_singly")  # of what was evaluated: made anew where a model is unpickled
 MINUTE = 60.0  # s, from one time at which places are worked out to the next
 
 
@@ -43,7 +44,7 @@ class _Moving:
 
 
 class Sky:
-    """What is subtracted, in whatever formats it was given. Made by `open_sky`."""
+    """What is subtracted, in whatever formats it was given. Made by `open_sky`; it can be pickled."""
 
     def __init__(
         self,
@@ -52,12 +53,12 @@ class Sky:
         images: Sequence[SkyImage],
         centres: Mapping[int, Array],
         site: Site,
-        beam: Beam | None,
+        beam: PowerBeam | None,
         windows: int,
     ) -> None:
         """`centres` are unit vectors of u, v, w [3, 3] in ICRS of each field; `windows` how many are evaluated in turn.
 
-        `beam` is the power beam at direction cosines about a field's centre and a frequency; None: fluxes are apparent.
+        `beam` is about each field's centre; None: fluxes are apparent.
         """
         self.digest = ""  # 16 hexadecimal digits of the content of what is subtracted
         self.named = ""  # as the header has it
@@ -70,10 +71,22 @@ class Sky:
         self._planes = 4 if linear or circular else 1
         self._centres, self._site, self._beam = centres, site, beam
         self._near = {field: sources.towards @ centre[2] > 0 for field, centre in centres.items()}
+        self._windows = windows
+        self._begin()
+
+    def _begin(self) -> None:
+        """What was evaluated is kept for as many windows as there are: a slice asks for one after the other."""
         self._above = lru_cache(maxsize=4)(self._above_horizon)
-        self._listed = lru_cache(maxsize=windows + 1)(self._of_lists)
-        self._whole = lru_cache(maxsize=windows + 1)(self._with_bodies)
+        self._listed = lru_cache(maxsize=self._windows + 1)(self._of_lists)
+        self._whole = lru_cache(maxsize=self._windows + 1)(self._with_bodies)
         self._singly = lru_cache(maxsize=4)(self._with_bodies)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name not in _KEPT}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._begin()
 
     def components(self, frequency: Array, field: int, time: float) -> Components:
         """Points and Gaussians for channels [channel], Hz, of a field (FIELD_ID) at a time, s UTC since MJD 0.

@@ -4,7 +4,7 @@ Files of the same grid, as NAME-0000-model.fits and NAME-0001-model.fits, are th
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import groupby, pairwise
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.corrections.sky.beams import PowerBeam
 from fip.corrections.sky.components import SkyImage
 from fip.data.directions import Direction, Frame
 from fip.data.errors import InputError
 from fip.data.rotations import icrs_axes
 
 Array = NDArray[np.float64]
-Beam = Callable[[Array, Array, float], Array]
 _FRAMES: dict[str, Frame] = {"FK5": "FK5", "ICRS": "ICRS"}
 _SAME = 1e-6  # of a pixel, within which two grids are the same
 _STEP = 0.02  # of the frequency, within which a beam is linear enough
@@ -156,7 +156,7 @@ def _image(path: Path, header: Any, data: NDArray[np.generic]) -> SkyImage:
     )
 
 
-def weighted(image: SkyImage, beam: Beam, centre: Array, band: tuple[float, float]) -> SkyImage:
+def weighted(image: SkyImage, beam: PowerBeam, centre: Array, band: tuple[float, float]) -> SkyImage:
     """An image times the power beam about `centre`, e(s) [3, 3] in ICRS; planes are added if a band, Hz, has few."""
     low, high = band
     needed = np.linspace(low, high, max(2, 1 + math.ceil((high - low) / (_STEP * high))))

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from fip.corrections.observed import Expected
 from fip.corrections.sky import tables
 from fip.corrections.sky.bbs import read_bbs
+from fip.corrections.sky.beams import PowerBeam
 from fip.corrections.sky.bodies import Body, is_body, parse_body
 from fip.corrections.sky.calibrators import A_TEAM, calibrator
 from fip.corrections.sky.catalogue import Catalogue, joined
 from fip.corrections.sky.components import SkyImage
-from fip.corrections.sky.evaluated import Beam, Site, Sky
+from fip.corrections.sky.evaluated import Site, Sky
 from fip.corrections.sky.images import plane_at, read_images, weighted
 from fip.data.errors import InputError, UsageError
 from fip.data.quantities import SPEED_OF_LIGHT
@@ -24,7 +25,7 @@ from fip.data.rotations import icrs_axes
 
 LISTS = (".skymodel", ".txt", ".bbs")
 IMAGES = (".fits", ".fit")
-LARGEST_FILE = 1 << 32  # bytes
+LARGEST_FILE = 1 << 31  # bytes
 EARTH, RELIEF = 6.371e6, 3e4  # m, from its centre, and how much that varies
 _TIMES = 200  # at which it is looked whether anything is above the horizon
 _WOULD_DO = (
@@ -160,14 +161,14 @@ def _site(expected: Expected, highest: float) -> Site:
     return Site(place, bool(abs(np.linalg.norm(place) - EARTH) < RELIEF), reach)
 
 
-def _beam(expected: Expected) -> Beam | None:
-    """The power beam that fluxes are multiplied by; None if they are apparent."""
+def _beam(expected: Expected) -> PowerBeam | None:
+    """The power beam that fluxes are multiplied by; None if they are apparent. UsageError if it cannot be used."""
     if expected.primary_beam is None:
         return None
-    from fip.imaging.primary_beam import beam_of  # late: it imports more of scipy than others need
-
     low, high = band(expected)
-    return beam_of(expected.primary_beam, expected.diameter, (low + high) / 2)
+    beam = PowerBeam(expected.primary_beam, expected.diameter, (low + high) / 2)
+    beam(np.zeros(1), np.zeros(1), beam.reference)
+    return beam
 
 
 def _check_images(images: Sequence[SkyImage], expected: Expected) -> None:
@@ -190,8 +191,7 @@ def _check_images(images: Sequence[SkyImage], expected: Expected) -> None:
 
 def _check_spectra(sources: Catalogue, ends: tuple[float, float], asked: str) -> None:
     """InputError for a spectrum that is not finite over the band."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        flux = sources.flux(np.array([ends[0], sum(ends) / 2, ends[1]]), 4)
+    flux = sources.flux(np.array([ends[0], sum(ends) / 2, ends[1]]), 4)
     for at in np.flatnonzero(~np.isfinite(flux).all(axis=(1, 2)) | (np.abs(flux) > 1e12).any(axis=(1, 2)))[:1].tolist():
         raise InputError(
             f"--sky-model {asked}: {sources.names[at]} has {np.abs(flux[at]).max():g} Jy within "

@@ -1,0 +1,195 @@
+"""FIP's sky models beside DP3's predict and WSClean's, on a small simulated MeasurementSet.
+
+`python -m benchmarks.others sky --dp3 PYTHON [--wsclean PROGRAM] [--fixtures DIR]`: PYTHON is that of an environment
+with dp3 and numpy. Prints, by case, how far the exact sum over what FIP reads is from what the others predict: the
+largest difference, relative to the rms.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import casacore
+import numpy as np
+from astropy.io import fits
+from casacore.tables import table
+from numpy.typing import NDArray
+
+from benchmarks.programs import REPOSITORY
+from fip.corrections.observed import Expected, ExpectedWindow
+from fip.corrections.sky.opening import Sky, open_sky
+from fip.data.directions import Direction
+from fip.data.rotations import icrs_axes
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
+
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from corrections.sky_support import EXPECTED
+from support.sky_cases import LISTS, text_of
+from support.sky_sum import image_sum, sky_sum
+
+SIMULATION = Simulation(antennas=16, channels=8, integrations=2, noise=0.0, flag_fraction=0.0)
+KEPT = slice(3, None, 11)  # of the rows, for fixtures
+EPSILON = 1e-7
+ALLOWED = {"dp3": 2e-6, "wsclean": 1e-5, "grid": 1e-2}
+"""Of the rms. DP3 writes single precision, and WSClean's gridder is asked for 1e-6. In the case `grid`, Gaussians whose
+orientation is that of the image, DP3 takes their shape in the (u, v) of the phase centre, and FIP on the sky.
+"""
+CORRELATIONS = ("XX", "XY", "YX", "YY")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """What is predicted for."""
+
+    path: Path
+    uvw: NDArray[np.float64]
+    antenna1: NDArray[np.int32]
+    antenna2: NDArray[np.int32]
+    time: NDArray[np.float64]
+    interval: NDArray[np.float64]
+    expected: Expected
+
+
+def main(arguments: list[str]) -> None:
+    """Prints how far FIP is from the others; exits with 1 if it is farther than they are accurate."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.others sky", description=__doc__)
+    parser.add_argument("--dp3", type=Path, help="python of an environment with dp3 and numpy")
+    parser.add_argument("--wsclean", help="the program wsclean, or its path")
+    parser.add_argument("--fixtures", type=Path, help="folder for what DP3 made, as the tests read it")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = observation(Path(folder))
+        far = [*lists(options.dp3, rows, options.fixtures)] if options.dp3 else []
+        far += images(options.wsclean, rows) if options.wsclean else []
+    raise SystemExit(any(far))
+
+
+def observation(scratch: Path) -> Rows:
+    """The small set, and what FIP is told of it."""
+    path = scratch / "sim.ms"
+    simulate(path, SIMULATION)
+    frequency = SIMULATION.channel_frequencies
+    width = np.full(len(frequency), SIMULATION.bandwidth / len(frequency))
+    with table(str(path), ack=False) as main, table(str(path / "ANTENNA"), ack=False) as antenna:
+        uvw, antenna1, antenna2, time, interval = (
+            main.getcol(name) for name in ("UVW", "ANTENNA1", "ANTENNA2", "TIME", "INTERVAL")
+        )
+        position, names = antenna.getcol("POSITION"), antenna.getcol("NAME")
+    expected = replace(
+        EXPECTED,
+        path=path,
+        antennas=tuple(names),
+        position=position,
+        windows=(ExpectedWindow(0, frequency, width, CORRELATIONS),),
+        centres={0: Direction(SIMULATION.right_ascension, SIMULATION.declination, "FK5")},
+        begin=float(time.min()),
+        end=float(time.max()),
+        epsilon=EPSILON,
+    )
+    return Rows(path, uvw, antenna1, antenna2, time, interval, expected)
+
+
+def lists(python: Path, rows: Rows, fixtures: Path | None) -> list[bool]:
+    """Each list beside DP3's predict; whether it is too far."""
+    far, kept = [], {}
+    for name in LISTS:
+        path = rows.path.with_name(f"{name}.skymodel")
+        path.write_text(text_of(name))
+        theirs = by_dp3(python, rows, path)
+        sky = open_sky([str(path)], rows.expected)
+        far.append(told("dp3", name, stokes(theirs), exact(sky, rows)))
+        kept[name] = theirs[KEPT].astype(np.complex64)
+    if fixtures:
+        fixtures.mkdir(parents=True, exist_ok=True)
+        here = {"uvw": rows.uvw[KEPT], "frequency": SIMULATION.channel_frequencies}
+        np.savez_compressed(fixtures / "sky_dp3.npz", allow_pickle=False, **here, **kept)
+    return far
+
+
+def by_dp3(python: Path, rows: Rows, path: Path) -> NDArray[np.complex128]:
+    """[row, channel, correlation] that DP3 predicts of a list."""
+    (path.parent / ".casarc").write_text(f"measures.directory: {Path(casacore.__file__).parent / 'data'}\n")
+    made = path.with_suffix(".ms")
+    told = [f"msin={rows.path}", f"msout={made}", "steps=[predict]", "predict.type=predict", "numthreads=1"]
+    command = [str(python), str(python.parent / "DP3.py"), *told, f"predict.sourcedb={path}"]
+    environment = {"OPENBLAS_NUM_THREADS": "1", "HOME": str(path.parent)}
+    done = subprocess.run(command, cwd=path.parent, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"DP3 failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    with table(str(made), ack=False) as main:
+        return np.asarray(main.getcol("DATA"), np.complex128)
+
+
+def images(program: str, rows: Rows) -> list[bool]:
+    """Model images beside `wsclean -predict`: one plane for all channels, and one for each."""
+    random = np.random.default_rng(5)
+    height, width, scale = 400, 512, 8 / 3600
+    far = []
+    for name, planes in {"plane": 1, "planes": len(SIMULATION.channel_frequencies)}.items():
+        pixels = np.zeros((planes, height, width), np.float32)
+        at = random.integers(0, height, 40), random.integers(0, width, 40)
+        pixels[:, *at] = random.normal(size=(planes, 40))
+        stem = rows.path.with_name(name)
+        files = write_model(stem, pixels, scale)
+        named = ("-channels-out", str(planes)) if planes > 1 else ()
+        grid = ("-size", str(width), str(height), "-scale", f"{scale}deg", "-pol", "I", "-j", "1", "-quiet")
+        gridder = ("-use-wgridder", "-wgridder-accuracy", "1e-6", "-predict", *named, "-name", str(stem))
+        command = [program, *gridder, *grid, str(rows.path)]
+        subprocess.run(command, check=True, env=dict(os.environ) | {"OPENBLAS_NUM_THREADS": "1"})
+        with table(str(rows.path), ack=False) as main:
+            theirs = stokes(np.asarray(main.getcol("MODEL_DATA"), np.complex128))[:, :, :1]
+        sky = open_sky([str(path) for path in files], rows.expected)
+        axes = icrs_axes(rows.expected.centres[0])
+        ours = image_sum(sky.images[0], rows.uvw, SIMULATION.channel_frequencies, axes)
+        far.append(told("wsclean", name, theirs, ours))
+    return far
+
+
+def write_model(stem: Path, pixels: NDArray[np.float32], scale: float) -> list[Path]:
+    """NAME-model.fits, or a file for each plane, as WSClean's."""
+    frequency = SIMULATION.channel_frequencies
+    step = float(frequency[1] - frequency[0])
+    centres = frequency.tolist() if len(pixels) > 1 else [float(frequency.mean())]
+    width = step if len(pixels) > 1 else step * len(frequency)
+    files = []
+    for number, (plane, centre) in enumerate(zip(pixels, centres, strict=True)):
+        header = fits.Header()
+        header.update(BUNIT="JY/PIXEL", EQUINOX=2000.0, BSCALE=1.0, BZERO=0.0)
+        axes = (("RA---SIN", SIMULATION.right_ascension, -scale), ("DEC--SIN", SIMULATION.declination, scale))
+        for axis, (kind, value, delta) in enumerate(axes, 1):
+            middle = plane.shape[2 - axis] // 2 + 1
+            header[f"CTYPE{axis}"], header[f"CRPIX{axis}"], header[f"CRVAL{axis}"] = kind, middle, np.degrees(value)
+            header[f"CDELT{axis}"], header[f"CUNIT{axis}"] = delta, "deg"
+        header.update(CTYPE3="FREQ", CRPIX3=1.0, CRVAL3=centre, CDELT3=width, CUNIT3="Hz")
+        header.update(CTYPE4="STOKES", CRPIX4=1.0, CRVAL4=1.0, CDELT4=1.0, CUNIT4="")
+        files.append(Path(f"{stem}-{number:04d}-model.fits" if len(pixels) > 1 else f"{stem}-model.fits"))
+        fits.PrimaryHDU(plane[None, None], header).writeto(files[-1], overwrite=True)
+    return files
+
+
+def exact(sky: Sky, rows: Rows) -> NDArray[np.complex128]:
+    """[row, channel, plane]: the exact sum over the components that FIP reads."""
+    axes = icrs_axes(rows.expected.centres[0])
+    components = sky.components(SIMULATION.channel_frequencies, 0, rows.expected.begin)
+    return sky_sum(components, rows.uvw, SIMULATION.channel_frequencies, axes)
+
+
+def stokes(found: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """[row, channel, plane]: I, Q, U, V of linear feeds."""
+    xx, xy, yx, yy = (found[:, :, at] for at in range(4))
+    return np.stack([(xx + yy) / 2, (xx - yy) / 2, (xy + yx) / 2, -0.5j * (xy - yx)], axis=-1)
+
+
+def told(program: str, name: str, theirs: NDArray[np.complex128], ours: NDArray[np.complex128]) -> bool:
+    """Print how far it is from what another program made; whether that is too far."""
+    rms = float(np.sqrt(np.mean(np.abs(theirs[:, :, 0]) ** 2)))
+    padded = np.pad(ours, ((0, 0), (0, 0), (0, theirs.shape[2] - ours.shape[2])))
+    far = float(np.abs(theirs - padded).max()) / rms
+    print(f"{program:8} {name:12} {far:.1e}")
+    return far > ALLOWED.get(name, ALLOWED[program])

@@ -58,6 +58,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "flag": st.sampled_from(["none", "auto", "/a/bands.txt", "aoflagger:mine"]),
     "sky_model": st.sampled_from([(), ("field.skymodel", "sun"), ("A-team",)]),
     "subtract_model": st.booleans(),
+    "smear": st.sampled_from(["auto", "none"]),
     "parallactic": st.booleans(),
     "keep_zeros": st.booleans(),
     "field": st.lists(st.sampled_from(["target", "3C48", "2"]), min_size=1).map(tuple),

@@ -4,7 +4,7 @@ Opened once for a run; from then on a pure function of the samples, whatever rec
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -16,8 +16,9 @@ from fip.corrections.feeds import check_hands, upright
 from fip.corrections.flags.opening import Flags, open_flags
 from fip.corrections.gains.opening import Gains, open_gains
 from fip.corrections.observed import Expected, Observed
-from fip.corrections.predict.feeds import correlated
-from fip.corrections.predict.predicting import Smearing, predict
+from fip.corrections.predict.feeds import correlated, less
+from fip.corrections.predict.predicting import predict
+from fip.corrections.predict.smearing import Smearing
 from fip.corrections.sky.opening import Sky, open_sky
 from fip.corrections.tally import Tally
 from fip.data.corrections import NO_FLAGS
@@ -37,6 +38,7 @@ class Corrections:
     gains: Gains | None
     flags: Flags | None
     sky: Sky | None
+    smear: bool  # whether the sky is predicted as time and bandwidth smear it
     parallactic: bool  # whether samples are turned as if the feeds did not turn on the sky
     epsilon: float  # accuracy asked of images
 
@@ -71,23 +73,38 @@ class Corrections:
             work.change("gains", self.gains.apply)
         if self.flags:
             work.change("flags", self.flags.before)
-        if self.sky:
-            work.subtract(self._predicted, model)
-        elif model is not None:
-            work.subtract(lambda _: model, None)
+        if self.sky or model is not None:
+            work.note("model", lambda: self._less_models(work.observed, model))
         if self.flags:
             work.change("auto", self.flags.after)
         if self.parallactic:
             work.change("feeds", upright)
         return work.observed, work.tally
 
+    def _less_models(self, observed: Observed, model: NDArray[np.complexfloating] | None) -> tuple[Observed, Tally]:
+        """Without that of the sky model and `model`, and how well both together fit."""
+        hands = [at for at, name in enumerate(observed.correlations) if name in (*HANDS, "I")]
+        seen = None if model is None else model[..., hands]
+        stokes = self._predicted(observed) if self.sky else None
+        if stokes is not None:
+            names = tuple(observed.correlations[at] for at in hands)
+            predicted = correlated(stokes, names, observed.feed_angle)
+            seen = predicted if seen is None else seen + predicted
+        assert seen is not None
+        fit = _fit(observed, hands, seen)
+        visibility = observed.visibility.astype(np.result_type(observed.visibility, seen), copy=False)
+        if model is not None:
+            visibility = visibility - model
+        if stokes is not None:
+            less(visibility, stokes, observed.correlations, observed.feed_angle)
+        return replace(observed, visibility=visibility), fit
+
     def _predicted(self, observed: Observed) -> NDArray[np.complexfloating]:
-        """What the sky model gives, [row, channel, correlation]."""
+        """What the sky model gives, [row, channel, 1 or 4] in Jy."""
         assert self.sky
         when = float(np.mean(observed.time))
         components = self.sky.components(observed.frequency, observed.field, when)
-        stokes = predict(components, self.sky.images, observed, self.epsilon, smear=Smearing())
-        return correlated(stokes, observed.correlations, observed.feed_angle)
+        return predict(components, self.sky.images, observed, self.epsilon, smear=Smearing() if self.smear else None)
 
     def _named(self) -> Iterator[tuple[str, Gains | Flags | Sky]]:
         for name, each in (("gains", self.gains), ("flag", self.flags), ("sky_model", self.sky)):
@@ -109,20 +126,10 @@ class _Work:
         if flagged := before - _good(self.observed):
             self.tally += Tally(flagged={name: flagged})
 
-    def subtract(
-        self, predicted: Callable[[Observed], NDArray[np.complexfloating]], more: NDArray[np.complexfloating] | None
-    ) -> None:
-        """Takes a model away, and `more` with it; notes how well it fits."""
-
-        def less() -> None:
-            model = predicted(self.observed)
-            if more is not None:
-                model = model + more
-            self.tally += _fit(self.observed, model)
-            difference = np.subtract(self.observed.visibility, model)
-            self.observed = replace(self.observed, visibility=difference)
-
-        self._timed("model", less)
+    def note(self, name: str, correct: Callable[[], tuple[Observed, Tally]]) -> None:
+        """Corrects, and keeps what is told of it."""
+        self.observed, done = self._timed(name, correct)
+        self.tally += done
 
     def _timed(self, name: str, work: Callable[[], Result]) -> Result:
         begun = time.perf_counter()
@@ -148,20 +155,19 @@ def open_corrections(source: Selection, expected: Expected) -> Corrections | Non
             raise UsageError(f"{expected.path}: --parallactic: its feeds {expected.feeds}")
     if not (gains or flags or sky or source.subtract_model or source.parallactic):
         return None
-    return Corrections(expected.path, gains, flags, sky, source.parallactic, expected.epsilon)
+    return Corrections(expected.path, gains, flags, sky, source.smear != "none", source.parallactic, expected.epsilon)
 
 
 def _good(observed: Observed) -> int:
     return observed.bad.size - int(np.count_nonzero(observed.bad))
 
 
-def _fit(observed: Observed, model: NDArray[np.complexfloating]) -> Tally:
-    """The sums of w V conj(M) and of w |M|^2 over the good samples of the parallel hands."""
+def _fit(observed: Observed, hands: Sequence[int], model: NDArray[np.complexfloating]) -> Tally:
+    """The sums of w V conj(M) and of w |M|^2 over the good samples of parallel hands, of which `model` is M."""
     cross, power = 0j, 0.0
-    for hand in (at for at, name in enumerate(observed.correlations) if name in (*HANDS, "I")):
-        predicted = model[..., min(hand, model.shape[-1] - 1)]
-        weight = np.where(observed.bad[..., hand], 0, observed.weight[..., min(hand, observed.weight.shape[-1] - 1)])
-        seen = observed.visibility[..., hand]
+    for at, hand in enumerate(hands):
+        predicted, seen = model[..., at], observed.visibility[..., hand]
+        weight = np.where(observed.bad[..., hand], 0, observed.weight[..., hand])
         used = (weight > 0) & (weight < np.inf) & np.isfinite(seen) & np.isfinite(predicted)
         weight, predicted, seen = weight[used], predicted[used], seen[used]
         cross += complex(np.vdot(predicted, weight * seen))

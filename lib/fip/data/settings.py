@@ -184,6 +184,13 @@ class Selection:
             several=True,
         ),
     ] = ()
+    smear: Annotated[
+        Literal["auto", "none"],
+        Option(
+            "Predict sky models as an integration and a channel smear them (auto), or for their middles (none), as most "
+            "simulated sets are.  [default: auto]"
+        ),
+    ] = "auto"
     subtract_model: Annotated[bool, Option("Image the column less MODEL_DATA.", flag=True)] = False
     parallactic: Annotated[
         bool, Option("Image Q and U of the sky: feeds turn there with the parallactic angle.", flag=True)
@@ -247,6 +254,7 @@ _NO_PART = (
     "gains",
     "flag",
     "sky_model",
+    "smear",
     "subtract_model",
     "parallactic",
     "keep_zeros",

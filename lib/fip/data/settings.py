@@ -187,7 +187,7 @@ class Selection:
     smear: Annotated[
         Literal["auto", "none"],
         Option(
-            "Predict sky models as an integration and a channel smear them (auto), or for their middles (none), as most "
+            "Predict sky models as integrations and channels smear them (auto), or for their middles (none), as most "
             "simulated sets are.  [default: auto]"
         ),
     ] = "auto"

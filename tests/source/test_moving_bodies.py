@@ -26,8 +26,9 @@ from fip.data.selection import Average
 from fip.data.settings import asked
 from fip.data.values import Slice
 from fip.fits.header import header_cards
-from fip.imaging.kernels import make_kernel
+from fip.imaging.kernels import Kernel, make_kernel
 from fip.source.growing import Growing
+from fip.worker import imager
 from support import cut_slices, small_ms
 from support.direct_sum import direct_sum
 from support.fip_command import fip, images
@@ -165,6 +166,24 @@ def uvw_of(path: Path) -> NDArray[np.float64]:
     """The column."""
     with small_ms.edit(path) as table:
         return np.asarray(table.getcol("UVW"))
+
+
+def test_a_worker_prepares_one_kernel_for_all_images(
+    tmp_path: Path, suns: list[SkyCoord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the Sun is: what a kernel prepares takes longer than an image."""
+    path, _ = star(tmp_path / "star.ms", suns)
+    made = []
+
+    def counted(*arguments: Any) -> Kernel:
+        made.append(arguments)
+        return make_kernel(*arguments)
+
+    monkeypatch.setattr(imager, "make_kernel", counted)
+    work = imager.Imager()
+    for piece in cut_slices.cut(path, phase_centre="sun", **GRID):
+        work(piece, "cpu", "here", 0.0)
+    assert len(made) == 1
 
 
 def test_a_set_that_is_being_written_has_the_same_run_and_grids(tmp_path: Path, suns: list[SkyCoord]) -> None:

@@ -124,7 +124,8 @@ class Imaging:
         Option(
             "Image about this direction: '05h31m58.7s +33d08m52s', 'B1950 82.2deg 33.1deg'; J2000 (ICRS where the "
             "data are) unless J2000, ICRS, B1950 or GALACTIC is in front. All fields become one series on one grid, "
-            "as suits drift scans.  [default: each field about its own phase centre]",
+            "as suits drift scans. Or follow sun, moon or a planet: each image is about where it is then.  "
+            "[default: each field about its own phase centre]",
             ("--phase-centre", "--phase-center", "--shift"),
         ),
     ] = None

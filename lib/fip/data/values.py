@@ -56,7 +56,8 @@ class Times:
 class Grid:
     """The pixel grid, the same in every slice of a field: SIN projection, x along -longitude, y along latitude.
 
-    The centre (longitude, latitude) falls on pixel (width/2, height/2), counted from 0: CRPIX = N/2 + 1.
+    The centre (longitude, latitude) falls on pixel (width/2, height/2), counted from 0: CRPIX = N/2 + 1. If it follows
+    a body, the centre alone is another one in each slice.
     """
 
     width: int  # pixels along x, even

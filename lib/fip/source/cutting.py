@@ -126,7 +126,7 @@ class Run:
                 sums.add(baseline[found.rows], found.block)
                 natural.append((found.block, found.rows))
                 windows.append(part.reader.window)
-        grid = self.grids[info.field]
+        grid = self._grid(info)
         kept = np.concatenate([rows for _, rows in natural]) if natural else np.flatnonzero(dump.selected)
         times = self._times(info, dump, kept, [block for block, _ in natural])
         centred = self._rephased(info, dump, natural, _middles(dump, kept))
@@ -178,6 +178,14 @@ class Run:
         dump = self._dump(info)
         found = (self._read_block(info, part, dump).block for part in self._parts(dump))
         return fingerprint([block for block in found if block is not None])
+
+    def _grid(self, info: SliceInfo) -> Grid:
+        """The grid of a slice; if it follows a body, about where that is in the middle of the slice."""
+        grid, rephasing = self.grids[info.field], self.picked.rephasing
+        if rephasing.body is None:
+            return grid
+        centre = rephasing.target(int(self.picked.index.field[info.integrations[0]]), info.time)
+        return replace(grid, longitude=centre.longitude, latitude=centre.latitude)
 
     def _dump(self, info: SliceInfo) -> _Dump:
         numbers, integration = self.picked.index.rows_of(info.integrations)

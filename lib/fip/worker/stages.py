@@ -10,6 +10,7 @@ from dataclasses import replace
 from time import perf_counter
 
 from fip.data.antennas import FAULTS
+from fip.data.directions import Body
 from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
 from fip.data.quality import quality
@@ -117,7 +118,16 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
         "garbled": (float(slice_.garbled), ""),
         **{name: (value, "") for name, value in slice_.ill.items()},
         **slice_.numbers,
+        **_moving_centre(slice_),
     }
+
+
+def _moving_centre(slice_: Slice) -> dict[str, tuple[float, str]]:
+    """Where a body is that the grid follows, J2000."""
+    if not isinstance(slice_.settings.phase_centre, Body):
+        return {}
+    grid = slice_.grid
+    return {"centre.ra": (math.degrees(grid.longitude), "deg"), "centre.dec": (math.degrees(grid.latitude), "deg")}
 
 
 def _passed(name: str, stage: UserStage, before: Imaged) -> Imaged:

@@ -137,6 +137,18 @@ def test_samples_without_a_solution_are_bad_and_counted_in_a_note(tmp_path: Path
     assert "24 of 48 solutions are 0 or no finite number: flagged" in notes
 
 
+@pytest.mark.filterwarnings("error")
+def test_samples_that_are_no_numbers_pass_without_a_word(tmp_path: Path) -> None:
+    tables_of(ANY, tmp_path)
+    data = observed_of(ANY)
+    data.visibility[::3] = np.nan
+    data.visibility[1::3] = np.inf
+    data.visibility[2::6] = 3e38
+    kept = data.visibility[5::6].copy()
+    assert np.isfinite(open_gains([str(tmp_path / ANY.file)], expected_of(ANY)).apply(data).visibility[5::6]).all()
+    assert np.isfinite(kept).all()
+
+
 def test_what_is_told_goes_with_what_is_applied(tmp_path: Path) -> None:
     first, other = (gains_at(tmp_path / name, TIMES, phases=[0.1] * 6) for name in ("one", "two"))
     changed = gains_at(tmp_path / "three", TIMES, phases=[0.1] * 5 + [0.2])

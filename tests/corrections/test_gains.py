@@ -144,9 +144,7 @@ def test_samples_that_are_no_numbers_pass_without_a_word(tmp_path: Path) -> None
     data.visibility[::3] = np.nan
     data.visibility[1::3] = np.inf
     data.visibility[2::6] = 3e38
-    kept = data.visibility[5::6].copy()
     assert np.isfinite(open_gains([str(tmp_path / ANY.file)], expected_of(ANY)).apply(data).visibility[5::6]).all()
-    assert np.isfinite(kept).all()
 
 
 def test_what_is_told_goes_with_what_is_applied(tmp_path: Path) -> None:

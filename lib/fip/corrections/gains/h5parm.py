@@ -21,6 +21,7 @@ from fip.corrections.gains.source import (
     listed,
     overlap,
     placed,
+    span,
 )
 from fip.corrections.observed import Expected, ExpectedWindow
 from fip.data.errors import InputError, UsageError
@@ -205,11 +206,10 @@ class _Reader:
         frequency = np.asarray(solved.frequency, np.float64)
         width = float(np.diff(frequency).max()) if len(frequency) > 1 else float(np.ptp(window.frequency))
         within = overlap(window, frequency, width)
-        band = f"{frequency[0] / 1e6:.6g} to {frequency[-1] / 1e6:.6g} MHz"
         if not within.any():
             raise InputError(
-                f"{self.asked.label}: no overlap in frequency: its solutions are for {band}, and spectral window "
-                f"{window.spectral_window} of {self.expected.path} begins at {window.frequency[0] / 1e6:.6g} MHz; "
+                f"{self.asked.label}: no overlap in frequency: its solutions are for {span(frequency)}, and spectral "
+                f"window {window.spectral_window} of {self.expected.path} has {span(window.frequency)}; "
                 f"give a file of this band"
             )
         if beyond := int(np.count_nonzero(~within)):

@@ -1,5 +1,6 @@
 """Gains, applied to samples: what CASA's applycal and DP3 made of the same, kept as fixtures."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,24 @@ def test_matrices_that_time_does_not_change_are_made_once(tmp_path: Path, monkey
         gains.apply(data)
     assert made.count("delay") == 1  # K and B are made once; G, of which a time may come again, at each
     assert made.count("gain") > len(TIMES)
+
+
+def test_one_solution_is_for_all_windows_that_are_imaged(tmp_path: Path) -> None:
+    axes = {"time": TIMES, "freq": FREQUENCY[:1], "ant": ANTENNAS}
+    ones = np.ones((len(TIMES), 1, len(ANTENNAS)))
+    path = write_h5parm(tmp_path / "s.h5", {"phase000": (ones, axes), "tec000": (ones, axes)})
+    window = expected_of(ANY).windows[0]
+    both = (window, replace(window, spectral_window=1, frequency=FREQUENCY + 40e6))
+    assert not open_gains([str(path)], replace(expected_of(ANY), windows=both)).apply(observed_of(ANY)).bad.any()
+
+
+def test_gains_can_be_handed_to_another_process(tmp_path: Path) -> None:
+    tables_of(ANY, tmp_path)
+    gains = open_gains([str(tmp_path / ANY.file)], expected_of(ANY))
+    wanted = gains.apply(observed_of(ANY)).visibility
+    other = pickle.loads(pickle.dumps(gains))
+    assert np.array_equal(other.apply(observed_of(ANY)).visibility, wanted)
+    assert (other.named, other.digest, other.notes) == (gains.named, gains.digest, gains.notes)
 
 
 def test_a_window_goes_to_the_one_of_its_frequencies_if_numbers_differ(tmp_path: Path) -> None:

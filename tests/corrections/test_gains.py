@@ -183,9 +183,24 @@ def test_matrices_that_time_does_not_change_are_made_once(tmp_path: Path, monkey
     assert made.count("gain") > len(TIMES)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("polarisations", [("XX", "YY"), ("XX", "XY", "YX", "YY")])
+def test_gains_that_cannot_be_undone_are_bad(polarisations: tuple[str, ...], tmp_path: Path) -> None:
+    axes: dict[str, Any] = {"ant": ANTENNAS, "pol": polarisations}
+    gains = np.ones((5, 2)) if len(polarisations) == 2 else np.tile([1.0, 0.5, 0.5, 2.0], (5, 1))
+    gains[0], gains[1], gains[2] = 1e-300, 1e300, 0.0
+    gains[3] = np.array([1.0, 1.0, 1.0, 1.0])[: len(polarisations)]  # as a matrix it has no inverse
+    lost = [0, 1, 2] if len(polarisations) == 2 else [0, 1, 2, 3]
+    path = write_h5parm(tmp_path / "s.h5", {"amplitude000": (gains, axes)})
+    found = open_gains([str(path)], expected_of(ANY)).apply(observed_of(ANY))
+    rows = np.isin(found.antenna1, lost) | np.isin(found.antenna2, lost)
+    assert np.array_equal(found.bad, np.broadcast_to(rows[:, None, None], found.bad.shape))
+    assert np.isfinite(found.visibility).all()
+
+
 def test_one_solution_is_for_all_windows_that_are_imaged(tmp_path: Path) -> None:
-    axes = {"time": TIMES, "freq": FREQUENCY[:1], "ant": ANTENNAS}
-    ones = np.ones((len(TIMES), 1, len(ANTENNAS)))
+    axes: dict[str, Any] = {"time": TIMES, "freq": FREQUENCY[:1], "ant": ANTENNAS}
+    ones: NDArray[np.float64] = np.ones((len(TIMES), 1, len(ANTENNAS)))
     path = write_h5parm(tmp_path / "s.h5", {"phase000": (ones, axes), "tec000": (ones, axes)})
     window = expected_of(ANY).windows[0]
     both = (window, replace(window, spectral_window=1, frequency=FREQUENCY + 40e6))

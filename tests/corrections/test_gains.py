@@ -1,5 +1,6 @@
 """Gains, applied to samples: what CASA's applycal and DP3 made of the same, kept as fixtures."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,16 @@ def test_samples_without_a_solution_are_bad_and_counted_in_a_note(tmp_path: Path
     assert "24 of 48 solutions are 0 or no finite number: flagged" in notes
 
 
+@pytest.mark.filterwarnings("error")
+def test_samples_that_are_no_numbers_pass_without_a_word(tmp_path: Path) -> None:
+    tables_of(ANY, tmp_path)
+    data = observed_of(ANY)
+    data.visibility[::3] = np.nan
+    data.visibility[1::3] = np.inf
+    data.visibility[2::6] = 3e38
+    assert np.isfinite(open_gains([str(tmp_path / ANY.file)], expected_of(ANY)).apply(data).visibility[5::6]).all()
+
+
 def test_what_is_told_goes_with_what_is_applied(tmp_path: Path) -> None:
     first, other = (gains_at(tmp_path / name, TIMES, phases=[0.1] * 6) for name in ("one", "two"))
     changed = gains_at(tmp_path / "three", TIMES, phases=[0.1] * 5 + [0.2])
@@ -170,6 +181,39 @@ def test_matrices_that_time_does_not_change_are_made_once(tmp_path: Path, monkey
         gains.apply(data)
     assert made.count("delay") == 1  # K and B are made once; G, of which a time may come again, at each
     assert made.count("gain") > len(TIMES)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("polarisations", [("XX", "YY"), ("XX", "XY", "YX", "YY")])
+def test_gains_that_cannot_be_undone_are_bad(polarisations: tuple[str, ...], tmp_path: Path) -> None:
+    axes: dict[str, Any] = {"ant": ANTENNAS, "pol": polarisations}
+    gains = np.ones((5, 2)) if len(polarisations) == 2 else np.tile([1.0, 0.5, 0.5, 2.0], (5, 1))
+    gains[0], gains[1], gains[2] = 1e-300, 1e300, 0.0
+    gains[3] = np.array([1.0, 1.0, 1.0, 1.0])[: len(polarisations)]  # as a matrix it has no inverse
+    lost = [0, 1, 2] if len(polarisations) == 2 else [0, 1, 2, 3]
+    path = write_h5parm(tmp_path / "s.h5", {"amplitude000": (gains, axes)})
+    found = open_gains([str(path)], expected_of(ANY)).apply(observed_of(ANY))
+    rows = np.isin(found.antenna1, lost) | np.isin(found.antenna2, lost)
+    assert np.array_equal(found.bad, np.broadcast_to(rows[:, None, None], found.bad.shape))
+    assert np.isfinite(found.visibility).all()
+
+
+def test_one_solution_is_for_all_windows_that_are_imaged(tmp_path: Path) -> None:
+    axes: dict[str, Any] = {"time": TIMES, "freq": FREQUENCY[:1], "ant": ANTENNAS}
+    ones: NDArray[np.float64] = np.ones((len(TIMES), 1, len(ANTENNAS)))
+    path = write_h5parm(tmp_path / "s.h5", {"phase000": (ones, axes), "tec000": (ones, axes)})
+    window = expected_of(ANY).windows[0]
+    both = (window, replace(window, spectral_window=1, frequency=FREQUENCY + 40e6))
+    assert not open_gains([str(path)], replace(expected_of(ANY), windows=both)).apply(observed_of(ANY)).bad.any()
+
+
+def test_gains_can_be_handed_to_another_process(tmp_path: Path) -> None:
+    tables_of(ANY, tmp_path)
+    gains = open_gains([str(tmp_path / ANY.file)], expected_of(ANY))
+    wanted = gains.apply(observed_of(ANY)).visibility
+    other = pickle.loads(pickle.dumps(gains))
+    assert np.array_equal(other.apply(observed_of(ANY)).visibility, wanted)
+    assert (other.named, other.digest, other.notes) == (gains.named, gains.digest, gains.notes)
 
 
 def test_a_window_goes_to_the_one_of_its_frequencies_if_numbers_differ(tmp_path: Path) -> None:

@@ -32,21 +32,25 @@ class Correction:
         return self.inverse.ndim == 4
 
 
+@np.errstate(invalid="ignore", over="ignore", divide="ignore")
 def correction_by(factors: Sequence[Jones], dtype: np.dtype[Any]) -> Correction:
     """What the product of these comes to, the first nearest to the recorder. A matrix that has no inverse is bad."""
     product, bad, weight = np.ones((1, 1, 1), np.complex128), np.zeros((1, 1, 1), bool), None
     for matrix, none, power in factors:
-        with np.errstate(invalid="ignore", over="ignore"):
-            product = _times(product, matrix)
+        product = _times(product, matrix)
         bad = bad | (np.logical_or.reduce(none, axis=-1, keepdims=True) if matrix.shape[-1] == 4 else none)
         if power is not None:
             weight = power if weight is None else weight * power
-    inverse, singular = _inverse(product)
+    inverse = _inverse(product).astype(dtype)
+    finite, some = np.isfinite(inverse), inverse != 0  # in the visibilities' precision
+    if inverse.ndim == 4:
+        finite, some = finite.all(axis=(-1, -2))[..., None], some.any(axis=(-1, -2))[..., None]
+    singular = ~(finite & some)
     bad = np.broadcast_to(bad | singular, np.broadcast_shapes(bad.shape, singular.shape, (1, 1, 2)))
     good = ~np.logical_or.reduce(bad, axis=-1, keepdims=True)[..., None] if inverse.ndim == 4 else ~bad
     if weight is not None:
         weight = np.broadcast_to(weight, (*weight.shape[:-1], 2))
-    return Correction(np.where(good, inverse, 0).astype(dtype), bad, weight)
+    return Correction(np.where(good, inverse, np.zeros((), dtype)), bad, weight)
 
 
 def apply(observed: Observed, rows: slice | NDArray[np.intp], correction: Correction) -> None:
@@ -123,17 +127,11 @@ def _square(matrix: NDArray[np.complex128]) -> NDArray[np.complex128]:
     return np.broadcast_to(matrix, (*matrix.shape[:-1], 2))[..., None] * np.eye(2)
 
 
-def _inverse(product: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
-    """The inverse [antenna, channel, 2] or [antenna, channel, 2, 2], and which have none [antenna, channel, 1 or 2]."""
+def _inverse(product: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """The inverse [antenna, channel, 2] or [antenna, channel, 2, 2], not finite if there is none."""
     if product.shape[-1] < 4:
-        singular = ~(np.isfinite(product) & (product != 0))
-        inverse: NDArray[np.complex128] = np.reciprocal(np.where(singular, 1, product), dtype=np.complex128)
-        both = (*product.shape[:-1], 2)
-        return np.broadcast_to(inverse, both), np.broadcast_to(singular, both)
+        return np.broadcast_to(np.reciprocal(product), (*product.shape[:-1], 2))
     a, b, c, d = np.moveaxis(product, -1, 0)
-    with np.errstate(invalid="ignore", over="ignore"):
-        determinant = a * d - b * c
-    singular = ~(np.isfinite(determinant) & (determinant != 0))
     whole: NDArray[np.complex128] = np.stack([d, -b, -c, a], axis=-1)
-    whole /= np.where(singular, 1, determinant)[..., None]
-    return whole.reshape(*whole.shape[:-1], 2, 2), singular[..., None]
+    whole /= (a * d - b * c)[..., None]
+    return whole.reshape(*whole.shape[:-1], 2, 2)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from fip.corrections.gains.asked import Asked
-from fip.corrections.gains.casa_table import is_casa_table, read_casa_table
+from fip.corrections.gains.casa_solutions import read_casa_table
+from fip.corrections.gains.casa_table import is_casa_table
 from fip.corrections.gains.h5parm import read_h5parm
 from fip.corrections.gains.source import Source
 from fip.corrections.observed import Expected

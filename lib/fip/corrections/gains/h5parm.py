@@ -21,6 +21,7 @@ from fip.corrections.gains.source import (
     listed,
     overlap,
     placed,
+    span,
 )
 from fip.corrections.observed import Expected, ExpectedWindow
 from fip.data.errors import InputError, UsageError
@@ -171,7 +172,7 @@ class _Reader:
         check_polarisation(self.asked.label, window, whole)
         numbers, notes = placed(self.asked.label, solved.names, self._positions(solved.names), self.expected)
         self.notes += notes + check_times(self.asked.label, solved.time, self.expected)
-        if solved.frequency.any():
+        if solved.frequency.any() and solved.law != "tec":  # electrons delay all bands
             self._check_band(solved, window)
         chosen = np.flatnonzero(numbers >= 0)
         times, antennas = len(solved.time), len(chosen)
@@ -203,13 +204,13 @@ class _Reader:
 
     def _check_band(self, solved: _Solved, window: ExpectedWindow) -> None:
         frequency = np.asarray(solved.frequency, np.float64)
-        width = float(np.diff(frequency).max()) if len(frequency) > 1 else float(np.ptp(window.frequency))
+        every = np.concatenate([each.frequency for each in self.expected.windows])  # which one solution may be for
+        width = float(np.diff(frequency).max()) if len(frequency) > 1 else 2 * float(np.ptp(every))
         within = overlap(window, frequency, width)
-        band = f"{frequency[0] / 1e6:.6g} to {frequency[-1] / 1e6:.6g} MHz"
         if not within.any():
             raise InputError(
-                f"{self.asked.label}: no overlap in frequency: its solutions are for {band}, and spectral window "
-                f"{window.spectral_window} of {self.expected.path} begins at {window.frequency[0] / 1e6:.6g} MHz; "
+                f"{self.asked.label}: no overlap in frequency: its solutions are for {span(frequency)}, and spectral "
+                f"window {window.spectral_window} of {self.expected.path} has {span(window.frequency)}; "
                 f"give a file of this band"
             )
         if beyond := int(np.count_nonzero(~within)):

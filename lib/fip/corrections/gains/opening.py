@@ -71,7 +71,8 @@ class Gains:
         times, which = np.unique(observed.time, return_inverse=True)
         for number, time in enumerate(times.tolist()):
             rows = slice(0, len(which)) if len(times) == 1 else np.flatnonzero(which == number)
-            apply(observed, rows, self._kept.correction(factors, time, observed))
+            with np.errstate(invalid="ignore", over="ignore"):  # what is on file may be anything
+                apply(observed, rows, self._kept.correction(factors, time, observed))
         return observed
 
     def used(self, time: float) -> str:

@@ -32,8 +32,8 @@ class Source:
         key = (observed.spectral_window, observed.field)
         if key not in self.factors:
             raise InputError(
-                f"{observed.path}: spectral window {key[0]} and field {key[1]} came after the gains of {self.name} were "
-                f"opened; give them to a new run"
+                f"{observed.path}: spectral window {key[0]} and field {key[1]} came after the gains of {self.name} "
+                f"were opened; give them to a new run"
             )
         return self.factors[key]
 
@@ -117,6 +117,11 @@ def check_polarisation(label: str, window: ExpectedWindow, whole: bool) -> None:
             f"{label}: whole 2 x 2 matrices need four correlations, and spectral window {window.spectral_window} has "
             f"{', '.join(window.correlations)}; give diagonal gains"
         )
+
+
+def span(frequency: NDArray[np.float64]) -> str:
+    """From the first to the last."""
+    return f"{frequency[0] / 1e6:.6g} to {frequency[-1] / 1e6:.6g} MHz"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -102,6 +102,10 @@ def test_an_image_without_anything_or_with_nan_is_refused(tmp_path: Path) -> Non
         opened(model(tmp_path / "empty-model.fits", pixels(0.0)))
     with pytest.raises(FipError, match="1 pixels are not finite"):
         opened(model(tmp_path / "nan-model.fits", pixels(np.nan)))
+    damaged = model(tmp_path / "damaged-model.fits", pixels(1.0))
+    damaged.write_bytes(damaged.read_bytes().replace(b"CRPIX2  = ", b"CRPIX2  =\xff"))
+    with pytest.raises(FipError, match="is no FITS image"):
+        opened(damaged)
     (tmp_path / "text.fits").write_text("SIMPLE")
     with pytest.raises(FipError, match="is no FITS image"):
         opened(tmp_path / "text.fits")

@@ -227,9 +227,13 @@ def test_a_table_in_another_epoch_or_unit_is_refused(tmp_path: Path) -> None:
         opened(tmp_path / "unit.ecsv")
     vot = tmp_path / "old.vot"
     Table(values).write(vot, format="votable")
-    vot.write_text(vot.read_text().replace("<TABLE", '<COOSYS ID="s" system="eq_FK4" equinox="B1950"/><TABLE', 1))
-    with pytest.raises(FipError, match="COOSYS is eq_FK4"):
-        opened(vot)
+    plain = vot.read_text()
+    for system, equinox, said in (("eq_FK4", "B1950", "eq_FK4"), ("eq_FK5", "J1991.25", "eq_FK5 of J1991.25")):
+        vot.write_text(plain.replace("<TABLE", f'<COOSYS ID="s" system="{system}" equinox="{equinox}"/><TABLE', 1))
+        with pytest.raises(FipError, match=f"COOSYS is {said}: places in J2000 or ICRS"):
+            opened(vot)
+    vot.write_text(plain.replace("<TABLE", '<COOSYS ID="s" system="eq_FK5" equinox="J2000"/><TABLE', 1))
+    assert len(opened(vot).components(FREQUENCY, 0, BEGIN)) == 1
     with pytest.raises(FipError, match=r"is no table as \.vot has it"):
         opened(written(tmp_path / "no.vot", "<html>"))
 

@@ -35,6 +35,7 @@ _SPELT = {name.lower(): name for name in KNOWN}
 _KINDS = {"": True, "steady": True, "point": True, "gaussian": True, "transient": False}  # whether it is always there
 _FRAMES: Mapping[str, Frame] = {"icrs": "ICRS", "fk5": "FK5", "j2000": "FK5", "j2000.0": "FK5", "2000": "FK5"}
 _FRAMES = {**_FRAMES, "2000.0": "FK5", "eq_fk5": "FK5"}
+_J2000 = ("", "J2000", "J2000.0", "2000", "2000.0")  # equinoxes that FK5 is read with
 _SAYS_FRAME = ("frame", "equinox", "epoch", "radesys")
 FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".vot": "votable", ".votable": "votable", ".xml": "votable"}
 
@@ -87,7 +88,12 @@ def _systems(content: bytes) -> list[tuple[str, str]]:
     """The coordinate systems that a VOTable names."""
     from astropy.io.votable import parse
 
-    return [("COOSYS", str(each.system)) for each in parse(BytesIO(content)).iter_coosys() if each.system]
+    systems = [
+        (str(each.system), str(each.equinox or "")) for each in parse(BytesIO(content)).iter_coosys() if each.system
+    ]
+    return [
+        ("COOSYS", f"{name} of {date}" if name == "eq_FK5" and date not in _J2000 else name) for name, date in systems
+    ]
 
 
 def _check_columns(path: Path, columns: Mapping[str, Any]) -> None:

@@ -108,7 +108,7 @@ def lists(python: Path, rows: Rows, fixtures: Path | None) -> list[bool]:
     if fixtures:
         fixtures.mkdir(parents=True, exist_ok=True)
         here = {"uvw": rows.uvw[KEPT], "frequency": SIMULATION.channel_frequencies}
-        np.savez_compressed(fixtures / "sky_dp3.npz", allow_pickle=False, **here, **kept)
+        np.savez_compressed(fixtures / "dp3.npz", allow_pickle=False, **here, **kept)
     return far
 
 

@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import casacore
 import numpy as np
-from astropy.io import fits
 from casacore.tables import table
 from numpy.typing import NDArray
 
@@ -30,6 +30,7 @@ from fip.simulation.plan import Simulation
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from corrections.sky_support import EXPECTED
+from support.model_images import SCALE, WSCLEAN, drawn, model
 from support.sky_cases import LISTS, text_of
 from support.sky_sum import image_sum, sky_sum
 
@@ -61,12 +62,12 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.others sky", description=__doc__)
     parser.add_argument("--dp3", type=Path, help="python of an environment with dp3 and numpy")
     parser.add_argument("--wsclean", help="the program wsclean, or its path")
-    parser.add_argument("--fixtures", type=Path, help="folder for what DP3 made, as the tests read it")
+    parser.add_argument("--fixtures", type=Path, help="folder for what they made, as the tests read it")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         rows = observation(Path(folder))
         far = [*lists(options.dp3, rows, options.fixtures)] if options.dp3 else []
-        far += images(options.wsclean, rows) if options.wsclean else []
+        far += images(options.wsclean, rows, options.fixtures) if options.wsclean else []
     raise SystemExit(any(far))
 
 
@@ -105,10 +106,7 @@ def lists(python: Path, rows: Rows, fixtures: Path | None) -> list[bool]:
         sky = open_sky([str(path)], rows.expected)
         far.append(told("dp3", name, stokes(theirs), exact(sky, rows)))
         kept[name] = theirs[KEPT].astype(np.complex64)
-    if fixtures:
-        fixtures.mkdir(parents=True, exist_ok=True)
-        here = {"uvw": rows.uvw[KEPT], "frequency": SIMULATION.channel_frequencies}
-        np.savez_compressed(fixtures / "sky_dp3.npz", allow_pickle=False, **here, **kept)
+    keep(fixtures, "dp3", rows, kept)
     return far
 
 
@@ -126,51 +124,39 @@ def by_dp3(python: Path, rows: Rows, path: Path) -> NDArray[np.complex128]:
         return np.asarray(main.getcol("DATA"), np.complex128)
 
 
-def images(program: str, rows: Rows) -> list[bool]:
+def images(program: str, rows: Rows, fixtures: Path | None) -> list[bool]:
     """Model images beside `wsclean -predict`: one plane for all channels, and one for each."""
-    random = np.random.default_rng(5)
-    height, width, scale = 400, 512, 8 / 3600
-    far = []
-    for name, planes in {"plane": 1, "planes": len(SIMULATION.channel_frequencies)}.items():
-        pixels = np.zeros((planes, height, width), np.float32)
-        at = random.integers(0, height, 40), random.integers(0, width, 40)
-        pixels[:, *at] = random.normal(size=(planes, 40))
-        stem = rows.path.with_name(name)
-        files = write_model(stem, pixels, scale)
+    far, kept = [], {}
+    for name, planes in WSCLEAN.items():
+        stem, pixels = rows.path.with_name(name), drawn(name)
+        parts = np.array_split(SIMULATION.channel_frequencies, planes)
+        files = [
+            Path(f"{stem}-{number:04d}-model.fits" if planes > 1 else f"{stem}-model.fits") for number in range(planes)
+        ]
+        for file, plane, part in zip(files, pixels, parts, strict=True):
+            model(file, plane[None], float(part.mean()))
+        height, width = pixels.shape[1:]
         named = ("-channels-out", str(planes)) if planes > 1 else ()
-        grid = ("-size", str(width), str(height), "-scale", f"{scale}deg", "-pol", "I", "-j", "1", "-quiet")
+        grid = ("-size", str(width), str(height), "-scale", f"{SCALE}asec", "-pol", "I", "-j", "1", "-quiet")
         gridder = ("-use-wgridder", "-wgridder-accuracy", "1e-6", "-predict", *named, "-name", str(stem))
-        command = [program, *gridder, *grid, str(rows.path)]
-        subprocess.run(command, check=True, env=dict(os.environ) | {"OPENBLAS_NUM_THREADS": "1"})
+        environment = dict(os.environ) | {"OPENBLAS_NUM_THREADS": "1"}
+        subprocess.run([program, *gridder, *grid, str(rows.path)], check=True, env=environment)
         with table(str(rows.path), ack=False) as main:
             theirs = stokes(np.asarray(main.getcol("MODEL_DATA"), np.complex128))[:, :, :1]
-        sky = open_sky([str(path) for path in files], rows.expected)
-        axes = icrs_axes(rows.expected.centres[0])
-        ours = image_sum(sky.images[0], rows.uvw, SIMULATION.channel_frequencies, axes)
+        (image,) = open_sky([str(file) for file in files], rows.expected).images
+        ours = image_sum(image, rows.uvw, SIMULATION.channel_frequencies, icrs_axes(rows.expected.centres[0]))
         far.append(told("wsclean", name, theirs, ours))
+        kept[name] = theirs[KEPT].astype(np.complex64)
+    keep(fixtures, "wsclean", rows, kept)
     return far
 
 
-def write_model(stem: Path, pixels: NDArray[np.float32], scale: float) -> list[Path]:
-    """NAME-model.fits, or a file for each plane, as WSClean's."""
-    frequency = SIMULATION.channel_frequencies
-    step = float(frequency[1] - frequency[0])
-    centres = frequency.tolist() if len(pixels) > 1 else [float(frequency.mean())]
-    width = step if len(pixels) > 1 else step * len(frequency)
-    files = []
-    for number, (plane, centre) in enumerate(zip(pixels, centres, strict=True)):
-        header = fits.Header()
-        header.update(BUNIT="JY/PIXEL", EQUINOX=2000.0, BSCALE=1.0, BZERO=0.0)
-        axes = (("RA---SIN", SIMULATION.right_ascension, -scale), ("DEC--SIN", SIMULATION.declination, scale))
-        for axis, (kind, value, delta) in enumerate(axes, 1):
-            middle = plane.shape[2 - axis] // 2 + 1
-            header[f"CTYPE{axis}"], header[f"CRPIX{axis}"], header[f"CRVAL{axis}"] = kind, middle, np.degrees(value)
-            header[f"CDELT{axis}"], header[f"CUNIT{axis}"] = delta, "deg"
-        header.update(CTYPE3="FREQ", CRPIX3=1.0, CRVAL3=centre, CDELT3=width, CUNIT3="Hz")
-        header.update(CTYPE4="STOKES", CRPIX4=1.0, CRVAL4=1.0, CDELT4=1.0, CUNIT4="")
-        files.append(Path(f"{stem}-{number:04d}-model.fits" if len(pixels) > 1 else f"{stem}-model.fits"))
-        fits.PrimaryHDU(plane[None, None], header).writeto(files[-1], overwrite=True)
-    return files
+def keep(fixtures: Path | None, program: str, rows: Rows, made: Mapping[str, NDArray[np.complex64]]) -> None:
+    """What a program predicted, of some rows, as the tests read it."""
+    if fixtures:
+        fixtures.mkdir(parents=True, exist_ok=True)
+        here = {"uvw": rows.uvw[KEPT], "frequency": SIMULATION.channel_frequencies}
+        np.savez_compressed(fixtures / f"{program}.npz", allow_pickle=False, **here, **made)
 
 
 def exact(sky: Sky, rows: Rows) -> NDArray[np.complex128]:

@@ -6,38 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from corrections.sky_support import BEGIN, FREQUENCY, expected, opened
 from fip.data.directions import Direction
 from fip.data.errors import FipError
+from fip.data.rotations import icrs_axes
 from fip.imaging.primary_beam import beam_of
-
-SCALE = 20.0  # arcsec
-
-
-def model(path: Path, pixels: NDArray[np.float64], frequency: float = 1.3e9, **cards: Any) -> Path:
-    """A model image [plane, y, x] about the phase centre, with the header that WSClean 3.1 writes; some cards changed.
-
-    A card that is None is left out.
-    """
-    height, width = pixels.shape[1:]
-    header = fits.Header()
-    header.update(
-        BUNIT="JY/PIXEL", EQUINOX=2000.0, BTYPE="Intensity", ORIGIN="WSClean",
-        CTYPE1="RA---SIN", CRPIX1=float(width // 2 + 1), CRVAL1=155.0, CDELT1=-SCALE / 3600, CUNIT1="deg",
-        CTYPE2="DEC--SIN", CRPIX2=float(height // 2 + 1), CRVAL2=-45.0, CDELT2=SCALE / 3600, CUNIT2="deg",
-        CTYPE3="FREQ", CRPIX3=1.0, CRVAL3=frequency, CDELT3=50e6, CUNIT3="Hz",
-        CTYPE4="STOKES", CRPIX4=1.0, CRVAL4=1.0, CDELT4=1.0, CUNIT4="",
-    )  # fmt: skip
-    for name, value in cards.items():
-        if value is None:
-            del header[name]
-        else:
-            header[name] = value
-    fits.PrimaryHDU(pixels[None].astype(np.float32), header).writeto(path)
-    return path
+from support.model_images import SCALE, WSCLEAN, drawn, model
+from support.sky_sum import image_sum
 
 
 def pixels(*planes: float, height: int = 24, width: int = 32) -> NDArray[np.float64]:
@@ -102,6 +79,10 @@ def test_an_image_without_anything_or_with_nan_is_refused(tmp_path: Path) -> Non
         opened(model(tmp_path / "empty-model.fits", pixels(0.0)))
     with pytest.raises(FipError, match="1 pixels are not finite"):
         opened(model(tmp_path / "nan-model.fits", pixels(np.nan)))
+    damaged = model(tmp_path / "damaged-model.fits", pixels(1.0))
+    damaged.write_bytes(damaged.read_bytes().replace(b"CRPIX2  = ", b"CRPIX2  =\xff"))
+    with pytest.raises(FipError, match="is no FITS image"):
+        opened(damaged)
     (tmp_path / "text.fits").write_text("SIMPLE")
     with pytest.raises(FipError, match="is no FITS image"):
         opened(tmp_path / "text.fits")
@@ -129,3 +110,18 @@ def test_with_a_primary_beam_an_image_is_multiplied_by_it_over_the_band(tmp_path
     fields = {0: expected().centres[0], 1: Direction(math.radians(156), math.radians(-45), "FK5")}
     with pytest.raises(FipError, match="a model image, and 2 fields with a primary beam each"):
         opened(path, primary_beam="airy", centres=fields, fields={0: "a", 1: "b"})
+
+
+@pytest.mark.parametrize("name", WSCLEAN)
+def test_an_image_means_what_wsclean_predicts_of_it(tmp_path: Path, name: str) -> None:
+    """One plane, and one for each channel; `python -m benchmarks.others sky` made the file, with WSClean 3.1."""
+    with np.load(Path(__file__).parent / "fixtures/sky/wsclean.npz") as kept:
+        uvw, frequency, theirs = kept["uvw"], kept["frequency"], kept[name].astype(np.complex128)
+    planes = np.array_split(frequency, WSCLEAN[name])
+    files = [
+        model(tmp_path / f"{number}-model.fits", plane[None], float(part.mean()))
+        for number, (plane, part) in enumerate(zip(drawn(name), planes, strict=True))
+    ]
+    (image,) = opened(*files).images
+    ours = image_sum(image, uvw, frequency, icrs_axes(expected().centres[0]))
+    assert np.abs(ours - theirs).max() < 2e-6 * np.sqrt(np.mean(np.abs(theirs) ** 2))

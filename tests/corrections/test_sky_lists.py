@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import random
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_a_skymodel_has_its_columns_in_any_order_with_defaults_comments_quotes_a
         ", , north, 10:20:00, -45.00.00",
         "one, POINT, north, 10:20:31.97, -45.40.44.02, 2.5, [-0.7, 0.1]",
         "'two', GAUSSIAN, north, 155.5deg, -45.2deg, 1.5, [], , , 40, 20, 30, true",
-        '"three", POINT, north, 10h21m00.5s, -44d30m00s, -0.5, [-1], true, 1.2e9',
+        '"three", POINT, north, 10h21m00.5s, - 44d30m00s, -0.5, [-1], true, 1.2e9',
     )
     sky = opened(list_)
     found = sky.components(FREQUENCY, 0, BEGIN)
@@ -136,7 +137,9 @@ def test_a_table_says_its_frame_and_its_polarisation_follows_its_spectrum(tmp_pa
     sky = opened(tmp_path / "a.ecsv")
     found = sky.components(FREQUENCY, 0, BEGIN)
     ra, dec = np.radians(155.5), np.radians(-45.5)
-    assert found.towards[0] == pytest.approx([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    assert found.towards[0] == pytest.approx(
+        [np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], abs=1e-14
+    )
     assert found.flux[0, :, 1] == pytest.approx(0.2 * 1e9 / FREQUENCY)
     assert sky.polarised
 
@@ -224,9 +227,13 @@ def test_a_table_in_another_epoch_or_unit_is_refused(tmp_path: Path) -> None:
         opened(tmp_path / "unit.ecsv")
     vot = tmp_path / "old.vot"
     Table(values).write(vot, format="votable")
-    vot.write_text(vot.read_text().replace("<TABLE", '<COOSYS ID="s" system="eq_FK4" equinox="B1950"/><TABLE', 1))
-    with pytest.raises(FipError, match="COOSYS is eq_FK4"):
-        opened(vot)
+    plain = vot.read_text()
+    for system, equinox, said in (("eq_FK4", "B1950", "eq_FK4"), ("eq_FK5", "J1991.25", "eq_FK5 of J1991.25")):
+        vot.write_text(plain.replace("<TABLE", f'<COOSYS ID="s" system="{system}" equinox="{equinox}"/><TABLE', 1))
+        with pytest.raises(FipError, match=f"COOSYS is {said}: places in J2000 or ICRS"):
+            opened(vot)
+    vot.write_text(plain.replace("<TABLE", '<COOSYS ID="s" system="eq_FK5" equinox="J2000"/><TABLE', 1))
+    assert len(opened(vot).components(FREQUENCY, 0, BEGIN)) == 1
     with pytest.raises(FipError, match=r"is no table as \.vot has it"):
         opened(written(tmp_path / "no.vot", "<html>"))
 
@@ -345,3 +352,50 @@ def test_a_model_is_the_same_after_it_was_handed_to_another_process(tmp_path: Pa
         assert same.names == one.names
         assert np.array_equal(same.flux, one.flux)
         assert np.array_equal(same.towards, one.towards)
+
+
+DAMAGE = (
+    b",",
+    b"nan",
+    b"inf",
+    b"'",
+    b'"',
+    b"[",
+    b"]",
+    b"\n",
+    b" ",
+    b"-",
+    b"1e400",
+    b":",
+    b".",
+    b"9",
+    b"=",
+    b"\0",
+    b"\xff",
+)
+
+
+@pytest.mark.parametrize("kind", ["skymodel", "ecsv", "csv", "vot"])
+def test_a_damaged_list_is_refused_in_one_line_or_holds_finite_sources(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"list.{kind}"
+    if kind == "skymodel":
+        written(path, FORMAT, GOOD, "y, GAUSSIAN, , 10:22:00, -45.00.00, 1, [-0.7, 1], false, 1e9, 30, 20, 10, true")
+    else:
+        table = Table({"name": ["a", "b"], "ra": [155.5, 154.5], "dec": [-45.5, -44.5], "flux": [2.0, 1.0],
+                       "frequency": [1e9, 1e9], "alpha": [-0.7, 0], "major": [1.0, 2.0]})  # fmt: skip
+        table.write(path, format="votable" if kind == "vot" else f"ascii.{kind}")
+    whole, drawn = path.read_bytes(), random.Random(kind)
+    for _ in range(40):
+        content = bytearray(whole)
+        for _ in range(drawn.randint(1, 3)):
+            at = drawn.randrange(len(content))
+            content[at : at + drawn.randint(0, 3)] = drawn.choice(DAMAGE)
+        path.write_bytes(content)
+        try:
+            found = opened(path).components(FREQUENCY, 0, BEGIN)
+        except FipError as error:
+            assert "\n" not in str(error)
+            continue
+        for values in (found.towards, found.flux, found.major, found.minor, found.angle):
+            assert np.isfinite(values).all()
+        assert np.linalg.norm(found.towards, axis=1) == pytest.approx(np.ones(len(found)), abs=1e-12)

@@ -11,7 +11,7 @@ from fip.data.rotations import icrs_axes
 from support.sky_cases import LISTS, text_of
 from support.sky_sum import sky_sum
 
-THEIRS = Path(__file__).parent / "expected/sky_dp3.npz"
+THEIRS = Path(__file__).parent / "fixtures/sky/dp3.npz"
 # DP3 takes the shape of a Gaussian whose orientation is that of the image in the (u, v) of the phase centre; here it is
 # on the sky, where the list says it is: w tells them apart.
 ACCURACY = dict.fromkeys(LISTS, 5e-7) | {"grid": 6e-3}

@@ -186,6 +186,7 @@ def _row(cells: Mapping[str, str]) -> _Row:
 
 def _place(right_ascension: str, declination: str) -> tuple[float, float]:
     """Right ascension, which WSClean may write below 0, and declination in rad."""
+    right_ascension, declination = ("".join(each.split()) for each in (right_ascension, declination))
     sign = -1.0 if right_ascension.startswith("-") and ":" in right_ascension else 1.0
     place = parse_direction(f"{right_ascension.lstrip('-') if sign < 0 else right_ascension} {declination}")
     return sign * place.longitude, place.latitude

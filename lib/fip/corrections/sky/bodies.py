@@ -1,8 +1,8 @@
 """The Sun, the Moon and Jupiter: where they are as seen from the array, and discs as large as they are.
 
-Their places are those of erfa's ephemerides, which astropy calls its built-in one (epv00, moon98, plan94): 0.1 arcsec
-for the Sun, 5 for the Moon, and 80 for Jupiter at most. What is given is the direction from the array to where the body
-was when the light left it, without aberration, as for stars in a catalogue.
+Their places are those of erfa's ephemerides, which astropy calls its built-in one (epv00, moon98, plan94): right to
+0.1 arcsec for the Sun, 3 in the mean for the Moon, and 70 for Jupiter. What is given is the direction from the array to
+where the body was when the light left it, without aberration, as for stars in a catalogue.
 """
 
 import math

@@ -4,6 +4,7 @@ Files of the same grid, as NAME-0000-model.fits and NAME-0001-model.fits, are th
 """
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from fip.corrections.sky.beams import PowerBeam
 from fip.corrections.sky.components import SkyImage
 from fip.data.directions import Direction, Frame
-from fip.data.errors import InputError
+from fip.data.errors import InputError, first_line
 from fip.data.rotations import icrs_axes
 
 Array = NDArray[np.float64]
@@ -69,14 +70,15 @@ def _read(path: Path, content: bytes) -> SkyImage:
     from astropy.io import fits  # late: it takes a while
 
     try:
-        with fits.open(BytesIO(content)) as file:
-            header, data = file[0].header, np.asarray(file[0].data)
-        reason = next(_faults(header, data), None)
-        if reason is not None:
-            raise InputError(f"{path}: {reason}")
-        return _image(path, header, data)
-    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
-        raise InputError(f"{path}: is no FITS image as WSClean's NAME-model.fits: {error}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a header could say better; what is needed of it is checked below
+            with fits.open(BytesIO(content)) as file:
+                header, data = file[0].header, np.asarray(file[0].data)
+            if (reason := next(_faults(header, data), None)) is None:
+                return _image(path, header, data)
+    except Exception as error:  # noqa: BLE001  astropy raises what it likes on what is no FITS file
+        reason = f"is no FITS image as WSClean's NAME-model.fits: {first_line(error)}"
+    raise InputError(f"{path}: {reason}") from None
 
 
 def _faults(header: Any, data: NDArray[np.generic]) -> Iterator[str]:
@@ -137,11 +139,12 @@ def _further(header: Any) -> dict[str, tuple[int, int]]:
 
 
 def _image(path: Path, header: Any, data: NDArray[np.generic]) -> SkyImage:
+    """ValueError for frequencies that do not ascend."""
     axis, planes = _further(header)["FREQ"]
     number = np.arange(planes) + 1 - float(header.get(f"CRPIX{axis}", 1))
     frequency = float(header[f"CRVAL{axis}"]) + number * float(header.get(f"CDELT{axis}", 0.0))
     if np.any(frequency <= 0) or np.any(np.diff(frequency) <= 0):
-        raise InputError(f"{path}: its frequencies are {frequency.tolist()} Hz: ascending ones above 0 are needed")
+        raise ValueError(f"its frequencies are {frequency.tolist()} Hz: ascending ones above 0 are needed")
     kind = np.float64 if data.dtype.itemsize == 8 else np.float32
     return SkyImage(
         name=path.name,

@@ -27,6 +27,7 @@ LISTS = (".skymodel", ".txt", ".bbs")
 IMAGES = (".fits", ".fit")
 LARGEST_FILE = 1 << 31  # bytes
 EARTH, RELIEF = 6.371e6, 3e4  # m, from its centre, and how much that varies
+MANY = 5000  # components, above which an image is cheaper to predict
 _TIMES = 200  # at which it is looked whether anything is above the horizon
 _WOULD_DO = (
     f"a list ({', '.join((*LISTS, *tables.FORMATS))}), an image (NAME-model.fits), sun:..., moon:..., jupiter:..., "
@@ -113,6 +114,11 @@ def _read_one(item: str, expected: Expected, read: _Read) -> None:
     centre = (low + high) / 2
     total = float(sources.flux(np.array([centre]), 1).sum())
     read.sources.append(sources)
+    if len(sources) > MANY:
+        told = (
+            *told,
+            f"{path.name}: so many components cost much in each slice: a model image (NAME-model.fits) does not",
+        )
     read.notes.extend((f"{path.name}: {len(sources)} components, {total:.4g} Jy at {centre / 1e6:.6g} MHz", *told))
 
 

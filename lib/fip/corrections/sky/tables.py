@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fip.corrections.sky.catalogue import Catalogue
 from fip.corrections.sky.frames import icrs_angle, icrs_vectors
 from fip.data.directions import Frame, parse_direction
-from fip.data.errors import InputError
+from fip.data.errors import InputError, first_line
 from fip.data.quantities import ARCSEC
 
 Array = NDArray[np.float64]
@@ -35,6 +35,7 @@ _SPELT = {name.lower(): name for name in KNOWN}
 _KINDS = {"": True, "steady": True, "point": True, "gaussian": True, "transient": False}  # whether it is always there
 _FRAMES: Mapping[str, Frame] = {"icrs": "ICRS", "fk5": "FK5", "j2000": "FK5", "j2000.0": "FK5", "2000": "FK5"}
 _FRAMES = {**_FRAMES, "2000.0": "FK5", "eq_fk5": "FK5"}
+_J2000 = ("", "J2000", "J2000.0", "2000", "2000.0")  # equinoxes that FK5 is read with
 _SAYS_FRAME = ("frame", "equinox", "epoch", "radesys")
 FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".vot": "votable", ".votable": "votable", ".xml": "votable"}
 
@@ -46,7 +47,7 @@ def read_table(path: Path, content: bytes) -> tuple[Catalogue, tuple[str, ...]]:
     for name in table.colnames:
         spelt = _SPELT.get(name.lower())
         if spelt is None:
-            raise InputError(f"{path}: column '{name}' is not known: leave it out (known: {', '.join(KNOWN)})")
+            raise InputError(f"{path}: column {name!r} is not known: leave it out (known: {', '.join(KNOWN)})")
         if spelt in columns:
             raise InputError(f"{path}: column {spelt} is there twice")
         columns[spelt] = table[name]
@@ -70,8 +71,7 @@ def _read(path: Path, content: bytes) -> tuple[Any, Frame]:
             table = Table.read(BytesIO(content), format=kind)
             said = _systems(content) if kind == "votable" else _said(table.meta)
     except Exception as error:  # noqa: BLE001  astropy's readers raise what they like on what is no table
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: is no table as {path.suffix} has it: {reason}") from None
+        raise InputError(f"{path}: is no table as {path.suffix} has it: {first_line(error)}") from None
     for name, value in said:
         if re.sub(r"[\s']", "", value.lower()) not in _FRAMES:
             raise InputError(f"{path}: {name} is {value}: places in J2000 or ICRS are read: convert them")
@@ -88,7 +88,12 @@ def _systems(content: bytes) -> list[tuple[str, str]]:
     """The coordinate systems that a VOTable names."""
     from astropy.io.votable import parse
 
-    return [("COOSYS", str(each.system)) for each in parse(BytesIO(content)).iter_coosys() if each.system]
+    systems = [
+        (str(each.system), str(each.equinox or "")) for each in parse(BytesIO(content)).iter_coosys() if each.system
+    ]
+    return [
+        ("COOSYS", f"{name} of {date}" if name == "eq_FK5" and date not in _J2000 else name) for name, date in systems
+    ]
 
 
 def _check_columns(path: Path, columns: Mapping[str, Any]) -> None:
@@ -207,4 +212,5 @@ def _texts(column: Any) -> list[str]:
 
 
 def _text(value: object) -> str:
-    return value.decode(errors="replace").strip() if isinstance(value, bytes) else str(value).strip()
+    """On one line, as it may be part of a message."""
+    return " ".join((value.decode(errors="replace") if isinstance(value, bytes) else str(value)).split())

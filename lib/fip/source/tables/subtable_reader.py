@@ -15,7 +15,7 @@ from casacore.tables import table as open_table
 from numpy.typing import NDArray
 
 from fip.data.directions import Frame
-from fip.data.errors import InputError, UnreadableError
+from fip.data.errors import InputError, UnreadableError, first_line
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.imaging.polarisation import CORRELATIONS
 from fip.source.tables.ephemeris import Ephemeris, ephemeris
@@ -292,8 +292,3 @@ def cell_shape(table: Any, column: str, row: int) -> tuple[int, ...]:
 def credible(shape: tuple[int, ...]) -> bool:
     """Whether a cell may be of this shape; damage makes cells for which there is no memory."""
     return math.prod(shape) <= _LARGEST_CELL
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, else its type."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -17,7 +17,7 @@ from fip.imaging.slant.scheme import PRECISIONS, Precision
 
 log = logging.getLogger("fip.imaging.slant")
 
-COMPILED = ("scheme", "simd", "basis", "fft", "grid", "resample", "sheet", "stages")
+COMPILED = ("scheme", "simd", "basis", "fft", "grid", "resample", "sheet", "stages", "degrid", "adjoint")
 """The modules with compiled functions."""
 
 

@@ -32,6 +32,7 @@ from fip.imaging.slant.simd import (
     load,
     load_powers,
     polynomial,
+    prefetch,
     splat,
     spread,
     spread_taps,
@@ -41,6 +42,8 @@ from fip.imaging.slant.simd import (
     transpose16,
 )  # fmt: skip
 from fip.imaging.slant.stages import Columns, Shape, Transform, correct, shear_block
+
+AHEAD = 24  # rows of an image that are asked for before they are read: each is on a page of its own
 
 
 @cache
@@ -56,12 +59,34 @@ def _row_loop(order: int) -> Any:
         for o in range(n):
             distance = polynomial(of_t, spread(t, o, 16)) + spread(step, o, 16)
             value = load(values, first + o * stride, 16)
+            prefetch(values, first + (o + AHEAD) * stride)
             spread_taps(target, at[o], table, entry[o], value, distance, taps, order)
 
     return rows
 
 
-_rows1, _rows2, _rows3, _rows4, _rows6, _rows8, _rows10, _rows12, _rows16 = (_row_loop(order) for order in ORDERS)
+_rows1, _rows2, _rows3, _rows4 = (_row_loop(order) for order in (1, 2, 3, 4))
+
+
+@njit(inline="never", **FAST)
+def _rows_of_any(
+    target: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int, n: int,
+    rest: Floats, t: Floats, step: Floats, values: Floats, first: int, stride: int, order: int,
+) -> None:  # fmt: skip
+    """The same of any order: of the high ones, which wide fields at low elevations need, it takes little longer."""
+    of_t, by_power = load_powers(rest, 0), np.empty(16 * (order + 1), target.dtype)
+    for o in range(n):
+        distance = polynomial(of_t, spread(t, o, 16)) + spread(step, o, 16)
+        value = load(values, first + o * stride, 16)
+        for r in range(order + 1):
+            store(by_power, 16 * r, value)
+            value = value * distance
+        for k in range(taps):
+            to, of = at[o] + 16 * k, entry[o] + k * (order + 1)
+            total = load(target, to, 16)
+            for r in range(order + 1):
+                total = fma(spread(table, of + r, 16), load(by_power, 16 * r, 16), total)
+            store(target, to, total)
 
 
 @njit(**FAST)
@@ -84,16 +109,10 @@ def _spread_rows(
         _rows3(*args)
     elif order == 4:
         _rows4(*args)
-    elif order == 6:
-        _rows6(*args)
-    elif order == 8:
-        _rows8(*args)
-    elif order == 10:
-        _rows10(*args)
-    elif order == 12:
-        _rows12(*args)
     else:
-        _rows16(*args)
+        _rows_of_any(
+            target, w.source, table, w.taps, width, n, w.rest, w.t, w.step, values, at, stride, order
+        )  # fmt: skip
 
 
 @njit(**FAST)

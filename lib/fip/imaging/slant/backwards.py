@@ -6,15 +6,18 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.values import Block
+from fip.data.values import Block, Grid
 from fip.imaging.slant.adjoint import spread_xi, untransform_u, untransform_v
+from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.degrid import degridder
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
 from fip.imaging.slant.kernel import buffers, make_transform, read_only
-from fip.imaging.slant.plan import Plan
+from fip.imaging.slant.plan import Plan, make_plan
 from fip.imaging.slant.resample import make_taps, make_work
 from fip.imaging.slant.sheet import UnsuitableError
 from fip.imaging.slant.stages import TWIDDLES, Columns
+
+__all__ = ["UnsuitableError", "degrid", "degrid_if_cheaper", "without_samples"]
 
 
 def degrid(
@@ -62,6 +65,25 @@ def degrid(
         )  # fmt: skip
         found.append(out)
     return found
+
+
+def degrid_if_cheaper(
+    uvw: Sequence[NDArray[np.float64]],
+    frequencies: Sequence[NDArray[np.float64]],
+    image: NDArray[np.floating],
+    grid: Grid,
+    epsilon: float,
+) -> list[NDArray[np.complexfloating]]:
+    """The visibilities of an image on `grid`, [row, node] for each uvw [row, 3] in m and its frequencies [node] in Hz.
+
+    Raise UnsuitableError if the geometry is not for the slant kernel, or ducc0 is expected to take less time: what
+    imaging takes is a measure of both.
+    """
+    blocks = [without_samples(*each) for each in zip(uvw, frequencies, strict=True)]
+    plan = make_plan(blocks, grid, epsilon)
+    if slant_cost(plan, blocks) > wgridder_cost(blocks, grid, plan.scheme):
+        raise UnsuitableError("it is expected to be slower")
+    return degrid(plan, frequencies, image)
 
 
 def without_samples(uvw: NDArray[np.float64], frequency: NDArray[np.float64]) -> Block:

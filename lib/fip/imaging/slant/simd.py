@@ -308,7 +308,9 @@ def spread_taps(
     """
     powers = order.literal_value + 1
 
-    def emit(builder: Any, target: Any, at: Any, table: Any, row: Any, value: Any, rest: Any, taps: Any, _: Any) -> None:
+    def emit(builder: Any, target: Any, at: Any, table: Any, row: Any, *others: Any) -> None:
+        value, rest, taps, _ = others
+
         def number(count: int) -> Any:
             return ir.Constant(taps.type, count)
 
@@ -327,6 +329,20 @@ def spread_taps(
                 _store(builder, total, values_at, number(16 * k))
 
     return types.void(target, types.intp, table, types.intp, value, rest, types.intp, order), _made(emit)
+
+
+@intrinsic
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Ask for array[index] to be brought near; beyond its end nothing happens."""
+
+    def emit(builder: Any, start: Any, at: Any) -> None:
+        address = builder.bitcast(builder.gep(start, [at]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [address, number(0), number(3), number(1)])  # to be read, soon, as data
+
+    return types.void(array, types.intp), _made(emit)
 
 
 @intrinsic(prefer_literal=True)

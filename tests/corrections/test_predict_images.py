@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fip.corrections.observed import Observed
+from fip.corrections.predict import degridding
 from fip.corrections.predict.predicting import predict
 from fip.corrections.sky.components import Components, SkyImage
 from fip.data.directions import Direction
@@ -91,6 +92,28 @@ def test_pixels_beyond_the_horizon_are_no_sky() -> None:
     sky = replace(model, pixels=np.where(np.hypot(x, y) * 0.02 < 0.99, model.pixels, 0))
     corners = replace(model, pixels=np.where(np.hypot(x, y) * 0.02 < 1, sky.pixels, 5))
     assert error(predicted(corners, seen, 1e-6), exact(of_pixels(sky, 0, seen), seen)) < 1e-6
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-8])
+def test_large_images_are_degridded_by_the_slant_kernel_and_else_by_ducc0(
+    epsilon: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is right either way; ducc0 where no machine code may be made, too."""
+    seen, asked = observed(BAND, antennas=9), list[str]()
+    model = image(300, 256, 3e-5, [1.35e9])
+    by_ducc = degridding._by_ducc  # noqa: SLF001 which of them it was
+
+    def noted(*given: Any) -> Any:
+        asked.append("ducc0")
+        return by_ducc(*given)
+
+    monkeypatch.setattr(degridding, "_by_ducc", noted)
+    right = exact(of_pixels(model, 0, seen), seen)
+    assert error(predicted(model, seen, epsilon), right) < epsilon
+    assert asked == []
+    monkeypatch.setattr(degridding, "machine_code_allowed", lambda: False)
+    assert error(predicted(model, seen, epsilon), right) < epsilon
+    assert asked == ["ducc0"]
 
 
 def test_points_and_images_add_up() -> None:

@@ -52,7 +52,8 @@ def observed(
     return Observed(
         Path("made.ms"), 0, 0, frequency, width, CORRELATIONS,
         np.tile(first, integrations).astype(np.int32), np.tile(second, integrations).astype(np.int32), integration,
-        np.asarray(START + interval * integration, np.float64), np.full(len(uvw), interval), np.asarray(uvw, np.float64), axes,
+        np.asarray(START + interval * integration, np.float64), np.full(len(uvw), interval),
+        np.asarray(uvw, np.float64), axes,
         np.zeros(shape, np.complex64), np.ones((shape[0], 1, 4), np.float32), np.zeros(shape, bool),
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The visibilities of a model image: what a gridder does backwards, to epsilon. Pure."""
 
+import logging
 import math
 
 import ducc0
@@ -7,16 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.corrections.observed import Observed
+from fip.corrections.predict.compiled import machine_code_allowed
 from fip.corrections.predict.geometry import Doubles, offsets
 from fip.corrections.predict.spectral import Nodes, Spectra
 from fip.corrections.sky.components import SkyImage
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.rotations import icrs_axes
+from fip.data.values import Grid
+
+log = logging.getLogger("fip.corrections.predict")
 
 _DUCC_SINGLE_PRECISION_EPSILON = 1e-5
 _DUCC_SMALLEST_SIDE = 32
 _DUCC_MARGIN = 0.7  # of epsilon, what ducc0 is asked for, as for images
 _NARROWEST = 1e-15  # rad^2: below it ducc0 finds no n, and the sky is flat
+_FINEST_OF_SLANT = 1e-11  # epsilon
+_NO_TURN = 1e-12  # turns
 _RUNGS_PER_OCTAVE = 2  # baselines whose delays differ by less than 2^(1/2) share their nodes
 
 
@@ -72,10 +79,15 @@ def _nodes_of_rows(
 
 
 def _turns(delay: Doubles, frequency: Doubles, dtype: np.dtype[np.complexfloating]) -> NDArray[np.complexfloating]:
-    """exp(2 pi i delay frequency) [row, channel]"""
+    """exp(2 pi i delay frequency) [row, channel], or [1, 1] if that is 1."""
+    if np.abs(delay).max() * frequency[-1] < _NO_TURN:
+        return np.ones((1, 1), dtype)
     turns = delay[:, None] * frequency
     turns -= np.rint(turns)
-    return np.asarray(np.exp(2j * np.pi * turns), dtype)
+    out = np.empty(turns.shape, dtype)
+    phase = (2 * np.pi * turns).astype(out.real.dtype)
+    out.real, out.imag = np.cos(phase), np.sin(phase)
+    return out
 
 
 def _add_plane(
@@ -88,19 +100,45 @@ def _add_plane(
         plane, scale, [uvw[rows] for rows, _ in nodes], [frequency[n.channels] for _, n in nodes], epsilon
     )
     for (rows, through), part in zip(nodes, predicted, strict=True):
-        out[rows] += factor[rows] * through.spread(part)
+        out[rows] += (factor[rows] if len(factor) > 1 else factor) * through.spread(part)
 
 
 def _degridded(
     plane: NDArray[np.floating], scale: float, uvw: list[Doubles], frequencies: list[Doubles], epsilon: float
 ) -> list[NDArray[np.complexfloating]]:
-    """sum pixel exp(2 pi i f/c (u l + v m + w (n - 1))), [row, node] of each block, by ducc0 (Arras et al. 2021)."""
-    single = epsilon >= _DUCC_SINGLE_PRECISION_EPSILON
+    """sum pixel exp(2 pi i f/c (u l + v m + w (n - 1))), [row, node] of each block, by the slant kernel or ducc0."""
+    if epsilon >= _FINEST_OF_SLANT and machine_code_allowed():
+        # Late: they import numba, which takes half a second.
+        from fip.imaging.slant.backwards import UnsuitableError, degrid_if_cheaper
+        from fip.imaging.slant.warm import degridding_unless_warm
+
+        degridding_unless_warm(epsilon)
+        pixels = _even(plane, 2)
+        try:
+            grid = Grid(pixels.shape[1], pixels.shape[0], scale, 0.0, 0.0, "ICRS")
+            return degrid_if_cheaper(uvw, frequencies, pixels, grid, epsilon)
+        except UnsuitableError as unsuitable:
+            log.debug("a model image is not degridded by the slant kernel: %s", unsuitable)
+    return _by_ducc(_even(plane, _DUCC_SMALLEST_SIDE), scale, uvw, frequencies, epsilon)
+
+
+def _even(plane: NDArray[np.floating], least: int) -> NDArray[np.floating]:
+    """The same about the same middle pixel N/2, with even sides of at least so many pixels."""
     height, width = plane.shape
-    shape = tuple(max(n + n % 2, _DUCC_SMALLEST_SIDE) for n in (height, width))
-    dirty = np.zeros(shape, np.float32 if single else np.float64)
+    shape = tuple(max(n + n % 2, least) for n in (height, width))
+    if shape == plane.shape:
+        return plane
+    padded = np.zeros(shape, plane.dtype)
     top, left = shape[0] // 2 - height // 2, shape[1] // 2 - width // 2
-    dirty[top : top + height, left : left + width] = plane
+    padded[top : top + height, left : left + width] = plane
+    return padded
+
+
+def _by_ducc(
+    plane: NDArray[np.floating], scale: float, uvw: list[Doubles], frequencies: list[Doubles], epsilon: float
+) -> list[NDArray[np.complexfloating]]:
+    """By improved w-stacking (Arras et al. 2021, A&A 646, A58): any array, any field."""
+    single = epsilon >= _DUCC_SINGLE_PRECISION_EPSILON
     visibilities = ducc0.wgridder.experimental.dirty2vis_bda(
         # as `kernels.dirty`: ducc0's axes are (-u, v) with u and v exchanged, the first is y and nothing is transposed
         uvw=np.ascontiguousarray(np.concatenate(uvw)[:, [1, 0, 2]]),
@@ -108,11 +146,11 @@ def _degridded(
         freqlist_id=np.repeat(np.arange(len(uvw), dtype=np.uint64), [len(each) for each in uvw]),
         freqlist_nfreqs=np.array([len(each) for each in frequencies], dtype=np.uint64),
         freqlist_freqs=np.concatenate(frequencies),
-        dirty=dirty,
+        dirty=np.ascontiguousarray(plane, np.float32 if single else np.float64),
         pixsize_x=scale,
         pixsize_y=scale,
         epsilon=max(_DUCC_MARGIN * epsilon, _DUCC_SINGLE_PRECISION_EPSILON if single else 2e-13),
-        do_wgridding=(math.hypot(*shape) / 2 * scale) ** 2 > _NARROWEST,
+        do_wgridding=(math.hypot(*plane.shape) / 2 * scale) ** 2 > _NARROWEST,
         divide_by_n=False,
         nthreads=1,
     )

@@ -5,6 +5,8 @@ sums. `plain.py` has the same two functions in numpy, where no machine code may 
 """
 
 import math
+import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
 from fip.imaging.slant.grid import cosine_of_turns, sine_by_turns
+from fip.imaging.slant.scheme import Precision
 from fip.imaging.slant.simd import FAST, Floats, make_even_polynomial
 
 from numba import njit  # isort: skip  # after simd.py has told it where its cache is
@@ -167,3 +170,14 @@ def _smear(per: NDArray[np.float64], times: float, weight: Floats) -> None:
         left = half - np.rint(half)
         p = weight.dtype.type(left)
         weight[x] *= sine_by_turns(p * p) * per_turn * weight.dtype.type((left + tiny) / (half + tiny))
+
+
+def warm_up_lanes(precisions: Iterable[Precision]) -> float:
+    """Compile both for these, if they are not in the cache; returns the seconds that it took."""
+    begun = time.perf_counter()
+    for precision in precisions:
+        one, vector, ones = np.ones(1), np.ones((1, 3)), np.ones((1, 1, 1), precision)
+        fill_phases(np.ones((1, 1)), 1.0, ones[0, 0], np.empty((2, 1, 1), precision))
+        out = np.zeros((1, 1, 1, 2), precision)
+        add_rows(vector.T.copy(), vector.T.copy(), *[vector] * 4, one, one, ones, True, True, out)
+    return time.perf_counter() - begun

@@ -399,3 +399,17 @@ def test_a_damaged_list_is_refused_in_one_line_or_holds_finite_sources(tmp_path:
         for values in (found.towards, found.flux, found.major, found.minor, found.angle):
             assert np.isfinite(values).all()
         assert np.linalg.norm(found.towards, axis=1) == pytest.approx(np.ones(len(found)), abs=1e-12)
+
+
+def test_a_truth_table_says_its_index_about_the_frequency_of_its_head_and_whether_a_beam_is_before_it(
+    tmp_path: Path,
+) -> None:
+    values = {"name": ["a"], "ra": [155.5], "dec": [-45.5], "I": [2.0], "kind": ["steady"], "index": [-0.7]}
+    Table({**values, "beam": [1.0]}, meta={"frequency": 1.28e9}).write(tmp_path / "plain.truth.ecsv")
+    found = opened(tmp_path / "plain.truth.ecsv").components(FREQUENCY, 0, BEGIN)
+    assert found.flux[0, :, 0] == pytest.approx(2 * (FREQUENCY / 1.28e9) ** -0.7, rel=1e-12)
+    beamed = tmp_path / "beam.truth.ecsv"
+    Table({**values, "beam": [0.8]}, meta={"frequency": 1.28e9}).write(beamed)
+    with pytest.raises(FipError, match=r"seen through a primary beam \(column beam\): give --primary-beam, or"):
+        opened(beamed)
+    assert len(opened(beamed, primary_beam="airy").components(FREQUENCY, 0, BEGIN)) == 1

@@ -107,7 +107,7 @@ def _read_one(item: str, expected: Expected, read: _Read) -> None:
     if suffix in IMAGES:
         read.images.append((path, content))
         return
-    sources, told = _list(path, suffix, content)
+    sources, told = _list(path, suffix, content, apparent=expected.primary_beam is None)
     if not len(sources):
         raise InputError(f"{path}: holds no source: give a list with at least one, or leave it out")
     low, high = band(expected)
@@ -122,9 +122,9 @@ def _read_one(item: str, expected: Expected, read: _Read) -> None:
     read.notes.extend((f"{path.name}: {len(sources)} components, {total:.4g} Jy at {centre / 1e6:.6g} MHz", *told))
 
 
-def _list(path: Path, suffix: str, content: bytes) -> tuple[Catalogue, tuple[str, ...]]:
+def _list(path: Path, suffix: str, content: bytes, *, apparent: bool) -> tuple[Catalogue, tuple[str, ...]]:
     if suffix in tables.FORMATS:
-        return tables.read_table(path, content)
+        return tables.read_table(path, content, apparent=apparent)
     if suffix in LISTS:
         try:
             return read_bbs(path, content.decode())

@@ -29,9 +29,9 @@ UNITS: Mapping[str, str] = {
 """The columns that hold numbers, and their units if a table names none."""
 
 TEXTS = ("name", "kind")
-UNREAD = ("first", "end")  # of a truth table: when a transient is on
-KNOWN = (*TEXTS, *UNITS, *UNREAD)
-_SPELT = {name.lower(): name for name in KNOWN}
+OF_TRUTH = ("first", "end", "index", "beam")  # of `fip simulate`; `index` is alpha
+KNOWN = (*TEXTS, *UNITS)
+_SPELT = {name.lower(): name for name in (*KNOWN, *OF_TRUTH)} | {"index": "alpha"}
 _KINDS = {"": True, "steady": True, "point": True, "gaussian": True, "transient": False}  # whether it is always there
 _FRAMES: Mapping[str, Frame] = {"icrs": "ICRS", "fk5": "FK5", "j2000": "FK5", "j2000.0": "FK5", "2000": "FK5"}
 _FRAMES = {**_FRAMES, "2000.0": "FK5", "eq_fk5": "FK5"}
@@ -40,8 +40,11 @@ _SAYS_FRAME = ("frame", "equinox", "epoch", "radesys")
 FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".vot": "votable", ".votable": "votable", ".xml": "votable"}
 
 
-def read_table(path: Path, content: bytes) -> tuple[Catalogue, tuple[str, ...]]:
-    """The sources of a table, and what is to be told of it. InputError, naming the row, for what cannot be used."""
+def read_table(path: Path, content: bytes, *, apparent: bool) -> tuple[Catalogue, tuple[str, ...]]:
+    """The sources of a table, and what is to be told of it. InputError, naming the row, for what cannot be used.
+
+    `apparent`: fluxes have to be what the array sees.
+    """
     table, frame = _read(path, content)
     columns: dict[str, Any] = {}
     for name in table.colnames:
@@ -57,7 +60,12 @@ def read_table(path: Path, content: bytes) -> tuple[Catalogue, tuple[str, ...]]:
     rows = np.flatnonzero(steady) + 1
     left = len(table) - len(rows)
     told = (f"{path.name}: {left} transients are left out of the model",) if left else ()
-    return _catalogue(path, columns, rows, frame), told
+    if apparent and np.any(_numbers(path, columns, "beam", rows, 1.0) != 1):
+        raise InputError(
+            f"{path}: its fluxes are those of the sky, which is seen through a primary beam (column beam): give "
+            "--primary-beam, or the list .skymodel that was simulated with it"
+        )
+    return _catalogue(path, columns, rows, frame, _reference(table.meta)), told
 
 
 def _read(path: Path, content: bytes) -> tuple[Any, Frame]:
@@ -118,15 +126,23 @@ def _steady(path: Path, columns: Mapping[str, Any], length: int) -> NDArray[np.b
     return found
 
 
-def _catalogue(path: Path, columns: Mapping[str, Any], rows: NDArray[np.intp], frame: Frame) -> Catalogue:
-    """`rows` are the numbers of the rows of the columns, for messages."""
+def _reference(meta: Mapping[str, Any]) -> float:
+    """The frequency in Hz that the head of an ECSV names for all rows; 0 if none."""
+    value = meta.get("frequency", 0.0)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+
+
+def _catalogue(
+    path: Path, columns: Mapping[str, Any], rows: NDArray[np.intp], frame: Frame, reference: float
+) -> Catalogue:
+    """`rows` are the numbers of the rows, for messages; `reference` in Hz is for those without a frequency."""
     longitude, latitude = _places(path, columns, rows)
     stokes = np.zeros((len(rows), 4))
     for at, name in enumerate("IQUV"):
         name = "flux" if name == "I" and "flux" in columns else name
         stokes[:, at] = _numbers(path, columns, name, rows, None if at == 0 else 0.0)
     alpha = _numbers(path, columns, "alpha", rows, 0.0)
-    frequency = _numbers(path, columns, "frequency", rows, 0.0)
+    frequency = _numbers(path, columns, "frequency", rows, reference)
     _check(path, rows, (alpha != 0) & (frequency <= 0), alpha, "alpha is {:g}, and frequency is not given: "
            "give the frequency at which the flux holds")  # fmt: skip
     major = _numbers(path, columns, "major", rows, 0.0)
@@ -180,15 +196,15 @@ def _numbers(path: Path, columns: Mapping[str, Any], name: str, rows: NDArray[np
 
     if name not in columns:
         return np.full(len(rows), default or 0.0)
-    column = columns[name]
+    column, usual = columns[name], UNITS.get(name, "")
     if column.dtype.kind not in "iuf":
         raise InputError(f"{path}: column {name} holds '{next(iter(_texts(column)), '')}': numbers are needed")
-    unit = units.Unit(UNITS[name]) if column.unit is None else column.unit
-    into = "rad" if units.Unit(UNITS[name]).is_equivalent("rad") and UNITS[name] else UNITS[name]
+    unit = units.Unit(usual) if column.unit is None else column.unit
+    into = "rad" if usual and units.Unit(usual).is_equivalent("rad") else usual
     try:
         factor = float(units.Unit(unit).to(into)) if into or unit != "" else 1.0
     except (units.UnitsError, TypeError, ValueError):
-        raise InputError(f"{path}: column {name} is in {unit}: {UNITS[name] or 'no unit'} would do") from None
+        raise InputError(f"{path}: column {name} is in {unit}: {usual or 'no unit'} would do") from None
     empty = np.asarray(getattr(column, "mask", False)) & np.ones(len(rows), bool)
     values = np.array(np.ma.getdata(column), np.float64) * factor
     if default is None:

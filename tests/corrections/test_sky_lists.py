@@ -413,3 +413,16 @@ def test_a_truth_table_says_its_index_about_the_frequency_of_its_head_and_whethe
     with pytest.raises(FipError, match=r"seen through a primary beam \(column beam\): give --primary-beam, or"):
         opened(beamed)
     assert len(opened(beamed, primary_beam="airy").components(FREQUENCY, 0, BEGIN)) == 1
+
+
+def test_a_simulated_sky_seen_through_a_beam_is_the_same_as_truth_with_the_beam_and_as_a_list_without(
+    tmp_path: Path,
+) -> None:
+    simulation = Simulation(antennas=3, channels=8, integrations=2, sources=30, primary_beam="airy")
+    truth = simulate(tmp_path / "sim.ms", simulation)
+    frequency = simulation.channel_frequencies
+    of_sky = opened(truth, primary_beam="airy").components(frequency, 0, BEGIN)
+    apparent = opened(tmp_path / "sim.skymodel").components(frequency, 0, BEGIN)
+    assert apparent.names == of_sky.names
+    assert np.abs(apparent.towards - of_sky.towards).max() < 1e-13
+    assert np.abs(apparent.flux - of_sky.flux).max() < 1e-8 * np.abs(of_sky.flux).max()

@@ -127,6 +127,25 @@ class Fingerprint:
     used: Count  # samples that count
 
 
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """A source of a sky model that was subtracted from a slice."""
+
+    name: Label
+    x: Real  # pixel of the slice's grid, counted from 0
+    y: Real  # pixel
+    flux: Real  # Jy, predicted: apparent, at the slice's effective frequency
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card of a header that a stage has added; `fip.data.imaged` makes it."""
+
+    keyword: str
+    value: str | float | bool
+    comment: str  # with the unit, as "[K] of the system"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
     """The visibilities of one integration of one field, ready to be imaged by a pure function."""
@@ -151,6 +170,9 @@ class Slice:
     garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
     ill: dict[Label, float] = field(default_factory=dict)  # antennas to look at, as `fip.data.antennas` has them
     fingerprint: Fingerprint | None = None  # None of a slice that no data were read for
+    numbers: dict[Label, tuple[Real, Unit]] = field(default_factory=dict)  # for the ledger: value, unit
+    cards: tuple[Card, ...] = ()  # for the header of its images
+    known: tuple[KnownSource, ...] = ()  # that were subtracted from it
     ticket: bytes = b""  # that it is leased to whoever has it (`fip.wire.tickets`); b"" before it is, and without keys
 
     @property
@@ -181,15 +203,6 @@ class Statistics:
     rms: float  # 1.4826 x median absolute deviation
     minimum: float
     maximum: float
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A card of a header that a stage has added; `fip.data.imaged` makes it."""
-
-    keyword: str
-    value: str | float | bool
-    comment: str  # with the unit, as "[K] of the system"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -159,7 +159,9 @@ def test_what_is_beside_a_set_is_kept_unless_told(tmp_path: Path) -> None:
     (tmp_path / "two.skymodel").write_text("mine")
     with pytest.raises(UsageError, match=r"two\.skymodel exists.*--overwrite"):
         simulate(tmp_path / "two.ms", simulation)
+    (tmp_path / "one.B" / "left").touch()
     simulate(tmp_path / "one.ms", simulation, overwrite=True)
+    assert not (tmp_path / "one.B" / "left").exists()
     (tmp_path / "three.B").mkdir()
     with pytest.raises(UsageError, match=r"three\.B exists and is no table"):
         simulate(tmp_path / "three.ms", simulation, overwrite=True)

@@ -1,14 +1,19 @@
 """A folder into which tables of gains arrive: which of them a slice has."""
 
+import gc
 import os
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fip.corrections.gains.folder import Folder
 from fip.corrections.gains.opening import Gains, open_gains
+from fip.corrections.gains.source import Source
 from fip.corrections.observed import ExpectedWindow
 from fip.data.errors import InputError
 from support.casa_gains import write_gains
@@ -114,6 +119,25 @@ def test_the_newest_of_each_kind_are_multiplied_and_a_link_is_no_second_table(tm
     gains = open_gains([str(tmp_path)], EXPECTED)
     assert applied(gains, 0) == pytest.approx(6)
     assert [each.partition("@")[0] for each in gains.used(TIMES[0]).split("+")] == ["a", "a.B"]
+
+
+def test_tables_that_nobody_asks_for_any_more_leave_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fip.corrections.gains.folder._MOST_OPEN", 1)
+    for number in range(4):
+        arrive(tmp_path, f"t{number}", 10 * number, 2.0 + number)
+    gains = open_gains([str(tmp_path)], EXPECTED)
+    alive: weakref.WeakSet[Source] = weakref.WeakSet()
+    real = Folder.at
+
+    def watched(folder: Folder, *asked: Any) -> tuple[Source, ...]:
+        found = real(folder, *asked)
+        alive.update(found)
+        return found
+
+    monkeypatch.setattr(Folder, "at", watched)
+    assert [applied(gains, 10 * number) for number in (0, 1, 2, 3, 0)] == pytest.approx([2, 3, 4, 5, 2])
+    gc.collect()
+    assert sorted(each.name for each in alive) == ["t0", "t3"]
 
 
 def test_each_window_has_the_tables_of_its_own_band(tmp_path: Path) -> None:

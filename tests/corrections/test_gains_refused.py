@@ -154,6 +154,7 @@ def test_what_is_no_gains_is_refused_by_name(tmp_path: Path) -> None:
     text.write_text("remember the milk\n")
     assert f"--gains {text}: is neither a CASA table, nor an h5parm file" in refused([text])
     assert "no such table, file or folder" in refused([tmp_path / "absent"])
+    assert "cannot be read: File name too long" in refused([tmp_path / ("long" * 99)])
     (tmp_path / "empty").mkdir()
     assert "holds no table of gains" in refused([tmp_path / "empty"])
     with pytest.raises(UsageError, match="names nothing"):

@@ -161,10 +161,11 @@ def test_a_gaussian_is_the_light_of_many_points_on_the_sky_where_it_is(reach: fl
     assert error(predict(gaussian(where, major, minor, angle), [], seen, 1e-9), right) < 5e-5
 
 
-def test_gaussians_are_right_by_nodes() -> None:
-    """Of 512 channels as of each by itself."""
-    seen = observed(np.linspace(1.3e9, 1.4e9, 512), antennas=6)
-    model = gaussian(components(seen, 40, 0.01), 5e-5, 2e-5, 1.0)
+@pytest.mark.parametrize("reach", [1e-6, 0.002])
+def test_gaussians_are_right_by_nodes(reach: float) -> None:
+    """Of 512 channels as of each by itself, wherever they are: their light is at other delays than their centres."""
+    seen = observed(np.linspace(0.5e9, 1.5e9, 512), antennas=6)
+    model = gaussian(components(seen, 40, reach), 5e-5, 2e-5, 1.0)
     every = np.concatenate(
         [
             predict(
@@ -177,6 +178,15 @@ def test_gaussians_are_right_by_nodes() -> None:
     )  # fmt: skip
     for epsilon in (1e-5, 1e-9):
         assert error(predict(model, [], seen, epsilon)[:, ::37], every) < epsilon
+
+
+def test_the_pole_is_that_of_date() -> None:
+    """It moves by 20.04 arcsec a year along x (IAU 2006), and nods by 9 arcsec."""
+    for year in (2000, 2026, 2050):
+        x, y, z = pole_of((51544.5 + 365.25 * (year - 2000)) * 86400)
+        assert abs(x - (year - 2000) * np.deg2rad(20.042 / 3600)) < 6e-5
+        assert abs(y) < 6e-5
+        assert abs(x * x + y * y + z * z - 1) < 1e-15
 
 
 @pytest.mark.parametrize("tracked", ["phase centre", "another"])

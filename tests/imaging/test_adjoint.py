@@ -113,7 +113,7 @@ cells, sample = np.zeros(40 * 40 * 18), (np.array([[2.3, -1.7, 0.2, 0.4]]), np.o
 terms = kernel_polynomials(FINEST), rng.normal(size=(9, 2)), np.arange(9) % 2
 gridder(9, 16, 12)(cells, 40 * 18, 8, 20, *sample, np.array([[1.0 + 2.0j]]), *terms)
 other, out = rng.normal(size=cells.size), np.empty((1, 1), complex)
-degridder(9, 16, 12)(other, 40 * 18, 8, 20, *sample, *terms, out)
+degridder(True, 16, 12)(other, 9, 40 * 18, 8, 20, *sample, *terms, out)
 np.testing.assert_allclose(cells @ other, (out[0, 0] * (1 - 2j)).real, rtol=1e-10)
 print("checked")
 """

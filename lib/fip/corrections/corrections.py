@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.corrections.feeds import check_hands, upright
-from fip.corrections.flags.opening import Flags, open_flags
-from fip.corrections.gains.opening import Gains, open_gains
+from fip.corrections.flags.flags import Flags
+from fip.corrections.flags.opening import open_flags
+from fip.corrections.gains.opening import Gains, open_gains, paths_read
 from fip.corrections.observed import Expected, Observed
 from fip.corrections.predict.feeds import correlated, less
 from fip.corrections.predict.predicting import predict
 from fip.corrections.predict.smearing import Smearing
 from fip.corrections.sky.opening import Sky, open_sky
 from fip.corrections.tally import Tally
-from fip.data.corrections import NO_FLAGS
+from fip.data.corrections import NO_FLAGS, is_file
 from fip.data.errors import UsageError
 from fip.data.settings import Selection
 from fip.data.stokes import HANDS
@@ -41,6 +42,7 @@ class Corrections:
     smear: bool  # whether the sky is predicted as time and bandwidth smear it
     parallactic: bool  # whether samples are turned as if the feeds did not turn on the sky
     epsilon: float  # accuracy asked of images
+    files: tuple[str, ...]  # and folders that they are read from
 
     @property
     def digests(self) -> dict[str, str]:
@@ -155,7 +157,13 @@ def open_corrections(source: Selection, expected: Expected) -> Corrections | Non
             raise UsageError(f"{expected.path}: --parallactic: its feeds {expected.feeds}")
     if not (gains or flags or sky or source.subtract_model or source.parallactic):
         return None
-    return Corrections(expected.path, gains, flags, sky, source.smear != "none", source.parallactic, expected.epsilon)
+    return Corrections(
+        expected.path, gains, flags, sky, source.smear != "none", source.parallactic, expected.epsilon, _files(source)
+    )
+
+
+def _files(source: Selection) -> tuple[str, ...]:
+    return (*map(str, paths_read(source.gains)), *filter(is_file, (source.flag, *source.sky_model)))
 
 
 def _good(observed: Observed) -> int:

@@ -48,6 +48,7 @@ class RunFacts:
     known: int = 0  # slices, before `times`, that whoever asked knew of
     ended: bool | None = None  # whether its writer says that no more comes; None if only silence tells it
     handed: Memory | None = None  # what the child knows of it, for others
+    files: tuple[str, ...] = ()  # that corrections are read from
 
     @property
     def observed(self) -> float:
@@ -131,7 +132,8 @@ def look(
         final=not follow, notes=(), known=known, ended=opened.ended,
         handed=handed_over(opened) if hand_over else None,
     )  # fmt: skip
-    return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others)
+    files = run.corrections.files if run.corrections else ()
+    return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others, files=files)
 
 
 def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None) -> Cut:

@@ -1,4 +1,4 @@
-"""Reading a CASA cal library: a text in which each line says a table of gains and how to apply it. Pure.
+"""Reading a CASA cal library: a text in which each line says a table of gains and how to apply it.
 
 A line reads `caltable='cal.B' tinterp='nearest' finterp='linearflag' spwmap=[0,0] fldmap='nearest' calwt=True`.
 """

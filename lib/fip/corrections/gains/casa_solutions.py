@@ -1,4 +1,4 @@
-"""What a table of CASA's means for a recording: its windows, fields and antennas, and what is no solution. Pure."""
+"""What a table of CASA's means for a recording: its windows, fields and antennas, and what is no solution."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -19,6 +19,7 @@ from fip.corrections.observed import Expected
 from fip.data.errors import InputError
 from fip.data.quantities import iso_utc
 
+_MOST_OPEN = 16  # tables that are kept in memory besides those that were asked for last
 SETTLED = 2.0  # s for which nobody has written into a table that is whole
 
 
@@ -50,6 +51,7 @@ class Folder:
                 or f"{asked.label}: holds no table of gains that has been left alone for {SETTLED:g} s: give a folder "
                 f"of CASA tables or h5parm files"
             )
+        self.at(expected.begin)  # for its notes
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -79,8 +81,8 @@ class Folder:
             if source is None:  # it went, or was changed, between two looks
                 raise InputError(f"{self._asked.label}: {path.name} cannot be read any more")
             found[path] = source
-        others = {path: each for path, each in self._open.items() if path not in found}
-        self._open = {**dict(list(others.items())[-len(self._expected.windows) * 3 :]), **found}
+        others = [(path, each) for path, each in self._open.items() if path not in found]
+        self._open = {**dict(others[-_MOST_OPEN:]), **found}
         return tuple(found.values())
 
     def _newest(self, moment: float, window: int) -> list[Path]:
@@ -135,7 +137,6 @@ class Folder:
         source = replace(fitting[0], factors=factors)
         windows = frozenset(window for window, _ in factors)
         self._known[path] = _Known(stamp, source.kind, source.begin, windows)
-        self._open[path] = source
         return source
 
 

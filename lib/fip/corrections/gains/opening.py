@@ -1,7 +1,8 @@
 """The gains that are asked for, opened and checked once, and applied to the samples of a slice."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,16 +29,27 @@ def open_gains(paths: Sequence[str], expected: Expected) -> "Gains":
     """
     if not paths:
         raise UsageError("--gains: names nothing; give CASA tables, h5parm files, cal libraries or folders of them")
-    asked = [each for path in paths for each in _asked(Path(path))]
-    return Gains([Folder(each, expected) if _is_folder(each) else read_table(each, expected) for each in asked])
+    with _reading():
+        asked = [each for path in paths for each in _asked(Path(path))]
+        return Gains([Folder(each, expected) if _is_folder(each) else read_table(each, expected) for each in asked])
 
 
 def paths_read(paths: Sequence[str]) -> tuple[Path, ...]:
     """All that these would read, tables that are named in cal libraries, too. InputError for a library that is none."""
     found: list[Path] = []
-    for path in map(Path, paths):
-        found += [path, *(each.path for each in _asked(path) if each.path != path)]
+    with _reading():
+        for path in map(Path, paths):
+            found += [path, *(each.path for each in _asked(path) if each.path != path)]
     return tuple(found)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turns what a file system refuses into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"--gains {error.filename}: cannot be read: {error.strerror}") from None
 
 
 class Gains:
@@ -132,15 +144,12 @@ def _asked(path: Path) -> tuple[Asked, ...]:
     """What a path asks for: itself, or what it lists if it is a cal library."""
     if not path.exists():
         raise InputError(f"--gains {path}: no such table, file or folder")
-    try:
-        library = path.is_file() and not is_h5parm(path)
-        if library and not is_cal_library(path):
-            raise InputError(
-                f"--gains {path}: is neither a CASA table, nor an h5parm file, nor a cal library (caltable='...'), nor "
-                f"a folder of tables"
-            )
-    except OSError as error:
-        raise InputError(f"--gains {path}: cannot be read: {error.strerror}") from None
+    library = path.is_file() and not is_h5parm(path)
+    if library and not is_cal_library(path):
+        raise InputError(
+            f"--gains {path}: is neither a CASA table, nor an h5parm file, nor a cal library (caltable='...'), nor a "
+            f"folder of tables"
+        )
     return read_cal_library(path) if library else (Asked(path),)
 
 

@@ -16,7 +16,7 @@ FARTHEST = SECONDS_PER_DAY  # s from an observation to its nearest solution: old
 _NEAR = 100.0  # m: an antenna of the same name that is farther away is another one
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Source:
     """One table, checked against what it is for."""
 

@@ -43,7 +43,7 @@ def add_image(image: SkyImage, observed: Observed, epsilon: float, out: NDArray[
     nodes = _nodes_of_rows(image, uvw, observed.frequency, epsilon)
     turn = _turns(path / SPEED_OF_LIGHT, observed.frequency, out.dtype)
     for plane, share in zip(visible, shares(image.frequency, observed.frequency), strict=True):
-        if share.any() and plane.any():
+        if share.any():
             _add_plane(
                 plane, image.scale, uvw, observed.frequency, nodes, epsilon, turn * share.astype(turn.dtype), out
             )
@@ -57,9 +57,10 @@ def shares(planes: Doubles, frequency: Doubles) -> Doubles:
 def _above_horizon(image: SkyImage) -> NDArray[np.floating]:
     """The pixels, [frequency, y, x], 0 where there is no sky."""
     height, width = image.pixels.shape[1:]
+    if math.hypot(height, width) / 2 * image.scale < 1:
+        return image.pixels
     x, y = ((np.arange(n) - n // 2) * image.scale for n in (width, height))
-    below = x * x + y[:, None] ** 2 >= 1
-    return np.where(below, 0, image.pixels) if below.any() else image.pixels
+    return np.where(x * x + y[:, None] ** 2 >= 1, 0, image.pixels)
 
 
 def _nodes_of_rows(

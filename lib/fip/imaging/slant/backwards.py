@@ -59,8 +59,8 @@ def degrid(
     found = []
     for frequency, rows in zip(frequencies, plan.rows, strict=True):
         out = np.empty((len(rows), len(frequency)), scheme.samples)
-        degridder(s.terms, scheme.support, scheme.degree)(
-            uv, s.columns * 2 * s.terms, s.row0, s.column0, rows, read_only(frequency, np.float64),
+        degridder(s.terms > 8, scheme.support, scheme.degree)(
+            uv, s.terms, s.columns * 2 * s.terms, s.row0, s.column0, rows, read_only(frequency, np.float64),
             kernel_polynomials(scheme), basis.in_height, basis.odd, out,
         )  # fmt: skip
         found.append(out)

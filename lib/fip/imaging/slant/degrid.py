@@ -47,19 +47,22 @@ def _turn_back(re: Floats, im: Floats, phase: Floats, out: NDArray[np.complexflo
 
 
 @cache
-def degridder(terms: int, support: int, degree: int) -> Any:
-    """The function that degrids so many terms by a kernel of so many cells and polynomials of this degree."""
-    both_lanes, width = 2 * support, 16 if terms <= 8 else 32
-    vectors = support * 2 * terms // 16  # of a row of cells
+def degridder(wide: bool, support: int, degree: int) -> Any:
+    """The function that degrids by a kernel of so many cells and polynomials of this degree.
+
+    Up to 8 terms, or `wide`: up to 16. How many is known when it runs.
+    """
+    both_lanes, width = 2 * support, 32 if wide else 16
 
     @njit(**FAST)
     def degrid(
-        grid: Floats, row_length: int, row0: int, column0: int,
+        grid: Floats, terms: int, row_length: int, row0: int, column0: int,
         rows: NDArray[np.float64], frequency: NDArray[np.float64],
         weights: Floats, in_height: Floats, odd: NDArray[np.int64], out: NDArray[np.complexfloating],
     ) -> None:  # fmt: skip
         """out[row, channel], the transpose of what `grid.gridder` makes of it; rows as there."""
         channels, precision = frequency.size, weights.dtype
+        vectors = support * 2 * terms // 16  # of a row of cells
         phase, height = np.empty(channels, precision), np.empty(channels, precision)
         re, im = np.empty(channels, precision), np.empty(channels, precision)
         values = np.zeros(channels * width, precision)

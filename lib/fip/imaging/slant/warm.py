@@ -63,11 +63,11 @@ def degridding_unless_warm(epsilon: float) -> None:
 
 
 def degrid_something(scheme: Scheme) -> None:
-    """Compile a degridder for each number of terms, and all the rest."""
-    for terms in range(1, scheme.most_terms + 1):
+    """Compile both degridders, for few terms and for many, and all the rest."""
+    for terms in {1, scheme.most_terms}:
         nothing, odd = np.ones((terms, 2), scheme.precision), np.zeros(terms, np.int64)
-        degridder(terms, scheme.support, scheme.degree)(
-            aligned(16, scheme.precision), 1, 0, 0, np.ones((0, 4)), read_only(np.ones(1), np.float64),
+        degridder(terms > 8, scheme.support, scheme.degree)(
+            aligned(16, scheme.precision), terms, 1, 0, 0, np.ones((0, 4)), read_only(np.ones(1), np.float64),
             kernel_polynomials(scheme), nothing, odd, np.ones((0, 1), scheme.samples),
         )  # fmt: skip
     grid, (block, *_) = _nothing_much()

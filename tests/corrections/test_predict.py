@@ -165,7 +165,7 @@ def test_a_gaussian_is_the_light_of_many_points_on_the_sky_where_it_is(reach: fl
 def test_gaussians_are_right_by_nodes(reach: float) -> None:
     """Of 512 channels as of each by itself, wherever they are: their light is at other delays than their centres."""
     seen = observed(np.linspace(0.5e9, 1.5e9, 512), antennas=6)
-    model = gaussian(components(seen, 40, reach), 5e-5, 2e-5, 1.0)
+    model = gaussian(components(seen, 40, reach, alpha=0.0), 5e-5, 2e-5, 1.0)
     every = np.concatenate(
         [
             predict(

@@ -100,7 +100,8 @@ def test_large_images_are_degridded_by_the_slant_kernel_and_else_by_ducc0(
 ) -> None:
     """What is right either way; ducc0 where no machine code may be made, too."""
     seen, asked = observed(BAND, antennas=9), list[str]()
-    model = image(300, 256, 3e-5, [1.35e9])
+    seen.uvw[:, 2] = seen.uvw[:, :2] @ [0.3, -0.4] + 0.003 * seen.uvw[:, 2]  # an array that is nearly a plane
+    model = image(400, 300, 6e-6, [1.35e9])
     by_ducc = degridding._by_ducc  # noqa: SLF001 which of them it was
 
     def noted(*given: Any) -> Any:

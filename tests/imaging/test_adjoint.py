@@ -32,7 +32,7 @@ def baselines(seed: int, antennas: int = 12, size: float = 1000.0, elevation: fl
 
 @pytest.mark.parametrize(("epsilon", "closeness"), [(1e-5, 1e-6), (1e-8, 1e-12), (1e-11, 1e-12)])
 @pytest.mark.parametrize(
-    ("seed", "shape", "scale"), [(1, (64, 96), 2e-5), (2, (150, 70), 4e-5), (4, (48, 48), 2e-3), (6, (530, 34), 3e-5)]
+    ("seed", "shape", "scale"), [(1, (64, 96), 2e-5), (2, (150, 70), 4e-5), (4, (64, 80), 5e-4), (6, (530, 34), 3e-5)]
 )
 def test_the_products_of_both_are_the_same(
     seed: int, shape: tuple[int, int], scale: float, epsilon: float, closeness: float

@@ -108,10 +108,6 @@ def spread_taps(
     _part(target, at, 16 * taps)[:] += (weights @ by_power).ravel()
 
 
-def prefetch(array: Floats, index: int) -> None:
-    pass
-
-
 def outer_store(weights: Floats, values: Floats, at: int, terms: int, target: Floats, to: int) -> None:
     cells = len(weights) // 2
     _part(values, at, 16 if terms <= 8 else 32)

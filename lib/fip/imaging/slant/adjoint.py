@@ -32,7 +32,6 @@ from fip.imaging.slant.simd import (
     load,
     load_powers,
     polynomial,
-    prefetch,
     splat,
     spread,
     spread_taps,
@@ -43,7 +42,7 @@ from fip.imaging.slant.simd import (
 )  # fmt: skip
 from fip.imaging.slant.stages import Columns, Shape, Transform, correct, shear_block
 
-AHEAD = 24  # rows of an image that are asked for before they are read: each is on a page of its own
+GROUP = 8  # columns of 16 pixels that are taken from an image at once
 
 
 @cache
@@ -53,13 +52,12 @@ def _row_loop(order: int) -> Any:
     @njit(inline="never", **FAST)
     def rows(
         target: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int, n: int,
-        rest: Floats, t: Floats, step: Floats, values: Floats, first: int, stride: int,
+        rest: Floats, t: Floats, step: Floats, values: Floats, first: int,
     ) -> None:  # fmt: skip
         of_t = load_powers(rest, 0)
         for o in range(n):
             distance = polynomial(of_t, spread(t, o, 16)) + spread(step, o, 16)
-            value = load(values, first + o * stride, 16)
-            prefetch(values, first + (o + AHEAD) * stride)
+            value = load(values, first + o * 16, 16)
             spread_taps(target, at[o], table, entry[o], value, distance, taps, order)
 
     return rows
@@ -71,13 +69,13 @@ _rows1, _rows2, _rows3, _rows4 = (_row_loop(order) for order in (1, 2, 3, 4))
 @njit(inline="never", **FAST)
 def _rows_of_any(
     target: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int, n: int,
-    rest: Floats, t: Floats, step: Floats, values: Floats, first: int, stride: int, order: int,
+    rest: Floats, t: Floats, step: Floats, values: Floats, first: int, order: int,
 ) -> None:  # fmt: skip
     """The same of any order: of the high ones, which wide fields at low elevations need, it takes little longer."""
     of_t, by_power = load_powers(rest, 0), np.empty(16 * (order + 1), target.dtype)
     for o in range(n):
         distance = polynomial(of_t, spread(t, o, 16)) + spread(step, o, 16)
-        value = load(values, first + o * stride, 16)
+        value = load(values, first + o * 16, 16)
         for r in range(order + 1):
             store(by_power, 16 * r, value)
             value = value * distance
@@ -92,7 +90,7 @@ def _rows_of_any(
 @njit(**FAST)
 def _spread_rows(
     target: Floats, first: int, length: int, taps: Taps, largest: float, n: int, w: Work,
-    values: Floats, at: int, stride: int,
+    values: Floats, at: int,
 ) -> None:  # fmt: skip
     """Rows by Taylor steps of the lowest order that is accurate enough, as they are read."""
     kind = 0
@@ -100,7 +98,7 @@ def _spread_rows(
         kind += 1
     order, width, table = ORDERS[kind], taps.width, taps.table
     place_rows(first, length - width, taps.starts[kind], width, order, taps.log_nodes[kind], n, w)
-    args = target, w.source, table, w.taps, width, n, w.rest, w.t, w.step, values, at, stride
+    args = target, w.source, table, w.taps, width, n, w.rest, w.t, w.step, values, at
     if order == 1:
         _rows1(*args)
     elif order == 2:
@@ -111,14 +109,14 @@ def _spread_rows(
         _rows4(*args)
     else:
         _rows_of_any(
-            target, w.source, table, w.taps, width, n, w.rest, w.t, w.step, values, at, stride, order
+            target, w.source, table, w.taps, width, n, w.rest, w.t, w.step, values, at, order
         )  # fmt: skip
 
 
 @njit(**FAST)
 def spread_line(
     target: Floats, first: int, length: int, taps: Taps, line: Line, lane_slope: float, row: int,
-    w: Work, values: Floats, at: int, stride: int,
+    w: Work, values: Floats, at: int,
 ) -> int:  # fmt: skip
     """Add the rows of a line from `row` on, a segment of them, to what they would be read of; returns how many, or 0.
 
@@ -134,14 +132,14 @@ def spread_line(
         if not taps_are_inside(n, largest, length, taps.width, w):
             return 0
         if largest <= taps.steepest:
-            _spread_rows(target, first, length, taps, largest, n, w, values, at, stride)
+            _spread_rows(target, first, length, taps, largest, n, w, values, at)
             return n
         largest = shift_lanes(target, first, length, n, taps.width, w)
         if largest <= taps.steepest:
             begin, end = samples_read(length, n, taps.width, w)
             for e in range(16 * begin, 16 * end):
                 w.shifted[e] = 0
-            _spread_rows(w.shifted, 0, length, taps, largest, n, w, values, at, stride)
+            _spread_rows(w.shifted, 0, length, taps, largest, n, w, values, at)
             for j in range(begin, end):
                 for i in range(16):
                     to = min(max(j + w.shift[i], 0), length - 1)
@@ -153,10 +151,14 @@ def spread_line(
 
 @njit(**FAST)
 def spread_xi(
-    image: Floats, s: Shape, taps: Taps, line: Line, across: Line, transposed: bool, w: Work, lines: Floats,
+    image: Floats, s: Shape, taps: Taps, line: Line, across: Line, transposed: bool, w: Work, tiles: Floats,
+    lines: Floats,
 ) -> bool:  # fmt: skip
-    """The transpose of stages.resample_xi: lines[eta block][xi][16 eta] of image[xi][eta], or [eta][xi]."""
-    width = s.blocks * 16
+    """The transpose of stages.resample_xi: lines[eta block][xi][16 eta] of image[xi][eta], or [eta][xi].
+
+    `tiles` holds GROUP columns of 16 pixels, rows one after the other: in the image each is on a page of its own.
+    """
+    width, size = s.blocks * 16, 16 * line.rows + 16
     lines[:] = 0
     for e in range(w.offset.size):
         w.offset[e] = 0.0
@@ -165,18 +167,29 @@ def spread_xi(
             w.lane[e] = across.begin + min(block * 16 + (e & 15), across.rows - 1) * across.pitch
         lanes = min(16, across.rows - block * 16)
         direct = lanes == 16 and not transposed
+        if direct and block % GROUP == 0:
+            _fill_tiles(image, block, min(GROUP, across.rows // 16 - block), line.rows, across.rows, tiles, size)
         row = 0
         while row < line.rows:
             if direct:
-                values, at, stride = image, row * across.rows + block * 16, across.rows
+                values, at = tiles, block % GROUP * size + 16 * row
             else:
                 _fill_tile(image, row, min(line.segment, line.rows - row), block, lanes, line, across, transposed, w)
-                values, at, stride = w.tile, 0, 16
-            made = spread_line(lines, block * width * 16, width, taps, line, 0.0, row, w, values, at, stride)
+                values, at = w.tile, 0
+            made = spread_line(lines, block * width * 16, width, taps, line, 0.0, row, w, values, at)
             if made == 0:
                 return False
             row += made
     return True
+
+
+@njit(**FAST)
+def _fill_tiles(image: Floats, block: int, blocks: int, rows: int, columns: int, tiles: Floats, size: int) -> None:
+    """tiles[block][row][16], `size` floats each."""
+    for row in range(rows):
+        at = row * columns + block * 16
+        for b in range(blocks):
+            store(tiles, b * size + 16 * row, load(image, at + 16 * b, 16))
 
 
 @njit(**FAST)
@@ -246,7 +259,7 @@ def untransform_v(
         while row < line.rows:
             for t in range(0, min(line.segment, line.rows - row), 16):
                 transpose16(lines, ((row + t) // 16 * width + block * 16) * 16, 16, w.tile, t * 16, 16)
-            made = spread_line(c.line, 0, s.length, taps, line, s.a, row, w, w.tile, 0, 16)
+            made = spread_line(c.line, 0, s.length, taps, line, s.a, row, w, w.tile, 0)
             if made == 0:
                 return False
             row += made

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.values import Block, Grid
-from fip.imaging.slant.adjoint import spread_xi, untransform_u, untransform_v
+from fip.imaging.slant.adjoint import GROUP, spread_xi, untransform_u, untransform_v
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.degrid import degridder
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
@@ -32,6 +32,7 @@ def degrid(
     pixels = np.ascontiguousarray(image, scheme.precision).reshape(-1)
     taps, correction = make_taps(scheme), correction_polynomial(scheme)
     work = make_work(scheme, max(s.length, s.blocks * 16))
+    tiles = get("tiles", GROUP * (16 * plan.xi_line.rows + 16))
     lines = get("lines", -(-plan.eta_line.rows // 16) * s.blocks * 256)
     columns = Columns(
         get("line", s.length * 16),
@@ -42,7 +43,7 @@ def degrid(
     # The half plane stands for both halves: what render doubles and halves again.
     factors = 0.5 * np.polynomial.polynomial.polyval(plan.across * plan.across, correction.astype(np.float64))
     half, padded = get("half", s.blocks * s.terms * s.rows * 32), get("padded", max(plan.u_size, plan.v_size) * 16)
-    fine = spread_xi(pixels, s, taps, plan.xi_line, plan.eta_line, plan.plane.transposed, work, lines) and (
+    fine = spread_xi(pixels, s, taps, plan.xi_line, plan.eta_line, plan.plane.transposed, work, tiles, lines) and (
         untransform_v(
             lines, s, make_transform(plan.v_size, scheme, get), basis.in_q, basis.odd,
             np.asarray(factors, scheme.precision), correction, taps, plan.eta_line, columns, work,

@@ -331,20 +331,6 @@ def spread_taps(
     return types.void(target, types.intp, table, types.intp, value, rest, types.intp, order), _made(emit)
 
 
-@intrinsic
-def prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Ask for array[index] to be brought near; beyond its end nothing happens."""
-
-    def emit(builder: Any, start: Any, at: Any) -> None:
-        address = builder.bitcast(builder.gep(start, [at]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        builder.call(function, [address, number(0), number(3), number(1)])  # to be read, soon, as data
-
-    return types.void(array, types.intp), _made(emit)
-
-
 @intrinsic(prefer_literal=True)
 def outer_store(typing: Any, weights: Any, values: Any, at: Any, terms: Any, target: Any, to: Any) -> Any:
     """target[to + 2 terms c + e] = weights[cells + c] values[at + e]: a row of cells of `terms` complex numbers.

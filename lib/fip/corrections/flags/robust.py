@@ -23,7 +23,17 @@ def median(values: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def spread(values: NDArray[np.floating]) -> NDArray[np.floating]:
     """The standard deviation along the last axis by the median absolute deviation; NaN of nothing."""
-    deviation: NDArray[np.floating] = np.abs(values - median(values)[..., None])
+    return _spread_about(values, median(values))
+
+
+def middle_and_spread(values: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """The median and the `spread` along the last axis."""
+    middle = median(values)
+    return middle, _spread_about(values, middle)
+
+
+def _spread_about(values: NDArray[np.floating], middle: NDArray[np.floating]) -> NDArray[np.floating]:
+    deviation: NDArray[np.floating] = np.abs(values - middle[..., None])
     return np.asarray(GAUSSIAN_RMS_PER_MAD * median(deviation))
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.corrections.flags.robust import median, spread
+from fip.corrections.flags.robust import median, middle_and_spread, spread
 
 STEEPNESS = 1.5
 """A run of n samples is marked from a mean of limit / 1.5^log2(n) on (ibid., eq. 2)."""
 
 LONGEST = 16  # samples of a run
+_BATCH = 1 << 15  # samples looked at together, so that they stay in the processor's cache
 _ABOVE = 1 + 1e-5  # a run of samples that are all marked has a mean of its threshold, but for rounding
 
 
@@ -20,20 +21,28 @@ def sum_threshold(values: NDArray[np.floating], limit: float, longest: int) -> N
     noise does: limits of runs are higher by as much. Samples that are marked count in longer runs as the limit does.
     """
     found = np.zeros(values.shape, bool)
-    scatter = spread(values)
+    middle, scatter = middle_and_spread(values)
     most = float(median(scatter))
     if not most > 0:
         return found
+    deviation = np.fmax(scatter, most)
+    at_once = max(1, _BATCH // values.shape[1])
+    for first in range(0, len(values), at_once):
+        here = slice(first, first + at_once)
+        found[here] = _of_rows((values[here] - middle[here, None]) / deviation[here, None], limit, longest)
+    return found
+
+
+def _of_rows(excess: NDArray[np.floating], limit: float, longest: int) -> NDArray[np.bool_]:
+    """Which samples of rows [row, channel] stand out, in standard deviations; NaN if missing."""
     with np.errstate(invalid="ignore"):
-        excess = (values - median(values)[:, None]) / np.fmax(scatter, most)[:, None]
-        found |= excess > limit
+        found = np.asarray(excess > limit)
     missing = np.isnan(excess)
     length = 1
     while 2 * length <= min(longest, LONGEST):
         length *= 2
-        counted = np.where(missing | found, 0, excess)
-        sums = _sums(counted, length)
-        # of means of runs, in that of noise, and at least 1
+        sums = _sums(np.where(missing | found, 0, excess), length)
+        # by how much means of runs scatter more than those of noise do, and at least 1
         wider = np.fmax(1, spread(sums[:, ::length]) / np.sqrt(length))
         threshold = wider * (limit / STEEPNESS ** np.log2(length))
         if found.any():

@@ -190,7 +190,7 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.keep and asked.by_the_truth:
         parser.error("--by-the-truth changes the sets: they are not for --keep")
-    kept = nullcontext(str(asked.keep)) if asked.keep else tempfile.TemporaryDirectory(prefix="fip-night-")
+    kept = nullcontext(str(asked.keep.resolve())) if asked.keep else tempfile.TemporaryDirectory(prefix="fip-night-")
     with kept as folder:
         options = asked.options or (("--subtract-model",) if asked.by_the_truth else CORRECTED)
         night = (asked.integrations, asked.sources, asked.seed)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from casacore.tables import table
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from fip.simulation.gains import TIME_SCALE, drawn_gains
 from fip.simulation.interference import emissions
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation, uvw_axes
+from support.fip_command import fip
 
 SMALL: dict[str, Any] = {"antennas": 8, "channels": 16, "integrations": 4}
 FAULTLESS: dict[str, Any] = {**SMALL, "noise": 0.0, "flag_fraction": 0.0}
@@ -165,3 +167,18 @@ def test_what_is_beside_a_set_is_kept_unless_told(tmp_path: Path) -> None:
     (tmp_path / "three.B").mkdir()
     with pytest.raises(UsageError, match=r"three\.B exists and is no table"):
         simulate(tmp_path / "three.ms", simulation, overwrite=True)
+
+
+def test_the_command_takes_what_a_simulation_can_be_asked(tmp_path: Path) -> None:
+    """Pairs and numbers are read from text; what cannot be read is refused in one line, with what would do."""
+    small = ("--antennas", 4, "--channels", 2, "--integrations", 1)
+    asked = ("--sources", 3, "--gain-errors", "0.02,3", "--dead-antenna", 2, "--primary-beam", "airy", "--smear")
+    done = fip("simulate", tmp_path / "one.ms", *small, *asked, "--interference", 0.1)
+    assert done.returncode == 0, done.stderr
+    meta = Table.read(tmp_path / "one.truth.ecsv").meta
+    found = [meta[name] for name in ("sources", "dead_antenna", "primary_beam", "smear", "interference")]
+    assert found == [3, 2, "airy", True, 0.1]
+    assert list(meta["gain_errors"]) == [0.02, 3.0]
+    refused = fip("simulate", tmp_path / "two.ms", *small, "--gain-errors", "0.02")
+    assert refused.returncode == 2
+    assert refused.stderr == "fip: --gain-errors: '0.02' is not the drift of gains, a share and degrees as 0.02,3\n"

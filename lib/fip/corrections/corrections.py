@@ -4,7 +4,7 @@ Opened once for a run; from then on a pure function of the samples, whatever rec
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -85,15 +85,18 @@ class Corrections:
 
     def _less_models(self, observed: Observed, model: NDArray[np.complexfloating] | None) -> tuple[Observed, Tally]:
         """Without that of the sky model and `model`, and how well both together fit."""
-        hands = [at for at, name in enumerate(observed.correlations) if name in (*HANDS, "I")]
+        hands = np.array([at for at, name in enumerate(observed.correlations) if name in (*HANDS, "I")], np.intp)
         seen = None if model is None else model[..., hands]
         stokes = self._predicted(observed) if self.sky else None
         if stokes is not None:
-            names = tuple(observed.correlations[at] for at in hands)
+            names = tuple(observed.correlations[at] for at in hands.tolist())
             predicted = correlated(stokes, names, observed.feed_angle)
             seen = predicted if seen is None else seen + predicted
         assert seen is not None
-        fit = _fit(observed, hands, seen)
+        before = _good(observed)
+        if self.flags:
+            observed = self.flags.beside(observed, hands, seen)
+        fit = _fit(observed, hands, seen) + Tally(flagged={"auto": before - _good(observed)})
         visibility = observed.visibility.astype(np.result_type(observed.visibility, seen), copy=False)
         if model is not None:
             visibility = visibility - model
@@ -170,10 +173,10 @@ def _good(observed: Observed) -> int:
     return observed.bad.size - int(np.count_nonzero(observed.bad))
 
 
-def _fit(observed: Observed, hands: Sequence[int], model: NDArray[np.complexfloating]) -> Tally:
+def _fit(observed: Observed, hands: NDArray[np.intp], model: NDArray[np.complexfloating]) -> Tally:
     """The sums of w V conj(M) and of w |M|^2 over the good samples of parallel hands, of which `model` is M."""
     cross, power = 0j, 0.0
-    for at, hand in enumerate(hands):
+    for at, hand in enumerate(hands.tolist()):
         predicted, seen = model[..., at], observed.visibility[..., hand]
         weight = np.where(observed.bad[..., hand], 0, observed.weight[..., hand])
         used = (weight > 0) & (weight < np.inf) & np.isfinite(seen) & np.isfinite(predicted)

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.corrections.flags.amplitudes import Amplitudes, amplitudes
+from fip.corrections.flags.dead import LEAST, dead_rows
+from fip.corrections.flags.dead import LIMIT as DEAD_LIMIT
 from fip.corrections.flags.flags import Flags
 from fip.corrections.flags.robust import densest, median, running_median, spread
 from fip.corrections.flags.sum_threshold import sum_threshold
 from fip.corrections.observed import Observed
 
-VERSION = 1
+VERSION = 2
 """Of the algorithm: another number for each change that flags other samples."""
 
 LIMIT = 6.0
@@ -46,8 +48,23 @@ class Automatic(Flags):
     @classmethod
     def opened(cls) -> Self:
         """Ready for any recording."""
-        constants = (LIMIT, CHANNEL_MARGIN, BASELINE_MARGIN, NARROW, MOST_MARKED, FEWEST_CHANNELS, FEWEST_BASELINES)
+        constants = (
+            LIMIT,
+            CHANNEL_MARGIN,
+            BASELINE_MARGIN,
+            NARROW,
+            MOST_MARKED,
+            FEWEST_CHANNELS,
+            FEWEST_BASELINES,
+            LEAST,
+            DEAD_LIMIT,
+        )
         return cls("-".join(["auto", str(VERSION), *(f"{each:g}" for each in constants)]), "auto")
+
+    def beside(self, observed: Observed, hands: NDArray[np.intp], model: NDArray[np.complexfloating]) -> Observed:
+        """Marks dead antennas."""
+        observed.bad[dead_rows(observed, hands, model)] = True
+        return observed
 
     def after(self, observed: Observed) -> Observed:
         """Marks what stands out."""

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fip.corrections.observed import Observed
 
 
@@ -15,6 +18,10 @@ class Flags:
 
     def before(self, observed: Observed) -> Observed:
         """With what is known to be bad whatever was recorded; gains and models make no difference to it."""
+        return observed
+
+    def beside(self, observed: Observed, hands: NDArray[np.intp], model: NDArray[np.complexfloating]) -> Observed:
+        """With what is bad beside a model [row, channel, hand] of parallel hands, before that is taken away."""
         return observed
 
     def after(self, observed: Observed) -> Observed:

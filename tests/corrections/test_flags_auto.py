@@ -26,7 +26,7 @@ def quiet() -> Observed:
 
 
 @pytest.mark.parametrize("snr", [10, 100, 1000, 10_000])
-@pytest.mark.parametrize("part", [slice(0, 64), slice(0, 32), slice(27, 64)], ids=str)
+@pytest.mark.parametrize("part", [slice(0, 64), slice(0, 32), slice(20, 36)], ids=str)
 def test_a_point_source_in_one_slice_keeps_its_flux(quiet: Observed, snr: float, part: slice) -> None:
     on = np.zeros(CHANNELS)
     on[part] = per_sample(quiet, snr)
@@ -114,6 +114,24 @@ def test_interference_leaves_the_noise_thermal(quiet: Observed, kind: str, stren
     seen = AUTO.after(hit)
     assert noise_over_thermal(seen) < 1.1 * thermal
     assert seen.bad.mean() < 0.35
+
+
+def test_interference_in_more_than_half_of_the_baselines_is_known_if_it_differs_among_them(quiet: Observed) -> None:
+    random = np.random.default_rng(6)
+    hit = np.array(random.random(len(quiet.antenna1)) < 0.55)
+    strength = np.where(hit, 30 * random.lognormal(0, 1, len(hit)), 0)
+    turns = np.exp(2j * np.pi * random.random((len(hit), CHANNELS)))
+    seen = AUTO.after(changed(quiet, strength[:, None] * turns, (1, 0.4, 0.4, 0.7)))
+    assert noise_over_thermal(seen) < 1.1 * noise_over_thermal(quiet)
+    assert seen.bad.mean() < 0.6
+
+
+def test_an_antenna_with_most_of_its_baselines_hit_goes_as_a_whole(quiet: Observed) -> None:
+    of_it = (quiet.antenna1 == 5) | (quiet.antenna2 == 5)
+    hit = of_it & (quiet.antenna1 + quiet.antenna2 < 50)
+    seen = AUTO.after(changed(quiet, 20 * hit[:, None] * phasor(quiet, 0.3, 0.2), (1, 0.4, 0.4, 0.7)))
+    assert seen.bad[of_it].all()
+    assert seen.bad[~of_it].mean() < 0.001
 
 
 def test_what_is_bad_or_no_number_is_left_as_it_is() -> None:

@@ -60,6 +60,14 @@ def test_noise_is_expected_as_images_have_it(weight: Any, robust: float | None, 
     assert expected == pytest.approx(measured(list(weighed)), rel=0.03)
 
 
+@pytest.mark.parametrize("channels", [2, 4, 7])
+def test_few_channels_make_it_no_larger_or_smaller(channels: int) -> None:
+    observed = [noise(channels=channels, seed=seed) for seed in range(4)]
+    blocks = [block(each, np.ones(each.bad.shape[:2], np.float32)) for each in observed]
+    thermal = THERMAL / np.sqrt(sum(each.weight.size for each in blocks))
+    assert expected_noise(blocks, blocks)[0] == pytest.approx(thermal, rel=0.03)
+
+
 def test_the_scale_of_weights_is_no_matter() -> None:
     observed = noise(antennas=32)
     weight = weights(observed)

@@ -18,7 +18,6 @@ from fip.corrections.flags.opening import open_flags
 from fip.corrections.gains.opening import Gains, open_gains, paths_read
 from fip.corrections.observed import Expected, Observed
 from fip.corrections.predict.feeds import correlated, less
-from fip.corrections.predict.predicting import predict
 from fip.corrections.predict.smearing import Smearing
 from fip.corrections.sky.opening import Sky, open_sky
 from fip.corrections.tally import Tally
@@ -106,6 +105,8 @@ class Corrections:
 
     def _predicted(self, observed: Observed) -> NDArray[np.complexfloating]:
         """What the sky model gives, [row, channel, 1 or 4] in Jy."""
+        from fip.corrections.predict.predicting import predict  # late: it imports ducc0, and numba
+
         assert self.sky
         when = float(np.mean(observed.time))
         components = self.sky.components(observed.frequency, observed.field, when)

@@ -50,7 +50,8 @@ OFFSET_BEAMS = 0.2
 SKY_FACTOR = 1.5
 """Noise above what the visibilities scatter by a half is no noise: sources are left, and a better model is needed."""
 
-_TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
+TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
+"""Planes whose pixels cannot be negative but for noise and sidelobes."""
 
 
 def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None, offset: float | None = None) -> str:
@@ -76,7 +77,7 @@ def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None, off
         faults.append(FLAGGED)
     if slice_.nominal_beam is not None and _unlike(beam, slice_.nominal_beam):
         faults.append(BEAM)
-    if statistics is not None and slice_.settings.stokes[0] in _TOTAL_INTENSITY:
+    if statistics is not None and slice_.settings.stokes[0] in TOTAL_INTENSITY:
         depth = -statistics.minimum
         if depth > NEGATIVE_SIGMA * statistics.rms and depth > statistics.maximum:
             faults.append(ARTEFACTS)

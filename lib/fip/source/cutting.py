@@ -10,6 +10,7 @@ from fip.corrections.corrections import Corrections
 from fip.corrections.tally import NOTHING, Tally
 from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
+from fip.data.quality import TOTAL_INTENSITY
 from fip.data.rotations import about_w, icrs_axes, rephase, turned
 from fip.data.settings import Imaging
 from fip.data.values import Band, Beam, Block, Fingerprint, Grid, KnownSource, Observation, Slice, Times
@@ -167,7 +168,7 @@ class Run:
         numbers = numbers_of(corrections, tally, float(noise[0]))
         time, band = cut.times.average, effective_band(cut)
         known: tuple[KnownSource, ...] = ()
-        if corrections.sky and band:
+        if corrections.sky and band and cut.settings.stokes[0] in TOTAL_INTENSITY:
             number = int(self.picked.index.field[self.slices[cut.index].integrations[0]])
             known = known_sources(corrections.sky, cut.grid, band.centre, number, time)
         return replace(cut, numbers=numbers, cards=tuple(cards_of(corrections, numbers, time)), known=known)

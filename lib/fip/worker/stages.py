@@ -61,7 +61,7 @@ def judge(so_far: Imaged, kernel: Kernel) -> Imaged:
 STAGES: tuple[Stage, ...] = (dirty, psf, beam, statistics, compare, judge)
 PRIMARY_BEAM = "primary-beam"
 """A stage of FIP's that comes before those of users, if it is asked for."""
-_OWN_NUMBERS = ("data_", "residual.", "predicted.", "model.", "noise.", "flagged.")
+_OWN_NUMBERS = ("data_", "residual.", "predicted.", "model.", "noise.", "flagged_by.", "gains.", "flag.", "sky_model.")
 """How the names of numbers begin that only FIP enters."""
 OWN_TIMES = ("wait", *(stage.__name__ for stage in STAGES), "fits")
 """What is timed of a slice by these names; stages of users have others."""

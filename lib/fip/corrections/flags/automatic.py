@@ -137,5 +137,6 @@ def _antennas(
         return whole
     both, count = np.concatenate([first, second]), 1 + int(max(first.max(), second.max()))
     marked, known = (np.bincount(both, np.concatenate([each, each]), count) for each in (whole & there, there))
-    lost = marked > MOST_MARKED * known
+    share = np.divide(marked, known, out=np.zeros(count), where=known > 0)
+    lost = share > max(MOST_MARKED, 2 * float(np.median(share[known > 0])))  # it is the antenna, and not all of them
     return np.asarray(lost[first] | lost[second])

@@ -51,11 +51,11 @@ def arrays(
 ) -> list[tuple[Array, float]]:
     """Antennas of each integration by least squares; and by how many metres a baseline is off the difference of two.
 
-    Baselines that were averaged over times of their own do not close.
+    Baselines that were averaged over times of their own do not close. Rows that have no uvw are left out, see `lost`.
     """
-    found = []
-    for each in np.unique(integration).tolist():
-        rows = np.flatnonzero(integration == each)
+    found, there = [], ~lost(antenna1, antenna2, uvw)
+    for each in np.unique(integration[there]).tolist():
+        rows = np.flatnonzero(there & (integration == each))
         graph = _graph(antenna1[rows].astype(np.intp).tobytes(), antenna2[rows].astype(np.intp).tobytes())
         position, left = np.zeros((graph.antennas, 3)), uvw[rows]
         for _ in range(2):  # the second time for what the first was rounded by
@@ -64,6 +64,11 @@ def arrays(
         off = float(np.sqrt(np.max(np.einsum("ij,ij->i", left, left), initial=0.0)))
         found.append((Array(each, rows, graph.first, graph.second, position), off))
     return found
+
+
+def lost(antenna1: NDArray[np.int32], antenna2: NDArray[np.int32], uvw: Doubles) -> NDArray[np.bool_]:
+    """Rows [row] of two antennas whose uvw is 0, as it was no number on file: they see all flux in phase."""
+    return np.asarray((antenna1 != antenna2) & ~uvw.any(axis=1))
 
 
 @lru_cache(maxsize=8)

@@ -30,5 +30,5 @@ def functions() -> ModuleType:
         return lanes
     from fip.corrections.predict import plain
 
-    log.warning("sky models are predicted without compiled code, some ten times slower: it may not be made here")
+    log.warning("sky models are predicted without compiled code, up to thirty times slower: it may not be made here")
     return plain

@@ -75,6 +75,8 @@ def _by_antennas(
     flux = components.flux[which]
     for (array, _), offset in zip(found, places, strict=True):
         antennas.add_by_antennas(array, offset, flux, spectra, out, precision)
+    if (lost := antennas.lost(observed.antenna1, observed.antenna2, observed.uvw)).any():
+        out[lost] += flux.sum(axis=0)
     return True
 
 

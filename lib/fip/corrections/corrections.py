@@ -23,6 +23,7 @@ from fip.corrections.sky.opening import Sky, open_sky
 from fip.corrections.tally import Tally
 from fip.data.corrections import NO_FLAGS, is_file
 from fip.data.errors import UsageError
+from fip.data.names import LONGEST_LINE
 from fip.data.settings import Selection
 from fip.data.stokes import HANDS
 from fip.data.values import Card
@@ -56,11 +57,11 @@ class Corrections:
     def cards(self, time: float) -> Iterator[Card]:
         """What the header of an image says was applied at a time (s UTC since MJD 0)."""
         if self.gains:
-            yield Card("FIPGAINS", self.gains.used(time), "gains applied @ digest")
+            yield Card("FIPGAINS", self.gains.used(time)[:LONGEST_LINE], "gains applied @ digest")
         if self.flags:
-            yield Card("FIPFLGBY", self.flags.named, "flagged by, @ digest, beside FLAG")
+            yield Card("FIPFLGBY", self.flags.named[:LONGEST_LINE], "flagged by, @ digest, beside FLAG")
         if self.sky:
-            yield Card("FIPSKY", self.sky.named, "sky model subtracted @ digest")
+            yield Card("FIPSKY", self.sky.named[:LONGEST_LINE], "sky model subtracted @ digest")
         if self.parallactic:
             yield Card("FIPPARAL", True, "feeds are turned: Q and U are of the sky")
 

@@ -6,8 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest

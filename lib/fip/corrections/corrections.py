@@ -6,6 +6,8 @@ Opened once for a run; from then on a pure function of the samples, whatever rec
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,13 +21,13 @@ from fip.corrections.gains.opening import Gains, open_gains, paths_read
 from fip.corrections.observed import Expected, Observed
 from fip.corrections.predict.feeds import correlated, less
 from fip.corrections.predict.smearing import Smearing
+from fip.corrections.predicted import Predicted, fit, hands_of
 from fip.corrections.sky.opening import Sky, open_sky
 from fip.corrections.tally import Tally
 from fip.data.corrections import NO_FLAGS, is_file
 from fip.data.errors import UsageError
 from fip.data.names import LONGEST_LINE
 from fip.data.settings import Selection
-from fip.data.stokes import HANDS
 from fip.data.values import Card
 
 Result = TypeVar("Result")
@@ -75,34 +77,32 @@ class Corrections:
             work.change("gains", self.gains.apply)
         if self.flags:
             work.change("flags", self.flags.before)
+        predicted = None
         if self.sky or model is not None:
-            work.note("model", lambda: self._less_models(work.observed, model))
+            predicted = work.subtract(lambda seen: self._less_models(seen, model))
         if self.flags:
-            work.change("auto", self.flags.after)
+            flags = self.flags
+            work.change("auto", lambda residual: flags.after(residual, predicted))
+        if predicted is not None:
+            work.tally += fit(work.observed, predicted)
         if self.parallactic:
             work.change("feeds", upright)
         return work.observed, work.tally
 
-    def _less_models(self, observed: Observed, model: NDArray[np.complexfloating] | None) -> tuple[Observed, Tally]:
-        """Without that of the sky model and `model`, and how well both together fit."""
-        hands = np.array([at for at, name in enumerate(observed.correlations) if name in (*HANDS, "I")], np.intp)
-        seen = None if model is None else model[..., hands]
-        stokes = self._predicted(observed) if self.sky else None
-        if stokes is not None:
-            names = tuple(observed.correlations[at] for at in hands.tolist())
-            predicted = correlated(stokes, names, observed.feed_angle)
-            seen = predicted if seen is None else seen + predicted
-        assert seen is not None
-        before = _good(observed)
-        if self.flags:
-            observed = self.flags.beside(observed, hands, seen)
-        fit = _fit(observed, hands, seen) + Tally(flagged={"auto": before - _good(observed)})
-        visibility = observed.visibility.astype(np.result_type(observed.visibility, seen), copy=False)
+    def _less_models(self, observed: Observed, model: NDArray[np.complexfloating] | None) -> tuple[Observed, Predicted]:
+        """Without that of the sky model and `model`, and both together as parallel hands see them."""
+        names, visibility = observed.correlations, observed.visibility
+        parts: list[Predicted] = []
         if model is not None:
-            visibility = visibility - model
-        if stokes is not None:
-            less(visibility, stokes, observed.correlations, observed.feed_angle)
-        return replace(observed, visibility=visibility), fit
+            parts.append(Predicted.of(names, model))
+            visibility = np.subtract(visibility, model)
+        if self.sky:
+            stokes, hands = self._predicted(observed), hands_of(names)
+            parallel = correlated(stokes, tuple(names[at] for at in hands), observed.feed_angle)
+            parts.append(Predicted(hands, parallel))
+            visibility = visibility.astype(np.result_type(visibility, stokes), copy=False)
+            less(visibility, stokes, names, observed.feed_angle)
+        return replace(observed, visibility=visibility), reduce(add, parts)
 
     def _predicted(self, observed: Observed) -> NDArray[np.complexfloating]:
         """What the sky model gives, [row, channel, 1 or 4] in Jy."""
@@ -133,10 +133,10 @@ class _Work:
         if flagged := before - _good(self.observed):
             self.tally += Tally(flagged={name: flagged})
 
-    def note(self, name: str, correct: Callable[[], tuple[Observed, Tally]]) -> None:
-        """Corrects, and keeps what is told of it."""
-        self.observed, done = self._timed(name, correct)
-        self.tally += done
+    def subtract(self, correct: Callable[[Observed], tuple[Observed, Predicted]]) -> Predicted:
+        """Takes models away; returns what they were."""
+        self.observed, predicted = self._timed("model", lambda: correct(self.observed))
+        return predicted
 
     def _timed(self, name: str, work: Callable[[], Result]) -> Result:
         begun = time.perf_counter()
@@ -173,16 +173,3 @@ def _files(source: Selection) -> tuple[str, ...]:
 
 def _good(observed: Observed) -> int:
     return observed.bad.size - int(np.count_nonzero(observed.bad))
-
-
-def _fit(observed: Observed, hands: NDArray[np.intp], model: NDArray[np.complexfloating]) -> Tally:
-    """The sums of w V conj(M) and of w |M|^2 over the good samples of parallel hands, of which `model` is M."""
-    cross, power = 0j, 0.0
-    for at, hand in enumerate(hands.tolist()):
-        predicted, seen = model[..., at], observed.visibility[..., hand]
-        weight = np.where(observed.bad[..., hand], 0, observed.weight[..., hand])
-        used = (weight > 0) & (weight < np.inf) & np.isfinite(seen) & np.isfinite(predicted)
-        weight, predicted, seen = weight[used], predicted[used], seen[used]
-        cross += complex(np.vdot(predicted, weight * seen))
-        power += float(np.vdot(predicted, weight * predicted).real)
-    return Tally(cross=cross, power=power)

@@ -19,6 +19,7 @@ from fip.corrections.flags.flags import Flags
 from fip.corrections.flags.robust import densest, median, running_median, spread
 from fip.corrections.flags.sum_threshold import sum_threshold
 from fip.corrections.observed import Observed
+from fip.corrections.predicted import Predicted
 
 VERSION = 2
 """Of the algorithm: another number for each change that flags other samples."""
@@ -61,19 +62,16 @@ class Automatic(Flags):
         )
         return cls("-".join(["auto", str(VERSION), *(f"{each:g}" for each in constants)]), "auto")
 
-    def beside(self, observed: Observed, hands: NDArray[np.intp], model: NDArray[np.complexfloating]) -> Observed:
-        """Marks dead antennas."""
-        observed.bad[dead_rows(observed, hands, model)] = True
-        return observed
-
-    def after(self, observed: Observed) -> Observed:
-        """Marks what stands out."""
+    def after(self, observed: Observed, predicted: Predicted | None = None) -> Observed:
+        """Marks what stands out, and beside a model antennas that are dead."""
         first, last = observed.integration.min(initial=0), observed.integration.max(initial=0)
         if first == last:
             _mark(observed, slice(None))
-            return observed
-        for integration in np.unique(observed.integration):
-            _mark(observed, np.flatnonzero(observed.integration == integration))
+        else:
+            for integration in np.unique(observed.integration):
+                _mark(observed, np.flatnonzero(observed.integration == integration))
+        if predicted is not None:
+            observed.bad[dead_rows(observed, predicted)] = True
         return observed
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fip.corrections.flags.robust import middle_and_spread
 from fip.corrections.observed import Observed
+from fip.corrections.predicted import Predicted
 
 LEAST = 0.25
 """Share of the usual that a dead antenna has less of."""
@@ -21,26 +22,28 @@ FEWEST_ANTENNAS = 8
 """With fewer there is no telling what is usual."""
 
 
-def dead_rows(observed: Observed, hands: NDArray[np.intp], model: NDArray[np.complexfloating]) -> NDArray[np.bool_]:
-    """Which rows [row] are of antennas that receive noise alone.
-
-    `model` [row, channel, hand] is what good samples of the parallel `hands`, places on the axis of correlations, hold.
-    """
-    count = 1 + int(max(observed.antenna1.max(initial=0), observed.antenna2.max(initial=0)))
+def dead_rows(residual: Observed, predicted: Predicted) -> NDArray[np.bool_]:
+    """Which rows [row] are of antennas that receive noise alone, by what is good once a model was subtracted."""
+    count = 1 + int(max(residual.antenna1.max(initial=0), residual.antenna2.max(initial=0)))
     seen, expected = np.zeros(count), np.zeros(count)
-    for at, hand in enumerate(hands.tolist()):
-        good = ~observed.bad[..., hand] & np.isfinite(model[..., at])
-        both = good[:, :-1] & good[:, 1:]
-        for values, sums in ((observed.visibility[..., hand], seen), (model[..., at], expected)):
-            values = np.where(good, values, 0)
-            common = np.where(both, (values[:, :-1] * values[:, 1:].conj()).real, 0).sum(axis=1, dtype=np.float64)
-            for antenna in (observed.antenna1, observed.antenna2):
+    for at, hand in enumerate(predicted.hands):
+        model, visibility = predicted.values[..., at], predicted.seen(residual, at)
+        good = ~residual.bad[..., hand] & np.isfinite(visibility)
+        for values, sums in ((visibility, seen), (model, expected)):
+            common = _common(values, good)
+            for antenna in (residual.antenna1, residual.antenna2):
                 sums += np.bincount(antenna, common, count)
     there = expected > 0
     if np.count_nonzero(there) < FEWEST_ANTENNAS:
-        return np.zeros(len(observed.antenna1), bool)
+        return np.zeros(len(residual.antenna1), bool)
     share = np.full(count, np.nan)
     share[there] = seen[there] / expected[there]
     middle, spread = middle_and_spread(share)
     dead = (share < LEAST * middle) & (middle - share > LIMIT * spread)
-    return np.asarray(dead[observed.antenna1] | dead[observed.antenna2])
+    return np.asarray(dead[residual.antenna1] | dead[residual.antenna2])
+
+
+def _common(values: NDArray[np.complexfloating], good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Re sum V_c conj(V_c+1) [row] of values [row, channel], over neighbours that are both good."""
+    values = np.where(good, values, 0)
+    return np.asarray((values[:, :-1] * values[:, 1:].conj()).real.sum(axis=1, dtype=np.float64))

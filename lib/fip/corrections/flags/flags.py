@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fip.corrections.observed import Observed
+from fip.corrections.predicted import Predicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +18,6 @@ class Flags:
         """With what is known to be bad whatever was recorded; gains and models make no difference to it."""
         return observed
 
-    def beside(self, observed: Observed, hands: NDArray[np.intp], model: NDArray[np.complexfloating]) -> Observed:
-        """With what is bad beside a model [row, channel, hand] of parallel hands, before that is taken away."""
-        return observed
-
-    def after(self, observed: Observed) -> Observed:
-        """With what the residual visibilities, after gains and models, show to be bad."""
+    def after(self, observed: Observed, predicted: Predicted | None = None) -> Observed:
+        """With what residual visibilities show to be bad, after gains and models; `predicted` is the model, if any."""
         return observed

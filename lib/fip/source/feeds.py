@@ -18,7 +18,7 @@ _WGS84 = 1  # of ERFA
 def unknown(antennas: Antennas) -> str:
     """Why the angles of the feeds of some antennas are not known, in words that follow "its feeds"; "" if they are."""
     if antennas.receptor_angle is None:
-        return "have no RECEPTOR_ANGLE in subtable FEED"
+        return "have no RECEPTOR_ANGLE in subtable FEED that can be read"
     if len(antennas.mounts) != len(antennas.names):
         return "are of antennas without a MOUNT in subtable ANTENNA"
     for name, mount in zip(antennas.names, antennas.mounts, strict=True):

@@ -127,16 +127,19 @@ class Subtables:
         return Antennas(names, position, diameter, stations, mounts, self._receptor_angles(len(names)))
 
     def _receptor_angles(self, antennas: int) -> NDArray[np.float64] | None:
-        """Of the first receptor of each antenna's first feed; None if one has none."""
-        if "FEED" not in self.table.keywordnames():
+        """Of the first receptor of each antenna's first feed; None if one has none, or FEED cannot be read.
+
+        It matters only where Q and U are asked for, and then that it is unknown is said.
+        """
+        torn, found = self.torn, np.full(antennas, np.nan)
+        try:
+            with self.subtable("FEED") as sub:
+                for row, antenna in reversed(list(enumerate(sub.getcol("ANTENNA_ID").tolist()))):
+                    if 0 <= antenna < antennas and sub.iscelldefined("RECEPTOR_ANGLE", row):
+                        found[antenna] = np.ravel(sub.getcell("RECEPTOR_ANGLE", row))[0]
+        except InputError:
+            self.torn = torn
             return None
-        with self.subtable("FEED") as sub:
-            if not {"ANTENNA_ID", "RECEPTOR_ANGLE"} <= set(sub.colnames()):
-                return None
-            found = np.full(antennas, np.nan)
-            for row, antenna in reversed(list(enumerate(sub.getcol("ANTENNA_ID").tolist()))):
-                if 0 <= antenna < antennas and sub.iscelldefined("RECEPTOR_ANGLE", row):
-                    found[antenna] = np.ravel(sub.getcell("RECEPTOR_ANGLE", row))[0]
         return found if np.isfinite(found).all() else None
 
     def observation(self, number: int) -> dict[str, str]:

@@ -116,6 +116,26 @@ def test_garbled_samples_are_said() -> None:
     assert judged(replace(observed(SKY), garbled=1)) == "garbled"
 
 
+@pytest.mark.parametrize(
+    ("numbers", "offset", "expected"),
+    [
+        ({}, None, "good"),
+        ({"model.amplitude": 0.81, "noise.expected": 0.07}, 0.19, "good"),
+        ({"model.amplitude": 0.79}, None, "calibration"),
+        ({"model.amplitude": 1.21}, None, "calibration"),
+        ({"model.amplitude": 1.0}, 0.21, "calibration"),
+        ({"noise.expected": 0.066}, None, "sky"),
+        ({"model.amplitude": 0.5, "noise.expected": 0.01}, None, "calibration+sky"),
+    ],
+)
+def test_gains_and_models_that_do_not_fit_are_said(
+    numbers: dict[str, float], offset: float | None, expected: str
+) -> None:
+    """If there are numbers that tell: those of a slice that was corrected."""
+    slice_ = replace(observed(SKY), nominal_beam=None, numbers={name: (each, "") for name, each in numbers.items()})
+    assert quality(slice_, None, Statistics(0.1, -0.2, 1.0), offset) == expected
+
+
 def test_a_flare_is_not_taken_for_noise() -> None:
     """Its sidelobes are up with it; noise and interference have no peak that is so much higher."""
     usual = [1.0] * 9

@@ -142,7 +142,7 @@ def test_an_outlier_is_found_among_any_scatter(levels: list[float], factor: floa
 def test_what_is_told_is_of_late(ms: Path) -> None:
     """Slices of the last seconds together, of one run; the last stay told where no more are read."""
     run = open_run(ms, SMALL)
-    _, clean = run.read_with_antennas(0)
+    _, clean, _ = run.read_with_antennas(0)
     run.close()
     bad = together([clean])
     bad.good[3] = 0.0

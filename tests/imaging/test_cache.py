@@ -1,8 +1,10 @@
 """Whether kernels are compiled is known before they are needed: nobody waits for a compiler without a word."""
 
+import errno
 import logging
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,3 +94,31 @@ def test_a_worker_says_that_it_compiles(
         ("WARNING", "compiling"),
         ("INFO", "the imaging kernels were compiled: 1.0 s"),
     ]
+
+
+@pytest.mark.parametrize("has_been_filled", [True, False])
+def test_a_cache_that_cannot_be_written_is_copied_if_there_is_something_in_it(
+    has_been_filled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a reader's unit; else each process compiles anew, and says so."""
+    import numba
+
+    def read_only(**named: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setenv("FIP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    there = mark("float32")
+    there.parent.mkdir(parents=True)
+    (there.parent / "compiled").write_text("code")
+    if has_been_filled:
+        there.touch()
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda prefix: str(tmp_path / prefix))
+    (tmp_path / "fip-kernels-").mkdir()
+    folder = cache.use_cache()
+    assert folder == tmp_path / "fip-kernels-"
+    assert str(folder) == numba.config.CACHE_DIR
+    assert (folder / "compiled").exists() == has_been_filled
+    assert [each.levelname for each in caplog.records] == ([] if has_been_filled else ["WARNING"])

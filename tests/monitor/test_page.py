@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -50,9 +50,9 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         yield running
 
 
-def submit(mesh: Mesh, path: Path) -> str:
+def submit(mesh: Mesh, path: Path, **options: Any) -> str:
     """A job of small images."""
-    return mesh.submit([path], asked(size=(SIDE, SIDE), scale=float(np.radians(ARCSEC / 3600))))
+    return mesh.submit([path], asked(size=(SIDE, SIDE), scale=float(np.radians(ARCSEC / 3600)), **options))
 
 
 def told_of(page: Page, job: str) -> Locator:
@@ -85,7 +85,7 @@ def drawn(page: Page) -> dict[int, float]:
 
 def test_an_operator_watches_a_run(mesh: Mesh, long_ms: Path, tmp_path: Path) -> None:
     """Progress moves; a click gives the light curve of the FITS files; a killed worker turns red; nothing is amiss."""
-    job = submit(mesh, long_ms)
+    job = submit(mesh, long_ms, subtract_model=True)
     with monitor(mesh.folder) as web, browser(tmp_path) as (page, errors):
         page.goto(web.origin)
         expect(page.locator("#verdict")).to_have_text("keeping up")
@@ -94,6 +94,7 @@ def test_an_operator_watches_a_run(mesh: Mesh, long_ms: Path, tmp_path: Path) ->
         expect(told_of(page, job)).to_have_text("running")
         expect(page.locator("#image")).to_have_attribute("aria-label", re.compile("night-t.*peak"))
         expect(page.locator("#strip canvas").first).to_be_visible()
+        expect(page.locator("#corrected")).to_contain_text(re.compile(r"data / model [01]\.\d\d\d at"))
         assert_the_light_curve_is_that_of_the_files(page, mesh.images / job)
         until_more_are_stored(page)
         keep(page, "page", tmp_path)

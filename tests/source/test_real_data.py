@@ -90,7 +90,7 @@ SILENT = "SB22-11 SB4-9 SB4-5 SB3-10 SB2-11 SB15-4 SB16-10 SB7-5 SB7-2"  # ampli
 def test_antennas_that_are_ill(real_ms: Unpack, name: str, ill: dict[str, str]) -> None:
     """Those that are flagged away or hear next to nothing are found in one slice, and no others."""
     run = open_run(real_ms(name), asked(size=(256, 256)))
-    _, tally = run.read_with_antennas(0)
+    _, tally, _ = run.read_with_antennas(0)
     run.close()
     seen = antennas_view(health(run.id, tally))
     assert seen

@@ -100,6 +100,14 @@ def taylor_taps(source: Floats, at: int, table: Floats, row: int, rest: Floats, 
     return total
 
 
+def spread_taps(
+    target: Floats, at: int, table: Floats, row: int, value: Floats, rest: Floats, taps: int, order: int
+) -> None:
+    weights = _part(table, row, taps * (order + 1)).reshape(taps, order + 1)
+    by_power = value * rest ** np.arange(order + 1, dtype=rest.dtype)[:, None]
+    _part(target, at, 16 * taps)[:] += (weights @ by_power).ravel()
+
+
 def outer_store(weights: Floats, values: Floats, at: int, terms: int, target: Floats, to: int) -> None:
     cells = len(weights) // 2
     _part(values, at, 16 if terms <= 8 else 32)

@@ -28,6 +28,7 @@ from fip.wire.codec import MAXIMUM_HEADER, encode_control
 from fip.wire.messages import Failure, PipelineStatus, RunPlan, RunStored, Submit, WorkerBrief
 from fip.wire.status import Status
 from support import damaged_sets, small_ms
+from support.casa_gains import write_gains
 from support.fip_command import WITHIN, fip, images, started
 from support.mesh import Mesh
 
@@ -127,6 +128,18 @@ def test_a_ventilator_takes_measurement_sets_from_its_roots_alone(some: Path, tm
             assert done.returncode == 2, done.stdout
             assert f"taken from {root} only" in done.stderr
         mesh.wait_for_job(submitted(mesh, root / "inside.ms", *GRID))
+        library = root / "gains.txt"
+        library.write_text(f"caltable='{_unit_gains(tmp_path / 'outside.G')}'\n")
+        leads_out = submitted(mesh, root / "inside.ms", *GRID, "--gains", library)
+        mesh.wait(lambda status: mesh.job(status, leads_out).state == "failed")
+        assert f"outside.G: data are taken from {root} only" in mesh.job_now(leads_out).reason
+
+
+def _unit_gains(path: Path) -> Path:
+    simulation = Simulation(antennas=8, channels=4, integrations=SLICES)
+    names, numbers = [f"m{number:03d}" for number in range(8)], np.arange(8)
+    values, frequency = np.ones((8, 1, 2), np.complex64), np.array([simulation.frequency])
+    return write_gains(path, "G Jones", names, np.full(8, simulation.time(0)), numbers, values, [frequency])
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from fip.archive.folder import Folder
 from fip.archive.sky_image import SkyImage
 from fip.data.errors import StoreError, UsageError
 from fip.data.names import label
-from fip.data.settings import codes
+from fip.data.needs import codes
 from fip.data.user_code import CodeKind, name_of
 from fip.data.values import Slice
 from fip.imaging.kernels import CPU

@@ -53,12 +53,19 @@ class Figure:
 
     `shape` is the height and width of the images to draw, which may be shrunk: `block` pixels of the grid to one
     of theirs, those beyond the last whole block left out. `corner` is the pixel (x, y) of the grid that their first is.
+    A grid that follows a `body` is centred on 0, and its axes tell how far from the body a pixel is.
     """
 
     def __init__(
-        self, grid: Grid, shape: tuple[int, int], block: int, stretch: Stretch, corner: tuple[int, int] = (0, 0)
+        self,
+        grid: Grid,
+        shape: tuple[int, int],
+        block: int,
+        stretch: Stretch,
+        corner: tuple[int, int] = (0, 0),
+        body: str = "",
     ) -> None:
-        self._grid, self._block, self._stretch, self._corner = grid, block, stretch, corner
+        self._grid, self._block, self._stretch, self._corner, self._body = grid, block, stretch, corner, body
         self._zoom = max(1, round(SMALLEST / max(shape)))
         self._height, self._width = shape[0] * self._zoom, shape[1] * self._zoom
         self._scale = grid.scale * block / self._zoom  # rad of a pixel shown
@@ -117,7 +124,12 @@ class Figure:
         left, bottom = self._corner
         axes.set(xlim=(left - 0.5, left + right), ylim=(bottom - 0.5, bottom + top))
         axes.coords.grid(color="white", alpha=0.2, linewidth=1)
-        for coordinate, name, side in zip(axes.coords, AXES[self._grid.frame], "bl", strict=True):
+        names = AXES[self._grid.frame]
+        if self._body:
+            names = f"East of the centre of {self._body}", f"North of the centre of {self._body}"
+            axes.coords[0].set_coord_type("longitude", coord_wrap=180 * units.deg)
+            axes.coords[0].set_format_unit(units.deg)
+        for coordinate, name, side in zip(axes.coords, names, "bl", strict=True):
             coordinate.set_axislabel(name)
             coordinate.set_axislabel_position(side)
             coordinate.set_ticklabel(exclude_overlapping=True)

@@ -20,6 +20,7 @@ from fip.archive.tables import JY_PER_BEAM, beam_columns, frequency_column, time
 from fip.data.directions import Direction, Frame, parse_direction, shown
 from fip.data.errors import UsageError
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
+from fip.data.quantities import ARCSEC, parse_angle
 from fip.data.values import Grid
 from fip.fits.sky import wcs_of
 from fip.fits.stored_image import StoredImage
@@ -45,21 +46,33 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Offset:
+    """A place in the plane of the images, from their middle: of a body that they follow it is always the same one."""
+
+    east: float  # rad
+    north: float  # rad
+
+
+@dataclass(frozen=True, slots=True)
 class LightCurve:
     """A position in all images that show it, earliest first."""
 
-    direction: Direction
+    direction: Direction | Offset
     stokes: tuple[str, ...]
     points: tuple[Point, ...]
 
 
-def light_curve(directory: Path, position: str | Direction, stokes: tuple[str, ...] | None = None) -> LightCurve:
+def light_curve(
+    directory: Path, position: str | Direction | Offset, stokes: tuple[str, ...] | None = None
+) -> LightCurve:
     """The light curve of a position in the planes asked for, or all; `parse_direction` says how one is written.
+
+    "offset 120arcsec -30arcsec" is so far east and north of the middle of each image.
 
     UsageError if the position cannot be read, if no image shows it, if a plane is not there, or no image is.
     """
     try:
-        direction = parse_direction(position) if isinstance(position, str) else position
+        direction = _parsed(position) if isinstance(position, str) else position
     except ValueError as error:
         raise UsageError(str(error)) from None
     entries = stored_entries(directory)
@@ -77,7 +90,9 @@ def light_curve(directory: Path, position: str | Direction, stokes: tuple[str, .
             points.append(read_point(image, entry, x, y, planes))
     if not points:
         raise UsageError(f"{directory}: {misses.most_common(1)[0][0]}")
-    return LightCurve(in_frame_of(direction, first.layout.grid.frame), stokes, tuple(points))
+    if isinstance(direction, Direction):
+        direction = in_frame_of(direction, first.layout.grid.frame)
+    return LightCurve(direction, stokes, tuple(points))
 
 
 def stored_entries(directory: Path) -> list[Entry]:
@@ -101,19 +116,44 @@ def read_point(image: StoredImage, entry: Entry, x: int, y: int, planes: Iterabl
     return Point(entry, x, y, flux, np.array([_noise(plane[around]) for plane in shown]))
 
 
-def pixel_of(grid: Grid, direction: Direction) -> tuple[int, int]:
-    """The pixel (x, y), counted from 0, that a direction falls on; UsageError where none does."""
+def pixel_of(grid: Grid, direction: Direction | Offset) -> tuple[int, int]:
+    """The pixel (x, y), counted from 0, that a direction or an offset falls on; UsageError where none does."""
+    if isinstance(direction, Offset):
+        x, y = grid.width / 2 - direction.east / grid.scale, grid.height / 2 + direction.north / grid.scale
+        return _inside(grid, x, y, _told(direction))
     there = in_frame_of(direction, grid.frame)
     x, y = map(float, wcs_of(grid).wcs_world2pix(math.degrees(there.longitude), math.degrees(there.latitude), 0))
     if math.isnan(x):
         raise UsageError(f"{shown(there)} is beyond the horizon of the images, 90 degrees from their centre")
+    return _inside(grid, x, y, shown(there))
+
+
+def _inside(grid: Grid, x: float, y: float, what: str) -> tuple[int, int]:
     column, row = round(x), round(y)
     if not (0 <= column < grid.width and 0 <= row < grid.height):
         raise UsageError(
-            f"{shown(there)} is outside of the images: pixel ({x:.0f}, {y:.0f}) of {grid.width}x{grid.height} "
+            f"{what} is outside of the images: pixel ({x:.0f}, {y:.0f}) of {grid.width}x{grid.height} "
             f"about {shown(Direction(grid.longitude, grid.latitude, grid.frame))}"
         )
     return column, row
+
+
+def _parsed(text: str) -> Direction | Offset:
+    """A direction, or an offset as `offset 120arcsec -30arcsec`; ValueError for anything else."""
+    words = text.replace(",", " ").split()
+    if words[:1] != ["offset"]:
+        return parse_direction(text)
+    if len(words) != 3:
+        raise ValueError(f"'{text}' is not an offset, as offset 120arcsec -30arcsec: east and north")
+    east, north = (parse_angle(each.lstrip("+-")) * (-1 if each.startswith("-") else 1) for each in words[1:])
+    return Offset(east, north)
+
+
+def _told(place: Direction | Offset) -> str:
+    if isinstance(place, Direction):
+        return shown(place)
+    east, north = (f"{each / ARCSEC:.10g}arcsec" for each in (place.east, place.north))
+    return f"offset {east} east, {north} north"
 
 
 def in_frame_of(direction: Direction, frame: Frame) -> Direction:
@@ -140,7 +180,7 @@ def curve_table(curve: LightCurve) -> QTable:
     table["x"] = [point.x for point in curve.points]
     table["y"] = [point.y for point in curve.points]
     table["file"] = [entry.file for entry in entries]
-    table.meta["position"] = shown(curve.direction)
+    table.meta["position"] = _told(curve.direction)
     table.meta["flux"] = "the value of the pixel (x, y), from 0, that the position falls on: apparent, no primary beam"
     table.meta["error"] = f"1.4826 x MAD of the pixels around, {NEIGHBOURHOOD:g} beams on a side"
     table.meta["frequency"] = "weighted mean of what was imaged: windows may take turns"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.archive.followed import Finding, FollowedImage
+from fip.fits.header import BODY
 
 State = dict[str, Any]
 KEPT = (
@@ -66,6 +67,7 @@ def _header(image: FollowedImage) -> str:
         "LATPOLE",
         "OBJECT",
         "TELESCOP",
+        BODY,
     )
     return "\n".join(str(card).rstrip() for card in image.header.cards if card.keyword.startswith(kept))
 
@@ -76,6 +78,8 @@ def _fits(pixels: NDArray[np.float64], header: str, count: int, what: str) -> by
     cards = Header([Card.fromstring(line) for line in header.split("\n")])
     hdu = PrimaryHDU(pixels[:, np.newaxis].astype(np.float32), cards)
     hdu.header["BUNIT"] = "JY/BEAM"
+    if BODY in hdu.header:
+        hdu.header.comments[BODY] = "which the grid follows: CRVAL is of the first"
     hdu.header["NIMAGES"] = (count, f"images that this {what} is of")
     hdu.add_checksum(when="checksum of the header and data")  # the same file again, whenever it is written
     buffer = io.BytesIO()

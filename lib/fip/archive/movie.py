@@ -6,7 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from multiprocessing import get_context
@@ -31,6 +31,7 @@ from fip.data.errors import FipError, UsageError
 from fip.data.names import free_name, label
 from fip.data.stokes import STOKES_CODES
 from fip.data.values import Beam, Grid
+from fip.fits.header import BODY
 from fip.fits.stored_image import beam_of, grid_of
 from fip.imaging.statistics import image_statistics
 
@@ -69,6 +70,7 @@ class Frame:
     details: str
     beam: Beam | None
     stokes: tuple[str, ...]  # of its planes
+    body: str = ""  # which its grid follows, whose centre is 0 then: all images of the body have one frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ class Artist:
     @cache  # noqa: B019 there are few artists, and each is as long as its movie
     def _figure(self, shape: tuple[int, int], block: int) -> Figure:
         corner = self.window.left, self.window.bottom
-        return Figure(self.frames[0].grid, shape, block, self.stretch, corner)
+        return Figure(self.frames[0].grid, shape, block, self.stretch, corner, self.frames[0].body)
 
 
 def make_movie(
@@ -189,6 +191,11 @@ def _rate(frames: int) -> Fraction:
 
 
 def _artist(frames: Sequence[Frame], shown: Shown, png: Path | None) -> Artist:
+    if frames[0].body and shown.about:
+        raise UsageError(
+            f"--centre: the images follow the {frames[0].body}, and no direction stays in its place in them: "
+            "leave it out; --width shows what is about the middle"
+        )
     window = _window(frames[0].grid, shown)
     stretch = Stretch(*shown.between, LINEAR_SHARE * shown.between[1]) if shown.between else None
     if stretch is None:
@@ -272,16 +279,18 @@ def _read_header(path: Path) -> Frame:
     try:
         with path.open("rb") as file:
             header = fits.Header.fromfile(file)
+        grid, body = grid_of(header), str(header.get(BODY, ""))
         frequency = f"{header['CRVAL3'] / 1e6:.0f} MHz" if header.get("CTYPE3") == "FREQ" else ""
         return Frame(
             path=path,
             field=str(header.get("OBJECT", "")),
-            grid=grid_of(header),
+            grid=replace(grid, longitude=0.0, latitude=0.0) if body else grid,
             begin=header["DATE-OBS"],
             time=_shown_time(header.get("DATE-AVG", header["DATE-OBS"])),
             details=" · ".join(filter(None, (str(header.get("TELESCOP", "")), frequency))),
             beam=beam_of(header),
             stokes=_planes(header),
+            body=body,
         )
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(f"{path}: not an image that FIP can show ({error})") from error

@@ -69,9 +69,11 @@ class Archive:
     def lightcurve(self, position: str | SkyCoord, stokes: str | Sequence[str] | None = None) -> QTable:
         """How bright a position was in each image that shows it, earliest first, as `fip lightcurve` writes it.
 
-        `position` as "05h31m58.7s +33d08m52s" or a SkyCoord; `stokes` as "I,V", all planes if it is None. Columns:
-        time (UTC), mjd (d), flux_I and error_I (Jy/beam) and so for each plane, bmaj, bmin, bpa, frequency (Hz),
-        quality, x, y (pixel, from 0), file. UsageError where no image shows it, or a plane is not there.
+        `position` as "05h31m58.7s +33d08m52s" or a SkyCoord, or "offset 90arcsec -60arcsec", so far east and north of
+        the middle of the images, which stays with a body that they follow; `stokes` as "I,V", all planes if it is
+        None. Columns: time (UTC), mjd (d), flux_I and error_I (Jy/beam) and so for each plane, bmaj, bmin, bpa,
+        frequency (Hz), quality, x, y (pixel, from 0), file. UsageError where no image shows it, or a plane is not
+        there.
         """
         try:
             planes = parse_stokes(stokes) if isinstance(stokes, str) else tuple(stokes) if stokes else None

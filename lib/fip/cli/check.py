@@ -28,12 +28,13 @@ def warmup_command(
         float | None, typer.Option(help="Only what images of this accuracy need.  [default: of any accuracy]")
     ] = None,
 ) -> None:
-    """Compile the slant kernel for this machine, once; a worker would else do it on its first slice."""
+    """Compile imaging kernels and what predicts sky models, once; else workers and readers do it on a first slice."""
+    from fip.corrections.predict.lanes import warm_up_lanes
     from fip.imaging.slant.scheme import PRECISIONS, scheme_for
-    from fip.imaging.slant.warm import warm_up
+    from fip.imaging.slant.warm import warm_up, warm_up_degridding
 
     precisions = PRECISIONS if epsilon is None else [scheme_for(epsilon).precision]
-    seconds = warm_up(say, precisions)
+    seconds = warm_up(say, precisions) + warm_up_degridding(say, precisions) + warm_up_lanes(precisions)
     say(f"the imaging kernels are ready: {seconds:.1f} s")
 
 

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from fip.cli.app import ImagesArgument, app, console, parsed
 from fip.cli.run_options import parameter, with_options
 from fip.data.directions import parse_direction
+from fip.data.primary_beam import parse_primary_beam
 from fip.data.quantities import parse_angle, parse_brightness, parse_range
 from fip.data.settings import options
 from fip.simulation.options import Options
@@ -26,13 +27,41 @@ def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")])
     console.print(in_child(describe, measurement_set), soft_wrap=True)
 
 
+def _gain_errors(text: str) -> tuple[float, float]:
+    """A share and degrees from `0.02,3`; ValueError for anything else."""
+    amplitude, found, phase = text.partition(",")
+    try:
+        if found:
+            return float(amplitude), float(phase)
+    except ValueError:
+        pass
+    raise ValueError(f"'{text}' is not the drift of gains, a share and degrees as 0.02,3")
+
+
+def _antenna(text: str) -> int:
+    """The number of an antenna; ValueError for anything else."""
+    if not text.isdecimal():
+        raise ValueError(f"'{text}' is not the number of an antenna, as 5")
+    return int(text)
+
+
+_READ_LATER: dict[str, Callable[[str], Any]] = {
+    "transient_on": parse_range,
+    "primary_beam": parse_primary_beam,
+    "gain_errors": _gain_errors,
+    "dead_antenna": _antenna,
+}
+"""What options of a simulation are made of that have no default."""
+
+
 def _with_simulation(command: Callable[..., None]) -> Callable[..., None]:
     """The command with what can be asked of a simulation as options, in place of its parameter `asked`."""
     declared = [parameter(name, option, getattr(Options, name)) for name, option in options(Options).items()]
 
     def asked(given: Mapping[str, Any]) -> Options:
-        text = given["transient_on"]
-        return Options(**{**given, "transient_on": parsed("--transient-on", parse_range, text) if text else None})
+        texts = {name: given[name] for name in _READ_LATER if given[name] is not None}
+        read = {name: parsed(f"--{name.replace('_', '-')}", _READ_LATER[name], text) for name, text in texts.items()}
+        return Options(**{**given, **read})
 
     return with_options(command, "asked", declared, asked)
 
@@ -47,7 +76,12 @@ def simulate_command(
         bool, typer.Option("--live", help="Write as a telescope does, each integration when it is over.")
     ] = False,
 ) -> None:
-    """Write an observation of known sources and a transient, and beside it OUT.truth.ecsv, which says what is in it."""
+    """Write an observation of known sources and a transient, and beside it OUT.truth.ecsv, which says what is in it.
+
+    With --sources there is OUT.skymodel, too, for fip run --sky-model, with apparent flux densities if a primary beam
+    is simulated; with --gain-errors OUT.B and OUT.G, for fip run --gains. MODEL_DATA is the steady sky as the dishes
+    receive it, without gains and interference.
+    """
     from fip.simulation.observation import simulate
     from fip.simulation.plan import Simulation
 

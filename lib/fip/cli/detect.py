@@ -34,7 +34,7 @@ def detect_command(
         Subtracted | None,
         typer.Option(
             help="What is taken off each image first: none, running, or auto, which finds out whether that is enough.  "
-            "[default: none if a model was subtracted, or of Stokes V, else auto]"
+            "[default: none if a sky model was subtracted, or of Stokes V, else auto]"
         ),
     ] = None,
     widths: Annotated[int, typer.Option(help="Slices of the longest transient looked for: 1, 2, 4, ... 64.")] = 64,
@@ -67,14 +67,14 @@ def detect_command(
     images = sum(len(each.entries) for each, _ in searching.looked)
     searched = sum(len(times) for _, times in searching.looked)
     say(
-        f"{searched} of {images} images searched: {len(told)} events, {expected(searching, at.event):.2g} false expected; "
-        f"{len(alone)} candidates from S/N {at.candidate:.2f} on, {expected(searching, at.candidate):.2g} false expected, "
-        f"{sum(each.event.best.sign < 0 for each in alone)} negative; in {folder}"
+        f"{searched} of {images} images searched: {len(told)} events, {expected(searching, at.event):.2g} false "
+        f"expected; {len(alone)} candidates from S/N {at.candidate:.2f} on, {expected(searching, at.candidate):.2g} "
+        f"false expected, {sum(each.event.best.sign < 0 for each in alone)} negative; in {folder}"
     )
     for each in searching.model_needed:
         say(
             f"run {each.run[:8]}, Stokes {each.stokes}: model needed: the sky changes by more than noise in long sums, "
-            f"for which the threshold was raised; image with --subtract-model",
+            f"for which the threshold was raised; image with --sky-model or --subtract-model",
             "yellow",
         )
     for fault in searching.unreadable:

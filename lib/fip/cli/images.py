@@ -20,16 +20,22 @@ def lightcurve_command(
         str, typer.Argument(metavar="RA", help="05h31m58.7s or 82.99deg; 'B1950 82.2deg' for another frame.")
     ],
     dec: Annotated[str, typer.Argument(metavar="DEC", help="+33d08m52s or 33.15deg.")],
+    offset: Annotated[
+        bool,
+        typer.Option("--offset", help="RA and DEC are angles from the middle of the images, as 2arcmin -30arcsec."),
+    ] = False,
     stokes: Annotated[str | None, typer.Option(help="Planes, as I,V.  [default: all that there are]")] = None,
     output: Annotated[Path | None, typer.Option(help="The table.  [default: standard output]")] = None,
 ) -> None:
-    """Write how bright a position was in each image as an ECSV table: time, flux, error, beam, quality."""
+    """Write how bright a position was in each image as an ECSV table: time, flux, error, beam, quality.
+
+    In images that follow a body (--phase-centre sun) a direction moves; --offset stays with the body.
+    """
     from fip.archive.lightcurve import ecsv, light_curve
 
-    _write(
-        ecsv(light_curve(directory, f"{ra} {dec}", parsed("--stokes", parse_stokes, stokes) if stokes else None)),
-        output,
-    )
+    position = f"offset {ra} {dec}" if offset else f"{ra} {dec}"
+    planes = parsed("--stokes", parse_stokes, stokes) if stokes else None
+    _write(ecsv(light_curve(directory, position, planes)), output)
 
 
 @app.command("sources")

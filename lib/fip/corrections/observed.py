@@ -33,6 +33,7 @@ class Observed:
     visibility: NDArray[np.complexfloating]  # [row, channel, correlation]: sum S exp(2 pi i (ul + vm + w(n-1)) f/c)
     weight: NDArray[np.floating]  # [row, channel or 1, correlation]
     bad: NDArray[np.bool_]  # [row, channel, correlation] not to be used: flagged, not selected, not observed
+    feed_angle: NDArray[np.float64] | None = None  # [row] rad, of X (or R) from north through east; None: unknown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,3 +63,4 @@ class Expected:
     growing: bool  # whether more are to come
     primary_beam: str | None  # as `--primary-beam` has it; None if fluxes of models are apparent
     epsilon: float  # accuracy asked of images: a model may be wrong by a share of it
+    feeds: str = "are unknown"  # why the angles of feeds are not known; "" if they are

@@ -32,3 +32,7 @@ def _added(one: Mapping[str, _Number], other: Mapping[str, _Number]) -> dict[str
     for name, value in other.items():
         summed[name] = summed[name] + value if name in summed else value
     return summed
+
+
+NOTHING = Tally()
+"""What no corrections do."""

@@ -23,6 +23,17 @@ class Direction:
     frame: Frame | None  # None: ICRS where the data are in ICRS, else FK5
 
 
+BODIES = ("sun", "moon", "mercury", "venus", "mars", "jupiter", "saturn", "uranus", "neptune")
+"""What moves among the stars and can be followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One of `BODIES`: a place on the sky that is another one at each time, as the array on Earth sees it."""
+
+    name: str
+
+
 FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}
 """Frames as they are written, on a command line and in a MeasurementSet, and as a FITS header has them."""
 
@@ -92,7 +103,25 @@ def format_direction(direction: Direction) -> str:
     return f"{frame}{exact_in(direction.longitude, 'deg')} {exact_in(direction.latitude, 'deg')}"
 
 
-Place = Annotated[Direction, reads(parse_direction), PlainSerializer(format_direction)]
+def parse_place(text: str) -> Direction | Body:
+    """A direction as `parse_direction` reads it, or a body by its name; ValueError for anything else."""
+    name = text.strip().lower()
+    if name in BODIES:
+        return Body(name)
+    try:
+        return parse_direction(text)
+    except ValueError as error:
+        if name.isalpha():
+            raise ValueError(f"{error}, nor a body: {', '.join(BODIES)}") from None
+        raise
+
+
+def format_place(place: Direction | Body) -> str:
+    """A place as `parse_place` reads it back."""
+    return place.name if isinstance(place, Body) else format_direction(place)
+
+
+Place = Annotated[Direction | Body, reads(parse_place), PlainSerializer(format_place)]
 
 
 def shown(direction: Direction) -> str:

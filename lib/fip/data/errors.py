@@ -63,3 +63,8 @@ class DamagedLedgerError(StoreError):
 
 class EmptyLedgerError(StoreError):
     """A ledger in which nothing is yet: somebody is about to make it."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, else its type."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

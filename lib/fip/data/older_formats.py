@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from fip.data.directions import Body
 from fip.data.settings import TABLES, Asked, Imaging, asked_adapter, selected, texts
 
 KNOWN = frozenset(
@@ -34,6 +35,8 @@ def facts_of_0c91216(asked: Asked, made: Imaging, pseudo: bool) -> dict[str, Any
     if not texts(asked).keys() <= KNOWN:
         return None
     centre = asked.imaging.phase_centre
+    if isinstance(centre, Body):
+        return None
     return {
         "selection": selected(asked.source),
         "phase_centre": centre and asdict(centre),

@@ -19,6 +19,8 @@ ARTEFACTS = "artefacts"
 BLANK = "blank"
 GARBLED = "garbled"
 NOISE = "noise"
+CALIBRATION = "calibration"
+SKY = "sky"
 
 FLAGGED_SHARE = 0.5
 """With more than half of the samples flagged the noise is up by more than sqrt(2), and sidelobes with it."""
@@ -39,16 +41,30 @@ NOISE_FACTOR = 2.0
 FLARE_SIGMA = NEGATIVE_SIGMA
 """A peak that rises by this times what the noise rises by, in squares, is a source: noise has no such peaks."""
 
-_TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
+AMPLITUDES = (0.8, 1.2)
+"""Of the sky model's own, the amplitude with which the visibilities hold it: outside, gains or the model are wrong."""
+
+OFFSET_BEAMS = 0.2
+"""Bright model sources that are off by more leave a tenth of their flux and more beside them."""
+
+SKY_FACTOR = 1.5
+"""Noise above what the visibilities scatter by a half is no noise: sources are left, and a better model is needed."""
+
+TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
+"""Planes whose pixels cannot be negative but for noise and sidelobes."""
 
 
-def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None) -> str:
-    """ "good", "empty", or what is doubtful, joined by "+": "blank", "garbled", "flagged", "beam", "artefacts".
+def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None, offset: float | None = None) -> str:
+    """ "good", "empty", or what is doubtful, joined by "+".
+
+    That is "blank", "garbled", "flagged", "beam", "artefacts", and of a slice with corrections "calibration", "sky".
 
     `statistics` are those of the first plane, None if it has no finite pixel. Blank: so it is, or all of its pixels are
     one number, or some are infinite. Garbled: samples held numbers that no telescope gives, and are left out.
     Artefacts: its negative peak is deeper than the positive one is high, and not noise; a sky of sources cannot look
-    so, as no sidelobe is as deep as the main lobe is high.
+    so, as no sidelobe is as deep as the main lobe is high. Calibration: the model that was subtracted is in the data
+    with another amplitude (the slice's number `model.amplitude`), or its bright sources are off by `offset`, in beams.
+    Sky: the noise is above that expected (`noise.expected`) by a half; a model of the sky is needed, or a better one.
     """
     if slice_.empty:
         return EMPTY
@@ -61,10 +77,16 @@ def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None) -> 
         faults.append(FLAGGED)
     if slice_.nominal_beam is not None and _unlike(beam, slice_.nominal_beam):
         faults.append(BEAM)
-    if statistics is not None and slice_.settings.stokes[0] in _TOTAL_INTENSITY:
+    if statistics is not None and slice_.settings.stokes[0] in TOTAL_INTENSITY:
         depth = -statistics.minimum
         if depth > NEGATIVE_SIGMA * statistics.rms and depth > statistics.maximum:
             faults.append(ARTEFACTS)
+    amplitude, _ = slice_.numbers.get("model.amplitude", (1.0, ""))
+    if not AMPLITUDES[0] <= amplitude <= AMPLITUDES[1] or (offset is not None and offset > OFFSET_BEAMS):
+        faults.append(CALIBRATION)
+    expected, _ = slice_.numbers.get("noise.expected", (inf, ""))
+    if statistics is not None and statistics.rms > SKY_FACTOR * expected:
+        faults.append(SKY)
     return "+".join(faults) or GOOD
 
 

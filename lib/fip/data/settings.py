@@ -6,20 +6,21 @@ Texts are exact: what a person reads of a value, and types again, is that value.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from fip.data.corrections import NO_FLAGS, Files, Flagging
 from fip.data.directions import Place
 from fip.data.errors import UsageError
 from fip.data.primary_beam import PrimaryBeam
 from fip.data.quantities import Angle, Integrations, Pixels, reads
 from fip.data.selection import Antennas, Baselines, Length, Names, Scans, UtcRange, Windows
 from fip.data.stokes import Planes
-from fip.data.user_code import CodeKind, Stages, Written
+from fip.data.user_code import Stages, Written
 
 KernelName = Written
 KERNELS = ("auto", "slant", "wgridder", "ska-sdp-func")
@@ -123,7 +124,8 @@ class Imaging:
         Option(
             "Image about this direction: '05h31m58.7s +33d08m52s', 'B1950 82.2deg 33.1deg'; J2000 (ICRS where the "
             "data are) unless J2000, ICRS, B1950 or GALACTIC is in front. All fields become one series on one grid, "
-            "as suits drift scans.  [default: each field about its own phase centre]",
+            "as suits drift scans. Or follow sun, moon or a planet: each image is about where it is then.  "
+            "[default: each field about its own phase centre]",
             ("--phase-centre", "--phase-center", "--shift"),
         ),
     ] = None
@@ -147,20 +149,6 @@ class Imaging:
     ] = None
 
 
-def codes(imaging: Imaging) -> Iterator[tuple[CodeKind, str]]:
-    """The code of users that is asked for, NAME or NAME@DIGEST: stages, and a kernel that is not FIP's."""
-    yield from (("stage", each) for each in imaging.stages)
-    if imaging.kernel not in KERNELS:
-        yield "kernel", imaging.kernel
-
-
-def with_codes(imaging: Imaging, settle: Callable[[CodeKind, str], str]) -> Imaging:
-    """The same with each name of a user's code as `settle` has it: NAME@DIGEST."""
-    settled = {key: settle(*key) for key in codes(imaging)}
-    stages = tuple(settled["stage", each] for each in imaging.stages)
-    return replace(imaging, stages=stages, kernel=settled.get(("kernel", imaging.kernel), imaging.kernel))
-
-
 @dataclass(frozen=True)
 class Selection:
     """What of a MeasurementSet is imaged; None selects all."""
@@ -171,11 +159,43 @@ class Selection:
         str,
         Field(min_length=1),
         Option(
-            "Column to image.  [default: CORRECTED_DATA where it holds values, else DATA]",
+            "Column to image.  [default: CORRECTED_DATA where it holds values, else DATA; with --gains DATA]",
             ("--column", "--data-column"),
         ),
     ] = "auto"
+    gains: Annotated[
+        Files,
+        Option(
+            "Gains to apply to DATA: CASA calibration tables (K, B, G), CASA cal libraries, h5parm, or a folder with a "
+            "`latest` table.  [default: none]",
+            metavar="PATH,...",
+            several=True,
+        ),
+    ] = ()
+    flag: Annotated[
+        Flagging,
+        Option("What to flag beside FLAG: none, auto, or a FILE of bands that are bad.  [default: none]"),
+    ] = NO_FLAGS
+    sky_model: Annotated[
+        Files,
+        Option(
+            "Image what is left when this is subtracted: .skymodel of WSClean or BBS, a table (ECSV, CSV, VOTable), "
+            "WSClean's -model.fits, or sun, moon, jupiter, A-team.  [default: nothing]",
+            metavar="FILE,...",
+            several=True,
+        ),
+    ] = ()
+    smear: Annotated[
+        Literal["auto", "none"],
+        Option(
+            "Predict sky models as integrations and channels smear them (auto), or for their middles (none), as most "
+            "simulated sets are.  [default: auto]"
+        ),
+    ] = "auto"
     subtract_model: Annotated[bool, Option("Image the column less MODEL_DATA.", flag=True)] = False
+    parallactic: Annotated[
+        bool, Option("Image Q and U of the sky: feeds turn there with the parallactic angle.", flag=True)
+    ] = False
     keep_zeros: Annotated[
         bool,
         Option("Image samples whose parallel hands are all exactly 0, too: as a rule nobody observed them.", flag=True),
@@ -230,7 +250,16 @@ class Selection:
     ] = None
 
 
-_NO_PART = ("column", "subtract_model", "keep_zeros")  # options of a selection that leave nothing out
+_NO_PART = (
+    "column",
+    "gains",
+    "flag",
+    "sky_model",
+    "smear",
+    "subtract_model",
+    "parallactic",
+    "keep_zeros",
+)  # options of a selection that leave nothing out
 
 
 def _robust_said(values: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import xxhash
+from annotated_types import Len
 from numpy.typing import NDArray
 from pydantic import StringConstraints
 
@@ -55,7 +56,8 @@ class Times:
 class Grid:
     """The pixel grid, the same in every slice of a field: SIN projection, x along -longitude, y along latitude.
 
-    The centre (longitude, latitude) falls on pixel (width/2, height/2), counted from 0: CRPIX = N/2 + 1.
+    The centre (longitude, latitude) falls on pixel (width/2, height/2), counted from 0: CRPIX = N/2 + 1. If it follows
+    a body, the centre alone is another one in each slice.
     """
 
     width: int  # pixels along x, even
@@ -96,6 +98,7 @@ class Observation:
     selection: str = ""  # what of the MeasurementSet was selected, as "spw 0:1~9; scan 3"; "" if that is all
     pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)
     diameter: float | None = None  # m, the median positive diameter of its dishes; None without one
+    parallactic: bool = False  # whether Q and U are of the sky, and not in the frame of the feeds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +130,29 @@ class Fingerprint:
     used: Count  # samples that count
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card of a header that reading or a stage has added; `fip.data.imaged` checks those of stages."""
+
+    keyword: Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9_-]{0,7}$")]
+    value: bool | Real | Line
+    comment: Line  # with the unit, as "[K] of the system"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """A source of the model that was subtracted: what is left there tells how good model and gains are."""
+
+    name: Label
+    x: Real  # pixel, from 0, of the slice's grid
+    y: Real
+    flux: Real  # Jy, apparent, at the slice's frequency
+
+
+MOST_KNOWN = 64
+"""Sources of the model, the brightest ones, that are looked at in each image."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
     """The visibilities of one integration of one field, ready to be imaged by a pure function."""
@@ -151,6 +177,11 @@ class Slice:
     garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
     ill: dict[Label, float] = field(default_factory=dict)  # antennas to look at, as `fip.data.antennas` has them
     fingerprint: Fingerprint | None = None  # None of a slice that no data were read for
+    numbers: dict[Label, tuple[Real, Unit]] = field(default_factory=dict)  # of what corrected it: value, unit
+    cards: Annotated[tuple[Card, ...], Len(0, 32)] = ()  # of what corrected it, for the header
+    known: Annotated[
+        tuple[KnownSource, ...], Len(0, MOST_KNOWN)
+    ] = ()  # of the model that was subtracted, the brightest first
     ticket: bytes = b""  # that it is leased to whoever has it (`fip.wire.tickets`); b"" before it is, and without keys
 
     @property
@@ -181,15 +212,6 @@ class Statistics:
     rms: float  # 1.4826 x median absolute deviation
     minimum: float
     maximum: float
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A card of a header that a stage has added; `fip.data.imaged` makes it."""
-
-    keyword: str
-    value: str | float | bool
-    comment: str  # with the unit, as "[K] of the system"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

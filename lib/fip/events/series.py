@@ -141,4 +141,5 @@ def _reference(path: Path, stokes: str) -> Reference:
     if stokes == "V":
         return "none"
     with fits.open(path) as file:
-        return "none" if "-MODEL_DATA" in str(file[0].header.get("FIPCOL", "")) else "auto"
+        header = file[0].header
+        return "none" if "FIPSKY" in header or "-MODEL_DATA" in str(header.get("FIPCOL", "")) else "auto"

@@ -16,12 +16,16 @@ import erfa
 import numpy as np
 
 from fip import __version__
+from fip.data.directions import Body
 from fip.data.errors import UsageError, UserCodeError
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.data.settings import Imaging, cards
 from fip.data.stokes import stokes_axis
 from fip.data.user_code import is_settled
 from fip.data.values import SINGLE_PRECISION_EPSILON, Band, Grid, Image, Kind, Observation, Slice, whole
+
+BODY = "FIPBODY"
+"""Keyword of an image whose grid follows a body: its pixels are of the body's frame, not of one place on the sky."""
 
 CHANNELS = "CHANNELS"
 """Name of the extension that has the output channels."""
@@ -248,6 +252,8 @@ def _settings_cards(run: str, observation: Observation, settings: Imaging, prima
     made = ["pseudoI" if plane == "I" and observation.pseudo else plane for plane in settings.stokes]
     yield "FIPSTOKE", ",".join(made), "planes as they are made"
     yield from cards(settings)
+    if isinstance(settings.phase_centre, Body):
+        yield BODY, settings.phase_centre.name, "which the grid follows: CRVAL is where it is"
     for number, stage in enumerate(settings.stages, 1):
         yield f"FIPSTG{number}", stage, "stage of a user @ digest of its package"
     if is_settled(settings.kernel):
@@ -260,7 +266,9 @@ def _settings_cards(run: str, observation: Observation, settings: Imaging, prima
         yield "FIPSEL", observation.selection, "selected"
         if printable(observation.selection) != observation.selection:
             yield from (("COMMENT", printable(line), "") for line in wrap(f"selected: {observation.selection}", 68))
-    if {"Q", "U"} & set(settings.stokes):
+    if "V" in settings.stokes:
+        yield "COMMENT", "V is (RR - LL)/2 = -i(XY - YX)/2 (IAU 1974).", ""
+    if {"Q", "U"} & set(settings.stokes) and not observation.parallactic:
         yield "COMMENT", "Q and U are in the frame of the feeds: no parallactic rotation is applied.", ""
     if observation.pseudo:
         yield "COMMENT", "pseudoI is I, and where one hand is flagged the other hand alone.", ""
@@ -313,6 +321,7 @@ def _sample_cards(slice_: Slice) -> Iterator[CardTuple]:
         yield "FIPGARBL", slice_.garbled, "samples of no possible value, as if flagged"
     if slice_.samples:
         yield "FIPFLAG", 1 - visibilities / slice_.samples, "share of the samples that is flagged"
+    yield from ((each.keyword, each.value, each.comment) for each in slice_.cards)
     band = effective_band(slice_)
     if band is not None:
         yield "FIPFREQ", band.centre, "[Hz] weighted mean frequency"

@@ -142,8 +142,20 @@ def _segment(frequencies: bytes, delay: float, tolerance: float) -> tuple[NDArra
     points = ceil(2 * delay * np.ptp(frequency)) + ceil(-0.7 * log2(tolerance)) + 8
     phase = 2 * np.pi * delay * np.outer(np.cos(np.pi * (np.arange(points) + 0.5) / (2 * points)), frequency)
     fringes = np.concatenate([np.cos(phase), np.sin(phase)])
+    return decompose(fringes, spread(frequency, 4 * points), tolerance)
+
+
+def decompose(
+    fringes: NDArray[np.float64], candidates: NDArray[np.intp], tolerance: float
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The fewest of the columns `candidates` that make up all columns [channel] of `fringes` to within tolerance.
+
+    They are which they are, ascending; and A [channel, node]. The first half of the rows are real parts, the second
+    their imaginary parts. If none will do, all columns and the unit matrix.
+    """
+    points, channels = len(fringes) // 2, fringes.shape[1]
     chosen: list[int] = []
-    for candidate, distance in _farthest_first(fringes, _spread(frequency, 4 * points)):
+    for candidate, distance in _farthest_first(fringes, candidates):
         # The distance is the L2 norm over all points of the error at one channel: no more than the largest there is.
         if distance <= tolerance * sqrt(points):
             nodes, matrix = _bounded(fringes, np.array(chosen))
@@ -151,7 +163,7 @@ def _segment(frequencies: bytes, delay: float, tolerance: float) -> tuple[NDArra
             if error.max() <= tolerance and np.abs(matrix).max() <= _LARGEST_WEIGHT:
                 return nodes, matrix.T
         chosen.append(candidate)
-    return np.arange(len(frequency)), np.eye(len(frequency))
+    return np.arange(channels), np.eye(channels)
 
 
 def _farthest_first(vectors: NDArray[np.float64], candidates: NDArray[np.intp]) -> Iterator[tuple[int, float]]:
@@ -188,7 +200,7 @@ def _bounded(fringes: NDArray[np.float64], nodes: NDArray[np.intp]) -> tuple[NDA
     return nodes, matrix
 
 
-def _spread(frequency: NDArray[np.float64], most: int) -> NDArray[np.intp]:
+def spread(frequency: NDArray[np.float64], most: int) -> NDArray[np.intp]:
     """So many channels at most, as evenly over the band as there are."""
     if len(frequency) <= most:
         return np.arange(len(frequency))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from fip.config import ALL_WORKERS, Config, Worker
 from fip.data.errors import UsageError, UserCodeError
+from fip.data.needs import codes, with_codes, with_whole_paths
 from fip.data.primary_beam import file_of
-from fip.data.settings import KERNELS, Imaging, codes, with_codes
+from fip.data.settings import KERNELS, Imaging
 from fip.data.user_code import Code, CodeKind, is_settled, name_of
 from fip.worker.user_code import imported, installed
 
@@ -26,7 +27,8 @@ def settled(config: Config) -> Config:
     runs it has chosen it. The folder that it is run in is looked into last. UsageError for one that cannot be imported,
     or has another digest than was asked for.
     """
-    config = config.model_copy(update={"imaging": with_beam(config.imaging)})
+    whole = {"imaging": with_beam(config.imaging), "source": with_whole_paths(config.source)}
+    config = config.model_copy(update=whole)
     asked = list(codes(config.imaging))
     if not asked:
         return config.model_copy(update={"worker": {ALL_WORKERS: Worker(entry_points=False)}})

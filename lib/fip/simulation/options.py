@@ -28,4 +28,13 @@ class Options:
     flag_fraction: Annotated[float, Option("Flagged share of the samples; 0 for no flags at all.")] = 0.04
     autocorrelations: Annotated[bool, Option("Write them, too.", flag=True)] = False
     weight_spectrum: Annotated[bool, Option("Write WEIGHT_SPECTRUM, too.", flag=True)] = False
-    seed: Annotated[int, Option("Of noise, flags and junk.")] = 0
+    sources: Annotated[int, Option("Steady sources as the radio sky has them; 0 for five known ones.")] = 0
+    primary_beam: Annotated[str | None, Option("airy: that of the dishes; or as of fip run.  [default: none]")] = None
+    smear: Annotated[bool, Option("Average over each integration and channel: 256 times the work.", flag=True)] = False
+    gain_errors: Annotated[
+        tuple[float, float] | None,
+        Option("Gains drift by a share and degrees, as 0.02,3; the truth is in OUT.B and OUT.G.", metavar="AMP,DEG"),
+    ] = None  # standard deviations of amplitude (about 1) and phase
+    interference: Annotated[float, Option("Share of the samples with interference, unflagged.")] = 0.0
+    dead_antenna: Annotated[int | None, Option("Number of an antenna of noise alone, unflagged.", metavar="N")] = None
+    seed: Annotated[int, Option("Of all that is drawn.")] = 0

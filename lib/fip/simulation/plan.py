@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
+from fip.data.primary_beam import parse_primary_beam
 from fip.data.quantities import MJD_0
 from fip.simulation import layouts
 from fip.simulation.options import Options
@@ -59,8 +60,8 @@ class Simulation(Options):
         return (begin - MJD_0).total_seconds() + (integration + 0.5) * self.cadence
 
 
-def uvw_axes(simulation: Simulation, integration: int) -> NDArray[np.float64]:
-    """Unit vectors of u, v, w [3, 3] in ITRF at the middle of an integration."""
+def uvw_axes(simulation: Simulation, integration: float) -> NDArray[np.float64]:
+    """Unit vectors of u, v, w [3, 3] in ITRF at the middle of an integration, or a share of one later."""
     return geometry.uvw_axes(simulation.time(integration), simulation.right_ascension, simulation.declination)
 
 
@@ -76,10 +77,20 @@ def _check_numbers(simulation: Simulation) -> None:
         f"flag fraction {s.flag_fraction}: 0 to below 1 is needed": 0 <= s.flag_fraction < 1,
         f"declination {math.degrees(s.declination):g} deg: -90 to 90 is needed": abs(s.declination) <= math.pi / 2,
         f"seed {s.seed}: 0 or more is needed": s.seed >= 0,
+        f"sources {s.sources}: 0 or more is needed, 0 for the known ones": s.sources >= 0,
+        f"interference {s.interference}: a share of 0 to 0.5 is needed": 0 <= s.interference <= 0.5,
+        f"dead antenna {s.dead_antenna}: 0 to {s.antennas - 1} is needed": 0 <= (s.dead_antenna or 0) < s.antennas,
+        f"gain errors {s.gain_errors}: a share of 0 to 0.5 and 0 to 90 deg are needed": all(
+            0 <= each <= most for each, most in zip(s.gain_errors or (), (0.5, 90.0), strict=False)
+        ),
     }
     for wrong, holds in needed.items():
         if not holds:
             raise UsageError(wrong)
+    try:
+        parse_primary_beam(s.primary_beam or "airy")
+    except ValueError as error:
+        raise UsageError(f"primary beam: {error}") from None
     try:
         start = datetime.fromisoformat(s.start)
     except ValueError:

@@ -21,18 +21,18 @@ class SimulatedMs:
 
     def __init__(self, path: Path, simulation: Simulation) -> None:
         self._simulation = simulation
-        self._position = layouts.meerkat_like(simulation.antennas)
+        self.position = layouts.meerkat_like(simulation.antennas)
         self._first_row = 0
         # Of the rows of an integration: ANTENNA1, and ANTENNA2, which is not below it; the vector [row, 3] in m, ITRF,
         # from the second to the first; and whether the whole row is flagged.
         first, second = np.triu_indices(simulation.antennas, 0 if simulation.autocorrelations else 1)
         bad = -1 if simulation.flagged_antenna is None else simulation.flagged_antenna
         self.antenna1, self.antenna2 = first, second
-        self.vectors = self._position[first] - self._position[second]
+        self.vectors = self.position[first] - self.position[second]
         self.flagged = (first == bad) | (second == bad)
         description, managers = _large_columns(simulation)
         self._table = tables.default_ms(str(path), description, managers)
-        for name, columns in _subtables(simulation, self._position).items():
+        for name, columns in _subtables(simulation, self.position).items():
             _fill(f"{path}/{name}", columns)
 
     def close(self) -> None:

@@ -244,9 +244,26 @@ def serve(descriptor: int) -> None:
     _read_for(Pipe(socket.socket(fileno=descriptor)))
 
 
+def _casarc_files() -> str:
+    """What casacore is told by, first of all that it takes no locks; the rest is what it would look for by itself.
+
+    Of files that are named it looks for no others, and without that of its wheel it knows neither the Earth's turning
+    nor the places of the planets.
+    """
+    import casacore  # sets AIPSPATH to the folder of its wheel, unless there is another
+
+    named = os.environ.get("CASARCFILES", "").split(":")
+    usual = [Path.home() / ".casarc", Path.home() / ".aipsrc"]
+    usual += [
+        Path(each) / ".aipsrc" for each in os.environ.get("AIPSPATH", str(Path(casacore.__file__).parent)).split()
+    ]
+    others = list(filter(None, named)) or [str(each) for each in usual if each.is_file()]
+    return ":".join([str(_CASARC), *others])
+
+
 def _read_for(parent: Pipe) -> None:
     """Answers calls until nobody is left to call."""
-    os.environ["CASARCFILES"] = ":".join(filter(None, (str(_CASARC), os.environ.get("CASARCFILES"))))
+    os.environ["CASARCFILES"] = _casarc_files()
     import fip.source.growing  # noqa: F401 what it takes to open the first one, before it is asked for
 
     while True:

@@ -1,22 +1,29 @@
 """Cutting slices from an open MeasurementSet. A `Run` is used from the thread that opened it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.corrections.corrections import Corrections
+from fip.corrections.tally import NOTHING, Tally
 from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
-from fip.data.rotations import rephase, turned
+from fip.data.quality import TOTAL_INTENSITY
+from fip.data.rotations import about_w, icrs_axes, rephase, turned
 from fip.data.settings import Imaging
-from fip.data.values import Band, Beam, Block, Fingerprint, Grid, Observation, Slice, Times
+from fip.data.values import Band, Beam, Block, Fingerprint, Grid, KnownSource, Observation, Slice, Times
+from fip.fits.header import effective_band
 from fip.imaging.antennas import AntennaTally, BaselineSums, health, tally
 from fip.imaging.beam import fit_beam
+from fip.imaging.noise import expected_noise
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_bands, totals
 from fip.imaging.weighting import weigh
+from fip.source.corrected import cards_of, known_sources, numbers_of
+from fip.source.feeds import feed_angles, of_baselines, unknown
 from fip.source.recording import Rows
-from fip.source.samples import SampleReader
+from fip.source.samples import SampleReader, Seen
 from fip.source.selecting.chosen import Picked
 from fip.source.selecting.matching import baselines, within
 from fip.source.tables.subtables import band
@@ -96,29 +103,36 @@ class Run:
         """Cut one slice. InputError where the MeasurementSet cannot be read."""
         return self.read_with_antennas(number)[0]
 
-    def read_with_antennas(self, number: int) -> tuple[Slice, AntennaTally]:
-        """Cut one slice, and tell how the antennas did in it."""
+    @property
+    def corrections(self) -> Corrections | None:
+        """What is done to samples before Stokes are formed; None for nothing."""
+        return self.readers[0].corrections
+
+    def read_with_antennas(self, number: int) -> tuple[Slice, AntennaTally, Mapping[str, float]]:
+        """Cut one slice, and tell how the antennas did in it, and how long each correction took (s)."""
         info = self.slices[number]
         dump = self._dump(info)
         self._windows[number] = dump.windows
         bands = self._bands(dump.windows)
         zeros = garbled = 0
+        done = Tally()
         sums = BaselineSums(self.picked.main.antennas.names)
         baseline = sums.baseline(*dump.antennas)
         natural, windows = [], []
         for part in self._parts(dump):
             sums.select(baseline[part.mask], _selected(part, dump))
-            found = _read_block(part, dump)
-            zeros, garbled = zeros + found.zeros, garbled + found.garbled
+            found = self._read_block(info, part, dump)
+            zeros, garbled, done = zeros + found.zeros, garbled + found.garbled, done + found.tally
             if found.block is not None:
                 sums.add(baseline[found.rows], found.block)
                 natural.append((found.block, found.rows))
                 windows.append(part.reader.window)
-        grid = self.grids[info.field]
+        grid = self._grid(info)
         kept = np.concatenate([rows for _, rows in natural]) if natural else np.flatnonzero(dump.selected)
         times = self._times(info, dump, kept, [block for block, _ in natural])
         centred = self._rephased(info, dump, natural, _middles(dump, kept))
-        blocks = tuple(part for block in weigh(centred, self.settings, grid) for part in split(block, bands))
+        weighed = weigh(centred, self.settings, grid)
+        blocks = tuple(part for block in weighed for part in split(block, bands))
         widths = [window.width[here] for window in windows for _, here in parts(window.frequency, bands)]
         planes = len(self.settings.stokes), len(bands)
         weights, counts = totals(blocks, planes)
@@ -145,13 +159,34 @@ class Run:
             ill=ill(antennas_view(health(self.id, antennas))),
             fingerprint=fingerprint([block for block, _ in natural]),
         )
-        return cut, antennas
+        if self.corrections is not None:
+            cut = self._told(cut, self.corrections, done, expected_noise([block for block, _ in natural], weighed))
+        return cut, antennas, done.seconds
+
+    def _told(self, cut: Slice, corrections: Corrections, tally: Tally, noise: NDArray[np.float64]) -> Slice:
+        """A slice with what corrections have to say of it."""
+        numbers = numbers_of(corrections, tally, float(noise[0]))
+        time, band = cut.times.average, effective_band(cut)
+        known: tuple[KnownSource, ...] = ()
+        if corrections.sky and band and cut.settings.stokes[0] in TOTAL_INTENSITY:
+            number = int(self.picked.index.field[self.slices[cut.index].integrations[0]])
+            known = known_sources(corrections.sky, cut.grid, band.centre, number, time)
+        return replace(cut, numbers=numbers, cards=tuple(cards_of(corrections, numbers, time)), known=known)
 
     def fingerprint(self, number: int) -> Fingerprint:
         """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""
-        dump = self._dump(self.slices[number])
-        found = (_read_block(part, dump).block for part in self._parts(dump))
+        info = self.slices[number]
+        dump = self._dump(info)
+        found = (self._read_block(info, part, dump).block for part in self._parts(dump))
         return fingerprint([block for block in found if block is not None])
+
+    def _grid(self, info: SliceInfo) -> Grid:
+        """The grid of a slice; if it follows a body, about where that is in the middle of the slice."""
+        grid, rephasing = self.grids[info.field], self.picked.rephasing
+        if rephasing.body is None:
+            return grid
+        centre = rephasing.target(int(self.picked.index.field[info.integrations[0]]), info.time)
+        return replace(grid, longitude=centre.longitude, latitude=centre.latitude)
 
     def _dump(self, info: SliceInfo) -> _Dump:
         numbers, integration = self.picked.index.rows_of(info.integrations)
@@ -207,6 +242,41 @@ class Run:
             if reach is not None and dump.uv is not None:
                 whole = within(reach, dump.uv[mask], reader.window.frequency)
             yield _Part(reader, dump.rows if mask.all() else dump.rows.where(mask), mask, whole)
+
+    def _read_block(self, info: SliceInfo, part: _Part, dump: _Dump) -> "_Found":
+        """The rows of one window that have a good sample."""
+        usable = part.within & dump.usable[part.mask, None]
+        rows = np.flatnonzero(part.mask)
+        if not usable.any():
+            return _Found(None, rows)
+        seen = None if self.corrections is None else self._seen(info, part, dump)
+        visibility, weight, zeros, garbled, tally = part.reader.read(part.rows, usable, seen)
+        good = of_rows(weight).any(axis=0)
+        if not good.all():
+            visibility, weight = np.compress(good, visibility, axis=1), np.compress(good, weight, axis=1)
+            rows = rows[good]
+        block = Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight) if rows.size else None
+        return _Found(block, rows, zeros, garbled, tally)
+
+    def _seen(self, info: SliceInfo, part: _Part, dump: _Dump) -> Seen:
+        """When and from where the rows of a window were seen."""
+        number = int(self.picked.index.field[info.integrations[0]])
+        times = self.picked.index.time[list(info.integrations)].tolist()
+        field, centres = self.picked.main.field(number), self.picked.rephasing.centres
+        pointings = [centres.at(field, time) for time in times]
+        axes = [about_w(each.north).T @ icrs_axes(each.centre) for each in pointings]
+        antennas, (first, second) = self.picked.main.antennas, (each[part.mask] for each in dump.antennas)
+        integration, feed = dump.integration[part.mask], None
+        if not unknown(antennas):
+            angles = feed_angles(antennas, axes, times)
+            feed = np.empty(first.size)
+            for at, row in enumerate(angles):
+                here = integration == at
+                feed[here] = of_baselines(row, first[here], second[here])
+        return Seen(
+            number, first, second, integration, dump.time[part.mask], part.rows.column("INTERVAL"),
+            np.where(dump.placed[part.mask, None], dump.uvw[part.mask], 0.0), np.stack(axes), feed,
+        )  # fmt: skip
 
     def _times(self, info: SliceInfo, dump: _Dump, kept: NDArray[np.intp], blocks: Sequence[Block]) -> Times:
         """Begin and end go by INTERVAL, or by the cadence where INTERVAL cannot be right.
@@ -311,18 +381,4 @@ class _Found:
     rows: NDArray[np.intp]  # which of the slice's rows they are
     zeros: int = 0  # as `Slice` has them
     garbled: int = 0
-
-
-def _read_block(part: _Part, dump: _Dump) -> _Found:
-    """The rows of one window that have a good sample."""
-    usable = part.within & dump.usable[part.mask, None]
-    rows = np.flatnonzero(part.mask)
-    if not usable.any():
-        return _Found(None, rows)
-    visibility, weight, zeros, garbled = part.reader.read(part.rows, usable)
-    good = of_rows(weight).any(axis=0)
-    if not good.all():
-        visibility, weight = np.compress(good, visibility, axis=1), np.compress(good, weight, axis=1)
-        rows = rows[good]
-    block = Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight) if rows.size else None
-    return _Found(block, rows, zeros, garbled)
+    tally: Tally = NOTHING  # what corrections have done

@@ -19,7 +19,6 @@ from fip.source.index.row_index import Indexer, RowIndex
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, one_band, open_run, settle
 from fip.source.recording import Recording
 from fip.source.selecting.chosen import Chosen, choose
-from fip.source.selecting.phase_centres import Rephasing
 from fip.source.sources import open_recording
 
 
@@ -222,7 +221,8 @@ class Growing:
         grid = next(iter(run.grids.values()))
         fields = [each for each in chosen.fields if each.name not in run.grids]
         known, targets = run.picked.rephasing, chosen.rephasing.targets
-        rephasing = Rephasing(known.centres, {**chosen.rephasing.fields, **known.fields}, {**targets, **known.targets})
+        moved = {**chosen.rephasing.fields, **known.fields}
+        rephasing = replace(known, fields=moved, targets={**targets, **known.targets})
         about = {each.name: grid_about((grid.width, grid.height), grid.scale, targets[each.number]) for each in fields}
         observation = next(iter(run.observations.values()))
         return replace(

@@ -24,6 +24,7 @@ from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
 from fip.source.advice.field_of_view import smearing_notes
 from fip.source.checks import check_cells, looked_at, undefined_notes, uvw_notes, value_notes, width_notes
+from fip.source.correcting import corrections_of
 from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
 from fip.source.index.coverage import Coverage
@@ -60,7 +61,8 @@ def settle(chosen: Chosen) -> Run:
     main, index, asked, windows = chosen.main, chosen.index, chosen.asked, chosen.windows
     found = looked_at(chosen)
     some = [(part.rows, part.window) for part in found]
-    columns, column_note = choose_columns(main, asked.source.column, asked.source.subtract_model, some)
+    source = asked.source
+    columns, column_note = choose_columns(main, source.column, source.subtract_model, bool(source.gains), some)
     check_cells(chosen, columns, found)
     _check_weights(chosen)
     wanted = _products(main, windows, asked.imaging.stokes)
@@ -78,7 +80,9 @@ def settle(chosen: Chosen) -> Run:
     cadence = index.cadence[chosen.integrations]
     cadence = cadence[np.isfinite(cadence)]
     duration = float(np.median(cadence)) if cadence.size else None
-    ids = identify(main, index, windows, columns, settings, pseudo, grids, bands, asked)
+    corrections = corrections_of(chosen, reach.diameter)
+    digests = {} if corrections is None else corrections.digests
+    ids = identify(main, index, windows, columns, settings, pseudo, grids, bands, asked, digests)
     return Run(
         id=ids.run,
         older=ids.older,
@@ -94,11 +98,12 @@ def settle(chosen: Chosen) -> Run:
         notes=(
             *_selection_notes(chosen),
             column_note,
+            *(() if corrections is None else corrections.notes),
             *centre_notes(index, chosen.fields, chosen.rephasing, asked.imaging.phase_centre, len(chosen.integrations)),
             *grid_notes,
             *band_notes,
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
-            *_polarisation_notes(asked.imaging.stokes, settings.stokes, windows),
+            *_polarisation_notes(asked, settings.stokes),
             *_time_notes(main, index),
             *value_notes(chosen, columns, found, asked.source.keep_zeros),
             *undefined_notes(found),
@@ -108,7 +113,7 @@ def settle(chosen: Chosen) -> Run:
         ),
         picked=chosen,
         readers=tuple(
-            SampleReader(window, planes, columns, precision, asked.source.keep_zeros)
+            SampleReader(window, planes, columns, precision, asked.source.keep_zeros, corrections)
             for window, planes in zip(windows, wanted, strict=True)
         ),
     )
@@ -272,6 +277,7 @@ def _observations(
             selection=describe(chosen.asked.source),
             pseudo=pseudo,
             diameter=diameter,
+            parallactic=chosen.asked.source.parallactic,
         )
         for each in chosen.fields
     }
@@ -294,13 +300,13 @@ def _selection_notes(chosen: Chosen) -> Iterator[str]:
         )
 
 
-def _polarisation_notes(wanted: Sequence[str], planes: Sequence[str], windows: Sequence[Window]) -> Iterator[str]:
-    for asked, made in zip(wanted, planes, strict=True):
-        if asked == "pseudoI":
+def _polarisation_notes(asked: Asked, planes: Sequence[str]) -> Iterator[str]:
+    for wanted, made in zip(asked.imaging.stokes, planes, strict=True):
+        if wanted == "pseudoI":
             yield f"stokes pseudoI: imaged as {made}, from one hand where the other is flagged"
-        elif asked != made:
-            yield f"stokes {asked}: only {made} is on file, imaged as {made}"
-    if {"Q", "U"} & set(planes):
+        elif wanted != made:
+            yield f"stokes {wanted}: only {made} is on file, imaged as {made}"
+    if {"Q", "U"} & set(planes) and not asked.source.parallactic:
         yield "stokes Q and U: in the frame of the feeds, no parallactic rotation is made"
 
 

@@ -48,6 +48,7 @@ class RunFacts:
     known: int = 0  # slices, before `times`, that whoever asked knew of
     ended: bool | None = None  # whether its writer says that no more comes; None if only silence tells it
     handed: Memory | None = None  # what the child knows of it, for others
+    files: tuple[str, ...] = ()  # that corrections are read from
 
     @property
     def observed(self) -> float:
@@ -65,6 +66,7 @@ class Cut:
     antennas: "AntennaTally"
     seconds: float  # that it took to read it
     ill: dict[str, float] = field(default_factory=dict)  # antennas to look at, as the slice has them
+    corrected: Mapping[str, float] = field(default_factory=dict)  # s of that, by correction: "gains", "model", ...
 
 
 class Opened(Protocol):
@@ -130,7 +132,8 @@ def look(
         final=not follow, notes=(), known=known, ended=opened.ended,
         handed=handed_over(opened) if hand_over else None,
     )  # fmt: skip
-    return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others)
+    files = run.corrections.files if run.corrections else ()
+    return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others, files=files)
 
 
 def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None) -> Cut:
@@ -139,12 +142,14 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: 
     from fip.wire.codec import encode_slice
 
     begun = time.monotonic()
-    values, antennas = _steadily(
+    values, antennas, corrected = _steadily(
         path, asked, follow, lambda: _run_with(path, asked, follow, run, index, handed).read_with_antennas(index)
     )
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
-    return Cut([header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill)
+    return Cut(
+        [header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill, corrected
+    )
 
 
 def fingerprint(

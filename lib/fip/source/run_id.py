@@ -40,8 +40,9 @@ def identify(
     grids: Mapping[str, Grid],
     bands: Sequence[Band],
     asked: Asked,
+    corrections: Mapping[str, str],
 ) -> Ids:
-    """The ids of a run with these columns."""
+    """The ids of a run with these columns, and with corrections of these digests, by the option's name."""
     antennas = main.antennas
     data = {
         "times": [index.first_time] if main.growing else [index.first_time, index.last_time],
@@ -52,7 +53,8 @@ def identify(
         "fields": {name: asdict(grid) for name, grid in grids.items()},
         "bands": [asdict(each) for each in bands],
     }
-    now = {"asked": texts(asked), "planes": settings.stokes}
+    said = {key: text for key, text in texts(asked).items() if key.removeprefix("source.") not in corrections}
+    now = {"asked": said, "planes": settings.stokes} | ({"corrections": dict(corrections)} if corrections else {})
     then = facts_of_0c91216(asked, settings, pseudo)
 
     def ids(columns: Columns) -> tuple[RunId, ...]:

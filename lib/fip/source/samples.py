@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.corrections.corrections import Corrections
+from fip.corrections.observed import Observed
+from fip.corrections.tally import NOTHING, Tally
 from fip.data.errors import InputError, UsageError
 from fip.imaging.polarisation import Product, form, hands, unobserved
 from fip.source.recording import Recording, Rows
@@ -32,6 +35,21 @@ class Columns:
         return f"{self.visibility}-{self.model}" if self.model else self.visibility
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """When and from where the rows of a window were seen, as corrections need it."""
+
+    field: int  # FIELD_ID
+    antenna1: NDArray[np.int32]  # [row]
+    antenna2: NDArray[np.int32]  # [row]
+    integration: NDArray[np.intp]  # [row] which of the slice's integrations
+    time: NDArray[np.float64]  # [row] s UTC
+    interval: NDArray[np.float64]  # [row] s
+    uvw: NDArray[np.float64]  # [row, 3] m
+    axes: NDArray[np.float64]  # [integration, 3, 3] of u, v, w in ICRS
+    feed_angle: NDArray[np.float64] | None  # [row] rad; None if it is not known
+
+
 class Samples(NamedTuple):
     """What was read of some rows."""
 
@@ -39,6 +57,7 @@ class Samples(NamedTuple):
     weight: NDArray[np.floating]  # [stokes, row, channel]
     zeros: int  # samples that do not count because all parallel hands are exactly 0, and for nothing else
     garbled: int  # samples that do not count because a number of theirs is none that a telescope gives
+    tally: Tally = NOTHING  # what corrections have done
 
 
 class SampleReader:
@@ -51,6 +70,7 @@ class SampleReader:
         columns: Columns,
         precision: type[np.floating],
         keep_zeros: bool = False,
+        corrections: Corrections | None = None,
     ) -> None:
         self.window = window
         self.wanted = tuple(wanted)
@@ -58,6 +78,7 @@ class SampleReader:
         self.real = np.dtype(precision)
         self.complex = np.result_type(precision, np.complex64)
         self.keep_zeros = keep_zeros
+        self.corrections = corrections
         self._hands = hands(window.correlations)
         self._buffers: dict[str, NDArray[Any]] = {}
         self._batch = max(1, _BATCH // (window.shape[0] * window.shape[1]))
@@ -66,38 +87,68 @@ class SampleReader:
         """For another process, which has buffers of its own."""
         return {**vars(self), "_buffers": {}}
 
-    def read(self, rows: Rows, usable: NDArray[np.bool_]) -> Samples:
-        """The samples of these rows; visibility and weight are 0 where not `usable` [row, 1 or channel]."""
-        return self._formed(rows, usable, observed=True)
+    def read(self, rows: Rows, usable: NDArray[np.bool_], seen: Seen | None = None) -> Samples:
+        """The samples of these rows; visibility and weight are 0 where not `usable` [row, 1 or channel].
+
+        They are corrected as they were `seen`, if there is anything to correct.
+        """
+        visibility, weight = self._planes(rows)
+        zeros = garbled = 0
+        tally = Tally()
+        step = self._batch if self.corrections is None else len(rows)  # corrections look at a slice as a whole
+        for first in range(0, len(rows), step):
+            here = slice(first, min(first + step, len(rows)))
+            bad = self._bad(rows, here, usable)
+            values, weights = self._fill(self.columns.visibility, rows, here), self._weights(rows, here)
+            zeros += self._leave_zeros(values, bad)
+            model = None if self.columns.model is None else self._model(self.columns.model, rows, here)
+            if self.corrections is not None and seen is not None:
+                observed = _observed(self.corrections, self.window, seen, values, weights, bad)
+                observed, done = self.corrections.apply(observed, model)
+                values, weights, bad = observed.visibility, observed.weight, observed.bad
+                tally += done
+            garbled += self._form(values, weights, bad, visibility[:, here], weight[:, here])
+        return Samples(visibility, weight, zeros, garbled, tally)
 
     def coverage(self, rows: Rows, usable: NDArray[np.bool_]) -> NDArray[np.floating]:
         """The weights [stokes, row, channel] that there would be without a flag, 1 where none is positive."""
-        weight = self._formed(rows, usable, observed=False).weight
+        visibility, weight = self._planes(rows)
+        for first in range(0, len(rows), self._batch):
+            here = slice(first, min(first + self._batch, len(rows)))
+            cells = here.stop - first, *self.window.shape
+            bad = np.broadcast_to(~usable[here, :, None], cells)
+            nothing = np.zeros(cells, self.complex)
+            self._form(nothing, self._weights(rows, here), bad, visibility[:, here], weight[:, here])
         if not weight.any():
             weight[...] = usable
         return weight
 
-    def _formed(self, rows: Rows, usable: NDArray[np.bool_], observed: bool) -> Samples:
-        """As `read`; unless `observed`, as if all visibilities were 0 and nothing flagged."""
-        shape = (len(self.wanted), len(rows), self.window.shape[0])
-        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
-        spectrum = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
-        zeros = garbled = 0
-        for first in range(0, len(rows), self._batch):
-            here = slice(first, min(first + self._batch, len(rows)))
-            cells = (here.stop - first, *self.window.shape)
-            bad = self._fill("FLAG", rows, here) if observed else np.zeros(cells, bool)
-            if not usable[here].all():
-                bad |= ~usable[here, :, None]
-            weights = self._weights(rows, here, spectrum)
-            if observed:
-                values = self._fill(self.columns.visibility, rows, here)
-                zeros += self._leave_zeros(values, bad)
-                values = self._less_model(values, rows, here)
-            else:
-                values = np.zeros(cells, self.complex)
-            garbled += form(self.wanted, values, weights, bad, visibility[:, here], weight[:, here])
-        return Samples(visibility, weight, zeros, garbled)
+    def _planes(self, rows: Rows) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
+        shape = len(self.wanted), len(rows), self.window.shape[0]
+        return np.empty(shape, self.complex), np.empty(shape, self.real)
+
+    def _bad(self, rows: Rows, here: slice, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which samples [row, channel, correlation] are flagged, or not usable."""
+        bad = self._fill("FLAG", rows, here)
+        if not usable[here].all():
+            bad |= ~usable[here, :, None]
+        return bad
+
+    def _form(
+        self,
+        values: NDArray[np.complexfloating],
+        weights: NDArray[np.floating],
+        bad: NDArray[np.bool_],
+        visibility: NDArray[np.complexfloating],
+        weight: NDArray[np.floating],
+    ) -> int:
+        """As `form`, in pieces that stay in the processor's cache."""
+        garbled = 0
+        for first in range(0, len(values), self._batch):
+            here = slice(first, first + self._batch)
+            out = visibility[:, here], weight[:, here]
+            garbled += form(self.wanted, values[here], weights[here], bad[here], *out)
+        return garbled
 
     def _leave_zeros(self, observed: NDArray[np.complexfloating], bad: NDArray[np.bool_]) -> int:
         """Adds to `bad` the samples that nobody observed; returns how many would have counted."""
@@ -108,19 +159,14 @@ class SampleReader:
         bad |= zero[..., None]
         return int(np.count_nonzero(counted))
 
-    def _less_model(
-        self, observed: NDArray[np.complexfloating], rows: Rows, here: slice
-    ) -> NDArray[np.complexfloating]:
-        if self.columns.model is None:
-            return observed
-        model = self._fill(self.columns.model, rows, here)
-        difference: NDArray[np.complexfloating] = np.subtract(
-            observed, model, dtype=np.result_type(observed, self.complex)
-        )
-        return difference
+    def _model(self, name: str, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
+        """In the precision of images, at least."""
+        model = self._fill(name, rows, here)
+        return model.astype(np.result_type(model, self.complex), copy=False)
 
-    def _weights(self, rows: Rows, here: slice, spectrum: bool) -> NDArray[np.floating]:
-        if spectrum:
+    def _weights(self, rows: Rows, here: slice) -> NDArray[np.floating]:
+        """[row, channel or 1, correlation]."""
+        if weight_column(rows, self.window) == "WEIGHT_SPECTRUM":
             return self._fill("WEIGHT_SPECTRUM", rows, here)
         weight = rows.column("WEIGHT", here.start, here.stop - here.start)
         if weight.shape[1:] != self.window.shape[1:]:
@@ -132,9 +178,10 @@ class SampleReader:
 
         All correlations: to have casacore pick two of four costs more than it saves.
         """
-        if name not in self._buffers:
-            self._buffers[name] = np.empty((self._batch, *self.window.shape), rows.dtype(name))
-        buffer = self._buffers[name][: here.stop - here.start]
+        count = here.stop - here.start
+        if len(self._buffers.get(name, ())) < count:
+            self._buffers[name] = np.empty((max(count, self._batch), *self.window.shape), rows.dtype(name))
+        buffer = self._buffers[name][:count]
         try:
             rows.into(name, here.start, buffer, self.window.channels)
         except InputError:
@@ -153,6 +200,21 @@ class SampleReader:
         return not all(defined)
 
 
+def _observed(
+    corrections: Corrections,
+    window: Window,
+    seen: Seen,
+    values: NDArray[np.complexfloating],
+    weights: NDArray[np.floating],
+    bad: NDArray[np.bool_],
+) -> Observed:
+    return Observed(
+        corrections.path, seen.field, window.spectral_window, window.frequency, window.width, window.correlations,
+        seen.antenna1, seen.antenna2, seen.integration, seen.time, seen.interval, seen.uvw, seen.axes,
+        values, weights, bad, seen.feed_angle,
+    )  # fmt: skip
+
+
 def weight_column(rows: Rows, window: Window) -> str:
     """WEIGHT_SPECTRUM where it has values for any of `rows`, else WEIGHT."""
     shape = rows.cell_shape("WEIGHT_SPECTRUM")
@@ -163,7 +225,7 @@ def weight_column(rows: Rows, window: Window) -> str:
 
 
 def choose_columns(
-    main: Recording, asked: str, subtract_model: bool, parts: Sequence[tuple[Rows, Window]]
+    main: Recording, asked: str, subtract_model: bool, gains: bool, parts: Sequence[tuple[Rows, Window]]
 ) -> tuple[Columns, str]:
     """The columns to image, and the line that the log should have on why.
 
@@ -171,7 +233,11 @@ def choose_columns(
     Raises UsageError and InputError.
     """
     present = main.complex_columns()
-    if asked == "auto":
+    if gains and asked == "CORRECTED_DATA":
+        raise UsageError("--column CORRECTED_DATA with --gains: it is corrected already; gains are applied to DATA")
+    if asked == "auto" and gains and "DATA" in present:
+        name, reason = "DATA", "gains are applied to it"
+    elif asked == "auto":
         name, reason = _automatic(main, present, parts)
     elif asked in present:
         name, reason = asked, "as asked"

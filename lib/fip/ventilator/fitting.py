@@ -7,7 +7,8 @@ NAME. From then on slices go to workers with code of that digest, and to no othe
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fip.data.settings import Asked, codes, with_codes
+from fip.data.needs import codes, with_codes
+from fip.data.settings import Asked
 from fip.data.user_code import Code, CodeKind, is_settled, name_of
 
 Workers = Mapping[str, Sequence[Code]]

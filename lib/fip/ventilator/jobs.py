@@ -8,7 +8,8 @@ from itertools import chain, islice
 from pathlib import Path
 
 from fip.data.names import RunId, SliceId
-from fip.data.settings import codes, texts
+from fip.data.needs import codes
+from fip.data.settings import texts
 from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
 from fip.ventilator.active_run import FAILURES_TOLD, ActiveRun
 from fip.ventilator.fitting import Workers, is_all_settled, lack, settled

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from fip.config import Ventilator
 from fip.data.antennas import told
-from fip.data.errors import NotYetError, StoodStillError
+from fip.data.errors import NotYetError, StoodStillError, UsageError
 from fip.data.names import RunId, SliceId
+from fip.data.needs import files_of
 from fip.data.primary_beam import file_of
 from fip.data.settings import Asked
 from fip.data.values import Fingerprint
@@ -34,9 +35,19 @@ class Supply:
     """Slices that are read and wait for a worker, of all jobs."""
 
     def __init__(
-        self, readers: Readers, jobs: Jobs, vitals: Vitals, changed: Callable[[], None], ready: Callable[[], None]
+        self,
+        readers: Readers,
+        jobs: Jobs,
+        vitals: Vitals,
+        changed: Callable[[], None],
+        ready: Callable[[], None],
+        roots: Sequence[Path] = (),
     ) -> None:
-        """`changed` is called when a run or a job has changed, `ready` when a slice was read."""
+        """`changed` is called when a run or a job has changed, `ready` when a slice was read.
+
+        Files that corrections turn out to be read from must be in `roots`, if there are any.
+        """
+        self._roots = tuple(roots)
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
         self._readers = readers
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
@@ -145,7 +156,7 @@ class Supply:
         return self._jobs.of(run).submit.job
 
     def _opened(self, job: Job, path: Path, pace: float, future: Future[RunFacts]) -> None:
-        now, error = time.monotonic(), future.exception()
+        now, error = time.monotonic(), future.exception() or self._outside(future.result())
         if job.opening != path:  # the job was cancelled meanwhile
             return
         if _worth_waiting(job, error):
@@ -163,6 +174,11 @@ class Supply:
             log.error("job %s: %s", job.submit.job, error)
             self._jobs.fail(job, str(error))
         self._changed()
+
+    def _outside(self, facts: RunFacts) -> UsageError | None:
+        """What is to be said of a run that reads files from elsewhere: a cal library names tables."""
+        reason = next(filter(None, (refusal(each, self._roots) for each in facts.files)), "")
+        return UsageError(reason) if reason else None
 
     def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
         self._looking.discard(run)
@@ -193,6 +209,8 @@ class Supply:
             self.antennas.note(key.run, self.read[key].ill)
             self._expected = self.read[key].nbytes
             self._vitals.took("cut", self.read[key].seconds)
+            for name, seconds in self.read[key].corrected.items():
+                self._vitals.took(name, seconds)
         elif active and active.leases:
             log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
             active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
@@ -210,7 +228,8 @@ def refused(submit: Submit, roots: Sequence[Path]) -> str:
     file = file_of(beam) if beam else None
     if file and not file[1]:
         return f"--primary-beam {beam}: it is a file without a digest: submit it by `fip submit`, on a host that has it"
-    return next(filter(None, (refusal(path, roots) for path in (*submit.paths, *([file[0]] if file else [])))), "")
+    files = (*submit.paths, *([file[0]] if file else []), *files_of(submit.asked.source))
+    return next(filter(None, (refusal(path, roots) for path in files)), "")
 
 
 def refusal(path: str, roots: Sequence[Path]) -> str:

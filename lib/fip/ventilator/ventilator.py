@@ -11,7 +11,7 @@ import zmq
 from fip.config import Config, Loaded
 from fip.data.errors import NoRoomError, RefusedError, WireError
 from fip.data.names import SliceId
-from fip.data.settings import codes
+from fip.data.needs import codes
 from fip.layout.reading import cores, readers_for
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import set_level
@@ -81,7 +81,7 @@ class Ventilator(Daemon):
         self._readers = (
             joined(loop, join, number, within) if join else Readers([make_reader(loop, within) for _ in range(number)])
         )
-        self._supply = Supply(self._readers, self._jobs, self._vitals, self._changed, self._pump)
+        self._supply = Supply(self._readers, self._jobs, self._vitals, self._changed, self._pump, self._roots)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._tickets = self._gate.ticket_secret
         self._lanes = Lanes(loop, self._config, self._gate)

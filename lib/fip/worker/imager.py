@@ -1,12 +1,14 @@
 """What images a slice in a worker: the kernel and the stages that its run's settings name."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.directions import Body
 from fip.data.errors import UserCodeError, WireError
 from fip.data.imaged import Imaged
 from fip.data.settings import KERNELS, Imaging
@@ -32,7 +34,7 @@ class Imager:
         settings = values.settings
         own: list[Named] = [(PRIMARY_BEAM, _primary_beam)] if settings.primary_beam else []
         users: list[Named] = [(name_of(each), self._offers.find("stage", each)) for each in settings.stages]
-        made = image_file(values, self._kernel(settings, values.grid, device), worker, waited, [*own, *users])
+        made = image_file(values, self._kernel(settings, _kernels_grid(values), device), worker, waited, [*own, *users])
         if users:
             _check(made, users)
         return made
@@ -41,6 +43,12 @@ class Imager:
         if settings.kernel in KERNELS:
             return make_kernel(settings, grid, device)
         return UserKernel(settings, grid, device, self._offers.find("kernel", settings.kernel))
+
+
+def _kernels_grid(values: Slice) -> Grid:
+    """The grid of a slice; of one that follows a body its frame, centred on 0, so that one kernel does for all."""
+    moves = isinstance(values.settings.phase_centre, Body)
+    return replace(values.grid, longitude=0.0, latitude=0.0) if moves else values.grid
 
 
 def _check(made: ImageFile, users: Sequence[Named]) -> None:

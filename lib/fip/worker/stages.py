@@ -10,6 +10,7 @@ from dataclasses import replace
 from time import perf_counter
 
 from fip.data.antennas import FAULTS
+from fip.data.directions import Body
 from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
 from fip.data.quality import quality
@@ -19,6 +20,7 @@ from fip.fits.header import effective_band
 from fip.imaging.dirty import channel_beams, dirty_image, psf_image, slice_beam
 from fip.imaging.kernels import Kernel
 from fip.imaging.statistics import image_statistics
+from fip.worker.comparing import compare
 
 Stage = Callable[[Imaged, Kernel], Imaged]
 UserStage = Callable[[Imaged], Imaged]
@@ -51,12 +53,16 @@ def statistics(so_far: Imaged, kernel: Kernel) -> Imaged:
 def judge(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Say what is doubtful about the dirty image."""
     image = so_far.images["dirty"]
-    return so_far.with_image("dirty", replace(image, quality=quality(so_far.slice, image.beam, image.statistics)))
+    offset, _ = so_far.numbers.get("model.offset", (None, ""))
+    found = quality(so_far.slice, image.beam, image.statistics, offset)
+    return so_far.with_image("dirty", replace(image, quality=found))
 
 
-STAGES: tuple[Stage, ...] = (dirty, psf, beam, statistics, judge)
+STAGES: tuple[Stage, ...] = (dirty, psf, beam, statistics, compare, judge)
 PRIMARY_BEAM = "primary-beam"
 """A stage of FIP's that comes before those of users, if it is asked for."""
+_OWN_NUMBERS = ("data_", "residual.", "predicted.", "model.", "noise.", "flagged_by.", "gains.", "flag.", "sky_model.")
+"""How the names of numbers begin that only FIP enters."""
 OWN_TIMES = ("wait", *(stage.__name__ for stage in STAGES), "fits")
 """What is timed of a slice by these names; stages of users have others."""
 
@@ -116,7 +122,17 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
         "zeros": (float(slice_.zeros), ""),
         "garbled": (float(slice_.garbled), ""),
         **{name: (value, "") for name, value in slice_.ill.items()},
+        **slice_.numbers,
+        **_moving_centre(slice_),
     }
+
+
+def _moving_centre(slice_: Slice) -> dict[str, tuple[float, str]]:
+    """Where a body is that the grid follows, J2000."""
+    if not isinstance(slice_.settings.phase_centre, Body):
+        return {}
+    grid = slice_.grid
+    return {"centre.ra": (math.degrees(grid.longitude), "deg"), "centre.dec": (math.degrees(grid.latitude), "deg")}
 
 
 def _passed(name: str, stage: UserStage, before: Imaged) -> Imaged:
@@ -155,7 +171,8 @@ def _fault(before: Imaged, after: object) -> str:
             return f"image {kind} has a beam that is not finite: give None for none"
     own = numbers(before.slice)
     begins = tuple(f"{fault}." for fault in FAULTS)
-    taken = [each for each in after.numbers if each in own or each.startswith(("data_", *begins))]
+    added = [name for name, value in after.numbers.items() if before.numbers.get(name) != value]
+    taken = [each for each in added if each in own or each.startswith((*_OWN_NUMBERS, *begins))]
     return f"number {taken[0]} is one of FIP's own: name it otherwise" if taken else ""
 
 

@@ -5,19 +5,21 @@ import hashlib
 import logging
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from fip import __version__
 from fip.imaging.slant.scheme import PRECISIONS, Precision
 
 log = logging.getLogger("fip.imaging.slant")
 
-COMPILED = ("scheme", "simd", "basis", "fft", "grid", "resample", "sheet", "stages")
+COMPILED = ("scheme", "simd", "basis", "fft", "grid", "resample", "sheet", "stages", "degrid", "adjoint")
 """The modules with compiled functions."""
 
 
@@ -38,7 +40,8 @@ def cache_directory() -> Path:
 def use_cache() -> Path:
     """Point numba at the folder; to be called before the first function is compiled.
 
-    Where the folder cannot be written a temporary one takes its place, with a warning: each worker then compiles anew.
+    Where the folder cannot be written, as in a reader's unit, a temporary one takes its place: a copy of it if it
+    has been filled, else an empty one, with a warning: each process then compiles anew.
     """
     folder = cache_directory()
     try:
@@ -46,8 +49,11 @@ def use_cache() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        log.warning("kernels are compiled at every start, their cache cannot be written: %s; set FIP_CACHE", error)
-        folder = Path(tempfile.mkdtemp(prefix="fip-kernels-"))
+        there, folder = folder, Path(tempfile.mkdtemp(prefix="fip-kernels-"))
+        if any(is_warm([each]) for each in PRECISIONS):
+            shutil.copytree(there, folder, dirs_exist_ok=True)
+        else:
+            log.warning("kernels are compiled at every start, their cache cannot be written: %s; set FIP_CACHE", error)
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     import numba
 
@@ -55,9 +61,12 @@ def use_cache() -> Path:
     return folder
 
 
-def mark(precision: Precision) -> Path:
-    """A file beside the compiled functions, made when all of a precision are there, as this Python finds them here."""
-    return cache_directory() / f"complete-{precision}-{_seen_from_here()}"
+def mark(precision: Precision, of: Literal["complete", "degridding"] = "complete") -> Path:
+    """A file beside the compiled functions, made when all of a precision are there, as this Python finds them here.
+
+    `degridding` marks those that degrid, which workers do without.
+    """
+    return cache_directory() / f"{of}-{precision}-{_seen_from_here()}"
 
 
 def _seen_from_here() -> str:

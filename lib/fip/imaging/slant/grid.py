@@ -86,8 +86,8 @@ def _turn_polynomials(terms: int) -> tuple[list[float], list[float]]:
 
 # Good to the rounding of each precision.
 (_sine_single, _cosine_single), (_sine_double, _cosine_double) = _turn_polynomials(7), _turn_polynomials(12)
-_sine_by_p = make_even_polynomial(_sine_single, _sine_double)
-_cosine = make_even_polynomial(_cosine_single, _cosine_double)
+sine_by_turns = make_even_polynomial(_sine_single, _sine_double)
+cosine_of_turns = make_even_polynomial(_cosine_single, _cosine_double)
 
 
 @njit(**FAST)
@@ -95,7 +95,7 @@ def _turn(vis: NDArray[np.complexfloating], phase: Floats, re: Floats, im: Float
     """re + i im = vis exp(2 pi i phase), |phase| <= 1/2. LLVM makes vectors of this loop by itself."""
     for c in range(vis.size):
         p = phase[c]
-        sine, cosine = _sine_by_p(p * p) * p, _cosine(p * p)
+        sine, cosine = sine_by_turns(p * p) * p, cosine_of_turns(p * p)
         z = vis[c]
         re[c] = z.real * cosine - z.imag * sine
         im[c] = z.real * sine + z.imag * cosine

@@ -46,7 +46,7 @@ class Buffers(threading.local):
         return held[:length]
 
 
-_buffers = Buffers()
+buffers = Buffers()
 
 
 class SlantKernel(Kernel):
@@ -102,10 +102,10 @@ def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArr
 
 def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, out: NDArray[np.floating]) -> None:
     s, basis, scheme = plan.shape, plan.basis, plan.scheme
-    get = partial(_buffers.get, scheme.precision)
+    get = partial(buffers.get, scheme.precision)
     uv = _grid(plan, blocks, stokes, get)
     half = get("half", s.blocks * s.terms * s.rows * 32)
-    transform_u(uv, s, _transform(plan.u_size, scheme, get), get("staged", plan.u_size * s.terms * 16), half)
+    transform_u(uv, s, make_transform(plan.u_size, scheme, get), get("staged", plan.u_size * s.terms * 16), half)
     columns = Columns(
         get("line", s.length * 16),
         get("phases", s.rows * 32),
@@ -119,7 +119,7 @@ def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, out: NDArray[np.flo
     work = make_work(scheme, max(s.length, s.blocks * 16))
     lines = get("lines", -(-plan.eta_line.rows // 16) * s.blocks * 256)
     fine = transform_v(
-        half, s, _transform(plan.v_size, scheme, get), basis.in_q, basis.odd, across, correction,
+        half, s, make_transform(plan.v_size, scheme, get), basis.in_q, basis.odd, across, correction,
         taps, plan.eta_line, columns, work, lines,
     )  # fmt: skip
     if not fine or not resample_xi(
@@ -169,7 +169,7 @@ def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     return view
 
 
-def _transform(n: int, scheme: Scheme, get: Get) -> Transform:
+def make_transform(n: int, scheme: Scheme, get: Get) -> Transform:
     """The two work arrays lie 1 KiB apart modulo 4 KiB, so that writing one does not wait for reading the other."""
     page = 4096 // np.dtype(scheme.precision).itemsize
     size = -(-n * 16 // page) * page

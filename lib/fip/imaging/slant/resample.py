@@ -176,7 +176,7 @@ def _mean_at(t: float, w: Work) -> float:
 
 
 @njit(**FAST)
-def _find_positions(start: float, half: float, line: Line, w: Work) -> float:
+def find_positions(start: float, half: float, line: Line, w: Work) -> float:
     """Polynomials of the mean position and of the lanes' distances from it; returns the largest distance, in samples.
 
     What is linear in t is added afterwards: rounding thousands of samples would show at an epsilon of 1e-11.
@@ -202,7 +202,7 @@ def _find_positions(start: float, half: float, line: Line, w: Work) -> float:
 
 
 @njit(**FAST)
-def _taps_are_inside(n: int, largest: float, length: int, taps: int, w: Work) -> bool:
+def taps_are_inside(n: int, largest: float, length: int, taps: int, w: Work) -> bool:
     """Whether the source has all samples that n rows read. The plan sees to it; an image is never made without."""
     low, high = 1e30, -1e30
     for e in range(w.value.size):
@@ -214,7 +214,17 @@ def _taps_are_inside(n: int, largest: float, length: int, taps: int, w: Work) ->
 
 
 @njit(**FAST)
-def _shift_lanes(source: Floats, first: int, length: int, n: int, taps: int, w: Work) -> float:
+def samples_read(length: int, n: int, taps: int, w: Work) -> tuple[int, int]:
+    """From which to which sample a segment of n rows reads a source of shifted lanes."""
+    low, high = 1e30, -1e30
+    for o in (0, n // 2, n - 1):
+        mean = _mean_at((o + 0.5) * 2.0 / n - 1, w)
+        low, high = min(low, mean), max(high, mean)
+    return max(int(low) - taps, 0), min(int(high) + taps + 2, length)
+
+
+@njit(**FAST)
+def shift_lanes(source: Floats, first: int, length: int, n: int, taps: int, w: Work) -> float:
     """Take whole samples out of the lanes' distances and copy the lines to w.shifted; returns the largest that is left.
 
     The copy holds the samples that the segment's rows need, at the indices that they have in the source.
@@ -222,15 +232,12 @@ def _shift_lanes(source: Floats, first: int, length: int, n: int, taps: int, w: 
     for i in range(16):
         w.shift[i] = np.int64(math.floor(w.power[i] - w.mean[0] + 0.5))
         w.rest[i] = w.power[i] - w.mean[0] - w.shift[i]
-    largest, low, high = 0.0, 1e30, -1e30
+    largest = 0.0
     for k in range(0, w.value.size, 16):
         mean = _mean_at(w.node[k], w)
         for e in range(k, k + 16):
             largest = max(largest, abs(w.value[e] - mean - w.shift[e & 15]))
-    for o in (0, n // 2, n - 1):
-        mean = _mean_at((o + 0.5) * 2.0 / n - 1, w)
-        low, high = min(low, mean), max(high, mean)
-    begin, end = max(int(low) - taps, 0), min(int(high) + taps + 2, length)
+    begin, end = samples_read(length, n, taps, w)
     for j in range(begin, end):
         for i in range(16):
             from_ = min(max(j + w.shift[i], 0), length - 1)
@@ -239,7 +246,7 @@ def _shift_lanes(source: Floats, first: int, length: int, n: int, taps: int, w: 
 
 
 @njit(**FAST)
-def _place_rows(first: int, last: int, begin: int, taps: int, order: int, log_nodes: int, n: int, w: Work) -> None:
+def place_rows(first: int, last: int, begin: int, taps: int, order: int, log_nodes: int, n: int, w: Work) -> None:
     """Where each of n rows reads its samples and its taps, and how far it is from their node."""
     nodes = 1 << log_nodes
     per_row, per_node, entries = 2.0 / n, 1.0 / nodes, taps * (order + 1)
@@ -289,7 +296,7 @@ def _make_rows(
     while kind < len(ORDERS) - 1 and largest > taps.reach[kind]:
         kind += 1
     order, width, table = ORDERS[kind], taps.width, taps.table
-    _place_rows(first, length - width, taps.starts[kind], width, order, taps.log_nodes[kind], n, w)
+    place_rows(first, length - width, taps.starts[kind], width, order, taps.log_nodes[kind], n, w)
     args = source, w.source, table, w.taps, width, n, w.rest, w.t, w.step, out, to, stride
     if order == 1:
         _rows1(*args)
@@ -328,13 +335,13 @@ def resample(
         half = 0.5 * n * line.pitch
         start = line.begin + (row - 0.5) * line.pitch + half
         find_q(start, half, w.zero, lane_slope, 0.0, w)
-        largest = _find_positions(start, half, line, w)
-        if not _taps_are_inside(n, largest, length, taps.width, w):
+        largest = find_positions(start, half, line, w)
+        if not taps_are_inside(n, largest, length, taps.width, w):
             return 0
         if largest <= taps.steepest:
             _make_rows(source, first, length, taps, largest, n, w, out, to, stride)
             return n
-        largest = _shift_lanes(source, first, length, n, taps.width, w)
+        largest = shift_lanes(source, first, length, n, taps.width, w)
         if largest <= taps.steepest:
             _make_rows(w.shifted, 0, length, taps, largest, n, w, out, to, stride)
             return n

@@ -299,6 +299,39 @@ def taylor_taps(typing: Any, source: Any, at: Any, table: Any, row: Any, rest: A
 
 
 @intrinsic(prefer_literal=True)
+def spread_taps(
+    typing: Any, target: Any, at: Any, table: Any, row: Any, value: Any, rest: Any, taps: Any, order: Any
+) -> Any:
+    """target[at + 16 k : + 16] += value sum_r rest^r table[row + k (order + 1) + r], r <= order, k < taps.
+
+    What `taylor_taps` is the transpose of.
+    """
+    powers = order.literal_value + 1
+
+    def emit(builder: Any, target: Any, at: Any, table: Any, row: Any, *others: Any) -> None:
+        value, rest, taps, _ = others
+
+        def number(count: int) -> Any:
+            return ir.Constant(taps.type, count)
+
+        first, entries = builder.gep(target, [at]), builder.gep(table, [row])
+        by_power = [value]
+        for _power in range(1, powers):
+            by_power.append(builder.fmul(by_power[-1], rest))
+        with cgutils.for_range(builder, builder.sdiv(taps, number(4))) as loop:
+            values_at = builder.gep(first, [builder.mul(loop.index, number(64))])
+            entries_at = builder.gep(entries, [builder.mul(loop.index, number(4 * powers))])
+            for k in range(4):
+                total = _load(builder, values_at, number(16 * k), 16)
+                for r, part in enumerate(by_power):
+                    entry = builder.load(builder.gep(entries_at, [number(k * powers + r)]))
+                    total = _fused(builder, _splat(builder, entry, 16), part, total)
+                _store(builder, total, values_at, number(16 * k))
+
+    return types.void(target, types.intp, table, types.intp, value, rest, types.intp, order), _made(emit)
+
+
+@intrinsic(prefer_literal=True)
 def outer_store(typing: Any, weights: Any, values: Any, at: Any, terms: Any, target: Any, to: Any) -> Any:
     """target[to + 2 terms c + e] = weights[cells + c] values[at + e]: a row of cells of `terms` complex numbers.
 

@@ -166,7 +166,7 @@ def _combine(
 
 
 @njit(inline="never", **FAST)
-def _correct(line: Floats, n: int, offset: Floats, pitch: float, correction: Floats, across: Floats, at: int) -> None:
+def correct(line: Floats, n: int, offset: Floats, pitch: float, correction: Floats, across: Floats, at: int) -> None:
     """Times the grid correction of eta, a polynomial in ((j - n / 2) pitch + offset)^2, and that of xi."""
     shift, scale = load(offset, 0, 16), load(across, at, 16)
     for j in range(n):
@@ -188,7 +188,7 @@ class Columns(NamedTuple):
 
 
 @njit(**FAST)
-def _shear_block(block: int, s: Shape, n: int, offset: Floats, c: Columns, w: Work) -> None:
+def shear_block(block: int, s: Shape, n: int, offset: Floats, c: Columns, w: Work) -> None:
     """Columns of a block are sampled at eta + b q(xi, 0), which takes most of the slope out of the interpolation.
 
     Sets w.lane, w.offset, the shear's phases and y along eta.
@@ -228,7 +228,7 @@ def transform_v(
     sign = load(signs, 0, 16)
     width = s.blocks * 16
     for block in range(s.blocks):
-        _shear_block(block, s, f.n, offset, c, w)
+        shear_block(block, s, f.n, offset, c, w)
         for k in range(s.terms):
             _whole_spectrum(half, (block * s.terms + k) * s.rows * 32, s, f.n, c.phases, sign, f.b)
             x = fft8(f.b, 0, 16, f.a, f.b, f.radices, f.twiddles, f.n)
@@ -237,7 +237,7 @@ def transform_v(
                 n = min(s.segment, s.length - j)
                 at = j // s.segment * w.power.size
                 _combine(x, (first + j) * 16, n, c.powers, at, in_q, k, odd[k] == 1, c.line, j * 16)
-        _correct(c.line, s.length, offset, 1.0 / f.n, correction, across, block * 16)
+        correct(c.line, s.length, offset, 1.0 / f.n, correction, across, block * 16)
         row = 0
         while row < line.rows:
             made = resample(c.line, 0, s.length, taps, line, s.a, row, w, w.tile, 0, 16)

@@ -4,11 +4,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 
 import numpy as np
 
 from fip.data.values import Block, Grid
+from fip.imaging.slant.backwards import degrid, without_samples
 from fip.imaging.slant.cache import is_warm, mark, only_one
+from fip.imaging.slant.degrid import degridder
 from fip.imaging.slant.grid import gridder, kernel_polynomials
 from fip.imaging.slant.kernel import read_only, render
 from fip.imaging.slant.plan import make_plan
@@ -38,6 +41,40 @@ def warm_up(say: Callable[[str], None], precisions: Iterable[Precision] = PRECIS
     return time.perf_counter() - begun
 
 
+def warm_up_degridding(say: Callable[[str], None], precisions: Iterable[Precision] = PRECISIONS) -> float:
+    """The same for what degrids model images, which workers do without."""
+    begun = time.perf_counter()
+    with only_one(FOLDER):
+        for precision in precisions:
+            if not mark(precision, "degridding").exists():
+                say(f"compiling what degrids images, once, about {ABOUT // 2} s of a core: {precision}, in {FOLDER}")
+            degrid_something(next(each for each in SCHEMES if each.precision == precision))
+            with suppress(OSError):
+                mark(precision, "degridding").touch()
+    return time.perf_counter() - begun
+
+
+@cache
+def degridding_unless_warm(epsilon: float) -> None:
+    """Compiles what degrids images to this accuracy, if it is not there, and logs it: no slice comes meanwhile."""
+    precision = scheme_for(epsilon).precision
+    if not mark(precision, "degridding").exists():
+        log.info("what degrids model images was compiled: %.1f s", warm_up_degridding(log.warning, [precision]))
+
+
+def degrid_something(scheme: Scheme) -> None:
+    """Compile both degridders, for few terms and for many, and all the rest."""
+    for terms in {1, scheme.most_terms}:
+        nothing, odd = np.ones((terms, 2), scheme.precision), np.zeros(terms, np.int64)
+        degridder(terms > 8, scheme.support, scheme.degree)(
+            aligned(16, scheme.precision), terms, 1, 0, 0, np.ones((0, 4)), read_only(np.ones(1), np.float64),
+            kernel_polynomials(scheme), nothing, odd, np.ones((0, 1), scheme.samples),
+        )  # fmt: skip
+    grid, (block, *_) = _nothing_much()
+    plan = make_plan([without_samples(block.uvw, block.frequency)], grid, scheme.finest)
+    degrid(plan, [block.frequency], np.ones((grid.height, grid.width)))
+
+
 def warm_unless_warm(epsilon: float) -> None:
     """Compiles what images of this accuracy need, if it is not there, and logs it: no image comes meanwhile."""
     precision = scheme_for(epsilon).precision
@@ -58,9 +95,14 @@ def grid_nothing(scheme: Scheme) -> None:
 
 def image_something(scheme: Scheme) -> None:
     """Compile all the rest, by an image of a few baselines."""
+    grid, blocks = _nothing_much()
+    plane = np.empty((1, grid.height, grid.width), scheme.precision)
+    render(make_plan(blocks, grid, scheme.finest), blocks, plane)
+
+
+def _nothing_much() -> tuple[Grid, list[Block]]:
+    """A few baselines and pixels."""
     uvw = np.random.default_rng(0).normal(size=(9, 3)) * [100.0, 100.0, 1.0]
     visibility = np.ones((1, 9, 2), np.complex64)
     blocks = [Block(0, uvw, np.array([1.0e9, 1.1e9]), visibility, visibility.real)]
-    grid = Grid(48, 32, 1e-4, 0.0, 0.0, "FK5")
-    plane = np.empty((1, grid.height, grid.width), scheme.precision)
-    render(make_plan(blocks, grid, scheme.finest), blocks, plane)
+    return Grid(48, 32, 1e-4, 0.0, 0.0, "FK5"), blocks

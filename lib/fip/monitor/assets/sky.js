@@ -13,6 +13,22 @@ const THUMBNAIL = 76; // pixels at most, of an image shrunk for the strip
 const OFTEN = 700; // ms between two images that are fetched to follow
 const COARSEST = 256, FINEST = 1024; // pixels a side of a view
 
+/** What the header says of gains, flags and the sky model: the noise to expect, how well the model fits, what was flagged. */
+function corrected(header, rms) {
+  const card = new Map(header.map(([keyword, value]) => [keyword, value])), value = (keyword) => Number(card.get(keyword));
+  const words = [];
+  if (card.has("FIPNOISE")) {
+    const ratio = rms === null ? "" : `, found ${(rms / value("FIPNOISE")).toFixed(2)} ×`;
+    words.push(`noise expected ${flux(value("FIPNOISE"))}${ratio}`);
+  }
+  if (card.has("FIPMAMP")) words.push(`data / model ${value("FIPMAMP").toFixed(3)} at ${value("FIPMPHA").toFixed(1)}°`);
+  if (card.has("FIPMOFF")) words.push(`sources off by ${value("FIPMOFF").toFixed(2)} beams`);
+  for (const [keyword, by] of [["FIPFLGGN", "gains"], ["FIPFLGFL", "known bands"], ["FIPFLGAU", "auto"]]) {
+    if (card.has(keyword)) words.push(`${(100 * value(keyword)).toFixed(2)} % flagged by ${by}`);
+  }
+  return words.join(" · ");
+}
+
 export class Sky {
   constructor() {
     this.viewer = new Viewer($("image"), {
@@ -128,6 +144,9 @@ export class Sky {
     const about = this.about, time = unix(about.average), quality = about.quality === "good" ? "" : ` · ${about.quality}`;
     setText($("image-name"), `${about.file} · ${date(time)} ${clock(time, 3)} UTC · rms ${about.rms === null ? "–" : flux(about.rms)}` +
       ` · peak ${about.maximum === null ? "–" : flux(about.maximum)}${quality}`);
+    const said = corrected(about.header, about.rms);
+    $("corrected").hidden = !said;
+    setText($("corrected"), said);
     $("image").setAttribute("aria-label", `Image ${about.file}, ${clock(time)} UTC, peak ${about.maximum === null ? "none" : flux(about.maximum)}`);
   }
 

@@ -55,18 +55,25 @@ class UvwCheck:
         )
 
 
-def uvw_axes(time: float, longitude: float, latitude: float, frame: Frame = "ICRS") -> Array:
-    """Unit vectors of u, v, w [3, 3] in ITRF, towards a direction (rad) at a time (s UTC since MJD 0).
+def celestial_to_itrf(time: float) -> Array:
+    """What turns a vector of ICRS into one of ITRF, [3, 3], at a time (s UTC since MJD 0).
 
     Precession and nutation are IAU 2006/2000A (ERFA's c2t06a), UT1 is taken for UTC (7e-5 rad at most), without
-    polar motion. Aberration is left out, as it moves the sources along with the phase centre.
+    polar motion.
     """
     days, seconds = divmod(time, SECONDS_PER_DAY)
     day, terrestrial = JD_OF_MJD_0 + days, (seconds + TT_MINUS_UTC) / SECONDS_PER_DAY
-    celestial_to_itrf = erfa.c2t06a(day, terrestrial, day, seconds / SECONDS_PER_DAY, 0.0, 0.0)
+    return np.asarray(erfa.c2t06a(day, terrestrial, day, seconds / SECONDS_PER_DAY, 0.0, 0.0))
+
+
+def uvw_axes(time: float, longitude: float, latitude: float, frame: Frame = "ICRS") -> Array:
+    """Unit vectors of u, v, w [3, 3] in ITRF, towards a direction (rad) at a time (s UTC since MJD 0).
+
+    Aberration is left out, as it moves the sources along with the phase centre.
+    """
     turned = frame in ("FK4", "GALACTIC")
     towards = icrs_axes(Direction(longitude, latitude, frame)) if turned else axes(longitude, latitude)
-    return np.asarray(towards @ celestial_to_itrf.T, dtype=np.float64)
+    return np.asarray(towards @ celestial_to_itrf(time).T, dtype=np.float64)
 
 
 def check_uvw(uvw: Array, difference: Array) -> UvwCheck:

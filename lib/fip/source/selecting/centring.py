@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fip.data.directions import Direction, in_frame, shown
+from fip.data.directions import Body, Direction, in_frame, shown
 from fip.data.quantities import format_angle, iso_utc
 from fip.data.rotations import separation
 from fip.source.index.row_index import RowIndex
@@ -37,9 +37,19 @@ def own_centre(index: RowIndex, centres: PhaseCentres, field: Field) -> Directio
     return centres.at(field, middle_time(index, field.number)).centre
 
 
-def settle_centres(main: Recording, index: RowIndex, fields: Sequence[Field], asked: Direction | None) -> Rephasing:
-    """Where each field's grid is centred, as `asked` or by its own phase centre, and how its samples come there."""
+def settle_centres(
+    main: Recording, index: RowIndex, fields: Sequence[Field], asked: Direction | Body | None
+) -> Rephasing:
+    """Where each field's grid is centred, as `asked` or by its own phase centre, and how its samples come there.
+
+    UsageError for a body if it is not known where on Earth the array is.
+    """
     centres = phase_centres(main, index)
+    if isinstance(asked, Body):
+        begin = centres.of_body(asked, index.first_time)
+        return Rephasing(
+            centres, {each.number: each for each in fields}, {each.number: begin for each in fields}, asked
+        )
     targets = {each.number: own_centre(index, centres, each) for each in fields}
     if asked is not None:
         targets = dict.fromkeys(targets, in_frame(asked, targets.values()))
@@ -48,12 +58,13 @@ def settle_centres(main: Recording, index: RowIndex, fields: Sequence[Field], as
 
 
 def centre_notes(
-    index: RowIndex, fields: Sequence[Field], rephasing: Rephasing, asked: Direction | None, integrations: int
+    index: RowIndex, fields: Sequence[Field], rephasing: Rephasing, asked: Direction | Body | None, integrations: int
 ) -> Iterator[str]:
     """What the log should say of the centres of some fields, of which so many `integrations` are imaged."""
     own = {each.number: own_centre(index, rephasing.centres, each) for each in fields}
     if asked is not None:
-        yield _asked_note(rephasing.targets[fields[0].number], own)
+        named = f"the {asked.name}, at the begin at " if isinstance(asked, Body) else ""
+        yield _asked_note(named, rephasing.targets[fields[0].number], own)
         return
     centres = rephasing.centres
     converted = [each for each in fields if not centres.stays(each)]
@@ -70,8 +81,8 @@ def centre_notes(
         yield "each integration has a field of its own, and so a grid of its own: --phase-centre makes them one series"
 
 
-def _asked_note(target: Direction, own: Mapping[int, Direction]) -> str:
+def _asked_note(named: str, target: Direction, own: Mapping[int, Direction]) -> str:
     away = [separation(centre, target) for centre in own.values()]
     apart = format_angle(max(away)) + (" at the most" if len(away) > 1 else "")
     series = f"; {len(away)} fields are one series" if len(away) > 1 else ""
-    return f"phase centre {shown(target)}, {apart} from that of the data{series}"
+    return f"phase centre {named}{shown(target)}, {apart} from that of the data{series}"

@@ -19,8 +19,8 @@ from casacore.measures import measures
 from casacore.quanta import quantity
 from numpy.typing import NDArray
 
-from fip.data.directions import FRAMES, Direction, Frame
-from fip.data.errors import InputError
+from fip.data.directions import BODIES, FRAMES, Body, Direction, Frame
+from fip.data.errors import InputError, UsageError
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.rotations import Array, about_w, angle_between_norths, axes, northward, turn
 from fip.source.tables.subtables import Field
@@ -28,7 +28,8 @@ from fip.source.tables.subtables import Field
 FIXED = (*FRAMES, "B1950_VLA", "SUPERGAL", "ECLIPTIC")
 """Frames in which a direction does not move among the stars."""
 
-BODIES = ("SUN", "MOON", "MERCURY", "VENUS", "MARS", "JUPITER", "SATURN", "URANUS", "NEPTUNE", "PLUTO")
+PLANETS = (*(each.upper() for each in BODIES), "PLUTO")
+"""Frames of which the origin is the Sun, the Moon or a planet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,20 @@ class PhaseCentres:
         except RuntimeError as error:
             raise InputError(f"{self._where(field)}: casacore cannot convert {field.frame}: {error}") from None
 
+    def of_body(self, body: Body, time: float) -> Direction:
+        """Where a body is at `time` (s UTC since MJD 0), J2000; UsageError if nobody knows from where it is seen."""
+        if self._position is None:
+            raise UsageError(
+                f"{self._path}: --phase-centre {body.name}: the antennas are nowhere on Earth by subtable ANTENNA; "
+                "set their POSITION, or name a direction"
+            )
+        return self._converted(body.name.upper(), time, 0.0, 0.0).centre
+
     def _check(self, field: Field) -> None:
         """InputError where the field's frame is unknown, or needs a place on Earth that is not known."""
         where = self._where(field)
         known = self._measures.list_codes(self._measures.direction())
-        if field.frame not in (*known["normal"], *BODIES):
+        if field.frame not in (*known["normal"], *PLANETS):
             raise InputError(f"{where}: phase centre in frame {field.frame}, which casacore does not know")
         if field.frame not in FIXED and self._position is None:
             raise InputError(
@@ -89,7 +99,7 @@ class PhaseCentres:
         here.do_frame(here.position("ITRF", quantity(x, "m"), quantity(y, "m"), quantity(z, "m")))
         towards = self._j2000(frame, longitude, latitude)
         centre = _direction(math.atan2(towards[1], towards[0]), math.asin(max(-1.0, min(1.0, towards[2]))), "FK5")
-        if frame in BODIES:
+        if frame in PLANETS:
             return Pointing(centre, 0.0)
         further = self._j2000(frame, *northward(longitude, latitude))
         return Pointing(centre, angle_between_norths(centre, towards, further))
@@ -105,7 +115,7 @@ class PhaseCentres:
         """The unit vector in J2000 of a direction in a frame of casacore."""
         here = self._measures
         found = here.direction(frame, quantity(longitude, "rad"), quantity(latitude, "rad"))
-        if frame in BODIES:  # by way of AZEL, which is as seen from the array: the Moon is half a degree elsewhere
+        if frame in PLANETS:  # by way of AZEL, which is as seen from the array: the Moon is half a degree elsewhere
             found = here.measure(found, "AZEL")
         found = here.measure(found, "J2000")
         towards: Array = axes(found["m0"]["value"], found["m1"]["value"])[2]
@@ -118,7 +128,12 @@ class Rephasing:
 
     centres: PhaseCentres
     fields: Mapping[int, Field]  # by FIELD_ID, those whose samples have to be turned
-    targets: Mapping[int, Direction]  # by FIELD_ID, the centre of the field's grid
+    targets: Mapping[int, Direction]  # by FIELD_ID, the centre of the field's grid; of a body, where it is at the begin
+    body: Body | None = None  # what the grids follow
+
+    def target(self, field: int, time: float) -> Direction:
+        """The centre of a field's grid at a time (s UTC since MJD 0)."""
+        return self.targets[field] if self.body is None else self.centres.of_body(self.body, time)
 
     def matrices(self, field: int, times: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """R [time, 3, 3] of `fip.data.directions` for the samples of a field at some times (s UTC since MJD 0).
@@ -127,13 +142,13 @@ class Rephasing:
         """
         if field not in self.fields:
             return None
-        if self.centres.moves(self.fields[field]):
+        if self.body is not None or self.centres.moves(self.fields[field]):
             return np.stack([self._matrix(field, float(time)) for time in times])
         return np.broadcast_to(self._matrix(field, float(times[0])), (len(times), 3, 3))
 
     def _matrix(self, field: int, time: float) -> Array:
         pointing = self.centres.at(self.fields[field], time)
-        matrix: Array = turn(pointing.centre, self.targets[field]) @ about_w(pointing.north)
+        matrix: Array = turn(pointing.centre, self.target(field, time)) @ about_w(pointing.north)
         return matrix
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.errors import InputError
+from fip.data.errors import InputError, first_line
 from fip.source.tables.access import check_access
 from fip.source.tables.hints import hints
 from fip.source.tables.other_formats import what_it_is
@@ -22,7 +22,6 @@ from fip.source.tables.subtable_reader import (
     cell_shape,
     close,
     credible,
-    first_line,
     open_to_read,
 )
 from fip.source.tables.subtables import Channels

@@ -15,7 +15,7 @@ from casacore.tables import table as open_table
 from numpy.typing import NDArray
 
 from fip.data.directions import Frame
-from fip.data.errors import InputError, UnreadableError
+from fip.data.errors import InputError, UnreadableError, first_line
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.imaging.polarisation import CORRELATIONS
 from fip.source.tables.ephemeris import Ephemeris, ephemeris
@@ -114,7 +114,7 @@ class Subtables:
 
     @cached_property
     def antennas(self) -> Antennas:
-        """Names, positions, diameters and stations."""
+        """Names, positions, diameters, stations, mounts and the angles of receptors."""
         with self.subtable("ANTENNA") as sub:
             names = tuple(str(name) for name in sub.getcol("NAME"))
             position = np.asarray(sub.getcol("POSITION"), dtype=np.float64).reshape(len(names), -1)
@@ -123,7 +123,24 @@ class Subtables:
                 raise ValueError("POSITION is not three numbers, or DISH_DIAMETER not one")
             said = sub.getcol("STATION") if "STATION" in sub.colnames() else ()
             stations = tuple(str(station) for station in said) if len(said) == len(names) else ("",) * len(names)
-            return Antennas(names, position, diameter, stations)
+            mounts = tuple(map(str, sub.getcol("MOUNT"))) if "MOUNT" in sub.colnames() else ()
+        return Antennas(names, position, diameter, stations, mounts, self._receptor_angles(len(names)))
+
+    def _receptor_angles(self, antennas: int) -> NDArray[np.float64] | None:
+        """Of the first receptor of each antenna's first feed; None if one has none, or FEED cannot be read.
+
+        It matters only where Q and U are asked for, and then that it is unknown is said.
+        """
+        torn, found = self.torn, np.full(antennas, np.nan)
+        try:
+            with self.subtable("FEED") as sub:
+                for row, antenna in reversed(list(enumerate(sub.getcol("ANTENNA_ID").tolist()))):
+                    if 0 <= antenna < antennas and sub.iscelldefined("RECEPTOR_ANGLE", row):
+                        found[antenna] = np.ravel(sub.getcell("RECEPTOR_ANGLE", row))[0]
+        except InputError:
+            self.torn = torn
+            return None
+        return found if np.isfinite(found).all() else None
 
     def observation(self, number: int) -> dict[str, str]:
         """Telescope, observer and project of an OBSERVATION row; "" where it does not say."""
@@ -278,8 +295,3 @@ def cell_shape(table: Any, column: str, row: int) -> tuple[int, ...]:
 def credible(shape: tuple[int, ...]) -> bool:
     """Whether a cell may be of this shape; damage makes cells for which there is no memory."""
     return math.prod(shape) <= _LARGEST_CELL
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, else its type."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

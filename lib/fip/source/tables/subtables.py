@@ -109,6 +109,8 @@ class Antennas:
     position: NDArray[np.float64]  # [antenna, 3] m, ITRF
     diameter: NDArray[np.float64]  # [antenna] m
     stations: tuple[str, ...]  # [antenna] the pad, or the station of VLBI; "" where it is not said
+    mounts: tuple[str, ...] = ()  # [antenna] as "ALT-AZ"; () if it is not said
+    receptor_angle: NDArray[np.float64] | None = None  # [antenna] rad, of the first receptor; None if it is not said
 
 
 def as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:

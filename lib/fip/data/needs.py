@@ -1,0 +1,46 @@
+"""What a run needs beside its data: code of users, and the files that corrections are read from. Pure."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from fip.data.corrections import is_file, with_files
+from fip.data.settings import KERNELS, Imaging, Selection
+from fip.data.user_code import CodeKind
+
+Selected = TypeVar("Selected", bound=Selection)
+
+
+def codes(imaging: Imaging) -> Iterator[tuple[CodeKind, str]]:
+    """The code of users that is asked for, NAME or NAME@DIGEST: stages, and a kernel that is not FIP's."""
+    yield from (("stage", each) for each in imaging.stages)
+    if imaging.kernel not in KERNELS:
+        yield "kernel", imaging.kernel
+
+
+def with_codes(imaging: Imaging, settle: Callable[[CodeKind, str], str]) -> Imaging:
+    """The same with each name of a user's code as `settle` has it: NAME@DIGEST."""
+    settled = {key: settle(*key) for key in codes(imaging)}
+    stages = tuple(settled["stage", each] for each in imaging.stages)
+    return replace(imaging, stages=stages, kernel=settled.get(("kernel", imaging.kernel), imaging.kernel))
+
+
+def files_of(selection: Selection) -> Iterator[str]:
+    """The files and folders that corrections are read from."""
+    yield from selection.gains
+    yield from filter(is_file, (selection.flag, *selection.sky_model))
+
+
+def with_whole_paths(selection: Selected) -> Selected:
+    """The same with each of these by its whole path, as somebody elsewhere needs it."""
+
+    def whole(written: str) -> str:
+        return str(Path(written).absolute())
+
+    return replace(
+        selection,
+        gains=tuple(map(whole, selection.gains)),
+        flag=with_files(selection.flag, whole),
+        sky_model=tuple(with_files(each, whole) for each in selection.sky_model),
+    )

@@ -17,7 +17,7 @@ from fip.data.settings import Selection, asked
 from fip.source.open_run import open_run
 from fip.ventilator.supply import refused
 from support import small_ms
-from support.cut_slices import cut, flux, notes
+from support.cut_slices import PAIRS, cut, flux, notes
 
 
 def _place() -> Direction:
@@ -79,6 +79,18 @@ def test_the_id_goes_by_what_a_file_holds_and_not_by_where_it_lies(tmp_path: Pat
     ids = [open_run(path, asked(sky_model=str(each))).id for each in (model, copied, other)]
     assert ids[0] == ids[1] != ids[2]
     assert open_run(path, asked()).id not in ids
+
+
+def test_a_slice_without_a_good_sample_is_empty_as_ever(tmp_path: Path) -> None:
+    """No noise is to be expected of it, and no fit is told."""
+    path = small_ms.write(tmp_path / "gone.ms", small_ms.rows(2))
+    with small_ms.edit(path) as table:
+        table.putcol("FLAG_ROW", np.array([True] * PAIRS), 0, PAIRS)
+    empty, other = cut(path, sky_model=str(sky_model(tmp_path / "a.skymodel")), flag="auto")
+    assert empty.empty
+    assert not other.empty
+    assert not {"noise.expected", "model.amplitude"} & empty.numbers.keys()
+    assert empty.known == ()
 
 
 def test_gains_are_applied_to_data(tmp_path: Path) -> None:

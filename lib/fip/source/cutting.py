@@ -1,5 +1,6 @@
 """Cutting slices from an open MeasurementSet. A `Run` is used from the thread that opened it."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -165,7 +166,7 @@ class Run:
 
     def _told(self, cut: Slice, corrections: Corrections, tally: Tally, noise: NDArray[np.float64]) -> Slice:
         """A slice with what corrections have to say of it."""
-        numbers = numbers_of(corrections, tally, float(noise[0]))
+        numbers = numbers_of(corrections, tally, float(noise[0]) if noise.size else math.nan)
         time, band = cut.times.average, effective_band(cut)
         known: tuple[KnownSource, ...] = ()
         if corrections.sky and band and cut.settings.stokes[0] in TOTAL_INTENSITY:

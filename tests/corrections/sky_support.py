@@ -44,3 +44,11 @@ def opened(*asked: Path | str, **changed: Any) -> Sky:
 def written(path: Path, *lines: str) -> Path:
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+FORMAT = (
+    "Format = Name, Type, Patch, Ra, Dec, I, SpectralIndex='[]', LogarithmicSI='true', ReferenceFrequency='1.3e9', "
+    "MajorAxis, MinorAxis, Orientation, OrientationIsAbsolute"
+)
+GOOD = "x, POINT, , 10:20:00, -45.00.00, 1"
+"""A line of a `.skymodel` with that format."""

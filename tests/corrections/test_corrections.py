@@ -16,6 +16,7 @@ from fip.data.rotations import axes
 from fip.data.settings import Selection, asked
 from fip.source.open_run import open_run
 from fip.ventilator.supply import refused
+from fip.wire.codec import decode_slice, encode_slice
 from support import small_ms
 from support.cut_slices import PAIRS, cut, flux, notes
 
@@ -55,6 +56,22 @@ def test_a_sky_model_is_subtracted_and_how_well_it_fits_is_told(tmp_path: Path) 
     (bright, _) = cut(path, sky_model=str(sky_model(tmp_path / "bright.skymodel", 1.1)))
     assert bright.numbers["model.amplitude"][0] == pytest.approx(1 / 1.1, rel=1e-5)
     assert flux(bright) == pytest.approx(-0.1, abs=1e-5)
+
+
+@pytest.mark.parametrize("jansky", [1e-20, 1.0])
+def test_garbled_values_and_models_of_nothing_do_not_keep_a_slice_from_workers(tmp_path: Path, jansky: float) -> None:
+    """What they make of an amplitude is left out, or is that of the other samples: workers refuse other numbers."""
+
+    def garbled(columns: small_ms.Columns, frequency: np.ndarray, count: int) -> np.ndarray:
+        values = small_ms.point_source(columns, frequency, count)
+        values[4, 2, 3] = 3e38
+        return values
+
+    path = small_ms.write(tmp_path / "garbled.ms", small_ms.rows(1), data={"DATA": garbled})
+    (piece,) = cut(path, sky_model=str(sky_model(tmp_path / "a.skymodel", jansky)))
+    assert decode_slice(encode_slice(piece)).numbers == piece.numbers
+    amplitude = piece.numbers.get("model.amplitude")
+    assert amplitude is None if jansky < 1 else amplitude and amplitude[0] == pytest.approx(1, abs=1e-5)
 
 
 def test_models_of_a_file_and_of_the_recording_are_both_subtracted(tmp_path: Path) -> None:

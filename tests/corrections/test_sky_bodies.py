@@ -11,7 +11,7 @@ from astropy.time import Time
 from astropy.utils import iers
 from scipy.special import j1
 
-from corrections.sky_support import BEGIN, FREQUENCY, SITE, expected, opened, written
+from corrections.sky_support import BEGIN, EXPECTED, FREQUENCY, SITE, expected, opened, written
 from fip.corrections.sky.bodies import FINEST, RADII, disc, seen
 from fip.corrections.sky.components import Components
 from fip.data.directions import Direction
@@ -167,6 +167,17 @@ def test_a_model_of_which_nothing_ever_rises_is_refused_unless_more_is_to_come(t
     with pytest.raises(FipError, match="nothing of it is seen"):
         opened(list_)
     assert opened(list_, end=BEGIN + DAY).visible(0, BEGIN + 9 * 3600) == 1
+
+
+@pytest.mark.parametrize("place", [0.0, np.nan])
+def test_antennas_without_a_place_do_not_take_the_horizon_away(tmp_path: Path, place: float) -> None:
+    """Sets list antennas that were never used, at (0, 0, 0): the others say where the array is."""
+    position = EXPECTED.position.copy()
+    position[5:] = place
+    north = written(tmp_path / "north.csv", "ra,dec,flux", "155,60,1", "155,-45,1")
+    sky = opened(north, position=position)
+    assert any("below the horizon at the begin" in note for note in sky.notes)
+    assert not any("no horizon of its own" in note for note in sky.notes)
 
 
 def test_an_array_as_large_as_the_earth_has_no_horizon(tmp_path: Path) -> None:

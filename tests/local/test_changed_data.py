@@ -301,3 +301,20 @@ def test_a_whole_directory_is_compared(ms: Path, tmp_path: Path) -> None:
         f"followed: its slices cannot be compared: {followed}: no such file or folder",
     ]
     assert fip("verify", directory).returncode == 0
+
+
+def test_a_model_that_was_changed_is_refused_and_told(ms: Path, tmp_path: Path) -> None:
+    """Of the data nothing was changed, and yet the images would be no series."""
+    model = tmp_path / "field.csv"
+    model.write_text("ra,dec,flux\n57.3,-28.6,1\n")
+    directory = tmp_path / "corrected.fip"
+    options = ("run", str(ms), *GRID, "--sky-model", str(model), "--output", str(directory), "--workers", "1")
+    assert fip(*options).returncode == 0
+    assert fip(*options).returncode == 0
+    model.write_text("ra,dec,flux\n57.3,-28.6,2\n")
+    refused = fip(*options)
+    assert refused.returncode == 2
+    assert f"corrected by another content of {model}: {REFUSED}" in refused.stderr
+    told: list[str] = []
+    compare_all(directory, told.append)
+    assert f"is another one than when it was imaged, or one of the files that correct it is: {model}" in told[0]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fip.corrections.observed import Observed
 from fip.corrections.tally import Tally
 from fip.data.stokes import HANDS
+from fip.imaging.polarisation import GARBLED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +44,10 @@ def fit(residual: Observed, predicted: Predicted) -> Tally:
     for at, hand in enumerate(predicted.hands):
         model, seen = predicted.values[..., at], predicted.seen(residual, at)
         weight = np.where(residual.bad[..., hand], 0, residual.weight[..., hand])
-        used = (weight > 0) & (weight < np.inf) & np.isfinite(seen) & np.isfinite(model)
+        used = (weight > 0) & (weight < GARBLED)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for values in (seen, model):
+                used &= np.abs(values) < GARBLED  # NaN is not
         weight, model, seen = weight[used], model[used], seen[used]
         cross += complex(np.vdot(model, weight * seen))
         power += float(np.vdot(model, weight * model).real)

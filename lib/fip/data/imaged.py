@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fip.data.names import is_label
+from fip.data.names import LARGEST, is_label
 from fip.data.quantities import is_unit
 from fip.data.values import Card, Image, Kind, Slice, Table, is_kind
 
@@ -95,8 +95,8 @@ class Imaged:
         """
         if not is_label(name):
             raise ValueError(f"{name!r:.80} is no name for a number: give 1 to 64 of A-Z a-z 0-9 . _ + -")
-        if not math.isfinite(value) or abs(value) > 1e15:
-            raise ValueError(f"number {name}: {value} is not finite, or beyond 1e15")
+        if not abs(value) <= LARGEST:  # NaN is not
+            raise ValueError(f"number {name}: {value} is not finite, or beyond {LARGEST:g}")
         return replace(self, numbers={**self.numbers, name: (float(value), _unit(unit))})
 
     def _at(self, kind: Kind) -> Image:

@@ -56,7 +56,10 @@ Attempts = Annotated[int, Interval(ge=0, lt=1 << 20)]
 Count = Annotated[int, Interval(ge=0, lt=1 << 63)]
 """How often, or how many bytes; what comes from a socket is held to the range."""
 
-Real = Annotated[float, Interval(ge=-1e15, le=1e15)]
+LARGEST = 1e15
+"""The largest `Real`."""
+
+Real = Annotated[float, Interval(ge=-LARGEST, le=LARGEST)]
 """A number that is neither NaN nor infinite, and is so still if many are added up; what comes from a socket is held to
 the range: one NaN would spread to all that it is compared with."""
 

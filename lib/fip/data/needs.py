@@ -32,6 +32,14 @@ def files_of(selection: Selection) -> Iterator[str]:
     yield from filter(is_file, (selection.flag, *selection.sky_model))
 
 
+def another(path: Path | str, selection: Selection, when: str) -> str:
+    """That a run is not the one that it was, in one line: of this recording, or by these files."""
+    files = ", ".join(files_of(selection))
+    return f"{path}: is another one than {when}" + (
+        f", or one of the files that correct it is: {files}" if files else ""
+    )
+
+
 def with_whole_paths(selection: Selected) -> Selected:
     """The same with each of these by its whole path, as somebody elsewhere needs it."""
 

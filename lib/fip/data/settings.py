@@ -166,8 +166,8 @@ class Selection:
     gains: Annotated[
         Files,
         Option(
-            "Gains to apply to DATA: CASA calibration tables (K, B, G), CASA cal libraries, h5parm, or a folder with a "
-            "`latest` table.  [default: none]",
+            "Gains to apply to DATA: CASA calibration tables (K, B, G), CASA cal libraries, h5parm, or a folder of "
+            "tables, of which each slice has the newest.  [default: none]",
             metavar="PATH,...",
             several=True,
         ),

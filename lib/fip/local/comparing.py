@@ -9,6 +9,7 @@ from fip.archive.ledger import Ledger
 from fip.data.errors import InputError, LostReaderError, UsageError
 from fip.data.fingerprints import Comparison, compare, to_compare
 from fip.data.names import RunId
+from fip.data.needs import another
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import Asked
 from fip.sink.store import Store
@@ -33,11 +34,13 @@ def check_data(
 ) -> None:
     """Sees that a run goes on with the data that it began with; looks into them only if their files have changed.
 
-    UsageError where stored slices differ, or are of another column.
+    UsageError where stored slices differ, are of another column, or were corrected otherwise.
     """
     ledger, ids = store.ledger, [each for each in (found.run, found.older) if each]
     if mixture := store.mixture(found.name, ids, found.others):
         raise UsageError(mixture)
+    if other := store.otherwise_corrected(str(path), asked, found.hints, ids):
+        raise UsageError(other)
     if not ledger.stored(found.run) or ledger.data.hints(found.run) == found.hints:
         return
     say("its files were written since: what is stored is compared with the data")
@@ -81,7 +84,7 @@ def _as_stored(reader: Child, path: Path, asked: Asked, run: RunId) -> RunFacts:
         found = reader.call(look, path, asked, follow, follow, follow)
         if run in (found.run, found.older):
             return replace(found, run=run)
-    raise InputError(f"{path}: is another one than when it was imaged")
+    raise InputError(another(path, asked.source, "when it was imaged"))
 
 
 def _listed(indices: Sequence[int]) -> str:

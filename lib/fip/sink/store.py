@@ -25,6 +25,7 @@ from fip.archive.ledger_file import Connect
 from fip.archive.verify import Fault, faults
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.data.names import RunId, SliceId, free_name
+from fip.data.needs import files_of
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences
 from fip.data.values import FitsFile, ImageFile, Kind
@@ -159,10 +160,31 @@ class Store:
             "now: name another --output, or --overwrite"
         )
 
+    def otherwise_corrected(self, path: str, asked: Asked, hints: str, ids: Collection[RunId]) -> str:
+        """Why a run cannot go into this directory whose corrections are read from files that changed; "" if it can.
+
+        `path` is of its MeasurementSet, whose files look like `hints`: of these the directory has images, and not under
+        one of the run's `ids`.
+        """
+        files = ", ".join(files_of(asked.source))
+        if not files or not hints or any(self.ledger.stored(run) for run in ids):
+            return ""
+        same = (each.run for each in self.ledger.runs() if each.measurement_set == path)
+        if not any(self.ledger.data.hints(run) == hints and self.ledger.stored(run) for run in same):
+            return ""
+        return (
+            f"{self.directory} holds images of {path} that were corrected by another content of {files}: "
+            "name another --output, or --overwrite"
+        )
+
     def open_run(self, plan: RunPlan) -> str:
         """Prepares for the images of a run; returns why it cannot be taken, or ""."""
         ids = [each for each in (plan.run, plan.older) if each]
-        refusal = self.refusal(plan.asked) or self.mixture(plan.name, ids, plan.others)
+        refusal = (
+            self.refusal(plan.asked)
+            or self.mixture(plan.name, ids, plan.others)
+            or self.otherwise_corrected(plan.measurement_set, plan.asked, plan.hints, ids)
+        )
         if not refusal:
             self._names[plan.run] = self.ledger.open_run(plan)
             self._concluded = False

@@ -8,7 +8,7 @@ from fip.corrections.corrections import Corrections
 from fip.corrections.sky.opening import Sky
 from fip.corrections.tally import Tally
 from fip.data.directions import Direction
-from fip.data.names import LONGEST, free_name, label
+from fip.data.names import LARGEST, LONGEST, free_name, label
 from fip.data.rotations import icrs_axes
 from fip.data.values import MOST_KNOWN, Card, Grid, KnownSource
 
@@ -18,7 +18,10 @@ FLAGGED = {"gains": "FIPFLGGN", "flags": "FIPFLGFL", "auto": "FIPFLGAU"}
 
 
 def numbers_of(corrections: Corrections, tally: Tally, noise: float) -> Numbers:
-    """Share flagged by each, how well the model fits, the noise to expect, and which corrections there were."""
+    """Share flagged by each, how well the model fits, the noise to expect, and which corrections there were.
+
+    Without what is not finite, or beyond `LARGEST`, as the amplitude of a model of next to nothing: it tells nothing.
+    """
     numbers: Numbers = {f"{name}.{digest}": (1.0, "") for name, digest in corrections.digests.items()}
     asked = {"gains": corrections.gains, "flags": corrections.flags, "auto": corrections.flags}
     for name in (name for name, each in asked.items() if each):
@@ -26,9 +29,8 @@ def numbers_of(corrections: Corrections, tally: Tally, noise: float) -> Numbers:
     if tally.power > 0:
         amplitude, phase = cmath.polar(tally.cross / tally.power)
         numbers |= {"model.amplitude": (amplitude, ""), "model.phase": (math.degrees(phase), "deg")}
-    if math.isfinite(noise):
-        numbers["noise.expected"] = (noise, "Jy/beam")
-    return numbers
+    numbers["noise.expected"] = (noise, "Jy/beam")
+    return {name: (value, unit) for name, (value, unit) in numbers.items() if abs(value) <= LARGEST}  # NaN is not
 
 
 def cards_of(corrections: Corrections, numbers: Numbers, time: float) -> Iterator[Card]:

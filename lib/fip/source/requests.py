@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fip.data.errors import InputError, NotYetError, UnreadableError
 from fip.data.names import RunId
+from fip.data.needs import another
 from fip.data.settings import Asked
 from fip.source.pipe import Memory
 
@@ -185,7 +186,7 @@ def _run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int, ha
     """The open run, with this slice. InputError where it is another run now."""
     found = _open(path, asked, follow, handed).up_to(index)
     if run not in (found.id, found.older):
-        raise InputError(f"{path}: is another one than when the run began")
+        raise InputError(another(path, asked.source, "when the run began"))
     if index >= len(found.slices):
         raise InputError(f"{path}: slice {index} is no longer there")
     for reader in found.readers:  # a directory that was begun when zeros were values goes on so

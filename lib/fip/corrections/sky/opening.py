@@ -94,7 +94,7 @@ def _read_one(item: str, expected: Expected, read: _Read) -> None:
         read.notes.append(f"{item}: a disc that moves; its place is worked out each minute")
         return
     if item.lower() in A_TEAM:
-        source, told = calibrator(item, expected.begin, band(expected), _longest(expected.position))
+        source, told = calibrator(item, expected.begin, band(expected), _longest(_placed(expected)))
         read.sources.append(source)
         _add(read, item, f"{item.lower()} {source.terms.tolist()} {source.stokes.tolist()}", source.names[0])
         read.notes.extend(told)
@@ -156,14 +156,21 @@ def _add(read: _Read, item: str, digest: str, named: str) -> None:
     read.named.append(named)
 
 
+def _placed(expected: Expected) -> NDArray[np.float64]:
+    """Where antennas are [antenna, 3], without those at the centre of the Earth: nobody said where these are."""
+    known = np.isfinite(expected.position).all(axis=1) & expected.position.any(axis=1)
+    return expected.position[known]
+
+
 def _longest(position: NDArray[np.float64]) -> float:
     """The longest baseline, m."""
     return max((float(np.linalg.norm(position - one, axis=1).max()) for one in position), default=0.0)
 
 
 def _site(expected: Expected, highest: float) -> Site:
-    place = np.mean(expected.position, axis=0)
-    reach = 2 * math.pi * _longest(expected.position) * highest / SPEED_OF_LIGHT
+    there = _placed(expected)
+    place = np.mean(there, axis=0) if len(there) else np.zeros(3)
+    reach = 2 * math.pi * _longest(there) * highest / SPEED_OF_LIGHT
     return Site(place, bool(abs(np.linalg.norm(place) - EARTH) < RELIEF), reach)
 
 

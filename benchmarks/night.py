@@ -4,12 +4,13 @@
     python -m benchmarks.night --by-the-truth
 
 Two sets are simulated that differ by the transient alone, and imaged by `fip run OUT.ms --gains OUT.B,OUT.G --flag auto
---sky-model OUT.skymodel`; what stands behind `--` takes the place of these options. It prints the noise of each image
-over the thermal noise, which is that of the samples that are not bad by the truth, and the transient's flux in its
-image and in the difference of the two images. The exit code is 1 if the noise of an image is more than 10 % above or
-below thermal, or the transient lost or gained more than 2 sigma: of the difference, in which the noise is the same, so
-that flux that flags or gains took is told from chance. `--by-the-truth` has the data corrected and flagged by what was
-simulated, before FIP images them less MODEL_DATA: what is measured if nothing is left to be done.
+--sky-model OUT.skymodel --smear none`, as they are not smeared; what stands behind `--` takes the place of these
+options. It prints the noise of each image over the thermal noise, which is that of the samples that are not bad by the
+truth, and the transient's flux in its image and in the difference of the two images. The exit code is 1 if the noise
+of an image is more than 10 % above or below thermal, or the transient lost or gained more than 2 sigma: of the
+difference, in which the noise is the same, so that flux that flags or gains took is told from chance. `--by-the-truth`
+has the data corrected and flagged by what was simulated, before FIP images them less MODEL_DATA: what is measured if
+nothing is left to be done.
 """
 
 import argparse
@@ -39,7 +40,7 @@ DEAD = 5
 TOLERANCE = 0.1  # of the noise
 MOST_SIGMAS = 2.0  # that the transient may lose or gain
 SIZE, SCALE = 512, "1.5arcsec"
-CORRECTED = ("--gains", "{0}.B,{0}.G", "--flag", "auto", "--sky-model", "{0}.skymodel")
+CORRECTED = ("--gains", "{0}.B,{0}.G", "--flag", "auto", "--sky-model", "{0}.skymodel", "--smear", "none")
 
 
 @dataclass(frozen=True, eq=False)

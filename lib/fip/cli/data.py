@@ -89,6 +89,8 @@ def simulate_command(
     with _progress("simulating", simulation.integrations) as told:
         truth = simulate(measurement_set, simulation, overwrite=overwrite, live=live, progress=told)
     console.print(f"{measurement_set} is written; what is in it is in {truth}", soft_wrap=True)
+    if simulation.sources and not simulation.smear:
+        console.print("it is not smeared: `fip run --sky-model` takes --smear none for it", soft_wrap=True)
 
 
 @app.command("movie")

@@ -6,6 +6,7 @@ so that a sky whose amplitudes differ over channels and baselines makes the limi
 Each integration is looked at by itself.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Self
 
@@ -49,18 +50,9 @@ class Automatic(Flags):
     @classmethod
     def opened(cls) -> Self:
         """Ready for any recording."""
-        constants = (
-            LIMIT,
-            CHANNEL_MARGIN,
-            BASELINE_MARGIN,
-            NARROW,
-            MOST_MARKED,
-            FEWEST_CHANNELS,
-            FEWEST_BASELINES,
-            LEAST,
-            DEAD_LIMIT,
-        )
-        return cls("-".join(["auto", str(VERSION), *(f"{each:g}" for each in constants)]), "auto")
+        limits = LIMIT, CHANNEL_MARGIN, BASELINE_MARGIN, NARROW, MOST_MARKED, LEAST, DEAD_LIMIT
+        done = repr((VERSION, limits, FEWEST_CHANNELS, FEWEST_BASELINES))
+        return cls(hashlib.sha256(done.encode()).hexdigest()[:16], "auto")
 
     def after(self, observed: Observed, predicted: Predicted | None = None) -> Observed:
         """Marks what stands out, and beside a model antennas that are dead."""

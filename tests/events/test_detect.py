@@ -9,15 +9,19 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.table import Table
 
+from fip.archive.ledger import Ledger
 from fip.data.errors import UsageError
 from fip.data.quantities import iso_utc
 from fip.events.detect import detect, thresholds_of
 from fip.events.found import Detection
 from fip.events.series import series_of
+from fip.search.curvature import from_images, from_moments
 from fip.search.words import Budget
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
@@ -202,3 +206,18 @@ def test_a_directory_that_was_not_searched_says_so(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr) == (
         2, f"fip: {tmp_path} was not searched for transients: `fip detect {tmp_path}` does\n",
     )  # fmt: skip
+
+
+def test_lambda_is_what_headers_and_ledger_tell_of_the_samples(night: Path) -> None:
+    """It is near that of the images' own noise, which serves where they tell nothing."""
+    (series,) = series_of(night, Detection())
+    header = fits.getheader(images(night)[0])
+    uu, uv, vv = (header[name] * 1e6 for name in ("FIPUU", "FIPUV", "FIPVV"))
+    np.testing.assert_allclose(series.searched.curvature, from_moments(uu, uv, vv, series.layout.grid.scale), rtol=0.05)
+    with closing(Ledger(night, read_only=True)) as ledger:
+        numbers = ledger.numbers()[series.run, 0]
+    assert [numbers[f"uv.{name}"][0] * 1e6 for name in ("uu", "uv", "vv")] == pytest.approx([uu, uv, vv], rel=1e-9)
+    assert numbers["weights"][0] == pytest.approx(header["FIPWSUM"])
+    measured = from_images(fits.getdata(each)[0, 0] for each in images(night)[:8])
+    root = [float(np.sqrt(np.linalg.det(np.array(each)))) for each in (series.searched.curvature, measured)]
+    assert root[0] == pytest.approx(root[1], rel=0.15)

@@ -12,7 +12,7 @@ from scipy.optimize import curve_fit
 
 from fip.data.settings import Imaging
 from fip.data.values import Beam, Block, Grid
-from fip.imaging.beam import LOBE_LEVEL, fit_beam
+from fip.imaging.beam import LOBE_LEVEL, fit_beam, uv_moments
 from fip.imaging.weighting import weigh
 from support.direct_sum import direct_sum
 from support.synthetic import array_uvw
@@ -213,3 +213,23 @@ def test_beam_scales_with_the_array() -> None:
 def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
     """Where the point spread function has no end in some direction there is no beam, and no invented one."""
     assert fit_beam([block_of(uv, weight)]) is None
+
+
+def test_the_moments_of_u_and_v_are_weighted_means() -> None:
+    """In wavelengths squared, over all blocks and channels; of nothing there are none."""
+    random = np.random.default_rng(3)
+    blocks = []
+    for band in (FREQUENCY, np.linspace(1e9, 1.2e9, 5)):
+        weight = random.uniform(0, 2, (1, 40, band.size))
+        uvw = random.normal(0, 900, (40, 3))
+        blocks.append(Block(0, uvw, band, np.zeros(weight.shape, complex), weight))
+    uv = np.concatenate([
+        (each.uvw[:, None, :2] * each.frequency[:, None] / 299792458.0).reshape(-1, 2) for each in blocks
+    ])  # fmt: skip
+    weights = np.concatenate([each.weight.ravel() for each in blocks])
+    found = uv_moments(blocks)
+    assert found is not None
+    expected = [np.average(product, weights=weights) for product in (uv[:, 0] ** 2, uv[:, 0] * uv[:, 1], uv[:, 1] ** 2)]
+    assert (found.uu, found.uv, found.vv) == pytest.approx(expected, rel=1e-12)
+    assert uv_moments([]) is None
+    assert uv_moments([replace(blocks[0], weight=0 * blocks[0].weight)]) is None

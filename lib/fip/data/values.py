@@ -206,6 +206,15 @@ class Beam:
 
 
 @dataclass(frozen=True, slots=True)
+class UvMoments:
+    """Weighted means over the samples of an image's first plane: how its noise, and its beam, look near their peak."""
+
+    uu: float  # of u^2, wavelengths squared, here and in the next two
+    uv: float  # of u v
+    vv: float  # of v^2
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """What a quality check needs of an image, over its finite pixels of the first plane."""
 
@@ -240,6 +249,7 @@ class Image:
     primary_beam: str = "NONE"  # FIPPB of the header: by which its pixels are corrected
     cards: tuple[Card, ...] = ()  # that stages have added to the header
     tables: Mapping[str, Table] = field(default_factory=dict)  # that stages have added, by the extension's name
+    moments: UvMoments | None = None  # of the whole band; None without visibilities
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -16,9 +17,9 @@ from fip.data.errors import UsageError
 from fip.data.values import Beam
 from fip.events.found import Detection, Series
 from fip.fits.stored_image import Layout, StoredImage
-from fip.search.curvature import from_images
+from fip.search.curvature import from_images, from_moments
 from fip.search.sidelobes import highest_sidelobe
-from fip.search.words import Reference, Searched, beam_matrix
+from fip.search.words import Matrix, Reference, Searched, beam_matrix
 
 MEASURED = 16
 """Images by which Lambda is measured, half of them the first ones, half in the middle."""
@@ -120,13 +121,31 @@ def _searched(
     images = [pixels for entry, pixels in readable(directory, few, layout, plane, []) if not entry.empty]
     area = int(np.isfinite(images[0]).sum()) if images else 0
     shape = beam_matrix(beam, grid.scale)
-    try:
-        curvature = from_images(_middle(pixels, _NOISE) for pixels in images)
-    except ValueError as error:
-        raise UsageError(f"{directory}: {error}") from None
+    curvature = _told(directory, few, grid.scale)
+    if curvature is None:
+        try:
+            curvature = from_images(_middle(pixels, _NOISE) for pixels in images)
+        except ValueError as error:
+            raise UsageError(f"{directory}: {error}") from None
     found = Searched(grid.width, grid.height, curvature, shape, cadence)
     sidelobe = highest_sidelobe((_middle(pixels, _SIDELOBES) for pixels in images[: MEASURED // 2]), shape)
     return found, sidelobe, area
+
+
+def _told(directory: Path, entries: Iterable[Entry], scale: float) -> Matrix | None:
+    """Lambda by what the headers of some images say of their samples; None if one of them says nothing of it."""
+    from astropy.io import fits
+
+    moments = []
+    for entry in entries:
+        if not entry.empty:
+            with suppress(OSError):
+                header = fits.getheader(directory / entry.file)
+                moments.append([float(header.get(name, math.nan)) * 1e6 for name in ("FIPUU", "FIPUV", "FIPVV")])
+    if not moments or not np.isfinite(moments).all():
+        return None
+    uu, uv, vv = np.mean(moments, axis=0).tolist()
+    return from_moments(uu, uv, vv, scale)
 
 
 def _middle(pixels: NDArray[np.float32], side: int) -> NDArray[np.float32]:

@@ -282,6 +282,11 @@ def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]
         yield "BMAJ", math.degrees(image.beam.major), "[deg] FWHM of the fitted beam"
         yield "BMIN", math.degrees(image.beam.minor), "[deg] FWHM of the fitted beam"
         yield "BPA", math.degrees(image.beam.angle), "[deg] from north through east"
+    if image.moments is not None:
+        for keyword, name, value in (
+            ("FIPUU", "u^2", image.moments.uu), ("FIPUV", "u v", image.moments.uv), ("FIPVV", "v^2", image.moments.vv),
+        ):  # fmt: skip
+            yield keyword, value / 1e6, f"[1e6] weighted mean of {name}, in wavelengths"
     if image.statistics is not None:
         others = image.pixels[1:, 0]  # statistics are of the first
         yield "DATAMIN", float(np.fmin.reduce(others, axis=None, initial=image.statistics.minimum)), ""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.quantities import SPEED_OF_LIGHT
-from fip.data.values import Beam, Block
+from fip.data.values import Beam, Block, UvMoments
 from fip.imaging.kernels import dirty
 
 LOBE_LEVEL = 0.35
@@ -57,6 +57,15 @@ def fit_beam(blocks: Sequence[Block]) -> Beam | None:
             return _beam(to_round.T @ _fit_gaussian(*lobe) @ to_round)
     except np.linalg.LinAlgError:  # a row of pixels, which many ellipses fit
         return None
+
+
+def uv_moments(blocks: Sequence[Block]) -> UvMoments | None:
+    """The weighted means of u^2, u v and v^2 of the first Stokes of all blocks; None without weight."""
+    total, square = _moments(blocks) if blocks else (0.0, np.zeros((2, 2)))
+    if not total > 0:
+        return None
+    mean = square / total
+    return UvMoments(float(mean[0, 0]), float(mean[0, 1]), float(mean[1, 1]))
 
 
 def _moments(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:

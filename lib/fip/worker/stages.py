@@ -6,17 +6,19 @@ of users that the run's settings name (docs/extending/stage.md).
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from time import perf_counter
 
 from fip.data.antennas import FAULTS
 from fip.data.directions import Body
 from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
+from fip.data.names import LARGEST
 from fip.data.quality import quality
 from fip.data.values import MOST_KINDS, FitsFile, Image, ImageFile, Kind, Slice, is_kind, whole
 from fip.fits.fitsfile import fits_bytes
 from fip.fits.header import effective_band
+from fip.imaging.beam import uv_moments
 from fip.imaging.dirty import channel_beams, dirty_image, psf_image, slice_beam
 from fip.imaging.kernels import Kernel
 from fip.imaging.statistics import image_statistics
@@ -40,9 +42,10 @@ def psf(so_far: Imaged, kernel: Kernel) -> Imaged:
 
 
 def beam(so_far: Imaged, kernel: Kernel) -> Imaged:
-    """Fit the restoring beam of the whole band, and of each output channel."""
+    """Fit the restoring beam of the whole band, and of each output channel; take the moments of u and v."""
     whole, channels = slice_beam(so_far.slice), channel_beams(so_far.slice)
-    return _each(so_far, lambda image: replace(image, beam=whole, channel_beams=channels))
+    moments = uv_moments(so_far.slice.blocks)
+    return _each(so_far, lambda image: replace(image, beam=whole, channel_beams=channels, moments=moments))
 
 
 def statistics(so_far: Imaged, kernel: Kernel) -> Imaged:
@@ -61,7 +64,18 @@ def judge(so_far: Imaged, kernel: Kernel) -> Imaged:
 STAGES: tuple[Stage, ...] = (dirty, psf, beam, statistics, compare, judge)
 PRIMARY_BEAM = "primary-beam"
 """A stage of FIP's that comes before those of users, if it is asked for."""
-_OWN_NUMBERS = ("data_", "residual.", "predicted.", "model.", "noise.", "flagged_by.", "gains.", "flag.", "sky_model.")
+_OWN_NUMBERS = (
+    "data_",
+    "uv.",
+    "residual.",
+    "predicted.",
+    "model.",
+    "noise.",
+    "flagged_by.",
+    "gains.",
+    "flag.",
+    "sky_model.",
+)
 """How the names of numbers begin that only FIP enters."""
 OWN_TIMES = ("wait", *(stage.__name__ for stage in STAGES), "fits")
 """What is timed of a slice by these names; stages of users have others."""
@@ -107,7 +121,7 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float, users:
         statistics=image.statistics,
         seconds={"wait": waited, **seconds, "fits": perf_counter() - begun},
         files=files,
-        numbers={**made.numbers, **numbers(slice_)},
+        numbers={**made.numbers, **numbers(slice_), **_moments(image)},
         fingerprint=slice_.fingerprint,
     )
 
@@ -121,6 +135,7 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
         "band_width": (band.width, "Hz"),
         "zeros": (float(slice_.zeros), ""),
         "garbled": (float(slice_.garbled), ""),
+        "weights": (min(float(slice_.sum_of_weights[0].sum()), LARGEST), ""),
         **{name: (value, "") for name, value in slice_.ill.items()},
         **slice_.numbers,
         **_moving_centre(slice_),
@@ -133,6 +148,13 @@ def _moving_centre(slice_: Slice) -> dict[str, tuple[float, str]]:
         return {}
     grid = slice_.grid
     return {"centre.ra": (math.degrees(grid.longitude), "deg"), "centre.dec": (math.degrees(grid.latitude), "deg")}
+
+
+def _moments(image: Image) -> dict[str, tuple[float, str]]:
+    """Those of u and v, in 10^6 wavelengths squared, by which false events are counted (docs/transients.md)."""
+    if image.moments is None:
+        return {}
+    return {f"uv.{name}": (value / 1e6, "") for name, value in asdict(image.moments).items()}
 
 
 def _passed(name: str, stage: UserStage, before: Imaged) -> Imaged:

@@ -1,5 +1,6 @@
 """Corrections as a run makes them: in their order, told in numbers and cards, and part of the run's id by content."""
 
+import os
 import pickle
 import shutil
 from dataclasses import replace
@@ -18,6 +19,7 @@ from fip.source.open_run import open_run
 from fip.ventilator.supply import refused
 from fip.wire.codec import decode_slice, encode_slice
 from support import small_ms
+from support.casa_gains import write_gains
 from support.cut_slices import PAIRS, cut, flux, notes
 
 
@@ -108,6 +110,29 @@ def test_a_slice_without_a_good_sample_is_empty_as_ever(tmp_path: Path) -> None:
     assert not other.empty
     assert not {"noise.expected", "model.amplitude"} & empty.numbers.keys()
     assert empty.known == ()
+
+
+def test_a_header_names_the_table_that_was_applied(tmp_path: Path) -> None:
+    """Of a folder: also if an end of a slice is flagged, and the mean of what is good is before the table's begin."""
+    path = small_ms.write(tmp_path / "three.ms", small_ms.rows(3))
+    names = [f"a{number}" for number in range(5)]
+    with small_ms.edit(path / "ANTENNA") as table:
+        table.putcol("NAME", names)
+    with small_ms.edit(path) as table:
+        table.putcol("FLAG_ROW", np.array([True] * PAIRS), 2 * PAIRS, PAIRS)
+    for name, begin, gain in (("early.G", -100.0, 1.0), ("late.G", 7.0, 2.0)):
+        values = np.full((5, 1, 2), gain, np.complex64)
+        time = np.full(5, small_ms.START + begin)
+        folder = tmp_path / "gains" / name
+        folder.parent.mkdir(exist_ok=True)
+        write_gains(
+            folder, "G Jones", names, time, np.arange(5), values, [small_ms.BAND[:1]], position=small_ms.POSITIONS
+        )
+        for each in (folder, *folder.rglob("*")):
+            os.utime(each, (1e9, 1e9))  # left alone for long
+    (piece,) = cut(path, gains=str(tmp_path / "gains"), average="3")
+    assert flux(piece) == pytest.approx(1 / 4, rel=1e-5)  # by late.G, 2 for each antenna
+    assert next(str(each.value) for each in piece.cards if each.keyword == "FIPGAINS").startswith("late.G@")
 
 
 def test_gains_are_applied_to_data(tmp_path: Path) -> None:

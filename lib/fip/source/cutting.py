@@ -161,18 +161,21 @@ class Run:
             fingerprint=fingerprint([block for block, _ in natural]),
         )
         if self.corrections is not None:
-            cut = self._told(cut, self.corrections, done, expected_noise([block for block, _ in natural], weighed))
+            noise = expected_noise([block for block, _ in natural], weighed)
+            cut = self._told(cut, self.corrections, done, noise, float(dump.time.min() + dump.time.max()) / 2)
         return cut, antennas, done.seconds
 
-    def _told(self, cut: Slice, corrections: Corrections, tally: Tally, noise: NDArray[np.float64]) -> Slice:
-        """A slice with what corrections have to say of it."""
+    def _told(
+        self, cut: Slice, corrections: Corrections, tally: Tally, noise: NDArray[np.float64], middle: float
+    ) -> Slice:
+        """A slice with what corrections have to say of it; gains are chosen by its `middle`, whatever of it is good."""
         numbers = numbers_of(corrections, tally, float(noise[0]) if noise.size else math.nan)
         time, band = cut.times.average, effective_band(cut)
         known: tuple[KnownSource, ...] = ()
         if corrections.sky and band and cut.settings.stokes[0] in TOTAL_INTENSITY:
             number = int(self.picked.index.field[self.slices[cut.index].integrations[0]])
             known = known_sources(corrections.sky, cut.grid, band.centre, number, time)
-        return replace(cut, numbers=numbers, cards=tuple(cards_of(corrections, numbers, time)), known=known)
+        return replace(cut, numbers=numbers, cards=tuple(cards_of(corrections, numbers, middle)), known=known)
 
     def fingerprint(self, number: int) -> Fingerprint:
         """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""

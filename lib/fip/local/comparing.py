@@ -12,6 +12,7 @@ from fip.data.names import RunId
 from fip.data.needs import another
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import Asked
+from fip.sink.mixing import mixture, otherwise_corrected
 from fip.sink.store import Store
 from fip.source.child import Child
 from fip.source.requests import RunFacts, fingerprint, look
@@ -37,9 +38,9 @@ def check_data(
     UsageError where stored slices differ, are of another column, or were corrected otherwise.
     """
     ledger, ids = store.ledger, [each for each in (found.run, found.older) if each]
-    if mixture := store.mixture(found.name, ids, found.others):
-        raise UsageError(mixture)
-    if other := store.otherwise_corrected(str(path), asked, found.hints, ids):
+    if mixed := mixture(store.directory, ledger, found.name, ids, found.others):
+        raise UsageError(mixed)
+    if other := otherwise_corrected(store.directory, ledger, str(path), asked, found.hints, ids):
         raise UsageError(other)
     if not ledger.stored(found.run) or ledger.data.hints(found.run) == found.hints:
         return

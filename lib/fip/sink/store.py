@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -24,13 +24,13 @@ from fip.archive.ledger import Ledger
 from fip.archive.ledger_file import Connect
 from fip.archive.verify import Fault, faults
 from fip.data.errors import NoRoomError, StoreError, UsageError
-from fip.data.names import RunId, SliceId, free_name
-from fip.data.needs import files_of
+from fip.data.names import SliceId, free_name
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences
 from fip.data.values import FitsFile, ImageFile, Kind
 from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
 from fip.sink.holds import Holds
+from fip.sink.mixing import mixture, otherwise_corrected
 from fip.wire.messages import Followed, RunPlan
 
 log = logging.getLogger("fip.sink")
@@ -144,46 +144,13 @@ class Store:
             f"{self.directory} holds images made with {differences(held, asked)}: name another --output, or --overwrite"
         )
 
-    def mixture(self, name: str, ids: Collection[RunId], others: Mapping[str, Collection[RunId]]) -> str:
-        """Why a run cannot go into this directory whose column was chosen automatically; "" if it can.
-
-        `ids` are those of the run, `others` those that it would have with other columns, by these: images of two
-        columns would be one series.
-        """
-        if any(self.ledger.stored(run) for run in ids):
-            return ""
-        column = next((column for column, runs in others.items() if any(map(self.ledger.stored, runs))), None)
-        if column is None:
-            return ""
-        return (
-            f"{self.directory} holds images of {name} made from its column {column}, and another one would be imaged "
-            "now: name another --output, or --overwrite"
-        )
-
-    def otherwise_corrected(self, path: str, asked: Asked, hints: str, ids: Collection[RunId]) -> str:
-        """Why a run cannot go into this directory whose corrections are read from files that changed; "" if it can.
-
-        `path` is of its MeasurementSet, whose files look like `hints`: of these the directory has images, and not under
-        one of the run's `ids`.
-        """
-        files = ", ".join(files_of(asked.source))
-        if not files or not hints or any(self.ledger.stored(run) for run in ids):
-            return ""
-        same = (each.run for each in self.ledger.runs() if each.measurement_set == path)
-        if not any(self.ledger.data.hints(run) == hints and self.ledger.stored(run) for run in same):
-            return ""
-        return (
-            f"{self.directory} holds images of {path} that were corrected by another content of {files}: "
-            "name another --output, or --overwrite"
-        )
-
     def open_run(self, plan: RunPlan) -> str:
         """Prepares for the images of a run; returns why it cannot be taken, or ""."""
         ids = [each for each in (plan.run, plan.older) if each]
         refusal = (
             self.refusal(plan.asked)
-            or self.mixture(plan.name, ids, plan.others)
-            or self.otherwise_corrected(plan.measurement_set, plan.asked, plan.hints, ids)
+            or mixture(self.directory, self.ledger, plan.name, ids, plan.others)
+            or otherwise_corrected(self.directory, self.ledger, plan.measurement_set, plan.asked, plan.hints, ids)
         )
         if not refusal:
             self._names[plan.run] = self.ledger.open_run(plan)

@@ -8,9 +8,9 @@ Two sets are simulated that differ by the transient alone, and imaged by `fip ru
 options. It prints the noise of each image over the thermal noise, which is that of the samples that are not bad by the
 truth, and the transient's flux in its image and in the difference of the two images. The exit code is 1 if the noise
 of an image is more than 10 % above or below thermal, or the transient lost or gained more than 2 sigma: of the
-difference, in which the noise is the same, so that flux that flags or gains took is told from chance. `--by-the-truth`
-has the data corrected and flagged by what was simulated, before FIP images them less MODEL_DATA: what is measured if
-nothing is left to be done.
+difference, in which the noise is the same, so that flux lost by flags or gains is not mixed up with chance.
+`--by-the-truth` has the data corrected and flagged by what was simulated, before FIP images them less
+MODEL_DATA: what is measured if nothing is left to be done.
 """
 
 import argparse
@@ -81,7 +81,7 @@ class Truth:
 
 
 def truths(path: Path, clean: Path, integrations: int) -> Iterator[Truth]:
-    """Of each integration; `clean` is the set without noise, of which what gains do not explain is interference."""
+    """Of each integration; `clean` is the set without noise: what gains do not explain in it is interference."""
     stem = path.with_suffix("")
     bandpass, drift = (_column(f"{stem}.{kind}", "CPARAM") for kind in "BG")
     drift = drift.reshape(integrations, len(bandpass), 1, 2)

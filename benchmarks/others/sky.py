@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
 
 
 def observation(scratch: Path) -> Rows:
-    """The small set, and what FIP is told of it."""
+    """The small set, and its description for FIP."""
     path = scratch / "sim.ms"
     simulate(path, SIMULATION)
     frequency = SIMULATION.channel_frequencies

@@ -1,0 +1,85 @@
+"""The words of events as users see them: what is asked of a search, what is searched, and what was found."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from fip.data.values import Grid
+from fip.search.words import WIDEST, Budget, Event, Reference, Searched
+
+Kind: TypeAlias = Literal["transient", "variable", "moving"]
+
+LABELS = {
+    "negative": "it became fainter, in a plane that cannot be negative: noise makes as many of these as of others",
+    "sidelobe": "a brighter event in the same slices may have made it",
+    "edge": "it is at the edge of what is imaged, which shows no maximum there",
+    "noisy": "the noise of its slices is more than twice as high as that of others",
+    "many": "more than 3 unrelated places stand out in its slices",
+    "refraction": "beside it, something became fainter by as much: a source that was moved by the ionosphere",
+    "band": "one half of the band shows it, and the other not as one spectrum would have it",
+    "incoherent": "all baselines have more power in its slices, wherever one looks: interference",
+    "near field": "it does not look like a point source at infinity",
+    "leakage": "a source that is bright in Stokes I is here, whose polarisation is that of the feeds",
+    "injection": "FIP added it to its own copy of the pixels, to see whether it is found",
+}
+"""What may speak against an event, and what it says. A labelled event is stored and shown, and not told."""
+
+FOLDER = "transients"
+"""Beside images, the folder of what was found in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a search."""
+
+    budget: Budget = field(default_factory=lambda: Budget(1, 7 * 86400))
+    reference: Reference | None = None  # None: none if a model was subtracted, or of Stokes V; auto else
+    widest: int = WIDEST
+    stokes: tuple[str, ...] | None = None  # None: all planes
+    store_averages: tuple[int, ...] = ()  # of 32 and 1024: means that are kept as images, too
+    watch: Path | None = None  # a list of places that are measured in each image
+    inject: bool = True  # one source in 500 slices, in the search's own copy of the pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """S/N at which something is an event, and a candidate."""
+
+    event: float
+    candidate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The images of one field in one run, one Stokes plane of them, as they are or means of so many of them."""
+
+    run: str  # its id
+    name: str  # its name, with which its files begin
+    label: str  # of the field; "" if the run has one
+    stokes: str
+    plane: int  # of that in the files
+    average: int  # slices in an image: 1, 32, 1024
+    grid: Grid
+    area: int  # pixels with values
+    sidelobe: float  # the highest of its PSF, of 1
+    searched: Searched
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An event, or a candidate, of a series."""
+
+    series: Series
+    event: Event
+    begin: float  # s UTC since MJD 0, of its best boxcar
+    end: float
+    labels: tuple[str, ...] = ()  # of LABELS
+    kind: Kind = "transient"
+
+    @property
+    def id(self) -> str:
+        """The same whenever the same images are searched by the same settings; a name for a folder."""
+        series = self.series
+        parts = (series.run[:8], series.label, series.stokes, f"x{series.average}" * (series.average > 1))
+        return "-".join((*filter(None, parts), f"{self.event.opened:06d}", f"{self.event.number}"))

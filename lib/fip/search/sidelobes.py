@@ -47,6 +47,11 @@ def highest_sidelobe(images: Iterable[NDArray[np.floating]], beam: Matrix) -> fl
     return float(np.abs(mean[beyond]).max(initial=0.0) / mean[0, 0])
 
 
+def is_sidelobe(event: Event, threshold: float) -> bool:
+    """Whether what brighter sources may have left at its place is enough to make it."""
+    return event.best.snr < threshold + event.best.floor
+
+
 def _correlated(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The sum of products of all pairs that lie so far apart, [dy, dx] both modulo the size, without turning over."""
     shape = [fft.next_fast_len(2 * side, real=True) for side in values.shape]

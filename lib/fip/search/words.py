@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.values import Beam
 
@@ -72,6 +75,7 @@ class Searched:
     widest: int = WIDEST  # slices of the widest boxcar: a power of two, at most 64
     reference: Reference = "none"
     signs: int = 2  # that are searched for
+    sidelobes: tuple[float, ...] = ()  # [k] the highest of its PSF, of 1, from k / 2 full widths at half maximum on
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Peak:
     sign: int  # 1, or -1 of what became fainter
     flux: float  # Jy/beam, apparent, negative if the sign is
     slices: tuple[int, int]  # the first and the last slice with an image in it
+    floor: float = 0.0  # S/N that brighter sources in its slices may have left at its place
 
     @property
     def last(self) -> int:
@@ -124,6 +129,7 @@ class Facts:
     index: int  # of its slice
     time: float  # s, the middle of its exposure; a step of n cadences means n - 1 slices without an image
     spared: tuple[Place, ...] = ()  # the events so far; those of a replay are those that were written down
+    psf: NDArray[np.float32] | None = None  # [y, x] of twice the image's size, 1 at its middle pixel, if it is stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,12 @@ def main() -> None:
         begun = time.process_time()
         done = list(islice(trials(telescope, searched, mode, count, arguments.seed), count))
         spent = Line("CPU s a source, imaging included", (time.process_time() - begun) / count)
-        print_table(f"{arguments.layout}, {count} sources, {size}^2", "beside", [*told(mode, done, telescope.sigma), spent], console)
+        print_table(
+            f"{arguments.layout}, {count} sources, {size}^2",
+            "beside",
+            [*told(mode, done, telescope.sigma), spent],
+            console,
+        )
         for each in done if arguments.show else []:
             if len(each.here) != 1 or each.elsewhere:
                 console.print(each, highlight=False)

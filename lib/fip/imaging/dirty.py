@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.quality import BRIGHT
+from fip.data.settings import KERNELS
 from fip.data.values import Beam, Block, Grid, Image, Slice, Statistics
 from fip.imaging.beam import fit_beam
-from fip.imaging.kernels import KERNELS, SDP_FUNC, Kernel, make_kernel, pixel_type
+from fip.imaging.kernels import SDP_FUNC, Kernel, make_kernel, pixel_type
 
 
 def dirty_image(slice_: Slice, kernel: Kernel) -> Image:

@@ -51,6 +51,7 @@ class Kernel(Protocol):
 
     def release(self) -> None:
         """Gives back the memory that is held for the next image of this thread."""
+        return
 
 
 class WGridder(Kernel):

@@ -26,7 +26,7 @@ DYNAMIC = 0.1
 
 MOST_PARTS = 32  # of a slice
 STILL_GOOD = 60.0
-"""Seconds for which the PSF of a slice does for others: in that time a sidelobe 50 beams away moves by 0.2 of a beam."""
+"""Seconds for which the PSF of a slice does for others: a sidelobe 50 beams away moves by 0.2 of a beam in these."""
 KEPT = 64  # steps, at the most
 
 _TAPS = 12  # pixels along each axis, between which values are looked for
@@ -77,7 +77,9 @@ def known(psf: NDArray[np.floating], step: int, searched: Searched) -> Known:
     """
     shape = 2 * searched.height, 2 * searched.width
     if psf.shape != shape:
-        raise ValueError(f"a PSF of {psf.shape[1]}x{psf.shape[0]} pixels: twice the image's size is {shape[1]}x{shape[0]}")
+        raise ValueError(
+            f"a PSF of {psf.shape[1]}x{psf.shape[0]} pixels: twice the image's size is {shape[1]}x{shape[0]}"
+        )
     finite = np.nan_to_num(np.asarray(psf, np.float32), nan=0.0)
     return Known(np.pad(finite, _TAPS // 2), step)
 
@@ -172,7 +174,11 @@ def _added(parts: list[Part], part: Part, beam: Matrix) -> list[Part]:
         total = part.flux + other.flux
         if xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy < _ONE**2 and total != 0:
             share = max(-1.0, min(1.0, part.flux / total))
-            return [*parts[:at], replace(other, x=other.x + share * dx, y=other.y + share * dy, flux=total), *parts[at + 1 :]]
+            return [
+                *parts[:at],
+                replace(other, x=other.x + share * dx, y=other.y + share * dy, flux=total),
+                *parts[at + 1 :],
+            ]
     return [*parts, part]
 
 

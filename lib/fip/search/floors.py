@@ -1,4 +1,4 @@
-"""What brighter sources may have left at the place of a peak: it is told as an event of its own if it is above that, too.
+"""What brighter sources may have left at the place of a peak: if it is not above that, too, it may be a part of them.
 
 In a slice whose bright sources were peeled off that is a share of them, as gains are not perfect. In the others it is a
 sidelobe: at a distance a PSF has nothing above its highest there, however the array has turned since it was known.
@@ -86,4 +86,5 @@ def _sidelobe(
 
 
 def _tile(at: float, tiles: Tiles, axis: int) -> int:
-    return min(max(0, round(at)) // tiles.side, tiles.level.shape[axis] - 1)
+    number: int = min(max(0, round(at)) // tiles.side, tiles.level.shape[axis] - 1)
+    return number

@@ -65,7 +65,11 @@ def begin(searched: Searched, threshold: float) -> State:
 def memory(searched: Searched) -> int:
     """Bytes that the state takes: at 1024 x 1024 0.25 GB, 0.27 with a reference, the PSF of a bright slice included."""
     pixels = searched.width * searched.height
-    return 16 * pixels + bytes_of_pyramid(pixels, searched.widest) + bytes_of_reference(pixels, searched.reference != "none")
+    return (
+        16 * pixels
+        + bytes_of_pyramid(pixels, searched.widest)
+        + bytes_of_reference(pixels, searched.reference != "none")
+    )
 
 
 def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[State, Look]:

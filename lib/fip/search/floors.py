@@ -21,7 +21,7 @@ LEAST = 0.5
 """S/N below which nothing is left: less than the noise of a place itself."""
 
 _MOST_STRONG = 32  # that are remembered
-_BINS = 128  # of half a full width at half maximum; beyond the last all are alike
+_BINS = 256  # of a quarter of a full width at half maximum; beyond the last all are alike
 
 Parts = Mapping[int, tuple[Part, ...]]
 
@@ -31,9 +31,9 @@ def levels_of(psf: NDArray[np.floating], beam: Matrix) -> tuple[float, ...]:
     (xx, xy), (_, yy) = beam
     y, x = np.ogrid[: psf.shape[0], : psf.shape[1]]
     y, x = y - psf.shape[0] // 2, x - psf.shape[1] // 2
-    halves = np.minimum(2 * np.sqrt(xx * x * x + 2 * xy * x * y + yy * y * y), _BINS - 1).astype(np.int64)
-    highest = np.zeros(int(halves.max()) + 1)
-    np.maximum.at(highest, halves.ravel(), np.abs(np.nan_to_num(psf)).ravel())
+    quarters = np.minimum(4 * np.sqrt(xx * x * x + 2 * xy * x * y + yy * y * y), _BINS - 1).astype(np.int64)
+    highest = np.zeros(int(quarters.max()) + 1)
+    np.maximum.at(highest, quarters.ravel(), np.abs(np.nan_to_num(psf)).ravel())
     return tuple(np.maximum.accumulate(highest[::-1])[::-1].tolist())
 
 
@@ -45,7 +45,7 @@ def with_floors(
     bright: by step, what was peeled off a slice.
     """
     oldest = pyramid.step - len(pyramid.ring)
-    most = max(searched.sidelobes[2:3], default=0.0)
+    most = max(searched.sidelobes[3:4], default=0.0)
     found = [peak for peak in peaks if most * peak.snr >= LEAST]
     kept = [peak for peak in strong if peak.last > oldest and not any(_same(peak, new, searched.beam) for new in found)]
     now = tuple(sorted([*found, *kept], key=lambda peak: -peak.snr)[:_MOST_STRONG])
@@ -76,7 +76,7 @@ def _sidelobe(
     (xx, xy), (_, yy) = searched.beam
     dx, dy = peak.x - other.x, peak.y - other.y
     distance = math.sqrt(xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy)
-    level = searched.sidelobes[min(max(0, int(2 * distance) - 1), len(searched.sidelobes) - 1)]
+    level = searched.sidelobes[min(max(0, int(4 * distance) - 1), len(searched.sidelobes) - 1)]
     if is_near(dx, dy, searched.beam):
         return 0.0
     whole = [step for step in steps if not has_part(bright.get(step, ()), other.x, other.y, searched.beam)]

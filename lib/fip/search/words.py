@@ -75,7 +75,7 @@ class Searched:
     widest: int = WIDEST  # slices of the widest boxcar: a power of two, at most 64
     reference: Reference = "none"
     signs: int = 2  # that are searched for
-    sidelobes: tuple[float, ...] = ()  # [k] the highest of its PSF, of 1, from k / 2 full widths at half maximum on
+    sidelobes: tuple[float, ...] = ()  # [k] the highest of its PSF, of 1, from k / 4 full widths at half maximum on
 
 
 @dataclass(frozen=True, slots=True)

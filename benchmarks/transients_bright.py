@@ -26,9 +26,8 @@ from benchmarks.transients import CADENCE, TURN, Injection, Pixels, Telescope
 from fip.imaging.dirty import is_bright, wide_psf
 from fip.imaging.statistics import image_statistics
 from fip.search.events import Events, associate, close, places
-from fip.search.floors import levels_of
+from fip.search.floors import is_sidelobe, levels_of
 from fip.search.series import advance, begin, finish
-from fip.search.sidelobes import is_sidelobe
 from fip.search.theory import threshold
 from fip.search.words import Budget, Event, Facts, Searched
 

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ UVW = array_uvw(1, 24, 600.0, 1.0)
 BAND = np.linspace(1.0e9, 1.01e9, 4)
 
 
-def observed(flux: float, planes: int = 1, make_psf: bool | str = "bright", channels: int = 1) -> Slice:
+def observed(flux: float, planes: int = 1, make_psf: bool | Literal["bright"] = "bright", channels: int = 1) -> Slice:
     """Noise of 1 Jy in each sample, a source in the corner, and as many Stokes and channels that are alike."""
     random, blocks = np.random.default_rng(3), []
     for channel in range(channels):

@@ -15,7 +15,7 @@ from fip.search.bright import Part, has_part, left_by
 from fip.search.noise import Tiles
 from fip.search.peaks import is_near
 from fip.search.pyramid import Pyramid, sum_of
-from fip.search.words import Matrix, Peak, Searched
+from fip.search.words import Event, Matrix, Peak, Searched
 
 LEAST = 0.5
 """S/N below which nothing is left: less than the noise of a place itself."""
@@ -50,6 +50,11 @@ def with_floors(
     kept = [peak for peak in strong if peak.last > oldest and not any(_same(peak, new, searched.beam) for new in found)]
     now = tuple(sorted([*found, *kept], key=lambda peak: -peak.snr)[:_MOST_STRONG])
     return tuple(replace(peak, floor=_floor(peak, now, bright, pyramid, tiles, searched)) for peak in peaks), now
+
+
+def is_sidelobe(event: Event, threshold: float) -> bool:
+    """Whether what brighter sources may have left at its place is enough to make it."""
+    return event.best.snr < threshold + event.best.floor
 
 
 def _same(old: Peak, new: Peak, beam: Matrix) -> bool:

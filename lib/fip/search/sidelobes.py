@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
+from fip.search.floors import levels_of
 from fip.search.words import NEAR, Event, Matrix
 
 _CLIP = 5.0  # standard deviations beyond which a pixel is no noise
@@ -22,6 +23,23 @@ def highest_sidelobe(images: Iterable[NDArray[np.floating]], beam: Matrix) -> fl
 
     That is as far out as two events are told apart. 0 if there are not two with values. What does not change cancels.
     """
+    found = _autocorrelation(images)
+    shape = np.array(found.shape)
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    y, x = y - shape[0] // 2, x - shape[1] // 2
+    (xx, xy), (_, yy) = beam
+    beyond = xx * x * x + 2 * xy * x * y + yy * y * y > NEAR**2
+    return float(np.abs(found[beyond]).max(initial=0.0))
+
+
+def levels_of_noise(images: Iterable[NDArray[np.floating]], beam: Matrix) -> tuple[float, ...]:
+    """`Searched.sidelobes` of images [y, x] that follow one another; () if there are not two with values."""
+    found = _autocorrelation(images)
+    return levels_of(found, beam) if found.any() else ()
+
+
+def _autocorrelation(images: Iterable[NDArray[np.floating]]) -> NDArray[np.float64]:
+    """That of the noise of images that follow one another [y, x], 1 in the middle; 0 if too few pixels tell of it."""
     before: NDArray[np.float64] | None = None
     total: NDArray[np.float64] | None = None
     pairs = np.zeros(())
@@ -38,18 +56,9 @@ def highest_sidelobe(images: Iterable[NDArray[np.floating]], beam: Matrix) -> fl
             total, pairs = (found, common) if total is None else (total + found, pairs + common)
         before = now
     if total is None:
-        return 0.0
-    shape = np.array(total.shape)
-    y, x = np.meshgrid(*(np.fft.fftfreq(side, 1 / side) for side in shape), indexing="ij")
-    (xx, xy), (_, yy) = beam
-    beyond = (xx * x * x + 2 * xy * x * y + yy * y * y > NEAR**2) & (pairs > _COMMON * pairs[0, 0])
-    mean = total / np.maximum(pairs, 1)
-    return float(np.abs(mean[beyond]).max(initial=0.0) / mean[0, 0])
-
-
-def is_sidelobe(event: Event, threshold: float) -> bool:
-    """Whether what brighter sources may have left at its place is enough to make it."""
-    return event.best.snr < threshold + event.best.floor
+        return np.zeros((1, 1))
+    mean = np.where(pairs > _COMMON * pairs[0, 0], total / np.maximum(pairs, 1), 0.0)
+    return np.fft.fftshift(mean / mean[0, 0])
 
 
 def _correlated(values: NDArray[np.float64]) -> NDArray[np.float64]:

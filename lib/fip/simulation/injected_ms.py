@@ -112,9 +112,7 @@ def _planned(path: Path, asked: Injecting) -> _Plan:
     without = "MODEL_DATA" in holding
     with closing(open_run(path, asked_of(stokes=(asked.stokes,), subtract_model=without, **shown))) as run:
         numbered = sorted(enumerate(run.slices), key=lambda each: (each[1].label, each[1].time))
-        fields = [
-            _field(run, label, list(group)) for label, group in groupby(numbered, key=lambda each: each[1].label)
-        ]
+        fields = [_field(run, label, list(group)) for label, group in groupby(numbered, key=lambda each: each[1].label)]
         return _Plan(drawn(asked, fields), whole(run.bands).centre, columns)
 
 

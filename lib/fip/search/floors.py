@@ -20,6 +20,9 @@ from fip.search.words import Event, Matrix, Peak, Searched
 LEAST = 0.5
 """S/N below which nothing is left: less than the noise of a place itself."""
 
+BESIDE = 3
+"""Of `Searched.sidelobes`, the first that is beyond the main lobe, from 0.75 full widths at half maximum on."""
+
 _MOST_STRONG = 32  # that are remembered
 _BINS = 256  # of a quarter of a full width at half maximum; beyond the last all are alike
 
@@ -45,7 +48,7 @@ def with_floors(
     bright: by step, what was peeled off a slice.
     """
     oldest = pyramid.step - len(pyramid.ring)
-    most = max(searched.sidelobes[3:4], default=0.0)
+    most = max(searched.sidelobes[BESIDE : BESIDE + 1], default=0.0)
     found = [peak for peak in peaks if most * peak.snr >= LEAST]
     kept = [peak for peak in strong if peak.last > oldest and not any(_same(peak, new, searched.beam) for new in found)]
     now = tuple(sorted([*found, *kept], key=lambda peak: -peak.snr)[:_MOST_STRONG])

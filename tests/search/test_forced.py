@@ -12,7 +12,7 @@ from fip.imaging.beam import fit_beam, uv_moments
 from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel
 from fip.search.curvature import from_moments
-from fip.search.forced import Core, core_of, forced_flux, noise_around, unbiased, weights_at
+from fip.search.forced import Core, core_of, forced_flux, noise_around, spectral_index, unbiased, weights_at
 from fip.search.words import beam_matrix
 from fip.simulation.layouts import LOCAL_AXES, meerkat_like
 from support.noise_fields import gaussian, noise_fields
@@ -155,5 +155,19 @@ def test_another_frequency_has_another_core() -> None:
 
 
 def test_the_best_of_many_is_too_bright() -> None:
-    assert unbiased(-10.0, 1.0, 2.8) == pytest.approx(-math.sqrt(97.2))
-    assert unbiased(1.0, 1.0, 2.8) == 0.0
+    assert unbiased(-10.0, 1.0) == pytest.approx(-math.sqrt(97.2))
+    assert unbiased(1.0, 1.0) == 0.0
+
+
+def test_a_spectral_index_and_its_error_are_those_of_the_bands() -> None:
+    """Of 400 noisy spectra, one band of which is below the noise: their scatter is the error told, about the truth."""
+    random, frequency = np.random.default_rng(1), np.array([1.0e9, 1.2e9, 1.4e9, 1.6e9])
+    true, error = 3.0 * (frequency / 1.3e9) ** -2.5, np.array([0.3, 0.3, 0.3, 0.6])
+    found = [spectral_index(frequency, true + error * random.standard_normal(4), error) for _ in range(400)]
+    indices, errors = np.array([each for each in found if each is not None]).T
+    assert len(indices) == 400
+    assert np.median(indices) == pytest.approx(-2.5, abs=0.1)
+    assert np.std(indices) == pytest.approx(np.median(errors), rel=0.2)
+    assert spectral_index(frequency, true, error) == pytest.approx((-2.5, errors.mean()), rel=0.05)
+    assert spectral_index(frequency[:1], true[:1], error[:1]) is None
+    assert spectral_index(frequency, np.full(4, np.nan), error) is None

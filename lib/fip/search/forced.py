@@ -18,11 +18,15 @@ from fip.search.words import Matrix
 NEIGHBOURHOOD = 20.0
 """The noise at a place is that of a square of so many beams: some 350 independent values, sigma good to 6 %."""
 
+CHOSEN = 2.8
+"""By how much the square of a S/N is too large, as the best of many: 2 for its place, 0.8 for its start and end."""
+
 _NARROWEST, _WIDEST = 32, 256  # pixels, of that square
 _REACH = 3  # pixels to each side that count
 _ON_A_PIXEL = 0.01  # pixels: so near, it is the pixel
 _WHITE = 1e-6  # of the variance, that pixels do not share: without it nearly equal pixels would have huge weights
 _LEAST = 0.25  # of c C^-1 c: with less, most of what tells of the place is missing
+_MOST_STEPS, _STEP, _SETTLED, _STEEPEST = 50, 2.0, 1e-6, 20.0  # of the fit of a spectral index
 _SHARPEST = 0.25  # of the curvature, that the narrow part's has at least
 
 Floats = NDArray[np.float64]
@@ -134,10 +138,35 @@ def noise_around(pixels: NDArray[np.floating], x: float, y: float, core: Core) -
     return float(GAUSSIAN_RMS_PER_MAD * np.median(np.abs(finite - np.median(finite)))) if finite.size else math.nan
 
 
-def unbiased(flux: float, error: float, chosen: float) -> float:
-    """A flux that was chosen as the best of many, whose S/N squared is too large by so much; 0 if that is all of it."""
-    squared = flux * flux - chosen * error * error
+def unbiased(flux: float, error: float) -> float:
+    """A flux that was chosen as the best of many places and boxcars, less what that makes of it; 0 if it is no more."""
+    squared = flux * flux - CHOSEN * error * error
     return math.copysign(math.sqrt(squared), flux) if squared > 0 else 0.0
+
+
+def spectral_index(frequency: Floats, flux: Floats, error: Floats) -> tuple[float, float] | None:
+    """Index and its error, of fluxes [band] at frequencies in Hz: F0 (f / f0)^index by weighted least squares.
+
+    In flux, whose errors are Gaussian, and not in its logarithm, which a weak band may not have. None of less than two
+    bands with numbers, or if no power law fits.
+    """
+    known = np.isfinite(flux) & np.isfinite(error) & (error > 0) & np.isfinite(frequency)
+    if np.count_nonzero(known) < 2 or np.ptp(frequency[known]) == 0:
+        return None
+    weight, values = 1 / error[known], flux[known]
+    along = np.log(frequency[known] / np.average(frequency[known], weights=weight**2))
+    level, index = float(np.average(values, weights=weight**2)), 0.0
+    for _ in range(_MOST_STEPS):
+        shape = np.exp(index * along)
+        slopes = np.stack([shape, level * along * shape], axis=1) * weight[:, np.newaxis]
+        normal = slopes.T @ slopes
+        if not np.linalg.det(normal) > 0:
+            return None
+        step = np.linalg.solve(normal, slopes.T @ ((values - level * shape) * weight))
+        level, index = level + float(step[0]), index + float(np.clip(step[1], -_STEP, _STEP))
+        if abs(step[1]) < _SETTLED:
+            return (index, float(np.sqrt(np.linalg.inv(normal)[1, 1]))) if abs(index) < _STEEPEST else None
+    return None
 
 
 def _around(place: float, size: int) -> tuple[int, int]:

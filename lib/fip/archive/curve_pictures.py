@@ -16,7 +16,6 @@ from fip.archive.figure import ACCENT, BACKGROUND, MUTED, TEXT, TRACK
 from fip.archive.lightcurve import LightCurve, Point, told
 from fip.archive.render import COLOUR_MAP, brightness_unit
 from fip.data.quantities import SECONDS_PER_DAY
-from fip.fits.header import printable
 
 STYLE: dict[str, Any] = {
     "axes.edgecolor": MUTED, "axes.facecolor": BACKGROUND, "axes.formatter.useoffset": False, "axes.labelcolor": MUTED,
@@ -36,7 +35,7 @@ def dynamic_spectrum(curve: LightCurve) -> bytes:
     whole, apart = ([p for p in curve.points if bool(p.channel) is other] for other in (False, True))
     rows = len(curve.stokes)
     drawing = Figure((10, 1.0 + 4.2 * rows), dpi=100, layout="constrained")
-    drawing.suptitle(printable(" ".join(filter(None, (curve.name, told(curve.direction))))), fontsize=11)
+    drawing.suptitle(" ".join(filter(None, (curve.name, told(curve.direction)))), fontsize=11)
     heights = [1, 1.6] * rows if apart else [1] * rows
     panels = drawing.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for number, name in enumerate(curve.stokes):

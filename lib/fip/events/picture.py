@@ -15,7 +15,6 @@ from fip.data.directions import shown
 from fip.data.quantities import iso_utc
 from fip.events.cutouts import SIDE, Cutouts
 from fip.events.measuring import Measured
-from fip.fits.header import printable
 
 FRAMES = 12
 _LOWEST, _HIGHEST = -3.0, 8.0  # S/N; an event that is brighter sets the upper one
@@ -28,9 +27,7 @@ def event_picture(measured: Measured, cutouts: Cutouts) -> bytes:
     frames = _frames(cutouts.on)
     drawing = Figure((12, 4.2), dpi=100, layout="constrained")
     labels = f", but {', '.join(found.labels)}" * bool(found.labels)
-    drawing.suptitle(
-        printable(f"{found.id}: {found.kind}{labels}, S/N {best.snr:.1f}, {shown(measured.place)}"), fontsize=11
-    )
+    drawing.suptitle(f"{found.id}: {found.kind}{labels}, S/N {best.snr:.1f}, {shown(measured.place)}", fontsize=11)
     film, below = np.asarray(drawing.subfigures(2, 1, height_ratios=[1, 2]), object)
     snr, sign = cutouts.snr, best.sign
     middle = sign * snr[np.array(cutouts.on, bool), SIDE // 2, SIDE // 2]

@@ -128,10 +128,13 @@ def forced_flux(pixels: NDArray[np.floating], x: float, y: float, core: Core, no
     return Forced(weighted(pixels, weights), sigma * weights.spread)
 
 
-def noise_around(pixels: NDArray[np.floating], x: float, y: float, core: Core) -> float:
-    """1.4826 x the median absolute deviation of the pixels around a place in a plane [y, x]; NaN without any."""
+def noise_around(pixels: NDArray[np.floating], x: float, y: float, core: Core, least: int = _NARROWEST) -> float:
+    """1.4826 x the median absolute deviation of the pixels around a place in a plane [y, x]; NaN without any.
+
+    They are those of a square of `least` to 256 pixels.
+    """
     side = NEIGHBOURHOOD * math.sqrt(8 * math.log(2) / float(np.linalg.eigvalsh(np.array(core.wide))[0]))
-    half = round(min(max(side, _NARROWEST), _WIDEST) / 2)
+    half = round(min(max(side, least), _WIDEST) / 2)
     column, row = math.floor(x + 0.5), math.floor(y + 0.5)
     part = pixels[max(row - half, 0) : row + half + 1, max(column - half, 0) : column + half + 1]
     finite = np.asarray(part[np.isfinite(part)], np.float64)

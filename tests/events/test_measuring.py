@@ -12,14 +12,15 @@ from astropy.table import QTable
 from astropy.wcs import WCS
 
 from fip.archive.lightcurve import stored_entries
-from fip.data.errors import NoRoomError
+from fip.data.errors import NoRoomError, UsageError
+from fip.events.describing import as_json, as_lines, event_of
 from fip.events.folder import write_event
 from fip.events.measuring import Measured
 from fip.events.words import Found, Series, Thresholds
 from fip.fits.planes import Planes
 from fip.search.curvature import from_moments
 from fip.search.words import Event, Peak, Reference, Searched, beam_matrix
-from support.fip_command import images
+from support.fip_command import fip, images
 from support.measured_run import BANDS, CADENCE, GRID, INDEX, LEAKAGE, PLACE, RUN, SCALE, SIDE, START, store_flare
 
 COUNT, ON = 30, range(12, 16)
@@ -157,3 +158,53 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "transients").write_text("a file")
     with pytest.raises(NoRoomError, match="cannot be written"):
         write_event(tmp_path, flare_found(tmp_path), stored_entries(tmp_path))
+
+
+def list_event(directory: Path, found: Found, name: str = "") -> None:
+    """Enters an event into the table of events, as a search does."""
+    path, best = directory / "transients" / "events.ecsv", found.event.best
+    row = {
+        "id": name or found.id, "kind": found.kind, "labels": " ".join(found.labels), "ra": 154.956, "dec": -45.016,
+        "begin": "2020-06-27T18:41:36.000000", "end": "2020-06-27T18:42:08.000000", "first": ON[0], "last": ON[-1],
+        "snr": best.snr, "flux": best.flux, "stokes": "I", "field": "", "run": RUN,
+    }  # fmt: skip
+    rows = (
+        [dict(zip(old.colnames, each, strict=True)) for old in [QTable.read(path)] for each in old]
+        if path.exists()
+        else []
+    )
+    path.parent.mkdir(exist_ok=True)
+    QTable(rows=[*rows, row]).write(path, overwrite=True)
+
+
+def test_fip_event_tells_all_that_is_known(written: Written) -> None:
+    """As text and as JSON; of one that was not measured what the table has; of a wrong name the near ones."""
+    directory, measured, folder = written
+    list_event(directory, measured.found)
+    list_event(directory, measured.found, "89aabbcc-I-000025-4")
+    said = fip("event", directory, measured.found.id)
+    assert said.returncode == 0, said.stderr
+    lines = said.stdout.splitlines()
+    assert lines[0] == f"{measured.found.id}: transient, but edge"
+    for part in (
+        "  against it  edge: it is at the edge of what is imaged",
+        "  place       ICRS 10h19m49.4", " arcsec north, by noise",
+        "  time        2020-06-27T18:41:36.000 to 2020-06-27T18:42:08.000 UTC, +- 0.2 s; slices 12 to 15",
+        "  forced      0.9832 +- 0.054 Jy/beam, apparent, in 4 images that show it",
+        "  corrected   0.99", " of the primary beam", "  spectrum    1200 MHz: ", "  index       ",
+        *(str(folder / name) for name in FILES),
+    ):  # fmt: skip
+        assert part in said.stdout, part
+    told = json.loads(as_json(event_of(directory, measured.found.id[:-2])))
+    assert told["unbiased"] == json.loads((folder / "event.json").read_text())["unbiased"]
+    assert told["files"]["light.ecsv"] == str(folder / "light.ecsv")
+    assert any("measured    not yet" in line for line in as_lines(event_of(directory, "89aabbcc-I-000025-4")))
+    for wrong, said_ in (
+        (
+            "89aabbcc-I-000013-3",
+            rf"has no event .*; near that are {measured.found.id}, 89aabbcc-I-000025-4; `fip events",
+        ),
+        ("89aabbcc", r"has 2 events whose names begin with 89aabbcc, as .*: give all of it"),
+    ):
+        with pytest.raises(UsageError, match=said_):
+            event_of(directory, wrong)

@@ -120,12 +120,15 @@ def cutout_file(found: Found, cutouts: Cutouts) -> bytes:
 
 
 def facts(measured: Measured) -> dict[str, Any]:
-    """What is known of an event, as JSON values: what `fip events --json` has of it, and what was measured."""
+    """What is known of an event, as JSON values: what `fip events --json` has of it, and what was measured.
+
+    A number that is not finite is None.
+    """
     found, best = measured.found, measured.found.event.best
     series, place = found.series, measured.place
     across = measured.east_error / max(math.cos(place.latitude), 1e-6)
     half = (found.end - found.begin) / best.width / 2 / best.snr
-    return {
+    told = {
         "id": found.id, "kind": found.kind, "labels": list(found.labels),
         "ra": math.degrees(place.longitude) % 360, "dec": math.degrees(place.latitude),
         "ra_err": math.degrees(across), "dec_err": math.degrees(measured.north_error),
@@ -140,10 +143,15 @@ def facts(measured: Measured) -> dict[str, Any]:
         "images": len(measured.samples), "images_on": sum(each.on for each in measured.samples), "window": WINDOW,
         "left_out": list(measured.left_out),
     }  # fmt: skip
+    return {name: None if isinstance(each, float) and not math.isfinite(each) else each for name, each in told.items()}
 
 
 def _told(value: Value | None) -> dict[str, float] | None:
-    return {"value": value.value, "error": value.error} if value and math.isfinite(value.error) else None
+    return (
+        {"value": value.value, "error": value.error}
+        if value and np.isfinite((value.value, value.error)).all()
+        else None
+    )
 
 
 def _of(measured: Measured, attribute: str, number: int, band: int) -> Any:

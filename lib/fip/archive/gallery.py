@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fip.archive.entries import Entry, RunRow
 from fip.archive.file_names import LEDGER, LOG_FILE
 from fip.archive.ledger import Ledger
-from fip.archive.lightcurve import Point, read_point
+from fip.archive.lightcurve import Point, read_points
 from fip.archive.shrink import shrink
 from fip.archive.stamps import Stamp, stamp_of
 from fip.archive.views import View, Window, make_view
@@ -21,6 +21,7 @@ from fip.data.errors import EmptyLedgerError, FipError
 from fip.data.ranges import Ranges, added
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import all_texts
+from fip.fits.planes import Planes
 from fip.fits.stored_image import StoredImage
 
 KEPT = 20_000
@@ -120,11 +121,11 @@ class Gallery:
         step = -(-len(entries) // MOST_POINTS) or 1
         points = []
         for entry in entries[::step]:
-            image = StoredImage.open(self._place(run, entry))
+            image = Planes.open(self._place(run, entry))
             grid = image.layout.grid
             if not (0 <= x < grid.width and 0 <= y < grid.height and 0 <= plane < len(image.layout.stokes)):
                 raise AbsentError(f"pixel ({x}, {y}) of plane {plane} is outside of the images")
-            points.append(read_point(image, entry, x, y, [plane]))
+            points += read_points(image, entry, x, y, [plane])
         return points, step
 
     def settings(self, run: str) -> dict[str, str]:

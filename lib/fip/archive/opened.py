@@ -10,10 +10,11 @@ from typing import overload
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
+from fip.archive.curve_tables import curve_table
 from fip.archive.entries import Entry, RunTotals
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger
-from fip.archive.lightcurve import curve_table, light_curve
+from fip.archive.lightcurve import light_curve
 from fip.archive.sky_image import SkyImage
 from fip.archive.tables import image_table
 from fip.data.directions import Direction

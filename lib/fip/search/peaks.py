@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.search.forced import CHOSEN
 from fip.search.noise import Tiles
 from fip.search.passes import SPAN, STEPS, best_boxcars, boxcar_sum
 from fip.search.pyramid import Pyramid, boxcar_weights, rows_of
 from fip.search.theory import determinant_of, is_coarse
 from fip.search.words import NEAR, Matrix, Peak, Searched
-
-CHOSEN = 2.8
-"""By how much the square of a S/N is too large, as the best of many: 2 for its place, 0.8 for its start and end."""
 
 _STEPS_UP = 6  # pixels that a maximum may be away from where it was seen
 _MOST = 2000  # peaks of an image

@@ -59,7 +59,7 @@ def search(images: Path, folder: Path, asked: Asked, interrupted: random.Random 
             while left and course.advance():
                 left -= 1
             if course.over:
-                Publisher(course).publish()
+                Publisher(course, asked).finish()
                 assert course.cold_starts == 0
                 return folded(course.journal.findings_after(0))
 

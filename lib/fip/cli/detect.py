@@ -39,6 +39,9 @@ def detect_command(
     ] = None,
     widths: Annotated[int, typer.Option(help="Slices of the longest transient looked for: 1, 2, 4, ... 64.")] = 64,
     stokes: Annotated[str | None, typer.Option(help="Planes, as I,V.  [default: all that there are]")] = None,
+    watch: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Places measured in each image: a name and a place a line.")
+    ] = None,
     name: Annotated[
         str, typer.Option(help="Of a search beside another: what it finds is in DIR/transients-NAME/.")
     ] = "",
@@ -56,10 +59,12 @@ def detect_command(
     planes = parsed("--stokes", parse_stokes, stokes) if stokes else None
     budget = parsed("--false-alarms", parse_budget, false_alarms)
 
+    from fip.archive.place_lists import parse_places
     from fip.events.words import Asked
     from fip.local.detecting import detect
 
-    asked = Asked(budget, None if reference is None else _REFERENCES[reference], widths, planes)
+    places = parse_places(watch, "--watch") if watch else ()
+    asked = Asked(budget, None if reference is None else _REFERENCES[reference], widths, planes, watch=places)
     raise typer.Exit(detect(directory, asked, say, name, anew))
 
 

@@ -1,9 +1,11 @@
 """The detector: the search for transients as a follower, which sees each stored image of a run in order, once."""
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
 from fip.archive.followed import FollowedImage
+from fip.archive.lightcurve import Named
 from fip.events.keeping import as_json, from_json
 from fip.events.words import Asked
 from fip.follower.course import Habits
@@ -44,10 +46,15 @@ def written(asked: Asked) -> str:
     """What is asked of a search, as it would be typed."""
     options = {
         "--reference": asked.reference, "--widths": asked.widest, "--stokes": asked.stokes and ",".join(asked.stokes),
-        "--watch": asked.watch,
+        "--watch": _digest(asked.watch) if asked.watch else None,
     }  # fmt: skip
     told = [f"{name} {value}" for name, value in options.items() if value]
     return " ".join([f"fip detect --false-alarms {asked.budget.events:g}/{asked.budget.seconds:g}s", *told])
+
+
+def _digest(places: tuple[Named, ...]) -> str:
+    """Of a list of places, whatever file it came in."""
+    return hashlib.sha256(repr(places).encode()).hexdigest()[:8]
 
 
 def live_of(state: State) -> Live:

@@ -133,6 +133,7 @@ def facts(measured: Measured) -> dict[str, Any]:
         "ra": math.degrees(place.longitude) % 360, "dec": math.degrees(place.latitude),
         "ra_err": math.degrees(across), "dec_err": math.degrees(measured.north_error),
         "begin": iso_utc(found.begin), "end": iso_utc(found.end), "time_err": half, "duration": found.end - found.begin,
+        "closed": found.event.closed,
         "first": best.slices[0], "last": best.slices[1], "width": best.width, "average": series.average,
         "snr": best.snr, "threshold": series.thresholds.event, "flux": best.flux, "stokes": series.stokes,
         "field": series.label, "run": series.run, "name": series.name, "x": best.x, "y": best.y,

@@ -7,6 +7,7 @@ event    an event or a candidate as it is now, by the `key` of its series: `even
 hour     how many images of a series were searched in an hour that is over: `key`, `hour`, `slices`, `flooded`
 model    the sky of a series changes by more than noise: a model is needed
 refused  a field that is not searched, and `why`
+watch    the fluxes of places that are watched, in an image, and what has changed: see `fip.events.watch`
 injection a source that was put into the search's own copy of the pixels, and whether it was found
 """
 
@@ -24,6 +25,7 @@ from fip.data.values import Grid
 from fip.events.completeness import series_key
 from fip.events.keeping import as_json
 from fip.events.settling import OPENING, Begun, begun, settle
+from fip.events.watch import Watch, measured, measured_first, new_watch
 from fip.events.words import HOUR, Asked, Series
 from fip.search.events import Events, associate, close, places
 from fip.search.injection import Injection, add_to, block_of, found_by, injection_of
@@ -98,6 +100,7 @@ class FieldSearch:
     begun: list[Begun] = field(default_factory=list)
     averaged: dict[str, tuple[Series, ...]] = field(default_factory=dict)  # by plane, what is to be searched of it
     planes: list[Searching] = field(default_factory=list)
+    watch: Watch | None = None
     refused: str = ""
 
 
@@ -127,7 +130,7 @@ def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
     if image.entry.empty:
         return []
     span = Span(image.index, image.index, image.entry.begin, image.entry.end)
-    found: list[Finding] = []
+    found = [measured(of.watch, image)] if of.watch else []
     for plane in of.planes:
         pixels = np.asarray(image.pixels[plane.series.plane], np.float32)
         found += _try(of, plane, pixels, span, asked)
@@ -168,7 +171,10 @@ def _open(live: Live, of: FieldSearch, asked: Asked) -> Iterator[Finding]:
         yield {"what": "series", "key": key_of(each), "series": as_json(each)}
         of.averaged[each.stokes] = (*of.averaged.get(each.stokes, ()), each)
     of.planes = [_new(each) for each in series if each.average == 1]
+    of.watch = new_watch(of.grid, of.begun[0], series, asked)
     for first in of.begun:
+        if of.watch:
+            yield measured_first(of.watch, of.label, first, of.stokes)
         span = Span(first.index, first.index, first.begin, first.end)
         for plane in of.planes:
             yield from _try(of, plane, first.pixels[plane.series.plane], span, asked)

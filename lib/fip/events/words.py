@@ -1,9 +1,9 @@
 """The words of events as users see them: what is asked of a search, what is searched, and what was found."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, TypeAlias
 
+from fip.archive.lightcurve import Named
 from fip.data.values import Grid
 from fip.search.words import WIDEST, Budget, Event, Reference, Searched
 
@@ -39,7 +39,7 @@ class Asked:
     widest: int = WIDEST
     stokes: tuple[str, ...] | None = None  # None: all planes
     store_averages: tuple[int, ...] = ()  # of 32 and 1024: means that are kept as images, too
-    watch: Path | None = None  # a list of places that are measured in each image
+    watch: tuple[Named, ...] = ()  # places that are measured in each image
     inject: bool = True  # one source in 500 slices, in the search's own copy of the pixels
 
 

@@ -42,9 +42,9 @@ def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool =
             raise UsageError(f"{error}, with --name; or --anew searches all again") from None
         raise
     with closing(course):
-        publisher = Publisher(course)
+        publisher = Publisher(course, asked)
         advance(course, directory, watch=False)
-        publisher.publish()
+        publisher.finish()
         for line in as_lines(listed([directory], folder.name)):
             say(line)
         return _summed_up(publisher, course, say)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +37,24 @@ class Done:
 class Courses:
     """The courses of one follower; each is opened if there may be something new, and closed when its runs are over."""
 
-    def __init__(self, name: str, step: Step, habits: Habits, root: Path, base: Path | None) -> None:
-        """`root` holds images, or folders of them; what is found goes to `base`, by job, or else beside the images."""
+    def __init__(
+        self,
+        name: str,
+        step: Step,
+        habits: Habits,
+        root: Path,
+        base: Path | None,
+        publish: Callable[[Course], None] | None = None,
+        folder: str = "",
+    ) -> None:
+        """`root` holds images, or folders of them; what is found goes to `base`, by job, or to `folder` beside images.
+
+        `publish` writes what people read of what was found: after something was, and when a course is opened or closed.
+        """
         self._name, self._step, self._habits = name, step, habits
         self._root, self._base = root, base
+        self._publish, self._folder = publish, folder or f"{FOLDER}/{name}"
+        self._unpublished: set[Path] = set()  # directories in which something was found since
         self._open: dict[Path, Course] = {}
         self._rest: dict[Path, Stamp] = {}  # of those whose runs are over
         self._looked = float("-inf")
@@ -67,7 +81,9 @@ class Courses:
                     going.remove(directory)
                 else:
                     taken.append((found, time.monotonic() - begun))
-        return Done(tuple(taken), stalled or self._close_those_that_are_over())
+                    if found.findings:
+                        self._unpublished.add(directory)
+        return Done(tuple(taken), stalled or self._tell() or self._close_those_that_are_over())
 
     def hangs(self, within: float) -> bool:
         """Whether the step is at one image for longer than so many seconds; that is noted. From any thread."""
@@ -87,6 +103,7 @@ class Courses:
         """Writes checkpoints, and closes all."""
         for course in self._open.values():
             self._conclude(course)
+            self._tell()
             course.close()
         self._open.clear()
         return Done(closed=True)
@@ -112,6 +129,7 @@ class Courses:
             if directory not in self._open and self._rest.get(directory) != stamp_of(directory):
                 try:
                     self._open[directory] = Course(directory, self._place(directory), self._step, self._habits)
+                    self._unpublished.add(directory)  # another life may have ended before it did
                 except FipError as error:
                     stalled = str(error)
         return stalled
@@ -128,14 +146,15 @@ class Courses:
     def _place(self, directory: Path) -> Path:
         """The folder of what is found in a directory."""
         if self._base is None:
-            return directory / FOLDER / self._name
+            return directory / self._folder
         return self._base / directory.resolve().name
 
     def _close_those_that_are_over(self) -> str:
         """Why the state of one cannot be written now, or ""."""
         for directory, course in list(self._open.items()):
             if course.over:
-                if fault := self._conclude(course):
+                self._unpublished.add(directory)
+                if fault := self._conclude(course) or self._tell():
                     return fault
                 with suppress(StoreError):  # then what was told last holds
                     self._ended.extend(list(self._of(directory, course)))
@@ -143,6 +162,18 @@ class Courses:
                 self._cold_starts += course.cold_starts
                 course.close()
                 del self._open[directory]
+        return ""
+
+    def _tell(self) -> str:
+        """Has written what people read of what was found since; why that cannot be now, or ""."""
+        for directory in list(self._unpublished):
+            if self._publish and directory in self._open:
+                try:
+                    self._publish(self._open[directory])
+                except FipError as error:
+                    log.warning("%s", error)
+                    return str(error)
+            self._unpublished.discard(directory)
         return ""
 
     @staticmethod

@@ -4,17 +4,18 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from fip.archive.at_rest import has_images
 from fip.client.run_file import read_run_file
-from fip.config import Config, Follower
+from fip.config import DETECTOR, Config, Follower
 from fip.data.errors import NoRoomError, UsageError
 from fip.data.names import free_name
-from fip.follower.course import Course, Habits
-from fip.follower.courses import FOLDER
+from fip.follower.course import Course
+from fip.follower.duty import Duty, duty_of
 from fip.follower.journal import FAILED
 from fip.follower.step import load_step, name_of
 
@@ -34,7 +35,7 @@ def chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
         if text in config.follower:
             name, follower = text, config.follower[text]
         elif ":" in text:
-            name, follower = free_name(name_of(text), found), _parsed(text)
+            name, follower = free_name(name_of(text), {*found, DETECTOR}), _parsed(text)
         else:
             known = ", ".join(config.follower) or "none"
             raise UsageError(
@@ -61,19 +62,37 @@ def follow(directory: Path, followers: Mapping[str, Follower], console: Console,
         raise UsageError(f"--watch: is for one follower, and these are {', '.join(followers)}: start each by itself")
     well = True
     for name, follower in followers.items():
-        habits = Habits(follower.checkpoint, follower.window, follower.patience)
-        course = Course(directory, directory / FOLDER / name, load_step(follower.step), habits)
-        with closing(course):
-            _advance(course, directory, watch)
-            counts, failed = course.journal.counts(), course.journal.last_reason(FAILED)
+        ended = see_all(directory, duty_of(name, follower), watch)
+        counts = ended.counts
         seen = counts.get("stored", 0) + counts.get("late", 0)
         others = [f"{count} {outcome}" for outcome, count in sorted(counts.items()) if outcome not in _TOLD]
-        said = f"follower {name}: {seen} images seen, {counts['findings']} findings, in {course.folder}"
+        said = f"follower {name}: {seen} images seen, {counts['findings']} findings, in {ended.folder}"
         console.print(", ".join([said, *others]), soft_wrap=True, highlight=False, markup=False)
-        if failed:
-            console.print(f"follower {name}: {failed}", style="red", soft_wrap=True, highlight=False, markup=False)
+        if ended.failed:
+            console.print(
+                f"follower {name}: {ended.failed}", style="red", soft_wrap=True, highlight=False, markup=False
+            )
         well = well and not counts.get(FAILED)
     return well
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a follower has done in a directory, in all of its lives."""
+
+    folder: Path  # of what it found
+    counts: Mapping[str, int]  # of slices, by outcome, and of findings
+    failed: str  # the last slice at which its step failed, and why; "" if none
+
+
+def see_all(directory: Path, duty: Duty, watch: bool = False) -> Ended:
+    """Has one follower see what it has not seen in a directory, as `follow` does; what it found is published."""
+    folder = directory / duty.beside
+    with closing(Course(directory, folder, duty.step, duty.habits)) as course:
+        _advance(course, directory, watch)
+        if duty.publish:
+            duty.publish(course)
+        return Ended(folder, course.journal.counts(), course.journal.last_reason(FAILED))
 
 
 _TOLD = ("stored", "late", "findings")

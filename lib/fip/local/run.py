@@ -56,16 +56,22 @@ def run(
     repair: bool = False,
     followers: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
+    detect: bool = False,
 ) -> int:
     """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
 
     With `web`, there is a page to watch it on. With `repair`, slices whose files are not as they were stored are imaged
-    again. The `followers`, package.module:step or names in the configuration, see each image that is stored.
+    again. The `followers`, package.module:step or names in the configuration, see each image that is stored. To
+    `detect` is to find transients in them, as [detector] of the configuration says.
     `progress` is told how many images are stored, and of how many.
 
     Raises FipError.
     """
     config = config.model_copy(update={"follower": _chosen(config, followers)})
+    if detect:
+        from fip.local.detection import check_detector
+
+        check_detector(output_of(paths, output), config.detector)
     keep_memory()  # of all that is forked from here
     config = settled(config)
     asked, follow = config.asked, follow_of(config)
@@ -89,7 +95,7 @@ def run(
             submit = new_job(paths, asked, directory="", follow=follow)
             page = _page(config.monitor, console) if web else None
             readers = readers_for(config, cores(), workers.values())
-            with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page, readers) as pipeline:
+            with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page, readers, detect) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found), progress)
         seconds = time.monotonic() - begun
     code = _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
@@ -97,6 +103,10 @@ def run(
         from fip.local.followers import follow as follow_stored
 
         code = max(code, 0 if follow_stored(directory, config.follower, console) else 1)
+    if detect and not interrupted:
+        from fip.local.detection import detect as detect_stored
+
+        code = max(code, 0 if detect_stored(directory, config.detector, console) else 1)
     return code
 
 

@@ -3,7 +3,7 @@
 from fip.config import DETECTOR, Detector
 from fip.data.errors import UsageError
 from fip.events.detector import detector_step, habits
-from fip.events.publishing import publish
+from fip.events.publishing import publisher
 from fip.events.words import FOLDER, Asked
 from fip.follower.duty import Duty
 
@@ -25,4 +25,4 @@ def asked_of(detector: Detector) -> Asked:
 def detector_duty(detector: Detector) -> Duty:
     """That of the detector; what it finds goes beside the images. Raises UsageError."""
     step = detector_step(asked_of(detector))
-    return Duty(DETECTOR, DETECTOR, step, habits(detector.patience), detector.step_within, FOLDER, publish=publish)
+    return Duty(DETECTOR, DETECTOR, step, habits(detector.patience), detector.step_within, FOLDER, publisher=publisher)

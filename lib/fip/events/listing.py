@@ -9,16 +9,17 @@ from typing import Any
 
 from fip.data.directions import Direction, shown
 from fip.events.tables import read_events
+from fip.events.words import FOLDER
 
 _NUMBERS = {"ra": float, "dec": float, "first": int, "last": int, "snr": float, "flux": float}
 _TEXTS = ("id", "kind", "begin", "end", "stokes")
 
 
-def listed(directories: Sequence[Path]) -> list[dict[str, Any]]:
+def listed(directories: Sequence[Path], folder: str = FOLDER) -> list[dict[str, Any]]:
     """The events of all directories, earliest first, as `fip events --json` has them. UsageError as `read_events`."""
     found = []
     for directory in directories:
-        for row in read_events(directory):
+        for row in read_events(directory, folder):
             found.append(
                 {name: str(row[name]) for name in _TEXTS}
                 | {name: kind(row[name]) for name, kind in _NUMBERS.items()}

@@ -21,6 +21,9 @@ log = logging.getLogger("fip.follower")
 LOOK_EVERY = 1.0  # s between two looks for directories
 ENDED = 8  # runs that are over, of which is still told how far they were followed
 AT_ONCE = 0.1  # s of work, before what was done is told
+Publisher = Callable[[Course], Callable[[], None]]
+"""Makes of a course what shows all that was found in it, called after more was. That raises FipError."""
+
 FOLDER = "followers"
 """Beside images, the folder of what followers found, by their names."""
 
@@ -44,17 +47,18 @@ class Courses:
         habits: Habits,
         root: Path,
         base: Path | None,
-        publish: Callable[[Course], None] | None = None,
-        folder: str = "",
+        beside: str = "",
+        publisher: Publisher | None = None,
     ) -> None:
-        """`root` holds images, or folders of them; what is found goes to `base`, by job, or to `folder` beside images.
+        """`root` holds images, or folders of them; what is found goes to `base`, by job, or else beside the images.
 
-        `publish` writes what people read of what was found: after something was, and when a course is opened or closed.
+        There it is `beside`, or followers/NAME.
         """
         self._name, self._step, self._habits = name, step, habits
-        self._root, self._base = root, base
-        self._publish, self._folder = publish, folder or f"{FOLDER}/{name}"
-        self._unpublished: set[Path] = set()  # directories in which something was found since
+        self._root, self._base, self._beside = root, base, beside or f"{FOLDER}/{name}"
+        self._publisher = publisher
+        self._publish: dict[Path, Callable[[], None]] = {}
+        self._unpublished: set[Path] = set()
         self._open: dict[Path, Course] = {}
         self._rest: dict[Path, Stamp] = {}  # of those whose runs are over
         self._looked = float("-inf")
@@ -81,9 +85,9 @@ class Courses:
                     going.remove(directory)
                 else:
                     taken.append((found, time.monotonic() - begun))
-                    if found.findings:
-                        self._unpublished.add(directory)
-        return Done(tuple(taken), stalled or self._tell() or self._close_those_that_are_over())
+                    self._unpublished.add(directory)
+        stalled = self._publish_all() or stalled
+        return Done(tuple(taken), stalled or self._close_those_that_are_over())
 
     def hangs(self, within: float) -> bool:
         """Whether the step is at one image for longer than so many seconds; that is noted. From any thread."""
@@ -99,11 +103,22 @@ class Courses:
         now = [each for directory, course in self._open.items() for each in self._of(directory, course)]
         return (*self._ended, *now)
 
+    def _publish_all(self) -> str:
+        """Shows what was found since; why it cannot be shown now, or ""."""
+        for directory in list(self._unpublished):
+            try:
+                if directory in self._publish:
+                    self._publish[directory]()
+            except FipError as error:
+                return str(error)
+            self._unpublished.discard(directory)
+        return ""
+
     def close(self) -> Done:
         """Writes checkpoints, and closes all."""
+        self._publish_all()
         for course in self._open.values():
             self._conclude(course)
-            self._tell()
             course.close()
         self._open.clear()
         return Done(closed=True)
@@ -128,8 +143,11 @@ class Courses:
         for directory in self._directories():
             if directory not in self._open and self._rest.get(directory) != stamp_of(directory):
                 try:
-                    self._open[directory] = Course(directory, self._place(directory), self._step, self._habits)
-                    self._unpublished.add(directory)  # another life may have ended before it did
+                    course = Course(directory, self._place(directory), self._step, self._habits)
+                    self._open[directory] = course
+                    if self._publisher:
+                        self._publish[directory] = self._publisher(course)
+                        self._unpublished.add(directory)
                 except FipError as error:
                     stalled = str(error)
         return stalled
@@ -146,15 +164,14 @@ class Courses:
     def _place(self, directory: Path) -> Path:
         """The folder of what is found in a directory."""
         if self._base is None:
-            return directory / self._folder
+            return directory / self._beside
         return self._base / directory.resolve().name
 
     def _close_those_that_are_over(self) -> str:
         """Why the state of one cannot be written now, or ""."""
         for directory, course in list(self._open.items()):
             if course.over:
-                self._unpublished.add(directory)
-                if fault := self._conclude(course) or self._tell():
+                if fault := self._conclude(course):
                     return fault
                 with suppress(StoreError):  # then what was told last holds
                     self._ended.extend(list(self._of(directory, course)))
@@ -162,18 +179,7 @@ class Courses:
                 self._cold_starts += course.cold_starts
                 course.close()
                 del self._open[directory]
-        return ""
-
-    def _tell(self) -> str:
-        """Has written what people read of what was found since; why that cannot be now, or ""."""
-        for directory in list(self._unpublished):
-            if self._publish and directory in self._open:
-                try:
-                    self._publish(self._open[directory])
-                except FipError as error:
-                    log.warning("%s", error)
-                    return str(error)
-            self._unpublished.discard(directory)
+                self._publish.pop(directory, None)
         return ""
 
     @staticmethod

@@ -1,14 +1,13 @@
 """What a follower is there for: its step, its habits, and where images are and what is found goes."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fip.config import Config, Follower
 from fip.data.errors import ConfigError, UsageError
-from fip.follower.course import Course, Habits
-from fip.follower.courses import FOLDER
+from fip.follower.course import Habits
+from fip.follower.courses import FOLDER, Publisher
 from fip.follower.step import Step, load_step
 
 STATE_DIRECTORY = "STATE_DIRECTORY"
@@ -26,7 +25,7 @@ class Duty:
     step_within: float  # s that the step may be at one image
     beside: str  # the folder of what is found, if it is beside images
     base: Path | None = None  # the folder of what is found, by job; None: beside the images
-    publish: Callable[[Course], None] | None = None  # writes what people read of what was found
+    publisher: Publisher | None = None  # of what people read of what was found
 
 
 def duty_of(name: str, told: Follower) -> Duty:

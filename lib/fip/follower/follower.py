@@ -10,7 +10,7 @@ from fip.data.errors import StoreError
 from fip.follower.course import Taken
 from fip.follower.courses import Courses, Done
 from fip.follower.duty import Duty
-from fip.follower.journal import FAILED
+from fip.follower.journal import ENDED, FAILED
 from fip.follower.status_line import follower_line
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
@@ -37,7 +37,7 @@ class Follower(Daemon):
     def __init__(self, duty: Duty, loaded: Loaded, loop: Loop) -> None:
         config, name = loaded.config, duty.name
         self._root = config.followers[name].directory or config.sink.directory
-        self._courses = Courses(name, duty.step, duty.habits, self._root, duty.base, duty.publish, duty.beside)
+        self._courses = Courses(name, duty.step, duty.habits, self._root, duty.base, duty.beside, duty.publisher)
         self._loop, self._ventilator = loop, config.ventilator.control
         self._thread = Background(loop, "following")
         self._working, self._draining, self._finished = False, False, False
@@ -130,7 +130,8 @@ class Follower(Daemon):
             self._loop.at(time.monotonic() + wait, self._work)
 
     def _count(self, taken: Taken, seconds: float) -> None:
-        self._vitals.counters[COUNTED.get(taken.outcome, taken.outcome)] += 1
+        if taken.outcome != ENDED:
+            self._vitals.counters[COUNTED.get(taken.outcome, taken.outcome)] += 1
         self._vitals.counters["findings"] += taken.findings
         if entry := taken.turn.entry:
             self._vitals.counters["bytes_in"] += entry.size

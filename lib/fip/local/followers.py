@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +14,7 @@ from fip.config import DETECTOR, Config, Follower
 from fip.data.errors import NoRoomError, UsageError
 from fip.data.names import free_name
 from fip.follower.course import Course
-from fip.follower.duty import Duty, duty_of
+from fip.follower.duty import duty_of
 from fip.follower.journal import FAILED
 from fip.follower.step import load_step, name_of
 
@@ -62,43 +61,24 @@ def follow(directory: Path, followers: Mapping[str, Follower], console: Console,
         raise UsageError(f"--watch: is for one follower, and these are {', '.join(followers)}: start each by itself")
     well = True
     for name, follower in followers.items():
-        ended = see_all(directory, duty_of(name, follower), watch)
-        counts = ended.counts
+        duty = duty_of(name, follower)
+        with closing(Course(directory, directory / duty.beside, duty.step, duty.habits)) as course:
+            advance(course, directory, watch)
+            counts, failed = course.journal.counts(), course.journal.last_reason(FAILED)
         seen = counts.get("stored", 0) + counts.get("late", 0)
         others = [f"{count} {outcome}" for outcome, count in sorted(counts.items()) if outcome not in _TOLD]
-        said = f"follower {name}: {seen} images seen, {counts['findings']} findings, in {ended.folder}"
+        said = f"follower {name}: {seen} images seen, {counts['findings']} findings, in {course.folder}"
         console.print(", ".join([said, *others]), soft_wrap=True, highlight=False, markup=False)
-        if ended.failed:
-            console.print(
-                f"follower {name}: {ended.failed}", style="red", soft_wrap=True, highlight=False, markup=False
-            )
+        if failed:
+            console.print(f"follower {name}: {failed}", style="red", soft_wrap=True, highlight=False, markup=False)
         well = well and not counts.get(FAILED)
     return well
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a follower has done in a directory, in all of its lives."""
-
-    folder: Path  # of what it found
-    counts: Mapping[str, int]  # of slices, by outcome, and of findings
-    failed: str  # the last slice at which its step failed, and why; "" if none
-
-
-def see_all(directory: Path, duty: Duty, watch: bool = False) -> Ended:
-    """Has one follower see what it has not seen in a directory, as `follow` does; what it found is published."""
-    folder = directory / duty.beside
-    with closing(Course(directory, folder, duty.step, duty.habits)) as course:
-        _advance(course, directory, watch)
-        if duty.publish:
-            duty.publish(course)
-        return Ended(folder, course.journal.counts(), course.journal.last_reason(FAILED))
 
 
 _TOLD = ("stored", "late", "findings")
 
 
-def _advance(course: Course, directory: Path, watch: bool) -> None:
+def advance(course: Course, directory: Path, watch: bool) -> None:
     """Goes on until nothing more comes."""
     stalled = None
     while True:

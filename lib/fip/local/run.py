@@ -21,7 +21,7 @@ from fip.archive.file_names import LOG_FILE
 from fip.archive.ledger import Ledger
 from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
-from fip.config import Config, Follower, Monitor
+from fip.config import Config, Detector, Follower, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
 from fip.data.names import RunId, label
 from fip.data.settings import Asked
@@ -69,9 +69,7 @@ def run(
     """
     config = config.model_copy(update={"follower": _chosen(config, followers)})
     if detect:
-        from fip.local.detection import check_detector
-
-        check_detector(output_of(paths, output), config.detector)
+        _check_detector(output_of(paths, output), config.detector)
     keep_memory()  # of all that is forked from here
     config = settled(config)
     asked, follow = config.asked, follow_of(config)
@@ -104,9 +102,7 @@ def run(
 
         code = max(code, 0 if follow_stored(directory, config.follower, console) else 1)
     if detect and not interrupted:
-        from fip.local.detection import detect as detect_stored
-
-        code = max(code, 0 if detect_stored(directory, config.detector, console) else 1)
+        code = max(code, _detect(directory, config.detector, console))
     return code
 
 
@@ -119,9 +115,31 @@ def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
     return chosen(config, given)
 
 
+def _check_detector(directory: Path, detector: Detector) -> None:
+    """UsageError if what is asked of the detector cannot be, or the directory holds what another search found."""
+    from fip.events.duty import asked_of  # which imports the search: only who asks for it waits for that
+    from fip.local.detecting import check_search
+
+    check_search(directory, asked_of(detector))
+
+
+def _detect(directory: Path, detector: Detector, console: Console) -> int:
+    """Searches what the detector of the run had not searched when that was over, and says what was found in all."""
+    from fip.events.duty import asked_of
+    from fip.events.words import FOLDER
+    from fip.local.detecting import search
+
+    return search(directory, directory / FOLDER, asked_of(detector), partial(_say, console))
+
+
 def output_of(paths: Sequence[Path], output: Path | None) -> Path:
     """Where the images of these MeasurementSets go: where that is said, or into ./NAME.fip."""
     return output or Path(f"{label(paths[0].stem)}.fip")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """A line as it stands."""
+    console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
 
 
 def _page(monitor: Monitor, console: Console) -> str:

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from fip.config import Detector
-from fip.events.duty import detector_duty
-from fip.events.words import FOLDER
+from fip.events.words import FOLDER, Asked
 from fip.follower.journal import JOURNAL
-from fip.local.followers import see_all
+from fip.local.detecting import search
 from support.followed_images import position, recorded
 from support.follower_lives import FollowerLives
 from support.searched_images import frontier
 
-DETECTOR, SINK = "fip_daemons.detector", "support.searched_images"
+DETECTOR, SINK = "support.detector_life", "support.searched_images"
 WITHIN = 60.0  # s, for what a life is waited for
 MOMENTS = {
     "an image was read, and not searched": ("before", "fip.follower.step:Step.__call__"),
@@ -29,8 +27,8 @@ MOMENTS = {
     "a file has its name": ("after", "fip.archive.folder:Folder.replace"),
     "a checkpoint is done": ("after", "fip.follower.checkpoints:Checkpoints.write"),
     "images were seen again": ("after", "fip.follower.course:Course._seen_again"),
-    "events are to be published": ("before", "fip.events.duty:publish"),
-    "events were published": ("after", "fip.events.duty:publish"),
+    "events are to be published": ("before", "fip.events.publishing:Publisher.publish"),
+    "events were published": ("after", "fip.events.publishing:Publisher.publish"),
 }
 SINKS = {
     "a file is written beside": ("after", "fip.archive.folder:Folder.write_new"),
@@ -74,7 +72,7 @@ def kill_often(tmp_path: Path, count: int, kills: int) -> Counter[str]:
             store(chance.randint(1, 12), [*SINKS][number % len(SINKS)])
             target = chance.randint(where(), frontier(directory, count))
             give_up = time.monotonic() + WITHIN
-            while not life.ended(0.002):
+            while not life.ended(0.005):
                 assert time.monotonic() < give_up, f"life {number}, to end {name}, stands still"
                 if name not in MOMENTS and where() >= target:
                     life.ended(0.05 * chance.random())
@@ -111,15 +109,15 @@ def check(tmp_path: Path, count: int, moments: Counter[str], kills: int) -> None
     """What was found is what an undisturbed detector finds; every moment was one at which a life ended."""
     undisturbed = tmp_path / "undisturbed" / "images"
     shutil.copytree(tmp_path / "images", undisturbed, ignore=shutil.ignore_patterns(FOLDER))
-    see_all(undisturbed, detector_duty(Detector()))
+    assert search(undisturbed, undisturbed / FOLDER, Asked(), lambda *said: None) == 0
     found, expected = (recorded(each / FOLDER) for each in (tmp_path / "images", undisturbed))
     assert found == expected
-    assert {outcome for *_, outcome, _ in expected["decisions"]} == {"stored", "failed"}
-    assert len(expected["decisions"]) == count
+    assert {outcome for *_, outcome, _ in expected["decisions"]} == {"stored", "failed", "ended"}
+    assert len(expected["decisions"]) == count + 1
     assert not expected["cold starts"]
     files = published(undisturbed / FOLDER)
     assert published(tmp_path / "images" / FOLDER) == files
-    assert files["events.ecsv"].count(b"transient") >= 3 * count // 100
+    assert files["events.ecsv"].count(b" transient ") >= 3 * count // 100
     assert moments.total() == kills
     assert set(moments) - {"when all was seen"} == {*MOMENTS, "at random"}
 

@@ -5,8 +5,9 @@ What the search compiles is compiled, or read, when this is imported, once for a
 
 from itertools import islice
 
-import fip.events.detector
 from fip_daemons import detector
+
+import fip.events.detector
 from support.noise_fields import events_in, noise_fields, searched_field
 
 CHECKPOINT = 16  # images

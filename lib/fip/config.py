@@ -24,10 +24,12 @@ from pydantic import (
 )
 
 from fip.data.addresses import Address
+from fip.data.detecting import Averages, Budget, FalseAlarms, Widths
 from fip.data.errors import ConfigError, UsageError
 from fip.data.names import Label
-from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention, Time
+from fip.data.quantities import AS_WRITTEN, SECONDS_PER_DAY, Bytes, Kept, Pace, Retention, Time
 from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, as_text, hints, options
+from fip.data.stokes import Planes
 from fip.data.user_code import parse_code
 
 COMMAND_LINE = "command line"  # who set what is typed
@@ -123,17 +125,45 @@ class Worker(Daemon):
     entry_points: bool = True  # whether also those that are installed beside FIP (`fip.stages`, `fip.kernels`)
 
 
-class Follower(Daemon):
+class Following(Daemon):
+    """What can be set of whatever sees each stored image in order, exactly once."""
+
+    directory: Path | None = None  # of images, or of the folders of jobs; None: that of the sink
+    step_within: float = Field(600.0, gt=0)  # s that it may be at one image; then it is ended
+    patience: Time | None = None  # for which a slice is waited for that is missing; None: until the ledger has it
+    hold: Time | None = None  # for which the sink keeps images longer that it has not seen; None: not at all
+
+
+class Detector(Following):
+    """FIP's own follower: it finds transients, and what it finds goes beside the images."""
+
+    false_alarms: Annotated[
+        FalseAlarms,
+        Option("False events that are expected in a time that is observed, as 1/week, 1/10 min.  [default: 1/week]"),
+    ] = Budget(1, 7 * SECONDS_PER_DAY)
+    reference: Literal["none", "running", "auto"] | None = None  # None: none if a model was subtracted, else auto
+    widths: Widths = 64  # slices of the longest transient
+    stokes: Planes | None = None  # None: all planes that there are
+    also_average: Annotated[
+        Averages,
+        Option("Keep means of 32, 1024 or both as images, too: they are searched in any case.  [default: none]"),
+    ] = ()
+    watch: Annotated[
+        Path | None, Option("Measure the places of this list in every image: light curves.", metavar="FILE")
+    ] = None
+
+
+DETECTOR = "detector"
+"""Its name among followers, and its table."""
+
+
+class Follower(Following):
     """One follower: a function that is called for each stored image in order, exactly once."""
 
     step: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")  # package.module:function
-    directory: Path | None = None  # of images, or of the folders of jobs; None: that of the sink
     folder: Path | None = None  # for what it finds, by job; None: systemd's for it, or followers/NAME by the images
     checkpoint: int = Field(32, ge=1)  # images from one checkpoint of its state to the next
     window: int = Field(0, ge=0)  # images that must be seen again before a state is whole
-    step_within: float = Field(600.0, gt=0)  # s that the step may be at one image; then it is ended
-    patience: Time | None = None  # for which a slice is waited for that is missing; None: until the ledger has it
-    hold: Time | None = None  # for which the sink keeps images longer that it has not seen; None: not at all
 
     @model_validator(mode="after")
     def _checkpoints_hold_the_window(self) -> "Follower":
@@ -170,6 +200,7 @@ class Config(Table):
     monitor: Monitor = Monitor()
     security: Security = Security()
     worker: dict[str, Worker] = {}
+    detector: Detector = Detector()
     follower: dict[Label, Follower] = {}
     node: dict[str, Node] = {}
 
@@ -178,6 +209,11 @@ class Config(Table):
         """What it asks of a run."""
         names = [each.name for each in fields(Selection)]
         return Asked(self.imaging, Selection(**{name: getattr(self.source, name) for name in names}))
+
+    @property
+    def followers(self) -> Mapping[str, Following]:
+        """All that see stored images in order, by their names; the detector is one of them."""
+        return {**self.follower, DETECTOR: self.detector}
 
     def worker_named(self, name: str, host: str) -> Worker:
         """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults.
@@ -220,15 +256,23 @@ class Config(Table):
         others = {name: table for name, table in tables.items() if name not in _FOR_ALL}
         return others | ({ALL_WORKERS: every} if every else {})
 
+    @field_validator("follower")
+    @classmethod
+    def _none_is_called_as_the_detector(cls, tables: dict[str, Follower]) -> dict[str, Follower]:
+        if DETECTOR in tables:
+            raise ValueError(f"[follower.{DETECTOR}] has the name of FIP's own follower, [{DETECTOR}]: give it another")
+        return tables
+
     @field_validator("node")
     @classmethod
     def _nodes_run_what_exists(cls, nodes: dict[str, Node], info: ValidationInfo) -> dict[str, Node]:
         for host, node in nodes.items():
             for what in node.runs:
                 role, dot, name = what.partition(".")
-                if not (role in ("worker", "follower") if dot else role in ("ventilator", "sink", "monitor")):
+                if role not in (("worker", "follower") if dot else ("ventilator", "sink", "monitor", DETECTOR)):
                     raise ValueError(
-                        f"node.{host}.runs: '{what}' is not ventilator, sink, monitor, worker.NAME or follower.NAME"
+                        f"node.{host}.runs: '{what}' is not ventilator, sink, monitor, {DETECTOR}, worker.NAME or "
+                        "follower.NAME"
                     )
                 if role == "follower" and name not in info.data.get("follower", {name: None}):
                     raise ValueError(f"node.{host}.runs: '{what}': there is no [follower.{name}], which says its step")
@@ -328,10 +372,19 @@ def load(
 
 
 def all_options() -> dict[str, Option]:
-    """The options that a person may give on the command line, by the configuration's key, as "imaging.scale"."""
+    """The options of a run that a person may give on the command line, by the configuration's key, "imaging.scale"."""
+    return _options_of("imaging", "source", "ventilator")
+
+
+def detector_options() -> dict[str, Option]:
+    """The options of a search that a person may give on the command line, by the configuration's key."""
+    return _options_of(DETECTOR)
+
+
+def _options_of(*tables: str) -> dict[str, Option]:
     config = Config()
-    tables = {"imaging": config.imaging, "source": config.source, "ventilator": config.ventilator}
-    return {f"{table}.{name}": option for table, at in tables.items() for name, option in options(type(at)).items()}
+    found = {table: options(type(getattr(config, table))) for table in tables}
+    return {f"{table}.{name}": option for table, of in found.items() for name, option in of.items()}
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import UsageError
-from fip.events.detector import detector_step, habits
+from fip.events.detector import detector_step, habits, written
 from fip.events.findings import is_told
 from fip.events.listing import as_lines, listed
 from fip.events.publishing import Publisher
@@ -20,7 +20,7 @@ from fip.events.settling import OPENING, begun, settle
 from fip.events.tables import expected
 from fip.events.words import FOLDER, Asked, Series
 from fip.follower.course import Course
-from fip.follower.journal import FAILED
+from fip.follower.journal import FAILED, JOURNAL, Journal
 from fip.local.followers import advance
 
 Say = Callable[..., None]
@@ -35,6 +35,11 @@ def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool =
     folder = directory / folder_of(name)
     if anew and folder.exists():
         shutil.rmtree(folder)
+    return search(directory, folder, asked, say)
+
+
+def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
+    """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
     try:
         course = Course(directory, folder, detector_step(asked), habits())
     except UsageError as error:
@@ -48,6 +53,17 @@ def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool =
         for line in as_lines(listed([directory], folder.name)):
             say(line)
         return _summed_up(publisher, course, say)
+
+
+def check_search(directory: Path, asked: Asked) -> None:
+    """UsageError if the directory, which need not be there, holds what another search found."""
+    folder = directory / FOLDER
+    if not (folder / JOURNAL).exists():
+        return
+    try:
+        Journal(folder, written(asked)).close()
+    except UsageError as error:
+        raise UsageError(f"{str(error).partition(': give')[0]}: ask for the same, or move that folder away") from None
 
 
 def folder_of(name: str) -> str:

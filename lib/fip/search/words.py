@@ -5,11 +5,11 @@ step without an image. S/N is that of the matched filter, F sqrt(w) / sigma for 
 """
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from fip.data.quantities import SECONDS_PER_DAY
+from fip.data.detecting import Budget as Budget
+from fip.data.detecting import parse_budget as parse_budget
 from fip.data.values import Beam
 
 WIDEST = 64
@@ -24,40 +24,6 @@ it is found out whether it is enough."""
 
 Matrix: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 """A symmetric matrix over (x, y)."""
-
-UNITS = {
-    "s": 1.0,
-    "min": 60.0,
-    "hour": 3600.0,
-    "h": 3600.0,
-    "day": SECONDS_PER_DAY,
-    "d": SECONDS_PER_DAY,
-    "week": 7 * SECONDS_PER_DAY,
-    "month": 30 * SECONDS_PER_DAY,
-    "year": 365.25 * SECONDS_PER_DAY,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How many false events are expected in a time that is observed: over all fields, planes, signs and averages."""
-
-    events: float
-    seconds: float
-
-    @property
-    def per_second(self) -> float:
-        """False events a second of observed time."""
-        return self.events / self.seconds
-
-
-def parse_budget(text: str) -> Budget:
-    """A budget from `1/week`, `0.5/day` or `1/10 min`; ValueError for anything else."""
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*/\s*([0-9]*\.?[0-9]+)?\s*([a-z]+)\s*", text)
-    number, times, unit = match.groups() if match else ("", "", "")
-    if unit not in UNITS or not float(number) > 0 or (times and not float(times) > 0):
-        raise ValueError(f"'{text}' is not a rate of false events, as 1/week or 1/10 min (units: {', '.join(UNITS)})")
-    return Budget(float(number), float(times or 1) * UNITS[unit])
 
 
 @dataclass(frozen=True, slots=True)

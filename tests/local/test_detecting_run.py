@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fip.cli import app
+from fip.cli.app import app
 from fip.data.errors import FipError
 from fip.events.listing import listed
 from support.fip_command import WITHIN, fip, images, started

@@ -34,9 +34,10 @@ def event(identity: str, labels: str, slices: tuple[int, int], place: tuple[int,
     return {
         "id": identity, "kind": "transient", "labels": labels, "ra": 155.0, "dec": -45.0, "ra_err": 1e-4,
         "dec_err": 1e-4, "begin": iso_utc(START + first * CADENCE), "end": iso_utc(START + (last + 1) * CADENCE),
-        "first": first, "last": last, "width": last - first + 1, "snr": 86.6, "threshold": 6.37, "flux": 0.05,
+        "first": first, "last": last, "width": last - first + 1, "average": 1, "snr": 86.6,
+        "threshold": 6.37, "flux": 0.05,
         "sign": -1 if "negative" in labels else 1, "stokes": "I", "field": "", "run": RUN, "x": float(place[0]),
-        "y": float(place[1]), "opened": first, "peaks": 1,
+        "y": float(place[1]), "opened": first, "peaks": 1, "closed": True,
     } | others  # fmt: skip
 
 
@@ -50,7 +51,8 @@ EVENTS = (
 def rate(hour: int, **others: Any) -> dict[str, Any]:
     """A row of rates.ecsv."""
     return {
-        "hour": iso_utc(START + 3600 * hour), "run": RUN, "field": "", "stokes": "I", "slices": 6, "area": 0.01,
+        "hour": iso_utc(START + 3600 * hour), "run": RUN, "field": "", "stokes": "I", "average": 1, "slices": 6,
+        "area": 0.01,
         "threshold": 6.37, "predicted": 0.2, "events": 1, "threshold_candidates": 5.25, "predicted_candidates": 20.0,
         "candidates": 21, "low": 13.0, "high": 32.1, "negative": 11,
     } | others  # fmt: skip
@@ -63,7 +65,9 @@ def write_found(
     folder = directory / "transients"
     folder.mkdir(exist_ok=True)
     more = [{"injected": count, "injected_found": found} if injected else {} for count, found in ((1, 1), (2, 1))]
+    means = rate(0, average=32, slices=1, predicted=0.0, events=0, candidates=0, negative=0, predicted_candidates=0.0)
     rates = [rate(hour) | each for hour, each in enumerate(more)]
+    rates.append(means | ({"injected": 0, "injected_found": 0} if injected else {}))
     for name, rows in (("events.ecsv", events), ("rates.ecsv", rates)):
         part = folder / f"{name}.part"
         _table(rows).write(part, format="ascii.ecsv", overwrite=True)
@@ -87,6 +91,7 @@ def _folder(folder: Path, row: dict[str, Any]) -> None:
     rng = np.random.default_rng(1)
     light = QTable({"time": [iso_utc(START + (index + 0.5) * CADENCE) for index in slices]})
     light["mjd"] = (START + (np.arange(12) + 0.5) * CADENCE) / 86400 * units.day
+    light["slice"], light["on"] = list(slices), on
     light["flux_I"] = (row["flux"] * np.array(on) + rng.normal(0, NOISE, 12)) * JY_PER_BEAM
     light["error_I"] = np.full(12, NOISE) * JY_PER_BEAM
     light["quality"] = ["good" if index % 5 else "high noise" for index in slices]

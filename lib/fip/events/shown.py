@@ -25,6 +25,10 @@ _NUMBERS: dict[str, type[int] | type[float]] = {
     **dict.fromkeys(("ra", "dec", "snr", "flux", "threshold", "x", "y"), float),
     **dict.fromkeys(("first", "last", "width", "sign"), int),
 }
+_RATES = (
+    *("run", "slices", "threshold", "predicted"),
+    *("threshold_candidates", "predicted_candidates", "candidates", "negative"),
+)  # `injected` and `injected_found`, too, if FIP injects
 Stamp = tuple[tuple[int, int, int], ...]
 
 
@@ -101,10 +105,10 @@ def _stamp(folder: Path) -> Stamp:
 
 @lru_cache(maxsize=16)
 def _read(folder: Path, stamp: Stamp) -> Searched:
-    events = [_event(folder / EVENTS, row) for row in _rows(folder / EVENTS)]
+    events = [_event(folder / EVENTS, row) for row in _rows(folder / EVENTS, (*_TEXTS, "labels", *_NUMBERS))]
     events.sort(key=lambda each: each["begin"], reverse=True)
     events.sort(key=lambda each: (bool(each["labels"]), INJECTION in each["labels"]))
-    rates = tuple(_rows(folder / RATES))
+    rates = tuple(_rows(folder / RATES, _RATES))
     found = Searched(tuple(events), rates)
     try:
         _ = found.view
@@ -113,13 +117,16 @@ def _read(folder: Path, stamp: Stamp) -> Searched:
     return found
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
+def _rows(path: Path, needed: Iterable[str]) -> Iterator[dict[str, str]]:
     """The rows of an ECSV table by name, as text. By hand, as astropy takes half a second to be there."""
     try:
         with path.open(newline="") as file:
-            lines = (line for line in file if not line.startswith("#"))
-            yield from csv.DictReader(lines, delimiter=" ", strict=True)
-    except (OSError, ValueError, csv.Error) as error:
+            rows = csv.DictReader((line for line in file if not line.startswith("#")), delimiter=" ", strict=True)
+            for name in needed:
+                if name not in (rows.fieldnames or ()):
+                    raise KeyError(name)
+            yield from rows
+    except (OSError, KeyError, ValueError, csv.Error) as error:
         raise _unreadable(path, error) from None
 
 
@@ -154,7 +161,7 @@ def _view(events: Iterable[Mapping[str, Any]], rates: Iterable[Mapping[str, str]
         dict(Counter(label for each in events for label in each["labels"])),
         sum(bool(each["labels"]) and INJECTION not in each["labels"] for each in events),
         total("predicted"),
-        round(total("slices")),
+        sum(int(each["slices"]) for each in rates if (each.get("average") or "1") == "1"),
         highest("threshold"),
         round(total("candidates")),
         highest("threshold_candidates"),

@@ -72,7 +72,10 @@ def _found(gallery: Gallery, run: str) -> dict[str, Any]:
 
 def _files(directory: Path, identity: str) -> dict[str, str]:
     """When each of an event's files was written: another one in its place has another time."""
-    return {name: str(path.stat().st_mtime_ns) for name, path in files_of(directory, identity).items()}
+    try:
+        return {name: str(path.stat().st_mtime_ns) for name, path in files_of(directory, identity).items()}
+    except FileNotFoundError:  # the directory is searched anew at this moment
+        return {}
 
 
 def _path(gallery: Gallery, run: str, event: str, name: str) -> Path:

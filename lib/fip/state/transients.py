@@ -23,7 +23,7 @@ class TransientsView:
     labels: dict[str, int] = field(default_factory=dict)  # events with each label
     labelled: int = 0  # events with labels, but those that FIP injected
     false: float = 0.0  # events, expected of noise alone
-    slices: int = 0  # searched; a plane, and a mean of several, by itself
+    slices: int = 0  # searched; a plane of each by itself, and no means of several
     threshold: float | None = None  # S/N from which on something is an event: the highest of late
     candidates: int = 0  # found from a lower S/N on
     candidate_threshold: float | None = None

@@ -49,7 +49,7 @@ export class Sky {
 
   /** Nothing is known of a run. */
   forget(run) {
-    Object.assign(this, { run, seen: 0, images: [], shown: null, source: null, about: null, curve: null, place: null, fetchedAt: 0 });
+    Object.assign(this, { run, seen: 0, images: [], shown: null, source: null, about: null, asked: null, curve: null, place: null, fetchedAt: 0 });
     this.thumbnails?.clear();
     this.viewer.mark = null;
   }
@@ -109,8 +109,8 @@ export class Sky {
     this.fetchedAt = performance.now();
     const plane = Number($("plane").value || 0);
     const of = this.images.find((each) => each.slice === slice)?.of, source = { place, plane, of, kind: $("kind").value };
-    const wanted = this.asked = { ...source, most: this.most() };
-    const [about, [image, said]] = await Promise.all([json(place), this.seen(wanted)]);
+    const wanted = this.asked = { ...source, slice, most: this.most() };
+    const [about, [image, said]] = await Promise.all([json(place), this.viewOf(wanted)]);
     if (run !== this.run || wanted !== this.asked) return;
     this.shown = slice;
     this.source = { ...source, kind: said ? "image" : source.kind };
@@ -129,7 +129,7 @@ export class Sky {
   }
 
   /** A view; of what cannot be shown otherwise that of the image, and why. */
-  async seen(wanted) {
+  async viewOf(wanted) {
     if (wanted.kind !== "difference") return [await view(wanted.place, wanted), ""];
     return view(wanted.place, wanted).then((image) => [image, ""], async (error) => {
       if (error instanceof Refused) throw error;
@@ -293,9 +293,12 @@ export class Sky {
     return this.show(slice);
   }
 
+  /** The slice that was asked for last: it may still be on its way. */
+  get wantedSlice() { return this.asked ? this.asked.slice : this.shown; }
+
   step(by) {
     const sorted = [...this.images].sort((a, b) => a.average - b.average);
-    const next = sorted[sorted.findIndex((each) => each.slice === this.shown) + by];
+    const next = sorted[sorted.findIndex((each) => each.slice === this.wantedSlice) + by];
     if (next) { $("follow").checked = false; this.show(next.slice); }
   }
 
@@ -325,7 +328,7 @@ export class Sky {
     $("stretch").onchange = () => { localStorage.setItem("fip-stretch", $("stretch").value); this.relook(); };
     $("colours").onchange = () => { localStorage.setItem("fip-colours", $("colours").value); this.relook(); };
     $("auto").onclick = () => { this.automatic = true; this.range = this.fitting(); this.relook(); };
-    $("kind").onchange = () => { $("auto").onclick(); if (this.shown !== null) this.show(this.shown); };
+    $("kind").onchange = () => { $("auto").onclick(); if (this.wantedSlice !== null) this.show(this.wantedSlice); };
     for (const end of ["low", "high"]) {
       $(end).onchange = () => {
         const value = Number($(end).value) * this.unitFactor;
@@ -335,7 +338,7 @@ export class Sky {
         this.relook();
       };
     }
-    $("plane").onchange = () => { this.show(this.shown); if (this.place) this.lightCurve(); };
+    $("plane").onchange = () => { this.show(this.wantedSlice); if (this.place) this.lightCurve(); };
     $("run").onchange = () => { this.forget($("run").value); this.refresh(); };
     $("follow").onchange = () => $("follow").checked && this.newestImage();
     $("zoom-in").onclick = () => this.viewer.zoomBy(1.5);
@@ -386,8 +389,13 @@ export class Sky {
     brush.beginPath();
     brush.arc(left, top, 14, 0, 7);
     brush.stroke();
-    brush.font = "11px system-ui, sans-serif";
-    if (on && !labels.length) brush.fillText(`S/N ${snr.toFixed(1)}`, left + 17, top - 9);
+    if (on && !labels.length) {
+      brush.font = "600 12px system-ui, sans-serif";
+      brush.lineWidth = 3;
+      brush.strokeStyle = "#0d0f14";
+      brush.strokeText(`S/N ${snr.toFixed(1)}`, left + 17, top - 9);
+      brush.fillText(`S/N ${snr.toFixed(1)}`, left + 17, top - 9);
+    }
     brush.restore();
   }
 }

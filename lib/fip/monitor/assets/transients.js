@@ -132,7 +132,7 @@ export class Transients {
   async curve(place, event, written) {
     const body = await text(`/api/runs/${encodeURIComponent(this.run)}/transients/${event.id}/light.ecsv?of=${written}`);
     const points = rowsOf(body).map((row) => ({ time: Number(row.mjd), value: Number(row[`flux_${event.stokes}`]),
-      error: Number(row[`error_${event.stokes}`]) || 0, on: row.time >= event.begin && row.time <= event.end }))
+      error: Number(row[`error_${event.stokes}`]) || 0, on: row.on === "True" }))
       .filter(({ time, value }) => isFinite(time) && isFinite(value));
     place.hidden = points.length < 2;
     if (points.length >= 2) place.replaceChildren(sparkline(points, event));

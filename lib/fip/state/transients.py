@@ -12,8 +12,6 @@ from fip.wire.status import Latency
 DETECTOR = "detector"
 """The name of the follower that searches images as they are stored."""
 
-QUANTILES = (("0.5", "p50"), ("0.95", "p95"), ("0.99", "p99"))
-
 
 @dataclass(frozen=True)
 class TransientsView:
@@ -117,11 +115,11 @@ def transients_panel(view: TransientsView | None, behind: Latency | None) -> Pan
         line(found) if view else "nothing was searched yet",
         "bad" if found.fault else "",
         facts=tuple(said),
-        numbers=tuple(_numbers(found, behind)),
+        numbers=tuple(_numbers(found)),
     )
 
 
-def _numbers(view: TransientsView, behind: Latency | None) -> Iterator[Number]:
+def _numbers(view: TransientsView) -> Iterator[Number]:
     kinds = tuple(((kind,), float(count)) for kind, count in sorted(({"transient": 0} | view.kinds).items()))
     yield Number("fip_events", "Transients found that nothing speaks against.", ("kind",), kinds, "counter")
     for name, text, value in (
@@ -136,8 +134,3 @@ def _numbers(view: TransientsView, behind: Latency | None) -> Iterator[Number]:
         ("fip_injected_found", "Of these, ones that were found.", view.injected_found),
     ):
         yield Number(name, text, (), (((), float(count)),), "counter")
-    if behind:
-        late = tuple(((quantile,), float(getattr(behind, name))) for quantile, name in QUANTILES)
-        yield Number(
-            "fip_detect_lag_seconds", "From an image's being stored until it is searched.", ("quantile",), late
-        )

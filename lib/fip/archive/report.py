@@ -72,8 +72,8 @@ class Told:
 def write_report(directory: Path, output: Path | None = None, transients: Told | None = None) -> Path:
     """Writes DIR/report.html, or another file, of the images that a directory's ledger lists; returns its path.
 
-    `transients`: what was found in them, if they were searched. UsageError where there is no image, one cannot be read, or
-    the page cannot be written.
+    `transients`: what was found in them, if they were searched. UsageError where there is no image, one cannot be read,
+    or the page cannot be written.
     """
     output = output or directory / "report.html"
     html = _html(directory, stored_entries(directory), transients)

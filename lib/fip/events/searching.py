@@ -24,6 +24,7 @@ from fip.data.errors import UsageError
 from fip.data.values import Grid
 from fip.events.completeness import series_key
 from fip.events.keeping import as_json
+from fip.events.means import MeanImage
 from fip.events.settling import OPENING, Begun, begun, settle
 from fip.events.watch import Watch, measured, measured_first, new_watch
 from fip.events.words import HOUR, Asked, Series
@@ -101,6 +102,9 @@ class FieldSearch:
     averaged: dict[str, tuple[Series, ...]] = field(default_factory=dict)  # by plane, what is to be searched of it
     planes: list[Searching] = field(default_factory=list)
     watch: Watch | None = None
+    header: str = ""  # of its first image
+    stored: tuple[int, ...] = ()  # of so many slices means are stored
+    made: list[MeanImage] = field(default_factory=list)  # means, since they were last taken out
     refused: str = ""
 
 
@@ -109,6 +113,7 @@ class Live:
     """All fields of a run."""
 
     fields: dict[str, FieldSearch] = field(default_factory=dict)
+    folder: str = ""  # of what is found
 
 
 def key_of(series: Series) -> str:
@@ -118,13 +123,15 @@ def key_of(series: Series) -> str:
 
 def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
     """Searches the next image. Changes the state that it is given."""
-    of = live.fields.setdefault(image.label, FieldSearch(image.run, image.name, image.label, image.grid, image.stokes))
+    new = FieldSearch(image.run, image.name, image.label, image.grid, image.stokes, stored=asked.store_averages)
+    of = live.fields.setdefault(image.label, new)
     if of.refused:
         return []
     if why := difference(of.grid, of.stokes, image):
         return [_refuse(of, why)]
     if not of.planes:
         if first := begun(image):
+            of.header = of.header or image.header.tostring()
             of.begun.append(first)
         return list(_open(live, of, asked)) if len(of.begun) >= OPENING else []
     if image.entry.empty:
@@ -308,6 +315,9 @@ def _close_mean(of: FieldSearch, plane: Searching, series: Series, every: int) -
     if plane.means is None:
         plane.means = _new(series)
     pixels = mean.total / np.float32(mean.weight)
+    if series.average in of.stored:
+        span, noise = mean.span, 1 / math.sqrt(mean.weight)
+        of.made.append(MeanImage(series, span.first, span.last, span.begin, span.end, mean.images, noise, pixels))
     look = yield from _look(of, plane.means, pixels, mean.span, mean.chunk * series.searched.cadence)
     if look.noise > 0:
         yield from _average(of, plane.means, pixels, look, mean.span)

@@ -41,7 +41,7 @@ def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool =
 def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
     """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
     try:
-        course = Course(directory, folder, detector_step(asked), habits())
+        course = Course(directory, folder, detector_step(asked, folder.name), habits())
     except UsageError as error:
         if "holds what" in str(error):
             raise UsageError(f"{error}, with --name; or --anew searches all again") from None

@@ -7,8 +7,8 @@ from typing import Any
 from fip.archive.followed import Finding
 from fip.events.keeping import from_json
 from fip.events.words import Found, Series
+from fip.search.floors import is_sidelobe
 from fip.search.peaks import is_near
-from fip.search.sidelobes import sidelobes_of
 from fip.search.words import Event
 
 Key = tuple[str, str]
@@ -88,11 +88,11 @@ class Findings:
     def _labelled(self, key: Key) -> Iterator[Found]:
         series = self.series[key]
         mine = [each for (of, _), each in self.found.items() if of == key]
-        dim = sidelobes_of([each.event for each in mine], series.sidelobe, series.thresholds.candidate)
         for each in mine:
             negative = each.event.best.sign < 0 and series.stokes not in ("Q", "U", "V")
             injected = (key, each.event.number) in self.injected
-            dimmer = each.event.number in dim
+            u = series.thresholds.event if is_event(each) else series.thresholds.candidate
+            dimmer = is_sidelobe(each.event, u)
             labels = ("negative",) * negative + ("sidelobe",) * dimmer + ("injection",) * injected
             yield replace(each, labels=labels)
 

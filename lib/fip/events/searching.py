@@ -25,6 +25,7 @@ from fip.data.values import Grid
 from fip.events.completeness import series_key
 from fip.events.keeping import as_json
 from fip.events.means import MeanImage
+from fip.events.psfs import psf_of
 from fip.events.settling import OPENING, Begun, begun, settle
 from fip.events.watch import Watch, measured, measured_first, new_watch
 from fip.events.words import HOUR, Asked, Series
@@ -140,7 +141,7 @@ def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
     found = [measured(of.watch, image)] if of.watch else []
     for plane in of.planes:
         pixels = np.asarray(image.pixels[plane.series.plane], np.float32)
-        found += _try(of, plane, pixels, span, asked)
+        found += _try(of, plane, pixels, span, asked, psf_of(image, plane.series.plane))
     return found
 
 
@@ -192,7 +193,9 @@ def _new(series: Series) -> Searching:
     return Searching(series, begin(series.searched, series.thresholds.candidate))
 
 
-def _try(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, asked: Asked) -> Iterator[Finding]:
+def _try(
+    of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, asked: Asked, psf: Pixels | None = None
+) -> Iterator[Finding]:
     """Searches an image as it is stored, with the source of its block in a copy of it; its means are without that."""
     time = (span.begin + span.end) / 2
     step, mine = step_at(plane.state, time), pixels
@@ -206,7 +209,7 @@ def _try(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, asked: A
     if trial and trial.injection and trial.injection.is_on(step) and plane.noise > 0:
         mine = add_to(pixels, trial.injection, plane.noise, plane.series.searched)
         trial.images += 1
-    look = yield from _look(of, plane, mine, span, time)
+    look = yield from _look(of, plane, mine, span, time, psf)
     if look.noise > 0:
         plane.noise = look.noise
         yield from _average(of, plane, pixels, look, span)
@@ -240,13 +243,15 @@ def _is_injected(plane: Searching, event: Event) -> bool:
     return found
 
 
-def _look(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, time: float) -> Generator[Finding, None, Look]:
+def _look(
+    of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, time: float, psf: Pixels | None = None
+) -> Generator[Finding, None, Look]:
     """Searches an image of a series, at a time that counts its steps."""
     index = span.last
     plane.spans[index] = span
     if len(plane.spans) > _REMEMBERED:
         del plane.spans[next(iter(plane.spans))]
-    plane.state, look = advance(plane.state, pixels, Facts(index, time, places(plane.events)))
+    plane.state, look = advance(plane.state, pixels, Facts(index, time, places(plane.events), psf))
     beam, widest = plane.series.searched.beam, plane.series.searched.widest
     plane.events, changed = associate(plane.events, look.peaks, beam, widest, look.step, index)
     yield from (_event(plane, each) for each in changed)

@@ -14,8 +14,9 @@ from fip.data.errors import UsageError
 from fip.data.values import Beam, Grid
 from fip.events.words import Asked, Series, Thresholds
 from fip.search.curvature import from_images, from_moments
+from fip.search.floors import BESIDE
 from fip.search.series import memory
-from fip.search.sidelobes import highest_sidelobe
+from fip.search.sidelobes import levels_of_noise
 from fip.search.theory import threshold
 from fip.search.words import WIDEST, Budget, Matrix, Reference, Searched, beam_matrix
 
@@ -139,9 +140,10 @@ def _searched(grid: Grid, images: Sequence[Begun], plane: int, cadence: float) -
         curvature = _told(images, grid.scale) or from_images(_middle(each, _NOISE) for each in pixels)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    sidelobe = highest_sidelobe((_middle(each, _SIDELOBES) for each in pixels), shape)
+    sidelobes = levels_of_noise((_middle(each, _SIDELOBES) for each in pixels), shape)
     area = int(np.isfinite(pixels[0]).sum())
-    return Searched(grid.width, grid.height, curvature, shape, cadence), sidelobe, area
+    searched = Searched(grid.width, grid.height, curvature, shape, cadence, sidelobes=sidelobes)
+    return searched, max(sidelobes[BESIDE : BESIDE + 1], default=0.0), area
 
 
 def _told(images: Iterable[Begun], scale: float) -> Matrix | None:

@@ -156,6 +156,18 @@ def boxcar_sum(ring: Any, rows: Any, pixel: int) -> Any:
 
 
 @njit(**FAST)
+def largest_sum(ring: Any, rows: Any, pixels: Any, sign: int) -> Any:
+    """The largest of sign x the sum of z, in STEPS, of some pixels over these rows of the ring; 0 if none is above."""
+    largest = np.int64(0)
+    for at in range(pixels.size):
+        total = np.int64(0)
+        for row in range(rows.size):
+            total += np.int64(ring[rows[row], pixels[at]])
+        largest = max(largest, sign * total)
+    return largest
+
+
+@njit(**FAST)
 def median_size(counts: Any, fewest: int) -> Any:
     """The median of sizes of which there are counts[size], looked for between the integers; NaN of too few.
 

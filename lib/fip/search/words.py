@@ -86,6 +86,7 @@ class Peak:
     sign: int  # 1, or -1 of what became fainter
     flux: float  # Jy/beam, apparent, negative if the sign is
     slices: tuple[int, int]  # the first and the last slice with an image in it
+    beside: float = 0.0  # S/N of the largest change of the other sign within 2 beams, in the same slices
 
     @property
     def last(self) -> int:

@@ -185,7 +185,7 @@ def _spread(values: Array, covariance: Array, floor: float) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Variability:
-    """How a light curve varies, as TraP has it (Swinbank et al. 2015, Astron. Comput. 11, 25); NaN of too few points."""
+    """How a light curve varies, as TraP has it (Swinbank et al. 2015, Astron. Comput. 11, 25); NaN of too few."""
 
     points: int
     mean: float  # Jy, of the fluxes by their errors: sum(F / s^2) / sum(1 / s^2)

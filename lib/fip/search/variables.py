@@ -29,6 +29,10 @@ _CORE = 0.4  # of the peak of a source, within which it is fitted
 _APART = 2.0  # full widths at half maximum from a brighter source
 _HERE = 0.5  # of the largest value of the model within a beam, that a source has at its own place
 _FLOORS = 0.01, 0.02  # share, and pixels, below which no source is known better than another
+_FAR = 6.0  # beams to which the sidelobes of errors are told from noise
+_FAINT = 4.0  # times the noise, below which wings do not count
+_BESIDE = 1e-2  # of the square of wings, that the model has at the most where they are measured
+_SAMPLE, _FEWEST, _HALVINGS = 4096, 256, 14
 _CLIP = 4.0  # standard deviations of all sources, beyond which one varies by itself
 
 
@@ -51,6 +55,7 @@ class Model:
     pixels: NDArray[np.intp]  # those at which it is as bright as the noise
     values: Array  # [pixel] Jy/beam
     slopes: Array  # [2, pixel] Jy/beam a pixel, along x and y
+    wings: Array  # [pixel] Jy^2, of the brightest sources: what their sidelobes are taken to fall like
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Excess:
 
     share: float  # epsilon: of the flux of a source
     shift: Matrix  # pixel^2: the mean of delta delta^T, delta = (x, y) by which a source is moved
+    wings: float = 0.0  # of the flux of a source, one beam from it; it falls with the distance
     sources: int = 0  # on which it was measured
 
 
@@ -70,10 +76,13 @@ def model_of(image: NDArray[np.floating], beam: Matrix, noise: float) -> Model:
     """Of a restored image [y, x] in Jy/beam, 0 where there is no sky, and the noise of an image. Once for a run."""
     clean = np.nan_to_num(np.asarray(image, np.float64))
     slope_y, slope_x = (np.asarray(each) for each in np.gradient(clean))
-    pixels = np.flatnonzero(np.abs(clean) >= noise)
+    places = _brightest(clean, beam, noise)
+    wings = _wings(clean, places, beam)
+    pixels = np.flatnonzero((np.abs(clean) >= noise) | (wings >= (_FAINT * noise) ** 2))
     slopes = np.stack([slope_x.ravel()[pixels], slope_y.ravel()[pixels]])
-    sources = tuple(_source(clean, (slope_x, slope_y), beam, *place) for place in _brightest(clean, beam, noise))
-    return Model(clean.astype(np.float32), beam, sources, pixels, clean.ravel()[pixels], slopes)
+    sources = tuple(_source(clean, (slope_x, slope_y), beam, *place) for place in places)
+    flat = clean.astype(np.float32), beam, sources, pixels, clean.ravel()[pixels], slopes, wings.ravel()[pixels]
+    return Model(*flat)
 
 
 def excess_noise(
@@ -81,15 +90,16 @@ def excess_noise(
 ) -> tuple[Excess, NDArray[np.float32] | None]:
     """What of the model is left in an image [y, x] of this noise (Jy/beam); and by what the noise of pixels is higher.
 
-    The second is [y, x] and 1 away from sources: sqrt(1 + ((eps M)^2 + |delta . grad M|^2) / noise^2). None is 1
-    everywhere.
+    The second is [y, x] and 1 away from sources: sqrt(1 + ((eps M)^2 + |delta . grad M|^2 + (omega W)^2) / noise^2).
+    None is 1 everywhere.
     """
     excess = _measured(residual, model, noise)
     (xx, xy), (_, yy) = excess.shift
-    if not (excess.share > 0 or xx > 0 or yy > 0):
+    if not (excess.share > 0 or xx > 0 or yy > 0 or excess.wings > 0):
         return excess, None
     dx, dy = model.slopes
     squared = (excess.share * model.values) ** 2 + xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
+    squared += excess.wings**2 * model.wings
     factor = np.ones(model.image.shape, np.float32)
     factor.ravel()[model.pixels] = np.sqrt(1 + squared / noise**2)
     return excess, factor
@@ -137,6 +147,20 @@ def _brightest(image: Array, beam: Matrix, noise: float) -> list[tuple[int, int]
     return found
 
 
+def _wings(image: Array, places: list[tuple[int, int]], beam: Matrix) -> Array:
+    """The sum over sources of (flux / distance)^2, [y, x] Jy^2, the distance in beams, 1 at least; 0 beyond _FAR."""
+    (xx, xy), (_, yy) = beam
+    total = np.zeros_like(image)
+    reach = math.ceil(_FAR / math.sqrt(float(np.linalg.eigvalsh(np.array(beam))[0])))
+    for row, column in places:
+        rows, columns = slice(max(0, row - reach), row + reach + 1), slice(max(0, column - reach), column + reach + 1)
+        dy, dx = np.ogrid[rows.start - row : reach + 1, columns.start - column : reach + 1]
+        dy, dx = dy[: total[rows].shape[0]], dx[:, : total[:, columns].shape[1]]
+        squared = xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
+        total[rows, columns] += np.where(squared < _FAR**2, image[row, column] ** 2 / np.maximum(squared, 1), 0)
+    return total
+
+
 def _source(image: Array, slopes: tuple[Array, Array], beam: Matrix, row: int, column: int) -> _Source:
     """How a source is fitted, and how well that can be: noise is correlated as the beam is."""
     (xx, xy), (_, yy) = beam
@@ -165,7 +189,29 @@ def _measured(residual: NDArray[np.floating], model: Model, noise: float) -> Exc
     share = _spread(found[:, :1], covariance[:, :1, :1], _FLOORS[0])
     shift = _spread(found[:, 1:], covariance[:, 1:, 1:], _FLOORS[1])
     (xx, xy), (_, yy) = shift.tolist()
-    return Excess(math.sqrt(float(share[0, 0])), ((xx, xy), (xy, yy)), len(found))
+    wings = _in_wings(flat[model.pixels].astype(np.float64), model, noise)
+    return Excess(math.sqrt(float(share[0, 0])), ((xx, xy), (xy, yy)), wings, len(found))
+
+
+def _in_wings(values: Array, model: Model, noise: float) -> float:
+    """What makes the median of |values| in wings, [pixel], what it is, beside the noise; 0 if that is all."""
+    beside = np.flatnonzero((model.wings >= (BRIGHT / 2 * noise) ** 2) & (model.values**2 < _BESIDE * model.wings))
+    few = beside[:: max(1, beside.size // _SAMPLE)]
+    squares, wings = values[few] ** 2, model.wings[few]
+    squares, wings = squares[np.isfinite(squares)], wings[np.isfinite(squares)]
+    if squares.size < _FEWEST:
+        return 0.0
+
+    def scatter(omega: float) -> float:
+        return GAUSSIAN_RMS_PER_MAD**2 * float(np.median(squares / (noise**2 + omega**2 * wings)))
+
+    if scatter(0.0) <= 1:
+        return 0.0
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if scatter(middle) > 1 else (low, middle)
+    return high
 
 
 def _spread(values: Array, covariance: Array, floor: float) -> Array:

@@ -13,12 +13,13 @@ from fip.search import labels
 from fip.search.appearance import Appearance, halves_differ, labels_of, shape_chi2
 from fip.search.labels import Circumstances, labels_among
 from fip.search.marks import Late, Power, mark, power_of
+from fip.search.variables import model_of
 from fip.search.words import Event, Look, Peak
 from support.noise_fields import Search, gaussian, noise_fields, searched_field
 
 SIDE, BEAM = 128, 5.0
 SEARCHED = searched_field(SIDE, BEAM)
-KNOWN = Circumstances(SEARCHED.beam, (SIDE, SIDE), 5.5)
+KNOWN = Circumstances(SEARCHED.beam, (SIDE, SIDE), 5.5, 6.0)
 
 
 def event(number: int, x: float, y: float, first: int = 10, width: int = 1, snr: float = 8.0, sign: int = 1) -> Event:
@@ -104,6 +105,38 @@ def test_noise_does_not_make_a_refraction_of_a_faint_transient() -> None:
     there = [each for each in search.finish() if math.hypot(each.best.x - 60, each.best.y - 60) < 3]
     assert len(there) > 30
     assert labelled("refraction", there) == set()
+
+
+def wandering(seed: int, pulse: float) -> list[Event]:
+    """Events of images in which something with the shape of noise stays for 30 slices, below the noise of each.
+
+    A pulse of 8 slices is on at (60, 60).
+    """
+    search, images, below = Search(SEARCHED, 6.0), noise_fields(SIDE, BEAM, seed), noise_fields(SIDE, BEAM, seed + 99)
+    source = np.float32(pulse) * gaussian(SIDE, 60, 60, BEAM)
+    for index in range(180):
+        if index % 30 == 0:
+            stays = np.float32(0.5) * next(below)
+        search.take(index, next(images) + stays + (source if 90 <= index < 98 else 0))
+    return search.finish()
+
+
+def test_what_is_below_the_noise_of_a_slice_and_stays_makes_no_events_that_are_told() -> None:
+    events = [each for seed in range(3) for each in wandering(seed, 0.0)]
+    assert len(events) > 5
+    assert labelled("unsteady", events) == {each.number for each in events}
+    on = [each for each in wandering(5, 12.0) if 88 <= each.best.first < 92]
+    found = [each for each in on if math.hypot(each.best.x - 60, each.best.y - 60) < 2]
+    assert len(found) == 1
+    assert labelled("unsteady", found) == set()
+
+
+def test_less_than_a_tenth_of_a_source_of_the_model_beside_it_is_left_over() -> None:
+    model = model_of(500 * gaussian(SIDE, 64, 64, BEAM), SEARCHED.beam, 1.0)
+    known = replace(KNOWN, model=model, noise=1.0)
+    faint, bright = event(0, 74, 64, snr=40), event(1, 64, 54, first=30, snr=60)
+    away, itself = event(2, 90, 64, first=60), event(3, 64, 65, first=90)
+    assert labelled("unsteady", [faint, bright, away, itself], known) == {0}
 
 
 def marked(looks: list[Look], powers: list[Power | None] | None = None) -> list[frozenset[str]]:

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.search.sidelobes import sidelobes_of
+from fip.search.variables import Model, is_known, is_left_over
 from fip.search.words import Event, Matrix, Peak
 
 NEGATIVE, SIDELOBE, REFRACTION, MANY, EDGE = "negative", "sidelobe", "refraction", "many", "edge"
-NOISY, INCOHERENT = "noisy", "incoherent"
+NOISY, INCOHERENT, UNSTEADY = "noisy", "incoherent", "unsteady"
 BAND, NEAR_FIELD, LEAKAGE = "band", "near field", "leakage"
-NAMES = (NEGATIVE, SIDELOBE, EDGE, NOISY, MANY, REFRACTION, BAND, INCOHERENT, NEAR_FIELD, LEAKAGE)
+NAMES = (NEGATIVE, SIDELOBE, UNSTEADY, EDGE, NOISY, MANY, REFRACTION, BAND, INCOHERENT, NEAR_FIELD, LEAKAGE)
 """Of all labels that a search gives, in the order in which they are told."""
 
 MOST_PLACES = 3
@@ -25,6 +26,12 @@ MOST_PLACES = 3
 
 REFRACTED = 0.5
 """Of an event's S/N: a decrease beside it that is as much is the same source, which was elsewhere before."""
+
+RED = 1.2
+"""Times that sums over slices about an event scatter as those of white noise do, from which they count as its noise.
+
+White noise is measured to 5 % there.
+"""
 
 _LEAST_DECREASE = 4.5  # S/N: of noise alone, one in 10^3 events has such a minimum within 2 beams
 _AT_ONE_TIME = 0.5  # share of the slices of two events, of those of either, that both have
@@ -42,9 +49,12 @@ class Circumstances:
     beam: Matrix  # as in `Searched`
     shape: tuple[int, int]  # pixels along y and x
     threshold: float  # S/N of candidates
+    told: float  # S/N of events
     sidelobe: float = 0.0  # the highest of the PSF, of 1; 0 if bright events are taken off with it
     signed: bool = False  # whether its plane may as well be negative: Stokes Q, U, V
     outside: NDArray[np.bool_] | None = None  # [y, x], pixels that never have a value, as below the horizon
+    model: Model | None = None  # of the sky that was subtracted
+    noise: float = 0.0  # Jy/beam of an image, the median; for the model
     marks: Marks = field(default_factory=dict)
 
 
@@ -58,6 +68,7 @@ def labels_among(events: Sequence[Event], known: Circumstances) -> dict[int, tup
     given = {
         NEGATIVE: frozenset() if known.signed else _numbers(events, lambda event: event.best.sign < 0),
         SIDELOBE: explained[0],
+        UNSTEADY: _numbers(events, lambda event: is_unsteady(event.best, known)),
         EDGE: _numbers(events, lambda event: is_at_edge(event.best, known)),
         NOISY: _numbers(events, lambda event: _is_marked(event.best, known.marks, NOISY)),
         MANY: crowds(event for event in events if event.number not in explained[0] | explained[1]),
@@ -72,6 +83,20 @@ def labels_among(events: Sequence[Event], known: Circumstances) -> dict[int, tup
 def is_refraction(event: Event) -> bool:
     """Whether, within 2 beams and in its slices, something became fainter by half of what it became brighter."""
     return event.best.beside >= max(REFRACTED * event.best.snr, _LEAST_DECREASE)
+
+
+def is_unsteady(peak: Peak, known: Circumstances) -> bool:
+    """Whether what is about a place changes as much in the same slices, or a bright source beside it leaves as much.
+
+    Errors of gains, the ionosphere, and a sky that was not subtracted stay for many slices. They are below the noise of
+    each, but add up as a source does; so does what they leave 2 to 10 beams away, which is the noise of the event then.
+    """
+    least = known.told if peak.snr >= known.told else known.threshold
+    if peak.around > RED and peak.snr < least * peak.around:
+        return True
+    if known.model is None or is_known(known.model, peak.x, peak.y, known.noise):
+        return False
+    return is_left_over(known.model, peak.x, peak.y, peak.flux)
 
 
 def is_at_edge(peak: Peak, known: Circumstances) -> bool:

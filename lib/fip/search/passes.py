@@ -156,15 +156,10 @@ def boxcar_sum(ring: Any, rows: Any, pixel: int) -> Any:
 
 
 @njit(**FAST)
-def largest_sum(ring: Any, rows: Any, pixels: Any, sign: int) -> Any:
-    """The largest of sign x the sum of z, in STEPS, of some pixels over these rows of the ring; 0 if none is above."""
-    largest = np.int64(0)
+def boxcar_sums(ring: Any, rows: Any, pixels: Any, sums: Any) -> None:
+    """sums[i] = the sum of z, in STEPS, of pixels[i] over these rows of the ring."""
     for at in range(pixels.size):
-        total = np.int64(0)
-        for row in range(rows.size):
-            total += np.int64(ring[rows[row], pixels[at]])
-        largest = max(largest, sign * total)
-    return largest
+        sums[at] = boxcar_sum(ring, rows, pixels[at])
 
 
 @njit(**FAST)

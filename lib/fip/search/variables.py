@@ -25,14 +25,14 @@ BRIGHT = 20.0
 KNOWN = 5.0
 """Times the noise of an image, that a model has at least at a place at which it knows of a source."""
 
+DYNAMIC_RANGE = 0.1
+"""Of a source: what its errors may leave beside it in one image."""
+
+_BESIDE = 3.0  # beams, for that
 _CORE = 0.4  # of the peak of a source, within which it is fitted
 _APART = 2.0  # full widths at half maximum from a brighter source
 _HERE = 0.5  # of the largest value of the model within a beam, that a source has at its own place
 _FLOORS = 0.01, 0.02  # share, and pixels, below which no source is known better than another
-_FAR = 6.0  # beams to which the sidelobes of errors are told from noise
-_FAINT = 4.0  # times the noise, below which wings do not count
-_BESIDE = 1e-2  # of the square of wings, that the model has at the most where they are measured
-_SAMPLE, _FEWEST, _HALVINGS = 4096, 256, 14
 _CLIP = 4.0  # standard deviations of all sources, beyond which one varies by itself
 
 
@@ -55,7 +55,6 @@ class Model:
     pixels: NDArray[np.intp]  # those at which it is as bright as the noise
     values: Array  # [pixel] Jy/beam
     slopes: Array  # [2, pixel] Jy/beam a pixel, along x and y
-    wings: Array  # [pixel] Jy^2, of the brightest sources: what their sidelobes are taken to fall like
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,6 @@ class Excess:
 
     share: float  # epsilon: of the flux of a source
     shift: Matrix  # pixel^2: the mean of delta delta^T, delta = (x, y) by which a source is moved
-    wings: float = 0.0  # of the flux of a source, one beam from it; it falls with the distance
     sources: int = 0  # on which it was measured
 
 
@@ -76,13 +74,10 @@ def model_of(image: NDArray[np.floating], beam: Matrix, noise: float) -> Model:
     """Of a restored image [y, x] in Jy/beam, 0 where there is no sky, and the noise of an image. Once for a run."""
     clean = np.nan_to_num(np.asarray(image, np.float64))
     slope_y, slope_x = (np.asarray(each) for each in np.gradient(clean))
-    places = _brightest(clean, beam, noise)
-    wings = _wings(clean, places, beam)
-    pixels = np.flatnonzero((np.abs(clean) >= noise) | (wings >= (_FAINT * noise) ** 2))
+    pixels = np.flatnonzero(np.abs(clean) >= noise)
     slopes = np.stack([slope_x.ravel()[pixels], slope_y.ravel()[pixels]])
-    sources = tuple(_source(clean, (slope_x, slope_y), beam, *place) for place in places)
-    flat = clean.astype(np.float32), beam, sources, pixels, clean.ravel()[pixels], slopes, wings.ravel()[pixels]
-    return Model(*flat)
+    sources = tuple(_source(clean, (slope_x, slope_y), beam, *place) for place in _brightest(clean, beam, noise))
+    return Model(clean.astype(np.float32), beam, sources, pixels, clean.ravel()[pixels], slopes)
 
 
 def excess_noise(
@@ -90,16 +85,15 @@ def excess_noise(
 ) -> tuple[Excess, NDArray[np.float32] | None]:
     """What of the model is left in an image [y, x] of this noise (Jy/beam); and by what the noise of pixels is higher.
 
-    The second is [y, x] and 1 away from sources: sqrt(1 + ((eps M)^2 + |delta . grad M|^2 + (omega W)^2) / noise^2).
-    None is 1 everywhere.
+    The second is [y, x] and 1 away from sources: sqrt(1 + ((eps M)^2 + |delta . grad M|^2) / noise^2). None is 1
+    everywhere.
     """
     excess = _measured(residual, model, noise)
     (xx, xy), (_, yy) = excess.shift
-    if not (excess.share > 0 or xx > 0 or yy > 0 or excess.wings > 0):
+    if not (excess.share > 0 or xx > 0 or yy > 0):
         return excess, None
     dx, dy = model.slopes
     squared = (excess.share * model.values) ** 2 + xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
-    squared += excess.wings**2 * model.wings
     factor = np.ones(model.image.shape, np.float32)
     factor.ravel()[model.pixels] = np.sqrt(1 + squared / noise**2)
     return excess, factor
@@ -118,10 +112,25 @@ def is_known(model: Model, x: float, y: float, noise: float) -> bool:
     """Whether the model has a source at a pixel: what changes there is `variable`, and nothing new."""
     height, width = model.image.shape
     column, row = min(max(round(x), 0), width - 1), min(max(round(y), 0), height - 1)
-    reach = math.ceil(1 / math.sqrt(float(np.linalg.eigvalsh(np.array(model.beam))[0])))
-    around = model.image[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
     here = abs(float(model.image[row, column]))
-    return here >= KNOWN * noise and here >= _HERE * float(np.abs(around).max())
+    return here >= KNOWN * noise and here >= _HERE * _brightest_near(model, x, y, 1.0)
+
+
+def is_left_over(model: Model, x: float, y: float, flux: float) -> bool:
+    """Whether a change (Jy/beam) at a pixel is less than DYNAMIC_RANGE of a source of the model within 3 beams."""
+    return abs(flux) < DYNAMIC_RANGE * _brightest_near(model, x, y, _BESIDE)
+
+
+def _brightest_near(model: Model, x: float, y: float, beams: float) -> float:
+    """The largest |value| of the model within so many beams, Jy/beam."""
+    (xx, xy), (_, yy) = model.beam
+    reach = math.ceil(beams / math.sqrt(float(np.linalg.eigvalsh(np.array(model.beam))[0])))
+    column, row = round(x), round(y)
+    rows = np.arange(max(0, row - reach), min(model.image.shape[0], row + reach + 1))[:, None]
+    columns = np.arange(max(0, column - reach), min(model.image.shape[1], column + reach + 1))
+    dx, dy = columns - x, rows - y
+    near = xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy < beams**2
+    return float(np.abs(model.image[rows, columns][near]).max(initial=0.0))
 
 
 def _brightest(image: Array, beam: Matrix, noise: float) -> list[tuple[int, int]]:
@@ -145,20 +154,6 @@ def _brightest(image: Array, beam: Matrix, noise: float) -> list[tuple[int, int]
         if len(found) == MOST:
             break
     return found
-
-
-def _wings(image: Array, places: list[tuple[int, int]], beam: Matrix) -> Array:
-    """The sum over sources of (flux / distance)^2, [y, x] Jy^2, the distance in beams, 1 at least; 0 beyond _FAR."""
-    (xx, xy), (_, yy) = beam
-    total = np.zeros_like(image)
-    reach = math.ceil(_FAR / math.sqrt(float(np.linalg.eigvalsh(np.array(beam))[0])))
-    for row, column in places:
-        rows, columns = slice(max(0, row - reach), row + reach + 1), slice(max(0, column - reach), column + reach + 1)
-        dy, dx = np.ogrid[rows.start - row : reach + 1, columns.start - column : reach + 1]
-        dy, dx = dy[: total[rows].shape[0]], dx[:, : total[:, columns].shape[1]]
-        squared = xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
-        total[rows, columns] += np.where(squared < _FAR**2, image[row, column] ** 2 / np.maximum(squared, 1), 0)
-    return total
 
 
 def _source(image: Array, slopes: tuple[Array, Array], beam: Matrix, row: int, column: int) -> _Source:
@@ -189,29 +184,7 @@ def _measured(residual: NDArray[np.floating], model: Model, noise: float) -> Exc
     share = _spread(found[:, :1], covariance[:, :1, :1], _FLOORS[0])
     shift = _spread(found[:, 1:], covariance[:, 1:, 1:], _FLOORS[1])
     (xx, xy), (_, yy) = shift.tolist()
-    wings = _in_wings(flat[model.pixels].astype(np.float64), model, noise)
-    return Excess(math.sqrt(float(share[0, 0])), ((xx, xy), (xy, yy)), wings, len(found))
-
-
-def _in_wings(values: Array, model: Model, noise: float) -> float:
-    """What makes the median of |values| in wings, [pixel], what it is, beside the noise; 0 if that is all."""
-    beside = np.flatnonzero((model.wings >= (BRIGHT / 2 * noise) ** 2) & (model.values**2 < _BESIDE * model.wings))
-    few = beside[:: max(1, beside.size // _SAMPLE)]
-    squares, wings = values[few] ** 2, model.wings[few]
-    squares, wings = squares[np.isfinite(squares)], wings[np.isfinite(squares)]
-    if squares.size < _FEWEST:
-        return 0.0
-
-    def scatter(omega: float) -> float:
-        return GAUSSIAN_RMS_PER_MAD**2 * float(np.median(squares / (noise**2 + omega**2 * wings)))
-
-    if scatter(0.0) <= 1:
-        return 0.0
-    low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if scatter(middle) > 1 else (low, middle)
-    return high
+    return Excess(math.sqrt(float(share[0, 0])), ((xx, xy), (xy, yy)), len(found))
 
 
 def _spread(values: Array, covariance: Array, floor: float) -> Array:

@@ -87,6 +87,7 @@ class Peak:
     flux: float  # Jy/beam, apparent, negative if the sign is
     slices: tuple[int, int]  # the first and the last slice with an image in it
     beside: float = 0.0  # S/N of the largest change of the other sign within 2 beams, in the same slices
+    around: float = 1.0  # S/N that pixels 2 to 10 beams away scatter by, in the same slices: 1 in white noise
 
     @property
     def last(self) -> int:

@@ -14,6 +14,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ LONG = 30.0  # slices, over which errors are correlated
 SOURCES = 30
 RARE = 1e-2  # false events of noise in a slice
 SNRS = (5.0, 6.0, 7.0, 8.0, 10.0, 12.0)
+NARROW = 4  # slices: what stays for 30 adds up in wider boxcars
 AWAY = 5.0  # beams from a source above `OF_BRIGHT` sigma, of sources that must be found
 OF_BRIGHT = 20.0
 _NO_REFERENCE = np.empty((0, 0), np.float32)
@@ -69,7 +71,8 @@ def sky(telescope: Telescope, brightest: float, random: np.random.Generator) -> 
     """Sources of 1 to so many standard deviations, as many in each decade, all over the image."""
     snrs = np.exp(np.linspace(0, math.log(brightest), SOURCES))
     side = telescope.grid.width
-    return [Steady(*random.uniform(12, side - 12, 2), float(snr) * telescope.sigma) for snr in snrs]
+    places = random.uniform(12, side - 12, (SOURCES, 2)).tolist()
+    return [Steady(x, y, snr * telescope.sigma) for (x, y), snr in zip(places, snrs.tolist(), strict=True)]
 
 
 def restored(sources: Sequence[Steady], side: int, beam: Matrix) -> Pixels:
@@ -159,7 +162,7 @@ def measured(telescope: Telescope, images: int, brightest: float, seed: int) -> 
     u, side = threshold(Budget(RARE, CADENCE), [searched]), telescope.grid.width
     sources = sky(telescope, brightest, random)
     seen, model_pixels = Observed(telescope, sources, searched.beam, random), restored(sources, side, searched.beam)
-    put = list(injections(images, side, 4, random))
+    put = list(injections(images, side, 1, random))
     levels, searches, noise = list[float](), list[Search](), telescope.sigma
     for index in range(images):
         uvw, thermal = telescope.uvw(index), telescope.noise(random)
@@ -189,15 +192,17 @@ def measured(telescope: Telescope, images: int, brightest: float, seed: int) -> 
         Line("... as if no sky had been there", _others(all_of_them, put), predicted),
         Line("... in images without the sky", _others(clean, put), predicted),
     ]
-    for low, high in zip(SNRS, SNRS[1:], strict=False):
-        few = [each for each in counted if low <= each.snr < high]
-        found = [np.mean([_is_found(each, events) for each in few] or [math.nan]) for events in (told, clean)]
-        lines.append(Line(f"share found of {len(few)} sources of S/N {low:g} to {high:g}", *map(float, found)))
+    for narrow, (low, high) in product((True, False), pairwise(SNRS)):
+        few = [each for each in counted if low <= each.snr < high and (each.width <= NARROW) == narrow]
+        found, without = (_share(few, events) for events in (told, clean))
+        which = f"{'up to' if narrow else 'above'} {NARROW} slices"
+        lines.append(Line(f"share found of {len(few)} sources of S/N {low:g} to {high:g}, {which}", found, without))
     return lines
 
 
-def _is_found(put: Injection, events: Sequence[Event]) -> bool:
-    return any(_is_of(event, put) for event in events)
+def _share(put: Sequence[Injection], events: Sequence[Event]) -> float:
+    found = [any(_is_of(event, each) for event in events) for each in put]
+    return float(np.mean(found)) if found else math.nan
 
 
 def _others(events: Sequence[Event], put: Sequence[Injection]) -> int:

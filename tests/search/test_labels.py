@@ -97,14 +97,17 @@ def test_a_source_that_was_moved_is_a_refraction_and_a_transient_beside_it_is_no
     assert labelled("refraction", list(by_place.values())) == {by_place[4].number}
 
 
-def test_noise_does_not_make_a_refraction_of_a_faint_transient() -> None:
-    source = gaussian(SIDE, 60, 60, BEAM)
-    search, images = Search(SEARCHED, 5.5), noise_fields(SIDE, BEAM, 9)
-    for index in range(40 * 84):
-        search.take(index, next(images) + (7 * source if index % 84 == 40 else 0))
-    there = [each for each in search.finish() if math.hypot(each.best.x - 60, each.best.y - 60) < 3]
-    assert len(there) > 30
-    assert labelled("refraction", there) == set()
+def test_noise_alone_does_not_speak_against_a_faint_transient() -> None:
+    places = [(20.0, 20.0), (108.0, 20.0), (20.0, 108.0), (108.0, 108.0), (64.0, 64.0)]  # none around another
+    sources = np.sum([gaussian(SIDE, x, y, BEAM) for x, y in places], axis=0, dtype=np.float32)
+    search, images = Search(SEARCHED, 5.0), noise_fields(SIDE, BEAM, 9)
+    for index in range(6 * 84):
+        search.take(index, next(images) + (6 * sources if index % 84 == 40 else 0))
+    events = search.finish()
+    there = [each for each in events if min(math.dist((each.best.x, each.best.y), place) for place in places) < 3]
+    assert len(there) > 25
+    known = replace(KNOWN, threshold=5.0, told=5.0)
+    assert labelled("refraction", there, known) | labelled("unsteady", there, known) == set()
 
 
 def wandering(seed: int, pulse: float) -> list[Event]:
@@ -114,7 +117,7 @@ def wandering(seed: int, pulse: float) -> list[Event]:
     """
     search, images, below = Search(SEARCHED, 6.0), noise_fields(SIDE, BEAM, seed), noise_fields(SIDE, BEAM, seed + 99)
     source = np.float32(pulse) * gaussian(SIDE, 60, 60, BEAM)
-    for index in range(180):
+    for index in range(150):
         if index % 30 == 0:
             stays = np.float32(0.5) * next(below)
         search.take(index, next(images) + stays + (source if 90 <= index < 98 else 0))
@@ -122,8 +125,8 @@ def wandering(seed: int, pulse: float) -> list[Event]:
 
 
 def test_what_is_below_the_noise_of_a_slice_and_stays_makes_no_events_that_are_told() -> None:
-    events = [each for seed in range(3) for each in wandering(seed, 0.0)]
-    assert len(events) > 5
+    events = [each for seed in range(2) for each in wandering(seed, 0.0)]
+    assert len(events) > 4
     assert labelled("unsteady", events) == {each.number for each in events}
     on = [each for each in wandering(5, 12.0) if 88 <= each.best.first < 92]
     found = [each for each in on if math.hypot(each.best.x - 60, each.best.y - 60) < 2]
@@ -215,7 +218,7 @@ def appearance(width: float, snr: float, seed: int) -> Appearance:
 
 @pytest.mark.parametrize("snr", [7.0, 30.0, 300.0])
 def test_a_point_source_is_not_near_and_what_is_twice_as_wide_is(snr: float) -> None:
-    points = [shape_chi2(appearance(1.0, snr, seed)) for seed in range(50)]
+    points = [shape_chi2(appearance(1.03, snr, seed)) for seed in range(50)]  # a beam is not known better
     wide = [appearance(2.0, 3 * snr, seed) for seed in range(50)]
     assert max(points) < 3
     assert all("near field" in labels_of(each) for each in wide)

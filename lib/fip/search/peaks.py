@@ -23,7 +23,7 @@ _SURE = 0.97  # of what a Gaussian says of a pixel beside a maximum
 _LEAST = 0.1  # of a maximum, that a pixel beside it is taken for
 _BESIDE = 2.0  # full widths at half maximum about a peak in which the other sign is looked for
 _AROUND = 10.0  # to which noise is measured
-_FINE, _COARSE = 6.0, 2.0  # pixels in one of them that are looked at: a minimum is seen to 0.95, and noise well enough
+_FINE, _COARSE = 6.0, 1.5  # pixels of each of them that are looked at: a minimum is seen to 0.95, noise to 4 %
 _ENOUGH = 64  # of them
 
 

@@ -7,11 +7,12 @@ with gains that are wrong by 2 % and 3 deg rms an antenna, and each source moved
 correlated over 30 slices; the same sky, as the model has it, is subtracted. Told are the events that nothing speaks
 against, beside those that noise makes: as the search is, and without what `fip.search.variables` and the label
 `unsteady` do. Point sources are added more than 5 beams from what is above 20 sigma; how many of them are found, by
-their S/N against the noise that the image has then, stands beside that in images without the sky.
+their S/N against the noise that sums of as many images have then, stands beside that in images without the sky.
 """
 
 import argparse
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -23,6 +24,7 @@ from rich.console import Console
 from benchmarks.__main__ import conditions, load
 from benchmarks.report import Line, print_table
 from benchmarks.transients import CADENCE, Injection, Telescope, injections
+from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 from fip.search.events import Events, associate, close
 from fip.search.labels import REFRACTION, UNSTEADY, Circumstances, labels_among
 from fip.search.noise import image_noise
@@ -163,17 +165,19 @@ def measured(telescope: Telescope, images: int, brightest: float, seed: int) -> 
     sources = sky(telescope, brightest, random)
     seen, model_pixels = Observed(telescope, sources, searched.beam, random), restored(sources, side, searched.beam)
     put = list(injections(images, side, 1, random))
-    levels, searches, noise = list[float](), list[Search](), telescope.sigma
+    levels, searches, fluxes = list[float](), list[Search](), dict[Injection, float]()
+    late: deque[Pixels] = deque(maxlen=64)
     for index in range(images):
         uvw, thermal = telescope.uvw(index), telescope.noise(random)
-        added = sum(
-            (telescope.source(uvw, each.snr / math.sqrt(each.width), each.x, each.y) for each in put
-             if each.first <= index < each.first + each.width),
-            np.zeros_like(thermal),
-        )  # fmt: skip
-        observed = thermal + seen.left(uvw) + np.float32(noise) * added
-        image = telescope.image(telescope.slice(index, uvw, observed))
-        alone = telescope.image(telescope.slice(index, uvw, thermal + np.float32(telescope.sigma) * added))
+        on = [each for each in put if each.first <= index < each.first + each.width]
+        fluxes.update((each, _flux(each, late, searched)) for each in on if each.first == index)
+        with_sky, without = thermal + seen.left(uvw), thermal
+        for each in on:
+            one = telescope.source(uvw, 1.0, each.x, each.y)
+            with_sky = with_sky + np.float32(fluxes[each]) * one
+            without = without + np.float32(each.snr * telescope.sigma / math.sqrt(each.width)) * one
+        image, alone = (telescope.image(telescope.slice(index, uvw, each)) for each in (with_sky, without))
+        late.append(image)
         noise = image_noise(image, _NO_REFERENCE)
         if not searches:
             model = model_of(model_pixels, searched.beam, noise)
@@ -194,10 +198,21 @@ def measured(telescope: Telescope, images: int, brightest: float, seed: int) -> 
     ]
     for narrow, (low, high) in product((True, False), pairwise(SNRS)):
         few = [each for each in counted if low <= each.snr < high and (each.width <= NARROW) == narrow]
-        found, without = (_share(few, events) for events in (told, clean))
+        shares = [_share(few, events) for events in (told, clean)]
         which = f"{'up to' if narrow else 'above'} {NARROW} slices"
-        lines.append(Line(f"share found of {len(few)} sources of S/N {low:g} to {high:g}, {which}", found, without))
+        lines.append(Line(f"share found of {len(few)} sources of S/N {low:g} to {high:g}, {which}", *shares))
     return lines
+
+
+def _flux(put: Injection, late: Sequence[Pixels], searched: Searched) -> float:
+    """Jy, for its S/N against what sums of as many late images scatter by, 2 to 10 beams from its place."""
+    total = np.sum([late[-1 - at] for at in range(put.width)], axis=0)
+    (xx, xy), (_, yy) = searched.beam
+    y, x = np.indices(total.shape)
+    dx, dy = x - put.x, y - put.y
+    squared = xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
+    near = np.abs(total[(squared > 4) & (squared < 100)])
+    return put.snr * GAUSSIAN_RMS_PER_MAD * float(np.median(near)) / put.width
 
 
 def _share(put: Sequence[Injection], events: Sequence[Event]) -> float:

@@ -56,6 +56,13 @@ def test_a_sidelobe_is_labelled_and_what_is_brighter_than_it_could_be_is_not() -
     assert labelled("sidelobe", events, replace(KNOWN, sidelobe=0.1)) == {1}
 
 
+def test_what_was_injected_speaks_against_nothing_real() -> None:
+    events = [event(0, 30, 30, snr=100), event(1, 90, 90, snr=14), event(2, 60, 20, snr=12), event(3, 20, 90)]
+    known = replace(KNOWN, sidelobe=0.1)
+    assert {number: given for number, given in labels_among(events, known, {0}).items() if given} == {}
+    assert labels_among(events[:3], known, {1})[1] == ("sidelobe",)
+
+
 def test_half_a_beam_from_what_is_not_imaged_is_the_edge() -> None:
     horizon = np.zeros((SIDE, SIDE), bool)
     horizon[:40] = True
@@ -221,14 +228,14 @@ def test_a_point_source_is_not_near_and_what_is_twice_as_wide_is(snr: float) -> 
     points = [shape_chi2(appearance(1.03, snr, seed)) for seed in range(50)]  # a beam is not known better
     wide = [appearance(2.0, 3 * snr, seed) for seed in range(50)]
     assert max(points) < 3
-    assert all("near field" in labels_of(each) for each in wide)
+    assert all("near-field" in labels_of(each) for each in wide)
 
 
 def test_the_psf_counts_if_it_is_known_and_not_the_beam() -> None:
     """That of a core with long arms: narrow, on a foot."""
     psf = (0.5 * gaussian(65, 32, 32, BEAM / 3) + 0.5 * gaussian(65, 32, 32, 3 * BEAM)).astype(float)
     seen = Appearance(cutout=50 * psf, place=(32.0, 32.0), noise=1.0, beam=SEARCHED.beam)
-    assert labels_of(seen) == ("near field",)
+    assert labels_of(seen) == ("near-field",)
     assert labels_of(replace(seen, psf=psf)) == ()
 
 

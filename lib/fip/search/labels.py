@@ -5,7 +5,7 @@ need the event to be measured are in `fip.search.appearance`, marks of slices in
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,7 @@ from fip.search.words import Event, Matrix, Peak
 
 NEGATIVE, SIDELOBE, REFRACTION, MANY, EDGE = "negative", "sidelobe", "refraction", "many", "edge"
 NOISY, INCOHERENT, UNSTEADY = "noisy", "incoherent", "unsteady"
-BAND, NEAR_FIELD, LEAKAGE = "band", "near field", "leakage"
+BAND, NEAR_FIELD, LEAKAGE = "band", "near-field", "leakage"
 NAMES = (NEGATIVE, SIDELOBE, UNSTEADY, EDGE, NOISY, MANY, REFRACTION, BAND, INCOHERENT, NEAR_FIELD, LEAKAGE)
 """Of all labels that a search gives, in the order in which they are told."""
 
@@ -58,26 +58,39 @@ class Circumstances:
     marks: Marks = field(default_factory=dict)
 
 
-def labels_among(events: Sequence[Event], known: Circumstances) -> dict[int, tuple[str, ...]]:
+def labels_among(
+    events: Sequence[Event], known: Circumstances, injected: Collection[int] = ()
+) -> dict[int, tuple[str, ...]]:
     """What speaks against each of the events of a series, by its number, in the order of NAMES.
 
+    Those that the search has `injected` itself speak against no other.
     The more of the events before and after it there are, the better is it known; an event of today may get a label
     by one that comes later.
     """
-    explained = sidelobes_of(events, known.sidelobe, known.threshold), _numbers(events, is_refraction)
+    own = [event for event in events if event.number not in injected]
+    explained = _sidelobes(own, events, known), _numbers(events, is_refraction)
     given = {
         NEGATIVE: frozenset() if known.signed else _numbers(events, lambda event: event.best.sign < 0),
         SIDELOBE: explained[0],
         UNSTEADY: _numbers(events, lambda event: is_unsteady(event.best, known)),
         EDGE: _numbers(events, lambda event: is_at_edge(event.best, known)),
         NOISY: _numbers(events, lambda event: _is_marked(event.best, known.marks, NOISY)),
-        MANY: crowds(event for event in events if event.number not in explained[0] | explained[1]),
+        MANY: crowds(event for event in own if event.number not in explained[0] | explained[1]),
         REFRACTION: explained[1],
         INCOHERENT: _numbers(events, lambda event: _is_marked(event.best, known.marks, INCOHERENT)),
     }
     return {
         event.number: tuple(name for name in NAMES if event.number in given.get(name, frozenset())) for event in events
     }
+
+
+def _sidelobes(own: Sequence[Event], events: Sequence[Event], known: Circumstances) -> frozenset[int]:
+    """Those of others, and those of what was injected: as if it had been there."""
+    found = sidelobes_of(own, known.sidelobe, known.threshold)
+    if len(own) == len(events):
+        return found
+    numbers = {event.number for event in own}
+    return found | (sidelobes_of(events, known.sidelobe, known.threshold) - numbers)
 
 
 def is_refraction(event: Event) -> bool:

@@ -7,8 +7,9 @@ from typing import Any
 from fip.archive.followed import Finding
 from fip.events.keeping import from_json
 from fip.events.words import Found, Series
-from fip.search.floors import is_sidelobe
+from fip.search.labels import SIDELOBE, Circumstances, labels_among
 from fip.search.peaks import is_near
+from fip.search.tracks import tracks_of
 from fip.search.words import Event
 
 Key = tuple[str, str]
@@ -88,13 +89,34 @@ class Findings:
     def _labelled(self, key: Key) -> Iterator[Found]:
         series = self.series[key]
         mine = [each for (of, _), each in self.found.items() if of == key]
+        injected = {number for of, number in self.injected if of == key}
+        real = [each.event for each in mine if each.event.number not in injected]
+        labels = labels_among([each.event for each in mine], _circumstances(series), injected)
+        moving, parts = _moving(real, labels, series)
         for each in mine:
-            negative = each.event.best.sign < 0 and series.stokes not in ("Q", "U", "V")
-            injected = (key, each.event.number) in self.injected
-            u = series.thresholds.event if is_event(each) else series.thresholds.candidate
-            dimmer = is_sidelobe(each.event, u)
-            labels = ("negative",) * negative + ("sidelobe",) * dimmer + ("injection",) * injected
-            yield replace(each, labels=labels)
+            number = each.event.number
+            if number not in parts:
+                more = ("injection",) * (number in injected)
+                yield replace(each, labels=labels[number] + more, kind="moving" if number in moving else each.kind)
+
+
+def _circumstances(series: Series) -> Circumstances:
+    searched, at = series.searched, series.thresholds
+    return Circumstances(
+        searched.beam, (searched.height, searched.width), at.candidate, at.event,
+        signed=series.stokes in ("Q", "U", "V"),
+    )  # fmt: skip
+
+
+def _moving(events: list[Event], labels: Mapping[int, tuple[str, ...]], series: Series) -> tuple[set[int], set[int]]:
+    """The numbers of the brightest events of what moves, which stand for it; and of the others, which are no events."""
+    best, others = set[int](), set[int]()
+    for track in tracks_of([each for each in events if SIDELOBE not in labels[each.number]], series.searched):
+        snrs = {each.number: each.best.snr for each in events if each.number in track.events}
+        brightest = max(track.events, key=lambda number: snrs[number])
+        best.add(brightest)
+        others |= set(track.events) - {brightest}
+    return best, others
 
 
 def _once(found: Iterable[Found]) -> list[Found]:

@@ -32,7 +32,7 @@ from fip.events.words import HOUR, Asked, Series
 from fip.search.events import Events, associate, close, places
 from fip.search.injection import Injection, add_to, block_of, found_by, injection_of
 from fip.search.series import State, advance, begin, finish, memory, step_at
-from fip.search.words import WIDEST, Event, Facts, Look
+from fip.search.words import WIDEST, Event, Facts, Look, Place
 
 Finding = dict[str, Any]
 Pixels = NDArray[np.float32]
@@ -232,6 +232,12 @@ def _end_trial(plane: Searching) -> Iterator[Finding]:
     }  # fmt: skip
 
 
+def _own(plane: Searching) -> Place | None:
+    """Where and when its own source is on."""
+    injection = plane.trial.injection if plane.trial else None
+    return Place(injection.x, injection.y, injection.first, injection.last) if injection else None
+
+
 def _is_injected(plane: Searching, event: Event) -> bool:
     """Whether an event is the source that was put in; it is remembered for the end of the trial, then."""
     trial = plane.trial
@@ -251,7 +257,8 @@ def _look(
     plane.spans[index] = span
     if len(plane.spans) > _REMEMBERED:
         del plane.spans[next(iter(plane.spans))]
-    plane.state, look = advance(plane.state, pixels, Facts(index, time, places(plane.events), psf))
+    facts = Facts(index, time, places(plane.events), psf, _own(plane))
+    plane.state, look = advance(plane.state, pixels, facts)
     beam, widest = plane.series.searched.beam, plane.series.searched.widest
     plane.events, changed = associate(plane.events, look.peaks, beam, widest, look.step, index)
     yield from (_event(plane, each) for each in changed)

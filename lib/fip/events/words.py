@@ -12,6 +12,7 @@ Kind: TypeAlias = Literal["transient", "variable", "moving"]
 LABELS = {
     "negative": "it became fainter, in a plane that cannot be negative: noise makes as many of these as of others",
     "sidelobe": "a brighter event in the same slices may have made it",
+    "unsteady": "what is around it changes as much in the same slices: gains, the ionosphere, or steady sources",
     "edge": "it is at the edge of what is imaged, which shows no maximum there",
     "noisy": "the noise of its slices is more than twice as high as that of others",
     "many": "more than 3 unrelated places stand out in its slices",

@@ -57,6 +57,8 @@ class Peak:
     flux: float  # Jy/beam, apparent, negative if the sign is
     slices: tuple[int, int]  # the first and the last slice with an image in it
     floor: float = 0.0  # S/N that brighter sources in its slices may have left at its place
+    beside: float = 0.0  # S/N of the largest change of the other sign within 2 beams, in the same slices
+    around: float = 1.0  # S/N that pixels 2 to 10 beams away scatter by, in the same slices: 1 in white noise
 
     @property
     def last(self) -> int:
@@ -96,6 +98,7 @@ class Facts:
     time: float  # s, the middle of its exposure; a step of n cadences means n - 1 slices without an image
     spared: tuple[Place, ...] = ()  # the events so far; those of a replay are those that were written down
     psf: NDArray[np.float32] | None = None  # [y, x] of twice the image's size, 1 at its middle pixel, if it is stored
+    own: Place | None = None  # what the search has put into late images itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from astropy.wcs import WCS
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import NoRoomError, UsageError
 from fip.events.describing import as_json, as_lines, event_of
-from fip.events.folder import write_event
+from fip.events.folder import is_written, write_event
 from fip.events.measuring import Measured
 from fip.events.words import Found, Series, Thresholds
 from fip.fits.planes import Planes
@@ -134,6 +135,8 @@ def test_to_write_it_again_changes_nothing(written: Written) -> None:
     directory, measured, folder = written
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert sorted(first) == FILES
+    assert is_written(directory, measured.found)
+    assert not is_written(directory, replace(measured.found, labels=()))
     write_event(directory, measured.found, stored_entries(directory))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
 
@@ -164,7 +167,8 @@ def list_event(directory: Path, found: Found, name: str = "") -> None:
     """Enters an event into the table of events, as a search does."""
     path, best = directory / "transients" / "events.ecsv", found.event.best
     row = {
-        "id": name or found.id, "kind": found.kind, "labels": " ".join(found.labels), "ra": 154.956, "dec": -45.016,
+        "id": name or found.id, "kind": found.kind, "labels": " ".join(found.labels),
+        "ra": 154.956, "dec": -45.016, "ra_err": 1e-4, "dec_err": 1e-4,
         "begin": "2020-06-27T18:41:36.000000", "end": "2020-06-27T18:42:08.000000", "first": ON[0], "last": ON[-1],
         "snr": best.snr, "flux": best.flux, "stokes": "I", "field": "", "run": RUN,
     }  # fmt: skip

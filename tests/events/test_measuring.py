@@ -103,6 +103,11 @@ def test_its_facts_are_those_of_the_flare(written: Written) -> None:
     assert told["corrected"]["value"] == pytest.approx(told["unbiased"]["value"] / gain(BANDS[1]), rel=0.003)
     # The beam is narrower at higher frequencies: what it does is taken out of the index.
     assert told["spectrum_of"] == "corrected"
+    light = QTable.read(folder / "light.ecsv")
+    light = light[light["on"]]
+    for band, each in enumerate(told["spectrum"], 1):
+        flux, error = light[f"corrected_I_{band}"].value, light[f"error_I_{band}"].value
+        assert each["value"] == pytest.approx(np.average(flux, weights=error**-2.0), rel=1e-6)
     index = INDEX - (math.log(gain(BANDS[2])) - math.log(gain(BANDS[0]))) / math.log(BANDS[2] / BANDS[0])
     assert told["spectral_index"]["value"] == pytest.approx(index, abs=4 * told["spectral_index"]["error"])
     assert told["spectral_index"]["error"] < 4
@@ -203,6 +208,10 @@ def test_fip_event_tells_all_that_is_known(written: Written) -> None:
     assert told["unbiased"] == json.loads((folder / "event.json").read_text())["unbiased"]
     assert told["files"]["light.ecsv"] == str(folder / "light.ecsv")
     assert any("measured    not yet" in line for line in as_lines(event_of(directory, "89aabbcc-I-000025-4")))
+    (directory / "transients" / "89aabbcc-I-000025-4").mkdir()
+    (directory / "transients" / "89aabbcc-I-000025-4" / "event.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"event.json: cannot be read: it does not have what .*`fip detect` writes it"):
+        event_of(directory, "89aabbcc-I-000025-4")
     for wrong, said_ in (
         (
             "89aabbcc-I-000013-3",

@@ -10,10 +10,11 @@ from astropy.table import QTable
 from astropy.wcs import WCS
 
 from fip.archive.curve_pictures import dynamic_spectrum
-from fip.archive.lightcurve import light_curve, pixel_of
+from fip.archive.lightcurve import cores_of, light_curve, pixel_of
 from fip.archive.place_lists import parse_places
 from fip.data.directions import Direction
 from fip.data.errors import UsageError
+from fip.fits.planes import Planes
 from support.fip_command import fip, images
 from support.measured_run import BANDS, INDEX, PLACE, store_flare
 from support.stored_run import GRID, NOISE, ON, STEADY, TRANSIENT, store_run
@@ -114,6 +115,11 @@ def test_each_output_channel_has_a_flux(tmp_path: Path) -> None:
             assert point.band is not None
             assert point.band.centre == pytest.approx(BANDS[point.channel - 1], rel=1e-3)
             assert float(point.flux[0]) == pytest.approx((point.band.centre / BANDS[1]) ** INDEX, rel=0.005)
+    lowest, highest = (cores_of(Planes.open(images(directory)[0], apart=True))[number] for number in (1, 3))
+    narrower = (BANDS[2] / BANDS[0]) ** 2
+    np.testing.assert_allclose(
+        np.add(highest.wide, highest.narrow), narrower * np.add(lowest.wide, lowest.narrow), rtol=1e-2
+    )
     words = f"{place.ra.deg:.9f}deg", f"{place.dec.deg:.9f}deg"
     done = fip("lightcurve", directory, *words, "--dynamic-spectrum", "--output", directory / "one.ecsv")
     assert done.returncode == 0, done.stderr

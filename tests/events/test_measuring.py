@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from astropy.wcs import WCS
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import NoRoomError, UsageError
 from fip.events.describing import as_json, as_lines, event_of
-from fip.events.folder import write_event
+from fip.events.folder import is_written, write_event
 from fip.events.measuring import Measured
 from fip.events.words import Found, Series, Thresholds
 from fip.fits.planes import Planes
@@ -102,6 +103,11 @@ def test_its_facts_are_those_of_the_flare(written: Written) -> None:
     assert told["corrected"]["value"] == pytest.approx(told["unbiased"]["value"] / gain(BANDS[1]), rel=0.003)
     # The beam is narrower at higher frequencies: what it does is taken out of the index.
     assert told["spectrum_of"] == "corrected"
+    light = QTable.read(folder / "light.ecsv")
+    light = light[light["on"]]
+    for band, each in enumerate(told["spectrum"], 1):
+        flux, error = light[f"corrected_I_{band}"].value, light[f"error_I_{band}"].value
+        assert each["value"] == pytest.approx(np.average(flux, weights=error**-2.0), rel=1e-6)
     index = INDEX - (math.log(gain(BANDS[2])) - math.log(gain(BANDS[0]))) / math.log(BANDS[2] / BANDS[0])
     assert told["spectral_index"]["value"] == pytest.approx(index, abs=4 * told["spectral_index"]["error"])
     assert told["spectral_index"]["error"] < 4
@@ -134,6 +140,8 @@ def test_to_write_it_again_changes_nothing(written: Written) -> None:
     directory, measured, folder = written
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert sorted(first) == FILES
+    assert is_written(directory, measured.found)
+    assert not is_written(directory, replace(measured.found, labels=()))
     write_event(directory, measured.found, stored_entries(directory))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
 
@@ -164,7 +172,8 @@ def list_event(directory: Path, found: Found, name: str = "") -> None:
     """Enters an event into the table of events, as a search does."""
     path, best = directory / "transients" / "events.ecsv", found.event.best
     row = {
-        "id": name or found.id, "kind": found.kind, "labels": " ".join(found.labels), "ra": 154.956, "dec": -45.016,
+        "id": name or found.id, "kind": found.kind, "labels": " ".join(found.labels),
+        "ra": 154.956, "dec": -45.016, "ra_err": 1e-4, "dec_err": 1e-4,
         "begin": "2020-06-27T18:41:36.000000", "end": "2020-06-27T18:42:08.000000", "first": ON[0], "last": ON[-1],
         "snr": best.snr, "flux": best.flux, "stokes": "I", "field": "", "run": RUN,
     }  # fmt: skip
@@ -199,6 +208,10 @@ def test_fip_event_tells_all_that_is_known(written: Written) -> None:
     assert told["unbiased"] == json.loads((folder / "event.json").read_text())["unbiased"]
     assert told["files"]["light.ecsv"] == str(folder / "light.ecsv")
     assert any("measured    not yet" in line for line in as_lines(event_of(directory, "89aabbcc-I-000025-4")))
+    (directory / "transients" / "89aabbcc-I-000025-4").mkdir()
+    (directory / "transients" / "89aabbcc-I-000025-4" / "event.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"event.json: cannot be read: it does not have what .*`fip detect` writes it"):
+        event_of(directory, "89aabbcc-I-000025-4")
     for wrong, said_ in (
         (
             "89aabbcc-I-000013-3",

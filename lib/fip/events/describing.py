@@ -15,6 +15,10 @@ from fip.events.listing import listed
 from fip.events.words import FOLDER, LABELS
 
 _NEAR = 3  # names that are told instead of one that is not there
+_MEASURED = {
+    "ra_err", "dec_err", "time_err", "threshold", "forced", "unbiased", "corrected", "primary_beam", "steady",
+    "spectrum", "spectrum_of", "spectral_index", "images", "images_on", "window", "left_out",
+}  # fmt: skip
 _TITLE = 12  # columns of the first word of a line
 
 
@@ -96,8 +100,8 @@ def _measured(path: Path) -> dict[str, Any]:
     """What was measured of an event; nothing if it was not. UsageError if the file cannot be read."""
     try:
         told = json.loads(path.read_bytes())
-        if not isinstance(told, dict):
-            raise ValueError("it is no object")
+        if not isinstance(told, dict) or not told.keys() >= _MEASURED:
+            raise ValueError("it does not have what is measured of an event")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

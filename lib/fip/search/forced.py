@@ -22,6 +22,7 @@ CHOSEN = 2.8
 """By how much the square of a S/N is too large, as the best of many: 2 for its place, 0.8 for its start and end."""
 
 _NARROWEST, _WIDEST = 32, 256  # pixels, of that square
+_SAMPLES = 3  # pixels a beam, at least, by which the noise is told: those between are like them
 _REACH = 3  # pixels to each side that count
 _ON_A_PIXEL = 0.01  # pixels: so near, it is the pixel
 _WHITE = 1e-6  # of the variance, that pixels do not share: without it nearly equal pixels would have huge weights
@@ -42,10 +43,6 @@ class Core:
 
     wide: Matrix  # W, 1/pixel^2
     narrow: Matrix  # N, 1/pixel^2
-
-    def at_frequency(self, ratio: float) -> "Core":
-        """That of so many times the frequency: as many times as narrow."""
-        return Core(_times(self.wide, ratio**2), _times(self.narrow, ratio**2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +128,12 @@ def forced_flux(pixels: NDArray[np.floating], x: float, y: float, core: Core, no
 def noise_around(pixels: NDArray[np.floating], x: float, y: float, core: Core, least: int = _NARROWEST) -> float:
     """1.4826 x the median absolute deviation of the pixels around a place in a plane [y, x]; NaN without any.
 
-    They are those of a square of `least` to 256 pixels.
+    They are those of a square of `least` to 256 pixels, of a beam that is wide not all of them.
     """
-    side = NEIGHBOURHOOD * math.sqrt(8 * math.log(2) / float(np.linalg.eigvalsh(np.array(core.wide))[0]))
-    half = round(min(max(side, least), _WIDEST) / 2)
+    major, minor = np.sqrt(8 * math.log(2) / np.linalg.eigvalsh(np.array(core.wide))).tolist()
+    half, step = round(min(max(NEIGHBOURHOOD * major, least), _WIDEST) / 2), max(1, math.floor(minor / _SAMPLES))
     column, row = math.floor(x + 0.5), math.floor(y + 0.5)
-    part = pixels[max(row - half, 0) : row + half + 1, max(column - half, 0) : column + half + 1]
+    part = pixels[max(row - half, 0) : row + half + 1 : step, max(column - half, 0) : column + half + 1 : step]
     finite = np.asarray(part[np.isfinite(part)], np.float64)
     return float(GAUSSIAN_RMS_PER_MAD * np.median(np.abs(finite - np.median(finite)))) if finite.size else math.nan
 
@@ -191,7 +188,3 @@ def _value(core: Core, distances: Floats) -> Floats:
 def _matrix(values: NDArray[np.floating]) -> Matrix:
     (xx, xy), (_, yy) = values.tolist()
     return (xx, xy), (xy, yy)
-
-
-def _times(matrix: Matrix, factor: float) -> Matrix:
-    return _matrix(factor * np.array(matrix))

@@ -136,7 +136,7 @@ def test_no_path_leads_elsewhere(web: tuple[Web, Path]) -> None:
     (folder / "unlisted-0").mkdir(exist_ok=True)
     (folder / "unlisted-0" / "event.json").write_text("secret")
     (folder / FAINTER / "light.ecsv").unlink()
-    (folder / FAINTER / "light.ecsv").symlink_to(images / "fip.sqlite")
+    (folder / FAINTER / "light.ecsv").symlink_to(folder / FLARE / "secret.txt")
     for path in (
         f"{FLARE}/secret.txt", f"{FLARE}/..%2fevents.ecsv", f"{FLARE}/../events.ecsv", "../fip.sqlite",
         "..%2ffip.sqlite/event.json", "unlisted-0/event.json", "./event.json", "%2e%2e/event.json", f"{FLARE}/",

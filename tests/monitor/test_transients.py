@@ -20,10 +20,15 @@ from support.stored_run import RUN, SIDE, TRANSIENT, store_run
 pytestmark = pytest.mark.timeout(400)  # s: it waits for a browser, on a busy machine, too
 
 API = f"/api/runs/{RUN}/transients"
-LIT = (
-    "film => { const { data } = film.getContext('2d').getImageData(0, 0, film.width, film.height);"
-    "return data.some((each, k) => k % 4 === 0 && each > 200); }"
-)  # whether a film has a bright pixel
+PIXELS = """canvas => {
+  const copy = document.createElement("canvas"); [copy.width, copy.height] = [canvas.width, canvas.height];
+  const brush = copy.getContext("2d", { willReadFrequently: true }); brush.drawImage(canvas, 0, 0);
+  return new Uint32Array(brush.getImageData(0, 0, copy.width, copy.height).data.buffer); }"""
+LIT = f"() => ({PIXELS})(document.querySelector('.event .film')).some((each) => (each & 255) > 200)"
+"""Whether the first film has a bright pixel."""
+
+RINGED = f"() => ({PIXELS})(document.getElementById('image')).filter((each) => each === 0xffd2e06f).length > 30"
+"""Whether there is a ring around an event that is on."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +69,7 @@ def test_events_are_seen_and_visited(web: tuple[Web, Path], tmp_path: Path) -> N
             re.compile(r"S/N 6\.9.*1 slice2020-.*negative it became fainter.*edge it is at the edge"),
             re.compile(r"S/N 8\.1.*injection FIP added it"),
         ])  # fmt: skip
-        page.wait_for_function(f"() => ({LIT})(document.querySelector('.event .film'))")
+        page.wait_for_function(LIT)
         expect(page.locator(".event svg circle.on")).to_have_count(5)  # of the light curves: 3, 1 and 1
         assert unnamed(page) == []
 
@@ -73,6 +78,7 @@ def test_events_are_seen_and_visited(web: tuple[Web, Path], tmp_path: Path) -> N
         expect(page.locator("#image")).to_have_attribute("aria-label", re.compile("night-t000005"))
         expect(page.locator("#image")).to_be_focused()
         expect(page.locator("#follow")).not_to_be_checked()
+        page.wait_for_function(RINGED)
         keep(page, "page-event", tmp_path)
         page.keyboard.press("0")
         shown = [fits.getdata(images / f"night-t{index:06d}-dirty.fits")[0, 0] for index in range(12)]
@@ -88,6 +94,7 @@ def test_events_are_seen_and_visited(web: tuple[Web, Path], tmp_path: Path) -> N
         with page.expect_response("**/lightcurve?x=3&y=150&like=2&plane=0"):
             page.keyboard.press("Enter")
         page.locator("#image").focus()
+        page.wait_for_function(f"() => !({RINGED})()")  # the flare is not on in slice 2
         for _ in range(2):
             page.keyboard.press("[")
         page.locator("#kind").select_option("difference")  # of the first image
@@ -127,6 +134,19 @@ def test_events_are_those_of_fip_events_and_their_files(web: tuple[Web, Path]) -
     assert monitor_.get("/api/runs/another/transients").status == 404
 
 
+def test_a_difference_may_change(web: tuple[Web, Path]) -> None:
+    """As images before it expire: a browser asks again; of what is not to be shown it is said what is."""
+    monitor_, _ = web
+    (first, *_) = json.loads(monitor_.get(f"/api/runs/{RUN}/images").body)["images"][1:]
+    view = f"/api/runs/{RUN}/images/{first['slice']}/view?of={first['of']}&kind="
+    kept = {kind: monitor_.get(f"{view}{kind}").headers["cache-control"] for kind in ("image", "difference", "S/N")}
+    assert {kind: "immutable" in each for kind, each in kept.items()} == {
+        "image": True, "difference": False, "S/N": True,
+    }  # fmt: skip
+    answer = monitor_.get(f"{view}other")
+    assert (answer.status, json.loads(answer.body)["error"]) == (400, "kind: one of image, difference, S/N is wanted")
+
+
 def test_no_path_leads_elsewhere(web: tuple[Web, Path]) -> None:
     """Nothing but the files of events that are in the table is given, by no trick; and no link is followed."""
     monitor_, images = web
@@ -136,7 +156,7 @@ def test_no_path_leads_elsewhere(web: tuple[Web, Path]) -> None:
     (folder / "unlisted-0").mkdir(exist_ok=True)
     (folder / "unlisted-0" / "event.json").write_text("secret")
     (folder / FAINTER / "light.ecsv").unlink()
-    (folder / FAINTER / "light.ecsv").symlink_to(images / "fip.sqlite")
+    (folder / FAINTER / "light.ecsv").symlink_to(folder / FLARE / "secret.txt")
     for path in (
         f"{FLARE}/secret.txt", f"{FLARE}/..%2fevents.ecsv", f"{FLARE}/../events.ecsv", "../fip.sqlite",
         "..%2ffip.sqlite/event.json", "unlisted-0/event.json", "./event.json", "%2e%2e/event.json", f"{FLARE}/",

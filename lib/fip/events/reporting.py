@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from fip.archive.report import Happened, Told
-from fip.data.errors import UsageError
+from fip.data.errors import FipError
 from fip.events.shown import files_of, searched
 from fip.events.words import LABELS
 from fip.state.transients import facts, line
@@ -21,7 +21,7 @@ def transients_of(directory: Path) -> Told | None:
     """What there is to tell of a search of a directory, or why that cannot be read; None if there was none."""
     try:
         found = searched(directory)
-    except UsageError as error:
+    except FipError as error:
         return Told(str(error))
     if found is None:
         return None

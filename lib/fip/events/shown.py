@@ -4,25 +4,28 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fip.data.errors import UsageError
+from fip.archive.file_names import LEDGER
+from fip.archive.ledger import Ledger
+from fip.data.errors import FipError, UsageError
 from fip.data.names import is_label
 from fip.events.words import FOLDER
 from fip.state.pipeline import PipelineState
 from fip.state.transients import TransientsView, summed
 
 EVENTS, RATES = "events.ecsv", "rates.ecsv"
-INJECTION = "injection"  # the label of what FIP itself added
+INJECTION = "injection"  # the label of what FIP itself added, to its copy of the pixels or to the data
 PICTURES = ("event.png", "cutout.fits", "light.ecsv", "event.json")
 """The files of an event, in a folder of its name."""
 
 _TEXTS = ("id", "kind", "begin", "end", "stokes", "field", "run")
 _NUMBERS: dict[str, type[int] | type[float]] = {
-    **dict.fromkeys(("ra", "dec", "snr", "flux", "threshold", "x", "y"), float),
+    **dict.fromkeys(("ra", "dec", "ra_err", "dec_err", "snr", "flux", "threshold", "x", "y"), float),
     **dict.fromkeys(("first", "last", "width", "sign"), int),
 }
 _RATES = (
@@ -53,7 +56,7 @@ class Searched:
 
 
 def searched(directory: Path) -> Searched | None:
-    """What the last search of a directory has found; None if there was none. UsageError if it cannot be read.
+    """What the last search of a directory has found; None if there was none. FipError if it cannot be read.
 
     Events come newest first, those that nothing speaks against before the others, and what FIP injected last.
     """
@@ -73,7 +76,7 @@ def view_of(directory: Path) -> TransientsView | None:
     """The counts of the last search of a directory, or why they cannot be read; None if there was none."""
     try:
         found = searched(directory)
-    except UsageError as error:
+    except FipError as error:
         return TransientsView(fault=str(error))
     return found.view if found else None
 
@@ -105,7 +108,8 @@ def _stamp(folder: Path) -> Stamp:
 
 @lru_cache(maxsize=16)
 def _read(folder: Path, stamp: Stamp) -> Searched:
-    events = [_event(folder / EVENTS, row) for row in _rows(folder / EVENTS, (*_TEXTS, "labels", *_NUMBERS))]
+    rows, injected = _rows(folder / EVENTS, (*_TEXTS, "labels", *_NUMBERS)), _injected(folder.parent)
+    events = [_event(folder / EVENTS, row, injected) for row in rows]
     events.sort(key=lambda each: each["begin"], reverse=True)
     events.sort(key=lambda each: (bool(each["labels"]), INJECTION in each["labels"]))
     rates = tuple(_rows(folder / RATES, _RATES))
@@ -130,13 +134,24 @@ def _rows(path: Path, needed: Iterable[str]) -> Iterator[dict[str, str]]:
         raise _unreadable(path, error) from None
 
 
-def _event(path: Path, row: Mapping[str, str]) -> dict[str, Any]:
+def _event(path: Path, row: Mapping[str, str], injected: frozenset[str]) -> dict[str, Any]:
     try:
         numbers = {name: kind(row[name]) for name, kind in _NUMBERS.items()}
-        known = {name: row[name] for name in _TEXTS} | numbers | {"labels": row["labels"].split()}
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise _unreadable(path, error) from None
+    labels = row["labels"].split()
+    if row["run"] in injected and INJECTION not in labels:
+        labels.append(INJECTION)
+    known = {name: row[name] for name in _TEXTS} | numbers | {"labels": labels, "directory": str(path.parent.parent)}
     return {name: None if isinstance(each, float) and not math.isfinite(each) else each for name, each in known.items()}
+
+
+def _injected(directory: Path) -> frozenset[str]:
+    """The runs of a directory of data to which `fip inject` has added sources."""
+    if not (directory / LEDGER).is_file():
+        return frozenset()
+    with closing(Ledger(directory, read_only=True)) as ledger:
+        return ledger.injected_runs()
 
 
 def _unreadable(path: Path, error: Exception) -> UsageError:

@@ -74,7 +74,7 @@ def line(view: TransientsView) -> str:
         f"{_about(view.false)} false expected",
         f"{number(view.labels.get('negative', 0))} negative",
     ]
-    if view.injected is not None:
+    if view.injected:
         parts.append(f"{number(view.injected_found)} of {number(view.injected)} injected found")
     if view.labelled:
         parts.append(f"{number(view.labelled)} labelled")

@@ -2,12 +2,13 @@
 
 import signal
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from fip.cli import app
+from fip.cli.app import app
 from fip.data.errors import FipError
 from fip.events.listing import listed
 from support.fip_command import WITHIN, fip, images, started
@@ -40,6 +41,7 @@ def test_a_run_that_was_interrupted_goes_on_and_ends_with_its_event(simulated_ms
 
 def refused(*words: object) -> str:
     """Why `fip run` refuses these."""
+    import_module("fip.cli")  # which has all commands
     error = CliRunner().invoke(app, ["run", *map(str, words)]).exception
     assert isinstance(error, FipError)
     return str(error)

@@ -23,8 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from scipy.optimize import minimize
-from scipy.stats import norm, poisson
+from scipy.stats import poisson
 
 from benchmarks.__main__ import conditions, load
 from benchmarks.report import Line, print_table
@@ -36,6 +35,7 @@ from fip.imaging.dirty import dirty_image
 from fip.imaging.kernels import make_kernel
 from fip.search.curvature import from_moments
 from fip.search.events import Events, associate, close, places
+from fip.search.points import HALF_WANTED, MOST_WANTED, points
 from fip.search.series import advance, begin, finish, memory
 from fip.search.theory import false_events, looks, threshold
 from fip.search.words import Budget, Event, Facts, Peak, Reference, Searched, beam_matrix
@@ -227,9 +227,13 @@ def completeness(telescope: Telescope, images: int, reference: Reference, seed: 
         Line(f"false events at u = {u:.2f}, predicted", others, images * false_events(u, searched)),
     ]
     for low, high in BINS:
-        half, most = _points([(each.snr, event is not None) for each, event in matched if low <= each.width <= high])
-        lines.append(Line(f"S/N at which half are found, widths {low} to {high}", half, u, target=f"<= {u + 0.3:.2f}"))
-        lines.append(Line(f"... nine tenths, widths {low} to {high}", most, u + 1.28, target=f"<= {u + 1.58:.2f}"))
+        tried = [(each.snr, event is not None) for each, event in matched if low <= each.width <= high]
+        at = points([snr for snr, _ in tried], [found for _, found in tried])
+        lines.append(
+            Line(f"S/N at which half are found, widths {low} to {high}", at.half, u, target=f"<= {u + HALF_WANTED:.2f}")
+        )
+        wanted = f"<= {u + MOST_WANTED:.2f}"
+        lines.append(Line(f"... nine tenths, widths {low} to {high}", at.most, u + 1.28, target=wanted))
     return lines + _quality(telescope, searched, matched)
 
 
@@ -244,20 +248,6 @@ def _match(put: Injection, events: list[Event]) -> Event | None:
         and event.best.last >= put.first - 2
     ]
     return max(near, key=lambda event: event.best.snr, default=None)
-
-
-def _points(tried: list[tuple[float, bool]]) -> tuple[float, float]:
-    """The S/N at which 50 % and 90 % are found, by the likeliest cumulative normal."""
-    if not tried:
-        return math.nan, math.nan
-    snr, found = np.array([each[0] for each in tried]), np.array([each[1] for each in tried])
-
-    def unlikely(parameters: NDArray[np.float64]) -> float:
-        share = np.clip(norm.cdf((snr - parameters[0]) / math.exp(parameters[1])), 1e-9, 1 - 1e-9)
-        return -float(np.log(np.where(found, share, 1 - share)).sum())
-
-    middle, width = minimize(unlikely, np.array([6.0, 0.0]), method="Nelder-Mead").x
-    return float(middle), float(middle + norm.ppf(0.9) * math.exp(width))
 
 
 def _quality(telescope: Telescope, searched: Searched, matched: list[tuple[Injection, Event | None]]) -> list[Line]:

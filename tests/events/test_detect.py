@@ -28,7 +28,7 @@ from support.fip_command import fip, images
 from support.stored_run import GRID, store_run
 
 ON = (25, 31)
-FILES = ["candidates.ecsv", "events.ecsv", "rates.ecsv"]
+FILES = ["candidates.ecsv", "events.ecsv", "injections.ecsv", "rates.ecsv"]
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,8 @@ class Findings:
     found: dict[tuple[Key, int], Found] = field(default_factory=dict)  # by series and number
     hours: dict[tuple[Key, int], Hour] = field(default_factory=dict)
     models_needed: set[Key] = field(default_factory=set)
+    injected: set[tuple[Key, int]] = field(default_factory=set)  # events that the search has made itself
+    injections: dict[tuple[Key, int], Finding] = field(default_factory=dict)  # by series and first step
     refused: dict[Key, str] = field(default_factory=dict)  # by run and field, why it is not searched
 
     def add(self, run: str, finding: Finding) -> None:
@@ -44,6 +46,8 @@ class Findings:
             self.hours[key, int(finding["hour"])] = Hour(int(finding["slices"]), int(finding["flooded"]))
         elif what == "model":
             self.models_needed.add(key)
+        elif what == "injection":
+            self.injections[key, int(finding["first"])] = finding
         elif what == "refused":
             self.refused[run, str(finding["label"])] = str(finding["why"])
 
@@ -57,6 +61,8 @@ class Findings:
         else:
             return
         self.found[key, event.number] = Found(self.series[key], event, *span)
+        if finding.get("injected"):
+            self.injected.add((key, event.number))
 
     def with_hours(self, live: Mapping[str, Iterable[Finding]]) -> dict[tuple[Key, int], Hour]:
         """The hours that are over and, by run, those that are not."""
@@ -81,7 +87,9 @@ class Findings:
         dim = sidelobes_of([each.event for each in mine], series.sidelobe, series.thresholds.candidate)
         for each in mine:
             negative = each.event.best.sign < 0 and series.stokes not in ("Q", "U", "V")
-            labels = ("negative",) * negative + ("sidelobe",) * (each.event.number in dim)
+            injected = (key, each.event.number) in self.injected
+            dimmer = each.event.number in dim
+            labels = ("negative",) * negative + ("sidelobe",) * dimmer + ("injection",) * injected
             yield replace(each, labels=labels)
 
 

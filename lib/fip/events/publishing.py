@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from fip.data.errors import NoRoomError
+from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_event
 from fip.events.searching import hours_of
@@ -35,6 +36,7 @@ class Publisher:
         made = {
             EVENTS: found_table([each for each in found if is_event(each)]),
             CANDIDATES: found_table(found),
+            INJECTIONS: injections_table(self._findings.injections.values()),
             RATES: rates_table(self._findings, found, self.hours()),
         }
         for name, table in made.items():

@@ -3,14 +3,15 @@
 What is found are JSON objects; `what` is the kind of each:
 
 series   a series that is searched from now on: `key`, and all that `Series` has
-event    an event or a candidate as it is now, by the `key` of its series: `event`, `begin`, `end`
+event    an event or a candidate as it is now, by the `key` of its series: `event`, `begin`, `end`, `injected`
 hour     how many images of a series were searched in an hour that is over: `key`, `hour`, `slices`, `flooded`
 model    the sky of a series changes by more than noise: a model is needed
 refused  a field that is not searched, and `why`
+injection a source that was put into the search's own copy of the pixels, and whether it was found
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -20,17 +21,18 @@ from numpy.typing import NDArray
 from fip.archive.followed import FollowedImage
 from fip.data.errors import UsageError
 from fip.data.values import Grid
+from fip.events.completeness import series_key
 from fip.events.keeping import as_json
 from fip.events.settling import OPENING, Begun, begun, settle
-from fip.events.words import Asked, Series
+from fip.events.words import HOUR, Asked, Series
 from fip.search.events import Events, associate, close, places
-from fip.search.series import State, advance, begin, finish, memory
+from fip.search.injection import Injection, add_to, block_of, found_by, injection_of
+from fip.search.series import State, advance, begin, finish, memory, step_at
 from fip.search.words import WIDEST, Event, Facts, Look
 
 Finding = dict[str, Any]
 Pixels = NDArray[np.float32]
 
-HOUR = 3600.0  # s
 _REMEMBERED = 4 * WIDEST  # images of a series whose times are kept
 _ENOUGH = 0.5  # of the slices of a mean
 
@@ -57,6 +59,16 @@ class Mean:
 
 
 @dataclass(slots=True)
+class Trial:
+    """A source that is put into a block of steps of a series, and what may have been found of it."""
+
+    block: int
+    injection: Injection | None
+    images: int = 0  # that it is in
+    events: dict[int, Event] = field(default_factory=dict)  # by number, those that may be it
+
+
+@dataclass(slots=True)
 class Searching:
     """The search of one series."""
 
@@ -68,6 +80,8 @@ class Searching:
     slices: int = 0  # of it, that were searched
     flooded: int = 0
     needed: bool = False  # whether it was said that a model is needed
+    trial: Trial | None = None
+    noise: float = math.nan  # Jy/beam, of the last image
     mean: Mean | None = None
     means: "Searching | None" = None  # the search of its means
 
@@ -116,7 +130,7 @@ def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
     found: list[Finding] = []
     for plane in of.planes:
         pixels = np.asarray(image.pixels[plane.series.plane], np.float32)
-        found += _look(of, plane, pixels, span, (span.begin + span.end) / 2)
+        found += _try(of, plane, pixels, span, asked)
     return found
 
 
@@ -157,7 +171,7 @@ def _open(live: Live, of: FieldSearch, asked: Asked) -> Iterator[Finding]:
     for first in of.begun:
         span = Span(first.index, first.index, first.begin, first.end)
         for plane in of.planes:
-            yield from _look(of, plane, first.pixels[plane.series.plane], span, (span.begin + span.end) / 2)
+            yield from _try(of, plane, first.pixels[plane.series.plane], span, asked)
     of.begun.clear()
 
 
@@ -165,7 +179,55 @@ def _new(series: Series) -> Searching:
     return Searching(series, begin(series.searched, series.thresholds.candidate))
 
 
-def _look(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, time: float) -> Iterator[Finding]:
+def _try(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, asked: Asked) -> Iterator[Finding]:
+    """Searches an image as it is stored, with the source of its block in a copy of it; its means are without that."""
+    time = (span.begin + span.end) / 2
+    step, mine = step_at(plane.state, time), pixels
+    if asked.inject and block_of(step) != (plane.trial.block if plane.trial else -1):
+        yield from _end_trial(plane)
+        series = plane.series
+        key = series_key(series.run, series.label, series.stokes, series.average)
+        injection = injection_of(key, block_of(step), series.searched, np.isfinite(pixels))
+        plane.trial = Trial(block_of(step), injection)
+    trial = plane.trial
+    if trial and trial.injection and trial.injection.is_on(step) and plane.noise > 0:
+        mine = add_to(pixels, trial.injection, plane.noise, plane.series.searched)
+        trial.images += 1
+    look = yield from _look(of, plane, mine, span, time)
+    if look.noise > 0:
+        plane.noise = look.noise
+        yield from _average(of, plane, pixels, look, span)
+
+
+def _end_trial(plane: Searching) -> Iterator[Finding]:
+    """Says whether the source of a block was found; one that is in none of its images was not tried."""
+    trial, plane.trial = plane.trial, None
+    if trial is None or trial.injection is None or not trial.images:
+        return
+    series, injection = plane.series, trial.injection
+    event = found_by(injection, trial.events.values(), series.searched.beam)
+    yield {
+        "what": "injection", "key": key_of(series),
+        "series": series_key(series.run, series.label, series.stokes, series.average),
+        "x": injection.x, "y": injection.y, "first": injection.first, "width": injection.width,
+        "snr": injection.snr * math.sqrt(trial.images / injection.width),
+        "found": event is not None and event.best.snr >= series.thresholds.event,
+        "event": event.number if event else None, "hour": plane.hour,
+    }  # fmt: skip
+
+
+def _is_injected(plane: Searching, event: Event) -> bool:
+    """Whether an event is the source that was put in; it is remembered for the end of the trial, then."""
+    trial = plane.trial
+    if trial is None or trial.injection is None:
+        return False
+    found = found_by(trial.injection, [event], plane.series.searched.beam) is event
+    if found:
+        trial.events[event.number] = event
+    return found
+
+
+def _look(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, time: float) -> Generator[Finding, None, Look]:
     """Searches an image of a series, at a time that counts its steps."""
     index = span.last
     plane.spans[index] = span
@@ -179,8 +241,7 @@ def _look(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, time: f
     if look.model_needed and not plane.needed:
         plane.needed = True
         yield {"what": "model", "key": key_of(plane.series)}
-    if look.noise > 0:
-        yield from _average(of, plane, pixels, look, span)
+    return look
 
 
 def _count(plane: Searching, look: Look, span: Span) -> Iterator[Finding]:
@@ -211,7 +272,7 @@ def _event(plane: Searching, event: Event) -> Finding:
     if first and last:
         event = replace(event, best=replace(event.best, slices=(first.first, last.last)))
         told |= {"begin": first.begin, "end": last.end}
-    return told | {"event": asdict(event)}
+    return told | {"event": asdict(event), "injected": _is_injected(plane, event)}
 
 
 def _average(of: FieldSearch, plane: Searching, pixels: Pixels, look: Look, span: Span) -> Iterator[Finding]:
@@ -241,7 +302,9 @@ def _close_mean(of: FieldSearch, plane: Searching, series: Series, every: int) -
     if plane.means is None:
         plane.means = _new(series)
     pixels = mean.total / np.float32(mean.weight)
-    yield from _look(of, plane.means, pixels, mean.span, mean.chunk * series.searched.cadence)
+    look = yield from _look(of, plane.means, pixels, mean.span, mean.chunk * series.searched.cadence)
+    if look.noise > 0:
+        yield from _average(of, plane.means, pixels, look, mean.span)
 
 
 def _conclude(of: FieldSearch, plane: Searching) -> Iterator[Finding]:
@@ -253,6 +316,7 @@ def _conclude(of: FieldSearch, plane: Searching) -> Iterator[Finding]:
     yield from (_event(plane, each) for each in changed)
     plane.events, changed = close(plane.events)
     yield from (_event(plane, each) for each in changed)
+    yield from _end_trial(plane)
     yield _hour(plane)
     longer = [each for each in of.averaged[plane.series.stokes] if each.average > plane.series.average]
     if longer:

@@ -12,14 +12,14 @@ from astropy.table import QTable, Table
 from scipy.special import gammaincinv
 
 from fip.archive.file_names import LEDGER
+from fip.archive.followed import Finding
 from fip.archive.lightcurve import in_frame_of
 from fip.archive.tables import JY_PER_BEAM
 from fip.data.directions import Direction
 from fip.data.errors import UsageError
 from fip.data.quantities import iso_utc
 from fip.events.findings import Findings, Hour, Key, is_told
-from fip.events.searching import HOUR
-from fip.events.words import FOLDER, Found, Series
+from fip.events.words import FOLDER, HOUR, Found, Series
 from fip.fits.sky import wcs_of
 from fip.search.theory import false_events
 
@@ -64,7 +64,8 @@ def rates_table(findings: Findings, found: Sequence[Found], hours: Mapping[tuple
     for (key, hour), counted in sorted(hours.items()):
         series = findings.series[key]
         within = [each for each in found if each.series is series and math.floor(each.begin / HOUR) == hour]
-        rows.append(_rate(series, hour, counted, within))
+        tried = [each for (of, _), each in findings.injections.items() if of == key and each["hour"] == hour]
+        rows.append(_rate(series, hour, counted, within, tried))
     table = QTable()
     for name, (unit, kind) in _RATES.items():
         values = np.array([row[name] for row in rows], kind)
@@ -101,7 +102,8 @@ _RATES: dict[str, tuple[Any, Any]] = {
     "slices": (None, int), "flooded": (None, int), "area": (units.deg**2, float),
     "threshold": (None, float), "predicted": (None, float), "events": (None, int),
     "threshold_candidates": (None, float), "predicted_candidates": (None, float), "candidates": (None, int),
-    "low": (None, float), "high": (None, float), "negative": (None, int),
+    "low": (None, float), "high": (None, float), "negative": (None, int), "injected": (None, int),
+    "injected_found": (None, int),
 }  # fmt: skip
 
 
@@ -124,8 +126,8 @@ def _row(found: Found) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rate(series: Series, hour: int, counted: Hour, found: Sequence[Found]) -> dict[str, Any]:
-    at, alone = series.thresholds, [each for each in found if "sidelobe" not in each.labels]
+def _rate(series: Series, hour: int, counted: Hour, found: Sequence[Found], tried: Sequence[Finding]) -> dict[str, Any]:
+    at, alone = series.thresholds, [each for each in found if not {"sidelobe", "injection"} & set(each.labels)]
     count = len(alone)
     low, high = gammaincinv(count, 0.025) if count else 0.0, gammaincinv(count + 1, 0.975)
     return {
@@ -137,4 +139,5 @@ def _rate(series: Series, hour: int, counted: Hour, found: Sequence[Found]) -> d
         "predicted_candidates": expected(series, at.candidate, counted.slices),
         "candidates": count, "low": float(low), "high": float(high),
         "negative": sum(each.event.best.sign < 0 for each in alone),
+        "injected": len(tried), "injected_found": sum(bool(each["found"]) for each in tried),
     }  # fmt: skip

@@ -231,6 +231,8 @@ def _observation_cards(observation: Observation) -> Iterator[CardTuple]:
         "OBJECT": observation.field,
     }
     yield from ((keyword, text, "") for keyword, text in texts.items() if text)
+    if observation.injected:
+        yield "FIPINJ", True, "sources were added to its data: not the sky alone"
     yield "NANT", observation.antennas, "antennas with visibilities"
     if observation.position is not None:
         yield from _position_cards(observation.position)

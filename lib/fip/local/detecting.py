@@ -129,7 +129,7 @@ def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
     slices = sum(hour.slices for series, hour in each if series.average == 1)
     events = sum(expected(series, series.thresholds.event, hour.slices) for series, hour in each)
     candidates = sum(expected(series, series.thresholds.candidate, hour.slices) for series, hour in each)
-    alone = [each for each in found if "sidelobe" not in each.labels]
+    alone = [each for each in found if not {"sidelobe", "injection"} & set(each.labels)]
     told = sum(map(is_told, found))
     say(
         f"{slices} images searched: {told} event{'s' * (told != 1)}, {events:.2g} false expected; {len(alone)} "

@@ -15,7 +15,7 @@ from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
 from fip.data.names import LARGEST
 from fip.data.quality import quality
-from fip.data.values import MOST_KINDS, FitsFile, Image, ImageFile, Kind, Slice, is_kind, whole
+from fip.data.values import INJECTED_NUMBER, MOST_KINDS, FitsFile, Image, ImageFile, Kind, Slice, is_kind, whole
 from fip.fits.fitsfile import fits_bytes
 from fip.fits.header import effective_band
 from fip.imaging.beam import uv_moments
@@ -66,6 +66,7 @@ PRIMARY_BEAM = "primary-beam"
 """A stage of FIP's that comes before those of users, if it is asked for."""
 _OWN_NUMBERS = (
     "data_",
+    INJECTED_NUMBER,
     "uv.",
     "residual.",
     "predicted.",
@@ -136,6 +137,7 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
         "zeros": (float(slice_.zeros), ""),
         "garbled": (float(slice_.garbled), ""),
         "weights": (min(float(slice_.sum_of_weights[0].sum()), LARGEST), ""),
+        **({INJECTED_NUMBER: (1.0, "")} if slice_.observation.injected else {}),
         **{name: (value, "") for name, value in slice_.ill.items()},
         **slice_.numbers,
         **_moving_centre(slice_),

@@ -94,6 +94,7 @@ run() {
     if [ -n "$demo" ]; then
         say "one picture with the steady sources, of all integrations together: demo-sky.fip"
         $venv/bin/fip run --average 60 --output demo-sky.fip demo.ms
+        [ -e demo-sky.fip/movie.mp4 ] || $venv/bin/fip movie --png demo-sky.fip demo-sky.fip
     fi
     [ "$images/movie.mp4" -nt "$images/images.txt" ] || $venv/bin/fip movie "$images"
     say "open $images/movie.mp4, and $images/*.fits with CARTA or DS9"

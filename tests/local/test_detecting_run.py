@@ -1,7 +1,9 @@
 """`fip run --detect`: the real command, with its detector beside the sink."""
 
+import re
 import signal
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,36 +12,52 @@ from typer.testing import CliRunner
 from fip.cli.app import app
 from fip.data.errors import FipError
 from fip.events.listing import listed
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
 from support.fip_command import WITHIN, fip, images, started
+from support.repository import ROOT
 
-OPTIONS = ("--size", "256", "--workers", "1", "--subtract-model", "--detect", "--false-alarms", "1/day")
+ON = (24, 35)  # slices, the last included
+OF_THE_DEMO = re.findall(r"how=\(--pace 8 (.*)\)\n", (ROOT / "install.sh").read_text())
 
 
-def test_a_run_that_was_interrupted_goes_on_and_ends_with_its_event(simulated_ms: Path, tmp_path: Path) -> None:
-    """One, in the slices in which it is on; what was asked of a search is not changed in its directory."""
-    directory = tmp_path / "sim.fip"
-    with started("run", simulated_ms, "--output", directory, *OPTIONS, "--pace", "40") as process:
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's observation, of fewer antennas and channels."""
+    assert "fip simulate demo.ms --integrations 60\n" in (ROOT / "install.sh").read_text()
+    path = tmp_path_factory.mktemp("demo") / "demo.ms"
+    simulate(path, Simulation(antennas=24, channels=8, integrations=60))
+    return path
+
+
+def test_the_demo_interrupted_and_resumed_ends_with_its_event(demo: Path, tmp_path: Path) -> None:
+    """One, in the slices in which the transient is on; what was asked of a search is not changed in its directory."""
+    directory = tmp_path / "demo.fip"
+    (told,) = OF_THE_DEMO
+    options = (*told.split(), "--output", directory, "--size", "512", "--workers", "1")
+    with started("run", demo, *options, "--pace", "160") as process:
         give_up = time.monotonic() + WITHIN
-        while len(images(directory)) < 6:
+        while len(images(directory)) < 30:
             assert time.monotonic() < give_up
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=WITHIN)[0]
     assert (process.returncode, "searched" in said) == (130, False)
-    done = fip("run", simulated_ms, "--output", directory, *OPTIONS)
+    done = fip("run", demo, *options)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "slices 4 to 5, S/N" in done.stdout
-    assert "10 images searched: 1 event, " in done.stdout
+    assert f"slices {ON[0]} to {ON[1]}, S/N" in done.stdout
+    assert "60 images searched: 1 event, " in done.stdout
     (event,) = [each for each in listed([directory]) if not each["labels"]]
-    assert (event["first"], event["last"]) == (4, 5)
-    assert refused(simulated_ms, "--output", directory, *OPTIONS[:-1], "1/week") == (
-        f"{directory}/transients holds what fip detect --false-alarms 1/86400s --widths 64 found, not fip detect "
-        "--false-alarms 1/604800s --widths 64: ask for the same, or move that folder away"
+    assert (event["first"], event["last"]) == ON
+    assert refused(demo, *options, "--false-alarms", "1/day") == (
+        f"{directory}/transients holds what fip detect --false-alarms 1/604800s --widths 64 found, not fip detect "
+        "--false-alarms 1/86400s --widths 64: ask for the same, or move that folder away"
     )
 
 
 def refused(*words: object) -> str:
     """Why `fip run` refuses these."""
+    import_module("fip.cli")  # which has all commands
     error = CliRunner().invoke(app, ["run", *map(str, words)]).exception
     assert isinstance(error, FipError)
     return str(error)
@@ -58,9 +76,9 @@ def refused(*words: object) -> str:
     ],
 )
 def test_what_cannot_be_detected_is_refused_before_anything_begins(
-    options: tuple[str, ...], says: str, simulated_ms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: tuple[str, ...], says: str, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one line; nothing is written."""
     monkeypatch.chdir(tmp_path)
-    assert refused(simulated_ms, *options) == says
+    assert refused(demo, *options) == says
     assert not list(tmp_path.iterdir())

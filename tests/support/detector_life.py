@@ -3,9 +3,8 @@
 What the search compiles is compiled, or read, when this is imported, once for all lives.
 """
 
+from importlib import import_module
 from itertools import islice
-
-from fip_daemons import detector
 
 import fip.events.detector
 from support.noise_fields import events_in, noise_fields, searched_field
@@ -13,9 +12,10 @@ from support.noise_fields import events_in, noise_fields, searched_field
 CHECKPOINT = 16  # images
 
 fip.events.detector.CHECKPOINT = CHECKPOINT
+_daemon = import_module("fip_daemons.detector")
 events_in(searched_field(48, 4.0), 4.0, islice(noise_fields(48, 4.0, 1), 80))
 
 
 def main() -> None:
     """Runs the detector."""
-    detector.main()
+    _daemon.main()

@@ -32,10 +32,16 @@ def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool =
     What a search of another `name` finds is apart. `anew`: what was found before is forgotten. Raises UsageError.
     """
     introduce(directory, asked, say)
+    if anew:
+        forget(directory, name)
+    return search(directory, directory / folder_of(name), asked, say)
+
+
+def forget(directory: Path, name: str = "") -> None:
+    """Removes what a search has found, if there was one."""
     folder = directory / folder_of(name)
-    if anew and folder.exists():
+    if folder.exists():
         shutil.rmtree(folder)
-    return search(directory, folder, asked, say)
 
 
 def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:

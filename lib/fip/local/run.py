@@ -69,7 +69,7 @@ def run(
     """
     config = config.model_copy(update={"follower": _chosen(config, followers)})
     if detect:
-        _check_detector(output_of(paths, output), config.detector)
+        _check_detector(output_of(paths, output), config.detector, overwrite)
     keep_memory()  # of all that is forked from here
     config = settled(config)
     asked, follow = config.asked, follow_of(config)
@@ -81,6 +81,8 @@ def run(
         to_repair = {run for each in looked.values() for run in (each.run, each.older)} if repair else set()
         with closing(_opened(directory, config.sink.ledger)) as store:
             faults = _prepare(store, asked, overwrite, to_repair, console)
+            if detect and overwrite:
+                _forget(directory)
             before = {totals.run: totals.stored for totals in store.ledger.totals()}
             looked = {path: _as_known(each, before) for path, each in looked.items()}
             for path, each in looked.items():
@@ -115,12 +117,24 @@ def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
     return chosen(config, given)
 
 
-def _check_detector(directory: Path, detector: Detector) -> None:
-    """UsageError if what is asked of the detector cannot be, or the directory holds what another search found."""
+def _check_detector(directory: Path, detector: Detector, overwrite: bool) -> None:
+    """UsageError if what is asked of the detector cannot be, or the directory holds what another search found.
+
+    If its images are to be overwritten, it may: what was found in them goes with them.
+    """
     from fip.events.duty import asked_of  # which imports the search: only who asks for it waits for that
     from fip.local.detecting import check_search
 
-    check_search(directory, asked_of(detector))
+    asked = asked_of(detector)
+    if not overwrite:
+        check_search(directory, asked)
+
+
+def _forget(directory: Path) -> None:
+    """Removes what was found in images that are no more."""
+    from fip.local.detecting import forget
+
+    forget(directory)
 
 
 def _detect(directory: Path, detector: Detector, console: Console) -> int:

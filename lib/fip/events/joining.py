@@ -19,7 +19,8 @@ from fip.archive.lightcurve import pixel_of, read_point, stored_entries
 from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.values import Grid
-from fip.events.tables import FOLDER, RATES
+from fip.events.tables import RATES
+from fip.events.words import FOLDER
 from fip.fits.stored_image import StoredImage
 from fip.search.words import NEAR
 

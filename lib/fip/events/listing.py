@@ -14,6 +14,7 @@ from fip.data.directions import Direction, shown
 from fip.events import joining
 from fip.events.joining import added_to, joined, series_in
 from fip.events.tables import read_events
+from fip.events.words import FOLDER
 
 _NUMBERS = {
     **dict.fromkeys(("ra", "dec", "ra_err", "dec_err", "snr", "flux"), float),
@@ -25,12 +26,12 @@ INJECTION = "injection"
 _TEXTS = ("id", "kind", "begin", "end", "stokes")
 
 
-def listed(directories: Sequence[Path]) -> list[dict[str, Any]]:
+def listed(directories: Sequence[Path], folder: str = FOLDER) -> list[dict[str, Any]]:
     """The events of all directories, earliest first, as `fip events --json` has them. UsageError as `read_events`.
 
     Those of several directories have their sources, too: see `fip.events.joining`.
     """
-    found = [event for directory in directories for event in _of(directory)]
+    found = [event for directory in directories for event in _of(directory, folder)]
     found.sort(key=lambda each: (each["begin"], each["id"]))
     if len(directories) > 1:
         series = [each for directory in directories for each in series_in(directory)]
@@ -38,8 +39,8 @@ def listed(directories: Sequence[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def _of(directory: Path) -> Iterator[dict[str, Any]]:
-    events, injected = read_events(directory), _injected(directory)
+def _of(directory: Path, folder: str) -> Iterator[dict[str, Any]]:
+    events, injected = read_events(directory, folder), _injected(directory)
     for row in events:
         run, labels = str(row["run"]), _text(row["labels"]).split()
         if run in injected and INJECTION not in labels:

@@ -18,11 +18,13 @@ LABELS = {
     "refraction": "beside it, something became fainter by as much: a source that was moved by the ionosphere",
     "band": "one half of the band shows it, and the other not as one spectrum would have it",
     "incoherent": "all baselines have more power in its slices, wherever one looks: interference",
-    "near field": "it does not look like a point source at infinity",
+    "near-field": "it does not look like a point source at infinity",
     "leakage": "a source that is bright in Stokes I is here, whose polarisation is that of the feeds",
     "injection": "FIP added it to its own copy of the pixels, to see whether it is found",
 }
 """What may speak against an event, and what it says. A labelled event is stored and shown, and not told."""
+
+HOUR = 3600.0  # s
 
 FOLDER = "transients"
 """Beside images, the folder of what was found in them."""

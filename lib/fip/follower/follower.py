@@ -11,7 +11,7 @@ from fip.config import Config, Loaded
 from fip.data.errors import ConfigError, StoreError, UsageError
 from fip.follower.course import Habits, Taken
 from fip.follower.courses import Courses, Done
-from fip.follower.journal import FAILED
+from fip.follower.journal import ENDED, FAILED
 from fip.follower.status_line import follower_line
 from fip.follower.step import load_step
 from fip.runtime.control_link import Link
@@ -144,7 +144,8 @@ class Follower(Daemon):
             self._loop.at(time.monotonic() + wait, self._work)
 
     def _count(self, taken: Taken, seconds: float) -> None:
-        self._vitals.counters[COUNTED.get(taken.outcome, taken.outcome)] += 1
+        if taken.outcome != ENDED:
+            self._vitals.counters[COUNTED.get(taken.outcome, taken.outcome)] += 1
         self._vitals.counters["findings"] += taken.findings
         if entry := taken.turn.entry:
             self._vitals.counters["bytes_in"] += entry.size

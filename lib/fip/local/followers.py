@@ -64,7 +64,7 @@ def follow(directory: Path, followers: Mapping[str, Follower], console: Console,
         habits = Habits(follower.checkpoint, follower.window, follower.patience)
         course = Course(directory, directory / FOLDER / name, load_step(follower.step), habits)
         with closing(course):
-            _advance(course, directory, watch)
+            advance(course, directory, watch)
             counts, failed = course.journal.counts(), course.journal.last_reason(FAILED)
         seen = counts.get("stored", 0) + counts.get("late", 0)
         others = [f"{count} {outcome}" for outcome, count in sorted(counts.items()) if outcome not in _TOLD]
@@ -79,7 +79,7 @@ def follow(directory: Path, followers: Mapping[str, Follower], console: Console,
 _TOLD = ("stored", "late", "findings")
 
 
-def _advance(course: Course, directory: Path, watch: bool) -> None:
+def advance(course: Course, directory: Path, watch: bool) -> None:
     """Goes on until nothing more comes."""
     stalled = None
     while True:

@@ -84,6 +84,17 @@ def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[St
     return state, Look(state.pyramid.step, peaks, noise, True, count, flooded, new_segment, needed)
 
 
+def step_at(state: State, time: float) -> int:
+    """The step that an image of a time (s) will be."""
+    return state.pyramid.step + _steps(state, time)
+
+
+def _steps(state: State, time: float) -> int:
+    if not math.isfinite(state.time):
+        return 1
+    return max(1, round((time - state.time) / state.searched.cadence))
+
+
 def finish(state: State) -> tuple[State, tuple[Peak, ...]]:
     """After the last image: the peaks that more slices would have completed."""
     nothing = Facts(-1, state.time)
@@ -131,9 +142,7 @@ def _last(pyramid: Pyramid) -> NDArray[np.int16]:
 
 def _step_to(state: State, facts: Facts) -> tuple[list[Peak], bool]:
     """Passes over the slices without an image before this one; what they complete, and whether a segment begins."""
-    steps = 1
-    if math.isfinite(state.time):
-        steps = max(1, round((facts.time - state.time) / state.searched.cadence))
+    steps = _steps(state, facts.time)
     state.time = facts.time
     new_segment = steps >= WIDEST
     passed = SPAN if new_segment else steps - 1

@@ -1,0 +1,128 @@
+"""What the findings of a search come to: the series, the events as they are now, how much was searched."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fip.archive.followed import Finding
+from fip.events.keeping import from_json
+from fip.events.words import Found, Series
+from fip.search.peaks import is_near
+from fip.search.sidelobes import sidelobes_of
+from fip.search.words import Event
+
+Key = tuple[str, str]
+"""A run's id, and the key of a series in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """How many images of a series were searched in an hour."""
+
+    slices: int
+    flooded: int
+
+
+@dataclass
+class Findings:
+    """All that was found, folded one finding after the other."""
+
+    series: dict[Key, Series] = field(default_factory=dict)
+    found: dict[tuple[Key, int], Found] = field(default_factory=dict)  # by series and number
+    hours: dict[tuple[Key, int], Hour] = field(default_factory=dict)
+    models_needed: set[Key] = field(default_factory=set)
+    injected: set[tuple[Key, int]] = field(default_factory=set)  # events that the search has made itself
+    injections: dict[tuple[Key, int], Finding] = field(default_factory=dict)  # by series and first step
+    refused: dict[Key, str] = field(default_factory=dict)  # by run and field, why it is not searched
+
+    def add(self, run: str, finding: Finding) -> None:
+        """Takes a finding in, in the order in which they were found."""
+        what, key = finding["what"], (run, str(finding.get("key", "")))
+        if what == "series":
+            self.series[key] = from_json(Series, finding["series"])
+        elif what == "event":
+            self._event(key, finding)
+        elif what == "hour":
+            self.hours[key, int(finding["hour"])] = Hour(int(finding["slices"]), int(finding["flooded"]))
+        elif what == "model":
+            self.models_needed.add(key)
+        elif what == "injection":
+            self.injections[key, int(finding["first"])] = finding
+        elif what == "refused":
+            self.refused[run, str(finding["label"])] = str(finding["why"])
+
+    def _event(self, key: Key, finding: Finding) -> None:
+        event = from_json(Event, finding["event"])
+        before = self.found.get((key, event.number))
+        if "begin" in finding:
+            span = float(finding["begin"]), float(finding["end"])
+        elif before:
+            span, event = (before.begin, before.end), replace(event, best=before.event.best)
+        else:
+            return
+        self.found[key, event.number] = Found(self.series[key], event, *span)
+        if finding.get("injected"):
+            self.injected.add((key, event.number))
+
+    def with_hours(self, live: Mapping[str, Iterable[Finding]]) -> dict[tuple[Key, int], Hour]:
+        """The hours that are over and, by run, those that are not."""
+        hours = dict(self.hours)
+        for run, findings in live.items():
+            for each in findings:
+                if each["slices"]:
+                    hours[(run, each["key"]), each["hour"]] = Hour(each["slices"], each["flooded"])
+        return hours
+
+    def labelled(self) -> list[Found]:
+        """All events and candidates, earliest first, with what speaks against them.
+
+        What images and their means show, or two means, is one: that of the best S/N.
+        """
+        found = _once(each for key in self.series for each in self._labelled(key))
+        return sorted(found, key=lambda each: (each.series.run, each.event.best.slices, each.id))
+
+    def _labelled(self, key: Key) -> Iterator[Found]:
+        series = self.series[key]
+        mine = [each for (of, _), each in self.found.items() if of == key]
+        dim = sidelobes_of([each.event for each in mine], series.sidelobe, series.thresholds.candidate)
+        for each in mine:
+            negative = each.event.best.sign < 0 and series.stokes not in ("Q", "U", "V")
+            injected = (key, each.event.number) in self.injected
+            dimmer = each.event.number in dim
+            labels = ("negative",) * negative + ("sidelobe",) * dimmer + ("injection",) * injected
+            yield replace(each, labels=labels)
+
+
+def _once(found: Iterable[Found]) -> list[Found]:
+    """Without what is near in place and time to one of a better S/N that is of other means of the same images."""
+    kept: list[Found] = []
+    for each in sorted(found, key=lambda each: -each.event.best.snr):
+        if not any(_is_same(each, other) for other in kept):
+            kept.append(each)
+    return kept
+
+
+def _is_same(one: Found, other: Found) -> bool:
+    of, at = (one.series, other.series), (one.event.best, other.event.best)
+    same = all(getattr(of[0], name) == getattr(of[1], name) for name in ("run", "label", "stokes"))
+    if not same or of[0].average == of[1].average or one.begin > other.end or other.begin > one.end:
+        return False
+    return is_near(at[0].x - at[1].x, at[0].y - at[1].y, of[0].searched.beam)
+
+
+def is_event(found: Found) -> bool:
+    """Whether it is above the threshold of events, and not only a candidate."""
+    return found.event.best.snr >= found.series.thresholds.event
+
+
+def is_told(found: Found) -> bool:
+    """Whether it is an event that nothing speaks against."""
+    return is_event(found) and not found.labels
+
+
+def folded(findings: Iterable[tuple[Any, str, Any, Finding]]) -> Findings:
+    """Of the rows of a journal."""
+    made = Findings()
+    for _, run, _, finding in findings:
+        made.add(run, finding)
+    return made

@@ -60,10 +60,10 @@ def six(directory: Path) -> None:
     ("make", "options", "said"),
     [
         (no_images, (), "no fip.sqlite in it; give the folder that `fip run` stored images in"),
-        (none_good, (), "there are not two images with values"),
+        (none_good, (), "a search needs 3 images of a field, one after the other; there are 0"),
         (expired, (), "no image is stored in it"),
         (mixed_grids, (), "192x160 pixels"),
-        (moving_grid, (), "A search needs one grid: image them with the same --size, --scale and --phase-centre"),
+        (moving_grid, (), "a search needs one grid: image them with the same --size, --scale and --phase-centre"),
         (six, ("--false-alarms", "9999/s"), "--false-alarms: 9999 false events in 1 s would take a threshold below"),
         (six, ("--stokes", "V"), "--stokes V: "),
     ],

@@ -87,7 +87,7 @@ class Findings:
         dim = sidelobes_of([each.event for each in mine], series.sidelobe, series.thresholds.candidate)
         for each in mine:
             negative = each.event.best.sign < 0 and series.stokes not in ("Q", "U", "V")
-            injected = (key, each.event.number) in self.injected
+            injected = series.injected or (key, each.event.number) in self.injected
             dimmer = each.event.number in dim
             labels = ("negative",) * negative + ("sidelobe",) * dimmer + ("injection",) * injected
             yield replace(each, labels=labels)

@@ -24,7 +24,7 @@ warmed = compiled()
 print("not compiled:", [name for name, found in warmed.items() if not found and not name.startswith("_")])
 from fip.cli import app
 for reference in ("none", "running", "auto"):
-    app(["detect", sys.argv[1], "--reference", reference], standalone_mode=False)
+    app(["detect", sys.argv[1], "--reference", reference, "--anew"], standalone_mode=False)
 print("compiled later:", {name: found - warmed[name] for name, found in compiled().items() if found - warmed[name]})
 """
 

@@ -109,6 +109,8 @@ def test_its_images_say_so_are_not_listed_and_nothing_seen_in_them_is_told(origi
     assert fip("detect", tmp_path / "b.fip").returncode == 0
     events = json.loads(fip("events", tmp_path / "b.fip", "--json").stdout)
     assert all("injection" in event["labels"] for event in events)
+    stored = Table.read(tmp_path / "b.fip" / "transients" / "events.ecsv", format="ascii.ecsv")
+    assert all("injection" in labels.split() for labels in stored["labels"])
     sources = Table.read(tmp_path / "b.injected.ecsv", format="ascii.ecsv")
     places = SkyCoord([event["ra"] for event in events], [event["dec"] for event in events], unit="deg")
     for each in sources:

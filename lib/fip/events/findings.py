@@ -96,7 +96,7 @@ class Findings:
         for each in mine:
             number = each.event.number
             if number not in parts:
-                more = ("injection",) * (number in injected)
+                more = ("injection",) * (series.injected or number in injected)
                 yield replace(each, labels=labels[number] + more, kind="moving" if number in moving else each.kind)
 
 

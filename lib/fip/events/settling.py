@@ -47,6 +47,7 @@ class Begun:
     moments: tuple[float, float, float] | None  # uu, uv, vv of its samples, wavelengths^2; None if its header has none
     subtracted: bool  # whether a sky model was taken off its samples
     beam: tuple[float, float, float]  # rad: major, minor, angle
+    injected: bool = False  # whether `fip inject` has added sources to its data
 
 
 def begun(image: FollowedImage) -> Begun | None:
@@ -59,7 +60,8 @@ def begun(image: FollowedImage) -> Begun | None:
     subtracted = "FIPSKY" in header or "-MODEL_DATA" in str(header.get("FIPCOL", ""))
     beam = image.beam.major, image.beam.minor, image.beam.angle
     pixels = np.asarray(image.pixels, np.float32)
-    return Begun(image.index, image.entry.begin, image.entry.end, pixels, told, subtracted, beam)
+    injected = bool(header.get("FIPINJ", False))
+    return Begun(image.index, image.entry.begin, image.entry.end, pixels, told, subtracted, beam, injected)
 
 
 def settle(
@@ -91,7 +93,8 @@ def settle(
         for average in averages
     ]
     thresholds = _thresholds(series, asked, exposure)
-    return tuple(replace(each, thresholds=thresholds) for each in series)
+    injected = any(each.injected for each in images)
+    return tuple(replace(each, thresholds=thresholds, injected=injected) for each in series)
 
 
 def averaged(searched: Searched, slices: int) -> Searched:

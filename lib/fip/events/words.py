@@ -21,7 +21,7 @@ LABELS = {
     "incoherent": "all baselines have more power in its slices, wherever one looks: interference",
     "near-field": "it does not look like a point source at infinity",
     "leakage": "a source that is bright in Stokes I is here, whose polarisation is that of the feeds",
-    "injection": "FIP added it to its own copy of the pixels, to see whether it is found",
+    "injection": "FIP added it to its own copy of the pixels, or fip inject sources to the data: to see what is found",
 }
 """What may speak against an event, and what it says. A labelled event is stored and shown, and not told."""
 
@@ -67,6 +67,7 @@ class Series:
     sidelobe: float  # the highest of its PSF, of 1
     searched: Searched
     thresholds: Thresholds
+    injected: bool = False  # whether sources were added to its data: no event of it is told
 
 
 @dataclass(frozen=True, slots=True)

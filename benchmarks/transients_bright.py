@@ -22,11 +22,12 @@ from rich.console import Console
 
 from benchmarks.__main__ import conditions, load
 from benchmarks.report import Line, print_table
-from benchmarks.transients import CADENCE, TURN, Injection, Pixels, Telescope
+from benchmarks.transients.telescope import CADENCE, TURN, Pixels, Telescope
 from fip.imaging.dirty import is_bright, wide_psf
 from fip.imaging.statistics import image_statistics
 from fip.search.events import Events, associate, close, places
 from fip.search.floors import is_sidelobe, levels_of
+from fip.search.injection import Injection
 from fip.search.series import advance, begin, finish
 from fip.search.theory import threshold
 from fip.search.words import Budget, Event, Facts, Searched
@@ -54,7 +55,7 @@ def trials(telescope: Telescope, searched: Searched, mode: str, count: int, seed
         width = min(64, int(math.exp(random.uniform(0, math.log(65)))))
         x, y = (float(each) for each in random.uniform(2, size - 3, 2))
         snr = math.exp(random.uniform(math.log(10), math.log(1000)))
-        put = Injection(BEFORE, width, snr, x, y)
+        put = Injection(x, y, BEFORE, width, snr)
         events = _events(telescope, searched, u, mode, put, int(random.integers(TURN)), random)
         told = [each for each in events if each.best.snr >= u and not is_sidelobe(each, u)]
         near = [math.hypot(each.best.x - x, each.best.y - y) < 6 for each in told]

@@ -15,7 +15,7 @@ from fip.search.bright import Part, has_part, left_by
 from fip.search.noise import Tiles
 from fip.search.peaks import is_near
 from fip.search.pyramid import Pyramid, sum_of
-from fip.search.words import Event, Matrix, Peak, Searched
+from fip.search.words import Event, Matrix, Peak, Place, Searched
 
 LEAST = 0.5
 """S/N below which nothing is left: less than the noise of a place itself."""
@@ -41,15 +41,21 @@ def levels_of(psf: NDArray[np.floating], beam: Matrix) -> tuple[float, ...]:
 
 
 def with_floors(
-    peaks: Sequence[Peak], strong: Sequence[Peak], bright: Parts, pyramid: Pyramid, tiles: Tiles, searched: Searched
+    peaks: Sequence[Peak],
+    strong: Sequence[Peak],
+    bright: Parts,
+    pyramid: Pyramid,
+    tiles: Tiles,
+    searched: Searched,
+    own: Place | None = None,
 ) -> tuple[tuple[Peak, ...], tuple[Peak, ...]]:
     """Peaks of the slices in the ring, best first, with their floors; and the strong ones, with these among them.
 
-    bright: by step, what was peeled off a slice.
+    bright: by step, what was peeled off a slice. own: what the search has put in itself, which has no sidelobes.
     """
     oldest = pyramid.step - len(pyramid.ring)
     most = max(searched.sidelobes[BESIDE : BESIDE + 1], default=0.0)
-    found = [peak for peak in peaks if most * peak.snr >= LEAST]
+    found = [peak for peak in peaks if most * peak.snr >= LEAST and not _is_at(peak, own, searched.beam)]
     kept = [peak for peak in strong if peak.last > oldest and not any(_same(peak, new, searched.beam) for new in found)]
     now = tuple(sorted([*found, *kept], key=lambda peak: -peak.snr)[:_MOST_STRONG])
     return tuple(replace(peak, floor=_floor(peak, now, bright, pyramid, tiles, searched)) for peak in peaks), now
@@ -58,6 +64,12 @@ def with_floors(
 def is_sidelobe(event: Event, threshold: float) -> bool:
     """Whether what brighter sources may have left at its place is enough to make it."""
     return event.best.snr < threshold + event.best.floor
+
+
+def _is_at(peak: Peak, place: Place | None, beam: Matrix) -> bool:
+    if place is None or peak.first > place.last or peak.last < place.first:
+        return False
+    return is_near(peak.x - place.x, peak.y - place.y, beam)
 
 
 def _same(old: Peak, new: Peak, beam: Matrix) -> bool:

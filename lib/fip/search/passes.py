@@ -168,6 +168,13 @@ def boxcar_sum(ring: Any, rows: Any, pixel: int) -> Any:
 
 
 @njit(**FAST)
+def boxcar_sums(ring: Any, rows: Any, pixels: Any, sums: Any) -> None:
+    """sums[i] = the sum of z, in STEPS, of pixels[i] over these rows of the ring."""
+    for at in range(pixels.size):
+        sums[at] = boxcar_sum(ring, rows, pixels[at])
+
+
+@njit(**FAST)
 def median_size(counts: Any, fewest: int) -> Any:
     """The median of sizes of which there are counts[size], looked for between the integers; NaN of too few.
 

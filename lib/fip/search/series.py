@@ -22,7 +22,7 @@ from fip.search.pyramid import bytes_of as bytes_of_pyramid
 from fip.search.reference import Running, Whiteness, follow, held_factor, warm, weigh, whiteness
 from fip.search.reference import bytes_of as bytes_of_reference
 from fip.search.theory import tail
-from fip.search.words import WIDEST, Facts, Look, Peak, Searched
+from fip.search.words import WIDEST, Facts, Look, Peak, Place, Searched
 
 SURELY_SEEN = 0.7
 """Of the S/N of a pixel that may be part of a peak: it is looked at if a level stands out by so much.
@@ -50,6 +50,7 @@ class State:
     psf: Known | None = None  # the last that there was
     bright: dict[int, tuple[Part, ...]] = field(default_factory=dict)  # by step, of those in the ring, what was peeled
     strong: tuple[Peak, ...] = ()  # that may leave something beside them
+    own: Place | None = None  # what the search has put into late images itself
 
 
 def begin(searched: Searched, threshold: float) -> State:
@@ -77,6 +78,7 @@ def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[St
 
     Returns the state, which is the one given, and what is seen. Peaks end in one of the last 16 slices.
     """
+    state.own = facts.own
     earlier, new_segment = _step_to(state, facts)
     reference = state.running.pixels if state.running else _NONE
     noise = math.nan if _is_empty(pixels) else image_noise(pixels, reference)
@@ -161,7 +163,9 @@ def _peaks(state: State, count: int, flooded: bool) -> tuple[Peak, ...]:
     peaks = peaks_of(state.pyramid, hot, state.searched, state.tiles, threshold)
     if not peaks:
         return ()
-    peaks, state.strong = with_floors(peaks, state.strong, state.bright, state.pyramid, state.tiles, state.searched)
+    peaks, state.strong = with_floors(
+        peaks, state.strong, state.bright, state.pyramid, state.tiles, state.searched, state.own
+    )
     return peaks
 
 

@@ -5,13 +5,12 @@ need the event to be measured are in `fip.search.appearance`, marks of slices in
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.search.sidelobes import sidelobes_of
 from fip.search.variables import Model, is_known, is_left_over
 from fip.search.words import Event, Matrix, Peak
 
@@ -50,7 +49,6 @@ class Circumstances:
     shape: tuple[int, int]  # pixels along y and x
     threshold: float  # S/N of candidates
     told: float  # S/N of events
-    sidelobe: float = 0.0  # the highest of the PSF, of 1; 0 if bright events are taken off with it
     signed: bool = False  # whether its plane may as well be negative: Stokes Q, U, V
     outside: NDArray[np.bool_] | None = None  # [y, x], pixels that never have a value, as below the horizon
     model: Model | None = None  # of the sky that was subtracted
@@ -59,38 +57,29 @@ class Circumstances:
 
 
 def labels_among(
-    events: Sequence[Event], known: Circumstances, injected: Collection[int] = ()
+    events: Sequence[Event], known: Circumstances, sidelobes: frozenset[int] = frozenset()
 ) -> dict[int, tuple[str, ...]]:
     """What speaks against each of the events of a series, by its number, in the order of NAMES.
 
-    Those that the search has `injected` itself speak against no other.
+    `sidelobes` are the numbers of those that brighter ones may have made. What the search has injected itself speaks
+    against no other: leave it out, and give its labels by a call of its own.
     The more of the events before and after it there are, the better is it known; an event of today may get a label
     by one that comes later.
     """
-    own = [event for event in events if event.number not in injected]
-    explained = _sidelobes(own, events, known), _numbers(events, is_refraction)
+    refracted = _numbers(events, is_refraction)
     given = {
         NEGATIVE: frozenset() if known.signed else _numbers(events, lambda event: event.best.sign < 0),
-        SIDELOBE: explained[0],
+        SIDELOBE: sidelobes,
         UNSTEADY: _numbers(events, lambda event: is_unsteady(event.best, known)),
         EDGE: _numbers(events, lambda event: is_at_edge(event.best, known)),
         NOISY: _numbers(events, lambda event: _is_marked(event.best, known.marks, NOISY)),
-        MANY: crowds(event for event in own if event.number not in explained[0] | explained[1]),
-        REFRACTION: explained[1],
+        MANY: crowds(event for event in events if event.number not in sidelobes | refracted),
+        REFRACTION: refracted,
         INCOHERENT: _numbers(events, lambda event: _is_marked(event.best, known.marks, INCOHERENT)),
     }
     return {
         event.number: tuple(name for name in NAMES if event.number in given.get(name, frozenset())) for event in events
     }
-
-
-def _sidelobes(own: Sequence[Event], events: Sequence[Event], known: Circumstances) -> frozenset[int]:
-    """Those of others, and those of what was injected: as if it had been there."""
-    found = sidelobes_of(own, known.sidelobe, known.threshold)
-    if len(own) == len(events):
-        return found
-    numbers = {event.number for event in own}
-    return found | (sidelobes_of(events, known.sidelobe, known.threshold) - numbers)
 
 
 def is_refraction(event: Event) -> bool:

@@ -23,9 +23,11 @@ from rich.console import Console
 
 from benchmarks.__main__ import conditions, load
 from benchmarks.report import Line, print_table
-from benchmarks.transients import CADENCE, Injection, Telescope, injections
+from benchmarks.transients.completeness import injections
+from benchmarks.transients.telescope import CADENCE, Telescope
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 from fip.search.events import Events, associate, close
+from fip.search.injection import Injection
 from fip.search.labels import REFRACTION, UNSTEADY, Circumstances, labels_among
 from fip.search.noise import image_noise
 from fip.search.series import advance, begin, finish
@@ -164,7 +166,8 @@ def measured(telescope: Telescope, images: int, brightest: float, seed: int) -> 
     u, side = threshold(Budget(RARE, CADENCE), [searched]), telescope.grid.width
     sources = sky(telescope, brightest, random)
     seen, model_pixels = Observed(telescope, sources, searched.beam, random), restored(sources, side, searched.beam)
-    put = list(injections(images, side, 1, random))
+    drawn = injections(np.zeros(images, bool), side, 1, random, None)
+    put = [Injection(each.x, each.y, round(each.start), round(each.width), each.snr) for each in drawn]
     levels, searches, fluxes = list[float](), list[Search](), dict[Injection, float]()
     late: deque[Pixels] = deque(maxlen=64)
     for index in range(images):
@@ -200,7 +203,9 @@ def measured(telescope: Telescope, images: int, brightest: float, seed: int) -> 
         few = [each for each in counted if low <= each.snr < high and (each.width <= NARROW) == narrow]
         shares = [_share(few, events) for events in (told, clean)]
         which = f"{'up to' if narrow else 'above'} {NARROW} slices"
-        lines.append(Line(f"share found of {len(few)} sources of S/N {low:g} to {high:g}, {which}", *shares))
+        lines.append(
+            Line(f"share found of {len(few)} sources of S/N {low:g} to {high:g}, {which}", shares[0], shares[1])
+        )
     return lines
 
 

@@ -38,7 +38,7 @@ def test_an_injected_source_that_passes_is_no_part_of_what_moves() -> None:
 
 def test_labels_are_given_by_all_events_of_a_series() -> None:
     found = findings(
-        event(0, 60, 60, 10, snr=60.0), event(1, 100, 20, 10, snr=7.0), event(2, 60, 60, 90, beside=8.0),
+        event(0, 60, 60, 10, snr=60.0), event(1, 100, 20, 10, snr=7.0, floor=6.0), event(2, 60, 60, 90, beside=8.0),
         event(3, 1, 60, 120), event(4, 60, 20, 150, around=2.0), event(5, 20, 100, 180),
     )  # fmt: skip
     labels = [(), ("sidelobe",), ("refraction",), ("edge",), ("unsteady",), ()]

@@ -22,9 +22,11 @@ SEARCHED = searched_field(SIDE, BEAM)
 KNOWN = Circumstances(SEARCHED.beam, (SIDE, SIDE), 5.5, 6.0)
 
 
-def event(number: int, x: float, y: float, first: int = 10, width: int = 1, snr: float = 8.0, sign: int = 1) -> Event:
+def event(
+    number: int, x: float, y: float, first: int = 10, width: int = 1, snr: float = 8.0, sign: int = 1, **more: float
+) -> Event:
     """One that is its best peak alone; the number of a slice is that of its step."""
-    best = Peak(x, y, first, width, snr, sign, sign * snr / math.sqrt(width), (first, first + width - 1))
+    best = Peak(x, y, first, width, snr, sign, sign * snr / math.sqrt(width), (first, first + width - 1), **more)
     return Event(number, best, first, first + width - 1, first, first + width - 1, 1, closed=True)
 
 
@@ -51,6 +53,21 @@ def test_what_became_fainter_is_labelled_but_in_stokes_v() -> None:
     assert labelled("negative", events, replace(KNOWN, signed=True)) == set()
 
 
+def test_a_sidelobe_is_labelled_and_what_is_brighter_than_it_could_be_is_not() -> None:
+    """A floor of 10 is what a source of S/N 100 leaves at the most with sidelobes of a tenth."""
+    events = [
+        event(0, 30, 30, snr=100), event(1, 90, 90, snr=14, floor=10.0), event(2, 60, 20, snr=30, floor=10.0),
+        event(3, 20, 90, 50),
+    ]  # fmt: skip
+    assert labelled("sidelobe", events) == {1}
+
+
+def test_what_was_injected_speaks_against_nothing_real() -> None:
+    crowd = [event(number, 20.0 + 20 * number, 30) for number in range(4)]
+    assert labelled("many", crowd) == {0, 1, 2, 3}
+    assert {number: given for number, given in labels_among(crowd, KNOWN, {0}).items() if given} == {}
+
+
 def test_half_a_beam_from_what_is_not_imaged_is_the_edge() -> None:
     horizon = np.zeros((SIDE, SIDE), bool)
     horizon[:40] = True
@@ -73,9 +90,8 @@ def test_a_transient_that_lasts_longer_than_interference_is_not_part_of_it() -> 
 
 
 def test_what_a_bright_event_makes_of_its_slice_is_no_crowd() -> None:
-    sidelobes = [event(number, 10.0 + 9 * number, 30, snr=9) for number in range(1, 12)]
-    numbers = frozenset(each.number for each in sidelobes)
-    given = labels_among([event(0, 64, 64, snr=100), *sidelobes], KNOWN, numbers)
+    sidelobes = [event(number, 10.0 + 9 * number, 30, snr=9, floor=10.0) for number in range(1, 12)]
+    given = labels_among([event(0, 64, 64, snr=100), *sidelobes], KNOWN)
     assert given[0] == ()
     assert {given[each.number] for each in sidelobes} == {("sidelobe",)}
 

@@ -37,8 +37,10 @@ class Findings:
     injections: dict[tuple[Key, int], Finding] = field(default_factory=dict)  # by series and first step
     refused: dict[Key, str] = field(default_factory=dict)  # by run and field, why it is not searched
 
-    def add(self, run: str, finding: Finding) -> None:
-        """Takes a finding in, in the order in which they were found."""
+    watched: list[tuple[str, int, Finding]] = field(default_factory=list)  # run, slice, fluxes of places
+
+    def add(self, run: str, index: int, finding: Finding) -> None:
+        """Takes a finding of a slice in, in the order in which they were found."""
         what, key = finding["what"], (run, str(finding.get("key", "")))
         if what == "series":
             self.series[key] = from_json(Series, finding["series"])
@@ -50,6 +52,8 @@ class Findings:
             self.models_needed.add(key)
         elif what == "injection":
             self.injections[key, int(finding["first"])] = finding
+        elif what == "watch":
+            self.watched.append((run, index, finding))
         elif what == "refused":
             self.refused[run, str(finding["label"])] = str(finding["why"])
 
@@ -99,15 +103,16 @@ class Findings:
         for each in mine:
             number = each.event.number
             if number not in parts:
-                more = ("injection",) * (number in injected)
+                more = ("injection",) * (series.injected or number in injected)
                 yield replace(each, labels=labels[number] + more, kind="moving" if number in moving else each.kind)
 
 
 def _circumstances(series: Series) -> Circumstances:
     searched, at = series.searched, series.thresholds
     return Circumstances(
-        searched.beam, (searched.height, searched.width), at.candidate, at.event, series.stokes in ("Q", "U", "V")
-    )
+        searched.beam, (searched.height, searched.width), at.candidate, at.event,
+        signed=series.stokes in ("Q", "U", "V"),
+    )  # fmt: skip
 
 
 def _moving(events: list[Event], labels: Mapping[int, tuple[str, ...]], series: Series) -> tuple[set[int], set[int]]:
@@ -148,9 +153,9 @@ def is_told(found: Found) -> bool:
     return is_event(found) and not found.labels
 
 
-def folded(findings: Iterable[tuple[Any, str, Any, Finding]]) -> Findings:
+def folded(findings: Iterable[tuple[Any, str, int, Finding]]) -> Findings:
     """Of the rows of a journal."""
     made = Findings()
-    for _, run, _, finding in findings:
-        made.add(run, finding)
+    for _, run, index, finding in findings:
+        made.add(run, index, finding)
     return made

@@ -1,28 +1,47 @@
 """What a search has found, as files: written beside and put in their place, from what the detector's journal has."""
 
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Sequence
 
+from fip.archive.lightcurve import stored_entries
 from fip.data.errors import NoRoomError
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_event
+from fip.events.folder import FACTS, write_event
 from fip.events.searching import hours_of
 from fip.events.tables import CANDIDATES, EVENTS, RATES, as_ecsv, found_table, rates_table
+from fip.events.watch import row_of
+from fip.events.watching import write_watched
+from fip.events.words import Asked, Found
 from fip.follower.course import Course
 
 
-def publisher(course: Course) -> Callable[[], None]:
-    """What writes the files of a course anew if more was found, or searched."""
-    return Publisher(course).publish
+def publisher(asked: Asked) -> Callable[[Course], Callable[[], None]]:
+    """Of a course of a search, what writes its files anew if more was found, or searched."""
+    return lambda course: Publisher(course, asked).publish
+
+
+WATCHED_EVERY = 10.0  # s from one writing of the light curves of watched places to the next
+
+Version = tuple[bool, tuple[str, ...], str]
+"""What of an event its folder is written anew for: whether it is closed, its labels, its kind."""
+
+
+def _version(found: Found) -> Version:
+    return found.event.closed, found.labels, found.kind
 
 
 class Publisher:
     """The files of one course, and what is known of its journal so far."""
 
-    def __init__(self, course: Course) -> None:
-        self._course = course
+    def __init__(self, course: Course, asked: Asked) -> None:
+        self._course, self._asked = course, asked
         self._findings, self._last, self._count = Findings(), 0, 0
         self._shown: dict[str, bytes] = {}
+        self._versions: dict[str, Version] = {}
+        self._curves, self._put_last = 0, float("-inf")  # images that these show, and when they were written
 
     @property
     def findings(self) -> Findings:
@@ -41,6 +60,45 @@ class Publisher:
         }
         for name, table in made.items():
             self._put(name, as_ecsv(table).encode())
+        self._put_watched(now=False)
+        shown = [each for each in found if is_event(each) and not {"sidelobe", "injection"} & set(each.labels)]
+        self._describe(shown)
+
+    def finish(self) -> None:
+        """Writes what else is to be seen when nothing more comes for now. Raises NoRoomError."""
+        self.publish()
+        self._put_watched(now=True)
+
+    def _put_watched(self, now: bool) -> None:
+        """The light curves of places that are watched; not each time, as each is written as a whole."""
+        watched, folder = self._findings.watched, str(self._course.folder.absolute())
+        if len(watched) == self._curves or not (now or time.monotonic() - self._put_last > WATCHED_EVERY):
+            return
+        stokes = watched[-1][2]["stokes"]
+        alike = [each for each in watched if each[2]["stokes"] == stokes]
+        for place, each in enumerate(self._asked.watch):
+            rows = [row_of(place, *told) for told in alike]
+            write_watched(self._course.directory, each, stokes, [row for row in rows if row], folder)
+        self._curves, self._put_last = len(watched), time.monotonic()
+
+    def _describe(self, shown: Sequence[Found]) -> None:
+        """Measures events, and writes the folder of each, when it is opened, and closed, and if its labels change."""
+        course, entries = self._course, None
+        for found in shown:
+            if self._described(found) != _version(found):
+                entries = entries or stored_entries(course.directory)
+                write_event(course.directory, found, entries, str(course.folder.absolute()))
+                self._versions[found.id] = _version(found)
+
+    def _described(self, found: Found) -> Version | None:
+        """As what an event was last described; None if it was not."""
+        if found.id not in self._versions:
+            try:
+                told = json.loads((self._course.folder / found.id / FACTS).read_bytes())
+                self._versions[found.id] = bool(told["closed"]), tuple(told["labels"]), str(told["kind"])
+            except (OSError, ValueError, KeyError, TypeError):
+                return None
+        return self._versions[found.id]
 
     def hours(self) -> dict[tuple[Key, int], Hour]:
         """How much was searched in each hour, those in which a run is now among them."""
@@ -64,7 +122,7 @@ class Publisher:
         rows = list(journal.findings_after(self._last))
         if self._count + len(rows) != journal.counts()["findings"]:
             self._findings, self._count, rows = Findings(), 0, list(journal.findings_after(0))
-        for number, run, _, finding in rows:
-            self._findings.add(run, finding)
+        for number, run, index, finding in rows:
+            self._findings.add(run, index, finding)
             self._last = number
         self._count += len(rows)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.search.floors import is_sidelobe
 from fip.search.variables import Model, is_known, is_left_over
 from fip.search.words import Event, Matrix, Peak
 
@@ -66,7 +67,8 @@ def labels_among(
     The more of the events before and after it there are, the better is it known; an event of today may get a label
     by one that comes later.
     """
-    refracted = _numbers(events, is_refraction)
+    own = [event for event in events if event.number not in injected]
+    explained = _sidelobes(events, known), _numbers(events, is_refraction)
     given = {
         NEGATIVE: frozenset() if known.signed else _numbers(events, lambda event: event.best.sign < 0),
         SIDELOBE: sidelobes,
@@ -80,6 +82,13 @@ def labels_among(
     return {
         event.number: tuple(name for name in NAMES if event.number in given.get(name, frozenset())) for event in events
     }
+
+
+def _sidelobes(events: Sequence[Event], known: Circumstances) -> frozenset[int]:
+    """Those that brighter sources in their slices may have made."""
+    return _numbers(
+        events, lambda event: is_sidelobe(event, known.told if event.best.snr >= known.told else known.threshold)
+    )
 
 
 def is_refraction(event: Event) -> bool:

@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.quality import GAUSSIAN_RMS_PER_MAD
+from fip.search.forced import CHOSEN
 from fip.search.noise import Tiles
-from fip.search.passes import SPAN, STEPS, best_boxcars, boxcar_sum, boxcar_sums
-from fip.search.pyramid import Pyramid, boxcar_weights, rows_of
+from fip.search.passes import SPAN, STEPS, best_boxcars, boxcar_sums
+from fip.search.pyramid import Pyramid, boxcar_weights, rows_of, sum_of
 from fip.search.theory import determinant_of, is_coarse
 from fip.search.words import NEAR, Matrix, Peak, Searched
-
-CHOSEN = 2.8
-"""By how much the square of a S/N is too large, as the best of many: 2 for its place, 0.8 for its start and end."""
 
 _STEPS_UP = 6  # pixels that a maximum may be away from where it was seen
 _MOST = 2000  # peaks of an image
@@ -45,7 +43,8 @@ def peaks_of(
     rows, weights = rows_of(pyramid), boxcar_weights(pyramid)
     ends, widths = np.empty(places.size, np.int32), np.empty(places.size, np.int32)
     squares = np.empty(places.size, np.float32)
-    best_boxcars(pyramid.ring, rows, weights, places, ends, widths, squares)
+    loud, beyond = pyramid.loud, pyramid.beyond
+    best_boxcars(pyramid.ring, loud, beyond, rows, weights, places, ends, widths, squares)
     look = _Looking(pyramid, rows, weights, searched, tiles)
     least = (threshold.u * of_a_pixel(searched.curvature) * STEPS) ** 2
     strong = np.flatnonzero(squares > least)
@@ -146,7 +145,8 @@ class _Looking:
     def _best(self, x: int, y: int) -> tuple[int, int]:
         place = np.array([y * self._searched.width + x], np.int32)
         end, width, square = np.empty(1, np.int32), np.empty(1, np.int32), np.empty(1, np.float32)
-        best_boxcars(self._pyramid.ring, self._rows, self._weights, place, end, width, square)
+        ring, loud, beyond = self._pyramid.ring, self._pyramid.loud, self._pyramid.beyond
+        best_boxcars(ring, loud, beyond, self._rows, self._weights, place, end, width, square)
         return int(end[0]), int(width[0])
 
     def _boxcar(self, end: int, width: int) -> NDArray[np.int64]:
@@ -156,15 +156,15 @@ class _Looking:
     def _around(self, x: int, y: int, end: int, width: int) -> NDArray[np.float64]:
         """[3, 3] S/N, with its sign, of a boxcar."""
         rows, across = self._boxcar(end, width), self._searched.width
-        norm = math.sqrt(float(self._weights[width - 1, end])) / STEPS
+        norm = math.sqrt(float(self._weights[width - 1, end]))
         sums = [
-            [boxcar_sum(self._pyramid.ring, rows, (y + row) * across + x + column) for column in (-1, 0, 1)]
+            [sum_of(self._pyramid, rows, (y + row) * across + x + column) for column in (-1, 0, 1)]
             for row in (-1, 0, 1)
         ]
         return np.array(sums, np.float64) * norm
 
     def _peak(self, x: int, y: int, end: int, width: int, sign: int, around: NDArray[np.float64]) -> Peak:
-        dx, dy, snr = _maximum(around)
+        dx, dy, snr = maximum(around)
         if is_coarse(determinant_of(self._searched)):
             snr = float(around[1, 1])
         rows = self._boxcar(end, width)
@@ -179,7 +179,7 @@ class _Looking:
         return Peak(x + dx, y + dy, last + 1 - width, width, snr, sign, float(flux), (int(slices[0]), int(slices[-1])))
 
 
-def _maximum(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def maximum(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """Of a Gaussian through three by three values, the middle one the largest: where it is (x, y), and how much.
 
     A parabola through their logarithms: one through themselves falls short by 4 % between pixels of a third of a beam.

@@ -9,7 +9,6 @@ from fip.events.keeping import from_json
 from fip.events.words import Found, Series
 from fip.search.labels import SIDELOBE, Circumstances, labels_among
 from fip.search.peaks import is_near
-from fip.search.sidelobes import sidelobes_of
 from fip.search.tracks import tracks_of
 from fip.search.words import Event
 
@@ -90,15 +89,9 @@ class Findings:
     def _labelled(self, key: Key) -> Iterator[Found]:
         series = self.series[key]
         mine = [each for (of, _), each in self.found.items() if of == key]
-        events = [each.event for each in mine]
         injected = {number for of, number in self.injected if of == key}
-        real = [event for event in events if event.number not in injected]
-        sidelobes = sidelobes_of(events, series.sidelobe, series.thresholds.candidate)
-        known = _circumstances(series)
-        labels = labels_among(real, known, sidelobes)
-        for event in events:
-            if event.number in injected:
-                labels |= labels_among([event], known, sidelobes)
+        real = [each.event for each in mine if each.event.number not in injected]
+        labels = labels_among([each.event for each in mine], _circumstances(series), injected)
         moving, parts = _moving(real, labels, series)
         for each in mine:
             number = each.event.number

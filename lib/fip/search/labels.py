@@ -5,7 +5,7 @@ need the event to be measured are in `fip.search.appearance`, marks of slices in
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,12 +58,11 @@ class Circumstances:
 
 
 def labels_among(
-    events: Sequence[Event], known: Circumstances, sidelobes: frozenset[int] = frozenset()
+    events: Sequence[Event], known: Circumstances, injected: Collection[int] = ()
 ) -> dict[int, tuple[str, ...]]:
     """What speaks against each of the events of a series, by its number, in the order of NAMES.
 
-    `sidelobes` are the numbers of those that brighter ones may have made. What the search has injected itself speaks
-    against no other: leave it out, and give its labels by a call of its own.
+    Those that the search has `injected` itself speak against no other.
     The more of the events before and after it there are, the better is it known; an event of today may get a label
     by one that comes later.
     """
@@ -71,12 +70,12 @@ def labels_among(
     explained = _sidelobes(events, known), _numbers(events, is_refraction)
     given = {
         NEGATIVE: frozenset() if known.signed else _numbers(events, lambda event: event.best.sign < 0),
-        SIDELOBE: sidelobes,
+        SIDELOBE: explained[0],
         UNSTEADY: _numbers(events, lambda event: is_unsteady(event.best, known)),
         EDGE: _numbers(events, lambda event: is_at_edge(event.best, known)),
         NOISY: _numbers(events, lambda event: _is_marked(event.best, known.marks, NOISY)),
-        MANY: crowds(event for event in events if event.number not in sidelobes | refracted),
-        REFRACTION: refracted,
+        MANY: crowds(event for event in own if event.number not in explained[0] | explained[1]),
+        REFRACTION: explained[1],
         INCOHERENT: _numbers(events, lambda event: _is_marked(event.best, known.marks, INCOHERENT)),
     }
     return {

@@ -7,7 +7,7 @@ from typing import Any
 from fip.archive.followed import Finding
 from fip.events.keeping import from_json
 from fip.events.words import Found, Series
-from fip.search.labels import SIDELOBE, Circumstances, labels_among
+from fip.search.labels import SIDELOBE, Circumstances, Marks, labels_among
 from fip.search.peaks import is_near
 from fip.search.tracks import tracks_of
 from fip.search.words import Event
@@ -31,6 +31,7 @@ class Findings:
     series: dict[Key, Series] = field(default_factory=dict)
     found: dict[tuple[Key, int], Found] = field(default_factory=dict)  # by series and number
     hours: dict[tuple[Key, int], Hour] = field(default_factory=dict)
+    marks: dict[Key, dict[int, frozenset[str]]] = field(default_factory=dict)  # by slice
     models_needed: set[Key] = field(default_factory=set)
     injected: set[tuple[Key, int]] = field(default_factory=set)  # events that the search has made itself
     injections: dict[tuple[Key, int], Finding] = field(default_factory=dict)  # by series and first step
@@ -51,6 +52,8 @@ class Findings:
             self.models_needed.add(key)
         elif what == "injection":
             self.injections[key, int(finding["first"])] = finding
+        elif what == "marks":
+            self.marks.setdefault(key, {})[int(finding["slice"])] = frozenset(finding["marks"])
         elif what == "watch":
             self.watched.append((run, index, finding))
         elif what == "refused":
@@ -91,7 +94,7 @@ class Findings:
         mine = [each for (of, _), each in self.found.items() if of == key]
         injected = {number for of, number in self.injected if of == key}
         real = [each.event for each in mine if each.event.number not in injected]
-        labels = labels_among([each.event for each in mine], _circumstances(series), injected)
+        labels = labels_among([each.event for each in mine], _circumstances(series, self.marks.get(key, {})), injected)
         moving, parts = _moving(real, labels, series)
         for each in mine:
             number = each.event.number
@@ -100,11 +103,11 @@ class Findings:
                 yield replace(each, labels=labels[number] + more, kind="moving" if number in moving else each.kind)
 
 
-def _circumstances(series: Series) -> Circumstances:
+def _circumstances(series: Series, marks: Marks) -> Circumstances:
     searched, at = series.searched, series.thresholds
     return Circumstances(
         searched.beam, (searched.height, searched.width), at.candidate, at.event,
-        signed=series.stokes in ("Q", "U", "V"),
+        signed=series.stokes in ("Q", "U", "V"), marks=marks,
     )  # fmt: skip
 
 

@@ -15,16 +15,16 @@ def psf_of(image: FollowedImage, plane: int) -> NDArray[np.float32] | None:
 
     One that was stored with `--make-psf` is of the image's own size, and does not reach from one corner to another.
     """
-    path = _beside(image.path)
+    return psf_beside(image.path, plane, (2 * image.grid.width, 2 * image.grid.height))
+
+
+def psf_beside(path: Path, plane: int, size: tuple[int, int] | None = None) -> NDArray[np.float32] | None:
+    """That of a dirty image, of any size, or of this one alone; None if there is none: it is not bright."""
     try:
-        stored = StoredImage.open(path)
+        stored = StoredImage.open(path.with_name(path.name.removesuffix("-dirty.fits") + "-psf.fits"))
         grid = stored.layout.grid
-        if (grid.width, grid.height) != (2 * image.grid.width, 2 * image.grid.height):
+        if size not in (None, (grid.width, grid.height)):
             return None
         return np.asarray(stored.plane(plane if len(stored.layout.stokes) > 1 else 0), np.float32)
-    except UsageError:  # there is none: the image is not bright, or nobody asked
+    except UsageError:
         return None
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix("-dirty.fits") + "-psf.fits")

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import NoRoomError
@@ -41,6 +42,7 @@ class Publisher:
         self._findings, self._last, self._count = Findings(), 0, 0
         self._shown: dict[str, bytes] = {}
         self._versions: dict[str, Version] = {}
+        self._looks: dict[str, tuple[str, ...]] = {}  # by event, the labels that are given by how it looks
         self._curves, self._put_last = 0, float("-inf")  # images that these show, and when they were written
 
     @property
@@ -52,17 +54,33 @@ class Publisher:
         """Writes what has changed. Raises NoRoomError."""
         self._fold()
         found = self._findings.labelled()
+        events = [each for each in found if is_event(each)]
+        for each in events:
+            self._described(each)
+        self._put_tables(found)
+        self._put_watched(now=False)
+        if self._describe([each for each in events if not {"sidelobe", "injection"} & set(each.labels)]):
+            self._put_tables(found)
+
+    def found(self) -> list[Found]:
+        """All that was found, with all labels, up to the last call of `publish`."""
+        return list(map(self._with_looks, self._findings.labelled()))
+
+    def _put_tables(self, found: Sequence[Found]) -> None:
+        """Writes those that have changed."""
+        known = list(map(self._with_looks, found))
         made = {
-            EVENTS: found_table([each for each in found if is_event(each)]),
-            CANDIDATES: found_table(found),
+            EVENTS: found_table([each for each in known if is_event(each)]),
+            CANDIDATES: found_table(known),
             INJECTIONS: injections_table(self._findings.injections.values()),
-            RATES: rates_table(self._findings, found, self.hours()),
+            RATES: rates_table(self._findings, known, self.hours()),
         }
         for name, table in made.items():
             self._put(name, as_ecsv(table).encode())
-        self._put_watched(now=False)
-        shown = [each for each in found if is_event(each) and not {"sidelobe", "injection"} & set(each.labels)]
-        self._describe(shown)
+
+    def _with_looks(self, found: Found) -> Found:
+        looks = self._looks.get(found.id, ())
+        return replace(found, labels=(*found.labels, *looks)) if looks else found
 
     def finish(self) -> None:
         """Writes what else is to be seen when nothing more comes for now. Raises NoRoomError."""
@@ -81,21 +99,28 @@ class Publisher:
             write_watched(self._course.directory, each, stokes, [row for row in rows if row], folder)
         self._curves, self._put_last = len(watched), time.monotonic()
 
-    def _describe(self, shown: Sequence[Found]) -> None:
-        """Measures events, and writes the folder of each, when it is opened, and closed, and if its labels change."""
-        course, entries = self._course, None
+    def _describe(self, shown: Sequence[Found]) -> bool:
+        """Measures events, and writes the folder of each, when it is opened, and closed, and if its labels change.
+
+        Whether one has other labels now by how it looks.
+        """
+        course, entries, before = self._course, None, dict(self._looks)
         for found in shown:
             if self._described(found) != _version(found):
                 entries = entries or stored_entries(course.directory)
-                write_event(course.directory, found, entries, str(course.folder.absolute()))
+                looks = write_event(course.directory, found, entries, str(course.folder.absolute())).found.labels
+                self._looks[found.id] = tuple(each for each in looks if each not in found.labels)
                 self._versions[found.id] = _version(found)
+        return self._looks != before
 
     def _described(self, found: Found) -> Version | None:
         """As what an event was last described; None if it was not."""
         if found.id not in self._versions:
             try:
                 told = json.loads((self._course.folder / found.id / FACTS).read_bytes())
-                self._versions[found.id] = bool(told["closed"]), tuple(told["labels"]), str(told["kind"])
+                self._looks[found.id] = looks = tuple(map(str, told["looks"]))
+                given = tuple(each for each in told["labels"] if each not in looks)
+                self._versions[found.id] = bool(told["closed"]), given, str(told["kind"])
             except (OSError, ValueError, KeyError, TypeError):
                 return None
         return self._versions[found.id]

@@ -4,6 +4,7 @@ What is found are JSON objects; `what` is the kind of each:
 
 series   a series that is searched from now on: `key`, and all that `Series` has
 event    an event or a candidate as it is now, by the `key` of its series: `event`, `begin`, `end`, `injected`
+marks    what is wrong with a `slice` as a whole: `marks`, as fip.search.marks has them
 hour     how many images of a series were searched in an hour that is over: `key`, `hour`, `slices`, `flooded`
 model    the sky of a series changes by more than noise: a model is needed
 refused  a field that is not searched, and `why`
@@ -26,11 +27,12 @@ from fip.events.completeness import series_key
 from fip.events.keeping import as_json
 from fip.events.means import MeanImage
 from fip.events.psfs import psf_of
-from fip.events.settling import OPENING, Begun, begun, settle
+from fip.events.settling import OPENING, Begun, begun, power_in, settle
 from fip.events.watch import Watch, measured, measured_first, new_watch
 from fip.events.words import HOUR, Asked, Series
 from fip.search.events import Events, associate, close, places
 from fip.search.injection import Injection, add_to, block_of, found_by, injection_of
+from fip.search.marks import Late, Power, mark
 from fip.search.series import State, advance, begin, finish, memory, step_at
 from fip.search.words import WIDEST, Event, Facts, Look, Place
 
@@ -49,6 +51,15 @@ class Span:
     last: int
     begin: float  # s UTC since MJD 0
     end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of an image beside its pixels."""
+
+    span: Span
+    power: Power | None
+    psf: Pixels | None
 
 
 @dataclass(slots=True)
@@ -86,6 +97,7 @@ class Searching:
     needed: bool = False  # whether it was said that a model is needed
     trial: Trial | None = None
     noise: float = math.nan  # Jy/beam, of the last image
+    late: Late = field(default_factory=Late)  # noise and power of late images
     mean: Mean | None = None
     means: "Searching | None" = None  # the search of its means
 
@@ -141,7 +153,8 @@ def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
     found = [measured(of.watch, image)] if of.watch else []
     for plane in of.planes:
         pixels = np.asarray(image.pixels[plane.series.plane], np.float32)
-        found += _try(of, plane, pixels, span, asked, psf_of(image, plane.series.plane))
+        told = Told(span, power_in(image.entry), psf_of(image, plane.series.plane))
+        found += _try(of, plane, pixels, told, asked)
     return found
 
 
@@ -185,7 +198,8 @@ def _open(live: Live, of: FieldSearch, asked: Asked) -> Iterator[Finding]:
             yield measured_first(of.watch, of.label, first, of.stokes)
         span = Span(first.index, first.index, first.begin, first.end)
         for plane in of.planes:
-            yield from _try(of, plane, first.pixels[plane.series.plane], span, asked)
+            told = Told(span, first.power, first.psfs[plane.series.plane])
+            yield from _try(of, plane, first.pixels[plane.series.plane], told, asked)
     of.begun.clear()
 
 
@@ -193,11 +207,9 @@ def _new(series: Series) -> Searching:
     return Searching(series, begin(series.searched, series.thresholds.candidate))
 
 
-def _try(
-    of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, asked: Asked, psf: Pixels | None = None
-) -> Iterator[Finding]:
+def _try(of: FieldSearch, plane: Searching, pixels: Pixels, told: Told, asked: Asked) -> Iterator[Finding]:
     """Searches an image as it is stored, with the source of its block in a copy of it; its means are without that."""
-    time = (span.begin + span.end) / 2
+    span, time = told.span, (told.span.begin + told.span.end) / 2
     step, mine = step_at(plane.state, time), pixels
     if asked.inject and block_of(step) != (plane.trial.block if plane.trial else -1):
         yield from _end_trial(plane)
@@ -209,7 +221,10 @@ def _try(
     if trial and trial.injection and trial.injection.is_on(step) and plane.noise > 0:
         mine = add_to(pixels, trial.injection, plane.noise, plane.series.searched)
         trial.images += 1
-    look = yield from _look(of, plane, mine, span, time, psf)
+    look = yield from _look(of, plane, mine, span, time, told.psf)
+    plane.late, marks = mark(plane.late, look, told.power)
+    if marks:
+        yield {"what": "marks", "key": key_of(plane.series), "slice": span.last, "marks": sorted(marks)}
     if look.noise > 0:
         plane.noise = look.noise
         yield from _average(of, plane, pixels, look, span)

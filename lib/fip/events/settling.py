@@ -9,12 +9,15 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from fip.archive.entries import Entry
 from fip.archive.followed import FollowedImage
 from fip.data.errors import UsageError
 from fip.data.values import Beam, Grid
+from fip.events.psfs import psf_of
 from fip.events.words import Asked, Series, Thresholds
 from fip.search.curvature import from_images, from_moments
 from fip.search.floors import BESIDE
+from fip.search.marks import Power, power_of
 from fip.search.series import memory
 from fip.search.sidelobes import levels_of_noise
 from fip.search.theory import threshold
@@ -47,7 +50,9 @@ class Begun:
     moments: tuple[float, float, float] | None  # uu, uv, vv of its samples, wavelengths^2; None if its header has none
     subtracted: bool  # whether a sky model was taken off its samples
     beam: tuple[float, float, float]  # rad: major, minor, angle
-    injected: bool = False  # whether `fip inject` has added sources to its data
+    injected: bool  # whether `fip inject` has added sources to its data
+    power: Power | None  # of its samples
+    psfs: tuple[NDArray[np.float32] | None, ...]  # of each Stokes plane, if one is stored
 
 
 def begun(image: FollowedImage) -> Begun | None:
@@ -61,7 +66,14 @@ def begun(image: FollowedImage) -> Begun | None:
     beam = image.beam.major, image.beam.minor, image.beam.angle
     pixels = np.asarray(image.pixels, np.float32)
     injected = bool(header.get("FIPINJ", False))
-    return Begun(image.index, image.entry.begin, image.entry.end, pixels, told, subtracted, beam, injected)
+    power, psfs = power_in(image.entry), tuple(psf_of(image, plane) for plane in range(len(image.stokes)))
+    return Begun(image.index, image.entry.begin, image.entry.end, pixels, told, subtracted, beam, injected, power, psfs)
+
+
+def power_in(entry: Entry) -> Power | None:
+    """What the ledger says of the power of a slice's samples."""
+    told = {name: getattr(entry, name) for name in ("data_weight", "data_power", "data_used")}
+    return power_of({name: value for name, value in told.items() if value is not None})
 
 
 def settle(

@@ -130,7 +130,7 @@ def _introduced(series: Series, asked: Asked) -> str:
 
 def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
     """Says what was searched, and how many false ones are among what was found; returns the exit code."""
-    findings, found, hours = publisher.findings, publisher.findings.labelled(), publisher.hours()
+    findings, found, hours = publisher.findings, publisher.found(), publisher.hours()
     each = [(findings.series[key], hour) for (key, _), hour in hours.items()]
     slices = sum(hour.slices for series, hour in each if series.average == 1)
     events = sum(expected(series, series.thresholds.event, hour.slices) for series, hour in each)

@@ -82,8 +82,9 @@ def report_command(
 ) -> None:
     """Write a page about a finished run: settings, rates, noise, images, failures; one file, without network."""
     from fip.archive.report import write_report
+    from fip.events.reporting import transients_of
 
-    say(str(write_report(directory, output)))
+    say(str(write_report(directory, output, transients_of(directory))))
 
 
 def _write(content: str | bytes, output: Path | None) -> None:

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from fip.archive.folder import Folder
 from fip.archive.tables import JY_PER_BEAM, beam_columns, time_columns
 from fip.data.errors import NoRoomError
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
+from fip.events.appearing import labels_by_look
 from fip.events.cutouts import Cutouts, cut_out
 from fip.events.measuring import WINDOW, Measured, Value, measure
 from fip.events.words import FOLDER, Found
@@ -32,15 +34,18 @@ LIGHT, CUTOUT, PICTURE, FACTS = "light.ecsv", "cutout.fits", "event.png", "event
 def write_event(directory: Path, found: Found, entries: Sequence[Entry], folder: str = FOLDER) -> Measured:
     """Measures an event in the images of a directory, and writes its folder; `entries` are those of its run at least.
 
-    Raises NoRoomError if it cannot be written.
+    What is measured has the labels that are given by how it looks, too. Raises NoRoomError if it cannot be written.
     """
     measured = measure(directory, found, entries)
     cutouts = cut_out(directory, found, entries)
+    looks = labels_by_look(directory, measured, cutouts)
+    labels = (*found.labels, *(each for each in looks if each not in found.labels))
+    measured = replace(measured, found=replace(found, labels=labels))
     made = {
         LIGHT: light_table(measured).encode(),
         CUTOUT: cutout_file(found, cutouts),
         PICTURE: _picture(measured, cutouts),
-        FACTS: (json.dumps(facts(measured), indent=1, allow_nan=False) + "\n").encode(),
+        FACTS: (json.dumps(facts(measured) | {"looks": looks}, indent=1, allow_nan=False) + "\n").encode(),
     }
     path = directory / folder / found.id
     try:
@@ -133,6 +138,7 @@ def facts(measured: Measured) -> dict[str, Any]:
         "ra": math.degrees(place.longitude) % 360, "dec": math.degrees(place.latitude),
         "ra_err": math.degrees(across), "dec_err": math.degrees(measured.north_error),
         "begin": iso_utc(found.begin), "end": iso_utc(found.end), "time_err": half, "duration": found.end - found.begin,
+        "closed": found.event.closed,
         "first": best.slices[0], "last": best.slices[1], "width": best.width, "average": series.average,
         "snr": best.snr, "threshold": series.thresholds.event, "flux": best.flux, "stokes": series.stokes,
         "field": series.label, "run": series.run, "name": series.name, "x": best.x, "y": best.y,

@@ -114,9 +114,9 @@ class Source:
         return sum(each.hours for each in self.searched)
 
 
-def series_in(directory: Path) -> list[Series]:
-    """What of a directory was searched. UsageError if that is not to be read."""
-    path = directory / FOLDER / RATES
+def series_in(directory: Path, folder: str = FOLDER) -> list[Series]:
+    """What of a directory was searched, by the files of a search. UsageError if they are not to be read."""
+    path = directory / folder / RATES
     try:
         rates = Table.read(path, format="ascii.ecsv")
     except (OSError, ValueError) as error:

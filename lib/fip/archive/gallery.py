@@ -14,7 +14,7 @@ from fip.archive.compared import BEFORE, Kind, in_noise, less_the_mean
 from fip.archive.entries import Entry, RunRow
 from fip.archive.file_names import LEDGER, LOG_FILE
 from fip.archive.ledger import Ledger
-from fip.archive.lightcurve import Point, read_point
+from fip.archive.lightcurve import Point, read_points
 from fip.archive.shrink import shrink
 from fip.archive.stamps import Stamp, stamp_of
 from fip.archive.views import View, Window, make_view
@@ -22,6 +22,7 @@ from fip.data.errors import EmptyLedgerError, FipError, UsageError
 from fip.data.ranges import Ranges, added
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import all_texts
+from fip.fits.planes import Planes
 from fip.fits.stored_image import StoredImage
 
 KEPT = 20_000
@@ -169,11 +170,11 @@ class Gallery:
         step = -(-len(entries) // MOST_POINTS) or 1
         points = []
         for entry in entries[::step]:
-            image = StoredImage.open(self._place(run, entry))
+            image = Planes.open(self._place(run, entry))
             grid = image.layout.grid
             if not (0 <= x < grid.width and 0 <= y < grid.height and 0 <= plane < len(image.layout.stokes)):
                 raise AbsentError(f"pixel ({x}, {y}) of plane {plane} is outside of the images")
-            points.append(read_point(image, entry, x, y, [plane]))
+            points += read_points(image, entry, x, y, [plane])
         return points, step
 
     def settings(self, run: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import UsageError
-from fip.events.detector import detector_step, habits
+from fip.events.detector import detector_step, habits, written
 from fip.events.findings import is_told
 from fip.events.listing import as_lines, listed
 from fip.events.publishing import Publisher
@@ -20,7 +20,7 @@ from fip.events.settling import OPENING, begun, settle
 from fip.events.tables import expected
 from fip.events.words import FOLDER, Asked, Series
 from fip.follower.course import Course
-from fip.follower.journal import FAILED
+from fip.follower.journal import FAILED, JOURNAL, Journal
 from fip.local.followers import advance
 
 Say = Callable[..., None]
@@ -32,22 +32,44 @@ def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool =
     What a search of another `name` finds is apart. `anew`: what was found before is forgotten. Raises UsageError.
     """
     introduce(directory, asked, say)
+    if anew:
+        forget(directory, name)
+    return search(directory, directory / folder_of(name), asked, say)
+
+
+def forget(directory: Path, name: str = "") -> None:
+    """Removes what a search has found, if there was one."""
     folder = directory / folder_of(name)
-    if anew and folder.exists():
+    if folder.exists():
         shutil.rmtree(folder)
+
+
+def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
+    """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
     try:
-        course = Course(directory, folder, detector_step(asked), habits())
+        course = Course(directory, folder, detector_step(asked, folder.name), habits())
     except UsageError as error:
         if "holds what" in str(error):
             raise UsageError(f"{error}, with --name; or --anew searches all again") from None
         raise
     with closing(course):
-        publisher = Publisher(course)
+        publisher = Publisher(course, asked)
         advance(course, directory, watch=False)
-        publisher.publish()
+        publisher.finish()
         for line in as_lines(listed([directory], folder.name)):
             say(line)
         return _summed_up(publisher, course, say)
+
+
+def check_search(directory: Path, asked: Asked) -> None:
+    """UsageError if the directory, which need not be there, holds what another search found."""
+    folder = directory / FOLDER
+    if not (folder / JOURNAL).exists():
+        return
+    try:
+        Journal(folder, written(asked)).close()
+    except UsageError as error:
+        raise UsageError(f"{str(error).partition(': give')[0]}: ask for the same, or move that folder away") from None
 
 
 def folder_of(name: str) -> str:
@@ -108,7 +130,7 @@ def _introduced(series: Series, asked: Asked) -> str:
 
 def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
     """Says what was searched, and how many false ones are among what was found; returns the exit code."""
-    findings, found, hours = publisher.findings, publisher.findings.labelled(), publisher.hours()
+    findings, found, hours = publisher.findings, publisher.found(), publisher.hours()
     each = [(findings.series[key], hour) for (key, _), hour in hours.items()]
     slices = sum(hour.slices for series, hour in each if series.average == 1)
     events = sum(expected(series, series.thresholds.event, hour.slices) for series, hour in each)

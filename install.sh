@@ -1,7 +1,7 @@
 #!/bin/bash
 # Sets FIP up in this checkout and runs it. Each verb may be given again at any time and does nothing twice.
 #
-#   ./install.sh run [MS ...]   image MeasurementSets, or a simulated one, and make a movie of the images
+#   ./install.sh run [MS ...]   image MeasurementSets, or find the transient in a simulated one; make a movie of the images
 #   ./install.sh test [--long] [ARG ...]
 #                               pass the tests, with --long those of many more kills too (arguments go to pytest)
 #
@@ -77,18 +77,25 @@ install_here() {
 run() {
     install_here run "240 MB" .
     $venv/bin/fip warmup
-    pace=max
+    how=(--pace max) demo=""
     if [ $# -eq 0 ]; then
-        pace=8 # one image a second, so that there is something to watch
+        demo=yes
+        # one image a second, so that there is something to watch; without the steady sky, so that the transient is found
+        how=(--pace 8 --subtract-model --detect)
         if [ ! -d demo.ms ]; then
             say "no MeasurementSet is named: simulating an observation, demo.ms; what is in it: demo.truth.ecsv"
-            $venv/bin/fip simulate demo.ms
+            $venv/bin/fip simulate demo.ms --integrations 60
         fi
         set -- demo.ms
     fi
     stem=$(basename "$1")
     images=${stem%.*}.fip
-    $venv/bin/fip run --web --pace $pace --output "$images" "$@"
+    $venv/bin/fip run --web "${how[@]}" --output "$images" "$@"
+    if [ -n "$demo" ]; then
+        say "one picture with the steady sources, of all integrations together: demo-sky.fip"
+        $venv/bin/fip run --average 60 --output demo-sky.fip demo.ms
+        [ -e demo-sky.fip/movie.mp4 ] || $venv/bin/fip movie --png demo-sky.fip demo-sky.fip
+    fi
     [ "$images/movie.mp4" -nt "$images/images.txt" ] || $venv/bin/fip movie "$images"
     say "open $images/movie.mp4, and $images/*.fits with CARTA or DS9"
 }

@@ -2,6 +2,7 @@
 
 import argparse
 
+from fip.follower.duty import configured
 from fip.follower.follower import Follower
 from fip.runtime.service import run_daemon
 
@@ -10,4 +11,6 @@ def main() -> None:
     """Runs a follower."""
     parser = argparse.ArgumentParser(prog="fip-follower", description="Run a function on each stored image.")
     parser.add_argument("--name", required=True, help="which follower: [follower.NAME] of the configuration")
-    run_daemon(parser, lambda arguments, loaded, loop: Follower(arguments.name, loaded, loop))
+    run_daemon(
+        parser, lambda arguments, loaded, loop: Follower(configured(arguments.name, loaded.config), loaded, loop)
+    )

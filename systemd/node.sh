@@ -176,7 +176,7 @@ check_settings() {
 }
 
 warm_kernels() {
-    case ${units[*]} in *fip-worker*) ;; *) return ;; esac
+    case ${units[*]} in *fip-worker* | *fip-detector*) ;; *) return ;; esac
     step "compiling the imaging kernels into $cache, once a version" \
         runuser -u fip -- env FIP_CACHE=$cache "$version/bin/fip" warmup
 }

@@ -1,19 +1,18 @@
 """What is found of point sources that are added to the visibilities, and how well it is measured."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.stats import norm
 
 from benchmarks.report import Line
 from benchmarks.transients.noise import predicted, turning
 from benchmarks.transients.searching import Search
 from benchmarks.transients.telescope import FREQUENCY, Telescope
 from fip.search.peaks import is_near
+from fip.search.points import HALF_WANTED, MOST_WANTED, points
 from fip.search.theory import threshold
 from fip.search.words import Budget, Event, Matrix, Reference
 
@@ -117,12 +116,13 @@ def completeness(
     ]
     for low, high in BINS if width is None else ((math.floor(width), math.ceil(width)),):
         tried = [(each.snr, event is not None) for each, event in matched if low <= each.width <= high]
-        half, most = points(tried)
+        at = points([snr for snr, _ in tried], [found for _, found in tried])
         what = f"widths {low} to {high}, {len(tried)} sources"
-        lines.append(Line(f"S/N at which half are found, {what}", half, u, target=f"<= {u + 0.3:.2f}"))
-        lines.append(Line(f"... nine tenths, {what}", most, u + 1.28, target=f"<= {u + 1.58:.2f}"))
+        lines.append(Line(f"S/N at which half are found, {what}", at.half, u, target=f"<= {u + HALF_WANTED:.2f}"))
+        lines.append(Line(f"... nine tenths, {what}", at.most, u + 1.28, target=f"<= {u + MOST_WANTED:.2f}"))
     edge = [(each.snr, event is not None) for each, event in matched if _is_edge(each, telescope.grid.width)]
-    lines += [Line(f"S/N at which half are found, within {EDGE:g} pixels of the edge, {len(edge)}", points(edge)[0], u)]
+    half = points([snr for snr, _ in edge], [found for _, found in edge]).half
+    lines += [Line(f"S/N at which half are found, within {EDGE:g} pixels of the edge, {len(edge)}", half, u)]
     return lines + _quality(telescope, matched)
 
 
@@ -145,20 +145,6 @@ def _match(put: Injection, events: list[Event], beam: Matrix) -> Event | None:
         and event.best.last >= put.start - 2
     ]
     return max(near, key=lambda event: event.best.snr, default=None)
-
-
-def points(tried: Sequence[tuple[float, bool]]) -> tuple[float, float]:
-    """The S/N at which 50 % and 90 % are found, by the likeliest cumulative normal."""
-    if not tried:
-        return math.nan, math.nan
-    snr, found = np.array([each[0] for each in tried]), np.array([each[1] for each in tried])
-
-    def unlikely(parameters: NDArray[np.float64]) -> float:
-        share = np.clip(norm.cdf((snr - parameters[0]) / math.exp(parameters[1])), 1e-9, 1 - 1e-9)
-        return -float(np.log(np.where(found, share, 1 - share)).sum())
-
-    middle, width = minimize(unlikely, np.array([6.0, 0.0]), method="Nelder-Mead").x
-    return float(middle), float(middle + norm.ppf(0.9) * math.exp(width))
 
 
 def _bound(telescope: Telescope, put: Injection) -> float:

@@ -18,7 +18,7 @@ def test_the_shipped_file_holds_every_key_with_its_default() -> None:
     (follower,) = loaded.config.follower.values()
     assert follower == Follower(step=follower.step)
     text = (CONFIG / "fip.toml").read_text()
-    for section in ("imaging", "source", "ventilator", "sink", "monitor", "security"):
+    for section in ("imaging", "source", "ventilator", "sink", "monitor", "security", "detector"):
         table = text.partition(f"[{section}]")[2].partition("\n[")[0]
         for key in hints(type(getattr(defaults, section))):
             assert f"\n{key} = " in table or f"\n# {key} = " in table, f"{section}.{key}"
@@ -92,8 +92,19 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
         ('[node.head]\nruns = ["follower.mean"]\n', "node.head.runs: 'follower.mean': there is no [follower.mean]"),
         (
             '[node.head]\nruns = ["followers"]\n',
-            "'followers' is not ventilator, sink, monitor, worker.NAME or follower.NAME",
+            "'followers' is not ventilator, sink, monitor, detector, worker.NAME or follower.NAME",
         ),
+        ('[node.head]\nruns = ["detector.one"]\n', "'detector.one' is not ventilator, sink, monitor, detector, "),
+        (
+            '[follower.detector]\nstep = "a:b"\n',
+            "[follower.detector] has the name of FIP's own follower, [detector]: give it another",
+        ),
+        (
+            "[detector]\nwidths = 65\n",
+            "detector.widths: '65' is not a number of slices of the longest transient: 1,",
+        ),
+        ('[detector]\nalso_average = "16"\n', "'16' is not of how many slices means are kept: 32 or 1024, each once"),
+        ('[detector]\nfalse_alarms = "few"\n', "'few' is not a rate of false events, as 1/week or 1/10 min"),
     ],
 )
 def test_a_follower_that_cannot_work_is_a_fault_of_the_file(text: str, says: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A follower in one directory: its state, its files, and what becomes of it if something is not as it was."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from fip.archive.followed import FollowedImage
 from fip.data.errors import UsageError
-from fip.follower.checkpoints import packed, unpacked
+from fip.follower.checkpoints import pack, unpacked
 from fip.follower.course import Course, Habits
 from fip.follower.step import Step, load_step, name_of, state_fault
 from support.followed_images import FollowedImages, recorded, trace
@@ -93,7 +94,9 @@ def test_a_state_comes_back_as_it_was(state: dict[str, Any]) -> None:
     """To the last bit, of the same types, in the same order; but for what begins with _."""
     assert state_fault(state) == ""
     kept = {key: value for key, value in state.items() if not key.startswith("_")}
-    back = unpacked(packed(state))
+    buffer = BytesIO()
+    pack(state, buffer)
+    back = unpacked(buffer.getvalue())
     assert list(back) == list(kept)
     for key, value in kept.items():
         assert type(back[key]) is type(value)

@@ -25,7 +25,7 @@ MOMENTS = {
     "a statement of a transaction was run": ("after", "fip.archive.ledger_file:LedgerFile.write"),
     "a decision is on disk": ("after", "fip.follower.journal:Journal.record"),
     "a checkpoint is due": ("before", "fip.follower.checkpoints:Checkpoints.write"),
-    "a checkpoint is written beside": ("after", "fip.archive.folder:Folder.write_new"),
+    "a checkpoint is written beside": ("after", "fip.archive.folder:Folder.write_from"),
     "a checkpoint has its name": ("after", "fip.archive.folder:Folder.replace"),
     "an old checkpoint is to go": ("before", "fip.archive.folder:Folder.unlink"),
     "a checkpoint is done": ("after", "fip.follower.checkpoints:Checkpoints.write"),

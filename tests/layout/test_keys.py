@@ -13,7 +13,7 @@ import pytest
 import zmq
 
 from fip.client.operator import Operator, new_job
-from fip.config import Config, Security
+from fip.config import Config, Node, Security
 from fip.data.errors import ConfigError, FipError
 from fip.data.quantities import ARCSEC
 from fip.data.settings import Asked, asked
@@ -79,6 +79,15 @@ def test_making_keys_again_changes_none_and_adds_what_is_new(tmp_path: Path) -> 
     assert set(after) - set(before) == {"right/worker.key"}
     assert {name for name in before if after[name] != before[name]} == {LIST}
     assert read_allowed(tmp_path / LIST).items() > {}.items()
+
+
+def test_the_detector_has_a_followers_key(tmp_path: Path) -> None:
+    """One for all followers of a host, whichever they are."""
+    layout = Config.model_validate({"node": {"head": {"runs": ("ventilator", "sink", "detector")}}})
+    make_keys(layout, tmp_path)
+    assert (tmp_path / "head" / "follower.key").exists()
+    both = LAYOUT.model_copy(update={"node": {"head": Node(runs=("ventilator", "sink", "detector", "follower.mean"))}})
+    assert [line.rpartition("/")[2] for line in make_keys(both, tmp_path)].count("follower.key is kept") == 1
 
 
 def test_a_renewed_key_is_listed_beside_the_old(tmp_path: Path) -> None:

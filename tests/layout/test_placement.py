@@ -74,6 +74,18 @@ def test_a_follower_has_a_unit_of_its_name_and_a_folder_of_its_own(tmp_path: Pat
     assert 'ReadWritePaths="/data/found"' in drop_in(config, "fip-follower@far.service")
 
 
+def test_the_detector_writes_where_images_are(tmp_path: Path) -> None:
+    """As the sink's user, also if only it is told another directory."""
+    (tmp_path / "fip.toml").write_text('[sink]\ndirectory = "/data/fip"\n[node.head]\nruns = ["sink", "detector"]\n')
+    config = load(tmp_path / "fip.toml").config
+    assert units(config, "head") == ("fip-sink.service", "fip-detector.service")
+    assert 'ReadWritePaths="/data/fip"\n' in drop_in(config, "fip-detector.service")
+    (tmp_path / "fip.toml").write_text('[detector]\ndirectory = "/data/far"\n')
+    config = load(tmp_path / "fip.toml").config
+    assert 'ReadWritePaths="/data/far"\n' in drop_in(config, "fip-detector.service")
+    assert drop_in(config, "fip-sink.service") == ""
+
+
 def test_scripts_are_clean() -> None:
     """shellcheck finds nothing in the shell scripts."""
     scripts = [ROOT / "install.sh", ROOT / "systemd" / "node.sh", ROOT / ".ci" / "run", *TESTS.rglob("*.sh")]

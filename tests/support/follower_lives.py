@@ -1,6 +1,6 @@
 """Lives of a follower: real processes of the daemon, each of which may end itself, as by `kill -9`, at a named moment.
 
-`python -m support.follower_lives` imports what the daemon needs once, and forks a process for each line that it reads;
+`python -m support.follower_lives` imports what a daemon needs once, and forks a process for each line that it reads;
 hundreds of lives then take seconds. Nothing in the daemon knows of this.
 """
 
@@ -21,7 +21,7 @@ from support.sabotage import sabotage
 Point = tuple[str, str, int]
 """Before or after which function the process dies, and at which of its calls."""
 
-DAEMON = "fip_daemons.follower"
+FOLLOWER = "fip_daemons.follower"
 
 
 class Life:
@@ -38,13 +38,13 @@ class Life:
         waiting.register(self._descriptor, select.POLLIN)
         return bool(waiting.poll(1000 * within))
 
-    def kill(self) -> None:
-        """Ends it by `kill -9`, and waits until it is gone."""
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """Ends it by `kill -9`, or another signal, and waits until it is gone."""
         if self.over:
             return
         self.over = True
         with suppress(ProcessLookupError):  # it has ended itself
-            signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+            signal.pidfd_send_signal(self._descriptor, how)
         assert self.ended(30)
         os.close(self._descriptor)
 
@@ -70,28 +70,28 @@ class FollowerLives:
         self._process.communicate()
         self._log.close()
 
-    def start(self, arguments: Sequence[object], point: Point | None = None) -> Life:
-        """Starts a daemon with these arguments, that ends itself at a point, or goes on."""
+    def start(self, arguments: Sequence[object], point: Point | None = None, module: str = FOLLOWER) -> Life:
+        """Starts the daemon of a module with these arguments, that ends itself at a point, or goes on."""
         assert self._process.stdin
         assert self._process.stdout
-        print(json.dumps([list(map(str, arguments)), point]), file=self._process.stdin, flush=True)
+        print(json.dumps([module, list(map(str, arguments)), point]), file=self._process.stdin, flush=True)
         self._lives.append(Life(int(self._process.stdout.readline())))
         return self._lives[-1]
 
 
 def main() -> None:
     """The process that forks."""
-    daemon = import_module(DAEMON)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that end
     for line in sys.stdin:
-        arguments, point = json.loads(line)
+        module, arguments, point = json.loads(line)
+        daemon = import_module(module)
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
             if point:
                 sabotage(*point)
-            sys.argv = ["fip-follower", *arguments]
+            sys.argv = [f"fip-{module.rpartition('.')[2]}", *arguments]
             try:
                 daemon.main()
             finally:

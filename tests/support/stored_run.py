@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fip.data.quality import quality
 from fip.data.settings import asked
@@ -59,14 +60,17 @@ def stored_image(
     field: str = "",
     grid: Grid = GRID,
     gain: float = 1.0,
+    add: NDArray[np.float64] | None = None,
 ) -> ImageFile:
-    """An image of such a run, as a worker gives it to the sink; its pixels times `gain`."""
+    """An image of such a run, as a worker gives it to the sink; its pixels times `gain`, with those [y, x] added."""
     slice_ = _slice(run, index, stokes, empty, field, grid)
     pixels = np.random.default_rng(index).normal(0.0, NOISE, (len(stokes), 1, grid.height, grid.width))
     if min(grid.width, grid.height) >= SIDE:
         pixels[0, 0, STEADY[1], STEADY[0]] = 0.1
         if index in range(*ON):
             pixels[0, 0, TRANSIENT[1], TRANSIENT[0]] = 0.05
+    if add is not None:
+        pixels += add
     if empty:
         pixels[:] = np.nan
     pixels *= gain

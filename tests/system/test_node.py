@@ -18,14 +18,17 @@ pytestmark = pytest.mark.timeout(900)
 
 SLICES = 80
 RUN = ("/data/many.ms", "--interval", f"0~{SLICES}", *OPTIONS, "--kernel", "wgridder")
-DAEMONS = ("fip-ventilator", "fip-sink", "fip-worker@cpu0", "fip-monitor")
+DAEMONS = ("fip-ventilator", "fip-sink", "fip-worker@cpu0", "fip-monitor", "fip-detector")
 READER = "fip-reader@0"  # it has no loop that drains or tells, and is let go when the ventilator stops
 
 
 @pytest.fixture(scope="module")
 def node(installed: Installed) -> Node:
-    """A node of its own layout, with a run of many slices to image."""
+    """A node of its own layout, which has a detector, with a run of many slices to image."""
     machine = installed.machine
+    layout = machine.path(LAYOUT)
+    layout.write_text(layout.read_text().replace('"monitor"]', '"monitor", "detector"]'))
+    machine.run("/src/install.sh", "node", "--offline", "/wheels", timeout=800)
     machine.run("fip", "run", "--output", "/var/tmp/undisturbed", *RUN)
     whole = {image.name: image.read_bytes() for image in images(machine.path("/var/tmp/undisturbed"))}
     assert len(whole) == SLICES
@@ -117,6 +120,7 @@ OWN = {  # what each daemon writes, of FIP's folders
     "fip-sink": ("fip", {"/var/lib/fip", "/run/fip"}),
     "fip-worker@cpu0": ("fip", {"/var/cache/fip"}),
     "fip-monitor": ("fip-monitor", {"/var/lib/fip-monitor"}),
+    "fip-detector": ("fip", {"/var/lib/fip", "/var/cache/fip"}),
     READER: ("fip", set()),
 }
 
@@ -176,6 +180,8 @@ def test_a_worker_is_added_while_a_run_is_under_way(running: Node) -> None:
     running.wait_to_say("fip-worker@cpu1", r"waits for slices; [1-9]\d* imaged")
     running.wait_to_say("fip-sink", "waits for a run; 80 stored")
     running.wait_to_say("fip-monitor", r"serves http://127.0.0.1:8570/$")
+    running.wait_to_say("fip-detector", r"in /var/lib/fip; [1-9]\d* seen")
+    assert machine.path(str(directory / "transients" / "events.ecsv")).exists()
     assert "worker head/cpu1 joins" in machine.journal("fip-*")
     image = running.machine.path(str(directory)) / next(iter(running.whole))
     assert (image.stat().st_mode & 0o777, image.parent.stat().st_mode & 0o777) == (0o644, 0o755)
@@ -187,7 +193,7 @@ def test_what_is_killed_is_started_again(running: Node) -> None:
     """kill -9 of each daemon in the middle of a run: systemd starts it, and nothing is lost."""
     machine = running.machine
     directory = submit(running)
-    for number, unit in enumerate((*DAEMONS[:3], READER), 1):
+    for number, unit in enumerate((*DAEMONS[:3], "fip-detector", READER), 1):
         running.wait_for(5 * number, directory)
         pid = machine.show(unit, "MainPID")
         machine.run("kill", "-9", pid)

@@ -4,8 +4,10 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from fip.archive.file_names import LOCK_FILE
 
@@ -58,10 +60,19 @@ class Folder:
 
     def write_new(self, name: str, content: bytes | memoryview) -> None:
         """Makes a file with this content, in place of one of that name; its content is on disk when this returns."""
-        with open(name, "wb", buffering=0, opener=partial(self._open, more=os.O_NOFOLLOW)) as file:
+
+        def write(file: BinaryIO) -> None:
             rest = memoryview(content)
             while rest:
                 rest = rest[file.write(rest) :]
+
+        self.write_from(name, write, buffering=0)
+
+    def write_from(self, name: str, write: Callable[[BinaryIO], None], buffering: int = -1) -> None:
+        """The same with what `write` puts into the file, which is never in memory as a whole."""
+        with open(name, "wb", buffering=buffering, opener=partial(self._open, more=os.O_NOFOLLOW)) as file:
+            write(file)
+            file.flush()
             self._sync(file.fileno())
 
     def link(self, name: str, to: str) -> None:

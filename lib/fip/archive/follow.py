@@ -18,9 +18,9 @@ from fip.archive.ledger import Ledger
 from fip.archive.stamps import Stamp, stamp_of
 from fip.data.errors import EmptyLedgerError, NoRoomError
 
-Outcome = Literal["stored", "late", "failed", "expired", "gap", "unreadable"]
+Outcome = Literal["stored", "late", "failed", "expired", "gap", "unreadable", "ended"]
 """What is found of a slice: an image, in order or late; or that there is none: it failed, its image has expired, it was
-waited for in vain (a gap, with patience alone), or its file cannot be read."""
+waited for in vain (a gap, with patience alone), or its file cannot be read. After the last: the run is over."""
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 LATER: tuple[Outcome, ...] = ("failed", "gap", "unreadable")
@@ -61,10 +61,12 @@ class Follow:
         self.directory, self._patience, self._clock = directory, patience, clock
         self._turns: deque[Turn] = deque()
         self._stamp: Stamp | None = None
+        self._given_up: dict[tuple[str, int], int] = {}  # by run and slice: as which an image was entered
         self.seen: Stamp = ()  # of the ledger, at the last look
         self._looked = float("-inf")
         self._missing: dict[str, tuple[int, float]] = {}  # by run: the one after those waited for, and since when
         self._sequence: dict[str, int] = {}  # by run: up to which images were looked at for late ones
+        self.finished: tuple[RunRow, ...] = ()  # runs of which nothing was left, at the last look
         self.over = False  # whether all runs were final, and nothing was left of them, at the last look
 
     def next(self, cursor: Cursor) -> Turn | None:
@@ -82,6 +84,11 @@ class Follow:
         self._sequence.clear()
         self._stamp = None
 
+    def give_up(self, turn: Turn) -> None:
+        """The image of a turn cannot be read: it is not late before it is entered anew."""
+        if turn.entry:
+            self._given_up[turn.run.run, turn.index] = turn.entry.sequence
+
     def _due(self) -> bool:
         """Whether the ledger may say something new; a look costs little more than this if it does not."""
         now, stamp = self._clock(), stamp_of(self.directory)
@@ -98,7 +105,8 @@ class Follow:
                 for run in runs:
                     self._turns.extend(self._late(ledger, run, cursor.passed_over(run)))
                     self._turns.extend(self._in_order(ledger, run, cursor.position(run)))
-                self.over = not self._turns and all(each.final and cursor.position(each) >= each.total for each in runs)
+                self.finished = tuple(each for each in runs if each.final and cursor.position(each) >= each.total)
+                self.over = not self._turns and len(self.finished) == len(runs)
         except EmptyLedgerError:
             return
         if self._turns:
@@ -110,7 +118,7 @@ class Follow:
             return
         for index, sequence in ledger.entered_after(run.run, self._sequence.get(run.run, -1), max(passed_over) + 1):
             self._sequence[run.run] = max(sequence, self._sequence.get(run.run, -1))
-            if index in passed_over:
+            if index in passed_over and sequence > self._given_up.get((run.run, index), -1):
                 for entry in ledger.entries(run.run, index, index + 1):
                     yield Turn(run, index, "late", entry=entry)
 

@@ -31,7 +31,7 @@ from fip.data.quality import EMPTY, GOOD, noisy, with_noise
 from fip.data.ranges import Ranges
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import Asked, from_texts, texts
-from fip.data.values import ImageFile, Kind
+from fip.data.values import INJECTED_NUMBER, ImageFile, Kind
 from fip.fits.identity import Identity
 from fip.wire.messages import Failure, RunPlan
 
@@ -252,9 +252,20 @@ class Ledger:
             yield from (name for (name,) in self._file.rows(join, (state,)))
 
     def images_in_time_order(self) -> list[str]:
-        """The file names of the images that are not empty, earliest first."""
-        query = "SELECT file FROM slices WHERE state = 'stored' AND NOT empty ORDER BY begin, file"
-        return [self._plain(file) for (file,) in self._file.rows(query)]
+        """The file names of the images that are not empty, earliest first; none of data with sources added to them."""
+        query = "SELECT run, file FROM slices WHERE state = 'stored' AND NOT empty ORDER BY begin, file"
+        injected = self.injected_runs()
+        return [self._plain(file) for run, file in self._file.rows(query) if run not in injected]
+
+    def injected_runs(self) -> frozenset[str]:
+        """The runs of data to which `fip inject` has added sources: what is seen in them may not be real."""
+        if self._version < NUMBERED:
+            return frozenset()
+        # What one slice tells is so of all.
+        first = "SELECT MIN(slice) FROM slices WHERE slices.run = numbers.run AND state != 'failed'"
+        query = f"SELECT run FROM numbers WHERE run = ? AND slice = ({first}) AND name = ?"
+        found = (self._file.rows(query, (each.run, INJECTED_NUMBER)) for each in self.runs())
+        return frozenset(run for rows in found for (run,) in rows)
 
     def runs(self) -> list[RunRow]:
         """All runs, in the order in which they were opened."""
@@ -270,7 +281,8 @@ class Ledger:
             where += " AND run = ? AND slice >= ? AND slice < ?"
             values = (run, first, end)
         sequence = "sequence" if self._version >= ORDERED else "0"
-        more = f"{sequence} AS sequence, {self._number('frequency')}"
+        numbers = map(self._number, ("frequency", "data_weight", "data_power", "data_used"))
+        more = ", ".join([f"{sequence} AS sequence", *numbers])
         query = f"SELECT {ENTRY}, {more} FROM slices WHERE {where} ORDER BY begin, file"
         for row in self._file.rows(query, values, named=True):
             with self._sound():

@@ -247,8 +247,8 @@ def _frames(directory: Path) -> list[Frame]:
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such folder; give the folder that `fip run` wrote its images to")
     listing = directory / IMAGE_LIST
-    if listing.is_file():
-        files = [directory / name for name in listing.read_text().split("\n") if name]
+    files = [directory / name for name in listing.read_text().split("\n") if name] if listing.is_file() else []
+    if files:  # else all were made of data with sources added to them
         missing = [path for path in files if not path.is_file()]
         if missing:
             raise UsageError(f"{listing} names {missing[0].name}, which is not there")

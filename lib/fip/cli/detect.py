@@ -39,10 +39,21 @@ def detect_command(
     ] = None,
     widths: Annotated[int, typer.Option(help="Slices of the longest transient looked for: 1, 2, 4, ... 64.")] = 64,
     stokes: Annotated[str | None, typer.Option(help="Planes, as I,V.  [default: all that there are]")] = None,
+    also_average: Annotated[
+        str, typer.Option(metavar="32,1024", help="Of so many images store the means that are searched, as FITS files.")
+    ] = "",
+    watch: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Places measured in each image: a name and a place a line.")
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help="Of a search beside another: what it finds is in DIR/transients-NAME/.")
+    ] = "",
+    anew: Annotated[bool, typer.Option("--anew", help="Forget what was found before, and search all again.")] = False,
 ) -> None:
     """Search the images of a directory for transients; writes DIR/transients/, and lists what it finds.
 
-    Exits with 0, or 1 if an image could not be read, and was left out.
+    Run again, it goes on with the images that are new. Exits with 0, or 1 if an image could not be read, and was left
+    out.
     """
     from fip.search.words import parse_budget
 
@@ -51,35 +62,15 @@ def detect_command(
     planes = parsed("--stokes", parse_stokes, stokes) if stokes else None
     budget = parsed("--false-alarms", parse_budget, false_alarms)
 
-    from fip.events.detect import detect, expected
-    from fip.events.found import Detection
-    from fip.events.listing import as_lines, listed
-    from fip.events.tables import write
+    from fip.archive.place_lists import parse_places
+    from fip.data.detecting import parse_averages
+    from fip.events.words import Asked
+    from fip.local.detecting import detect
 
-    asked = Detection(budget, None if reference is None else _REFERENCES[reference], widths, planes)
-    searching = detect(directory, asked, say)
-    folder = write(directory, searching)
-    for line in as_lines(listed([directory])):
-        say(line)
-    at = searching.thresholds
-    told = [each for each in searching.events if not each.labels]
-    alone = [each for each in searching.found if not each.sidelobe]
-    images = sum(len(each.entries) for each, _ in searching.looked)
-    searched = sum(len(times) for _, times in searching.looked)
-    say(
-        f"{searched} of {images} images searched: {len(told)} events, {expected(searching, at.event):.2g} false "
-        f"expected; {len(alone)} candidates from S/N {at.candidate:.2f} on, {expected(searching, at.candidate):.2g} "
-        f"false expected, {sum(each.event.best.sign < 0 for each in alone)} negative; in {folder}"
-    )
-    for each in searching.model_needed:
-        say(
-            f"run {each.run[:8]}, Stokes {each.stokes}: model needed: the sky changes by more than noise in long sums, "
-            f"for which the threshold was raised; image with --sky-model or --subtract-model",
-            "yellow",
-        )
-    for fault in searching.unreadable:
-        say(f"left out: {fault}", "red")
-    raise typer.Exit(1 if searching.unreadable else 0)
+    means = parsed("--also-average", parse_averages, also_average)
+    places = parse_places(watch, "--watch") if watch else ()
+    asked = Asked(budget, None if reference is None else _REFERENCES[reference], widths, planes, means, watch=places)
+    raise typer.Exit(detect(directory, asked, say, name, anew))
 
 
 @app.command("events")

@@ -1,17 +1,23 @@
 """`fip run`."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fip.cli.app import ConfigOption, app, console
-from fip.cli.run_options import with_settings
+from fip.cli.run_options import with_detection, with_settings
 from fip.config import Settings
+from fip.data.errors import ConfigError, UsageError
+
+MAKE_PSF, BRIGHT = "imaging.make_psf", "bright"
+"""What the detector takes the sidelobes of bright events off by, unless PSFs are asked for otherwise."""
 
 
 @app.command("run")
 @with_settings
+@with_detection
 def run_command(
     measurement_sets: Annotated[list[Path], typer.Argument(metavar="MS...", help="MeasurementSets to image.")],
     output: Annotated[Path | None, typer.Option(help="Directory for the images.  [default: ./NAME.fip]")] = None,
@@ -34,13 +40,29 @@ def run_command(
         list[str] | None,
         typer.Option(metavar="package.module:step", help="Run a function on each stored image; may be repeated."),
     ] = None,
+    detect: Annotated[
+        bool,
+        typer.Option(
+            "--detect", help="Find transients in the images as they are stored, as `fip detect`: DIR/transients."
+        ),
+    ] = False,
     config: ConfigOption = None,
     *,
+    detection: Settings,
     settings: Settings,
 ) -> None:
     """Image every slice of MeasurementSets, here; run again, it resumes."""
     from fip.local.run import run, workers_on
 
-    loaded = settings.load(config)
+    if detection.typed and not detect:
+        first = next(iter(detection.typed)).partition(".")[2].replace("_", "-")
+        raise UsageError(f"--{first} is for --detect, which is not given: give it, too")
+    loaded = settings.load(config, detection.typed)
+    if detect and loaded.origin(MAKE_PSF) == "default":
+        with suppress(ConfigError):  # a FIP that makes no PSFs of bright slices alone
+            loaded = settings.load(config, {**detection.typed, MAKE_PSF: BRIGHT})
     on = workers_on(devices, workers)
-    raise typer.Exit(run(measurement_sets, loaded.config, output, on, overwrite, web, console, repair, follower or ()))
+    code = run(
+        measurement_sets, loaded.config, output, on, overwrite, web, console, repair, follower or (), detect=detect
+    )
+    raise typer.Exit(code)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from fip.config import Settings, all_options
+from fip.config import Settings, all_options, detector_options
 from fip.data.settings import Option
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -14,14 +14,24 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """The command with each setting of a run as an option, in place of its parameter `settings`."""
-    keys = {key.rpartition(".")[2]: key for key in all_options()}
-    options = [parameter(key.rpartition(".")[2], option) for key, option in all_options().items()]
+    return _with_keys(command, "settings", all_options())
+
+
+def with_detection(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with settings of the detector as options, in place of its parameter `detection`."""
+    return _with_keys(command, "detection", detector_options())
+
+
+def _with_keys(command: Callable[..., None], name: str, found: Mapping[str, Option]) -> Callable[..., None]:
+    """The command with options of the configuration, by their keys, in place of one parameter, their `Settings`."""
+    keys = {key.rpartition(".")[2]: key for key in found}
+    options = [parameter(key.rpartition(".")[2], option) for key, option in found.items()]
 
     def settings(given: Mapping[str, Any]) -> Settings:
         typed = {name: ",".join(value) or None if isinstance(value, list) else value for name, value in given.items()}
         return Settings({keys[name]: value for name, value in typed.items() if value not in (None, False)})
 
-    return with_options(command, "settings", options, settings)
+    return with_options(command, name, options, settings)
 
 
 def with_options(

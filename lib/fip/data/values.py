@@ -81,6 +81,13 @@ def whole(bands: Sequence[Band]) -> Band:
     return Band((bands[0].centre + bands[-1].centre) / 2, bands[0].width * len(bands))
 
 
+INJECTED = "FIP-INJECTED"
+"""How the PROJECT of a MeasurementSet begins to which `fip inject` has added sources."""
+
+INJECTED_NUMBER = "injected"
+"""The name of the number that the ledger has of each slice of such a set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a run knows of where its data come from; it goes into the header of every image."""
@@ -99,6 +106,11 @@ class Observation:
     pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)
     diameter: float | None = None  # m, the median positive diameter of its dishes; None without one
     parallactic: bool = False  # whether Q and U are of the sky, and not in the frame of the feeds
+
+    @property
+    def injected(self) -> bool:
+        """Whether sources were added to its data, as `fip inject` does: what is seen in it may not be real."""
+        return self.project.startswith(INJECTED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

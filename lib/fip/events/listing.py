@@ -3,28 +3,61 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from fip.archive.file_names import LEDGER
+from fip.archive.ledger import Ledger
 from fip.data.directions import Direction, shown
+from fip.events import joining
+from fip.events.joining import added_to, joined, series_in
 from fip.events.tables import read_events
+from fip.events.words import FOLDER
 
-_NUMBERS = {"ra": float, "dec": float, "first": int, "last": int, "snr": float, "flux": float}
+_NUMBERS = {
+    **dict.fromkeys(("ra", "dec", "ra_err", "dec_err", "snr", "flux"), float),
+    **dict.fromkeys(("first", "last"), int),
+}
+INJECTION = "injection"
+"""The label of an event of data to which `fip inject` has added sources: it may not be real."""
+
 _TEXTS = ("id", "kind", "begin", "end", "stokes")
 
 
-def listed(directories: Sequence[Path]) -> list[dict[str, Any]]:
-    """The events of all directories, earliest first, as `fip events --json` has them. UsageError as `read_events`."""
-    found = []
-    for directory in directories:
-        for row in read_events(directory):
-            found.append(
-                {name: str(row[name]) for name in _TEXTS}
-                | {name: kind(row[name]) for name, kind in _NUMBERS.items()}
-                | {"labels": _text(row["labels"]).split(), "field": _text(row["field"]), "run": str(row["run"])}
-            )
-    return sorted(found, key=lambda each: (each["begin"], each["id"]))
+def listed(directories: Sequence[Path], folder: str = FOLDER) -> list[dict[str, Any]]:
+    """The events of all directories, earliest first, as `fip events --json` has them. UsageError as `read_events`.
+
+    Those of several directories have their sources, too: see `fip.events.joining`.
+    """
+    found = [event for directory in directories for event in _of(directory, folder)]
+    found.sort(key=lambda each: (each["begin"], each["id"]))
+    if len(directories) > 1:
+        series = [each for directory in directories for each in series_in(directory, folder)]
+        found = added_to(found, joined(found, series))
+    return found
+
+
+def _of(directory: Path, folder: str) -> Iterator[dict[str, Any]]:
+    events, injected = read_events(directory, folder), _injected(directory)
+    for row in events:
+        run, labels = str(row["run"]), _text(row["labels"]).split()
+        if run in injected and INJECTION not in labels:
+            labels.append(INJECTION)
+        yield (
+            {name: str(row[name]) for name in _TEXTS}
+            | {name: kind(row[name]) for name, kind in _NUMBERS.items()}
+            | {"labels": labels, "field": _text(row["field"]), "run": run, "directory": str(directory)}
+        )
+
+
+def _injected(directory: Path) -> frozenset[str]:
+    """The runs of a directory of data to which sources were added."""
+    if not (directory / LEDGER).is_file():
+        return frozenset()
+    with closing(Ledger(directory, read_only=True)) as ledger:
+        return ledger.injected_runs()
 
 
 def as_json(events: list[dict[str, Any]]) -> str:
@@ -40,6 +73,8 @@ def as_lines(events: list[dict[str, Any]], everything: bool = False) -> list[str
         counts = Counter(label for each in events for label in each["labels"])
         more = ", ".join(f"{count} {label}" for label, count in sorted(counts.items()))
         lines.append(f"and {len(events) - len(shown_)} with labels ({more}): `fip events --all` shows them")
+    if all("source" in each for each in events):
+        lines += joining.as_lines(events, everything)
     return lines
 
 

@@ -6,16 +6,15 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import BinaryIO
 
 import numpy as np
 
 from fip.archive.folder import Folder
 from fip.data.errors import NoRoomError
-from fip.follower.step import State
+from fip.follower.step import UNWRITTEN, State
 
 KEPT = 2
-UNWRITTEN = "_"
-"""Keys of a state that begin so are in no checkpoint: what the last `window` images make again."""
 
 _NAME = re.compile(r"state-(?P<run>[A-Za-z0-9._+-]+)-(?P<number>[0-9]{9,18})\.npz")
 _TEMPORARY = ".state.tmp"
@@ -38,13 +37,18 @@ class Checkpoints:
     def write(self, run: str, number: int, state: State) -> None:
         """Writes a state beside, has it on disk, and gives it its name; then older ones go. Raises NoRoomError."""
         try:
-            self._folder.write_new(_TEMPORARY, packed(state))
+            self._folder.write_from(_TEMPORARY, lambda file: pack(state, file))
             self._folder.replace(_TEMPORARY, _name(run, number))
             self._folder.sync()
-            for old in self.numbers(run)[KEPT:]:
-                self._folder.unlink(_name(run, old))
+            self.remove(run, KEPT)
         except OSError as error:
             raise NoRoomError(f"{self._folder.path}: a checkpoint cannot be written: {error.strerror}") from None
+
+    def remove(self, run: str, kept: int = 0) -> None:
+        """Removes those of a run but for the newest; one that cannot be removed stays."""
+        for old in self.numbers(run)[kept:]:
+            with suppress(OSError):
+                self._folder.unlink(_name(run, old))
 
     def read(self, run: str, number: int) -> State | None:
         """A state as it was written; None if its file is damaged, or gone."""
@@ -53,8 +57,8 @@ class Checkpoints:
         return None
 
 
-def packed(state: State) -> bytes:
-    """A state as an npz archive: `values`, JSON of the keys in their order, and each array by its place there."""
+def pack(state: State, file: BinaryIO) -> None:
+    """Writes a state as an npz archive: `values`, JSON of the keys in their order, each array by its place there."""
     described: list[list[object]] = []
     arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {}
     for place, (key, value) in enumerate(_kept(state)):
@@ -63,14 +67,12 @@ def packed(state: State) -> bytes:
             arrays[f"array{place}"] = np.asarray(value)
         else:
             described.append([key, "value", value])
-    buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(described).encode(), np.uint8)
-    np.savez(buffer, allow_pickle=False, values=text, **arrays)
-    return buffer.getvalue()
+    np.savez(file, allow_pickle=False, values=text, **arrays)
 
 
 def unpacked(content: bytes) -> State:
-    """The inverse of `packed`. Raises ValueError, KeyError, TypeError or BadZipFile for what is none."""
+    """The inverse of `pack`. Raises ValueError, KeyError, TypeError or BadZipFile for what is none."""
     state: State = {}
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         for place, (key, kind, value) in enumerate(json.loads(archive["values"].tobytes())):

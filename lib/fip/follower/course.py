@@ -7,6 +7,7 @@ checkpoint, with the images since seen again, and what is found in them is not e
 import json
 import logging
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from fip.archive.ledger import Ledger
 from fip.archive.stamps import Stamp
 from fip.data.errors import NoRoomError, UsageError
 from fip.follower.checkpoints import Checkpoints
-from fip.follower.journal import FAILED, Decided, Journal
+from fip.follower.journal import ENDED, FAILED, Decided, Journal
 from fip.follower.step import State, Step, StepError
 
 log = logging.getLogger("fip.follower")
@@ -82,7 +83,7 @@ class Course:
         self.directory, self.folder, self.step = directory, folder, step
         self._habits = habits
         try:
-            self._folder = Folder(folder)
+            self._folder = self.files = Folder(folder)
             self._folder.lock()
         except BlockingIOError:
             raise UsageError(f"{folder} is in use by another follower: end it, or give this one a name") from None
@@ -109,7 +110,7 @@ class Course:
     @property
     def over(self) -> bool:
         """Whether nothing more can come of any run here."""
-        return self._follow.over
+        return self._follow.over and not any(self._to_end())
 
     @property
     def stamp(self) -> Stamp:
@@ -123,7 +124,10 @@ class Course:
         """
         turn = self._follow.next(self.journal)
         if turn is None:
-            return None
+            return self._end_of_a_run()
+        if turn.outcome == "late" and self.step.end and self.journal.has_ended(turn.run):
+            self.journal.record(turn, turn.outcome, "the run was over", [])
+            return Taken(turn, turn.outcome)
         followed = self._pass_of(turn.run)
         if turn.entry is None:
             self._record(followed, turn, turn.outcome, turn.reason)
@@ -157,10 +161,37 @@ class Course:
             self._checkpoint(followed)
         return Taken(turn, turn.outcome, len(findings))
 
+    def _end_of_a_run(self) -> Taken | None:
+        """What is found at the end of a run that is over since the last look; its state is not needed any more."""
+        run = next(self._to_end(), None)
+        if run is None:
+            return None
+        followed = self._pass_of(run)
+        if not followed.shown:
+            self._show(followed)
+        try:
+            findings = self.step.end_of(followed.state)
+        except StepError as error:
+            log.error("%s, end of %s: %s", self.step.name, run.name, error, exc_info=error)
+            findings = []
+        turn = Turn(run, run.total - 1, "ended")
+        self.journal.record(turn, ENDED, "", findings)
+        self._forget(run)  # `end` may have changed it
+        self._checkpoints.remove(run.run)
+        return Taken(turn, ENDED, len(findings))
+
+    def _to_end(self) -> Iterator[RunRow]:
+        """The runs that are over, as of the last look, of which the step was not told so."""
+        if self.step.end:
+            yield from (run for run in self._follow.finished if run.total and not self.journal.has_ended(run))
+
     def conclude(self) -> None:
-        """Has on disk what shows the states as they are now, and the states themselves. Raises NoRoomError."""
+        """Has on disk what shows the states as they are now, and the states themselves. Raises NoRoomError.
+
+        Of a step that is told when a run is over, they are not needed then, and before that images are seen again.
+        """
         for followed in self.passes.values():
-            if followed.since and not self._habits.window:
+            if followed.since and not self._habits.window and not self.step.end:
                 self._checkpoint(followed)
             elif not followed.shown:
                 self._show(followed)
@@ -213,6 +244,7 @@ class Course:
             return None
         self._try_again(reason)
         log.error("slice %d of %s is passed over: %s", turn.index, turn.run.name, reason)
+        self._follow.give_up(turn)
         self._record(followed, turn, "unreadable", reason)
         return Taken(turn, "unreadable")
 
@@ -230,7 +262,10 @@ class Course:
     def _checkpoint(self, followed: Pass) -> None:
         """The state on disk, and the files that show it. Raises NoRoomError."""
         self._show(followed)
-        self._checkpoints.write(followed.run.run, followed.number, followed.state)
+        try:
+            self._checkpoints.write(followed.run.run, followed.number, self.step.kept_of(followed.state))
+        except StepError as error:  # more is seen again after a restart
+            log.error("%s: %s", self.step.name, error, exc_info=error)
         followed.since = 0
 
     def _show(self, followed: Pass) -> None:

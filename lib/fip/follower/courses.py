@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ log = logging.getLogger("fip.follower")
 LOOK_EVERY = 1.0  # s between two looks for directories
 ENDED = 8  # runs that are over, of which is still told how far they were followed
 AT_ONCE = 0.1  # s of work, before what was done is told
+Publisher = Callable[[Course], Callable[[], None]]
+"""Makes of a course what shows all that was found in it, called after more was. That raises FipError."""
+
 FOLDER = "followers"
 """Beside images, the folder of what followers found, by their names."""
 
@@ -37,10 +40,25 @@ class Done:
 class Courses:
     """The courses of one follower; each is opened if there may be something new, and closed when its runs are over."""
 
-    def __init__(self, name: str, step: Step, habits: Habits, root: Path, base: Path | None) -> None:
-        """`root` holds images, or folders of them; what is found goes to `base`, by job, or else beside the images."""
+    def __init__(
+        self,
+        name: str,
+        step: Step,
+        habits: Habits,
+        root: Path,
+        base: Path | None,
+        beside: str = "",
+        publisher: Publisher | None = None,
+    ) -> None:
+        """`root` holds images, or folders of them; what is found goes to `base`, by job, or else beside the images.
+
+        There it is `beside`, or followers/NAME.
+        """
         self._name, self._step, self._habits = name, step, habits
-        self._root, self._base = root, base
+        self._root, self._base, self._beside = root, base, beside or f"{FOLDER}/{name}"
+        self._publisher = publisher
+        self._publish: dict[Path, Callable[[], None]] = {}
+        self._unpublished: set[Path] = set()
         self._open: dict[Path, Course] = {}
         self._rest: dict[Path, Stamp] = {}  # of those whose runs are over
         self._looked = float("-inf")
@@ -67,6 +85,8 @@ class Courses:
                     going.remove(directory)
                 else:
                     taken.append((found, time.monotonic() - begun))
+                    self._unpublished.add(directory)
+        stalled = self._publish_all() or stalled
         return Done(tuple(taken), stalled or self._close_those_that_are_over())
 
     def hangs(self, within: float) -> bool:
@@ -83,8 +103,20 @@ class Courses:
         now = [each for directory, course in self._open.items() for each in self._of(directory, course)]
         return (*self._ended, *now)
 
+    def _publish_all(self) -> str:
+        """Shows what was found since; why it cannot be shown now, or ""."""
+        for directory in list(self._unpublished):
+            try:
+                if directory in self._publish:
+                    self._publish[directory]()
+            except FipError as error:
+                return str(error)
+            self._unpublished.discard(directory)
+        return ""
+
     def close(self) -> Done:
         """Writes checkpoints, and closes all."""
+        self._publish_all()
         for course in self._open.values():
             self._conclude(course)
             course.close()
@@ -111,7 +143,11 @@ class Courses:
         for directory in self._directories():
             if directory not in self._open and self._rest.get(directory) != stamp_of(directory):
                 try:
-                    self._open[directory] = Course(directory, self._place(directory), self._step, self._habits)
+                    course = Course(directory, self._place(directory), self._step, self._habits)
+                    self._open[directory] = course
+                    if self._publisher:
+                        self._publish[directory] = self._publisher(course)
+                        self._unpublished.add(directory)
                 except FipError as error:
                     stalled = str(error)
         return stalled
@@ -128,7 +164,7 @@ class Courses:
     def _place(self, directory: Path) -> Path:
         """The folder of what is found in a directory."""
         if self._base is None:
-            return directory / FOLDER / self._name
+            return directory / self._beside
         return self._base / directory.resolve().name
 
     def _close_those_that_are_over(self) -> str:
@@ -143,6 +179,7 @@ class Courses:
                 self._cold_starts += course.cold_starts
                 course.close()
                 del self._open[directory]
+                self._publish.pop(directory, None)
         return ""
 
     @staticmethod

@@ -1,19 +1,17 @@
 """The follower's state machine: stored images in, findings out. It tells its state like every daemon."""
 
 import logging
-import os
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from pathlib import Path
 
 from fip.config import Config, Loaded
-from fip.data.errors import ConfigError, StoreError, UsageError
-from fip.follower.course import Habits, Taken
+from fip.data.errors import StoreError
+from fip.follower.course import Taken
 from fip.follower.courses import Courses, Done
-from fip.follower.journal import FAILED
+from fip.follower.duty import Duty
+from fip.follower.journal import ENDED, FAILED
 from fip.follower.status_line import follower_line
-from fip.follower.step import load_step
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
 from fip.runtime.logs import set_level
@@ -31,38 +29,26 @@ COUNTERS = (
     *("images", "late", "failed", "expired", "gaps", "unreadable", "failures", "findings", "cold_starts"),
     *("bytes_in", "stalls"),
 )
-STATE_DIRECTORY = "STATE_DIRECTORY"
-"""The variable with which systemd tells a daemon where it may write (systemd.exec(5))."""
 
 
 class Follower(Daemon):
     """Images in order, one after the other, in a thread of its own."""
 
-    def __init__(self, name: str, loaded: Loaded, loop: Loop) -> None:
-        """Raises ConfigError if the configuration has no follower of this name, or its step cannot be imported."""
-        config = loaded.config
-        if name not in config.follower:
-            known = ", ".join(config.follower) or "none"
-            raise ConfigError(f"follower.{name}: there is no such table, which says its step; there are: {known}")
-        told = config.follower[name]
-        try:
-            step = load_step(told.step)
-        except UsageError as error:
-            raise ConfigError(f"follower.{name}.step: {error}") from None
-        base = told.folder or (Path(os.environ[STATE_DIRECTORY]) if STATE_DIRECTORY in os.environ else None)
-        self._root = told.directory or config.sink.directory
-        self._courses = Courses(name, step, Habits(told.checkpoint, told.window, told.patience), self._root, base)
+    def __init__(self, duty: Duty, loaded: Loaded, loop: Loop) -> None:
+        config, name = loaded.config, duty.name
+        self._root = config.followers[name].directory or config.sink.directory
+        self._courses = Courses(name, duty.step, duty.habits, self._root, duty.base, duty.beside, duty.publisher)
         self._loop, self._ventilator = loop, config.ventilator.control
         self._thread = Background(loop, "following")
         self._working, self._draining, self._finished = False, False, False
-        self._within = told.step_within
+        self._within = duty.step_within
         self._stalled = ""
         self._runs: tuple[Followed, ...] = ()
         self._looked = float("-inf")
-        self._vitals = Vitals(loop, "follower", host_name(), name, COUNTERS, disk=base or self._root)
+        self._vitals = Vitals(loop, "follower", host_name(), name, COUNTERS, disk=duty.base or self._root)
         self._gate = Gate(loop, config.security, "follower", self._vitals)
-        self.reloads = (f"follower.{name}.log_level",)
-        self.restarts = (f"follower.{name}", "security", "ventilator.control", "sink.directory")
+        self.reloads = (f"{duty.table}.log_level",)
+        self.restarts = (duty.table, "security", "ventilator.control", "sink.directory")
         self._name = name
         self.reload(config)
 
@@ -96,8 +82,8 @@ class Follower(Daemon):
     def reload(self, config: Config) -> None:
         """Takes the log level."""
         self._gate.reload()
-        if self._name in config.follower:
-            set_level(config.follower[self._name].log_level)
+        if told := config.followers.get(self._name):
+            set_level(told.log_level)
 
     @property
     def line(self) -> str:
@@ -144,7 +130,8 @@ class Follower(Daemon):
             self._loop.at(time.monotonic() + wait, self._work)
 
     def _count(self, taken: Taken, seconds: float) -> None:
-        self._vitals.counters[COUNTED.get(taken.outcome, taken.outcome)] += 1
+        if taken.outcome != ENDED:
+            self._vitals.counters[COUNTED.get(taken.outcome, taken.outcome)] += 1
         self._vitals.counters["findings"] += taken.findings
         if entry := taken.turn.entry:
             self._vitals.counters["bytes_in"] += entry.size

@@ -7,7 +7,7 @@ or it was not. The tables are described in docs/extending/follower.md.
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,13 @@ VERSION = 1
 FAILED = "error"
 """The outcome of an image at which the step failed; it is not given to it again."""
 
+ENDED = "ended"
+"""The outcome that is entered with the last slice of a run when that is over: what was found then belongs to it."""
+
 SEEN = ("stored", "late")
 """The outcomes of images that the step has seen, and sees again after a restart."""
+
+_OF_SLICE = "FROM findings WHERE run = ? AND slice = ?"
 
 SCHEMA = f"""
 CREATE TABLE follower (step TEXT NOT NULL);
@@ -96,9 +101,9 @@ class Journal:
         """The slices of a run that had no image when it was their turn, and may have one later."""
         self._enter(run)
         if run.run not in self._passed_over:
-            last = "SELECT slice, outcome, MAX(number) FROM decisions WHERE run = ? GROUP BY slice"
+            last = "SELECT slice, outcome, MAX(number) FROM decisions WHERE run = ? AND outcome != ? GROUP BY slice"
             query = f"SELECT slice FROM ({last}) WHERE outcome IN ({', '.join('?' * len(LATER))})"
-            rows = self._file.rows(query, (run.run, *LATER))
+            rows = self._file.rows(query, (run.run, ENDED, *LATER))
             self._passed_over[run.run] = {index for (index,) in rows}
         return self._passed_over[run.run]
 
@@ -113,11 +118,13 @@ class Journal:
                 "INSERT INTO decisions VALUES (NULL, ?, ?, ?, ?, ?)", (run, turn.index, outcome, reason, time.time())
             )
             number = int(self._file.value("SELECT last_insert_rowid()"))
-            rows = [(run, turn.index, place, number, text) for place, text in enumerate(findings)]
+            before = int(self._file.value(f"SELECT COUNT(*) {_OF_SLICE}", (run, turn.index)))
+            rows = [(run, turn.index, before + place, number, text) for place, text in enumerate(findings)]
             if rows:
                 self._file.write("INSERT INTO findings VALUES (?, ?, ?, ?, ?)", *rows)
             self._file.write("UPDATE runs SET next = MAX(next, ?) WHERE run = ?", (turn.index + 1, run))
-        self.passed_over(turn.run).discard(turn.index)
+        if outcome != ENDED:
+            self.passed_over(turn.run).discard(turn.index)
         if outcome in LATER:
             self.passed_over(turn.run).add(turn.index)
         return number
@@ -135,9 +142,12 @@ class Journal:
         return list(self._file.rows("SELECT run, reason FROM starts WHERE reason != '' ORDER BY started"))
 
     def decided(self, run: str, after: int) -> list[Decided]:
-        """What was decided of the slices of a run after a decision, in that order."""
-        query = "SELECT number, slice, outcome, reason FROM decisions WHERE run = ? AND number > ? ORDER BY number"
-        return [Decided(*row) for row in self._file.rows(query, (run, after))]
+        """What was decided of the slices of a run after a decision, in that order; but for its end."""
+        query = (
+            "SELECT number, slice, outcome, reason FROM decisions WHERE run = ? AND number > ? AND outcome != ? "
+            "ORDER BY number"
+        )
+        return [Decided(*row) for row in self._file.rows(query, (run, after, ENDED))]
 
     def seen_after(self, run: str, number: int) -> int:
         """How many images of a run were seen after a decision."""
@@ -152,8 +162,19 @@ class Journal:
 
     def findings(self, run: str, index: int) -> tuple[Finding, ...]:
         """What was found in an image."""
-        query = "SELECT finding FROM findings WHERE run = ? AND slice = ? ORDER BY place"
+        query = f"SELECT finding {_OF_SLICE} ORDER BY place"
         return tuple(json.loads(text) for (text,) in self._file.rows(query, (run, index)))
+
+    def findings_after(self, number: int) -> Iterator[tuple[int, str, int, Finding]]:
+        """All findings after a decision, in the order of decisions: (decision, run, slice, finding)."""
+        query = "SELECT decision, run, slice, finding FROM findings WHERE decision > ? ORDER BY decision, place"
+        for decision, run, index, text in self._file.rows(query, (number,)):
+            yield decision, run, index, json.loads(text)
+
+    def has_ended(self, run: RunRow) -> bool:
+        """Whether it was entered that a run is over, with as many slices as it has now."""
+        query = "SELECT COUNT(*) FROM decisions WHERE run = ? AND outcome = ? AND slice = ?"
+        return bool(self._file.value(query, (run.run, ENDED, run.total - 1)))
 
     def last_reason(self, outcome: str) -> str:
         """Which slice last had this outcome, and why; "" if none had."""
@@ -163,7 +184,8 @@ class Journal:
 
     def counts(self) -> dict[str, int]:
         """How many slices of all runs have each outcome, and how many findings there are, as "findings"."""
-        counts = dict(self._file.rows("SELECT outcome, COUNT(*) FROM decisions GROUP BY outcome"))
+        query = "SELECT outcome, COUNT(DISTINCT run || '/' || slice) FROM decisions GROUP BY outcome"
+        counts = dict(self._file.rows(query))
         return counts | {"findings": int(self._file.value("SELECT COUNT(*) FROM findings"))}
 
     def _enter(self, run: RunRow) -> None:

@@ -23,6 +23,9 @@ StepFunction = Callable[[State, FollowedImage], tuple[State, Iterable[Finding]]]
 """Takes the state and the next image, gives the state after it, and what was found in it. It may change the state that
 it is given. The same state and image give the same again: after a restart, images are seen twice."""
 
+UNWRITTEN = "_"
+"""Keys of a state that begin so are in no checkpoint, and may hold anything."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -37,18 +40,37 @@ class Step:
     name: str  # package.module:function
     function: StepFunction
     files: Callable[[State], Mapping[str, bytes]] | None = None  # the module's `files`: what of a state is on disk
+    end: Callable[[State], Iterable[Finding]] | None = None  # the module's `end`: what is found when a run is over
+    kept: Callable[[State], State] | None = None  # the module's `kept`: a state as a checkpoint has it
 
     def __call__(self, state: State, image: FollowedImage) -> tuple[State, list[str]]:
         """The state after an image, and what was found in it, each as JSON text. Raises StepError."""
         try:
             given = self.function(state, image)
             after, found = given
-            texts = [json.dumps(dict(each), default=_plain, allow_nan=False) for each in found]
+            texts = _texts(found)
         except Exception as error:
             raise StepError(_fault(error)) from error
         if fault := state_fault(after):
             raise StepError(fault)
         return after, texts
+
+    def end_of(self, state: State) -> list[str]:
+        """What is found when no more images of a run come, each as JSON text. Raises StepError."""
+        try:
+            return _texts(self.end(state)) if self.end else []
+        except Exception as error:
+            raise StepError(f"end(state): {_fault(error)}") from error
+
+    def kept_of(self, state: State) -> State:
+        """A state as it is to be written. Raises StepError."""
+        try:
+            made = self.kept(state) if self.kept else state
+        except Exception as error:
+            raise StepError(f"kept(state): {_fault(error)}") from error
+        if fault := state_fault(made):
+            raise StepError(f"kept(state): {fault}")
+        return made
 
     def files_of(self, state: State) -> dict[str, bytes]:
         """The files that show a state, by their names. Raises StepError."""
@@ -64,7 +86,7 @@ class Step:
 
 
 def load_step(name: str) -> Step:
-    """The function of that name, and `files(state)` if its module has one. UsageError if it cannot be imported.
+    """The function of that name, and `files`, `end` and `kept` if its module has them. UsageError if it has none.
 
     Modules are looked for in the working directory, too.
     """
@@ -81,8 +103,8 @@ def load_step(name: str) -> Step:
     found = getattr(imported, function, None)
     if not callable(found):
         raise UsageError(f"follower {name}: {module} has no function {function}")
-    files = getattr(imported, "files", None)
-    return Step(name, found, files if callable(files) else None)
+    others = (getattr(imported, what, None) for what in ("files", "end", "kept"))
+    return Step(name, found, *(each if callable(each) else None for each in others))
 
 
 def name_of(step: str) -> str:
@@ -98,12 +120,18 @@ def state_fault(state: object) -> str:
     for name, value in state.items():
         if type(name) is not str:
             return f"the state's key {name!r:.80} is a {type(name).__name__}: give it a text"
+        if name.startswith(UNWRITTEN):
+            continue
         if isinstance(value, np.ndarray | np.generic):
             if value.dtype.hasobject:
                 return f"state[{name!r:.80}] is an array of objects: numbers, times and texts can be kept"
         elif not _is_json(value):
             return f"state[{name!r:.80}] is a {type(value).__name__}: arrays and JSON values can be kept"
     return ""
+
+
+def _texts(found: Iterable[Finding]) -> list[str]:
+    return [json.dumps(dict(each), default=_plain, allow_nan=False) for each in found]
 
 
 def _is_json(value: object) -> bool:

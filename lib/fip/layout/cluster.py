@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from fip.config import ALL_WORKERS, Config
+from fip.config import ALL_WORKERS, DETECTOR, Config
 from fip.data.addresses import is_local
 
 ONE_OF = ("ventilator", "sink")
-"""What a layout has once."""
+"""What a layout has once; it may have a detector, and not two."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,13 @@ class Listening:
 
 
 def hosts(config: Config, what: str) -> list[str]:
-    """The hosts that run "ventilator", "sink", ... or any "worker"."""
-    return [host for host, node in config.node.items() if any(each.partition(".")[0] == what for each in node.runs)]
+    """The hosts that run "ventilator", "sink", ... or any "worker" or "follower", of which the detector is one."""
+    return [host for host, node in config.node.items() if any(what in _said(each) for each in node.runs)]
+
+
+def _said(runs: str) -> tuple[str, ...]:
+    """What it runs, in words of `hosts`."""
+    return (DETECTOR, "follower") if runs == DETECTOR else (runs.partition(".")[0],)
 
 
 def placement(config: Config) -> list[str]:
@@ -63,7 +68,8 @@ def _missing(config: Config) -> Iterator[str]:
         running = hosts(config, what)
         if not running:
             yield f"node: no host runs a {what}"
-        elif what in ONE_OF and len(running) > 1:
+    for what in (*ONE_OF, DETECTOR):
+        if len(running := hosts(config, what)) > 1:
             yield f"node: {' and '.join(running)} all run a {what}; there may be one"
 
 

@@ -16,6 +16,7 @@ OWN = {  # StateDirectory= of the units, and the user that each of them runs as
     "fip-ventilator.service": (Path("/var/lib/fip-ventilator"), "fip"),
     "fip-sink.service": (Path("/var/lib/fip"), "fip"),
     "fip-monitor.service": (Path("/var/lib/fip-monitor"), "fip-monitor"),
+    "fip-detector.service": (Path("/var/lib/fip"), "fip"),  # beside the images
     "fip-follower.service": (Path("/var/lib/fip-follower"), "fip-follower"),  # one of each name
 }
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= hides
@@ -42,6 +43,7 @@ def folders(config: Config, unit: str) -> tuple[Path, ...]:
     needs = {
         "fip-ventilator.service": (config.ventilator.queue.parent,),
         "fip-sink.service": (config.sink.directory, *([config.sink.ledger] if config.sink.ledger else [])),
+        "fip-detector.service": (config.detector.directory or config.sink.directory,),
         "fip-monitor.service": (config.monitor.token_file.parent,),
     }
     return tuple(path for path in needs.get(unit, ()) if not path.is_relative_to(OWN[unit][0]))

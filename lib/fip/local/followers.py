@@ -10,11 +10,11 @@ from rich.console import Console
 
 from fip.archive.at_rest import has_images
 from fip.client.run_file import read_run_file
-from fip.config import Config, Follower
+from fip.config import DETECTOR, Config, Follower
 from fip.data.errors import NoRoomError, UsageError
 from fip.data.names import free_name
-from fip.follower.course import Course, Habits
-from fip.follower.courses import FOLDER
+from fip.follower.course import Course
+from fip.follower.duty import duty_of
 from fip.follower.journal import FAILED
 from fip.follower.step import load_step, name_of
 
@@ -34,7 +34,7 @@ def chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
         if text in config.follower:
             name, follower = text, config.follower[text]
         elif ":" in text:
-            name, follower = free_name(name_of(text), found), _parsed(text)
+            name, follower = free_name(name_of(text), {*found, DETECTOR}), _parsed(text)
         else:
             known = ", ".join(config.follower) or "none"
             raise UsageError(
@@ -61,10 +61,9 @@ def follow(directory: Path, followers: Mapping[str, Follower], console: Console,
         raise UsageError(f"--watch: is for one follower, and these are {', '.join(followers)}: start each by itself")
     well = True
     for name, follower in followers.items():
-        habits = Habits(follower.checkpoint, follower.window, follower.patience)
-        course = Course(directory, directory / FOLDER / name, load_step(follower.step), habits)
-        with closing(course):
-            _advance(course, directory, watch)
+        duty = duty_of(name, follower)
+        with closing(Course(directory, directory / duty.beside, duty.step, duty.habits)) as course:
+            advance(course, directory, watch)
             counts, failed = course.journal.counts(), course.journal.last_reason(FAILED)
         seen = counts.get("stored", 0) + counts.get("late", 0)
         others = [f"{count} {outcome}" for outcome, count in sorted(counts.items()) if outcome not in _TOLD]
@@ -79,7 +78,7 @@ def follow(directory: Path, followers: Mapping[str, Follower], console: Console,
 _TOLD = ("stored", "late", "findings")
 
 
-def _advance(course: Course, directory: Path, watch: bool) -> None:
+def advance(course: Course, directory: Path, watch: bool) -> None:
     """Goes on until nothing more comes."""
     stalled = None
     while True:

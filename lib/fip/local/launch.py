@@ -15,7 +15,7 @@ from typing import Any
 
 from fip.client.operator import Operator, find_job
 from fip.client.run_file import remove_run_file, write_run_file
-from fip.config import ALL_WORKERS, Config, Monitor
+from fip.config import ALL_WORKERS, DETECTOR, Config, Monitor
 from fip.data.addresses import LONGEST_SOCKET
 from fip.data.errors import FipError, UsageError
 from fip.layout.keys import CREDENTIALS
@@ -25,7 +25,7 @@ from fip.source.child import Child
 from fip.ventilator.reader import CHILD_VARIABLE
 from fip.wire.messages import UNFINISHED, Ask, JobStatus, PipelineStatus, Submit
 
-MONITOR, FOLLOWER = "monitor", "follower "
+MONITOR, FOLLOWER = "monitor", "follower "  # of the latter each with its name; the detector is one, too
 SHORT_PLACES = ("/tmp", "/var/tmp")  # for sockets, if the path of the folder for temporary files is too long for them
 LONGEST_NAME = len("/fip-12345678/lane-123456")  # below that folder
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
@@ -44,10 +44,11 @@ class Pipeline:
         reader: Child,
         page: str | None = None,
         readers: int = 1,
+        detect: bool = False,
     ) -> None:
         """The ventilator reads by the child `reader`, and by others so that there are `readers`.
 
-        With `page`, as 127.0.0.1:8570, a monitor serves the web page.
+        With `page`, as 127.0.0.1:8570, a monitor serves the web page. To `detect`, there is a detector, too.
         """
         self._reader = reader
         self._page = page
@@ -55,6 +56,7 @@ class Pipeline:
         self._folder = private_folder()
         self._private = _with_private_addresses(config, self._folder, output, page, readers)
         self._workers = workers
+        self._detect = detect
         self._over = False  # whether the job is: nothing is out any more
         self._stalled = False  # whether the sink cannot store: what is out stays out
         self._children: dict[str, Fork] = {}
@@ -73,6 +75,8 @@ class Pipeline:
             self._start(MONITOR, "fip-monitor", "--config", str(configuration))
         for name in self._private.follower:
             self._start(FOLLOWER + name, "fip-follower", "--config", str(configuration), "--name", name)
+        if self._detect:
+            self._start(FOLLOWER + DETECTOR, "fip-detector", "--config", str(configuration))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
@@ -83,7 +87,7 @@ class Pipeline:
         """
         patience = STOP_WITHIN if kind is None and not self._stalled else STOP_BROKEN_WITHIN
         workers, storers = [*self._workers], ["sink", *([MONITOR] if self._page else [])]
-        storers += [FOLLOWER + name for name in self._private.follower]
+        storers += [FOLLOWER + name for name in self._private.followers if FOLLOWER + name in self._children]
         try:
             for names in (["ventilator", *workers], storers) if self._over else (["ventilator"], workers, storers):
                 self._stop(names, patience)
@@ -141,7 +145,8 @@ class Pipeline:
 
     def _toml(self) -> str:
         """The configuration of the children."""
-        values = self._private.model_dump(mode="json", exclude_none=True, include={"ventilator", "sink", "monitor"})
+        tables = {"ventilator", "sink", "monitor", DETECTOR}
+        values = self._private.model_dump(mode="json", exclude_none=True, include=tables)
         followers = self._private.follower.items()
         values |= {f'follower."{name}"': each.model_dump(mode="json", exclude_none=True) for name, each in followers}
         every = self._private.worker[ALL_WORKERS]
@@ -218,5 +223,6 @@ def _with_private_addresses(config: Config, folder: Path, output: Path, page: st
             ),
             "sink": config.sink.model_copy(update=sink),
             "monitor": config.monitor.model_copy(update=monitor),
+            "detector": config.detector.model_copy(update={"directory": None}),
         }
     )

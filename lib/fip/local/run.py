@@ -21,7 +21,7 @@ from fip.archive.file_names import LOG_FILE
 from fip.archive.ledger import Ledger
 from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
-from fip.config import Config, Follower, Monitor
+from fip.config import Config, Detector, Follower, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
 from fip.data.names import RunId, label
 from fip.data.settings import Asked
@@ -56,16 +56,20 @@ def run(
     repair: bool = False,
     followers: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
+    detect: bool = False,
 ) -> int:
     """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
 
     With `web`, there is a page to watch it on. With `repair`, slices whose files are not as they were stored are imaged
-    again. The `followers`, package.module:step or names in the configuration, see each image that is stored.
+    again. The `followers`, package.module:step or names in the configuration, see each image that is stored. To
+    `detect` is to find transients in them, as [detector] of the configuration says.
     `progress` is told how many images are stored, and of how many.
 
     Raises FipError.
     """
     config = config.model_copy(update={"follower": _chosen(config, followers)})
+    if detect:
+        _check_detector(output_of(paths, output), config.detector, overwrite)
     keep_memory()  # of all that is forked from here
     config = settled(config)
     asked, follow = config.asked, follow_of(config)
@@ -77,6 +81,8 @@ def run(
         to_repair = {run for each in looked.values() for run in (each.run, each.older)} if repair else set()
         with closing(_opened(directory, config.sink.ledger)) as store:
             faults = _prepare(store, asked, overwrite, to_repair, console)
+            if detect and overwrite:
+                _forget(directory)
             before = {totals.run: totals.stored for totals in store.ledger.totals()}
             looked = {path: _as_known(each, before) for path, each in looked.items()}
             for path, each in looked.items():
@@ -89,7 +95,7 @@ def run(
             submit = new_job(paths, asked, directory="", follow=follow)
             page = _page(config.monitor, console) if web else None
             readers = readers_for(config, cores(), workers.values())
-            with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page, readers) as pipeline:
+            with Pipeline(config, directory, workers, directory / LOG_FILE, reader, page, readers, detect) as pipeline:
                 interrupted, job = _watch(pipeline, submit, console, sum(len(each.times) for each in found), progress)
         seconds = time.monotonic() - begun
     code = _conclude(directory, found, before, job, seconds, interrupted, console, bool(faults))
@@ -97,6 +103,8 @@ def run(
         from fip.local.followers import follow as follow_stored
 
         code = max(code, 0 if follow_stored(directory, config.follower, console) else 1)
+    if detect and not interrupted:
+        code = max(code, _detect(directory, config.detector, console))
     return code
 
 
@@ -109,9 +117,43 @@ def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
     return chosen(config, given)
 
 
+def _check_detector(directory: Path, detector: Detector, overwrite: bool) -> None:
+    """UsageError if what is asked of the detector cannot be, or the directory holds what another search found.
+
+    If its images are to be overwritten, it may: what was found in them goes with them.
+    """
+    from fip.events.duty import asked_of  # which imports the search: only who asks for it waits for that
+    from fip.local.detecting import check_search
+
+    asked = asked_of(detector)
+    if not overwrite:
+        check_search(directory, asked)
+
+
+def _forget(directory: Path) -> None:
+    """Removes what was found in images that are no more."""
+    from fip.local.detecting import forget
+
+    forget(directory)
+
+
+def _detect(directory: Path, detector: Detector, console: Console) -> int:
+    """Searches what the detector of the run had not searched when that was over, and says what was found in all."""
+    from fip.events.duty import asked_of
+    from fip.events.words import FOLDER
+    from fip.local.detecting import search
+
+    return search(directory, directory / FOLDER, asked_of(detector), partial(_say, console))
+
+
 def output_of(paths: Sequence[Path], output: Path | None) -> Path:
     """Where the images of these MeasurementSets go: where that is said, or into ./NAME.fip."""
     return output or Path(f"{label(paths[0].stem)}.fip")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """A line as it stands."""
+    console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
 
 
 def _page(monitor: Monitor, console: Console) -> str:

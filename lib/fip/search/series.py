@@ -5,21 +5,24 @@ same images in the same order give the same bits.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.quality import BRIGHT
+from fip.search.bright import Known, Part, known, peel
+from fip.search.floors import with_floors
 from fip.search.noise import Tiles, image_noise, measure, new_tiles
 from fip.search.passes import SPAN, STEPS
 from fip.search.peaks import Threshold, best_of, of_a_pixel, peaks_of
-from fip.search.pyramid import Pyramid, clear, new_pyramid, push, push_gap
+from fip.search.pyramid import Pyramid, brightest, clear, new_pyramid, push, push_gap, take_back
 from fip.search.pyramid import bytes_of as bytes_of_pyramid
 from fip.search.reference import Running, Whiteness, follow, held_factor, warm, weigh, whiteness
 from fip.search.reference import bytes_of as bytes_of_reference
 from fip.search.theory import tail
-from fip.search.words import WIDEST, Facts, Look, Peak, Searched
+from fip.search.words import WIDEST, Facts, Look, Peak, Place, Searched
 
 SURELY_SEEN = 0.7
 """Of the S/N of a pixel that may be part of a peak: it is looked at if a level stands out by so much.
@@ -44,6 +47,10 @@ class State:
     running: Running | None  # with a reference
     white: Whiteness | None  # with the reference `auto`
     time: float = math.nan  # s, of the last image
+    psf: Known | None = None  # the last that there was
+    bright: dict[int, tuple[Part, ...]] = field(default_factory=dict)  # by step, of those in the ring, what was peeled
+    strong: tuple[Peak, ...] = ()  # that may leave something beside them
+    own: Place | None = None  # what the search has put into late images itself
 
 
 def begin(searched: Searched, threshold: float) -> State:
@@ -57,9 +64,13 @@ def begin(searched: Searched, threshold: float) -> State:
 
 
 def memory(searched: Searched) -> int:
-    """Bytes that the state takes: at 1024 x 1024 0.23 GB, 0.25 with a reference."""
+    """Bytes that the state takes: at 1024 x 1024 0.25 GB, 0.27 with a reference, the PSF of a bright slice included."""
     pixels = searched.width * searched.height
-    return bytes_of_pyramid(pixels, searched.widest) + bytes_of_reference(pixels, searched.reference != "none")
+    return (
+        16 * pixels
+        + bytes_of_pyramid(pixels, searched.widest)
+        + bytes_of_reference(pixels, searched.reference != "none")
+    )
 
 
 def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[State, Look]:
@@ -67,6 +78,7 @@ def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[St
 
     Returns the state, which is the one given, and what is seen. Peaks end in one of the last 16 slices.
     """
+    state.own = facts.own
     earlier, new_segment = _step_to(state, facts)
     reference = state.running.pixels if state.running else _NONE
     noise = math.nan if _is_empty(pixels) else image_noise(pixels, reference)
@@ -75,13 +87,26 @@ def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[St
             warm(state.running, pixels)
         peaks = best_of([*earlier, *_gap(state, facts)], state.searched.beam)
         return state, Look(state.pyramid.step, peaks, noise, False, new_segment=new_segment)
-    count = _push(state, np.ascontiguousarray(pixels, np.float32), reference, noise, facts.index)
+    if facts.psf is not None:
+        state.psf = known(facts.psf, state.pyramid.step + 1, state.searched)
+    count, noise = _push(state, np.ascontiguousarray(pixels, np.float32), reference, noise, facts.index)
     flooded = _is_flooded(state, count)
     peaks = best_of([*earlier, *_peaks(state, count, flooded)], state.searched.beam)
     if state.running:
         follow(state.running, state.pyramid, state.tiles, state.searched.beam, facts.spared)
     needed = state.white is not None and state.white.model_needed
     return state, Look(state.pyramid.step, peaks, noise, True, count, flooded, new_segment, needed)
+
+
+def step_at(state: State, time: float) -> int:
+    """The step that an image of a time (s) will be."""
+    return state.pyramid.step + _steps(state, time)
+
+
+def _steps(state: State, time: float) -> int:
+    if not math.isfinite(state.time):
+        return 1
+    return max(1, round((time - state.time) / state.searched.cadence))
 
 
 def finish(state: State) -> tuple[State, tuple[Peak, ...]]:
@@ -96,27 +121,52 @@ def _is_empty(pixels: NDArray[np.float32]) -> bool:
     return not np.isfinite(few).any() and not np.isfinite(pixels).any()
 
 
-def _push(state: State, pixels: NDArray[np.float32], reference: NDArray[np.float32], noise: float, index: int) -> int:
-    """Adds an image to all that is kept of images but the reference; returns how many places are hot."""
+def _push(
+    state: State, pixels: NDArray[np.float32], reference: NDArray[np.float32], noise: float, index: int
+) -> tuple[int, float]:
+    """Adds an image to all that is kept of images but the reference; returns how many places are hot, and its noise.
+
+    If it turns out to be bright, and there is a PSF, it is added again without what its sources leave elsewhere.
+    """
     pyramid, tiles = state.pyramid, state.tiles
-    variance = state.running.variance if state.running else 0.0
-    spread = math.sqrt(variance / (1 + variance))
-    factors = (STEPS / (noise * tiles.level)).astype(np.float32)
-    low = _low(state)
-    count = push(pyramid, pixels, reference, (noise, spread, index), factors, tiles.side, low)
+    count = _push_one(state, pixels, reference, noise, index)
+    if state.psf and state.psf.is_good(pyramid.step, state.searched.cadence) and brightest(pyramid, count)[1] >= BRIGHT:
+        peeled = peel(pixels, reference, noise, state.psf, state.searched)
+        if peeled:
+            take_back(pyramid)
+            pixels, noise = peeled.pixels, peeled.noise
+            count = _push_one(state, pixels, reference, noise, index)
+            oldest = pyramid.step - len(pyramid.ring)
+            state.bright = {step: parts for step, parts in state.bright.items() if step > oldest}
+            state.bright[pyramid.step] = peeled.parts
     measure(tiles, _last(pyramid).reshape(pixels.shape), pixels)
     if state.white:
         weigh(state.white, pyramid)
-    return count
+    return count, noise
+
+
+def _push_one(
+    state: State, pixels: NDArray[np.float32], reference: NDArray[np.float32], noise: float, index: int
+) -> int:
+    variance = state.running.variance if state.running else 0.0
+    spread = math.sqrt(variance / (1 + variance))
+    factors = (STEPS / (noise * state.tiles.level)).astype(np.float32)
+    return push(state.pyramid, pixels, reference, (noise, spread, index), factors, state.tiles.side, _low(state))
 
 
 def _peaks(state: State, count: int, flooded: bool) -> tuple[Peak, ...]:
     """The peaks of so many hot places; of an image that is flooded, that of the brightest pixel."""
     hot = state.pyramid.hot[:count]
     if flooded:
-        hot = np.array([np.argmax(np.abs(_last(state.pyramid)))], np.int32)
+        hot = np.array([brightest(state.pyramid, count)[0]], np.int32)
     threshold = Threshold(state.threshold, partial(_factor, state))
-    return peaks_of(state.pyramid, hot, state.searched, state.tiles, threshold)
+    peaks = peaks_of(state.pyramid, hot, state.searched, state.tiles, threshold)
+    if not peaks:
+        return ()
+    peaks, state.strong = with_floors(
+        peaks, state.strong, state.bright, state.pyramid, state.tiles, state.searched, state.own
+    )
+    return peaks
 
 
 def _is_flooded(state: State, count: int) -> bool:
@@ -131,9 +181,7 @@ def _last(pyramid: Pyramid) -> NDArray[np.int16]:
 
 def _step_to(state: State, facts: Facts) -> tuple[list[Peak], bool]:
     """Passes over the slices without an image before this one; what they complete, and whether a segment begins."""
-    steps = 1
-    if math.isfinite(state.time):
-        steps = max(1, round((facts.time - state.time) / state.searched.cadence))
+    steps = _steps(state, facts.time)
     state.time = facts.time
     new_segment = steps >= WIDEST
     passed = SPAN if new_segment else steps - 1

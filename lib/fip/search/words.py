@@ -5,11 +5,14 @@ step without an image. S/N is that of the matched filter, F sqrt(w) / sigma for 
 """
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from fip.data.quantities import SECONDS_PER_DAY
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.detecting import Budget as Budget
+from fip.data.detecting import parse_budget as parse_budget
 from fip.data.values import Beam
 
 WIDEST = 64
@@ -25,40 +28,6 @@ it is found out whether it is enough."""
 Matrix: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 """A symmetric matrix over (x, y)."""
 
-UNITS = {
-    "s": 1.0,
-    "min": 60.0,
-    "hour": 3600.0,
-    "h": 3600.0,
-    "day": SECONDS_PER_DAY,
-    "d": SECONDS_PER_DAY,
-    "week": 7 * SECONDS_PER_DAY,
-    "month": 30 * SECONDS_PER_DAY,
-    "year": 365.25 * SECONDS_PER_DAY,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How many false events are expected in a time that is observed: over all fields, planes, signs and averages."""
-
-    events: float
-    seconds: float
-
-    @property
-    def per_second(self) -> float:
-        """False events a second of observed time."""
-        return self.events / self.seconds
-
-
-def parse_budget(text: str) -> Budget:
-    """A budget from `1/week`, `0.5/day` or `1/10 min`; ValueError for anything else."""
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*/\s*([0-9]*\.?[0-9]+)?\s*([a-z]+)\s*", text)
-    number, times, unit = match.groups() if match else ("", "", "")
-    if unit not in UNITS or not float(number) > 0 or (times and not float(times) > 0):
-        raise ValueError(f"'{text}' is not a rate of false events, as 1/week or 1/10 min (units: {', '.join(UNITS)})")
-    return Budget(float(number), float(times or 1) * UNITS[unit])
-
 
 @dataclass(frozen=True, slots=True)
 class Searched:
@@ -72,6 +41,7 @@ class Searched:
     widest: int = WIDEST  # slices of the widest boxcar: a power of two, at most 64
     reference: Reference = "none"
     signs: int = 2  # that are searched for
+    sidelobes: tuple[float, ...] = ()  # [k] the highest of its PSF, of 1, from k / 4 full widths at half maximum on
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +56,9 @@ class Peak:
     sign: int  # 1, or -1 of what became fainter
     flux: float  # Jy/beam, apparent, negative if the sign is
     slices: tuple[int, int]  # the first and the last slice with an image in it
+    floor: float = 0.0  # S/N that brighter sources in its slices may have left at its place
+    beside: float = 0.0  # S/N of the largest change of the other sign within 2 beams, in the same slices
+    around: float = 1.0  # S/N that pixels 2 to 10 beams away scatter by, in the same slices: 1 in white noise
 
     @property
     def last(self) -> int:
@@ -124,6 +97,8 @@ class Facts:
     index: int  # of its slice
     time: float  # s, the middle of its exposure; a step of n cadences means n - 1 slices without an image
     spared: tuple[Place, ...] = ()  # the events so far; those of a replay are those that were written down
+    psf: NDArray[np.float32] | None = None  # [y, x] of twice the image's size, 1 at its middle pixel, if it is stored
+    own: Place | None = None  # what the search has put into late images itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Sink(Daemon):
     """Images in, files out."""
 
     reloads = ("sink.log_level",)
-    restarts = ("sink", "security", "ventilator.control", "follower")
+    restarts = ("sink", "security", "ventilator.control", "follower", "detector.hold")
 
     def __init__(
         self, loaded: Loaded, loop: Loop, open_store: Callable[[Path, Retention, Path | None], Store] = Store
@@ -76,7 +76,7 @@ class Sink(Daemon):
         self._unkept = ""  # why the oldest images of one cannot be removed now
         self._leaving: dict[str, float] = {}  # those of the stores that are used no more, and until when they are tried
         self._draining = False
-        self._holds = {name: each.hold for name, each in self._config.follower.items() if each.hold}
+        self._holds = {name: each.hold for name, each in self._config.followers.items() if each.hold}
         self._followed: tuple[Followed, ...] = ()  # how far followers are, as far as the ventilator has heard them
         self._tickets = b""  # the secret of lease tickets; b"" without keys
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.corrections.corrections import Corrections
+from fip.corrections.observed import Observed
 from fip.corrections.tally import NOTHING, Tally
 from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
@@ -24,10 +25,10 @@ from fip.imaging.weighting import weigh
 from fip.source.corrected import cards_of, known_sources, numbers_of
 from fip.source.feeds import feed_angles, of_baselines, unknown
 from fip.source.recording import Rows
-from fip.source.samples import SampleReader, Seen
+from fip.source.samples import SampleReader, Seen, observed_of
 from fip.source.selecting.chosen import Picked
 from fip.source.selecting.matching import baselines, within
-from fip.source.tables.subtables import band
+from fip.source.tables.subtables import Window, band
 from fip.state.antennas import antennas_view, ill
 
 _LONGEST = 1.5  # cadences: rows that say they are longer than that have an INTERVAL that is wrong
@@ -176,6 +177,22 @@ class Run:
             number = int(self.picked.index.field[self.slices[cut.index].integrations[0]])
             known = known_sources(corrections.sky, cut.grid, band.centre, number, time)
         return replace(cut, numbers=numbers, cards=tuple(cards_of(corrections, numbers, middle)), known=known)
+
+    def observed(self, number: int) -> Iterator[tuple[Rows, Window, Observed]]:
+        """The rows of a slice, window by window, without visibilities: when and from where they were seen.
+
+        InputError where the MeasurementSet cannot be read.
+        """
+        info = self.slices[number]
+        dump = self._dump(info)
+        nothing = np.empty((0, 0, 0))
+        for part in self._parts(dump):
+            window = part.reader.window
+            seen = observed_of(
+                self.picked.main.path, window, self._seen(info, part, dump), nothing.astype(complex), nothing,
+                nothing.astype(bool),
+            )  # fmt: skip
+            yield part.rows, window, seen
 
     def fingerprint(self, number: int) -> Fingerprint:
         """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""

@@ -15,7 +15,7 @@ from fip.data.names import LONGEST, label
 from fip.data.primary_beam import AIRY
 from fip.data.settings import Asked, Imaging, describe, selected
 from fip.data.stokes import stokes_axis
-from fip.data.values import Band, Block, Grid, Observation
+from fip.data.values import INJECTED, Band, Block, Grid, Observation
 from fip.imaging.compression import compress_blocks, reduction
 from fip.imaging.kernels import check_kernel, pixel_type
 from fip.imaging.polarisation import Product, products
@@ -97,6 +97,7 @@ def settle(chosen: Chosen) -> Run:
         cadence=duration * float(np.median([len(each) for each in chosen.slices])) if duration else None,
         notes=(
             *_selection_notes(chosen),
+            *_injection_notes(main, index),
             column_note,
             *(() if corrections is None else corrections.notes),
             *centre_notes(index, chosen.fields, chosen.rephasing, asked.imaging.phase_centre, len(chosen.integrations)),
@@ -117,6 +118,11 @@ def settle(chosen: Chosen) -> Run:
             for window, planes in zip(windows, wanted, strict=True)
         ),
     )
+
+
+def _injection_notes(main: Recording, index: RowIndex) -> Iterator[str]:
+    if main.observation(int(index.observation[0]))["PROJECT"].startswith(INJECTED):
+        yield "sources were added to it by fip inject: its images say FIPINJ = T, and images.txt leaves them out"
 
 
 def read_index(main: Recording) -> RowIndex:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,7 +104,7 @@ class SampleReader:
             zeros += self._leave_zeros(values, bad)
             model = None if self.columns.model is None else self._model(self.columns.model, rows, here)
             if self.corrections is not None and seen is not None:
-                observed = _observed(self.corrections, self.window, seen, values, weights, bad)
+                observed = observed_of(self.corrections.path, self.window, seen, values, weights, bad)
                 observed, done = self.corrections.apply(observed, model)
                 values, weights, bad = observed.visibility, observed.weight, observed.bad
                 tally += done
@@ -200,16 +201,17 @@ class SampleReader:
         return not all(defined)
 
 
-def _observed(
-    corrections: Corrections,
+def observed_of(
+    path: Path,
     window: Window,
     seen: Seen,
     values: NDArray[np.complexfloating],
     weights: NDArray[np.floating],
     bad: NDArray[np.bool_],
 ) -> Observed:
+    """The samples of a window as corrections take them, of the recording at a path."""
     return Observed(
-        corrections.path, seen.field, window.spectral_window, window.frequency, window.width, window.correlations,
+        path, seen.field, window.spectral_window, window.frequency, window.width, window.correlations,
         seen.antenna1, seen.antenna2, seen.integration, seen.time, seen.interval, seen.uvw, seen.axes,
         values, weights, bad, seen.feed_angle,
     )  # fmt: skip

@@ -10,154 +10,28 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
-from fip.data.addresses import Address
+from fip.config.tables import ALL_WORKERS as ALL_WORKERS
+from fip.config.tables import DETECTOR as DETECTOR
+from fip.config.tables import FOR_ALL, Source, Table
+from fip.config.tables import Detector as Detector
+from fip.config.tables import Follower as Follower
+from fip.config.tables import Following as Following
+from fip.config.tables import Monitor as Monitor
+from fip.config.tables import Node as Node
+from fip.config.tables import Security as Security
+from fip.config.tables import Sink as Sink
+from fip.config.tables import Ventilator as Ventilator
+from fip.config.tables import Worker as Worker
 from fip.data.errors import ConfigError, UsageError
 from fip.data.names import Label
-from fip.data.quantities import AS_WRITTEN, Bytes, Kept, Pace, Retention, Time
+from fip.data.quantities import AS_WRITTEN
 from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, as_text, hints, options
-from fip.data.user_code import parse_code
 
 COMMAND_LINE = "command line"  # who set what is typed
-
-
-class Table(BaseModel):
-    """A table of the file: unknown keys are faults, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-@dataclass(frozen=True)
-class Source(Selection):
-    """What is read from a MeasurementSet, and how those are treated that are still being written."""
-
-    follow: Annotated[
-        bool, Option("Image MeasurementSets that are still being written, and end when they do.", flag=True)
-    ] = False
-    follow_complete: Annotated[float, Field(gt=0)] = 10.0  # s without new rows: the last integration is complete
-    follow_end: Annotated[float, Field(gt=0)] = 300.0  # s without new rows, after which no more are waited for
-    roots: tuple[Path, ...] = ()  # folders that a ventilator takes MeasurementSets from; none: from anywhere
-
-
-class Daemon(Table):
-    """What can be set of every daemon."""
-
-    log_level: Literal["debug", "info", "warning", "error"] = "info"  # debug: a line for each slice
-
-
-class Ventilator(Daemon):
-    """The daemon that cuts slices and leases them to workers; `control` is the one address all are pointed at."""
-
-    control: Address = "ipc:///run/fip/control"
-    status: Address = "ipc:///run/fip/status"
-    lanes: Address = "ipc:///run/fip/lane-"
-    queue: Path = Path("/var/lib/fip-ventilator/jobs.sqlite")  # the jobs, which outlive the daemon
-    lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time, at least
-    readers: int | None = Field(None, ge=1, le=64)  # processes that read; None: by cores and devices
-    read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them, for each of these
-    window: Bytes = 2_000_000_000  # bytes of slices that are read ahead, on their way, or with workers
-    dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
-    read_within: float = Field(60.0, gt=0)  # s in which a MeasurementSet gives nothing: then another process tries
-    max_attempts: int = Field(3, ge=1)
-    pace: Annotated[Pace, Option("max, realtime, or a number of times real time.  [default: max]")] = 0.0
-
-
-class Sink(Daemon):
-    """The daemon that stores images."""
-
-    directory: Path = Path("/var/lib/fip")
-    keep: Kept = Retention()  # of the images in a directory; the oldest expire
-    ledger: Path | None = None  # folder for the ledgers of all directories; None: each in its own directory
-    images: Address = "ipc:///run/fip/images"
-    address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
-
-
-class Monitor(Daemon):
-    """The daemon that serves the web page; it follows, and nothing depends on it."""
-
-    address: str = Field("127.0.0.1:8570", pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")
-    hosts: tuple[str, ...] = ()  # further names by which browsers reach it
-    token_file: Path = Path("/var/lib/fip-monitor/token")  # made where it is missing
-    directory: Path | None = None  # of images; None: that of the sink
-
-    @property
-    def host(self) -> str:
-        """Name or address of `address`, without brackets."""
-        return self.address.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        """Port of `address`; 0 for one that is free."""
-        return int(self.address.rpartition(":")[2])
-
-
-Device = Annotated[str, Field(pattern=r"^(cpu|cuda:[0-9]{1,3})$")]
-
-
-CodeName = Annotated[str, AfterValidator(parse_code)]
-Target = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$")]
-
-ALL_WORKERS = "*"
-"""Whose table has what stands in `[worker]` itself: what holds for every worker."""
-_FOR_ALL = ("stages", "kernels", "entry_points")
-
-
-class Worker(Daemon):
-    """One worker: one process that images slices, on one device."""
-
-    device: Device | None = None  # None: by the worker's name, gpuN on cuda:N, any other on the CPU
-    stages: dict[CodeName, Target] = {}  # of users that it may be asked for, as NAME = "package.module:function"
-    kernels: dict[CodeName, Target] = {}  # the same of kernels
-    entry_points: bool = True  # whether also those that are installed beside FIP (`fip.stages`, `fip.kernels`)
-
-
-class Follower(Daemon):
-    """One follower: a function that is called for each stored image in order, exactly once."""
-
-    step: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")  # package.module:function
-    directory: Path | None = None  # of images, or of the folders of jobs; None: that of the sink
-    folder: Path | None = None  # for what it finds, by job; None: systemd's for it, or followers/NAME by the images
-    checkpoint: int = Field(32, ge=1)  # images from one checkpoint of its state to the next
-    window: int = Field(0, ge=0)  # images that must be seen again before a state is whole
-    step_within: float = Field(600.0, gt=0)  # s that the step may be at one image; then it is ended
-    patience: Time | None = None  # for which a slice is waited for that is missing; None: until the ledger has it
-    hold: Time | None = None  # for which the sink keeps images longer that it has not seen; None: not at all
-
-    @model_validator(mode="after")
-    def _checkpoints_hold_the_window(self) -> "Follower":
-        if self.window > self.checkpoint:
-            raise ValueError(
-                f"window = {self.window} is more than checkpoint = {self.checkpoint}: of the last two checkpoints one "
-                f"must be as old as the window; give checkpoint = {self.window} or more"
-            )
-        return self
-
-
-class Node(Table):
-    """What one host runs."""
-
-    runs: tuple[str, ...] = ()
-
-
-class Security(Table):
-    """Who may join. Without keys, daemons bind ipc only, unless `insecure` is true."""
-
-    keys: Path | None = None  # folder of this host's private keys, ROLE.key; None: systemd's credentials, if any
-    allowed: Path = Path("/etc/fip/allowed.toml")  # the public keys that are let in; read by ventilator and sink
-    data: Literal["encrypted", "plain"] = "encrypted"  # of the sockets for slices and images
-    insecure: bool = False
 
 
 class Config(Table):
@@ -169,15 +43,21 @@ class Config(Table):
     sink: Sink = Sink()
     monitor: Monitor = Monitor()
     security: Security = Security()
-    worker: dict[str, Worker] = {}
-    follower: dict[Label, Follower] = {}
-    node: dict[str, Node] = {}
+    worker: dict[str, Worker] = Field(default_factory=dict)
+    detector: Detector = Detector()
+    follower: dict[Label, Follower] = Field(default_factory=dict)
+    node: dict[str, Node] = Field(default_factory=dict)
 
     @property
     def asked(self) -> Asked:
         """What it asks of a run."""
         names = [each.name for each in fields(Selection)]
         return Asked(self.imaging, Selection(**{name: getattr(self.source, name) for name in names}))
+
+    @property
+    def followers(self) -> Mapping[str, Following]:
+        """All that see stored images in order, by their names; the detector is one of them."""
+        return {**self.follower, DETECTOR: self.detector}
 
     def worker_named(self, name: str, host: str) -> Worker:
         """The settings of worker NAME on HOST: `[worker."HOST/NAME"]`, else `[worker.NAME]`, else the defaults.
@@ -216,9 +96,16 @@ class Config(Table):
         """What stands in `[worker]` itself becomes the table of all workers."""
         if not isinstance(tables, dict):
             return tables
-        every = {key: tables[key] for key in _FOR_ALL if key in tables}
-        others = {name: table for name, table in tables.items() if name not in _FOR_ALL}
+        every = {key: tables[key] for key in FOR_ALL if key in tables}
+        others = {name: table for name, table in tables.items() if name not in FOR_ALL}
         return others | ({ALL_WORKERS: every} if every else {})
+
+    @field_validator("follower")
+    @classmethod
+    def _none_is_called_as_the_detector(cls, tables: dict[str, Follower]) -> dict[str, Follower]:
+        if DETECTOR in tables:
+            raise ValueError(f"[follower.{DETECTOR}] has the name of FIP's own follower, [{DETECTOR}]: give it another")
+        return tables
 
     @field_validator("node")
     @classmethod
@@ -226,9 +113,10 @@ class Config(Table):
         for host, node in nodes.items():
             for what in node.runs:
                 role, dot, name = what.partition(".")
-                if not (role in ("worker", "follower") if dot else role in ("ventilator", "sink", "monitor")):
+                if role not in (("worker", "follower") if dot else ("ventilator", "sink", "monitor", DETECTOR)):
                     raise ValueError(
-                        f"node.{host}.runs: '{what}' is not ventilator, sink, monitor, worker.NAME or follower.NAME"
+                        f"node.{host}.runs: '{what}' is not ventilator, sink, monitor, {DETECTOR}, worker.NAME or "
+                        "follower.NAME"
                     )
                 if role == "follower" and name not in info.data.get("follower", {name: None}):
                     raise ValueError(f"node.{host}.runs: '{what}': there is no [follower.{name}], which says its step")
@@ -251,7 +139,7 @@ class Loaded:
         every = f"worker.{ALL_WORKERS}."
         for key, value in flatten(self.config.model_dump(mode="json", exclude={"node"})):
             if key.startswith(every):
-                if (name := key.removeprefix(every)) not in _FOR_ALL:
+                if (name := key.removeprefix(every)) not in FOR_ALL:
                     continue
                 key = f"worker.{name}"
             if value != {}:  # a table that nobody filled
@@ -328,10 +216,19 @@ def load(
 
 
 def all_options() -> dict[str, Option]:
-    """The options that a person may give on the command line, by the configuration's key, as "imaging.scale"."""
+    """The options of a run that a person may give on the command line, by the configuration's key, "imaging.scale"."""
+    return _options_of("imaging", "source", "ventilator")
+
+
+def detector_options() -> dict[str, Option]:
+    """The options of a search that a person may give on the command line, by the configuration's key."""
+    return _options_of(DETECTOR)
+
+
+def _options_of(*tables: str) -> dict[str, Option]:
     config = Config()
-    tables = {"imaging": config.imaging, "source": config.source, "ventilator": config.ventilator}
-    return {f"{table}.{name}": option for table, at in tables.items() for name, option in options(type(at)).items()}
+    found = {table: options(type(getattr(config, table))) for table in tables}
+    return {f"{table}.{name}": option for table, of in found.items() for name, option in of.items()}
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -354,7 +251,7 @@ def flatten(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[
     So is one whose keys are names of a user's code.
     """
     for key, value in table.items():
-        if isinstance(value, dict) and value and not (prefix[:1] == ("worker",) and key in _FOR_ALL):
+        if isinstance(value, dict) and value and not (prefix[:1] == ("worker",) and key in FOR_ALL):
             yield from flatten(value, (*prefix, key))
         else:
             yield ".".join((*prefix, key)), value

@@ -1,0 +1,23 @@
+"""`fip-detector`: finds transients in stored images, in order, exactly once. Nothing waits for it."""
+
+import argparse
+
+from fip.config import Loaded
+from fip.data.errors import ConfigError, UsageError
+from fip.events.duty import detector_duty
+from fip.follower.follower import Follower
+from fip.runtime.service import Loop, run_daemon
+
+
+def main() -> None:
+    """Runs the detector."""
+    parser = argparse.ArgumentParser(prog="fip-detector", description="Find transients in stored images.")
+    run_daemon(parser, _detector)
+
+
+def _detector(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Follower:
+    """Raises ConfigError if what is asked of it cannot be."""
+    try:
+        return Follower(detector_duty(loaded.config.detector), loaded, loop)
+    except UsageError as error:
+        raise ConfigError(f"detector: {error}") from None

@@ -1,0 +1,48 @@
+"""What a follower is there for: its step, its habits, and where images are and what is found goes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fip.config import Config, Follower
+from fip.data.errors import ConfigError, UsageError
+from fip.follower.course import Habits
+from fip.follower.courses import FOLDER, Publisher
+from fip.follower.step import Step, load_step
+
+STATE_DIRECTORY = "STATE_DIRECTORY"
+"""The variable with which systemd tells a daemon where it may write (systemd.exec(5))."""
+
+
+@dataclass(frozen=True)
+class Duty:
+    """All that makes one follower another than the next, wherever it runs."""
+
+    name: str  # among followers
+    table: str  # of the configuration, which says the rest: "follower.mean"
+    step: Step
+    habits: Habits
+    step_within: float  # s that the step may be at one image
+    beside: str  # the folder of what is found, if it is beside images
+    base: Path | None = None  # the folder of what is found, by job; None: beside the images
+    publisher: Publisher | None = None  # of what people read of what was found
+
+
+def duty_of(name: str, told: Follower) -> Duty:
+    """That of [follower.NAME]. Raises UsageError if its step cannot be imported."""
+    step, habits = load_step(told.step), Habits(told.checkpoint, told.window, told.patience)
+    return Duty(name, f"follower.{name}", step, habits, told.step_within, f"{FOLDER}/{name}", told.folder)
+
+
+def configured(name: str, config: Config) -> Duty:
+    """That of a follower of the configuration, as a daemon. Raises ConfigError if there is none, or it cannot be."""
+    if name not in config.follower:
+        known = ", ".join(config.follower) or "none"
+        raise ConfigError(f"follower.{name}: there is no such table, which says its step; there are: {known}")
+    told = config.follower[name]
+    if told.folder is None and STATE_DIRECTORY in os.environ:
+        told = told.model_copy(update={"folder": Path(os.environ[STATE_DIRECTORY])})
+    try:
+        return duty_of(name, told)
+    except UsageError as error:
+        raise ConfigError(f"follower.{name}.step: {error}") from None

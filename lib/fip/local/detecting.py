@@ -1,0 +1,161 @@
+"""`fip detect`: the detector over what is stored in a directory, with what came of it in words."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from itertools import groupby
+from pathlib import Path
+
+from fip.archive.entries import Entry
+from fip.archive.followed import FollowedImage, read_followed
+from fip.archive.ledger import Ledger
+from fip.archive.lightcurve import stored_entries
+from fip.data.errors import UsageError
+from fip.events.detector import detector_step, habits, written
+from fip.events.findings import is_told
+from fip.events.listing import as_lines, listed
+from fip.events.publishing import Publisher
+from fip.events.searching import difference
+from fip.events.settling import OPENING, begun, settle
+from fip.events.tables import expected
+from fip.events.words import FOLDER, Asked, Series
+from fip.follower.course import Course
+from fip.follower.journal import FAILED, JOURNAL, Journal
+from fip.local.followers import advance
+
+Say = Callable[..., None]
+
+
+def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool = False) -> int:
+    """Searches the images of a directory that were not searched yet; returns the exit code.
+
+    What a search of another `name` finds is apart. `anew`: what was found before is forgotten. Raises UsageError.
+    """
+    introduce(directory, asked, say)
+    if anew:
+        forget(directory, name)
+    return search(directory, directory / folder_of(name), asked, say)
+
+
+def forget(directory: Path, name: str = "") -> None:
+    """Removes what a search has found, if there was one."""
+    folder = directory / folder_of(name)
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
+    """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
+    try:
+        course = Course(directory, folder, detector_step(asked, folder.name), habits())
+    except UsageError as error:
+        if "holds what" in str(error):
+            raise UsageError(f"{error}, with --name; or --anew searches all again") from None
+        raise
+    with closing(course):
+        publisher = Publisher(course, asked)
+        advance(course, directory, watch=False)
+        publisher.finish()
+        for line in as_lines(listed([directory], folder.name)):
+            say(line)
+        return _summed_up(publisher, course, say)
+
+
+def check_search(directory: Path, asked: Asked) -> None:
+    """UsageError if the directory, which need not be there, holds what another search found."""
+    folder = directory / FOLDER
+    if not (folder / JOURNAL).exists():
+        return
+    try:
+        Journal(folder, written(asked)).close()
+    except UsageError as error:
+        raise UsageError(f"{str(error).partition(': give')[0]}: ask for the same, or move that folder away") from None
+
+
+def folder_of(name: str) -> str:
+    """Beside images, the folder of a search."""
+    return f"{FOLDER}-{name}" if name else FOLDER
+
+
+def introduce(directory: Path, asked: Asked, say: Say) -> None:
+    """Says what is to be searched of a directory. UsageError if one of its fields cannot be."""
+    for series in list(series_of(directory, asked)):
+        if series.average == 1:
+            say(_introduced(series, asked))
+
+
+def series_of(directory: Path, asked: Asked) -> Iterator[Series]:
+    """What is to be searched of a directory, by the first images of each field. UsageError if one cannot be."""
+    entries = sorted(stored_entries(directory), key=lambda each: (each.run, each.label, each.index))
+    with closing(Ledger(directory, read_only=True)) as ledger:
+        names = {row.run: row.name for row in ledger.runs()}
+    for (run, label), group in groupby(entries, key=lambda each: (each.run, each.label)):
+        yield from _series_of(directory, (run, names[run], label), list(group), asked)
+
+
+def _series_of(directory: Path, of: tuple[str, str, str], entries: Sequence[Entry], asked: Asked) -> tuple[Series, ...]:
+    """Those of a field, by its first images. UsageError."""
+    like, images = None, []
+    for image in _readable(directory, of[1], entries):
+        like = like or image
+        if why := difference(like.grid, like.stokes, image):
+            raise UsageError(f"{directory}: {why}")
+        if one := begun(image):
+            images.append(one)
+        if len(images) == OPENING:
+            break
+    if like is None:
+        raise UsageError(f"{directory}: none of the images of run {of[1]} can be read")
+    try:
+        return settle(of, like.grid, like.stokes, images, asked, 0.0)
+    except UsageError as error:
+        raise UsageError(f"{directory}: {error}") from None
+
+
+def _readable(directory: Path, name: str, entries: Sequence[Entry]) -> Iterator[FollowedImage]:
+    for entry in entries:
+        with suppress(UsageError):
+            yield read_followed(directory, name, entry)
+
+
+def _introduced(series: Series, asked: Asked) -> str:
+    field, searched, at = f"{series.label}, " if series.label else "", series.searched, series.thresholds
+    return (
+        f"{series.name}, {field}Stokes {series.stokes}: images of {searched.width}x{searched.height}, one in "
+        f"{searched.cadence:.4g} s, widths 1 to {searched.widest}, then means of 32 and 1024, reference "
+        f"{searched.reference}; events from S/N {at.event:.2f} on, which is {asked.budget.events:g} false in "
+        f"{asked.budget.seconds:g} s"
+    )
+
+
+def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
+    """Says what was searched, and how many false ones are among what was found; returns the exit code."""
+    findings, found, hours = publisher.findings, publisher.found(), publisher.hours()
+    each = [(findings.series[key], hour) for (key, _), hour in hours.items()]
+    slices = sum(hour.slices for series, hour in each if series.average == 1)
+    events = sum(expected(series, series.thresholds.event, hour.slices) for series, hour in each)
+    candidates = sum(expected(series, series.thresholds.candidate, hour.slices) for series, hour in each)
+    alone = [each for each in found if not {"sidelobe", "injection"} & set(each.labels)]
+    told = sum(map(is_told, found))
+    say(
+        f"{slices} images searched: {told} event{'s' * (told != 1)}, {events:.2g} false expected; {len(alone)} "
+        f"candidates, {candidates:.2g} false expected, {sum(each.event.best.sign < 0 for each in alone)} negative; in "
+        f"{course.folder}"
+    )
+    for key in sorted(findings.models_needed):
+        series = findings.series[key]
+        say(
+            f"{series.name}, Stokes {series.stokes}: model needed: the sky changes by more than noise in long sums, "
+            f"for which the threshold was raised; image with --sky-model or --subtract-model",
+            "yellow",
+        )
+    for (_, label), why in sorted(findings.refused.items()):
+        say(f"{label or 'the field'} is not searched: {why}", "red")
+    counts = course.journal.counts()
+    if late := counts.get("late", 0):
+        say(f"{late} images came late, and were not searched: --name archival searches all in order", "yellow")
+    unreadable = counts.get("unreadable", 0) + counts.get(FAILED, 0)
+    if unreadable:
+        why = course.journal.last_reason("unreadable") or course.journal.last_reason(FAILED)
+        say(f"left out: {unreadable} images, the last of them {why}", "red")
+    return 1 if unreadable or findings.refused else 0

@@ -1,5 +1,6 @@
 """How the monitor finds images: by run and slice, as the sink says that they are stored."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 from astropy.io import fits
 
 from fip.archive import gallery as module
+from fip.archive.compared import in_noise, less_the_mean
 from fip.archive.gallery import AbsentError, Gallery
 from fip.archive.ledger import Ledger
+from fip.archive.views import Window
 from fip.data.errors import EmptyLedgerError
 from support.fip_command import images
 from support.stored_run import GRID, RUN, TRANSIENT, store_run
@@ -84,3 +87,28 @@ def test_a_large_image_is_shrunk_by_maxima(tmp_path: Path) -> None:
     pixels, block = Gallery(tmp_path).pixels(RUN, 0, 0, 100)
     assert (pixels.shape, block, pixels.dtype) == ((66, 100), 3, np.dtype("<f4"))
     assert pixels.max() == fits.getdata(images(tmp_path)[0]).max()
+
+
+def test_an_image_less_those_before_it(tmp_path: Path) -> None:
+    """The mean of the last few, by what they have there; an empty one is none of them, and one that is gone neither."""
+    store_run(tmp_path, count=12, empty=(8,), failed=(4,))
+    shown = [fits.getdata(path)[0, 0] for path in images(tmp_path)]  # without the one that failed
+    gallery = Gallery(tmp_path)
+    (tmp_path / "night-t000006-dirty.fits").unlink()
+    view = gallery.view(RUN, 11, 0, Window(100, 40, 20, 20), 64, "difference")
+    pixels = np.frombuffer(bytes(gzip.decompress(view.content)), np.uint8).reshape(4, -1).T.copy().view("<f4")
+    before = [shown[number] for number in (0, 1, 2, 3, 4, 6, 8, 9)]  # slices 0 to 3, 5, 7, 9, 10
+    expected = shown[10] - np.mean(before, axis=0)
+    assert view.window == Window(100, 40, 20, 20)
+    assert np.allclose(pixels.reshape(20, 20), expected[40:60, 100:120], atol=1e-7)
+    with pytest.raises(AbsentError, match="no image before slice 0"):
+        gallery.view(RUN, 0, 0, None, 64, "difference")
+
+
+def test_a_difference_is_of_what_is_known() -> None:
+    """A pixel that others do not have counts not; where none has it, or the image itself, there is no difference."""
+    nan, here = np.nan, Window(0, 0, 3, 1)
+    others = [np.array([[1.0, nan, nan]]), np.array([[3.0, 4.0, nan]])]
+    assert np.array_equal(less_the_mean(np.array([[5.0, 5.0, 5.0]]), others, here), [[3.0, 1.0, nan]], equal_nan=True)
+    assert np.isnan(less_the_mean(np.array([[nan, 1.0, 1.0]]), [], here)).all()
+    assert np.isnan(in_noise(np.zeros((1, 3)), here)).all()

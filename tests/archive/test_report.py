@@ -13,8 +13,10 @@ from PIL import Image
 from fip.archive.charts import HEIGHT, WIDTH, Span, plot, time_lines
 from support.browser import browser, keep
 from support.fip_command import fip, images
+from support.found_events import EVENTS, FLARE, event, write_found
 from support.stored_run import ON, TRANSIENT, WORKERS, store_run
 
+HOSTILE_LABEL = "<script>alert(2)</script>"
 HOSTILE = "/data/<script>alert(1)</script>&night.ms"
 
 
@@ -23,6 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, with an empty image, one that failed, and a name that wants to be markup."""
     directory = tmp_path_factory.mktemp("run")
     store_run(directory, count=14, empty=(2,), failed=(9,), measurement_set=HOSTILE)
+    write_found(directory, [*EVENTS, event("hostile-0", HOSTILE_LABEL, (12, 12), (60, 60))])
     done = fip("report", directory)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(directory / "report.html")
@@ -34,6 +37,7 @@ def test_it_is_one_file_in_which_nothing_runs(run: Path) -> None:
     html = (run / "report.html").read_text()
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
+    assert "&lt;script&gt;alert(2)" in html
     assert not re.search(r"(?:src|href|url)\s*[=(]\s*[\"']?(?!data:)\w", html)
     assert "default-src 'none'" in html
     assert len(html) < 1_000_000
@@ -51,8 +55,13 @@ def test_a_browser_shows_it_as_it_was(run: Path, tmp_path: Path) -> None:
         assert "died; died; died" in text
         for worker in WORKERS:
             assert worker in text
-        pictures = page.locator(".sheet img")
-        assert pictures.count() == 13
+        found = page.locator("#transients")
+        assert "1 event, 0.4 false expected, 1 negative, 2 of 3 injected found, 2 labelled" in found.inner_text()
+        assert f"{FLARE} S/N 86.6 · slices 4 to 6 · 2020-06-27 18:40:08 UTC" in " ".join(found.inner_text().split())
+        assert "negative: it became fainter" in found.inner_text()
+        assert page.locator("#transients img").count() == 4
+        assert page.locator(".sheet img").count() == 13
+        pictures = page.locator("img")
         assert pictures.evaluate_all("all => all.every(img => img.complete && img.naturalWidth > 0 && img.alt)")
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
         keep(page, "report-dark", tmp_path, whole=True)

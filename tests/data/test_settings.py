@@ -49,7 +49,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "epsilon": st.floats(1e-11, 0.1),
     "kernel": st.sampled_from(["auto", "slant", "wgridder", "ska-sdp-func", "mine@0123456789abcdef"]),
     "channels_out": st.integers(1, 9999),
-    "make_psf": st.booleans(),
+    "make_psf": st.sampled_from([False, True, "bright"]),
     "phase_centre": PLACE,
     "stages": st.sampled_from([(), ("mine",), ("yours:one", "mine@0123456789abcdef")]),
     "primary_beam": st.sampled_from(["airy", "gaussian:1.1deg", "/a/beam.fits@0123456789abcdef"]),

@@ -1,12 +1,15 @@
 """The detector as a follower: what it finds is the same wherever it was interrupted, of images and of their means."""
 
+import os
 import random
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 from fip.data.values import Grid
@@ -59,7 +62,7 @@ def search(images: Path, folder: Path, asked: Asked, interrupted: random.Random 
             while left and course.advance():
                 left -= 1
             if course.over:
-                Publisher(course).publish()
+                Publisher(course, asked).finish()
                 assert course.cold_starts == 0
                 return folded(course.journal.findings_after(0))
 
@@ -93,3 +96,19 @@ def test_what_lasts_longer_than_any_boxcar_is_found_in_the_means(night: Path, tm
 def near(one: float, other: float) -> bool:
     """Within a pixel."""
     return abs(one - other) < 1
+
+
+def test_means_are_stored_if_that_is_asked_for(night: Path, tmp_path: Path) -> None:
+    """By their noise: of 32 images, with the header of one of them but for what differs."""
+    images = tmp_path / "night"
+    shutil.copytree(night, images, copy_function=os.link)
+    search(images, images / "transients", Asked(Budget(1, 86400), "none", store_averages=(32,)))
+    made = sorted((images / "transients" / "means").iterdir())
+    assert [path.name for path in made][:2] == ["night-x32-t000000-I.fits", "night-x32-t000032-I.fits"]
+    header, one = fits.getheader(made[1]), fits.getheader(images / "night-t000032-dirty.fits")
+    assert (header["FIPFIRST"], header["FIPLAST"], header["FIPMEAN"]) == (32, 63, 31)  # one of them was empty
+    assert header["DATE-OBS"] == one["DATE-OBS"]
+    shown = [fits.getdata(images / f"night-t{index:06d}-dirty.fits")[0, 0] for index in range(32, 64) if index != 40]
+    mean = fits.getdata(made[1])[0, 0]
+    assert np.abs(mean - np.mean(shown, axis=0)).max() < 0.1 * header["RMS"]  # weights differ by some percent
+    assert mean.std() == pytest.approx(header["RMS"], rel=0.1)

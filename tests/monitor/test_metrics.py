@@ -12,11 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fip.monitor.metrics import exposition
 from fip.state.pipeline import PipelineState
-from fip.wire.messages import Departure
-from fip.wire.status import Gpu, Resources
+from fip.state.transients import TransientsView
+from fip.wire.messages import Departure, Followed, FollowerState
+from fip.wire.status import Gpu, Latency, Resources
 from support.pipeline_states import running, state
 from support.repository import CONFIG
-from support.told_states import antennas, pipeline, with_run
+from support.told_states import antennas, pipeline, status, with_run
 
 ALERTS_TEST = Path(__file__).with_name("alerts_test.yml")
 EXPRESSIONS = [
@@ -41,12 +42,20 @@ def samples(seen: PipelineState) -> dict[tuple[str, frozenset[tuple[str, str]]],
 
 
 def everything() -> PipelineState:
-    """A pipeline with a pace, a worker with a GPU, and one that died."""
+    """A pipeline with a pace, a worker with a GPU, one that died, and a search for transients."""
     said = with_run(pipeline(1), lag=1.0, deadline=2.0, failed=1, missed=3)
     first, second = said.workers
     resources = Resources(1.0, 10**8, None, None, Gpu("H100", 0.5, 10**9, 8 * 10**10))
     first = replace(first, status=replace(first.status, resources=resources))
-    return state(replace(said, workers=(first,), departed=(Departure(second.status, said.time, "died"),)))
+    told = replace(status("follower", "detector", 1), latencies={"behind": Latency(9, 0.9, 0.02, 0.1, 0.15)})
+    detector = FollowerState(told, (Followed("detector", "job", "r", 7, 3, "/f"),))
+    departed = (Departure(second.status, said.time, "died"),)
+    found = TransientsView(
+        {"transient": 3, "moving": 1}, false=0.4, negative_candidates=11, injected=5, injected_found=4
+    )
+    ages = said.ages | {"head/detector": 0.2}
+    seen = state(replace(said, workers=(first,), followers=(detector,), ages=ages, departed=departed))
+    return replace(seen, transients=found)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +85,10 @@ def test_values_are_those_of_the_state() -> None:
     assert value("fip_daemon_up", role="worker", daemon="head/cpu1") == 0
     assert value("fip_verdict", verdict="failing") == 1
     assert value("fip_run_slices", run="r", name="obs", state="failed") == 1
+    assert [value("fip_events_total", kind=kind) for kind in ("transient", "moving")] == [3, 1]
+    assert (value("fip_false_expected"), value("fip_negative_total")) == (0.4, 11)
+    assert (value("fip_injected_total"), value("fip_injected_found_total")) == (5, 4)
+    assert value("fip_detect_lag_seconds", daemon="head/detector", quantile="0.95") == 0.1
     assert sum(number for (name, _), number in seen.items() if name == "fip_run_slices") == 100_000
     hostile = 'a"} 1\nfip_up 0\n'
     named = samples(state(with_run(pipeline(1), name=hostile)))

@@ -65,7 +65,9 @@ def test_the_best_boxcar_of_a_pixel_is_that_of_all_starts_and_widths(widest: int
         if index % 40 == 39:
             ends, widths = np.empty(SIDE * SIDE, np.int32), np.empty(SIDE * SIDE, np.int32)
             squares = np.empty(SIDE * SIDE, np.float32)
-            best_boxcars(pyramid.ring, rows_of(pyramid), boxcar_weights(pyramid), everywhere, ends, widths, squares)
+            weights = boxcar_weights(pyramid)
+            loud, beyond = pyramid.loud, pyramid.beyond
+            best_boxcars(pyramid.ring, loud, beyond, rows_of(pyramid), weights, everywhere, ends, widths, squares)
             by_end = [best_by_brute_force(rounded, spreads, index - SPAN + 1 + end, widest) for end in range(SPAN)]
             expected = np.max(by_end, axis=0)
             assert np.sqrt(squares) / STEPS == pytest.approx(expected, rel=1e-5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
-from fip.search.theory import COARSE, false_events, false_rate, looks, maxima, nu, threshold
+from fip.search.theory import COARSE, determinant_of, false_events, false_rate, looks, maxima, nu, threshold
 from fip.search.words import Budget, parse_budget
 from support.noise_fields import events_in, noise_fields, searched_field
 
@@ -24,6 +24,17 @@ def test_false_events_of_noise_are_as_many_as_predicted(seed: int) -> None:
     low, high = poisson.interval(0.99, predicted / 2)
     assert low <= positive <= high
     assert low <= len(found) - positive <= high
+
+
+def test_boxcars_have_their_maxima_at_places_of_their_own() -> None:
+    """Looks at one pixel times maxima of one image are too many: here 325, and not 278."""
+    side, beam, images, u = 256, 4.7, 1000, 5.0
+    searched = searched_field(side, beam)
+    found = len(events_in(searched, u, islice(noise_fields(side, beam, 8), images)))
+    low, high = poisson.interval(0.99, images * false_events(u, searched))
+    assert low <= found <= high
+    apart = images * 2 * maxima(u, (side - 2) ** 2, determinant_of(searched)) * looks(u, searched.widest)
+    assert found < poisson.ppf(0.005, apart)
 
 
 def test_the_correction_of_a_walk_in_steps_is_siegmunds() -> None:
@@ -64,7 +75,7 @@ def test_a_budget_is_over_all_series() -> None:
     u = threshold(week, two)
     assert false_rate(u, two) * 7 * 86400 == pytest.approx(1)
     assert u > threshold(week, [one])
-    assert threshold(week, [one]) == pytest.approx(7.315, abs=0.001)
+    assert threshold(week, [one]) == pytest.approx(7.306, abs=0.001)
 
 
 def test_a_budget_that_cannot_be_met_is_refused() -> None:

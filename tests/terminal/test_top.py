@@ -21,6 +21,7 @@ import pyte
 import pytest
 
 from fip.state.pipeline import PipelineState
+from fip.state.transients import TransientsView
 from fip.terminal.top import Top
 from fip.wire.messages import Departure, Failure, PipelineStatus
 from fip.wire.status import Latency, Logged, SocketEvent
@@ -234,6 +235,18 @@ def test_a_real_run_in_a_real_terminal(tmp_path: Path, simulated_ms: Path) -> No
             shown.press("q")
             assert shown.end() == 0
         assert process.poll() is None
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_what_a_search_has_found_is_a_line(size: tuple[int, int]) -> None:
+    """With the counts that show whether it can be trusted; of a pipeline that is not searched there is none."""
+    found = TransientsView({"transient": 3}, {"negative": 1}, 1, 0.4, injected=5, injected_found=5)
+    line = "transients 3 events, 0.4 false expected, 1 negative, 5 of 5 injected found"
+    text = re.sub(" +", " ", screen([replace(running(), transients=found)], size=size))
+    assert line in text
+    assert "transients" not in screen([running()], size=size)
+    hostile = re.sub(" +", " ", screen([replace(running(), transients=TransientsView(fault=HOSTILE))], size=size))
+    assert "transients [red]a[/red]�[31m�" in hostile
 
 
 def test_without_a_terminal(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Where slices are: leased once, sent again when lost, stored once, failed with a reason."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,22 @@ def test_a_slice_that_cannot_be_imaged_fails_with_its_reasons() -> None:
     assert leases.failed == {0: "no memory"}
     assert leases.done
     assert leases.cut
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_slice_that_cannot_be_read_while_a_worker_has_it_may_still_be_stored(stored: bool) -> None:
+    """It is read for a second copy, or its worker was taken for lost; if nothing comes of it, it is failed."""
+    leases = Leases(total=2, max_attempts=2, stored=())
+    leases.blame(0, "no such file")
+    leases.worker_says("w", holds={0: 1}, handed_on={}, now=0.0)
+    leases.blame(0, "no such file")
+    assert leases.loads()["w"] == 1
+    if stored:
+        leases.sink_says(((0, 1),), now=1.0)
+        leases.blame(0, "no such file")
+    else:
+        leases.worker_gone("w")
+    assert leases.failed == ({} if stored else {0: "no such file"})
 
 
 def test_a_new_ventilator_adopts_what_workers_hold() -> None:

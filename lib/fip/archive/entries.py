@@ -88,6 +88,9 @@ class Entry:
     beam: Beam | None
     recorded: float  # s UTC, Unix
     frequency: float | None = None  # Hz, the weighted mean of what was imaged; None if that was not noted
+    data_weight: float | None = None  # of its samples the sum of w, here of w |V|^2 in the next, and their number
+    data_power: float | None = None
+    data_used: float | None = None
     sequence: int = 0  # the order in which they were entered: 1, 2, ...; 0 from before that was noted
 
 

@@ -2,25 +2,27 @@
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.archive.compared import BEFORE, Kind, in_noise, less_the_mean
 from fip.archive.entries import Entry, RunRow
 from fip.archive.file_names import LEDGER, LOG_FILE
 from fip.archive.ledger import Ledger
-from fip.archive.lightcurve import Point, read_point
+from fip.archive.lightcurve import Point, read_points
 from fip.archive.shrink import shrink
 from fip.archive.stamps import Stamp, stamp_of
 from fip.archive.views import View, Window, make_view
-from fip.data.errors import EmptyLedgerError, FipError
+from fip.data.errors import EmptyLedgerError, FipError, UsageError
 from fip.data.ranges import Ranges, added
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import all_texts
+from fip.fits.planes import Planes
 from fip.fits.stored_image import StoredImage
 
 KEPT = 20_000
@@ -77,6 +79,10 @@ class Gallery:
             new = min(max(album.seen - after, 0), most, len(album.entries))
             return album.seen, [album.entries[-number] for number in range(new, 0, -1)]
 
+    def directory(self, run: str) -> Path:
+        """Where the images of a run are."""
+        return self._album(run).directory
+
     def entry(self, run: str, index: int) -> Entry:
         """One image."""
         directory = self._album(run).directory
@@ -101,11 +107,55 @@ class Gallery:
         small, block = shrink(self._plane(self.image(run, index), plane), most)
         return np.asarray(small, "<f4"), block
 
-    def view(self, run: str, index: int, plane: int, window: Window | None, most: int) -> View:
-        """What a page is sent of a plane: a window, or all of it, at most `most` shown pixels a side."""
+    def view(
+        self,
+        run: str,
+        index: int,
+        plane: int,
+        window: Window | None,
+        most: int,
+        kind: Kind = "image",
+        said: Mapping[str, Ranges] | None = None,
+    ) -> View:
+        """What a page is sent of a plane: a window, or all of it, at most `most` shown pixels a side.
+
+        Of the image, in Jy/beam; of its difference to those before it; or of its S/N: `fip.archive.compared`. `said` as
+        in `images`.
+        """
         image = self.image(run, index)
-        grid = image.layout.grid
-        return make_view(self._plane(image, plane), _within(window, grid.width, grid.height), most)
+        grid, pixels = image.layout.grid, self._plane(image, plane)
+        seen = _within(window, grid.width, grid.height)
+        if kind == "image":
+            return make_view(pixels, seen, most)
+        if kind == "S/N":
+            part = in_noise(pixels, seen)
+        else:
+            before = (self._plane(each, plane) for each in self._before(run, index, image, said or {}))
+            part = less_the_mean(pixels, before, seen)
+        return replace(make_view(part, Window(0, 0, seen.width, seen.height), most), window=seen)
+
+    def _before(self, run: str, index: int, image: StoredImage, said: Mapping[str, Ranges]) -> Iterator[StoredImage]:
+        """The last few images of the same field and grid before one; AbsentError if there is none."""
+        this = self.entry(run, index)
+        with self._lock:
+            album = self._album(run)
+            self._refresh(album, said.get(run))
+            known = [
+                entry
+                for entry in album.entries
+                if entry.label == this.label and entry.average < this.average and not entry.empty
+            ]
+        found = 0
+        for entry in sorted(known, key=lambda each: each.average, reverse=True):
+            with suppress(UsageError):  # it has expired
+                one = StoredImage.open(self._place(run, entry))
+                if one.layout == image.layout:
+                    yield one
+                    found += 1
+            if found == BEFORE:
+                return
+        if not found:
+            raise AbsentError(f"there is no image before slice {index} to take off it")
 
     def light_curve(
         self, run: str, like: int, x: int, y: int, plane: int, said: Mapping[str, Ranges]
@@ -120,11 +170,11 @@ class Gallery:
         step = -(-len(entries) // MOST_POINTS) or 1
         points = []
         for entry in entries[::step]:
-            image = StoredImage.open(self._place(run, entry))
+            image = Planes.open(self._place(run, entry))
             grid = image.layout.grid
             if not (0 <= x < grid.width and 0 <= y < grid.height and 0 <= plane < len(image.layout.stokes)):
                 raise AbsentError(f"pixel ({x}, {y}) of plane {plane} is outside of the images")
-            points.append(read_point(image, entry, x, y, [plane]))
+            points += read_points(image, entry, x, y, [plane])
         return points, step
 
     def settings(self, run: str) -> dict[str, str]:

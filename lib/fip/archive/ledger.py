@@ -281,7 +281,8 @@ class Ledger:
             where += " AND run = ? AND slice >= ? AND slice < ?"
             values = (run, first, end)
         sequence = "sequence" if self._version >= ORDERED else "0"
-        more = f"{sequence} AS sequence, {self._number('frequency')}"
+        numbers = map(self._number, ("frequency", "data_weight", "data_power", "data_used"))
+        more = ", ".join([f"{sequence} AS sequence", *numbers])
         query = f"SELECT {ENTRY}, {more} FROM slices WHERE {where} ORDER BY begin, file"
         for row in self._file.rows(query, values, named=True):
             with self._sound():

@@ -1,48 +1,47 @@
-"""`fip lightcurve`: how bright a position was, from the images of a directory, of which only its pixels are read."""
+"""`fip lightcurve`: how bright places were, from the images of a directory, of which only the pixels there are read."""
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from astropy.coordinates import FK4, FK5, ICRS, Galactic, SkyCoord
-from astropy.table import QTable
 from numpy.typing import NDArray
 
 from fip.archive.entries import Entry
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger
-from fip.archive.tables import JY_PER_BEAM, beam_columns, frequency_column, time_columns
 from fip.data.directions import Direction, Frame, parse_direction, shown
 from fip.data.errors import UsageError
-from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 from fip.data.quantities import ARCSEC, parse_angle
-from fip.data.values import Grid
+from fip.data.values import Band, Beam, Grid
+from fip.fits.planes import Planes
 from fip.fits.sky import wcs_of
-from fip.fits.stored_image import StoredImage
+from fip.search.curvature import from_moments
+from fip.search.forced import Core, core_of, noise_around, weighted, weights_at
+from fip.search.words import beam_matrix
 
-NEIGHBOURHOOD = 20.0
-"""The noise at a position is that of a square of so many beams: some 350 independent values, sigma good to 6 %."""
-
-_NARROWEST, _WIDEST = 32, 256  # pixels, of that square
 _FRAMES = {"FK5": FK5(equinox="J2000"), "ICRS": ICRS(), "FK4": FK4(equinox="B1950"), "GALACTIC": Galactic()}
+_UNFITTED = 4.0  # pixels of a beam that is not known, as of an image without data
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A position in one image."""
+    """A place in one band of one image."""
 
     entry: Entry
-    x: int  # the pixel, counted from 0, that the position falls on
-    y: int
-    flux: Floats  # [stokes] Jy/beam, that pixel's value as stored
-    error: Floats  # [stokes] Jy/beam, 1.4826 x the median absolute deviation of the pixels around it
+    x: float  # pixel, from 0
+    y: float
+    flux: Floats  # [stokes] Jy/beam, forced (`fip.search.forced`), apparent
+    error: Floats  # [stokes] Jy/beam, by 1.4826 x the median absolute deviation of the pixels around it
+    channel: int = 0  # 0 for the whole band, 1 + k for output channel k
+    band: Band | None = None  # its weighted mean frequency, and its width
+    beam: Beam | None = None  # of that band
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,45 +53,69 @@ class Offset:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A place with a name, as a list has it."""
+
+    name: str
+    place: Direction | Offset
+
+
+@dataclass(frozen=True, slots=True)
 class LightCurve:
-    """A position in all images that show it, earliest first."""
+    """A place in all images that show it, earliest first."""
 
     direction: Direction | Offset
     stokes: tuple[str, ...]
     points: tuple[Point, ...]
+    name: str = ""
 
 
 def light_curve(
-    directory: Path, position: str | Direction | Offset, stokes: tuple[str, ...] | None = None
+    directory: Path, position: str | Direction | Offset, stokes: tuple[str, ...] | None = None, apart: bool = False
 ) -> LightCurve:
     """The light curve of a position in the planes asked for, or all; `parse_direction` says how one is written.
 
-    "offset 120arcsec -30arcsec" is so far east and north of the middle of each image.
+    "offset 120arcsec -30arcsec" is so far east and north of the middle of each image. The output channels have points
+    of their own if they are wanted `apart`.
 
     UsageError if the position cannot be read, if no image shows it, if a plane is not there, or no image is.
     """
     try:
-        direction = _parsed(position) if isinstance(position, str) else position
+        place = parse_position(position) if isinstance(position, str) else position
     except ValueError as error:
         raise UsageError(str(error)) from None
+    return light_curves(directory, [Named("", place)], stokes, apart)[0]
+
+
+def light_curves(
+    directory: Path, places: Sequence[Named], stokes: tuple[str, ...] | None = None, apart: bool = False
+) -> list[LightCurve]:
+    """Those of several places, each image read once. UsageError as `light_curve`, and names the place."""
     entries = stored_entries(directory)
-    first = StoredImage.open(directory / entries[0].file)
+    first = Planes.open(directory / entries[0].file)
     stokes = stokes or first.layout.stokes
-    points, misses = [], Counter[str]()
+    points: list[list[Point]] = [[] for _ in places]
+    misses = [Counter[str]() for _ in places]
     for entry in entries:
-        image = StoredImage.open(directory / entry.file)
+        image = Planes.open(directory / entry.file, apart)
         planes = [_plane_number(image, name) for name in stokes]
-        try:
-            x, y = pixel_of(image.layout.grid, direction)
-        except UsageError as error:
-            misses[str(error)] += 1
-        else:
-            points.append(read_point(image, entry, x, y, planes))
-    if not points:
-        raise UsageError(f"{directory}: {misses.most_common(1)[0][0]}")
-    if isinstance(direction, Direction):
-        direction = in_frame_of(direction, first.layout.grid.frame)
-    return LightCurve(direction, stokes, tuple(points))
+        for each, found, missed in zip(places, points, misses, strict=True):
+            try:
+                x, y = place_of(image.layout.grid, each.place)
+            except UsageError as error:
+                missed[str(error)] += 1
+            else:
+                found += read_points(image, entry, x, y, planes)
+    curves = []
+    for each, found, missed in zip(places, points, misses, strict=True):
+        if not found:
+            name = f"{each.name}: " if each.name else ""
+            raise UsageError(f"{directory}: {name}{missed.most_common(1)[0][0]}")
+        place = each.place
+        if isinstance(place, Direction):
+            place = in_frame_of(place, first.layout.grid.frame)
+        curves.append(LightCurve(place, stokes, tuple(found), each.name))
+    return curves
 
 
 def stored_entries(directory: Path) -> list[Entry]:
@@ -106,21 +129,47 @@ def stored_entries(directory: Path) -> list[Entry]:
     return entries
 
 
-def read_point(image: StoredImage, entry: Entry, x: int, y: int, planes: Iterable[int]) -> Point:
-    """Flux and error at pixel (x, y); NaN in an empty image."""
-    side = NEIGHBOURHOOD * entry.beam.major / image.layout.grid.scale if entry.beam else _NARROWEST
-    half = round(min(max(side, _NARROWEST), _WIDEST) / 2)
-    around = slice(max(y - half, 0), y + half + 1), slice(max(x - half, 0), x + half + 1)
-    shown = [image.plane(number) for number in planes]
-    flux = np.array([float(plane[y, x]) for plane in shown])
-    return Point(entry, x, y, flux, np.array([_noise(plane[around]) for plane in shown]))
+def read_points(image: Planes, entry: Entry, x: float, y: float, planes: Iterable[int]) -> list[Point]:
+    """Flux and error at a place in each band of an image; NaN in an empty image."""
+    numbers, points = list(planes), []
+    for channel, (band, core) in enumerate(zip(image.bands, cores_of(image), strict=True)):
+        flux, error = [], []
+        for number in numbers:
+            pixels = image.plane(number, channel)
+            weights = weights_at(core, x, y, pixels)
+            flux.append(weighted(pixels, weights))
+            error.append(noise_around(pixels, x, y, core) * weights.spread if weights else math.nan)
+        points.append(Point(entry, x, y, np.array(flux), np.array(error), channel, band.band, band.beam))
+    return points
+
+
+def cores_of(image: Planes) -> list[Core]:
+    """What a point source looks like near its peak, in each band."""
+    scale, whole = image.layout.grid.scale, image.bands[0]
+    cores = []
+    for each in image.bands:
+        beam = each.beam or whole.beam
+        matrix = beam_matrix(beam or Beam(_UNFITTED * scale, _UNFITTED * scale, 0.0), scale)
+        curvature = None
+        if image.moments and beam:
+            ratio = each.band.centre / whole.band.centre
+            uu, uv, vv = (moment * ratio**2 for moment in (image.moments.uu, image.moments.uv, image.moments.vv))
+            curvature = from_moments(uu, uv, vv, scale)
+        cores.append(core_of(matrix, curvature))
+    return cores
 
 
 def pixel_of(grid: Grid, direction: Direction | Offset) -> tuple[int, int]:
     """The pixel (x, y), counted from 0, that a direction or an offset falls on; UsageError where none does."""
+    x, y = place_of(grid, direction)
+    return round(x), round(y)
+
+
+def place_of(grid: Grid, direction: Direction | Offset) -> tuple[float, float]:
+    """Where a direction or an offset falls, pixels (x, y) from 0; UsageError if that is outside of the images."""
     if isinstance(direction, Offset):
         x, y = grid.width / 2 - direction.east / grid.scale, grid.height / 2 + direction.north / grid.scale
-        return _inside(grid, x, y, _told(direction))
+        return _inside(grid, x, y, told(direction))
     there = in_frame_of(direction, grid.frame)
     x, y = map(float, wcs_of(grid).wcs_world2pix(math.degrees(there.longitude), math.degrees(there.latitude), 0))
     if math.isnan(x):
@@ -128,17 +177,17 @@ def pixel_of(grid: Grid, direction: Direction | Offset) -> tuple[int, int]:
     return _inside(grid, x, y, shown(there))
 
 
-def _inside(grid: Grid, x: float, y: float, what: str) -> tuple[int, int]:
+def _inside(grid: Grid, x: float, y: float, what: str) -> tuple[float, float]:
     column, row = round(x), round(y)
     if not (0 <= column < grid.width and 0 <= row < grid.height):
         raise UsageError(
             f"{what} is outside of the images: pixel ({x:.0f}, {y:.0f}) of {grid.width}x{grid.height} "
             f"about {shown(Direction(grid.longitude, grid.latitude, grid.frame))}"
         )
-    return column, row
+    return x, y
 
 
-def _parsed(text: str) -> Direction | Offset:
+def parse_position(text: str) -> Direction | Offset:
     """A direction, or an offset as `offset 120arcsec -30arcsec`; ValueError for anything else."""
     words = text.replace(",", " ").split()
     if words[:1] != ["offset"]:
@@ -149,7 +198,7 @@ def _parsed(text: str) -> Direction | Offset:
     return Offset(east, north)
 
 
-def _told(place: Direction | Offset) -> str:
+def told(place: Direction | Offset) -> str:
     if isinstance(place, Direction):
         return shown(place)
     east, north = (f"{each / ARCSEC:.10g}arcsec" for each in (place.east, place.north))
@@ -165,44 +214,7 @@ def in_frame_of(direction: Direction, frame: Frame) -> Direction:
     return Direction(float(there.lon.rad), float(there.lat.rad), frame)
 
 
-def curve_table(curve: LightCurve) -> QTable:
-    """The light curve as a table: a row an image; times in UTC, fluxes and errors in Jy/beam."""
-    entries = [point.entry for point in curve.points]
-    table = QTable()
-    fluxes = {}
-    for number, name in enumerate(curve.stokes):
-        fluxes[f"flux_{name}"] = [point.flux[number] for point in curve.points] * JY_PER_BEAM
-        fluxes[f"error_{name}"] = [point.error[number] for point in curve.points] * JY_PER_BEAM
-    columns = {**time_columns(entries), **fluxes, **beam_columns(entries), **frequency_column(entries)}
-    for name, column in columns.items():
-        table[name] = column
-    table["quality"] = [entry.quality for entry in entries]
-    table["x"] = [point.x for point in curve.points]
-    table["y"] = [point.y for point in curve.points]
-    table["file"] = [entry.file for entry in entries]
-    table.meta["position"] = _told(curve.direction)
-    table.meta["flux"] = "the value of the pixel (x, y), from 0, that the position falls on: apparent, no primary beam"
-    table.meta["error"] = f"1.4826 x MAD of the pixels around, {NEIGHBOURHOOD:g} beams on a side"
-    table.meta["frequency"] = "weighted mean of what was imaged: windows may take turns"
-    table.meta["time"] = "UTC, middle of the exposure"
-    return table
-
-
-def ecsv(curve: LightCurve) -> str:
-    """The light curve as an ECSV table, as `curve_table` has it."""
-    text = StringIO()
-    curve_table(curve).write(text, format="ascii.ecsv")
-    return text.getvalue()
-
-
-def _plane_number(image: StoredImage, name: str) -> int:
+def _plane_number(image: Planes, name: str) -> int:
     if name not in image.layout.stokes:
         raise UsageError(f"--stokes {name}: {image.path.name} has {', '.join(image.layout.stokes)}")
     return image.layout.stokes.index(name)
-
-
-def _noise(pixels: NDArray[np.floating]) -> float:
-    finite = np.asarray(pixels[np.isfinite(pixels)], np.float64)
-    if not finite.size:
-        return math.nan
-    return float(GAUSSIAN_RMS_PER_MAD * np.median(np.abs(finite - np.median(finite))))

@@ -10,10 +10,11 @@ from typing import overload
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
+from fip.archive.curve_tables import curve_table
 from fip.archive.entries import Entry, RunTotals
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger
-from fip.archive.lightcurve import curve_table, light_curve
+from fip.archive.lightcurve import light_curve
 from fip.archive.sky_image import SkyImage
 from fip.archive.tables import image_table
 from fip.data.directions import Direction
@@ -66,14 +67,17 @@ class Archive:
         with closing(Ledger(self.directory, read_only=True)) as ledger:
             return ledger.totals()
 
-    def lightcurve(self, position: str | SkyCoord, stokes: str | Sequence[str] | None = None) -> QTable:
+    def lightcurve(
+        self, position: str | SkyCoord, stokes: str | Sequence[str] | None = None, channels: bool = False
+    ) -> QTable:
         """How bright a position was in each image that shows it, earliest first, as `fip lightcurve` writes it.
 
         `position` as "05h31m58.7s +33d08m52s" or a SkyCoord, or "offset 90arcsec -60arcsec", so far east and north of
         the middle of the images, which stays with a body that they follow; `stokes` as "I,V", all planes if it is
-        None. Columns: time (UTC), mjd (d), flux_I and error_I (Jy/beam) and so for each plane, bmaj, bmin, bpa,
-        frequency (Hz), quality, x, y (pixel, from 0), file. UsageError where no image shows it, or a plane is not
-        there.
+        None. Columns: time (UTC), mjd (d), flux_I and error_I (Jy/beam, forced) and so for each plane, bmaj, bmin, bpa,
+        frequency (Hz), quality, x, y (pixel, from 0, to a fraction), file; with `channels` a row for each output
+        channel, too, and columns bandwidth and channel, 0 for the whole band. UsageError where no image shows it, or a
+        plane is not there.
         """
         try:
             planes = parse_stokes(stokes) if isinstance(stokes, str) else tuple(stokes) if stokes else None
@@ -82,7 +86,7 @@ class Archive:
         if not isinstance(position, str):
             there = position.icrs
             position = Direction(float(there.ra.rad), float(there.dec.rad), "ICRS")
-        return curve_table(light_curve(self.directory, position, planes))
+        return curve_table(light_curve(self.directory, position, planes, channels))
 
     def table(self) -> QTable:
         """What the ledger says of each image, earliest first, a row an image; numbers of stages have columns, too.

@@ -49,13 +49,34 @@ class Field:
     colours_of: str  # what the colours span
 
 
-def write_report(directory: Path, output: Path | None = None) -> Path:
+@dataclass(frozen=True)
+class Happened:
+    """An event, in words."""
+
+    name: str
+    summary: str
+    labels: tuple[str, ...]  # what speaks against it
+    picture: str  # a data URL; "" if there is none
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a search for transients has found."""
+
+    line: str
+    facts: tuple[Fact, ...] = ()
+    events: tuple[Happened, ...] = ()
+    more: int = 0  # events that are not told of
+
+
+def write_report(directory: Path, output: Path | None = None, transients: Told | None = None) -> Path:
     """Writes DIR/report.html, or another file, of the images that a directory's ledger lists; returns its path.
 
-    UsageError where there is no image, one cannot be read, or the page cannot be written.
+    `transients`: what was found in them, if they were searched. UsageError where there is no image, one cannot be read,
+    or the page cannot be written.
     """
     output = output or directory / "report.html"
-    html = _html(directory, stored_entries(directory))
+    html = _html(directory, stored_entries(directory), transients)
     try:
         output.write_text(html, encoding="utf-8")
     except OSError as error:
@@ -63,7 +84,7 @@ def write_report(directory: Path, output: Path | None = None) -> Path:
     return output
 
 
-def _html(directory: Path, entries: Sequence[Entry]) -> str:
+def _html(directory: Path, entries: Sequence[Entry], transients: Told | None) -> str:
     files, ledger = resources.files("fip"), Ledger(directory, read_only=True)
     rows, totals, asked = ledger.runs(), tuple(ledger.totals()), ledger.asked()
     ledger.close()
@@ -75,6 +96,7 @@ def _html(directory: Path, entries: Sequence[Entry]) -> str:
         title=", ".join(row.name for row in rows),
         version=__version__,
         numbers=[*_numbers(entries, totals, recorded)],
+        transients=transients,
         fields=[*_fields(directory, rows, entries)],
         rate=_rate(recorded),
         time_lines=_time_lines(entries),

@@ -10,6 +10,7 @@ from astropy.table import QTable
 
 from fip.archive.entries import Entry
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
+from fip.data.values import Beam
 
 JY_PER_BEAM = units.Jy / units.beam
 Columns = Mapping[str, Any]
@@ -27,9 +28,14 @@ def time_columns(entries: Sequence[Entry]) -> Columns:
 
 def beam_columns(entries: Sequence[Entry]) -> Columns:
     """The restoring beam of each; NaN where none was fitted."""
+    return beams_as_columns([entry.beam for entry in entries])
+
+
+def beams_as_columns(beams: Sequence[Beam | None]) -> Columns:
+    """Beams; NaN for None."""
     columns = {}
     for name, attribute, unit in (("bmaj", "major", "arcsec"), ("bmin", "minor", "arcsec"), ("bpa", "angle", "deg")):
-        radians = [getattr(entry.beam, attribute, math.nan) for entry in entries] * units.rad
+        radians = [getattr(beam, attribute, math.nan) for beam in beams] * units.rad
         columns[name] = radians.to(unit)
     return columns
 

@@ -39,6 +39,12 @@ def detect_command(
     ] = None,
     widths: Annotated[int, typer.Option(help="Slices of the longest transient looked for: 1, 2, 4, ... 64.")] = 64,
     stokes: Annotated[str | None, typer.Option(help="Planes, as I,V.  [default: all that there are]")] = None,
+    also_average: Annotated[
+        str, typer.Option(metavar="32,1024", help="Of so many images store the means that are searched, as FITS files.")
+    ] = "",
+    watch: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Places measured in each image: a name and a place a line.")
+    ] = None,
     name: Annotated[
         str, typer.Option(help="Of a search beside another: what it finds is in DIR/transients-NAME/.")
     ] = "",
@@ -56,10 +62,14 @@ def detect_command(
     planes = parsed("--stokes", parse_stokes, stokes) if stokes else None
     budget = parsed("--false-alarms", parse_budget, false_alarms)
 
+    from fip.archive.place_lists import parse_places
+    from fip.data.detecting import parse_averages
     from fip.events.words import Asked
     from fip.local.detecting import detect
 
-    asked = Asked(budget, None if reference is None else _REFERENCES[reference], widths, planes)
+    means = parsed("--also-average", parse_averages, also_average)
+    places = parse_places(watch, "--watch") if watch else ()
+    asked = Asked(budget, None if reference is None else _REFERENCES[reference], widths, planes, means, watch=places)
     raise typer.Exit(detect(directory, asked, say, name, anew))
 
 

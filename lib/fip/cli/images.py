@@ -16,26 +16,52 @@ _SIGNS = {"ignore_unknown_options": True}  # so that -45d00m00s is a declination
 @app.command("lightcurve", context_settings=_SIGNS)
 def lightcurve_command(
     directory: ImagesArgument,
-    ra: Annotated[
-        str, typer.Argument(metavar="RA", help="05h31m58.7s or 82.99deg; 'B1950 82.2deg' for another frame.")
-    ],
-    dec: Annotated[str, typer.Argument(metavar="DEC", help="+33d08m52s or 33.15deg.")],
+    position: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RA DEC", help="05h31m58.7s +33d08m52s or 82.99deg 33.15deg; after B1950 or GALACTIC in that frame."
+        ),
+    ] = None,
     offset: Annotated[
         bool,
         typer.Option("--offset", help="RA and DEC are angles from the middle of the images, as 2arcmin -30arcsec."),
     ] = False,
+    places: Annotated[
+        Path | None,
+        typer.Option("--list", help="Instead of RA DEC a file, a line for each place: NAME 05h31m58.7s +33d08m52s."),
+    ] = None,
     stokes: Annotated[str | None, typer.Option(help="Planes, as I,V.  [default: all that there are]")] = None,
+    spectrum: Annotated[
+        bool,
+        typer.Option("--dynamic-spectrum", help="Output channels, too; with --output also as a picture, OUTPUT.png."),
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="The table.  [default: standard output]")] = None,
 ) -> None:
-    """Write how bright a position was in each image as an ECSV table: time, flux, error, beam, quality.
+    """Write how bright places were in each image as an ECSV table: time, flux, error, beam, frequency, quality.
 
     In images that follow a body (--phase-centre sun) a direction moves; --offset stays with the body.
     """
-    from fip.archive.lightcurve import ecsv, light_curve
+    from fip.archive.curve_tables import curve_table, ecsv
+    from fip.archive.lightcurve import Named, light_curves, parse_position
+    from fip.archive.place_lists import parse_places
 
-    position = f"offset {ra} {dec}" if offset else f"{ra} {dec}"
+    words = " ".join(position or [])
+    if bool(words) == (places is not None):
+        raise UsageError("give a position, RA DEC, or a file of them with --list; and not both")
+    if places is not None:
+        asked = parse_places(places)
+    else:
+        asked = (Named("", parsed("RA DEC", parse_position, f"offset {words}" if offset else words)),)
     planes = parsed("--stokes", parse_stokes, stokes) if stokes else None
-    _write(ecsv(light_curve(directory, position, planes)), output)
+    curves = light_curves(directory, asked, planes, apart=spectrum)
+    _write(ecsv(curve_table(*curves)), output)
+    if spectrum and output is not None:
+        from fip.archive.curve_pictures import dynamic_spectrum
+
+        for curve in curves:
+            picture = output.with_name(f"{output.stem}{'-' * bool(curve.name)}{curve.name}.png")
+            _write(dynamic_spectrum(curve), picture)
+            say(str(picture))
 
 
 @app.command("sources")
@@ -56,16 +82,17 @@ def report_command(
 ) -> None:
     """Write a page about a finished run: settings, rates, noise, images, failures; one file, without network."""
     from fip.archive.report import write_report
+    from fip.events.reporting import transients_of
 
-    say(str(write_report(directory, output)))
+    say(str(write_report(directory, output, transients_of(directory))))
 
 
-def _write(text: str, output: Path | None) -> None:
-    """To a file, or to standard output. UsageError if it cannot be written."""
+def _write(content: str | bytes, output: Path | None) -> None:
+    """To a file, or a text to standard output. UsageError if it cannot be written."""
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.write(str(content))
         return
     try:
-        output.write_text(text)
+        output.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise UsageError(f"--output {output}: cannot be written: {error.strerror}") from None

@@ -42,14 +42,15 @@ class Imaged:
     def with_image(self, kind: Kind, image: Image) -> "Imaged":
         """The same with this image, added or in place of the one of its kind; it is stored as NAME-tNNNNNN-KIND.fits.
 
-        Its pixels are of the shape of the dirty image, [stokes, plane, y, x]. ValueError if they are not, or for a kind
-        that is not 1 to 16 of a-z 0-9.
+        Its pixels are of the shape of that, else of the dirty image, [stokes, plane, y, x]. ValueError if they are not,
+        or for a kind that is not 1 to 16 of a-z 0-9.
         """
         if not is_kind(kind):
             raise ValueError(f"{kind!r:.40} is no kind of image: give 1 to 16 of a-z 0-9, a letter first")
-        like = self.images.get("dirty", image).pixels.shape
+        other = kind if kind in self.images else "dirty"
+        like = self.images.get(other, image).pixels.shape
         if image.pixels.shape != like:
-            raise ValueError(f"image {kind} has the shape {image.pixels.shape}, and the dirty image {like}")
+            raise ValueError(f"image {kind} has the shape {image.pixels.shape}, and the {other} image {like}")
         return replace(self, images={**self.images, kind: image})
 
     def with_card(

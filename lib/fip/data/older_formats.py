@@ -47,7 +47,7 @@ def facts_of_0c91216(asked: Asked, made: Imaging, pseudo: bool) -> dict[str, Any
             "weighting": made.weight,
             "robust": made.robust or 0.0,
             "taper": made.taper,
-            "make_psf": made.make_psf,
+            "make_psf": made.make_psf is True,
             "pseudo": pseudo,
         },
     }

@@ -50,6 +50,10 @@ OFFSET_BEAMS = 0.2
 SKY_FACTOR = 1.5
 """Noise above what the visibilities scatter by a half is no noise: sources are left, and a better model is needed."""
 
+BRIGHT = 8.0
+"""Times its noise that a pixel is above or below 0 from which on its slice is bright: the search for transients takes
+its source off by the slice's point spread function, which is stored beside it for that (`make_psf = "bright"`)."""
+
 TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
 """Planes whose pixels cannot be negative but for noise and sidelobes."""
 

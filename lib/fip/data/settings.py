@@ -29,6 +29,9 @@ Weighting = Literal["natural", "uniform", "briggs"]
 
 FINEST_EPSILON = 1e-11  # of double precision
 COARSEST_EPSILON = 0.1
+BRIGHT_ONES: Literal["bright"] = "bright"
+"""Of `make_psf`: those of bright slices alone, by which a search for transients tells a source from its sidelobes."""
+_YES, _NO = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n")  # as of any other truth value
 _BRIGGS = r"\s*[Bb]riggs:\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*"
 DEFAULT = "default"  # what is shown of an option that nobody asked for, and that the data settle
 
@@ -60,6 +63,16 @@ def parse_weighting(text: str) -> str:
     if name not in get_args(Weighting):
         raise ValueError(f"'{text}' is not a weighting: {', '.join(get_args(Weighting))}, or as briggs:0")
     return name
+
+
+def parse_make_psf(text: str) -> bool | str:
+    """Whether point spread functions are stored; ValueError for anything but yes, no or "bright"."""
+    said = text.strip().lower()
+    if said == BRIGHT_ONES:
+        return BRIGHT_ONES
+    if said not in (*_YES, *_NO):
+        raise ValueError(f"'{text}' does not say which images' point spread functions to store: true, false or bright")
+    return said in _YES
 
 
 @dataclass(frozen=True)
@@ -117,8 +130,10 @@ class Imaging:
         int, Field(ge=1), Option("Sub-bands of equal width, imaged beside the whole band.  [default: 1]")
     ] = 1
     make_psf: Annotated[
-        bool, Option("Store each image's point spread function beside it.", ("--make-psf", "--psf"), flag=True)
-    ] = False
+        bool | Literal["bright"],
+        reads(parse_make_psf),
+        Option("Store each image's point spread function beside it.", ("--make-psf", "--psf"), flag=True),
+    ] = False  # bright: of twice the size, and only if the image is bright; a search for transients asks for it
     phase_centre: Annotated[
         Place | None,
         Option(
@@ -345,6 +360,15 @@ def as_text(table: type, name: str, value: Any) -> str | bool:
 def from_texts(written: Mapping[str, str]) -> Asked:
     """The inverse of `texts`. Raises UsageError."""
     return asked(**{key.partition(".")[2]: text for key, text in written.items()})
+
+
+def without_extras(asked: Asked) -> Asked:
+    """What of it makes images what they are: without the PSFs of bright ones, which a run may begin or cease to store.
+
+    By this, runs have their ids, and directories what they hold.
+    """
+    imaging = asked.imaging
+    return replace(asked, imaging=replace(imaging, make_psf=False)) if imaging.make_psf == BRIGHT_ONES else asked
 
 
 def differences(before: Asked, now: Asked) -> str:

@@ -125,9 +125,7 @@ def points_of(tried: Iterable[Tried]) -> Points:
 def as_lines(tried: tuple[Tried, ...], threshold: float | None) -> list[str]:
     """A table for each average: found of asked, by width and S/N, and by S/N with what theory says."""
     if not tried:
-        return [
-            "no source was put in yet: there is one in 500 images of a series, and it counts if it has been seen whole"
-        ]
+        return ["no source was put in yet: there is one in 500 images of a series"]
     lines = []
     for average in sorted({each.average for each in tried}):
         mine = tuple(each for each in tried if each.average == average)

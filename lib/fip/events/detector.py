@@ -1,11 +1,15 @@
 """The detector: the search for transients as a follower, which sees each stored image of a run in order, once."""
 
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from fip.archive.followed import FollowedImage
+from fip.archive.lightcurve import Named
 from fip.events.keeping import as_json, from_json
-from fip.events.words import Asked
+from fip.events.means import write_mean
+from fip.events.words import FOLDER, Asked
 from fip.follower.course import Habits
 from fip.follower.step import UNWRITTEN, State, Step
 from fip.imaging.slant.cache import use_cache
@@ -22,17 +26,34 @@ NAME = "detector"
 _LIVE = f"{UNWRITTEN}live"
 
 
-def detector_step(asked: Asked) -> Step:
-    """The step of a search; its name tells what is asked, so that a folder holds what one search found."""
+def detector_step(asked: Asked, folder: str = FOLDER) -> Step:
+    """The step of a search; its name tells what is asked, so that a folder holds what one search found.
+
+    Means that are to be stored go into `folder` beside the images.
+    """
 
     def step(state: State, image: FollowedImage) -> tuple[State, Iterable[Finding]]:
         live = live_of(state)
-        return {_LIVE: live}, [] if image.late else take(live, image, asked)
+        live.folder = str(image.path.parent / folder)
+        found = [] if image.late else take(live, image, asked)
+        _store_means(live)
+        return {_LIVE: live}, found
 
     def end(state: State) -> Iterable[Finding]:
-        return conclude(live_of(state), asked)
+        live = live_of(state)
+        found = conclude(live, asked)
+        _store_means(live)
+        return found
 
     return Step(written(asked), step, end=end, kept=_kept)
+
+
+def _store_means(live: Live) -> None:
+    """Before what was found is entered: after a restart, the same are written again."""
+    for of in live.fields.values():
+        for mean in of.made:
+            write_mean(Path(live.folder), of.header, mean)
+        of.made.clear()
 
 
 def habits(patience: float | None = None) -> Habits:
@@ -44,10 +65,16 @@ def written(asked: Asked) -> str:
     """What is asked of a search, as it would be typed."""
     options = {
         "--reference": asked.reference, "--widths": asked.widest, "--stokes": asked.stokes and ",".join(asked.stokes),
-        "--watch": asked.watch,
+        "--also-average": ",".join(map(str, asked.store_averages)),
+        "--watch": _digest(asked.watch) if asked.watch else None,
     }  # fmt: skip
     told = [f"{name} {value}" for name, value in options.items() if value]
     return " ".join([f"fip detect --false-alarms {asked.budget.events:g}/{asked.budget.seconds:g}s", *told])
+
+
+def _digest(places: tuple[Named, ...]) -> str:
+    """Of a list of places, whatever file it came in."""
+    return hashlib.sha256(repr(places).encode()).hexdigest()[:8]
 
 
 def live_of(state: State) -> Live:

@@ -7,8 +7,9 @@ from typing import Any
 from fip.archive.followed import Finding
 from fip.events.keeping import from_json
 from fip.events.words import Found, Series
+from fip.search.labels import SIDELOBE, Circumstances, Marks, labels_among
 from fip.search.peaks import is_near
-from fip.search.sidelobes import sidelobes_of
+from fip.search.tracks import tracks_of
 from fip.search.words import Event
 
 Key = tuple[str, str]
@@ -30,13 +31,16 @@ class Findings:
     series: dict[Key, Series] = field(default_factory=dict)
     found: dict[tuple[Key, int], Found] = field(default_factory=dict)  # by series and number
     hours: dict[tuple[Key, int], Hour] = field(default_factory=dict)
+    marks: dict[Key, dict[int, frozenset[str]]] = field(default_factory=dict)  # by slice
     models_needed: set[Key] = field(default_factory=set)
     injected: set[tuple[Key, int]] = field(default_factory=set)  # events that the search has made itself
     injections: dict[tuple[Key, int], Finding] = field(default_factory=dict)  # by series and first step
     refused: dict[Key, str] = field(default_factory=dict)  # by run and field, why it is not searched
 
-    def add(self, run: str, finding: Finding) -> None:
-        """Takes a finding in, in the order in which they were found."""
+    watched: list[tuple[str, int, Finding]] = field(default_factory=list)  # run, slice, fluxes of places
+
+    def add(self, run: str, index: int, finding: Finding) -> None:
+        """Takes a finding of a slice in, in the order in which they were found."""
         what, key = finding["what"], (run, str(finding.get("key", "")))
         if what == "series":
             self.series[key] = from_json(Series, finding["series"])
@@ -48,6 +52,10 @@ class Findings:
             self.models_needed.add(key)
         elif what == "injection":
             self.injections[key, int(finding["first"])] = finding
+        elif what == "marks":
+            self.marks.setdefault(key, {})[int(finding["slice"])] = frozenset(finding["marks"])
+        elif what == "watch":
+            self.watched.append((run, index, finding))
         elif what == "refused":
             self.refused[run, str(finding["label"])] = str(finding["why"])
 
@@ -84,13 +92,34 @@ class Findings:
     def _labelled(self, key: Key) -> Iterator[Found]:
         series = self.series[key]
         mine = [each for (of, _), each in self.found.items() if of == key]
-        dim = sidelobes_of([each.event for each in mine], series.sidelobe, series.thresholds.candidate)
+        injected = {number for of, number in self.injected if of == key}
+        real = [each.event for each in mine if each.event.number not in injected]
+        labels = labels_among([each.event for each in mine], _circumstances(series, self.marks.get(key, {})), injected)
+        moving, parts = _moving(real, labels, series)
         for each in mine:
-            negative = each.event.best.sign < 0 and series.stokes not in ("Q", "U", "V")
-            injected = (key, each.event.number) in self.injected
-            dimmer = each.event.number in dim
-            labels = ("negative",) * negative + ("sidelobe",) * dimmer + ("injection",) * injected
-            yield replace(each, labels=labels)
+            number = each.event.number
+            if number not in parts:
+                more = ("injection",) * (series.injected or number in injected)
+                yield replace(each, labels=labels[number] + more, kind="moving" if number in moving else each.kind)
+
+
+def _circumstances(series: Series, marks: Marks) -> Circumstances:
+    searched, at = series.searched, series.thresholds
+    return Circumstances(
+        searched.beam, (searched.height, searched.width), at.candidate, at.event,
+        signed=series.stokes in ("Q", "U", "V"), marks=marks,
+    )  # fmt: skip
+
+
+def _moving(events: list[Event], labels: Mapping[int, tuple[str, ...]], series: Series) -> tuple[set[int], set[int]]:
+    """The numbers of the brightest events of what moves, which stand for it; and of the others, which are no events."""
+    best, others = set[int](), set[int]()
+    for track in tracks_of([each for each in events if SIDELOBE not in labels[each.number]], series.searched):
+        snrs = {each.number: each.best.snr for each in events if each.number in track.events}
+        brightest = max(track.events, key=lambda number: snrs[number])
+        best.add(brightest)
+        others |= set(track.events) - {brightest}
+    return best, others
 
 
 def _once(found: Iterable[Found]) -> list[Found]:
@@ -120,9 +149,9 @@ def is_told(found: Found) -> bool:
     return is_event(found) and not found.labels
 
 
-def folded(findings: Iterable[tuple[Any, str, Any, Finding]]) -> Findings:
+def folded(findings: Iterable[tuple[Any, str, int, Finding]]) -> Findings:
     """Of the rows of a journal."""
     made = Findings()
-    for _, run, _, finding in findings:
-        made.add(run, finding)
+    for _, run, index, finding in findings:
+        made.add(run, index, finding)
     return made

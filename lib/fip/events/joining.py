@@ -15,12 +15,13 @@ from typing import Any
 from astropy.table import Table
 
 from fip.archive.entries import Entry
-from fip.archive.lightcurve import pixel_of, read_point, stored_entries
+from fip.archive.lightcurve import place_of, read_points, stored_entries
 from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.values import Grid
 from fip.events.tables import RATES
 from fip.events.words import FOLDER
+from fip.fits.planes import Planes
 from fip.fits.stored_image import StoredImage
 from fip.search.words import NEAR
 
@@ -67,7 +68,7 @@ class Series:
     def noise(self, place: Direction) -> float | None:
         """Jy/beam, at a place, in one image; None if it does not show the place."""
         try:
-            x, y = pixel_of(self.grid, place)
+            x, y = place_of(self.grid, place)
         except UsageError:
             return None
         if not (0 < x < self.grid.width - 1 and 0 < y < self.grid.height - 1):
@@ -76,8 +77,8 @@ class Series:
         for at in sorted({number * (len(self.entries) - 1) // (_LOOKED_AT - 1) for number in range(_LOOKED_AT)}):
             entry = self.entries[at]
             try:
-                image = StoredImage.open(self.directory / entry.file)
-                point = read_point(image, entry, x, y, [image.layout.stokes.index(self.stokes)])
+                image = Planes.open(self.directory / entry.file)
+                (point,) = read_points(image, entry, x, y, [image.layout.stokes.index(self.stokes)])
             except (UsageError, ValueError, IndexError):
                 continue
             if math.isfinite(point.flux[0]) and point.error[0] > 0:
@@ -113,9 +114,9 @@ class Source:
         return sum(each.hours for each in self.searched)
 
 
-def series_in(directory: Path) -> list[Series]:
-    """What of a directory was searched. UsageError if that is not to be read."""
-    path = directory / FOLDER / RATES
+def series_in(directory: Path, folder: str = FOLDER) -> list[Series]:
+    """What of a directory was searched, by the files of a search. UsageError if they are not to be read."""
+    path = directory / folder / RATES
     try:
         rates = Table.read(path, format="ascii.ecsv")
     except (OSError, ValueError) as error:

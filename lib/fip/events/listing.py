@@ -34,7 +34,7 @@ def listed(directories: Sequence[Path], folder: str = FOLDER) -> list[dict[str, 
     found = [event for directory in directories for event in _of(directory, folder)]
     found.sort(key=lambda each: (each["begin"], each["id"]))
     if len(directories) > 1:
-        series = [each for directory in directories for each in series_in(directory)]
+        series = [each for directory in directories for each in series_in(directory, folder)]
         found = added_to(found, joined(found, series))
     return found
 

@@ -4,9 +4,11 @@ What is found are JSON objects; `what` is the kind of each:
 
 series   a series that is searched from now on: `key`, and all that `Series` has
 event    an event or a candidate as it is now, by the `key` of its series: `event`, `begin`, `end`, `injected`
+marks    what is wrong with a `slice` as a whole: `marks`, as fip.search.marks has them
 hour     how many images of a series were searched in an hour that is over: `key`, `hour`, `slices`, `flooded`
 model    the sky of a series changes by more than noise: a model is needed
 refused  a field that is not searched, and `why`
+watch    the fluxes of places that are watched, in an image, and what has changed: see `fip.events.watch`
 injection a source that was put into the search's own copy of the pixels, and whether it was found
 """
 
@@ -23,12 +25,16 @@ from fip.data.errors import UsageError
 from fip.data.values import Grid
 from fip.events.completeness import series_key
 from fip.events.keeping import as_json
-from fip.events.settling import OPENING, Begun, begun, settle
+from fip.events.means import MeanImage
+from fip.events.psfs import psf_of
+from fip.events.settling import OPENING, Begun, begun, power_in, settle
+from fip.events.watch import Watch, measured, measured_first, new_watch
 from fip.events.words import HOUR, Asked, Series
 from fip.search.events import Events, associate, close, places
 from fip.search.injection import Injection, add_to, block_of, found_by, injection_of
+from fip.search.marks import Late, Power, mark
 from fip.search.series import State, advance, begin, finish, memory, step_at
-from fip.search.words import WIDEST, Event, Facts, Look
+from fip.search.words import WIDEST, Event, Facts, Look, Place
 
 Finding = dict[str, Any]
 Pixels = NDArray[np.float32]
@@ -45,6 +51,15 @@ class Span:
     last: int
     begin: float  # s UTC since MJD 0
     end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of an image beside its pixels."""
+
+    span: Span
+    power: Power | None
+    psf: Pixels | None
 
 
 @dataclass(slots=True)
@@ -82,6 +97,7 @@ class Searching:
     needed: bool = False  # whether it was said that a model is needed
     trial: Trial | None = None
     noise: float = math.nan  # Jy/beam, of the last image
+    late: Late = field(default_factory=Late)  # noise and power of late images
     mean: Mean | None = None
     means: "Searching | None" = None  # the search of its means
 
@@ -98,6 +114,10 @@ class FieldSearch:
     begun: list[Begun] = field(default_factory=list)
     averaged: dict[str, tuple[Series, ...]] = field(default_factory=dict)  # by plane, what is to be searched of it
     planes: list[Searching] = field(default_factory=list)
+    watch: Watch | None = None
+    header: str = ""  # of its first image
+    stored: tuple[int, ...] = ()  # of so many slices means are stored
+    made: list[MeanImage] = field(default_factory=list)  # means, since they were last taken out
     refused: str = ""
 
 
@@ -106,6 +126,7 @@ class Live:
     """All fields of a run."""
 
     fields: dict[str, FieldSearch] = field(default_factory=dict)
+    folder: str = ""  # of what is found
 
 
 def key_of(series: Series) -> str:
@@ -115,22 +136,25 @@ def key_of(series: Series) -> str:
 
 def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
     """Searches the next image. Changes the state that it is given."""
-    of = live.fields.setdefault(image.label, FieldSearch(image.run, image.name, image.label, image.grid, image.stokes))
+    new = FieldSearch(image.run, image.name, image.label, image.grid, image.stokes, stored=asked.store_averages)
+    of = live.fields.setdefault(image.label, new)
     if of.refused:
         return []
     if why := difference(of.grid, of.stokes, image):
         return [_refuse(of, why)]
     if not of.planes:
         if first := begun(image):
+            of.header = of.header or image.header.tostring()
             of.begun.append(first)
         return list(_open(live, of, asked)) if len(of.begun) >= OPENING else []
     if image.entry.empty:
         return []
     span = Span(image.index, image.index, image.entry.begin, image.entry.end)
-    found: list[Finding] = []
+    found = [measured(of.watch, image)] if of.watch else []
     for plane in of.planes:
         pixels = np.asarray(image.pixels[plane.series.plane], np.float32)
-        found += _try(of, plane, pixels, span, asked)
+        told = Told(span, power_in(image.entry), psf_of(image, plane.series.plane))
+        found += _try(of, plane, pixels, told, asked)
     return found
 
 
@@ -168,10 +192,14 @@ def _open(live: Live, of: FieldSearch, asked: Asked) -> Iterator[Finding]:
         yield {"what": "series", "key": key_of(each), "series": as_json(each)}
         of.averaged[each.stokes] = (*of.averaged.get(each.stokes, ()), each)
     of.planes = [_new(each) for each in series if each.average == 1]
+    of.watch = new_watch(of.grid, of.begun[0], series, asked)
     for first in of.begun:
+        if of.watch:
+            yield measured_first(of.watch, of.label, first, of.stokes)
         span = Span(first.index, first.index, first.begin, first.end)
         for plane in of.planes:
-            yield from _try(of, plane, first.pixels[plane.series.plane], span, asked)
+            told = Told(span, first.power, first.psfs[plane.series.plane])
+            yield from _try(of, plane, first.pixels[plane.series.plane], told, asked)
     of.begun.clear()
 
 
@@ -179,9 +207,9 @@ def _new(series: Series) -> Searching:
     return Searching(series, begin(series.searched, series.thresholds.candidate))
 
 
-def _try(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, asked: Asked) -> Iterator[Finding]:
+def _try(of: FieldSearch, plane: Searching, pixels: Pixels, told: Told, asked: Asked) -> Iterator[Finding]:
     """Searches an image as it is stored, with the source of its block in a copy of it; its means are without that."""
-    time = (span.begin + span.end) / 2
+    span, time = told.span, (told.span.begin + told.span.end) / 2
     step, mine = step_at(plane.state, time), pixels
     if asked.inject and block_of(step) != (plane.trial.block if plane.trial else -1):
         yield from _end_trial(plane)
@@ -193,7 +221,10 @@ def _try(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, asked: A
     if trial and trial.injection and trial.injection.is_on(step) and plane.noise > 0:
         mine = add_to(pixels, trial.injection, plane.noise, plane.series.searched)
         trial.images += 1
-    look = yield from _look(of, plane, mine, span, time)
+    look = yield from _look(of, plane, mine, span, time, told.psf)
+    plane.late, marks = mark(plane.late, look, told.power)
+    if marks:
+        yield {"what": "marks", "key": key_of(plane.series), "slice": span.last, "marks": sorted(marks)}
     if look.noise > 0:
         plane.noise = look.noise
         yield from _average(of, plane, pixels, look, span)
@@ -216,6 +247,12 @@ def _end_trial(plane: Searching) -> Iterator[Finding]:
     }  # fmt: skip
 
 
+def _own(plane: Searching) -> Place | None:
+    """Where and when its own source is on."""
+    injection = plane.trial.injection if plane.trial else None
+    return Place(injection.x, injection.y, injection.first, injection.last) if injection else None
+
+
 def _is_injected(plane: Searching, event: Event) -> bool:
     """Whether an event is the source that was put in; it is remembered for the end of the trial, then."""
     trial = plane.trial
@@ -227,13 +264,16 @@ def _is_injected(plane: Searching, event: Event) -> bool:
     return found
 
 
-def _look(of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, time: float) -> Generator[Finding, None, Look]:
+def _look(
+    of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, time: float, psf: Pixels | None = None
+) -> Generator[Finding, None, Look]:
     """Searches an image of a series, at a time that counts its steps."""
     index = span.last
     plane.spans[index] = span
     if len(plane.spans) > _REMEMBERED:
         del plane.spans[next(iter(plane.spans))]
-    plane.state, look = advance(plane.state, pixels, Facts(index, time, places(plane.events)))
+    facts = Facts(index, time, places(plane.events), psf, _own(plane))
+    plane.state, look = advance(plane.state, pixels, facts)
     beam, widest = plane.series.searched.beam, plane.series.searched.widest
     plane.events, changed = associate(plane.events, look.peaks, beam, widest, look.step, index)
     yield from (_event(plane, each) for each in changed)
@@ -302,6 +342,9 @@ def _close_mean(of: FieldSearch, plane: Searching, series: Series, every: int) -
     if plane.means is None:
         plane.means = _new(series)
     pixels = mean.total / np.float32(mean.weight)
+    if series.average in of.stored:
+        span, noise = mean.span, 1 / math.sqrt(mean.weight)
+        of.made.append(MeanImage(series, span.first, span.last, span.begin, span.end, mean.images, noise, pixels))
     look = yield from _look(of, plane.means, pixels, mean.span, mean.chunk * series.searched.cadence)
     if look.noise > 0:
         yield from _average(of, plane.means, pixels, look, mean.span)

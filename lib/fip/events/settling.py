@@ -9,13 +9,17 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from fip.archive.entries import Entry
 from fip.archive.followed import FollowedImage
 from fip.data.errors import UsageError
 from fip.data.values import Beam, Grid
+from fip.events.psfs import psf_of
 from fip.events.words import Asked, Series, Thresholds
 from fip.search.curvature import from_images, from_moments
+from fip.search.floors import BESIDE
+from fip.search.marks import Power, power_of
 from fip.search.series import memory
-from fip.search.sidelobes import highest_sidelobe
+from fip.search.sidelobes import levels_of_noise
 from fip.search.theory import threshold
 from fip.search.words import WIDEST, Budget, Matrix, Reference, Searched, beam_matrix
 
@@ -46,6 +50,9 @@ class Begun:
     moments: tuple[float, float, float] | None  # uu, uv, vv of its samples, wavelengths^2; None if its header has none
     subtracted: bool  # whether a sky model was taken off its samples
     beam: tuple[float, float, float]  # rad: major, minor, angle
+    injected: bool  # whether `fip inject` has added sources to its data
+    power: Power | None  # of its samples
+    psfs: tuple[NDArray[np.float32] | None, ...]  # of each Stokes plane, if one is stored
 
 
 def begun(image: FollowedImage) -> Begun | None:
@@ -58,7 +65,15 @@ def begun(image: FollowedImage) -> Begun | None:
     subtracted = "FIPSKY" in header or "-MODEL_DATA" in str(header.get("FIPCOL", ""))
     beam = image.beam.major, image.beam.minor, image.beam.angle
     pixels = np.asarray(image.pixels, np.float32)
-    return Begun(image.index, image.entry.begin, image.entry.end, pixels, told, subtracted, beam)
+    injected = bool(header.get("FIPINJ", False))
+    power, psfs = power_in(image.entry), tuple(psf_of(image, plane) for plane in range(len(image.stokes)))
+    return Begun(image.index, image.entry.begin, image.entry.end, pixels, told, subtracted, beam, injected, power, psfs)
+
+
+def power_in(entry: Entry) -> Power | None:
+    """What the ledger says of the power of a slice's samples."""
+    told = {name: getattr(entry, name) for name in ("data_weight", "data_power", "data_used")}
+    return power_of({name: value for name, value in told.items() if value is not None})
 
 
 def settle(
@@ -90,7 +105,8 @@ def settle(
         for average in averages
     ]
     thresholds = _thresholds(series, asked, exposure)
-    return tuple(replace(each, thresholds=thresholds) for each in series)
+    injected = any(each.injected for each in images)
+    return tuple(replace(each, thresholds=thresholds, injected=injected) for each in series)
 
 
 def averaged(searched: Searched, slices: int) -> Searched:
@@ -139,9 +155,10 @@ def _searched(grid: Grid, images: Sequence[Begun], plane: int, cadence: float) -
         curvature = _told(images, grid.scale) or from_images(_middle(each, _NOISE) for each in pixels)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    sidelobe = highest_sidelobe((_middle(each, _SIDELOBES) for each in pixels), shape)
+    sidelobes = levels_of_noise((_middle(each, _SIDELOBES) for each in pixels), shape)
     area = int(np.isfinite(pixels[0]).sum())
-    return Searched(grid.width, grid.height, curvature, shape, cadence), sidelobe, area
+    searched = Searched(grid.width, grid.height, curvature, shape, cadence, sidelobes=sidelobes)
+    return searched, max(sidelobes[BESIDE : BESIDE + 1], default=0.0), area
 
 
 def _told(images: Iterable[Begun], scale: float) -> Matrix | None:

@@ -1,9 +1,9 @@
 """The words of events as users see them: what is asked of a search, what is searched, and what was found."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, TypeAlias
 
+from fip.archive.lightcurve import Named
 from fip.data.values import Grid
 from fip.search.words import WIDEST, Budget, Event, Reference, Searched
 
@@ -12,6 +12,7 @@ Kind: TypeAlias = Literal["transient", "variable", "moving"]
 LABELS = {
     "negative": "it became fainter, in a plane that cannot be negative: noise makes as many of these as of others",
     "sidelobe": "a brighter event in the same slices may have made it",
+    "unsteady": "what is around it changes as much in the same slices: gains, the ionosphere, or steady sources",
     "edge": "it is at the edge of what is imaged, which shows no maximum there",
     "noisy": "the noise of its slices is more than twice as high as that of others",
     "many": "more than 3 unrelated places stand out in its slices",
@@ -20,7 +21,7 @@ LABELS = {
     "incoherent": "all baselines have more power in its slices, wherever one looks: interference",
     "near-field": "it does not look like a point source at infinity",
     "leakage": "a source that is bright in Stokes I is here, whose polarisation is that of the feeds",
-    "injection": "FIP added it to its own copy of the pixels, to see whether it is found",
+    "injection": "FIP added it to its own copy of the pixels, or fip inject sources to the data: to see what is found",
 }
 """What may speak against an event, and what it says. A labelled event is stored and shown, and not told."""
 
@@ -39,7 +40,7 @@ class Asked:
     widest: int = WIDEST
     stokes: tuple[str, ...] | None = None  # None: all planes
     store_averages: tuple[int, ...] = ()  # of 32 and 1024: means that are kept as images, too
-    watch: Path | None = None  # a list of places that are measured in each image
+    watch: tuple[Named, ...] = ()  # places that are measured in each image
     inject: bool = True  # one source in 500 slices, in the search's own copy of the pixels
 
 
@@ -66,6 +67,7 @@ class Series:
     sidelobe: float  # the highest of its PSF, of 1
     searched: Searched
     thresholds: Thresholds
+    injected: bool = False  # whether sources were added to its data: no event of it is told
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,14 @@ _COLUMNS = {  # dtype, TFORM, TUNIT
     "WSUM": (">f8", "1D", ""),  # sum of their weights
 }
 
+ROW = np.dtype([(name, dtype) for name, (dtype, _, _) in _COLUMNS.items()])
+"""Of the table, as a file has it."""
+
 
 def beam_table(slice_: Slice, image: Image) -> NDArray[np.void]:
     """A row for each output channel and Stokes, as a FITS table has them; NaN where there is no beam or no data."""
     rows = [row for channel in range(len(slice_.bands)) for row in _rows(slice_, image, channel)]
-    return np.array(rows, [(name, dtype) for name, (dtype, _, _) in _COLUMNS.items()])
+    return np.array(rows, ROW)
 
 
 def _rows(slice_: Slice, image: Image, channel: int) -> Iterator[tuple[float, ...]]:

@@ -8,6 +8,7 @@ There is no DATE: a file is a function of its slice alone, bit for bit.
 import math
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from textwrap import wrap
 from typing import NamedTuple
@@ -74,9 +75,16 @@ def _with_added(header: str, image: Image) -> str:
 
 
 def _same_in_all(apart: bool, slice_: Slice, image: Image, kind: Kind) -> str:
+    planes, channels, height, width = image.pixels.shape
+    grid, settings = slice_.grid, slice_.settings
+    if (grid.width, grid.height) != (width, height):  # a PSF of twice the size is about the same centre
+        grid = replace(grid, width=width, height=height)
+    if planes != len(settings.stokes):  # one PSF of all
+        settings = replace(settings, stokes=settings.stokes[:planes])
+    bands = slice_.bands if channels > 1 else (whole(slice_.bands),)
     return _run_cards(
-        apart, _Shown(kind, image.unit, image.shows, image.primary_beam),
-        slice_.run, slice_.grid, slice_.bands, slice_.observation, slice_.settings,
+        apart, _Shown(kind, image.unit, image.shows, image.primary_beam), slice_.run, grid, bands, slice_.observation,
+        settings,
     )  # fmt: skip
 
 

@@ -40,10 +40,15 @@ class Checkpoints:
             self._folder.write_from(_TEMPORARY, lambda file: pack(state, file))
             self._folder.replace(_TEMPORARY, _name(run, number))
             self._folder.sync()
-            for old in self.numbers(run)[KEPT:]:
-                self._folder.unlink(_name(run, old))
+            self.remove(run, KEPT)
         except OSError as error:
             raise NoRoomError(f"{self._folder.path}: a checkpoint cannot be written: {error.strerror}") from None
+
+    def remove(self, run: str, kept: int = 0) -> None:
+        """Removes those of a run but for the newest; one that cannot be removed stays."""
+        for old in self.numbers(run)[kept:]:
+            with suppress(OSError):
+                self._folder.unlink(_name(run, old))
 
     def read(self, run: str, number: int) -> State | None:
         """A state as it was written; None if its file is damaged, or gone."""

@@ -125,6 +125,9 @@ class Course:
         turn = self._follow.next(self.journal)
         if turn is None:
             return self._end_of_a_run()
+        if turn.outcome == "late" and self.step.end and self.journal.has_ended(turn.run):
+            self.journal.record(turn, turn.outcome, "the run was over", [])
+            return Taken(turn, turn.outcome)
         followed = self._pass_of(turn.run)
         if turn.entry is None:
             self._record(followed, turn, turn.outcome, turn.reason)
@@ -164,8 +167,8 @@ class Course:
         if run is None:
             return None
         followed = self._pass_of(run)
-        if followed.since and not self._habits.window:
-            self._checkpoint(followed)
+        if not followed.shown:
+            self._show(followed)
         try:
             findings = self.step.end_of(followed.state)
         except StepError as error:
@@ -174,6 +177,7 @@ class Course:
         turn = Turn(run, run.total - 1, "ended")
         self.journal.record(turn, ENDED, "", findings)
         self._forget(run)  # `end` may have changed it
+        self._checkpoints.remove(run.run)
         return Taken(turn, ENDED, len(findings))
 
     def _to_end(self) -> Iterator[RunRow]:
@@ -182,9 +186,12 @@ class Course:
             yield from (run for run in self._follow.finished if run.total and not self.journal.has_ended(run))
 
     def conclude(self) -> None:
-        """Has on disk what shows the states as they are now, and the states themselves. Raises NoRoomError."""
+        """Has on disk what shows the states as they are now, and the states themselves. Raises NoRoomError.
+
+        Of a step that is told when a run is over, they are not needed then, and before that images are seen again.
+        """
         for followed in self.passes.values():
-            if followed.since and not self._habits.window:
+            if followed.since and not self._habits.window and not self.step.end:
                 self._checkpoint(followed)
             elif not followed.shown:
                 self._show(followed)

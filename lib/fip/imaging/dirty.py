@@ -7,9 +7,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.values import Beam, Block, Grid, Image, Slice
+from fip.data.quality import BRIGHT
+from fip.data.settings import KERNELS
+from fip.data.values import Beam, Block, Grid, Image, Slice, Statistics
 from fip.imaging.beam import fit_beam
-from fip.imaging.kernels import Kernel, pixel_type
+from fip.imaging.kernels import SDP_FUNC, Kernel, make_kernel, pixel_type
 
 
 def dirty_image(slice_: Slice, kernel: Kernel) -> Image:
@@ -64,6 +66,29 @@ def psf_image(slice_: Slice, kernel: Kernel) -> Image:
     few = replace(slice_, blocks=tuple(blocks), sum_of_weights=slice_.sum_of_weights[made])
     image = dirty_image(few, kernel)
     return replace(image, pixels=image.pixels[[made.index(plane) for plane in like]])
+
+
+def wide_psf(slice_: Slice) -> Image:
+    """The point spread function of the whole band, of twice the width and height: it reaches from any pixel to any.
+
+    One plane, if all Stokes have the same weights. A kernel is made for it, and what that holds is given back: one
+    slice in thousands has one. It is FIP's own on the processor, whatever made the image.
+    """
+    settings, grid = slice_.settings, slice_.grid
+    name = settings.kernel if settings.kernel in KERNELS and settings.kernel != SDP_FUNC else "wgridder"
+    wide = replace(grid, width=2 * grid.width, height=2 * grid.height)
+    kernel = make_kernel(replace(settings, kernel=name), wide)
+    blocks = tuple(replace(block, channel_out=0) for block in slice_.blocks)
+    total = slice_.sum_of_weights.sum(axis=1, keepdims=True)
+    image = psf_image(replace(slice_, grid=wide, blocks=blocks, sum_of_weights=total), kernel)
+    kernel.release()
+    alike = all(np.array_equal(block.weight[0], plane) for block in slice_.blocks for plane in block.weight[1:])
+    return replace(image, pixels=image.pixels[:1]) if alike else image
+
+
+def is_bright(statistics: Statistics | None) -> bool:
+    """Whether a pixel of a plane is so far from 0 that its slice is bright."""
+    return statistics is not None and max(-statistics.minimum, statistics.maximum) >= BRIGHT * statistics.rms > 0
 
 
 def slice_beam(slice_: Slice) -> Beam | None:

@@ -49,6 +49,10 @@ class Kernel(Protocol):
         Returns the name of the kernel that was used, which another may have fallen back on for these samples.
         """
 
+    def release(self) -> None:
+        """Gives back the memory that is held for the next image of this thread."""
+        return
+
 
 class WGridder(Kernel):
     """Improved w-stacking (Arras et al. 2021, A&A 646, A58), as in ducc0: any array, any field, CPU."""

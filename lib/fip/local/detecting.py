@@ -47,15 +47,15 @@ def forget(directory: Path, name: str = "") -> None:
 def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
     """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
     try:
-        course = Course(directory, folder, detector_step(asked), habits())
+        course = Course(directory, folder, detector_step(asked, folder.name), habits())
     except UsageError as error:
         if "holds what" in str(error):
             raise UsageError(f"{error}, with --name; or --anew searches all again") from None
         raise
     with closing(course):
-        publisher = Publisher(course)
+        publisher = Publisher(course, asked)
         advance(course, directory, watch=False)
-        publisher.publish()
+        publisher.finish()
         for line in as_lines(listed([directory], folder.name)):
             say(line)
         return _summed_up(publisher, course, say)
@@ -130,7 +130,7 @@ def _introduced(series: Series, asked: Asked) -> str:
 
 def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
     """Says what was searched, and how many false ones are among what was found; returns the exit code."""
-    findings, found, hours = publisher.findings, publisher.findings.labelled(), publisher.hours()
+    findings, found, hours = publisher.findings, publisher.found(), publisher.hours()
     each = [(findings.series[key], hour) for (key, _), hour in hours.items()]
     slices = sum(hour.slices for series, hour in each if series.average == 1)
     events = sum(expected(series, series.thresholds.event, hour.slices) for series, hour in each)

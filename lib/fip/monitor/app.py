@@ -22,6 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from fip.archive.compared import KINDS, Kind
 from fip.archive.entries import Entry
 from fip.archive.gallery import AbsentError, Gallery
 from fip.archive.lightcurve import Point
@@ -33,6 +34,7 @@ from fip.data.names import is_label
 from fip.monitor.feed import Broadcast, Feed
 from fip.monitor.guard import Access, Guard, cookie_name
 from fip.monitor.metrics import CONTENT_TYPE, exposition
+from fip.monitor.transients import transients_routes
 
 VERSIONS = ("fip", "numpy", "astropy", "ducc0", "numba", "pyzmq", "starlette", "uvicorn")
 TYPES = {
@@ -116,6 +118,7 @@ class _Pages:
             Route("/api/runs", _read(lambda request: [asdict(row) for row in gallery.runs()])),
             Route("/api/runs/{run}/images", self.images),
             Route("/api/runs/{run}/lightcurve", self.light_curve),
+            *transients_routes(gallery),
             Route("/api/runs/{run}/settings", _read(lambda request: gallery.settings(request.path_params["run"]))),
             Route("/api/runs/{run}/log", _read(lambda request: {"log": gallery.log_tail(request.path_params["run"])})),
             Route(image, _read(lambda request: self._describe(*_slice(request)))),
@@ -193,14 +196,16 @@ class _Pages:
         """
         (run, index), plane = _slice(request), _number(request, "plane", 0)
         window, most = _window(request), max(1, min(_number(request, "most", MOST_SHOWN), MOST_SHOWN))
+        kind = _kind(request)
         entry = await run_in_threadpool(self._gallery.entry, run, index)
-        lasts = request.query_params.get("of") == _stored_at(entry)
-        tag = f'"{_stored_at(entry)}-{run}-{index}-{plane}-{window}-{most}"'
+        lasts = request.query_params.get("of") == _stored_at(entry) and kind != "difference"
+        tag = f'"{_stored_at(entry)}-{run}-{index}-{plane}-{kind}-{window}-{most}"'
         kept = {"ETag": tag, "Cache-Control": f"private, {'max-age=31536000, immutable' if lasts else 'no-cache'}"}
-        if request.headers.get("if-none-match") == tag:
+        if request.headers.get("if-none-match") == tag and kind != "difference":
             return Response(status_code=304, headers=kept)
         area = Window(*window) if window else None
-        view = await run_in_threadpool(self._gallery.view, run, index, plane, area, most)
+        said = self._feed.stored()
+        view = await run_in_threadpool(self._gallery.view, run, index, plane, area, most, kind, said)
         told = asdict(view.window) | {
             "columns": view.width,
             "rows": view.height,
@@ -267,6 +272,15 @@ def _number(request: Request, name: str, default: int | None = None) -> int:
     if text is None or not text.isascii() or not text.isdecimal() or len(text) > 12:
         raise UsageError(f"{name}: a number from 0 is wanted")
     return int(text)
+
+
+def _kind(request: Request) -> Kind:
+    """What of an image is asked for."""
+    asked = request.query_params.get("kind", "image")
+    for kind in KINDS:
+        if asked == kind:
+            return kind
+    raise UsageError(f"kind: one of {', '.join(KINDS)} is wanted")
 
 
 def _window(request: Request) -> tuple[int, int, int, int] | None:

@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from fip.client.hearing import Hearing
 from fip.data.ranges import Ranges
+from fip.events.shown import with_transients
 from fip.state.panels import state_json
 from fip.state.pipeline import PipelineState
 from fip.wire.messages import STATE_INTERVAL, PipelineStatus
@@ -15,7 +17,9 @@ from fip.wire.messages import STATE_INTERVAL, PipelineStatus
 class Feed:
     """The messages of late, and the state that they make."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        """`root` has the images, or folders of jobs with them, beside which a search leaves what it has found."""
+        self._root = root
         self._hearing = Hearing()
         self._at_rest: PipelineState | None = None
 
@@ -31,7 +35,9 @@ class Feed:
     def state(self) -> PipelineState:
         """The state now."""
         at_rest = self._at_rest
-        return replace(at_rest, time=time.time()) if at_rest and self._hearing.heard is None else self._hearing.state()
+        rests = at_rest and self._hearing.heard is None
+        state = replace(at_rest, time=time.time()) if at_rest and rests else self._hearing.state()
+        return with_transients(state, self._root)
 
     def state_json(self) -> bytes:
         """The state now, as JSON."""

@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector
 from fip.state.panel import Kind, Number
 from fip.state.panels import panels
 from fip.state.pipeline import DaemonView, PipelineState
+from fip.state.transients import DETECTOR
+from fip.wire.status import Latency
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DAEMON = ("role", "daemon")
@@ -93,6 +95,7 @@ class _Metrics(Collector):
         yield _family(Number("fip_daemon_up", "1 for a daemon that is heard, 0 for one that went of late.", DAEMON, up))
         yield from map(_family, _numbers(heard))
         yield _stages(heard)
+        yield _detect_lag(heard)
 
 
 def _numbers(views: Sequence[DaemonView]) -> Iterator[Number]:
@@ -133,11 +136,24 @@ def _stages(views: Sequence[DaemonView]) -> Metric:
     times = SummaryMetricFamily("fip_stage_seconds", "Time that a stage took.", labels=[*DAEMON, "stage"])
     for view in views:
         for stage, latency in view.status.latencies.items():
-            labels = dict(zip((*DAEMON, "stage"), (*_labels(view), stage), strict=True))
-            for quantile, seconds in (("0.5", latency.p50), ("0.95", latency.p95), ("0.99", latency.p99)):
-                times.add_sample("fip_stage_seconds", labels | {"quantile": quantile}, seconds)
-            times.add_metric([*labels.values()], latency.count, latency.total)
+            _add(times, dict(zip((*DAEMON, "stage"), (*_labels(view), stage), strict=True)), latency)
     return times
+
+
+def _detect_lag(views: Sequence[DaemonView]) -> Metric:
+    """How long after it was stored an image was searched."""
+    text = "From when an image is stored until it is searched for transients."
+    times = SummaryMetricFamily("fip_detect_lag_seconds", text, labels=["daemon"])
+    for view in views:
+        if view.status.name == DETECTOR and (behind := view.status.latencies.get("behind")):
+            _add(times, {"daemon": view.status.identity}, behind)
+    return times
+
+
+def _add(times: SummaryMetricFamily, labels: dict[str, str], latency: Latency) -> None:
+    for quantile, seconds in (("0.5", latency.p50), ("0.95", latency.p95), ("0.99", latency.p99)):
+        times.add_sample(times.name, labels | {"quantile": quantile}, seconds)
+    times.add_metric([*labels.values()], latency.count, latency.total)
 
 
 def _labels(view: DaemonView) -> tuple[str, str]:

@@ -42,7 +42,7 @@ class Monitor(Daemon):
         self._directory = directory
         self._pipeline: Config | None = loaded.config if directory is None else None
         self._config = loaded.config
-        self._feed = Feed()
+        self._feed = Feed(loaded.config.monitor.directory or loaded.config.sink.directory)
         self._server = Server(loaded, self._feed, lambda: self._pipeline)
         self._draining = False
         self._heard = -HEARD_WITHIN  # monotonic s

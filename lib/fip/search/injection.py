@@ -19,6 +19,9 @@ from fip.search.words import Event, Matrix, Searched
 BLOCK = 500
 """Steps in which there is one injection."""
 
+QUIET = 100
+"""Steps at the end of a block in which it is off: what it makes is found, and over, before the next block begins."""
+
 WEAKEST, BRIGHTEST = 5.0, 12.0
 """S/N of all its slices together, between which it is drawn."""
 
@@ -57,7 +60,7 @@ def block_of(step: int) -> int:
 
 
 def injection_of(key: str, block: int, searched: Searched, finite: NDArray[np.bool_] | None = None) -> Injection | None:
-    """The source of a block: uniform in place and S/N, log-uniform in width, all of it within the block.
+    """The source of a block, uniform in place and S/N, log-uniform in width; it is over 100 steps before the block is.
 
     `key` names the series: run, field, plane, average. `finite` [y, x] says which pixels have values, all if it is not
     given. None if no pixel is so far from edges.
@@ -72,7 +75,7 @@ def injection_of(key: str, block: int, searched: Searched, finite: NDArray[np.bo
     y = int(np.searchsorted(of_row, rank, side="right"))
     x = int(np.flatnonzero(inside[y])[rank - (int(of_row[y - 1]) if y else 0)])
     width = min(searched.widest, int((searched.widest + 1) ** wide))
-    first = BLOCK * block + int(start * (BLOCK - width + 1))
+    first = BLOCK * block + int(start * (BLOCK - QUIET - width + 1))
     return Injection(x + right - 0.5, y + down - 0.5, first, width, WEAKEST + (BRIGHTEST - WEAKEST) * bright)
 
 

@@ -11,7 +11,10 @@ import numpy as np
 from numba import njit
 
 STEPS = 100.0
-"""Numbers in int16 for a standard deviation: they reach to 320 of them, and what is brighter is cut off there."""
+"""Numbers in int16 for a standard deviation: they reach to 320 of them, and what is beyond is kept beside them."""
+
+LIMIT = 32000
+"""The largest number."""
 
 SPAN = 16
 """Boxcars are looked at that end in one of so many last slices: the widest level of the pyramid is made as often."""
@@ -21,7 +24,7 @@ FAST = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"nsz"
 _CHUNK = 1024
 _COUNTED = 1024  # sizes that are counted apart
 _ROOT_HALF = np.float32(0.70710678)
-_MOST = np.float32(32000.0)
+_MOST = np.float32(LIMIT)
 _HALF = np.float32(0.5)
 _NOTHING = np.float32(0.0)
 
@@ -117,10 +120,13 @@ def quantise(pixels: Any, reference: Any, factors: Any, side: int, width: int, o
 
 
 @njit(**FAST)
-def best_boxcars(ring: Any, rows: Any, weights: Any, places: Any, ends: Any, widths: Any, squares: Any) -> None:
+def best_boxcars(
+    ring: Any, loud: Any, beyond: Any, rows: Any, weights: Any, places: Any, ends: Any, widths: Any, squares: Any
+) -> None:
     """Of each of places[i] the boxcar of the largest (sum z)^2 x weight that ends in one of the last slices.
 
-    ring: int16 [row, pixel]; rows: those of the slices, oldest first; weights: float32 [width - 1, end], the end
+    ring: int16 [row, pixel]; loud: pixels in ascending order, and beyond: float32 [of these, row] what their z have
+    that the ring cannot hold; rows: those of the slices, oldest first; weights: float32 [width - 1, end], the end
     counted from the oldest of SPAN, 0 of a boxcar that is none. Fills ends[i], widths[i] and squares[i] (float32, in
     STEPS^2); the sum of int16 in float32 is exact, so is the choice. Of equal ones the narrowest, then earliest, wins.
     """
@@ -131,6 +137,12 @@ def best_boxcars(ring: Any, rows: Any, weights: Any, places: Any, ends: Any, wid
         pixel = places[place]
         for at in range(depth):
             sums[at + 1] = sums[at] + np.float32(ring[rows[at], pixel])
+        number = np.searchsorted(loud, pixel) if loud.size else 0
+        if number < loud.size and loud[number] == pixel:
+            more = np.float32(0.0)
+            for at in range(depth):
+                more += beyond[number, rows[at]]
+                sums[at + 1] += more
         best[:] = np.float32(0.0)
         width_of[:] = 1
         upto = sums[depth + 1 - SPAN :]
@@ -153,6 +165,13 @@ def boxcar_sum(ring: Any, rows: Any, pixel: int) -> Any:
     for at in range(rows.size):
         total += np.int64(ring[rows[at], pixel])
     return total
+
+
+@njit(**FAST)
+def boxcar_sums(ring: Any, rows: Any, pixels: Any, sums: Any) -> None:
+    """sums[i] = the sum of z, in STEPS, of pixels[i] over these rows of the ring."""
+    for at in range(pixels.size):
+        sums[at] = boxcar_sum(ring, rows, pixels[at])
 
 
 @njit(**FAST)
@@ -210,3 +229,44 @@ def blend(reference: Any, newer: Any, share: Any) -> None:
     """reference += share x (newer - reference), float32 [pixel]."""
     for at in range(reference.size):
         reference[at] += share * (newer[at] - reference[at])
+
+
+@njit(**FAST)
+def take_off(rest: Any, psf: Any, left: int, top: int, across: Any, down: Any, flux: Any) -> None:
+    """rest -= flux x psf, both float32 [y, x], pixel (0, 0) of rest at (left, top) of psf and a fraction of a pixel on.
+
+    across, down: float32, what as many pixels of psf from there on, along x and y, count for at that fraction.
+    """
+    height, width = rest.shape
+    taps = across.size
+    line = np.empty(width + taps - 1, np.float32)
+    for y in range(height):
+        line[:] = np.float32(0.0)
+        for tap in range(taps):
+            weight, of = down[tap] * flux, psf[top + y + tap, left : left + line.size]
+            for x in range(line.size):
+                line[x] += weight * of[x]
+        to = rest[y]
+        for tap in range(taps):
+            weight, part = across[tap], line[tap : tap + width]
+            for x in range(width):
+                to[x] -= weight * part[x]
+
+
+@njit(**FAST)
+def brightest_of(values: Any) -> int:
+    """The place of the largest |value| of float32 [pixel], NaN left out; 0 of none."""
+    place, most = 0, np.float32(-1.0)
+    for begin in range(0, values.size, _CHUNK):
+        part = values[begin : begin + _CHUNK]
+        top = np.float32(-1.0)
+        for at in range(part.size):
+            size = abs(part[at])
+            top = size if size > top else top
+        if top > most:
+            most = top
+            for at in range(part.size):
+                if abs(part[at]) == top:
+                    place = begin + at
+                    break
+    return place

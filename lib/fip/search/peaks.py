@@ -2,24 +2,27 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.quality import GAUSSIAN_RMS_PER_MAD
+from fip.search.forced import CHOSEN
 from fip.search.noise import Tiles
-from fip.search.passes import SPAN, STEPS, best_boxcars, boxcar_sum
-from fip.search.pyramid import Pyramid, boxcar_weights, rows_of
+from fip.search.passes import SPAN, STEPS, best_boxcars, boxcar_sums
+from fip.search.pyramid import Pyramid, boxcar_weights, rows_of, sum_of
 from fip.search.theory import determinant_of, is_coarse
 from fip.search.words import NEAR, Matrix, Peak, Searched
-
-CHOSEN = 2.8
-"""By how much the square of a S/N is too large, as the best of many: 2 for its place, 0.8 for its start and end."""
 
 _STEPS_UP = 6  # pixels that a maximum may be away from where it was seen
 _MOST = 2000  # peaks of an image
 _SURE = 0.97  # of what a Gaussian says of a pixel beside a maximum
 _LEAST = 0.1  # of a maximum, that a pixel beside it is taken for
+_BESIDE = 2.0  # full widths at half maximum about a peak in which the other sign is looked for
+_AROUND = 10.0  # to which noise is measured
+_FINE, _COARSE = 6.0, 1.5  # pixels of each of them that are looked at: a minimum is seen to 0.95, noise to 4 %
+_ENOUGH = 64  # of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ def peaks_of(
     rows, weights = rows_of(pyramid), boxcar_weights(pyramid)
     ends, widths = np.empty(places.size, np.int32), np.empty(places.size, np.int32)
     squares = np.empty(places.size, np.float32)
-    best_boxcars(pyramid.ring, rows, weights, places, ends, widths, squares)
+    loud, beyond = pyramid.loud, pyramid.beyond
+    best_boxcars(pyramid.ring, loud, beyond, rows, weights, places, ends, widths, squares)
     look = _Looking(pyramid, rows, weights, searched, tiles)
     least = (threshold.u * of_a_pixel(searched.curvature) * STEPS) ** 2
     strong = np.flatnonzero(squares > least)
@@ -55,7 +59,7 @@ def peaks_of(
         peak = look.climb(int(xs[each]), int(ys[each]), int(ends[each]), int(widths[each]))
         if peak is not None and peak.snr >= threshold.u * threshold.factor(peak.x, peak.y, peak.width):
             found.append(peak)
-    return best_of(found, searched.beam)
+    return tuple(look.surrounded(peak) for peak in best_of(found, searched.beam))
 
 
 def of_a_pixel(curvature: Matrix) -> float:
@@ -112,10 +116,37 @@ class _Looking:
             end, width = self._best(x, y)
         return None
 
+    def surrounded(self, peak: Peak) -> Peak:
+        """A peak with what is near it in its own slices: the other sign, and how much all of it scatters."""
+        end = peak.last - self._pyramid.step + SPAN - 1
+        rows, place = self._boxcar(end, peak.width), (round(peak.x), round(peak.y))
+        norm = math.sqrt(float(self._weights[peak.width - 1, end])) / STEPS
+        beside = self._sums(rows, *place, 0.0, _BESIDE)
+        around = np.abs(self._sums(rows, *place, _BESIDE, _AROUND))
+        around = around[around > 0]  # pixels without a value are 0
+        scatter = GAUSSIAN_RMS_PER_MAD * norm * float(np.median(around)) if around.size >= _ENOUGH else 1.0
+        return replace(peak, beside=norm * max(0, int((-peak.sign * beside).max(initial=0))), around=scatter)
+
+    def _sums(self, rows: NDArray[np.int64], x: int, y: int, least: float, most: float) -> NDArray[np.int64]:
+        """The sums over some slices of pixels that are so many beams from one; not of all, if there are many."""
+        (xx, xy), (_, yy) = self._searched.beam
+        determinant = xx * yy - xy * xy
+        reach = [math.ceil(most * math.sqrt(side / determinant)) for side in (xx, yy)]
+        step = max(1, int(determinant**-0.25 / (_FINE if not least else _COARSE)))
+        dy, dx = np.mgrid[-reach[0] : reach[0] + 1 : step, -reach[1] : reach[1] + 1 : step]
+        squared = xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
+        there = (squared >= least**2) & (squared < most**2) & (dx + x >= 0) & (dy + y >= 0)
+        there &= (dx + x < self._searched.width) & (dy + y < self._searched.height)
+        pixels = (dy + y)[there] * self._searched.width + (dx + x)[there]
+        sums = np.empty(pixels.size, np.int64)
+        boxcar_sums(self._pyramid.ring, rows, pixels, sums)
+        return sums
+
     def _best(self, x: int, y: int) -> tuple[int, int]:
         place = np.array([y * self._searched.width + x], np.int32)
         end, width, square = np.empty(1, np.int32), np.empty(1, np.int32), np.empty(1, np.float32)
-        best_boxcars(self._pyramid.ring, self._rows, self._weights, place, end, width, square)
+        ring, loud, beyond = self._pyramid.ring, self._pyramid.loud, self._pyramid.beyond
+        best_boxcars(ring, loud, beyond, self._rows, self._weights, place, end, width, square)
         return int(end[0]), int(width[0])
 
     def _boxcar(self, end: int, width: int) -> NDArray[np.int64]:
@@ -125,15 +156,15 @@ class _Looking:
     def _around(self, x: int, y: int, end: int, width: int) -> NDArray[np.float64]:
         """[3, 3] S/N, with its sign, of a boxcar."""
         rows, across = self._boxcar(end, width), self._searched.width
-        norm = math.sqrt(float(self._weights[width - 1, end])) / STEPS
+        norm = math.sqrt(float(self._weights[width - 1, end]))
         sums = [
-            [boxcar_sum(self._pyramid.ring, rows, (y + row) * across + x + column) for column in (-1, 0, 1)]
+            [sum_of(self._pyramid, rows, (y + row) * across + x + column) for column in (-1, 0, 1)]
             for row in (-1, 0, 1)
         ]
         return np.array(sums, np.float64) * norm
 
     def _peak(self, x: int, y: int, end: int, width: int, sign: int, around: NDArray[np.float64]) -> Peak:
-        dx, dy, snr = _maximum(around)
+        dx, dy, snr = maximum(around)
         if is_coarse(determinant_of(self._searched)):
             snr = float(around[1, 1])
         rows = self._boxcar(end, width)
@@ -148,7 +179,7 @@ class _Looking:
         return Peak(x + dx, y + dy, last + 1 - width, width, snr, sign, float(flux), (int(slices[0]), int(slices[-1])))
 
 
-def _maximum(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def maximum(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """Of a Gaussian through three by three values, the middle one the largest: where it is (x, y), and how much.
 
     A parabola through their logarithms: one through themselves falls short by 4 % between pixels of a third of a beam.

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.search.passes import SPAN, STEPS, combine, quantise
+from fip.search.passes import LIMIT, SPAN, STEPS, boxcar_sum, combine, quantise
 from fip.search.words import WIDEST
 
 _KEPT = 5  # of each level: the next needs the last and that of 2^k slices ago
 _MOST_HOT = 400_000
+_MOST_LOUD = 2**16  # pixels, of the brightest slice
 
 Int16 = NDArray[np.int16]
 
@@ -32,6 +33,8 @@ class Pyramid:
     reference: NDArray[np.float64]  # [row] standard deviation of the reference in z, when that was made
     slices: NDArray[np.int64]  # [row] its number
     hot: NDArray[np.int32]  # places of pixels; how many of them count is what `push` returns
+    loud: NDArray[np.int32]  # places of those of which a z is more than int16 holds, ascending
+    beyond: NDArray[np.float32]  # [of these, row] by how much, in 1/STEPS
 
 
 def stride(level: int) -> int:
@@ -54,6 +57,7 @@ def new_pyramid(pixels: int, widest: int = WIDEST) -> Pyramid:
         np.zeros(depth),
         np.full(depth, -1),
         np.zeros(min(2 * pixels, _MOST_HOT), np.int32),
+        *_silence(depth),
     )
 
 
@@ -68,7 +72,13 @@ def clear(pyramid: Pyramid, step: int) -> None:
     pyramid.present[:] = False
     for level in pyramid.levels:
         level[:] = 0
+    pyramid.loud, pyramid.beyond = _silence(len(pyramid.ring))
     pyramid.step = step
+
+
+def take_back(pyramid: Pyramid) -> None:
+    """Has the next image take the place of the last one, in the levels that were made with it, too."""
+    pyramid.step -= 1
 
 
 def push(
@@ -92,6 +102,7 @@ def push(
     found: int = quantise(
         pixels.ravel(), reference.ravel(), factors, side, pixels.shape[1], pyramid.ring[row], least, pyramid.hot
     )
+    _keep_beyond(pyramid, pixels, reference, factors, side, found)
     return _sum_up(pyramid, low, found)
 
 
@@ -121,6 +132,30 @@ def spread_of(pyramid: Pyramid, level: int) -> float:
     return math.sqrt(((1 - noise**2).sum() + noise.sum() ** 2) / 2**level)
 
 
+def brightest(pyramid: Pyramid, found: int) -> tuple[int, float]:
+    """Place and |z| of the brightest pixel of the last slice, of so many that are hot; -1 and 0 of none."""
+    row = pyramid.step % len(pyramid.ring)
+    hot = pyramid.hot[:found] if found < pyramid.hot.size else np.arange(pyramid.ring.shape[1], dtype=np.int32)
+    if not hot.size:
+        return -1, 0.0
+    size = np.abs(pyramid.ring[row, hot])
+    at = int(np.argmax(size))
+    if size[at] == LIMIT and pyramid.loud.size:
+        most = int(np.argmax(np.abs(pyramid.beyond[:, row])))
+        return int(pyramid.loud[most]), (LIMIT + abs(float(pyramid.beyond[most, row]))) / STEPS
+    return int(hot[at]), float(size[at]) / STEPS
+
+
+def sum_of(pyramid: Pyramid, rows: NDArray[np.int64], place: int) -> float:
+    """The sum of z of a pixel over these rows of the ring, in standard deviations."""
+    total = float(boxcar_sum(pyramid.ring, rows, place))
+    if pyramid.loud.size:
+        number = int(np.searchsorted(pyramid.loud, place))
+        if number < pyramid.loud.size and pyramid.loud[number] == place:
+            total += float(pyramid.beyond[number, rows].sum())
+    return total / STEPS
+
+
 def rows_of(pyramid: Pyramid) -> NDArray[np.int64]:
     """The rows of the ring, oldest first."""
     depth = len(pyramid.ring)
@@ -148,7 +183,44 @@ def boxcar_weights(pyramid: Pyramid) -> NDArray[np.float32]:
 
 def _next(pyramid: Pyramid) -> int:
     pyramid.step += 1
-    return pyramid.step % len(pyramid.ring)
+    row: int = pyramid.step % len(pyramid.ring)
+    if pyramid.loud.size:
+        pyramid.beyond[:, row] = 0
+        still = pyramid.beyond.any(axis=1)
+        pyramid.loud, pyramid.beyond = pyramid.loud[still], pyramid.beyond[still]
+    return row
+
+
+def _silence(depth: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    return np.empty(0, np.int32), np.empty((0, depth), np.float32)
+
+
+def _keep_beyond(
+    pyramid: Pyramid,
+    pixels: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    side: int,
+    found: int,
+) -> None:
+    """Keeps what the z of the last image, as `push` has it, are more than the ring can hold."""
+    row = pyramid.step % len(pyramid.ring)
+    hot = pyramid.hot[:found]
+    over = np.sort(hot[np.abs(pyramid.ring[row, hot]) == LIMIT])
+    if not over.size:
+        return
+    y, x = np.divmod(over, pixels.shape[1])
+    value = pixels[y, x] - reference[y, x] if reference.size else pixels[y, x]
+    z = np.rint(value * factors[y // side, x // side])
+    more = (z - np.copysign(np.float32(LIMIT), z)).astype(np.float32)
+    if over.size > _MOST_LOUD:
+        chosen = np.sort(np.argsort(-np.abs(more), kind="stable")[:_MOST_LOUD])
+        over, more = over[chosen], more[chosen]
+    loud = np.union1d(pyramid.loud, over).astype(np.int32)
+    beyond = np.zeros((loud.size, len(pyramid.ring)), np.float32)
+    beyond[np.searchsorted(loud, pyramid.loud)] = pyramid.beyond
+    beyond[np.searchsorted(loud, over), row] = more
+    pyramid.loud, pyramid.beyond = loud, beyond
 
 
 def _sum_up(pyramid: Pyramid, low: float, found: int) -> int:

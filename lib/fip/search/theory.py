@@ -35,9 +35,14 @@ def nu(x: float) -> float:
     return 2 / x * (0.5 - tail(x / 2)) / (x / 2 * (1 - tail(x / 2)) + density(x / 2))
 
 
-def looks(u: float, widest: int) -> float:
-    """Independent looks at a pixel in each slice that all boxcars of 1..widest slices come to at level u."""
-    return sum((u * u / (2 * width) * nu(u / math.sqrt(width))) ** 2 for width in range(1, widest + 1))
+def looks(u: float, widest: int, smooth: int = 0) -> float:
+    """Independent looks at a pixel in each slice that all boxcars of 1..widest slices come to at level u.
+
+    With `smooth`, in a field that is smooth in so many dimensions beside time: there a boxcar has its maximum elsewhere
+    than another, which brings them closer to one another.
+    """
+    v = u - smooth / u
+    return sum((v * v / (2 * width) * nu(v / math.sqrt(width))) ** 2 for width in range(1, widest + 1))
 
 
 def maxima(u: float, area: float, determinant: float) -> float:
@@ -63,7 +68,9 @@ def false_events(u: float, searched: Searched, area: float | None = None) -> flo
     A maximum on the outermost pixels is not seen.
     """
     pixels = (searched.width - 2) * (searched.height - 2) if area is None else area
-    return searched.signs * maxima(u, pixels, determinant_of(searched)) * looks(u, searched.widest)
+    determinant = determinant_of(searched)
+    smooth = 0 if is_coarse(determinant) else 2
+    return searched.signs * maxima(u, pixels, determinant) * looks(u, searched.widest, smooth)
 
 
 def false_rate(u: float, series: Sequence[Searched], areas: Sequence[float | None] | None = None) -> float:

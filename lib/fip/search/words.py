@@ -8,6 +8,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fip.data.detecting import Budget as Budget
 from fip.data.detecting import parse_budget as parse_budget
 from fip.data.values import Beam
@@ -38,6 +41,7 @@ class Searched:
     widest: int = WIDEST  # slices of the widest boxcar: a power of two, at most 64
     reference: Reference = "none"
     signs: int = 2  # that are searched for
+    sidelobes: tuple[float, ...] = ()  # [k] the highest of its PSF, of 1, from k / 4 full widths at half maximum on
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,9 @@ class Peak:
     sign: int  # 1, or -1 of what became fainter
     flux: float  # Jy/beam, apparent, negative if the sign is
     slices: tuple[int, int]  # the first and the last slice with an image in it
+    floor: float = 0.0  # S/N that brighter sources in its slices may have left at its place
+    beside: float = 0.0  # S/N of the largest change of the other sign within 2 beams, in the same slices
+    around: float = 1.0  # S/N that pixels 2 to 10 beams away scatter by, in the same slices: 1 in white noise
 
     @property
     def last(self) -> int:
@@ -90,6 +97,9 @@ class Facts:
     index: int  # of its slice
     time: float  # s, the middle of its exposure; a step of n cadences means n - 1 slices without an image
     spared: tuple[Place, ...] = ()  # the events so far; those of a replay are those that were written down
+    psf: NDArray[np.float32] | None = None  # [y, x] of twice the image's size, 1 at its middle pixel, if it is stored
+    own: Place | None = None  # what the search has put into late images itself
+    excess: NDArray[np.float32] | None = None  # [y, x] times the noise of pixels, 1 or more, by errors of a model
 
 
 @dataclass(frozen=True, slots=True)

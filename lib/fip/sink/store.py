@@ -26,7 +26,7 @@ from fip.archive.verify import Fault, faults
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.data.names import SliceId, free_name
 from fip.data.quantities import Retention
-from fip.data.settings import Asked, differences
+from fip.data.settings import Asked, differences, without_extras
 from fip.data.values import FitsFile, ImageFile, Kind
 from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
 from fip.sink.holds import Holds
@@ -137,8 +137,11 @@ class Store:
 
     def refusal(self, asked: Asked) -> str:
         """Why images of what is asked cannot go into this directory; "" if they can."""
-        held = self.ledger.asked()
-        if held is None or held == asked:
+        written = self.ledger.asked()
+        if written is None:
+            return ""
+        held, asked = without_extras(written), without_extras(asked)
+        if held == asked:
             return ""
         return (
             f"{self.directory} holds images made with {differences(held, asked)}: name another --output, or --overwrite"

@@ -13,7 +13,7 @@ import numpy as np
 
 from fip.data.names import RunId
 from fip.data.older_formats import facts_of_0c91216
-from fip.data.settings import Asked, Imaging, texts
+from fip.data.settings import Asked, Imaging, texts, without_extras
 from fip.data.values import Band, Grid
 from fip.source.index.row_index import RowIndex
 from fip.source.recording import Recording
@@ -43,7 +43,7 @@ def identify(
     corrections: Mapping[str, str],
 ) -> Ids:
     """The ids of a run with these columns, and with corrections of these digests, by the option's name."""
-    antennas = main.antennas
+    antennas, asked = main.antennas, without_extras(asked)
     data = {
         "times": [index.first_time] if main.growing else [index.first_time, index.last_time],
         "rows": "growing" if main.growing else index.rows,

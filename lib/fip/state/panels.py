@@ -10,6 +10,7 @@ from fip.state.antennas import antenna_panel
 from fip.state.daemons import daemon_panel, incident_table, workers_panel
 from fip.state.panel import Bar, Fact, Head, Kind, Level, Number, Panel, Row, Table, filled, texts
 from fip.state.pipeline import DaemonView, JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
+from fip.state.transients import DETECTOR, transients_panel
 from fip.state.words import NONE, clock, duration, number, optional, percent
 from fip.wire.messages import UNFINISHED
 
@@ -40,7 +41,8 @@ def panels(state: PipelineState) -> tuple[Panel, ...]:
     now, ventilator, sink = state.time, state.ventilator, state.sink
     errors = incident_table("", state.errors, now)
     if state.at_rest:
-        return _now(state), _jobs(state), _failures(state)
+        found = (transients_panel(state.transients, None),) if state.transients else ()
+        return _now(state), *found, _jobs(state), _failures(state)
     return (
         _now(state),
         _jobs(state),
@@ -48,6 +50,7 @@ def panels(state: PipelineState) -> tuple[Panel, ...]:
         workers_panel(state.workers),
         daemon_panel("sink", "Sink", sink, now) if sink else Panel("sink", "Sink", "none has joined"),
         *(_follower(each, now) for each in state.followers),
+        _transients(state),
         _antennas(state),
         _failures(state),
         Panel("errors", "Errors and warnings", tables=filled([errors]), nothing="None."),
@@ -58,6 +61,12 @@ def panels(state: PipelineState) -> tuple[Panel, ...]:
 def _follower(view: DaemonView, now: float) -> Panel:
     """What a follower does, beside the sink that it follows."""
     return daemon_panel(f"follower-{view.status.name}", f"Follower {view.status.name}", view, now)
+
+
+def _transients(state: PipelineState) -> Panel:
+    detectors = [view for view in state.followers if view.status.name == DETECTOR and view.state != "gone"]
+    behind = next((view.status.latencies["behind"] for view in detectors if "behind" in view.status.latencies), None)
+    return transients_panel(state.transients, behind)
 
 
 def state_json(state: PipelineState) -> bytes:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from fip.data.names import Attempt
 from fip.state.antennas import AntennasView, antennas_view
+from fip.state.transients import TransientsView
 from fip.state.trends import SILENT_AFTER, Heard, Life, Shares, Trend, life, trends
 from fip.state.words import duration, number
 from fip.wire.messages import UNFINISHED, Departure, Failure, JobStatus, PipelineStatus, RunStatus, Task
@@ -119,6 +120,7 @@ class PipelineState:
     errors: tuple[Incident, ...] = ()  # newest first
     security: tuple[Incident, ...] = ()  # handshakes that failed; newest first
     antennas: AntennasView | None = None  # of the run that is read, or was read last; None where nothing was read
+    transients: TransientsView | None = None  # found in the images of jobs_now; None if these were not searched
     unsaved: str = ""  # why the ventilator cannot write its queue of jobs now; "" where it can
 
     @property

@@ -13,8 +13,10 @@ from fip.archive.at_rest import read_totals, to_resume, verdict_of
 from fip.client.follower import Follower, watched
 from fip.client.run_file import read_run_file
 from fip.config import Config
+from fip.events.shown import view_of, with_transients
 from fip.state.panels import headline, panels, state_json
 from fip.state.pipeline import EXIT_CODES, PipelineState
+from fip.state.transients import line
 from fip.state.words import clock, printable
 from fip.terminal.drawing import glance_at, lines, verdict_lines
 from fip.terminal.progress import summary
@@ -31,20 +33,23 @@ def glance(
     """
     config = watched(directory, ventilator, file)
     if config:
-        code = _follow(config, directory, console, as_json, watch)
+        root = None if ventilator else directory or config.sink.directory
+        code = _follow(config, directory, root, console, as_json, watch)
         if not (watch and directory and read_run_file(directory) is None):
             return code
     assert directory is not None
     return what_is_stored(directory, console, as_json)
 
 
-def _follow(config: Config, directory: Path | None, console: Console, as_json: bool, watch: bool) -> int:
+def _follow(
+    config: Config, directory: Path | None, root: Path | None, console: Console, as_json: bool, watch: bool
+) -> int:
     """Prints states; with `watch` until it is interrupted, or the run into the directory is over."""
     code = EXIT_CODES["no pipeline"]
     with suppress(KeyboardInterrupt), Follower(config) as follower, _printer(console, as_json, watch) as show:
         for state in follower.states():
             code = state.exit_code
-            show(state)
+            show(with_transients(state, root) if root else state)
             if not watch or (directory and read_run_file(directory) is None):
                 break
     return code
@@ -78,12 +83,16 @@ def what_is_stored(directory: Path, console: Console, as_json: bool) -> int:
     totals = read_totals(directory)
     verdict = verdict_of(totals)
     code = EXIT_CODES[verdict]
+    found = view_of(directory)
     if as_json:
-        content = {"verdict": verdict, "exit_code": code, "runs": [asdict(run) for run in totals]}
+        transients = {"transients": asdict(found)} if found else {}
+        content = {"verdict": verdict, "exit_code": code, "runs": [asdict(run) for run in totals]} | transients
         console.out(json.dumps(content), highlight=False)
         return code
     text = summary(totals, seconds=0, new=0, observed=0, missed=0, output=directory)
     console.print(text, soft_wrap=True)
+    if found:
+        console.print(f"transients: {printable(line(found))}", soft_wrap=True)
     if left := to_resume(totals):
         console.print(left, soft_wrap=True)
     return code

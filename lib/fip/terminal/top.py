@@ -20,6 +20,7 @@ from textual.worker import get_current_worker
 from fip.client.follower import Follower, watched
 from fip.config import Config
 from fip.data.errors import FipError, UsageError
+from fip.events.shown import with_transients
 from fip.state.daemons import WORKER_HEADS, daemon_panel
 from fip.state.panel import Head, Panel, Table
 from fip.state.panels import panels
@@ -214,13 +215,15 @@ def live(directory: Path | None, ventilator: str | None, file: Path | None, cons
     assert config is not None
     if not console.is_terminal or console.is_dumb_terminal:
         raise UsageError("fip top: this is no terminal that it can draw on; `fip status --watch` needs none")
-    top = Top(partial(_states, config), printable(str(directory or config.ventilator.control)))
+    root = None if ventilator else directory or config.sink.directory
+    top = Top(partial(_states, config, root), printable(str(directory or config.ventilator.control)))
     top.run()
     if top.fault:
         raise top.fault
     return top.return_code or 0
 
 
-def _states(config: Config) -> Iterator[PipelineState]:
+def _states(config: Config, root: Path | None) -> Iterator[PipelineState]:
     with Follower(config) as follower:
-        yield from follower.states()
+        for state in follower.states():
+            yield with_transients(state, root) if root else state

@@ -205,10 +205,10 @@ class Leases:
         return True
 
     def blame(self, index: int, reason: str) -> None:
-        """A slice in todo could not be read or imaged; after `max_attempts` times it is failed."""
+        """A slice could not be read or imaged; after `max_attempts` times it is failed, if nobody has it by then."""
         self._reasons[index].append(reason)
-        if len(self._reasons[index]) >= self.max_attempts and index not in self.failed:
-            self._fail(index, "; ".join(dict.fromkeys(self._reasons[index])))
+        if index not in self.leased and self.waiting(index):
+            self._fail_if_hopeless(index)
 
     def cannot_be_stored(self, index: int) -> None:
         """The sink has recorded a slice as failed; why is in the ledger."""
@@ -232,7 +232,8 @@ class Leases:
             if self._deaths[blamed] >= 2 * self.max_attempts and blamed not in self.failed:
                 if blamed in self.leased:  # to another worker by now, which is not to die of it, too
                     self._back_to_todo(blamed)
-                self._fail(blamed, f"{self._deaths[blamed]} workers {how} while they imaged it")
+                if blamed not in self.failed:
+                    self._fail(blamed, f"{self._deaths[blamed]} workers {how} while they imaged it")
         return len(lost)
 
     def has(self, worker: str, index: int) -> bool:
@@ -304,6 +305,14 @@ class Leases:
         self._again.add(index)
         if self.sent[index] >= MOST_SENT:
             self._fail(index, f"was sent {MOST_SENT} times, and no image of it was stored")
+        else:
+            self._fail_if_hopeless(index)
+
+    def _fail_if_hopeless(self, index: int) -> None:
+        """Fails a slice in todo at which attempts have failed often enough."""
+        reasons = self._reasons.get(index, [])
+        if len(reasons) >= self.max_attempts:
+            self._fail(index, "; ".join(dict.fromkeys(reasons)))
 
     def _take(self, index: int) -> None:
         """Takes a slice out of todo; it is near the front of its queue."""

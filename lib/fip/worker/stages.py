@@ -15,11 +15,12 @@ from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
 from fip.data.names import LARGEST
 from fip.data.quality import quality
+from fip.data.settings import BRIGHT_ONES
 from fip.data.values import INJECTED_NUMBER, MOST_KINDS, FitsFile, Image, ImageFile, Kind, Slice, is_kind, whole
 from fip.fits.fitsfile import fits_bytes
 from fip.fits.header import effective_band
 from fip.imaging.beam import uv_moments
-from fip.imaging.dirty import channel_beams, dirty_image, psf_image, slice_beam
+from fip.imaging.dirty import channel_beams, dirty_image, is_bright, psf_image, slice_beam, wide_psf
 from fip.imaging.kernels import Kernel
 from fip.imaging.statistics import image_statistics
 from fip.worker.comparing import compare
@@ -36,8 +37,16 @@ def dirty(so_far: Imaged, kernel: Kernel) -> Imaged:
 
 
 def psf(so_far: Imaged, kernel: Kernel) -> Imaged:
-    """The same with the weights in place of the visibilities, if it is asked for: the point spread function."""
-    slice_ = so_far.slice
+    """The same with the weights in place of the visibilities, if it is asked for: the point spread function.
+
+    That of a bright slice is of twice the size, so that it reaches from any of its sources to any pixel.
+    """
+    slice_, images = so_far.slice, so_far.images
+    if slice_.settings.make_psf == BRIGHT_ONES:
+        planes = [image_statistics(plane[0]) for plane in images["dirty"].pixels]
+        measured = {**images, "dirty": replace(images["dirty"], statistics=planes[0])}
+        wide = {"psf": wide_psf(slice_)} if any(map(is_bright, planes)) else {}
+        return replace(so_far, images=measured | wide)
     return so_far.with_image("psf", psf_image(slice_, kernel)) if slice_.settings.make_psf else so_far
 
 
@@ -49,8 +58,8 @@ def beam(so_far: Imaged, kernel: Kernel) -> Imaged:
 
 
 def statistics(so_far: Imaged, kernel: Kernel) -> Imaged:
-    """Measure noise and extremes of the first plane."""
-    return _each(so_far, _measured)
+    """Measure noise and extremes of the first plane, if that is not done yet."""
+    return _each(so_far, lambda image: image if image.statistics else _measured(image))
 
 
 def judge(so_far: Imaged, kernel: Kernel) -> Imaged:
@@ -184,13 +193,14 @@ def _fault(before: Imaged, after: object) -> str:
         return f"has lost the image {min(lost)}"
     if len(after.images) > MOST_KINDS:
         return f"returned {len(after.images)} images, of which a slice has at most {MOST_KINDS}"
-    dirty = before.images["dirty"].pixels
     for kind, image in after.images.items():
         if not is_kind(kind):
             return f"{kind!r:.40} is no kind of image"
-        if (image.pixels.dtype, image.pixels.shape) != (dirty.dtype, dirty.shape):
+        like = kind if kind in before.images else "dirty"
+        due = before.images[like].pixels
+        if (image.pixels.dtype, image.pixels.shape) != (due.dtype, due.shape):
             found = f"{image.pixels.dtype} {image.pixels.shape}"
-            return f"image {kind} is {found}, and the dirty image {dirty.dtype} {dirty.shape}"
+            return f"image {kind} is {found}, and the {like} image {due.dtype} {due.shape}"
         if image.beam and not all(map(math.isfinite, (image.beam.major, image.beam.minor, image.beam.angle))):
             return f"image {kind} has a beam that is not finite: give None for none"
     own = numbers(before.slice)

@@ -8,7 +8,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -66,16 +66,17 @@ def mark(precision: Precision, of: Literal["complete", "degridding"] = "complete
 
     `degridding` marks those that degrid, which workers do without.
     """
-    return cache_directory() / f"{of}-{precision}-{_seen_from_here()}"
+    folder = Path(__file__).parent
+    return cache_directory() / f"{of}-{precision}-{seen_from_here([folder / f'{module}.py' for module in COMPILED])}"
 
 
-def _seen_from_here() -> str:
+def seen_from_here(modules: Sequence[Path]) -> str:
     """What numba finds functions by in a cache, beside what they are: Python, itself, the processor, where they stand.
 
     Another Python, an update or a copy of the sources compiles anew, in the same folder.
     """
-    folder = Path(__file__).parent
-    stamps = [(folder / f"{module}.py").stat() for module in COMPILED]
+    folder = modules[0].parent
+    stamps = [each.stat() for each in modules]
     known = (
         sys.implementation.cache_tag, version("numba"), version("llvmlite"), _processor(), str(folder),
         *((each.st_mtime_ns, each.st_size) for each in stamps),

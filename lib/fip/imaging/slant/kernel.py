@@ -45,6 +45,10 @@ class Buffers(threading.local):
             held = self._held[key] = aligned(length + length // 16, precision)
         return held[:length]
 
+    def release(self) -> None:
+        """Holds nothing any more."""
+        self._held.clear()
+
 
 buffers = Buffers()
 
@@ -76,6 +80,10 @@ class SlantKernel(Kernel):
                 self._last_reason = str(unsuitable)
             return self._fall_back(blocks, out)
         return self.name
+
+    def release(self) -> None:
+        """See Kernel."""
+        buffers.release()
 
     def render(self, plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
         """Fill `out` by the plan, as the function of that name does, on the processor."""

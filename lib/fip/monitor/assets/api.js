@@ -18,9 +18,11 @@ async function ask(path, options = {}) {
 
 export const json = async (path, options) => (await ask(path, options)).json();
 
+export const text = async (path) => (await ask(path)).text();
+
 /** A view of an image: float32, row by row from the south, and what a shown pixel is: docs/monitoring.md, "Views". */
-export async function view(path, { plane = 0, most, window, of }) {
-  const wanted = new URLSearchParams({ plane, most, of, ...window }), answer = await ask(`${path}/view?${wanted}`);
+export async function view(path, { plane = 0, most, window, of, kind = "image" }) {
+  const wanted = new URLSearchParams({ plane, most, of, kind, ...window }), answer = await ask(`${path}/view?${wanted}`);
   const { left, bottom, columns, rows, block, step } = JSON.parse(answer.headers.get("X-FIP-View"));
   const values = unpacked(new Uint8Array(await answer.arrayBuffer()), step);
   return { values, width: columns, height: rows, left, bottom, block, step };

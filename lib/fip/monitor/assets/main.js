@@ -6,9 +6,10 @@ import { drawGraph } from "./graph.js";
 import { drawBar, drawPanel, prepare } from "./panel.js";
 import { Sky } from "./sky.js";
 import { collect, drawStream } from "./stream.js";
+import { Transients } from "./transients.js";
 
 const SILENT = 6000; // ms without a word from the monitor
-const sky = new Sky();
+const sky = new Sky(), transients = new Transients(sky);
 let state = null, heard = performance.now(), source = null;
 
 function show(next) {
@@ -17,10 +18,10 @@ function show(next) {
   const [now, ...others] = state.panels;
   showNow(now);
   drawGraph($("graph"), state);
-  for (const panel of others) drawPanel(panel, cancel);
+  for (const panel of others) if (panel.name !== "transients") drawPanel(panel, cancel); // these are shown run by run
   collect(state);
   drawStream($("stream"), state);
-  sky.refresh().catch(report);
+  sky.refresh().then(() => transients.refresh()).catch(report);
 }
 
 /** The verdict, and how it goes, in large. */

@@ -1,6 +1,6 @@
 // The sky: the newest image or another one, what it is, the strip of the last, and curves against time.
 
-import { json, view } from "./api.js";
+import { Refused, json, view } from "./api.js";
 import { plot } from "./charts.js";
 import { $, h, keyed, setText } from "./dom.js";
 import { clock, date, degrees, flux, fluxUnit, hours, unix } from "./format.js";
@@ -11,6 +11,7 @@ const KEPT = 2000; // images in the plots
 const STRIP = 14;
 const THUMBNAIL = 76; // pixels at most, of an image shrunk for the strip
 const OFTEN = 700; // ms between two images that are fetched to follow
+const CLOSE = 3; // times larger than the whole image an event is shown
 const COARSEST = 256, FINEST = 1024; // pixels a side of a view
 
 /** What the header says of gains, flags and the sky model: the noise to expect, how well the model fits, what was flagged. */
@@ -29,8 +30,12 @@ function corrected(header, rms) {
   return words.join(" · ");
 }
 
+/** What is said of what is not the image as it is stored. */
+const KINDS = { image: "", difference: "difference: less the mean of the 8 images before it", "S/N": "S/N: over the noise of this image" };
+
 export class Sky {
   constructor() {
+    this.events = []; // of the run, marked in the image
     this.viewer = new Viewer($("image"), {
       cursor: (...at) => this.cursor(...at), pick: (x, y) => this.pick(x, y), moved: () => this.refine().catch(() => {}),
     });
@@ -44,7 +49,7 @@ export class Sky {
 
   /** Nothing is known of a run. */
   forget(run) {
-    Object.assign(this, { run, seen: 0, images: [], shown: null, source: null, about: null, curve: null, place: null, fetchedAt: 0 });
+    Object.assign(this, { run, seen: 0, images: [], shown: null, source: null, about: null, asked: null, curve: null, place: null, fetchedAt: 0 });
     this.thumbnails?.clear();
     this.viewer.mark = null;
   }
@@ -88,7 +93,7 @@ export class Sky {
     this.seen = found.seen;
     if (found.images.length) {
       this.images = [...this.images, ...found.images].slice(-KEPT);
-      if (this.automatic) this.range = autoRange(this.images);
+      if (this.automatic) this.range = this.fitting();
       this.relook();
     }
     const newest = this.images[this.images.length - 1];
@@ -103,11 +108,14 @@ export class Sky {
     const run = this.run, place = `/api/runs/${encodeURIComponent(run)}/images/${slice}`;
     this.fetchedAt = performance.now();
     const plane = Number($("plane").value || 0);
-    const of = this.images.find((each) => each.slice === slice)?.of, source = { place, plane, of };
-    const [about, image] = await Promise.all([json(place), view(place, { plane, of, most: this.most() })]);
-    if (run !== this.run) return;
+    const of = this.images.find((each) => each.slice === slice)?.of, source = { place, plane, of, kind: $("kind").value };
+    const wanted = this.asked = { ...source, slice, most: this.most() };
+    const [about, [image, said]] = await Promise.all([json(place), this.viewOf(wanted)]);
+    if (run !== this.run || wanted !== this.asked) return;
     this.shown = slice;
-    this.source = source;
+    this.source = { ...source, kind: said ? "image" : source.kind };
+    $("kind-said").hidden = !(said || KINDS[source.kind]);
+    setText($("kind-said"), said || KINDS[source.kind]);
     this.about = about;
     $("blank").hidden = true;
     this.planes(about.stokes);
@@ -118,6 +126,21 @@ export class Sky {
     for (const canvas of $("strip").children) canvas.setAttribute("aria-selected", canvas.dataset.key === String(slice));
     this.drawSeries();
     this.drawCurve();
+  }
+
+  /** A view; of what cannot be shown otherwise that of the image, and why. */
+  async viewOf(wanted) {
+    if (wanted.kind !== "difference") return [await view(wanted.place, wanted), ""];
+    return view(wanted.place, wanted).then((image) => [image, ""], async (error) => {
+      if (error instanceof Refused) throw error;
+      return [await view(wanted.place, { ...wanted, kind: "image" }), `the image itself: ${error.message}`];
+    });
+  }
+
+  /** The range that suits what is shown. */
+  fitting() {
+    const faint = { image: this.images, difference: this.images.map(({ rms }) => ({ rms, maximum: 0 })), "S/N": [{ rms: 1, maximum: 0 }] };
+    return autoRange(faint[$("kind").value]);
   }
 
   /** How many pixels a side to ask for: as many as the screen shows. */
@@ -155,8 +178,36 @@ export class Sky {
     const there = directionAt(this.about.grid, x, y), galactic = this.about.grid.frame === "GALACTIC";
     const words = there ? `${galactic ? degrees(there[0]) : hours(there[0])} ${degrees(there[1])} ${this.about.grid.frame}` : "beyond the horizon";
     const block = found.block > 1 ? `maximum of ${found.block} × ${found.block} pixels: ` : "";
-    const value = Number.isNaN(found.value) ? "no data" : flux(found.value) + (found.step ? ` ± ${flux(found.step / 2)}` : "");
+    const value = Number.isNaN(found.value) ? "no data" : this.told(found.value) + (found.step ? ` ± ${this.told(found.step / 2)}` : "");
     return setText($("cursor"), `${words}  ·  pixel ${x}, ${y}  ·  ${block}${value}`);
+  }
+
+  /** A value of what is shown, with its unit. */
+  told(value) {
+    return this.source.kind === "S/N" ? `${Number(value.toPrecision(3))} σ` : flux(value);
+  }
+
+  /** Marks events in the image. */
+  mark(events) {
+    this.events = events;
+    this.viewer.draw();
+  }
+
+  planeOf(stokes) {
+    return Math.max(0, (this.about?.stokes ?? []).indexOf(stokes));
+  }
+
+  /** Shows an event: the middle one of its slices, its place from near, and the light curve there. */
+  async visit({ first, last, field, x, y, stokes }) {
+    const there = this.images.filter((each) => each.label === field && each.slice >= first && each.slice <= last);
+    $("follow").checked = false;
+    if (this.about) $("plane").value = this.planeOf(stokes);
+    await this.show(there.length ? there[Math.floor(there.length / 2)].slice : first);
+    this.place = this.viewer.mark = [Math.round(x), Math.round(y)];
+    this.viewer.lookAt(x, y, CLOSE);
+    $("sky").scrollIntoView({ block: "start" });
+    $("image").focus({ preventScroll: true });
+    await this.lightCurve();
   }
 
   /** Takes the light curve of a pixel; of a block, that of the pixel which it shows: the brightest. */
@@ -228,9 +279,11 @@ export class Sky {
   }
 
   drawThumbnails() {
+    const look = this.lookNow();
+    if ($("kind").value !== "image") look.range = autoRange(this.images);
     for (const canvas of $("strip").children) {
       const image = this.thumbnails.get(Number(canvas.dataset.key));
-      if (image) thumbnail(canvas, image, this.lookNow());
+      if (image) thumbnail(canvas, image, look);
     }
   }
 
@@ -240,9 +293,12 @@ export class Sky {
     return this.show(slice);
   }
 
+  /** The slice that was asked for last: it may still be on its way. */
+  get wantedSlice() { return this.asked ? this.asked.slice : this.shown; }
+
   step(by) {
     const sorted = [...this.images].sort((a, b) => a.average - b.average);
-    const next = sorted[sorted.findIndex((each) => each.slice === this.shown) + by];
+    const next = sorted[sorted.findIndex((each) => each.slice === this.wantedSlice) + by];
     if (next) { $("follow").checked = false; this.show(next.slice); }
   }
 
@@ -258,7 +314,7 @@ export class Sky {
 
   relook() {
     if (!this.maps) return;
-    const [unit, factor] = fluxUnit(Math.abs(this.range.high));
+    const [unit, factor] = $("kind").value === "S/N" ? ["σ", 1] : fluxUnit(Math.abs(this.range.high));
     this.unitFactor = factor;
     setText($("unit"), unit);
     if (document.activeElement !== $("low")) $("low").value = Number((this.range.low / factor).toPrecision(3));
@@ -271,7 +327,8 @@ export class Sky {
   controls() {
     $("stretch").onchange = () => { localStorage.setItem("fip-stretch", $("stretch").value); this.relook(); };
     $("colours").onchange = () => { localStorage.setItem("fip-colours", $("colours").value); this.relook(); };
-    $("auto").onclick = () => { this.automatic = true; this.range = autoRange(this.images); this.relook(); };
+    $("auto").onclick = () => { this.automatic = true; this.range = this.fitting(); this.relook(); };
+    $("kind").onchange = () => { $("auto").onclick(); if (this.wantedSlice !== null) this.show(this.wantedSlice); };
     for (const end of ["low", "high"]) {
       $(end).onchange = () => {
         const value = Number($(end).value) * this.unitFactor;
@@ -281,7 +338,7 @@ export class Sky {
         this.relook();
       };
     }
-    $("plane").onchange = () => { this.show(this.shown); if (this.place) this.lightCurve(); };
+    $("plane").onchange = () => { this.show(this.wantedSlice); if (this.place) this.lightCurve(); };
     $("run").onchange = () => { this.forget($("run").value); this.refresh(); };
     $("follow").onchange = () => $("follow").checked && this.newestImage();
     $("zoom-in").onclick = () => this.viewer.zoomBy(1.5);
@@ -296,8 +353,9 @@ export class Sky {
     new ResizeObserver(() => { this.drawSeries(); this.drawCurve(); }).observe($("noise"));
   }
 
-  /** Compass and beam. */
+  /** Events, compass and beam. */
   decorate(brush, viewer) {
+    for (const event of this.events) if (event.field === this.about?.label) this.drawMark(brush, viewer, event);
     const bottom = viewer.canvas.clientHeight - 14;
     brush.fillStyle = "#e8eaee";
     brush.strokeStyle = "#e8eaee";
@@ -318,5 +376,26 @@ export class Sky {
     brush.beginPath();
     brush.ellipse(66 + size("major"), bottom - size("major"), size("major"), size("minor"), -Math.PI / 2 - beam.angle, 0, 7);
     brush.stroke();
+  }
+
+  /** A ring around an event, strong in its slices; dimmer and broken if something speaks against it. */
+  drawMark(brush, viewer, { x, y, first, last, labels, snr }) {
+    const [left, top] = viewer.placeOf([x, y]), on = this.shown >= first && this.shown <= last;
+    brush.save();
+    brush.strokeStyle = brush.fillStyle = "#6fe0d2";
+    brush.globalAlpha = (labels.length ? 0.5 : 1) * (on ? 1 : 0.6);
+    brush.lineWidth = on && !labels.length ? 2.2 : 1.2;
+    brush.setLineDash(labels.length ? [3, 3] : []);
+    brush.beginPath();
+    brush.arc(left, top, 14, 0, 7);
+    brush.stroke();
+    if (on && !labels.length) {
+      brush.font = "600 12px system-ui, sans-serif";
+      brush.lineWidth = 3;
+      brush.strokeStyle = "#0d0f14";
+      brush.strokeText(`S/N ${snr.toFixed(1)}`, left + 17, top - 9);
+      brush.fillText(`S/N ${snr.toFixed(1)}`, left + 17, top - 9);
+    }
+    brush.restore();
   }
 }

@@ -6,6 +6,7 @@ const LOWEST = -3, HIGHEST = 15, OUTSTANDING = 300, LINEAR = 4; // times the noi
 const EMPTY = 0xff403a38; // colour of NaN, ABGR
 const MOST_ZOOM = 64; // screen pixels to one of the image
 const AROUND = 1.25; // times what is seen is asked for, so that a small move needs nothing
+const SMALL = 76; // pixels a side of a small canvas
 const RESTING = 150; // ms without a move, after which what is seen is asked for
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -70,20 +71,28 @@ function pyramid(image) {
 
 /** Draws an image whole on a small canvas. */
 export function thumbnail(canvas, image, look) {
-  const side = 76, colour = colourer(look.range, look.stretch, look.colours), brush = canvas.getContext("2d");
-  canvas.width = canvas.height = side;
-  const drawn = brush.createImageData(side, side), out = new Uint32Array(drawn.data.buffer);
-  const scale = Math.max(image.width, image.height) / side;
-  const [left, bottom] = [(side - image.width / scale) / 2, (side - image.height / scale) / 2];
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      const column = Math.floor((x - left) * scale), row = Math.floor((side - 1 - y - bottom) * scale);
+  canvas.width = canvas.height = SMALL;
+  const side = Math.max(image.width, image.height);
+  const [left, bottom] = [(image.width - side) / 2, (image.height - side) / 2].map((each) => each * image.block);
+  const area = { left: image.left + left, bottom: image.bottom + bottom, side: side * image.block, at: 0, across: SMALL };
+  drawFrame(canvas.getContext("2d"), image, look, area);
+}
+
+/** Draws a square of an image, of `side` stored pixels from `left` and `bottom`, `across` pixels wide at `at`; what is not
+ * of the image stays as the canvas is. */
+export function drawFrame(brush, image, look, { left, bottom, side, at, across }) {
+  const colour = colourer(look.range, look.stretch, look.colours), drawn = brush.createImageData(across, across);
+  const out = new Uint32Array(drawn.data.buffer), step = side / across / image.block;
+  for (let y = 0; y < across; y++) {
+    for (let x = 0; x < across; x++) {
+      const column = Math.floor((left - image.left) / image.block + (x + 0.5) * step);
+      const row = Math.floor((bottom - image.bottom) / image.block + (across - y - 0.5) * step);
       if (column >= 0 && row >= 0 && column < image.width && row < image.height) {
-        out[y * side + x] = colour(image.values[row * image.width + column]);
+        out[y * across + x] = colour(image.values[row * image.width + column]);
       }
     }
   }
-  brush.putImageData(drawn, 0, 0);
+  brush.putImageData(drawn, at, 0);
 }
 
 export class Viewer {
@@ -155,6 +164,19 @@ export class Viewer {
     this.moved();
   }
 
+  /** Has a stored pixel in the middle, at least so many times as large as when the whole image is seen. */
+  lookAt(x, y, times) {
+    if (!this.image) return;
+    const whole = Math.min(this.canvas.clientWidth / this.image.width, this.canvas.clientHeight / this.image.height);
+    this.zoom = Math.min(MOST_ZOOM, Math.max(this.zoom, times * whole));
+    this.move(x + 0.5 - this.x, y + 0.5 - this.y);
+  }
+
+  /** Where on the canvas a stored pixel is. */
+  placeOf([x, y]) {
+    return [(x + 0.5 - this.x) * this.zoom + this.canvas.clientWidth / 2, (this.y - y - 0.5) * this.zoom + this.canvas.clientHeight / 2];
+  }
+
   /** Pixel (continuous, from 0 at the middle of the first) at a place on the screen. */
   at(left, top) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
@@ -223,10 +245,8 @@ export class Viewer {
   }
 
   overlay(brush) {
-    const place = ([x, y]) => [(x + 0.5 - this.x) * this.zoom + this.canvas.clientWidth / 2,
-      (this.y - y - 0.5) * this.zoom + this.canvas.clientHeight / 2];
     if (this.mark) {
-      const [left, top] = place(this.mark);
+      const [left, top] = this.placeOf(this.mark);
       brush.strokeStyle = "#ffb03b";
       brush.lineWidth = 1.5;
       brush.beginPath();
@@ -238,7 +258,7 @@ export class Viewer {
       brush.stroke();
     }
     if (this.crosshair) {
-      const [left, top] = place(this.crosshair);
+      const [left, top] = this.placeOf(this.crosshair);
       brush.strokeStyle = "#ffffffb0";
       brush.lineWidth = 1;
       brush.strokeRect(left - 5, top - 5, 10, 10);

@@ -1,0 +1,65 @@
+"""Compiling the search, so that no image waits for it: `fip warmup`, or whoever is about to search."""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from fip.imaging.slant.cache import cache_directory, only_one, seen_from_here, use_cache
+
+FOLDER = use_cache()  # before the search is compiled
+
+from fip.search import passes  # noqa: E402
+from fip.search.series import advance, begin, finish  # noqa: E402
+from fip.search.words import Facts, Reference, Searched  # noqa: E402
+
+log = logging.getLogger("fip.events")
+
+ABOUT = 6  # s of a core that it takes
+_REFERENCES: tuple[Reference, ...] = ("none", "running", "auto")
+_SIDE, _IMAGES, _PULSE = 64, 150, 100  # pixels, images, and the one with a source in it
+
+
+def mark() -> Path:
+    """A file beside the compiled functions, made when all of the search are there, as this Python finds them here."""
+    return cache_directory() / f"search-{seen_from_here([Path(passes.__file__)])}"
+
+
+def warm_up_search(say: Callable[[str], None]) -> float:
+    """Compiles what is not in the cache, and loads the rest; returns the seconds that it took.
+
+    By a search of a few small images, with each reference: of noise, and a source that is on in one.
+    """
+    begun = time.perf_counter()
+    with only_one(FOLDER):
+        if not mark().exists():
+            say(f"compiling the search for transients, once, about {ABOUT} s of a core, in {FOLDER}")
+        for reference in _REFERENCES:
+            search_something(reference)
+        with suppress(OSError):  # a cache that cannot be written was told of
+            mark().touch()
+    return time.perf_counter() - begun
+
+
+def search_unless_warm() -> None:
+    """Compiles the search, if it is not there, and logs it: no image is searched meanwhile."""
+    if not mark().exists():
+        log.info("the search for transients was compiled: %.1f s", warm_up_search(log.warning))
+
+
+def search_something(reference: Reference) -> int:
+    """All that a search does, with a few small images; returns how many peaks it saw."""
+    random = np.random.default_rng(0)
+    nearly_white = ((2.0, 0.0), (0.0, 2.0))
+    searched = Searched(_SIDE, _SIDE, nearly_white, nearly_white, 1.0, reference=reference)
+    state, peaks = begin(searched, 8.0), 0
+    for index in range(_IMAGES):
+        pixels = random.standard_normal((_SIDE, _SIDE), np.float32)
+        pixels[0] = np.nan
+        pixels[_SIDE // 2, _SIDE // 2] += 30 * (index == _PULSE)
+        state, look = advance(state, pixels, Facts(index, float(index)))
+        peaks += len(look.peaks)
+    return peaks + len(finish(state)[1])

@@ -1,0 +1,90 @@
+"""What the monitor answers of transients: the events of a run, and their files. docs/monitoring.md lists it all."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from fip.archive.gallery import AbsentError, Gallery
+from fip.events.shown import files_of, how_to_search, searched
+from fip.events.words import LABELS
+from fip.state.transients import facts, line
+
+MOST_EVENTS = 200  # in one answer
+TYPES = {
+    ".png": "image/png",
+    ".fits": "application/fits",
+    ".ecsv": "text/plain; charset=utf-8",
+    ".json": "application/json",
+}
+KEPT = "private, no-cache"  # it may change: it is asked each time whether it has
+
+
+def transients_routes(gallery: Gallery) -> list[Route]:
+    """Where each is found."""
+    place = "/api/runs/{run}/transients"
+    return [Route(place, _events(gallery)), Route(f"{place}/{{event}}/{{name}}", _file(gallery))]
+
+
+def _events(gallery: Gallery) -> Callable[[Request], Any]:
+    async def handler(request: Request) -> Response:
+        found = await run_in_threadpool(_found, gallery, request.path_params["run"])
+        body = json.dumps(found, allow_nan=False).encode()
+        headers = {"ETag": f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"', "Cache-Control": KEPT}
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type="application/json", headers=headers)
+
+    return handler
+
+
+def _file(gallery: Gallery) -> Callable[[Request], Any]:
+    async def handler(request: Request) -> Response:
+        path = await run_in_threadpool(_path, gallery, **request.path_params)
+        return FileResponse(path, media_type=TYPES[path.suffix], headers={"Cache-Control": KEPT})
+
+    return handler
+
+
+def _found(gallery: Gallery, run: str) -> dict[str, Any]:
+    """The events of a run, the first of them with their files, and how it was searched, in words."""
+    directory = gallery.directory(run)
+    found = searched(directory)
+    if found is None:
+        return {"searched": False, "line": how_to_search(directory), "facts": [], "events": [], "more": 0, "words": {}}
+    mine = found.of(run)
+    shown = mine.events[:MOST_EVENTS]
+    return {
+        "searched": True,
+        "line": line(mine.view),
+        "facts": [[fact.name, fact.items] for fact in facts(mine.view)],
+        "events": [each | {"files": _files(directory, each["id"])} for each in shown],
+        "more": len(mine.events) - len(shown),
+        "words": LABELS,
+    }
+
+
+def _files(directory: Path, identity: str) -> dict[str, str]:
+    """When each of an event's files was written: another one in its place has another time."""
+    try:
+        return {name: str(path.stat().st_mtime_ns) for name, path in files_of(directory, identity).items()}
+    except FileNotFoundError:  # the directory is searched anew at this moment
+        return {}
+
+
+def _path(gallery: Gallery, run: str, event: str, name: str) -> Path:
+    """A file of an event that is in the table: of no other name, and in no other place."""
+    directory = gallery.directory(run)
+    found = searched(directory)
+    if found is None or all(each["id"] != event for each in found.of(run).events):
+        raise AbsentError("no event of this run has such a name")
+    files = files_of(directory, event)
+    if name not in files:
+        raise AbsentError("this event has no such file")
+    return files[name]

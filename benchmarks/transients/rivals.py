@@ -260,7 +260,8 @@ def side_by_side(telescope: Telescope, images: int, seed: int) -> dict[str, list
         *vaster(made), clip(made, math.sqrt(wide[0] * wide[1])),
         *pyse(made, wide, telescope.grid.scale),
     ]  # fmt: skip
-    tables = {"Their own thresholds": [judge(each, put, images, None) for each in others]}
+    sources = f"{len(put)} sources, {sum(7.5 <= each.snr < 8.5 for each in put)} of them of S/N 7.5 to 8.5"
+    tables = {f"Their own thresholds, {sources}": [judge(each, put, images, None) for each in others]}
     for rate in (1e-2, 1e-3):
         u, allowed = threshold(Budget(rate, searched.cadence), [searched]), round(rate * images)
         judged = [

@@ -27,8 +27,8 @@ def test_false_events_of_noise_are_as_many_as_predicted(seed: int) -> None:
 
 
 def test_boxcars_have_their_maxima_at_places_of_their_own() -> None:
-    """Looks at one pixel times maxima of one image are more than the maxima of all boxcars: here 461, not 395."""
-    side, beam, images, u = 256, 4.7, 1600, 5.0
+    """Looks at one pixel times maxima of one image are too many: here 325, and not 278."""
+    side, beam, images, u = 256, 4.7, 1000, 5.0
     searched = searched_field(side, beam)
     found = len(events_in(searched, u, islice(noise_fields(side, beam, 8), images)))
     low, high = poisson.interval(0.99, images * false_events(u, searched))
@@ -75,7 +75,7 @@ def test_a_budget_is_over_all_series() -> None:
     u = threshold(week, two)
     assert false_rate(u, two) * 7 * 86400 == pytest.approx(1)
     assert u > threshold(week, [one])
-    assert threshold(week, [one]) == pytest.approx(7.315, abs=0.001)
+    assert threshold(week, [one]) == pytest.approx(7.306, abs=0.001)
 
 
 def test_a_budget_that_cannot_be_met_is_refused() -> None:

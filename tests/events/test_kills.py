@@ -14,7 +14,7 @@ from fip.follower.journal import JOURNAL
 from fip.local.detecting import search
 from support.followed_images import position, recorded
 from support.follower_lives import FollowerLives
-from support.searched_images import frontier
+from support.searched_images import PERIOD, frontier
 
 DETECTOR, SINK = "support.detector_life", "support.searched_images"
 WITHIN = 60.0  # s, for what a life is waited for
@@ -117,7 +117,7 @@ def check(tmp_path: Path, count: int, moments: Counter[str], kills: int) -> None
     assert not expected["cold starts"]
     files = published(undisturbed / FOLDER)
     assert published(tmp_path / "images" / FOLDER) == files
-    assert files["events.ecsv"].count(b" transient ") >= 3 * count // 100
+    assert files["events.ecsv"].count(b" transient ") >= 3 * count // PERIOD
     assert moments.total() == kills
     assert set(moments) - {"when all was seen"} == {*MOMENTS, "at random"}
 

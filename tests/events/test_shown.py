@@ -9,9 +9,8 @@ import pytest
 
 from fip.archive.at_rest import at_rest
 from fip.data.errors import UsageError
-from fip.events import tables
 from fip.events.listing import listed
-from fip.events.shown import EVENTS, RATES, files_of, how_to_search, searched, view_of, with_transients
+from fip.events.shown import files_of, how_to_search, searched, view_of, with_transients
 from fip.state.panels import panels
 from fip.state.transients import line, summed
 from support.fip_command import fip
@@ -34,7 +33,6 @@ def test_events_are_those_of_fip_events(tmp_path: Path) -> None:
     for each in found.events:
         assert known[each["id"]].items() <= each.items()
         assert each.keys() - known[each["id"]].keys() == {"x", "y", "width", "sign", "threshold"}
-    assert (EVENTS, RATES) == (tables.EVENTS, tables.RATES)
 
 
 def test_all_is_said_in_a_line(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from fip.data.errors import NoRoomError
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_event
-from fip.events.folder import FACTS, write_event
+from fip.events.folder import write_event
 from fip.events.searching import hours_of
-from fip.events.tables import CANDIDATES, EVENTS, RATES, as_ecsv, found_table, rates_table
+from fip.events.tables import as_ecsv, found_table, rates_table
 from fip.events.watch import row_of
 from fip.events.watching import variables_table, write_watched
-from fip.events.words import Asked, Found
+from fip.events.words import CANDIDATES, EVENTS, FACTS, RATES, Asked, Found
 from fip.follower.course import Course
 
 

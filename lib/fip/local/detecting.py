@@ -79,9 +79,11 @@ def folder_of(name: str) -> str:
 
 def introduce(directory: Path, asked: Asked, say: Say) -> None:
     """Says what is to be searched of a directory. UsageError if one of its fields cannot be."""
-    for series in list(series_of(directory, asked)):
-        if series.average == 1:
-            say(_introduced(series, asked))
+    planes: dict[tuple[str, str, str], list[Series]] = {}
+    for series in series_of(directory, asked):
+        planes.setdefault((series.run, series.label, series.stokes), []).append(series)
+    for each in planes.values():
+        say(_introduced(each, asked))
 
 
 def series_of(directory: Path, asked: Asked) -> Iterator[Series]:
@@ -118,13 +120,14 @@ def _readable(directory: Path, name: str, entries: Sequence[Entry]) -> Iterator[
             yield read_followed(directory, name, entry)
 
 
-def _introduced(series: Series, asked: Asked) -> str:
+def _introduced(plane: Sequence[Series], asked: Asked) -> str:
+    series, means = plane[0], [str(each.average) for each in plane[1:]]
     field, searched, at = f"{series.label}, " if series.label else "", series.searched, series.thresholds
+    more = f", and in means of {' and '.join(means)}" if means else "; without means, for which there is no memory"
     return (
         f"{series.name}, {field}Stokes {series.stokes}: images of {searched.width}x{searched.height}, one in "
-        f"{searched.cadence:.4g} s, widths 1 to {searched.widest}, then means of 32 and 1024, reference "
-        f"{searched.reference}; events from S/N {at.event:.2f} on, which is {asked.budget.events:g} false in "
-        f"{asked.budget.seconds:g} s"
+        f"{searched.cadence:.4g} s, widths 1 to {searched.widest}{more}; reference {searched.reference}; events from "
+        f"S/N {at.event:.2f} on, which is {asked.budget.events:g} false in {asked.budget.seconds:g} s"
     )
 
 

@@ -75,7 +75,7 @@ def light_table(measured: Measured) -> str:
                 columns[f"primary_beam_{name}{end}"] = gain
         columns[f"frequency{end}"] = _frequencies(measured, band) * units.Hz
     columns |= beam_columns(entries)
-    columns["quality"], columns["file"] = [each.quality for each in entries], [each.file for each in entries]
+    columns["file"] = [each.file for each in entries]  # not their quality, which is judged once more when a run is over
     for name, column in columns.items():
         table[name] = column
     table.meta.update(

@@ -5,6 +5,7 @@ import argparse
 from fip.config import Loaded
 from fip.data.errors import ConfigError, UsageError
 from fip.events.duty import detector_duty
+from fip.events.warm import search_unless_warm
 from fip.follower.follower import Follower
 from fip.runtime.service import Loop, run_daemon
 
@@ -17,6 +18,7 @@ def main() -> None:
 
 def _detector(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Follower:
     """Raises ConfigError if what is asked of it cannot be."""
+    search_unless_warm()
     try:
         return Follower(detector_duty(loaded.config.detector), loaded, loop)
     except UsageError as error:

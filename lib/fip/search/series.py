@@ -34,6 +34,8 @@ Any boxcar holds 0.83 of its S/N in some level, but for the noise in the rest: d
 FLOODED, _OF_NOISE = 0.02, 20.0
 """Share of the pixels that are hot from which an image is flooded, but never less than so many times what noise has."""
 
+_OF_SOURCES = 10.0  # beams that a few sources may fill: in an image of few beams that is more than its share
+
 _NONE = np.empty((0, 0), np.float32)
 
 
@@ -176,7 +178,9 @@ def _peaks(state: State, count: int, flooded: bool) -> tuple[Peak, ...]:
 
 def _is_flooded(state: State, count: int) -> bool:
     share = max(FLOODED, _OF_NOISE * tail(_low(state)))
-    return bool(count > share * state.pyramid.ring.shape[1])
+    (xx, xy), (_, yy) = state.searched.beam
+    few = _OF_SOURCES / math.sqrt(xx * yy - xy * xy)
+    return bool(count > max(share * state.pyramid.ring.shape[1], few))
 
 
 def _last(pyramid: Pyramid) -> NDArray[np.int16]:

@@ -139,7 +139,7 @@ def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
     told = sum(map(is_told, found))
     say(
         f"{slices} images searched: {told} event{'s' * (told != 1)}, {events:.2g} false expected; {len(alone)} "
-        f"candidates, {candidates:.2g} false expected, {sum(each.event.best.sign < 0 for each in alone)} negative; in "
+        f"candidate{'s' * (len(alone) != 1)}, {candidates:.2g} false expected, {sum(each.event.best.sign < 0 for each in alone)} negative; in "
         f"{course.folder}"
     )
     for key in sorted(findings.models_needed):

@@ -58,7 +58,9 @@ def run_command(
         first = next(iter(detection.typed)).partition(".")[2].replace("_", "-")
         raise UsageError(f"--{first} is for --detect, which is not given: give it, too")
     loaded = settings.load(config, detection.typed)
-    if detect and loaded.origin(MAKE_PSF) == "default":
+    source = loaded.config.source
+    subtracted = source.subtract_model or source.sky_model  # with the sky in it, every image is bright
+    if detect and subtracted and loaded.origin(MAKE_PSF) == "default":
         loaded = settings.load(config, {**detection.typed, MAKE_PSF: BRIGHT_ONES})
     on = workers_on(devices, workers)
     code = run(

@@ -21,6 +21,7 @@ from fip.archive.entries import Entry
 from fip.archive.folder import Folder
 from fip.archive.tables import JY_PER_BEAM, beam_columns, time_columns
 from fip.data.errors import NoRoomError
+from fip.data.quality import with_noise
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.events.appearing import labels_by_look
 from fip.events.cutouts import Cutouts, cut_out
@@ -75,7 +76,9 @@ def light_table(measured: Measured) -> str:
                 columns[f"primary_beam_{name}{end}"] = gain
         columns[f"frequency{end}"] = _frequencies(measured, band) * units.Hz
     columns |= beam_columns(entries)
-    columns["file"] = [each.file for each in entries]  # not their quality, which is judged once more when a run is over
+    # of each image alone: what the others make of its noise comes to be known at the end of a run
+    columns["quality"] = [with_noise(each.quality, False) for each in entries]
+    columns["file"] = [each.file for each in entries]
     for name, column in columns.items():
         table[name] = column
     table.meta.update(

@@ -142,8 +142,8 @@ def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
     told = sum(map(is_told, found))
     say(
         f"{slices} images searched: {told} event{'s' * (told != 1)}, {events:.2g} false expected; {len(alone)} "
-        f"candidates, {candidates:.2g} false expected, {sum(each.event.best.sign < 0 for each in alone)} negative; in "
-        f"{course.folder}"
+        f"candidate{'s' * (len(alone) != 1)}, {candidates:.2g} false expected, "
+        f"{sum(each.event.best.sign < 0 for each in alone)} negative; in {course.folder}"
     )
     for key in sorted(findings.models_needed):
         series = findings.series[key]

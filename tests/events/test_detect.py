@@ -192,7 +192,7 @@ def test_what_cannot_be_searched_is_one_line(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--false-alarms", "some"), "fip: --false-alarms: 'some' is not a rate of false events, as 1/week or"),
+        (("--false-alarms", "some"), "detector.false_alarms: 'some' is not a rate of false events, as 1/week or"),
         (("--widths", "5"), "fip: --widths 5: give 1, 2, 4, 8, 16, 32 or 64"),
         ((), "192x160 pixels"),
     ],

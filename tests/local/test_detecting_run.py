@@ -50,8 +50,8 @@ def test_the_demo_interrupted_and_resumed_ends_with_its_event(demo: Path, tmp_pa
     (event,) = [each for each in listed([directory]) if not each["labels"]]
     assert (event["first"], event["last"]) == ON
     assert refused(demo, *options, "--false-alarms", "1/day") == (
-        f"{directory}/transients holds what fip detect --false-alarms 1/604800s --widths 64 found, not fip detect "
-        "--false-alarms 1/86400s --widths 64: ask for the same, or move that folder away"
+        f"{directory}/transients holds what fip detect --false-alarms '1/week' --widths 64 found, not fip detect "
+        "--false-alarms '1/day' --widths 64: ask for the same, or move that folder away"
     )
 
 

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from fip.cli.app import ImagesArgument, app, parsed, say
+from fip.cli.app import ConfigOption, ImagesArgument, app, parsed, say
+from fip.cli.run_options import with_detection
+from fip.config import Settings
+from fip.data.detecting import WIDTHS
 from fip.data.errors import UsageError
 from fip.data.stokes import parse_stokes
-from fip.search.words import Reference
 
 
 class Subtracted(StrEnum):
@@ -21,15 +23,10 @@ class Subtracted(StrEnum):
     auto = "auto"
 
 
-_REFERENCES: dict[str, Reference] = {"none": "none", "running": "running", "auto": "auto"}
-
-
 @app.command("detect")
+@with_detection
 def detect_command(
     directory: ImagesArgument,
-    false_alarms: Annotated[
-        str, typer.Option("--false-alarms", help="False events in a time that is observed: 1/week, 1/10 min.")
-    ] = "1/week",
     reference: Annotated[
         Subtracted | None,
         typer.Option(
@@ -37,40 +34,36 @@ def detect_command(
             "[default: none if a sky model was subtracted, or of Stokes V, else auto]"
         ),
     ] = None,
-    widths: Annotated[int, typer.Option(help="Slices of the longest transient looked for: 1, 2, 4, ... 64.")] = 64,
-    stokes: Annotated[str | None, typer.Option(help="Planes, as I,V.  [default: all that there are]")] = None,
-    also_average: Annotated[
-        str, typer.Option(metavar="32,1024", help="Of so many images store the means that are searched, as FITS files.")
-    ] = "",
-    watch: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Places measured in each image: a name and a place a line.")
+    widths: Annotated[
+        int | None, typer.Option(help="Slices of the longest transient looked for: 1, 2, 4, ... 64.  [default: 64]")
     ] = None,
+    stokes: Annotated[str | None, typer.Option(help="Planes, as I,V.  [default: all that there are]")] = None,
     name: Annotated[
         str, typer.Option(help="Of a search beside another: what it finds is in DIR/transients-NAME/.")
     ] = "",
     anew: Annotated[bool, typer.Option("--anew", help="Forget what was found before, and search all again.")] = False,
+    config: ConfigOption = None,
+    *,
+    detection: Settings,
 ) -> None:
     """Search the images of a directory for transients; writes DIR/transients/, and lists what it finds.
 
     Run again, it goes on with the images that are new. Exits with 0, or 1 if an image could not be read, and was left
     out.
     """
-    from fip.search.words import parse_budget
-
-    if widths not in (1, 2, 4, 8, 16, 32, 64):
+    if widths is not None and widths not in WIDTHS:
         raise UsageError(f"--widths {widths}: give 1, 2, 4, 8, 16, 32 or 64")
-    planes = parsed("--stokes", parse_stokes, stokes) if stokes else None
-    budget = parsed("--false-alarms", parse_budget, false_alarms)
+    given = {
+        "reference": reference and reference.value, "widths": widths,
+        "stokes": parsed("--stokes", parse_stokes, stokes) if stokes else None,
+    }  # fmt: skip
+    told = {key: value for key, value in given.items() if value is not None}
+    detector = detection.load(config).config.detector.model_copy(update=told)
 
-    from fip.archive.place_lists import parse_places
-    from fip.data.detecting import parse_averages
-    from fip.events.words import Asked
+    from fip.events.duty import asked_of
     from fip.local.detecting import detect
 
-    means = parsed("--also-average", parse_averages, also_average)
-    places = parse_places(watch, "--watch") if watch else ()
-    asked = Asked(budget, None if reference is None else _REFERENCES[reference], widths, planes, means, watch=places)
-    raise typer.Exit(detect(directory, asked, say, name, anew))
+    raise typer.Exit(detect(directory, asked_of(detector), say, name, anew))
 
 
 @app.command("events")

@@ -7,6 +7,7 @@ from typing import Any
 
 from fip.archive.followed import FollowedImage
 from fip.archive.lightcurve import Named
+from fip.data.detecting import format_budget
 from fip.events.keeping import as_json, from_json
 from fip.events.means import write_mean
 from fip.events.words import FOLDER, Asked
@@ -70,7 +71,7 @@ def written(asked: Asked) -> str:
         "--watch": _digest(asked.watch) if asked.watch else None,
     }  # fmt: skip
     told = [f"{name} {value}" for name, value in options.items() if value]
-    return " ".join([f"fip detect --false-alarms {asked.budget.events:g}/{asked.budget.seconds:g}s", *told])
+    return " ".join([f"fip detect --false-alarms '{format_budget(asked.budget)}'", *told])
 
 
 def _digest(places: tuple[Named, ...]) -> str:

@@ -32,7 +32,7 @@ from fip.search.labels import REFRACTION, UNSTEADY, Circumstances, labels_among
 from fip.search.noise import image_noise
 from fip.search.series import advance, begin, finish
 from fip.search.theory import false_events, threshold
-from fip.search.variables import Model, excess_noise, is_known, lasting, model_of
+from fip.search.variables import Model, excess_noise, is_known, model_of
 from fip.search.words import Budget, Event, Facts, Matrix, Peak, Searched
 
 Array = NDArray[np.float64]
@@ -125,10 +125,10 @@ class Search:
 
     def take(self, pixels: Pixels, noise: float) -> None:
         """The next image, and its noise."""
-        factor = excess_noise(pixels, self._model, noise)[1] if self._model else None
-        image = pixels if factor is None else pixels / factor
-        self._state, look = advance(self._state, image, Facts(self._index, self._index * CADENCE))
-        self._associate([peak for peak in look.peaks if peak.snr >= self._u * _raised(peak, factor)])
+        excess = excess_noise(pixels, self._model, noise)[1] if self._model else None
+        facts = Facts(self._index, self._index * CADENCE, excess=excess)
+        self._state, look = advance(self._state, pixels, facts)
+        self._associate(look.peaks)
         self._index += 1
         self._noise.append(noise)
 
@@ -154,10 +154,6 @@ class Search:
         searched, step = self._searched, self._state.pyramid.step
         self._events, changed = associate(self._events, peaks, searched.beam, searched.widest, step, self._index)
         self._found.update((event.number, event) for event in changed)
-
-
-def _raised(peak: Peak, factor: Pixels | None) -> float:
-    return 1.0 if factor is None else lasting(float(factor[round(peak.y), round(peak.x)]), peak.width)
 
 
 def measured(telescope: Telescope, images: int, brightest: float, seed: int) -> list[Line]:

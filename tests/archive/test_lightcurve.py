@@ -165,6 +165,9 @@ def test_a_list_of_places_gives_a_light_curve_for_each(tmp_path: Path) -> None:
 def test_a_bad_list_is_one_line_that_names_it(tmp_path: Path, lines: str, said: str) -> None:
     path = tmp_path / "places.txt"
     path.write_text(lines)
+    for odd in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(UsageError, match=f"--list {odd}: (is no file|cannot be read: No such file)"):
+            parse_places(odd)
     with pytest.raises(UsageError) as refused:
         parse_places(path)
     assert str(refused.value).startswith(f"--list {path}")

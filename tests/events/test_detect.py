@@ -83,9 +83,9 @@ def test_its_sidelobes_are_labelled_and_shown(night: Path, searched: Searched) -
     said, found = searched
     labelled = [each for each in found if each["labels"]]
     assert len(labelled) > 5
-    assert all("sidelobe" in each["labels"] for each in labelled)
-    assert f"and {len(labelled)} with labels ({len(labelled)} sidelobe" in said.stdout
-    assert "`fip events --all` shows them" in said.stdout
+    assert all("sidelobe" in each["labels"] for each in labelled), [each["labels"] for each in labelled]
+    assert f"and {len(labelled)} with labels (" in said.stdout
+    assert f"{len(labelled)} sidelobe" in said.stdout
     assert len(fip("events", night, "--all").stdout.splitlines()) == len(found)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from fip.state.transients import line, summed
 from support.fip_command import fip
 from support.found_events import ANOTHER, FAINTER, FLARE, INJECTED, LINE, event, write_found
 from support.found_events import EVENTS as FOUND
+from support.pipeline_states import state
 from support.stored_run import RUN, store_run
+from support.told_states import pipeline
 
 
 def test_events_are_those_of_fip_events(tmp_path: Path) -> None:
@@ -107,7 +110,25 @@ def test_a_directory_says_what_was_found_in_it(tmp_path: Path) -> None:
     assert said.returncode == before.returncode == 0
     told = json.loads(fip("status", tmp_path, "--json").stdout)["transients"]
     assert (told["kinds"], told["injected_found"]) == ({"transient": 1}, 2)
-    state = with_transients(at_rest(tmp_path, 1.8e9), tmp_path)
-    (panel,) = [each for each in panels(state) if each.name == "transients"]
+    resting = with_transients(at_rest(tmp_path, 1.8e9), tmp_path)
+    (panel,) = [each for each in panels(resting) if each.name == "transients"]
     assert panel.summary == LINE
     assert {fact.name for fact in panel.facts} == {"searched", "candidates", "labels"}
+
+
+def test_what_counts_is_of_the_jobs_that_count_now(tmp_path: Path) -> None:
+    """Each has its folder; of one that was not searched, or is over, nothing is said."""
+    said = pipeline(1)
+    jobs = {name: replace(said.jobs[0], job=name, directory=name) for name in ("one", "two", "plain", "over")}
+    jobs["over"] = replace(jobs["over"], state="done")
+    for name in jobs:
+        (tmp_path / name).mkdir()
+        if name != "plain":
+            write_found(tmp_path / name, folders=False)
+    found = with_transients(state(replace(said, jobs=tuple(jobs.values()))), tmp_path).transients
+    assert found
+    assert line(found).startswith("2 events, 0.8 false expected")
+    assert with_transients(state(replace(said, jobs=(jobs["plain"],))), tmp_path).transients is None
+    last = with_transients(state(replace(said, jobs=(jobs["over"],))), tmp_path).transients
+    assert last
+    assert line(last) == LINE

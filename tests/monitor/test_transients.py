@@ -27,6 +27,9 @@ PIXELS = """canvas => {
 LIT = f"() => ({PIXELS})(document.querySelector('.event .film')).some((each) => (each & 255) > 200)"
 """Whether the first film has a bright pixel."""
 
+KEPT = f"() => ({PIXELS})(document.querySelector('.event .film')).some((each) => each === 0xff604020)"
+"""Whether the first film is the picture that was kept."""
+
 RINGED = f"() => ({PIXELS})(document.getElementById('image')).filter((each) => each === 0xffd2e06f).length > 30"
 """Whether there is a ring around an event that is on."""
 
@@ -102,9 +105,14 @@ def test_events_are_seen_and_visited(web: tuple[Web, Path], tmp_path: Path) -> N
         expect(page.locator("#kind-said")).to_have_text(said)
         page.locator("#kind").select_option("image")
 
-        write_found(images, [*EVENTS, event("later-0", "", (11, 11), (90, 90))])
-        expect(cards).to_have_count(4)
-        expect(cards.first).to_contain_text("18:40:22")
+        gone = event("gone-0", "", (30, 31), (90, 90))  # its images have expired
+        write_found(images, [*EVENTS, event("later-0", "", (11, 11), (90, 90)), gone])
+        expect(cards).to_have_count(5)
+        expect(cards.nth(1)).to_contain_text("18:40:22")
+        cards.first.scroll_into_view_if_needed()  # what is not seen is not drawn
+        page.wait_for_function(KEPT)
+        cards.first.click()
+        expect(page.locator("#events-more")).to_have_text(f"slice 30 of run {RUN} is not stored")
         page.emulate_media(color_scheme="dark")
         keep(page, "page-transients-1400-dark", tmp_path, whole=True)
         page.set_viewport_size({"width": 700, "height": 900})

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fip.search.variables import NOTHING, Model, excess_noise, is_known, lasting, model_of, variability
+from fip.search.variables import NOTHING, Model, excess_noise, is_known, model_of, variability
 from support.noise_fields import Pixels, Search, gaussian, noise_fields, searched_field
 
 SIDE, BEAM = 128, 5.0
@@ -73,26 +73,32 @@ def test_what_errors_leave_makes_no_events_and_a_transient_between_sources_is_fo
     random, images = np.random.default_rng(8), noise_fields(SIDE, BEAM, 8)
     of = model_of(sky(every=4), SEARCHED.beam, 1.0)
     with_noise, without = Search(SEARCHED, 6.5), Search(SEARCHED, 6.5)
-    highest = np.ones((SIDE, SIDE), np.float32)
     for index in range(150):
         if index % 30 == 0:
             left = sky(random.normal(0, 0.02, 20).tolist(), (0.1, 0.05), every=4) - sky(every=4)
         pulse = np.float32(6 if 60 <= index < 63 else 0) * gaussian(SIDE, 31, 31, BEAM)
         image = next(images) + left + pulse
-        factor = excess_noise(image, of, 1.0)[1]
-        highest = highest if factor is None else np.maximum(highest, factor)
-        with_noise.take(index, image if factor is None else image / factor)
+        with_noise.take(index, image, excess=excess_noise(image, of, 1.0)[1])
         without.take(index, image)
-    events = [
-        event.best
-        for event in with_noise.finish()
-        if event.best.snr >= 6.5 * lasting(float(highest[round(event.best.y), round(event.best.x)]), event.best.width)
-    ]
-    (found,) = events
+    (found,) = (event.best for event in with_noise.finish())
     assert math.hypot(found.x - 31, found.y - 31) < 1
     errors = [event.best for event in without.finish() if event.best.snr > found.snr]
     assert errors
     assert all(min(math.dist((each.x, each.y), place) for place in PLACES) < BEAM for each in errors)
+
+
+def test_a_flare_of_a_source_is_found_with_its_flux_where_errors_add_to_the_noise() -> None:
+    random, images = np.random.default_rng(9), noise_fields(SIDE, BEAM, 9)
+    of, (x, y), most = model_of(sky(every=4), SEARCHED.beam, 1.0), PLACES[16], float(FLUXES[16])
+    search = Search(SEARCHED, 6.5)
+    for index in range(60):
+        left = sky(random.normal(0, 0.02, 20).tolist(), every=4) - sky(every=4)
+        flare = np.float32(0.5 * most if 30 <= index < 34 else 0) * gaussian(SIDE, x, y, BEAM)
+        image = next(images) + left + flare
+        search.take(index, image, excess=excess_noise(image, of, 1.0)[1])
+    (found,) = (event.best for event in search.finish())
+    assert math.hypot(found.x - x, found.y - y) < 1
+    assert found.flux == pytest.approx(0.5 * most, rel=0.2)
 
 
 def test_at_a_source_of_the_model_it_is_the_source_that_varies() -> None:

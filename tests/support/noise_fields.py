@@ -55,10 +55,18 @@ class Search:
         self.found: dict[int, Event] = {}
         self._events = Events()
 
-    def take(self, index: int, pixels: Pixels, time: float | None = None, psf: Pixels | None = None) -> Look:
+    def take(
+        self,
+        index: int,
+        pixels: Pixels,
+        time: float | None = None,
+        psf: Pixels | None = None,
+        excess: Pixels | None = None,
+    ) -> Look:
         """The next image: that of a slice, by its number if it has no time."""
         at = index * self.searched.cadence if time is None else time
-        self.state, look = advance(self.state, pixels, Facts(index, at, places(self._events), psf))
+        facts = Facts(index, at, places(self._events), psf, excess=excess)
+        self.state, look = advance(self.state, pixels, facts)
         self._events, changed = associate(
             self._events, look.peaks, self.searched.beam, self.searched.widest, look.step, index
         )

@@ -23,6 +23,8 @@ def parse_places(path: Path, option: str = "--list") -> tuple[Named, ...]:
     not so, for a name that is no label or is there twice, and if there is no place at all.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{option} {path}: is no file; give one with a line for each place")
         if path.stat().st_size > _LARGEST:
             raise UsageError(f"{option} {path}: is larger than {_LARGEST >> 20} MB, and no list of places")
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -20,8 +20,8 @@ def labels_by_look(directory: Path, measured: Measured, cutouts: Cutouts) -> tup
 
 
 def appearance(directory: Path, measured: Measured, cutouts: Cutouts) -> Appearance:
-    """Of its images together, each by its noise."""
-    found, best = measured.found, measured.found.event.best
+    """Of its images together, each by its noise. Its shape is judged by a stored PSF alone: no beam is a Gaussian."""
+    best = measured.found.event.best
     on, noise = np.array(cutouts.on, bool), np.array(cutouts.noise, float)
     good = on & (noise > 0)
     weight = np.where(good, 1 / np.where(good, noise, 1.0) ** 2, 0.0)
@@ -36,7 +36,6 @@ def appearance(directory: Path, measured: Measured, cutouts: Cutouts) -> Appeara
         cutout=None if cutout is None else np.asarray(cutout, np.float64),
         place=(best.x - cutouts.column + half, best.y - cutouts.row + half),
         noise=1 / math.sqrt(weight.sum()) if good.any() else math.nan,
-        beam=found.series.searched.beam,
         psf=_psf(directory, measured, cutouts),
         flux=measured.flux.value if measured.flux else math.nan,
         intensity=_intensity(measured),

@@ -16,7 +16,8 @@ from fip.imaging.slant.cache import use_cache
 
 use_cache()  # before the search is compiled
 
-from fip.events.searching import Finding, Live, conclude, take  # noqa: E402
+from fip.events.live import Live  # noqa: E402
+from fip.events.searching import Finding, conclude, take  # noqa: E402
 
 CHECKPOINT = 512
 """Images from one checkpoint to the next. It is as large as 55 images (36 for means): all that is needed to go on as if

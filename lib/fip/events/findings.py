@@ -6,8 +6,8 @@ from typing import Any
 
 from fip.archive.followed import Finding
 from fip.events.keeping import from_json
-from fip.events.words import Found, Series
-from fip.search.labels import SIDELOBE, Circumstances, Marks, labels_among
+from fip.events.words import Found, Kind, Series
+from fip.search.labels import SIDELOBE, UNSTEADY, Circumstances, Marks, labels_among
 from fip.search.peaks import is_near
 from fip.search.tracks import tracks_of
 from fip.search.words import Event
@@ -34,6 +34,8 @@ class Findings:
     marks: dict[Key, dict[int, frozenset[str]]] = field(default_factory=dict)  # by slice
     models_needed: set[Key] = field(default_factory=set)
     injected: set[tuple[Key, int]] = field(default_factory=set)  # events that the search has made itself
+    variable: set[tuple[Key, int]] = field(default_factory=set)  # sources of a sky model
+    left_over: set[tuple[Key, int]] = field(default_factory=set)  # events that errors of one may have made
     injections: dict[tuple[Key, int], Finding] = field(default_factory=dict)  # by series and first step
     refused: dict[Key, str] = field(default_factory=dict)  # by run and field, why it is not searched
 
@@ -71,6 +73,9 @@ class Findings:
         self.found[key, event.number] = Found(self.series[key], event, *span)
         if finding.get("injected"):
             self.injected.add((key, event.number))
+        for what, known in (("variable", self.variable), ("left_over", self.left_over)):
+            if finding.get(what):
+                known.add((key, event.number))
 
     def with_hours(self, live: Mapping[str, Iterable[Finding]]) -> dict[tuple[Key, int], Hour]:
         """The hours that are over and, by run, those that are not."""
@@ -98,9 +103,12 @@ class Findings:
         moving, parts = _moving(real, labels, series)
         for each in mine:
             number = each.event.number
-            if number not in parts:
-                more = ("injection",) * (series.injected or number in injected)
-                yield replace(each, labels=labels[number] + more, kind="moving" if number in moving else each.kind)
+            if number in parts:
+                continue
+            unsteady = (key, number) in self.left_over and UNSTEADY not in labels[number]
+            more = (UNSTEADY,) * unsteady + ("injection",) * (series.injected or number in injected)
+            kind: Kind = "variable" if (key, number) in self.variable else each.kind
+            yield replace(each, labels=labels[number] + more, kind="moving" if number in moving else kind)
 
 
 def _circumstances(series: Series, marks: Marks) -> Circumstances:

@@ -59,22 +59,6 @@ def write_event(directory: Path, found: Found, entries: Sequence[Entry], folder:
     return measured
 
 
-def is_written(directory: Path, found: Found, folder: str = FOLDER) -> bool:
-    """Whether the folder of an event has it as it is now; images that were stored since may be missing in it."""
-    try:
-        told = json.loads((directory / folder / found.id / FACTS).read_bytes())
-    except (OSError, ValueError):
-        return False
-    known: dict[str, Any] = {
-        "labels": list(found.labels),
-        "kind": found.kind,
-        "snr": found.event.best.snr,
-        "x": found.event.best.x,
-    }
-    known |= {"y": found.event.best.y, "begin": iso_utc(found.begin), "end": iso_utc(found.end)}
-    return isinstance(told, dict) and all(told.get(name) == value for name, value in known.items())
-
-
 def light_table(measured: Measured) -> str:
     """ECSV: a row an image; of each plane flux and error, over the primary beam if it is known, and of each channel."""
     samples, table = measured.samples, QTable()

@@ -3,7 +3,8 @@
 What is found are JSON objects; `what` is the kind of each:
 
 series   a series that is searched from now on: `key`, and all that `Series` has
-event    an event or a candidate as it is now, by the `key` of its series: `event`, `begin`, `end`, `injected`
+event    an event or a candidate as it is now, by the `key` of its series: `event`, `begin`, `end`, `injected`; with a
+         sky model whether it is `variable`, a source of that, or may be `left_over` of one
 marks    what is wrong with a `slice` as a whole: `marks`, as fip.search.marks has them
 hour     how many images of a series were searched in an hour that is over: `key`, `hour`, `slices`, `flooded`
 model    the sky of a series changes by more than noise: a model is needed
@@ -14,124 +15,35 @@ injection a source that was put into the search's own copy of the pixels, and wh
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fip.archive.followed import FollowedImage
 from fip.data.errors import UsageError
 from fip.data.values import Grid
 from fip.events.completeness import series_key
 from fip.events.keeping import as_json
+from fip.events.live import FieldSearch, Live, Mean, Pixels, Searching, Span, Told, Trial, key_of
 from fip.events.means import MeanImage
+from fip.events.models import model_for
 from fip.events.psfs import psf_of
-from fip.events.settling import OPENING, Begun, begun, power_in, settle
-from fip.events.watch import Watch, measured, measured_first, new_watch
+from fip.events.settling import OPENING, begun, power_in, settle
+from fip.events.watch import measured, measured_first, new_watch
 from fip.events.words import HOUR, Asked, Series
-from fip.search.events import Events, associate, close, places
-from fip.search.injection import Injection, add_to, block_of, found_by, injection_of
-from fip.search.marks import Late, Power, mark
-from fip.search.series import State, advance, begin, finish, memory, step_at
+from fip.search.events import associate, close, places
+from fip.search.injection import add_to, block_of, found_by, injection_of
+from fip.search.marks import mark
+from fip.search.series import advance, begin, finish, memory, step_at
+from fip.search.variables import excess_noise, is_known, is_left_over
 from fip.search.words import WIDEST, Event, Facts, Look, Place
 
 Finding = dict[str, Any]
-Pixels = NDArray[np.float32]
 
 _REMEMBERED = 4 * WIDEST  # images of a series whose times are kept
 _ENOUGH = 0.5  # of the slices of a mean
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What an image of a series is of: one slice, or several."""
-
-    first: int
-    last: int
-    begin: float  # s UTC since MJD 0
-    end: float
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is known of an image beside its pixels."""
-
-    span: Span
-    power: Power | None
-    psf: Pixels | None
-
-
-@dataclass(slots=True)
-class Mean:
-    """A weighted mean that is being made."""
-
-    chunk: int  # which, counted by steps
-    total: Pixels  # [y, x] of pixels / noise^2
-    weight: float
-    images: int
-    span: Span
-
-
-@dataclass(slots=True)
-class Trial:
-    """A source that is put into a block of steps of a series, and what may have been found of it."""
-
-    block: int
-    injection: Injection | None
-    images: int = 0  # that it is in
-    events: dict[int, Event] = field(default_factory=dict)  # by number, those that may be it
-
-
-@dataclass(slots=True)
-class Searching:
-    """The search of one series."""
-
-    series: Series
-    state: State
-    events: Events = field(default_factory=Events)
-    spans: dict[int, Span] = field(default_factory=dict)  # of the last images, by their last slices
-    hour: int = -1  # which is counted
-    slices: int = 0  # of it, that were searched
-    flooded: int = 0
-    needed: bool = False  # whether it was said that a model is needed
-    trial: Trial | None = None
-    noise: float = math.nan  # Jy/beam, of the last image
-    late: Late = field(default_factory=Late)  # noise and power of late images
-    mean: Mean | None = None
-    means: "Searching | None" = None  # the search of its means
-
-
-@dataclass(slots=True)
-class FieldSearch:
-    """The search of one field."""
-
-    run: str
-    name: str  # of the run
-    label: str
-    grid: Grid
-    stokes: tuple[str, ...]
-    begun: list[Begun] = field(default_factory=list)
-    averaged: dict[str, tuple[Series, ...]] = field(default_factory=dict)  # by plane, what is to be searched of it
-    planes: list[Searching] = field(default_factory=list)
-    watch: Watch | None = None
-    header: str = ""  # of its first image
-    stored: tuple[int, ...] = ()  # of so many slices means are stored
-    made: list[MeanImage] = field(default_factory=list)  # means, since they were last taken out
-    refused: str = ""
-
-
-@dataclass(slots=True)
-class Live:
-    """All fields of a run."""
-
-    fields: dict[str, FieldSearch] = field(default_factory=dict)
-    folder: str = ""  # of what is found
-
-
-def key_of(series: Series) -> str:
-    """By which a series is known in its run."""
-    return f"{series.label}/{series.stokes}/{series.average}"
 
 
 def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
@@ -192,6 +104,8 @@ def _open(live: Live, of: FieldSearch, asked: Asked) -> Iterator[Finding]:
         yield {"what": "series", "key": key_of(each), "series": as_json(each)}
         of.averaged[each.stokes] = (*of.averaged.get(each.stokes, ()), each)
     of.planes = [_new(each) for each in series if each.average == 1]
+    if any(each.searched.reference == "none" and each.stokes == "I" for each in series):
+        of.model = model_for(Path(live.folder).parent, of.header, of.grid, of.begun, of.stokes.index("I"))
     of.watch = new_watch(of.grid, of.begun[0], series, asked)
     for first in of.begun:
         if of.watch:
@@ -221,7 +135,11 @@ def _try(of: FieldSearch, plane: Searching, pixels: Pixels, told: Told, asked: A
     if trial and trial.injection and trial.injection.is_on(step) and plane.noise > 0:
         mine = add_to(pixels, trial.injection, plane.noise, plane.series.searched)
         trial.images += 1
-    look = yield from _look(of, plane, mine, span, time, told.psf)
+    excess = None
+    if of.model and plane.series.stokes == "I" and plane.noise > 0:
+        _, excess = excess_noise(mine, of.model, plane.noise)
+    facts = Facts(span.last, time, places(plane.events), told.psf, _own(plane), excess)
+    look = yield from _look(of, plane, mine, span, facts)
     plane.late, marks = mark(plane.late, look, told.power)
     if marks:
         yield {"what": "marks", "key": key_of(plane.series), "slice": span.last, "marks": sorted(marks)}
@@ -265,18 +183,17 @@ def _is_injected(plane: Searching, event: Event) -> bool:
 
 
 def _look(
-    of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, time: float, psf: Pixels | None = None
+    of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, facts: Facts
 ) -> Generator[Finding, None, Look]:
-    """Searches an image of a series, at a time that counts its steps."""
+    """Searches an image of a series."""
     index = span.last
     plane.spans[index] = span
     if len(plane.spans) > _REMEMBERED:
         del plane.spans[next(iter(plane.spans))]
-    facts = Facts(index, time, places(plane.events), psf, _own(plane))
     plane.state, look = advance(plane.state, pixels, facts)
     beam, widest = plane.series.searched.beam, plane.series.searched.widest
     plane.events, changed = associate(plane.events, look.peaks, beam, widest, look.step, index)
-    yield from (_event(plane, each) for each in changed)
+    yield from (_event(of, plane, each) for each in changed)
     yield from _count(plane, look, span)
     if look.model_needed and not plane.needed:
         plane.needed = True
@@ -302,7 +219,7 @@ def _hour(plane: Searching) -> Finding:
     }  # fmt: skip
 
 
-def _event(plane: Searching, event: Event) -> Finding:
+def _event(of: FieldSearch, plane: Searching, event: Event) -> Finding:
     """An event as it is now, its slices those of the images of which a mean was made.
 
     Without its times if they were told so long ago that they are not known any more.
@@ -312,7 +229,12 @@ def _event(plane: Searching, event: Event) -> Finding:
     if first and last:
         event = replace(event, best=replace(event.best, slices=(first.first, last.last)))
         told |= {"begin": first.begin, "end": last.end}
-    return told | {"event": asdict(event), "injected": _is_injected(plane, event)}
+    told |= {"event": asdict(event), "injected": _is_injected(plane, event)}
+    best = event.best
+    if of.model and plane.series.stokes == "I" and plane.noise > 0:
+        known = is_known(of.model, best.x, best.y, plane.noise)
+        told |= {"variable": known, "left_over": not known and is_left_over(of.model, best.x, best.y, best.flux)}
+    return told
 
 
 def _average(of: FieldSearch, plane: Searching, pixels: Pixels, look: Look, span: Span) -> Iterator[Finding]:
@@ -345,7 +267,9 @@ def _close_mean(of: FieldSearch, plane: Searching, series: Series, every: int) -
     if series.average in of.stored:
         span, noise = mean.span, 1 / math.sqrt(mean.weight)
         of.made.append(MeanImage(series, span.first, span.last, span.begin, span.end, mean.images, noise, pixels))
-    look = yield from _look(of, plane.means, pixels, mean.span, mean.chunk * series.searched.cadence)
+    time = mean.chunk * series.searched.cadence  # which counts the steps of means
+    facts = Facts(mean.span.last, time, places(plane.means.events))
+    look = yield from _look(of, plane.means, pixels, mean.span, facts)
     if look.noise > 0:
         yield from _average(of, plane.means, pixels, look, mean.span)
 
@@ -356,9 +280,9 @@ def _conclude(of: FieldSearch, plane: Searching) -> Iterator[Finding]:
     plane.state, peaks = finish(plane.state)
     step = plane.state.pyramid.step
     plane.events, changed = associate(plane.events, peaks, searched.beam, searched.widest, step, last)
-    yield from (_event(plane, each) for each in changed)
+    yield from (_event(of, plane, each) for each in changed)
     plane.events, changed = close(plane.events)
-    yield from (_event(plane, each) for each in changed)
+    yield from (_event(of, plane, each) for each in changed)
     yield from _end_trial(plane)
     yield _hour(plane)
     longer = [each for each in of.averaged[plane.series.stokes] if each.average > plane.series.average]

@@ -110,7 +110,7 @@ def _stamp(folder: Path) -> Stamp:
 def _read(folder: Path, stamp: Stamp) -> Searched:
     rows, injected = _rows(folder / EVENTS, (*_TEXTS, "labels", *_NUMBERS)), _injected(folder.parent)
     events = [_event(folder / EVENTS, row, injected) for row in rows]
-    events.sort(key=lambda each: each["begin"], reverse=True)
+    events.sort(key=lambda each: (each["begin"], each["snr"] or 0.0), reverse=True)
     events.sort(key=lambda each: (bool(each["labels"]), INJECTION in each["labels"]))
     rates = tuple(_rows(folder / RATES, _RATES))
     found = Searched(tuple(events), rates)

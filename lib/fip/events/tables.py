@@ -13,14 +13,12 @@ from scipy.special import gammaincinv
 
 from fip.archive.file_names import LEDGER
 from fip.archive.followed import Finding
-from fip.archive.lightcurve import in_frame_of
 from fip.archive.tables import JY_PER_BEAM
-from fip.data.directions import Direction
 from fip.data.errors import UsageError
 from fip.data.quantities import iso_utc
 from fip.events.findings import Findings, Hour, Key, is_told
+from fip.events.measuring import place_of_event
 from fip.events.words import FOLDER, HOUR, Found, Series
-from fip.fits.sky import wcs_of
 from fip.search.theory import false_events
 
 EVENTS, CANDIDATES, RATES = "events.ecsv", "candidates.ecsv", "rates.ecsv"
@@ -110,14 +108,11 @@ _RATES: dict[str, tuple[Any, Any]] = {
 def _row(found: Found) -> dict[str, Any]:
     series, best = found.series, found.event.best
     first, last = best.slices
-    grid = series.grid
-    longitude, latitude = map(float, wcs_of(grid).wcs_pix2world(best.x, best.y, 0))
-    there = in_frame_of(Direction(math.radians(longitude), math.radians(latitude), grid.frame), "ICRS")
-    across = np.sqrt(np.diag(np.linalg.inv(np.array(series.searched.curvature)))) / best.snr * math.degrees(grid.scale)
+    there, east, north = place_of_event(found)
     return {
         "id": found.id, "kind": found.kind, "labels": " ".join(found.labels),
         "ra": math.degrees(there.longitude) % 360, "dec": math.degrees(there.latitude),
-        "ra_err": across[0] / max(math.cos(there.latitude), 1e-6), "dec_err": across[1],
+        "ra_err": math.degrees(east) / max(math.cos(there.latitude), 1e-6), "dec_err": math.degrees(north),
         "begin": iso_utc(found.begin), "end": iso_utc(found.end), "first": first, "last": last,
         "width": best.width, "average": series.average, "snr": best.snr, "threshold": series.thresholds.event,
         "flux": best.flux, "sign": best.sign, "stokes": series.stokes, "field": series.label, "run": series.run,

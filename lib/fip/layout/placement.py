@@ -92,9 +92,8 @@ def main() -> None:
             (plan / f"{unit}.d").mkdir()
             (plan / f"{unit}.d" / DROP_IN).write_text(text)
     (plan / "units").write_text("".join(f"{unit}\n" for unit in placed))
-    (plan / "folders").write_text(
-        "".join(f"{_own(unit)[1]} {path}\n" for unit in placed for path in folders(config, unit))
-    )
+    written = dict.fromkeys(f"{_own(unit)[1]} {path}\n" for unit in placed for path in folders(config, unit))
+    (plan / "folders").write_text("".join(written))
 
 
 if __name__ == "__main__":

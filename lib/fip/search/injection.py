@@ -60,8 +60,7 @@ def block_of(step: int) -> int:
 
 
 def injection_of(key: str, block: int, searched: Searched, finite: NDArray[np.bool_] | None = None) -> Injection | None:
-    """The source of a block: uniform in place and S/N, log-uniform in width, all of it within the block,
-    and not in its last 100 steps.
+    """The source of a block, uniform in place and S/N, log-uniform in width; it is over 100 steps before the block is.
 
     `key` names the series: run, field, plane, average. `finite` [y, x] says which pixels have values, all if it is not
     given. None if no pixel is so far from edges.

@@ -5,7 +5,7 @@ same images in the same order give the same bits.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -22,6 +22,7 @@ from fip.search.pyramid import bytes_of as bytes_of_pyramid
 from fip.search.reference import Running, Whiteness, follow, held_factor, warm, weigh, whiteness
 from fip.search.reference import bytes_of as bytes_of_reference
 from fip.search.theory import tail
+from fip.search.variables import lasting
 from fip.search.words import WIDEST, Facts, Look, Peak, Place, Searched
 
 SURELY_SEEN = 0.7
@@ -51,6 +52,7 @@ class State:
     bright: dict[int, tuple[Part, ...]] = field(default_factory=dict)  # by step, of those in the ring, what was peeled
     strong: tuple[Peak, ...] = ()  # that may leave something beside them
     own: Place | None = None  # what the search has put into late images itself
+    excess: NDArray[np.float32] | None = None  # [y, x], of the last image, as `Facts` has it
 
 
 def begin(searched: Searched, threshold: float) -> State:
@@ -78,7 +80,7 @@ def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[St
 
     Returns the state, which is the one given, and what is seen. Peaks end in one of the last 16 slices.
     """
-    state.own = facts.own
+    state.own, state.excess = facts.own, None if state.running else facts.excess
     earlier, new_segment = _step_to(state, facts)
     reference = state.running.pixels if state.running else _NONE
     noise = math.nan if _is_empty(pixels) else image_noise(pixels, reference)
@@ -151,6 +153,8 @@ def _push_one(
     variance = state.running.variance if state.running else 0.0
     spread = math.sqrt(variance / (1 + variance))
     factors = (STEPS / (noise * state.tiles.level)).astype(np.float32)
+    if state.excess is not None:
+        pixels = pixels / state.excess
     return push(state.pyramid, pixels, reference, (noise, spread, index), factors, state.tiles.side, _low(state))
 
 
@@ -163,6 +167,7 @@ def _peaks(state: State, count: int, flooded: bool) -> tuple[Peak, ...]:
     peaks = peaks_of(state.pyramid, hot, state.searched, state.tiles, threshold)
     if not peaks:
         return ()
+    peaks = tuple(replace(peak, flux=peak.flux * _excess(state, peak.x, peak.y)) for peak in peaks)
     peaks, state.strong = with_floors(
         peaks, state.strong, state.bright, state.pyramid, state.tiles, state.searched, state.own
     )
@@ -209,5 +214,10 @@ def _new_reference(searched: Searched) -> Running | None:
 
 def _factor(state: State, x: float, y: float, width: int) -> float:
     """By what the threshold of a boxcar at a place is raised."""
-    held = held_factor(state.running, x, y, width) if state.running else 1.0
+    held = held_factor(state.running, x, y, width) if state.running else lasting(_excess(state, x, y), width)
     return held * (state.white.factor(width) if state.white else 1.0)
+
+
+def _excess(state: State, x: float, y: float) -> float:
+    """Times the noise elsewhere that there is at a place, in the last image."""
+    return 1.0 if state.excess is None else float(state.excess[round(y), round(x)])

@@ -99,6 +99,7 @@ class Facts:
     spared: tuple[Place, ...] = ()  # the events so far; those of a replay are those that were written down
     psf: NDArray[np.float32] | None = None  # [y, x] of twice the image's size, 1 at its middle pixel, if it is stored
     own: Place | None = None  # what the search has put into late images itself
+    excess: NDArray[np.float32] | None = None  # [y, x] times the noise of pixels, 1 or more, by errors of a model
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ export class Transients {
   forget(run) {
     Object.assign(this, { run, body: "", askedAt: -Infinity, events: [] });
     this.sky.mark([]);
+    this.late?.clear();
     $("transients").hidden = true;
     $("events").replaceChildren();
   }
@@ -45,15 +46,22 @@ export class Transients {
     $("transients").hidden = false;
     setText($("transients-line"), line);
     setText($("transients-facts"), facts.map(([name, items]) => `${name}: ${items.join(", ")}`).join(" · "));
-    keyed($("events"), events, (each) => each.id, (each) => this.card(each), (card, each) => this.fill(card.firstElementChild, each, words));
+    keyed($("events"), events, (each) => each.id, (each) => this.card(each),
+      (card, each) => this.fill(card.firstElementChild, each, words));
     setText($("events-more"), !searched ? "" : more ? `and ${more} more: fip events lists all` : events.length ? "" : "No event so far.");
   }
 
   /** A button, so that keys do what a click does. */
   card(event) {
-    return h("li", {}, h("button", { type: "button", class: "event", onclick: () => this.sky.visit(this.events.find(({ id }) => id === event.id)) },
+    return h("li", {}, h("button", { type: "button", class: "event", onclick: () => this.visit(event.id) },
       h("canvas", { class: "film", width: FRAMES * (FRAME + GAP), height: FRAME + 4, role: "img" }),
-      h("span", { class: "light", hidden: "" }), h("span", { class: "what" }), h("span", { class: "note" }), h("span", { class: "labels" })));
+      h("span", { class: "light", hidden: "" }), h("span", { class: "what" }), h("span", { class: "note" }),
+      h("span", { class: "labels" })));
+  }
+
+  /** Shows an event in the sky; if its images have expired, says so. */
+  visit(id) {
+    this.sky.visit(this.events.find((each) => each.id === id)).catch((error) => setText($("events-more"), error.message));
   }
 
   fill(button, event, words) {
@@ -88,7 +96,8 @@ export class Transients {
     const known = this.sky.images.filter((each) => each.label === field).sort((a, b) => a.average - b.average);
     const on = known.filter(({ slice }) => slice >= first && slice <= last), most = FRAMES - 2;
     const some = on.length <= most ? on : Array.from({ length: most }, (_, k) => on[Math.round((k * (on.length - 1)) / (most - 1))]);
-    const before = known.filter(({ slice }) => slice < first).slice(some.length - most - 1), after = known.filter(({ slice }) => slice > last);
+    const before = known.filter(({ slice }) => slice < first).slice(some.length - most - 1);
+    const after = known.filter(({ slice }) => slice > last);
     return [...before, ...some, ...after.slice(0, FRAMES - before.length - some.length)];
   }
 
@@ -103,7 +112,7 @@ export class Transients {
       const image = await view(place, { window, most: 2 * HALF + 1, of: each.of, plane: this.sky.planeOf(event.stokes) }).catch(() => null);
       if (image) frames.push({ image, on: each.slice >= event.first && each.slice <= event.last });
     }
-    if (run === this.run && frames.length) this.drawFilm(canvas, frames, { left, bottom, side: 2 * HALF + 1 });
+    if (run === this.run && frames.some(({ on }) => on)) this.drawFilm(canvas, frames, { left, bottom, side: 2 * HALF + 1 });
     else if (event.files["event.png"]) await this.picture(canvas, event);
   }
 
@@ -148,14 +157,16 @@ function rowsOf(body) {
 
 function sparkline(points, event) {
   const { width, height, margin } = CURVE, times = points.map(({ time }) => time);
-  const low = Math.min(0, ...points.map(({ value, error }) => value - error)), high = Math.max(0, ...points.map(({ value, error }) => value + error));
+  const low = Math.min(0, ...points.map(({ value, error }) => value - error));
+  const high = Math.max(0, ...points.map(({ value, error }) => value + error));
   const first = Math.min(...times), span = Math.max(...times) - first || 1;
   const x = (time) => (margin + ((time - first) / span) * (width - 2 * margin)).toFixed(1);
   const y = (value) => (height - margin - ((value - low) / (high - low || 1)) * (height - 2 * margin)).toFixed(1);
   const drawn = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "plot-of",
     "aria-label": `Light curve of ${event.id}: ${points.length} values` });
-  drawn.append(svg("line", { class: "axis", x1: 0, x2: width, y1: y(0), y2: y(0) }),
-    svg("path", { class: "err", d: points.map(({ time, value, error }) => `M${x(time)} ${y(value - error)}V${y(value + error)}`).join("") }),
-    ...points.map(({ time, value, on }) => svg("circle", { class: on ? "dot on" : "dot", cx: x(time), cy: y(value), r: points.length > 80 ? 1.2 : 2 })));
+  const bars = points.map(({ time, value, error }) => `M${x(time)} ${y(value - error)}V${y(value + error)}`);
+  const r = points.length > 80 ? 1.2 : 2;
+  drawn.append(svg("line", { class: "axis", x1: 0, x2: width, y1: y(0), y2: y(0) }), svg("path", { class: "err", d: bars.join("") }),
+    ...points.map(({ time, value, on }) => svg("circle", { class: on ? "dot on" : "dot", cx: x(time), cy: y(value), r })));
   return drawn;
 }

@@ -12,6 +12,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from fip.archive.lightcurve import Named, Offset
 from fip.data.values import Grid
 from fip.events.detector import detector_step
 from fip.events.findings import Findings, folded
@@ -112,3 +113,22 @@ def test_means_are_stored_if_that_is_asked_for(night: Path, tmp_path: Path) -> N
     mean = fits.getdata(made[1])[0, 0]
     assert np.abs(mean - np.mean(shown, axis=0)).max() < 0.1 * header["RMS"]  # weights differ by some percent
     assert mean.std() == pytest.approx(header["RMS"], rel=0.1)
+
+
+def test_a_watched_place_has_a_light_curve_and_varies_if_it_does(night: Path, tmp_path: Path) -> None:
+    """The source that is on for long, and a place with nothing in it; none beyond the images."""
+    places = {"on": SLOW_PLACE, "off": (10, 40), "beyond": (900, 900)}
+    scale = SMALL.scale
+    watch = tuple(
+        Named(name, Offset((SMALL.width // 2 - x) * scale, (y - SMALL.height // 2) * scale))
+        for name, (x, y) in places.items()
+    )
+    search(night, tmp_path, Asked(Budget(1, 86400), "none", watch=watch))
+    curve = Table.read(tmp_path / "watch" / "on.ecsv", format="ascii.ecsv")
+    on = (curve["slice"] >= SLOW[0]) & (curve["slice"] < SLOW[1])
+    assert len(curve) == COUNT - len(FAILED) - len(EMPTY)
+    assert np.mean(curve["flux_I"][on]) == pytest.approx(2 * NOISE, abs=5 * NOISE / np.sqrt(on.sum()))
+    variables = {row["name"]: row for row in Table.read(tmp_path / "variables.ecsv", format="ascii.ecsv")}
+    assert (variables["on"]["changes"], variables["off"]["changes"]) == (1, 0)
+    assert variables["beyond"]["images"] == 0
+    assert variables["on"]["eta"] > 1.5 > variables["off"]["eta"]

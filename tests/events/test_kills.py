@@ -14,10 +14,10 @@ from fip.follower.journal import JOURNAL
 from fip.local.detecting import search
 from support.followed_images import position, recorded
 from support.follower_lives import FollowerLives
-from support.searched_images import frontier
+from support.searched_images import PERIOD, frontier
 
 DETECTOR, SINK = "support.detector_life", "support.searched_images"
-WITHIN = 60.0  # s, for what a life is waited for
+WITHIN = 120.0  # s, for what a life is waited for
 MOMENTS = {
     "an image was read, and not searched": ("before", "fip.follower.step:Step.__call__"),
     "an image was searched, and nothing recorded": ("before", "fip.follower.journal:Journal.record"),
@@ -117,12 +117,12 @@ def check(tmp_path: Path, count: int, moments: Counter[str], kills: int) -> None
     assert not expected["cold starts"]
     files = published(undisturbed / FOLDER)
     assert published(tmp_path / "images" / FOLDER) == files
-    assert files["events.ecsv"].count(b" transient ") >= 3 * count // 100
+    assert files["events.ecsv"].count(b" transient ") >= 3 * count // PERIOD
     assert moments.total() == kills
     assert set(moments) - {"when all was seen"} == {*MOMENTS, "at random"}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_detector_that_is_killed_at_any_moment_finds_what_an_undisturbed_one_finds(tmp_path: Path) -> None:
     """Every named moment once, and as many at random; the sink, each time."""
     kills = 2 * len(MOMENTS)

@@ -23,7 +23,7 @@ warm_up_search(print)
 warmed = compiled()
 print("not compiled:", [name for name, found in warmed.items() if not found and not name.startswith("_")])
 from fip.cli import app
-for reference in ("none", "running", "auto"):
+for reference in ("none", "running"):
     app(["detect", sys.argv[1], "--reference", reference, "--anew"], standalone_mode=False)
 print("compiled later:", {name: found - warmed[name] for name, found in compiled().items() if found - warmed[name]})
 """

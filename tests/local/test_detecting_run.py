@@ -67,7 +67,7 @@ def refused(*words: object) -> str:
     ("options", "says"),
     [
         (("--also-average", "32"), "--also-average is for --detect, which is not given: give it, too"),
-        (("--detect", "--watch", "nowhere"), "--watch nowhere: there is no such file; give a list of names and places"),
+        (("--detect", "--watch", "nowhere"), "--watch nowhere: cannot be read: No such file or directory"),
         (
             ("--detect", "--false-alarms", "few"),
             "command line: detector.false_alarms: 'few' is not a rate of false events, as 1/week or 1/10 min (units: "

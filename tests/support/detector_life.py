@@ -4,16 +4,17 @@ What the search compiles is compiled, or read, when this is imported, once for a
 """
 
 from importlib import import_module
-from itertools import islice
 
 import fip.events.detector
-from support.noise_fields import events_in, noise_fields, searched_field
+from fip.events.warm import search_something
 
 CHECKPOINT = 16  # images
 
 fip.events.detector.CHECKPOINT = CHECKPOINT
 _daemon = import_module("fip_daemons.detector")
-events_in(searched_field(48, 4.0), 4.0, islice(noise_fields(48, 4.0, 1), 80))
+import_module("fip.events.picture")
+for _reference in ("none", "running", "auto"):
+    search_something(_reference)
 
 
 def main() -> None:

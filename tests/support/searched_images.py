@@ -26,7 +26,8 @@ GRID = Grid(SIDE, SIDE, 1e-5, 2.7, -0.78, "FK5")
 APART = 50  # slices by which images are out of order, at most
 GROWS = 20  # slices of the run that become known at a time
 TRANSIENTS = ((12.3, 20.6, 18, 5, 6.0), (33.0, 31.5, 40, 1, 12.0), (20.0, 9.0, 61, 12, -4.0), (30.2, 15.4, 90, 3, 40.0))
-"""x, y, first slice, slices, S/N of each slice; they come again every 100 slices."""
+"""x, y, first slice, slices, S/N of each slice; the third becomes fainter."""
+PERIOD = 240  # slices after which they come again
 
 
 class Night:
@@ -44,7 +45,7 @@ def image(index: int) -> ImageFile:
     made = stored_image(RUN, index, grid=GRID)
     pixels = _noise(index // 2)[index % 2].copy()
     for x, y, first, slices, snr in TRANSIENTS:
-        if first <= index % 100 < first + slices:
+        if first <= index % PERIOD < first + slices:
             pixels += snr * gaussian(SIDE, x, y, BEAM)
     content = bytearray(made.files[0].content)
     data = (pixels * NOISE).astype(">f4").tobytes()

@@ -1,6 +1,5 @@
 """`fip run`."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +8,11 @@ import typer
 from fip.cli.app import ConfigOption, app, console
 from fip.cli.run_options import with_detection, with_settings
 from fip.config import Settings
-from fip.data.errors import ConfigError, UsageError
+from fip.data.errors import UsageError
+from fip.data.settings import BRIGHT_ONES
 
-MAKE_PSF, BRIGHT = "imaging.make_psf", "bright"
-"""What the detector takes the sidelobes of bright events off by, unless PSFs are asked for otherwise."""
+MAKE_PSF = "imaging.make_psf"
+"""By those of bright slices, unless PSFs are asked for otherwise, the detector tells a source from its sidelobes."""
 
 
 @app.command("run")
@@ -58,9 +58,10 @@ def run_command(
         first = next(iter(detection.typed)).partition(".")[2].replace("_", "-")
         raise UsageError(f"--{first} is for --detect, which is not given: give it, too")
     loaded = settings.load(config, detection.typed)
-    if detect and loaded.origin(MAKE_PSF) == "default":
-        with suppress(ConfigError):  # a FIP that makes no PSFs of bright slices alone
-            loaded = settings.load(config, {**detection.typed, MAKE_PSF: BRIGHT})
+    source = loaded.config.source
+    subtracted = source.subtract_model or source.sky_model  # with the sky in it, every image is bright
+    if detect and subtracted and loaded.origin(MAKE_PSF) == "default":
+        loaded = settings.load(config, {**detection.typed, MAKE_PSF: BRIGHT_ONES})
     on = workers_on(devices, workers)
     code = run(
         measurement_sets, loaded.config, output, on, overwrite, web, console, repair, follower or (), detect=detect

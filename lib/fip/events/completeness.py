@@ -12,8 +12,7 @@ from astropy.table import MaskedColumn, Table
 
 from fip.archive.file_names import LEDGER
 from fip.data.errors import UsageError
-from fip.events.tables import RATES
-from fip.events.words import FOLDER
+from fip.events.words import FOLDER, RATES
 from fip.search.points import HALF_WANTED, MOST_WANTED, Points, interval, points, share_of_known
 
 INJECTIONS = "injections.ecsv"

@@ -10,9 +10,8 @@ from typing import Any
 from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
-from fip.events.folder import CUTOUT, FACTS, LIGHT, PICTURE
 from fip.events.listing import listed
-from fip.events.words import FOLDER, LABELS
+from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PICTURE
 
 _NEAR = 3  # names that are told instead of one that is not there
 _MEASURED = {

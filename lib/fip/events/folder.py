@@ -25,10 +25,8 @@ from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.events.appearing import labels_by_look
 from fip.events.cutouts import Cutouts, cut_out
 from fip.events.measuring import WINDOW, Measured, Value, measure
-from fip.events.words import FOLDER, Found
+from fip.events.words import CUTOUT, FACTS, FOLDER, LIGHT, PICTURE, Found
 from fip.fits.header import sky_cards
-
-LIGHT, CUTOUT, PICTURE, FACTS = "light.ecsv", "cutout.fits", "event.png", "event.json"
 
 
 def write_event(directory: Path, found: Found, entries: Sequence[Entry], folder: str = FOLDER) -> Measured:

@@ -19,8 +19,7 @@ from fip.archive.lightcurve import place_of, read_points, stored_entries
 from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.values import Grid
-from fip.events.tables import RATES
-from fip.events.words import FOLDER
+from fip.events.words import FOLDER, RATES
 from fip.fits.planes import Planes
 from fip.fits.stored_image import StoredImage
 from fip.search.words import NEAR

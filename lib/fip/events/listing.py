@@ -14,15 +14,12 @@ from fip.data.directions import Direction, shown
 from fip.events import joining
 from fip.events.joining import added_to, joined, series_in
 from fip.events.tables import read_events
-from fip.events.words import FOLDER
+from fip.events.words import FOLDER, INJECTION
 
 _NUMBERS = {
     **dict.fromkeys(("ra", "dec", "ra_err", "dec_err", "snr", "flux"), float),
     **dict.fromkeys(("first", "last"), int),
 }
-INJECTION = "injection"
-"""The label of an event of data to which `fip inject` has added sources: it may not be real."""
-
 _TEXTS = ("id", "kind", "begin", "end", "stokes")
 
 

@@ -10,12 +10,12 @@ from fip.data.errors import NoRoomError
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_event
-from fip.events.folder import FACTS, write_event
+from fip.events.folder import write_event
 from fip.events.searching import hours_of
-from fip.events.tables import CANDIDATES, EVENTS, RATES, as_ecsv, found_table, rates_table
+from fip.events.tables import as_ecsv, found_table, rates_table
 from fip.events.watch import row_of
-from fip.events.watching import write_watched
-from fip.events.words import Asked, Found
+from fip.events.watching import variables_table, write_watched
+from fip.events.words import CANDIDATES, EVENTS, FACTS, RATES, Asked, Found
 from fip.follower.course import Course
 
 
@@ -23,6 +23,8 @@ def publisher(asked: Asked) -> Callable[[Course], Callable[[], None]]:
     """Of a course of a search, what writes its files anew if more was found, or searched."""
     return lambda course: Publisher(course, asked).publish
 
+
+VARIABLES = "variables.ecsv"
 
 WATCHED_EVERY = 10.0  # s from one writing of the light curves of watched places to the next
 
@@ -94,9 +96,11 @@ class Publisher:
             return
         stokes = watched[-1][2]["stokes"]
         alike = [each for each in watched if each[2]["stokes"] == stokes]
+        curves = {}
         for place, each in enumerate(self._asked.watch):
-            rows = [row_of(place, *told) for told in alike]
-            write_watched(self._course.directory, each, stokes, [row for row in rows if row], folder)
+            curves[each.name] = [row for row in (row_of(place, *told) for told in alike) if row]
+            write_watched(self._course.directory, each, stokes, curves[each.name], folder)
+        self._put(VARIABLES, as_ecsv(variables_table(curves, stokes)).encode())
         self._curves, self._put_last = len(watched), time.monotonic()
 
     def _describe(self, shown: Sequence[Found]) -> bool:

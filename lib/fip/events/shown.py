@@ -14,14 +14,9 @@ from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger
 from fip.data.errors import FipError, UsageError
 from fip.data.names import is_label
-from fip.events.words import FOLDER
+from fip.events.words import CUTOUT, EVENTS, FACTS, FOLDER, INJECTION, LIGHT, PICTURE, RATES
 from fip.state.pipeline import PipelineState
 from fip.state.transients import TransientsView, summed
-
-EVENTS, RATES = "events.ecsv", "rates.ecsv"
-INJECTION = "injection"  # the label of what FIP itself added, to its copy of the pixels or to the data
-PICTURES = ("event.png", "cutout.fits", "light.ecsv", "event.json")
-"""The files of an event, in a folder of its name."""
 
 _TEXTS = ("id", "kind", "begin", "end", "stokes", "field", "run")
 _NUMBERS: dict[str, type[int] | type[float]] = {
@@ -93,7 +88,7 @@ def files_of(directory: Path, identity: str) -> dict[str, Path]:
     folder = directory / FOLDER / identity
     if not is_label(identity) or identity.startswith(".") or folder.is_symlink():
         return {}
-    found = {name: folder / name for name in PICTURES}
+    found = {name: folder / name for name in (PICTURE, CUTOUT, LIGHT, FACTS)}
     return {name: path for name, path in found.items() if path.is_file() and not path.is_symlink()}
 
 

@@ -18,10 +18,8 @@ from fip.data.errors import UsageError
 from fip.data.quantities import iso_utc
 from fip.events.findings import Findings, Hour, Key, is_told
 from fip.events.measuring import place_of_event
-from fip.events.words import FOLDER, HOUR, Found, Series
+from fip.events.words import EVENTS, FOLDER, HOUR, Found, Series
 from fip.search.theory import false_events
-
-EVENTS, CANDIDATES, RATES = "events.ecsv", "candidates.ecsv", "rates.ecsv"
 
 _META = {
     "time": "UTC, ISO 8601",

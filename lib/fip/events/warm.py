@@ -1,6 +1,7 @@
 """Compiling the search, so that no image waits for it: `fip warmup`, or whoever is about to search."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +21,8 @@ log = logging.getLogger("fip.events")
 
 ABOUT = 6  # s of a core that it takes
 _REFERENCES: tuple[Reference, ...] = ("none", "running", "auto")
-_SIDE, _IMAGES, _PULSE = 64, 150, 100  # pixels, images, and the one with a source in it
+_SIDE, _BEAM = 64, 4.0  # pixels
+_IMAGES, _PULSE = 150, 100  # images, and the one with a source in it
 
 
 def mark() -> Path:
@@ -51,15 +53,19 @@ def search_unless_warm() -> None:
 
 
 def search_something(reference: Reference) -> int:
-    """All that a search does, with a few small images; returns how many peaks it saw."""
+    """All that a search does, with a few small images and their PSF; returns how many peaks it saw."""
     random = np.random.default_rng(0)
-    nearly_white = ((2.0, 0.0), (0.0, 2.0))
-    searched = Searched(_SIDE, _SIDE, nearly_white, nearly_white, 1.0, reference=reference)
+    curved, wide = 8 * math.log(2) / _BEAM**2, _BEAM**-2
+    beam = ((wide, 0.0), (0.0, wide))
+    searched = Searched(_SIDE, _SIDE, ((curved, 0.0), (0.0, curved)), beam, 1.0, reference=reference)
+    across = np.arange(2 * _SIDE) - _SIDE
+    psf = np.exp(-curved / 2 * (across**2 + across[:, np.newaxis] ** 2)).astype(np.float32)
+    half = slice(_SIDE // 2, _SIDE // 2 + _SIDE)
     state, peaks = begin(searched, 8.0), 0
     for index in range(_IMAGES):
         pixels = random.standard_normal((_SIDE, _SIDE), np.float32)
         pixels[0] = np.nan
-        pixels[_SIDE // 2, _SIDE // 2] += 30 * (index == _PULSE)
-        state, look = advance(state, pixels, Facts(index, float(index)))
+        pixels += 30 * (index == _PULSE) * psf[half, half]
+        state, look = advance(state, pixels, Facts(index, float(index), psf=psf if index == _PULSE else None))
         peaks += len(look.peaks)
     return peaks + len(finish(state)[1])

@@ -1,7 +1,7 @@
 """Light curves of places that are watched, DIR/transients/watch/NAME.ecsv: written beside and put in place."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from io import StringIO
@@ -19,6 +19,7 @@ from fip.data.errors import NoRoomError, UsageError
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.data.values import Grid
 from fip.events.words import FOLDER
+from fip.search.variables import variability
 
 WATCH = "watch"
 """The folder of these in that of what was found."""
@@ -60,6 +61,27 @@ def write_watched(
     except OSError as error:
         raise NoRoomError(f"{path / name}: cannot be written: {error.strerror}") from None
     return path / name
+
+
+def variables_table(curves: Mapping[str, Sequence[Watched]], stokes: Sequence[str]) -> QTable:
+    """A row for each place and plane: how its light curve varies, as TraP has it, and how often a change was told."""
+    rows = [(name, number, list(of)) for name, of in curves.items() for number in range(len(stokes))]
+    found = [variability([r.flux[n] for r in of], [r.error[n] for r in of]) for _, n, of in rows]
+    changes = [[abs(each.changed[n]) for each in of if each.changed and each.changed[n]] for _, n, of in rows]
+    table = QTable()
+    table["name"] = np.array([name for name, _, _ in rows], str)
+    table["stokes"] = np.array([stokes[number] for _, number, _ in rows], str)
+    table["images"] = np.array([each.points for each in found], int)
+    table["flux"] = np.array([each.mean for each in found], float) * JY_PER_BEAM
+    for name in ("eta", "v", "modulation"):
+        table[name] = np.array([getattr(each, name) for each in found], float)
+    table["changes"] = np.array([len(each) for each in changes], int)
+    table["largest"] = np.array([max(each, default=math.nan) for each in changes], float)
+    table.meta["eta"] = "reduced chi^2 of a constant source (eta_nu of Swinbank et al. 2015)"
+    table.meta["v"] = "standard deviation of the fluxes over their mean (V_nu there)"
+    table.meta["modulation"] = "the same without what the errors make of it"
+    table.meta["changes, largest"] = "how often a change was told, and the largest S/N of one"
+    return table
 
 
 def watch_table(watched: Named, stokes: Sequence[str], rows: Iterable[Watched]) -> str:

@@ -1,11 +1,13 @@
 """The words of events as users see them: what is asked of a search, what is searched, and what was found."""
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from fip.archive.lightcurve import Named
 from fip.data.values import Grid
 from fip.search.words import WIDEST, Budget, Event, Reference, Searched
+
+if TYPE_CHECKING:  # which reads images: not every view of events does
+    from fip.archive.lightcurve import Named
 
 Kind: TypeAlias = Literal["transient", "variable", "moving"]
 
@@ -27,6 +29,15 @@ LABELS = {
 
 HOUR = 3600.0  # s
 
+EVENTS, CANDIDATES, RATES = "events.ecsv", "candidates.ecsv", "rates.ecsv"
+"""Tables of what was found; `fip.events.tables` has their columns."""
+
+LIGHT, CUTOUT, PICTURE, FACTS = "light.ecsv", "cutout.fits", "event.png", "event.json"
+"""The files of an event, in a folder of its name."""
+
+INJECTION = "injection"
+"""The label of what FIP itself added, to its own copy of the pixels or to the data."""
+
 FOLDER = "transients"
 """Beside images, the folder of what was found in them."""
 
@@ -40,7 +51,7 @@ class Asked:
     widest: int = WIDEST
     stokes: tuple[str, ...] | None = None  # None: all planes
     store_averages: tuple[int, ...] = ()  # of 32 and 1024: means that are kept as images, too
-    watch: tuple[Named, ...] = ()  # places that are measured in each image
+    watch: "tuple[Named, ...]" = ()  # places that are measured in each image
     inject: bool = True  # one source in 500 slices, in the search's own copy of the pixels
 
 

@@ -1,8 +1,8 @@
 """What the search for transients finds, and costs, on images that FIP makes, beside others that search images.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.transients [noise] [completeness] [means] [rivals] [cost] [--images N]
-                   [--layout disc|core|y|small|coarse] [--size N] [--reference none|running|auto] [--seed N]
-                   [--apart PIXELS] [--quick]
+    OMP_NUM_THREADS=1 python -m benchmarks.transients [noise] [completeness] [means] [rivals] [cost] [following]
+                   [--images N] [--layout disc|core|y|small|coarse] [--size N] [--reference none|running|auto]
+                   [--seed N] [--apart PIXELS] [--quick]
 
 noise: white noise in the visibilities of an array, imaged by `dirty_image`, slice by slice as the array turns, and
 events found in the images beside those predicted by `fip.search.theory`. completeness: the same with point sources
@@ -10,8 +10,8 @@ added to the visibilities, of random place, sign, spectral index -3 to 3, S/N 4 
 64 slices, some of which are missing; the points at which half and nine tenths of them are found, by a cumulative normal
 fitted to what was found, beside those wanted. means: sources of 256 slices in means of 32, of 4096 in means of 1024.
 rivals: on the same images, others that search them (`rivals.py`). cost: CPU of one thread an image of 1024 x 1024
-(--cost-size), beside that of `dirty_image` of 64 channels. 4000 images of 512 x 512 are about a minute of a core;
---quick takes a few seconds.
+(--cost-size), beside that of `dirty_image` of 64 channels. following: how long after an image
+is stored what it shows is entered. 4000 images of 512 x 512 are about a minute of a core; --quick takes a few seconds.
 """
 
 import argparse
@@ -23,12 +23,13 @@ from benchmarks.__main__ import conditions, load
 from benchmarks.report import print_table
 from benchmarks.transients.completeness import completeness
 from benchmarks.transients.cost import cost
+from benchmarks.transients.following import following
 from benchmarks.transients.noise import false_events_of
 from benchmarks.transients.rivals import side_by_side, table
 from benchmarks.transients.telescope import LAYOUTS, Telescope
 from fip.search.theory import determinant_of, looks
 
-PARTS = ("noise", "completeness", "means", "rivals", "cost")
+PARTS = ("noise", "completeness", "means", "rivals", "cost", "following")
 MEANS = {32: 256, 1024: 4096}  # slices of a mean, and of a source in such means
 
 
@@ -76,6 +77,9 @@ def main() -> None:
     if "cost" in parts:
         lines = cost(128 if arguments.quick else arguments.cost_size, *((8, 1) if arguments.quick else (64, 3)))
         print_table("Cost", "imaging", lines, console)
+    if "following" in parts:
+        lines = following(128 if arguments.quick else arguments.cost_size, 40 if arguments.quick else 300)
+        print_table("The detector, following a run", "", lines, console)
     console.print(load(), highlight=False)
 
 

@@ -145,7 +145,8 @@ def _try(of: FieldSearch, plane: Searching, pixels: Pixels, told: Told, asked: A
         yield {"what": "marks", "key": key_of(plane.series), "slice": span.last, "marks": sorted(marks)}
     if look.noise > 0:
         plane.noise = look.noise
-        yield from _average(of, plane, pixels, look, span)
+        plain = look.cleaned if look.cleaned is not None and mine is pixels else pixels
+        yield from _average(of, plane, plain, look, span)
 
 
 def _end_trial(plane: Searching) -> Iterator[Finding]:

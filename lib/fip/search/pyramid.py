@@ -18,6 +18,7 @@ _MOST_HOT = 400_000
 _MOST_LOUD = 2**16  # pixels, of the brightest slice
 
 Int16 = NDArray[np.int16]
+Int32 = NDArray[np.int32]
 
 
 @dataclass(slots=True)
@@ -144,6 +145,15 @@ def brightest(pyramid: Pyramid, found: int) -> tuple[int, float]:
         most = int(np.argmax(np.abs(pyramid.beyond[:, row])))
         return int(pyramid.loud[most]), (LIMIT + abs(float(pyramid.beyond[most, row]))) / STEPS
     return int(hot[at]), float(size[at]) / STEPS
+
+
+def highest(pyramid: Pyramid, found: int, most: int) -> Int32:
+    """Of so many hot places, those at which the last slice, or a level that was made with it, is furthest from 0."""
+    hot = np.unique(pyramid.hot[:found])
+    made = [level_now(pyramid, level) for level in range(1, len(pyramid.levels) + 1)]
+    rows = [pyramid.ring[pyramid.step % len(pyramid.ring)], *(each for each in made if each is not None)]
+    size = np.max([np.abs(row[hot]) for row in rows], axis=0)
+    return hot[np.argsort(-size, kind="stable")[:most]]
 
 
 def sum_of(pyramid: Pyramid, rows: NDArray[np.int64], place: int) -> float:

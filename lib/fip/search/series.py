@@ -17,7 +17,7 @@ from fip.search.floors import with_floors
 from fip.search.noise import Tiles, image_noise, measure, new_tiles
 from fip.search.passes import SPAN, STEPS
 from fip.search.peaks import Threshold, best_of, of_a_pixel, peaks_of
-from fip.search.pyramid import Pyramid, brightest, clear, new_pyramid, push, push_gap, take_back
+from fip.search.pyramid import Pyramid, brightest, clear, highest, new_pyramid, push, push_gap, take_back
 from fip.search.pyramid import bytes_of as bytes_of_pyramid
 from fip.search.reference import Running, Whiteness, follow, held_factor, warm, weigh, whiteness
 from fip.search.reference import bytes_of as bytes_of_reference
@@ -93,13 +93,13 @@ def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[St
         return state, Look(state.pyramid.step, peaks, noise, False, new_segment=new_segment)
     if facts.psf is not None:
         state.psf = known(facts.psf, state.pyramid.step + 1, state.searched)
-    count, noise = _push(state, np.ascontiguousarray(pixels, np.float32), reference, noise, facts.index)
+    count, noise, cleaned = _push(state, np.ascontiguousarray(pixels, np.float32), reference, noise, facts.index)
     flooded = _is_flooded(state, count)
     peaks = best_of([*earlier, *_peaks(state, count, flooded)], state.searched.beam)
     if state.running:
         follow(state.running, state.pyramid, state.tiles, state.searched.beam, facts.spared)
     needed = state.white is not None and state.white.model_needed
-    return state, Look(state.pyramid.step, peaks, noise, True, count, flooded, new_segment, needed)
+    return state, Look(state.pyramid.step, peaks, noise, True, count, flooded, new_segment, needed, cleaned)
 
 
 def step_at(state: State, time: float) -> int:
@@ -127,18 +127,20 @@ def _is_empty(pixels: NDArray[np.float32]) -> bool:
 
 def _push(
     state: State, pixels: NDArray[np.float32], reference: NDArray[np.float32], noise: float, index: int
-) -> tuple[int, float]:
+) -> tuple[int, float, NDArray[np.float32] | None]:
     """Adds an image to all that is kept of images but the reference; returns how many places are hot, and its noise.
 
-    If it turns out to be bright, and there is a PSF, it is added again without what its sources leave elsewhere.
+    If it turns out to be bright, and there is a PSF, it is added again without what its sources leave elsewhere, and is
+    returned, too.
     """
-    pyramid, tiles = state.pyramid, state.tiles
+    pyramid, tiles, cleaned = state.pyramid, state.tiles, None
     count = _push_one(state, pixels, reference, noise, index)
     if state.psf and state.psf.is_good(pyramid.step, state.searched.cadence) and brightest(pyramid, count)[1] >= BRIGHT:
         peeled = peel(pixels, reference, noise, state.psf, state.searched)
         if peeled:
             take_back(pyramid)
-            pixels, noise = peeled.pixels, peeled.noise
+            pixels = cleaned = peeled.pixels
+            noise = peeled.noise
             count = _push_one(state, pixels, reference, noise, index)
             oldest = pyramid.step - len(pyramid.ring)
             state.bright = {step: parts for step, parts in state.bright.items() if step > oldest}
@@ -146,7 +148,7 @@ def _push(
     measure(tiles, _last(pyramid).reshape(pixels.shape), pixels)
     if state.white:
         weigh(state.white, pyramid)
-    return count, noise
+    return count, noise, cleaned
 
 
 def _push_one(
@@ -163,8 +165,10 @@ def _push_one(
 def _peaks(state: State, count: int, flooded: bool) -> tuple[Peak, ...]:
     """The peaks of so many hot places; of an image that is flooded, that of the brightest pixel."""
     hot = state.pyramid.hot[:count]
-    if flooded:
+    if flooded and state.excess is None:
         hot = np.array([brightest(state.pyramid, count)[0]], np.int32)
+    elif flooded:  # what errors of a model leave is noise, and many
+        hot = highest(state.pyramid, count, int(_most_hot(state)))
     threshold = Threshold(state.threshold, partial(_factor, state))
     peaks = peaks_of(state.pyramid, hot, state.searched, state.tiles, threshold)
     if not peaks:
@@ -177,10 +181,15 @@ def _peaks(state: State, count: int, flooded: bool) -> tuple[Peak, ...]:
 
 
 def _is_flooded(state: State, count: int) -> bool:
+    return count > _most_hot(state)
+
+
+def _most_hot(state: State) -> float:
+    """Places that an image may have which are to be looked at, and is not flooded."""
     share = max(FLOODED, _OF_NOISE * tail(_low(state)))
     (xx, xy), (_, yy) = state.searched.beam
     few = _OF_SOURCES / math.sqrt(xx * yy - xy * xy)
-    return bool(count > max(share * state.pyramid.ring.shape[1], few))
+    return float(max(share * state.pyramid.ring.shape[1], few))
 
 
 def _last(pyramid: Pyramid) -> NDArray[np.int16]:

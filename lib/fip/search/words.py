@@ -5,7 +5,7 @@ step without an image. S/N is that of the matched filter, F sqrt(w) / sigma for 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -114,6 +114,8 @@ class Look:
     flooded: bool = False  # so many that it gives one peak at most
     new_segment: bool = False  # after a gap as long as the widest boxcar
     model_needed: bool = False  # a reference `auto` leaves so much of the sky that the threshold was raised
+    cleaned: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """The image [y, x] without what its bright sources leave elsewhere, if that was taken off."""
 
 
 def beam_matrix(beam: Beam, scale: float) -> Matrix:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from astropy.table import QTable
+
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import NoRoomError
 from fip.events.completeness import INJECTIONS, injections_table
@@ -19,14 +21,14 @@ from fip.events.words import CANDIDATES, EVENTS, FACTS, RATES, Asked, Found
 from fip.follower.course import Course
 
 
-def publisher(asked: Asked) -> Callable[[Course], Callable[[], None]]:
+def publisher(asked: Asked) -> Callable[[Course], Callable[[bool], bool]]:
     """Of a course of a search, what writes its files anew if more was found, or searched."""
     return lambda course: Publisher(course, asked).publish
 
 
 VARIABLES = "variables.ecsv"
 
-WATCHED_EVERY = 10.0  # s from one writing of the light curves of watched places to the next
+WRITTEN_EVERY = 2.0  # s from one writing of what changes with each image to the next
 
 Version = tuple[bool, tuple[str, ...], str]
 """What of an event its folder is written anew for: whether it is closed, its labels, its kind."""
@@ -41,58 +43,72 @@ class Publisher:
 
     def __init__(self, course: Course, asked: Asked) -> None:
         self._course, self._asked = course, asked
-        self._findings, self._last, self._count = Findings(), 0, 0
+        self._findings, self._last = Findings(), 0
+        self._opened: dict[str, float] = {}  # when each run was
         self._shown: dict[str, bytes] = {}
         self._versions: dict[str, Version] = {}
         self._looks: dict[str, tuple[str, ...]] = {}  # by event, the labels that are given by how it looks
-        self._curves, self._put_last = 0, float("-inf")  # images that these show, and when they were written
+        self._told: list[Found] = []  # as the tables have it
+        self._curves = 0  # images that the light curves of watched places show
+        self._written, self._shown_last = float("-inf"), 0  # when all was written, and up to which decision
 
     @property
     def findings(self) -> Findings:
         """All that was found, up to the last call of `publish`."""
         return self._findings
 
-    def publish(self) -> None:
-        """Writes what has changed. Raises NoRoomError."""
+    def publish(self, idle: bool) -> bool:
+        """Writes what has changed; whether all is shown. Raises NoRoomError.
+
+        Images come first: what takes long is written if nothing else is to be done, one event at a time.
+        """
         self._fold()
         found = self._findings.labelled()
-        events = [each for each in found if is_event(each)]
-        for each in events:
-            self._described(each)
-        self._put_tables(found)
-        self._put_watched(now=False)
-        if self._describe([each for each in events if not {"sidelobe", "injection"} & set(each.labels)]):
-            self._put_tables(found)
+        self._put_events(found)
+        if not idle:
+            return False
+        if time.monotonic() - self._written > WRITTEN_EVERY:
+            self._put_the_rest(found)
+        return not self._describe_one(found) and self._shown_last == self._last
+
+    def finish(self) -> None:
+        """Writes all. Raises NoRoomError."""
+        self.publish(idle=False)
+        found = self._findings.labelled()
+        while self._describe_one(found):
+            pass
+        self._put_the_rest(found)
 
     def found(self) -> list[Found]:
         """All that was found, with all labels, up to the last call of `publish`."""
         return list(map(self._with_looks, self._findings.labelled()))
 
-    def _put_tables(self, found: Sequence[Found]) -> None:
-        """Writes those that have changed."""
+    def _put_events(self, found: Sequence[Found]) -> None:
+        """Events and candidates, if there are more or others."""
+        for each in filter(is_event, found):
+            self._described(each)
         known = list(map(self._with_looks, found))
-        made = {
-            EVENTS: found_table([each for each in known if is_event(each)]),
-            CANDIDATES: found_table(known),
-            INJECTIONS: injections_table(self._findings.injections.values()),
-            RATES: rates_table(self._findings, known, self.hours()),
-        }
-        for name, table in made.items():
-            self._put(name, as_ecsv(table).encode())
+        if known != self._told:
+            self._put(EVENTS, found_table([each for each in known if is_event(each)]))
+            self._put(CANDIDATES, found_table(known))
+            self._told = known
+
+    def _put_the_rest(self, found: Sequence[Found]) -> None:
+        """What changes with each image, and is written as a whole: not each time."""
+        known = list(map(self._with_looks, found))
+        self._put(INJECTIONS, injections_table(self._findings.injections.values()))
+        self._put(RATES, rates_table(self._findings, known, self.hours()))
+        self._put_watched()
+        self._written, self._shown_last = time.monotonic(), self._last
 
     def _with_looks(self, found: Found) -> Found:
         looks = self._looks.get(found.id, ())
         return replace(found, labels=(*found.labels, *looks)) if looks else found
 
-    def finish(self) -> None:
-        """Writes what else is to be seen when nothing more comes for now. Raises NoRoomError."""
-        self.publish()
-        self._put_watched(now=True)
-
-    def _put_watched(self, now: bool) -> None:
-        """The light curves of places that are watched; not each time, as each is written as a whole."""
+    def _put_watched(self) -> None:
+        """The light curves of places that are watched."""
         watched, folder = self._findings.watched, str(self._course.folder.absolute())
-        if len(watched) == self._curves or not (now or time.monotonic() - self._put_last > WATCHED_EVERY):
+        if len(watched) == self._curves:
             return
         stokes = watched[-1][2]["stokes"]
         alike = [each for each in watched if each[2]["stokes"] == stokes]
@@ -100,22 +116,24 @@ class Publisher:
         for place, each in enumerate(self._asked.watch):
             curves[each.name] = [row for row in (row_of(place, *told) for told in alike) if row]
             write_watched(self._course.directory, each, stokes, curves[each.name], folder)
-        self._put(VARIABLES, as_ecsv(variables_table(curves, stokes)).encode())
-        self._curves, self._put_last = len(watched), time.monotonic()
+        self._put(VARIABLES, variables_table(curves, stokes))
+        self._curves = len(watched)
 
-    def _describe(self, shown: Sequence[Found]) -> bool:
-        """Measures events, and writes the folder of each, when it is opened, and closed, and if its labels change.
+    def _describe_one(self, found: Sequence[Found]) -> bool:
+        """Measures an event, and writes its folder, if it was opened, or closed, or its labels have changed since.
 
-        Whether one has other labels now by how it looks.
+        Whether there was one.
         """
-        course, entries, before = self._course, None, dict(self._looks)
-        for found in shown:
-            if self._described(found) != _version(found):
-                entries = entries or stored_entries(course.directory)
-                looks = write_event(course.directory, found, entries, str(course.folder.absolute())).found.labels
-                self._looks[found.id] = tuple(each for each in looks if each not in found.labels)
-                self._versions[found.id] = _version(found)
-        return self._looks != before
+        for each in filter(is_event, found):
+            if not {"sidelobe", "injection"} & set(each.labels) and self._described(each) != _version(each):
+                entries = stored_entries(self._course.directory)
+                folder = str(self._course.folder.absolute())
+                looks = write_event(self._course.directory, each, entries, folder).found.labels
+                self._looks[each.id] = tuple(label for label in looks if label not in each.labels)
+                self._versions[each.id] = _version(each)
+                self._put_events(found)
+                return True
+        return False
 
     def _described(self, found: Found) -> Version | None:
         """As what an event was last described; None if it was not."""
@@ -134,7 +152,8 @@ class Publisher:
         passes = self._course.passes.items()
         return self._findings.with_hours({run: hours_of(live_of(each.state)) for run, each in passes})
 
-    def _put(self, name: str, content: bytes) -> None:
+    def _put(self, name: str, table: QTable) -> None:
+        content = as_ecsv(table).encode()
         if self._shown.get(name) == content:
             return
         folder = self._course.files
@@ -148,10 +167,10 @@ class Publisher:
     def _fold(self) -> None:
         """Takes in what the journal has since; all of it again if a directory was cleared."""
         journal = self._course.journal
-        rows = list(journal.findings_after(self._last))
-        if self._count + len(rows) != journal.counts()["findings"]:
-            self._findings, self._count, rows = Findings(), 0, list(journal.findings_after(0))
-        for number, run, index, finding in rows:
+        opened = journal.opened()
+        if any(opened.get(run) != since for run, since in self._opened.items()):
+            self._findings, self._last = Findings(), 0
+        self._opened = opened
+        for number, run, index, finding in journal.findings_after(self._last):
             self._findings.add(run, index, finding)
             self._last = number
-        self._count += len(rows)

@@ -21,8 +21,9 @@ log = logging.getLogger("fip.follower")
 LOOK_EVERY = 1.0  # s between two looks for directories
 ENDED = 8  # runs that are over, of which is still told how far they were followed
 AT_ONCE = 0.1  # s of work, before what was done is told
-Publisher = Callable[[Course], Callable[[], None]]
-"""Makes of a course what shows all that was found in it, called after more was. That raises FipError."""
+Publisher = Callable[[Course], Callable[[bool], bool]]
+"""Makes of a course what shows all that was found in it, called after more was; it is told whether nothing else is to
+be done now, and says whether all is shown. It raises FipError."""
 
 FOLDER = "followers"
 """Beside images, the folder of what followers found, by their names."""
@@ -57,7 +58,7 @@ class Courses:
         self._name, self._step, self._habits = name, step, habits
         self._root, self._base, self._beside = root, base, beside or f"{FOLDER}/{name}"
         self._publisher = publisher
-        self._publish: dict[Path, Callable[[], None]] = {}
+        self._publish: dict[Path, Callable[[bool], bool]] = {}
         self._unpublished: set[Path] = set()
         self._open: dict[Path, Course] = {}
         self._rest: dict[Path, Stamp] = {}  # of those whose runs are over
@@ -86,7 +87,7 @@ class Courses:
                 else:
                     taken.append((found, time.monotonic() - begun))
                     self._unpublished.add(directory)
-        stalled = self._publish_all() or stalled
+        stalled = self._publish_all(idle=not taken) or stalled
         return Done(tuple(taken), stalled or self._close_those_that_are_over())
 
     def hangs(self, within: float) -> bool:
@@ -103,20 +104,19 @@ class Courses:
         now = [each for directory, course in self._open.items() for each in self._of(directory, course)]
         return (*self._ended, *now)
 
-    def _publish_all(self) -> str:
-        """Shows what was found since; why it cannot be shown now, or ""."""
+    def _publish_all(self, idle: bool) -> str:
+        """Shows what was found since, what takes long if nothing else is to be done; why it cannot be now, or ""."""
         for directory in list(self._unpublished):
             try:
-                if directory in self._publish:
-                    self._publish[directory]()
+                if directory not in self._publish or self._publish[directory](idle):
+                    self._unpublished.discard(directory)
             except FipError as error:
                 return str(error)
-            self._unpublished.discard(directory)
         return ""
 
     def close(self) -> Done:
         """Writes checkpoints, and closes all."""
-        self._publish_all()
+        self._publish_all(idle=False)
         for course in self._open.values():
             self._conclude(course)
             course.close()
@@ -170,7 +170,7 @@ class Courses:
     def _close_those_that_are_over(self) -> str:
         """Why the state of one cannot be written now, or ""."""
         for directory, course in list(self._open.items()):
-            if course.over:
+            if course.over and directory not in self._unpublished:
                 if fault := self._conclude(course):
                     return fault
                 with suppress(StoreError):  # then what was told last holds

@@ -22,7 +22,7 @@ from fip.wire.messages import STATE_INTERVAL, Control, Followed, FollowerState
 
 log = logging.getLogger("fip.follower")
 
-LOOK_AGAIN = 0.05  # s after which new images are looked for
+LOOK_AGAIN = 0.02  # s after which new images are looked for
 STALLED_FOR = 1.0  # s after which what could not be done is tried again
 COUNTED = {"stored": "images", "gap": "gaps", FAILED: "failures"}
 COUNTERS = (

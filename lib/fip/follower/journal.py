@@ -171,6 +171,10 @@ class Journal:
         for decision, run, index, text in self._file.rows(query, (number,)):
             yield decision, run, index, json.loads(text)
 
+    def opened(self) -> dict[str, float]:
+        """The runs that are known here, and when each was opened."""
+        return dict(self._file.rows("SELECT run, opened FROM runs"))
+
     def has_ended(self, run: RunRow) -> bool:
         """Whether it was entered that a run is over, with as many slices as it has now."""
         query = "SELECT COUNT(*) FROM decisions WHERE run = ? AND outcome = ? AND slice = ?"

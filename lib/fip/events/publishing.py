@@ -21,9 +21,9 @@ from fip.events.words import CANDIDATES, EVENTS, FACTS, RATES, Asked, Found
 from fip.follower.course import Course
 
 
-def publisher(asked: Asked) -> Callable[[Course], Callable[[bool], bool]]:
+def publisher(asked: Asked) -> Callable[[Course], "Publisher"]:
     """Of a course of a search, what writes its files anew if more was found, or searched."""
-    return lambda course: Publisher(course, asked).publish
+    return lambda course: Publisher(course, asked)
 
 
 VARIABLES = "variables.ecsv"

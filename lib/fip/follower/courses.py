@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from fip.archive.file_names import LEDGER
 from fip.archive.stamps import Stamp, stamp_of
@@ -21,9 +22,19 @@ log = logging.getLogger("fip.follower")
 LOOK_EVERY = 1.0  # s between two looks for directories
 ENDED = 8  # runs that are over, of which is still told how far they were followed
 AT_ONCE = 0.1  # s of work, before what was done is told
-Publisher = Callable[[Course], Callable[[bool], bool]]
-"""Makes of a course what shows all that was found in it, called after more was; it is told whether nothing else is to
-be done now, and says whether all is shown. It raises FipError."""
+
+
+class Showing(Protocol):
+    """What shows people all that was found in a course. Its methods raise FipError."""
+
+    def publish(self, idle: bool) -> bool:
+        """Called after more was found, and told whether nothing else is to be done now; whether all is shown."""
+
+    def finish(self) -> None:
+        """Shows all."""
+
+
+Publisher = Callable[[Course], Showing]
 
 FOLDER = "followers"
 """Beside images, the folder of what followers found, by their names."""
@@ -58,7 +69,7 @@ class Courses:
         self._name, self._step, self._habits = name, step, habits
         self._root, self._base, self._beside = root, base, beside or f"{FOLDER}/{name}"
         self._publisher = publisher
-        self._publish: dict[Path, Callable[[bool], bool]] = {}
+        self._showing: dict[Path, Showing] = {}
         self._unpublished: set[Path] = set()
         self._open: dict[Path, Course] = {}
         self._rest: dict[Path, Stamp] = {}  # of those whose runs are over
@@ -108,7 +119,7 @@ class Courses:
         """Shows what was found since, what takes long if nothing else is to be done; why it cannot be now, or ""."""
         for directory in list(self._unpublished):
             try:
-                if directory not in self._publish or self._publish[directory](idle):
+                if directory not in self._showing or self._showing[directory].publish(idle):
                     self._unpublished.discard(directory)
             except FipError as error:
                 return str(error)
@@ -116,8 +127,10 @@ class Courses:
 
     def close(self) -> Done:
         """Writes checkpoints, and closes all."""
-        self._publish_all(idle=False)
-        for course in self._open.values():
+        for directory, course in self._open.items():
+            with suppress(FipError):  # the next life shows it
+                if directory in self._unpublished and directory in self._showing:
+                    self._showing[directory].finish()
             self._conclude(course)
             course.close()
         self._open.clear()
@@ -146,7 +159,7 @@ class Courses:
                     course = Course(directory, self._place(directory), self._step, self._habits)
                     self._open[directory] = course
                     if self._publisher:
-                        self._publish[directory] = self._publisher(course)
+                        self._showing[directory] = self._publisher(course)
                         self._unpublished.add(directory)
                 except FipError as error:
                     stalled = str(error)
@@ -179,7 +192,7 @@ class Courses:
                 self._cold_starts += course.cold_starts
                 course.close()
                 del self._open[directory]
-                self._publish.pop(directory, None)
+                self._showing.pop(directory, None)
         return ""
 
     @staticmethod

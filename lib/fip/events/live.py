@@ -45,7 +45,8 @@ class Mean:
     """A weighted mean that is being made."""
 
     chunk: int  # which, counted by steps
-    total: Pixels  # [y, x] of pixels / noise^2
+    noise: float  # Jy/beam, of its first image, whose weight is 1
+    total: Pixels  # [y, x] Jy/beam, weighted sum
     weight: float
     images: int
     span: Span

@@ -247,10 +247,10 @@ def _average(of: FieldSearch, plane: Searching, pixels: Pixels, look: Look, span
     chunk = look.step // every
     if plane.mean and plane.mean.chunk != chunk:
         yield from _close_mean(of, plane, longer[0], every)
-    weight = 1 / look.noise**2
     if plane.mean is None:
-        plane.mean = Mean(chunk, np.zeros_like(pixels), 0.0, 0, span)
+        plane.mean = Mean(chunk, look.noise, np.zeros_like(pixels), 0.0, 0, span)
     mean = plane.mean
+    weight = (mean.noise / look.noise) ** 2
     mean.total += np.float32(weight) * pixels
     mean.weight, mean.images = mean.weight + weight, mean.images + 1
     mean.span = Span(mean.span.first, span.last, mean.span.begin, span.end)
@@ -266,7 +266,7 @@ def _close_mean(of: FieldSearch, plane: Searching, series: Series, every: int) -
         plane.means = _new(series)
     pixels = mean.total / np.float32(mean.weight)
     if series.average in of.stored:
-        span, noise = mean.span, 1 / math.sqrt(mean.weight)
+        span, noise = mean.span, mean.noise / math.sqrt(mean.weight)
         of.made.append(MeanImage(series, span.first, span.last, span.begin, span.end, mean.images, noise, pixels))
     time = mean.chunk * series.searched.cadence  # which counts the steps of means
     facts = Facts(mean.span.last, time, places(plane.means.events))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fip.archive.lightcurve import stored_entries
-from fip.data.errors import NoRoomError
+from fip.data.errors import NoRoomError, StoreError
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_event
@@ -17,6 +17,7 @@ from fip.events.watch import row_of
 from fip.events.watching import variables_table, write_watched
 from fip.events.words import CANDIDATES, EVENTS, FACTS, RATES, Asked, Found
 from fip.follower.course import Course
+from fip.follower.journal import JOURNAL
 
 
 def publisher(asked: Asked) -> Callable[[Course], Callable[[], None]]:
@@ -146,12 +147,20 @@ class Publisher:
         self._shown[name] = content
 
     def _fold(self) -> None:
-        """Takes in what the journal has since; all of it again if a directory was cleared."""
+        """Takes in what the journal has since; all of it again if a directory was cleared.
+
+        StoreError for what this version cannot read.
+        """
         journal = self._course.journal
-        rows = list(journal.findings_after(self._last))
-        if self._count + len(rows) != journal.counts()["findings"]:
-            self._findings, self._count, rows = Findings(), 0, list(journal.findings_after(0))
-        for number, run, index, finding in rows:
-            self._findings.add(run, index, finding)
-            self._last = number
+        try:
+            rows = list(journal.findings_after(self._last))
+            if self._count + len(rows) != journal.counts()["findings"]:
+                self._findings, self._count, rows = Findings(), 0, list(journal.findings_after(0))
+            for number, run, index, finding in rows:
+                self._findings.add(run, index, finding)
+                self._last = number
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            said = f"{type(error).__name__}: {error}"
+            path = self._course.folder / JOURNAL
+            raise StoreError(f"{path}: damaged, or another version's: a finding is not to be read: {said}") from None
         self._count += len(rows)

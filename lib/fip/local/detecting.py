@@ -2,15 +2,16 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
 from fip.archive.entries import Entry
+from fip.archive.folder import Folder
 from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import stored_entries
-from fip.data.errors import UsageError
+from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.events.detector import detector_step, habits, written
 from fip.events.findings import is_told
 from fip.events.listing import as_lines, listed
@@ -38,27 +39,43 @@ def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool =
 
 
 def forget(directory: Path, name: str = "") -> None:
-    """Removes what a search has found, if there was one."""
+    """Removes what a search has found, if there was one. UsageError if it cannot be, or if a search goes on there."""
     folder = directory / folder_of(name)
-    if folder.exists():
-        shutil.rmtree(folder)
+    if not folder.exists():
+        return
+    try:
+        with closing(Folder(folder, make=False)) as held:
+            held.lock()
+            shutil.rmtree(folder)
+    except BlockingIOError:
+        raise UsageError(f"{folder} is in use by another search: it cannot be removed before that has ended") from None
+    except OSError as error:
+        raise UsageError(f"{folder}: what a search found there cannot be removed: {error.strerror or error}") from None
 
 
 def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
     """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
-    try:
-        course = Course(directory, folder, detector_step(asked, folder.name), habits())
-    except UsageError as error:
-        if "holds what" in str(error):
-            raise UsageError(f"{error}, with --name; or --anew searches all again") from None
-        raise
-    with closing(course):
+    with _hints(directory), closing(Course(directory, folder, detector_step(asked, folder.name), habits())) as course:
         publisher = Publisher(course, asked)
         advance(course, directory, watch=False)
         publisher.finish()
         for line in as_lines(listed([directory], folder.name)):
             say(line)
         return _summed_up(publisher, course, say)
+
+
+@contextmanager
+def _hints(directory: Path) -> Iterator[None]:
+    """Has an error about what is there of a search say what would do."""
+    anew = f"`fip detect {directory} --anew` searches all again"
+    try:
+        yield
+    except UsageError as error:
+        raise (UsageError(f"{error}, with --name; or {anew}") if "holds what" in str(error) else error) from None
+    except NoRoomError:
+        raise
+    except StoreError as error:
+        raise (type(error)(f"{error}; or {anew}") if JOURNAL in str(error) else error) from None
 
 
 def check_search(directory: Path, asked: Asked) -> None:

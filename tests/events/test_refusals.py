@@ -12,6 +12,7 @@ import pytest
 from astropy.table import Table
 
 from fip.archive.folder import Folder
+from fip.archive.place_lists import parse_places
 from fip.cli.app import app
 from fip.data.errors import StoreError, UsageError
 from fip.events.describing import as_lines, event_of
@@ -75,6 +76,7 @@ def six(directory: Path) -> None:
         (moving_grid, (), "a search needs one grid: image them with the same --size, --scale and --phase-centre"),
         (six, ("--false-alarms", "9999/s"), "--false-alarms: 9999 false events in 1 s would take a threshold below"),
         (six, ("--stokes", "V"), "--stokes V: "),
+        (six, ("--name", "../elsewhere"), "--name '../elsewhere': is not a label of 1 to 64 of A-Z a-z 0-9 . _ + -"),
     ],
 )
 def test_what_cannot_be_searched_is_one_line_and_nothing_is_written(
@@ -163,3 +165,12 @@ def test_a_search_that_goes_on_is_not_forgotten_and_what_cannot_be_removed_is_na
     with pytest.raises(UsageError, match=f"^{folder}: what a search found there cannot be removed: "):
         detect(tmp_path, asked, print, anew=True)
     assert (elsewhere / "events.ecsv").exists()
+
+
+def test_places_that_are_watched_and_in_no_image_are_named(tmp_path: Path) -> None:
+    store_run(tmp_path, 8)
+    (tmp_path / "list").write_text("far 00h00m00s +80d00m00s\nhere 155deg -45deg\n")
+    watched = parse_places(tmp_path / "list")
+    said: list[str] = []
+    assert detect(tmp_path, Asked(reference="none", watch=watched), lambda line, *_: said.append(line)) == 0
+    assert "--watch: 1 of 2 places are in no image: far" in said

@@ -41,7 +41,7 @@ class Publisher:
     """The files of one course, and what is known of its journal so far."""
 
     def __init__(self, course: Course, asked: Asked) -> None:
-        self._course, self._asked = course, asked
+        self._course, self.asked = course, asked
         self._findings, self._last, self._count = Findings(), 0, 0
         self._shown: dict[str, bytes] = {}
         self._versions: dict[str, Version] = {}
@@ -98,7 +98,7 @@ class Publisher:
         stokes = watched[-1][2]["stokes"]
         alike = [each for each in watched if each[2]["stokes"] == stokes]
         curves = {}
-        for place, each in enumerate(self._asked.watch):
+        for place, each in enumerate(self.asked.watch):
             curves[each.name] = [row for row in (row_of(place, *told) for told in alike) if row]
             write_watched(self._course.directory, each, stokes, curves[each.name], folder)
         self._put(VARIABLES, as_ecsv(variables_table(curves, stokes)).encode())

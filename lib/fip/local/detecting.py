@@ -1,16 +1,18 @@
 """`fip detect`: the detector over what is stored in a directory, with what came of it in words."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
+
+import numpy as np
 
 from fip.archive.entries import Entry
 from fip.archive.folder import Folder
 from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
-from fip.archive.lightcurve import stored_entries
+from fip.archive.lightcurve import Named, stored_entries
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.events.detector import detector_step, habits, written
 from fip.events.findings import is_told
@@ -19,12 +21,15 @@ from fip.events.publishing import Publisher
 from fip.events.searching import difference
 from fip.events.settling import OPENING, begun, settle
 from fip.events.tables import expected
+from fip.events.watching import pixels_of
 from fip.events.words import FOLDER, Asked, Series
 from fip.follower.course import Course
 from fip.follower.journal import FAILED, JOURNAL, Journal
 from fip.local.followers import advance
 
 Say = Callable[..., None]
+
+_NAMED = 3  # places that are watched and not seen
 
 
 def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool = False) -> int:
@@ -148,6 +153,15 @@ def _introduced(plane: Sequence[Series], asked: Asked) -> str:
     )
 
 
+def _say_unseen(series: Iterable[Series], watched: Sequence[Named], say: Say) -> None:
+    """Says which of the places that are watched are in no image."""
+    seen = {place for each in series for place in np.flatnonzero(np.isfinite(pixels_of(each.grid, watched)[:, 0]))}
+    if unseen := [each.name for place, each in enumerate(watched) if place not in seen]:
+        more = ", ..." if len(unseen) > _NAMED else ""
+        names = ", ".join(unseen[:_NAMED])
+        say(f"--watch: {len(unseen)} of {len(watched)} places are in no image: {names}{more}", "yellow")
+
+
 def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
     """Says what was searched, and how many false ones are among what was found; returns the exit code."""
     findings, found, hours = publisher.findings, publisher.found(), publisher.hours()
@@ -171,11 +185,12 @@ def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
         )
     for (_, label), why in sorted(findings.refused.items()):
         say(f"{label or 'the field'} is not searched: {why}", "red")
+    _say_unseen(findings.series.values(), publisher.asked.watch, say)
     counts = course.journal.counts()
     if late := counts.get("late", 0):
         say(f"{late} images came late, and were not searched: --name archival searches all in order", "yellow")
     unreadable = counts.get("unreadable", 0) + counts.get(FAILED, 0)
     if unreadable:
         why = course.journal.last_reason("unreadable") or course.journal.last_reason(FAILED)
-        say(f"left out: {unreadable} images, the last of them {why}", "red")
+        say(f"left out: {unreadable} image{'s' * (unreadable != 1)}, the last of them {why}", "red")
     return 1 if unreadable or findings.refused else 0

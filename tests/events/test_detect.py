@@ -116,7 +116,7 @@ def test_an_image_that_is_gone_is_left_out_and_named(tmp_path: Path) -> None:
     gone.unlink()
     said = fip("detect", tmp_path, "--reference", "none")
     assert said.returncode == 1
-    assert f"left out: 1 images, the last of them slice 5: {gone}: not an image that FIP can read" in said.stdout
+    assert f"left out: 1 image, the last of them slice 5: {gone}: not an image that FIP can read" in said.stdout
     assert slices_searched(tmp_path) == 11
 
 

@@ -12,6 +12,7 @@ from fip.cli.run_options import with_detection
 from fip.config import Settings
 from fip.data.detecting import WIDTHS
 from fip.data.errors import UsageError
+from fip.data.names import NO_LABEL, is_label
 from fip.data.stokes import parse_stokes
 
 
@@ -53,6 +54,8 @@ def detect_command(
     """
     if widths is not None and widths not in WIDTHS:
         raise UsageError(f"--widths {widths}: give 1, 2, 4, 8, 16, 32 or 64")
+    if name and not is_label(name):
+        raise UsageError(f"--name {name!r:.80}: is {NO_LABEL}")
     given = {
         "reference": reference and reference.value, "widths": widths,
         "stokes": parsed("--stokes", parse_stokes, stokes) if stokes else None,

@@ -12,6 +12,7 @@ from astropy.table import MaskedColumn, Table
 
 from fip.archive.file_names import LEDGER
 from fip.data.errors import UsageError
+from fip.events.reading import read_table
 from fip.events.words import FOLDER, RATES
 from fip.search.points import HALF_WANTED, MOST_WANTED, Points, interval, points, share_of_known
 
@@ -87,7 +88,7 @@ def read_injections(directory: Path) -> tuple[Tried, ...]:
         if not (directory / LEDGER).exists():
             raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it: there is no {LEDGER}")
         raise UsageError(f"{directory}: no search has put sources into its images: `fip detect {directory}` does")
-    table = _read(path, ("average", "width", "snr", "found"))
+    table = read_table(path, ("average", "width", "snr"), ("found",))
     try:
         return tuple(
             Tried(int(row["average"]), int(row["width"]), float(row["snr"]), str(row["found"]) == "True")
@@ -102,7 +103,7 @@ def threshold_of(directory: Path) -> float | None:
     path = directory / FOLDER / RATES
     if not path.exists():
         return None
-    told = [float(row["threshold"]) for row in _read(path, ("threshold",))]
+    told = [float(row["threshold"]) for row in read_table(path, ("threshold",))]
     return max(told, default=None)
 
 
@@ -235,13 +236,3 @@ def _width_object(tried: tuple[Tried, ...], widths: tuple[int, int], threshold: 
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _read(path: Path, needed: Iterable[str]) -> Table:
-    try:
-        table = Table.read(path, format="ascii.ecsv")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-    if missing := [name for name in needed if name not in table.colnames]:
-        raise UsageError(f"{path}: it has no column {missing[0]}: it is not as `fip detect` writes it")
-    return table

@@ -43,11 +43,16 @@ def as_json(event: Mapping[str, Any]) -> str:
 
 
 def as_lines(event: Mapping[str, Any]) -> list[str]:
-    """What a person is told of it."""
+    """What a person is told of it. UsageError if what was measured of it is not as it was written."""
     labels = f", but {', '.join(event['labels'])}" if event["labels"] else ""
     lines = [f"{event['id']}: {event['kind']}{labels}"]
-    lines += [f"  {title:{_TITLE}}{text}" for title, text in _told(event)]
-    return lines
+    try:
+        return [*lines, *(f"  {title:{_TITLE}}{text}" for title, text in _told(event))]
+    except (LookupError, TypeError, ValueError) as error:
+        path = event["files"].get(FACTS, event["id"])
+        raise UsageError(
+            f"{path}: it is not as FIP wrote it ({error}): remove it, and `fip detect` writes it anew"
+        ) from None
 
 
 def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

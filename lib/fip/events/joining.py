@@ -12,13 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from astropy.table import Table
-
 from fip.archive.entries import Entry
 from fip.archive.lightcurve import place_of, read_points, stored_entries
 from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.values import Grid
+from fip.events.reading import read_table
 from fip.events.words import FOLDER, RATES
 from fip.fits.planes import Planes
 from fip.fits.stored_image import StoredImage
@@ -115,11 +114,7 @@ class Source:
 
 def series_in(directory: Path, folder: str = FOLDER) -> list[Series]:
     """What of a directory was searched, by the files of a search. UsageError if they are not to be read."""
-    path = directory / folder / RATES
-    try:
-        rates = Table.read(path, format="ascii.ecsv")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    rates = read_table(directory / folder / RATES, ("slices", "threshold"), ("run", "field", "stokes"))
     found: dict[tuple[str, str, str], list[tuple[int, float]]] = {}
     for row in rates:
         if "average" not in rates.colnames or int(row["average"]) == 1:

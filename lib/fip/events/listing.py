@@ -8,13 +8,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from astropy.table import Table
+
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger
 from fip.data.directions import Direction, shown
+from fip.data.errors import UsageError
 from fip.events import joining
 from fip.events.joining import added_to, joined, series_in
-from fip.events.tables import read_events
-from fip.events.words import FOLDER, INJECTION
+from fip.events.reading import read_table
+from fip.events.words import EVENTS, FOLDER, INJECTION
 
 _NUMBERS = {
     **dict.fromkeys(("ra", "dec", "ra_err", "dec_err", "snr", "flux"), float),
@@ -24,9 +27,10 @@ _TEXTS = ("id", "kind", "begin", "end", "stokes")
 
 
 def listed(directories: Sequence[Path], folder: str = FOLDER) -> list[dict[str, Any]]:
-    """The events of all directories, earliest first, as `fip events --json` has them. UsageError as `read_events`.
+    """The events of all directories, earliest first, as `fip events --json` has them.
 
-    Those of several directories have their sources, too: see `fip.events.joining`.
+    UsageError if one was not searched, or what was found in it cannot be read. Those of several
+    directories have their sources, too: see `fip.events.joining`.
     """
     found = [event for directory in directories for event in _of(directory, folder)]
     found.sort(key=lambda each: (each["begin"], each["id"]))
@@ -36,8 +40,17 @@ def listed(directories: Sequence[Path], folder: str = FOLDER) -> list[dict[str, 
     return found
 
 
+def _events(directory: Path, folder: str) -> Table:
+    path = directory / folder / EVENTS
+    if not path.exists():
+        if not (directory / LEDGER).exists():
+            raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it: there is no {LEDGER}")
+        raise UsageError(f"{directory} was not searched for transients: `fip detect {directory}` does")
+    return read_table(path, _NUMBERS, (*_TEXTS, "labels", "field", "run"))
+
+
 def _of(directory: Path, folder: str) -> Iterator[dict[str, Any]]:
-    events, injected = read_events(directory, folder), _injected(directory)
+    events, injected = _events(directory, folder), _injected(directory)
     for row in events:
         run, labels = str(row["run"]), _text(row["labels"]).split()
         if run in injected and INJECTION not in labels:

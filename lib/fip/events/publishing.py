@@ -8,7 +8,7 @@ from dataclasses import replace
 from astropy.table import QTable
 
 from fip.archive.lightcurve import stored_entries
-from fip.data.errors import NoRoomError
+from fip.data.errors import NoRoomError, StoreError
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_event
@@ -19,6 +19,7 @@ from fip.events.watch import row_of
 from fip.events.watching import variables_table, write_watched
 from fip.events.words import CANDIDATES, EVENTS, FACTS, RATES, Asked, Found
 from fip.follower.course import Course
+from fip.follower.journal import JOURNAL
 
 
 def publisher(asked: Asked) -> Callable[[Course], "Publisher"]:
@@ -42,7 +43,7 @@ class Publisher:
     """The files of one course, and what is known of its journal so far."""
 
     def __init__(self, course: Course, asked: Asked) -> None:
-        self._course, self._asked = course, asked
+        self._course, self.asked = course, asked
         self._findings, self._last = Findings(), 0
         self._opened: dict[str, float] = {}  # when each run was
         self._shown: dict[str, bytes] = {}
@@ -113,7 +114,7 @@ class Publisher:
         stokes = watched[-1][2]["stokes"]
         alike = [each for each in watched if each[2]["stokes"] == stokes]
         curves = {}
-        for place, each in enumerate(self._asked.watch):
+        for place, each in enumerate(self.asked.watch):
             curves[each.name] = [row for row in (row_of(place, *told) for told in alike) if row]
             write_watched(self._course.directory, each, stokes, curves[each.name], folder)
         self._put(VARIABLES, variables_table(curves, stokes))
@@ -165,12 +166,20 @@ class Publisher:
         self._shown[name] = content
 
     def _fold(self) -> None:
-        """Takes in what the journal has since; all of it again if a directory was cleared."""
+        """Takes in what the journal has since; all of it again if a directory was cleared.
+
+        StoreError for what this version cannot read.
+        """
         journal = self._course.journal
         opened = journal.opened()
         if any(opened.get(run) != since for run, since in self._opened.items()):
             self._findings, self._last = Findings(), 0
         self._opened = opened
-        for number, run, index, finding in journal.findings_after(self._last):
-            self._findings.add(run, index, finding)
-            self._last = number
+        try:
+            for number, run, index, finding in journal.findings_after(self._last):
+                self._findings.add(run, index, finding)
+                self._last = number
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            said = f"{type(error).__name__}: {error}"
+            path = self._course.folder / JOURNAL
+            raise StoreError(f"{path}: damaged, or another version's: a finding is not to be read: {said}") from None

@@ -3,22 +3,19 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy import units
-from astropy.table import QTable, Table
+from astropy.table import QTable
 from scipy.special import gammaincinv
 
-from fip.archive.file_names import LEDGER
 from fip.archive.followed import Finding
 from fip.archive.tables import JY_PER_BEAM
-from fip.data.errors import UsageError
 from fip.data.quantities import iso_utc
 from fip.events.findings import Findings, Hour, Key, is_told
 from fip.events.measuring import place_of_event
-from fip.events.words import EVENTS, FOLDER, HOUR, Found, Series
+from fip.events.words import HOUR, Found, Series
 from fip.search.theory import false_events
 
 _META = {
@@ -28,19 +25,6 @@ _META = {
     "errors": "standard deviations of a place in white noise: that of the astrometry comes on top",
     "first, last": "slices; width counts those without an image",
 }
-
-
-def read_events(directory: Path, folder: str = FOLDER) -> Table:
-    """The events that the last search of a directory has found. UsageError if there was none."""
-    path = directory / folder / EVENTS
-    if not path.exists():
-        if not (directory / LEDGER).exists():
-            raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it: there is no {LEDGER}")
-        raise UsageError(f"{directory} was not searched for transients: `fip detect {directory}` does")
-    try:
-        return Table.read(path, format="ascii.ecsv")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def found_table(found: Iterable[Found]) -> QTable:

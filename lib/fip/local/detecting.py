@@ -1,16 +1,19 @@
 """`fip detect`: the detector over what is stored in a directory, with what came of it in words."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from fip.archive.entries import Entry
+from fip.archive.folder import Folder
 from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
-from fip.archive.lightcurve import stored_entries
-from fip.data.errors import UsageError
+from fip.archive.lightcurve import Named, stored_entries
+from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.events.detector import detector_step, habits, written
 from fip.events.findings import is_told
 from fip.events.listing import as_lines, listed
@@ -18,12 +21,15 @@ from fip.events.publishing import Publisher
 from fip.events.searching import difference
 from fip.events.settling import OPENING, begun, settle
 from fip.events.tables import expected
+from fip.events.watching import pixels_of
 from fip.events.words import FOLDER, Asked, Series
 from fip.follower.course import Course
 from fip.follower.journal import FAILED, JOURNAL, Journal
 from fip.local.followers import advance
 
 Say = Callable[..., None]
+
+_NAMED = 3  # places that are watched and not seen
 
 
 def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool = False) -> int:
@@ -38,27 +44,43 @@ def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool =
 
 
 def forget(directory: Path, name: str = "") -> None:
-    """Removes what a search has found, if there was one."""
+    """Removes what a search has found, if there was one. UsageError if it cannot be, or if a search goes on there."""
     folder = directory / folder_of(name)
-    if folder.exists():
-        shutil.rmtree(folder)
+    if not folder.exists():
+        return
+    try:
+        with closing(Folder(folder, make=False)) as held:
+            held.lock()
+            shutil.rmtree(folder)
+    except BlockingIOError:
+        raise UsageError(f"{folder} is in use by another search: it cannot be removed before that has ended") from None
+    except OSError as error:
+        raise UsageError(f"{folder}: what a search found there cannot be removed: {error.strerror or error}") from None
 
 
 def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
     """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
-    try:
-        course = Course(directory, folder, detector_step(asked, folder.name), habits())
-    except UsageError as error:
-        if "holds what" in str(error):
-            raise UsageError(f"{error}, with --name; or --anew searches all again") from None
-        raise
-    with closing(course):
+    with _hints(directory), closing(Course(directory, folder, detector_step(asked, folder.name), habits())) as course:
         publisher = Publisher(course, asked)
         advance(course, directory, watch=False)
         publisher.finish()
         for line in as_lines(listed([directory], folder.name)):
             say(line)
         return _summed_up(publisher, course, say)
+
+
+@contextmanager
+def _hints(directory: Path) -> Iterator[None]:
+    """Has an error about what is there of a search say what would do."""
+    anew = f"`fip detect {directory} --anew` searches all again"
+    try:
+        yield
+    except UsageError as error:
+        raise (UsageError(f"{error}, with --name; or {anew}") if "holds what" in str(error) else error) from None
+    except NoRoomError:
+        raise
+    except StoreError as error:
+        raise (type(error)(f"{error}; or {anew}") if JOURNAL in str(error) else error) from None
 
 
 def check_search(directory: Path, asked: Asked) -> None:
@@ -131,6 +153,15 @@ def _introduced(plane: Sequence[Series], asked: Asked) -> str:
     )
 
 
+def _say_unseen(series: Iterable[Series], watched: Sequence[Named], say: Say) -> None:
+    """Says which of the places that are watched are in no image."""
+    seen = {place for each in series for place in np.flatnonzero(np.isfinite(pixels_of(each.grid, watched)[:, 0]))}
+    if unseen := [each.name for place, each in enumerate(watched) if place not in seen]:
+        more = ", ..." if len(unseen) > _NAMED else ""
+        names = ", ".join(unseen[:_NAMED])
+        say(f"--watch: {len(unseen)} of {len(watched)} places are in no image: {names}{more}", "yellow")
+
+
 def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
     """Says what was searched, and how many false ones are among what was found; returns the exit code."""
     findings, found, hours = publisher.findings, publisher.found(), publisher.hours()
@@ -154,11 +185,12 @@ def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
         )
     for (_, label), why in sorted(findings.refused.items()):
         say(f"{label or 'the field'} is not searched: {why}", "red")
+    _say_unseen(findings.series.values(), publisher.asked.watch, say)
     counts = course.journal.counts()
     if late := counts.get("late", 0):
         say(f"{late} images came late, and were not searched: --name archival searches all in order", "yellow")
     unreadable = counts.get("unreadable", 0) + counts.get(FAILED, 0)
     if unreadable:
         why = course.journal.last_reason("unreadable") or course.journal.last_reason(FAILED)
-        say(f"left out: {unreadable} images, the last of them {why}", "red")
+        say(f"left out: {unreadable} image{'s' * (unreadable != 1)}, the last of them {why}", "red")
     return 1 if unreadable or findings.refused else 0

@@ -80,16 +80,17 @@ _TOLD = ("stored", "late", "findings")
 
 def advance(course: Course, directory: Path, watch: bool) -> None:
     """Goes on until nothing more comes."""
-    stalled = None
+    stalled, said = None, ""
     while True:
         try:
             taken = course.advance()
-            stalled = None
+            stalled, said = None, ""
         except NoRoomError as error:
             stalled = stalled or time.monotonic()
             if time.monotonic() - stalled > STALLED_FOR:
                 raise
-            log.warning("%s; trying again", error)
+            if str(error) != said:
+                log.warning("%s; trying again", said := str(error))
             time.sleep(LOOK_AGAIN)
             continue
         if taken:

@@ -81,7 +81,7 @@ def run(
         to_repair = {run for each in looked.values() for run in (each.run, each.older)} if repair else set()
         with closing(_opened(directory, config.sink.ledger)) as store:
             faults = _prepare(store, asked, overwrite, to_repair, console)
-            if detect and overwrite:
+            if overwrite:
                 _forget(directory)
             before = {totals.run: totals.stored for totals in store.ledger.totals()}
             looked = {path: _as_known(each, before) for path, each in looked.items()}
@@ -131,10 +131,13 @@ def _check_detector(directory: Path, detector: Detector, overwrite: bool) -> Non
 
 
 def _forget(directory: Path) -> None:
-    """Removes what was found in images that are no more."""
-    from fip.local.detecting import forget
+    """Removes what was found in images that are no more: nobody is to be told of it any longer."""
+    from fip.events.words import FOLDER
 
-    forget(directory)
+    if (directory / FOLDER).exists():
+        from fip.local.detecting import forget  # which imports the search
+
+        forget(directory)
 
 
 def _detect(directory: Path, detector: Detector, console: Console) -> int:

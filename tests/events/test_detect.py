@@ -206,6 +206,22 @@ def test_if_it_is_refused_nothing_is_written(tmp_path: Path, options: tuple[str,
     assert not (tmp_path / "transients").exists()
 
 
+def test_a_run_that_was_interrupted_and_has_nothing_new_is_counted_as_before(tmp_path: Path) -> None:
+    """The hour that it is in is not over: how much of it was searched is known from the images themselves."""
+    store_run(tmp_path, 12)
+    with closing(sqlite3.connect(tmp_path / "fip.sqlite")) as database:
+        database.execute("DELETE FROM slices WHERE slice >= 10")
+        database.commit()
+    said: list[list[str]] = [[], []]
+    tables = []
+    for lines in said:
+        assert detect(tmp_path, Asked(reference="none"), lambda line, *_, lines=lines: lines.append(line)) == 0
+        tables.append((tmp_path / "transients" / "rates.ecsv").read_bytes())
+    assert said[0] == said[1]
+    assert said[0][-1].startswith("10 images searched: ")
+    assert tables[0] == tables[1]
+
+
 def test_a_directory_that_was_not_searched_says_so(tmp_path: Path) -> None:
     store_run(tmp_path, 3)
     refused = fip("events", tmp_path)

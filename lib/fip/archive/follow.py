@@ -66,6 +66,7 @@ class Follow:
         self._looked = float("-inf")
         self._missing: dict[str, tuple[int, float]] = {}  # by run: the one after those waited for, and since when
         self._sequence: dict[str, int] = {}  # by run: up to which images were looked at for late ones
+        self.runs: tuple[RunRow, ...] = ()  # all that there were at the last look
         self.finished: tuple[RunRow, ...] = ()  # runs of which nothing was left, at the last look
         self.over = False  # whether all runs were final, and nothing was left of them, at the last look
 
@@ -105,6 +106,7 @@ class Follow:
                 for run in runs:
                     self._turns.extend(self._late(ledger, run, cursor.passed_over(run)))
                     self._turns.extend(self._in_order(ledger, run, cursor.position(run)))
+                self.runs = tuple(runs)
                 self.finished = tuple(each for each in runs if each.final and cursor.position(each) >= each.total)
                 self.over = not self._turns and len(self.finished) == len(runs)
         except EmptyLedgerError:

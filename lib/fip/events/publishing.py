@@ -150,8 +150,8 @@ class Publisher:
 
     def hours(self) -> dict[tuple[Key, int], Hour]:
         """How much was searched in each hour, those in which a run is now among them."""
-        passes = self._course.passes.items()
-        return self._findings.with_hours({run: hours_of(live_of(each.state)) for run, each in passes})
+        states = self._course.states().items()
+        return self._findings.with_hours({run: hours_of(live_of(state)) for run, state in states})
 
     def _put(self, name: str, table: QTable) -> None:
         content = as_ecsv(table).encode()

@@ -196,6 +196,13 @@ class Course:
             elif not followed.shown:
                 self._show(followed)
 
+    def states(self) -> dict[str, State]:
+        """By run, the states of those that are not over; made again if they are not in memory. Raises NoRoomError."""
+        for run in self._follow.runs:
+            if self.journal.position(run) and not self.journal.has_ended(run):
+                self._pass_of(run)
+        return {run: each.state for run, each in self.passes.items()}
+
     def needs(self, run: RunRow) -> int:
         """The first slice of a run whose image would be seen again if all began now."""
         numbers = self._checkpoints.numbers(run.run)

@@ -49,7 +49,7 @@ class Publisher:
         self._shown: dict[str, bytes] = {}
         self._versions: dict[str, Version] = {}
         self._looks: dict[str, tuple[str, ...]] = {}  # by event, the labels that are given by how it looks
-        self._told: list[Found] = []  # as the tables have it
+        self._told: list[Found] | None = None  # as the tables have it; None before they were written
         self._curves = 0  # images that the light curves of watched places show
         self._written, self._shown_last = float("-inf"), 0  # when all was written, and up to which decision
 

@@ -8,7 +8,7 @@ from support.stored_run import GRID
 
 KEY = ("run", "")
 SERIES = Series(
-    "run", "night", "", "I", 0, 1, GRID, 128 * 128, 0.1, searched_field(128, 5.0), Thresholds(6.5, 5.5)
+    "run", "night", "", "I", 0, 1, GRID, 128 * 128, searched_field(128, 5.0), Thresholds(6.5, 5.5)
 )  # fmt: skip
 
 

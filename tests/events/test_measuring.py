@@ -36,7 +36,7 @@ def flare_found(directory: Path, reference: Reference = "none", **changes: objec
     assert moments is not None and beam is not None
     curvature = from_moments(moments.uu, moments.uv, moments.vv, SCALE)
     searched = Searched(SIDE, SIDE, curvature, beam_matrix(beam, SCALE), CADENCE, reference=reference)
-    series = Series(RUN, "flare", "", "I", 0, 1, GRID, SIDE * SIDE, 0.1, searched, Thresholds(6.5, 5.0))
+    series = Series(RUN, "flare", "", "I", 0, 1, GRID, SIDE * SIDE, searched, Thresholds(6.5, 5.0))
     snr = 2 / SIGMA
     peak = Peak(*PLACE, ON[0], len(ON), snr, 1, 1.0, (ON[0], ON[-1]))
     event = Event(3, peak, ON[0], ON[-1], ON[0], ON[-1], 4, closed=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fip.archive.followed import Finding
 from fip.events.keeping import from_json
-from fip.events.words import Found, Kind, Series
+from fip.events.words import INJECTION, Found, Kind, Series
 from fip.search.labels import SIDELOBE, UNSTEADY, Circumstances, Marks, labels_among
 from fip.search.peaks import is_near
 from fip.search.tracks import tracks_of
@@ -106,7 +106,7 @@ class Findings:
             if number in parts:
                 continue
             unsteady = (key, number) in self.left_over and UNSTEADY not in labels[number]
-            more = (UNSTEADY,) * unsteady + ("injection",) * (series.injected or number in injected)
+            more = (UNSTEADY,) * unsteady + (INJECTION,) * (series.injected or number in injected)
             kind: Kind = "variable" if (key, number) in self.variable else each.kind
             yield replace(each, labels=labels[number] + more, kind="moving" if number in moving else kind)
 
@@ -145,6 +145,11 @@ def _is_same(one: Found, other: Found) -> bool:
     if not same or of[0].average == of[1].average or one.begin > other.end or other.begin > one.end:
         return False
     return is_near(at[0].x - at[1].x, at[0].y - at[1].y, of[0].searched.beam)
+
+
+def is_alone(found: Found) -> bool:
+    """Whether it stands for itself: no sidelobe of a brighter one, and not put in by the search."""
+    return not {SIDELOBE, INJECTION} & set(found.labels)
 
 
 def is_event(found: Found) -> bool:

@@ -11,7 +11,7 @@ from fip.archive.lightcurve import stored_entries
 from fip.data.errors import NoRoomError, StoreError
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
-from fip.events.findings import Findings, Hour, Key, is_event
+from fip.events.findings import Findings, Hour, Key, is_alone, is_event
 from fip.events.folder import write_event
 from fip.events.searching import hours_of
 from fip.events.tables import as_ecsv, found_table, rates_table
@@ -126,7 +126,7 @@ class Publisher:
         Whether there was one.
         """
         for each in filter(is_event, found):
-            if not {"sidelobe", "injection"} & set(each.labels) and self._described(each) != _version(each):
+            if is_alone(each) and self._described(each) != _version(each):
                 entries = stored_entries(self._course.directory)
                 folder = str(self._course.folder.absolute())
                 looks = write_event(self._course.directory, each, entries, folder).found.labels

@@ -16,7 +16,6 @@ from fip.data.values import Beam, Grid
 from fip.events.psfs import psf_of
 from fip.events.words import Asked, Series, Thresholds
 from fip.search.curvature import from_images, from_moments
-from fip.search.floors import BESIDE
 from fip.search.marks import Power, power_of
 from fip.search.series import memory
 from fip.search.sidelobes import levels_of_noise
@@ -94,14 +93,14 @@ def settle(
     found = []
     for plane, name in enumerate(stokes):
         if name in (asked.stokes or stokes):
-            searched, sidelobe, area = _searched(grid, images, plane, cadence)
+            searched, area = _searched(grid, images, plane, cadence)
             searched = replace(searched, widest=asked.widest, reference=asked.reference or _reference(images, name))
-            found.append((plane, name, searched, sidelobe, area))
-    fitting, averages = _that_fit([searched for _, _, searched, _, _ in found], taken)
+            found.append((plane, name, searched, area))
+    fitting, averages = _that_fit([searched for _, _, searched, _ in found], taken)
     exposure = median(each.end - each.begin for each in images)
     series = [
-        Series(*of, name, plane, average, grid, area, sidelobe, averaged(searched, average), Thresholds(0, 0))
-        for (plane, name, _, sidelobe, area), searched in zip(found, fitting, strict=True)
+        Series(*of, name, plane, average, grid, area, averaged(searched, average), Thresholds(0, 0))
+        for (plane, name, _, area), searched in zip(found, fitting, strict=True)
         for average in averages
     ]
     thresholds = _thresholds(series, asked, exposure)
@@ -147,8 +146,8 @@ def _that_fit(planes: Sequence[Searched], taken: float) -> tuple[list[Searched],
     )
 
 
-def _searched(grid: Grid, images: Sequence[Begun], plane: int, cadence: float) -> tuple[Searched, float, int]:
-    """What the search of a plane has to know, the highest sidelobe of its PSF, and how many pixels have values."""
+def _searched(grid: Grid, images: Sequence[Begun], plane: int, cadence: float) -> tuple[Searched, int]:
+    """What the search of a plane has to know, and how many pixels have values."""
     pixels = [each.pixels[plane] for each in images]
     shape = beam_matrix(Beam(*images[0].beam), grid.scale)
     try:
@@ -157,8 +156,7 @@ def _searched(grid: Grid, images: Sequence[Begun], plane: int, cadence: float) -
         raise UsageError(str(error)) from None
     sidelobes = levels_of_noise((_middle(each, _SIDELOBES) for each in pixels), shape)
     area = int(np.isfinite(pixels[0]).sum())
-    searched = Searched(grid.width, grid.height, curvature, shape, cadence, sidelobes=sidelobes)
-    return searched, max(sidelobes[BESIDE : BESIDE + 1], default=0.0), area
+    return Searched(grid.width, grid.height, curvature, shape, cadence, sidelobes=sidelobes), area
 
 
 def _told(images: Iterable[Begun], scale: float) -> Matrix | None:

@@ -13,7 +13,7 @@ from scipy.special import gammaincinv
 from fip.archive.followed import Finding
 from fip.archive.tables import JY_PER_BEAM
 from fip.data.quantities import iso_utc
-from fip.events.findings import Findings, Hour, Key, is_told
+from fip.events.findings import Findings, Hour, Key, is_alone, is_told
 from fip.events.measuring import place_of_event
 from fip.events.words import HOUR, Found, Series
 from fip.search.theory import false_events
@@ -104,7 +104,7 @@ def _row(found: Found) -> dict[str, Any]:
 
 
 def _rate(series: Series, hour: int, counted: Hour, found: Sequence[Found], tried: Sequence[Finding]) -> dict[str, Any]:
-    at, alone = series.thresholds, [each for each in found if not {"sidelobe", "injection"} & set(each.labels)]
+    at, alone = series.thresholds, list(filter(is_alone, found))
     count = len(alone)
     low, high = gammaincinv(count, 0.025) if count else 0.0, gammaincinv(count + 1, 0.975)
     return {

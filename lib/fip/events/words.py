@@ -75,7 +75,6 @@ class Series:
     average: int  # slices in an image: 1, 32, 1024
     grid: Grid
     area: int  # pixels with values
-    sidelobe: float  # the highest of its PSF, of 1
     searched: Searched
     thresholds: Thresholds
     injected: bool = False  # whether sources were added to its data: no event of it is told

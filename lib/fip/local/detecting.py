@@ -15,7 +15,7 @@ from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import Named, stored_entries
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.events.detector import detector_step, habits, written
-from fip.events.findings import is_told
+from fip.events.findings import is_alone, is_told
 from fip.events.listing import as_lines, listed
 from fip.events.publishing import Publisher
 from fip.events.searching import difference
@@ -169,7 +169,7 @@ def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
     slices = sum(hour.slices for series, hour in each if series.average == 1)
     events = sum(expected(series, series.thresholds.event, hour.slices) for series, hour in each)
     candidates = sum(expected(series, series.thresholds.candidate, hour.slices) for series, hour in each)
-    alone = [each for each in found if not {"sidelobe", "injection"} & set(each.labels)]
+    alone = list(filter(is_alone, found))
     told = sum(map(is_told, found))
     say(
         f"{slices} images searched: {told} event{'s' * (told != 1)}, {events:.2g} false expected; {len(alone)} "

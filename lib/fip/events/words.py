@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from fip.catalogues.words import Match
 from fip.data.values import Grid
 from fip.search.words import WIDEST, Budget, Event, Reference, Searched
 
@@ -23,6 +24,9 @@ LABELS = {
     "incoherent": "all baselines have more power in its slices, wherever one looks: interference",
     "near-field": "it does not look like a point source at infinity",
     "leakage": "a source that is bright in Stokes I is here, whose polarisation is that of the feeds",
+    "satellite": "a satellite was there",
+    "solar-system": "the Sun, the Moon or a planet was there",
+    "known": "a catalogue has it whose sources are not to be told",
     "injection": "FIP added it to its own copy of the pixels, or fip inject sources to the data: to see what is found",
 }
 """What may speak against an event, and what it says. A labelled event is stored and shown, and not told."""
@@ -90,6 +94,7 @@ class Found:
     end: float
     labels: tuple[str, ...] = ()  # of LABELS
     kind: Kind = "transient"
+    matches: tuple[Match, ...] = ()  # what is known to be there, nearest first; one with a label speaks against it
 
     @property
     def id(self) -> str:

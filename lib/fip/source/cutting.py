@@ -194,6 +194,14 @@ class Run:
             )  # fmt: skip
             yield part.rows, window, seen
 
+    def row_numbers(self, number: int) -> NDArray[np.int64]:
+        """The rows on file of a slice, [row], ascending: all of its cross-correlations that are selected.
+
+        InputError where the MeasurementSet cannot be read.
+        """
+        dump = self._dump(self.slices[number])
+        return np.asarray(dump.rows.numbers, np.int64)[dump.selected]
+
     def fingerprint(self, number: int) -> Fingerprint:
         """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""
         info = self.slices[number]

@@ -33,8 +33,14 @@ class Pin:
     event: Text  # its id
     run: RunId
     field: OptionalLabel  # "" if the run has one
-    first: Number  # slice
-    end: Number  # the slice after the last
+    first: Number  # slice of the event
+    end: Number  # the slice after its last
+    margin: Number  # slices before it and after it that are of its time, too
+
+    @property
+    def slices(self) -> range:
+        """All of them; not all need be there."""
+        return range(max(0, self.first - self.margin), self.end + self.margin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +93,13 @@ class KnownPins:
             f"SELECT slice, {SIZE}, end - begin FROM slices "
             "WHERE run = ? AND slice >= ? AND slice < ? AND label = ? AND state = 'stored'"
         )
-        rows = self._file.rows(query, (pin.run, pin.first, pin.end, pin.field))
+        rows = self._file.rows(query, (pin.run, pin.slices.start, pin.slices.stop, pin.field))
         return [Pinned(int(index), int(size), float(seconds)) for index, size, seconds in rows]
+
+    def outcomes(self, pin: Pin) -> dict[int, str]:
+        """What became of the images of a pin, by slice: "stored", or "expired" if they were."""
+        query = (
+            "SELECT slice, state FROM slices WHERE run = ? AND slice >= ? AND slice < ? AND label = ? "
+            "AND state != 'failed'"
+        )
+        return dict(self._file.rows(query, (pin.run, pin.slices.start, pin.slices.stop, pin.field)))

@@ -22,7 +22,7 @@ from fip.source.copying import Part, copy_rows, part_of
 from fip.source.requests import RunFacts, fingerprint
 
 LEAST_MARGIN = 10  # slices before and after an event, of which there are as many as it lasts
-_NO_OPTIONS = ("interval", "time_range")  # which say what of a whole set is imaged
+_DONE = ("field", "scan", "interval", "time_range")  # options that leave out what is not in the copy
 
 Say = Callable[[str], None]
 
@@ -117,6 +117,6 @@ def _command(output: Path, asked: Asked, part: Part) -> str:
         for name, option in options(table).items()
     }
     given = {key.partition(".")[2]: text for key, text in texts(without_extras(asked)).items()}
-    told = {**part.settled, **{name: text for name, text in given.items() if name not in _NO_OPTIONS}}
+    told = {**part.settled, **{name: text for name, text in given.items() if name not in _DONE}}
     words = [names[name] + ("" if text == "True" else f" {shlex.quote(text)}") for name, text in told.items()]
     return " ".join(["fip run", shlex.quote(str(output)), *words])

@@ -38,7 +38,8 @@ class Pins:
     def kept(self, stored: Callable[[Pin], Iterable[Pinned]], free: Callable[[], float]) -> frozenset[SliceId]:
         """The images that do not go; `stored` tells those of a pin, `free` what share of the disk is free.
 
-        Those of the first pins find room; of one that finds some, the images about its middle. While the disk is nearly
+        Those of the first pins find room; of one that finds some, the images about the middle of
+        the event. While the disk is nearly
         full, none is kept beyond a ring of some time.
         """
         self._look()

@@ -195,12 +195,13 @@ class Run:
             yield part.rows, window, seen
 
     def row_numbers(self, number: int) -> NDArray[np.int64]:
-        """The rows on file of a slice, [row], ascending: all of its cross-correlations that are selected.
+        """The rows on file of a slice, [row], ascending: those of the selected windows, of whatever antennas.
 
         InputError where the MeasurementSet cannot be read.
         """
         dump = self._dump(self.slices[number])
-        return np.asarray(dump.rows.numbers, np.int64)[dump.selected]
+        windows = [reader.window.number for reader in self.readers]
+        return np.asarray(dump.rows.numbers, np.int64)[np.isin(dump.window, windows)]
 
     def fingerprint(self, number: int) -> Fingerprint:
         """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,14 @@ from fip.archive.pins import PINS, Pin, pins_text
 from fip.data.names import SliceId
 from fip.data.quantities import Retention
 from fip.sink.store import Store
+from support.fip_command import images
 from support.made_values import SMALLEST
+from support.many_slices import SELECTION
+from support.mesh import Mesh
 from support.set_clock import SetClock
 from support.smallest_images import PLAN, image, kept
+
+SIZE = 25920  # bytes of one of the many images
 
 TWENTY = Retention(size=20 * len(SMALLEST))
 """A ring of 20 images, a tenth of which is two."""
@@ -31,9 +37,9 @@ def pin(directory: Path, *pins: Pin) -> None:
     (folder / "part").replace(folder / PINS)
 
 
-def event(first: int, end: int, name: str = "") -> Pin:
+def event(first: int, end: int, margin: int = 0) -> Pin:
     """The images of one."""
-    return Pin(name or f"run-I-{first:06d}-0", "run", "", first, end)
+    return Pin(f"run-I-{first:06d}-0", "run", "", first, end, margin)
 
 
 def put(store: Store, indices: Sequence[int]) -> None:
@@ -90,7 +96,7 @@ def test_no_more_than_a_tenth_is_pinned_and_which_event_it_costs_is_said(
     """Two of twenty: that of the first event, of the next that in its middle, and none of the others. Said once."""
     store = opened(tmp_path)
     put(store, range(20))
-    pin(tmp_path, event(6, 7), event(3, 6), event(0, 1))
+    pin(tmp_path, event(6, 7), event(4, 5, margin=9), event(0, 1))
     put(store, range(20, 25))
     with caplog.at_level(logging.WARNING):
         assert store.expire() == 5
@@ -99,7 +105,7 @@ def test_no_more_than_a_tenth_is_pinned_and_which_event_it_costs_is_said(
     assert kept(tmp_path) == [4, 6, *range(8, 26)]
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.endswith(
-        "events pin more than a tenth of what is kept, 5.76kB: images of run-I-000003-0, run-I-000000-0 are not kept "
+        "events pin more than a tenth of what is kept, 5.76kB: images of run-I-000004-0, run-I-000000-0 are not kept "
         "longer than others"
     )
     store.close()
@@ -149,6 +155,27 @@ def test_a_list_that_cannot_be_read_changes_nothing(
             assert store.pins.images == 1
     assert ["cannot be read" in record.getMessage() for record in caplog.records] == [True]
     store.close()
+
+
+def test_a_sink_that_is_killed_keeps_what_is_pinned_though_no_detector_is_there(many_ms: Path, tmp_path: Path) -> None:
+    """Six images of the first, in a ring of 60; others expire until the job is done. The status counts them."""
+    sixty = 60 * 1e-6 * SIZE
+    mesh = Mesh(tmp_path / "m", settings="pace = 120", sink=f'keep = "{sixty:.6f}MB"')
+    with mesh:
+        job = mesh.submit([many_ms], SELECTION)
+        mesh.wait(lambda status: len(images(mesh.images / job)) >= 12)
+        pin(mesh.images / job, Pin("flare", mesh.job_now(job).runs[0].run, "", 4, 8, 1))
+        told = {"in_hand": 0, "pinned": 6, "pinned_bytes": 6 * SIZE}
+        mesh.wait(lambda status: bool(status.sink and status.sink.status.queues == told))
+        mesh.kill("sink")
+        mesh.start("sink")
+        mesh.wait_for_job(job)
+        mesh.wait(lambda status: bool(status.sink and not status.sink.brief.runs))
+        mesh.kill("sink", signal.SIGTERM)
+        mesh.daemons["sink"].wait(60)
+        left = [int(path.name.partition("-t")[2][:6]) for path in images(mesh.images / job)]
+        assert (left[:6], len(left)) == ([*range(3, 9)], 60)
+        assert left[6] > 9
 
 
 def test_a_pipe_or_a_link_in_place_of_the_list_is_not_waited_for(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from fip.archive.pins import MOST, PINS, Pin, pins_text, read_pins
 from fip.events.describing import as_lines, event_of
 from fip.events.detector import detector_step
 from fip.events.keeping import as_json
-from fip.events.pinning import pins_of
+from fip.events.pinning import pins_of, repin
 from fip.events.publishing import Publisher
 from fip.events.words import EVENTS, FOLDER, Asked, Found, Series, Thresholds
 from fip.follower.course import Course
@@ -54,6 +54,20 @@ def test_the_images_of_means_are_as_many_times_more() -> None:
     """As they are measured in."""
     mean = replace(found(0, 64, 127), series=replace(SERIES, average=32, label="far"))
     assert pins_of([mean], {}) == (Pin(mean.id, RUN, "far", 64, 128, 64 * 32),)
+
+
+def test_what_somebody_says_of_an_event_pins_it_or_takes_it_free_at_once(tmp_path: Path) -> None:
+    """By the table alone: no detector need be there. What is the same is not written again."""
+    folder = tmp_path / FOLDER
+    rows = [row("old", "", (4, 6), (5, 5)), row("edge", "edge", (7, 7), (1, 5)), row("new", "", (8, 9), (9, 9))]
+    write_found(tmp_path, rows, folders=False)
+    repin(folder, {})
+    assert read_pins(tmp_path) == (Pin("new", RUN, "", 8, 10, 64), Pin("old", RUN, "", 4, 7, 64))
+    repin(folder, {"edge": "real", "new": "rfi"})
+    assert [each.event for each in read_pins(tmp_path)] == ["edge", "old"]
+    before = (folder / PINS).stat().st_ino
+    repin(folder, {"edge": "real", "new": "satellite"})
+    assert (folder / PINS).stat().st_ino == before
 
 
 def test_no_more_are_written_than_are_read(tmp_path: Path) -> None:

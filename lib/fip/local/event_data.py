@@ -93,6 +93,8 @@ def _copy(reader: Child, path: Path, part: Part, output: Path) -> None:
         shutil.rmtree(partial)  # of one that was killed
     try:
         reader.call(copy_rows, path, part.rows, partial)
+        for each in (*partial.rglob("*"), partial):
+            _sync(each)
         partial.rename(output)
         _sync(output.parent)
     except OSError as error:
@@ -101,8 +103,8 @@ def _copy(reader: Child, path: Path, part: Part, output: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

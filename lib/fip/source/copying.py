@@ -1,6 +1,5 @@
 """A part of a MeasurementSet as a set of its own: the rows of some slices, and all subtables. In a reading child."""
 
-import os
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,23 +49,12 @@ def part_of(path: Path, asked: Asked, follow: bool, run: RunId, field: str, firs
 
 
 def copy_rows(path: Path, rows: NDArray[np.int64], output: Path) -> None:
-    """Writes some rows of a MeasurementSet, with all of its subtables, as a new one; on disk when this returns.
+    """Writes some rows of a MeasurementSet, with all of its subtables, as a new one. Not all need be on disk then.
 
     InputError if one cannot be read, or the other not be written.
     """
     with closing(MeasurementSet(path)) as main:
         try:
             main.table.selectrows(rows).copy(str(output), deep=True, valuecopy=True).close()
-            for folder, _, files in os.walk(output):
-                for each in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118 as os.walk tells
-                    _sync(each)
         except (*UNREADABLE, OSError) as error:
             raise InputError(f"{output}: the rows cannot be copied there from {path}: {first_line(error)}") from None
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -94,7 +94,10 @@ def _facts(view: DaemonView, said: dict[str, str]) -> tuple[Fact, ...]:
         "time": [bar.words] if bar else [],
         "counted": [f"{name} {number(count)}" for name, count in counted.items() if name[:6] != "bytes "],
         "bytes": [f"{name[6:]} {size(count)}" for name, count in counted.items() if name[:6] == "bytes "],
-        "queues": [f"{name.replace('_', ' ')} {number(length)}" for name, length in status.queues.items()],
+        "queues": [
+            f"{name.replace('_', ' ')} {size(length) if name.endswith('bytes') else number(length)}"
+            for name, length in status.queues.items()
+        ],
         "process": [each for each in process if each],
         "GPU": [used.gpu.name, said["GPU"]] if used.gpu else [],
     }

@@ -52,3 +52,14 @@ def test_a_follower_that_is_gone_or_stands_still_is_seen() -> None:
     gone = state(*map(pipeline, range(20)), last)
     assert [(each.state, each.why) for each in gone.followers] == [("gone", "died")]
     assert gone.verdict == still.verdict == "keeping up"
+
+
+def test_the_panel_of_the_sink_says_how_much_is_pinned() -> None:
+    """How many images, and how large they are."""
+    said = pipeline(3)
+    assert said.sink
+    pinned = replace(said.sink.status, queues={"in_hand": 0, "pinned": 140, "pinned_bytes": 587_000_000})
+    (panel,) = [
+        each for each in panels(state(replace(said, sink=replace(said.sink, status=pinned)))) if each.name == "sink"
+    ]
+    assert "pinned 140, pinned bytes 587 MB" in ", ".join(text for fact in panel.facts for text in fact.items)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fip.alerts.gcn import as_json
+from fip.alerts.voevent import as_xml
 from fip.alerts.words import Alert
 
 
@@ -17,4 +18,5 @@ class Form:
 
 FORMS: Mapping[str, Form] = {
     "gcn": Form("application/json", as_json),
+    "voevent": Form("application/xml", as_xml),
 }

@@ -40,7 +40,7 @@ class Flux:
 
 def alert_id(event: str, number: int, tense: Tense) -> str:
     """The id of the alert of this number (from 1) of an event: that something is not real stands in front of it."""
-    return f"{_named(event, tense)}.{number}"
+    return f"{named(event, tense)}.{number}"
 
 
 def names_of(alert: Alert) -> tuple[str, int | None]:
@@ -50,12 +50,13 @@ def names_of(alert: Alert) -> tuple[str, int | None]:
     """
     stem, dot, number = alert.id.rpartition(".")
     if not dot or not number.isdecimal():
-        return _named(alert.id, alert.tense), None
-    return _named(stem, alert.tense), int(number)
+        return named(alert.id, alert.tense), None
+    return named(stem, alert.tense), int(number)
 
 
-def _named(event: str, tense: Tense) -> str:
-    return event if tense not in NOT_REAL or event.startswith(f"{tense}-") else f"{tense}-{event}"
+def named(identity: str, tense: Tense) -> str:
+    """The id of an alert, or of an event, in front of which it says if that is not real."""
+    return identity if tense not in NOT_REAL or identity.startswith(f"{tense}-") else f"{tense}-{identity}"
 
 
 def number(facts: Mapping[str, Any], name: str) -> float | None:

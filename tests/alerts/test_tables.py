@@ -1,6 +1,7 @@
 """Events and alerts as tables, read by others."""
 
 import math
+from collections.abc import Callable, Iterable
 from io import BytesIO
 
 import pytest
@@ -9,7 +10,7 @@ from astropy.io.votable import parse
 from astropy.io.votable.ucd import parse_ucd
 from astropy.table import QTable, Table
 
-from fip.alerts.tables import as_ecsv, as_votable, events_as_ecsv, events_as_votable
+from fip.alerts.tables import Facts, Row, as_ecsv, as_votable, row_of, rows_as_ecsv, rows_as_votable
 from fip.alerts.words import Alert
 from support.alert_facts import EVENT, FACTS, FOUND, alert, alerts, summary
 
@@ -21,6 +22,11 @@ def read(content: bytes) -> Table:
     return QTable.read(content.decode(), format="ascii.ecsv")
 
 
+def of_events(write: Callable[[Iterable[Row]], bytes], events: Iterable[Facts]) -> bytes:
+    """A table."""
+    return write(map(row_of, events))
+
+
 def text(value: object) -> str:
     """Of a cell: readers take an empty text, and NaN in a VOTable, for one that is masked."""
     return "" if str(value) in ("--", "nan") else str(value)
@@ -28,7 +34,7 @@ def text(value: object) -> str:
 
 def test_a_row_for_each_event_with_units() -> None:
     """What was measured, what is known to be there, what somebody said; NaN and nothing for what is not known."""
-    table = read(events_as_ecsv([FACTS | {"verdict": VERDICT, "labels": ["edge", "many"]}, FOUND]))
+    table = read(of_events(rows_as_ecsv, [FACTS | {"verdict": VERDICT, "labels": ["edge", "many"]}, FOUND]))
     first, second = table
     assert list(table["id"]) == [EVENT, EVENT]
     assert first["ra"] == 154.956 * units.deg
@@ -38,13 +44,13 @@ def test_a_row_for_each_event_with_units() -> None:
     assert first["matches"] == "PSR J1020-4459 (pulsars, 12.5 arcsec)"
     assert (second["flux"].value, second["begin"]) == (1.0, FOUND["begin"])
     assert math.isnan(second["corrected"].value) and math.isnan(second["ra_err"].value)
-    assert len(read(events_as_ecsv([]))) == 0
+    assert len(read(of_events(rows_as_ecsv, []))) == 0
 
 
 def test_a_votable_has_the_same_values_and_says_what_they_are() -> None:
     """By its own reader, which finds no fault with it: frames, time scale, words of UCD1+."""
     events = [FACTS | {"directory": "n.fip", "ra": 154.95612345678901}, FOUND]
-    made = parse(BytesIO(events_as_votable(events)), verify="exception")
+    made = parse(BytesIO(of_events(rows_as_votable, events)), verify="exception")
     (resource,) = made.resources
     assert [each.system for each in resource.coordinate_systems] == ["ICRS"]
     assert [(each.timescale, each.refposition) for each in resource.time_systems] == [("UTC", "TOPOCENTER")]
@@ -53,7 +59,7 @@ def test_a_votable_has_the_same_values_and_says_what_they_are() -> None:
     assert all(parse_ucd(each.ucd, check_controlled_vocabulary=True) for each in fields.values())
     assert (fields["ra"].ucd, fields["ra"].ref, str(fields["ra"].unit)) == ("pos.eq.ra;meta.main", "icrs", "deg")
     assert (fields["begin"].ref, fields["begin"].xtype) == ("utc", "timestamp")
-    values, other = table.to_table(use_names_over_ids=True), Table(read(events_as_ecsv(events)))
+    values, other = table.to_table(use_names_over_ids=True), Table(read(of_events(rows_as_ecsv, events)))
     assert values["ra"][0] == 154.95612345678901
     for name in other.colnames:
         assert list(map(text, values[name])) == list(map(text, other[name])), name

@@ -18,6 +18,8 @@ from fip.archive.tables import JY_PER_BEAM
 from fip.data.quantities import iso_utc
 
 Facts = Mapping[str, Any]
+Row = Mapping[str, str | float | int]
+"""A value for each column of a table of events."""
 
 _VERSION = {"version": "1.4", "version_1_4_or_later": True}
 
@@ -33,14 +35,19 @@ class _Column:
     says: str = ""
 
 
-def events_as_ecsv(events: Iterable[Facts]) -> bytes:
-    """A row for each event, of whose facts those are told that are there."""
-    return _ecsv(_table(events, _EVENT))
+def row_of(event: Facts) -> Row:
+    """What a table has of an event: of its facts those that are there."""
+    return {name: _value(column, event) for name, column in _EVENT.items()}
 
 
-def events_as_votable(events: Iterable[Facts]) -> bytes:
-    """As `events_as_ecsv`; XML, by VOTable 1.4."""
-    return _votable(_table(events, _EVENT), _EVENT)
+def rows_as_ecsv(rows: Iterable[Row]) -> bytes:
+    """A table of events."""
+    return _ecsv(_table(rows, _EVENT))
+
+
+def rows_as_votable(rows: Iterable[Row]) -> bytes:
+    """As `rows_as_ecsv`; XML, by VOTable 1.4."""
+    return _votable(_table(rows, _EVENT), _EVENT)
 
 
 def as_ecsv(alert: Alert) -> bytes:
@@ -53,16 +60,16 @@ def as_votable(alert: Alert) -> bytes:
     return _votable(_table([_of_alert(alert)], _ALERT | _EVENT), _ALERT | _EVENT)
 
 
-def _of_alert(alert: Alert) -> Facts:
+def _of_alert(alert: Alert) -> Row:
     facts = alert.facts if alert.kind in ("initial", "update") else {}
-    return {**facts, "id": alert.event, "alert": alert}
+    about = {name: _value(column, {"alert": alert}) for name, column in _ALERT.items()}
+    return about | dict(row_of({**facts, "id": alert.event}))
 
 
-def _table(events: Iterable[Facts], columns: Mapping[str, _Column]) -> Table:
-    rows, table = list(events), Table()
+def _table(rows: Iterable[Row], columns: Mapping[str, _Column]) -> Table:
+    rows, table = list(rows), Table()
     for name, column in columns.items():
-        values = [_value(column, row) for row in rows]
-        table[name] = np.array(values, column.kind)
+        table[name] = np.array([row[name] for row in rows], column.kind)
         table[name].unit = column.unit
         table[name].description = column.says or None
     table.meta.update({"time": "UTC, ISO 8601", "place": "ICRS", "errors": "standard deviations by noise alone"})

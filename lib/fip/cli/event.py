@@ -1,11 +1,23 @@
 """`fip event`: all that is known of a transient."""
 
 import sys
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fip.cli.app import ImagesArgument, app, say
+from fip.cli.app import ImagesArgument, app, say, write_out
+from fip.data.errors import UsageError
+
+
+class Form(StrEnum):
+    """In which an event is written for others; `text` of `fip.alerts.forms` has an option of its own."""
+
+    gcn = "gcn"
+    voevent = "voevent"
+    votable = "votable"
+    ecsv = "ecsv"
 
 
 @app.command("event")
@@ -13,11 +25,29 @@ def event_command(
     directory: ImagesArgument,
     identity: Annotated[str, typer.Argument(metavar="ID", help="As `fip events` names it, or how its name begins.")],
     as_json: Annotated[bool, typer.Option("--json", help="An object.")] = False,
+    as_form: Annotated[
+        Form | None,
+        typer.Option("--as", help="For others: GCN's JSON, VOEvent 2.0, a row of a VOTable or an ECSV table."),
+    ] = None,
+    as_text: Annotated[bool, typer.Option("--text", help="The draft of a GCN Circular or an ATel.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="The file for --as or --text.  [default: standard output]")
+    ] = None,
 ) -> None:
     """Tell all that is known of an event: what speaks against it, place, times, fluxes, spectrum, and its files."""
+    if as_json + as_text + bool(as_form) > 1:
+        raise UsageError("--json, --as and --text: give one of them")
+    if output and not (as_form or as_text):
+        raise UsageError(f"--output {output}: is for what --as or --text writes; give one of them")
+
     from fip.events import describing
 
     event = describing.event_of(directory, identity)
+    if as_form or as_text:
+        from fip.alerts.exporting import written
+
+        write_out(written(event, as_form or "text"), output)
+        return
     if as_json:
         sys.stdout.write(describing.as_json(event) + "\n")
         return

@@ -37,6 +37,11 @@ def event_of(directory: Path, identity: str) -> dict[str, Any]:
     return {**_measured(folder / FACTS), **told, "files": files}
 
 
+def with_measured(event: Mapping[str, Any]) -> dict[str, Any]:
+    """One of `fip.events.listing.listed`, with what was measured of it, if it was. UsageError as `event_of`."""
+    return {**_measured(Path(event["directory"]) / FOLDER / event["id"] / FACTS), **event}
+
+
 def as_json(event: Mapping[str, Any]) -> str:
     """An object."""
     return json.dumps(event, indent=1)

@@ -56,6 +56,7 @@ class Happened:
     summary: str
     labels: tuple[str, ...]  # what speaks against it
     picture: str  # a data URL; "" if there is none
+    said: tuple[str, ...] = ()  # by people, of it and of others at its place before
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from fip.archive.folder import Folder
 from fip.archive.ledger_file import LedgerFile
@@ -143,8 +144,12 @@ def _row(folder: Path, event: str) -> tuple[str, str, float, float, float, float
     row = next((each for each in found.events if each["id"] == event), None) if found else None
     if row is None:
         raise UsageError(f"{folder.parent} has no event {event:.80}: `fip events --all` lists those that there are")
-    error = math.hypot(row["ra_err"] * math.cos(math.radians(row["dec"])), row["dec_err"])
-    return row["kind"], row["run"], row["ra"], row["dec"], error, row["beam"] or 0.0
+    return row["kind"], row["run"], row["ra"], row["dec"], error_of(row), row["beam"] or 0.0
+
+
+def error_of(event: Mapping[str, Any]) -> float:
+    """deg, the standard deviation of the place of an event."""
+    return math.hypot((event["ra_err"] or 0.0) * math.cos(math.radians(event["dec"])), event["dec_err"] or 0.0)
 
 
 def _with_store(folder: Path, do: Callable[[LedgerFile], None]) -> None:

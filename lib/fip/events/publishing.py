@@ -8,11 +8,13 @@ from dataclasses import replace
 from astropy.table import QTable
 
 from fip.archive.lightcurve import stored_entries
+from fip.archive.pins import PINS, pins_text
 from fip.data.errors import NoRoomError, StoreError
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_alone, is_event
 from fip.events.folder import write_event
+from fip.events.pinning import pins_of
 from fip.events.searching import hours_of
 from fip.events.tables import as_ecsv, found_table, rates_table
 from fip.events.watch import row_of
@@ -89,6 +91,7 @@ class Publisher:
         for each in filter(is_event, found):
             self._described(each)
         known = list(map(self._with_looks, found))
+        self._put_content(PINS, pins_text(pins_of(known, {})))  # first: what is told is kept
         if known != self._told:
             self._put(EVENTS, found_table([each for each in known if is_event(each)]))
             self._put(CANDIDATES, found_table(known))
@@ -154,13 +157,17 @@ class Publisher:
         return self._findings.with_hours({run: hours_of(live_of(state)) for run, state in states})
 
     def _put(self, name: str, table: QTable) -> None:
-        content = as_ecsv(table).encode()
+        self._put_content(name, as_ecsv(table).encode())
+
+    def _put_content(self, name: str, content: bytes) -> None:
         if self._shown.get(name) == content:
             return
         folder = self._course.files
         try:
             folder.write_new(f"{name}.part", content)
             folder.replace(f"{name}.part", name)
+            if name == PINS:
+                folder.sync()
         except OSError as error:
             raise NoRoomError(f"{folder.path / name}: cannot be written: {error.strerror}") from None
         self._shown[name] = content

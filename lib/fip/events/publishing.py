@@ -2,14 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from astropy.table import QTable
 
 from fip.archive.lightcurve import stored_entries
 from fip.archive.pins import PINS, pins_text
-from fip.data.errors import NoRoomError, StoreError
+from fip.data.errors import NoRoomError, StoreError, UsageError
+from fip.events import vetting
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_alone, is_event
@@ -52,6 +54,7 @@ class Publisher:
         self._versions: dict[str, Version] = {}
         self._looks: dict[str, tuple[str, ...]] = {}  # by event, the labels that are given by how it looks
         self._told: list[Found] | None = None  # as the tables have it; None before they were written
+        self._vetted: tuple[object, Mapping[str, str]] = None, {}  # verdicts by event, and the stamp of their store
         self._curves = 0  # images that the light curves of watched places show
         self._written, self._shown_last = float("-inf"), 0  # when all was written, and up to which decision
 
@@ -91,11 +94,19 @@ class Publisher:
         for each in filter(is_event, found):
             self._described(each)
         known = list(map(self._with_looks, found))
-        self._put_content(PINS, pins_text(pins_of(known, {})))  # first: what is told is kept
+        self._put_content(PINS, pins_text(pins_of(known, self._verdicts())))  # first: what is told is kept
         if known != self._told:
             self._put(EVENTS, found_table([each for each in known if is_event(each)]))
             self._put(CANDIDATES, found_table(known))
             self._told = known
+
+    def _verdicts(self) -> Mapping[str, str]:
+        """What was said of events, by their ids; what was read before holds if it is not to be read."""
+        folder = self._course.folder
+        if (stamp := vetting.stamp_of(folder)) != self._vetted[0]:
+            with suppress(UsageError):  # those who show verdicts say so
+                self._vetted = stamp, {event: each.label for event, each in vetting.verdicts(folder).items()}
+        return self._vetted[1]
 
     def _put_the_rest(self, found: Sequence[Found]) -> None:
         """What changes with each image, and is written as a whole: not each time."""

@@ -1,18 +1,20 @@
 """`fip detect`: the detector over what is stored in a directory, with what came of it in words."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
+from fip.alerts.duty import tell
 from fip.archive.entries import Entry
 from fip.archive.folder import Folder
 from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import Named, stored_entries
+from fip.config import AlertTarget
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.events.detector import detector_step, habits, written
 from fip.events.findings import is_alone, is_told
@@ -32,15 +34,23 @@ Say = Callable[..., None]
 _NAMED = 3  # places that are watched and not seen
 
 
-def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool = False) -> int:
+def detect(
+    directory: Path,
+    asked: Asked,
+    say: Say,
+    name: str = "",
+    anew: bool = False,
+    alerts: Mapping[str, AlertTarget] | None = None,
+) -> int:
     """Searches the images of a directory that were not searched yet; returns the exit code.
 
-    What a search of another `name` finds is apart. `anew`: what was found before is forgotten. Raises UsageError.
+    What a search of another `name` finds is apart. `anew`: what was found before is forgotten. `alerts`: who is told
+    of what is found, as `archival`. Raises UsageError.
     """
     introduce(directory, asked, say)
     if anew:
         forget(directory, name)
-    return search(directory, directory / folder_of(name), asked, say)
+    return search(directory, directory / folder_of(name), asked, say, alerts or {}, archival=True)
 
 
 def forget(directory: Path, name: str = "") -> None:
@@ -58,12 +68,24 @@ def forget(directory: Path, name: str = "") -> None:
         raise UsageError(f"{folder}: what a search found there cannot be removed: {error.strerror or error}") from None
 
 
-def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
-    """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
+def search(
+    directory: Path,
+    folder: Path,
+    asked: Asked,
+    say: Say,
+    alerts: Mapping[str, AlertTarget] | None = None,
+    archival: bool = False,
+) -> int:
+    """Searches what was not searched yet, and says what was found in all; returns the exit code.
+
+    `alerts`: who is told of it; `archival`: also of what was seen long ago. Raises UsageError.
+    """
     with _hints(directory), closing(Course(directory, folder, detector_step(asked, folder.name), habits())) as course:
         publisher = Publisher(course, asked)
         advance(course, directory, watch=False)
         publisher.finish()
+        if alerts:
+            tell(publisher, course, alerts, archival, say)
         for line in as_lines(listed([directory], folder.name)):
             say(line)
         return _summed_up(publisher, course, say)

@@ -1,0 +1,22 @@
+"""The forms in which an alert is sent, by the names that they have in the configuration."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fip.alerts.gcn import as_json
+from fip.alerts.voevent import as_xml
+from fip.alerts.words import Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How an alert is written."""
+
+    content_type: str  # as HTTP has it
+    write: Callable[[Alert], bytes]
+
+
+FORMS: Mapping[str, Form] = {
+    "gcn": Form("application/json", as_json),
+    "voevent": Form("application/xml", as_xml),
+}

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from fip.archive.file_names import LEDGER
 from fip.archive.stamps import Stamp, stamp_of
-from fip.data.errors import FipError, StoreError
+from fip.data.errors import FipError, StoreError, UsageError
 from fip.data.names import is_label
 from fip.follower.course import Course, Habits, Taken
 from fip.follower.step import Step
@@ -64,14 +64,18 @@ class Courses:
         base: Path | None,
         beside: str = "",
         publisher: Publisher | None = None,
+        stamp_of: Callable[[Path], object] | None = None,
     ) -> None:
         """`root` holds images, or folders of them; what is found goes to `base`, by job, or else beside the images.
 
-        There it is `beside`, or followers/NAME.
+        There it is `beside`, or followers/NAME. `stamp_of` tells of such a folder that there is more to show,
+        though no image has come.
         """
         self._name, self._step, self._habits = name, step, habits
         self._root, self._base, self._beside = root, base, beside or f"{FOLDER}/{name}"
         self._publisher = publisher
+        self._stamp_of = stamp_of or (lambda folder: None)
+        self._stamps: dict[Path, object] = {}
         self._showing: dict[Path, Showing] = {}
         self._unpublished: set[Path] = set()
         self._open: dict[Path, Course] = {}
@@ -158,6 +162,11 @@ class Courses:
         self._looked = time.monotonic()
         stalled = ""
         for directory in self._directories():
+            stamp = self._stamp_of(self._place(directory))
+            if self._stamps.setdefault(directory, stamp) != stamp:
+                self._stamps[directory] = stamp
+                self._rest.pop(directory, None)
+                self._unpublished.update({directory} & self._open.keys())
             if directory not in self._open and self._rest.get(directory) != stamp_of(directory):
                 try:
                     course = Course(directory, self._place(directory), self._step, self._habits)
@@ -177,6 +186,13 @@ class Courses:
             return sorted(path for path in self._root.iterdir() if (path / LEDGER).exists())
         except OSError:
             return []
+
+    def folder_of(self, job: str) -> Path:
+        """The folder of what is found in the images of a job, "" for those of the root. UsageError if it has none."""
+        directory = self._root / job
+        if directory not in self._directories():
+            raise UsageError(f"{directory} is not followed here: it has no images of a run")
+        return self._place(directory)
 
     def _place(self, directory: Path) -> Path:
         """The folder of what is found in a directory."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from fip.alerts.duty import tell
 from fip.archive.entries import Entry
+from fip.archive.file_names import LOCK_FILE
 from fip.archive.folder import Folder
 from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
@@ -23,6 +24,7 @@ from fip.events.publishing import Publisher
 from fip.events.searching import difference
 from fip.events.settling import OPENING, begun, settle
 from fip.events.tables import expected
+from fip.events.vetting import KEPT
 from fip.events.watching import pixels_of
 from fip.events.words import FOLDER, Asked, Series
 from fip.follower.course import Course
@@ -54,14 +56,19 @@ def detect(
 
 
 def forget(directory: Path, name: str = "") -> None:
-    """Removes what a search has found, if there was one. UsageError if it cannot be, or if a search goes on there."""
+    """Removes what a search has found, if there was one, and leaves what people said of it.
+
+    UsageError if it cannot be, or if a search goes on there.
+    """
     folder = directory / folder_of(name)
     if not folder.exists():
         return
     try:
         with closing(Folder(folder, make=False)) as held:
             held.lock()
-            shutil.rmtree(folder)
+            for each in folder.iterdir():
+                if each.name not in (*KEPT, LOCK_FILE):
+                    shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
     except BlockingIOError:
         raise UsageError(f"{folder} is in use by another search: it cannot be removed before that has ended") from None
     except OSError as error:

@@ -1,6 +1,7 @@
 """What holds all alerts back: every rule, and what does not."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ WEEKLY = 1 / (7 * 86400)  # false events a second
 APART = 1e-3  # rad
 
 
-def seen(number: int, begin: float, length: float = 8.0, **others: object) -> Seen:
+def seen(number: int, begin: float, length: float = 8.0, **others: Any) -> Seen:
     """One at a place of its own."""
     spot = Spot(1.0, number * APART, 1e-5, 1e-5, begin, begin + length, 7.0, 1e-4)
     return replace(Seen(f"event-{number}", spot), **others)
@@ -76,7 +77,7 @@ def test_more_events_in_an_hour_than_the_budget_explains_hold_all() -> None:
 
 def test_more_that_became_fainter_than_the_budget_explains_holds_all() -> None:
     """They are half of what noise gives, and labelled."""
-    fainter = {"negative": True, "labels": ("negative",)}
+    fainter: dict[str, Any] = {"negative": True, "labels": ("negative",)}
     events = [seen(number, 1000.0 + 600 * number, **fainter) for number in range(AT_ONCE + 1)]
     assert cause(*events) == "negatives"
     assert cause(*events[1:]) == ""

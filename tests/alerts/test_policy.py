@@ -12,7 +12,6 @@ from fip.alerts.policy import (
     Seen,
     Spot,
     Told,
-    alert_id,
     due,
     recipients,
     tense_of,
@@ -66,8 +65,6 @@ def test_injections_are_told_to_who_asks_for_them() -> None:
     seen = replace(SEEN, labels=("injection",))
     assert kinds(*due([seen], {"a-1"}, [], injections=True)) == [("initial", "a-1", "")]
     assert tense_of(seen, NOW) == "injection"
-    assert alert_id("a-1", 2, "injection") == "injection-a-1.2"
-    assert alert_id("a-1", 2, "current") == "a-1.2"
 
 
 @pytest.mark.parametrize(("snr", "more"), [(8.0 * GROWN, True), (8.0 * GROWN - 0.01, False)])

@@ -232,6 +232,13 @@ class Outbox:
         found = self._file.value(query, (target,))
         return None if found is None else float(found)
 
+    def ask_again(self, target: str, now: float) -> None:
+        """What a target has refused may be sent again now: something is different."""
+        if self._file.value(
+            "SELECT 1 FROM deliveries WHERE target = ? AND became = 'refused' AND after > ?", (target, now)
+        ):
+            self._file.write("UPDATE deliveries SET after = ? WHERE target = ? AND became = 'refused'", (now, target))
+
     def begin_try(self, delivery: Delivery, again: float, now: float) -> bool:
         """Notes that a target may have it from now on; whether it is still to be sent."""
         with self._file.transaction():

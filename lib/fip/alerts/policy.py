@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from fip.alerts.told import NOT_REAL
 from fip.alerts.words import Kind, Tense
 from fip.config import AlertTarget
 from fip.data.quantities import SECONDS_PER_DAY
@@ -28,8 +29,6 @@ RECENT = SECONDS_PER_DAY
 
 REAL, BAD = "real", ("rfi", "satellite", "artefact")
 """What a person may call an event."""
-
-NOT_REAL: tuple[Tense, ...] = ("injection", "test")
 
 State: TypeAlias = Literal["due", "waiting"]
 """Of what a target is to be sent: it is sent, or waits until a person calls the event real."""
@@ -198,8 +197,3 @@ def why_not(identity: str, tense: str, facts: Mapping[str, object], target: Aler
     injected = isinstance(labels, list | tuple) and INJECTION in labels
     made = tense in NOT_REAL or identity.startswith(tuple(f"{each}-" for each in NOT_REAL)) or injected
     return "what is not real is never sent to another host" if made and target.external else ""
-
-
-def alert_id(event: str, number: int, tense: Tense) -> str:
-    """The name of an alert: EVENT.NUMBER, with its tense in front if it is not of something real."""
-    return f"{tense}-{event}.{number}" if tense in NOT_REAL else f"{event}.{number}"

@@ -20,13 +20,13 @@ from fip.alerts.policy import (
     Seen,
     Spot,
     State,
-    alert_id,
     due,
     recipients,
     tense_of,
     told_of_holds,
 )
 from fip.alerts.taking_back import labels_of, retract
+from fip.alerts.told import alert_id
 from fip.alerts.words import Alert, Tense
 from fip.archive.ledger import Ledger
 from fip.config import AlertTarget

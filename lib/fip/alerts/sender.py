@@ -57,6 +57,8 @@ class Carrier:
         at, stamp = self._clock(), self._stamp()
         if stamp != self._key:  # somebody has mended it
             self._rest, self._key = float("-inf"), stamp
+            for box in self._boxes.values():
+                self._ask_again(box)
         if at < self._rest:
             return min(IDLE, self._rest - at)
         waiting = IDLE
@@ -134,6 +136,11 @@ class Carrier:
             if folder not in self._boxes:
                 with suppress(FipError):  # it is tried again soon
                     self._boxes[folder] = Outbox(folder)
+                    self._ask_again(self._boxes[folder])
+
+    def _ask_again(self, box: Outbox) -> None:
+        with suppress(NoRoomError):  # then in a while
+            box.ask_again(self.name, self._clock())
 
     def _stamp(self) -> tuple[int, int] | None:
         """Of the file with the token: it may be mended while nothing is restarted."""

@@ -10,8 +10,9 @@ from typing import TypeVar
 from fip.alerts.entries import Draft, Parcel
 from fip.alerts.forms import FORMS
 from fip.alerts.outbox import Outbox
-from fip.alerts.policy import BAD, REAL, alert_id
+from fip.alerts.policy import BAD, REAL
 from fip.alerts.sender import now as time_now
+from fip.alerts.told import alert_id
 from fip.data.errors import NoRoomError, UsageError
 from fip.events.vetting import verdicts
 

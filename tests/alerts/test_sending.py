@@ -71,13 +71,10 @@ def test_the_same_is_sent_until_it_has_arrived(tmp_path: Path, webhook: Webhook,
     webhook.answers[:] = [500, 503, 429]
     enter(tmp_path, draft("a", hub="due"))
     carrier = carrier_to(webhook, clock)
-    for wait in (0.0, 2 * FIRST, 4 * FIRST):
-        clock.time += wait - 0.01
+    for wait, tries in ((0.0, 1), (2 * FIRST - 0.01, 1), (0.02, 2), (4 * FIRST - 0.02, 2), (0.02, 3)):
+        clock.time += wait
         carry(carrier, tmp_path)
-        tries = len(webhook.posts)
-        clock.time += 0.01
-        carry(carrier, tmp_path)
-        assert len(webhook.posts) == tries + (wait > 0)
+        assert len(webhook.posts) == tries
     carrier.close()
     box = Outbox(tmp_path)
     [fault] = box.faults()
@@ -120,12 +117,8 @@ def test_what_is_refused_is_said_once_and_kept(
     clock.time += REFUSED_AGAIN + 1
     carry(carrier, tmp_path)
     assert len(webhook.posts) == 2
-    assert (
-        sorted(became(tmp_path).values()) == ["due", "refused"] or sorted(became(tmp_path).values()) == ["refused"] * 2
-    )
-    assert [record.getMessage() for record in caplog.records] == [
-        "alerts to hub: answers 403 Forbidden; it is tried again"
-    ]
+    assert "sent" not in became(tmp_path).values()
+    assert [each.getMessage() for each in caplog.records] == ["alerts to hub: answers 403 Forbidden; it is tried again"]
     clock.time += REFUSED_AGAIN + 1
     carry(carrier, tmp_path)
     carrier.close()

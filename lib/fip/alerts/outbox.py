@@ -19,6 +19,9 @@ from fip.archive.ledger_file import LedgerFile
 from fip.data.errors import StoreError, UsageError
 
 OUTBOX = "alerts.sqlite"
+OUTBOX_FILES = (OUTBOX, f"{OUTBOX}-wal", f"{OUTBOX}-shm", f"{OUTBOX}-journal")
+"""What a new search of a directory leaves there: the world was told."""
+
 VERSION = 1
 
 SCHEMA = f"""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fip.alerts.duty import tell
+from fip.alerts.outbox import OUTBOX_FILES
 from fip.archive.entries import Entry
 from fip.archive.file_names import LOCK_FILE
 from fip.archive.folder import Folder
@@ -56,7 +57,7 @@ def detect(
 
 
 def forget(directory: Path, name: str = "") -> None:
-    """Removes what a search has found, if there was one, and leaves what people said of it.
+    """Removes what a search has found, if there was one, and leaves what people said of it, and what the world was told.
 
     UsageError if it cannot be, or if a search goes on there.
     """
@@ -67,7 +68,7 @@ def forget(directory: Path, name: str = "") -> None:
         with closing(Folder(folder, make=False)) as held:
             held.lock()
             for each in folder.iterdir():
-                if each.name not in (*KEPT, LOCK_FILE):
+                if each.name not in (*KEPT, *OUTBOX_FILES, LOCK_FILE):
                     shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
     except BlockingIOError:
         raise UsageError(f"{folder} is in use by another search: it cannot be removed before that has ended") from None

@@ -78,7 +78,7 @@ def test_the_same_is_sent_until_it_has_arrived(tmp_path: Path, webhook: Webhook,
     carrier.close()
     box = Outbox(tmp_path)
     [fault] = box.faults()
-    assert (fault.target, fault.said) == ("hub", "answers 500 Internal Server Error")
+    assert (fault.target, fault.said) == ("hub", "answers 429 Too Many Requests")
     box.close()
     clock.time += HOUR
     again = carrier_to(webhook, clock)

@@ -57,7 +57,7 @@ def detect(
 
 
 def forget(directory: Path, name: str = "") -> None:
-    """Removes what a search has found, if there was one, and leaves what people said of it, and what the world was told.
+    """Removes what a search has found, if there was one, but for what people said of it and what the world was told.
 
     UsageError if it cannot be, or if a search goes on there.
     """

@@ -34,7 +34,7 @@ from fip.data.quantities import ARCSEC, iso_utc
 from fip.events.findings import is_event
 from fip.events.measuring import place_of_event
 from fip.events.publishing import Publisher
-from fip.events.words import FACTS, Found
+from fip.events.words import FACTS, INJECTION, Found
 from fip.follower.course import Course
 from fip.search.words import NEAR
 
@@ -80,6 +80,7 @@ class Reporter:
     def report(self) -> None:
         """Enters what is to be told now, with how far the journal was read for it, in one transaction."""
         said, positions = labels_of(self._course.folder), self._course.journal.positions()
+        self._measure_anew(said, positions)
         looked = self._publisher.shown, self._publisher.described, positions, said, self._box.cleared()
         if looked == self._looked:
             return
@@ -113,11 +114,18 @@ class Reporter:
                 self._course.directory, hold.reason, self._course.directory, hold.name,
             )  # fmt: skip
 
+    def _measure_anew(self, said: Mapping[str, str], positions: Mapping[str, int]) -> None:
+        """What is to be told was perhaps measured when less was known of it."""
+        seen = [self._seen(found, positions, said) for found in self._publisher.shown if is_event(found)]
+        for each in due(seen, (), self._box.told()):
+            if each.seen and measured_of(self._course.folder, each.seen.id).get("snr") != each.seen.spot.snr:
+                self._publisher.describe(each.seen.id)
+
     def _seen(self, found: Found, positions: Mapping[str, int], said: Mapping[str, str]) -> Seen:
         last = found.event.best.slices[1]
         return Seen(
             found.id, self._spot(found), found.labels, found.kind == "moving", found.event.best.sign < 0,
-            described=found.id in self._publisher.described,
+            described=found.id in self._publisher.described or INJECTION in found.labels,
             stands=found.event.closed or positions.get(found.series.run, 0) > last + STANDS,
             only=frozenset(match.target for match in found.matches if match.target),
             verdict=said.get(found.id, ""),
@@ -189,10 +197,6 @@ class Reporter:
 
 def facts_of(folder: Path, found: Found) -> dict[str, Any]:
     """What is known of an event: what was measured, in its folder, and how it was found, which may be newer."""
-    try:
-        measured = dict(json.loads((folder / found.id / FACTS).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        measured = {}
     best, (there, east, north) = found.event.best, place_of_event(found)
     across = max(math.cos(there.latitude), 1e-6)
     newer = {
@@ -210,4 +214,12 @@ def facts_of(folder: Path, found: Found) -> dict[str, Any]:
         }
         for each in found.matches
     ]  # fmt: skip
-    return {**measured, **newer, "matches": matches}
+    return {**measured_of(folder, found.id), **newer, "matches": matches}
+
+
+def measured_of(folder: Path, identity: str) -> dict[str, Any]:
+    """What was measured of an event; nothing if it was not."""
+    try:
+        return dict(json.loads((folder / identity / FACTS).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}

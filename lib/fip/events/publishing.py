@@ -75,6 +75,12 @@ class Publisher:
         told = self._told_plain
         return frozenset(each.id for each in told if is_event(each) and self._described(each) == _version(each))
 
+    def describe(self, identity: str) -> None:
+        """Measures an event anew, and writes its folder: its signal may have grown since. Raises NoRoomError."""
+        for each in self._told_plain:
+            if each.id == identity:
+                self._describe(each, self._told_plain)
+
     def publish(self, idle: bool) -> bool:
         """Writes what has changed; whether all is shown. Raises NoRoomError.
 
@@ -148,14 +154,17 @@ class Publisher:
         """
         for each in filter(is_event, found):
             if is_alone(each) and self._described(each) != _version(each):
-                entries = stored_entries(self._course.directory)
-                folder = str(self._course.folder.absolute())
-                looks = write_event(self._course.directory, each, entries, folder).found.labels
-                self._looks[each.id] = tuple(label for label in looks if label not in each.labels)
-                self._versions[each.id] = _version(each)
-                self._put_events(found)
+                self._describe(each, found)
                 return True
         return False
+
+    def _describe(self, each: Found, found: Sequence[Found]) -> None:
+        entries = stored_entries(self._course.directory)
+        folder = str(self._course.folder.absolute())
+        looks = write_event(self._course.directory, each, entries, folder).found.labels
+        self._looks[each.id] = tuple(label for label in looks if label not in each.labels)
+        self._versions[each.id] = _version(each)
+        self._put_events(found)
 
     def _described(self, found: Found) -> Version | None:
         """As what an event was last described; None if it was not."""

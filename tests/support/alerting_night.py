@@ -48,9 +48,8 @@ class AlertingNight:
         self.reporter = self._reporter()
 
     def _reporter(self) -> Reporter:
-        return Reporter(
-            Publisher(self._course, self._asked), self._course, self._targets, lambda: self.clock, self.archival
-        )
+        self._publisher = Publisher(self._course, self._asked)
+        return Reporter(self._publisher, self._course, self._targets, lambda: self.clock, self.archival)
 
     def close(self) -> None:
         """Closes all."""
@@ -77,8 +76,9 @@ class AlertingNight:
         """Has what is stored be searched, shown and told."""
         while self._course.advance() is not None:
             pass
-        while not self.reporter.publish(idle=True):
-            pass
+        known = None
+        while known != (known := self._publisher.described):
+            self.reporter.publish(idle=True)
 
     def images(self, first: int, end: int, then: Callable[[int], object] = lambda index: None) -> None:
         """Several, one after the other."""

@@ -80,10 +80,10 @@ class Reporter:
     def report(self) -> None:
         """Enters what is to be told now, with how far the journal was read for it, in one transaction."""
         said, positions = labels_of(self._course.folder), self._course.journal.positions()
-        self._measure_anew(said, positions)
         looked = self._publisher.shown, self._publisher.described, positions, said, self._box.cleared()
         if looked == self._looked:
             return
+        self._measure_anew(said, positions)
         now, founds = self._clock(), {found.id: found for found in self._publisher.shown if is_event(found)}
         seen = [self._seen(found, positions, said) for found in founds.values()]
         with self._box.transaction():

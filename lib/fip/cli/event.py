@@ -1,4 +1,4 @@
-"""`fip event`: all that is known of a transient."""
+"""`fip event`: all that is known of a transient, and what a person says of it."""
 
 import sys
 from enum import StrEnum
@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from fip.cli.app import ImagesArgument, app, say, write_out
+from fip.cli.app import ImagesArgument, app, parsed, say, write_out
 from fip.data.errors import UsageError
+from fip.data.vetting import NONE, SAID, parse_said
 
 
 class Form(StrEnum):
@@ -33,6 +34,13 @@ def event_command(
     output: Annotated[
         Path | None, typer.Option(help="The file for --as or --text.  [default: standard output]")
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(SAID),
+            help=f"Say what it is: kept with your name and the time; {NONE} takes back what was said last.",
+        ),
+    ] = None,
 ) -> None:
     """Tell all that is known of an event: what speaks against it, place, times, fluxes, spectrum, and its files."""
     if as_json + as_text + bool(as_form) > 1:
@@ -42,7 +50,17 @@ def event_command(
 
     from fip.events import describing
 
+    said = None if label is None else parsed("--label", parse_said, label)
     event = describing.event_of(directory, identity)
+    if said is not None:
+        from uuid import uuid4
+
+        from fip.client.operator import user_name
+        from fip.events.vetting import enter
+        from fip.events.words import FOLDER
+
+        enter(directory / FOLDER, event["id"], said, user_name(), uuid4().hex)
+        event = describing.event_of(directory, event["id"])
     if as_form or as_text:
         from fip.alerts.exporting import written
 

@@ -11,6 +11,7 @@ from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
 from fip.events.listing import listed
+from fip.events.vetted import before_in_words, in_words
 from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PICTURE
 
 _NEAR = 3  # names that are told instead of one that is not there
@@ -61,6 +62,10 @@ def as_lines(event: Mapping[str, Any]) -> list[str]:
 
 
 def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if event["verdict"]:
+        yield "verdict", in_words(event["verdict"])
+    for before in event["before"]:
+        yield "here before", before_in_words(before)
     for label in event["labels"]:
         yield "against it", f"{label}: {LABELS.get(label, 'not known to this version')}"
     place = shown(Direction(math.radians(event["ra"]), math.radians(event["dec"]), "ICRS"))

@@ -42,7 +42,7 @@ def messages(broker: str, topic: str, count: int) -> list[Message]:
     reader = Consumer({"bootstrap.servers": broker, "group.id": "g", "auto.offset.reset": "earliest"})
     known = reader.list_topics(topic, WAIT).topics[topic].partitions
     reader.assign([TopicPartition(topic, each, 0) for each in known])
-    read = reader.consume(count, WAIT)
+    read: list[Message] = reader.consume(count, WAIT)
     reader.close()
     return read
 

@@ -13,7 +13,7 @@ from fip.data.errors import UsageError
 
 log = logging.getLogger("fip.alerts")
 
-_PURGE = 1.0  # s for librdkafka to forget a message
+_SLACK = 1.0  # s for librdkafka to say that it has given a message up
 _STATUS = {  # as HTTP would answer, by the names of librdkafka's errors
     "_AUTHENTICATION": 401, "SASL_AUTHENTICATION_FAILED": 401,
     "TOPIC_AUTHORIZATION_FAILED": 403, "CLUSTER_AUTHORIZATION_FAILED": 403,
@@ -90,10 +90,7 @@ def post(target: AlertTarget, identity: str, content_type: str, body: bytes, wit
         )
     except KafkaException as error:  # what it would not even try
         return _answer(error.args[0])
-    producer.flush(within)
-    if not said:  # so that it is not sent behind the back of who has given it up
-        producer.purge()
-        producer.flush(_PURGE)
+    producer.flush(within + _SLACK)
     if said and (said[0].status or not troubles):
         return said[0]
     return Answer(0, one_line(f"no answer within {within:g} s" + f": {troubles[-1]}" * bool(troubles)))

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from fip.alerts.outbox import OUTBOX, Outbox
+from fip.data.detecting import parse_budget
 from fip.data.errors import StoreError
+from fip.events.detector import written
 from fip.events.findings import folded
 from fip.events.listing import listed
-from fip.events.words import FOLDER
+from fip.events.words import FOLDER, Asked
 from fip.follower.journal import JOURNAL, Journal
 from support.followed_images import position, recorded
 from support.follower_lives import FollowerLives
@@ -116,7 +118,7 @@ def check(tmp_path: Path, count: int, kills: int) -> Counter[str]:
     assert {each.became for each in deliveries} <= {"sent", "dropped"}
     assert {(each.id, each.body) for each in posts} >= {(e.id, e.body) for e in deliveries if e.became == "sent"}
     assert len({each.id for each in posts}) == len({(each.id, each.body) for each in posts})
-    with closing(Journal(folder, "fip detect --false-alarms 1/min --widths 64")) as journal:
+    with closing(Journal(folder, written(Asked(parse_budget("1/min"))))) as journal:
         found = {each.id for each in folded(journal.findings_after(0)).found.values()}
     assert {each.event for each in deliveries} <= found
     assert len({each.event for each in deliveries if each.became == "sent"}) >= 3

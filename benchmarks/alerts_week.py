@@ -4,8 +4,7 @@
 
 An image a minute, 48 x 48 of noise, is stored, searched, and told by the detector's own parts: course, publisher,
 reporter, outbox and carrier, to a server on this host; the clock is that of the images. In a week there are 30 real
-transients of S/N 5.5 to 16, 1 to 16 slices long, 1 of them a day in both of two Stokes planes' stead nowhere else;
-a train of 8 satellites that cross the image one after the other; a storm of 10 minutes, with 6 to 12 sources in each
+transients of S/N 5.5 to 16, 1 to 16 slices long; a train of 8 satellites that cross the image one after the other; a storm of 10 minutes, with 6 to 12 sources in each
 slice; and an hour whose gains are wrong: its images say so (`calibration`), and are full of sources that come and go.
 Somebody releases each hold when it is 2 hours old, and calls those events real that are.
 
@@ -21,6 +20,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -37,6 +37,8 @@ from support.webhook import Webhook
 CADENCE = 60.0  # s
 A_DAY = 1440  # slices
 REAL, SATELLITES, STORM, BAD = 30, 8, 10, 60  # transients; satellites; slices, of the storm and of the bad hour
+Event = dict[str, Any]
+
 RELEASED_AFTER = 7200.0  # s
 NEAR = 3.0  # pixels
 BATCH = 4  # images that are stored before they are looked at
@@ -62,13 +64,13 @@ class Week:
             self.others += [(4.0 + 4 * step, y + 0.7 * step, begin + step, 1, 14.0) for step in range(10)]
         for index in range(self.storm, self.storm + STORM):
             for _ in range(chance.integers(6, 13)):
-                self.others.append(
-                    (*map(float, chance.uniform(3, SIDE - 3, 2)), index, 1, float(chance.uniform(8, 30)))
-                )
+                x, y = chance.uniform(3, SIDE - 3, 2)
+                self.others.append((float(x), float(y), index, 1, float(chance.uniform(8, 30))))
         for index in range(self.bad, self.bad + BAD):
             for _ in range(chance.integers(1, 4)):
-                place, width = map(float, chance.uniform(3, SIDE - 3, 2)), int(chance.integers(1, 5))
-                self.others.append((*place, index, width, float(chance.choice((-1, 1)) * chance.uniform(5, 12))))
+                x, y = chance.uniform(3, SIDE - 3, 2)
+                snr = float(chance.choice((-1, 1)) * chance.uniform(5, 12))
+                self.others.append((float(x), float(y), index, int(chance.integers(1, 5)), snr))
 
     def _busy(self, index: int) -> bool:
         """Whether something else is on near that time, that would be held with a transient."""
@@ -79,7 +81,7 @@ class Week:
         """Whether the gains of a slice are wrong."""
         return self.bad <= index < self.bad + BAD
 
-    def truth(self, event: dict[str, float]) -> Source | None:
+    def truth(self, event: Event) -> Source | None:
         """The real transient that an event is of."""
         for each in self.real:
             x, y, first, width, _ = each
@@ -136,13 +138,12 @@ def run(directory: Path, week: Week, console: Console) -> bool:
         while carrier.carry([night.folder]) == 0:
             pass
         found, taken_back = known(directory), {each.event for each in box.deliveries() if each.kind == "retraction"}
-        holds = [(each.cause, each.since) for each in box.holds()]
-    return summed_up(
-        week, found, webhook, taken_back, holds, console, (time.monotonic() - begun, time.process_time() - cpu)
-    )
+        holds = [each.cause for each in box.holds()]
+    took = f"{time.monotonic() - begun:.0f} s, {time.process_time() - cpu:.0f} s of CPU"
+    return summed_up(week, found, webhook, (len(taken_back), holds), console, took)
 
 
-def known(directory: Path) -> list[dict[str, float]]:
+def known(directory: Path) -> list[Event]:
     """The events that the search has found, with their pixels."""
     from fip.events.shown import searched
 
@@ -152,15 +153,10 @@ def known(directory: Path) -> list[dict[str, float]]:
 
 
 def summed_up(
-    week: Week,
-    found: list,
-    webhook: Webhook,
-    taken_back: set[str],
-    holds: list,
-    console: Console,
-    took: tuple[float, float],
+    week: Week, found: list[Event], webhook: Webhook, entered: tuple[int, list[str]], console: Console, took: str
 ) -> bool:
     """Says what was sent, of what was there."""
+    taken_back, holds = entered
     events = {each["id"]: each for each in found}
     kinds = Counter(each.told.get("alert_type", "summary") for each in webhook.posts)
     sent = {each.id.rpartition(".")[0] for each in webhook.posts if each.told.get("alert_type") == "initial"}
@@ -169,14 +165,12 @@ def summed_up(
     passed = {week.truth(each): each for each in found if week.truth(each)}
     told = {of for of, each in passed.items() if not each["labels"]}
     console.print(f"{week.slices} slices, {len(week.real)} real transients, of which {len(passed)} pass the threshold")
-    console.print(
-        f"of these {len(told)} have no label; {len(right)} were sent, and {len(false)} that are not real: {false or ''}"
-    )
+    console.print(f"of these {len(told)} have no label; {len(right)} were sent; sent and not real: {sorted(false)}")
     for of, each in passed.items():
         if of not in right:
             console.print(f"  not sent: {each['id']}, S/N {each['snr']:.1f}, labels {each['labels']}")
-    console.print(f"messages: {dict(kinds)}; taken back: {len(taken_back)}; holds: {[cause for cause, _ in holds]}")
-    console.print(f"{took[0]:.0f} s, {took[1]:.0f} s of CPU")
+    console.print(f"messages: {dict(kinds)}; taken back: {taken_back}; holds: {holds}")
+    console.print(took)
     return set(right) >= told and len(false) <= 1 and len(holds) == 2 and kinds["summary"] == 2
 
 

@@ -4,8 +4,9 @@
 
 An image a minute, 48 x 48 of noise, is stored, searched, and told by the detector's own parts: course, publisher,
 reporter, outbox and carrier, to a server on this host; the clock is that of the images. In a week there are 30 real
-transients of S/N 5.5 to 16, 1 to 16 slices long; a train of 8 satellites that cross the image one after the other; a storm of 10 minutes, with 6 to 12 sources in each
-slice; and an hour whose gains are wrong: its images say so (`calibration`), and are full of sources that come and go.
+transients of S/N 5.5 to 16, 1 to 16 slices long; a train of 8 satellites that cross the image one after the other; a
+storm of 10 minutes, with 6 to 12 sources in each slice; and an hour whose gains are wrong: its images say so
+(`calibration`), and are full of sources that come and go.
 Somebody releases each hold when it is 2 hours old, and calls those events real that are.
 
 Exits with 0 if what was sent are the real ones that the search found, and one false one at most, and the storm and the

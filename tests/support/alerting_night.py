@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fip.alerts.reporter import Reporter
 from fip.config import AlertTarget
 from fip.data.settings import asked
-from fip.data.values import FitsFile, Grid
+from fip.data.values import FitsFile, Grid, Times
 from fip.events.detector import detector_step, habits
 from fip.events.publishing import Publisher
 from fip.events.words import FOLDER, Asked
@@ -37,7 +37,9 @@ class AlertingNight:
         targets: Mapping[str, AlertTarget],
         sources: tuple[Source, ...] = (),
         inject: bool = False,
+        cadence: float = CADENCE,
     ) -> None:
+        self._made, self._cadence = stored_image(RUN, 0, grid=GRID), cadence
         self.directory, self.folder, self.sources = directory, directory / FOLDER, list(sources)
         self.clock, self.late = START, 0.0  # s by which all is later than the images
         self._asked, self._targets, self.archival = Asked(inject=inject), targets, False
@@ -57,9 +59,11 @@ class AlertingNight:
         self._course.close()
         self._store.close()
 
-    def image(self, index: int, quality: str = "good") -> None:
+    def image(self, index: int, quality: str = "good", look: bool = True) -> None:
         """Stores an image, and has all see it."""
-        made = stored_image(RUN, index, grid=GRID)
+        begin = START + index * self._cadence
+        times = Times(begin, begin + self._cadence / 2, begin + self._cadence, 0.9 * self._cadence)
+        made = replace(self._made, index=index, integration=index, times=times, quality=quality)
         pixels = noise(index)
         for x, y, first, slices, snr in self.sources:
             if first <= index < first + slices:
@@ -68,9 +72,10 @@ class AlertingNight:
         data = (pixels * NOISE).astype(">f4").tobytes()
         offset = len(content) - -(-len(data) // 2880) * 2880
         content[offset : offset + len(data)] = data
-        self._store.put(replace(made, files=(FitsFile("dirty", bytes(content)),), quality=quality))
-        self.clock = START + (index + 1) * CADENCE + self.late
-        self.look()
+        self._store.put(replace(made, files=(FitsFile("dirty", bytes(content)),)))
+        self.clock = times.end + self.late
+        if look:
+            self.look()
 
     def look(self) -> None:
         """Has what is stored be searched, shown and told."""
@@ -93,12 +98,14 @@ class AlertingNight:
         self.look()
 
 
-_fields: dict[int, tuple[NDArray[np.floating], ...]] = {}
+_fields: dict[int, tuple[NDArray[np.floating], ...]] = {}  # the last ones
 
 
 def noise(index: int) -> NDArray[np.floating]:
     """The noise of a slice, rms 1."""
     if index // 2 not in _fields:
+        if len(_fields) > 8:
+            _fields.clear()
         fields = noise_fields(SIDE, BEAM, index // 2)
         _fields[index // 2] = next(fields), next(fields)
     return _fields[index // 2][index % 2]

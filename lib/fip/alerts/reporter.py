@@ -58,7 +58,7 @@ class Reporter:
         """`archival`: it is a search of old data, of which is told; `entered` is called after something was entered."""
         self._publisher, self._course, self._targets = publisher, course, targets
         self._clock, self._archival, self._entered = clock, archival, entered
-        self._box = Outbox(course.folder)
+        self._opened: Outbox | None = None  # when it is first needed: one that is damaged hides nothing that was found
         self._places: dict[str, tuple[float, Spot]] = {}  # by id, with the S/N of which they are
         self._looked: object = None
 
@@ -75,7 +75,14 @@ class Reporter:
 
     def close(self) -> None:
         """Closes the outbox."""
-        self._box.close()
+        if self._opened:
+            self._opened.close()
+
+    @property
+    def _box(self) -> Outbox:
+        if self._opened is None:
+            self._opened = Outbox(self._course.folder)
+        return self._opened
 
     def report(self) -> None:
         """Enters what is to be told now, with how far the journal was read for it, in one transaction."""

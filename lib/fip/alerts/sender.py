@@ -28,6 +28,7 @@ REFUSED_AGAIN = 600.0  # s after which a target that has refused is asked again
 KEPT = 7 * SECONDS_PER_DAY  # for which an alert is tried
 HOUR = 3600.0
 IDLE = 1.0  # s
+_TRIES = 10
 _OF_ONE = (400, 409, 413, 415, 422)  # answers that are about a message, and not about who sends it
 
 
@@ -94,7 +95,13 @@ class Carrier:
             answer = self._send(self._target, delivery.id, FORMS[delivery.form].content_type, delivery.body)
         except UsageError as error:
             answer = Answer(401, str(error))
-        self._take(box, delivery, answer, self._clock())
+        for left in reversed(range(_TRIES)):
+            try:
+                self._take(box, delivery, answer, self._clock())
+                break
+            except NoRoomError:  # another writes at this moment; what is not noted is sent again
+                if not left:
+                    raise
 
     def _take(self, box: Outbox, delivery: Delivery, answer: Answer, at: float) -> None:
         if 200 <= answer.status < 300:
@@ -108,14 +115,13 @@ class Carrier:
                 self._rest = again
             self._fault(box, f"{delivery.id}: {answer.said}" if answer.status in _OF_ONE else answer.said, at)
         else:
-            self._failures += 1
-            wait = min(max(self._back_off(), answer.wait or 0.0), HOUR)
-            self._rest = at + wait
+            self._rest = at + min(max(self._back_off(), answer.wait or 0.0), HOUR)
             box.settle(delivery, "due", answer.said, self._rest, at)
+            self._failures += 1
             self._fault(box, answer.said, at)
 
     def _back_off(self) -> float:
-        return min(LONGEST, FIRST * 2.0 ** min(self._failures, 20))
+        return min(LONGEST, FIRST * 2.0 ** min(self._failures + 1, 20))
 
     def _fault(self, box: Outbox, said: str, at: float) -> None:
         """Says what is wrong with the target once, and that it is mended."""

@@ -50,6 +50,10 @@ def detect_command(
         str, typer.Option(help="Of a search beside another: what it finds is in DIR/transients-NAME/.")
     ] = "",
     anew: Annotated[bool, typer.Option("--anew", help="Forget what was found before, and search all again.")] = False,
+    alert: Annotated[
+        bool,
+        typer.Option("--alert", help="Tell the [alerts.NAME] of --config what it finds, as archival, if it is old."),
+    ] = False,
     config: ConfigOption = None,
     *,
     detection: Settings,
@@ -68,12 +72,15 @@ def detect_command(
         "stokes": parsed("--stokes", parse_stokes, stokes) if stokes else None,
     }  # fmt: skip
     told = {key: value for key, value in given.items() if value is not None}
-    detector = detection.load(config).config.detector.model_copy(update=told)
+    loaded = detection.load(config).config
+    detector = loaded.detector.model_copy(update=told)
+    if alert and not loaded.alerts:
+        raise UsageError("--alert: there is no [alerts.NAME] to tell: give --config FILE, which has it")
 
     from fip.events.duty import asked_of
     from fip.local.detecting import detect
 
-    raise typer.Exit(detect(directory, asked_of(detector), say, name, anew))
+    raise typer.Exit(detect(directory, asked_of(detector), say, name, anew, loaded.alerts if alert else {}))
 
 
 @app.command("events")

@@ -55,6 +55,7 @@ class Publisher:
         self._looks: dict[str, tuple[str, ...]] = {}  # by event, the labels that are given by how it looks
         self._told: list[Found] | None = None  # as the tables have it; None before they were written
         self._vetted: tuple[object, Mapping[str, str]] = None, {}  # verdicts by event, and the stamp of their store
+        self._told_plain: Sequence[Found] = ()  # the same, without labels by looks
         self._curves = 0  # images that the light curves of watched places show
         self._written, self._shown_last = float("-inf"), 0  # when all was written, and up to which decision
 
@@ -62,6 +63,28 @@ class Publisher:
     def findings(self) -> Findings:
         """All that was found, up to the last call of `publish`."""
         return self._findings
+
+    @property
+    def position(self) -> int:
+        """The last decision of the journal in which something was found, up to the last call of `publish`."""
+        return self._last
+
+    @property
+    def shown(self) -> Sequence[Found]:
+        """All that was found, with all labels, as the tables have it."""
+        return self._told or ()
+
+    @property
+    def described(self) -> frozenset[str]:
+        """The ids of the events whose folders have them as they are in the tables."""
+        told = self._told_plain
+        return frozenset(each.id for each in told if is_event(each) and self._described(each) == _version(each))
+
+    def describe(self, identity: str) -> None:
+        """Measures an event anew, and writes its folder: its signal may have grown since. Raises NoRoomError."""
+        for each in self._told_plain:
+            if each.id == identity:
+                self._describe(each, self._told_plain)
 
     def publish(self, idle: bool) -> bool:
         """Writes what has changed; whether all is shown. Raises NoRoomError.
@@ -85,6 +108,9 @@ class Publisher:
             pass
         self._put_the_rest(found)
 
+    def close(self) -> None:
+        """It holds nothing open: the journal is the course's."""
+
     def found(self) -> list[Found]:
         """All that was found, with all labels, up to the last call of `publish`."""
         return list(map(self._with_looks, self._findings.labelled()))
@@ -93,6 +119,7 @@ class Publisher:
         """Events and candidates, if there are more or others."""
         for each in filter(is_event, found):
             self._described(each)
+        self._told_plain = found
         known = list(map(self._with_looks, found))
         self._put_content(PINS, pins_text(pins_of(known, self._verdicts())))  # first: what is told is kept
         if known != self._told:
@@ -141,14 +168,17 @@ class Publisher:
         """
         for each in filter(is_event, found):
             if is_alone(each) and self._described(each) != _version(each):
-                entries = stored_entries(self._course.directory)
-                folder = str(self._course.folder.absolute())
-                looks = write_event(self._course.directory, each, entries, folder).found.labels
-                self._looks[each.id] = tuple(label for label in looks if label not in each.labels)
-                self._versions[each.id] = _version(each)
-                self._put_events(found)
+                self._describe(each, found)
                 return True
         return False
+
+    def _describe(self, each: Found, found: Sequence[Found]) -> None:
+        entries = stored_entries(self._course.directory)
+        folder = str(self._course.folder.absolute())
+        looks = write_event(self._course.directory, each, entries, folder).found.labels
+        self._looks[each.id] = tuple(label for label in looks if label not in each.labels)
+        self._versions[each.id] = _version(each)
+        self._put_events(found)
 
     def _described(self, found: Found) -> Version | None:
         """As what an event was last described; None if it was not."""

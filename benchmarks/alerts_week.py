@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.alerts_week [--days D] [--seed N] [--folder DIR]
 
-An image a minute, 48 x 48 of noise, is stored, searched, and told by the detector's own parts: course, publisher,
+An image in two minutes, 48 x 48 of noise, is stored, searched, and told by the detector's own parts: course, publisher,
 reporter, outbox and carrier, to a server on this host; the clock is that of the images. In a week there are 30 real
 transients of S/N 5.5 to 16, 1 to 16 slices long; a train of 8 satellites that cross the image one after the other; a
 storm of 10 minutes, with 6 to 12 sources in each slice; and an hour whose gains are wrong: its images say so
@@ -37,9 +37,9 @@ from support.alerting_night import SIDE, AlertingNight, Source
 from support.stored_run import START
 from support.webhook import Webhook
 
-CADENCE = 60.0  # s
-A_DAY = 1440  # slices
-REAL, SATELLITES, STORM, BAD = 30, 8, 10, 60  # transients; satellites; slices, of the storm and of the bad hour
+CADENCE = 120.0  # s
+A_DAY, STORM, BAD = round(86400 / CADENCE), round(600 / CADENCE), round(3600 / CADENCE)  # slices
+REAL, SATELLITES = 30, 8
 Event = dict[str, Any]
 
 RELEASED_AFTER = 7200.0  # s
@@ -77,7 +77,7 @@ class Week:
 
     def _busy(self, index: int) -> bool:
         """Whether something else is on near that time, that would be held with a transient."""
-        about = RELEASED_AFTER / CADENCE + 60
+        about = RELEASED_AFTER / CADENCE + BAD
         return any(each - about < index < each + about for each in (self.storm, self.bad, self.train))
 
     @property

@@ -40,6 +40,13 @@ def test_an_event_is_told_once() -> None:
     assert kinds(*due([SEEN], {"a-1"}, [TOLD])) == []
 
 
+def test_an_event_whose_times_have_changed_is_the_same() -> None:
+    """Its best boxcar is another one now; its name is not."""
+    later = replace(SPOT, begin=SPOT.end + 100, end=SPOT.end + 110)
+    assert kinds(*due([replace(SEEN, spot=later)], {"a-1"}, [TOLD])) == []
+    assert kinds(*due([replace(SEEN, spot=later)], {"a-1"}, [replace(TOLD, over=True)])) == []
+
+
 @pytest.mark.parametrize(
     "seen",
     [

@@ -12,13 +12,16 @@ from fip.archive.folder import Folder
 from fip.archive.follow import Turn
 from fip.archive.ledger import Ledger
 from fip.archive.pins import MOST, PINS, Pin, pins_text, read_pins
+from fip.data.vetting import parse_said
 from fip.events.describing import as_lines, event_of
 from fip.events.detector import detector_step
 from fip.events.keeping import as_json
 from fip.events.pinning import pins_of, repin
 from fip.events.publishing import Publisher
+from fip.events.vetting import enter
 from fip.events.words import EVENTS, FOLDER, Asked, Found, Series, Thresholds
 from fip.follower.course import Course
+from fip.local.detecting import forget
 from fip.search.words import Event, Peak
 from support.followed_images import FollowedImages
 from support.found_events import event as row
@@ -111,6 +114,26 @@ def test_the_images_of_an_event_are_pinned_before_it_is_told(course: Course, mon
     with pytest.raises(Exception, match="cannot be written"):
         Publisher(course, Asked()).publish(idle=False)
     assert placed == [PINS, "on disk", EVENTS]
+
+
+def test_a_verdict_takes_images_free_and_the_detector_leaves_it_so(course: Course) -> None:
+    """Whoever enters it; and once it is taken back they are pinned again."""
+    write_found(course.directory, [], folders=False)  # which has the table of rates, too
+    publisher, flare = Publisher(course, Asked()), found(0, 0, 0)
+    for said, pinned in (("rfi", []), ("none", [flare.id]), ("satellite", []), ("real", [flare.id])):
+        publisher.publish(idle=False)
+        enter(course.folder, flare.id, parse_said(said), "somebody", said)
+        assert [each.event for each in read_pins(course.directory)] == pinned
+        publisher.publish(idle=False)
+        assert [each.event for each in read_pins(course.directory)] == pinned
+
+
+def test_what_is_pinned_stays_so_while_a_directory_is_searched_anew(tmp_path: Path) -> None:
+    """Until the new search writes it."""
+    write_found(tmp_path, [row("flare", "", (4, 4), (5, 5))])
+    repin(tmp_path / FOLDER, {})
+    forget(tmp_path)
+    assert [path.name for path in (tmp_path / FOLDER).iterdir() if not path.name.startswith(".")] == [PINS]
 
 
 def test_what_is_kept_of_an_event_is_told(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
 from fip.events.listing import listed
 from fip.events.pinning import kept_of
+from fip.events.vetted import before_in_words, in_words
 from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PICTURE
 
 _NEAR = 3  # names that are told instead of one that is not there
@@ -39,6 +40,11 @@ def event_of(directory: Path, identity: str) -> dict[str, Any]:
     return {**known, "kept": kept_of(directory, known), "files": files}
 
 
+def with_measured(event: Mapping[str, Any]) -> dict[str, Any]:
+    """One of `fip.events.listing.listed`, with what was measured of it, if it was. UsageError as `event_of`."""
+    return {**_measured(Path(event["directory"]) / FOLDER / event["id"] / FACTS), **event}
+
+
 def as_json(event: Mapping[str, Any]) -> str:
     """An object."""
     return json.dumps(event, indent=1)
@@ -58,6 +64,10 @@ def as_lines(event: Mapping[str, Any]) -> list[str]:
 
 
 def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if event["verdict"]:
+        yield "verdict", in_words(event["verdict"])
+    for before in event["before"]:
+        yield "here before", before_in_words(before)
     for label in event["labels"]:
         yield "against it", f"{label}: {LABELS.get(label, 'not known to this version')}"
     place = shown(Direction(math.radians(event["ra"]), math.radians(event["dec"]), "ICRS"))

@@ -3,18 +3,20 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from astropy.table import QTable
 
 from fip.archive.lightcurve import stored_entries
-from fip.data.errors import NoRoomError, StoreError
+from fip.data.errors import FipError, NoRoomError, StoreError
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_alone, is_event
 from fip.events.folder import write_event
 from fip.events.searching import hours_of
 from fip.events.tables import as_ecsv, found_table, rates_table
+from fip.events.vetting import write_table
 from fip.events.watch import row_of
 from fip.events.watching import variables_table, write_watched
 from fip.events.words import CANDIDATES, EVENTS, FACTS, RATES, Asked, Found
@@ -24,7 +26,13 @@ from fip.follower.journal import JOURNAL
 
 def publisher(asked: Asked) -> Callable[[Course], "Publisher"]:
     """Of a course of a search, what writes its files anew if more was found, or searched."""
-    return lambda course: Publisher(course, asked)
+
+    def of(course: Course) -> Publisher:
+        with suppress(FipError):  # then views say so
+            write_table(course.folder)
+        return Publisher(course, asked)
+
+    return of
 
 
 VARIABLES = "variables.ecsv"

@@ -12,10 +12,10 @@ from playwright.sync_api import expect
 from fip.data.errors import FipError
 from fip.data.vetting import Said
 from fip.events.vetted import told
-from fip.events.vetting import STORE, history
+from fip.events.vetting import STORE, enter, history
 from fip.wire.messages import PipelineStatus, Vet
 from support.browser import browser, keep, unnamed
-from support.found_events import EVENTS, FLARE, write_found
+from support.found_events import EVENTS, FLARE, event, write_found
 from support.mesh import Mesh
 from support.monitor_process import Web, monitor
 from support.stored_run import RUN, store_run
@@ -96,6 +96,13 @@ def test_the_page_asks_and_the_detector_enters(node: tuple[Mesh, Web], tmp_path:
         card = page.locator("#events li").nth(0)
         expect(page.locator("#events li")).to_have_count(2)
         expect(card.locator(".event")).to_contain_text("S/N 86.")
+        (found,) = [each for each in json.loads(web.get(API).body)["events"] if each["id"] == FOUND]
+        there = {name: found[name] for name in ("ra", "dec", "beam")}
+        beside = mesh.folder / "beside"  # another job of the node, in which something was here before
+        beside.mkdir()
+        write_found(beside, [event("other-0", "", (1, 2), (3, 4)) | there], folders=False)
+        enter(beside / "transients", "other-0", "satellite", "ben", "before")
+        expect(card).to_contain_text("here before: satellite, says ben, ")
         said, real, rfi = (
             card.locator("[role=status]"),
             *(card.get_by_role("button", name=name) for name in ("real", "rfi")),

@@ -33,6 +33,9 @@ class Showing(Protocol):
     def finish(self) -> None:
         """Shows all."""
 
+    def close(self) -> None:
+        """Lets go of what it holds open."""
+
 
 Publisher = Callable[[Course], Showing]
 
@@ -132,6 +135,7 @@ class Courses:
                 if directory in self._unpublished and directory in self._showing:
                     self._showing[directory].finish()
             self._conclude(course)
+            self._let_go(directory)
             course.close()
         self._open.clear()
         return Done(closed=True)
@@ -197,10 +201,14 @@ class Courses:
                     self._ended.extend(list(self._of(directory, course)))
                 self._rest[directory] = course.stamp
                 self._cold_starts += course.cold_starts
+                self._let_go(directory)
                 course.close()
                 del self._open[directory]
-                self._showing.pop(directory, None)
         return ""
+
+    def _let_go(self, directory: Path) -> None:
+        if showing := self._showing.pop(directory, None):
+            showing.close()
 
     @staticmethod
     def _conclude(course: Course) -> str:

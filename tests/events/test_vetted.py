@@ -136,12 +136,12 @@ def test_all_views_tell_it(night: Path) -> None:
 
 
 def test_a_new_search_leaves_what_was_said(night: Path) -> None:
-    """And nothing else of what the last one has found."""
+    """And which images are pinned; nothing else of what the last one has found."""
     one = searched(night, "one", at("a-0"))
     say(one, "a-0", "rfi")
     forget(one)
     assert sorted(path.name for path in (one / "transients").iterdir() if path.name[0] != ".") == [
-        "labels.ecsv", "labels.sqlite",
+        "labels.ecsv", "labels.sqlite", "pins.json",
     ]  # fmt: skip
     write_found(one, [at("a-0"), at("a-1")], folders=False)
     assert before(one, "a-1") == [("a-0", "rfi", "one")]

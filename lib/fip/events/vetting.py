@@ -124,9 +124,9 @@ def enter(folder: Path, event: str, said: Said, user: str, request: str) -> None
         with file.transaction():  # others wait meanwhile, so that no older table comes after a newer one
             rows = _rows(file)
             _export(folder, rows)
-            last = {each.event: each.verdict.label for each in rows}
+            counts = {each.event: each.verdict.label for each in rows}
             with suppress(FipError):  # then the detector does it, when it publishes
-                repin(folder, {event: label for event, label in last.items() if label != NONE})
+                repin(folder, {event: label for event, label in counts.items() if label != NONE})
 
     _with_store(folder, add)
 

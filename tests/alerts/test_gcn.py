@@ -49,6 +49,10 @@ def test_an_event_that_is_not_measured_yet_has_what_is_known() -> None:
     assert told["flux_density"] == pytest.approx(1e-23, rel=1e-9, abs=0)
     assert "not yet measured" in told["additional_info"]
     assert not told.keys() & {"flux_density_error", "ra_dec_error", "far", "spectral_band", "mission"}
+    errors = {"ra_err": 4e-4, "dec_err": 1e-4, "dec": 60.0}  # as the table of events has them: cos 60 deg is a half
+    told = json.loads(as_json(alert(facts=FOUND | errors)))
+    wider = math.sqrt(2 * math.log(10))
+    assert told["ra_dec_error"] == pytest.approx([2e-4 * wider, 1e-4 * wider, 90.0])
     apparent = json.loads(as_json(alert(facts=FACTS | {"corrected": None})))
     assert apparent["flux_density"] == pytest.approx(0.976e-23, rel=1e-9, abs=0)
     assert "apparent: no primary beam" in apparent["additional_info"]
@@ -71,6 +75,13 @@ def test_what_is_taken_back_is_told_without_what_was_measured() -> None:
     assert told["additional_info"] == "it was a satellite."
     assert told["trigger_time"] == "2020-06-27T18:41:36.000000Z"
     assert not told.keys() & {"ra", "dec", "far", "flux_density", "image_snr"}
+
+
+def test_whatever_a_person_has_written_is_text_for_all() -> None:
+    """Half of a character is none."""
+    written = as_json(alert("retraction", number=2, reason="a \x07 \ud800 \u03bb"))
+    assert json.loads(written)["additional_info"] == "a \ufffd \ufffd \u03bb."
+    assert "\u03bb".encode() in written
 
 
 def test_a_summary_is_of_no_event() -> None:

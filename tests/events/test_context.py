@@ -69,7 +69,7 @@ def test_what_was_there_before_and_after_is_told_apart(tmp_path: Path) -> None:
     store_flare(tmp_path, count, range(ON[0], count), SIGMA, stokes=("I",))
     folder = tmp_path / "transients" / write_event(tmp_path, flare_found(tmp_path), stored_entries(tmp_path)).found.id
     told = json.loads((folder / "event.json").read_text())
-    before, after = told["before"], told["after"]
+    before, after = told["flux_before"], told["flux_after"]
     assert (before["images"], after["images"]) == (ON[0], count - ON[-1] - 1)
     assert before["value"] == pytest.approx(0.0, abs=4 * before["error"])
     assert after["value"] == pytest.approx(1.0, abs=4 * after["error"])
@@ -86,6 +86,6 @@ def test_what_is_always_there_is_no_part_of_what_was_before(tmp_path: Path) -> N
     found = flare_found(tmp_path, "running")
     measured = write_event(tmp_path, found, stored_entries(tmp_path))
     told = json.loads((tmp_path / "transients" / measured.found.id / "event.json").read_text())
-    for side in (told["before"], told["after"]):
+    for side in (told["flux_before"], told["flux_after"]):
         assert side["value"] == pytest.approx(0.0, abs=4 * side["error"])
     assert told["steady"]["value"] == pytest.approx(1.0, abs=0.2)

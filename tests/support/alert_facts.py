@@ -22,11 +22,11 @@ FACTS: dict[str, Any] = {
     "far": 2.5e-7, "ellipse": {"major": 2e-4, "minor": 1e-4, "angle": 30.0}, "telescope": "MeerKAT",
     "band": [1.175e9, 1.325e9], "window_begin": "2020-06-27T18:40:00.000000",
     "window_end": "2020-06-27T18:44:00.000000",
-    "before": {
+    "flux_before": {
         "images": 12, "begin": "2020-06-27T18:40:00.000000", "end": "2020-06-27T18:41:36.000000",
         "value": 0.01, "error": 0.03, "each": 0.1,
     },
-    "after": {
+    "flux_after": {
         "images": 13, "begin": "2020-06-27T18:42:08.000000", "end": "2020-06-27T18:44:00.000000",
         "value": -0.01, "error": 0.028, "each": 0.1,
     },

@@ -21,7 +21,8 @@ def as_json(alert: Alert) -> bytes:
 
     A retraction has nothing that was measured, and a summary, for which the schema has no type, only what it says.
     """
-    content = {name: value for name, value in _told(alert) if value is not None}
+    known = ((name, value) for name, value in _told(alert) if value is not None)
+    content = {name: told.printable(value) if isinstance(value, str) else value for name, value in known}
     return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 

@@ -12,8 +12,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from threading import Event, Thread
 
+from fip.alerts import ways
 from fip.alerts.outbox import OUTBOX, Outbox
-from fip.alerts.posting import post
 from fip.alerts.sender import HOUR, Carrier, Clock, Post, now
 from fip.alerts.taking_back import heed, labels_of
 from fip.config import AlertTarget
@@ -133,7 +133,7 @@ def _stamp(folder: Path) -> object:
 
 
 def deliver(
-    folder: Path, targets: Mapping[str, AlertTarget], within: float, clock: Clock = now, send: Post = post
+    folder: Path, targets: Mapping[str, AlertTarget], within: float, clock: Clock = now, send: Post = ways.send
 ) -> bool:
     """Sends what is due in a folder now, for so many s at most; False if another process does that. Raises FipError."""
     try:

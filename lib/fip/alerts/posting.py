@@ -59,7 +59,7 @@ def post(target: AlertTarget, identity: str, content_type: str, body: bytes) -> 
     except (OSError, HTTPException) as error:
         if isinstance(error, TimeoutError) or not ending.is_alive():
             return Answer(0, f"no answer within {WITHIN:g} s")
-        return Answer(0, _line(str(getattr(error, "strerror", None) or error or "it hung up")))
+        return Answer(0, one_line(str(getattr(error, "strerror", None) or error or "it hung up")))
     finally:
         ending.cancel()
         connection.close()
@@ -67,6 +67,14 @@ def post(target: AlertTarget, identity: str, content_type: str, body: bytes) -> 
 
 def read_token(path: Path) -> str:
     """The token in a file. UsageError if others may read it, or there is none."""
+    token = read_secret(path)
+    if not token.isprintable() or " " in token or not token.isascii():
+        raise UsageError(f"token_file {path}: is not a token, one word of printable ASCII")
+    return token
+
+
+def read_secret(path: Path) -> str:
+    """What a file holds that nobody but its owner may read. UsageError if others may, or it is empty, or long."""
     try:
         with path.open("rb") as file:
             mode = path.stat().st_mode & 0o777
@@ -75,10 +83,10 @@ def read_token(path: Path) -> str:
         raise UsageError(f"token_file {path}: cannot be read: {error.strerror}") from None
     if mode & 0o077:
         raise UsageError(f"token_file {path}: others may read this token (mode {mode:04o}): `chmod 600 {path}`")
-    token = content.decode("ascii", "replace").strip()
-    if not token or len(content) > _LONGEST_TOKEN or not token.isprintable() or " " in token or not token.isascii():
+    secret = content.decode("ascii", "replace").strip()
+    if not secret or len(content) > _LONGEST_TOKEN:
         raise UsageError(f"token_file {path}: is not a token, one word of printable ASCII")
-    return token
+    return secret
 
 
 def _cut(connection: HTTPConnection) -> None:
@@ -92,10 +100,10 @@ def _cut(connection: HTTPConnection) -> None:
 
 def _said(status: int, reason: str, first: str) -> str:
     answer = f"answers {status} {reason}".rstrip()
-    return _line(f"{answer}: {first}" if first.strip() and status >= 300 else answer)
+    return one_line(f"{answer}: {first}" if first.strip() and status >= 300 else answer)
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """One line without what a terminal would take as more than text."""
     return "".join(each if each.isprintable() else " " for each in " ".join(text.split()))[:_SHOWN]
 

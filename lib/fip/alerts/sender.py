@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from fip.alerts import ways
 from fip.alerts.entries import Delivery
 from fip.alerts.forms import FORMS
 from fip.alerts.outbox import Outbox
 from fip.alerts.policy import why_not
-from fip.alerts.posting import Answer, post
+from fip.alerts.posting import Answer
 from fip.config import AlertTarget
 from fip.data.errors import FipError, NoRoomError, UsageError
 from fip.data.quantities import SECONDS_PER_DAY, UNIX_EPOCH
@@ -39,7 +40,7 @@ def now() -> float:
 class Carrier:
     """Sends to one target what outboxes have for it. For one thread, in which it is made."""
 
-    def __init__(self, name: str, target: AlertTarget, clock: Clock = now, send: Post = post) -> None:
+    def __init__(self, name: str, target: AlertTarget, clock: Clock = now, send: Post = ways.send) -> None:
         self.name, self._target, self._clock, self._send = name, target, clock, send
         self._boxes: dict[Path, Outbox] = {}
         self._rest = float("-inf")  # until when the target is left alone

@@ -5,6 +5,7 @@ nothing is told.
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ _WIDER = math.sqrt(-2 * math.log(1 - CONTAINED))  # of a normal distribution in 
 
 NOT_REAL = ("injection", "test")
 """Tenses of what no one shall point a telescope at."""
+
+
+_NO_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,11 @@ def number(facts: Mapping[str, Any], name: str) -> float | None:
 def utc(time: str) -> str:
     """A time of the facts, which have no zone, with that of UTC."""
     return f"{time}Z"
+
+
+def printable(text: str) -> str:
+    """Without characters that XML cannot have."""
+    return _NO_XML.sub("\ufffd", text)
 
 
 def region_of(facts: Mapping[str, Any]) -> Region | None:

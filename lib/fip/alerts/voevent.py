@@ -1,6 +1,5 @@
 """An alert as XML: VOEvent 2.0 (https://www.ivoa.net/documents/VOEvent/20110711)."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,6 @@ SYSTEM = "UTC-ICRS-TOPO"
 
 _NAMESPACE, _XSI = "http://www.ivoa.net/xml/VOEvent/v2.0", "http://www.w3.org/2001/XMLSchema-instance"
 _CITE: Mapping[Kind, str] = {"initial": "followup", "update": "supersedes", "retraction": "retraction"}
-_NO_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,7 @@ def _where_and_when(root: Element, facts: Mapping[str, Any]) -> None:
     if region is None or "begin" not in facts:
         return
     data = SubElement(SubElement(root, "WhereWhen"), "ObsDataLocation")
-    SubElement(data, "ObservatoryLocation", {"id": _clean(facts.get("telescope") or "GEOSURFACE")})
+    SubElement(data, "ObservatoryLocation", {"id": told.printable(facts.get("telescope") or "GEOSURFACE")})
     location = SubElement(data, "ObservationLocation")
     SubElement(location, "AstroCoordSystem", {"id": SYSTEM})
     coordinates = SubElement(location, "AstroCoords", {"coord_system_id": SYSTEM})
@@ -149,16 +147,11 @@ def _put(parent: Element, param: _Param) -> None:
     if param.value is None:
         return
     kind = {str: "string", int: "int", float: "float"}[type(param.value)]
-    told_ = {"name": param.name, "value": _clean(str(param.value)), "ucd": param.ucd, "unit": param.unit}
+    told_ = {"name": param.name, "value": told.printable(str(param.value)), "ucd": param.ucd, "unit": param.unit}
     made = SubElement(parent, "Param", {name: each for name, each in told_.items() if each} | {"dataType": kind})
     if param.says:
         _text(made, "Description", param.says)
 
 
 def _text(parent: Element, name: str, text: str, **attributes: str) -> None:
-    SubElement(parent, name, attributes).text = _clean(text)
-
-
-def _clean(text: str) -> str:
-    """Without characters that XML cannot have."""
-    return _NO_XML.sub("\ufffd", text)
+    SubElement(parent, name, attributes).text = told.printable(text)

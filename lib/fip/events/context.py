@@ -77,7 +77,7 @@ def told(measured: Measured) -> dict[str, object]:
     return {
         "far": false_alarm_rate(measured.found),
         "ellipse": {name: math.degrees(getattr(ellipse, name)) for name in ("major", "minor", "angle")},
-        "before": before, "after": after,
+        "flux_before": before, "flux_after": after,
         "telescope": measured.telescope, "band": list(measured.span) if np.isfinite(measured.span).all() else None,
         **({"window_begin": iso_utc(samples[0].entry.begin), "window_end": iso_utc(samples[-1].entry.end)}
            if samples else {}),

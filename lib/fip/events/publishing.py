@@ -2,17 +2,21 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from astropy.table import QTable
 
 from fip.archive.lightcurve import stored_entries
-from fip.data.errors import NoRoomError, StoreError
+from fip.archive.pins import PINS, pins_text
+from fip.data.errors import NoRoomError, StoreError, UsageError
+from fip.events import vetting
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_alone, is_event
 from fip.events.folder import write_event
+from fip.events.pinning import pins_of
 from fip.events.searching import hours_of
 from fip.events.tables import as_ecsv, found_table, rates_table
 from fip.events.watch import row_of
@@ -50,6 +54,7 @@ class Publisher:
         self._versions: dict[str, Version] = {}
         self._looks: dict[str, tuple[str, ...]] = {}  # by event, the labels that are given by how it looks
         self._told: list[Found] | None = None  # as the tables have it; None before they were written
+        self._vetted: tuple[object, Mapping[str, str]] = None, {}  # verdicts by event, and the stamp of their store
         self._told_plain: Sequence[Found] = ()  # the same, without labels by looks
         self._curves = 0  # images that the light curves of watched places show
         self._written, self._shown_last = float("-inf"), 0  # when all was written, and up to which decision
@@ -116,10 +121,19 @@ class Publisher:
             self._described(each)
         self._told_plain = found
         known = list(map(self._with_looks, found))
+        self._put_content(PINS, pins_text(pins_of(known, self._verdicts())))  # first: what is told is kept
         if known != self._told:
             self._put(EVENTS, found_table([each for each in known if is_event(each)]))
             self._put(CANDIDATES, found_table(known))
             self._told = known
+
+    def _verdicts(self) -> Mapping[str, str]:
+        """What was said of events, by their ids; what was read before holds if it is not to be read."""
+        folder = self._course.folder
+        if (stamp := vetting.stamp_of(folder)) != self._vetted[0]:
+            with suppress(UsageError):  # those who show verdicts say so
+                self._vetted = stamp, {event: each.label for event, each in vetting.verdicts(folder).items()}
+        return self._vetted[1]
 
     def _put_the_rest(self, found: Sequence[Found]) -> None:
         """What changes with each image, and is written as a whole: not each time."""
@@ -184,13 +198,17 @@ class Publisher:
         return self._findings.with_hours({run: hours_of(live_of(state)) for run, state in states})
 
     def _put(self, name: str, table: QTable) -> None:
-        content = as_ecsv(table).encode()
+        self._put_content(name, as_ecsv(table).encode())
+
+    def _put_content(self, name: str, content: bytes) -> None:
         if self._shown.get(name) == content:
             return
         folder = self._course.files
         try:
             folder.write_new(f"{name}.part", content)
             folder.replace(f"{name}.part", name)
+            if name == PINS:
+                folder.sync()
         except OSError as error:
             raise NoRoomError(f"{folder.path / name}: cannot be written: {error.strerror}") from None
         self._shown[name] = content

@@ -68,7 +68,7 @@ def kill_often(tmp_path: Path, count: int, kills: int, webhook: Webhook) -> Coun
             while not life.ended(0.01):
                 assert time.monotonic() < give_up, f"life {number}, to end {name}, stands still"
                 if where() >= goal:
-                    if not life.ended(chance.uniform(0.1, 1.5)):
+                    if not life.ended(chance.uniform(0.1, 0.7)):
                         name = "at random"
                     break
             moments[name] += 1

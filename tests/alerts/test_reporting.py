@@ -125,8 +125,9 @@ def test_what_is_old_is_not_told_unless_that_is_asked_for(tmp_path: Path) -> Non
 def test_what_fip_put_in_is_not_told(tmp_path: Path) -> None:
     """But to who asks for it, under a name that says so."""
     targets = {**HERE, "trial": AlertTarget(url="http://127.0.0.1:9", injections=True)}
-    with closing(AlertingNight(tmp_path, 600, targets, inject=True)) as night:
-        night.images(0, 600)
+    with closing(AlertingNight(tmp_path, 240, targets, inject=True)) as night:
+        for index in range(240):
+            night.image(index, look=index >= 205)
         found = became(night.folder)
     assert found
     assert all(identity.startswith("injection-") and target == "trial" for identity, target in found)

@@ -9,7 +9,6 @@ from fip.alerts.office import Office, deliver
 from fip.alerts.reporter import Reporter
 from fip.alerts.sender import now
 from fip.config import AlertTarget, Config
-from fip.events.duty import asked_of
 from fip.events.publishing import Publisher
 from fip.follower.course import Course
 from fip.follower.courses import Showing
@@ -21,18 +20,18 @@ WITHIN = 30.0
 
 
 def alerting(duty: Duty, config: Config) -> Duty:
-    """A detector's duty with alerts: they are sent by threads of their own, from now on; as it is if nobody is told.
-
-    UsageError for what its table of the configuration cannot mean.
-    """
-    if not config.alerts:
+    """A detector's duty with alerts: they are sent by threads of their own, from now on; as it is if nobody is told."""
+    shows = duty.publisher
+    if not config.alerts or shows is None:
         return duty
-    asked = asked_of(config.detector)
     office = Office(config.alerts, config.detector.directory or config.sink.directory, duty.beside)
     office.start()
 
     def make(course: Course) -> Showing:
-        return Reporter(Publisher(course, asked), course, config.alerts, now, entered=office.entered)
+        shown = shows(course)
+        if not isinstance(shown, Publisher):
+            return shown
+        return Reporter(shown, course, config.alerts, now, entered=office.entered)
 
     return replace(duty, publisher=make)
 

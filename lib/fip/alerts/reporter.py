@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fip.alerts.breaker import LOOKED_AT, tripped
+from fip.alerts.breaker import LOOKED_AT, WINDOW, tripped
 from fip.alerts.entries import Draft, Hold, Parcel
 from fip.alerts.forms import FORMS
 from fip.alerts.outbox import Outbox
@@ -108,7 +108,8 @@ class Reporter:
             for each in dues:
                 if each.seen is not None:
                     drafts += self._draft(each, each.seen, founds[each.seen.id], now)
-            self._box.enter(drafts, names, (self._publisher.position, reached), hold)
+            if drafts or names or hold or reached > self._box.reached()[1]:
+                self._box.enter(drafts, names, (self._publisher.position, reached), hold)
             for each in dues:
                 if each.kind == "retraction":
                     retract(self._box, each.event, each.reason, now)
@@ -155,7 +156,10 @@ class Reporter:
         fresh = [each for each in seen if self._archival or tense_of(each, now) != "archival"]
         if not fresh:
             return None
-        latest = founds[max(fresh, key=lambda each: each.spot.end).id].series.run
+        last = max(fresh, key=lambda each: each.spot.end)
+        latest = founds[last.id].series.run
+        if not self._archival:  # what is older was looked at when it was new
+            fresh = [each for each in fresh if each.spot.end > last.spot.end - 2 * WINDOW]
         since = self._box.cleared()
         qualities = self._qualities(latest, since) if more else ()
         trip = tripped(fresh, self._publisher.asked.budget.per_second, qualities, since)

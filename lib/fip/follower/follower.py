@@ -6,7 +6,7 @@ from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
 
-from fip.config import Config, Loaded
+from fip.config import DETECTOR, Config, Loaded
 from fip.data.errors import FipError, StoreError
 from fip.follower.course import Taken
 from fip.follower.courses import Courses, Done
@@ -53,7 +53,8 @@ class Follower(Daemon):
         self._vitals = Vitals(loop, "follower", host_name(), name, COUNTERS, disk=duty.base or self._root)
         self._gate = Gate(loop, config.security, "follower", self._vitals)
         self.reloads = (f"{duty.table}.log_level",)
-        self.restarts = (duty.table, "security", "ventilator.control", "sink.directory")
+        alerts = ("alerts",) if name == DETECTOR else ()
+        self.restarts = (duty.table, *alerts, "security", "ventilator.control", "sink.directory")
         self._name = name
         self.reload(config)
 

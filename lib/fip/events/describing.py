@@ -24,17 +24,24 @@ _TITLE = 12  # columns of the first word of a line
 def event_of(directory: Path, identity: str) -> dict[str, Any]:
     """What is known of an event, as `fip event --json` has it: that of the table, and of its folder if it was measured.
 
-    `identity` may be the beginning of one alone. UsageError if there is none, with the names of near ones; and as
-    `fip.events.listing.listed`.
+    UsageError as `named_event`.
+    """
+    told = named_event(directory, identity)
+    folder = directory / FOLDER / told["id"]
+    files = {name: str(folder / name) for name in (LIGHT, CUTOUT, PICTURE, FACTS) if (folder / name).is_file()}
+    return {**_measured(folder / FACTS), **told, "files": files}
+
+
+def named_event(directory: Path, identity: str) -> dict[str, Any]:
+    """An event as `fip events --json` has it; `identity` may be the beginning of one alone.
+
+    UsageError if there is none, with the names of near ones; and as `fip.events.listing.listed`.
     """
     events = {each["id"]: each for each in listed([directory])}
     found = [identity] if identity in events else [each for each in events if each.startswith(identity)]
     if len(found) != 1:
         raise UsageError(f"{directory} has {_none(identity, found, list(events))}")
-    told = events[found[0]]
-    folder = directory / FOLDER / told["id"]
-    files = {name: str(folder / name) for name in (LIGHT, CUTOUT, PICTURE, FACTS) if (folder / name).is_file()}
-    return {**_measured(folder / FACTS), **told, "files": files}
+    return events[found[0]]
 
 
 def as_json(event: Mapping[str, Any]) -> str:

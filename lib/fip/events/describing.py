@@ -11,13 +11,16 @@ from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
 from fip.events.listing import listed
-from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PICTURE
+from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PAGE, PICTURE
 
 _NEAR = 3  # names that are told instead of one that is not there
 _MEASURED = {
     "ra_err", "dec_err", "time_err", "threshold", "forced", "unbiased", "corrected", "primary_beam", "steady",
     "spectrum", "spectrum_of", "spectral_index", "images", "images_on", "window", "left_out",
 }  # fmt: skip
+AGAINST, FILE = "against it", "file"
+"""What labels and files are called among what is told of an event."""
+
 _TITLE = 12  # columns of the first word of a line
 
 
@@ -28,7 +31,7 @@ def event_of(directory: Path, identity: str) -> dict[str, Any]:
     """
     told = named_event(directory, identity)
     folder = directory / FOLDER / told["id"]
-    files = {name: str(folder / name) for name in (LIGHT, CUTOUT, PICTURE, FACTS) if (folder / name).is_file()}
+    files = {name: str(folder / name) for name in (PAGE, LIGHT, CUTOUT, PICTURE, FACTS) if (folder / name).is_file()}
     return {**_measured(folder / FACTS), **told, "files": files}
 
 
@@ -52,9 +55,16 @@ def as_json(event: Mapping[str, Any]) -> str:
 def as_lines(event: Mapping[str, Any]) -> list[str]:
     """What a person is told of it. UsageError if what was measured of it is not as it was written."""
     labels = f", but {', '.join(event['labels'])}" if event["labels"] else ""
-    lines = [f"{event['id']}: {event['kind']}{labels}"]
+    return [
+        f"{event['id']}: {event['kind']}{labels}",
+        *(f"  {title:{_TITLE}}{text}" for title, text in in_words(event)),
+    ]
+
+
+def in_words(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same, each with a word for what it is. UsageError if what was measured of it is not as it was written."""
     try:
-        return [*lines, *(f"  {title:{_TITLE}}{text}" for title, text in _told(event))]
+        return list(_told(event))
     except (LookupError, TypeError, ValueError) as error:
         path = event["files"].get(FACTS, event["id"])
         raise UsageError(
@@ -64,7 +74,7 @@ def as_lines(event: Mapping[str, Any]) -> list[str]:
 
 def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for label in event["labels"]:
-        yield "against it", f"{label}: {LABELS.get(label, 'not known to this version')}"
+        yield AGAINST, f"{label}: {LABELS.get(label, 'not known to this version')}"
     place = shown(Direction(math.radians(event["ra"]), math.radians(event["dec"]), "ICRS"))
     errors = ""
     if "ra_err" in event:
@@ -81,7 +91,7 @@ def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     else:
         yield from _measurements(event)
     for path in event["files"].values():
-        yield "file", path
+        yield FILE, path
 
 
 def _measurements(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -168,6 +168,21 @@ def test_uneven_images_have_their_times_in_the_table(tmp_path: Path) -> None:
     assert WCS(header).naxis == 4
 
 
+def test_an_image_of_another_grid_is_left_out_unless_it_follows_a_body(tmp_path: Path) -> None:
+    """Whose centre alone is another one each time: the header says so."""
+    store = Store(tmp_path)
+    store.open_run(RunPlan("r", "moon", 2, "/data/moon.ms", asked(), ""))
+    for index in range(2):
+        store.put(stored_image("r", index, grid=replace(SMALL, longitude=SMALL.longitude + 1e-4 * index)))
+    store.close()
+    assert write_cube(tmp_path).unreadable == ("moon-t000001-dirty.fits",)
+    for path in images(tmp_path):
+        fits.setval(path, "FIPBODY", value="moon")
+    made = write_cube(tmp_path)
+    assert made.unreadable == ()
+    assert fits.getheader(made.path)["FIPBODY"] == "moon"
+
+
 def test_of_several_series_one_is_named(tmp_path: Path) -> None:
     """In one line with what would do; each is then whole."""
     store_run(tmp_path, count=2, field="north", grid=SMALL)

@@ -75,6 +75,7 @@ def test_it_has_each_image_at_its_time(run: Path) -> None:
 def test_casacore_opens_it_with_a_beam(run: Path) -> None:
     """As CARTA and CASA do: four axes, time the third one, and no CASAMBM, with which casacore refuses such a file."""
     made = write_cube(run)
+    assert "CASAMBM" not in fits.getheader(made.path)
     opened = casacore_image(str(made.path))
     assert opened.shape() == [4, 12, SIDE, SIDE]
     assert opened.imageinfo()["restoringbeam"]["major"]["value"] == pytest.approx(8.0)

@@ -5,7 +5,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy import units
+from astropy.table import QTable
 
 from fip.data.errors import UsageError
 from fip.data.settings import asked
@@ -54,6 +57,20 @@ def test_what_was_searched_is_added_up(nights: tuple[Path, Path, Path]) -> None:
     assert means.fluxes[0] == pytest.approx(THRESHOLD * NOISE / math.sqrt(32), rel=0.02)
     assert night.hours == pytest.approx((11 + 12) * CADENCE / 3600)
     assert [each["id"] for _, each in night.events] == [FLARE, "00112233-I-000002-1", "hostile-0"]  # none injected
+
+
+def test_what_the_tables_say_of_a_search_counts(tmp_path: Path) -> None:
+    """Flooded slices were not searched; cadence and widest boxcar are those of the search."""
+    store_run(tmp_path, count=12)
+    write_found(tmp_path, [])
+    path = tmp_path / "transients" / "rates.ecsv"
+    rates = QTable.read(path)
+    rates["flooded"], rates["cadence"], rates["widest"] = 2, np.array(rates["average"]) * 3.0 * units.s, 4
+    rates.write(path, overwrite=True)
+    found = night_of([tmp_path]).depths()[Kind("I", 1, 3.0)]
+    assert [each.width for each in found] == [1, 2, 4]
+    assert found[0].epochs == pytest.approx((12 - 2 * 2) * AREA)
+    assert found[2].duration == 12.0
 
 
 def test_a_page_of_a_night_is_one_file_as_it_was(nights: tuple[Path, Path, Path], tmp_path: Path) -> None:

@@ -23,23 +23,21 @@ def read(directory: Path, most: int) -> tuple[int, str]:
 @pytest.mark.timeout(600)  # PySE compiles itself for minutes
 def test_pyse_finds_sources_in_a_directory_with_all_that_it_can_have(tmp_path: Path) -> None:
     """Means, -pbcor, point spread functions and transients/ are there; images.txt names the dirty images alone."""
-    simulate(tmp_path / "obs.ms", Simulation(antennas=24, channels=8, integrations=40, seed=3))
+    simulation = Simulation(antennas=16, channels=4, integrations=34, transient=1.5, transient_on=(0, 34), seed=3)
+    simulate(tmp_path / "obs.ms", simulation)
     done = fip(
-        "run", tmp_path / "obs.ms", "--output", tmp_path / "obs.fip", "--size", "256", "--scale", "4arcsec",
-        "--weight", "briggs", "--primary-beam", "airy", "--make-psf", "--detect", "--also-average", "32",
+        "run", tmp_path / "obs.ms", "--output", tmp_path / "obs.fip", "--size", "192", "--scale", "5arcsec",
+        "--weight", "briggs", "--primary-beam", "airy", "--make-psf", "--subtract-model", "--detect",
+        "--also-average", "32",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     code, said = read(tmp_path / "obs.fip", most=2)
-    assert (code, "PySE opens 40 images; in 2 of them" in said, "PySE opens 41 images beside" in said) == (
-        0,
-        True,
-        True,
-    )
+    assert code == 0, said
+    assert "PySE opens 34 images; in 2 of them" in said
+    assert "PySE opens 35 images beside" in said
     listed = (tmp_path / "obs.fip" / "images.txt").read_text().split()
     (tmp_path / "obs.fip" / "images.txt").write_text("\n".join([listed[1], listed[0], "obs-t000000-psf.fits"]))
     code, said = read(tmp_path / "obs.fip", most=1)
-    assert (code, "images.txt is not in order of time" in said, "psf.fits, which is no dirty" in said) == (
-        1,
-        True,
-        True,
-    )
+    assert code == 1, said
+    assert "images.txt is not in order of time" in said
+    assert "psf.fits, which is no dirty" in said

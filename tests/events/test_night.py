@@ -67,7 +67,9 @@ def test_what_the_tables_say_of_a_search_counts(tmp_path: Path) -> None:
     rates = QTable.read(path)
     rates["flooded"], rates["cadence"], rates["widest"] = 2, np.array(rates["average"]) * 3.0 * units.s, 4
     rates.write(path, overwrite=True)
-    found = night_of([tmp_path]).depths()[Kind("I", 1, 3.0)]
+    night = night_of([tmp_path])
+    assert "4 of 12 slices, which count for nothing here" in night_html(night)
+    found = night.depths()[Kind("I", 1, 3.0)]
     assert [each.width for each in found] == [1, 2, 4]
     assert found[0].epochs == pytest.approx((12 - 2 * 2) * AREA)
     assert found[2].duration == 12.0

@@ -80,8 +80,8 @@ class Part:
             mine = self.series.get((run, label), [])
             cadence = _number(row, "cadence") or average * _cadence(mine)
             noises = self._noises(mine, row["hour"])
-            images = float(row["slices"]) - float(row.get("flooded") or 0)
-            if not cadence or not math.isfinite(images):
+            images = _number(row, "slices") - _number(row, "flooded")
+            if not cadence:
                 continue
             for noise in noises:
                 stretch = Stretch(
@@ -127,6 +127,13 @@ class Night:
         """With the directory of each; earliest first, those that nothing speaks against before the others."""
         found = [(part.directory, each) for part in self.parts for each in part.events]
         return sorted(found, key=lambda each: (bool(each[1]["labels"]), each[1]["begin"]))
+
+    @property
+    def flooded(self) -> tuple[int, int]:
+        """Slices in which so much stood out that they gave one peak at most, of all that were looked at."""
+        rows = [row for part in self.parts for row in (part.found.rates if part.found else ())]
+        rows = [row for row in rows if (row.get("average") or "1") == "1"]
+        return round(sum(_number(row, "flooded") for row in rows)), round(sum(_number(row, "slices") for row in rows))
 
     @property
     def unsearched(self) -> list[str]:

@@ -95,14 +95,19 @@ def _numbers(night: Night, view: TransientsView) -> Iterator[tuple[str, str]]:
 
 def _searched(night: Night) -> Panel:
     tables = [Table(_of(kind), _DEPTH_HEADS, tuple(map(_depth, found))) for kind, found in night.depths().items()]
+    flooded, slices = night.flooded
+    facts = ()
+    if flooded:
+        facts = (Fact("flooded", (f"{number(flooded)} of {number(slices)} slices, which count for nothing here",)),)
     return Panel(
         "searched",
         "What was searched, and what follows",
         "Half of the sources that are as bright as told are found: u times the noise of an image, over the root of "
         "the number of images that it is on; apparent flux. Limits are of 95 %, by the number found without labels "
         "that were on for so long, and up to twice as long: for none 3.0 over the area times the number of such times.",
+        facts=facts,
         tables=filled(tables),
-        nothing="" if tables else "Nothing was searched.",
+        nothing="" if any(table.rows for table in tables) or facts else "Nothing was searched.",
     )
 
 

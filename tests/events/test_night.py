@@ -13,7 +13,7 @@ from astropy.table import QTable
 from fip.data.errors import UsageError
 from fip.data.settings import asked
 from fip.events.completeness import injections_table, series_key
-from fip.events.night import Kind, night_of
+from fip.events.night import Kind, counts, night_of
 from fip.events.night_page import night_html
 from fip.events.tables import as_ecsv
 from fip.search.survey import most_expected
@@ -57,6 +57,14 @@ def test_what_was_searched_is_added_up(nights: tuple[Path, Path, Path]) -> None:
     assert means.fluxes[0] == pytest.approx(THRESHOLD * NOISE / math.sqrt(32), rel=0.02)
     assert night.hours == pytest.approx((11 + 12) * CADENCE / 3600)
     assert [each["id"] for _, each in night.events] == [FLARE, "00112233-I-000002-1", "hostile-0"]  # none injected
+
+
+def test_what_somebody_has_called_interference_is_no_event_for_a_limit() -> None:
+    """Nor is what something speaks against; a verdict that was taken back is none."""
+    for labels, verdict, is_one in (
+        ([], None, True), ([], "real", True), ([], "none", True), ([], "rfi", False), (["edge"], "real", False),
+    ):  # fmt: skip
+        assert counts({"labels": labels, "verdict": verdict and {"label": verdict}}) == is_one
 
 
 def test_what_the_tables_say_of_a_search_counts(tmp_path: Path) -> None:

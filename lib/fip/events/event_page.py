@@ -11,7 +11,7 @@ from fip.archive.charts import plot
 from fip.archive.curve_pictures import UNIX_DAY
 from fip.archive.pages import page
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
-from fip.events.describing import AGAINST, FILE, in_words
+from fip.events.describing import AGAINST, FILE, told_in_words
 from fip.events.measuring import Measured, Sample
 from fip.events.words import CUTOUT, FACTS, LABELS, LIGHT, PICTURE
 from fip.state.panel import Head, Panel, Row, Table
@@ -29,7 +29,7 @@ _LISTED = 200  # images in the table of its light curve: those about its middle
 
 def event_page(event: Mapping[str, Any], measured: Measured, picture: bytes) -> bytes:
     """HTML of what is known of an event, as `fip.events.folder.facts` has it. The same values make the same bytes."""
-    told = in_words({**event, "files": {}})
+    told = told_in_words({**event, "files": {}})
     stokes = measured.found.series.stokes
     number = measured.stokes.index(stokes) if stokes in measured.stokes else 0
     times = np.array([each.entry.average - UNIX_DAY * SECONDS_PER_DAY for each in measured.samples])

@@ -1,7 +1,7 @@
 """`fip report --night`: what several directories of a night have seen, and what they could have seen, as one page."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,9 +16,11 @@ from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import UsageError
 from fip.data.quantities import MJD_0, iso_utc
+from fip.data.vetting import NONE as NO_VERDICT
 from fip.events.completeness import INJECTIONS, Tried, read_injections
 from fip.events.reading import read_table
 from fip.events.shown import Searched, how_to_search, searched
+from fip.events.vetted import with_verdicts
 from fip.events.words import EVENTS, FOLDER, HOUR, INJECTION
 from fip.search.survey import Depth, Stretch, depths
 from fip.search.words import WIDEST
@@ -47,10 +49,10 @@ class Part:
     found: Searched | None  # None: it was not searched
     averages: dict[str, int]  # slices in an image, by the id of an event
 
-    @property
+    @cached_property
     def events(self) -> list[dict[str, Any]]:
-        """But those that FIP has put in, and with `average`; those that nothing speaks against first."""
-        found = self.found.events if self.found else ()
+        """But those that FIP has put in, with `average` and verdicts; those that nothing speaks against first."""
+        found = with_verdicts(self.directory, self.found.events) if self.found else []
         return [
             each | {"average": self.averages.get(each["id"], 1)} for each in found if INJECTION not in each["labels"]
         ]
@@ -151,9 +153,15 @@ class Night:
                 found.setdefault(kind, []).append(stretch)
             for each in part.events:
                 of = kinds.get((each["run"], each["field"], each["stokes"], each["average"]))
-                if of and not each["labels"]:
+                if of and counts(each):
                     widths.setdefault(of, []).append(each["width"])
         return {kind: depths(stretches, widths.get(kind, ())) for kind, stretches in sorted(found.items())}
+
+
+def counts(event: Mapping[str, Any]) -> bool:
+    """Whether an event is one for a limit: nothing speaks against it, and nobody has called it anything but real."""
+    verdict = event["verdict"]
+    return not event["labels"] and (verdict is None or verdict["label"] in ("real", NO_VERDICT))
 
 
 def night_of(directories: Sequence[Path]) -> Night:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,11 +14,12 @@ from fip import __version__
 from fip.archive.charts import plot
 from fip.archive.pages import page
 from fip.archive.render import brightness_unit
-from fip.archive.report import UNIX_EPOCH
 from fip.data.errors import UsageError
+from fip.data.quantities import UNIX_EPOCH
 from fip.events.completeness import WIDTHS, Tried
 from fip.events.night import Kind, Night, Part, night_of
 from fip.events.reporting import happened
+from fip.events.vetted import in_words
 from fip.events.words import LABELS
 from fip.search.points import interval
 from fip.search.survey import Depth, poisson_interval
@@ -96,7 +97,7 @@ def _numbers(night: Night, view: TransientsView) -> Iterator[tuple[str, str]]:
 def _searched(night: Night) -> Panel:
     tables = [Table(_of(kind), _DEPTH_HEADS, tuple(map(_depth, found))) for kind, found in night.depths().items()]
     flooded, slices = night.flooded
-    facts = ()
+    facts: tuple[Fact, ...] = ()
     if flooded:
         facts = (Fact("flooded", (f"{number(flooded)} of {number(slices)} slices, which count for nothing here",)),)
     return Panel(
@@ -170,7 +171,7 @@ def _others(events: Sequence[tuple[Path, dict[str, Any]]]) -> Panel:
             (
                 each["begin"][:19].replace("T", " "), each["id"], each["kind"],
                 NONE if each["snr"] is None else f"{each['snr']:.1f}",
-                "; ".join(f"{label}: {LABELS.get(label, '')}" for label in each["labels"]), str(directory),
+                "; ".join(_said(each)), str(directory),
             ),
         )
         for directory, each in events[:LISTED]
@@ -178,6 +179,12 @@ def _others(events: Sequence[tuple[Path, dict[str, Any]]]) -> Panel:
     more = len(events) - len(rows)
     heads = ("UTC", "event", "kind", "S/N", "against it", "directory")
     return Panel("others", "The others", tables=(texts("", heads, rows),), nothing=f"and {more} more" if more else "")
+
+
+def _said(event: Mapping[str, Any]) -> Iterator[str]:
+    if event["verdict"]:
+        yield f"verdict: {in_words(event['verdict'])}"
+    yield from (f"{label}: {LABELS.get(label, '')}" for label in event["labels"])
 
 
 def _plots(part: Part, several: bool) -> Iterator[tuple[str, Markup]]:

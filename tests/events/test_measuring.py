@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from astropy.wcs import WCS
 
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import NoRoomError, UsageError
-from fip.events.describing import as_json, as_lines, event_of
+from fip.events.describing import as_json, as_lines, event_of, told_in_words
+from fip.events.event_page import event_page
 from fip.events.folder import write_event
 from fip.events.measuring import Measured
 from fip.events.words import Found
+from support.browser import browser, keep
 from support.fip_command import fip, images
 from support.measured_run import (
     BANDS,
@@ -35,7 +38,7 @@ from support.measured_run import (
 
 COUNT = 30
 BEAM = 1800.0  # arcsec, the primary beam at half power
-FILES = ["cutout.fits", "event.json", "event.png", "light.ecsv"]
+FILES = ["cutout.fits", "event.json", "event.png", "index.html", "light.ecsv"]
 
 
 Written = tuple[Path, Measured, Path]
@@ -213,3 +216,46 @@ def test_fip_event_tells_all_that_is_known(written: Written) -> None:
     ):
         with pytest.raises(UsageError, match=said_):
             event_of(directory, wrong)
+
+
+def test_its_page_says_it_without_anything_beside(written: Written, tmp_path: Path) -> None:
+    """One file: picture, labels in words, what `fip event` says, light curve; links to the files; nothing that runs."""
+    folder = written[-1]
+    html = (folder / "index.html").read_text()
+    assert "<script" not in html
+    assert "default-src 'none'" in html
+    links = re.findall(r"(?:src|href)=\"([^\"]+)\"", html)
+    assert sorted(link for link in links if not link.startswith("data:")) == [
+        name for name in FILES if name != "index.html"
+    ]
+    with browser(tmp_path, 1240, 900, "dark") as (page, errors):
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((folder / "index.html").as_uri())
+        assert page.locator("img").evaluate("img => img.complete && img.naturalWidth > 0")
+        text = " ".join(page.locator("body").inner_text().split())
+        assert "Transient of S/N 20.0, 2020-06-27T18:41:36 UTC. Something speaks against it:" in text
+        assert "edge: it is at the edge of what is imaged, which shows no maximum there" in text
+        for name, told in told_in_words({**json.loads((folder / "event.json").read_text()), "files": {}}):
+            assert name == "against it" or f"{name} {told}" in text, name
+        keep(page, "event-dark", tmp_path, whole=True)
+        page.emulate_media(color_scheme="light")
+        page.locator("summary").click()
+        assert page.locator("details tbody tr").count() == COUNT - 1
+        keep(page, "event", tmp_path, whole=True)
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+        assert errors == []
+
+
+def test_what_came_from_outside_is_text_on_its_page(written: Written) -> None:
+    """A name or a label that wants to be markup, and a label that this version does not know."""
+    _, measured, folder = written
+    told = json.loads((folder / "event.json").read_text())
+    hostile = told | {"id": "<script>alert(1)</script>", "labels": ["<b>x</b>"], "closed": False}
+    html = event_page(hostile, measured, b"").decode()
+    assert "<script" not in html and "<b>x" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert "&lt;b&gt;x&lt;/b&gt;</b>: not known to this version" in html
+    assert "It goes on, or its run was broken off." in html

@@ -4,12 +4,10 @@ import base64
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -18,6 +16,7 @@ from fip.archive.charts import Floats, Span, plot, time_lines
 from fip.archive.entries import Entry, RunRow, RunTotals
 from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import stored_entries
+from fip.archive.pages import page
 from fip.archive.render import Stretch, brightness_unit, choose_stretch, coloured
 from fip.archive.shrink import shrink
 from fip.data.errors import UsageError
@@ -85,15 +84,14 @@ def write_report(directory: Path, output: Path | None = None, transients: Told |
 
 
 def _html(directory: Path, entries: Sequence[Entry], transients: Told | None) -> str:
-    files, ledger = resources.files("fip"), Ledger(directory, read_only=True)
+    ledger = Ledger(directory, read_only=True)
     rows, totals, asked = ledger.runs(), tuple(ledger.totals()), ledger.asked()
     ledger.close()
     recorded = np.sort([entry.recorded for entry in entries])
     stages = Table("", STAGE_HEADS, tuple(_stages(entries)))
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string(files.joinpath("archive", "report.html").read_text()).render(
-        style=Markup(files.joinpath("monitor", "assets", "style.css").read_text()),
-        title=", ".join(row.name for row in rows),
+    return page(
+        "report.html",
+        ", ".join(row.name for row in rows),
         version=__version__,
         numbers=[*_numbers(entries, totals, recorded)],
         transients=transients,

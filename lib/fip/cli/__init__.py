@@ -6,7 +6,7 @@ A command is a function with `@app.command("name")`, in a module that is importe
 
 import sys
 
-from fip.cli import alerts, check, data, detect, event, follow, images, inject, jobs, keys, run, verify, watch
+from fip.cli import alerts, check, cube, data, detect, event, follow, images, inject, jobs, keys, run, verify, watch
 from fip.cli.app import app
 from fip.data.errors import FipError
 from fip.terminal.plain import PlainConsole
@@ -14,6 +14,7 @@ from fip.terminal.plain import PlainConsole
 __all__ = [
     "alerts",
     "check",
+    "cube",
     "data",
     "detect",
     "event",

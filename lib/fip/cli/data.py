@@ -86,7 +86,7 @@ def simulate_command(
     from fip.simulation.plan import Simulation
 
     simulation = Simulation(**vars(asked))
-    with _progress("simulating", simulation.integrations) as told:
+    with told_progress("simulating", simulation.integrations) as told:
         truth = simulate(measurement_set, simulation, overwrite=overwrite, live=live, progress=told)
     console.print(f"{measurement_set} is written; what is in it is in {truth}", soft_wrap=True)
     if simulation.sources and not simulation.smear:
@@ -124,14 +124,14 @@ def movie_command(
         Fraction(rate).limit_denominator(1000) if rate else None,
         every,
     )
-    with _progress("drawing", None) as told:
+    with told_progress("drawing", None) as told:
         movies = make_movie(directory, output, png, told, shown)
     for movie in movies:
         console.print(str(movie), soft_wrap=True)
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+def told_progress(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, to be told how many are done, and of how many."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)

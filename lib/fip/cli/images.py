@@ -76,11 +76,26 @@ def sources_command(
 
 @app.command("report")
 def report_command(
-    directory: ImagesArgument,
-    output: Annotated[Path | None, typer.Option(help="The page.  [default: DIR/report.html]")] = None,
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Directory of images, as `fip run` leaves it.")
+    ],
+    night: Annotated[
+        bool,
+        typer.Option("--night", help="One page of several: what was searched to which flux, events, limits on rates."),
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="The page.  [default: report.html, or night.html, in the first DIR]")
+    ] = None,
 ) -> None:
     """Write a page about a finished run: settings, rates, noise, images, failures; one file, without network."""
+    if night:
+        from fip.events.night_page import write_night
+
+        say(str(write_night(directories, output)))
+        return
     from fip.archive.report import write_report
     from fip.events.reporting import transients_of
 
-    say(str(write_report(directory, output, transients_of(directory))))
+    if len(directories) > 1:
+        raise UsageError("a report is of one directory; `fip report --night DIR...` makes one page of several")
+    say(str(write_report(directories[0], output, transients_of(directories[0]))))

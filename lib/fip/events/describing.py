@@ -13,31 +13,41 @@ from fip.data.quantities import ARCSEC
 from fip.events.listing import listed
 from fip.events.pinning import kept_of
 from fip.events.vetted import before_in_words, in_words
-from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PICTURE
+from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PAGE, PICTURE
 
 _NEAR = 3  # names that are told instead of one that is not there
 _MEASURED = {
     "ra_err", "dec_err", "time_err", "threshold", "forced", "unbiased", "corrected", "primary_beam", "steady",
     "spectrum", "spectrum_of", "spectral_index", "images", "images_on", "window", "left_out",
 }  # fmt: skip
+AGAINST, FILE = "against it", "file"
+"""What labels and files are called among what is told of an event."""
+
 _TITLE = 12  # columns of the first word of a line
 
 
 def event_of(directory: Path, identity: str) -> dict[str, Any]:
     """What is known of an event, as `fip event --json` has it: that of the table, and of its folder if it was measured.
 
-    `identity` may be the beginning of one alone. UsageError if there is none, with the names of near ones; and as
-    `fip.events.listing.listed`.
+    UsageError as `named_event`.
+    """
+    told = named_event(directory, identity)
+    folder = directory / FOLDER / told["id"]
+    files = {name: str(folder / name) for name in (PAGE, LIGHT, CUTOUT, PICTURE, FACTS) if (folder / name).is_file()}
+    known = {**_measured(folder / FACTS), **told}
+    return {**known, "kept": kept_of(directory, known), "files": files}
+
+
+def named_event(directory: Path, identity: str) -> dict[str, Any]:
+    """An event as `fip events --json` has it; `identity` may be the beginning of one alone.
+
+    UsageError if there is none, with the names of near ones; and as `fip.events.listing.listed`.
     """
     events = {each["id"]: each for each in listed([directory])}
     found = [identity] if identity in events else [each for each in events if each.startswith(identity)]
     if len(found) != 1:
         raise UsageError(f"{directory} has {_none(identity, found, list(events))}")
-    told = events[found[0]]
-    folder = directory / FOLDER / told["id"]
-    files = {name: str(folder / name) for name in (LIGHT, CUTOUT, PICTURE, FACTS) if (folder / name).is_file()}
-    known = {**_measured(folder / FACTS), **told}
-    return {**known, "kept": kept_of(directory, known), "files": files}
+    return events[found[0]]
 
 
 def with_measured(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,9 +63,19 @@ def as_json(event: Mapping[str, Any]) -> str:
 def as_lines(event: Mapping[str, Any]) -> list[str]:
     """What a person is told of it. UsageError if what was measured of it is not as it was written."""
     labels = f", but {', '.join(event['labels'])}" if event["labels"] else ""
-    lines = [f"{event['id']}: {event['kind']}{labels}"]
+    return [
+        f"{event['id']}: {event['kind']}{labels}",
+        *(f"  {title:{_TITLE}}{text}" for title, text in told_in_words(event)),
+    ]
+
+
+def told_in_words(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same, each with a word for what it is; of verdicts, and what is kept, only if `event` has them.
+
+    UsageError if what was measured of it is not as it was written.
+    """
     try:
-        return [*lines, *(f"  {title:{_TITLE}}{text}" for title, text in _told(event))]
+        return list(_told(event))
     except (LookupError, TypeError, ValueError) as error:
         path = event["files"].get(FACTS, event["id"])
         raise UsageError(
@@ -64,12 +84,12 @@ def as_lines(event: Mapping[str, Any]) -> list[str]:
 
 
 def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if event["verdict"]:
+    if event.get("verdict"):
         yield "verdict", in_words(event["verdict"])
-    for before in event["before"]:
+    for before in event.get("before", ()):
         yield "here before", before_in_words(before)
     for label in event["labels"]:
-        yield "against it", f"{label}: {LABELS.get(label, 'not known to this version')}"
+        yield AGAINST, f"{label}: {LABELS.get(label, 'not known to this version')}"
     place = shown(Direction(math.radians(event["ra"]), math.radians(event["dec"]), "ICRS"))
     errors = ""
     if "ra_err" in event:
@@ -85,9 +105,10 @@ def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "measured", "not yet: it goes on, or its images were searched by an older FIP"
     else:
         yield from _measurements(event)
-    yield "kept", _kept(event["kept"])
+    if "kept" in event:
+        yield "kept", _kept(event["kept"])
     for path in event["files"].values():
-        yield "file", path
+        yield FILE, path
 
 
 def _kept(kept: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The folder of an event, DIR/transients/ID: light.ecsv, cutout.fits, event.png and event.json, which is the last.
+"""The folder of an event, DIR/transients/ID: light.ecsv, cutout.fits, event.png, index.html, and event.json last.
 
 Each is written beside and put in place. They are functions of the stored images and of the event alone: to write them
 again changes nothing.
@@ -27,7 +27,7 @@ from fip.events.appearing import labels_by_look
 from fip.events.context import told as context
 from fip.events.cutouts import Cutouts, cut_out
 from fip.events.measuring import WINDOW, Measured, Value, measure
-from fip.events.words import CUTOUT, FACTS, FOLDER, LIGHT, PICTURE, Found
+from fip.events.words import CUTOUT, FACTS, FOLDER, LIGHT, PAGE, PICTURE, Found
 from fip.fits.header import sky_cards
 
 
@@ -41,11 +41,13 @@ def write_event(directory: Path, found: Found, entries: Sequence[Entry], folder:
     looks = labels_by_look(directory, measured, cutouts)
     labels = (*found.labels, *(each for each in looks if each not in found.labels))
     measured = replace(measured, found=replace(found, labels=labels))
+    known, picture = facts(measured) | {"looks": looks}, _picture(measured, cutouts)
     made = {
         LIGHT: light_table(measured).encode(),
         CUTOUT: cutout_file(found, cutouts),
-        PICTURE: _picture(measured, cutouts),
-        FACTS: (json.dumps(facts(measured) | {"looks": looks}, indent=1, allow_nan=False) + "\n").encode(),
+        PICTURE: picture,
+        PAGE: _page(known, measured, picture),
+        FACTS: (json.dumps(known, indent=1, allow_nan=False) + "\n").encode(),
     }
     path = directory / folder / found.id
     try:
@@ -181,3 +183,9 @@ def _picture(measured: Measured, cutouts: Cutouts) -> bytes:
     from fip.events.picture import event_picture  # late: matplotlib takes a while to be there
 
     return event_picture(measured, cutouts)
+
+
+def _page(known: dict[str, Any], measured: Measured, picture: bytes) -> bytes:
+    from fip.events.event_page import event_page  # late, too
+
+    return event_page(known, measured, picture)

@@ -27,11 +27,12 @@ def transients_of(directory: Path) -> Told | None:
         return Told(str(error))
     if found is None:
         return None
-    shown = tuple(_happened(directory, each) for each in events)
+    shown = tuple(happened(directory, each) for each in events)
     return Told(line(found.view), tuple(facts(found.view)), shown, len(found.events) - len(shown))
 
 
-def _happened(directory: Path, event: dict[str, Any]) -> Happened:
+def happened(directory: Path, event: dict[str, Any]) -> Happened:
+    """An event of `fip.events.shown`, in words, with its picture."""
     slices = event["last"] - event["first"] + 1
     parts = (
         "" if event["snr"] is None else f"S/N {event['snr']:.1f}",

@@ -53,6 +53,7 @@ def rates_table(findings: Findings, found: Sequence[Found], hours: Mapping[tuple
         table[name] = values * unit if unit else values
     table.meta["events"] = "those without labels; sidelobes of brighter ones are no candidates here"
     table.meta["low, high"] = "of the candidates found, 95 %: predicted_candidates should lie between them"
+    table.meta["cadence, widest"] = "from one image to the next; images of the widest boxcar"
     table.meta["negative"] = "of the candidates, those that became fainter: as many as of the others if all are noise"
     return table
 
@@ -85,7 +86,7 @@ _RATES: dict[str, tuple[Any, Any]] = {
     "threshold": (None, float), "predicted": (None, float), "events": (None, int),
     "threshold_candidates": (None, float), "predicted_candidates": (None, float), "candidates": (None, int),
     "low": (None, float), "high": (None, float), "negative": (None, int), "injected": (None, int),
-    "injected_found": (None, int),
+    "injected_found": (None, int), "cadence": (units.s, float), "widest": (None, int),
 }  # fmt: skip
 
 
@@ -125,4 +126,5 @@ def _rate(series: Series, hour: int, counted: Hour, found: Sequence[Found], trie
         "candidates": count, "low": float(low), "high": float(high),
         "negative": sum(each.event.best.sign < 0 for each in alone),
         "injected": len(tried), "injected_found": sum(bool(each["found"]) for each in tried),
+        "cadence": series.searched.cadence, "widest": series.searched.widest,
     }  # fmt: skip

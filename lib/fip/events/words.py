@@ -38,6 +38,7 @@ EVENTS, CANDIDATES, RATES = "events.ecsv", "candidates.ecsv", "rates.ecsv"
 """Tables of what was found; `fip.events.tables` has their columns."""
 
 LIGHT, CUTOUT, PICTURE, FACTS = "light.ecsv", "cutout.fits", "event.png", "event.json"
+PAGE = "index.html"
 """The files of an event, in a folder of its name."""
 
 INJECTION = "injection"

@@ -27,8 +27,8 @@ def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
         units.append((channels_cards(slice_, image, kind), image.pixels[:, 1:]))
         units.append((beam_cards(table, slice_), table.view(">u4")))
     units += [table_unit(name, table) for name, table in image.tables.items()]
-    headers = [_header(cards, data) for cards, data in units]
-    sizes = [len(header) + _whole_blocks(data.nbytes) for header, (_, data) in zip(headers, units, strict=True)]
+    headers = [sealed(cards, ones_complement_sum(data)) for cards, data in units]
+    sizes = [len(header) + whole_blocks(data.nbytes) for header, (_, data) in zip(headers, units, strict=True)]
     file = np.empty(sum(sizes), np.uint8)
     begin = 0
     for header, (_, data), size in zip(headers, units, sizes, strict=True):
@@ -37,15 +37,14 @@ def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
     return file.data
 
 
-def _header(cards: str, data: NDArray[Any]) -> bytearray:
-    """The whole header of a unit, with the sums of its header and data."""
-    datasum = ones_complement_sum(data)
+def sealed(cards: str, datasum: int) -> bytearray:
+    """The whole header of a unit, with the sum of its data and that of both; as long whatever the sum."""
     cards += f"DATASUM = '{datasum:<10d}'".ljust(_CARD)
     checksum_at = len(cards) + len("CHECKSUM= '")
     cards += f"CHECKSUM= '{'0' * 16}'".ljust(_CARD) + "END"
-    header = bytearray(cards.encode("ascii").ljust(_whole_blocks(len(cards))))
+    header = bytearray(cards.encode("ascii").ljust(whole_blocks(len(cards))))
     header_sum = ones_complement_sum(np.frombuffer(header, ">u4"))
-    header[checksum_at : checksum_at + 16] = encode_checksum(_folded(header_sum + datasum))
+    header[checksum_at : checksum_at + 16] = encode_checksum(folded(header_sum + datasum))
     return header
 
 
@@ -63,7 +62,7 @@ def ones_complement_sum(values: NDArray[Any]) -> int:
     two words of each change places, which a sum does not see.
     """
     words = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).view(np.uint32)
-    return _folded(int(words.sum(dtype=np.uint64)))
+    return folded(int(words.sum(dtype=np.uint64)))
 
 
 def encode_checksum(total: int) -> bytes:
@@ -87,11 +86,13 @@ def encode_checksum(total: int) -> bytes:
 _PUNCTUATION = frozenset(b":;<=>?@[\\]^_`")
 
 
-def _folded(total: int) -> int:
+def folded(total: int) -> int:
+    """A sum with its carries added at its other end, to 32 bits: of sums of parts it is the sum of all."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
 
 
-def _whole_blocks(size: int) -> int:
+def whole_blocks(size: int) -> int:
+    """Bytes that so many take in a FITS file."""
     return -(-size // BLOCK) * BLOCK

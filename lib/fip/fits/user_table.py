@@ -1,4 +1,4 @@
-"""A table that a stage has added, as a FITS BINTABLE behind its image."""
+"""A table as a FITS BINTABLE behind an image, as stages add them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from fip.fits.header import CardTuple, card
 _FORMS = {"b1": "L", "u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
 
 
-def table_unit(name: str, table: Table) -> tuple[str, NDArray[Any]]:
+def table_unit(name: str, table: Table, comment: str = "made by a stage") -> tuple[str, NDArray[Any]]:
     """All cards of its header but CHECKSUM, DATASUM and END, and its bytes, filled up to whole words."""
     columns = {column: _as_stored(values) for column, (values, _) in table.columns.items()}
     rows: NDArray[np.void] = np.zeros(
@@ -20,7 +20,7 @@ def table_unit(name: str, table: Table) -> tuple[str, NDArray[Any]]:
     for column, values in columns.items():
         rows[column] = values
     cards: list[CardTuple] = [
-        ("XTENSION", "BINTABLE", "made by a stage"), ("BITPIX", 8, ""), ("NAXIS", 2, ""),
+        ("XTENSION", "BINTABLE", comment), ("BITPIX", 8, ""), ("NAXIS", 2, ""),
         ("NAXIS1", rows.dtype.itemsize, ""), ("NAXIS2", len(rows), ""), ("PCOUNT", 0, ""), ("GCOUNT", 1, ""),
         ("TFIELDS", len(columns), ""), ("EXTNAME", name, ""),
     ]  # fmt: skip

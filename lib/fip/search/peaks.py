@@ -156,7 +156,7 @@ class _Looking:
         norm = math.sqrt(float(self._weights.at(*place)[peak.width - 1, end])) / STEPS
         beside = self._sums(rows, *place, 0.0, _BESIDE)
         around = self._sums(rows, *place, _BESIDE, _AROUND)
-        scatter = norm * _scatter(around) if np.count_nonzero(around) >= _ENOUGH else 1.0
+        scatter = _scatter(around, norm) if np.count_nonzero(around) >= _ENOUGH else 1.0
         return replace(peak, beside=norm * max(0, int((-peak.sign * beside).max(initial=0))), around=scatter)
 
     def against_its_own(self, peak: Peak) -> Seen:
@@ -245,9 +245,9 @@ class _Looking:
         return Peak(x + dx, y + dy, last + 1 - width, width, snr, sign, float(flux), (int(slices[0]), int(slices[-1])))
 
 
-def _scatter(sums: NDArray[np.integer] | NDArray[np.floating]) -> float:
-    """The standard deviation of sums; pixels without a value are 0, and left out."""
-    return GAUSSIAN_RMS_PER_MAD * float(np.median(np.abs(sums[sums != 0])))
+def _scatter(sums: NDArray[np.integer] | NDArray[np.floating], norm: float = 1.0) -> float:
+    """The standard deviation of sums times a number; pixels without a value are 0, and left out."""
+    return GAUSSIAN_RMS_PER_MAD * norm * float(np.median(np.abs(sums[sums != 0])))
 
 
 def _unbiased(snr: float) -> float:

@@ -174,24 +174,25 @@ class Measured:
 
     def lines(self) -> list[Line]:
         """As a table."""
-        each = [1e3 * seconds / self.images for seconds in self.seconds]
+        with_it, without = (1e3 * seconds / self.images for seconds in self.seconds)
         lines = [
             Line("noise of an image, in that without the sky", float(np.mean(self.levels)), 1.0),
             Line("events told that are no source", self.others[0], self.predicted, target="<= 2 x predicted"),
             Line("... in images without the sky", self.others[1], self.predicted),
-            Line("CPU ms of the search, an image", *each),
+            Line("CPU ms of the search, an image", with_it, without),
         ]
         for narrow, (low, high) in product((True, False), pairwise(SNRS)):
             few = [each for each in self.tried if low <= each[0].snr < high and (each[0].width <= NARROW) == narrow]
             which = f"{'up to' if narrow else 'above'} {NARROW} slices"
-            shares = [float(np.mean([each[at] for each in few])) if few else math.nan for at in (1, 2)]
-            lines.append(Line(f"share found of {len(few)} sources of S/N {low:g} to {high:g}, {which}", *shares))
+            count = max(1, len(few))
+            with_it, without = sum(found for _, found, _ in few) / count, sum(found for *_, found in few) / count
+            lines.append(
+                Line(f"share found of {len(few)} sources of S/N {low:g} to {high:g}, {which}", with_it, without)
+            )
         sure = [each for each in self.tried if each[0].snr >= SURE]
-        found = [sum(each[at] for each in sure) for at in (1, 2)]
-        return [
-            *lines,
-            Line(f"found of all {len(sure)} from S/N {SURE:g} on", *found, target=">= 0.98 of those without"),
-        ]
+        with_it, without = sum(found for _, found, _ in sure), sum(found for *_, found in sure)
+        what = f"found of all {len(sure)} from S/N {SURE:g} on"
+        return [*lines, Line(what, with_it, without, target=">= 0.98 of those without")]
 
 
 def measure(total: Measured, telescope: Telescope, images: int, brightest: float, seed: int) -> None:

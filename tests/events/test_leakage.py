@@ -23,7 +23,7 @@ FLARE, ON = (66.3, 68.8), range(40, 48)
 
 def store(directory: Path) -> None:
     """Noise of 1 mJy/beam; sources of 1 Jy in I, of up to 30 mJy of either sign in V; a flare of S/N 20 in V alone."""
-    sky = sum(gaussian(SIDE, x, y, BEAM) for x, y, _ in STEADY) * BRIGHT
+    sky = np.sum([np.float32(BRIGHT) * gaussian(SIDE, x, y, BEAM) for x, y, _ in STEADY], axis=0)
     noise = islice(noise_fields(SIDE, BEAM, 3), 2 * COUNT)
     made, grid = Store(directory), replace(GRID, width=SIDE, height=SIDE)
     made.open_run(RunPlan(RUN, "night", COUNT, "/data/night.ms", asked(stokes=("I", "V")), ""))

@@ -15,10 +15,10 @@ from support.fip_command import fip
 from support.noise_fields import gaussian, noise_fields
 from support.stored_run import GRID, NOISE, RUN, stored_image
 
-SIDE, BEAM, COUNT = 96, 4.0, 90
-STEADY = ((20.3, 30.6, 0.0), (70.0, 25.5, 1.0), (30.4, 75.2, 2.0))  # x, y, and the angle by which it leaks
+SIDE, BEAM, COUNT = 160, 3.0, 70
+STEADY = ((40.3, 50.6, 0.0), (120.0, 45.5, 1.0))  # x, y, and the angle by which it leaks
 BRIGHT, LEAKS, TURN = 1000.0, 0.03, 90.0  # S/N in Stokes I; share; slices of half a turn
-FLARE, ON = (66.3, 68.8), range(40, 48)
+FLARE, ON = (96.3, 108.8), range(40, 48)
 
 
 def store(directory: Path) -> None:

@@ -23,10 +23,10 @@ class Search:
         self._found: dict[int, Event] = {}
         self._index, self.seconds = 0, 0.0
 
-    def take(self, pixels: Pixels) -> None:
-        """The next image."""
+    def take(self, pixels: Pixels, psf: Pixels | None = None) -> None:
+        """The next image, and its PSF if one is stored."""
         start = time.process_time()
-        facts = Facts(self._index, self._index * CADENCE, places(self._events))
+        facts = Facts(self._index, self._index * CADENCE, places(self._events), psf)
         self._state, look = advance(self._state, pixels, facts)
         self._associate(look.peaks)
         self.seconds += time.process_time() - start

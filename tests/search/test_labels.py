@@ -136,14 +136,17 @@ def wandering(seed: int, pulse: float) -> list[Event]:
     return search.finish()
 
 
-def test_what_is_below_the_noise_of_a_slice_and_stays_makes_no_events_that_are_told() -> None:
-    events = [each for seed in range(2) for each in wandering(seed, 0.0)]
-    assert len(events) > 4
-    assert labelled("unsteady", events) == {each.number for each in events}
-    on = [each for each in wandering(5, 12.0) if 88 <= each.best.first < 92]
-    found = [each for each in on if math.hypot(each.best.x - 60, each.best.y - 60) < 2]
-    assert len(found) == 1
-    assert labelled("unsteady", found) == set()
+def test_what_is_below_the_noise_of_a_slice_and_stays_makes_no_events() -> None:
+    assert [wandering(seed, 0.0) for seed in range(2)] == [[], []]
+    (found,) = wandering(5, 12.0)
+    assert math.hypot(found.best.x - 60, found.best.y - 60) < 2
+    assert (found.best.first, found.best.width) == (90, 8)
+    assert labelled("unsteady", [found]) == set()
+
+
+def test_what_is_not_above_what_sums_of_its_slices_scatter_by_around_it_is_unsteady() -> None:
+    events = [event(0, 30, 30, snr=7, around=1.3), event(1, 90, 90, first=30, snr=20, around=1.3)]
+    assert labelled("unsteady", [*events, event(2, 30, 90, first=60, snr=7, around=1.2)]) == {0}
 
 
 def test_less_than_a_tenth_of_a_source_of_the_model_beside_it_is_left_over() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fip.search.bright import Part, has_part, left_by
 from fip.search.noise import Tiles
-from fip.search.peaks import is_near
+from fip.search.peaks import Seen, is_near
 from fip.search.pyramid import Pyramid, sum_of
 from fip.search.words import Event, Matrix, Peak, Place, Searched
 
@@ -41,7 +41,7 @@ def levels_of(psf: NDArray[np.floating], beam: Matrix) -> tuple[float, ...]:
 
 
 def with_floors(
-    peaks: Sequence[Peak],
+    seen: Sequence[Seen],
     strong: Sequence[Peak],
     bright: Parts,
     pyramid: Pyramid,
@@ -55,10 +55,12 @@ def with_floors(
     """
     oldest = pyramid.step - len(pyramid.ring)
     most = max(searched.sidelobes[BESIDE : BESIDE + 1], default=0.0)
+    peaks = [each.peak for each in seen]
     found = [peak for peak in peaks if most * peak.snr >= LEAST and not _is_at(peak, own, searched.beam)]
     kept = [peak for peak in strong if peak.last > oldest and not any(_same(peak, new, searched.beam) for new in found)]
     now = tuple(sorted([*found, *kept], key=lambda peak: -peak.snr)[:_MOST_STRONG])
-    return tuple(replace(peak, floor=_floor(peak, now, bright, pyramid, tiles, searched)) for peak in peaks), now
+    floors = (_floor(each, now, bright, pyramid, tiles, searched) for each in seen)
+    return tuple(replace(peak, floor=floor) for peak, floor in zip(peaks, floors, strict=True)), now
 
 
 def is_sidelobe(event: Event, threshold: float) -> bool:
@@ -77,15 +79,15 @@ def _same(old: Peak, new: Peak, beam: Matrix) -> bool:
 
 
 def _floor(
-    peak: Peak, strong: Sequence[Peak], bright: Parts, pyramid: Pyramid, tiles: Tiles, searched: Searched
+    seen: Seen, strong: Sequence[Peak], bright: Parts, pyramid: Pyramid, tiles: Tiles, searched: Searched
 ) -> float:
-    depth = len(pyramid.ring)
+    depth, peak = len(pyramid.ring), seen.peak
     steps = [step for step in range(peak.first, peak.last + 1) if pyramid.present[step % depth]]
     here = (peak.x, peak.y, searched.beam)
     noise = float(tiles.level[_tile(peak.y, tiles, 0), _tile(peak.x, tiles, 1)])
     left = sum(left_by(bright[step], *here) / (pyramid.scale[step % depth] * noise) for step in steps if step in bright)
     beside = [_sidelobe(peak, other, steps, bright, pyramid, searched) for other in strong if other.snr > peak.snr]
-    floor = (left + max(beside, default=0.0)) / math.sqrt(max(1, len(steps)))
+    floor = (left + max(beside, default=0.0)) / math.sqrt(max(1, len(steps))) / seen.times
     return float(floor) if floor >= LEAST else 0.0
 
 

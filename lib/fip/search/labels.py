@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.search.floors import is_sidelobe
+from fip.search.rednoise import RED
 from fip.search.variables import Model, is_known, is_left_over
 from fip.search.words import Event, Matrix, Peak
 
@@ -26,12 +27,6 @@ MOST_PLACES = 3
 
 REFRACTED = 0.5
 """Of an event's S/N: a decrease beside it that is as much is the same source, which was elsewhere before."""
-
-RED = 1.25
-"""Times that sums over slices about an event scatter as those of white noise do, from which they count as its noise.
-
-White noise is measured to 4 % there, and to 8 in a corner of an image.
-"""
 
 _LEAST_DECREASE = 4.5  # S/N: of noise alone, one in 10^3 events has such a minimum within 2 beams
 _AT_ONE_TIME = 0.5  # share of the slices of two events, of those of either, that both have

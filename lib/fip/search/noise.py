@@ -88,6 +88,17 @@ def measure(tiles: Tiles, z: NDArray[np.int16], pixels: NDArray[np.float32]) -> 
     tiles.turn = (tiles.turn + 1) % _TURNS
 
 
+def sizes_of_tiles(tiles: Tiles, z: NDArray[np.int16], pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+    """[row, column] the standard deviation of z, or of a level, [y, x], in each tile: 1 if it is as noisy as it was
+    taken for; NaN of too few pixels with a value. Of every other pixel along both axes: a beam has more than two."""
+    rows, columns = tiles.level.shape
+    every = np.stack(np.divmod(np.arange(tiles.level.size), columns), axis=1)
+    medians = np.empty(tiles.level.size)
+    few = np.ascontiguousarray(z[::2, ::2]), np.ascontiguousarray(pixels[::2, ::2])
+    tile_sizes(*few, -(-tiles.side // 2), every, _FEWEST, medians)
+    return medians.reshape(rows, columns) * (GAUSSIAN_RMS_PER_MAD / STEPS)
+
+
 def scatter(z: NDArray[np.int16]) -> float:
     """The standard deviation of z, or of a level, [pixel], those left out that are exactly 0; NaN of too few."""
     sizes = np.bincount(np.abs(z[z != 0]), minlength=1)

@@ -11,7 +11,8 @@ from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 from fip.search.forced import CHOSEN
 from fip.search.noise import Tiles
 from fip.search.passes import SPAN, STEPS, best_boxcars, boxcar_sums
-from fip.search.pyramid import Pyramid, boxcar_weights, rows_of, sum_of
+from fip.search.pyramid import Pyramid, rows_of, sum_of
+from fip.search.rednoise import BEFORE, COARSELY, Red, Weights, even
 from fip.search.theory import determinant_of, is_coarse
 from fip.search.words import NEAR, Matrix, Peak, Searched
 
@@ -33,33 +34,55 @@ class Threshold:
     factor: Callable[[float, float, int], float]  # by which it is raised at a place, for a boxcar of so many slices
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A peak, and what it is measured by."""
+
+    peak: Peak
+    times: float = 1.0  # that of white noise, of the noise of its boxcar
+
+
 def peaks_of(
-    pyramid: Pyramid, hot: NDArray[np.int32], searched: Searched, tiles: Tiles, threshold: Threshold
-) -> tuple[Peak, ...]:
-    """The peaks at or above the threshold whose boxcars end in the last slices, best first."""
+    pyramid: Pyramid,
+    hot: NDArray[np.int32],
+    searched: Searched,
+    tiles: Tiles,
+    threshold: Threshold,
+    red: Red | None = None,
+) -> tuple[Seen, ...]:
+    """The peaks at or above the threshold whose boxcars end in the last slices, best first.
+
+    With `red` noise their S/N is that against what sums over the same slices scatter by about each.
+    """
     places = np.unique(hot)
     if not places.size:
         return ()
-    rows, weights = rows_of(pyramid), boxcar_weights(pyramid)
-    ends, widths = np.empty(places.size, np.int32), np.empty(places.size, np.int32)
-    squares = np.empty(places.size, np.float32)
-    loud, beyond = pyramid.loud, pyramid.beyond
-    best_boxcars(pyramid.ring, loud, beyond, rows, weights, places, ends, widths, squares)
-    look = _Looking(pyramid, rows, weights, searched, tiles)
-    least = (threshold.u * of_a_pixel(searched.curvature) * STEPS) ** 2
+    look = _Looking(pyramid, searched, tiles, Weights(pyramid, tiles, red))
+    xs, ys = places % searched.width, places // searched.width
+    ends, widths, squares = look.best(xs, ys)
+    u = threshold.u * (COARSELY if red else 1.0)
+    least = (u * of_a_pixel(searched.curvature) * STEPS) ** 2
     strong = np.flatnonzero(squares > least)
     strong = strong[np.argsort(-squares[strong], kind="stable")][:_MOST]
     found: list[Peak] = []
-    xs, ys = places % searched.width, places // searched.width
     taken = np.zeros(places.size, bool)
     for each in strong:
         if taken[each]:
             continue
         taken |= near(xs - int(xs[each]), ys - int(ys[each]), searched.beam)
         peak = look.climb(int(xs[each]), int(ys[each]), int(ends[each]), int(widths[each]))
-        if peak is not None and peak.snr >= threshold.u * threshold.factor(peak.x, peak.y, peak.width):
+        if peak is not None and peak.snr >= u * threshold.factor(*_of_boxcar(peak)):
             found.append(peak)
-    return tuple(look.surrounded(peak) for peak in best_of(found, searched.beam))
+    seen = [Seen(look.surrounded(peak)) for peak in best_of(found, searched.beam)]
+    if red is None:
+        return tuple(seen)
+    against = [look.against_its_own(each.peak) for each in seen]
+    above = [each for each in against if each.peak.snr >= threshold.u * threshold.factor(*_of_boxcar(each.peak))]
+    return tuple(sorted(above, key=lambda each: -each.peak.snr))
+
+
+def _of_boxcar(peak: Peak) -> tuple[float, float, int]:
+    return peak.x, peak.y, peak.width
 
 
 def of_a_pixel(curvature: Matrix) -> float:
@@ -92,15 +115,24 @@ def best_of(peaks: Sequence[Peak], beam: Matrix) -> tuple[Peak, ...]:
 class _Looking:
     """What of the last slices is needed to look at a place."""
 
-    def __init__(
-        self,
-        pyramid: Pyramid,
-        rows: NDArray[np.int64],
-        weights: NDArray[np.float32],
-        searched: Searched,
-        tiles: Tiles,
-    ) -> None:
-        self._pyramid, self._rows, self._weights, self._searched, self._tiles = pyramid, rows, weights, searched, tiles
+    def __init__(self, pyramid: Pyramid, searched: Searched, tiles: Tiles, weights: Weights) -> None:
+        self._pyramid, self._searched, self._tiles, self._weights = pyramid, searched, tiles, weights
+        self._rows = rows_of(pyramid)
+
+    def best(
+        self, xs: NDArray[np.int32], ys: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+        """The best boxcar of each pixel: its end, its width, and the square of its S/N in STEPS."""
+        pyramid, number = self._pyramid, self._weights.tile(xs, ys)
+        ends, widths, squares = np.empty(xs.size, np.int32), np.empty(xs.size, np.int32), np.empty(xs.size, np.float32)
+        places = (ys * self._searched.width + xs).astype(np.int32)
+        for tile in np.unique(number):
+            of = np.flatnonzero(number == tile)
+            each = np.empty(of.size, np.int32), np.empty(of.size, np.int32), np.empty(of.size, np.float32)
+            weights = self._weights.of(int(tile))
+            best_boxcars(pyramid.ring, pyramid.loud, pyramid.beyond, self._rows, weights, places[of], *each)
+            ends[of], widths[of], squares[of] = each
+        return ends, widths, squares
 
     def climb(self, x: int, y: int, end: int, width: int) -> Peak | None:
         """The maximum near a pixel of its boxcar; None on the outermost pixels, where there is none to be seen."""
@@ -113,19 +145,54 @@ class _Looking:
             if (row, column) == (1, 1):
                 return self._peak(x, y, end, width, sign, sign * around)
             x, y = x + column - 1, y + row - 1
-            end, width = self._best(x, y)
+            ends, widths, _ = self.best(np.array([x], np.int32), np.array([y], np.int32))
+            end, width = int(ends[0]), int(widths[0])
         return None
 
     def surrounded(self, peak: Peak) -> Peak:
         """A peak with what is near it in its own slices: the other sign, and how much all of it scatters."""
-        end = peak.last - self._pyramid.step + SPAN - 1
-        rows, place = self._boxcar(end, peak.width), (round(peak.x), round(peak.y))
-        norm = math.sqrt(float(self._weights[peak.width - 1, end])) / STEPS
+        end, place = self._end(peak), (round(peak.x), round(peak.y))
+        rows = self._boxcar(end, peak.width)
+        norm = math.sqrt(float(self._weights.at(*place)[peak.width - 1, end])) / STEPS
         beside = self._sums(rows, *place, 0.0, _BESIDE)
-        around = np.abs(self._sums(rows, *place, _BESIDE, _AROUND))
-        around = around[around > 0]  # pixels without a value are 0
-        scatter = GAUSSIAN_RMS_PER_MAD * norm * float(np.median(around)) if around.size >= _ENOUGH else 1.0
+        around = self._sums(rows, *place, _BESIDE, _AROUND)
+        scatter = _scatter(around, norm) if np.count_nonzero(around) >= _ENOUGH else 1.0
         return replace(peak, beside=norm * max(0, int((-peak.sign * beside).max(initial=0))), around=scatter)
+
+    def against_its_own(self, peak: Peak) -> Seen:
+        """A peak whose surroundings are known, against what these scatter by: that is 1 then.
+
+        What errors leave stays for many slices, and is higher at some places than around them. So its S/N is not above
+        that of what it has beyond the slices before, as many and 16 at least, against what the same scatters by
+        around it; nor is what fell beside it. White noise of the slices before is allowed for.
+        """
+        times = peak.around * self._weights.times(round(peak.x), round(peak.y), peak.width)
+        rise, fall = self._change(peak)
+        snr = even(min(peak.snr / peak.around, rise), peak.width, math.isfinite(rise))
+        flux = peak.flux * peak.around * _unbiased(peak.snr / peak.around) / _unbiased(peak.snr)
+        beside = min(peak.beside / peak.around, fall)
+        return Seen(replace(peak, snr=snr, flux=flux, beside=beside, around=1.0), times)
+
+    def _change(self, peak: Peak) -> tuple[float, float]:
+        """S/N of what a peak has beyond the slices before it, and of what beside it has less; infinite of too few."""
+        end, place = self._end(peak), (round(peak.x), round(peak.y))
+        rows, before = self._boxcar(end, peak.width), self._before(end, peak.width)
+        on, off = (int(np.count_nonzero(self._pyramid.present[each])) for each in (rows, before))
+        if 2 * off < max(BEFORE, peak.width):
+            return math.inf, math.inf
+        share = on / off
+        around = self._sums(rows, *place, _BESIDE, _AROUND)
+        change = around - share * self._sums(before, *place, _BESIDE, _AROUND)
+        if np.count_nonzero(around) < _ENOUGH:
+            return math.inf, math.inf
+        beside = self._sums(rows, *place, 0.0, _BESIDE) - share * self._sums(before, *place, 0.0, _BESIDE)
+        pixel = place[1] * self._searched.width + place[0]
+        here, earlier = (peak.sign * sum_of(self._pyramid, each, pixel) for each in (rows, before))
+        of_place = (
+            (here - share * earlier) / _scatter(change) / (here / _scatter(around))
+        )  # the maximum is between pixels
+        rise = peak.snr / peak.around * of_place * math.sqrt(1 + share)
+        return rise, max(0.0, float((-peak.sign * beside).max(initial=0.0))) / _scatter(change)
 
     def _sums(self, rows: NDArray[np.int64], x: int, y: int, least: float, most: float) -> NDArray[np.int64]:
         """The sums over some slices of pixels that are so many beams from one; not of all, if there are many."""
@@ -142,12 +209,12 @@ class _Looking:
         boxcar_sums(self._pyramid.ring, rows, pixels, sums)
         return sums
 
-    def _best(self, x: int, y: int) -> tuple[int, int]:
-        place = np.array([y * self._searched.width + x], np.int32)
-        end, width, square = np.empty(1, np.int32), np.empty(1, np.int32), np.empty(1, np.float32)
-        ring, loud, beyond = self._pyramid.ring, self._pyramid.loud, self._pyramid.beyond
-        best_boxcars(ring, loud, beyond, self._rows, self._weights, place, end, width, square)
-        return int(end[0]), int(width[0])
+    def _end(self, peak: Peak) -> int:
+        return peak.last - self._pyramid.step + SPAN - 1
+
+    def _before(self, end: int, width: int) -> NDArray[np.int64]:
+        first = len(self._rows) - SPAN + end + 1 - width
+        return self._rows[max(0, first - max(BEFORE, width)) : first]
 
     def _boxcar(self, end: int, width: int) -> NDArray[np.int64]:
         last = len(self._rows) - SPAN + end
@@ -156,7 +223,7 @@ class _Looking:
     def _around(self, x: int, y: int, end: int, width: int) -> NDArray[np.float64]:
         """[3, 3] S/N, with its sign, of a boxcar."""
         rows, across = self._boxcar(end, width), self._searched.width
-        norm = math.sqrt(float(self._weights[width - 1, end]))
+        norm = math.sqrt(float(self._weights.at(x, y)[width - 1, end]))
         sums = [
             [sum_of(self._pyramid, rows, (y + row) * across + x + column) for column in (-1, 0, 1)]
             for row in (-1, 0, 1)
@@ -172,11 +239,20 @@ class _Looking:
         tile = float(self._tiles.level[y // self._tiles.side, x // self._tiles.side])
         # The flux that makes the sum of z what it is: each z is it over the noise of its slice.
         per_flux = float((1 / (self._pyramid.scale[present] * tile)).sum())
-        true = math.sqrt(max(snr**2 - CHOSEN, 0.0))
-        flux = sign * true / math.sqrt(float(self._weights[width - 1, end])) / per_flux
+        flux = sign * _unbiased(snr) / math.sqrt(float(self._weights.at(x, y)[width - 1, end])) / per_flux
         last = self._pyramid.step - SPAN + 1 + end
         slices = self._pyramid.slices[present]
         return Peak(x + dx, y + dy, last + 1 - width, width, snr, sign, float(flux), (int(slices[0]), int(slices[-1])))
+
+
+def _scatter(sums: NDArray[np.integer] | NDArray[np.floating], norm: float = 1.0) -> float:
+    """The standard deviation of sums times a number; pixels without a value are 0, and left out."""
+    return GAUSSIAN_RMS_PER_MAD * norm * float(np.median(np.abs(sums[sums != 0])))
+
+
+def _unbiased(snr: float) -> float:
+    """That of the best of many places and boxcars, as it would be of one."""
+    return math.sqrt(max(snr**2 - CHOSEN, 0.0))
 
 
 def maximum(values: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -5,6 +5,7 @@ every max(1, 2^k / 4) slices as the sum of two of the level below: 2.9 additions
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,11 +91,13 @@ def push(
     factors: NDArray[np.float32],
     side: int,
     low: float,
+    times: Sequence[float] = (),
 ) -> int:
     """Adds an image, [y, x] less a reference of that shape if it has values; `factors` and `side` are of its tiles.
 
     known: its noise less the reference, what share of that is the reference's, the number of its slice. Returns how
-    many of `hot` are places at which it, or a level that is due, is beyond +-low standard deviations.
+    many of `hot` are places at which it, or a level that is due, is beyond +-low standard deviations; times: by level,
+    0 being the image, by how much these are larger than those of white noise, if they are.
     """
     row = _next(pyramid)
     pyramid.present[row] = True
@@ -104,16 +107,16 @@ def push(
         pixels.ravel(), reference.ravel(), factors, side, pixels.shape[1], pyramid.ring[row], least, pyramid.hot
     )
     _keep_beyond(pyramid, pixels, reference, factors, side, found)
-    return _sum_up(pyramid, low, found)
+    return _sum_up(pyramid, low, times, found)
 
 
-def push_gap(pyramid: Pyramid, low: float) -> int:
+def push_gap(pyramid: Pyramid, low: float, times: Sequence[float] = ()) -> int:
     """Adds a slice without an image: z is 0, and counts for nothing. What is hot is as `push` says."""
     row = _next(pyramid)
     pyramid.ring[row] = 0
     pyramid.present[row] = False
     pyramid.slices[row] = -1
-    return _sum_up(pyramid, low, 0)
+    return _sum_up(pyramid, low, times, 0)
 
 
 def level_now(pyramid: Pyramid, level: int) -> Int16 | None:
@@ -133,10 +136,10 @@ def spread_of(pyramid: Pyramid, level: int) -> float:
     return math.sqrt(((1 - noise**2).sum() + noise.sum() ** 2) / 2**level)
 
 
-def brightest(pyramid: Pyramid, found: int) -> tuple[int, float]:
-    """Place and |z| of the brightest pixel of the last slice, of so many that are hot; -1 and 0 of none."""
+def brightest(pyramid: Pyramid, hot: Int32) -> tuple[int, float]:
+    """Place and |z| of the brightest pixel of the last slice, of those that are hot; -1 and 0 of none."""
     row = pyramid.step % len(pyramid.ring)
-    hot = pyramid.hot[:found] if found < pyramid.hot.size else np.arange(pyramid.ring.shape[1], dtype=np.int32)
+    hot = hot if hot.size < pyramid.hot.size else np.arange(pyramid.ring.shape[1], dtype=np.int32)
     if not hot.size:
         return -1, 0.0
     size = np.abs(pyramid.ring[row, hot])
@@ -145,15 +148,6 @@ def brightest(pyramid: Pyramid, found: int) -> tuple[int, float]:
         most = int(np.argmax(np.abs(pyramid.beyond[:, row])))
         return int(pyramid.loud[most]), (LIMIT + abs(float(pyramid.beyond[most, row]))) / STEPS
     return int(hot[at]), float(size[at]) / STEPS
-
-
-def highest(pyramid: Pyramid, found: int, most: int) -> Int32:
-    """Of so many hot places, those at which the last slice, or a level that was made with it, is furthest from 0."""
-    hot = np.unique(pyramid.hot[:found])
-    made = [level_now(pyramid, level) for level in range(1, len(pyramid.levels) + 1)]
-    rows = [pyramid.ring[pyramid.step % len(pyramid.ring)], *(each for each in made if each is not None)]
-    size = np.max([np.abs(row[hot]) for row in rows], axis=0)
-    return hot[np.argsort(-size, kind="stable")[:most]]
 
 
 def sum_of(pyramid: Pyramid, rows: NDArray[np.int64], place: int) -> float:
@@ -233,7 +227,7 @@ def _keep_beyond(
     pyramid.loud, pyramid.beyond = loud, beyond
 
 
-def _sum_up(pyramid: Pyramid, low: float, found: int) -> int:
+def _sum_up(pyramid: Pyramid, low: float, times: Sequence[float], found: int) -> int:
     """Makes the levels that are due."""
     after, depth = pyramid.step + 1, len(pyramid.ring)
     now, then = pyramid.ring[pyramid.step % depth], pyramid.ring[(pyramid.step - 1) % depth]
@@ -244,6 +238,7 @@ def _sum_up(pyramid: Pyramid, low: float, found: int) -> int:
         if level > 1:
             below, each, half = pyramid.levels[level - 2], stride(level - 1), 2 ** (level - 1)
             now, then = below[after // each % _KEPT], below[(after - half) // each % _KEPT]
-        least = round(low * STEPS * max(spread_of(pyramid, level), math.sqrt(0.5**level)))
+        more = times[level] if times else 1.0
+        least = round(low * STEPS * max(spread_of(pyramid, level), math.sqrt(0.5**level)) * more)
         found = combine(now, then, made[after // stride(level) % _KEPT], least, pyramid.hot, found)
     return found

@@ -16,9 +16,10 @@ from fip.search.bright import Known, Part, known, peel
 from fip.search.floors import with_floors
 from fip.search.noise import Tiles, image_noise, measure, new_tiles
 from fip.search.passes import SPAN, STEPS
-from fip.search.peaks import Threshold, best_of, of_a_pixel, peaks_of
-from fip.search.pyramid import Pyramid, brightest, clear, highest, new_pyramid, push, push_gap, take_back
+from fip.search.peaks import Seen, Threshold, best_of, of_a_pixel, peaks_of
+from fip.search.pyramid import Pyramid, brightest, clear, new_pyramid, push, push_gap, take_back
 from fip.search.pyramid import bytes_of as bytes_of_pyramid
+from fip.search.rednoise import Red, least_of, listen, standing_out, white
 from fip.search.reference import Running, Whiteness, follow, held_factor, warm, weigh, whiteness
 from fip.search.reference import bytes_of as bytes_of_reference
 from fip.search.theory import tail
@@ -49,6 +50,7 @@ class State:
     tiles: Tiles
     running: Running | None  # with a reference
     white: Whiteness | None  # with the reference `auto`
+    red: Red | None  # without a reference
     time: float = math.nan  # s, of the last image
     psf: Known | None = None  # the last that there was
     bright: dict[int, tuple[Part, ...]] = field(default_factory=dict)  # by step, of those in the ring, what was peeled
@@ -62,9 +64,11 @@ def begin(searched: Searched, threshold: float) -> State:
     if not searched.cadence > 0:
         raise ValueError(f"a cadence of {searched.cadence:g} s: images must follow one another in time")
     pyramid = new_pyramid(searched.width * searched.height, searched.widest)
-    white = whiteness(len(pyramid.levels)) if searched.reference == "auto" else None
+    weighed = whiteness(len(pyramid.levels)) if searched.reference == "auto" else None
     tiles = new_tiles(searched.width, searched.height, searched.beam)
-    return State(searched, threshold, pyramid, tiles, _new_reference(searched), white)
+    levels, pixels = len(pyramid.levels), searched.width * searched.height
+    red = white(levels, tiles, pixels, searched.beam) if searched.reference == "none" else None
+    return State(searched, threshold, pyramid, tiles, _new_reference(searched), weighed, red)
 
 
 def memory(searched: Searched) -> int:
@@ -94,12 +98,13 @@ def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[St
     if facts.psf is not None:
         state.psf = known(facts.psf, state.pyramid.step + 1, state.searched)
     count, noise, cleaned = _push(state, np.ascontiguousarray(pixels, np.float32), reference, noise, facts.index)
-    flooded = _is_flooded(state, count)
-    peaks = best_of([*earlier, *_peaks(state, count, flooded)], state.searched.beam)
+    hot = _hot(state, count)
+    flooded = _is_flooded(state, hot)
+    peaks = best_of([*earlier, *_peaks(state, hot)], state.searched.beam)
     if state.running:
         follow(state.running, state.pyramid, state.tiles, state.searched.beam, facts.spared)
     needed = state.white is not None and state.white.model_needed
-    return state, Look(state.pyramid.step, peaks, noise, True, count, flooded, new_segment, needed, cleaned)
+    return state, Look(state.pyramid.step, peaks, noise, True, hot.size, flooded, new_segment, needed, cleaned)
 
 
 def step_at(state: State, time: float) -> int:
@@ -135,7 +140,11 @@ def _push(
     """
     pyramid, tiles, cleaned = state.pyramid, state.tiles, None
     count = _push_one(state, pixels, reference, noise, index)
-    if state.psf and state.psf.is_good(pyramid.step, state.searched.cadence) and brightest(pyramid, count)[1] >= BRIGHT:
+    if (
+        state.psf
+        and state.psf.is_good(pyramid.step, state.searched.cadence)
+        and brightest(pyramid, pyramid.hot[:count])[1] >= BRIGHT
+    ):
         peeled = peel(pixels, reference, noise, state.psf, state.searched)
         if peeled:
             take_back(pyramid)
@@ -148,6 +157,8 @@ def _push(
     measure(tiles, _last(pyramid).reshape(pixels.shape), pixels)
     if state.white:
         weigh(state.white, pyramid)
+    if state.red:
+        listen(state.red, pyramid, tiles, pixels)
     return count, noise, cleaned
 
 
@@ -159,29 +170,50 @@ def _push_one(
     factors = (STEPS / (noise * state.tiles.level)).astype(np.float32)
     if state.excess is not None:
         pixels = pixels / state.excess
-    return push(state.pyramid, pixels, reference, (noise, spread, index), factors, state.tiles.side, _low(state))
+    known = noise, spread, index
+    return push(state.pyramid, pixels, reference, known, factors, state.tiles.side, _low(state), _times(state))
 
 
-def _peaks(state: State, count: int, flooded: bool) -> tuple[Peak, ...]:
-    """The peaks of so many hot places; of an image that is flooded, that of the brightest pixel."""
+def _hot(state: State, count: int) -> NDArray[np.int32]:
+    """The places that are to be looked at, of so many that stand out from white noise."""
     hot = state.pyramid.hot[:count]
-    if flooded and state.excess is None:
-        hot = np.array([brightest(state.pyramid, count)[0]], np.int32)
-    elif flooded:  # what errors of a model leave is noise, and many
-        hot = highest(state.pyramid, count, int(_most_hot(state)))
+    red = _red(state)
+    return standing_out(red, state.pyramid, state.tiles, hot, _low(state), state.searched.width) if red else hot
+
+
+def _peaks(state: State, hot: NDArray[np.int32]) -> tuple[Peak, ...]:
+    """The peaks at hot places; of an image that is flooded, that of the brightest pixel."""
+    if _is_flooded(state, hot):
+        hot = np.array([brightest(state.pyramid, hot)[0]], np.int32)
     threshold = Threshold(state.threshold, partial(_factor, state))
-    peaks = peaks_of(state.pyramid, hot, state.searched, state.tiles, threshold)
-    if not peaks:
+    seen = peaks_of(state.pyramid, hot, state.searched, state.tiles, threshold, _red(state))
+    if not seen:
         return ()
-    peaks = tuple(replace(peak, flux=peak.flux * _excess(state, peak.x, peak.y)) for peak in peaks)
+    seen = tuple(_with_flux(each, _excess(state, each.peak.x, each.peak.y)) for each in seen)
     peaks, state.strong = with_floors(
-        peaks, state.strong, state.bright, state.pyramid, state.tiles, state.searched, state.own
+        seen, state.strong, state.bright, state.pyramid, state.tiles, state.searched, state.own
     )
     return peaks
 
 
-def _is_flooded(state: State, count: int) -> bool:
-    return count > _most_hot(state)
+def _with_flux(seen: Seen, excess: float) -> Seen:
+    """That of a place at which the noise is larger, by errors of a model."""
+    return seen if excess == 1 else replace(seen, peak=replace(seen.peak, flux=seen.peak.flux * excess))
+
+
+def _red(state: State) -> Red | None:
+    """What noise is now, if it is red."""
+    return state.red if state.red and state.red.holds(state.pyramid.step) else None
+
+
+def _times(state: State) -> tuple[float, ...]:
+    """By level, times the noise of white noise that there is at least."""
+    red = _red(state)
+    return tuple(least_of(red, level) for level in range(len(red.times))) if red else ()
+
+
+def _is_flooded(state: State, hot: NDArray[np.int32]) -> bool:
+    return hot.size > _most_hot(state)
 
 
 def _most_hot(state: State) -> float:
@@ -211,10 +243,10 @@ def _step_to(state: State, facts: Facts) -> tuple[list[Peak], bool]:
 
 
 def _gap(state: State, facts: Facts) -> tuple[Peak, ...]:
-    count = push_gap(state.pyramid, _low(state))
+    count = push_gap(state.pyramid, _low(state), _times(state))
     if state.running and state.running.known:
         follow(state.running, state.pyramid, state.tiles, state.searched.beam, facts.spared)
-    return _peaks(state, count, _is_flooded(state, count))
+    return _peaks(state, _hot(state, count))
 
 
 def _low(state: State) -> float:

@@ -38,13 +38,11 @@ class Known:
         self._said: set[str] = set()
 
     def __bool__(self) -> bool:
-        """Whether anybody has given a list: without one nothing is looked up."""
+        """Whether anybody has given a list: without one there are the bodies of the solar system."""
         return bool(self._tle or self._catalogues)
 
     def matches(self, seen: Seen) -> tuple[Match, ...]:
         """What is at the place of an event: satellites, bodies of the solar system, and sources, nearest first."""
-        if not self:
-            return ()
         found = list(beside(seen))
         if self._tle:
             orbits = self._now(self._tle)

@@ -33,6 +33,7 @@ class Seen:
     end: float
     slices: int = 1  # of its best boxcar
     site: tuple[float, float, float] | None = None  # m, ITRF, of the array; None if that is not known
+    follows: str = ""  # the body that its images follow, as "sun": what is found there is what is looked for
 
     @property
     def middle(self) -> float:

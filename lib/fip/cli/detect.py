@@ -61,12 +61,13 @@ def detect_command(
         "stokes": parsed("--stokes", parse_stokes, stokes) if stokes else None,
     }  # fmt: skip
     told = {key: value for key, value in given.items() if value is not None}
-    detector = detection.load(config).config.detector.model_copy(update=told)
+    loaded = detection.load(config).config
+    detector = loaded.detector.model_copy(update=told)
 
-    from fip.events.duty import asked_of
+    from fip.events.duty import asked_of, known_of
     from fip.local.detecting import detect
 
-    raise typer.Exit(detect(directory, asked_of(detector), say, name, anew))
+    raise typer.Exit(detect(directory, asked_of(detector), say, name, anew, known_of(loaded)))
 
 
 @app.command("events")

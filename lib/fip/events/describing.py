@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from fip.catalogues.told import in_words
 from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
@@ -58,6 +59,8 @@ def as_lines(event: Mapping[str, Any]) -> list[str]:
 def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for label in event["labels"]:
         yield "against it", f"{label}: {LABELS.get(label, 'not known to this version')}"
+    for match in event["matches"]:
+        yield "there", in_words(match)
     place = shown(Direction(math.radians(event["ra"]), math.radians(event["dec"]), "ICRS"))
     errors = ""
     if "ra_err" in event:

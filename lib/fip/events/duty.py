@@ -1,7 +1,8 @@
 """The detector as a follower: what it is asked to find, as `[detector]` of the configuration says."""
 
 from fip.archive.place_lists import parse_places
-from fip.config import DETECTOR, Detector
+from fip.catalogues.known import Known, Listed
+from fip.config import DETECTOR, Config, Detector
 from fip.events.detector import detector_step, habits
 from fip.events.publishing import publisher
 from fip.events.words import FOLDER, Asked
@@ -20,8 +21,13 @@ def asked_of(detector: Detector) -> Asked:
     )
 
 
-def detector_duty(detector: Detector) -> Duty:
-    """That of the detector; what it finds goes beside the images. Raises UsageError."""
+def known_of(config: Config) -> Known:
+    """What is known of the sky, by [detector] tle and [catalogue.NAME]. UsageError for a file that cannot be used."""
+    return Known(config.detector.tle, {name: Listed(each.file, each.tell) for name, each in config.catalogue.items()})
+
+
+def detector_duty(detector: Detector, known: Known | None = None) -> Duty:
+    """That of the detector; what it finds goes beside the images, with what is `known` there. Raises UsageError."""
     asked = asked_of(detector)
     of, how = detector_step(asked), habits(detector.patience)
-    return Duty(DETECTOR, DETECTOR, of, how, detector.step_within, FOLDER, publisher=publisher(asked))
+    return Duty(DETECTOR, DETECTOR, of, how, detector.step_within, FOLDER, publisher=publisher(asked, known))

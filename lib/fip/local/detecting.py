@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from fip.archive.folder import Folder
 from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import Named, stored_entries
+from fip.catalogues.known import Known
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.events.detector import detector_step, habits, written
 from fip.events.findings import is_alone, is_told
 from fip.events.listing import as_lines, listed
+from fip.events.matching import Matching
 from fip.events.publishing import Publisher
 from fip.events.searching import difference
 from fip.events.settling import OPENING, begun, settle
@@ -32,15 +35,18 @@ Say = Callable[..., None]
 _NAMED = 3  # places that are watched and not seen
 
 
-def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool = False) -> int:
+def detect(
+    directory: Path, asked: Asked, say: Say, name: str = "", anew: bool = False, known: Known | None = None
+) -> int:
     """Searches the images of a directory that were not searched yet; returns the exit code.
 
-    What a search of another `name` finds is apart. `anew`: what was found before is forgotten. Raises UsageError.
+    What a search of another `name` finds is apart. `anew`: what was found before is forgotten. All events are matched
+    with what is `known`, if anything is. Raises UsageError.
     """
     introduce(directory, asked, say)
     if anew:
         forget(directory, name)
-    return search(directory, directory / folder_of(name), asked, say)
+    return search(directory, directory / folder_of(name), asked, say, known)
 
 
 def forget(directory: Path, name: str = "") -> None:
@@ -58,10 +64,11 @@ def forget(directory: Path, name: str = "") -> None:
         raise UsageError(f"{folder}: what a search found there cannot be removed: {error.strerror or error}") from None
 
 
-def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
+def search(directory: Path, folder: Path, asked: Asked, say: Say, known: Known | None = None) -> int:
     """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
     with _hints(directory), closing(Course(directory, folder, detector_step(asked, folder.name), habits())) as course:
-        publisher = Publisher(course, asked)
+        matching = Matching(known, folder, anew=True, warn=partial(say, style="yellow"))
+        publisher = Publisher(course, asked, matching)
         advance(course, directory, watch=False)
         publisher.finish()
         for line in as_lines(listed([directory], folder.name)):

@@ -15,7 +15,7 @@ from fip.data.errors import UsageError
 from fip.data.values import Beam, Grid
 from fip.events.psfs import psf_of
 from fip.events.words import Asked, Series, Thresholds
-from fip.fits.header import BODY
+from fip.fits.header import BODY, site_of
 from fip.search.curvature import from_images, from_moments
 from fip.search.marks import Power, power_of
 from fip.search.series import memory
@@ -71,17 +71,8 @@ def begun(image: FollowedImage) -> Begun | None:
     power, psfs = power_in(image.entry), tuple(psf_of(image, plane) for plane in range(len(image.stokes)))
     return Begun(
         image.index, image.entry.begin, image.entry.end, pixels, told, subtracted, beam, injected, power, psfs,
-        _site(image), str(header.get(BODY, "")),
+        site_of(header), str(header.get(BODY, "")),
     )  # fmt: skip
-
-
-def _site(image: FollowedImage) -> tuple[float, float, float] | None:
-    """Where an image says that the array is."""
-    try:
-        x, y, z = (float(image.header[f"OBSGEO-{axis}"]) for axis in "XYZ")
-    except (KeyError, TypeError, ValueError):
-        return None
-    return (x, y, z) if math.isfinite(x + y + z) and (x, y, z) != (0, 0, 0) else None
 
 
 def power_in(entry: Entry) -> Power | None:

@@ -1,0 +1,196 @@
+"""What is known to be at the place of an event: told by real commands, kept, and no part of a search."""
+
+import json
+import math
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fip.catalogues.known import Known, Listed
+from fip.config import Detector
+from fip.events.detector import detector_step, habits
+from fip.events.duty import detector_duty
+from fip.events.findings import is_told
+from fip.events.matching import Matching
+from fip.events.publishing import Publisher
+from fip.events.shown import searched
+from fip.events.words import Asked
+from fip.fits.sky import wcs_of
+from fip.follower.course import Course
+from fip.local.detecting import detect
+from support.fip_command import fip, images
+from support.orbits import elements_at
+from support.stored_run import CADENCE, GRID, ON, START, TRANSIENT, store_run
+
+SITE = (5109360.0, 2006852.0, -3238948.0)
+RA, DEC = (float(each) for each in wcs_of(GRID).wcs_pix2world(*TRANSIENT, 0))
+MIDDLE = START + sum(ON) / 2 * CADENCE
+LISTS = ("--tle", "geo.tle", "--catalogue", "pulsars=psr.csv")
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a satellite at the place of the flare, orbits of none there, and a pulsar there."""
+    folder = tmp_path_factory.mktemp("lists")
+    place = math.radians(RA), math.radians(DEC)
+    (folder / "geo.tle").write_text(elements_at("GEO-7", place, MIDDLE, SITE))
+    (folder / "away.tle").write_text(elements_at("GEO-7", (place[0], place[1] + 0.2), MIDDLE, SITE))
+    (folder / "psr.csv").write_text(f"name,ra,dec\nJ1019-4501,{RA},{DEC + 1 / 3600}\nJ1,10,10\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images with a flare, that nobody has searched."""
+    folder = tmp_path_factory.mktemp("night")
+    store_run(folder, 12)
+    return folder
+
+
+def flare(directory: Path) -> dict[str, Any]:
+    """The event, as `fip events --json` has it."""
+    (found,) = json.loads(fip("events", directory, "--json").stdout)
+    return dict(found)
+
+
+def of(event: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(each["name"], each["of"]) for each in event["matches"]]
+
+
+def test_an_event_is_told_with_what_is_there_and_other_lists_do_not_forbid_to_go_on(night: Path, lists: Path) -> None:
+    said = fip("detect", night, "--reference", "none", *LISTS, cwd=lists)
+    assert said.returncode == 0, said.stderr
+    assert "0 events, " in said.stdout
+    assert "and 1 with labels (1 satellite)" in said.stdout
+    event = flare(night)
+    assert of(event) == [("GEO-7", "satellites"), ("J1019-4501", "pulsars")]
+    assert event["labels"] == ["satellite"]
+    satellite, pulsar = event["matches"]
+    assert satellite["separation"] < 2 < satellite["separation"] + 2  # arcsec
+    assert satellite["label"] == "satellite"
+    assert pulsar["separation"] == pytest.approx(1, abs=0.5)
+    assert 0 < pulsar["chance"] < 1e-6
+    assert fip("events", night, "--all").stdout.rstrip().endswith("; there: GEO-7, J1019-4501")
+    told = fip("event", night, event["id"]).stdout
+    assert "  against it  satellite: a satellite was there\n" in told
+    assert "  there       J1019-4501 (pulsars), " in told
+    assert json.loads(fip("event", night, event["id"], "--json").stdout)["matches"] == event["matches"]
+    (shown,) = searched(night).events  # type: ignore[union-attr]
+    assert shown["matches"] == event["matches"]
+    facts = night / "transients" / event["id"] / "event.json"
+    assert json.loads(facts.read_text())["matches"] == event["matches"]
+
+    table = (night / "transients" / "events.ecsv").read_bytes()
+    assert fip("detect", night, "--reference", "none", *LISTS, cwd=lists).returncode == 0
+    assert (night / "transients" / "events.ecsv").read_bytes() == table
+    assert fip("detect", night, "--reference", "none").returncode == 0  # no lists: what was matched stays
+    assert (night / "transients" / "events.ecsv").read_bytes() == table
+
+    others = ("--tle", "away.tle", "--catalogue", "psr=psr.csv")
+    said = fip("detect", night, "--reference", "none", *others, cwd=lists)
+    assert said.returncode == 0, said.stderr
+    assert "1 event, " in said.stdout
+    assert (of(flare(night)), flare(night)["labels"]) == ([("J1019-4501", "psr")], [])
+    assert json.loads(facts.read_text())["labels"] == []
+
+
+@pytest.mark.parametrize(("tell", "labels", "target"), [(True, (), ""), (False, ("known",), ""), ("frbs", (), "frbs")])
+def test_a_catalogue_says_whether_its_sources_are_told(
+    tmp_path: Path, lists: Path, tell: bool | str, labels: tuple[str, ...], target: str
+) -> None:
+    store_run(tmp_path, 12)
+    known = Known(catalogues={"pulsars": Listed(lists / "psr.csv", tell)})
+    assert detect(tmp_path, Asked(reference="none", inject=False), lambda *_, **__: None, known=known) == 0
+    with opened(tmp_path) as (course, asked):
+        publisher = Publisher(course, asked, Matching(known))
+        publisher.publish(idle=False)
+        (found,) = publisher.found()
+    assert (found.labels, is_told(found)) == (labels, not labels)
+    assert [each.target for each in found.matches] == [target]
+
+
+class opened(closing[Course]):  # noqa: N801
+    """The course of a search, and what was asked of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.asked = Asked(reference="none", inject=False)
+        step = detector_step(self.asked, "transients")
+        super().__init__(Course(directory, directory / "transients", step, habits()))
+
+    def __enter__(self) -> tuple[Course, Asked]:  # type: ignore[override]
+        return super().__enter__(), self.asked
+
+
+def test_what_was_matched_stays_if_a_detector_begins_again_with_the_orbits_of_another_day(
+    tmp_path: Path, lists: Path
+) -> None:
+    """Those of today say nothing of last month: an event does not become told when the file is renewed."""
+    store_run(tmp_path, 12)
+    asked = Asked(reference="none", inject=False)
+    assert detect(tmp_path, asked, lambda *_, **__: None, known=Known(lists / "geo.tle")) == 0
+    duty = detector_duty(Detector(reference="none"), Known(lists / "away.tle"))
+    assert duty.publisher is not None
+    before = (tmp_path / "transients" / "events.ecsv").read_bytes()
+    with opened(tmp_path) as (course, asked):
+        duty.publisher(course).publish(idle=True)
+    assert (tmp_path / "transients" / "events.ecsv").read_bytes() == before
+    with opened(tmp_path) as (course, asked):
+        anew = Publisher(course, asked, Matching(Known(lists / "away.tle"), course.folder, anew=True))
+        anew.publish(idle=True)
+        assert [each.matches for each in anew.found()] == [()]
+
+
+def test_of_images_that_do_not_say_where_the_array_is_it_is_said(tmp_path: Path, lists: Path) -> None:
+    store_run(tmp_path, 12)
+    for path in images(tmp_path):
+        for axis in "XYZ":
+            content = path.read_bytes()
+            path.write_bytes(content.replace(f"OBSGEO-{axis}".encode(), f"OBSNOT-{axis}".encode()))
+    said = fip("detect", tmp_path, "--reference", "none", *LISTS, cwd=lists)
+    assert said.returncode == 0, said.stderr
+    assert "--tle geo.tle: images do not say where the array is" in said.stdout
+    assert of(flare(tmp_path)) == [("J1019-4501", "pulsars")]
+
+
+def test_tables_of_an_older_fip_are_read(night: Path, tmp_path: Path) -> None:
+    """They know of no matches."""
+    store_run(tmp_path, 12)
+    assert fip("detect", tmp_path, "--reference", "none").returncode == 0
+    path = tmp_path / "transients" / "events.ecsv"
+    lines = path.read_text().splitlines()
+    dropped = [line for line in lines if "name: matches" not in line]
+    rows = [line.removesuffix(" matches").removesuffix(' ""') for line in dropped]
+    path.write_text("\n".join(rows) + "\n")
+    assert flare(tmp_path)["matches"] == []
+    (shown,) = searched(tmp_path).events  # type: ignore[union-attr]
+    assert shown["matches"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--tle", "none.tle"), "--tle none.tle: cannot be read: No such file or directory"),
+        (("--tle", "psr.csv"), "--tle psr.csv, line 2: 'J1019-4501,"),
+        (("--catalogue", "psr.csv"), "--catalogue psr.csv: give a name and a file, as pulsars=pulsars.csv"),
+        (("--catalogue", "a=psr.csv", "--catalogue", "a=psr.csv"), "--catalogue a: is given twice"),
+        (("--catalogue", "a b=psr.csv"), "--catalogue a b=psr.csv: give a name and a file"),
+        (("--catalogue", "psr=geo.tle"), "catalogue.psr geo.tle: is no catalogue by its name"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_one_line_and_nothing_is_searched(
+    tmp_path: Path, lists: Path, options: tuple[str, ...], said: str
+) -> None:
+    store_run(tmp_path, 3)
+    refused = fip("detect", tmp_path, *options, cwd=lists)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert f"fip: {said}" in refused.stderr
+    assert not (tmp_path / "transients").exists()
+
+
+def test_a_run_that_looks_for_nothing_needs_no_list() -> None:
+    for options, name in ((("--tle", "a.tle"), "tle"), (("--catalogue", "a=b.csv"), "catalogue")):
+        refused = fip("run", "none.ms", *options)
+        assert refused.returncode == 2
+        assert refused.stderr == f"fip: --{name} is for --detect, which is not given: give it, too\n"

@@ -108,9 +108,9 @@ def test_where_sources_are_crowded_a_match_says_less(tmp_path: Path) -> None:
     sparse = random.uniform(0, 6, 200), random.uniform(-1, 1, 200)
     chances = []
     for longitude, latitude in (crowd, sparse):
-        places = np.append(longitude, EVENT.longitude + 10 * ARCSEC), np.append(latitude, EVENT.latitude)
-        catalogue = Catalogue("psr", Sources([str(each) for each in range(201)], *places))
-        chances.append(catalogue.near(EVENT)[-1].chance if longitude is sparse[0] else catalogue.near(EVENT)[0].chance)
+        ra = np.append(longitude, EVENT.longitude + 10 * ARCSEC).astype(np.float64)
+        dec = np.append(latitude, EVENT.latitude).astype(np.float64)
+        chances.append(Catalogue("psr", Sources([str(each) for each in range(201)], ra, dec)).near(EVENT)[0].chance)
     assert chances[0] > 1e3 * chances[1]
 
 

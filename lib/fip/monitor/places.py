@@ -31,9 +31,7 @@ def place_route(gallery: Gallery, config: Config) -> Route:
         asked = request.query_params.get("name", "").strip()
         like = request.query_params.get("like", "")
         if not asked or len(asked) > LONGEST or not (like.isascii() and like.isdecimal() and len(like) <= 10):
-            raise UsageError(
-                f"name: a name or coordinates, of {LONGEST} characters at most; like: the number of a slice"
-            )
+            raise UsageError(f"name: a name or coordinates, {LONGEST} characters at most; like: a slice")
         return JSONResponse(await run_in_threadpool(places.find, request.path_params["run"], asked, int(like)))
 
     return Route("/api/runs/{run}/place", handler)
@@ -86,8 +84,9 @@ class Places:
             direction = parse_position(asked)
         except ValueError as error:
             lists = ", ".join(self._config.catalogue) or "none is configured"
-            raise AbsentError(f"{asked!r} is the name of no event, no body, and no source of catalogues ({lists}); {error}"
-                              ) from None  # fmt: skip
+            raise AbsentError(
+                f"{asked!r} is no event's name, no body's, and none in a catalogue ({lists}); and {error}"
+            ) from None
         if not isinstance(direction, Direction):
             raise UsageError(f"{asked!r} is no direction, as '05h31m58.7s +33d08m52s' or '82.99deg 33.15deg'")
         return direction, shown(direction)

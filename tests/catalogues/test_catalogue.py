@@ -115,8 +115,8 @@ def test_where_sources_are_crowded_a_match_says_less(tmp_path: Path) -> None:
 
 
 def test_the_nearest_are_named_and_no_more() -> None:
-    places = EVENT.longitude + np.arange(1, 9) * ARCSEC, np.full(8, EVENT.latitude)
-    found = Catalogue("psr", Sources(list("ABCDEFGH"), *places)).near(EVENT)
+    ra, dec = (EVENT.longitude + np.arange(1, 9) * ARCSEC).astype(np.float64), np.full(8, EVENT.latitude)
+    found = Catalogue("psr", Sources(list("ABCDEFGH"), ra, dec)).near(EVENT)
     assert [each.name for each in found] == ["A", "B", "C"]
 
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks.satellites [--integrations N] [--size N] [--folder DIR] [--quick]
 
-24 antennas within 80 m at 100 MHz, images of the whole sky, 2 s each; 12 satellites, of which sgp4 says where they are:
-in low orbits, of navigation and geostationary, 40 times the noise of an image bright. `fip run --detect` searches the
-set without their orbits, and `fip detect --tle` with them. Each event is given to the satellite that was there.
+24 antennas within 120 m at 100 MHz, images of the whole sky, 2 s each; 12 satellites, of which sgp4 says where they
+are: in low orbits, of navigation and geostationary, 12 times the noise of an image bright. `fip run --detect` searches
+the set without their orbits, and `fip detect --tle` with them. Each event is given to the satellite that was there.
 """
 
 import argparse
@@ -32,19 +32,19 @@ from fip.catalogues.tle_file import read_tle
 from fip.catalogues.turns import JD_OF_MJD_0, from_teme, rotation, unit, velocity
 from fip.data.quantities import MJD_0, SECONDS_PER_DAY, SPEED_OF_LIGHT
 from fip.data.rotations import axes
-from fip.simulation.layouts import meerkat_like
+from fip.simulation.layouts import LOCAL_AXES, meerkat_like
 from fip.simulation.observation import simulate
 from fip.simulation.orbits import circular
-from fip.simulation.plan import Simulation
+from fip.simulation.plan import Simulation, uvw_axes
 
 Array = NDArray[np.float64]
 
 FIP = Path(sysconfig.get_path("scripts")) / "fip"
-ANTENNAS, SMALLER = 24, 0.01  # and how much closer together than FIP's MeerKAT-like layout
+ANTENNAS, RADIUS = 24, 60.0  # and m, of the disc that they stand in
 CADENCE, FREQUENCY = 2.0, 100e6  # s; Hz
 START = "2026-03-01T20:00:00"
 NOISE = 10.0  # Jy, of a visibility
-BRIGHT = 40.0  # S/N of a satellite in an image
+BRIGHT = 12.0  # S/N of a satellite in an image
 KINDS = ((550.0, 4), (1200.0, 2), (20200.0, 4), (35786.0, 2))  # km, and how many
 HIGH = math.radians(35)  # at the beginning
 PIECES = 8  # of an integration, in which a satellite moves
@@ -73,10 +73,18 @@ class Flight:
         return seen / np.linalg.norm(seen, axis=1)[:, None], away @ self.site / np.linalg.norm(self.site)
 
 
+def places() -> Array:
+    """ITRF [antenna, 3] in m, all over a disc."""
+    random = np.random.default_rng(5)
+    away, angle = RADIUS * np.sqrt(random.random(ANTENNAS)), 2 * math.pi * random.random(ANTENNAS)
+    ground = np.stack([away * np.sin(angle), away * np.cos(angle), random.normal(0, 0.1, ANTENNAS)], axis=1)
+    return np.asarray(meerkat_like(ANTENNAS).mean(axis=0) + ground @ LOCAL_AXES)
+
+
 def plan(integrations: int, seed: int) -> Simulation:
     """An observation of the zenith, as it is in the middle of it."""
     begin = mjd_seconds(START)
-    site = meerkat_like(ANTENNAS).mean(axis=0)
+    site = places().mean(axis=0)
     up = rotation(np.array([begin + integrations * CADENCE / 2]))[0] @ site
     longitude, latitude = math.atan2(up[1], up[0]) % (2 * math.pi), math.asin(up[2] / float(np.linalg.norm(up)))
     return Simulation(
@@ -88,7 +96,7 @@ def plan(integrations: int, seed: int) -> Simulation:
 
 def drawn(folder: Path, seed: int) -> list[Flight]:
     """Satellites that are high at the beginning; their orbits are in `folder`/sky.tle."""
-    begin, site, random = mjd_seconds(START), meerkat_like(ANTENNAS).mean(axis=0), np.random.default_rng(seed)
+    begin, site, random = mjd_seconds(START), places().mean(axis=0), np.random.default_rng(seed)
     texts = list[str]()
     for height, count in KINDS:
         tilt = 0.0 if height > 30000 else 55.0
@@ -111,15 +119,15 @@ def observed(path: Path, flights: Sequence[Flight], asked: Simulation) -> None:
     """Writes the set: noise, and satellites as they pass."""
     simulate(path, asked, overwrite=True)
     with tables.table(f"{path}/ANTENNA", readonly=False, ack=False) as antennas:
-        places = antennas.getcol("POSITION")
-        antennas.putcol("POSITION", places.mean(axis=0) + SMALLER * (places - places.mean(axis=0)))
+        antennas.putcol("POSITION", places())
     random, towards = np.random.default_rng(asked.seed), axes(asked.right_ascension, asked.declination)
-    rows = ANTENNAS * (ANTENNAS - 1) // 2
+    one, other = np.triu_indices(ANTENNAS, 1)
+    baselines, rows = places()[one] - places()[other], len(one)
     flux = BRIGHT * NOISE / math.sqrt(2 * rows)  # Stokes I of two hands
     with tables.table(str(path), readonly=False, ack=False) as table:
         times = table.getcol("TIME")[::rows]
         for number, time in enumerate(times.tolist()):
-            uvw = SMALLER * table.getcol("UVW", number * rows, rows)
+            uvw = baselines @ uvw_axes(asked, number).T
             pieces = time + CADENCE * ((np.arange(PIECES) + 0.5) / PIECES - 0.5)
             seen = np.zeros(rows, complex)
             for each in flights:
@@ -165,7 +173,7 @@ def measured(folder: Path, integrations: int, size: int, seed: int) -> tuple[Tab
     without = json.loads(fip("events", images, "--json"))
     fip("detect", images, "--false-alarms", "1/day", "--tle", folder / "sky.tle")
     labelled = json.loads(fip("events", images, "--json"))
-    beam = 3.0 / 80
+    beam = SPEED_OF_LIGHT / FREQUENCY / (2 * RADIUS)
     table, failed = Table("satellite", "without its orbit", "told", "with it", "told", "tracks told"), 0
     before, after = (
         given([event for event in events if "sidelobe" not in event["labels"]], flights, beam)

@@ -3,7 +3,8 @@
     python -m benchmarks.satellites [--integrations N] [--size N] [--folder DIR] [--quick]
 
 24 antennas within 120 m at 100 MHz, images of the whole sky, 2 s each; 12 satellites, of which sgp4 says where they
-are: in low orbits, of navigation and geostationary, 12 times the noise of an image bright. `fip run --detect` searches
+are: in low orbits, of navigation and geostationary, 8 to 30 times the noise of an image
+bright. `fip run --detect` searches
 the set without their orbits, and `fip detect --tle` with them. Each event is given to the satellite that was there.
 """
 
@@ -44,10 +45,10 @@ ANTENNAS, RADIUS = 24, 60.0  # and m, of the disc that they stand in
 CADENCE, FREQUENCY = 2.0, 100e6  # s; Hz
 START = "2026-03-01T20:00:00"
 NOISE = 10.0  # Jy, of a visibility
-BRIGHT = 12.0  # S/N of a satellite in an image
-KINDS = ((550.0, 4), (1200.0, 2), (20200.0, 4), (35786.0, 2))  # km, and how many
+KINDS = ((550.0, 4, 30.0), (1200.0, 2, 30.0), (20200.0, 4, 8.0), (35786.0, 2, 8.0))  # km, how many, S/N in an image
 HIGH = math.radians(35)  # at the beginning
 PIECES = 8  # of an integration, in which a satellite moves
+COUNTED = ("events", "told", "told tracks")
 NEAR = 1.5  # beams from a satellite's path, of its events
 
 
@@ -98,7 +99,7 @@ def drawn(folder: Path, seed: int) -> list[Flight]:
     """Satellites that are high at the beginning; their orbits are in `folder`/sky.tle."""
     begin, site, random = mjd_seconds(START), places().mean(axis=0), np.random.default_rng(seed)
     texts = list[str]()
-    for height, count in KINDS:
+    for height, count, _ in KINDS:
         tilt = 0.0 if height > 30000 else 55.0
         for _ in range(count):
             while True:
@@ -123,14 +124,15 @@ def observed(path: Path, flights: Sequence[Flight], asked: Simulation) -> None:
     random, towards = np.random.default_rng(asked.seed), axes(asked.right_ascension, asked.declination)
     one, other = np.triu_indices(ANTENNAS, 1)
     baselines, rows = places()[one] - places()[other], len(one)
-    flux = BRIGHT * NOISE / math.sqrt(2 * rows)  # Stokes I of two hands
+    sigma = NOISE / math.sqrt(2 * rows)  # Jy/beam, Stokes I of two hands
+    fluxes = [snr * sigma for _, count, snr in KINDS for _ in range(count)]
     with tables.table(str(path), readonly=False, ack=False) as table:
         times = table.getcol("TIME")[::rows]
         for number, time in enumerate(times.tolist()):
             uvw = baselines @ uvw_axes(asked, number).T
             pieces = time + CADENCE * ((np.arange(PIECES) + 0.5) / PIECES - 0.5)
             seen = np.zeros(rows, complex)
-            for each in flights:
+            for flux, each in zip(fluxes, flights, strict=True):
                 lmn, height = each.towards(pieces)
                 turned = lmn @ towards.T - (0, 0, 1)
                 phases = 2j * np.pi * FREQUENCY / SPEED_OF_LIGHT * (uvw @ turned.T)
@@ -174,16 +176,21 @@ def measured(folder: Path, integrations: int, size: int, seed: int) -> tuple[Tab
     fip("detect", images, "--false-alarms", "1/day", "--tle", folder / "sky.tle")
     labelled = json.loads(fip("events", images, "--json"))
     beam = SPEED_OF_LIGHT / FREQUENCY / (2 * RADIUS)
-    table, failed = Table("satellite", "without its orbit", "told", "with it", "told", "tracks told"), 0
+    table, failed = (
+        Table("satellite", *(f"{which}: {what}" for which in ("without orbits", "with") for what in COUNTED)),
+        0,
+    )
     before, after = (
         given([event for event in events if "sidelobe" not in event["labels"]], flights, beam)
         for events in (without, labelled)
     )
     for name in before:
-        told = [[each for each in of[name] if not each["labels"]] for of in (before, after)]
-        tracks = sum(each["kind"] == "moving" for each in told[1])
-        failed += bool(name) and (len(told[1]) > tracks or tracks > 1)
-        counts = (len(before[name]), len(told[0]), len(after[name]), len(told[1]), tracks)
+        counts = list[int]()
+        for of in (before, after):
+            told = [each for each in of[name] if not each["labels"]]
+            counts += [len(of[name]), len(told), sum(each["kind"] == "moving" for each in told)]
+        _, told_at_last, tracks = counts[3:]
+        failed += bool(name) and (told_at_last > tracks or tracks > 1)
         table.add_row(name or "none of them", *map(str, counts))
     return table, failed
 
@@ -204,7 +211,9 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         table, failed = measured(folder, integrations, size, arguments.seed)
-    console.print(table, f"{failed} of {sum(count for _, count in KINDS)} satellites are more than one track or label")
+    console.print(
+        table, f"{failed} of {sum(count for _, count, _ in KINDS)} satellites are more than one track or label"
+    )
     console.print(load(), highlight=False)
 
 

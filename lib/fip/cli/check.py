@@ -1,13 +1,14 @@
 """`fip check`, `fip warmup` and `fip units`: whether a host is ready to run FIP, and what it takes."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fip.cli.app import app, say
-from fip.config import load
+from fip.config import Config, load
 from fip.layout.cluster import placement, warnings
 
 
@@ -18,7 +19,7 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     settings = [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
     for line in (*placement(loaded.config), *settings, *_devices()):
         say(line)
-    for line in warnings(loaded.config, _resolves):
+    for line in (*warnings(loaded.config, _resolves), *_lists(loaded.config)):
         say(f"warning: {line}", style="yellow")
 
 
@@ -48,6 +49,14 @@ def units_command(directory: Annotated[Path, typer.Argument(metavar="DIR", help=
 
     for path in write_out(directory):
         say(str(path))
+
+
+def _lists(config: Config) -> Iterator[str]:
+    """What of the lists that the detector is to know cannot be used on this host."""
+    if config.detector.tle or config.catalogue:
+        from fip.events.duty import unusable_lists  # which imports the search
+
+        yield from unusable_lists(config)
 
 
 def _resolves(host: str) -> bool:

@@ -1,8 +1,12 @@
 """The detector as a follower: what it is asked to find, as `[detector]` of the configuration says."""
 
+from collections.abc import Iterator
+from functools import partial
+
 from fip.archive.place_lists import parse_places
 from fip.catalogues.known import Known, Listed
-from fip.config import DETECTOR, Config, Detector
+from fip.config import DETECTOR, Catalogue, Config, Detector
+from fip.data.errors import UsageError
 from fip.events.detector import detector_step, habits
 from fip.events.publishing import publisher
 from fip.events.words import FOLDER, Asked
@@ -24,6 +28,20 @@ def asked_of(detector: Detector) -> Asked:
 def known_of(config: Config) -> Known:
     """What is known of the sky, by [detector] tle and [catalogue.NAME]. UsageError for a file that cannot be used."""
     return Known(config.detector.tle, {name: Listed(each.file, each.tell) for name, each in config.catalogue.items()})
+
+
+def unusable_lists(config: Config) -> Iterator[str]:
+    """One line for each file of `known_of` that cannot be used."""
+    catalogues = (partial(_catalogue, name, each) for name, each in config.catalogue.items())
+    for read in (partial(Known, config.detector.tle), *catalogues):
+        try:
+            read()
+        except UsageError as error:
+            yield str(error)
+
+
+def _catalogue(name: str, told: Catalogue) -> Known:
+    return Known(catalogues={name: Listed(told.file, told.tell)})
 
 
 def detector_duty(detector: Detector, known: Known | None = None) -> Duty:

@@ -3,9 +3,9 @@
     python -m benchmarks.satellites [--integrations N] [--size N] [--folder DIR] [--quick]
 
 24 antennas within 120 m at 100 MHz, images of the whole sky, 2 s each; 12 satellites, of which sgp4 says where they
-are: in low orbits, of navigation and geostationary, 8 to 30 times the noise of an image
-bright. `fip run --detect` searches
-the set without their orbits, and `fip detect --tle` with them. Each event is given to the satellite that was there.
+are: in low orbits, of navigation and geostationary, 8 to 30 times the noise of an image bright. `fip run --detect`
+searches the set without their orbits, and `fip detect --tle` with them. Each event is given to the satellite that was
+there.
 """
 
 import argparse

@@ -27,6 +27,8 @@ from support.fip_command import fip, images
 from support.orbits import elements_at
 from support.stored_run import CADENCE, GRID, ON, START, TRANSIENT, store_run
 
+pytestmark = pytest.mark.timeout(400)  # s: it waits for commands, on a busy machine, too
+
 SITE = (5109360.0, 2006852.0, -3238948.0)
 RA, DEC = (float(each) for each in wcs_of(GRID).wcs_pix2world(*TRANSIENT, 0))
 MIDDLE = START + sum(ON) / 2 * CADENCE

@@ -2,6 +2,7 @@
 
 import argparse
 
+from fip.alerts.duty import alerting
 from fip.config import Loaded
 from fip.data.errors import ConfigError, UsageError
 from fip.events.duty import detector_duty, known_of
@@ -21,6 +22,6 @@ def _detector(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Foll
     search_unless_warm()
     try:
         duty = detector_duty(loaded.config.detector, known_of(loaded.config))
-        return Follower(duty, loaded, loop)
+        return Follower(alerting(duty, loaded.config), loaded, loop)
     except UsageError as error:
         raise ConfigError(f"detector: {error}") from None

@@ -177,7 +177,7 @@ check_settings() {
 
 warm_kernels() {
     case ${units[*]} in *fip-worker* | *fip-detector*) ;; *) return ;; esac
-    step "compiling the imaging kernels into $cache, once a version" \
+    step "compiling the imaging kernels, unless they are in $cache" \
         runuser -u fip -- env FIP_CACHE=$cache "$version/bin/fip" warmup
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
 
 from fip.imaging.slant.cache import is_warm
 from fip.simulation.observation import simulate
@@ -20,9 +21,10 @@ from support.many_slices import SELECTION, SLICES
 from support.mesh import Mesh
 from support.node import Installed, install_on, pip_wheel
 from support.repository import ROOT
+from support.turns import Turns, in_turn
 
 REAL_DATA = ROOT.resolve().parent / "shared" / "data"
-ALLOWED_SKIPS = ("no GPU",)
+ALLOWED_SKIPS = ("no GPU", "no schema of GCN")
 """With FIP_STRICT=1, as in CI, a test that is skipped for another reason than these has failed."""
 
 # In CI hypothesis draws the same examples each time, so that what fails there fails again, and tells how to replay it;
@@ -38,11 +40,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out, without a skip, the tests that run only with `--long`."""
+    """Leaves out, without a skip, the tests that run only with `--long`; processes that share the rest take turns."""
     left_out = [] if config.getoption("--long") else [item for item in items if item.get_closest_marker("long")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    if hasattr(config, "workerinput"):
+        items[:] = in_turn(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Turns | None:
+    """With `--dist loadfile`, files come in the order of `in_turn`."""
+    config.option.loadscopereorder = False  # xdist's own order: by how many tests a file has
+    return Turns(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

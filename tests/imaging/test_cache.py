@@ -2,7 +2,9 @@
 
 import errno
 import logging
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import fip
 from fip.data.settings import Imaging
 from fip.data.values import Grid
 from fip.imaging.kernels import make_kernel
@@ -18,6 +21,25 @@ from fip.imaging.slant.cache import is_warm, mark
 from fip.imaging.slant.scheme import PRECISIONS
 
 GRID = Grid(64, 64, 1e-4, 0.0, 0.0, "FK5")
+
+
+COMPILES = """
+import numpy as np
+from fip.imaging.slant import cache
+cache.use_cache()
+from fip.search import passes
+import of_a_user
+passes._rounded(1.5), of_a_user.twice(1.0)
+for function in passes._rounded, of_a_user.twice:
+    print(sum(function.stats.cache_hits.values()), sum(function.stats.cache_misses.values()))
+"""
+OF_A_USER = """
+from numba import njit
+
+@njit(cache=True)
+def twice(number):
+    return 2 * number
+"""
 
 
 class AnotherPython:
@@ -46,11 +68,11 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_cache_that_another_python_filled_is_none(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """numba compiles anew for another Python, another numba, another processor, and a copy of the sources."""
+    """It is compiled anew for another Python, another numba or numpy, another processor, and sources that changed."""
     with monkeypatch.context() as other:
         other.setattr(sys, "implementation", AnotherPython)
         assert not is_warm()
-    for package in ("numba", "llvmlite"):
+    for package in ("numba", "llvmlite", "numpy"):
         with monkeypatch.context() as other:
             other.setattr(cache, "version", lambda name, package=package: "99.0" if name == package else "1.0")
             first = mark("float32")
@@ -60,10 +82,35 @@ def test_a_cache_that_another_python_filled_is_none(filled: Path, monkeypatch: p
     with monkeypatch.context() as other:
         other.setattr(cache, "_processor", lambda: ("x86_64", "model name: another"))
         assert not is_warm()
+    copy = copied(filled)
     with monkeypatch.context() as other:
-        other.setattr(cache, "__file__", str(copied(filled)))
+        other.setattr(cache, "__file__", str(copy))
+        assert is_warm()  # wherever they stand
+        copy.with_name("simd.py").write_text("another")
         assert not is_warm()
     assert is_warm()
+
+
+def test_what_is_compiled_serves_the_same_sources_wherever_they_stand(tmp_path: Path) -> None:
+    """So an upgrade compiles what it changes, and no more; what others compile in a daemon is kept as ever."""
+    here, elsewhere = Path(fip.__file__).parent, tmp_path / "elsewhere"
+    shutil.copytree(here, elsewhere / "fip")
+    user = tmp_path / "user"
+    user.mkdir()
+    (user / "of_a_user.py").write_text(OF_A_USER)
+
+    def found_and_compiled(at: Path) -> str:
+        known = os.environ | {"PYTHONPATH": f"{at}:{user}", "FIP_CACHE": str(tmp_path / "cache")}
+        return subprocess.run(
+            [sys.executable, "-c", COMPILES], env=known, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert found_and_compiled(here.parent) == "0 1\n0 1\n"
+    assert found_and_compiled(elsewhere) == "1 0\n1 0\n"
+    changed = elsewhere / "fip" / "search" / "passes.py"
+    changed.write_text(changed.read_text() + "\n")
+    assert found_and_compiled(elsewhere) == "0 1\n1 0\n"
+    assert found_and_compiled(here.parent) == "1 0\n1 0\n"  # both are kept
 
 
 def test_this_processor_is_known() -> None:

@@ -14,7 +14,7 @@ from support.many_slices import assert_whole
 from support.repository import ROOT
 
 LAYOUT = "/etc/fip/fip.toml"
-SLOW = ("/opt/fip/versions", "/var/cache/fip")  # what install.sh makes once a version: environment, compiled kernels
+SLOW = ("/opt/fip/versions", "/var/cache/fip")  # what install.sh takes long to make: an environment, compiled kernels
 
 
 def pip_wheel(wheels: Path, folder: Path, *options: str, version: str = "") -> None:

@@ -9,6 +9,7 @@ import typer
 
 from fip.cli.app import app, say
 from fip.config import Config, load
+from fip.data.errors import UsageError
 from fip.layout.cluster import placement, warnings
 
 
@@ -19,7 +20,7 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     settings = [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
     for line in (*placement(loaded.config), *settings, *_devices()):
         say(line)
-    for line in (*warnings(loaded.config, _resolves), *_lists(loaded.config)):
+    for line in (*warnings(loaded.config, _resolves), *_tokens(loaded.config), *_lists(loaded.config)):
         say(f"warning: {line}", style="yellow")
 
 
@@ -57,6 +58,18 @@ def _lists(config: Config) -> Iterator[str]:
         from fip.events.duty import unusable_lists  # which imports the search
 
         yield from unusable_lists(config)
+
+
+def _tokens(config: Config) -> Iterator[str]:
+    """What is wrong with the tokens of those who are told of events, as this user sees it."""
+    from fip.alerts.posting import read_token
+
+    for name, target in config.alerts.items():
+        if target.token_file:
+            try:
+                read_token(target.token_file)
+            except UsageError as error:
+                yield f"alerts.{name}.{error}"
 
 
 def _resolves(host: str) -> bool:

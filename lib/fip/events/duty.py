@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from fip.archive.place_lists import parse_places
 from fip.catalogues.known import Known, Listed
@@ -9,8 +10,10 @@ from fip.config import DETECTOR, Catalogue, Config, Detector
 from fip.data.errors import UsageError
 from fip.events.detector import detector_step, habits
 from fip.events.publishing import publisher
+from fip.events.vetting import enter, stamp_of
 from fip.events.words import FOLDER, Asked
-from fip.follower.duty import Duty
+from fip.follower.duty import Duty, Vetting
+from fip.wire.messages import Vet
 
 
 def asked_of(detector: Detector) -> Asked:
@@ -48,4 +51,11 @@ def detector_duty(detector: Detector, known: Known | None = None) -> Duty:
     """That of the detector; what it finds goes beside the images, with what is `known` there. Raises UsageError."""
     asked = asked_of(detector)
     of, how = detector_step(asked), habits(detector.patience)
-    return Duty(DETECTOR, DETECTOR, of, how, detector.step_within, FOLDER, publisher=publisher(asked, known))
+    vetting = Vetting(_enter, stamp_of)
+    shows = publisher(asked, known)
+    return Duty(DETECTOR, DETECTOR, of, how, detector.step_within, FOLDER, publisher=shows, vetting=vetting)
+
+
+def _enter(folder: Path, vet: Vet) -> None:
+    """What somebody says on the page."""
+    enter(folder, vet.event, vet.said, vet.user, vet.request)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fip.imaging.slant.cache import cache_directory, only_one, seen_from_here, use_cache
+from fip.imaging.slant.cache import cache_directory, digest_of, only_one, processor, use_cache
 
 FOLDER = use_cache()  # before the search is compiled
 
@@ -26,8 +26,8 @@ _IMAGES, _PULSE = 150, 100  # images, and the one with a source in it
 
 
 def mark() -> Path:
-    """A file beside the compiled functions, made when all of the search are there, as this Python finds them here."""
-    return cache_directory() / f"search-{seen_from_here([Path(passes.__file__)])}"
+    """A file beside the compiled functions, made when all of the search are there, for this processor."""
+    return cache_directory() / f"search-{digest_of([Path(passes.__file__)])}-{processor()}"
 
 
 def warm_up_search(say: Callable[[str], None]) -> float:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from fip.archive.file_names import LEDGER
 from fip.archive.stamps import Stamp, stamp_of
-from fip.data.errors import FipError, StoreError
+from fip.data.errors import FipError, StoreError, UsageError
 from fip.data.names import is_label
 from fip.follower.course import Course, Habits, Taken
 from fip.follower.step import Step
@@ -32,6 +32,9 @@ class Showing(Protocol):
 
     def finish(self) -> None:
         """Shows all."""
+
+    def close(self) -> None:
+        """Lets go of what it holds open."""
 
 
 Publisher = Callable[[Course], Showing]
@@ -61,14 +64,18 @@ class Courses:
         base: Path | None,
         beside: str = "",
         publisher: Publisher | None = None,
+        stamp_of: Callable[[Path], object] | None = None,
     ) -> None:
         """`root` holds images, or folders of them; what is found goes to `base`, by job, or else beside the images.
 
-        There it is `beside`, or followers/NAME.
+        There it is `beside`, or followers/NAME. `stamp_of` tells of such a folder that there is more to show,
+        though no image has come.
         """
         self._name, self._step, self._habits = name, step, habits
         self._root, self._base, self._beside = root, base, beside or f"{FOLDER}/{name}"
         self._publisher = publisher
+        self._stamp_of = stamp_of or (lambda folder: None)
+        self._stamps: dict[Path, object] = {}
         self._showing: dict[Path, Showing] = {}
         self._unpublished: set[Path] = set()
         self._open: dict[Path, Course] = {}
@@ -132,6 +139,7 @@ class Courses:
                 if directory in self._unpublished and directory in self._showing:
                     self._showing[directory].finish()
             self._conclude(course)
+            self._let_go(directory)
             course.close()
         self._open.clear()
         return Done(closed=True)
@@ -154,6 +162,11 @@ class Courses:
         self._looked = time.monotonic()
         stalled = ""
         for directory in self._directories():
+            stamp = self._stamp_of(self._place(directory))
+            if self._stamps.setdefault(directory, stamp) != stamp:
+                self._stamps[directory] = stamp
+                self._rest.pop(directory, None)
+                self._unpublished.update({directory} & self._open.keys())
             if directory not in self._open and self._rest.get(directory) != stamp_of(directory):
                 try:
                     course = Course(directory, self._place(directory), self._step, self._habits)
@@ -174,6 +187,13 @@ class Courses:
         except OSError:
             return []
 
+    def folder_of(self, job: str) -> Path:
+        """The folder of what is found in the images of a job, "" for those of the root. UsageError if it has none."""
+        directory = self._root / job
+        if directory not in self._directories():
+            raise UsageError(f"{directory} is not followed here: it has no images of a run")
+        return self._place(directory)
+
     def _place(self, directory: Path) -> Path:
         """The folder of what is found in a directory."""
         if self._base is None:
@@ -190,10 +210,14 @@ class Courses:
                     self._ended.extend(list(self._of(directory, course)))
                 self._rest[directory] = course.stamp
                 self._cold_starts += course.cold_starts
+                self._let_go(directory)
                 course.close()
                 del self._open[directory]
-                self._showing.pop(directory, None)
         return ""
+
+    def _let_go(self, directory: Path) -> None:
+        if showing := self._showing.pop(directory, None):
+            showing.close()
 
     @staticmethod
     def _conclude(course: Course) -> str:

@@ -1,6 +1,7 @@
 """What a follower is there for: its step, its habits, and where images are and what is found goes."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,18 @@ from fip.data.errors import ConfigError, UsageError
 from fip.follower.course import Habits
 from fip.follower.courses import FOLDER, Publisher
 from fip.follower.step import Step, load_step
+from fip.wire.messages import Vet
 
 STATE_DIRECTORY = "STATE_DIRECTORY"
 """The variable with which systemd tells a daemon where it may write (systemd.exec(5))."""
+
+
+@dataclass(frozen=True)
+class Vetting:
+    """What people say of what was found: where that is kept is not the follower's to know."""
+
+    enter: Callable[[Path, Vet], None]  # into a folder; on disk when it returns. FipError if it cannot be
+    stamp_of: Callable[[Path], object]  # what tells that a folder has more of it, from whomever
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class Duty:
     beside: str  # the folder of what is found, if it is beside images
     base: Path | None = None  # the folder of what is found, by job; None: beside the images
     publisher: Publisher | None = None  # of what people read of what was found
+    vetting: Vetting | None = None  # of what people say of that
 
 
 def duty_of(name: str, told: Follower) -> Duty:

@@ -147,7 +147,7 @@ def _detect(directory: Path, config: Config, console: Console) -> int:
     from fip.local.detecting import search
 
     asked, say = asked_of(config.detector), partial(_say, console)
-    return search(directory, directory / FOLDER, asked, say, known_of(config))
+    return search(directory, directory / FOLDER, asked, say, config.alerts, known=known_of(config))
 
 
 def output_of(paths: Sequence[Path], output: Path | None) -> Path:

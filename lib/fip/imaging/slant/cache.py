@@ -8,13 +8,12 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from fip import __version__
 from fip.imaging.slant.scheme import PRECISIONS, Precision
 
 log = logging.getLogger("fip.imaging.slant")
@@ -22,19 +21,34 @@ log = logging.getLogger("fip.imaging.slant")
 COMPILED = ("scheme", "simd", "basis", "fft", "grid", "resample", "sheet", "stages", "degrid", "adjoint")
 """The modules with compiled functions."""
 
+COMPILERS = ("numba", "llvmlite", "numpy")
+"""Packages, any other version of which may compile otherwise."""
+
+LOCATOR = "fip.imaging.slant.locator.ByContent"
+NUMBAS_OWN = "UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator,IPythonCacheLocator,ZipCacheLocator"
+
 
 def cache_directory() -> Path:
-    """The folder for this version of FIP: below $FIP_CACHE, else $XDG_CACHE_HOME/fip, else ~/.cache/fip.
+    """Where compiled functions are: below $FIP_CACHE, else $XDG_CACHE_HOME/fip, else ~/.cache/fip.
 
-    numba keeps apart what it compiles for different processors, but does not see that a function which is compiled
-    into another has changed; hence a folder for each state of the sources.
+    A folder for each state of all that they are made of: the sources of the kernels, since numba does not see that a
+    function which is compiled into another has changed, Python, and what compiles. Where the sources stand is nothing
+    to it: another version of FIP that has the same finds them compiled.
     """
     general = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "fip"
     base = Path(os.environ.get("FIP_CACHE") or general)
-    sources = hashlib.sha256()
-    for module in COMPILED:
-        sources.update(Path(__file__).with_name(f"{module}.py").read_bytes())
-    return base.expanduser() / f"kernels-{__version__}-{sources.hexdigest()[:12]}"
+    made_of = digest_of(Path(__file__).with_name(f"{module}.py") for module in COMPILED)
+    compilers = (sys.implementation.cache_tag, *((each, version(each)) for each in COMPILERS))
+    return base.expanduser() / f"kernels-{_digest(repr((made_of, compilers)).encode())}"
+
+
+def digest_of(sources: Iterable[Path]) -> str:
+    """What tells sources from others, whatever they are called."""
+    return _digest(b"".join(hashlib.sha256(each.read_bytes()).digest() for each in sources))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def use_cache() -> Path:
@@ -57,31 +71,23 @@ def use_cache() -> Path:
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     import numba
 
-    numba.config.CACHE_DIR = str(folder)  # numba may have been imported by somebody else
+    numba.config.reload_config()  # numba may have been imported by somebody else
+    before = numba.config.CACHE_LOCATOR_CLASSES or NUMBAS_OWN
+    numba.config.CACHE_LOCATOR_CLASSES = before if LOCATOR in before else f"{LOCATOR},{before}"
     return folder
 
 
 def mark(precision: Precision, of: Literal["complete", "degridding"] = "complete") -> Path:
-    """A file beside the compiled functions, made when all of a precision are there, as this Python finds them here.
+    """A file beside the compiled functions, made when all of a precision are there, for this processor.
 
     `degridding` marks those that degrid, which workers do without.
     """
-    folder = Path(__file__).parent
-    return cache_directory() / f"{of}-{precision}-{seen_from_here([folder / f'{module}.py' for module in COMPILED])}"
+    return cache_directory() / f"{of}-{precision}-{processor()}"
 
 
-def seen_from_here(modules: Sequence[Path]) -> str:
-    """What numba finds functions by in a cache, beside what they are: Python, itself, the processor, where they stand.
-
-    Another Python, an update or a copy of the sources compiles anew, in the same folder.
-    """
-    folder = modules[0].parent
-    stamps = [each.stat() for each in modules]
-    known = (
-        sys.implementation.cache_tag, version("numba"), version("llvmlite"), _processor(), str(folder),
-        *((each.st_mtime_ns, each.st_size) for each in stamps),
-    )  # fmt: skip
-    return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+def processor() -> str:
+    """What tells this processor from another: numba keeps apart what it compiles for each."""
+    return _digest(repr(_processor()).encode())
 
 
 def _processor() -> tuple[str, ...]:

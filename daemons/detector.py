@@ -5,7 +5,7 @@ import argparse
 from fip.alerts.duty import alerting
 from fip.config import Loaded
 from fip.data.errors import ConfigError, UsageError
-from fip.events.duty import detector_duty
+from fip.events.duty import detector_duty, known_of
 from fip.events.warm import search_unless_warm
 from fip.follower.follower import Follower
 from fip.runtime.service import Loop, run_daemon
@@ -21,6 +21,7 @@ def _detector(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Foll
     """Raises ConfigError if what is asked of it cannot be."""
     search_unless_warm()
     try:
-        return Follower(alerting(detector_duty(loaded.config.detector), loaded.config), loaded, loop)
+        duty = detector_duty(loaded.config.detector, known_of(loaded.config))
+        return Follower(alerting(duty, loaded.config), loaded, loop)
     except UsageError as error:
         raise ConfigError(f"detector: {error}") from None

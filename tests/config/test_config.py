@@ -114,3 +114,18 @@ def test_a_follower_that_cannot_work_is_a_fault_of_the_file(text: str, says: str
         load(tmp_path / "fip.toml")
     assert says in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("said", "meant"), [("true", True), ("false", False), ('"false"', False), ('"frbs"', "frbs")])
+def test_a_catalogue_says_whether_its_sources_are_told(tmp_path: Path, said: str, meant: bool | str) -> None:
+    file = tmp_path / "fip.toml"
+    file.write_text(f'[detector]\ntle = "a.tle"\n[catalogue.psr]\nfile = "psr.csv"\ntell = {said}\n')
+    loaded = load(file)
+    assert loaded.config.catalogue["psr"].tell == meant
+    assert str(loaded.config.detector.tle) == "a.tle"
+    assert ("catalogue.psr.file", "psr.csv", str(file)) in list(loaded.settings())
+    file.write_text('[catalogue.psr]\nfile = "psr.csv"\ntell = 3\n')
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    told = "catalogue.psr.tell: 3 does not say whether to tell: true, false, or the name of a target (found 3)"
+    assert str(refused.value) == f"{file}: {told}"

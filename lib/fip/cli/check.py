@@ -20,7 +20,7 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     settings = [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
     for line in (*placement(loaded.config), *settings, *_devices()):
         say(line)
-    for line in (*warnings(loaded.config, _resolves), *_tokens(loaded.config)):
+    for line in (*warnings(loaded.config, _resolves), *_tokens(loaded.config), *_lists(loaded.config)):
         say(f"warning: {line}", style="yellow")
 
 
@@ -50,6 +50,14 @@ def units_command(directory: Annotated[Path, typer.Argument(metavar="DIR", help=
 
     for path in write_out(directory):
         say(str(path))
+
+
+def _lists(config: Config) -> Iterator[str]:
+    """What of the lists that the detector is to know cannot be used on this host."""
+    if config.detector.tle or config.catalogue:
+        from fip.events.duty import unusable_lists  # which imports the search
+
+        yield from unusable_lists(config)
 
 
 def _tokens(config: Config) -> Iterator[str]:

@@ -77,10 +77,11 @@ def detect_command(
     if alert and not loaded.alerts:
         raise UsageError("--alert: there is no [alerts.NAME] to tell: give --config FILE, which has it")
 
-    from fip.events.duty import asked_of
+    from fip.events.duty import asked_of, known_of
     from fip.local.detecting import detect
 
-    raise typer.Exit(detect(directory, asked_of(detector), say, name, anew, loaded.alerts if alert else {}))
+    to = loaded.alerts if alert else {}
+    raise typer.Exit(detect(directory, asked_of(detector), say, name, anew, to, known_of(loaded)))
 
 
 @app.command("events")

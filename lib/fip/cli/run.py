@@ -7,7 +7,7 @@ import typer
 
 from fip.cli.app import ConfigOption, app, console
 from fip.cli.run_options import with_detection, with_settings
-from fip.config import Settings
+from fip.config import DETECTOR, Settings
 from fip.data.errors import UsageError
 from fip.data.settings import BRIGHT_ONES
 
@@ -55,7 +55,8 @@ def run_command(
     from fip.local.run import run, workers_on
 
     if detection.typed and not detect:
-        first = next(iter(detection.typed)).partition(".")[2].replace("_", "-")
+        table, _, key = next(iter(detection.typed)).partition(".")
+        first = (key if table == DETECTOR else table).replace("_", "-")
         raise UsageError(f"--{first} is for --detect, which is not given: give it, too")
     loaded = settings.load(config, detection.typed)
     source = loaded.config.source

@@ -7,6 +7,8 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from fip.config import Settings, all_options, detector_options
+from fip.data.errors import UsageError
+from fip.data.names import is_label
 from fip.data.settings import Option
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -18,18 +20,46 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_detection(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with settings of the detector as options, in place of its parameter `detection`."""
-    return _with_keys(command, "detection", detector_options())
+    """The command with settings of the detector, and catalogues, as options, in place of its parameter `detection`."""
+    return _with_keys(command, "detection", detector_options(), CATALOGUE)
 
 
-def _with_keys(command: Callable[..., None], name: str, found: Mapping[str, Option]) -> Callable[..., None]:
-    """The command with options of the configuration, by their keys, in place of one parameter, their `Settings`."""
+CATALOGUE = Option(
+    "Tell events with the names of what this list (CSV, ECSV, VOTable) has at their places; may be repeated.",
+    metavar="NAME=FILE",
+    several=True,
+)
+
+
+def _catalogues(given: Sequence[str]) -> dict[str, str]:
+    """The keys of catalogues that are given as NAME=FILE. UsageError."""
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, file = each.partition("=")
+        if not (equals and file and is_label(name)):
+            raise UsageError(f"--catalogue {each:.200}: give a name and a file, as pulsars=pulsars.csv")
+        if f"catalogue.{name}.file" in found:
+            raise UsageError(f"--catalogue {name}: is given twice: give each a name of its own")
+        found[f"catalogue.{name}.file"] = file
+    return found
+
+
+def _with_keys(
+    command: Callable[..., None], name: str, found: Mapping[str, Option], catalogue: Option | None = None
+) -> Callable[..., None]:
+    """The command with options of the configuration, by their keys, in place of one parameter, their `Settings`.
+
+    With a `catalogue`, there is this option, too, which gives tables of the configuration.
+    """
     keys = {key.rpartition(".")[2]: key for key in found}
     options = [parameter(key.rpartition(".")[2], option) for key, option in found.items()]
+    options += [parameter("catalogue", catalogue)] if catalogue else []
 
     def settings(given: Mapping[str, Any]) -> Settings:
-        typed = {name: ",".join(value) or None if isinstance(value, list) else value for name, value in given.items()}
-        return Settings({keys[name]: value for name, value in typed.items() if value not in (None, False)})
+        listed = _catalogues(given.get("catalogue") or ()) if catalogue else {}
+        known = {name: value for name, value in given.items() if name in keys}
+        typed = {name: ",".join(value) or None if isinstance(value, list) else value for name, value in known.items()}
+        return Settings({keys[name]: value for name, value in typed.items() if value not in (None, False)} | listed)
 
     return with_options(command, name, options, settings)
 

@@ -18,6 +18,7 @@ from fip.config.alerting import AlertTarget as AlertTarget
 from fip.config.tables import ALL_WORKERS as ALL_WORKERS
 from fip.config.tables import DETECTOR as DETECTOR
 from fip.config.tables import FOR_ALL, Source, Table
+from fip.config.tables import Catalogue as Catalogue
 from fip.config.tables import Detector as Detector
 from fip.config.tables import Follower as Follower
 from fip.config.tables import Following as Following
@@ -46,6 +47,7 @@ class Config(Table):
     security: Security = Security()
     worker: dict[str, Worker] = Field(default_factory=dict)
     detector: Detector = Detector()
+    catalogue: dict[Label, Catalogue] = Field(default_factory=dict)
     follower: dict[Label, Follower] = Field(default_factory=dict)
     alerts: dict[Label, AlertTarget] = Field(default_factory=dict)
     node: dict[str, Node] = Field(default_factory=dict)
@@ -286,7 +288,7 @@ def _fault(error: Any, origins: Mapping[str, str]) -> str:
 def _suggestion(key: str) -> str:
     section, _, name = key.rpartition(".")
     known = list(Config.model_fields) if not section else []
-    if section in Config.model_fields and section not in ("worker", "follower", "alerts", "node"):
+    if section in Config.model_fields and section not in ("worker", "follower", "catalogue", "alerts", "node"):
         known = list(hints(type(getattr(Config(), section))))
     close = difflib.get_close_matches(name or key, known, n=1)
     if close:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fip.data.addresses import Address
 from fip.data.detecting import Averages, Budget, FalseAlarms, Widths
+from fip.data.names import is_label
 from fip.data.quantities import SECONDS_PER_DAY, Bytes, Kept, Pace, Retention, Time
 from fip.data.settings import Option, Selection
 from fip.data.stokes import Planes
@@ -130,6 +131,29 @@ class Detector(Following):
     watch: Annotated[
         Path | None, Option("Measure the places of this list in every image: light curves.", metavar="FILE")
     ] = None
+
+    tle: Annotated[
+        Path | None,
+        Option(
+            "Label events at the places of satellites, whose orbits (two-line elements) are in this file.",
+            metavar="FILE",
+        ),
+    ] = None
+
+
+def _told(value: object) -> object:
+    """Whether a catalogue's sources are told, as the environment writes it, too; ValueError for what says nothing."""
+    said = {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value
+    if not isinstance(said, bool) and not (isinstance(said, str) and is_label(said)):
+        raise ValueError(f"{said!r:.80} does not say whether to tell: true, false, or the name of a target")
+    return said
+
+
+class Catalogue(Table):
+    """Sources that are known beforehand: events at their places are told with their names."""
+
+    file: Path
+    tell: Annotated[bool | str, BeforeValidator(_told)] = True  # false: not; TARGET: to this one of [alerts] alone
 
 
 DETECTOR = "detector"

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from fip.catalogues.told import in_words as match_in_words
 from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
@@ -90,6 +91,8 @@ def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "here before", before_in_words(before)
     for label in event["labels"]:
         yield AGAINST, f"{label}: {LABELS.get(label, 'not known to this version')}"
+    for match in event.get("matches", ()):
+        yield "there", match_in_words(match)
     place = shown(Direction(math.radians(event["ra"]), math.radians(event["dec"]), "ICRS"))
     errors = ""
     if "ra_err" in event:

@@ -1,9 +1,13 @@
 """The detector as a follower: what it is asked to find, as `[detector]` of the configuration says."""
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from fip.archive.place_lists import parse_places
-from fip.config import DETECTOR, Detector
+from fip.catalogues.known import Known, Listed
+from fip.config import DETECTOR, Catalogue, Config, Detector
+from fip.data.errors import UsageError
 from fip.events.detector import detector_step, habits
 from fip.events.publishing import publisher
 from fip.events.vetting import enter
@@ -24,13 +28,31 @@ def asked_of(detector: Detector) -> Asked:
     )
 
 
-def detector_duty(detector: Detector) -> Duty:
-    """That of the detector; what it finds goes beside the images. Raises UsageError."""
+def known_of(config: Config) -> Known:
+    """What is known of the sky, by [detector] tle and [catalogue.NAME]. UsageError for a file that cannot be used."""
+    return Known(config.detector.tle, {name: Listed(each.file, each.tell) for name, each in config.catalogue.items()})
+
+
+def unusable_lists(config: Config) -> Iterator[str]:
+    """One line for each file of `known_of` that cannot be used."""
+    catalogues = (partial(_catalogue, name, each) for name, each in config.catalogue.items())
+    for read in (partial(Known, config.detector.tle), *catalogues):
+        try:
+            read()
+        except UsageError as error:
+            yield str(error)
+
+
+def _catalogue(name: str, told: Catalogue) -> Known:
+    return Known(catalogues={name: Listed(told.file, told.tell)})
+
+
+def detector_duty(detector: Detector, known: Known | None = None) -> Duty:
+    """That of the detector; what it finds goes beside the images, with what is `known` there. Raises UsageError."""
     asked = asked_of(detector)
     of, how = detector_step(asked), habits(detector.patience)
-    return Duty(
-        DETECTOR, DETECTOR, of, how, detector.step_within, FOLDER, publisher=publisher(asked), entering=_enter
-    )  # fmt: skip
+    shows = publisher(asked, known)
+    return Duty(DETECTOR, DETECTOR, of, how, detector.step_within, FOLDER, publisher=shows, entering=_enter)
 
 
 def _enter(folder: Path, vet: Vet) -> None:

@@ -20,6 +20,7 @@ from astropy.table import QTable
 from fip.archive.entries import Entry
 from fip.archive.folder import Folder
 from fip.archive.tables import JY_PER_BEAM, beam_columns, time_columns
+from fip.catalogues.told import told
 from fip.data.errors import NoRoomError
 from fip.data.quality import with_noise
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
@@ -137,12 +138,12 @@ def facts(measured: Measured) -> dict[str, Any]:
     series, place = found.series, measured.place
     across = measured.east_error / max(math.cos(place.latitude), 1e-6)
     half = (found.end - found.begin) / best.width / 2 / best.snr
-    told = {
+    known = {
         "id": found.id, "kind": found.kind, "labels": list(found.labels),
         "ra": math.degrees(place.longitude) % 360, "dec": math.degrees(place.latitude),
         "ra_err": math.degrees(across), "dec_err": math.degrees(measured.north_error),
         "begin": iso_utc(found.begin), "end": iso_utc(found.end), "time_err": half, "duration": found.end - found.begin,
-        "closed": found.event.closed,
+        "closed": found.event.closed, "matches": told(found.matches),
         "first": best.slices[0], "last": best.slices[1], "width": best.width, "average": series.average,
         "snr": best.snr, "threshold": series.thresholds.event, "flux": best.flux, "stokes": series.stokes,
         "field": series.label, "run": series.run, "name": series.name, "x": best.x, "y": best.y,
@@ -153,7 +154,7 @@ def facts(measured: Measured) -> dict[str, Any]:
         "images": len(measured.samples), "images_on": sum(each.on for each in measured.samples), "window": WINDOW,
         "left_out": list(measured.left_out), **context(measured),
     }  # fmt: skip
-    return {name: None if isinstance(each, float) and not math.isfinite(each) else each for name, each in told.items()}
+    return {name: None if isinstance(each, float) and not math.isfinite(each) else each for name, each in known.items()}
 
 
 def _told(value: Value | None) -> dict[str, float] | None:

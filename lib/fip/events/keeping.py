@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -50,7 +50,8 @@ def _made(kind: Any, value: Any, arrays: Arrays) -> Any:
         one = next(each for each in get_args(kind) if each is not type(None))
         return None if value is None else _made(one, value, arrays)
     if isinstance(kind, type) and is_dataclass(kind):
-        return kind(**{name: _made(hint, value[name], arrays) for name, hint in _hints(kind).items()})
+        told = {name: hint for name, hint in _hints(kind).items() if name in value or name not in _lately(kind)}
+        return kind(**{name: _made(hint, value[name], arrays) for name, hint in told.items()})
     if origin is tuple:
         kinds = get_args(kind)
         kinds = (kinds[0],) * len(value) if kinds[-1] is Ellipsis else kinds
@@ -63,6 +64,12 @@ def _made(kind: Any, value: Any, arrays: Arrays) -> Any:
     if origin is np.ndarray or kind is np.ndarray:
         return arrays[value]
     return float(value) if kind is float else value
+
+
+@cache
+def _lately(kind: Any) -> frozenset[str]:
+    """What need not be there, as an older FIP did not write it: what has a default."""
+    return frozenset(each.name for each in fields(kind) if each.default is not MISSING)
 
 
 @cache

@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger
+from fip.catalogues.told import listed_matches
 from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.events import joining
@@ -52,6 +53,7 @@ def _events(directory: Path, folder: str) -> Table:
 
 def _of(directory: Path, folder: str) -> Iterator[dict[str, Any]]:
     events, injected = _events(directory, folder), _injected(directory)
+    matched = "matches" in events.colnames  # an older FIP knew of none
     for row in events:
         run, labels = str(row["run"]), _text(row["labels"]).split()
         if run in injected and INJECTION not in labels:
@@ -60,8 +62,16 @@ def _of(directory: Path, folder: str) -> Iterator[dict[str, Any]]:
             {name: str(row[name]) for name in _TEXTS}
             | {name: kind(row[name]) for name, kind in _NUMBERS.items()}
             | {"beam": float(row["beam"]) if "beam" in events.colnames else 0.0}
-            | {"labels": labels, "field": _text(row["field"]), "run": run, "directory": str(directory)}
+            | {"labels": labels, "matches": _matches(directory, row) if matched else []}
+            | {"field": _text(row["field"]), "run": run, "directory": str(directory)}
         )
+
+
+def _matches(directory: Path, row: Any) -> list[dict[str, Any]]:
+    try:
+        return listed_matches(_text(row["matches"]))
+    except ValueError as error:
+        raise UsageError(f"{directory}: event {row['id']}: {error}; `fip detect` writes them anew") from None
 
 
 def _injected(directory: Path) -> frozenset[str]:
@@ -105,10 +115,11 @@ def _lines(event: dict[str, Any]) -> list[str]:
 def _line(event: dict[str, Any]) -> str:
     place = shown(Direction(math.radians(event["ra"]), math.radians(event["dec"]), "ICRS"))
     labels = f", but {', '.join(event['labels'])}" if event["labels"] else ""
+    there = f"; there: {', '.join(each['name'] for each in event['matches'])}" if event["matches"] else ""
     return (
         f"{event['id']}: {event['kind']}{labels} at {place}, {event['begin'][:19]} to {event['end'][:19]} UTC, slices "
         f"{event['first']} to {event['last']}, S/N {event['snr']:.1f}, {event['flux']:.4g} Jy/beam, Stokes "
-        f"{event['stokes']}"
+        f"{event['stokes']}{there}"
     )
 
 

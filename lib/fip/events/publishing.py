@@ -10,12 +10,15 @@ from astropy.table import QTable
 
 from fip.archive.lightcurve import stored_entries
 from fip.archive.pins import PINS, pins_text
+from fip.catalogues.known import Known
+from fip.catalogues.told import as_text
 from fip.data.errors import FipError, NoRoomError, StoreError, UsageError
 from fip.events import vetting
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_alone, is_event
 from fip.events.folder import write_event
+from fip.events.matching import Matching
 from fip.events.pinning import pins_of, put_pins
 from fip.events.searching import hours_of
 from fip.events.tables import as_ecsv, found_table, rates_table
@@ -26,13 +29,13 @@ from fip.follower.course import Course
 from fip.follower.journal import JOURNAL
 
 
-def publisher(asked: Asked) -> Callable[[Course], "Publisher"]:
-    """Of a course of a search, what writes its files anew if more was found, or searched."""
+def publisher(asked: Asked, known: Known | None = None) -> Callable[[Course], "Publisher"]:
+    """Of a course of a search, what writes its files anew if more was found, or searched; with what is known there."""
 
     def of(course: Course) -> Publisher:
         with suppress(FipError):  # then views say so
             vetting.write_table(course.folder)
-        return Publisher(course, asked)
+        return Publisher(course, asked, Matching(known, course.folder))
 
     return of
 
@@ -41,19 +44,20 @@ VARIABLES = "variables.ecsv"
 
 WRITTEN_EVERY = 2.0  # s from one writing of what changes with each image to the next
 
-Version = tuple[bool, tuple[str, ...], str]
-"""What of an event its folder is written anew for: whether it is closed, its labels, its kind."""
+Version = tuple[bool, tuple[str, ...], str, str]
+"""What of an event its folder is written anew for: whether it is closed, its labels, its kind, and what is there."""
 
 
 def _version(found: Found) -> Version:
-    return found.event.closed, found.labels, found.kind
+    return found.event.closed, found.labels, found.kind, as_text(found.matches)
 
 
 class Publisher:
     """The files of one course, and what is known of its journal so far."""
 
-    def __init__(self, course: Course, asked: Asked) -> None:
+    def __init__(self, course: Course, asked: Asked, matching: Matching | None = None) -> None:
         self._course, self.asked = course, asked
+        self._matching = matching or Matching(folder=course.folder)
         self._findings, self._last = Findings(), 0
         self._opened: dict[str, float] = {}  # when each run was
         self._shown: dict[str, bytes] = {}
@@ -98,7 +102,7 @@ class Publisher:
         Images come first: what takes long is written if nothing else is to be done, one event at a time.
         """
         self._fold()
-        found = self._findings.labelled()
+        found = self._labelled()
         self._put_events(found)
         if not idle:
             return False
@@ -109,7 +113,7 @@ class Publisher:
     def finish(self) -> None:
         """Writes all. Raises NoRoomError."""
         self.publish(idle=False)
-        found = self._findings.labelled()
+        found = self._labelled()
         while self._describe_one(found):
             pass
         self._put_the_rest(found)
@@ -119,7 +123,11 @@ class Publisher:
 
     def found(self) -> list[Found]:
         """All that was found, with all labels, up to the last call of `publish`."""
-        return list(map(self._with_looks, self._findings.labelled()))
+        return list(map(self._with_looks, self._labelled()))
+
+    def _labelled(self) -> list[Found]:
+        """All that was found, with the labels that need no images, and with what is known to be there."""
+        return self._matching.matched(self._findings.labelled())
 
     def _put_events(self, found: Sequence[Found]) -> None:
         """Events and candidates, if there are more or others."""
@@ -190,10 +198,11 @@ class Publisher:
         """As what an event was last described; None if it was not."""
         if found.id not in self._versions:
             try:
-                told = json.loads((self._course.folder / found.id / FACTS).read_bytes())
-                self._looks[found.id] = looks = tuple(map(str, told["looks"]))
-                given = tuple(each for each in told["labels"] if each not in looks)
-                self._versions[found.id] = bool(told["closed"]), given, str(told["kind"])
+                facts = json.loads((self._course.folder / found.id / FACTS).read_bytes())
+                self._looks[found.id] = looks = tuple(map(str, facts["looks"]))
+                given = tuple(each for each in facts["labels"] if each not in looks)
+                there = json.dumps(facts["matches"]) if facts.get("matches") else ""
+                self._versions[found.id] = bool(facts["closed"]), given, str(facts["kind"]), there
             except (OSError, ValueError, KeyError, TypeError):
                 return None
         return self._versions[found.id]

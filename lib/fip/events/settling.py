@@ -15,6 +15,7 @@ from fip.data.errors import UsageError
 from fip.data.values import Beam, Grid
 from fip.events.psfs import psf_of
 from fip.events.words import Asked, Series, Thresholds
+from fip.fits.header import BODY, site_of
 from fip.search.curvature import from_images, from_moments
 from fip.search.marks import Power, power_of
 from fip.search.series import memory
@@ -52,6 +53,8 @@ class Begun:
     injected: bool  # whether `fip inject` has added sources to its data
     power: Power | None  # of its samples
     psfs: tuple[NDArray[np.float32] | None, ...]  # of each Stokes plane, if one is stored
+    site: tuple[float, float, float] | None = None  # m, ITRF, of the array
+    follows: str = ""  # the body that the images follow
 
 
 def begun(image: FollowedImage) -> Begun | None:
@@ -66,7 +69,10 @@ def begun(image: FollowedImage) -> Begun | None:
     pixels = np.asarray(image.pixels, np.float32)
     injected = bool(header.get("FIPINJ", False))
     power, psfs = power_in(image.entry), tuple(psf_of(image, plane) for plane in range(len(image.stokes)))
-    return Begun(image.index, image.entry.begin, image.entry.end, pixels, told, subtracted, beam, injected, power, psfs)
+    return Begun(
+        image.index, image.entry.begin, image.entry.end, pixels, told, subtracted, beam, injected, power, psfs,
+        site_of(header), str(header.get(BODY, "")),
+    )  # fmt: skip
 
 
 def power_in(entry: Entry) -> Power | None:
@@ -105,7 +111,11 @@ def settle(
     ]
     thresholds = _thresholds(series, asked, exposure)
     injected = any(each.injected for each in images)
-    return tuple(replace(each, thresholds=thresholds, injected=injected) for each in series)
+    first = images[0]
+    return tuple(
+        replace(each, thresholds=thresholds, injected=injected, site=first.site, follows=first.follows)
+        for each in series
+    )
 
 
 def averaged(searched: Searched, slices: int) -> Searched:

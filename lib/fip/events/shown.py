@@ -12,6 +12,7 @@ from typing import Any
 
 from fip.archive.file_names import LEDGER
 from fip.archive.ledger import Ledger
+from fip.catalogues.told import listed_matches
 from fip.data.errors import FipError, UsageError
 from fip.data.names import is_label
 from fip.events.words import CUTOUT, EVENTS, FACTS, FOLDER, INJECTION, LIGHT, PICTURE, RATES
@@ -142,7 +143,12 @@ def _event(path: Path, row: Mapping[str, str], injected: frozenset[str]) -> dict
     labels = row["labels"].split()
     if row["run"] in injected and INJECTION not in labels:
         labels.append(INJECTION)
-    known = {name: row[name] for name in _TEXTS} | numbers | {"labels": labels, "directory": str(path.parent.parent)}
+    try:
+        matches = listed_matches(row.get("matches") or "")  # an older FIP knew of none
+    except ValueError as error:
+        raise _unreadable(path, error) from None
+    known: dict[str, Any] = {name: row[name] for name in _TEXTS} | numbers
+    known |= {"labels": labels, "matches": matches, "directory": str(path.parent.parent)}
     return {name: None if isinstance(each, float) and not math.isfinite(each) else each for name, each in known.items()}
 
 

@@ -12,6 +12,7 @@ from scipy.special import gammaincinv
 
 from fip.archive.followed import Finding
 from fip.archive.tables import JY_PER_BEAM
+from fip.catalogues.told import as_text
 from fip.data.quantities import iso_utc
 from fip.events.findings import Findings, Hour, Key, is_alone, is_told
 from fip.events.measuring import place_of_event
@@ -25,6 +26,7 @@ _META = {
     "beam": "full width at half maximum, of the longer axis",
     "errors": "standard deviations of a place in white noise: that of the astrometry comes on top",
     "first, last": "slices; width counts those without an image",
+    "matches": "what is known to be there, of events: a list in JSON; separation in arcsec, chance from 0 to 1",
 }
 
 
@@ -78,7 +80,7 @@ _COLUMNS: dict[str, tuple[Any, Any]] = {
     "average": (None, int),
     "snr": (None, float), "threshold": (None, float), "flux": (JY_PER_BEAM, float), "sign": (None, int),
     "stokes": (None, str), "field": (None, str), "run": (None, str), "x": (units.pix, float), "y": (units.pix, float),
-    "opened": (None, int), "peaks": (None, int), "closed": (None, bool),
+    "opened": (None, int), "peaks": (None, int), "closed": (None, bool), "matches": (None, str),
 }  # fmt: skip
 _RATES: dict[str, tuple[Any, Any]] = {
     "hour": (None, str), "run": (None, str), "field": (None, str), "stokes": (None, str), "average": (None, int),
@@ -103,7 +105,7 @@ def _row(found: Found) -> dict[str, Any]:
         "width": best.width, "average": series.average, "snr": best.snr, "threshold": series.thresholds.event,
         "flux": best.flux, "sign": best.sign, "stokes": series.stokes, "field": series.label, "run": series.run,
         "x": best.x, "y": best.y, "opened": found.event.opened, "peaks": found.event.peaks,
-        "closed": found.event.closed,
+        "closed": found.event.closed, "matches": as_text(found.matches),
     }  # fmt: skip
 
 

@@ -84,6 +84,8 @@ class Series:
     searched: Searched
     thresholds: Thresholds
     injected: bool = False  # whether sources were added to its data: no event of it is told
+    site: tuple[float, float, float] | None = None  # m, ITRF, of the array; None if its images do not say it
+    follows: str = ""  # the body that its images follow, if they do
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ There is no DATE: a file is a function of its slice alone, bit for bit.
 
 import math
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from textwrap import wrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import erfa
 import numpy as np
@@ -255,6 +255,15 @@ def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]
     yield "OBSGEO-L", math.degrees(longitude), "[deg] longitude"
     yield "OBSGEO-B", math.degrees(latitude), "[deg] latitude"
     yield "OBSGEO-H", float(height), "[m] height"
+
+
+def site_of(header: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """Where an image says that the array is: m, ITRF; None if it does not."""
+    try:
+        x, y, z = (float(header[f"OBSGEO-{axis}"]) for axis in "XYZ")
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (x, y, z) if math.isfinite(x + y + z) and (x, y, z) != (0, 0, 0) else None
 
 
 def _settings_cards(run: str, observation: Observation, settings: Imaging, primary_beam: str) -> Iterator[CardTuple]:

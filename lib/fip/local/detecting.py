@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import Named, stored_entries
 from fip.archive.pins import PINS
+from fip.catalogues.known import Known
 from fip.config import AlertTarget
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.events.detector import detector_step, habits, written
 from fip.events.findings import is_alone, is_told
 from fip.events.listing import as_lines, listed
+from fip.events.matching import Matching
 from fip.events.publishing import Publisher
 from fip.events.searching import difference
 from fip.events.settling import OPENING, begun, settle
@@ -45,16 +48,17 @@ def detect(
     name: str = "",
     anew: bool = False,
     alerts: Mapping[str, AlertTarget] | None = None,
+    known: Known | None = None,
 ) -> int:
     """Searches the images of a directory that were not searched yet; returns the exit code.
 
     What a search of another `name` finds is apart. `anew`: what was found before is forgotten. `alerts`: who is told
-    of what is found, as `archival`. Raises UsageError.
+    of what is found, as `archival`. All events are matched with what is `known`, if anything is. Raises UsageError.
     """
     introduce(directory, asked, say)
     if anew:
         forget(directory, name)
-    return search(directory, directory / folder_of(name), asked, say, alerts or {}, archival=True)
+    return search(directory, directory / folder_of(name), asked, say, alerts or {}, archival=True, known=known)
 
 
 def forget(directory: Path, name: str = "") -> None:
@@ -87,13 +91,15 @@ def search(
     say: Say,
     alerts: Mapping[str, AlertTarget] | None = None,
     archival: bool = False,
+    known: Known | None = None,
 ) -> int:
     """Searches what was not searched yet, and says what was found in all; returns the exit code.
 
     `alerts`: who is told of it; `archival`: also of what was seen long ago. Raises UsageError.
     """
     with _hints(directory), closing(Course(directory, folder, detector_step(asked, folder.name), habits())) as course:
-        publisher = Publisher(course, asked)
+        matching = Matching(known, folder, anew=True, warn=partial(say, style="yellow"))
+        publisher = Publisher(course, asked, matching)
         advance(course, directory, watch=False)
         publisher.finish()
         if alerts:

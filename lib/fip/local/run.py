@@ -21,7 +21,7 @@ from fip.archive.file_names import LOG_FILE
 from fip.archive.ledger import Ledger
 from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
-from fip.config import Config, Detector, Follower, Monitor
+from fip.config import Config, Follower, Monitor
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
 from fip.data.names import RunId, label
 from fip.data.settings import Asked
@@ -69,7 +69,7 @@ def run(
     """
     config = config.model_copy(update={"follower": _chosen(config, followers)})
     if detect:
-        _check_detector(output_of(paths, output), config.detector, overwrite)
+        _check_detector(output_of(paths, output), config, overwrite)
     keep_memory()  # of all that is forked from here
     config = settled(config)
     asked, follow = config.asked, follow_of(config)
@@ -117,15 +117,15 @@ def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
     return chosen(config, given)
 
 
-def _check_detector(directory: Path, detector: Detector, overwrite: bool) -> None:
+def _check_detector(directory: Path, config: Config, overwrite: bool) -> None:
     """UsageError if what is asked of the detector cannot be, or the directory holds what another search found.
 
     If its images are to be overwritten, it may: what was found in them goes with them.
     """
-    from fip.events.duty import asked_of  # which imports the search: only who asks for it waits for that
+    from fip.events.duty import asked_of, known_of  # which import the search: only who asks for it waits for that
     from fip.local.detecting import check_search
 
-    asked = asked_of(detector)
+    asked, _ = asked_of(config.detector), known_of(config)
     if not overwrite:
         check_search(directory, asked)
 
@@ -142,11 +142,12 @@ def _forget(directory: Path) -> None:
 
 def _detect(directory: Path, config: Config, console: Console) -> int:
     """Searches what the detector of the run had not searched when that was over, and says what was found in all."""
-    from fip.events.duty import asked_of
+    from fip.events.duty import asked_of, known_of
     from fip.events.words import FOLDER
     from fip.local.detecting import search
 
-    return search(directory, directory / FOLDER, asked_of(config.detector), partial(_say, console), config.alerts)
+    asked, say = asked_of(config.detector), partial(_say, console)
+    return search(directory, directory / FOLDER, asked, say, config.alerts, known=known_of(config))
 
 
 def output_of(paths: Sequence[Path], output: Path | None) -> Path:

@@ -34,6 +34,7 @@ from fip.data.names import is_label
 from fip.monitor.feed import Broadcast, Feed
 from fip.monitor.guard import Access, Guard, cookie_name
 from fip.monitor.metrics import CONTENT_TYPE, exposition
+from fip.monitor.places import place_route
 from fip.monitor.transients import transients_routes
 
 VERSIONS = ("fip", "numpy", "astropy", "ducc0", "numba", "pyzmq", "starlette", "uvicorn")
@@ -119,6 +120,7 @@ class _Pages:
             Route("/api/runs/{run}/images", self.images),
             Route("/api/runs/{run}/lightcurve", self.light_curve),
             *transients_routes(gallery, self._pipeline),
+            place_route(gallery, self._loaded.config),
             Route("/api/runs/{run}/settings", _read(lambda request: gallery.settings(request.path_params["run"]))),
             Route("/api/runs/{run}/log", _read(lambda request: {"log": gallery.log_tail(request.path_params["run"])})),
             Route(image, _read(lambda request: self._describe(*_slice(request)))),

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { $, h, setAttribute, setText } from "./dom.js";
+import { GoTo } from "./goto.js";
 import { drawGraph } from "./graph.js";
 import { drawBar, drawPanel, prepare } from "./panel.js";
 import { Sky } from "./sky.js";
@@ -10,6 +11,7 @@ import { Transients } from "./transients.js";
 
 const SILENT = 6000; // ms without a word from the monitor
 const sky = new Sky(), transients = new Transients(sky, change);
+new GoTo(sky);
 let state = null, heard = performance.now(), source = null;
 
 function show(next) {

@@ -203,10 +203,15 @@ export class Sky {
     $("follow").checked = false;
     if (this.about) $("plane").value = this.planeOf(stokes);
     await this.show(there.length ? there[Math.floor(there.length / 2)].slice : first);
-    this.place = this.viewer.mark = [Math.round(x), Math.round(y)];
-    this.viewer.lookAt(x, y, CLOSE);
     $("sky").scrollIntoView({ block: "start" });
     $("image").focus({ preventScroll: true });
+    await this.lookAt(x, y);
+  }
+
+  /** Has a pixel in the middle, from near, and its light curve. */
+  async lookAt(x, y) {
+    this.place = this.viewer.mark = [Math.round(x), Math.round(y)];
+    this.viewer.lookAt(x, y, CLOSE);
     await this.lightCurve();
   }
 

@@ -62,7 +62,7 @@ export class Transients {
     return h("li", {}, h("button", { type: "button", class: "event", onclick: () => this.visit(event.id) },
       h("canvas", { class: "film", width: FRAMES * (FRAME + GAP), height: FRAME + 4, role: "img" }),
       h("span", { class: "light", hidden: "" }), h("span", { class: "what" }), h("span", { class: "note" }),
-      h("span", { class: "labels" })), this.vetting.row(event));
+      h("span", { class: "note", "data-there": "" }), h("span", { class: "labels" })), this.vetting.row(event));
   }
 
   /** Shows an event in the sky; if its images have expired, says so. */
@@ -71,7 +71,7 @@ export class Transients {
   }
 
   fill(button, event, words) {
-    const [film, light, what, when, labels] = button.children, begin = event.begin.replace("T", " ");
+    const [film, light, what, when, there, labels] = button.children, begin = event.begin.replace("T", " ");
     const slices = event.last - event.first + 1, drawn = JSON.stringify({ ...event, verdict: null, before: [] });
     if (button.dataset.drawn === drawn) return;
     button.dataset.drawn = drawn;
@@ -81,6 +81,7 @@ export class Transients {
       [event.kind === "transient" ? "" : event.kind, `${slices} slice${slices === 1 ? "" : "s"}`,
         event.stokes === "I" ? "" : `Stokes ${event.stokes}`, event.field].filter(Boolean).join(" · "));
     setText(when, `${begin.slice(0, 19)} UTC`);
+    setText(there, event.matches.map(inWords).join(" · "));
     labels.replaceChildren(...event.labels.map((label) => h("span", { class: "label-of" }, h("b", {}, label), ` ${words[label] ?? ""}`)));
     this.late.set(film, event);
     this.seen.unobserve(film);
@@ -153,6 +154,9 @@ export class Transients {
     if (points.length >= 2) place.replaceChildren(sparkline(points, event));
   }
 }
+
+/** What is known to be there, as "J0437-4715 (pulsars), 1.2″". */
+const inWords = ({ name, of, separation }) => `${name} (${of}), ${Number(separation.toPrecision(2))}″`;
 
 /** The rows of an ECSV table, by name. */
 function rowsOf(body) {

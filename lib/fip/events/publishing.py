@@ -1,18 +1,20 @@
 """What a search has found, as files: written beside and put in their place, from what the detector's journal has."""
 
 import json
+import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from astropy.table import QTable
 
-from fip.archive.lightcurve import stored_entries
 from fip.data.errors import NoRoomError, StoreError
 from fip.events.completeness import INJECTIONS, injections_table
+from fip.events.describer import Describer, Files, files_of
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_alone, is_event
-from fip.events.folder import write_event
+from fip.events.folder import put_event
 from fip.events.searching import hours_of
 from fip.events.tables import as_ecsv, found_table, rates_table
 from fip.events.watch import row_of
@@ -21,15 +23,19 @@ from fip.events.words import CANDIDATES, EVENTS, FACTS, RATES, Asked, Found
 from fip.follower.course import Course
 from fip.follower.journal import JOURNAL
 
+log = logging.getLogger("fip.events")
+
 
 def publisher(asked: Asked) -> Callable[[Course], "Publisher"]:
     """Of a course of a search, what writes its files anew if more was found, or searched."""
-    return lambda course: Publisher(course, asked)
+    describer = Describer()
+    return lambda course: Publisher(course, asked, describer)
 
 
 VARIABLES = "variables.ecsv"
 
 WRITTEN_EVERY = 2.0  # s from one writing of what changes with each image to the next
+TRIES = 2  # at an event of which the process that describes it dies
 
 Version = tuple[bool, tuple[str, ...], str]
 """What of an event its folder is written anew for: whether it is closed, its labels, its kind."""
@@ -40,10 +46,15 @@ def _version(found: Found) -> Version:
 
 
 class Publisher:
-    """The files of one course, and what is known of its journal so far."""
+    """The files of one course, and what is known of its journal so far.
 
-    def __init__(self, course: Course, asked: Asked) -> None:
+    Images come first: events are measured and drawn by a `describer`, which the courses of a detector share.
+    """
+
+    def __init__(self, course: Course, asked: Asked, describer: Describer | None = None) -> None:
         self._course, self.asked = course, asked
+        self._describer = describer or Describer()
+        self._died: Counter[tuple[str, Version]] = Counter()  # how often the describer did, of what
         self._findings, self._last = Findings(), 0
         self._opened: dict[str, float] = {}  # when each run was
         self._shown: dict[str, bytes] = {}
@@ -59,25 +70,28 @@ class Publisher:
         return self._findings
 
     def publish(self, idle: bool) -> bool:
-        """Writes what has changed; whether all is shown. Raises NoRoomError.
-
-        Images come first: what takes long is written if nothing else is to be done, one event at a time.
-        """
+        """Writes what has changed; whether all is shown. What takes long to write waits for `idle`. Raises FipError."""
+        self._put_described()
         self._fold()
         found = self._findings.labelled()
         self._put_events(found)
+        described = self._has_described(found)
         if not idle:
             return False
         if time.monotonic() - self._written > WRITTEN_EVERY:
             self._put_the_rest(found)
-        return not self._describe_one(found) and self._shown_last == self._last
+        return described and self._shown_last == self._last
 
     def finish(self) -> None:
-        """Writes all. Raises NoRoomError."""
-        self.publish(idle=False)
+        """Writes all, without a process apart. Raises FipError."""
+        if self._describer.is_at(self._course.directory):
+            self._describer.end()
+        self._fold()
         found = self._findings.labelled()
-        while self._describe_one(found):
-            pass
+        self._put_events(found)
+        for each in self._undescribed(found):
+            self._put_files(files_of(self._course.directory, each))
+        self._put_events(found)
         self._put_the_rest(found)
 
     def found(self) -> list[Found]:
@@ -120,21 +134,42 @@ class Publisher:
         self._put(VARIABLES, variables_table(curves, stokes))
         self._curves = len(watched)
 
-    def _describe_one(self, found: Sequence[Found]) -> bool:
-        """Measures an event, and writes its folder, if it was opened, or closed, or its labels have changed since.
+    def _undescribed(self, found: Sequence[Found]) -> list[Found]:
+        """Events that were opened, or closed, or have other labels since they were last described."""
+        alone = (each for each in found if is_event(each) and is_alone(each))
+        return [each for each in alone if self._described(each) != _version(each)]
 
-        Whether there was one.
-        """
-        for each in filter(is_event, found):
-            if is_alone(each) and self._described(each) != _version(each):
-                entries = stored_entries(self._course.directory)
-                folder = str(self._course.folder.absolute())
-                looks = write_event(self._course.directory, each, entries, folder).found.labels
-                self._looks[each.id] = tuple(label for label in looks if label not in each.labels)
-                self._versions[each.id] = _version(each)
-                self._put_events(found)
-                return True
+    def _has_described(self, found: Sequence[Found]) -> bool:
+        """Whether all are; else has one of them described, if none is in work."""
+        if not (due := self._undescribed(found)):
+            return True
+        if self._describer.free():
+            self._describer.ask(self._course.directory, due[0])
         return False
+
+    def _put_described(self) -> None:
+        """Writes what was described since the last call; what the describer dies of is given up in the end."""
+        if not self._describer.is_at(self._course.directory):
+            return
+        of = self._describer.found
+        try:
+            files = self._describer.answer()
+        except ChildProcessError as error:
+            key = (of.id, _version(of))
+            self._died[key] += 1
+            given_up = self._died[key] >= TRIES
+            log.warning("%s; %s", error, "it has no folder" if given_up else "trying again")
+            if given_up:
+                self._versions[of.id] = _version(of)
+            return
+        if files:
+            self._put_files(files)
+
+    def _put_files(self, files: Files) -> None:
+        found = files.of
+        put_event(self._course.folder / found.id, files.files)
+        self._looks[found.id] = tuple(label for label in files.looks if label not in found.labels)
+        self._versions[found.id] = _version(found)
 
     def _described(self, found: Found) -> Version | None:
         """As what an event was last described; None if it was not."""

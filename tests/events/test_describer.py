@@ -90,18 +90,22 @@ def test_images_are_not_kept_waiting_while_an_event_is_described(course: Course,
     assert [name.removeprefix(event.id) for name in sorted(apart)] == [
         "cutout.fits", "event.json", "event.png", "light.ecsv",
     ]  # fmt: skip
-    shutil.rmtree(course.folder / event.id)
-    Publisher(course, ASKED).finish()
-    assert folders(course) == apart
 
 
-def test_what_is_in_work_is_described_at_once_when_the_detector_ends(course: Course, describer: Describer) -> None:
+def test_a_detector_that_ends_waits_for_what_is_in_work(course: Course, describer: Describer) -> None:
+    """Without loading what draws itself; if the process apart has died, it is made here."""
     publisher = Publisher(course, ASKED, describer)
     publisher.publish(idle=False)
-    os.kill(describer.pid, signal.SIGSTOP)
+    by = describer.pid
     publisher.finish()
-    assert len(folders(course)) == 4
-    assert describer.free()
+    made = folders(course)
+    assert (len(made), describer.pid, describer.free()) == (4, by, True)
+    shutil.rmtree(course.folder / publisher.found()[0].id)
+    another = Publisher(course, ASKED, describer)
+    another.publish(idle=False)
+    os.kill(by, signal.SIGKILL)
+    another.finish()
+    assert (folders(course), describer.pid) == (made, 0)
 
 
 def test_an_event_of_which_the_describer_dies_is_given_up_in_the_end(

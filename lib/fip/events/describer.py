@@ -77,18 +77,18 @@ class Describer:
         with suppress(OSError):  # it has died, as is seen when the answer is taken
             self._pipe.send((directory, found))
 
-    def answer(self) -> Files | None:
-        """What it has made of the event; None if it is not ready. What it raised of FIP's errors is raised here.
+    def answer(self, wait: bool = False) -> Files | None:
+        """What it has made of the event; None if it is not ready, unless that is waited for.
 
-        ChildProcessError if it died of it, or was at it for longer than it may be.
+        What it raised of FIP's errors is raised here; ChildProcessError if it died of it, or was at it for too long.
         """
         if self._at is None or self._pipe is None:
             return None
         poll = select.poll()
         poll.register(self._pipe.fileno(), select.POLLIN)
-        at, taken = self._at, time.monotonic() - self._at.since
-        if not poll.poll(0):
-            if taken > WITHIN:
+        at, left = self._at, self._at.since + WITHIN - time.monotonic()
+        if not poll.poll(1e3 * max(left, 0.0) if wait else 0):
+            if wait or left < 0:
                 self.end()
                 raise ChildProcessError(f"{at.found.id}: was not described within {WITHIN:.0f} s")
             return None

@@ -83,14 +83,12 @@ class Publisher:
         return described and self._shown_last == self._last
 
     def finish(self) -> None:
-        """Writes all, without a process apart. Raises FipError."""
-        if self._describer.is_at(self._course.directory):
-            self._describer.end()
+        """Writes all. Raises FipError."""
         self._fold()
         found = self._findings.labelled()
         self._put_events(found)
-        for each in self._undescribed(found):
-            self._put_files(files_of(self._course.directory, each))
+        while due := self._undescribed(found):
+            self._describe_now(due[0])
         self._put_events(found)
         self._put_the_rest(found)
 
@@ -147,13 +145,23 @@ class Publisher:
             self._describer.ask(self._course.directory, due[0])
         return False
 
-    def _put_described(self) -> None:
+    def _describe_now(self, found: Found) -> None:
+        """By the process apart if it is there, as it has loaded what draws; else by this one."""
+        describer, directory = self._describer, self._course.directory
+        if describer.pid and (describer.free() or describer.is_at(directory)):
+            if describer.free():
+                describer.ask(directory, found)
+            self._put_described(wait=True)
+        else:
+            self._put_files(files_of(directory, found))
+
+    def _put_described(self, wait: bool = False) -> None:
         """Writes what was described since the last call; what the describer dies of is given up in the end."""
         if not self._describer.is_at(self._course.directory):
             return
         of = self._describer.found
         try:
-            files = self._describer.answer()
+            files = self._describer.answer(wait)
         except ChildProcessError as error:
             key = (of.id, _version(of))
             self._died[key] += 1

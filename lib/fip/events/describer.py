@@ -24,7 +24,6 @@ log = logging.getLogger("fip.events")
 
 WITHIN = 300.0  # s that it may be at one event
 _SAYS_WITHIN = 5.0  # s in which, once it has begun to answer, it goes on
-_NICE = 10  # images come first
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,6 @@ def serve(descriptor: int) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     end_with_parent(signal.SIGKILL)
-    os.nice(_NICE)
     pipe = Pipe(socket.socket(fileno=descriptor))
     with suppress(EOFError, OSError):
         while True:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from fip.config import Settings, all_options, detector_options
-from fip.data.settings import Option
+from fip.data.options import Option
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 

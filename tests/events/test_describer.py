@@ -2,11 +2,14 @@
 
 import logging
 import os
+import select
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,3 +153,30 @@ def test_what_cannot_be_read_is_told(course: Course, describer: Describer) -> No
         while describer.answer() is None:
             assert time.monotonic() < give_up
             time.sleep(0.02)
+
+
+STARTS = """
+import os, signal, sys, time
+from pathlib import Path
+from fip.events.describer import Describer
+describer = Describer()
+describer.ask(Path("/nowhere"), None)
+print(describer.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_process_apart_ends_with_the_detector() -> None:
+    """Whatever it is at: that it loads what it needs takes seconds. Here it stands still in the midst of that."""
+    with subprocess.Popen([sys.executable, "-c", STARTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as detector:
+        assert detector.stdout
+        pid = int(detector.stdout.readline())
+        with os.fdopen(os.pidfd_open(pid)) as apart:
+            while "numpy" not in Path(f"/proc/{pid}/maps").read_text():
+                time.sleep(0.005)
+            os.kill(pid, signal.SIGSTOP)
+            detector.kill()
+            ended, _, _ = select.select([apart], [], [], 20)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(apart.fileno(), signal.SIGKILL)
+    assert ended

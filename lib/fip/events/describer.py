@@ -17,12 +17,18 @@ from fip.archive.lightcurve import stored_entries
 from fip.data.errors import FipError
 from fip.events.folder import describe
 from fip.events.words import Found
-from fip.runtime.parent import end_with_parent, start_python
+from fip.runtime.parent import start_python
 from fip.source.pipe import Pipe
 
 log = logging.getLogger("fip.events")
 
 WITHIN = 300.0  # s that it may be at one event
+_PROGRAM = """
+from fip.runtime.parent import belong_to
+belong_to(PARENT)
+from fip.events.describer import serve
+serve({descriptor})
+"""
 _SAYS_WITHIN = 5.0  # s in which, once it has begun to answer, it goes on
 
 
@@ -68,7 +74,7 @@ class Describer:
         """Has it describe an event of the images in a directory; only if it is free. Raises FipError if none runs."""
         if self._pipe is None:
             try:
-                self.pid, connection = start_python("from fip.events.describer import serve; serve({descriptor})")
+                self.pid, connection = start_python(_PROGRAM.replace("PARENT", str(os.getpid())))
             except OSError as error:
                 raise FipError(f"no process can be started that describes events: {error.strerror}") from None
             self._pipe = Pipe(connection, _SAYS_WITHIN)
@@ -116,7 +122,6 @@ def serve(descriptor: int) -> None:
     """The process: describes what it is asked to, until nobody is left to ask. Signals are for the detector."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
-    end_with_parent(signal.SIGKILL)
     pipe = Pipe(socket.socket(fileno=descriptor))
     with suppress(EOFError, OSError):
         while True:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from fip.alerts.duty import alerting
 from fip.config import Loaded
 from fip.data.errors import ConfigError, UsageError
 from fip.events.duty import detector_duty
@@ -20,6 +21,6 @@ def _detector(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Foll
     """Raises ConfigError if what is asked of it cannot be."""
     search_unless_warm()
     try:
-        return Follower(detector_duty(loaded.config.detector), loaded, loop)
+        return Follower(alerting(detector_duty(loaded.config.detector), loaded.config), loaded, loop)
     except UsageError as error:
         raise ConfigError(f"detector: {error}") from None

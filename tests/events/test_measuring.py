@@ -16,31 +16,26 @@ from fip.data.errors import NoRoomError, UsageError
 from fip.events.describing import as_json, as_lines, event_of
 from fip.events.folder import write_event
 from fip.events.measuring import Measured
-from fip.events.words import Found, Series, Thresholds
-from fip.fits.planes import Planes
-from fip.search.curvature import from_moments
-from fip.search.words import Event, Peak, Reference, Searched, beam_matrix
+from fip.events.words import Found
 from support.fip_command import fip, images
-from support.measured_run import BANDS, CADENCE, GRID, INDEX, LEAKAGE, PLACE, RUN, SCALE, SIDE, START, store_flare
+from support.measured_run import (
+    BANDS,
+    CADENCE,
+    INDEX,
+    LEAKAGE,
+    ON,
+    PLACE,
+    RUN,
+    SCALE,
+    SIDE,
+    SIGMA,
+    flare_found,
+    store_flare,
+)  # fmt: skip
 
-COUNT, ON = 30, range(12, 16)
-SIGMA = 0.1  # Jy/beam; the flare has 1 Jy
+COUNT = 30
 BEAM = 1800.0  # arcsec, the primary beam at half power
 FILES = ["cutout.fits", "event.json", "event.png", "light.ecsv"]
-
-
-def flare_found(directory: Path, reference: Reference = "none", **changes: object) -> Found:
-    """The flare as a search would have found it."""
-    image = Planes.open(images(directory)[0])
-    moments, beam = image.moments, image.bands[0].beam
-    assert moments is not None and beam is not None
-    curvature = from_moments(moments.uu, moments.uv, moments.vv, SCALE)
-    searched = Searched(SIDE, SIDE, curvature, beam_matrix(beam, SCALE), CADENCE, reference=reference)
-    series = Series(RUN, "flare", "", "I", 0, 1, GRID, SIDE * SIDE, searched, Thresholds(6.5, 5.0))
-    snr = 2 / SIGMA
-    peak = Peak(*PLACE, ON[0], len(ON), snr, 1, 1.0, (ON[0], ON[-1]))
-    event = Event(3, peak, ON[0], ON[-1], ON[0], ON[-1], 4, closed=True)
-    return Found(series, event, START + ON[0] * CADENCE, START + (ON[-1] + 1) * CADENCE, **changes)  # type: ignore[arg-type]
 
 
 Written = tuple[Path, Measured, Path]

@@ -96,3 +96,16 @@ def test_scripts_are_clean() -> None:
     except FileNotFoundError:
         pytest.skip("shellcheck is absent: apt-get install shellcheck")
     assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def test_the_detector_has_the_network_only_if_somebody_elsewhere_is_told(tmp_path: Path) -> None:
+    """Or if the ventilator is on another host."""
+    node = '[node.head]\nruns = ["sink", "detector"]\n'
+    here, far = (f'[alerts.hub]\nurl = "{url}"\n' for url in ("http://127.0.0.1:8000", "https://example.org"))
+    elsewhere = '[ventilator]\ncontrol = "tcp://head:5557"\n'
+    told = []
+    for text in ("", here, far, elsewhere):
+        (tmp_path / "fip.toml").write_text(text + node)
+        told.append("IPAddressAllow=any" in drop_in(load(tmp_path / "fip.toml").config, "fip-detector.service"))
+    assert told == [False, False, True, True]
+    assert "IPAddressDeny=any" in (ROOT / "systemd" / "fip-detector.service").read_text()

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fip.archive.pins import Pin, read_pins
 from fip.cli.app import app
 from fip.data.errors import FipError
 from fip.events.listing import listed
+from fip.events.measuring import WINDOW
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
 from support.fip_command import WITHIN, fip, images, started
@@ -49,6 +51,8 @@ def test_the_demo_interrupted_and_resumed_ends_with_its_event(demo: Path, tmp_pa
     assert "60 images searched: 1 event, " in done.stdout
     (event,) = [each for each in listed([directory]) if not each["labels"]]
     assert (event["first"], event["last"]) == ON
+    (pin,) = read_pins(directory)  # its images are not to expire
+    assert pin == Pin(event["id"], event["run"], "", ON[0], ON[1] + 1, WINDOW)
     assert refused(demo, *options, "--false-alarms", "1/day") == (
         f"{directory}/transients holds what fip detect --false-alarms '1/week' --widths 64 found, not fip detect "
         "--false-alarms '1/day' --widths 64: ask for the same, or move that folder away"

@@ -10,10 +10,15 @@ import numpy as np
 from fip.data.quantities import ARCSEC
 from fip.data.settings import asked
 from fip.data.values import Band, Block, Grid, Slice, Times
+from fip.events.words import Found, Series, Thresholds
+from fip.fits.planes import Planes
+from fip.search.curvature import from_moments
+from fip.search.words import Event, Peak, Reference, Searched, beam_matrix
 from fip.sink.store import Store
 from fip.wire.messages import RunPlan
 from fip.worker.imager import Imager
 from support.direct_sum import point_source
+from support.fip_command import images
 from support.synthetic import array_uvw, make_slice
 
 RUN = "89aabbccddeeff001122334455667788"
@@ -26,6 +31,8 @@ PLACE = (60.37, 41.68)  # x, y of the flare
 LEAKAGE = 0.3  # of Stokes V over I
 START, CADENCE = 5.1e9, 8.0  # s
 ANTENNAS = 20
+ON = range(12, 16)  # slices of the flare that a search has found
+SIGMA = 0.1  # Jy/beam, of the noise that it was found in
 
 
 def store_flare(
@@ -47,6 +54,20 @@ def store_flare(
             slice_ = _slice(index, 1.0 if index in on else 0.0, sigma, stokes)
             store.put(imager(replace(slice_, settings=settings), "", "head/cpu0", 0.0))
     store.close()
+
+
+def flare_found(directory: Path, reference: Reference = "none", **changes: object) -> Found:
+    """The flare as a search would have found it."""
+    image = Planes.open(images(directory)[0])
+    moments, beam = image.moments, image.bands[0].beam
+    assert moments is not None and beam is not None
+    curvature = from_moments(moments.uu, moments.uv, moments.vv, SCALE)
+    searched = Searched(SIDE, SIDE, curvature, beam_matrix(beam, SCALE), CADENCE, reference=reference)
+    series = Series(RUN, "flare", "", "I", 0, 1, GRID, SIDE * SIDE, searched, Thresholds(6.5, 5.0))
+    snr = 2 / SIGMA
+    peak = Peak(*PLACE, ON[0], len(ON), snr, 1, 1.0, (ON[0], ON[-1]))
+    event = Event(3, peak, ON[0], ON[-1], ON[0], ON[-1], 4, closed=True)
+    return Found(series, event, START + ON[0] * CADENCE, START + (ON[-1] + 1) * CADENCE, **changes)  # type: ignore[arg-type]
 
 
 def _slice(index: int, flux: float, sigma: float, stokes: tuple[str, ...]) -> Slice:

@@ -101,6 +101,12 @@ ENTRY = (
 )
 """The columns of `slices` that `entry_of` takes."""
 
+OF_SLICE = "FROM files WHERE files.run = slices.run AND files.slice = slices.slice"
+"""Of a query on `slices`: the files of further kinds of each."""
+
+SIZE = f"bytes + COALESCE(psf_bytes, 0) + COALESCE((SELECT SUM(files.bytes) {OF_SLICE}), 0)"
+"""Bytes of all files of a slice, likewise."""
+
 _ENTRIES, _RUNS = TypeAdapter(Entry), TypeAdapter(RunRow)
 
 

@@ -6,6 +6,8 @@ LEDGER = "fip.sqlite"
 IMAGE_LIST = "images.txt"
 LOG_FILE = "fip.log"
 LOCK_FILE = ".fip.lock"
+FOUND = "transients"
+"""The folder of what was found in the images, beside them."""
 
 
 def file_name(name: str, field: str, integration: int, kind: Kind) -> str:

@@ -83,6 +83,11 @@ class Gallery:
         """Where the images of a run are."""
         return self._album(run).directory
 
+    def job(self, run: str) -> str:
+        """The folder of the job of a run in the directory of all; "" if its images are in that itself."""
+        directory = self._album(run).directory
+        return "" if directory == self._root else directory.name
+
     def entry(self, run: str, index: int) -> Entry:
         """One image."""
         directory = self._album(run).directory

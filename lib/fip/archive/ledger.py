@@ -8,20 +8,21 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from math import inf, nan
 from pathlib import Path
 from typing import Any
 
 from fip.archive.clock import Clock, CountedTime
-from fip.archive.entries import ENTRY, NAMED, Aged, Entry, Listed, RunRow, RunTotals, entry_of, run_of
+from fip.archive.entries import ENTRY, NAMED, OF_SLICE, SIZE, Aged, Entry, Listed, RunRow, RunTotals, entry_of, run_of
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import is_plain
 from fip.archive.known_data import KnownData
 from fip.archive.known_followers import KnownFollowers
 from fip.archive.ledger_file import Connect, LedgerFile
+from fip.archive.pins import KnownPins
 from fip.archive.schema import MIGRATIONS, NUMBERED, OF_ALL_KINDS, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
 from fip.data.antennas import FAULTS, IllAntenna, gathered
 from fip.data.errors import DamagedLedgerError, EmptyLedgerError, StoreError
@@ -37,9 +38,7 @@ from fip.wire.messages import Failure, RunPlan
 
 _COLUMNS = {"dirty": ("file", "bytes", "digest"), "psf": ("psf", "psf_bytes", "psf_digest")}
 """The columns of `slices` that have the files of these kinds; those of other kinds are in the table `files`."""
-_OF_SLICE = "FROM files WHERE files.run = slices.run AND files.slice = slices.slice"
-_SIZE = f"bytes + COALESCE(psf_bytes, 0) + COALESCE((SELECT SUM(files.bytes) {_OF_SLICE}), 0)"
-_OTHERS = f"(SELECT GROUP_CONCAT(files.file, '/') {_OF_SLICE})"
+_OTHERS = f"(SELECT GROUP_CONCAT(files.file, '/') {OF_SLICE})"
 
 
 class Ledger:
@@ -71,6 +70,7 @@ class Ledger:
             raise
         self.data = KnownData(self._file, self._version)
         self.followers = KnownFollowers(self._file, self._version)
+        self.pins = KnownPins(self._file)
 
     def _checked_version(self, read_only: bool) -> int:
         version = self._file.version
@@ -209,23 +209,30 @@ class Ledger:
 
     def bytes_stored(self) -> int:
         """Bytes of all files of stored images."""
-        query = f"SELECT COALESCE(SUM({_SIZE}), 0) FROM slices WHERE state = 'stored'"
+        query = f"SELECT COALESCE(SUM({SIZE}), 0) FROM slices WHERE state = 'stored'"
         with self._sound():
             return int(self._file.value(query))
 
-    def oldest(self, age: float | None = None, number: int = 1000) -> list[Aged]:
-        """The images that were stored first, at most `number`: those of this age (s) or older, but never the last."""
+    def oldest(
+        self, age: float | None = None, number: int = 1000, apart: Container[SliceId] = frozenset()
+    ) -> list[Aged]:
+        """The images that were stored first, at most `number`: those of this age (s) or older, but never the last.
+
+        Those in `apart` are left out.
+        """
         query = (
-            f"SELECT run, slice, file, psf, {_SIZE}, {_OTHERS} FROM slices WHERE state = 'stored' "
+            f"SELECT run, slice, file, psf, {SIZE}, {_OTHERS} FROM slices WHERE state = 'stored' "
             "AND counted <= ? AND sequence < (SELECT MAX(sequence) FROM slices WHERE state = 'stored') "
-            "ORDER BY sequence LIMIT ?"
+            "ORDER BY sequence"
         )
-        found = []
-        for run, index, file, psf, size, others in self._file.rows(
-            query, (inf if age is None else self._count.now - age, number)
-        ):
-            names = [each for each in (file, psf, *str(others or "").split("/")) if each]
-            found.append(Aged(run, index, tuple(map(self._plain, names)), size))
+        found: list[Aged] = []
+        with closing(self._file.rows(query, (inf if age is None else self._count.now - age,))) as rows:
+            for run, index, file, psf, size, others in rows:
+                if len(found) == number:
+                    break
+                if SliceId(run, index) not in apart:
+                    names = [each for each in (file, psf, *str(others or "").split("/")) if each]
+                    found.append(Aged(run, index, tuple(map(self._plain, names)), size))
         return found
 
     def expire(self, images: Iterable[Aged]) -> None:

@@ -4,7 +4,7 @@ One process writes it, and others read.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class LedgerFile:
         """The version of its tables; 0 where it has none."""
         return int(self.value("PRAGMA user_version"))
 
-    def rows(self, query: str, values: Sequence[object] = (), named: bool = False) -> Iterator[Any]:
+    def rows(self, query: str, values: Sequence[object] = (), named: bool = False) -> Generator[Any, None, None]:
         """The rows that answer a query, tuples, or `sqlite3.Row` if they are to be `named`."""
         with self._faults("read"):
             cursor = self._connection.cursor()

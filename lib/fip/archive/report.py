@@ -22,14 +22,13 @@ from fip.archive.render import Stretch, brightness_unit, choose_stretch, coloure
 from fip.archive.shrink import shrink
 from fip.data.errors import UsageError
 from fip.data.quality import EMPTY, GOOD
-from fip.data.quantities import SECONDS_PER_DAY, iso_utc
+from fip.data.quantities import UNIX_EPOCH, iso_utc
 from fip.data.settings import all_texts
 from fip.data.values import Statistics
 from fip.fits.stored_image import StoredImage
 from fip.state.panel import Fact, Head, Panel, Row, Table, filled, texts
 from fip.state.words import duration, number, percent, size
 
-UNIX_EPOCH = 40587 * SECONDS_PER_DAY  # s since MJD 0
 STAGES = {"image": "#229c8d", "beam": "#5a8ae6", "fits": "#d98d1c"}
 """Stages that the time line of the workers tells apart, and their colours, on light and dark; others are image."""
 
@@ -57,6 +56,7 @@ class Happened:
     summary: str
     labels: tuple[str, ...]  # what speaks against it
     picture: str  # a data URL; "" if there is none
+    said: tuple[str, ...] = ()  # by people, of it and of others at its place before
 
 
 @dataclass(frozen=True)

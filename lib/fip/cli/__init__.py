@@ -6,12 +6,13 @@ A command is a function with `@app.command("name")`, in a module that is importe
 
 import sys
 
-from fip.cli import check, data, detect, event, follow, images, inject, jobs, keys, run, verify, watch
+from fip.cli import alerts, check, data, detect, event, follow, images, inject, jobs, keys, run, verify, watch
 from fip.cli.app import app
 from fip.data.errors import FipError
 from fip.terminal.plain import PlainConsole
 
 __all__ = [
+    "alerts",
     "check",
     "data",
     "detect",

@@ -1,5 +1,6 @@
 """What all commands share: the application that they are part of, where they print, and options that several have."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -37,6 +38,18 @@ def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
         return parse(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def write_out(content: str | bytes, output: Path | None) -> None:
+    """To a file, or to standard output. UsageError if the file cannot be written."""
+    octets = content.encode() if isinstance(content, str) else content
+    if output is None:
+        sys.stdout.buffer.write(octets)
+        return
+    try:
+        output.write_bytes(octets)
+    except OSError as error:
+        raise UsageError(f"--output {output}: cannot be written: {error.strerror}") from None
 
 
 @app.callback(invoke_without_command=True)

@@ -1,13 +1,15 @@
 """`fip check`, `fip warmup` and `fip units`: whether a host is ready to run FIP, and what it takes."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fip.cli.app import app, say
-from fip.config import load
+from fip.config import Config, load
+from fip.data.errors import UsageError
 from fip.layout.cluster import placement, warnings
 
 
@@ -18,7 +20,7 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     settings = [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
     for line in (*placement(loaded.config), *settings, *_devices()):
         say(line)
-    for line in warnings(loaded.config, _resolves):
+    for line in (*warnings(loaded.config, _resolves), *_tokens(loaded.config)):
         say(f"warning: {line}", style="yellow")
 
 
@@ -48,6 +50,18 @@ def units_command(directory: Annotated[Path, typer.Argument(metavar="DIR", help=
 
     for path in write_out(directory):
         say(str(path))
+
+
+def _tokens(config: Config) -> Iterator[str]:
+    """What is wrong with the tokens of those who are told of events, as this user sees it."""
+    from fip.alerts.posting import read_token
+
+    for name, target in config.alerts.items():
+        if target.token_file:
+            try:
+                read_token(target.token_file)
+            except UsageError as error:
+                yield f"alerts.{name}.{error}"
 
 
 def _resolves(host: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fip.cli.app import ConfigOption, ImagesArgument, app, parsed, say
+from fip.cli.app import ConfigOption, ImagesArgument, app, parsed, say, write_out
 from fip.cli.run_options import with_detection
 from fip.config import Settings
 from fip.data.detecting import WIDTHS
@@ -22,6 +22,13 @@ class Subtracted(StrEnum):
     none = "none"
     running = "running"
     auto = "auto"
+
+
+class EventTable(StrEnum):
+    """Forms of a table of events."""
+
+    votable = "votable"
+    ecsv = "ecsv"
 
 
 @app.command("detect")
@@ -43,6 +50,10 @@ def detect_command(
         str, typer.Option(help="Of a search beside another: what it finds is in DIR/transients-NAME/.")
     ] = "",
     anew: Annotated[bool, typer.Option("--anew", help="Forget what was found before, and search all again.")] = False,
+    alert: Annotated[
+        bool,
+        typer.Option("--alert", help="Tell the [alerts.NAME] of --config what it finds, as archival, if it is old."),
+    ] = False,
     config: ConfigOption = None,
     *,
     detection: Settings,
@@ -61,12 +72,15 @@ def detect_command(
         "stokes": parsed("--stokes", parse_stokes, stokes) if stokes else None,
     }  # fmt: skip
     told = {key: value for key, value in given.items() if value is not None}
-    detector = detection.load(config).config.detector.model_copy(update=told)
+    loaded = detection.load(config).config
+    detector = loaded.detector.model_copy(update=told)
+    if alert and not loaded.alerts:
+        raise UsageError("--alert: there is no [alerts.NAME] to tell: give --config FILE, which has it")
 
     from fip.events.duty import asked_of
     from fip.local.detecting import detect
 
-    raise typer.Exit(detect(directory, asked_of(detector), say, name, anew))
+    raise typer.Exit(detect(directory, asked_of(detector), say, name, anew, loaded.alerts if alert else {}))
 
 
 @app.command("events")
@@ -76,11 +90,25 @@ def events_command(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects, those with labels too.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Also those that something speaks against.")] = False,
+    as_table: Annotated[
+        EventTable | None, typer.Option("--as", help="A table of them, those with labels too: votable or ecsv.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="The file for --as.  [default: standard output]")] = None,
 ) -> None:
     """List the transients that `fip detect` has found, earliest first."""
+    if as_json and as_table:
+        raise UsageError("--json and --as: give one of them")
+    if output and not as_table:
+        raise UsageError(f"--output {output}: is for what --as writes; give --as votable or ecsv")
+
     from fip.events import listing
 
     found = listing.listed(directories)
+    if as_table:
+        from fip.alerts.exporting import table_written
+
+        write_out(table_written(found, as_table), output)
+        return
     if as_json:
         sys.stdout.write(listing.as_json(found) + "\n")
         return

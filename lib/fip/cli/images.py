@@ -1,12 +1,11 @@
 """`fip lightcurve` and `fip report`: what is asked of the images of a run."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fip.cli.app import ImagesArgument, app, parsed, say
+from fip.cli.app import ImagesArgument, app, parsed, say, write_out
 from fip.data.errors import UsageError
 from fip.data.stokes import parse_stokes
 
@@ -54,13 +53,13 @@ def lightcurve_command(
         asked = (Named("", parsed("RA DEC", parse_position, f"offset {words}" if offset else words)),)
     planes = parsed("--stokes", parse_stokes, stokes) if stokes else None
     curves = light_curves(directory, asked, planes, apart=spectrum)
-    _write(ecsv(curve_table(*curves)), output)
+    write_out(ecsv(curve_table(*curves)), output)
     if spectrum and output is not None:
         from fip.archive.curve_pictures import dynamic_spectrum
 
         for curve in curves:
             picture = output.with_name(f"{output.stem}{'-' * bool(curve.name)}{curve.name}.png")
-            _write(dynamic_spectrum(curve), picture)
+            write_out(dynamic_spectrum(curve), picture)
             say(str(picture))
 
 
@@ -72,7 +71,7 @@ def sources_command(
     """Write the sources that `--stage sources` has found in the images as an ECSV table: position, flux, errors."""
     from fip.archive.sources import sources_ecsv
 
-    _write(sources_ecsv(directory), output)
+    write_out(sources_ecsv(directory), output)
 
 
 @app.command("report")
@@ -85,14 +84,3 @@ def report_command(
     from fip.events.reporting import transients_of
 
     say(str(write_report(directory, output, transients_of(directory))))
-
-
-def _write(content: str | bytes, output: Path | None) -> None:
-    """To a file, or a text to standard output. UsageError if it cannot be written."""
-    if output is None:
-        sys.stdout.write(str(content))
-        return
-    try:
-        output.write_bytes(content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise UsageError(f"--output {output}: cannot be written: {error.strerror}") from None

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self, TypeAlias, TypeVar
 from uuid import uuid4
 
 import zmq
 
-from fip.config import Config, load
+from fip.config import DETECTOR, Config, load
 from fip.data.errors import FipError, UsageError, WireError
 from fip.data.names import label
 from fip.data.settings import Asked
@@ -29,8 +29,10 @@ from fip.wire.messages import (
     PipelineStatus,
     Refused,
     Submit,
+    Vet,
 )
 
+Request: TypeAlias = Ask | Submit | Cancel | Vet
 Seen = TypeVar("Seen")
 ANSWER_WITHIN = 10.0  # s
 BACK_WITHIN = 600.0  # s for a ventilator that is started again, while somebody waits for a job
@@ -83,6 +85,25 @@ class Operator:
 
         return self._until(Cancel(job), ended)
 
+    def vet(self, vet: Vet) -> None:
+        """Has the detector enter what is said of an event; returns when it has it on disk.
+
+        FipError with the reason if it does not: if no detector is there, or this one cannot, or is silent.
+        """
+
+        def entered(status: PipelineStatus) -> bool | None:
+            detectors = [each for each in status.followers if each.status.name == DETECTOR]
+            if not detectors:
+                raise FipError(f"no detector is there, which would enter it: `{_at_a_terminal(vet)}` does it without")
+            reasons = [said.reason for each in detectors for said in each.answered if said.request == vet.request]
+            if "" in reasons:
+                return True
+            if len(reasons) == len(detectors):
+                raise FipError(f"the detector does not enter it: {reasons[0]}")
+            return None
+
+        self._until(vet, entered, f"the detector has not answered for {ANSWER_WITHIN:.0f} s: it may still enter it")
+
     def wait(self, job: str, told: Callable[[str], None]) -> JobStatus:
         """Waits until a job is over; returns what became of it. `told` hears of a ventilator that is silent.
 
@@ -110,7 +131,7 @@ class Operator:
         """What the ventilator tells now. FipError where none answers."""
         return self._until(Ask(), lambda status: status)
 
-    def next_status(self, message: Ask | Submit | Cancel | None = None) -> PipelineStatus | None:
+    def next_status(self, message: Request | None = None) -> PipelineStatus | None:
         """The next that the ventilator tells, asked for by this message; None where it tells nothing for a while.
 
         FipError where a ventilator is there that this FIP cannot talk to.
@@ -129,16 +150,23 @@ class Operator:
             raise FipError(f"the ventilator at {self._address} says: {answer.reason}")
         return answer if isinstance(answer, PipelineStatus) else None
 
-    def _until(self, message: Ask | Submit | Cancel, seen: Callable[[PipelineStatus], Seen | None]) -> Seen:
-        """Says the message again and again until the status shows that it was heard."""
+    def _until(self, message: Request, seen: Callable[[PipelineStatus], Seen | None], unseen: str = "") -> Seen:
+        """Says the message again and again until the status shows that it was heard.
+
+        `unseen` says what it means if a ventilator answers, and its status does not show it.
+        """
+        answers = False
         give_up = time.monotonic() + ANSWER_WITHIN
         self._ask_at = 0.0
         while time.monotonic() < give_up:
             status = self.next_status(message)
             found = seen(status) if status else None
+            answers = answers or status is not None
             if found is not None:
                 return found
             self.check_welcome()
+        if answers and unseen:
+            raise FipError(unseen)
         raise FipError(f"no ventilator answers at {self._address}: is it running, and is --config right?")
 
     def check_welcome(self) -> None:
@@ -167,6 +195,11 @@ def new_job(
     job = f"{label(paths[0].stem)[:50]}-{uuid4().hex[:6]}"
     absolute = tuple(map(_absolute, paths))
     return Submit(job, absolute, asked, job if directory is None else directory, pace, follow, user_name())
+
+
+def _at_a_terminal(vet: Vet) -> str:
+    """The command that says the same where the images are."""
+    return f"fip event {vet.directory or 'DIR'} {vet.event} --label {vet.said}"
 
 
 def user_name() -> str:

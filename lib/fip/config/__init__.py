@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
+from fip.config.alerting import AlertTarget as AlertTarget
 from fip.config.tables import ALL_WORKERS as ALL_WORKERS
 from fip.config.tables import DETECTOR as DETECTOR
 from fip.config.tables import FOR_ALL, Source, Table
@@ -47,6 +48,7 @@ class Config(Table):
     worker: dict[str, Worker] = Field(default_factory=dict)
     detector: Detector = Detector()
     follower: dict[Label, Follower] = Field(default_factory=dict)
+    alerts: dict[Label, AlertTarget] = Field(default_factory=dict)
     node: dict[str, Node] = Field(default_factory=dict)
 
     @property
@@ -285,7 +287,7 @@ def _fault(error: Any, origins: Mapping[str, str]) -> str:
 def _suggestion(key: str) -> str:
     section, _, name = key.rpartition(".")
     known = list(Config.model_fields) if not section else []
-    if section in Config.model_fields and section not in ("worker", "follower", "node"):
+    if section in Config.model_fields and section not in ("worker", "follower", "alerts", "node"):
         known = list(hints(type(getattr(Config(), section))))
     close = difflib.get_close_matches(name or key, known, n=1)
     if close:

@@ -18,6 +18,7 @@ SPEED_OF_LIGHT = 299792458.0  # m/s
 MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
 ARCSEC = math.pi / 648000  # rad
 SECONDS_PER_DAY = 86400.0
+UNIX_EPOCH = 40587 * SECONDS_PER_DAY  # s since MJD 0
 SLOWEST, FASTEST = 1e-6, 1e9  # times real time: paces within which there is a time at which each slice is due
 ANGLE_UNITS = {
     "rad": 1.0,

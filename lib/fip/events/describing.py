@@ -11,6 +11,8 @@ from fip.data.directions import Direction, shown
 from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
 from fip.events.listing import listed
+from fip.events.pinning import kept_of
+from fip.events.vetted import before_in_words, in_words
 from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PICTURE
 
 _NEAR = 3  # names that are told instead of one that is not there
@@ -34,7 +36,13 @@ def event_of(directory: Path, identity: str) -> dict[str, Any]:
     told = events[found[0]]
     folder = directory / FOLDER / told["id"]
     files = {name: str(folder / name) for name in (LIGHT, CUTOUT, PICTURE, FACTS) if (folder / name).is_file()}
-    return {**_measured(folder / FACTS), **told, "files": files}
+    known = {**_measured(folder / FACTS), **told}
+    return {**known, "kept": kept_of(directory, known), "files": files}
+
+
+def with_measured(event: Mapping[str, Any]) -> dict[str, Any]:
+    """One of `fip.events.listing.listed`, with what was measured of it, if it was. UsageError as `event_of`."""
+    return {**_measured(Path(event["directory"]) / FOLDER / event["id"] / FACTS), **event}
 
 
 def as_json(event: Mapping[str, Any]) -> str:
@@ -56,6 +64,10 @@ def as_lines(event: Mapping[str, Any]) -> list[str]:
 
 
 def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if event["verdict"]:
+        yield "verdict", in_words(event["verdict"])
+    for before in event["before"]:
+        yield "here before", before_in_words(before)
     for label in event["labels"]:
         yield "against it", f"{label}: {LABELS.get(label, 'not known to this version')}"
     place = shown(Direction(math.radians(event["ra"]), math.radians(event["dec"]), "ICRS"))
@@ -73,8 +85,16 @@ def _told(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "measured", "not yet: it goes on, or its images were searched by an older FIP"
     else:
         yield from _measurements(event)
+    yield "kept", _kept(event["kept"])
     for path in event["files"].values():
         yield "file", path
+
+
+def _kept(kept: Mapping[str, Any]) -> str:
+    slices = ", ".join(f"{first}" + f" to {last}" * (last > first) for first, last in kept["slices"])
+    here = f"{kept['images']} images of its time" + (f", slices {slices}" if slices else "")
+    gone = f"; {kept['expired']} have expired" if kept["expired"] else ""
+    return here + gone + ("; those that find room in a tenth of the ring do not expire" if kept["pinned"] else "")
 
 
 def _measurements(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

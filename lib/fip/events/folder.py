@@ -24,6 +24,7 @@ from fip.data.errors import NoRoomError
 from fip.data.quality import with_noise
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.events.appearing import labels_by_look
+from fip.events.context import told as context
 from fip.events.cutouts import Cutouts, cut_out
 from fip.events.measuring import WINDOW, Measured, Value, measure
 from fip.events.words import CUTOUT, FACTS, FOLDER, LIGHT, PICTURE, Found
@@ -167,7 +168,7 @@ def facts(measured: Measured) -> dict[str, Any]:
         "spectrum": [{"frequency": each, **(_told(value) or {})} for each, value in measured.spectrum],
         "spectrum_of": measured.spectrum_of, "spectral_index": _told(measured.index),
         "images": len(measured.samples), "images_on": sum(each.on for each in measured.samples), "window": WINDOW,
-        "left_out": list(measured.left_out),
+        "left_out": list(measured.left_out), **context(measured),
     }  # fmt: skip
     return {name: None if isinstance(each, float) and not math.isfinite(each) else each for name, each in told.items()}
 

@@ -17,6 +17,7 @@ from fip.data.errors import UsageError
 from fip.events import joining
 from fip.events.joining import added_to, joined, series_in
 from fip.events.reading import read_table
+from fip.events.vetted import before_in_words, in_words, with_verdicts
 from fip.events.words import EVENTS, FOLDER, INJECTION
 
 _NUMBERS = {
@@ -32,7 +33,7 @@ def listed(directories: Sequence[Path], folder: str = FOLDER) -> list[dict[str, 
     UsageError if one was not searched, or what was found in it cannot be read. Those of several
     directories have their sources, too: see `fip.events.joining`.
     """
-    found = [event for directory in directories for event in _of(directory, folder)]
+    found = [event for each in directories for event in with_verdicts(each, _of(each, folder), folder)]
     found.sort(key=lambda each: (each["begin"], each["id"]))
     if len(directories) > 1:
         series = [each for directory in directories for each in series_in(directory, folder)]
@@ -58,6 +59,7 @@ def _of(directory: Path, folder: str) -> Iterator[dict[str, Any]]:
         yield (
             {name: str(row[name]) for name in _TEXTS}
             | {name: kind(row[name]) for name, kind in _NUMBERS.items()}
+            | {"beam": float(row["beam"]) if "beam" in events.colnames else 0.0}
             | {"labels": labels, "field": _text(row["field"]), "run": run, "directory": str(directory)}
         )
 
@@ -76,9 +78,9 @@ def as_json(events: list[dict[str, Any]]) -> str:
 
 
 def as_lines(events: list[dict[str, Any]], everything: bool = False) -> list[str]:
-    """A line for each without labels, or for all, and what there is beside them."""
-    shown_ = [each for each in events if everything or not each["labels"]]
-    lines = [_line(each) for each in shown_] or ["no event"]
+    """A line for each without labels, or that somebody says is real, or for all, and what there is beside them."""
+    shown_ = [each for each in events if everything or not each["labels"] or _is_real(each)]
+    lines = [line for each in shown_ for line in _lines(each)] or ["no event"]
     if len(shown_) < len(events):
         counts = Counter(label for each in events for label in each["labels"])
         more = ", ".join(f"{count} {label}" for label, count in sorted(counts.items()))
@@ -86,6 +88,18 @@ def as_lines(events: list[dict[str, Any]], everything: bool = False) -> list[str
     if all("source" in each for each in events):
         lines += joining.as_lines(events, everything)
     return lines
+
+
+def _is_real(event: dict[str, Any]) -> bool:
+    return bool(event["verdict"]) and event["verdict"]["label"] == "real"
+
+
+def _lines(event: dict[str, Any]) -> list[str]:
+    """Of an event, and what was said of it, and at its place before."""
+    said = [f"  verdict: {in_words(event['verdict'])}"] if event["verdict"] else []
+    more = f", and {len(event['before']) - 1} more" if len(event["before"]) > 1 else ""
+    before = [f"  here before: {before_in_words(event['before'][0])}{more}"] if event["before"] else []
+    return [_line(event), *said, *before]
 
 
 def _line(event: dict[str, Any]) -> str:

@@ -67,6 +67,14 @@ class Measured:
     spectrum_of: str  # "corrected" if the primary beam of each channel is known, else "apparent"
     index: Value | None  # spectral: flux ~ frequency^index
     left_out: tuple[str, ...]  # files that could not be read
+    telescope: str = ""  # as the images name it
+    span: tuple[float, float] = (math.nan, math.nan)  # Hz, from the lowest to the highest that they are made of
+
+    @property
+    def plane(self) -> int:
+        """Of its own Stokes in `stokes`."""
+        own = self.found.series.stokes
+        return self.stokes.index(own) if own in self.stokes else 0
 
 
 def measure(directory: Path, found: Found, entries: Sequence[Entry]) -> Measured:
@@ -77,10 +85,11 @@ def measure(directory: Path, found: Found, entries: Sequence[Entry]) -> Measured
     series, best = found.series, found.event.best
     samples, left_out = list[Sample](), list[str]()
     stokes: tuple[str, ...] = (series.stokes,)
+    telescope, span = "", (math.nan, math.nan)
     for entry, shows in _around(found, entries):
         try:
             image = Planes.open(directory / entry.file, apart=True)
-            stokes = image.layout.stokes
+            stokes, telescope, span = image.layout.stokes, image.telescope, image.span
             bands = tuple(read_points(image, entry, best.x, best.y, range(len(stokes))))
         except UsageError:
             left_out.append(entry.file)
@@ -90,9 +99,9 @@ def measure(directory: Path, found: Found, entries: Sequence[Entry]) -> Measured
     place, east, north = place_of_event(found)
     steady = None
     if series.searched.reference != "none":
-        steady = _mean((each for each in samples if not each.on), number)
+        steady = mean_flux((each for each in samples if not each.on), number)
     on = [each for each in samples if each.on]
-    flux = _less(_mean(on, number), steady)
+    flux = _less(mean_flux(on, number), steady)
     chosen = flux and Value(unbiased(flux.value, flux.error), flux.error)
     gains = [float(each.beam[number, 0]) for each in on if np.isfinite(each.beam[number, 0])]
     gain = float(np.mean(gains)) if gains else None
@@ -100,7 +109,7 @@ def measure(directory: Path, found: Found, entries: Sequence[Entry]) -> Measured
     spectrum, of = _spectrum(samples, number, series.searched.reference != "none")
     return Measured(
         found, place, east, north, stokes, tuple(samples), steady, flux, chosen, corrected, gain, spectrum, of,
-        _index(spectrum), tuple(left_out),
+        _index(spectrum), tuple(left_out), telescope, span,
     )  # fmt: skip
 
 
@@ -169,7 +178,7 @@ def _between(pixels: NDArray[np.floating], x: float, y: float) -> float:
     return (1 - (y - low)) * rows[0] + (y - low) * rows[1]
 
 
-def _mean(samples: Iterable[Sample], number: int, band: int = 0, corrected: bool = False) -> Value | None:
+def mean_flux(samples: Iterable[Sample], number: int, band: int = 0, corrected: bool = False) -> Value | None:
     """The mean flux of a plane and band, by weights; None if no image has one."""
     total, weights = 0.0, 0.0
     for each in samples:
@@ -195,9 +204,9 @@ def _spectrum(samples: Sequence[Sample], number: int, changes: bool) -> tuple[tu
     corrected = bool(on) and all(np.isfinite(each.beam[number]).all() for each in samples)
     found = []
     for band in range(1, count):
-        flux = _mean(on, number, band, corrected)
+        flux = mean_flux(on, number, band, corrected)
         if changes:
-            flux = _less(flux, _mean(off, number, band, corrected))
+            flux = _less(flux, mean_flux(off, number, band, corrected))
         told = [each.bands[band].band for each in on if band < len(each.bands)]
         centres = [each.centre for each in told if each and math.isfinite(each.centre)]
         if flux and centres:

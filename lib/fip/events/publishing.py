@@ -4,17 +4,21 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from astropy.table import QTable
 
-from fip.data.errors import NoRoomError, StoreError
+from fip.archive.pins import PINS, pins_text
+from fip.data.errors import FipError, NoRoomError, StoreError, UsageError
+from fip.events import vetting
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.describer import Describer, Files, files_of
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_alone, is_event
 from fip.events.folder import put_event
+from fip.events.pinning import pins_of
 from fip.events.searching import hours_of
 from fip.events.tables import as_ecsv, found_table, rates_table
 from fip.events.watch import row_of
@@ -29,7 +33,13 @@ log = logging.getLogger("fip.events")
 def publisher(asked: Asked) -> Callable[[Course], "Publisher"]:
     """Of a course of a search, what writes its files anew if more was found, or searched."""
     describer = Describer()
-    return lambda course: Publisher(course, asked, describer)
+
+    def of(course: Course) -> Publisher:
+        with suppress(FipError):  # then views say so
+            vetting.write_table(course.folder)
+        return Publisher(course, asked, describer)
+
+    return of
 
 
 VARIABLES = "variables.ecsv"
@@ -61,6 +71,8 @@ class Publisher:
         self._versions: dict[str, Version] = {}
         self._looks: dict[str, tuple[str, ...]] = {}  # by event, the labels that are given by how it looks
         self._told: list[Found] | None = None  # as the tables have it; None before they were written
+        self._vetted: tuple[object, Mapping[str, str]] = None, {}  # verdicts by event, and the stamp of their store
+        self._told_plain: Sequence[Found] = ()  # the same, without labels by looks
         self._curves = 0  # images that the light curves of watched places show
         self._written, self._shown_last = float("-inf"), 0  # when all was written, and up to which decision
 
@@ -68,6 +80,29 @@ class Publisher:
     def findings(self) -> Findings:
         """All that was found, up to the last call of `publish`."""
         return self._findings
+
+    @property
+    def position(self) -> int:
+        """The last decision of the journal in which something was found, up to the last call of `publish`."""
+        return self._last
+
+    @property
+    def shown(self) -> Sequence[Found]:
+        """All that was found, with all labels, as the tables have it."""
+        return self._told or ()
+
+    @property
+    def described(self) -> frozenset[str]:
+        """The ids of the events whose folders have them as they are in the tables."""
+        told = self._told_plain
+        return frozenset(each.id for each in told if is_event(each) and self._described(each) == _version(each))
+
+    def describe(self, identity: str) -> None:
+        """Measures an event anew, and writes its folder: its signal may have grown since. Raises NoRoomError."""
+        for each in self._told_plain:
+            if each.id == identity:
+                self._describe_now(each)
+                self._put_events(self._told_plain)
 
     def publish(self, idle: bool) -> bool:
         """Writes what has changed; whether all is shown. What takes long to write waits for `idle`. Raises FipError."""
@@ -84,6 +119,7 @@ class Publisher:
 
     def finish(self) -> None:
         """Writes all. Raises FipError."""
+        self._put_described(wait=True)
         self._fold()
         found = self._findings.labelled()
         self._put_events(found)
@@ -91,6 +127,9 @@ class Publisher:
             self._describe_now(due[0])
         self._put_events(found)
         self._put_the_rest(found)
+
+    def close(self) -> None:
+        """It holds nothing open: the journal is the course's."""
 
     def found(self) -> list[Found]:
         """All that was found, with all labels, up to the last call of `publish`."""
@@ -100,11 +139,21 @@ class Publisher:
         """Events and candidates, if there are more or others."""
         for each in filter(is_event, found):
             self._described(each)
+        self._told_plain = found
         known = list(map(self._with_looks, found))
+        self._put_content(PINS, pins_text(pins_of(known, self._verdicts())))  # first: what is told is kept
         if known != self._told:
             self._put(EVENTS, found_table([each for each in known if is_event(each)]))
             self._put(CANDIDATES, found_table(known))
             self._told = known
+
+    def _verdicts(self) -> Mapping[str, str]:
+        """What was said of events, by their ids; what was read before holds if it is not to be read."""
+        folder = self._course.folder
+        if (stamp := vetting.stamp_of(folder)) != self._vetted[0]:
+            with suppress(UsageError):  # those who show verdicts say so
+                self._vetted = stamp, {event: each.label for event, each in vetting.verdicts(folder).items()}
+        return self._vetted[1]
 
     def _put_the_rest(self, found: Sequence[Found]) -> None:
         """What changes with each image, and is written as a whole: not each time."""
@@ -147,13 +196,12 @@ class Publisher:
 
     def _describe_now(self, found: Found) -> None:
         """By the process apart if it is there, as it has loaded what draws; else by this one."""
-        describer, directory = self._describer, self._course.directory
-        if describer.pid and (describer.free() or describer.is_at(directory)):
-            if describer.free():
-                describer.ask(directory, found)
+        self._put_described(wait=True)
+        if self._describer.pid and self._describer.free():
+            self._describer.ask(self._course.directory, found)
             self._put_described(wait=True)
         else:
-            self._put_files(files_of(directory, found))
+            self._put_files(files_of(self._course.directory, found))
 
     def _put_described(self, wait: bool = False) -> None:
         """Writes what was described since the last call; what the describer dies of is given up in the end."""
@@ -197,13 +245,17 @@ class Publisher:
         return self._findings.with_hours({run: hours_of(live_of(state)) for run, state in states})
 
     def _put(self, name: str, table: QTable) -> None:
-        content = as_ecsv(table).encode()
+        self._put_content(name, as_ecsv(table).encode())
+
+    def _put_content(self, name: str, content: bytes) -> None:
         if self._shown.get(name) == content:
             return
         folder = self._course.files
         try:
             folder.write_new(f"{name}.part", content)
             folder.replace(f"{name}.part", name)
+            if name == PINS:
+                folder.sync()
         except OSError as error:
             raise NoRoomError(f"{folder.path / name}: cannot be written: {error.strerror}") from None
         self._shown[name] = content

@@ -10,6 +10,7 @@ from PIL import Image
 from fip.archive.report import Happened, Told
 from fip.data.errors import FipError
 from fip.events.shown import files_of, searched
+from fip.events.vetted import before_in_words, in_words, with_verdicts
 from fip.events.words import LABELS
 from fip.state.transients import facts, line
 
@@ -21,11 +22,12 @@ def transients_of(directory: Path) -> Told | None:
     """What there is to tell of a search of a directory, or why that cannot be read; None if there was none."""
     try:
         found = searched(directory)
+        events = with_verdicts(directory, found.events[:PICTURED]) if found else []
     except FipError as error:
         return Told(str(error))
     if found is None:
         return None
-    shown = tuple(_happened(directory, each) for each in found.events[:PICTURED])
+    shown = tuple(_happened(directory, each) for each in events)
     return Told(line(found.view), tuple(facts(found.view)), shown, len(found.events) - len(shown))
 
 
@@ -40,7 +42,10 @@ def _happened(directory: Path, event: dict[str, Any]) -> Happened:
         event["field"],
     )
     labels = tuple(f"{label}: {LABELS.get(label, '')}" for label in event["labels"])
-    return Happened(event["id"], " · ".join(filter(None, parts)), labels, _picture(directory, event["id"]))
+    said = (f"verdict: {in_words(event['verdict'])}",) if event["verdict"] else ()
+    before = tuple(f"here before: {before_in_words(each)}" for each in event["before"][:1])
+    picture = _picture(directory, event["id"])
+    return Happened(event["id"], " · ".join(filter(None, parts)), labels, picture, (*said, *before))
 
 
 def _picture(directory: Path, identity: str) -> str:

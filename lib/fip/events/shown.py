@@ -23,6 +23,7 @@ _NUMBERS: dict[str, type[int] | type[float]] = {
     **dict.fromkeys(("ra", "dec", "ra_err", "dec_err", "snr", "flux", "threshold", "x", "y"), float),
     **dict.fromkeys(("first", "last", "width", "sign"), int),
 }
+_BEAM = "beam"  # deg; older tables do not have it
 _RATES = (
     *("run", "slices", "threshold", "predicted"),
     *("threshold_candidates", "predicted_candidates", "candidates", "negative"),
@@ -34,7 +35,7 @@ Stamp = tuple[tuple[int, int, int], ...]
 class Searched:
     """What a search has found."""
 
-    events: tuple[dict[str, Any], ...]  # as `fip events --json` has them, and x, y (pixel), width, sign, threshold
+    events: tuple[dict[str, Any], ...]  # as `fip events --json`, less verdicts; x, y (pixel), width, sign, threshold
     rates: tuple[dict[str, str], ...] = field(repr=False)  # the rows of rates.ecsv
 
     def of(self, run: str) -> "Searched":
@@ -55,7 +56,11 @@ def searched(directory: Path) -> Searched | None:
 
     Events come newest first, those that nothing speaks against before the others, and what FIP injected last.
     """
-    folder = directory / FOLDER
+    return found_in(directory / FOLDER)
+
+
+def found_in(folder: Path) -> Searched | None:
+    """The same of the folder of a search."""
     stamp = _stamp(folder)
     return _read(folder, stamp) if stamp else None
 
@@ -131,7 +136,7 @@ def _rows(path: Path, needed: Iterable[str]) -> Iterator[dict[str, str]]:
 
 def _event(path: Path, row: Mapping[str, str], injected: frozenset[str]) -> dict[str, Any]:
     try:
-        numbers = {name: kind(row[name]) for name, kind in _NUMBERS.items()}
+        numbers = {name: kind(row[name]) for name, kind in _NUMBERS.items()} | {_BEAM: float(row.get(_BEAM) or 0)}
     except (TypeError, ValueError) as error:
         raise _unreadable(path, error) from None
     labels = row["labels"].split()

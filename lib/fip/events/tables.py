@@ -22,6 +22,7 @@ _META = {
     "time": "UTC, ISO 8601",
     "ra, dec": "ICRS",
     "flux": "apparent, no primary beam: of the boxcar at the place of its maximum",
+    "beam": "full width at half maximum, of the longer axis",
     "errors": "standard deviations of a place in white noise: that of the astrometry comes on top",
     "first, last": "slices; width counts those without an image",
 }
@@ -71,6 +72,7 @@ def as_ecsv(table: QTable) -> str:
 _COLUMNS: dict[str, tuple[Any, Any]] = {
     "id": (None, str), "kind": (None, str), "labels": (None, str),
     "ra": (units.deg, float), "dec": (units.deg, float), "ra_err": (units.deg, float), "dec_err": (units.deg, float),
+    "beam": (units.deg, float),
     "begin": (None, str), "end": (None, str), "first": (None, int), "last": (None, int), "width": (None, int),
     "average": (None, int),
     "snr": (None, float), "threshold": (None, float), "flux": (JY_PER_BEAM, float), "sign": (None, int),
@@ -95,12 +97,18 @@ def _row(found: Found) -> dict[str, Any]:
         "id": found.id, "kind": found.kind, "labels": " ".join(found.labels),
         "ra": math.degrees(there.longitude) % 360, "dec": math.degrees(there.latitude),
         "ra_err": math.degrees(east) / max(math.cos(there.latitude), 1e-6), "dec_err": math.degrees(north),
+        "beam": math.degrees(_longest_axis(series)),
         "begin": iso_utc(found.begin), "end": iso_utc(found.end), "first": first, "last": last,
         "width": best.width, "average": series.average, "snr": best.snr, "threshold": series.thresholds.event,
         "flux": best.flux, "sign": best.sign, "stokes": series.stokes, "field": series.label, "run": series.run,
         "x": best.x, "y": best.y, "opened": found.event.opened, "peaks": found.event.peaks,
         "closed": found.event.closed,
     }  # fmt: skip
+
+
+def _longest_axis(series: Series) -> float:
+    """rad, full width at half maximum."""
+    return series.grid.scale / math.sqrt(float(np.linalg.eigvalsh(np.array(series.searched.beam))[0]))
 
 
 def _rate(series: Series, hour: int, counted: Hour, found: Sequence[Found], tried: Sequence[Finding]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from fip.archive.file_names import FOUND
 from fip.catalogues.words import Match
 from fip.data.values import Grid
 from fip.search.words import WIDEST, Budget, Event, Reference, Searched
@@ -42,7 +43,7 @@ LIGHT, CUTOUT, PICTURE, FACTS = "light.ecsv", "cutout.fits", "event.png", "event
 INJECTION = "injection"
 """The label of what FIP itself added, to its own copy of the pixels or to the data."""
 
-FOLDER = "transients"
+FOLDER = FOUND
 """Beside images, the folder of what was found in them."""
 
 

@@ -37,6 +37,8 @@ class Planes:
     layout: Layout
     bands: tuple[BandPlanes, ...]  # the whole first, then the output channels, if they were asked for and are there
     moments: UvMoments | None  # of the whole band; None if the header does not tell
+    telescope: str = ""  # as the header names it
+    span: tuple[float, float] = (math.nan, math.nan)  # Hz, from the lowest to the highest of what was selected
 
     @classmethod
     def open(cls, path: Path, apart: bool = False) -> Self:
@@ -52,10 +54,12 @@ class Planes:
                 width, frequency = (float(cards.get(name, math.nan)) for name in ("CDELT3", "CRVAL3"))
                 band = Band(float(cards.get("FIPFREQ", frequency)), width)
                 whole = BandPlanes(band, _beam(cards), image.offset, one)
+                middle, half = float(cards.get("RESTFRQ", frequency)), float(cards.get("RESTBW", width)) / 2
+                span = middle - half, middle + half
                 channels = _channels(file, image.layout, image.offset) if apart and "FIPCHOUT" in cards else ()
         except (OSError, KeyError, IndexError, ValueError) as error:
             raise UsageError(f"{path}: not an image that FIP can read ({error})") from None
-        return cls(path, image.layout, (whole, *channels), _moments(cards))
+        return cls(path, image.layout, (whole, *channels), _moments(cards), cards.get("TELESCOP", "").strip(), span)
 
     def plane(self, stokes: int = 0, band: int = 0) -> NDArray[np.floating]:
         """All pixels [y, x] of a plane, mapped into memory: what is not looked at is not read.

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from fip.archive.file_names import LEDGER
 from fip.archive.stamps import Stamp, stamp_of
-from fip.data.errors import FipError, StoreError
+from fip.data.errors import FipError, StoreError, UsageError
 from fip.data.names import is_label
 from fip.follower.course import Course, Habits, Taken
 from fip.follower.step import Step
@@ -32,6 +32,9 @@ class Showing(Protocol):
 
     def finish(self) -> None:
         """Shows all."""
+
+    def close(self) -> None:
+        """Lets go of what it holds open."""
 
 
 Publisher = Callable[[Course], Showing]
@@ -133,6 +136,7 @@ class Courses:
                 if directory in self._unpublished and directory in self._showing:
                     self._showing[directory].finish()
             self._conclude(course)
+            self._let_go(directory)
             course.close()
         self._open.clear()
         return Done(closed=True)
@@ -175,6 +179,13 @@ class Courses:
         except OSError:
             return []
 
+    def folder_of(self, job: str) -> Path:
+        """The folder of what is found in the images of a job, "" for those of the root. UsageError if it has none."""
+        directory = self._root / job
+        if directory not in self._directories():
+            raise UsageError(f"{directory} is not followed here: it has no images of a run")
+        return self._place(directory)
+
     def _place(self, directory: Path) -> Path:
         """The folder of what is found in a directory."""
         if self._base is None:
@@ -191,10 +202,14 @@ class Courses:
                     self._ended.extend(list(self._of(directory, course)))
                 self._rest[directory] = course.stamp
                 self._cold_starts += course.cold_starts
+                self._let_go(directory)
                 course.close()
                 del self._open[directory]
-                self._showing.pop(directory, None)
         return ""
+
+    def _let_go(self, directory: Path) -> None:
+        if showing := self._showing.pop(directory, None):
+            showing.close()
 
     @staticmethod
     def _conclude(course: Course) -> str:

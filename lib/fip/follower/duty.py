@@ -1,6 +1,7 @@
 """What a follower is there for: its step, its habits, and where images are and what is found goes."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,14 @@ from fip.data.errors import ConfigError, UsageError
 from fip.follower.course import Habits
 from fip.follower.courses import FOLDER, Publisher
 from fip.follower.step import Step, load_step
+from fip.wire.messages import Vet
 
 STATE_DIRECTORY = "STATE_DIRECTORY"
 """The variable with which systemd tells a daemon where it may write (systemd.exec(5))."""
+
+
+Entering = Callable[[Path, Vet], None]
+"""Enters what a person says of what was found in a folder; it is on disk when it returns. FipError if it cannot be."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class Duty:
     beside: str  # the folder of what is found, if it is beside images
     base: Path | None = None  # the folder of what is found, by job; None: beside the images
     publisher: Publisher | None = None  # of what people read of what was found
+    entering: Entering | None = None  # of what people say of that
 
 
 def duty_of(name: str, told: Follower) -> Duty:

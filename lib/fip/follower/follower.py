@@ -2,14 +2,15 @@
 
 import logging
 import time
+from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
 
 from fip.config import Config, Loaded
-from fip.data.errors import StoreError
+from fip.data.errors import FipError, StoreError
 from fip.follower.course import Taken
 from fip.follower.courses import Courses, Done
-from fip.follower.duty import Duty
+from fip.follower.duty import Duty, Entering
 from fip.follower.journal import ENDED, FAILED
 from fip.follower.status_line import follower_line
 from fip.runtime.control_link import Link
@@ -18,11 +19,12 @@ from fip.runtime.logs import set_level
 from fip.runtime.service import Background, Daemon, Loop
 from fip.runtime.sockets import host_name
 from fip.runtime.vitals import Vitals
-from fip.wire.messages import STATE_INTERVAL, Control, Followed, FollowerState
+from fip.wire.messages import STATE_INTERVAL, Answered, Control, Followed, FollowerState, Vet
 
 log = logging.getLogger("fip.follower")
 
 LOOK_AGAIN = 0.02  # s after which new images are looked for
+ANSWERS = 32  # to operators, that are told; more are not asked for within a moment
 STALLED_FOR = 1.0  # s after which what could not be done is tried again
 COUNTED = {"stored": "images", "gap": "gaps", FAILED: "failures"}
 COUNTERS = (
@@ -38,6 +40,9 @@ class Follower(Daemon):
         config, name = loaded.config, duty.name
         self._root = config.followers[name].directory or config.sink.directory
         self._courses = Courses(name, duty.step, duty.habits, self._root, duty.base, duty.beside, duty.publisher)
+        self._entering = duty.entering
+        self._asked: deque[str] = deque(maxlen=ANSWERS)  # the last requests
+        self._answered: deque[Answered] = deque(maxlen=ANSWERS)
         self._loop, self._ventilator = loop, config.ventilator.control
         self._thread = Background(loop, "following")
         self._working, self._draining, self._finished = False, False, False
@@ -139,8 +144,26 @@ class Follower(Daemon):
             self._vitals.took("behind", max(0.0, time.time() - entry.recorded))
 
     def _hear(self, message: Control) -> None:
-        """The ventilator tells it nothing that it needs."""
+        """Of the ventilator it needs nothing; but an operator may have something entered, and says it again and again
+        until this follower's state has the answer.
+        """
+        if isinstance(message, Vet) and self._entering and message.request not in self._asked:
+            self._asked.append(message.request)
+            self._thread.call(self._entered, self._enter, self._entering, message)
+
+    def _enter(self, enter: Entering, vet: Vet) -> Answered:
+        """Enters what is said, in the thread."""
+        try:
+            enter(self._courses.folder_of(vet.directory), vet)
+        except FipError as error:
+            return Answered(vet.request, str(error))
+        return Answered(vet.request)
+
+    def _entered(self, future: "Future[Answered]") -> None:
+        self._answered.append(future.result())
+        self._link.changed(waited_for=True)
 
     def _state(self) -> FollowerState:
         doing = "draining" if self._draining else "stalled" if self._stalled else "running"
-        return FollowerState(self._vitals.status(doing, {}), self._runs, self._stalled, self._finished)
+        status, answered = self._vitals.status(doing, {}), tuple(self._answered)
+        return FollowerState(status, self._runs, self._stalled, self._finished, answered)

@@ -175,6 +175,10 @@ class Journal:
         """The runs that are known here, and when each was opened."""
         return dict(self._file.rows("SELECT run, opened FROM runs"))
 
+    def positions(self) -> dict[str, int]:
+        """Of each run that is known here, the first slice that is not decided."""
+        return dict(self._file.rows("SELECT run, next FROM runs"))
+
     def has_ended(self, run: RunRow) -> bool:
         """Whether it was entered that a run is over, with as many slices as it has now."""
         query = "SELECT COUNT(*) FROM decisions WHERE run = ? AND outcome = ? AND slice = ?"

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from fip.config import Config, load
+from fip.data.addresses import is_local
 from fip.data.errors import ConfigError
 from fip.layout.reading import cores, readers_for
 
@@ -19,6 +20,7 @@ OWN = {  # StateDirectory= of the units, and the user that each of them runs as
     "fip-detector.service": (Path("/var/lib/fip"), "fip"),  # beside the images
     "fip-follower.service": (Path("/var/lib/fip-follower"), "fip-follower"),  # one of each name
 }
+_MADE = "# Made by `install.sh node` from the layout, and made again by the next: edit /etc/fip/fip.toml instead.\n"
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= hides
 
 
@@ -55,17 +57,22 @@ def _own(unit: str) -> tuple[Path, str]:
 
 
 def drop_in(config: Config, unit: str) -> str:
-    """The drop-in that gives a unit its folders; "" where it needs none."""
-    needed = folders(config, unit)
+    """The drop-in that gives a unit its folders, and the network; "" where it needs neither."""
+    needed, network = folders(config, unit), "IPAddressAllow=any\n" if _leaves_host(config, unit) else ""
     if not needed:
-        return ""
+        return f"{_MADE}[Service]\n{network}" if network else ""
     paths = " ".join(_quoted(path) for path in needed)
     home = any(path.is_relative_to(home) for path in needed for home in HOMES)
     return (
-        "# Made by `install.sh node` from the layout, and made again by the next: edit /etc/fip/fip.toml instead.\n"
-        f"[Unit]\nRequiresMountsFor={paths}\n\n"
-        f"[Service]\nReadWritePaths={paths}\n" + ("ProtectHome=read-only\n" if home else "")
+        f"{_MADE}[Unit]\nRequiresMountsFor={paths}\n\n"
+        f"[Service]\nReadWritePaths={paths}\n" + ("ProtectHome=read-only\n" if home else "") + network
     )
+
+
+def _leaves_host(config: Config, unit: str) -> bool:
+    """Whether a unit that is confined to its host has somebody elsewhere to talk to."""
+    elsewhere = any(target.external for target in config.alerts.values())
+    return unit == "fip-detector.service" and (elsewhere or not is_local(config.ventilator.control))
 
 
 def _quoted(path: Path) -> str:

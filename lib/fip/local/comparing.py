@@ -64,7 +64,7 @@ def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
         for run in ledger.runs():
             path = Path(run.measurement_set)
             try:
-                found = _as_stored(reader, path, asked or Asked(), run.run)
+                found = as_stored(reader, path, asked or Asked(), run.run)
                 compared = compare_run(ledger, path, asked or Asked(), found, reader, whole=True)
             except InputError as error:
                 say(f"{run.name}: its slices cannot be compared: {error}")
@@ -75,11 +75,11 @@ def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
                 say(f"{run.name}: {note}")
             if compared.unlike:
                 same = False
-                say(f"{run.name}: the data of {len(compared.unlike)} slices were changed: {_listed(compared.unlike)}")
+                say(f"{run.name}: the data of {len(compared.unlike)} slices were changed: {listed(compared.unlike)}")
     return same
 
 
-def _as_stored(reader: Child, path: Path, asked: Asked, run: RunId) -> RunFacts:
+def as_stored(reader: Child, path: Path, asked: Asked, run: RunId) -> RunFacts:
     """What is known of a run of a directory, whose set was whole when it began or still written. InputError if gone."""
     for follow in (False, True):
         found = reader.call(look, path, asked, follow, follow, follow)
@@ -88,7 +88,7 @@ def _as_stored(reader: Child, path: Path, asked: Asked, run: RunId) -> RunFacts:
     raise InputError(another(path, asked.source, "when it was imaged"))
 
 
-def _listed(indices: Sequence[int]) -> str:
+def listed(indices: Sequence[int]) -> str:
     """As "3~7, 9", B included; the first few."""
     told = [f"{begin}~{end - 1}" if end - begin > 1 else f"{begin}" for begin, end in ranges_of(indices)]
     return ", ".join([*told[:MOST_LISTED], *(["..."] if len(told) > MOST_LISTED else [])])

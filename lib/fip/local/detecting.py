@@ -1,18 +1,22 @@
 """`fip detect`: the detector over what is stored in a directory, with what came of it in words."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
+from fip.alerts.duty import tell
+from fip.alerts.outbox import OUTBOX_FILES
 from fip.archive.entries import Entry
+from fip.archive.file_names import LOCK_FILE
 from fip.archive.folder import Folder
 from fip.archive.followed import FollowedImage, read_followed
 from fip.archive.ledger import Ledger
 from fip.archive.lightcurve import Named, stored_entries
+from fip.config import AlertTarget
 from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.events.detector import detector_step, habits, written
 from fip.events.findings import is_alone, is_told
@@ -21,6 +25,7 @@ from fip.events.publishing import Publisher
 from fip.events.searching import difference
 from fip.events.settling import OPENING, begun, settle
 from fip.events.tables import expected
+from fip.events.vetting import KEPT
 from fip.events.watching import pixels_of
 from fip.events.words import FOLDER, Asked, Series
 from fip.follower.course import Course
@@ -32,38 +37,65 @@ Say = Callable[..., None]
 _NAMED = 3  # places that are watched and not seen
 
 
-def detect(directory: Path, asked: Asked, say: Say, name: str = "", anew: bool = False) -> int:
+def detect(
+    directory: Path,
+    asked: Asked,
+    say: Say,
+    name: str = "",
+    anew: bool = False,
+    alerts: Mapping[str, AlertTarget] | None = None,
+) -> int:
     """Searches the images of a directory that were not searched yet; returns the exit code.
 
-    What a search of another `name` finds is apart. `anew`: what was found before is forgotten. Raises UsageError.
+    What a search of another `name` finds is apart. `anew`: what was found before is forgotten. `alerts`: who is told
+    of what is found, as `archival`. Raises UsageError.
     """
     introduce(directory, asked, say)
     if anew:
         forget(directory, name)
-    return search(directory, directory / folder_of(name), asked, say)
+    return search(directory, directory / folder_of(name), asked, say, alerts or {}, archival=True)
 
 
 def forget(directory: Path, name: str = "") -> None:
-    """Removes what a search has found, if there was one. UsageError if it cannot be, or if a search goes on there."""
+    """Removes what a search has found, if there was one, but for what people said of it and what the world was told.
+
+    UsageError if it cannot be, or if a search goes on there.
+    """
     folder = directory / folder_of(name)
     if not folder.exists():
         return
     try:
         with closing(Folder(folder, make=False)) as held:
             held.lock()
-            shutil.rmtree(folder)
+            if folder.is_symlink():
+                raise OSError(f"it is a link to {folder.readlink()}, which may be somebody else's")
+            for each in folder.iterdir():
+                if each.name not in (*KEPT, *OUTBOX_FILES, LOCK_FILE):
+                    shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
     except BlockingIOError:
         raise UsageError(f"{folder} is in use by another search: it cannot be removed before that has ended") from None
     except OSError as error:
         raise UsageError(f"{folder}: what a search found there cannot be removed: {error.strerror or error}") from None
 
 
-def search(directory: Path, folder: Path, asked: Asked, say: Say) -> int:
-    """Searches what was not searched yet, and says what was found in all; returns the exit code. Raises UsageError."""
+def search(
+    directory: Path,
+    folder: Path,
+    asked: Asked,
+    say: Say,
+    alerts: Mapping[str, AlertTarget] | None = None,
+    archival: bool = False,
+) -> int:
+    """Searches what was not searched yet, and says what was found in all; returns the exit code.
+
+    `alerts`: who is told of it; `archival`: also of what was seen long ago. Raises UsageError.
+    """
     with _hints(directory), closing(Course(directory, folder, detector_step(asked, folder.name), habits())) as course:
         publisher = Publisher(course, asked)
         advance(course, directory, watch=False)
         publisher.finish()
+        if alerts:
+            tell(publisher, course, alerts, archival, say)
         for line in as_lines(listed([directory], folder.name)):
             say(line)
         return _summed_up(publisher, course, say)

@@ -147,8 +147,9 @@ class Pipeline:
         """The configuration of the children."""
         tables = {"ventilator", "sink", "monitor", DETECTOR}
         values = self._private.model_dump(mode="json", exclude_none=True, include=tables)
-        followers = self._private.follower.items()
-        values |= {f'follower."{name}"': each.model_dump(mode="json", exclude_none=True) for name, each in followers}
+        for table in ("follower", "alerts"):
+            named = getattr(self._private, table).items()
+            values |= {f'{table}."{name}"': each.model_dump(mode="json", exclude_none=True) for name, each in named}
         every = self._private.worker[ALL_WORKERS]
         values["worker"] = every.model_dump(mode="json", include={"stages", "kernels", "entry_points"})
         return "\n".join(

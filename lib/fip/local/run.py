@@ -104,7 +104,7 @@ def run(
 
         code = max(code, 0 if follow_stored(directory, config.follower, console) else 1)
     if detect and not interrupted:
-        code = max(code, _detect(directory, config.detector, console))
+        code = max(code, _detect(directory, config, console))
     return code
 
 
@@ -140,13 +140,13 @@ def _forget(directory: Path) -> None:
         forget(directory)
 
 
-def _detect(directory: Path, detector: Detector, console: Console) -> int:
+def _detect(directory: Path, config: Config, console: Console) -> int:
     """Searches what the detector of the run had not searched when that was over, and says what was found in all."""
     from fip.events.duty import asked_of
     from fip.events.words import FOLDER
     from fip.local.detecting import search
 
-    return search(directory, directory / FOLDER, asked_of(detector), partial(_say, console))
+    return search(directory, directory / FOLDER, asked_of(config.detector), partial(_say, console), config.alerts)
 
 
 def output_of(paths: Sequence[Path], output: Path | None) -> Path:

@@ -118,7 +118,7 @@ class _Pages:
             Route("/api/runs", _read(lambda request: [asdict(row) for row in gallery.runs()])),
             Route("/api/runs/{run}/images", self.images),
             Route("/api/runs/{run}/lightcurve", self.light_curve),
-            *transients_routes(gallery),
+            *transients_routes(gallery, self._pipeline),
             Route("/api/runs/{run}/settings", _read(lambda request: gallery.settings(request.path_params["run"]))),
             Route("/api/runs/{run}/log", _read(lambda request: {"log": gallery.log_tail(request.path_params["run"])})),
             Route(image, _read(lambda request: self._describe(*_slice(request)))),

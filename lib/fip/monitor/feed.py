@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from fip.alerts.shown import with_transients
 from fip.client.hearing import Hearing
 from fip.data.ranges import Ranges
-from fip.events.shown import with_transients
 from fip.state.panels import state_json
 from fip.state.pipeline import PipelineState
 from fip.wire.messages import STATE_INTERVAL, PipelineStatus

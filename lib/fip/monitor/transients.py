@@ -5,18 +5,26 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from fip.archive.gallery import AbsentError, Gallery
+from fip.client.operator import Operator
+from fip.config import Config
+from fip.data.errors import UsageError
+from fip.data.vetting import parse_said
 from fip.events.shown import files_of, how_to_search, searched
+from fip.events.vetted import with_verdicts
 from fip.events.words import LABELS
 from fip.state.transients import facts, line
+from fip.wire.messages import Vet
 
 MOST_EVENTS = 200  # in one answer
+LONGEST_USER = 64  # characters of the name of somebody at the page
 TYPES = {
     ".png": "image/png",
     ".fits": "application/fits",
@@ -26,10 +34,14 @@ TYPES = {
 KEPT = "private, no-cache"  # it may change: it is asked each time whether it has
 
 
-def transients_routes(gallery: Gallery) -> list[Route]:
-    """Where each is found."""
+def transients_routes(gallery: Gallery, pipeline: Callable[[], Config | None]) -> list[Route]:
+    """Where each is found; `pipeline` gives the configuration by which to find what works now."""
     place = "/api/runs/{run}/transients"
-    return [Route(place, _events(gallery)), Route(f"{place}/{{event}}/{{name}}", _file(gallery))]
+    return [
+        Route(place, _events(gallery)),
+        Route(f"{place}/{{event}}/label", _label(gallery, pipeline), methods=["POST"]),
+        Route(f"{place}/{{event}}/{{name}}", _file(gallery)),
+    ]
 
 
 def _events(gallery: Gallery) -> Callable[[Request], Any]:
@@ -52,6 +64,37 @@ def _file(gallery: Gallery) -> Callable[[Request], Any]:
     return handler
 
 
+def _label(gallery: Gallery, pipeline: Callable[[], Config | None]) -> Callable[[Request], Any]:
+    async def handler(request: Request) -> Response:
+        label, user = (request.query_params.get(name, "") for name in ("label", "user"))
+        return JSONResponse(await run_in_threadpool(_vet, gallery, pipeline(), label, user, **request.path_params))
+
+    return handler
+
+
+def _vet(gallery: Gallery, config: Config | None, label: str, user: str, run: str, event: str) -> dict[str, str]:
+    """Has the detector enter what somebody says of an event; nothing is written here. FipError if it does not."""
+    directory = gallery.directory(run)
+    try:
+        said = parse_said(label)
+    except ValueError as error:
+        raise UsageError(f"label: {error}") from None
+    _check_event(directory, run, event)
+    if config is None:
+        raise UsageError(f"nothing works here that would enter it: `fip event {directory} {event} --label {said}` does")
+    vet = Vet(uuid4().hex, gallery.job(run), event, said, user[:LONGEST_USER] or "page")
+    with Operator(config) as operator:
+        operator.vet(vet)
+    return {"event": event, "label": said}
+
+
+def _check_event(directory: Path, run: str, event: str) -> None:
+    """Raises AbsentError for what is no event of a run."""
+    found = searched(directory)
+    if found is None or all(each["id"] != event for each in found.of(run).events):
+        raise AbsentError("no event of this run has such a name")
+
+
 def _found(gallery: Gallery, run: str) -> dict[str, Any]:
     """The events of a run, the first of them with their files, and how it was searched, in words."""
     directory = gallery.directory(run)
@@ -59,7 +102,7 @@ def _found(gallery: Gallery, run: str) -> dict[str, Any]:
     if found is None:
         return {"searched": False, "line": how_to_search(directory), "facts": [], "events": [], "more": 0, "words": {}}
     mine = found.of(run)
-    shown = mine.events[:MOST_EVENTS]
+    shown = with_verdicts(directory, mine.events[:MOST_EVENTS])
     return {
         "searched": True,
         "line": line(mine.view),
@@ -81,9 +124,7 @@ def _files(directory: Path, identity: str) -> dict[str, str]:
 def _path(gallery: Gallery, run: str, event: str, name: str) -> Path:
     """A file of an event that is in the table: of no other name, and in no other place."""
     directory = gallery.directory(run)
-    found = searched(directory)
-    if found is None or all(each["id"] != event for each in found.of(run).events):
-        raise AbsentError("no event of this run has such a name")
+    _check_event(directory, run, event)
     files = files_of(directory, event)
     if name not in files:
         raise AbsentError("this event has no such file")

@@ -20,7 +20,7 @@ from fip.runtime.door import HANDSHAKE_WITHIN, JUNK, LIMITS, REFUSAL, Door
 from fip.runtime.service import Loop
 from fip.runtime.sockets import bind, connect, exposed, peer_host
 from fip.runtime.vitals import Vitals
-from fip.wire.messages import Ask, Cancel, FollowerState, SinkBrief, SinkState, Submit, WorkerBrief, WorkerState
+from fip.wire.messages import Ask, Cancel, FollowerState, SinkBrief, SinkState, Submit, Vet, WorkerBrief, WorkerState
 from fip.wire.tickets import ticket_secret
 
 log = logging.getLogger("fip")
@@ -41,6 +41,7 @@ SAID_BY: Final[Mapping[type, tuple[Role, ...]]] = {
     FollowerState: ("follower",),
     Submit: ("operator",),
     Cancel: ("operator",),
+    Vet: ("operator",),
     Ask: ("operator", "viewer"),
 }
 """What the ventilator hears on its control socket, and of whom."""

@@ -376,7 +376,12 @@ class Sink(Daemon):
     def _state(self) -> SinkState:
         brief = self._brief()
         doing = "draining" if self._draining else "stalled" if brief.stalled else "running"
-        return SinkState(brief, self._vitals.status(doing, {"in_hand": int(self._in_hand is not None)}))
+        pins = [store.pins for store in self._stores.values()]
+        queues = {
+            "in_hand": int(self._in_hand is not None),
+            "pinned": sum(each.images for each in pins), "pinned_bytes": sum(each.bytes for each in pins),
+        }  # fmt: skip
+        return SinkState(brief, self._vitals.status(doing, queues))
 
     def _brief(self) -> SinkBrief:
         return SinkBrief(

@@ -31,6 +31,7 @@ from fip.data.values import FitsFile, ImageFile, Kind
 from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
 from fip.sink.holds import Holds
 from fip.sink.mixing import mixture, otherwise_corrected
+from fip.sink.pins import Pins
 from fip.wire.messages import Followed, RunPlan
 
 log = logging.getLogger("fip.sink")
@@ -99,6 +100,7 @@ class Store:
         self._unseen = 0  # images that have expired though a follower had not seen them
         self._seconds = clock.seconds if clock else time.monotonic
         self._holds = Holds({})
+        self.pins = Pins(directory, keep)
         self.synced = 0.0  # s that the last image waited for the disk, in fsync
         self._names: dict[str, str] = {}
         self._concluded = False
@@ -184,7 +186,7 @@ class Store:
         return self.directory / names["dirty"]
 
     def expire(self) -> int:
-        """Removes the oldest images beyond what is to be kept; returns how many that are.
+        """Removes the oldest images beyond what is to be kept, but for those of events; returns how many that are.
 
         The ledger still has them, as expired: they are not made again. Raises NoRoomError.
         """
@@ -192,10 +194,11 @@ class Store:
             return 0
         self._check_in_place()
         over: list[Aged] = []
+        pinned = self.pins.kept(self.ledger.pins.stored, self._folder.free)
         if self._keep.seconds is not None:
-            over = self.ledger.oldest(age=self._keep.seconds)
+            over = self.ledger.oldest(age=self._keep.seconds, apart=pinned)
         elif self._keep.size is not None and self._bytes > self._keep.size:
-            oldest = self.ledger.oldest()
+            oldest = self.ledger.oldest(apart=pinned)
             left = accumulate((each.size for each in oldest), sub, initial=self._bytes)
             over = [each for each, held in zip(oldest, left, strict=False) if held > self._keep.size]
         over = self._holds.leaving(over, self._folder.free)

@@ -194,6 +194,15 @@ class Run:
             )  # fmt: skip
             yield part.rows, window, seen
 
+    def row_numbers(self, number: int) -> NDArray[np.int64]:
+        """The rows on file of a slice, [row], ascending: those of the selected windows, of whatever antennas.
+
+        InputError where the MeasurementSet cannot be read.
+        """
+        dump = self._dump(self.slices[number])
+        windows = [reader.window.number for reader in self.readers]
+        return np.asarray(dump.rows.numbers, np.int64)[np.isin(dump.window, windows)]
+
     def fingerprint(self, number: int) -> Fingerprint:
         """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""
         info = self.slices[number]

@@ -144,7 +144,7 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: 
 
     begun = time.monotonic()
     values, antennas, corrected = _steadily(
-        path, asked, follow, lambda: _run_with(path, asked, follow, run, index, handed).read_with_antennas(index)
+        path, asked, follow, lambda: run_with(path, asked, follow, run, index, handed).read_with_antennas(index)
     )
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
@@ -157,7 +157,7 @@ def fingerprint(
     path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None
 ) -> "Fingerprint":
     """That of a slice of a run, as it would be cut now. InputError if it cannot be read."""
-    return _steadily(path, asked, follow, lambda: _run_with(path, asked, follow, run, index, handed).fingerprint(index))
+    return _steadily(path, asked, follow, lambda: run_with(path, asked, follow, run, index, handed).fingerprint(index))
 
 
 def forget(path: Path, asked: Asked, follow: bool) -> None:
@@ -182,7 +182,7 @@ def _steadily(path: Path, asked: Asked, follow: bool, read: Callable[[], Result]
             time.sleep(STEADY_EVERY)
 
 
-def _run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None) -> "Run":
+def run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None) -> "Run":
     """The open run, with this slice. InputError where it is another run now."""
     found = _open(path, asked, follow, handed).up_to(index)
     if run not in (found.id, found.older):

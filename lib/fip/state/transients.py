@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 
+from fip.state.alerts import AlertsView, alerts_facts, alerts_numbers
+from fip.state.alerts import summed as summed_alerts
 from fip.state.panel import Fact, Number, Panel
 from fip.state.words import duration, number
 from fip.wire.status import Latency
@@ -30,6 +32,7 @@ class TransientsView:
     injected: int | None = None  # sources that FIP added to its own copy of the pixels; None if it adds none
     injected_found: int = 0
     fault: str = ""  # why some of it could not be read
+    alerts: AlertsView | None = None  # what was told of it; None if nobody is told
 
     @property
     def events(self) -> int:
@@ -58,6 +61,7 @@ def _sum(one: TransientsView, other: TransientsView) -> TransientsView:
         sum(injected) if injected else None,
         one.injected_found + other.injected_found,
         one.fault or other.fault,
+        summed_alerts(each for each in (one.alerts, other.alerts) if each),
     )
 
 
@@ -98,6 +102,8 @@ def facts(view: TransientsView) -> Iterator[Fact]:
                 f"{number(view.negative_candidates)} negative",
             ),
         )
+    if view.alerts:
+        yield from alerts_facts(view.alerts)
     if view.labels:
         yield Fact("labels", tuple(f"{number(count)} {label}" for label, count in sorted(view.labels.items())))
 
@@ -113,7 +119,7 @@ def transients_panel(view: TransientsView | None, behind: Latency | None) -> Pan
         "transients",
         "Transients",
         line(found) if view else "nothing was searched yet",
-        "bad" if found.fault else "",
+        "bad" if found.fault or (found.alerts and (found.alerts.held or found.alerts.fault)) else "",
         facts=tuple(said),
         numbers=tuple(_numbers(found)),
     )
@@ -134,3 +140,5 @@ def _numbers(view: TransientsView) -> Iterator[Number]:
         ("fip_injected_found", "Of these, ones that were found.", view.injected_found),
     ):
         yield Number(name, text, (), (((), float(count)),), "counter")
+    if view.alerts:
+        yield from alerts_numbers(view.alerts)

@@ -9,11 +9,12 @@ from pathlib import Path
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from fip.alerts.shown import view_of, with_transients
 from fip.archive.at_rest import read_totals, to_resume, verdict_of
 from fip.client.follower import Follower, watched
 from fip.client.run_file import read_run_file
 from fip.config import Config
-from fip.events.shown import view_of, with_transients
+from fip.state.alerts import line as alerts_line
 from fip.state.panels import headline, panels, state_json
 from fip.state.pipeline import EXIT_CODES, PipelineState
 from fip.state.transients import line
@@ -93,6 +94,8 @@ def what_is_stored(directory: Path, console: Console, as_json: bool) -> int:
     console.print(text, soft_wrap=True)
     if found:
         console.print(f"transients: {printable(line(found))}", soft_wrap=True)
+        if found.alerts:
+            console.print(f"alerts: {printable(alerts_line(found.alerts))}", soft_wrap=True)
     if left := to_resume(totals):
         console.print(left, soft_wrap=True)
     return code

@@ -17,10 +17,10 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 from textual.worker import get_current_worker
 
+from fip.alerts.shown import with_transients
 from fip.client.follower import Follower, watched
 from fip.config import Config
 from fip.data.errors import FipError, UsageError
-from fip.events.shown import with_transients
 from fip.state.daemons import WORKER_HEADS, daemon_panel
 from fip.state.panel import Head, Panel, Table
 from fip.state.panels import panels

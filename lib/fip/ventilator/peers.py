@@ -86,14 +86,15 @@ class Followers:
         self.heard: dict[str, float] = {}  # monotonic s, by HOST/NAME
         self._departed = departed
         self._states: dict[str, FollowerState] = {}
+        self._routes: dict[str, bytes] = {}
 
-    def hear(self, state: FollowerState, now: float) -> None:
+    def hear(self, route: bytes, state: FollowerState, now: float) -> None:
         """Takes what one says."""
         name = state.status.identity
         if state.leaving:
             self._lose(name, "left")
             return
-        self._states[name], self.heard[name] = state, now
+        self._states[name], self.heard[name], self._routes[name] = state, now, route
         self._departed.is_back(name)
 
     def check(self, now: float, dead_after: float) -> None:
@@ -111,7 +112,12 @@ class Followers:
         """How far they are in some runs."""
         return tuple(each for state in self.states for each in state.runs if each.run in runs)
 
+    def routes(self, name: str) -> tuple[bytes, ...]:
+        """To those of this name, on whatever host."""
+        return tuple(self._routes[each] for each, state in self._states.items() if state.status.name == name)
+
     def _lose(self, name: str, how: str) -> None:
         if name in self._states:
             self.heard.pop(name)
+            self._routes.pop(name)
             self._departed.went(self._states.pop(name).status, how)

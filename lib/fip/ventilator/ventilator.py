@@ -8,7 +8,7 @@ from pathlib import Path
 
 import zmq
 
-from fip.config import Config, Loaded
+from fip.config import DETECTOR, Config, Loaded
 from fip.data.errors import NoRoomError, RefusedError, WireError
 from fip.data.names import SliceId
 from fip.data.needs import codes
@@ -44,6 +44,7 @@ from fip.wire.messages import (
     SinkOrders,
     SinkState,
     Submit,
+    Vet,
     WorkerBrief,
     WorkerState,
 )
@@ -164,8 +165,8 @@ class Ventilator(Daemon):
             elif isinstance(message, SinkBrief | SinkState):
                 self._on_sink(route.bytes, message, peer_host(route))
             elif isinstance(message, FollowerState):
-                self._followers.hear(message, time.monotonic())
-            elif isinstance(message, Ask | Submit | Cancel):
+                self._followers.hear(route.bytes, message, time.monotonic())
+            elif isinstance(message, Ask | Submit | Cancel | Vet):
                 self._on_operator(route.bytes, message)
         except WireError as error:
             self._gate.refuse(route, "ventilator.control", "a peer", error)
@@ -263,7 +264,7 @@ class Ventilator(Daemon):
         elif active.over(said):
             self._supply.end(active)
 
-    def _on_operator(self, route: bytes, message: Ask | Submit | Cancel) -> None:
+    def _on_operator(self, route: bytes, message: Ask | Submit | Cancel | Vet) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
         if isinstance(message, Submit):
             reason = refused(message, self._roots)
@@ -278,6 +279,9 @@ class Ventilator(Daemon):
             log.info("job %s is cancelled", message.job)
             self._supply.cancelled(message.job)
             self._order_sink()
+        if isinstance(message, Vet):  # it is said again until the detector's state has the answer: nothing is kept here
+            for detector in self._followers.routes(DETECTOR):
+                self._tell(detector, message)
         self._askers.hear(route, waits=not isinstance(message, Ask))
 
     # What it does

@@ -27,6 +27,7 @@ from fip.data.quantities import AnyPace
 from fip.data.settings import Asked
 from fip.data.user_code import Code
 from fip.data.values import Fingerprint
+from fip.data.vetting import Said
 from fip.wire.status import Status
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
@@ -148,6 +149,14 @@ class Followed:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What became of a `Vet`."""
+
+    request: Label
+    reason: Text = ""  # why it is not entered; "" if it is on disk
+
+
+@dataclass(frozen=True)
 class FollowerState:
     """Follower to ventilator, twice a second: all of it."""
 
@@ -155,6 +164,7 @@ class FollowerState:
     runs: tuple[Followed, ...]  # that it follows now
     stalled: Text = ""  # why it cannot go on now; "" if it can
     leaving: bool = False  # whether this is its last word
+    answered: tuple[Answered, ...] = ()  # the last few that were asked of it, oldest first
 
 
 @dataclass(frozen=True)
@@ -230,8 +240,22 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Vet:
+    """Operator to ventilator, which passes it on to the detector: what a user says of an event.
+
+    The operator chooses the name of the request, and says it until a detector has answered it: it is entered once.
+    """
+
+    request: Label
+    directory: Folder  # of the images, as in `RunPlan`
+    event: Line  # its id
+    said: Said
+    user: Line  # as that one says
+
+
+@dataclass(frozen=True)
 class Ask:
-    """Operator to ventilator: tell me how far all is. A `Submit` or `Cancel` is answered in the same way."""
+    """Operator to ventilator: tell me how far all is. A `Submit`, `Cancel` or `Vet` is answered in the same way."""
 
 
 @dataclass(frozen=True)
@@ -333,6 +357,7 @@ Control = (
     | FollowerState
     | Submit
     | Cancel
+    | Vet
     | Ask
     | Refused
     | PipelineStatus

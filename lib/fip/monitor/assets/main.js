@@ -9,7 +9,7 @@ import { collect, drawStream } from "./stream.js";
 import { Transients } from "./transients.js";
 
 const SILENT = 6000; // ms without a word from the monitor
-const sky = new Sky(), transients = new Transients(sky);
+const sky = new Sky(), transients = new Transients(sky, change);
 let state = null, heard = performance.now(), source = null;
 
 function show(next) {
@@ -90,15 +90,17 @@ async function cancel(job) {
   dialog.showModal();
   await new Promise((resolve) => { dialog.onclose = resolve; });
   if (dialog.returnValue !== "yes") return;
-  const send = () => api.change(`/api/jobs/${encodeURIComponent(job)}/cancel`);
+  await change(`/api/jobs/${encodeURIComponent(job)}/cancel`).catch((error) => setText($("reasons"), error.message));
+}
+
+/** Asks for a change; for the token first if that is not known. */
+async function change(path) {
   try {
-    await send();
+    return await api.change(path);
   } catch (error) {
-    if (!(error instanceof api.Refused)) return report(error);
-    try {
-      await signIn();
-      await send();
-    } catch (again) { setText($("reasons"), again.message); }
+    if (!(error instanceof api.Refused)) throw error;
+    await signIn();
+    return api.change(path);
   }
 }
 

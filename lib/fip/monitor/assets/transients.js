@@ -3,6 +3,7 @@
 
 import { text, view } from "./api.js";
 import { $, h, keyed, setAttribute, setText, svg } from "./dom.js";
+import { Vetting } from "./vetting.js";
 import { autoRange, drawFrame } from "./viewer.js";
 
 const OFTEN = 2000; // ms between two looks for events
@@ -11,8 +12,11 @@ const HALF = 12; // stored pixels from the middle of a frame to its edge
 const CURVE = { width: 240, height: 46, margin: 4 };
 
 export class Transients {
-  constructor(sky) {
+  /** `change` asks the monitor for a change at a path. */
+  constructor(sky, change) {
     this.sky = sky;
+    const look = () => { this.askedAt = -Infinity; };
+    this.vetting = new Vetting(change, (id) => `/api/runs/${encodeURIComponent(this.run)}/transients/${encodeURIComponent(id)}`, look);
     this.forget("");
     this.late = new Map(); // canvas -> its event, of films that are yet to be drawn
     this.seen = new IntersectionObserver((entries) => {
@@ -24,6 +28,7 @@ export class Transients {
     Object.assign(this, { run, body: "", askedAt: -Infinity, events: [] });
     this.sky.mark([]);
     this.late?.clear();
+    this.vetting.forget();
     $("transients").hidden = true;
     $("events").replaceChildren();
   }
@@ -47,7 +52,8 @@ export class Transients {
     setText($("transients-line"), line);
     setText($("transients-facts"), facts.map(([name, items]) => `${name}: ${items.join(", ")}`).join(" · "));
     keyed($("events"), events, (each) => each.id, (each) => this.card(each),
-      (card, each) => this.fill(card.firstElementChild, each, words));
+      (card, each) => { this.fill(card.firstElementChild, each, words); this.vetting.fill(card.lastElementChild, each); });
+    $("user-label").hidden = !events.length;
     setText($("events-more"), !searched ? "" : more ? `and ${more} more: fip events lists all` : events.length ? "" : "No event so far.");
   }
 
@@ -56,7 +62,7 @@ export class Transients {
     return h("li", {}, h("button", { type: "button", class: "event", onclick: () => this.visit(event.id) },
       h("canvas", { class: "film", width: FRAMES * (FRAME + GAP), height: FRAME + 4, role: "img" }),
       h("span", { class: "light", hidden: "" }), h("span", { class: "what" }), h("span", { class: "note" }),
-      h("span", { class: "labels" })));
+      h("span", { class: "labels" })), this.vetting.row(event));
   }
 
   /** Shows an event in the sky; if its images have expired, says so. */
@@ -66,7 +72,7 @@ export class Transients {
 
   fill(button, event, words) {
     const [film, light, what, when, labels] = button.children, begin = event.begin.replace("T", " ");
-    const slices = event.last - event.first + 1, drawn = JSON.stringify(event);
+    const slices = event.last - event.first + 1, drawn = JSON.stringify({ ...event, verdict: null, before: [] });
     if (button.dataset.drawn === drawn) return;
     button.dataset.drawn = drawn;
     setAttribute(button, "data-labelled", event.labels.length > 0);

@@ -1,0 +1,49 @@
+"""Alerts as part of a detector: what wraps its publisher, if the configuration has somebody who is told."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+
+from fip.alerts.listing import view_of
+from fip.alerts.office import Office, deliver
+from fip.alerts.reporter import Reporter
+from fip.alerts.sender import now
+from fip.config import AlertTarget, Config
+from fip.events.duty import asked_of
+from fip.events.publishing import Publisher
+from fip.follower.course import Course
+from fip.follower.courses import Showing
+from fip.follower.duty import Duty
+from fip.state.alerts import line
+
+WITHIN = 30.0
+"""Seconds for which what is due is sent at the end of a search; the rest is kept."""
+
+
+def alerting(duty: Duty, config: Config) -> Duty:
+    """A detector's duty with alerts: they are sent by threads of their own, from now on; as it is if nobody is told.
+
+    UsageError for what its table of the configuration cannot mean.
+    """
+    if not config.alerts:
+        return duty
+    asked = asked_of(config.detector)
+    office = Office(config.alerts, config.detector.directory or config.sink.directory, duty.beside)
+    office.start()
+
+    def make(course: Course) -> Showing:
+        return Reporter(Publisher(course, asked), course, config.alerts, now, entered=office.entered)
+
+    return replace(duty, publisher=make)
+
+
+def tell(
+    publisher: Publisher, course: Course, targets: Mapping[str, AlertTarget], archival: bool, say: Callable[..., None]
+) -> None:
+    """Enters what is to be told of a search that is over, and sends it; `archival`: also of what was seen long ago."""
+    with closing(Reporter(publisher, course, targets, now, archival)) as reporter:
+        reporter.report()
+    if not deliver(course.folder, targets, WITHIN):
+        say("another process sends the alerts of this directory", "yellow")
+    if view := view_of(course.folder):
+        say(f"alerts: {line(view)}", "yellow" if view.held or view.fault else "")

@@ -1,0 +1,56 @@
+"""What became of alerts, beside what was found, for every view: read anew only if an outbox has changed."""
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from fip.alerts.listing import view_of as read_view
+from fip.alerts.outbox import OUTBOX
+from fip.data.errors import FipError
+from fip.events import shown
+from fip.events.words import FOLDER
+from fip.state.alerts import AlertsView, summed
+from fip.state.pipeline import PipelineState
+from fip.state.transients import TransientsView
+
+Stamp = tuple[tuple[int, int], ...]
+
+
+def with_transients(state: PipelineState, root: Path) -> PipelineState:
+    """The state, with what was found in the images of the jobs that count now, and what was told of it."""
+    state = shown.with_transients(state, root)
+    if state.transients is None:
+        return state
+    folders = sorted({job.directory for job in state.jobs_now} or {""})
+    views = [view for folder in folders if (view := _alerts_of(root / folder))]
+    return replace(state, transients=replace(state.transients, alerts=summed(views)))
+
+
+def view_of(directory: Path) -> TransientsView | None:
+    """The counts of the last search of a directory, and of its alerts; None if it was not searched."""
+    found = shown.view_of(directory)
+    return found and replace(found, alerts=_alerts_of(directory))
+
+
+def _alerts_of(directory: Path) -> AlertsView | None:
+    stamp = _stamp(directory / FOLDER)
+    return _read(directory / FOLDER, stamp) if stamp else None
+
+
+@lru_cache(maxsize=64)
+def _read(folder: Path, stamp: Stamp) -> AlertsView | None:
+    try:
+        return read_view(folder)
+    except FipError as error:
+        return AlertsView(fault=str(error))
+
+
+def _stamp(folder: Path) -> Stamp:
+    """What tells that an outbox has changed; () if there is none."""
+    told = []
+    for name in (OUTBOX, f"{OUTBOX}-wal"):
+        with suppress(OSError):
+            status = (folder / name).stat()
+            told.append((status.st_mtime_ns, status.st_size))
+    return tuple(told)

@@ -1,0 +1,72 @@
+"""A part of a MeasurementSet as a set of its own: the rows of some slices, and all subtables. In a reading child."""
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.errors import InputError, UsageError, first_line
+from fip.data.names import RunId
+from fip.data.quantities import exact_angle, format_size
+from fip.data.settings import Asked
+from fip.source.requests import run_with
+from fip.source.tables.measurement_set import MeasurementSet
+from fip.source.tables.subtable_reader import UNREADABLE
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What some slices of a run are made of."""
+
+    slices: tuple[int, ...]
+    rows: NDArray[np.int64]  # on file, [row], ascending
+    share: float  # of all rows of the set
+    settled: dict[str, str]  # options that the whole set has settled, as a person writes them
+
+
+def part_of(path: Path, asked: Asked, follow: bool, run: RunId, field: str, first: int, end: int) -> Part:
+    """The slices of a run from `first` up to `end` that are of a field, by its label, and their rows.
+
+    InputError if it is another run now, or cannot be read; UsageError if it is no MeasurementSet.
+    """
+    found = run_with(path, asked, follow, run, max(0, first), None)
+    main = found.picked.main
+    if not isinstance(main, MeasurementSet):
+        raise UsageError(f"{path}: no MeasurementSet, but read by another package: its rows cannot be copied")
+    here = range(max(0, first), min(end, len(found.slices)))
+    slices = tuple(number for number in here if found.slices[number].label == field)
+    if not slices:
+        raise InputError(f"{path}: has no slice from {first} up to {end} of field {field!r}")
+    grid = found.grids[found.slices[slices[0]].field]
+    settled = {
+        "size": format_size((grid.width, grid.height)), "scale": exact_angle(grid.scale),
+        "column": found.readers[0].columns.visibility,
+    }  # fmt: skip
+    rows = np.unique(np.concatenate([found.row_numbers(number) for number in slices]))
+    return Part(slices, rows, rows.size / len(main), settled)
+
+
+def copy_rows(path: Path, rows: NDArray[np.int64], output: Path) -> None:
+    """Writes some rows of a MeasurementSet, with all of its subtables, as a new one; on disk when this returns.
+
+    InputError if one cannot be read, or the other not be written.
+    """
+    with closing(MeasurementSet(path)) as main:
+        try:
+            main.table.selectrows(rows).copy(str(output), deep=True, valuecopy=True).close()
+            for folder, _, files in os.walk(output):
+                for each in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118 as os.walk tells
+                    _sync(each)
+        except (*UNREADABLE, OSError) as error:
+            raise InputError(f"{output}: the rows cannot be copied there from {path}: {first_line(error)}") from None
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -111,10 +111,15 @@ tests() {
         done <tests/debian.txt
     fi
     [ -z "$missing" ] || say "some tests need Debian packages and are skipped: sudo apt-get install$missing"
+    $venv/bin/fip warmup & # what tests need to be compiled, meanwhile
+    warming=$!
+    trap 'kill $warming 2>/dev/null || true' EXIT
     $venv/bin/ruff check .
     $venv/bin/ruff format --check .
     $venv/bin/mypy
     $venv/bin/lint-imports --no-cache
+    wait $warming
+    trap - EXIT
     # Two files at a time: tests wait for daemons more than they work.
     $venv/bin/python -m pytest --numprocesses 2 --dist loadfile "$@"
 }

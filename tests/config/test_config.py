@@ -6,7 +6,7 @@ import pytest
 
 from fip.config import Config, Follower, Worker, load
 from fip.data.errors import ConfigError
-from fip.data.settings import hints
+from fip.data.options import hints
 from support.repository import CONFIG
 
 

@@ -12,21 +12,10 @@ from hypothesis import strategies as st
 from fip.config import all_options
 from fip.data.directions import Direction, Frame, format_direction, parse_direction
 from fip.data.errors import UsageError
+from fip.data.options import hints, options
 from fip.data.quantities import exact_angle, parse_angle
 from fip.data.selection import Average, UvRange, WindowChoice
-from fip.data.settings import (
-    TABLES,
-    Asked,
-    Imaging,
-    all_texts,
-    asked,
-    cards,
-    differences,
-    from_texts,
-    hints,
-    options,
-    texts,
-)
+from fip.data.settings import TABLES, Asked, Imaging, all_texts, asked, cards, differences, from_texts, texts
 from support.repository import ROOT
 
 ANGLE = st.floats(1e-12, 6.0, allow_subnormal=False)

@@ -1,5 +1,6 @@
 """Nodes of a layout for tests: machines on which install.sh was run, and what an operator does with them."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,6 +16,22 @@ from support.repository import ROOT
 
 LAYOUT = "/etc/fip/fip.toml"
 SLOW = ("/opt/fip/versions", "/var/cache/fip")  # what install.sh takes long to make: an environment, compiled kernels
+
+
+DEADLY = """
+import os
+import fip.worker.stages
+
+image_file = fip.worker.stages.image_file
+
+def deadly(values, *rest):
+    if values.observation.measurement_set == "deadly.ms":
+        os.kill(os.getpid(), 9)
+    return image_file(values, *rest)
+
+fip.worker.stages.image_file = deadly
+"""
+"""A sitecustomize.py that ends each worker at a slice of deadly.ms."""
 
 
 def pip_wheel(wheels: Path, folder: Path, *options: str, version: str = "") -> None:
@@ -65,6 +82,11 @@ class Node:
     def submit(self, *words: str, under: str = "/var/lib/fip") -> Path:
         """Submits a job, as a user does; the directory of its images, within the machine."""
         return Path(under) / self.machine.run("fip", "submit", *words).stdout.strip()
+
+    def state_of_job(self, directory: Path) -> tuple[str, str]:
+        """The state of the job whose images are in a directory, and why it failed."""
+        jobs = json.loads(self.machine.run("fip", "jobs", "--json").stdout)
+        return next((job["state"], job["reason"]) for job in jobs if job["job"] == directory.name)
 
     def stored(self, directory: Path) -> int:
         """How many images are there."""

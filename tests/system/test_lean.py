@@ -38,8 +38,9 @@ def test_daemons_load_no_heavy_library(simulated_ms: Path, tmp_path: Path) -> No
 
 
 def test_only_what_draws_imports_matplotlib() -> None:
-    """Neither the monitor, whose browser draws, nor a command before it does."""
-    program = "import sys, fip_daemons.monitor, fip.cli.run, fip.cli.watch, fip.cli.images; print(*sys.modules)"
+    """Neither the monitor, whose browser draws, nor the detector, which has a process apart for it, nor a command."""
+    modules = ("fip_daemons.monitor", "fip_daemons.detector", "fip.cli.run", "fip.cli.watch", "fip.cli.images")
+    program = f"import sys, {', '.join(modules)}; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "fip.monitor.app" in ended.stdout.split()
     assert not {"matplotlib", "PIL"} & set(ended.stdout.split())

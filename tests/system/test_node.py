@@ -3,7 +3,6 @@
 All tests share one machine, on which FIP is installed once; each leaves its daemons running as the layout says.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from support.fip_command import fip, images
 from support.many_slices import OPTIONS
-from support.node import LAYOUT, Installed, Node, pip_wheel
+from support.node import DEADLY, LAYOUT, Installed, Node, pip_wheel
 from support.repository import ROOT
 
 pytestmark = pytest.mark.timeout(900)
@@ -220,27 +219,6 @@ def test_a_worker_that_hangs_is_started_again(running: Node) -> None:
     running.assert_whole(directory)
 
 
-DEADLY = """
-import os
-import fip.worker.stages
-
-image_file = fip.worker.stages.image_file
-
-def deadly(values, *rest):
-    if values.observation.measurement_set == "deadly.ms":
-        os.kill(os.getpid(), 9)
-    return image_file(values, *rest)
-
-fip.worker.stages.image_file = deadly
-"""
-
-
-def job_state(node: Node, directory: Path) -> tuple[str, str]:
-    """The state of the job whose images are in a directory, and why it failed."""
-    jobs = json.loads(node.machine.run("fip", "jobs", "--json").stdout)
-    return next((job["state"], job["reason"]) for job in jobs if job["job"] == directory.name)
-
-
 def test_slices_that_end_the_only_worker_end_their_job_and_the_next_is_done(running: Node) -> None:
     """systemd starts the worker again each time, more often than any start limit would allow."""
     machine = running.machine
@@ -256,7 +234,7 @@ def test_slices_that_end_the_only_worker_end_their_job_and_the_next_is_done(runn
     deadly = running.submit("/srv/deadly.ms", *RUN[1:])
     last = submit(running, pace=1000)
     running.assert_whole(last)
-    state, reason = job_state(running, deadly)
+    state, reason = running.state_of_job(deadly)
     assert state == "failed"
     assert "12 workers died of it before one image was stored" in reason
     assert int(machine.show("fip-worker@cpu0", "NRestarts")) - before >= 12
@@ -275,7 +253,7 @@ def test_a_damaged_ledger_ends_its_job_and_the_next_is_done(running: Node) -> No
     last = submit(running, pace=1000)
     machine.systemctl("start", "fip-sink")
     running.assert_whole(last)
-    state, reason = job_state(running, damaged)
+    state, reason = running.state_of_job(damaged)
     assert state == "failed"
     assert f"ledger {damaged}/fip.sqlite is damaged" in reason
     assert_all_are_up(running)

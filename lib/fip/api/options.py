@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from fip.config import all_options
-from fip.data.settings import TABLES, Option, options
+from fip.data.options import Option, options
+from fip.data.settings import TABLES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

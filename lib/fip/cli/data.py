@@ -12,9 +12,9 @@ from rich.progress import Progress
 from fip.cli.app import ImagesArgument, app, console, parsed
 from fip.cli.run_options import parameter, with_options
 from fip.data.directions import parse_direction
+from fip.data.options import options
 from fip.data.primary_beam import parse_primary_beam
 from fip.data.quantities import parse_angle, parse_brightness, parse_range
-from fip.data.settings import options
 from fip.simulation.options import Options
 
 

@@ -9,7 +9,7 @@ import typer
 from fip.config import Settings, all_options, detector_options
 from fip.data.errors import UsageError
 from fip.data.names import is_label
-from fip.data.settings import Option
+from fip.data.options import Option
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 

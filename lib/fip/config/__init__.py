@@ -30,8 +30,9 @@ from fip.config.tables import Ventilator as Ventilator
 from fip.config.tables import Worker as Worker
 from fip.data.errors import ConfigError, UsageError
 from fip.data.names import Label
+from fip.data.options import Option, hints, options
 from fip.data.quantities import AS_WRITTEN
-from fip.data.settings import Asked, Imaging, ImagingTable, Option, Selection, as_text, hints, options
+from fip.data.settings import Asked, Imaging, ImagingTable, Selection, as_text
 
 COMMAND_LINE = "command line"  # who set what is typed
 

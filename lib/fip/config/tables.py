@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from fip.data.addresses import Address
 from fip.data.detecting import Averages, Budget, FalseAlarms, Widths
 from fip.data.names import is_label
+from fip.data.options import Option
 from fip.data.quantities import SECONDS_PER_DAY, Bytes, Kept, Pace, Retention, Time
-from fip.data.settings import Option, Selection
+from fip.data.settings import Selection
 from fip.data.stokes import Planes
 from fip.data.user_code import parse_code
 

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fip.data.corrections import NO_FLAGS, Files, Flagging
 from fip.data.directions import Place
 from fip.data.errors import UsageError
+from fip.data.options import Card, Option, hints, options
 from fip.data.primary_beam import PrimaryBeam
 from fip.data.quantities import Angle, Integrations, Pixels, reads
 from fip.data.selection import Antennas, Baselines, Length, Names, Scans, UtcRange, Windows
@@ -34,27 +35,6 @@ BRIGHT_ONES: Literal["bright"] = "bright"
 _YES, _NO = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n")  # as of any other truth value
 _BRIGGS = r"\s*[Bb]riggs:\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*"
 DEFAULT = "default"  # what is shown of an option that nobody asked for, and that the data settle
-
-
-@dataclass(frozen=True)
-class Card:
-    """The card of an image's header that tells an option, if that is set."""
-
-    keyword: str
-    comment: str
-    factor: float = 1.0  # of the card's number, to the value
-
-
-@dataclass(frozen=True)
-class Option:
-    """How an option is given on the command line, and what help and headers say about it."""
-
-    help: str
-    names: tuple[str, ...] = ()  # on the command line; () for --its-name
-    metavar: str | None = None
-    card: Card | None = None
-    flag: bool = False  # whether to name it is all there is to say
-    several: bool = False  # whether it may be given several times, which is as values separated by commas
 
 
 def parse_weighting(text: str) -> str:
@@ -394,18 +374,6 @@ def cards(imaging: Imaging) -> Iterator[tuple[str, str | float, str]]:
         card, value = option.card, getattr(imaging, name)
         if card and value is not None:
             yield card.keyword, value if card.factor == 1.0 else value * card.factor, card.comment
-
-
-def options(table: type) -> dict[str, Option]:
-    """The options that a table of the configuration declares, by name."""
-    marks = {name: get_args(hint) for name, hint in hints(table).items()}
-    return {name: mark for name, found in marks.items() for mark in found if isinstance(mark, Option)}
-
-
-def hints(table: type) -> dict[str, Any]:
-    """The type of each field of a table, with its parser, writer and limits."""
-    found = get_type_hints(table, include_extras=True)
-    return {name: hint for name, hint in found.items() if not name.startswith("_") and name != "model_config"}
 
 
 @cache

@@ -6,9 +6,9 @@ again changes nothing.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,27 @@ from fip.events.words import CUTOUT, FACTS, FOLDER, LIGHT, PAGE, PICTURE, Found
 from fip.fits.header import sky_cards
 
 
+@dataclass(frozen=True)
+class Described:
+    """An event as it was measured, and the content of the files of its folder, in the order in which they are put."""
+
+    measured: Measured
+    files: dict[str, bytes]
+    looks: tuple[str, ...]  # the labels that are given by how it looks
+
+
 def write_event(directory: Path, found: Found, entries: Sequence[Entry], folder: str = FOLDER) -> Measured:
     """Measures an event in the images of a directory, and writes its folder; `entries` are those of its run at least.
 
     What is measured has the labels that are given by how it looks, too. Raises NoRoomError if it cannot be written.
     """
+    described = describe(directory, found, entries)
+    put_event(directory / folder / found.id, described.files)
+    return described.measured
+
+
+def describe(directory: Path, found: Found, entries: Sequence[Entry]) -> Described:
+    """Measures an event in the images of a directory, and draws it."""
     measured = measure(directory, found, entries)
     cutouts = cut_out(directory, found, entries)
     looks = labels_by_look(directory, measured, cutouts)
@@ -50,16 +66,19 @@ def write_event(directory: Path, found: Found, entries: Sequence[Entry], folder:
         PAGE: _page(known, measured, picture),
         FACTS: (json.dumps(known, indent=1, allow_nan=False) + "\n").encode(),
     }
-    path = directory / folder / found.id
+    return Described(measured, made, tuple(looks))
+
+
+def put_event(path: Path, files: Mapping[str, bytes]) -> None:
+    """Writes the files of an event into its folder, each beside and then in its place. Raises NoRoomError."""
     try:
         with closing(Folder(path)) as beside:
-            for name, content in made.items():
+            for name, content in files.items():
                 beside.write_new(f"{name}.part", content)
                 beside.replace(f"{name}.part", name)
             beside.sync()
     except OSError as error:
         raise NoRoomError(f"{path}: cannot be written: {error.strerror}") from None
-    return measured
 
 
 def light_table(measured: Measured) -> str:

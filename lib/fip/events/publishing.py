@@ -1,23 +1,25 @@
 """What a search has found, as files: written beside and put in their place, from what the detector's journal has."""
 
 import json
+import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from astropy.table import QTable
 
-from fip.archive.lightcurve import stored_entries
 from fip.archive.pins import PINS, pins_text
 from fip.catalogues.known import Known
 from fip.catalogues.told import as_text
 from fip.data.errors import FipError, NoRoomError, StoreError, UsageError
 from fip.events import vetting
 from fip.events.completeness import INJECTIONS, injections_table
+from fip.events.describer import Describer, Files, files_of
 from fip.events.detector import live_of
 from fip.events.findings import Findings, Hour, Key, is_alone, is_event
-from fip.events.folder import write_event
+from fip.events.folder import put_event
 from fip.events.matching import Matching
 from fip.events.pinning import pins_of, put_pins
 from fip.events.searching import hours_of
@@ -28,14 +30,17 @@ from fip.events.words import CANDIDATES, EVENTS, FACTS, RATES, Asked, Found
 from fip.follower.course import Course
 from fip.follower.journal import JOURNAL
 
+log = logging.getLogger("fip.events")
+
 
 def publisher(asked: Asked, known: Known | None = None) -> Callable[[Course], "Publisher"]:
     """Of a course of a search, what writes its files anew if more was found, or searched; with what is known there."""
+    describer = Describer()
 
     def of(course: Course) -> Publisher:
         with suppress(FipError):  # then views say so
             vetting.write_table(course.folder)
-        return Publisher(course, asked, Matching(known, course.folder))
+        return Publisher(course, asked, Matching(known, course.folder), describer)
 
     return of
 
@@ -43,6 +48,7 @@ def publisher(asked: Asked, known: Known | None = None) -> Callable[[Course], "P
 VARIABLES = "variables.ecsv"
 
 WRITTEN_EVERY = 2.0  # s from one writing of what changes with each image to the next
+TRIES = 2  # at an event of which the process that describes it dies
 
 Version = tuple[bool, tuple[str, ...], str, str]
 """What of an event its folder is written anew for: whether it is closed, its labels, its kind, and what is there."""
@@ -53,11 +59,18 @@ def _version(found: Found) -> Version:
 
 
 class Publisher:
-    """The files of one course, and what is known of its journal so far."""
+    """The files of one course, and what is known of its journal so far.
 
-    def __init__(self, course: Course, asked: Asked, matching: Matching | None = None) -> None:
+    Images come first: events are measured and drawn by a `describer`, which the courses of a detector share.
+    """
+
+    def __init__(
+        self, course: Course, asked: Asked, matching: Matching | None = None, describer: Describer | None = None
+    ) -> None:
         self._course, self.asked = course, asked
         self._matching = matching or Matching(folder=course.folder)
+        self._describer = describer or Describer()
+        self._died: Counter[tuple[str, Version]] = Counter()  # how often the describer did, of what
         self._findings, self._last = Findings(), 0
         self._opened: dict[str, float] = {}  # when each run was
         self._shown: dict[str, bytes] = {}
@@ -94,28 +107,31 @@ class Publisher:
         """Measures an event anew, and writes its folder: its signal may have grown since. Raises NoRoomError."""
         for each in self._told_plain:
             if each.id == identity:
-                self._describe(each, self._told_plain)
+                self._describe_now(each)
+                self._put_events(self._told_plain)
 
     def publish(self, idle: bool) -> bool:
-        """Writes what has changed; whether all is shown. Raises NoRoomError.
-
-        Images come first: what takes long is written if nothing else is to be done, one event at a time.
-        """
+        """Writes what has changed; whether all is shown. What takes long to write waits for `idle`. Raises FipError."""
+        self._put_described()
         self._fold()
         found = self._labelled()
         self._put_events(found)
+        described = self._has_described(found)
         if not idle:
             return False
         if time.monotonic() - self._written > WRITTEN_EVERY:
             self._put_the_rest(found)
-        return not self._describe_one(found) and self._shown_last == self._last
+        return described and self._shown_last == self._last
 
     def finish(self) -> None:
-        """Writes all. Raises NoRoomError."""
-        self.publish(idle=False)
+        """Writes all. Raises FipError."""
+        self._put_described(wait=True)
+        self._fold()
         found = self._labelled()
-        while self._describe_one(found):
-            pass
+        self._put_events(found)
+        while due := self._undescribed(found):
+            self._describe_now(due[0])
+        self._put_events(found)
         self._put_the_rest(found)
 
     def close(self) -> None:
@@ -175,24 +191,51 @@ class Publisher:
         self._put(VARIABLES, variables_table(curves, stokes))
         self._curves = len(watched)
 
-    def _describe_one(self, found: Sequence[Found]) -> bool:
-        """Measures an event, and writes its folder, if it was opened, or closed, or its labels have changed since.
+    def _undescribed(self, found: Sequence[Found]) -> list[Found]:
+        """Events that were opened, or closed, or have other labels since they were last described."""
+        alone = (each for each in found if is_event(each) and is_alone(each))
+        return [each for each in alone if self._described(each) != _version(each)]
 
-        Whether there was one.
-        """
-        for each in filter(is_event, found):
-            if is_alone(each) and self._described(each) != _version(each):
-                self._describe(each, found)
-                return True
+    def _has_described(self, found: Sequence[Found]) -> bool:
+        """Whether all are; else has one of them described, if none is in work."""
+        if not (due := self._undescribed(found)):
+            return True
+        if self._describer.free():
+            self._describer.ask(self._course.directory, due[0])
         return False
 
-    def _describe(self, each: Found, found: Sequence[Found]) -> None:
-        entries = stored_entries(self._course.directory)
-        folder = str(self._course.folder.absolute())
-        looks = write_event(self._course.directory, each, entries, folder).found.labels
-        self._looks[each.id] = tuple(label for label in looks if label not in each.labels)
-        self._versions[each.id] = _version(each)
-        self._put_events(found)
+    def _describe_now(self, found: Found) -> None:
+        """By the process apart if it is there, as it has loaded what draws; else by this one."""
+        self._put_described(wait=True)
+        if self._describer.pid and self._describer.free():
+            self._describer.ask(self._course.directory, found)
+            self._put_described(wait=True)
+        else:
+            self._put_files(files_of(self._course.directory, found))
+
+    def _put_described(self, wait: bool = False) -> None:
+        """Writes what was described since the last call; what the describer dies of is given up in the end."""
+        if not self._describer.is_at(self._course.directory):
+            return
+        of = self._describer.found
+        try:
+            files = self._describer.answer(wait)
+        except ChildProcessError as error:
+            key = (of.id, _version(of))
+            self._died[key] += 1
+            given_up = self._died[key] >= TRIES
+            log.warning("%s; %s", error, "it has no folder" if given_up else "trying again")
+            if given_up:
+                self._versions[of.id] = _version(of)
+            return
+        if files:
+            self._put_files(files)
+
+    def _put_files(self, files: Files) -> None:
+        found = files.of
+        put_event(self._course.folder / found.id, files.files)
+        self._looks[found.id] = tuple(label for label in files.looks if label not in found.labels)
+        self._versions[found.id] = _version(found)
 
     def _described(self, found: Found) -> Version | None:
         """As what an event was last described; None if it was not."""

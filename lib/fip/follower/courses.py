@@ -120,13 +120,14 @@ class Courses:
 
     def _publish_all(self, idle: bool) -> str:
         """Shows what was found since, what takes long if nothing else is to be done; why it cannot be now, or ""."""
+        stalled = ""
         for directory in list(self._unpublished):
             try:
                 if directory not in self._showing or self._showing[directory].publish(idle):
                     self._unpublished.discard(directory)
-            except FipError as error:
-                return str(error)
-        return ""
+            except FipError as error:  # it does not hold up the others
+                stalled = str(error)
+        return stalled
 
     def close(self) -> Done:
         """Writes checkpoints, and closes all."""

@@ -14,8 +14,9 @@ from typing import Any
 from fip.archive.ledger import Ledger
 from fip.data.errors import UsageError
 from fip.data.fingerprints import compare
+from fip.data.options import options
 from fip.data.ranges import contains
-from fip.data.settings import TABLES, Asked, options, texts, without_extras
+from fip.data.settings import TABLES, Asked, texts, without_extras
 from fip.local.comparing import as_stored, listed
 from fip.source.child import Child
 from fip.source.copying import Part, copy_rows, part_of

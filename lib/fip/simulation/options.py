@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from fip.data.settings import Option
+from fip.data.options import Option
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from fip.archive.at_rest import at_rest
 from fip.data.errors import UsageError
 from fip.events.listing import listed
 from fip.events.shown import files_of, how_to_search, searched, view_of, with_transients
+from fip.events.vetted import with_verdicts
 from fip.state.panels import panels
 from fip.state.transients import line, summed
 from support.fip_command import fip
@@ -30,7 +31,7 @@ def test_events_are_those_of_fip_events(tmp_path: Path) -> None:
     assert found
     assert [each["id"] for each in found.events] == [FLARE, FAINTER, INJECTED]
     known = {each["id"]: each for each in listed([tmp_path])}
-    for each in found.events:
+    for each in with_verdicts(tmp_path, found.events):
         assert known[each["id"]].items() <= each.items()
         assert each.keys() - known[each["id"]].keys() == {"x", "y", "width", "sign", "threshold"}
 

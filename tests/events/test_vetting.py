@@ -10,7 +10,8 @@ from astropy.table import Table
 
 from fip.data.errors import UsageError
 from fip.data.vetting import Said
-from fip.events.vetting import STORE, TABLE, Verdict, enter, history, verdict_of, verdicts, write_table
+from fip.events.vetted_table import vetted_table
+from fip.events.vetting import STORE, TABLE, Entered, Verdict, enter, history, verdict_of, verdicts, write_table
 from support.found_events import EVENTS, FAINTER, FLARE, write_found
 
 BEAM = 0.01  # deg
@@ -124,6 +125,23 @@ def test_several_may_say_it_at_once(folder: Path) -> None:
         assert each.exitcode == 0
     assert sorted(user for _, _, user in said(folder)) == ["anna"] * 10 + ["ben"] * 10
     assert told(folder) == said(folder)
+
+
+def test_nobody_else_enters_while_the_table_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or an older table might come after a newer one."""
+    said_to_others = []
+
+    def while_written(rows: tuple[Entered, ...]) -> str:
+        with closing(sqlite3.connect(folder / STORE, timeout=0, isolation_level=None)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                said_to_others.append(str(error))
+        return vetted_table(rows)
+
+    monkeypatch.setattr("fip.events.vetted_table.vetted_table", while_written)
+    enter(folder, FLARE, "real", "anna", "1")
+    assert said_to_others == ["database is locked"]
 
 
 def test_a_name_is_one_line(folder: Path) -> None:

@@ -72,6 +72,9 @@ def test_events_are_seen_and_visited(web: tuple[Web, Path], tmp_path: Path) -> N
             re.compile(r"S/N 6\.9.*1 slice2020-.*negative it became fainter.*edge it is at the edge"),
             re.compile(r"S/N 8\.1.*injection FIP added it"),
         ])  # fmt: skip
+        asked = page.locator("#events .vetting")
+        expect(asked.nth(1)).to_be_visible()
+        expect(asked.nth(2)).to_be_hidden()  # what FIP has put in is known
         page.wait_for_function(LIT)
         expect(page.locator(".event svg circle.on")).to_have_count(5)  # of the light curves: 3, 1 and 1
         assert unnamed(page) == []

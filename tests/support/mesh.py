@@ -82,7 +82,13 @@ class Mesh:
 
     def start(self, name: str) -> None:
         """Starts one of the daemons, again or for the first time."""
-        role = name if name in ("ventilator", "sink") else "follower" if name.startswith("follower.") else "worker"
+        role = (
+            name
+            if name in ("ventilator", "sink", "detector")
+            else "follower"
+            if name.startswith("follower.")
+            else "worker"
+        )
         named = [] if name == role else ["--name", name.removeprefix("follower.")]
         arguments = ["--config", str(self.configuration), *named]
         arguments += self.arguments.get(name, ())

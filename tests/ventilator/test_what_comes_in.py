@@ -33,6 +33,7 @@ from fip.wire.messages import (
     SinkBrief,
     SinkState,
     Submit,
+    Vet,
     WorkerBrief,
     WorkerState,
 )
@@ -62,6 +63,8 @@ BAD = [
     msgpack.packb({1: 2}),
     packed("Cancel", job={}),
     packed("Cancel", job=b"x" * 1000),
+    packed("Vet", request="a", directory="..", event="e", said="rfi", user=""),
+    packed("Vet", request="a", directory="", event="e", said="nonsense", user=""),
     packed("Submit", job={}, paths=["/a"], asked={}, directory=""),
     packed("Submit", job="a", paths=["/a\0b.ms"], asked={}, directory=""),
     packed("Submit", job="a", paths=["/" + "a" * 5000], asked={}, directory=""),
@@ -93,7 +96,8 @@ JUNK = st.recursive(
     max_leaves=5,
 )
 SUBMIT = Submit("job", ("/a.ms",), Asked(), "job", 2.0, Follow(1.0, 2.0))
-SAID = [encode_control(each) for each in (WORKER, WORKER.brief, SINK, SINK.brief, SUBMIT, Ask())]
+VET = Vet("request", "job", "event", "rfi", "anna")
+SAID = [encode_control(each) for each in (WORKER, WORKER.brief, SINK, SINK.brief, SUBMIT, VET, Ask())]
 
 
 @given(st.sampled_from(SAID), st.data())

@@ -94,9 +94,7 @@ class Operator:
         def entered(status: PipelineStatus) -> bool | None:
             detectors = [each for each in status.followers if each.status.name == DETECTOR]
             if not detectors:
-                raise FipError(
-                    f"no detector is there, which would enter it; `{_at_a_terminal(vet)}` does it without one"
-                )
+                raise FipError(f"no detector is there, which would enter it: `{_at_a_terminal(vet)}` does it without")
             reasons = [said.reason for each in detectors for said in each.answered if said.request == vet.request]
             if "" in reasons:
                 return True

@@ -6,9 +6,9 @@ from fip.archive.place_lists import parse_places
 from fip.config import DETECTOR, Detector
 from fip.events.detector import detector_step, habits
 from fip.events.publishing import publisher
-from fip.events.vetting import enter, stamp_of
+from fip.events.vetting import enter
 from fip.events.words import FOLDER, Asked
-from fip.follower.duty import Duty, Vetting
+from fip.follower.duty import Duty
 from fip.wire.messages import Vet
 
 
@@ -28,8 +28,9 @@ def detector_duty(detector: Detector) -> Duty:
     """That of the detector; what it finds goes beside the images. Raises UsageError."""
     asked = asked_of(detector)
     of, how = detector_step(asked), habits(detector.patience)
-    vetting = Vetting(_enter, stamp_of)
-    return Duty(DETECTOR, DETECTOR, of, how, detector.step_within, FOLDER, publisher=publisher(asked), vetting=vetting)
+    return Duty(
+        DETECTOR, DETECTOR, of, how, detector.step_within, FOLDER, publisher=publisher(asked), entering=_enter
+    )  # fmt: skip
 
 
 def _enter(folder: Path, vet: Vet) -> None:

@@ -10,7 +10,7 @@ from astropy.table import QTable
 
 from fip.archive.lightcurve import stored_entries
 from fip.archive.pins import PINS, pins_text
-from fip.data.errors import NoRoomError, StoreError, UsageError
+from fip.data.errors import FipError, NoRoomError, StoreError, UsageError
 from fip.events import vetting
 from fip.events.completeness import INJECTIONS, injections_table
 from fip.events.detector import live_of
@@ -28,7 +28,13 @@ from fip.follower.journal import JOURNAL
 
 def publisher(asked: Asked) -> Callable[[Course], "Publisher"]:
     """Of a course of a search, what writes its files anew if more was found, or searched."""
-    return lambda course: Publisher(course, asked)
+
+    def of(course: Course) -> Publisher:
+        with suppress(FipError):  # then views say so
+            vetting.write_table(course.folder)
+        return Publisher(course, asked)
+
+    return of
 
 
 VARIABLES = "variables.ecsv"

@@ -35,7 +35,7 @@ Stamp = tuple[tuple[int, int, int], ...]
 class Searched:
     """What a search has found."""
 
-    events: tuple[dict[str, Any], ...]  # as `fip events --json` has them, and x, y (pixel), width, sign, threshold
+    events: tuple[dict[str, Any], ...]  # as `fip events --json`, less verdicts; x, y (pixel), width, sign, threshold
     rates: tuple[dict[str, str], ...] = field(repr=False)  # the rows of rates.ecsv
 
     def of(self, run: str) -> "Searched":

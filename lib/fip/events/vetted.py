@@ -5,7 +5,10 @@ Places are the same if they are as near as 1.2 beams, the narrower of two, and t
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import FipError
 from fip.data.quantities import ARCSEC, iso_utc
-from fip.data.vetting import NONE
-from fip.events.vetting import STORE, Entered, Verdict, error_of, standing
+from fip.events.vetting import STORE, Entered, Stamp, Verdict, error_of, stamp_of, standing
 from fip.events.words import FOLDER
 from fip.search.words import NEAR
 
@@ -28,7 +30,7 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """All verdicts that count, of some directories."""
+    """All verdicts that count, of some directories, newest first."""
 
     of: tuple[tuple[str, Entered], ...]  # with the directory of each
     towards: NDArray[np.float64]  # [verdict, 3] unit vectors
@@ -44,7 +46,8 @@ def with_verdicts(directory: Path, events: Iterable[Event], folder: str = FOLDER
     directory cannot be read; directories beside it in which it cannot say so themselves.
     """
     mine = standing(directory / folder)
-    known = _known([(str(directory), each) for each in mine.values()] + list(_beside(directory, folder)))
+    folders = ((str(directory), directory / folder), *_beside(directory, folder))
+    known = _known(tuple((of, each, stamp_of(each)) for of, each in folders))
     found = []
     for event in events:
         verdict = mine.get(event["id"])
@@ -68,28 +71,33 @@ def before_in_words(before: Mapping[str, Any]) -> str:
     return f"{in_words(before)}, of {before['id']} in {before['directory']}, {before['separation']:.2g} arcsec away"
 
 
-def _beside(directory: Path, folder: str) -> Iterator[tuple[str, Entered]]:
-    """What was said in the directories beside one, which are the other jobs of a node."""
+def _beside(directory: Path, folder: str) -> Iterator[tuple[str, Path]]:
+    """The directories beside one, which are the other jobs of a node, in which something was said; with its folder."""
     here = directory.resolve()
     try:
         others = sorted(each for each in here.parent.iterdir() if each != here and (each / folder / STORE).is_file())
     except OSError:
         return
-    for other in others:
-        try:
-            yield from ((str(directory.parent / other.name), each) for each in standing(other / folder).values())
-        except FipError:
-            continue
+    above = here.parent if directory.name in ("", "..") else directory.parent  # as it was given, if that can be
+    yield from ((str(above / other.name), other / folder) for other in others)
 
 
-def _known(verdicts: Iterable[tuple[str, Entered]]) -> _Known:
-    of = tuple(each for each in verdicts if each[1].kind != _MOVING and each[1].verdict.label != NONE)
+@lru_cache(maxsize=8)
+def _known(folders: tuple[tuple[str, Path, Stamp], ...]) -> _Known:
+    """All that was said in these folders, each with what tells whether that has changed."""
+    said = ((directory, each) for directory, folder, _ in folders for each in _said_in(folder))
+    of = tuple(sorted(said, key=lambda each: -each[1].verdict.time))
     return _Known(
         of,
         np.array([_towards(each.ra, each.dec) for _, each in of]).reshape(-1, 3),
         np.radians([each.beam for _, each in of]),
         np.radians([each.error for _, each in of]),
     )
+
+
+def _said_in(folder: Path) -> Iterator[Entered]:
+    with suppress(FipError):
+        yield from (each for each in standing(folder).values() if each.kind != _MOVING)
 
 
 def _before(event: Event, directory: str, known: _Known) -> list[dict[str, Any]]:
@@ -99,12 +107,11 @@ def _before(event: Event, directory: str, known: _Known) -> list[dict[str, Any]]
     narrower = np.where((known.beam > 0) & (beam > 0), np.minimum(known.beam, beam), np.maximum(known.beam, beam))
     chord = np.linalg.norm(known.towards - _towards(event["ra"], event["dec"]), axis=1)  # as an angle, if it is small
     near = np.flatnonzero(chord <= NEAR * narrower + SIGMA * np.hypot(known.error, math.radians(error_of(event))))
-    found = [
-        (each.verdict.time, told(each.verdict) | {"id": each.event, "directory": of, "separation": chord[at] / ARCSEC})
-        for at, (of, each) in ((int(at), known.of[at]) for at in near)
-        if (of, each.event) != (directory, event["id"])
+    others = (int(at) for at in near if (known.of[at][0], known.of[at][1].event) != (directory, event["id"]))
+    return [
+        told(each.verdict) | {"id": each.event, "directory": of, "separation": float(chord[at]) / ARCSEC}
+        for at, (of, each) in ((at, known.of[at]) for at in islice(others, MOST_BEFORE))
     ]
-    return [each for _, each in sorted(found, key=lambda one: -one[0])[:MOST_BEFORE]]
 
 
 def _towards(ra: float, dec: float) -> tuple[float, float, float]:

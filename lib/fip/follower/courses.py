@@ -64,18 +64,14 @@ class Courses:
         base: Path | None,
         beside: str = "",
         publisher: Publisher | None = None,
-        stamp_of: Callable[[Path], object] | None = None,
     ) -> None:
         """`root` holds images, or folders of them; what is found goes to `base`, by job, or else beside the images.
 
-        There it is `beside`, or followers/NAME. `stamp_of` tells of such a folder that there is more to show,
-        though no image has come.
+        There it is `beside`, or followers/NAME.
         """
         self._name, self._step, self._habits = name, step, habits
         self._root, self._base, self._beside = root, base, beside or f"{FOLDER}/{name}"
         self._publisher = publisher
-        self._stamp_of = stamp_of or (lambda folder: None)
-        self._stamps: dict[Path, object] = {}
         self._showing: dict[Path, Showing] = {}
         self._unpublished: set[Path] = set()
         self._open: dict[Path, Course] = {}
@@ -162,11 +158,6 @@ class Courses:
         self._looked = time.monotonic()
         stalled = ""
         for directory in self._directories():
-            stamp = self._stamp_of(self._place(directory))
-            if self._stamps.setdefault(directory, stamp) != stamp:
-                self._stamps[directory] = stamp
-                self._rest.pop(directory, None)
-                self._unpublished.update({directory} & self._open.keys())
             if directory not in self._open and self._rest.get(directory) != stamp_of(directory):
                 try:
                     course = Course(directory, self._place(directory), self._step, self._habits)

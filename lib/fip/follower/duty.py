@@ -16,12 +16,8 @@ STATE_DIRECTORY = "STATE_DIRECTORY"
 """The variable with which systemd tells a daemon where it may write (systemd.exec(5))."""
 
 
-@dataclass(frozen=True)
-class Vetting:
-    """What people say of what was found: where that is kept is not the follower's to know."""
-
-    enter: Callable[[Path, Vet], None]  # into a folder; on disk when it returns. FipError if it cannot be
-    stamp_of: Callable[[Path], object]  # what tells that a folder has more of it, from whomever
+Entering = Callable[[Path, Vet], None]
+"""Enters what a person says of what was found in a folder; it is on disk when it returns. FipError if it cannot be."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Duty:
     beside: str  # the folder of what is found, if it is beside images
     base: Path | None = None  # the folder of what is found, by job; None: beside the images
     publisher: Publisher | None = None  # of what people read of what was found
-    vetting: Vetting | None = None  # of what people say of that
+    entering: Entering | None = None  # of what people say of that
 
 
 def duty_of(name: str, told: Follower) -> Duty:

@@ -10,7 +10,7 @@ from fip.config import DETECTOR, Config, Loaded
 from fip.data.errors import FipError, StoreError
 from fip.follower.course import Taken
 from fip.follower.courses import Courses, Done
-from fip.follower.duty import Duty
+from fip.follower.duty import Duty, Entering
 from fip.follower.journal import ENDED, FAILED
 from fip.follower.status_line import follower_line
 from fip.runtime.control_link import Link
@@ -39,10 +39,8 @@ class Follower(Daemon):
     def __init__(self, duty: Duty, loaded: Loaded, loop: Loop) -> None:
         config, name = loaded.config, duty.name
         self._root = config.followers[name].directory or config.sink.directory
-        stamp_of = duty.vetting.stamp_of if duty.vetting else None
-        where = self._root, duty.base, duty.beside
-        self._courses = Courses(name, duty.step, duty.habits, *where, duty.publisher, stamp_of)
-        self._vetting = duty.vetting
+        self._courses = Courses(name, duty.step, duty.habits, self._root, duty.base, duty.beside, duty.publisher)
+        self._entering = duty.entering
         self._asked: deque[str] = deque(maxlen=ANSWERS)  # the last requests
         self._answered: deque[Answered] = deque(maxlen=ANSWERS)
         self._loop, self._ventilator = loop, config.ventilator.control
@@ -150,20 +148,19 @@ class Follower(Daemon):
         """Of the ventilator it needs nothing; but an operator may have something entered, and says it again and again
         until this follower's state has the answer.
         """
-        if isinstance(message, Vet) and self._vetting and message.request not in self._asked:
+        if isinstance(message, Vet) and self._entering and message.request not in self._asked:
             self._asked.append(message.request)
-            self._thread.call(self._vetted, self._enter, message)
+            self._thread.call(self._entered, self._enter, self._entering, message)
 
-    def _enter(self, vet: Vet) -> Answered:
+    def _enter(self, enter: Entering, vet: Vet) -> Answered:
         """Enters what is said, in the thread."""
-        assert self._vetting
         try:
-            self._vetting.enter(self._courses.folder_of(vet.directory), vet)
+            enter(self._courses.folder_of(vet.directory), vet)
         except FipError as error:
             return Answered(vet.request, str(error))
         return Answered(vet.request)
 
-    def _vetted(self, future: "Future[Answered]") -> None:
+    def _entered(self, future: "Future[Answered]") -> None:
         self._answered.append(future.result())
         self._link.changed(waited_for=True)
 

@@ -67,6 +67,8 @@ def forget(directory: Path, name: str = "") -> None:
     try:
         with closing(Folder(folder, make=False)) as held:
             held.lock()
+            if folder.is_symlink():
+                raise OSError(f"it is a link to {folder.readlink()}, which may be somebody else's")
             for each in folder.iterdir():
                 if each.name not in (*KEPT, *OUTBOX_FILES, LOCK_FILE):
                     shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()

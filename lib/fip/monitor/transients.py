@@ -66,19 +66,13 @@ def _file(gallery: Gallery) -> Callable[[Request], Any]:
 
 def _label(gallery: Gallery, pipeline: Callable[[], Config | None]) -> Callable[[Request], Any]:
     async def handler(request: Request) -> Response:
-        params = request.query_params
-        asked = (
-            request.path_params["run"],
-            request.path_params["event"],
-            params.get("label", ""),
-            params.get("user", ""),
-        )
-        return JSONResponse(await run_in_threadpool(_vet, gallery, pipeline(), *asked))
+        label, user = (request.query_params.get(name, "") for name in ("label", "user"))
+        return JSONResponse(await run_in_threadpool(_vet, gallery, pipeline(), label, user, **request.path_params))
 
     return handler
 
 
-def _vet(gallery: Gallery, config: Config | None, run: str, event: str, label: str, user: str) -> dict[str, str]:
+def _vet(gallery: Gallery, config: Config | None, label: str, user: str, run: str, event: str) -> dict[str, str]:
     """Has the detector enter what somebody says of an event; nothing is written here. FipError if it does not."""
     directory = gallery.directory(run)
     try:

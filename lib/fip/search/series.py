@@ -37,6 +37,8 @@ FLOODED, _OF_NOISE = 0.02, 20.0
 
 _OF_SOURCES = 10.0  # beams that a few sources may fill: in an image of few beams that is more than its share
 
+_ITSELF = 15.0  # S/N of a peak whose own sidelobes may be what lasts: noise does not become red by these
+
 _NONE = np.empty((0, 0), np.float32)
 
 
@@ -157,7 +159,7 @@ def _push(
     measure(tiles, _last(pyramid).reshape(pixels.shape), pixels)
     if state.white:
         weigh(state.white, pyramid)
-    if state.red:
+    if state.red and (state.red.holds(pyramid.step) or not any(peak.snr >= _ITSELF for peak in state.strong)):
         listen(state.red, pyramid, tiles, pixels)
     return count, noise, cleaned
 

@@ -79,7 +79,7 @@ def folders(course: Course) -> dict[str, bytes]:
 
 def test_images_are_not_kept_waiting_while_an_event_is_described(course: Course, describer: Describer) -> None:
     """The process apart stands still; the tables are there, and nobody waits for the rest, which comes after."""
-    publisher = Publisher(course, ASKED, describer)
+    publisher = Publisher(course, ASKED, describer=describer)
     assert not publisher.publish(idle=False)
     os.kill(describer.pid, signal.SIGSTOP)
     for idle in (False, True, True):
@@ -97,14 +97,14 @@ def test_images_are_not_kept_waiting_while_an_event_is_described(course: Course,
 
 def test_a_detector_that_ends_waits_for_what_is_in_work(course: Course, describer: Describer) -> None:
     """Without loading what draws itself; if the process apart has died, it is made here."""
-    publisher = Publisher(course, ASKED, describer)
+    publisher = Publisher(course, ASKED, describer=describer)
     publisher.publish(idle=False)
     by = describer.pid
     publisher.finish()
     made = folders(course)
     assert (len(made), describer.pid, describer.free()) == (4, by, True)
     shutil.rmtree(course.folder / publisher.found()[0].id)
-    another = Publisher(course, ASKED, describer)
+    another = Publisher(course, ASKED, describer=describer)
     another.publish(idle=False)
     os.kill(by, signal.SIGKILL)
     another.finish()
@@ -115,7 +115,7 @@ def test_an_event_of_which_the_describer_dies_is_given_up_in_the_end(
     course: Course, describer: Describer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is in the tables, and the other things are done."""
-    publisher = Publisher(course, ASKED, describer)
+    publisher = Publisher(course, ASKED, describer=describer)
     for _ in range(TRIES):
         publisher.publish(idle=False)
         os.kill(dying := describer.pid, signal.SIGKILL)
@@ -133,7 +133,7 @@ def test_one_that_takes_too_long_is_ended(
     course: Course, describer: Describer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(describing, "WITHIN", 0.0)
-    publisher = Publisher(course, ASKED, describer)
+    publisher = Publisher(course, ASKED, describer=describer)
     publisher.publish(idle=False)
     os.kill(describer.pid, signal.SIGSTOP)
     with pytest.raises(ChildProcessError, match="was not described within 0 s"):
@@ -143,7 +143,7 @@ def test_one_that_takes_too_long_is_ended(
 
 def test_what_cannot_be_read_is_told(course: Course, describer: Describer) -> None:
     """As it is if the detector itself reads."""
-    publisher = Publisher(course, ASKED, describer)
+    publisher = Publisher(course, ASKED, describer=describer)
     publisher.publish(idle=False)
     describer.end()
     (event,) = publisher.found()

@@ -119,13 +119,19 @@ def test_a_follower_that_cannot_work_is_a_fault_of_the_file(text: str, says: str
 @pytest.mark.parametrize(("said", "meant"), [("true", True), ("false", False), ('"false"', False), ('"frbs"', "frbs")])
 def test_a_catalogue_says_whether_its_sources_are_told(tmp_path: Path, said: str, meant: bool | str) -> None:
     file = tmp_path / "fip.toml"
-    file.write_text(f'[detector]\ntle = "a.tle"\n[catalogue.psr]\nfile = "psr.csv"\ntell = {said}\n')
+    file.write_text(
+        f'[detector]\ntle = "a.tle"\n[catalogue.psr]\nfile = "psr.csv"\ntell = {said}\n'
+        '[alerts.frbs]\nurl = "https://example.org/"\n'
+    )
     loaded = load(file)
     assert loaded.config.catalogue["psr"].tell == meant
     assert str(loaded.config.detector.tle) == "a.tle"
     assert ("catalogue.psr.file", "psr.csv", str(file)) in list(loaded.settings())
     file.write_text('[catalogue.psr]\nfile = "psr.csv"\ntell = 3\n')
     with pytest.raises(ConfigError) as refused:
+        load(file)
+    file.write_text('[catalogue.psr]\nfile = "psr.csv"\ntell = "frbs"\n')
+    with pytest.raises(ConfigError, match="tells its sources to frbs, which is no target"):
         load(file)
     told = "catalogue.psr.tell: 3 does not say whether to tell: true, false, or the name of a target (found 3)"
     assert str(refused.value) == f"{file}: {told}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fip.catalogues.words import IS_BODY, IS_KNOWN, IS_SATELLITE
 from fip.data.fingerprints import fingerprint
 from fip.data.values import Block
 from fip.events.words import LABELS
@@ -40,7 +41,7 @@ def labelled(name: str, events: list[Event], known: Circumstances = KNOWN) -> se
 
 
 def test_labels_are_those_that_users_are_told_of() -> None:
-    assert {*labels.NAMES, "injection"} == set(LABELS)
+    assert {*labels.NAMES, IS_SATELLITE, IS_BODY, IS_KNOWN, "injection"} == set(LABELS)
 
 
 def test_nothing_speaks_against_a_transient_alone() -> None:

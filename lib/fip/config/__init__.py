@@ -50,7 +50,7 @@ class Config(Table):
     detector: Detector = Detector()
     catalogue: dict[Label, Catalogue] = Field(default_factory=dict)
     follower: dict[Label, Follower] = Field(default_factory=dict)
-    alerts: dict[Label, AlertTarget] = Field(default_factory=dict)
+    alerts: dict[Label, AlertTarget] = Field(default_factory=dict, validate_default=True)
     node: dict[str, Node] = Field(default_factory=dict)
 
     @property
@@ -111,6 +111,18 @@ class Config(Table):
         if DETECTOR in tables:
             raise ValueError(f"[follower.{DETECTOR}] has the name of FIP's own follower, [{DETECTOR}]: give it another")
         return tables
+
+    @field_validator("alerts")
+    @classmethod
+    def _catalogues_name_targets(cls, targets: dict[str, AlertTarget], info: ValidationInfo) -> dict[str, AlertTarget]:
+        for name, catalogue in info.data.get("catalogue", {}).items():
+            if isinstance(catalogue.tell, str) and catalogue.tell not in targets:
+                there_are = f"there are {', '.join(targets)}" if targets else "there is none"
+                raise ValueError(
+                    f"[catalogue.{name}] tells its sources to {catalogue.tell}, which is no target ({there_are}): give "
+                    f"true, false or the name of a target, or a table [alerts.{catalogue.tell}]"
+                )
+        return targets
 
     @field_validator("node")
     @classmethod

@@ -29,8 +29,9 @@ from fip.alerts.taking_back import labels_of, retract
 from fip.alerts.told import alert_id
 from fip.alerts.words import Alert, Tense
 from fip.archive.ledger import Ledger
+from fip.catalogues.told import told as told_matches
 from fip.config import AlertTarget
-from fip.data.quantities import ARCSEC, iso_utc
+from fip.data.quantities import iso_utc
 from fip.events.findings import is_event
 from fip.events.measuring import place_of_event
 from fip.events.publishing import Publisher
@@ -218,13 +219,7 @@ def facts_of(folder: Path, found: Found) -> dict[str, Any]:
         "first": best.slices[0], "last": best.slices[1], "width": best.width, "snr": best.snr, "flux": best.flux,
         "stokes": found.series.stokes, "closed": found.event.closed,
     }  # fmt: skip
-    matches = [
-        {
-            "name": each.name, "of": each.of, "separation": each.separation / ARCSEC,
-            "chance": each.chance if math.isfinite(each.chance) else None,
-        }
-        for each in found.matches
-    ]  # fmt: skip
+    matches = [{name: said for name, said in each.items() if name != "target"} for each in told_matches(found.matches)]
     return {**measured_of(folder, found.id), **newer, "matches": matches}
 
 

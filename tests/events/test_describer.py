@@ -91,7 +91,7 @@ def test_images_are_not_kept_waiting_while_an_event_is_described(course: Course,
     publish_until(lambda: publisher.publish(idle=True), publisher)
     apart = folders(course)
     assert [name.removeprefix(event.id) for name in sorted(apart)] == [
-        "cutout.fits", "event.json", "event.png", "light.ecsv",
+        "cutout.fits", "event.json", "event.png", "index.html", "light.ecsv",
     ]  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_a_detector_that_ends_waits_for_what_is_in_work(course: Course, describe
     by = describer.pid
     publisher.finish()
     made = folders(course)
-    assert (len(made), describer.pid, describer.free()) == (4, by, True)
+    assert (len(made), describer.pid, describer.free()) == (5, by, True)
     shutil.rmtree(course.folder / publisher.found()[0].id)
     another = Publisher(course, ASKED, describer=describer)
     another.publish(idle=False)

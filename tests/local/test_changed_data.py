@@ -128,9 +128,10 @@ def test_the_command_says_so_in_one_line(ms: Path, imaged: Path) -> None:
     (line,) = [line for line in said.splitlines() if line.startswith("fip: ")]
     assert REFUSED in line
     assert {image: image.stat().st_ino for image in images(imaged)} == before
-    (imaged / "transients").mkdir()  # what was found in images that are no more
+    (imaged / "transients").mkdir()
+    (imaged / "transients" / "events.ecsv").touch()  # what was found in images that are no more
     assert again(ms, imaged, "--overwrite")[0] == 0
-    assert not (imaged / "transients").exists()
+    assert not (imaged / "transients" / "events.ecsv").exists()
     assert checked(ms, imaged) == []
 
 

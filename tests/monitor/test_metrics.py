@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fip.monitor.metrics import exposition
+from fip.state.alerts import AlertsView
 from fip.state.pipeline import PipelineState
 from fip.state.transients import TransientsView
 from fip.wire.messages import Departure, Followed, FollowerState
@@ -51,8 +52,9 @@ def everything() -> PipelineState:
     detector = FollowerState(told, (Followed("detector", "job", "r", 7, 3, "/f"),))
     departed = (Departure(second.status, said.time, "died"),)
     found = TransientsView(
-        {"transient": 3, "moving": 1}, false=0.4, negative_candidates=11, injected=5, injected_found=4
-    )
+        {"transient": 3, "moving": 1}, false=0.4, negative_candidates=11, injected=5, injected_found=4,
+        alerts=AlertsView(sent=2, refused=1),
+    )  # fmt: skip
     ages = said.ages | {"head/detector": 0.2}
     seen = state(replace(said, workers=(first,), followers=(detector,), ages=ages, departed=departed))
     return replace(seen, transients=found)

@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import finalize
 
 from fip.archive.lightcurve import stored_entries
 from fip.data.errors import FipError
@@ -78,6 +79,7 @@ class Describer:
             except OSError as error:
                 raise FipError(f"no process can be started that describes events: {error.strerror}") from None
             self._pipe = Pipe(connection, _SAYS_WITHIN)
+            self._ending = finalize(self, _end, self.pid, self._pipe)  # also if nobody has this any more
         self._at = _At(directory, found, time.monotonic())
         with suppress(OSError):  # it has died, as is seen when the answer is taken
             self._pipe.send((directory, found))
@@ -111,11 +113,15 @@ class Describer:
     def end(self) -> None:
         """Ends the process; what was in work is dropped."""
         if self._pipe is not None:
-            self._pipe.close()
-            with suppress(OSError):
-                os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
+            self._ending()
         self.pid, self._pipe, self._at = 0, None, None
+
+
+def _end(pid: int, pipe: Pipe) -> None:
+    pipe.close()
+    with suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def serve(descriptor: int) -> None:

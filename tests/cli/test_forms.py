@@ -79,7 +79,10 @@ def test_what_cannot_be_meant_is_one_line(flare: tuple[Path, str]) -> None:
     directory, name = flare
     nowhere = Path("no") / "x"
     for ask, why in (
-        (partial(event_command, directory, name, as_form=Form.gcn, as_text=True), "--json, --as and --text: give one"),
+        (
+            partial(event_command, directory, name, as_form=Form.gcn, as_text=True),
+            "--json, --as, --text and --ms: give one",
+        ),
         (partial(event_command, directory, name, output=nowhere), "--output no/x: is for what --as or --text writes;"),
         (partial(events_command, [directory], as_table=EventTable.ecsv, as_json=True), "--json and --as: give one of"),
         (partial(events_command, [directory], output=nowhere), "--output no/x: is for what --as writes; give --as vot"),

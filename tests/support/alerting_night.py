@@ -11,9 +11,10 @@ from fip.alerts.reporter import Reporter
 from fip.config import AlertTarget
 from fip.data.settings import asked
 from fip.data.values import FitsFile, Grid, Times
+from fip.events.describer import Describer, Files, files_of
 from fip.events.detector import detector_step, habits
 from fip.events.publishing import Publisher
-from fip.events.words import FOLDER, Asked
+from fip.events.words import FOLDER, Asked, Found
 from fip.follower.course import Course
 from fip.sink.store import Store
 from fip.wire.messages import RunPlan
@@ -25,6 +26,37 @@ GRID = Grid(SIDE, SIDE, 1e-5, 2.7, -0.78, "FK5")
 
 Source = tuple[float, float, int, int, float]
 """x, y, first slice, slices, S/N of each slice."""
+
+
+class DescribesHere(Describer):
+    """Describes events in this process, when the answer is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: tuple[Path, Found] | None = None
+
+    def free(self) -> bool:
+        """Whether nothing is asked for."""
+        return self._asked is None
+
+    def is_at(self, directory: Path) -> bool:
+        """Whether an event of a directory is asked for."""
+        return self._asked is not None and self._asked[0] == directory
+
+    @property
+    def found(self) -> Found:
+        """The event that is asked for."""
+        assert self._asked
+        return self._asked[1]
+
+    def ask(self, directory: Path, found: Found) -> None:
+        """Asks for an event."""
+        self._asked = directory, found
+
+    def answer(self, wait: bool = False) -> Files | None:
+        """What is made of it, now."""
+        asked, self._asked = self._asked, None
+        return files_of(*asked) if asked else None
 
 
 class AlertingNight:
@@ -50,7 +82,8 @@ class AlertingNight:
         self.reporter = self._reporter()
 
     def _reporter(self) -> Reporter:
-        self._publisher = Publisher(self._course, self._asked)
+        self._describer = DescribesHere()
+        self._publisher = Publisher(self._course, self._asked, describer=self._describer)
         return Reporter(self._publisher, self._course, self._targets, lambda: self.clock, self.archival)
 
     def close(self) -> None:
@@ -82,7 +115,7 @@ class AlertingNight:
         while self._course.advance() is not None:
             pass
         known = None
-        while known != (known := self._publisher.described):
+        while known != (known := (self._publisher.described, self._describer.free())):
             self.reporter.publish(idle=True)
 
     def images(self, first: int, end: int, then: Callable[[int], object] = lambda index: None) -> None:

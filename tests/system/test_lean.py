@@ -46,6 +46,14 @@ def test_only_what_draws_imports_matplotlib() -> None:
     assert not {"matplotlib", "PIL"} & set(ended.stdout.split())
 
 
+def test_the_monitor_imports_nothing_that_compiles() -> None:
+    """Its unit may not write memory that it runs."""
+    program = "import sys, fip_daemons.monitor; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "fip.monitor.app" in ended.stdout.split()
+    assert not {"numba", "llvmlite"} & set(ended.stdout.split())
+
+
 def test_arithmetic_has_one_thread() -> None:
     """Whatever process: more cores are more workers. numpy's own threads begin when it is imported."""
     program = "import fip.cli, os, numpy; a = numpy.ones((500, 500)); a @ a; print(len(os.listdir('/proc/self/task')))"

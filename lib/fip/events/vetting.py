@@ -21,7 +21,6 @@ from fip.data.errors import FipError, NoRoomError, StoreError, UsageError
 from fip.data.names import LONGEST_LINE
 from fip.data.quantities import UNIX_EPOCH
 from fip.data.vetting import NONE, Said, parse_said
-from fip.events.pinning import repin
 from fip.events.shown import found_in
 
 STORE, TABLE = "labels.sqlite", "labels.ecsv"
@@ -125,6 +124,8 @@ def enter(folder: Path, event: str, said: Said, user: str, request: str) -> None
             rows = _rows(file)
             _export(folder, rows)
             counts = {each.event: each.verdict.label for each in rows}
+            from fip.events.pinning import repin  # late: it knows the search, whose compiler no page may load
+
             with suppress(FipError):  # then the detector does it, when it publishes
                 repin(folder, {event: label for event, label in counts.items() if label != NONE})
 

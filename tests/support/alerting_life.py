@@ -10,7 +10,7 @@ from support.alerting_night import DescribesHere
 
 fip.alerts.policy.RECENT = math.inf
 fip.events.folder._picture = lambda *of: b"a picture"  # noqa: SLF001 they take a while, and lives are short
-fip.events.publishing.Describer = DescribesHere  # type: ignore[misc,attr-defined]
+fip.events.publishing.Describer = DescribesHere  # type: ignore[attr-defined]
 
 
 def main() -> None:

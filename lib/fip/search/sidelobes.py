@@ -25,28 +25,38 @@ def levels_of_noise(images: Iterable[NDArray[np.floating]], beam: Matrix) -> tup
 
 def _autocorrelation(images: Iterable[NDArray[np.floating]]) -> NDArray[np.float64]:
     """That of the noise of images that follow one another [y, x], 1 in the middle; 0 if too few pixels tell of it."""
-    before: NDArray[np.float64] | None = None
-    total: NDArray[np.float64] | None = None
-    pairs = np.zeros(())
+    before: NDArray[np.float32] | None = None
+    total: NDArray[np.float32] | None = None
+    pairs, shape = np.zeros((), np.float32), (0, 0)
     for image in images:
         good = np.isfinite(image)
         if not good.any():
             continue
-        now = np.asarray(image, np.float64)
+        now = np.asarray(image, np.float32)
         if before is not None:
-            noise = now - before
+            noise, shape = now - before, now.shape
             size = np.abs(noise)
             seen = size <= _CLIP * GAUSSIAN_RMS_PER_MAD * np.nanmedian(size)
-            found, common = _correlated(np.where(seen, noise, 0.0)), _correlated(seen.astype(float))
+            found, common = _power(np.where(seen, noise, np.float32(0))), _power(seen.astype(np.float32))
             total, pairs = (found, common) if total is None else (total + found, pairs + common)
         before = now
     if total is None:
         return np.zeros((1, 1))
-    mean = np.where(pairs > _COMMON * pairs[0, 0], total / np.maximum(pairs, 1), 0.0)
-    return np.fft.fftshift(mean / mean[0, 0])
+    products, common = _correlated(total, shape), _correlated(pairs, shape)
+    mean = np.where(common > _COMMON * common[0, 0], products / np.maximum(common, 1), 0.0)
+    return np.asarray(np.fft.fftshift(mean / mean[0, 0]), np.float64)
 
 
-def _correlated(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The sum of products of all pairs that lie so far apart, [dy, dx] both modulo the size, without turning over."""
-    shape = [fft.next_fast_len(2 * side, real=True) for side in values.shape]
-    return np.asarray(fft.irfft2(np.abs(fft.rfft2(values, shape)) ** 2, shape))
+def _padded(shape: tuple[int, ...]) -> list[int]:
+    """Twice as large, so that pairs of pixels do not turn over, and quick to transform."""
+    return [fft.next_fast_len(2 * side, real=True) for side in shape]
+
+
+def _power(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    transformed = fft.rfft2(values, _padded(values.shape))
+    return np.asarray(transformed.real**2 + transformed.imag**2)
+
+
+def _correlated(power: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The sum of products of all pairs that lie so far apart, [dy, dx] both modulo the size, of images of a shape."""
+    return np.asarray(fft.irfft2(power, _padded(shape)))

@@ -51,7 +51,7 @@ class Week:
     """What is in the sky, and when."""
 
     def __init__(self, days: float, seed: int) -> None:
-        chance = np.random.default_rng(seed)
+        self.seed, chance = seed, np.random.default_rng(seed)
         self.slices = round(days * A_DAY)
         self.storm, self.bad, self.train = (round(self.slices * share) for share in (0.25, 0.5, 0.75))
         quiet = [index for index in range(100, self.slices - 100) if not self._busy(index)]
@@ -121,7 +121,8 @@ def run(directory: Path, week: Week, console: Console) -> bool:
     with ExitStack() as stack:
         webhook = stack.enter_context(Webhook())
         targets = {"hub": AlertTarget(url=webhook.url, per_hour=60)}
-        night = stack.enter_context(closing(AlertingNight(directory, week.slices, targets, cadence=CADENCE)))
+        made = AlertingNight(directory, week.slices, targets, cadence=CADENCE, seed=week.seed)
+        night = stack.enter_context(closing(made))
         carrier = stack.enter_context(closing(Carrier("hub", targets["hub"], lambda: night.clock)))
         box = stack.enter_context(closing(Outbox(night.folder)))
         sources = sorted(week.real + week.others, key=lambda each: each[2])

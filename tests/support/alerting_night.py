@@ -24,6 +24,8 @@ from support.stored_run import CADENCE, NOISE, RUN, START, stored_image
 SIDE, BEAM = 48, 4.0  # pixels
 GRID = Grid(SIDE, SIDE, 1e-5, 2.7, -0.78, "FK5")
 
+_APART = 1_000_000  # images, of which the noise of two seeds differs
+
 Source = tuple[float, float, int, int, float]
 """x, y, first slice, slices, S/N of each slice."""
 
@@ -70,8 +72,10 @@ class AlertingNight:
         sources: tuple[Source, ...] = (),
         inject: bool = False,
         cadence: float = CADENCE,
+        seed: int = 0,
     ) -> None:
-        self._made, self._cadence = stored_image(RUN, 0, grid=GRID), cadence
+        """`seed`: of the noise."""
+        self._made, self._cadence, self._seed = stored_image(RUN, 0, grid=GRID), cadence, seed
         self.directory, self.folder, self.sources = directory, directory / FOLDER, list(sources)
         self.clock, self.late = START, 0.0  # s by which all is later than the images
         self._asked, self._targets, self.archival = Asked(inject=inject), targets, False
@@ -97,7 +101,7 @@ class AlertingNight:
         begin = START + index * self._cadence
         times = Times(begin, begin + self._cadence / 2, begin + self._cadence, 0.9 * self._cadence)
         made = replace(self._made, index=index, integration=index, times=times, quality=quality)
-        pixels = noise(index)
+        pixels = noise(index + _APART * self._seed)
         for x, y, first, slices, snr in self.sources:
             if first <= index < first + slices:
                 pixels = pixels + snr * gaussian(SIDE, x, y, BEAM)

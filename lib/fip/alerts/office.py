@@ -16,6 +16,7 @@ from fip.alerts import ways
 from fip.alerts.outbox import OUTBOX, Outbox
 from fip.alerts.sender import HOUR, Carrier, Clock, Post, now
 from fip.alerts.taking_back import heed, labels_of
+from fip.archive.stamps import stamp_of_database
 from fip.config import AlertTarget
 from fip.data.errors import FipError
 from fip.events.vetting import stamp_of
@@ -124,12 +125,7 @@ class Office:
 
 def _stamp(folder: Path) -> object:
     """What tells that an outbox, or what people say, has changed."""
-    told = []
-    for name in (OUTBOX, f"{OUTBOX}-wal"):
-        with suppress(OSError):
-            status = (folder / name).stat()
-            told.append((status.st_mtime_ns, status.st_size))
-    return told, stamp_of(folder)
+    return stamp_of_database(folder / OUTBOX), stamp_of(folder)
 
 
 def deliver(

@@ -1,20 +1,18 @@
 """What became of alerts, beside what was found, for every view: read anew only if an outbox has changed."""
 
-from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from fip.alerts.listing import view_of as read_view
 from fip.alerts.outbox import OUTBOX
+from fip.archive.stamps import Stamp, stamp_of_database
 from fip.data.errors import FipError
 from fip.events import shown
 from fip.events.words import FOLDER
 from fip.state.alerts import AlertsView, summed
 from fip.state.pipeline import PipelineState
 from fip.state.transients import TransientsView
-
-Stamp = tuple[tuple[int, int], ...]
 
 
 def with_transients(state: PipelineState, root: Path) -> PipelineState:
@@ -34,7 +32,7 @@ def view_of(directory: Path) -> TransientsView | None:
 
 
 def _alerts_of(directory: Path) -> AlertsView | None:
-    stamp = _stamp(directory / FOLDER)
+    stamp = stamp_of_database(directory / FOLDER / OUTBOX)
     return _read(directory / FOLDER, stamp) if stamp else None
 
 
@@ -44,13 +42,3 @@ def _read(folder: Path, stamp: Stamp) -> AlertsView | None:
         return read_view(folder)
     except FipError as error:
         return AlertsView(fault=str(error))
-
-
-def _stamp(folder: Path) -> Stamp:
-    """What tells that an outbox has changed; () if there is none."""
-    told = []
-    for name in (OUTBOX, f"{OUTBOX}-wal"):
-        with suppress(OSError):
-            status = (folder / name).stat()
-            told.append((status.st_mtime_ns, status.st_size))
-    return tuple(told)

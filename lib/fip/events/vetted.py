@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.archive.stamps import Stamp
 from fip.data.errors import FipError
 from fip.data.quantities import ARCSEC, iso_utc
-from fip.events.vetting import STORE, Entered, Stamp, Verdict, error_of, stamp_of, standing
+from fip.events.vetting import STORE, Entered, Verdict, error_of, stamp_of, standing
 from fip.events.words import FOLDER
 from fip.search.words import NEAR
 

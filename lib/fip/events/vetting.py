@@ -17,6 +17,7 @@ from typing import Any
 
 from fip.archive.folder import Folder
 from fip.archive.ledger_file import LedgerFile
+from fip.archive.stamps import Stamp, stamp_of_database
 from fip.data.errors import FipError, NoRoomError, StoreError, UsageError
 from fip.data.names import LONGEST_LINE
 from fip.data.quantities import UNIX_EPOCH
@@ -39,8 +40,6 @@ PRAGMA user_version = {VERSION};
 """
 _COLUMNS = "event, label, user, time, kind, run, ra, dec, error, beam"
 _TRIES, _PAUSE = 20, 0.1  # while somebody else writes, and s between two of them
-
-Stamp = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +92,7 @@ def history(folder: Path) -> tuple[Entered, ...]:
 
 def stamp_of(folder: Path) -> Stamp:
     """What tells, at the price of a look at its files, that there is another verdict; () if there is none at all."""
-    told = []
-    for name in (STORE, f"{STORE}-wal"):
-        try:
-            status = (folder / name).stat()
-        except OSError:
-            continue
-        told.append((status.st_mtime_ns, status.st_size, status.st_ino))
-    return tuple(told)
+    return stamp_of_database(folder / STORE)
 
 
 def enter(folder: Path, event: str, said: Said, user: str, request: str) -> None:

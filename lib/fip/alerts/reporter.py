@@ -29,10 +29,9 @@ from fip.alerts.taking_back import labels_of, retract
 from fip.alerts.told import alert_id
 from fip.alerts.words import Alert, Tense
 from fip.archive.ledger import Ledger
-from fip.catalogues.told import told as told_matches
 from fip.config import AlertTarget
-from fip.data.quantities import iso_utc
 from fip.events.findings import is_event
+from fip.events.folder import facts_found
 from fip.events.measuring import place_of_event
 from fip.events.publishing import Publisher
 from fip.events.words import FACTS, INJECTION, Found
@@ -209,17 +208,8 @@ class Reporter:
 
 def facts_of(folder: Path, found: Found) -> dict[str, Any]:
     """What is known of an event: what was measured, in its folder, and how it was found, which may be newer."""
-    best, (there, east, north) = found.event.best, place_of_event(found)
-    across = max(math.cos(there.latitude), 1e-6)
-    newer = {
-        "id": found.id, "kind": found.kind, "labels": list(found.labels),
-        "ra": math.degrees(there.longitude) % 360, "dec": math.degrees(there.latitude),
-        "ra_err": math.degrees(east) / across, "dec_err": math.degrees(north),
-        "begin": iso_utc(found.begin), "end": iso_utc(found.end), "duration": found.end - found.begin,
-        "first": best.slices[0], "last": best.slices[1], "width": best.width, "snr": best.snr, "flux": best.flux,
-        "stokes": found.series.stokes, "closed": found.event.closed,
-    }  # fmt: skip
-    matches = [{name: said for name, said in each.items() if name != "target"} for each in told_matches(found.matches)]
+    newer = facts_found(found)
+    matches = [{name: said for name, said in each.items() if name != "target"} for each in newer["matches"]]
     return {**measured_of(folder, found.id), **newer, "matches": matches}
 
 

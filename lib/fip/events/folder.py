@@ -27,7 +27,7 @@ from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 from fip.events.appearing import labels_by_look
 from fip.events.context import told as context
 from fip.events.cutouts import Cutouts, cut_out
-from fip.events.measuring import WINDOW, Measured, Value, measure
+from fip.events.measuring import WINDOW, Measured, Value, measure, place_of_event
 from fip.events.words import CUTOUT, FACTS, FOLDER, LIGHT, PAGE, PICTURE, Found
 from fip.fits.header import sky_cards
 
@@ -149,23 +149,12 @@ def cutout_file(found: Found, cutouts: Cutouts) -> bytes:
 
 
 def facts(measured: Measured) -> dict[str, Any]:
-    """What is known of an event, as JSON values: what `fip events --json` has of it, and what was measured.
+    """What is known of an event, as JSON values: how it was found, and what was measured.
 
     A number that is not finite is None.
     """
-    found, best = measured.found, measured.found.event.best
-    series, place = found.series, measured.place
-    across = measured.east_error / max(math.cos(place.latitude), 1e-6)
-    half = (found.end - found.begin) / best.width / 2 / best.snr
     known = {
-        "id": found.id, "kind": found.kind, "labels": list(found.labels),
-        "ra": math.degrees(place.longitude) % 360, "dec": math.degrees(place.latitude),
-        "ra_err": math.degrees(across), "dec_err": math.degrees(measured.north_error),
-        "begin": iso_utc(found.begin), "end": iso_utc(found.end), "time_err": half, "duration": found.end - found.begin,
-        "closed": found.event.closed, "matches": told(found.matches),
-        "first": best.slices[0], "last": best.slices[1], "width": best.width, "average": series.average,
-        "snr": best.snr, "threshold": series.thresholds.event, "flux": best.flux, "stokes": series.stokes,
-        "field": series.label, "run": series.run, "name": series.name, "x": best.x, "y": best.y,
+        **facts_found(measured.found),
         "forced": _told(measured.flux), "unbiased": _told(measured.unbiased), "corrected": _told(measured.corrected),
         "primary_beam": measured.primary_beam, "steady": _told(measured.steady),
         "spectrum": [{"frequency": each, **(_told(value) or {})} for each, value in measured.spectrum],
@@ -174,6 +163,23 @@ def facts(measured: Measured) -> dict[str, Any]:
         "left_out": list(measured.left_out), **context(measured),
     }  # fmt: skip
     return {name: None if isinstance(each, float) and not math.isfinite(each) else each for name, each in known.items()}
+
+
+def facts_found(found: Found) -> dict[str, Any]:
+    """How an event was found, as JSON values: what `fip events --json` has of it, and more. Degrees, s, Jy/beam."""
+    series, best = found.series, found.event.best
+    place, east, north = place_of_event(found)
+    return {
+        "id": found.id, "kind": found.kind, "labels": list(found.labels),
+        "ra": math.degrees(place.longitude) % 360, "dec": math.degrees(place.latitude),
+        "ra_err": math.degrees(east) / max(math.cos(place.latitude), 1e-6), "dec_err": math.degrees(north),
+        "begin": iso_utc(found.begin), "end": iso_utc(found.end),
+        "time_err": (found.end - found.begin) / best.width / 2 / best.snr, "duration": found.end - found.begin,
+        "closed": found.event.closed, "matches": told(found.matches),
+        "first": best.slices[0], "last": best.slices[1], "width": best.width, "average": series.average,
+        "snr": best.snr, "threshold": series.thresholds.event, "flux": best.flux, "stokes": series.stokes,
+        "field": series.label, "run": series.run, "name": series.name, "x": best.x, "y": best.y,
+    }  # fmt: skip
 
 
 def _told(value: Value | None) -> dict[str, float] | None:

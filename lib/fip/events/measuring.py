@@ -54,8 +54,6 @@ class Measured:
 
     found: Found
     place: Direction  # ICRS
-    east_error: float  # rad, standard deviations by noise: that of the astrometry comes on top
-    north_error: float
     stokes: tuple[str, ...]
     samples: tuple[Sample, ...]  # in order of time
     steady: Value | None  # flux of what is there always, if the search took that off
@@ -96,7 +94,7 @@ def measure(directory: Path, found: Found, entries: Sequence[Entry]) -> Measured
             continue
         samples.append(Sample(entry, shows, bands, _primary_beam(directory, series.name, entry, best.x, best.y, image)))
     number = stokes.index(series.stokes) if series.stokes in stokes else 0
-    place, east, north = place_of_event(found)
+    place, _, _ = place_of_event(found)
     steady = None
     if series.searched.reference != "none":
         steady = mean_flux((each for each in samples if not each.on), number)
@@ -108,7 +106,7 @@ def measure(directory: Path, found: Found, entries: Sequence[Entry]) -> Measured
     corrected = Value(chosen.value / gain, chosen.error / gain) if chosen and gain else None
     spectrum, of = _spectrum(samples, number, series.searched.reference != "none")
     return Measured(
-        found, place, east, north, stokes, tuple(samples), steady, flux, chosen, corrected, gain, spectrum, of,
+        found, place, stokes, tuple(samples), steady, flux, chosen, corrected, gain, spectrum, of,
         _index(spectrum), tuple(left_out), telescope, span,
     )  # fmt: skip
 

@@ -115,6 +115,10 @@ class ArrayRecording:
         """It has."""
         return True
 
+    def parts_expected(self) -> int | None:
+        """The rows tell it."""
+        return None
+
     def close(self) -> None:
         """Nothing is open."""
 

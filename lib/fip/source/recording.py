@@ -112,5 +112,8 @@ class Recording(Protocol):
     def ended(self) -> bool | None:
         """Whether the writer has said that no more rows come; None if it never says: then silence tells it."""
 
+    def parts_expected(self) -> int | None:
+        """How many windows of each beam an integration should have rows of; None if the rows themselves tell it."""
+
     def close(self) -> None:
         """Releases the files."""

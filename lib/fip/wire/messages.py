@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Len
 
+from fip.data.arriving import Rules
 from fip.data.names import (
     Address,
     Attempt,
@@ -217,6 +218,7 @@ class Follow:
 
     complete_after: Real  # s without new rows, after which its last integration counts as complete
     end_after: Real  # s without new rows, after which no more are waited for
+    rules: Rules = Rules()  # of a folder of arriving recordings
 
 
 @dataclass(frozen=True)

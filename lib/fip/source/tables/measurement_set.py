@@ -188,6 +188,10 @@ class MeasurementSet(Subtables):
         """It never says."""
         return None
 
+    def parts_expected(self) -> int | None:
+        """It does not say."""
+        return None
+
     def hints(self, columns: Sequence[str]) -> str:
         """A digest of what the files of these columns, and of those that every slice needs, look like from outside."""
         with self.reading("which files it has"):

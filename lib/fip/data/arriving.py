@@ -1,0 +1,27 @@
+"""How a folder of arriving recordings is followed, and what is counted of its members."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict
+
+Oddity = Literal["missing", "late", "truncated", "foreign", "removed", "duplicate", "out of order"]
+"""What may be wrong with a member, or with the place of one that did not come.
+
+missing: a part that its group was imaged without. late: it came after its group, or a later one, was imaged.
+truncated: it was left half-written, longer than the grace. foreign: it is no recording, or of another array.
+removed: it went before it was imaged. duplicate: another has its time and its band. out of order: it came after a
+later one, and was still imaged in its place.
+"""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a member of a folder is whole, and how long a group waits for its other parts."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    settle: float = 2.0  # s for which a member's names, sizes and times of change stay as they are before it is read
+    grace: float = 30.0  # s without news of it after which a group is imaged without the parts that it lacks
+    parts: int | None = None  # that a group has; None: the most that one has had
+    marker: str = ""  # a file of this name in the folder says that no more comes; "": only silence does

@@ -1,0 +1,58 @@
+"""What a joined recording is made of: its groups of members in order, and how each member's numbers are read.
+
+Rows are numbered as the members follow each other here, so the order is decided once and never changes. For a folder
+that is being written it is on disk, a line for each thing, before a slice is cut by it: every reading child, and one
+that begins anew, has the same rows under the same numbers.
+"""
+
+from dataclasses import dataclass, field
+
+from fip.source.tables.subtables import Antennas, Field, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A member, as it was when it was looked into. Its own numbers are indices here; -1 for what has no rows."""
+
+    path: str  # relative to the joined recording's
+    rows: int
+    begin: float  # s UTC since MJD 0, of its first integration
+    end: float  # s UTC, of its last integration
+    windows: tuple[int, ...]  # [its DATA_DESC_ID] DATA_DESC_ID here
+    fields: tuple[int, ...]  # [its FIELD_ID] FIELD_ID here
+    antennas: tuple[int, ...]  # [its antenna] antenna here; () if they are the same
+    beam: int | None = None  # FEED1 here of all its rows; None: as on file
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Members of one time, imaged together: sub-bands side by side, beams apart."""
+
+    parts: tuple[Part, ...]
+    missing: int = 0  # parts that did not come
+
+    @property
+    def rows(self) -> int:
+        """Of all its parts."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def begin(self) -> float:
+        """s UTC, of the first integration."""
+        return min(part.begin for part in self.parts)
+
+    @property
+    def end(self) -> float:
+        """s UTC, of the last integration."""
+        return max(part.end for part in self.parts)
+
+
+@dataclass(eq=False)
+class Manifest:
+    """All of it. Windows, fields and groups are only ever added to."""
+
+    antennas: Antennas | None = None  # of the first member; those of the others are found among them by name
+    windows: list[Window] = field(default_factory=list)  # by DATA_DESC_ID
+    fields: list[Field] = field(default_factory=list)  # by FIELD_ID
+    observation: dict[str, str] = field(default_factory=dict)  # TELESCOPE_NAME, OBSERVER, PROJECT of the first member
+    groups: list[Group] = field(default_factory=list)  # in order of time

@@ -218,7 +218,7 @@ class Follow:
 
     complete_after: Real  # s without new rows, after which its last integration counts as complete
     end_after: Real  # s without new rows, after which no more are waited for
-    rules: Rules = Rules()  # of a folder of arriving recordings
+    rules: Rules = field(default_factory=Rules)  # of a folder of arriving recordings
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """How a folder of arriving recordings is followed, and what is counted of its members."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
@@ -25,3 +26,13 @@ class Rules:
     grace: float = 30.0  # s without news of it after which a group is imaged without the parts that it lacks
     parts: int | None = None  # that a group has; None: the most that one has had
     marker: str = ""  # a file of this name in the folder says that no more comes; "": only silence does
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What a recording that comes in parts tells of them, beside its rows."""
+
+    proposed: tuple[str, ...] = ()  # lines for its manifest by which it would go on, in order; not there when last read
+    oddities: Mapping[Oddity, int] = field(default_factory=dict)  # how often each was, since the recording began
+    said: tuple[str, ...] = ()  # of those that are new, a text each for the log
+    waits: str = ""  # what of it is waited for now; "" if nothing is

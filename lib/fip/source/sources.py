@@ -42,6 +42,11 @@ def open_recording(path: Path, growing: bool = False) -> Recording:
         raise InputError(f"{path}: {source.value} of {_package(source)}, which reads {path.suffix}: {why}") from error
 
 
+def is_named(name: str) -> bool:
+    """Whether a path of this name is one that another package reads."""
+    return bool(_others(Path(name)))
+
+
 def _others(path: Path) -> tuple[EntryPoint, ...]:
     """The entry points of other packages for paths of this suffix."""
     suffix = path.suffix.removeprefix(".").lower()

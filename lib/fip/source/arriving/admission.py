@@ -19,7 +19,7 @@ Mark: TypeAlias = tuple[tuple[str, int, int], ...]
 """What the files of a member look like from outside: name, bytes and time of change of each."""
 
 Fate: TypeAlias = Literal["coming", "waiting", "admitted", "late", "truncated", "foreign", "duplicate", "removed"]
-"""What became of a member. One that is coming or waiting may still be another; one truncated or removed may come again."""
+"""What became of a member. That of one coming or waiting is open; one that is truncated or removed may come again."""
 
 EVERY = 0.25  # s between two marks of a member that has just changed; then it is longer and longer
 USUAL = 32  # groups that tell how long it usually is from one to the next
@@ -194,7 +194,9 @@ class Admission:
         path = found.part.path
         early = self._coming.pop(path).early
         if self._is_late(found):
-            return [self._odd("late", path, f"is of {_time(found.first)} UTC: that, or what follows, was imaged before")]
+            return [
+                self._odd("late", path, f"is of {_time(found.first)} UTC: that, or what follows, was imaged before")
+            ]
         group = self._group_of(found)
         rivals = [each.part for each in group.parts.values() if _same(each.part, found.part)] if group else []
         if rivals:

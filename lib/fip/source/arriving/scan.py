@@ -24,8 +24,8 @@ OUTPUT = "fip.sqlite"  # is in a folder into which FIP writes: nothing arrives t
 NAMED = ".ms"  # ends names of folders that come to be MeasurementSets, before anything is in them
 _TABLE = "table."  # begins names of casacore's files
 _SUBTABLES = frozenset(
-    ("ANTENNA", "DATA_DESCRIPTION", "DOPPLER", "FEED", "FIELD", "FLAG_CMD", "FREQ_OFFSET", "HISTORY", "OBSERVATION")
-    + ("POINTING", "POLARIZATION", "PROCESSOR", "SOURCE", "SPECTRAL_WINDOW", "STATE", "SYSCAL", "WEATHER")
+    "ANTENNA DATA_DESCRIPTION DOPPLER FEED FIELD FLAG_CMD FREQ_OFFSET HISTORY OBSERVATION POINTING POLARIZATION "
+    "PROCESSOR SOURCE SPECTRAL_WINDOW STATE SYSCAL WEATHER".split()
 )
 
 
@@ -86,7 +86,7 @@ class Scan:
         new, gone = self._members.keys() - before.keys(), before.keys() - self._members.keys()
         moved = {self._members[path] for path in new}
         renamed = {path for path in gone if before[path] in moved or path in self._absorbed}
-        return Changes(*(tuple(sorted(each)) for each in (new, gone - renamed, renamed)), tuple(self._said))
+        return Changes(_sorted(new), _sorted(gone - renamed), _sorted(renamed), tuple(self._said))
 
     def _to_read(self, path: str, folder: _Folder, now: float) -> bool:
         """Whether a folder changed, or may have changed after it was read, by a clock that had not ticked."""
@@ -218,6 +218,10 @@ def _listed(folder: str) -> list[str]:
     with suppress(OSError):
         return os.listdir(folder)  # noqa: PTH208
     return []
+
+
+def _sorted(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(paths))
 
 
 def _join(folder: str, name: str) -> str:

@@ -24,7 +24,7 @@ Fate: TypeAlias = Literal["coming", "waiting", "admitted", "late", "truncated", 
 EVERY = 0.25  # s between two marks of a member that has just changed; then it is longer and longer
 USUAL = 32  # groups that tell how long it usually is from one to the next
 GAP = 1.5  # times as long as usual: there may have been something between two groups
-LONGEST = 20  # times the grace: a member that has changed for so long is waited for no more; it may be a log
+LONGEST = 4  # times the grace: a member that has changed for so long is waited for no more; it may be a log
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +266,9 @@ class Admission:
         return self._rules.parts or max(self._most, max((len(each.parts) for each in self._waiting), default=0))
 
     def _is_due(self, group: _Waiting, now: float, ended: bool) -> bool:
-        coming = [each for each in self._coming.values() if now < each.seen + LONGEST * self._rules.grace]
-        if any(each.early for each in coming):  # nobody knows of which times those are
+        if any(each.early for each in self._coming.values()):  # nobody knows of which times those are
             return False
+        coming = [each for each in self._coming.values() if now < each.seen + LONGEST * self._rules.grace]
         if ended and not coming:
             return True
         if self._is_complete(group) and not self._may_follow_a_gap(group):

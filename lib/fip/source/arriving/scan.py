@@ -24,9 +24,11 @@ OUTPUT = "fip.sqlite"  # is in a folder into which FIP writes: nothing arrives t
 NAMED = ".ms"  # ends names of folders that come to be MeasurementSets, before anything is in them
 _TABLE = "table."  # begins names of casacore's files
 _SUBTABLES = frozenset(
-    "ANTENNA DATA_DESCRIPTION DOPPLER FEED FIELD FLAG_CMD FREQ_OFFSET HISTORY OBSERVATION POINTING POLARIZATION "
-    "PROCESSOR SOURCE SPECTRAL_WINDOW STATE SYSCAL WEATHER".split()
-)
+    {
+        "ANTENNA", "DATA_DESCRIPTION", "DOPPLER", "FEED", "FIELD", "FLAG_CMD", "FREQ_OFFSET", "HISTORY", "OBSERVATION",
+        "POINTING", "POLARIZATION", "PROCESSOR", "SOURCE", "SPECTRAL_WINDOW", "STATE", "SYSCAL", "WEATHER",
+    }
+)  # fmt: skip
 
 
 @dataclass(slots=True)

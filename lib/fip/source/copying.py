@@ -33,6 +33,8 @@ def part_of(path: Path, asked: Asked, follow: bool, run: RunId, field: str, firs
     """
     found = run_with(path, asked, follow, run, max(0, first), None)
     main = found.picked.main
+    if asked.source.join:
+        raise UsageError(f"{path}: was joined with other sets: its rows and theirs cannot be copied into one")
     if not isinstance(main, MeasurementSet):
         raise UsageError(f"{path}: no MeasurementSet, but read by another package: its rows cannot be copied")
     here = range(max(0, first), min(end, len(found.slices)))

@@ -197,13 +197,16 @@ def run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int, han
 def _open(path: Path, asked: Asked, follow: bool, handed: Memory | None) -> Opened:
     from fip.source.growing import Growing, Whole
     from fip.source.handing_over import taken_over
-    from fip.source.sources import open_recording
+    from fip.source.sources import open_joined, open_recording
+
+    def open_it() -> "Recording":
+        return open_recording(path, follow) if follow else open_joined(path, asked.source.join)
 
     key = path, asked, follow
     if key not in _opened:
         while len(_opened) >= KEPT_OPEN:
             forget(*next(iter(_opened)))
-        taken = None if handed is None else taken_over(handed, lambda: open_recording(path, follow))
+        taken = None if handed is None else taken_over(handed, open_it)
         if taken and not taken.current:  # it was written since
             taken.close()
             taken = None

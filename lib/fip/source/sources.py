@@ -6,7 +6,7 @@ child alone, and only for a path of that suffix that is no MeasurementSet: docs/
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
@@ -18,6 +18,15 @@ from fip.source.tables.access import check_access
 
 GROUP = "fip.sources"
 Opener: TypeAlias = Callable[[Path, bool], Recording]
+
+
+def open_joined(path: Path, join: Sequence[str]) -> Recording:
+    """What is at a path, open, with those that `Selection.join` has as one. InputError if they cannot be that."""
+    if not join:
+        return open_recording(path)
+    from fip.source.joined.bands import open_bands
+
+    return open_bands(path, join[1:], open_recording)
 
 
 def open_recording(path: Path, growing: bool = False) -> Recording:

@@ -23,7 +23,7 @@ def open_bands(path: Path, others: Sequence[str], open_one: Callable[[Path], Rec
     manifest, parts = Manifest(), []
     for each in (path, *map(Path, others)):
         with closing(open_one(each)) as member:
-            part, new = describe(member, str(each), manifest)
+            part, new = describe(member, str(each.absolute()), manifest)
         for thing in new:
             manifest.add(thing)
         parts.append(part)

@@ -25,7 +25,8 @@ from fip.client.operator import new_job
 from fip.config import Config, Follower, Monitor
 from fip.data.arriving import Rules
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
-from fip.data.names import RunId, label
+from fip.data.joining import name_of
+from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.imaging.cuda.device import check_gpu
 from fip.imaging.kernels import CPU, SDP_FUNC
@@ -34,6 +35,7 @@ from fip.imaging.slant.scheme import scheme_for
 from fip.layout.reading import cores, readers_for
 from fip.local.comparing import check_data
 from fip.local.forks import import_daemons, keep_memory
+from fip.local.joining import joined
 from fip.local.launch import Pipeline, page_address
 from fip.local.user_code import settled
 from fip.local.written import ARRIVALS, as_written
@@ -70,16 +72,17 @@ def run(
 
     Raises FipError.
     """
-    config = config.model_copy(update={"follower": _chosen(config, followers)})
+    directory = output_of(paths, output, config.source.join)
+    paths, source = joined(paths, config.source)
+    config = config.model_copy(update={"source": source, "follower": _chosen(config, followers)})
     if detect:
-        _check_detector(output_of(paths, output), config, overwrite)
+        _check_detector(directory, config, overwrite)
     keep_memory()  # of all that is forked from here
     config = settled(config)
     asked, follow = config.asked, follow_of(config)
     with Child.fork() as reader:
         check_devices(config.imaging.kernel, workers.values())
         import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
-        directory = output_of(paths, output)
         looked = _look_into(paths, asked, follow, directory, console, reader)
         to_repair = {run for each in looked.values() for run in (each.run, each.older)} if repair else set()
         with closing(_opened(directory, config.sink.ledger)) as store:
@@ -154,9 +157,9 @@ def _detect(directory: Path, config: Config, console: Console) -> int:
     return search(directory, directory / FOLDER, asked, say, config.alerts, known=known_of(config))
 
 
-def output_of(paths: Sequence[Path], output: Path | None) -> Path:
-    """Where the images of these MeasurementSets go: where that is said, or into ./NAME.fip."""
-    return output or Path(f"{label(paths[0].stem)}.fip")
+def output_of(paths: Sequence[Path], output: Path | None, join: Sequence[str] = ()) -> Path:
+    """Where the images of these MeasurementSets, which may be joined, go: where that is said, or into ./NAME.fip."""
+    return output or Path(f"{name_of(paths[0], paths[1:] if join else ())}.fip")
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -43,6 +43,8 @@ def part_of(
     """
     found = run_with(path, asked, writing, run, max(0, first), held)
     main = found.picked.main
+    if asked.source.join:
+        raise UsageError(f"{path}: was joined with other sets: its rows and theirs cannot be copied into one")
     if not isinstance(main, MeasurementSet):
         raise UsageError(f"{path}: no MeasurementSet, but read by another package: its rows cannot be copied")
     here = range(max(0, first), min(end, len(found.slices)))

@@ -15,6 +15,7 @@ import numpy as np
 
 from fip.data.arriving import Writing
 from fip.data.errors import InputError, NotYetError, UnreadableError, UsageError
+from fip.data.needs import sets_of
 from fip.data.settings import Asked
 from fip.source.cutting import Run
 from fip.source.index.row_index import Indexer, RowIndex
@@ -29,7 +30,8 @@ class Whole:
 
     def __init__(self, path: Path, asked: Asked) -> None:
         """Opens the MeasurementSet. Raises InputError and UsageError."""
-        self._path, self._files = path, _files(path)
+        self._paths = [*map(Path, sets_of(str(path), asked.source))]
+        self._files = [*map(_files, self._paths)]
         self._run = open_run(path, asked)
         self.rows = self._run.picked.index.rows
 
@@ -40,7 +42,7 @@ class Whole:
     @property
     def current(self) -> bool:
         """Whether its files are as they were when it was opened."""
-        return _files(self._path) == self._files
+        return [*map(_files, self._paths)] == self._files
 
     @property
     def recording(self) -> Recording:

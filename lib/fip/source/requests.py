@@ -8,7 +8,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from pickle import PickleBuffer
@@ -221,15 +220,19 @@ def run_with(path: Path, asked: Asked, writing: Writing | None, run: RunId, inde
 def _open(path: Path, asked: Asked, writing: Writing | None, held: Held | None) -> Opened:
     from fip.source.growing import Growing, Whole
     from fip.source.handing_over import taken_over
-    from fip.source.sources import open_recording
+    from fip.source.sources import open_joined, open_recording
+
+    def open_it() -> "Recording":
+        if writing is None:
+            return open_joined(path, asked.source.join)
+        manifest = held.manifest if held else None
+        return open_recording(path, writing, manifest.descriptor if manifest else None)
 
     key = path, asked, writing
     if key not in _opened:
         while len(_opened) >= KEPT_OPEN:
             forget(*next(iter(_opened)))
-        index, manifest = (held.index, held.manifest) if held else (None, None)
-        open_it = partial(open_recording, path, writing, manifest.descriptor if manifest else None)
-        taken = taken_over(index, open_it) if index else None
+        taken = taken_over(held.index, open_it) if held and held.index else None
         if taken and not taken.current:  # it was written since
             taken.close()
             taken = None

@@ -6,7 +6,7 @@ child alone, and only for a path of that suffix that is no MeasurementSet: docs/
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
@@ -19,6 +19,15 @@ from fip.source.tables.access import check_access
 
 GROUP = "fip.sources"
 Opener: TypeAlias = Callable[[Path, bool], Recording]
+
+
+def open_joined(path: Path, join: Sequence[str]) -> Recording:
+    """What is at a path, open, with those that `Selection.join` has as one. InputError if they cannot be that."""
+    if not join:
+        return open_recording(path)
+    from fip.source.joined.bands import open_bands
+
+    return open_bands(path, join[1:], open_recording)
 
 
 def open_recording(path: Path, writing: Writing | None = None, manifest: int | None = None) -> Recording:
@@ -49,6 +58,11 @@ def open_recording(path: Path, writing: Writing | None = None, manifest: int | N
     except Exception as error:  # whatever is wrong with a package of somebody else's is said of that package
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{path}: {source.value} of {_package(source)}, which reads {path.suffix}: {why}") from error
+
+
+def is_named(name: str) -> bool:
+    """Whether a path of this name is one that another package reads."""
+    return bool(_others(Path(name)))
 
 
 def _is_folder(path: Path) -> bool:

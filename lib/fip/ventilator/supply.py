@@ -12,7 +12,7 @@ from fip.data.antennas import told
 from fip.data.arriving import Writing
 from fip.data.errors import NotYetError, StoodStillError, UsageError
 from fip.data.names import RunId, SliceId
-from fip.data.needs import files_of
+from fip.data.needs import files_of, sets_of
 from fip.data.primary_beam import file_of
 from fip.data.settings import Asked
 from fip.data.values import Fingerprint
@@ -235,7 +235,8 @@ def refused(submit: Submit, roots: Sequence[Path]) -> str:
     file = file_of(beam) if beam else None
     if file and not file[1]:
         return f"--primary-beam {beam}: it is a file without a digest: submit it by `fip submit`, on a host that has it"
-    files = (*submit.paths, *([file[0]] if file else []), *files_of(submit.asked.source))
+    sets = (each for path in submit.paths for each in sets_of(path, submit.asked.source))
+    files = (*sets, *([file[0]] if file else []), *files_of(submit.asked.source))
     return next(filter(None, (refusal(path, roots) for path in files)), "")
 
 

@@ -3,8 +3,11 @@
 import logging
 from dataclasses import dataclass, field, replace
 
+from fip.data.complete import COMPLETE, NO_SLICES
 from fip.data.fingerprints import Comparing
+from fip.data.ranges import add
 from fip.data.ranges import of as ranges_of
+from fip.data.values import ImageFile
 from fip.sink.store import Store
 from fip.wire.messages import RunPlan, RunStored
 
@@ -22,6 +25,13 @@ class OpenRun:
     said: RunStored  # what the ventilator is told of it
     comparing: Comparing | None = None  # what is stored, with the data as they are now, before the run goes on
     followers: set[str] = field(default_factory=set)  # those that the ledger knows of
+
+    def was_stored(self, image: ImageFile) -> None:
+        """An image of it was stored."""
+        complete, (share, _) = self.said.complete, image.numbers.get(COMPLETE, (None, ""))
+        if share is not None:
+            complete = (complete or NO_SLICES).with_one(min(1.0, max(0.0, share)))
+        self.said = replace(self.said, stored=add(self.said.stored, image.index), complete=complete)
 
     def go_on_comparing(self, store: Store) -> None:
         """Asks for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""

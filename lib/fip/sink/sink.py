@@ -13,6 +13,7 @@ from uuid import uuid4
 import zmq
 
 from fip.config import Config, Loaded
+from fip.data.complete import Complete
 from fip.data.errors import DamagedLedgerError, FipError, NoRoomError, StoreError, WireError
 from fip.data.fingerprints import Comparing, to_compare
 from fip.data.names import RunId
@@ -183,6 +184,7 @@ class Sink(Daemon):
     def _open(self, plan: RunPlan) -> OpenRun:
         store: Store | None = None
         stored: Ranges = ()
+        complete: Complete | None = None
         refused, older = "", None
         try:
             store = self._store_of(plan)
@@ -190,6 +192,7 @@ class Sink(Daemon):
             refused = "" if older else store.open_run(plan)
             if not refused and not older:
                 stored = store.ledger.stored(plan.run)  # what failed before is tried again
+                complete = store.ledger.complete(plan.run)
         except NoRoomError:
             raise
         except (FipError, OSError) as error:
@@ -199,7 +202,7 @@ class Sink(Daemon):
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
         takes = None if refused or older else store
-        run = OpenRun(plan, takes, RunStored(plan.run, stored, (), refused, plan.final, older))
+        run = OpenRun(plan, takes, RunStored(plan.run, stored, (), refused, plan.final, older, complete=complete))
         if takes and stored:
             with self._charged_to(run):
                 self._begin_comparing(run, takes)
@@ -302,7 +305,7 @@ class Sink(Daemon):
         self._vitals.took("wait", waited)
         self._vitals.took("image", sum(image.seconds.values()) - waited)
         log.debug("image %d of run %s was stored in %.3f s", image.index, image.run, time.monotonic() - begun)
-        run.said = replace(run.said, stored=add(run.said.stored, image.index))
+        run.was_stored(image)
         self._vitals.counters["images"] += 1
 
     def _store(self, run: OpenRun, store: Store, image: ImageFile) -> bool:

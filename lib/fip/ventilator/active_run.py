@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from fip.data.arriving import Arrivals, Writing
+from fip.data.complete import Complete
 from fip.data.ranges import Ranges, below, contains, count, well_formed
 from fip.ventilator.leases import Leases
 from fip.ventilator.pacing import Pace
@@ -30,6 +31,7 @@ class ActiveRun:
     waits: bool = False  # for a worker with the stages and the kernel that it asks for
     writing: Writing | None = None  # how the recording is read, if it was being written when the run began
     arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
+    complete: Complete | None = None  # how much was there of the stored slices, as the sink says
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _recorded: Ranges = ()  # the failed slices that the sink has entered
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
@@ -55,7 +57,7 @@ class ActiveRun:
         stored = below(said.stored, self.plan.total)  # a last ventilator may have known of more than this one does yet
         if not well_formed(stored, self.plan.total):
             return []
-        self.refused, self._recorded = said.refused, said.failed
+        self.refused, self._recorded, self.complete = said.refused, said.failed, said.complete
         self.compare = below(said.compare, self.plan.total) if well_formed(said.compare, self.plan.total) else ()
         if self.leases is None:
             if not said.refused and not said.compare:
@@ -116,4 +118,5 @@ class ActiveRun:
             missed=self.pace.missed,
             deadline=self.pace.deadline(oldest),
             final=self.plan.final,
+            complete=self.complete,
         )

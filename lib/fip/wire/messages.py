@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from annotated_types import Len
 
 from fip.data.arriving import Rules
+from fip.data.complete import Complete
 from fip.data.names import (
     Address,
     Attempt,
@@ -190,6 +191,7 @@ class RunStored:
     final: bool = True  # whether the ledger has it that no more slices will come
     goes_on_as: RunId | None = None  # the id under which the directory has the run, if that is its older one
     compare: tuple[tuple[Number, Number], ...] = ()  # slices to be read again before the run goes on: data may differ
+    complete: Complete | None = None  # how much was there of its stored slices; None if that was noted of none
 
 
 @dataclass(frozen=True)
@@ -283,6 +285,7 @@ class RunStatus:
     missed: Count  # slices stored after their deadline; 0 without a pace
     deadline: Real | None = None  # s, the lag from which on slices miss their deadline; None without a pace
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
+    complete: Complete | None = None  # as in `RunStored`
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,8 @@ class Sink(Daemon):
         elif known.store and plan != known.plan:  # more of its slices have come to be known
             with self._charged_to(known):
                 known.store.open_run(plan)
-                known.plan, known.said = plan, replace(known.said, final=plan.final)
+                backlog = known.store.ledger.backlogs.of(plan.run)
+                known.plan, known.said = plan, replace(known.said, final=plan.final, backlog=backlog)
 
     def _record(self, failures: Sequence[Failure]) -> None:
         """Enters slices that will not come, those of a run together."""
@@ -183,6 +184,7 @@ class Sink(Daemon):
     def _open(self, plan: RunPlan) -> OpenRun:
         store: Store | None = None
         stored: Ranges = ()
+        backlog: Ranges = ()
         refused, older = "", None
         try:
             store = self._store_of(plan)
@@ -190,6 +192,7 @@ class Sink(Daemon):
             refused = "" if older else store.open_run(plan)
             if not refused and not older:
                 stored = store.ledger.stored(plan.run)  # what failed before is tried again
+                backlog = store.ledger.backlogs.of(plan.run)
         except NoRoomError:
             raise
         except (FipError, OSError) as error:
@@ -199,7 +202,7 @@ class Sink(Daemon):
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
         takes = None if refused or older else store
-        run = OpenRun(plan, takes, RunStored(plan.run, stored, (), refused, plan.final, older))
+        run = OpenRun(plan, takes, RunStored(plan.run, stored, (), refused, plan.final, older, backlog))
         if takes and stored:
             with self._charged_to(run):
                 self._begin_comparing(run, takes)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from fip.archive.file_names import AFTER_RUN
 from fip.data.antennas import IllAntenna
 from fip.data.complete import Complete
 from fip.data.values import Beam
@@ -64,6 +65,24 @@ class RunRow:
     total: int  # slices that are known of
     final: bool  # whether that is all; while a MeasurementSet is being written, more come
     opened: float  # s UTC, Unix
+
+
+@dataclass(frozen=True)
+class Series:
+    """Slices of a run that are followed in order, with a state of their own."""
+
+    row: RunRow
+    backlog: bool | None = None  # True: those of its backlog; False: all others; None: all, those of a backlog, too
+
+    @property
+    def key(self) -> str:
+        """What it is called among all series of a directory: as its run, if it has no other."""
+        return f"{self.row.run}{AFTER_RUN}" if self.backlog else self.row.run
+
+    @property
+    def name(self) -> str:
+        """What names of files begin with that show it."""
+        return f"{self.row.name}{AFTER_RUN}" if self.backlog else self.row.name
 
 
 @dataclass(frozen=True)

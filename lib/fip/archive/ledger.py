@@ -15,6 +15,7 @@ from math import inf, nan
 from pathlib import Path
 from typing import Any
 
+from fip.archive.backlogs import Backlogs
 from fip.archive.clock import Clock, CountedTime
 from fip.archive.entries import ENTRY, NAMED, OF_SLICE, SIZE, Aged, Entry, Listed, RunRow, RunTotals, entry_of, run_of
 from fip.archive.file_names import LEDGER
@@ -72,6 +73,7 @@ class Ledger:
         self.data = KnownData(self._file, self._version)
         self.followers = KnownFollowers(self._file, self._version)
         self.pins = KnownPins(self._file)
+        self.backlogs = Backlogs(self._file, self._version)
 
     def _checked_version(self, read_only: bool) -> int:
         version = self._file.version
@@ -113,6 +115,7 @@ class Ledger:
                 self._file.write(
                     "UPDATE runs SET total = MAX(total, ?), final = ? WHERE run = ?", (plan.total, plan.final, plan.run)
                 )
+                self.backlogs.enter(plan.run, plan.backlog)
                 return self._label(held)
             name = free_name(plan.name, {taken for (taken,) in self._file.rows("SELECT name FROM runs")})
             if self.asked() is None:
@@ -122,6 +125,7 @@ class Ledger:
                 (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
             )
             self.data.set_hints(plan.run, plan.hints)
+            self.backlogs.enter(plan.run, plan.backlog)
         return name
 
     def older_of(self, plan: RunPlan) -> RunId | None:
@@ -248,7 +252,7 @@ class Ledger:
     def clear(self) -> None:
         """Forgets all: no image, run or selection is in it then."""
         with self._file.transaction():
-            for table in ("files", "numbers", "slices", "hints", "followers", "runs", "directory"):
+            for table in ("files", "numbers", "slices", "hints", "followers", "backlog", "runs", "directory"):
                 self._file.write(f"DELETE FROM {table}")
 
     def _names(self, state: str) -> Iterator[str]:
@@ -298,10 +302,20 @@ class Ledger:
             self._plain(entry.file)
             yield entry
 
-    def outcomes(self, run: str, first: int, most: int) -> list[tuple[int, str, str | None]]:
-        """What became of the next slices of a run from `first` on: index, state and reason, in order of index."""
-        query = "SELECT slice, state, reason FROM slices WHERE run = ? AND slice >= ? ORDER BY slice LIMIT ?"
+    def outcomes(
+        self, run: str, first: int, most: int, backlog: bool | None = None
+    ) -> list[tuple[int, str, str | None]]:
+        """What became of the next slices of a run from `first` on: index, state and reason, in order of index.
+
+        Of those of its backlog alone, or of the others alone, if that is asked for.
+        """
+        which = f"run = ? AND slice >= ? AND {self.backlogs.only(backlog)}"
+        query = f"SELECT slice, state, reason FROM slices WHERE {which} ORDER BY slice LIMIT ?"
         return list(self._file.rows(query, (run, first, most)))
+
+    def is_whole(self, run: RunRow) -> bool:
+        """Whether it is known of every slice of a run what became of it, and no more will come."""
+        return run.final and int(self._file.value("SELECT COUNT(*) FROM slices WHERE run = ?", (run.run,))) >= run.total
 
     def entered_after(self, run: str, sequence: int, before: int) -> list[tuple[int, int]]:
         """(index, sequence) of the stored images of slices before one that were entered after a sequence, by index."""

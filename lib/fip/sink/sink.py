@@ -159,7 +159,8 @@ class Sink(Daemon):
         elif known.store and plan != known.plan:  # more of its slices have come to be known
             with self._charged_to(known):
                 known.store.open_run(plan)
-                known.plan, known.said = plan, replace(known.said, final=plan.final)
+                backlog = known.store.ledger.backlogs.of(plan.run)
+                known.plan, known.said = plan, replace(known.said, final=plan.final, backlog=backlog)
 
     def _record(self, failures: Sequence[Failure]) -> None:
         """Enters slices that will not come, those of a run together."""
@@ -185,6 +186,7 @@ class Sink(Daemon):
         store: Store | None = None
         stored: Ranges = ()
         complete: Complete | None = None
+        backlog: Ranges = ()
         refused, older = "", None
         try:
             store = self._store_of(plan)
@@ -193,6 +195,7 @@ class Sink(Daemon):
             if not refused and not older:
                 stored = store.ledger.stored(plan.run)  # what failed before is tried again
                 complete = store.ledger.complete(plan.run)
+                backlog = store.ledger.backlogs.of(plan.run)
         except NoRoomError:
             raise
         except (FipError, OSError) as error:
@@ -202,7 +205,8 @@ class Sink(Daemon):
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
         takes = None if refused or older else store
-        run = OpenRun(plan, takes, RunStored(plan.run, stored, (), refused, plan.final, older, complete=complete))
+        said = RunStored(plan.run, stored, (), refused, plan.final, older, backlog=backlog, complete=complete)
+        run = OpenRun(plan, takes, said)
         if takes and stored:
             with self._charged_to(run):
                 self._begin_comparing(run, takes)

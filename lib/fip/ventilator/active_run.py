@@ -4,15 +4,20 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from math import inf
 
 from fip.data.arriving import Arrivals, Writing
 from fip.data.complete import Complete
 from fip.data.ranges import Ranges, below, contains, count, well_formed
 from fip.ventilator.leases import Leases
-from fip.ventilator.pacing import Pace
+from fip.ventilator.pacing import MINIMUM_DEADLINE, Pace
 from fip.wire.messages import LATELY, Failure, Follow, RunPlan, RunStatus, RunStored
 
+MOST = 1 << 31  # slices: what a message can number
 FAILURES_TOLD = 32  # of all jobs, the last
+BEHIND = 2  # cadences for which a slice waits, though newer ones come: then its run has fallen behind
+PARTED_FOR = 10  # cadences from one time that something is set aside to the next, so that series are long
+PARTED_AT_LEAST = 10.0  # s, the same at short cadences
 
 
 @dataclass
@@ -28,12 +33,15 @@ class ActiveRun:
     leases: Leases | None = None
     refused: str = ""
     looked: float = 0.0  # monotonic s, when it could be looked into last
+    cadence: float | None = None  # s from one slice to the next, of the data
     waits: bool = False  # for a worker with the stages and the kernel that it asks for
     writing: Writing | None = None  # how the recording is read, if it was being written when the run began
     arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _recorded: Ranges = ()  # the failed slices that the sink has entered
+    _arrived: int = 0  # slices that were due when it was last looked whether it has fallen behind
+    _parted: float = -inf  # monotonic s, when something was set aside last
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
 
     def grow(self, slices: int, rows: int, ended: bool, now: float) -> bool:
@@ -61,7 +69,7 @@ class ActiveRun:
         self.compare = below(said.compare, self.plan.total) if well_formed(said.compare, self.plan.total) else ()
         if self.leases is None:
             if not said.refused and not said.compare:
-                self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final, self.attempts_before)
+                self._begin(stored, said.backlog, max_attempts)
             return []
         new = self.leases.sink_says(stored, now)
         for index in [index for index in self.leases.leased if contains(said.failed, index)]:
@@ -70,6 +78,34 @@ class ActiveRun:
             self.pace.stored(index, now)
             self._stored_at.append(now)
         return new
+
+    def _begin(self, stored: Ranges, backlog: Ranges, max_attempts: int) -> None:
+        backlog = backlog if well_formed(backlog, MOST) else ()
+        self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final, backlog, self.attempts_before)
+        self.plan = replace(self.plan, backlog=backlog)
+
+    def part(self, now: float) -> bool:
+        """If it has fallen behind, what waits is its backlog from now on, but for what has just come; whether it is.
+
+        It has if a slice still waits that came more than two cadences ago, and newer ones have come since: more wait
+        than workers take in that time.
+        """
+        before, self._arrived = self._arrived, self.pace.arrived(now)
+        oldest = self.leases.oldest_waiting if self.leases else None
+        due = None if oldest is None else self.pace.due(oldest)
+        if due is None or oldest is None or oldest >= before or self._arrived <= before:
+            return False
+        cadence = (self.cadence or 0.0) / self.pace.rate
+        if now - due <= max(BEHIND * cadence, MINIMUM_DEADLINE):
+            return False
+        if now - self._parted < max(PARTED_FOR * cadence, PARTED_AT_LEAST):
+            return False
+        assert self.leases
+        if not self.leases.set_aside(before):
+            return False
+        self._parted = now
+        self.plan = replace(self.plan, backlog=self.leases.backlog)
+        return True
 
     def over(self, said: RunStored) -> bool:
         """Whether every slice is stored, or recorded as failed."""

@@ -127,6 +127,7 @@ class RunPlan:
     older: RunId | None = None  # the id that it had at 0c91216: if the directory has it, it goes on under that
     hints: Line = ""  # of the files that hold its data: where they differ, the data may
     others: dict[Line, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
+    backlog: tuple[tuple[Number, Number], ...] = ()  # ranges of slices that are a series of their own: it fell behind
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class Followed:
     next: Number  # the first slice of which it has decided nothing yet
     needs: Number  # the first whose image it would see again if it began now
     folder: PathName  # where what it finds is
+    backlog: tuple[Number, Number] | None = None  # `next` and `needs` in the run's backlog; None before it meets that
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ class RunStored:
     refused: Text  # why the sink cannot take this run; "" if it can
     final: bool = True  # whether the ledger has it that no more slices will come
     goes_on_as: RunId | None = None  # the id under which the directory has the run, if that is its older one
+    backlog: tuple[tuple[Number, Number], ...] = ()  # slices that are a series of their own, as the ledger has it
     compare: tuple[tuple[Number, Number], ...] = ()  # slices to be read again before the run goes on: data may differ
     complete: Complete | None = None  # how much was there of its stored slices; None if that was noted of none
 

@@ -103,11 +103,12 @@ def _leaves(main: Recording, index: RowIndex, centres: PhaseCentres, field: Fiel
     begin, end = float(times[0]), float(times[-1])
     try:
         if main.growing:
-            moved = f"from which it moves by {format_angle(_between(centres, field, begin, begin + 60))} a minute"
+            rate = format_angle(_between(centres, field, begin, begin + 60), digits=3)
+            moved = f"from which it moves by {rate} a minute"
         elif begin < end:
             middle = settled_time(index, field.number, growing=False)
             away = max(_between(centres, field, middle, each) for each in (begin, end))
-            moved = f"up to {format_angle(away)} from where it is at other times"
+            moved = f"up to {format_angle(away, digits=3)} from where it is at other times"
         else:
             return ""
     except InputError:  # an ephemeris ends

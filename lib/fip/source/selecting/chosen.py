@@ -18,7 +18,7 @@ from fip.source.recording import Recording, Rows
 from fip.source.selecting import matching as choosing
 from fip.source.selecting.centring import settle_centres
 from fip.source.selecting.phase_centres import Rephasing
-from fip.source.tables.subtables import Field, Window
+from fip.source.tables.subtables import Field, Window, of_zenith
 
 _LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
 
@@ -51,6 +51,10 @@ class Picked:
             limit = choosing.uv_limits(uv_range, highest, highest)[1]
             coverage = replace(coverage, longest_baseline=min(coverage.longest_baseline, limit))
         return integrations[counts[integrations] > 0], coverage
+
+    def field(self, number: int) -> Field:
+        """A field, with the phase centre that u, v and w are referred to."""
+        return referred(self.main.field(number), self.asked.source)
 
     def _turned(self, uvw: NDArray[np.float64], integration: NDArray[np.intp]) -> NDArray[np.float64]:
         """The UVW of rows of these integrations towards the centre of their grids, taken at their middle."""
@@ -117,7 +121,7 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
     )
     candidates = np.isin(index.field, sorted(fields)) & (True if among is None else among)
     integrations = _integrations(index, selection, candidates, number, str(main.path))
-    found = {each: main.field(each) for each in np.unique(index.field[integrations]).tolist()}
+    found = {each: referred(main.field(each), selection) for each in np.unique(index.field[integrations]).tolist()}
     rephasing = settle_centres(main, index, list(found.values()), phase_centre)
     picked = Picked(main, index, asked, windows, antennas, rephasing)
     coverage = index.coverage
@@ -143,6 +147,11 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
         number=number,
         coverage=coverage,
     )
+
+
+def referred(field: Field, selection: Selection) -> Field:
+    """The field with the phase centre that u, v and w are referred to, if it is said that this is another."""
+    return of_zenith(field) if selection.uvw == "zenith" else field
 
 
 def parts(

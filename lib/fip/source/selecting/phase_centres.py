@@ -48,6 +48,11 @@ class PhaseCentres:
         self._path = path
         self._position = position
 
+    @property
+    def on_earth(self) -> bool:
+        """Whether it is known where the array is, and so where its zenith is."""
+        return self._position is not None
+
     def moves(self, field: Field) -> bool:
         """Whether the phase centre moves among the stars."""
         return len(field.polynomial) > 1 or field.ephemeris is not None or field.frame not in FIXED

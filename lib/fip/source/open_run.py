@@ -101,7 +101,9 @@ def settle(chosen: Chosen) -> Run:
             *_injection_notes(main, index),
             column_note,
             *(() if corrections is None else corrections.notes),
-            *centre_notes(index, chosen.fields, chosen.rephasing, asked.imaging.phase_centre, len(chosen.integrations)),
+            *centre_notes(
+                main, index, chosen.fields, chosen.rephasing, asked.imaging.phase_centre, len(chosen.integrations)
+            ),
             *grid_notes,
             *band_notes,
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
@@ -246,9 +248,10 @@ def list_slices(chosen: Chosen) -> tuple[SliceInfo, ...]:
     names = {each.number: each.name for each in chosen.fields}
     slices = []
     several = np.unique(index.beam).size > 1
+    plain = int(index.beam[0]) if chosen.main.growing or not several else None  # as for fields: others may come
     for together in chosen.slices:
         first, field = together[0], int(index.field[together[0]])
-        beam = f"beam{index.beam[first]}" if several else ""
+        beam = "" if index.beam[first] == plain else f"beam{index.beam[first]}"
         called = "-".join(filter(None, (chosen.labels[field], beam)))[-LONGEST:]
         time = float(index.time[list(together)].mean())
         slices.append(SliceInfo(together, int(chosen.number[first]), names[field], called, time))

@@ -103,10 +103,14 @@ class Subtables:
     def _row(self, name: str, number: int) -> Cells:
         """One row of a subtable."""
         with self.subtable(name) as sub:
-            self._check_row(name, number, sub.nrows())
-            defined = [column for column in sub.colnames() if sub.iscelldefined(column, number)]
-            cells = {each: sub.getcell(each, number) for each in defined if credible(cell_shape(sub, each, number))}
-            return Cells(f"{self.path}: subtable {name}", cells)
+            return self._cells(sub, name, number)
+
+    def _cells(self, sub: Any, name: str, number: int) -> Cells:
+        """One row of a subtable that is open."""
+        self._check_row(name, number, sub.nrows())
+        defined = [column for column in sub.colnames() if sub.iscelldefined(column, number)]
+        cells = {each: sub.getcell(each, number) for each in defined if credible(cell_shape(sub, each, number))}
+        return Cells(f"{self.path}: subtable {name}", cells)
 
     def _check_row(self, name: str, number: int, rows: int) -> None:
         if not 0 <= number < rows:
@@ -207,15 +211,14 @@ class Subtables:
 
     def field(self, number: int) -> Field:
         """A field and where its phase centre is. InputError where it does not say."""
-        with self.reading(f"field {number}"):
-            row = self._row("FIELD", number)
+        with self.reading(f"field {number}"), self.subtable("FIELD") as sub:
+            row = self._cells(sub, "FIELD", number)
             name = str(row.get("NAME", ""))
             where = f"{self.path}: field {number} ({name})"
             polynomial = _polynomial(where, row)
             moves = len(polynomial) > 1
-            with self.subtable("FIELD") as sub:
-                measure = _measure(sub, "PHASE_DIR")
-                epoch = float(to_utc(np.array([row["TIME"]]), self.scale_of(sub))[0]) if moves else 0.0
+            measure = _measure(sub, "PHASE_DIR")
+            epoch = float(to_utc(np.array([row["TIME"]]), self.scale_of(sub))[0]) if moves else 0.0
             frame = _varying(measure, row) if "VarRefCol" in measure else str(measure.get("Ref", "J2000"))
             return Field(
                 number=number,

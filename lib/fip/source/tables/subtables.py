@@ -1,5 +1,6 @@
 """What the subtables of a MeasurementSet describe: spectral windows with their correlations, fields, antennas."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -99,6 +100,11 @@ class Field:
             longitude = longitude * (time - self.epoch) + coefficient[0]
             latitude = latitude * (time - self.epoch) + coefficient[1]
         return longitude, latitude
+
+
+def of_zenith(field: Field) -> Field:
+    """The same field with the zenith for its phase centre; v is to the north there."""
+    return replace(field, frame="AZELGEO", polynomial=((math.pi, math.pi / 2),), epoch=0.0, ephemeris=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

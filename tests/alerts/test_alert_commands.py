@@ -1,6 +1,7 @@
 """`fip alerts`, `fip retract`, `fip check`, and what a configuration may say, as an observer types it."""
 
 import json
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -77,6 +78,20 @@ def test_alerts_are_listed_released_sent_and_taken_back(directory: Path, tmp_pat
         ("a.1", "sent"), ("0011-slice-1.1", "sent"), ("b.1", "waiting"), ("a.2", "sent"),
     ]  # fmt: skip
     assert told["holds"] == told["faults"] == []
+
+
+def test_a_target_that_is_silent_holds_up_no_other(tmp_path: Path) -> None:
+    """Each is sent what is its own meanwhile, also by a command."""
+    folder = tmp_path / "quiet.fip" / FOLDER
+    folder.mkdir(parents=True)
+    enter(folder, draft("a", at=now() - 60, hub="due", other="due"))
+    told, in_time = threading.Event(), list[bool]()
+    slow = Webhook(heard=lambda _: in_time.append(told.wait(8)))
+    with slow, Webhook(heard=lambda _: told.set()) as other:
+        config = tmp_path / "fip.toml"
+        config.write_text(f'[alerts.hub]\nurl = "{slow.url}"\n[alerts.other]\nurl = "{other.url}"\n')
+        assert "2 sent" in run("alerts", folder.parent, "--send", "--config", config)
+    assert in_time == [True]
 
 
 def test_what_is_taken_back_without_a_configuration_is_sent_later(directory: Path) -> None:
@@ -173,7 +188,7 @@ def test_every_view_has_a_line_of_alerts(directory: Path) -> None:
     found = shown_view(directory)
     assert found is not None
     assert found.alerts is not None
-    assert line(found.alerts) == "0 sent, 2 due, 1 wait for a person's word, hub: answers 401 Unauthorized"
+    assert line(found.alerts) == "0 sent, 2 due, 1 waits for a person's word, hub: answers 401 Unauthorized"
     assert view_of(directory / FOLDER) == found.alerts
     assert transients_panel(TransientsView(), None).level == ""
     assert summed([]) is None

@@ -307,8 +307,8 @@ def test_gaps_are_not_observed(tmp_path: Path) -> None:
     columns = small_ms.rows(10)
     columns["TIME"] = columns["TIME"] + np.where(columns["TIME"] > small_ms.START + 45, 3600.0, 0.0)
     path = small_ms.write(tmp_path / "gap.ms", columns)
-    facts = look(path, asked(), False)
-    forget(path, asked(), False)
+    facts = look(path, asked(), None)
+    forget(path, asked(), None)
     assert facts.observed == pytest.approx(100)
 
 

@@ -2,10 +2,12 @@
 
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from astropy.io import fits
 
@@ -123,6 +125,17 @@ def test_a_job_follows_whatever_is_killed(tmp_path: Path) -> None:
         assert totals(mesh.images / job) == (many, many, True)
 
 
+@contextmanager
+def held_still(run: subprocess.Popen[str]) -> Iterator[None]:
+    """Nothing is read meanwhile."""
+    children = psutil.Process(run.pid).children(recursive=True)
+    for child in children:
+        child.suspend()
+    yield
+    for child in children:
+        child.resume()
+
+
 class Torn:
     """A set that is being written, as it is on disk in the midst of a flush: files that do not fit each other."""
 
@@ -165,9 +178,10 @@ def test_a_run_goes_on_over_a_look_in_the_midst_of_a_flush(tmp_path: Path) -> No
     ms, output, many = tmp_path / "live.ms", tmp_path / "out", 6
     with Writer(ms, many) as writer:
         writer.write(2)
-        with started("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path, 1, 4)) as run:
+        with started("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path, 1, 10)) as run:
             wait_for_images(output, 2, run)
-            torn = Torn(ms, writer)
+            with held_still(run):  # a look between the write and the file that is put back would see it whole
+                torn = Torn(ms, writer)
             while "cannot be read now, which is tried again" not in (output / LOG_FILE).read_text():
                 with suppress(subprocess.TimeoutExpired):
                     run.wait(timeout=0.05)

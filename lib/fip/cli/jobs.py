@@ -10,6 +10,7 @@ import typer
 from fip.cli.app import ConfigOption, app, console, say
 from fip.cli.run_options import with_settings
 from fip.config import Config, Settings, load
+from fip.data.arriving import Writing
 from fip.data.errors import UsageError
 from fip.data.needs import with_whole_paths
 
@@ -44,7 +45,7 @@ def submit_command(
     paths, source = joined(measurement_sets, loaded.config.source)
     asked, follow = loaded.config.model_copy(update={"source": source}).asked, follow_of(loaded.config)
     asked = replace(asked, imaging=with_beam(asked.imaging), source=with_whole_paths(asked.source))
-    submitted.check_here(paths, asked, follow is not None)
+    submitted.check_here(paths, asked, Writing(follow.rules) if follow else None)
     pace = loaded.config.ventilator.pace if "ventilator.pace" in settings.typed else None
     submit = new_job(paths, asked, pace=pace, follow=follow)
     with Operator(loaded.config) as operator:

@@ -29,6 +29,14 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Writing:
+    """That a recording is still being written, and how that is followed."""
+
+    rules: Rules = field(default_factory=Rules)  # of a folder of arriving recordings
+    manifest: str = ""  # the name of the file in which the order of what arrived is kept; "": it is kept nowhere
+
+
+@dataclass(frozen=True)
 class Arrivals:
     """What a recording that comes in parts tells of them, beside its rows."""
 

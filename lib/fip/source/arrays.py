@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.arriving import Arrivals
 from fip.data.errors import InputError
 from fip.source.recording import Rows
 from fip.source.tables.subtables import Antennas, Channels, Field, Window, as_slice
@@ -117,6 +118,10 @@ class ArrayRecording:
 
     def parts_expected(self) -> int | None:
         """The rows tell it."""
+        return None
+
+    def arrivals(self) -> Arrivals | None:
+        """It does not come in parts."""
         return None
 
     def close(self) -> None:

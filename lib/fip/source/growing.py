@@ -5,6 +5,7 @@ complete, so that a run that is resumed, later and with more data there, is the 
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fip.data.arriving import Writing
 from fip.data.errors import InputError, NotYetError, UnreadableError, UsageError
 from fip.data.needs import sets_of
 from fip.data.settings import Asked
@@ -81,11 +83,11 @@ class Growing:
     is a NotYetError, and it is opened again by the next look.
     """
 
-    def __init__(self, path: Path, asked: Asked) -> None:
-        """Opens it; NotYetError if it is not there yet, or not whole enough to be opened."""
-        self._asked = asked
+    def __init__(self, path: Path, asked: Asked, open_it: Callable[[], Recording] | None = None) -> None:
+        """Opens it, by `open_it`; NotYetError if it is not there yet, or not whole enough to be opened."""
+        self._asked, self._table = asked, _has_table(path)
         try:
-            self._main = open_recording(path, growing=True)
+            self._main = open_it() if open_it else open_recording(path, Writing())
         except InputError as error:
             raise NotYetError(str(error)) from None
         self.rows = len(self._main)
@@ -104,8 +106,8 @@ class Growing:
 
     @property
     def current(self) -> bool:
-        """It looks again by itself."""
-        return True
+        """It looks again by itself; what was a folder without a table may have become one of a MeasurementSet."""
+        return self._table or not _has_table(self._main.path)
 
     def close(self) -> None:
         """Release the files."""
@@ -234,6 +236,10 @@ class Growing:
             grids={**run.grids, **about},
             observations={**run.observations, **{each.name: replace(observation, field=each.name) for each in fields}},
         )
+
+
+def _has_table(path: Path) -> bool:
+    return (path / "table.dat").exists()
 
 
 def _closed(chosen: Chosen) -> tuple[tuple[int, ...], ...]:

@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import TypeAlias
 
+from fip.data.arriving import Writing
 from fip.data.errors import FipError, InputError
 from fip.source.recording import Recording
 from fip.source.tables.access import check_access
@@ -29,9 +30,17 @@ def open_joined(path: Path, join: Sequence[str]) -> Recording:
     return open_bands(path, join[1:], open_recording)
 
 
-def open_recording(path: Path, growing: bool = False) -> Recording:
-    """What is at a path, open; `growing` if it is still being written. InputError if there is nothing to image."""
+def open_recording(path: Path, writing: Writing | None = None, manifest: int | None = None) -> Recording:
+    """What is at a path, open; `writing` if it still is. InputError if there is nothing to image.
+
+    `manifest` is a descriptor of the file in which the order of what arrived is kept, for as long as this call takes.
+    """
+    growing = writing is not None
     found = () if os.path.exists(path / "table.dat") else _others(path)  # noqa: PTH110 also if it may not be asked
+    if not found and writing and _is_folder(path):
+        from fip.source.arriving.recording import Arriving
+
+        return Arriving(path, writing.rules, None if manifest is None else os.dup(manifest))
     if not found:
         from fip.source.tables.measurement_set import MeasurementSet
 
@@ -54,6 +63,11 @@ def open_recording(path: Path, growing: bool = False) -> Recording:
 def is_named(name: str) -> bool:
     """Whether a path of this name is one that another package reads."""
     return bool(_others(Path(name)))
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder and no table: of recordings that arrive, if it is followed."""
+    return path.is_dir() and not (path / "table.dat").exists()
 
 
 def _others(path: Path) -> tuple[EntryPoint, ...]:

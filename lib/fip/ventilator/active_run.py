@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from fip.data.arriving import Arrivals, Writing
 from fip.data.ranges import Ranges, below, contains, count, well_formed
 from fip.ventilator.leases import Leases
 from fip.ventilator.pacing import Pace
@@ -27,6 +28,8 @@ class ActiveRun:
     refused: str = ""
     looked: float = 0.0  # monotonic s, when it could be looked into last
     waits: bool = False  # for a worker with the stages and the kernel that it asks for
+    writing: Writing | None = None  # how the recording is read, if it was being written when the run began
+    arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _recorded: Ranges = ()  # the failed slices that the sink has entered
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window

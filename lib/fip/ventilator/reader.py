@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from fip.data.arriving import Writing
 from fip.data.errors import InputError
 from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.runtime.service import Loop
 from fip.source.child import Child, crash, stuck
 from fip.source.patience import READ_WITHIN, Patience, said
-from fip.source.pipe import Memory
-from fip.source.requests import Cut, cut
+from fip.source.requests import Cut, Held, cut
 
 log = logging.getLogger("fip.ventilator")
 Given = TypeVarTuple("Given")
@@ -111,10 +111,10 @@ class Reader:
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None,
+        path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
         """Has a slice cut, as `fip.source.requests.cut`."""
-        self.call(job, then, cut, path, asked, follow, run, index, handed)
+        self.call(job, then, cut, path, asked, writing, run, index, held)
 
     def drop(self, job: str) -> None:
         """The job is cancelled: its calls fail, at once but for those that the child has, which are wanted no more."""

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.arriving import Arrivals
 from fip.data.errors import InputError
 from fip.source.joined.grouping import parts_of_series
 from fip.source.joined.manifest import Manifest, Part
@@ -172,6 +173,10 @@ class Joined:
     def parts_expected(self) -> int | None:
         """As many windows as a series has had in one group, at the most."""
         return self._expected
+
+    def arrivals(self) -> Arrivals | None:
+        """It is made of what was there when it was opened."""
+        return None
 
 
 def _within(numbers: range | NDArray[np.int64], done: int, start: int, end: int) -> range | NDArray[np.int64]:

@@ -10,8 +10,10 @@ import pytest
 
 from fip.data.arriving import Rules
 from fip.data.errors import InputError, UnreadableError
+from fip.data.settings import asked
 from fip.source.arriving.looking import Probe
 from fip.source.arriving.recording import Arriving
+from fip.source.growing import Growing
 from support import damaged_sets, small_ms
 from support.arriving_sets import Folder, Here, copy, files_of, folder, make_set
 
@@ -164,6 +166,26 @@ def test_a_set_that_goes_before_it_is_imaged_is_removed_and_its_time_may_come_ag
         here.wait(OVER)
         assert [names for names, _ in here.groups] == [["renamed.ms", "0-1.ms"], ["1-0.ms"]]
         assert here.odd == {"missing": 1, "out of order": 1}
+
+
+def test_a_first_group_that_lacks_a_band_does_not_settle_the_run_without_it(made: Path, tmp_path: Path) -> None:
+    """Bands that others have shown by then are imaged, in one grid for all; one that comes still later is foreign."""
+    with folder(tmp_path, RULES) as here:
+        bring(made, here, "0-0", "1-0", "1-1")
+        here.wait(SETTLED + RULES.grace)
+        growing = Growing(here.path, asked(size=(16, 16), scale="60arcsec"), lambda: here.recording)
+        run = growing.look()
+        assert here.groups == [(["0-0.ms"], 1), (["1-0.ms", "1-1.ms"], 0)]
+        assert [len(run.read(index).blocks) for index in range(2)] == [1, 2]
+        assert run.bands[0].width == pytest.approx(8e6)
+        make_set(here.path / "2-2.ms", 2, 2)
+        here.wait(OVER)
+        assert here.odd == {"foreign": 1, "missing": 1}
+        assert "1007.500000 to 1011.500000 MHz, is none of those that there were when images began" in here.said[0]
+        assert len(here.recording.manifest.windows) == 2
+        with folder(tmp_path, RULES) as other:
+            again = Growing(here.path, asked(size=(16, 16), scale="60arcsec"), lambda: other.recording)
+            assert again.look().id == run.id
 
 
 def test_what_another_child_proposed_first_is_taken_over(made: Path, tmp_path: Path) -> None:

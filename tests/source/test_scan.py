@@ -95,11 +95,16 @@ def test_a_look_with_nothing_new_reads_no_folder(tmp_path: Path, monkeypatch: py
     assert len(looks.again().appeared) == 100
     looks.again(GRANULARITY)  # what came within one tick of the clock of the file system
 
-    asked = []
+    asked: list[str] = []
     stat = os.stat
+
+    def counted(path: str) -> os.stat_result:
+        asked.append(path)
+        return stat(path)
+
     monkeypatch.setattr(os, "listdir", None)
     monkeypatch.setattr(os, "scandir", None)
-    monkeypatch.setattr(os, "stat", lambda path: asked.append(path) or stat(path))
+    monkeypatch.setattr(os, "stat", counted)
     assert looks.again() == Changes()
     assert sorted(asked) == [str(tmp_path), str(tmp_path / "BAND0"), str(tmp_path / "BAND1")]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fip.data.arriving import Arrivals, Rules
+from fip.data.arriving import Arrivals, Oddity, Rules
 from fip.source.arriving.looking import Outcome, Probe, look_into
 from fip.source.arriving.recording import Arriving
 from fip.source.joined.manifest import Manifest
@@ -81,9 +81,9 @@ class Folder:
         return [([part.path for part in group.parts], group.missing) for group in self.recording.manifest.groups]
 
     @property
-    def odd(self) -> Mapping[str, int]:
+    def odd(self) -> Mapping[Oddity, int]:
         """Oddities that were counted."""
-        return dict(self.recording.counts())
+        return self.recording.counts()
 
     @property
     def times(self) -> list[float]:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from statistics import median
 import psutil
 from casacore.tables import table as open_table
 
-from fip.data.arriving import Rules
+from fip.data.arriving import Oddity, Rules
 from fip.data.errors import NotYetError
 from fip.data.settings import asked
 from fip.simulation.observation import simulate
@@ -43,7 +43,7 @@ SHUFFLED = 12  # sets among which one may come in another's place
 STRANGE = 50  # sets, after which others come that are none of this array
 KEEP = 40  # sets that were imaged, before the oldest is removed
 QUIET = 200  # looks with nothing new
-ODD = {"missing": 3, "truncated": 1, "foreign": 3, "duplicate": 1, "late": 1, "removed": 1}
+ODD: Mapping[Oddity, int] = {"missing": 3, "truncated": 1, "foreign": 3, "duplicate": 1, "late": 1, "removed": 1}
 """What is to be counted: a part is missing if it does not come, is half-written, or was taken away."""
 
 
@@ -166,7 +166,7 @@ class Taken:
     cutting: float = 0.0  # CPU s
     quiet: list[float] = field(default_factory=list)  # CPU s of looks with nothing new, at the end
     probe: float = 0.0  # CPU s of the child that looks into members
-    oddities: dict[str, int] = field(default_factory=dict)
+    oddities: Mapping[Oddity, int] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     groups: int = 0
 
@@ -190,7 +190,7 @@ def follow(folder: Path, manifest: Manifest, plan: Plan, rules: Rules) -> Taken:
             before = time.process_time()
             growing.look()
             taken.quiet.append(time.process_time() - before)
-        taken.oddities, taken.groups = dict(main.counts()), len(main.manifest.groups)
+        taken.oddities, taken.groups = {**main.counts()}, len(main.manifest.groups)
         taken.incomplete = sum(group.missing > 0 for group in main.manifest.groups)
     finally:
         growing.close()

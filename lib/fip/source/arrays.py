@@ -120,6 +120,10 @@ class ArrayRecording:
         """The rows tell it."""
         return None
 
+    def windows_expected(self) -> tuple[int, ...]:
+        """The rows tell them."""
+        return ()
+
     def arrivals(self) -> Arrivals | None:
         """It does not come in parts."""
         return None

@@ -125,6 +125,11 @@ class Admission:
         """Whether there are members of which it is not decided what becomes of them."""
         return bool(self._waiting or self._coming)
 
+    @property
+    def begun(self) -> bool:
+        """Whether a group was admitted."""
+        return self._last is not None
+
     # What is seen of members from outside
 
     def appeared(self, path: str, now: float, early: bool = False) -> None:

@@ -19,6 +19,7 @@ from fip.source.joined.manifest import Group, Manifest, Thing
 from fip.source.joined.recording import Joined
 from fip.source.sources import is_named, open_recording
 from fip.source.tables.access import check_access
+from fip.source.tables.subtables import Window
 
 LOOKS_FOR = 1.0  # s in which members are looked into before the others are left for the next look
 MOST_PROPOSED = 1000  # lines at a time
@@ -174,6 +175,10 @@ class Arriving(Joined):
         for path in self._admission.to_open(now):
             outcome = self._probe.look(self.path, path, self._ahead)
             match outcome:
+                case Seen() if self._admission.begun and (window := _window_of(outcome.new)):
+                    band = f"{window.low / 1e6:.6f} to {window.high / 1e6:.6f} MHz"
+                    why = f"its band, {band}, is none of those that there were when images began: give it another run"
+                    told += self._admission.refused(path, why)
                 case Seen():
                     whole.append(outcome.found)
                     for thing in outcome.new:
@@ -209,6 +214,10 @@ class Arriving(Joined):
             if names[what] <= SAID:
                 self._said.append(f"{self.path}/{each.odd.path}: {what}: {each.why}")
         self._said += [f"{self.path}: {n - SAID} more are {what}" for what, n in names.items() if n > SAID]
+
+
+def _window_of(things: Iterable[Thing]) -> Window | None:
+    return next((each for each in things if isinstance(each, Window)), None)
 
 
 def _line(thing: Thing) -> str:

@@ -174,6 +174,10 @@ class Joined:
         """As many windows as a series has had in one group, at the most."""
         return self._expected
 
+    def windows_expected(self) -> tuple[int, ...]:
+        """If more groups come, all that the manifest has: the first group may lack some."""
+        return tuple(range(len(self.manifest.windows))) if self.growing else ()
+
     def arrivals(self) -> Arrivals | None:
         """It is made of what was there when it was opened."""
         return None

@@ -147,7 +147,8 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
     used = np.unique(index.field[integrations]).tolist()
     joined, shown = phase_centre is not None, _shown(names, used, phase_centre is not None, main.growing)
     plain = set(names) if joined or len(names) == 1 else {int(index.field[0])} if main.growing else set()
-    picked = replace(picked, windows=tuple(window for window in windows if window.number in coverage.windows))
+    there = {*coverage.windows, *set(main.windows_expected()).difference(index.coverage.windows)}
+    picked = replace(picked, windows=tuple(window for window in windows if window.number in there))
     return Chosen(
         **vars(picked),
         fields=tuple(replace(found[each], name=shown[each]) for each in used),
@@ -217,8 +218,8 @@ def one_name(names: Mapping[int, str]) -> dict[int, str]:
 
 
 def all_windows(main: Recording, index: RowIndex) -> tuple[Window, ...]:
-    """Those with cross-correlations."""
-    return tuple(main.window(number) for number in index.coverage.windows)
+    """Those with cross-correlations, and those of which there will be some."""
+    return tuple(main.window(number) for number in sorted({*index.coverage.windows, *main.windows_expected()}))
 
 
 def _windows(main: Recording, index: RowIndex, selection: Selection) -> tuple[Window, ...]:

@@ -193,6 +193,10 @@ class MeasurementSet(Subtables):
         """It does not say."""
         return None
 
+    def windows_expected(self) -> tuple[int, ...]:
+        """The rows tell them."""
+        return ()
+
     def arrivals(self) -> Arrivals | None:
         """It does not come in parts."""
         return None

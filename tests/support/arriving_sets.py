@@ -29,11 +29,11 @@ class Recorder:
             bands = (small_ms.BAND + 4e6 * part,)
             small_ms.write(self.templates / f"{part}.ms", small_ms.rows(1), bands=bands)
 
-    def arrive(self, time: int, parts: Iterable[int] = range(PARTS)) -> None:
-        """Sub-bands of a time, number `time`, come."""
+    def arrive(self, time: int, parts: Iterable[int] = range(PARTS), more: str = "") -> None:
+        """Sub-bands of a time, number `time`, come; with `more` in their names."""
         for part in parts:
             made = shutil.copytree(self.templates / f"{part}.ms", self.templates / "made.ms")
             with closing(table(str(made), readonly=False, ack=False)) as main:
                 main.putcol("TIME", np.full(main.nrows(), small_ms.START + CADENCE * time))
-            shutil.copytree(made, self.folder / f"{time:04d}_{part}.ms")
+            shutil.copytree(made, self.folder / f"{time:04d}_{part}{more}.ms")
             shutil.rmtree(made)

@@ -29,4 +29,4 @@ def arrival_numbers(runs: Sequence[RunView]) -> Number:
         if run.oddities
         for what in get_args(Oddity)
     )
-    return Number("fip_run_oddities", HELP, ("run", "name", "oddity"), values, "counter")
+    return Number("fip_run_oddities", HELP, ("run", "name", "oddity"), values)

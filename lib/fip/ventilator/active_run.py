@@ -155,4 +155,6 @@ class ActiveRun:
             deadline=self.pace.deadline(oldest),
             final=self.plan.final,
             complete=self.complete,
+            oddities={str(what): often for what, often in self.arrivals.oddities.items()} if self.arrivals else {},
+            waits=self.arrivals.waits if self.arrivals else "",
         )

@@ -289,6 +289,8 @@ class RunStatus:
     deadline: Real | None = None  # s, the lag from which on slices miss their deadline; None without a pace
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
     complete: Complete | None = None  # as in `RunStored`
+    oddities: dict[Line, Count] = field(default_factory=dict)  # of a folder: how many sets are late, missing, and so on
+    waits: Text = ""  # what of it is waited for; "" if nothing is, or it is no folder
 
 
 @dataclass(frozen=True)

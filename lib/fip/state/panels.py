@@ -25,7 +25,8 @@ BOTTLENECKS: dict[Stage, str] = {
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 JOB_HEADS = (
     Head("run", "text"), Head("state", "text"), Head("stored", "bar"), Head("failed"), Head("out"), Head("images/s"),
-    Head("left"), Head("late", width=140), Head("job", "text", 140), Head("MeasurementSet", "text", 140),
+    Head("left"), Head("late", width=140), Head("complete", width=150), Head("job", "text", 140),
+    Head("MeasurementSet", "text", 140),
 )  # fmt: skip
 RUN = ("run", "name")
 RUN_NUMBERS: tuple[tuple[str, str, str, Kind], ...] = (
@@ -92,6 +93,9 @@ def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
     _, failed, _ = _sums(state)
     if failed:
         yield f"{number(failed)} failed", "bad"
+    for (mean, *least), level in _samples_there(state):
+        if least:
+            yield f"{mean} complete", level
     if state.bottleneck:
         yield BOTTLENECKS[state.bottleneck], ""
 
@@ -124,7 +128,7 @@ def _now(state: PipelineState) -> Panel:
         Fact("stored", (f"{number(stored)} / {number(total)}{growing}" if total else NONE,)),
         Fact("images/s", (number(state.rate),)),
         Fact("failed", (number(failed),), "bad" if failed else ""),
-        *_samples_there(state),
+        *(Fact("complete", *words) for words in _samples_there(state)),
     )
     heard = float(state.ventilator is not None and state.since is None)
     numbers = (
@@ -138,14 +142,21 @@ def _now(state: PipelineState) -> Panel:
     return Panel("now", big, label, level, _progress(stored, failed, total), facts, numbers=numbers)
 
 
-def _samples_there(state: PipelineState) -> Iterator[Fact]:
-    """How much of the expected samples was there in the images, on the average of each run and in the least of all."""
+def _complete(state: PipelineState) -> tuple[float, float] | None:
+    """Which share of the expected samples was there, on the average and in the least image; None if it is not known."""
     told = [run.complete for run in state.now if run.complete and run.complete.slices]
-    if told:
-        slices, least = sum(each.slices for each in told), min(each.least for each in told)
-        mean = share_words(sum(each.mean * each.slices for each in told) / slices)
-        items = (mean,) if least == 1 else (mean, f"{share_words(least)} at least")
-        yield Fact("samples there", items, "warn" if least < COMPLETE_SHARE else "")
+    if not told:
+        return None
+    mean = sum(each.mean * each.slices for each in told) / sum(each.slices for each in told)
+    return mean, min(each.least for each in told)
+
+
+def _samples_there(state: PipelineState) -> Iterator[tuple[tuple[str, ...], Level]]:
+    """The same in words."""
+    if (found := _complete(state)) is not None:
+        mean, least = found
+        shares = (share_words(mean),) if least == 1 else (share_words(mean), f"{share_words(least)} at least")
+        yield shares, "warn" if least < COMPLETE_SHARE else ""
 
 
 def _complete_numbers(runs: Iterable[tuple[tuple[str, str], RunView]]) -> Iterator[Number]:
@@ -197,14 +208,15 @@ def _rows(job: JobView) -> Iterator[Row]:
     failed: Level = "bad" if job.state == "failed" else ""
     if not job.runs:
         names = ", ".join(PurePath(path).name for path in job.paths)
-        yield Row(job.job, (job.job, job.state, *[NONE] * 6, job.job, names), failed, None, open_)
+        yield Row(job.job, (job.job, job.state, *[NONE] * 7, job.job, names), failed, None, open_)
     for run in reversed(job.runs):
         state = "done" if open_ and run.over else job.state
         how_far = f"{number(run.stored)}/{number(run.total)}{'' if run.final else ' so far'}"
         counts = [number(count) if count else NONE for count in (run.failed, run.leased, run.rate)]
         left = f"lag {duration(run.lag)}" if run.lag is not None else optional(run.eta if run.left else None, duration)
         late = number(run.missed) if run.missed else NONE
-        cells = (run.name, state, how_far, *counts, left, late, job.job, run.measurement_set)
+        there = share_words(run.complete.mean) if run.complete else NONE
+        cells = (run.name, state, how_far, *counts, left, late, there, job.job, run.measurement_set)
         level: Level = "bad" if run.failed else failed or ("warn" if run.late else "")
         yield Row(f"{job.job} {run.run}", cells, level, _progress(run.stored, run.failed, run.total), open_)
 

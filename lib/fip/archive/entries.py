@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from fip.archive.file_names import AFTER_RUN
 from fip.data.antennas import IllAntenna
+from fip.data.complete import Complete
 from fip.data.values import Beam
 from fip.fits.identity import Identity
 
@@ -29,6 +30,7 @@ class RunTotals:
     expired: int = 0
     first_doubtful: tuple[tuple[str, str], ...] = ()  # (file, quality) of the first images that are doubtful
     antennas: tuple[IllAntenna, ...] = ()  # those that should be looked at
+    complete: Complete | None = None  # how much was there of its slices; None if that was noted of none
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Entry:
     data_weight: float | None = None  # of its samples the sum of w, here of w |V|^2 in the next, and their number
     data_power: float | None = None
     data_used: float | None = None
+    complete: float | None = None  # of the samples that were expected the share that was there, 0 to 1; None: not noted
     sequence: int = 0  # the order in which they were entered: 1, 2, ...; 0 from before that was noted
 
 

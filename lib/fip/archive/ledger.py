@@ -26,6 +26,7 @@ from fip.archive.ledger_file import Connect, LedgerFile
 from fip.archive.pins import KnownPins
 from fip.archive.schema import MIGRATIONS, NUMBERED, OF_ALL_KINDS, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
 from fip.data.antennas import FAULTS, IllAntenna, gathered
+from fip.data.complete import COMPLETE, Complete
 from fip.data.errors import DamagedLedgerError, EmptyLedgerError, StoreError
 from fip.data.names import RunId, SliceId, free_name, is_label
 from fip.data.older_formats import asked_at_0c91216
@@ -136,6 +137,12 @@ class Ledger:
         """The slices of a run that are stored, or were until they expired."""
         rows = self._file.rows("SELECT slice FROM slices WHERE run = ? AND state != 'failed'", (run,))
         return ranges_of(index for (index,) in rows)
+
+    def newest(self, run: str) -> float | None:
+        """When the data of its newest stored slice end, s UTC since MJD 0; None if it has none."""
+        end = self._file.value("SELECT MAX(end) FROM slices WHERE run = ? AND state = 'stored'", (run,))
+        with self._sound():
+            return None if end is None else float(end)
 
     def add(self, image: ImageFile, names: Mapping[Kind, str]) -> None:
         """Enters a stored image, whose files have these names; on disk when this returns.
@@ -292,7 +299,7 @@ class Ledger:
             where += " AND run = ? AND slice >= ? AND slice < ?"
             values = (run, first, end)
         sequence = "sequence" if self._version >= ORDERED else "0"
-        numbers = map(self._number, ("frequency", "data_weight", "data_power", "data_used"))
+        numbers = map(self._number, ("frequency", "data_weight", "data_power", "data_used", COMPLETE))
         more = ", ".join([f"{sequence} AS sequence", *numbers])
         query = f"SELECT {ENTRY}, {more} FROM slices WHERE {where} ORDER BY begin, file"
         for row in self._file.rows(query, values, named=True):
@@ -357,8 +364,17 @@ class Ledger:
         return RunTotals(
             opened.run, opened.name, opened.measurement_set, opened.total,
             stored, empty, failed, tuple(doubtful), opened.final, expired,
-            tuple(first), self._antennas(opened.run),
+            tuple(first), self._antennas(opened.run), self.complete(opened.run),
         )  # fmt: skip
+
+    def complete(self, run: str) -> Complete | None:
+        """How much was there of the slices of a run; None if that was noted of none."""
+        if self._version < NUMBERED:
+            return None
+        what = "COUNT(*), COALESCE(SUM(value < 1), 0), MIN(value), AVG(value)"
+        query = f"SELECT {what} FROM numbers WHERE run = ? AND name = ? AND value BETWEEN 0 AND 1"
+        slices, lacking, least, mean = next(self._file.rows(query, (run, COMPLETE)))
+        return Complete(slices, lacking, least, mean) if slices else None
 
     def _antennas(self, run: str) -> tuple[IllAntenna, ...]:
         """The antennas that should be looked at by the images of a run."""

@@ -63,6 +63,9 @@ Real = Annotated[float, Interval(ge=-LARGEST, le=LARGEST)]
 """A number that is neither NaN nor infinite, and is so still if many are added up; what comes from a socket is held to
 the range: one NaN would spread to all that it is compared with."""
 
+Share = Annotated[float, Interval(ge=0, le=1)]
+"""A part of all, 0 to 1."""
+
 Sum = Annotated[float, Interval(ge=-1e300, le=1e300)]
 """As `Real`, of any size that squares and sums of single precision have."""
 

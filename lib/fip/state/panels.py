@@ -1,11 +1,13 @@
 """All that there is to see of a pipeline, as panels. Pure: made once for a state, and not if nobody looks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import get_args
 
 from pydantic import TypeAdapter
 
+from fip.data.complete import share_words
+from fip.data.quality import COMPLETE_SHARE
 from fip.state.antennas import antenna_panel
 from fip.state.daemons import daemon_panel, incident_table, workers_panel
 from fip.state.panel import Bar, Fact, Head, Kind, Level, Number, Panel, Row, Table, filled, texts
@@ -121,6 +123,7 @@ def _now(state: PipelineState) -> Panel:
         Fact("stored", (f"{number(stored)} / {number(total)}{growing}" if total else NONE,)),
         Fact("images/s", (number(state.rate),)),
         Fact("failed", (number(failed),), "bad" if failed else ""),
+        *_samples_there(state),
     )
     heard = float(state.ventilator is not None and state.since is None)
     numbers = (
@@ -132,6 +135,25 @@ def _now(state: PipelineState) -> Panel:
         ),
     )
     return Panel("now", big, label, level, _progress(stored, failed, total), facts, numbers=numbers)
+
+
+def _samples_there(state: PipelineState) -> Iterator[Fact]:
+    """How much of the expected samples was there in the images, on the average of each run and in the least of all."""
+    told = [run.complete for run in state.now if run.complete and run.complete.slices]
+    if told:
+        slices, least = sum(each.slices for each in told), min(each.least for each in told)
+        mean = share_words(sum(each.mean * each.slices for each in told) / slices)
+        items = (mean,) if least == 1 else (mean, f"{share_words(least)} at least")
+        yield Fact("samples there", items, "warn" if least < COMPLETE_SHARE else "")
+
+
+def _complete_numbers(runs: Iterable[tuple[tuple[str, str], RunView]]) -> Iterator[Number]:
+    told = [(run, view.complete) for run, view in runs if view.complete]
+    shares = [((*run, what), getattr(each, what)) for run, each in told for what in ("mean", "least")]
+    yield Number("fip_complete_ratio", "Share of the expected samples that was there, of the stored slices of a run.",
+                 (*RUN, "of"), tuple(shares))  # fmt: skip
+    lacking = tuple((run, float(each.lacking)) for run, each in told)
+    yield Number("fip_incomplete_slices", "Stored slices that lack some samples.", RUN, lacking, "counter")
 
 
 def _sums(state: PipelineState) -> tuple[int, int, int]:
@@ -158,6 +180,7 @@ def _jobs(state: PipelineState) -> Panel:
             Number(name, text, RUN, tuple((run, getattr(view, what)) for run, view in named), kind)
             for name, text, what, kind in RUN_NUMBERS
         ),
+        *_complete_numbers(named),
     )
     reasons = [Fact(job.job, (job.reason,), "bad") for job in reversed(state.jobs) if job.reason]
     tables = filled([Table("", JOB_HEADS, tuple(rows), glance=RUNS)])

@@ -154,6 +154,8 @@ class Supply:
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
         for what, names in told(*self.antennas.of_run(plan.run)).items():
             log.warning("%s: antennas %s: %s", plan.name, what, names)
+        if active.complete and active.complete.lacking:
+            log.warning("%s: %s", plan.name, active.complete.words)
         job = self._job_of(plan.run)
         self._jobs.end(plan.run, time.monotonic(), reason)
         self._readers.forget(job, Path(plan.measurement_set), plan.asked, active.follow is not None)

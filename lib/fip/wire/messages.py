@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from annotated_types import Len
 
 from fip.data.arriving import Rules
+from fip.data.complete import Complete
 from fip.data.names import (
     Address,
     Attempt,
@@ -22,6 +23,7 @@ from fip.data.names import (
     PathName,
     Real,
     RunId,
+    Share,
     Text,
 )
 from fip.data.quantities import AnyPace
@@ -193,6 +195,9 @@ class RunStored:
     goes_on_as: RunId | None = None  # the id under which the directory has the run, if that is its older one
     backlog: tuple[tuple[Number, Number], ...] = ()  # slices that are a series of their own, as the ledger has it
     compare: tuple[tuple[Number, Number], ...] = ()  # slices to be read again before the run goes on: data may differ
+    complete: Complete | None = None  # how much was there of its stored slices; None if that was noted of none
+    lately: Share | None = None  # of the samples of those of the last minute; None if that is not known
+    newest: Real | None = None  # s UTC, Unix, the end of the data of the newest stored slice; None of none
 
 
 @dataclass(frozen=True)
@@ -286,6 +291,12 @@ class RunStatus:
     missed: Count  # slices stored after their deadline; 0 without a pace
     deadline: Real | None = None  # s, the lag from which on slices miss their deadline; None without a pace
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
+    complete: Complete | None = None  # as in `RunStored`
+    lately: Share | None = None  # as there
+    age: Real | None = None  # s, from the end of the newest stored slice's data until now; None unless they are recent
+    cadence: Real | None = None  # s from one slice to the next, of the data; None if it is not known
+    backlog: Count = 0  # slices that are left and wait while newer ones are imaged
+    worked_off: Real | None = None  # s until there are none of these, as it goes now; None if they become more
 
 
 @dataclass(frozen=True)

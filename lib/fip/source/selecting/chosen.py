@@ -13,6 +13,7 @@ from fip.data.names import label
 from fip.data.rotations import turned
 from fip.data.settings import Asked, Selection, selected
 from fip.source.index.coverage import Coverage, Reach
+from fip.source.index.expected import share_there
 from fip.source.index.row_index import CHUNK, RowIndex
 from fip.source.recording import Recording, Rows
 from fip.source.selecting import matching as choosing
@@ -51,6 +52,14 @@ class Picked:
             limit = choosing.uv_limits(uv_range, highest, highest)[1]
             coverage = replace(coverage, longest_baseline=min(coverage.longest_baseline, limit))
         return integrations[counts[integrations] > 0], coverage
+
+    def share_there(self, integrations: Sequence[int]) -> float:
+        """Of the samples of the selected windows that some integrations should have the share that has rows, 0 to 1."""
+        channels = Counter[int]()
+        for window in self.windows:
+            channels[window.number] += window.shape[0]
+        windows = None if self.asked.source.spw else self.main.parts_expected()
+        return share_there(self.index, integrations, channels, windows)
 
     def _turned(self, uvw: NDArray[np.float64], integration: NDArray[np.intp]) -> NDArray[np.float64]:
         """The UVW of rows of these integrations towards the centre of their grids, taken at their middle."""

@@ -138,6 +138,12 @@ class Ledger:
         rows = self._file.rows("SELECT slice FROM slices WHERE run = ? AND state != 'failed'", (run,))
         return ranges_of(index for (index,) in rows)
 
+    def newest(self, run: str) -> float | None:
+        """When the data of its newest stored slice end, s UTC since MJD 0; None if it has none."""
+        end = self._file.value("SELECT MAX(end) FROM slices WHERE run = ? AND state = 'stored'", (run,))
+        with self._sound():
+            return None if end is None else float(end)
+
     def add(self, image: ImageFile, names: Mapping[Kind, str]) -> None:
         """Enters a stored image, whose files have these names; on disk when this returns.
 

@@ -13,12 +13,11 @@ from uuid import uuid4
 import zmq
 
 from fip.config import Config, Loaded
-from fip.data.complete import Complete
 from fip.data.errors import DamagedLedgerError, FipError, NoRoomError, StoreError, WireError
 from fip.data.fingerprints import Comparing, to_compare
 from fip.data.names import RunId
 from fip.data.quantities import Retention
-from fip.data.ranges import Ranges, add, contains, count
+from fip.data.ranges import add, contains, count
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
@@ -26,7 +25,7 @@ from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import data_socket, host_name, receive
 from fip.runtime.vitals import Vitals
-from fip.sink.open_run import OpenRun
+from fip.sink.open_run import OpenRun, held
 from fip.sink.status_line import sink_line
 from fip.sink.store import Store
 from fip.wire.codec import decode_image
@@ -184,18 +183,14 @@ class Sink(Daemon):
 
     def _open(self, plan: RunPlan) -> OpenRun:
         store: Store | None = None
-        stored: Ranges = ()
-        complete: Complete | None = None
-        backlog: Ranges = ()
+        said = RunStored(plan.run, (), (), "", plan.final)
         refused, older = "", None
         try:
             store = self._store_of(plan)
             older = store.ledger.older_of(plan)
             refused = "" if older else store.open_run(plan)
             if not refused and not older:
-                stored = store.ledger.stored(plan.run)  # what failed before is tried again
-                complete = store.ledger.complete(plan.run)
-                backlog = store.ledger.backlogs.of(plan.run)
+                said = held(store.ledger, plan)
         except NoRoomError:
             raise
         except (FipError, OSError) as error:
@@ -205,9 +200,8 @@ class Sink(Daemon):
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
         takes = None if refused or older else store
-        said = RunStored(plan.run, stored, (), refused, plan.final, older, backlog=backlog, complete=complete)
-        run = OpenRun(plan, takes, said)
-        if takes and stored:
+        run = OpenRun(plan, takes, replace(said, refused=refused, goes_on_as=older))
+        if takes and said.stored:
             with self._charged_to(run):
                 self._begin_comparing(run, takes)
         return run

@@ -1,5 +1,7 @@
 """A run that is under way: where its slices are, how far it is, and what the sink holds of it. No sockets."""
 
+import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -8,7 +10,8 @@ from math import inf
 
 from fip.data.arriving import Arrivals, Writing
 from fip.data.complete import Complete
-from fip.data.ranges import Ranges, below, contains, count, well_formed
+from fip.data.quantities import SECONDS_PER_DAY
+from fip.data.ranges import Ranges, below, contains, count, well_formed, without
 from fip.ventilator.leases import Leases
 from fip.ventilator.pacing import MINIMUM_DEADLINE, Pace
 from fip.wire.messages import LATELY, Failure, Follow, RunPlan, RunStatus, RunStored
@@ -17,6 +20,7 @@ MOST = 1 << 31  # slices: what a message can number
 FAILURES_TOLD = 32  # of all jobs, the last
 BEHIND = 2  # cadences for which a slice waits, though newer ones come: then its run has fallen behind
 PARTED_FOR = 10  # cadences from one time that something is set aside to the next, so that series are long
+LAST_MINUTE = 60.0  # s, over which it is told how long a backlog takes
 PARTED_AT_LEAST = 10.0  # s, the same at short cadences
 
 
@@ -38,11 +42,13 @@ class ActiveRun:
     writing: Writing | None = None  # how the recording is read, if it was being written when the run began
     arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says
+    lately: float | None = None  # the share of the last minute's, likewise
+    newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, likewise
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _recorded: Ranges = ()  # the failed slices that the sink has entered
     _arrived: int = 0  # slices that were due when it was last looked whether it has fallen behind
     _parted: float = -inf  # monotonic s, when something was set aside last
-    _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
+    _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, of the last minute
 
     def grow(self, slices: int, rows: int, ended: bool, now: float) -> bool:
         """The MeasurementSet was looked into again, as one that has `ended` or not; returns whether there is news."""
@@ -66,6 +72,7 @@ class ActiveRun:
         if not well_formed(stored, self.plan.total):
             return []
         self.refused, self._recorded, self.complete = said.refused, said.failed, said.complete
+        self.lately, self.newest = said.lately, said.newest
         self.compare = below(said.compare, self.plan.total) if well_formed(said.compare, self.plan.total) else ()
         if self.leases is None:
             if not said.refused and not said.compare:
@@ -136,9 +143,9 @@ class ActiveRun:
 
     def status(self, now: float) -> RunStatus:
         """How far the run is."""
-        while self._stored_at and self._stored_at[0] < now - LATELY:
+        while self._stored_at and self._stored_at[0] < now - LAST_MINUTE:
             self._stored_at.popleft()
-        span = now - self._stored_at[0] if len(self._stored_at) > 1 else 0.0
+        waits = self._waiting
         leases = self.leases
         oldest = leases.oldest_unstored if leases else None
         return RunStatus(
@@ -149,7 +156,7 @@ class ActiveRun:
             stored=count(leases.stored) if leases else 0,
             failed=len(leases.failed) if leases else 0,
             leased=len(leases.leased) if leases else 0,
-            rate=len(self._stored_at) / span if span else 0.0,
+            rate=self._rate(now, LATELY),
             lag=self.pace.lag(oldest, now),
             missed=self.pace.missed,
             deadline=self.pace.deadline(oldest),
@@ -157,4 +164,43 @@ class ActiveRun:
             complete=self.complete,
             oddities={str(what): often for what, often in self.arrivals.oddities.items()} if self.arrivals else {},
             waits=self.arrivals.waits if self.arrivals else "",
+            lately=self.lately,
+            age=self.age(time.time()),
+            cadence=self.cadence,
+            backlog=waits,
+            worked_off=self._worked_off(waits, now),
         )
+
+    def age(self, now: float) -> float | None:
+        """Seconds from the end of the data of its newest image until now, a Unix time; None unless they are recent.
+
+        Below 0 a clock is wrong, of a recorder or here.
+        """
+        if self.follow is None or self.plan.final or self.newest is None:
+            return None
+        age = now - self.newest
+        return age if abs(age) < SECONDS_PER_DAY else None
+
+    @property
+    def _waiting(self) -> int:
+        """How many slices of its backlog are left."""
+        if not self.leases or not self.leases.backlog:
+            return 0
+        left = without(self.leases.backlog, self.leases.stored)
+        return count(left) - sum(contains(left, index) for index in self.leases.failed)
+
+    def _worked_off(self, waiting: int, now: float) -> float | None:
+        """Seconds until nothing is left of its backlog, as it went in the last minute; None if that becomes more."""
+        coming = self.pace.rate / self.cadence if self.cadence and self._arrived < self._all else 0.0
+        rate = self._rate(now, LAST_MINUTE) - coming
+        return waiting / rate if waiting and rate > 0 else None
+
+    @property
+    def _all(self) -> float:
+        """How many slices it will have in the end; infinite while its data are being written."""
+        return self.plan.total if self.plan.final else inf
+
+    def _rate(self, now: float, within: float) -> float:
+        """Images that were stored, a second, over the last so many seconds."""
+        lately = len(self._stored_at) - bisect_left(self._stored_at, now - within)
+        return lately / (now - self._stored_at[-lately]) if lately > 1 else 0.0

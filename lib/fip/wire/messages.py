@@ -23,6 +23,7 @@ from fip.data.names import (
     PathName,
     Real,
     RunId,
+    Share,
     Text,
 )
 from fip.data.quantities import AnyPace
@@ -195,6 +196,8 @@ class RunStored:
     backlog: tuple[tuple[Number, Number], ...] = ()  # slices that are a series of their own, as the ledger has it
     compare: tuple[tuple[Number, Number], ...] = ()  # slices to be read again before the run goes on: data may differ
     complete: Complete | None = None  # how much was there of its stored slices; None if that was noted of none
+    lately: Share | None = None  # of the samples of those of the last minute; None if that is not known
+    newest: Real | None = None  # s UTC, Unix, the end of the data of the newest stored slice; None of none
 
 
 @dataclass(frozen=True)
@@ -291,6 +294,11 @@ class RunStatus:
     complete: Complete | None = None  # as in `RunStored`
     oddities: dict[Line, Count] = field(default_factory=dict)  # of a folder: how many sets are late, missing, and so on
     waits: Text = ""  # what of it is waited for; "" if nothing is, or it is no folder
+    lately: Share | None = None  # as there
+    age: Real | None = None  # s, from the end of the newest stored slice's data until now; None unless they are recent
+    cadence: Real | None = None  # s from one slice to the next, of the data; None if it is not known
+    backlog: Count = 0  # slices that are left and wait while newer ones are imaged
+    worked_off: Real | None = None  # s until there are none of these, as it goes now; None if they become more
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def _found(gallery: Gallery, run: str) -> dict[str, Any]:
     directory = gallery.directory(run)
     found = searched(directory)
     if found is None:
-        nothing = {"facts": [], "alerts": None, "events": [], "more": 0, "words": {}}
+        nothing: dict[str, Any] = {"facts": [], "alerts": None, "events": [], "more": 0, "words": {}}
         return {"searched": False, "line": how_to_search(directory)} | nothing
     mine = found.of(run)
     shown, told = with_verdicts(directory, mine.events[:MOST_EVENTS]), told_by(directory)

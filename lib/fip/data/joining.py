@@ -21,7 +21,7 @@ def parse_join(text: str) -> tuple[str, ...]:
     if how.lower() != BANDS:
         raise ValueError(f"'{text:.200}' is not how sets are joined: give {BANDS}, or leave it out to image each")
     if not all(map(os.path.isabs, others)):
-        raise ValueError(f"'{text:.200}' names sets that have no whole path: name them as those to image")
+        raise ValueError(f"'{text:.200}' names sets to join that have no whole path: name them as those to image")
     return (BANDS, *others)
 
 

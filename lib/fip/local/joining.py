@@ -1,5 +1,6 @@
 """`--join bands`: of the sets that are named, the one that stands for all, and what is asked of it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ def joined(paths: Sequence[Path], source: Source) -> tuple[list[Path], Source]:
     if not source.join:
         return list(paths), source
     asked = f"--join {BANDS}"
-    whole = [str(each.absolute()) for each in paths]
+    whole = [os.path.realpath(each) for each in paths]  # as a job has the first one
     if len(source.join) > 1:
         raise UsageError(f"{asked}: names sets of its own: name all sets beside it")
     if len(paths) < 2:

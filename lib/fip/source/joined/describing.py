@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError
-from fip.source.joined.manifest import Manifest, Part, Thing
+from fip.source.joined.manifest import Manifest, Part, Thing, shared
 from fip.source.recording import Recording
 from fip.source.tables.subtables import Antennas, Field, Window
 
@@ -98,7 +98,7 @@ def _numbers(own: Sequence[int], here: Sequence[int]) -> tuple[int, ...]:
     found = [-1] * (max(own) + 1)
     for number, other in zip(own, here, strict=True):
         found[number] = other
-    return tuple(found)
+    return shared(tuple(found))
 
 
 def _same_window(window: Window, known: list[Window]) -> int:
@@ -173,7 +173,7 @@ def matched(member: Recording, known: Antennas) -> tuple[int, ...]:
             f"{member.path}: is of another array than the sets before it: antenna {_some(moved)} "
             f"stands elsewhere, by up to {np.nanmax(off):.4g} m"
         )
-    return () if mine.names == known.names else tuple(numbers)
+    return () if mine.names == known.names else shared(tuple(numbers))
 
 
 def _some(names: Sequence[str]) -> str:

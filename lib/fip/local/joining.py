@@ -9,6 +9,9 @@ from fip.config.tables import Source
 from fip.data.errors import UsageError
 from fip.data.joining import BANDS
 
+MOST = 1000
+"""Sets that are joined: each is looked into by each process that reads, and a job holds the names of all."""
+
 
 def joined(paths: Sequence[Path], source: Source) -> tuple[list[Path], Source]:
     """The sets to image one by one, and what is asked of them: if they are joined, the first, with the others in that.
@@ -23,6 +26,10 @@ def joined(paths: Sequence[Path], source: Source) -> tuple[list[Path], Source]:
         raise UsageError(f"{asked}: names sets of its own: name all sets beside it")
     if len(paths) < 2:
         raise UsageError(f"{asked}: is for several sets, and {paths[0]} alone is named: name the others, too")
+    if len(paths) > MOST:
+        raise UsageError(
+            f"{asked}: {len(paths)} sets are named, and {MOST} can be joined: join those of an hour, or so"
+        )
     if len(set(whole)) < len(whole):
         raise UsageError(f"{asked}: the same MeasurementSet is named twice: name each once")
     if source.follow:

@@ -43,7 +43,7 @@ class Joined:
         self._starts: list[int] = []  # [part] its first row
         self._rows = 0
         self._groups = 0  # of which the parts are known here
-        self._expected: int | None = None
+        self._expected = 0
         self.take_groups()
 
     def take_groups(self) -> None:
@@ -53,7 +53,8 @@ class Joined:
                 self._parts.append(part)
                 self._starts.append(self._rows)
                 self._rows += part.rows
-            self._expected = max(self._expected or 0, parts_of_series(group))
+            if sum(len(part.windows) for part in group.parts) > self._expected:
+                self._expected = max(self._expected, parts_of_series(group))
         self._groups = len(self.manifest.groups)
 
     def __len__(self) -> int:
@@ -81,9 +82,10 @@ class Joined:
             while len(self._open) >= KEPT_OPEN:
                 self._open.popitem(last=False)[1].close()
             found = self._open_member(path)
-            if len(found) != part.rows:
+            rows = len(found)
+            if rows != part.rows:
                 found.close()
-                raise InputError(f"{path}: has {len(found)} rows, and had {part.rows} when it was looked into")
+                raise InputError(f"{path}: has {rows} rows, and had {part.rows} when it was looked into")
             self._open[path] = found
         self._open.move_to_end(path)
         return found
@@ -172,7 +174,7 @@ class Joined:
 
     def parts_expected(self) -> int | None:
         """As many windows as a series has had in one group, at the most."""
-        return self._expected
+        return self._expected or None
 
     def windows_expected(self) -> tuple[int, ...]:
         """If more groups come, all that the manifest has: the first group may lack some."""

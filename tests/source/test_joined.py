@@ -313,9 +313,9 @@ def test_parts_that_overlap_by_more_than_half_of_the_shorter_are_of_one_group() 
 def test_rows_of_joined_sets_cannot_be_copied_into_one_set(whole: Path, tmp_path: Path) -> None:
     sets = split(whole, tmp_path)
     what = joined(sets)
-    run = look(sets[0], what, follow=False).run
+    run = look(sets[0], what).run
     with pytest.raises(UsageError, match="was joined with other sets: its rows and theirs cannot be copied into one"):
-        part_of(sets[0], what, False, run, "", 0, 2)
+        part_of(sets[0], what, None, run, "", 0, 2)
 
 
 @pytest.mark.parametrize(

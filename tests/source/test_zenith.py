@@ -55,7 +55,7 @@ def looking_up(path: Path, frame: str, place: tuple[float, float]) -> Path:
     cosines = np.stack(
         [np.cos(seen.alt) * np.sin(seen.az), np.cos(seen.alt) * np.cos(seen.az), np.sin(seen.alt) - 1], axis=1
     )
-    lengths = np.sum(columns["UVW"] * cosines.value, axis=1)
+    lengths = np.sum(columns["UVW"] * np.asarray(cosines), axis=1)
 
     def sky(_: small_ms.Columns, frequency: NDArray[np.float64], correlations: int) -> NDArray[np.complexfloating]:
         values = np.zeros((len(lengths), frequency.size, correlations), np.complex64)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,8 +17,9 @@ from fip.api.imaging import image
 from fip.data.errors import InputError, UsageError
 from fip.data.joining import name_of, parse_join
 from fip.data.settings import Asked, asked
+from fip.source import growing as growing_module
 from fip.source.copying import part_of
-from fip.source.growing import Whole
+from fip.source.growing import Growing, Whole
 from fip.source.handing_over import handed_over, taken_over
 from fip.source.joined.bands import open_bands
 from fip.source.joined.describing import describe
@@ -162,6 +164,60 @@ def test_another_child_takes_over_what_is_known_of_joined_sets_and_cuts_the_same
     assert (before, taken.current) == (True, False)  # though its first set is as it was
     taken.close()
     opened.close()
+
+
+def dumps(whole: Path, folder: Path) -> list[list[Path]]:
+    """A set for each dump and window, that is of a scan and an array of its own, a little late: [dump][window]."""
+    sets: list[list[Path]] = []
+    with small_ms.edit(whole) as main:
+        for dump, time in enumerate(np.unique(main.getcol("TIME")).tolist()):
+            sets.append([folder / f"{dump}-{number}.ms" for number in range(3)])
+            for number, path in enumerate(sets[-1]):
+                main.query(f"TIME == {time} && DATA_DESC_ID == {number}").copy(str(path), deep=True).close()
+                later(1.5 * number)(path)
+                other_numbers(path)
+                small_ms.change(path, "SCAN_NUMBER", lambda numbers, of=number: numbers + of)
+                small_ms.change(path, "ARRAY_ID", lambda numbers, of=number: numbers + of)
+    return sets
+
+
+def test_one_dump_of_each_sub_band_is_one_image(whole: Path, tmp_path: Path) -> None:
+    sets = dumps(whole, tmp_path)[0]
+    (found,) = pixels(sets[0], joined(sets))
+    expected = of_the_whole(whole)[0]
+    assert np.linalg.norm(found - expected) <= 1e-6 * np.linalg.norm(expected)
+
+
+def test_a_joined_recording_grows_with_its_manifest(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, groups = Manifest(), []
+    for sets in dumps(whole, tmp_path):
+        parts = []
+        for path in sets:
+            with closing(MeasurementSet(path)) as member:
+                part, new = describe(member, path.name, manifest)
+            for thing in new:
+                manifest.add(thing)
+            parts.append(part)
+        groups += grouped(parts)
+    assert [len(group.parts) for group in groups] == [3] * DUMPS
+    manifest.add(groups[0])
+    main = Joined(tmp_path, manifest, MeasurementSet, growing=True)
+    assert main.parts_expected() == 3
+    monkeypatch.setattr(growing_module, "open_recording", lambda path, growing: main)
+    growing = Growing(tmp_path, asked(size=64, scale="20arcsec"))
+    first = growing.look()
+    for group in groups[1:]:
+        manifest.add(group)
+        growing.look()
+    run = growing.look()
+    assert [len(first.slices), len(run.slices)] == [1, DUMPS]
+    assert run.id == first.id
+    for number, expected in enumerate(of_the_whole(whole)):
+        found = image(run.read(number)).pixels
+        assert np.linalg.norm(found - expected) <= 1e-6 * np.linalg.norm(expected)
+    growing.close()
 
 
 def moved_antenna(path: Path) -> None:

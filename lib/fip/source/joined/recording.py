@@ -22,8 +22,8 @@ from fip.source.joined.rows import JoinedRows, Piece
 from fip.source.recording import Recording
 from fip.source.tables.subtables import Antennas, Field, Window
 
-KEPT_OPEN = 16
-"""Members; each has some ten files open."""
+KEPT_OPEN, MOST_OPEN = 16, 64
+"""Members: at the least, and if a group has more, so that a slice opens each once. Each has some ten files open."""
 
 Opener: TypeAlias = Callable[[Path], Recording]
 
@@ -43,7 +43,7 @@ class Joined:
         self._starts: list[int] = []  # [part] its first row
         self._rows = 0
         self._groups = 0  # of which the parts are known here
-        self._expected = 0
+        self._expected, self._kept = 0, KEPT_OPEN
         self.take_groups()
 
     def take_groups(self) -> None:
@@ -53,6 +53,7 @@ class Joined:
                 self._parts.append(part)
                 self._starts.append(self._rows)
                 self._rows += part.rows
+            self._kept = max(self._kept, min(len(group.parts), MOST_OPEN))
             if sum(len(part.windows) for part in group.parts) > self._expected:
                 self._expected = max(self._expected, parts_of_series(group))
         self._groups = len(self.manifest.groups)
@@ -79,7 +80,7 @@ class Joined:
         path = self.path / part.path
         found = self._open.get(path)
         if found is None:
-            while len(self._open) >= KEPT_OPEN:
+            while len(self._open) >= self._kept:
                 self._open.popitem(last=False)[1].close()
             found = self._open_member(path)
             rows = len(found)

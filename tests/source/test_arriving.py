@@ -15,7 +15,7 @@ from fip.source.arriving.looking import Probe
 from fip.source.arriving.recording import Arriving
 from fip.source.growing import Growing
 from support import damaged_sets, small_ms
-from support.arriving_sets import Folder, Here, copy, files_of, folder, make_set
+from support.arriving_folder import Folder, Here, copy, files_of, folder, make_set
 
 RULES = Rules(settle=2.0, grace=10.0)
 SETTLED = 3.0  # s in which a set that is whole is looked into

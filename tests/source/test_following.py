@@ -12,13 +12,12 @@ import pytest
 from astropy.io import fits
 
 from fip.archive.file_names import LOG_FILE
-from fip.archive.ledger import Ledger
 from fip.data.errors import NotYetError
 from fip.data.selection import Average
 from fip.data.settings import Asked, asked
 from fip.source.growing import Growing
 from fip.source.tables.measurement_set import MeasurementSet
-from support.fip_command import WITHIN, fip, images, started
+from support.fip_command import WITHIN, fip, images, started, totals, wait_for_images
 from support.mesh import Mesh
 from support.ms_writer import Writer
 
@@ -35,22 +34,6 @@ def config(folder: Path, complete: float = 4.0, end: float = 8.0) -> Path:
     path = folder / f"end-{complete}-{end}.toml"
     path.write_text(END.format(complete=complete, end=end))
     return path
-
-
-def wait_for_images(output: Path, number: int, process: subprocess.Popen[str]) -> None:
-    """Waits until the ledger has so many images of a run that is under way."""
-    while len(images(output)) < number or totals(output)[0] < number:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.05)
-            raise AssertionError(process.communicate()[0])
-
-
-def totals(output: Path) -> tuple[int, int, bool]:
-    """Slices stored and known, and whether these are all."""
-    ledger = Ledger(output, read_only=True)
-    (run,) = ledger.totals()
-    ledger.close()
-    return run.stored, run.total, run.final
 
 
 def test_a_measurement_set_is_imaged_while_it_is_written(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 from pydantic import TypeAdapter
 
 from fip.state.antennas import antenna_panel
+from fip.state.arrivals import arrival_facts, arrival_numbers
 from fip.state.daemons import daemon_panel, incident_table, workers_panel
 from fip.state.panel import Bar, Fact, Head, Kind, Level, Number, Panel, Row, Table, filled, texts
 from fip.state.pipeline import DaemonView, JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
@@ -158,11 +159,13 @@ def _jobs(state: PipelineState) -> Panel:
             Number(name, text, RUN, tuple((run, getattr(view, what)) for run, view in named), kind)
             for name, text, what, kind in RUN_NUMBERS
         ),
+        arrival_numbers([view for _, view in named]),
     )
     reasons = [Fact(job.job, (job.reason,), "bad") for job in reversed(state.jobs) if job.reason]
     tables = filled([Table("", JOB_HEADS, tuple(rows), glance=RUNS)])
     nothing = "No job was submitted."
-    return Panel("jobs", "Jobs", facts=tuple(reasons[:REASONS]), tables=tables, nothing=nothing, numbers=numbers)
+    facts = (*reasons[:REASONS], *arrival_facts(state.now))
+    return Panel("jobs", "Jobs", facts=facts, tables=tables, nothing=nothing, numbers=numbers)
 
 
 def _rows(job: JobView) -> Iterator[Row]:

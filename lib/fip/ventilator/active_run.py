@@ -116,4 +116,6 @@ class ActiveRun:
             missed=self.pace.missed,
             deadline=self.pace.deadline(oldest),
             final=self.plan.final,
+            oddities={str(what): often for what, often in self.arrivals.oddities.items()} if self.arrivals else {},
+            waits=self.arrivals.waits if self.arrivals else "",
         )

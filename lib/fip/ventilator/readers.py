@@ -157,7 +157,7 @@ class Readers:
             self.forget(job, *key)
             return False
         for text in arrivals.said:
-            log.warning("%s: %s", key[0], text)
+            log.warning("%s", text)
         return True
 
     def _forget(self, key: Key) -> None:

@@ -283,6 +283,8 @@ class RunStatus:
     missed: Count  # slices stored after their deadline; 0 without a pace
     deadline: Real | None = None  # s, the lag from which on slices miss their deadline; None without a pace
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
+    oddities: dict[Line, Count] = field(default_factory=dict)  # of a folder: how many sets are late, missing, and so on
+    waits: Text = ""  # what of it is waited for; "" if nothing is, or it is no folder
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from fip.source.arriving.looking import Probe
 from fip.source.arriving.recording import Arriving
 from fip.source.growing import Growing
 from support import damaged_sets, small_ms
-from support.arriving_sets import Folder, Here, copy, files_of, folder, make_set
+from support.arriving_folder import CADENCE, Folder, Here, copy, files_of, folder, make_set
 
 RULES = Rules(settle=2.0, grace=10.0)
 SETTLED = 3.0  # s in which a set that is whole is looked into
@@ -186,6 +186,28 @@ def test_a_first_group_that_lacks_a_band_does_not_settle_the_run_without_it(made
         with folder(tmp_path, RULES) as other:
             again = Growing(here.path, asked(size=(16, 16), scale="60arcsec"), lambda: other.recording)
             assert again.look().id == run.id
+
+
+def test_sets_that_go_after_they_were_admitted_cost_their_own_slices(tmp_path: Path) -> None:
+    """Also if nobody has indexed them yet: those before and after are numbered as if they were there."""
+    for slot in (0, 2, 4):
+        make_set(tmp_path / f"{slot}.ms", slot, integrations=2)
+    with folder(tmp_path, RULES) as here:
+        bring(tmp_path, here, "0")
+        here.wait(SETTLED + RULES.grace)
+        growing = Growing(here.path, asked(size=(16, 16), scale="60arcsec"), lambda: here.recording)
+        whole = growing.look()
+        bring(tmp_path, here, "2", "4")
+        here.wait(SETTLED)
+        assert len(here.groups) == 3
+        shutil.rmtree(here.path / "2.ms")
+        run = growing.look()
+        assert run.id == whole.id
+        assert [each.time for each in run.slices] == [small_ms.START + CADENCE * slot for slot in range(6)]
+        for index in (2, 3):
+            with pytest.raises(InputError, match=r"2.ms: was removed before it was imaged"):
+                run.read(index)
+        assert [len(run.read(index).blocks) for index in (0, 1, 4, 5)] == [1, 1, 1, 1]
 
 
 def test_what_another_child_proposed_first_is_taken_over(made: Path, tmp_path: Path) -> None:

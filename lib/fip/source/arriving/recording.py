@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fip.data.arriving import Arrivals, Oddity, Rules
+from fip.data.errors import InputError
 from fip.source.arriving.admission import Admission, Told
+from fip.source.arriving.gone import Gone
 from fip.source.arriving.looking import Probe, Refused, Seen, Unreadable
 from fip.source.arriving.scan import GRANULARITY, Scan, mark
 from fip.source.joined.lines import take, to_line
-from fip.source.joined.manifest import Group, Manifest, Thing
+from fip.source.joined.manifest import Group, Manifest, Part, Thing
 from fip.source.joined.recording import Joined
+from fip.source.recording import Recording
 from fip.source.sources import is_named, open_recording
 from fip.source.tables.access import check_access
 from fip.source.tables.subtables import Window
@@ -99,6 +102,16 @@ class Arriving(Joined):
     def waiting(self) -> str:
         """What is waited for, in words; "" if nothing is."""
         return self._admission.waits(self._clock())
+
+    def member(self, part: Part) -> Recording:
+        """An open member, or what is known of one that was removed. InputError if it cannot be read."""
+        try:
+            return super().member(part)
+        except InputError:
+            path = self.path / part.path
+            if os.path.lexists(path) or not self.path.is_dir():
+                raise
+            return Gone(path, part, self.antennas)
 
     def close(self) -> None:
         """Releases the files."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,10 @@ class Whole:
     def current(self) -> bool:
         """Whether its files are as they were when it was opened."""
         return [*map(_files, self._paths)] == self._files
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether its files are as they were for whoever opened it."""
+        return self.current
 
     @property
     def recording(self) -> Recording:
@@ -101,6 +106,7 @@ class Growing:
         self._fields: dict[int, Field] = {}  # as they were when they were imaged first
         self._looked: object = None  # what there was to see at the last look; None if that was not all
         self._doubted = False  # whether the recording is to be opened again before it is read
+        self._known: list[float] | None = None  # as `_some_times`, for whoever made this
 
     @property
     def recording(self) -> Recording:
@@ -111,6 +117,23 @@ class Growing:
     def current(self) -> bool:
         """It looks again by itself; what was a folder without a table may have become one of a MeasurementSet."""
         return self._table or not _has_table(self._main.path)
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether it is of what is asked, and the recording has the rows that were seen, as some of them tell."""
+        return asked == self._asked and self._known is not None and self._known == self._some_times()
+
+    def _some_times(self) -> list[float] | None:
+        """TIME of the first, a middle and the last row of those that are indexed; None if that cannot be read now."""
+        some = [0, self._end // 2, self._end - 1] if self._end else []
+        if self._end > len(self._main):
+            return None
+        with suppress(InputError):
+            return [float(self._main.rows(range(each, each + 1)).column("TIME")[0]) for each in some]
+        return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, or for later: by these times it sees whether the recording is the same."""
+        return self.__dict__ | {"_known": self._some_times()}
 
     def close(self) -> None:
         """Release the files."""

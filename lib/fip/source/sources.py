@@ -34,7 +34,10 @@ class Known:
     opens: str  # its opener
 
 
-KNOWN = (Known(b"\x89HDF\r\n\x1a\n", "fip.source.formats.uvh5", "is_uvh5", "open_uvh5"),)
+KNOWN = (
+    Known(b"\x89HDF\r\n\x1a\n", "fip.source.formats.uvh5", "is_uvh5", "open_uvh5"),
+    Known(b"SIMPLE  =", "fip.source.formats.uvfits", "is_uvfits", "open_uvfits"),
+)
 
 
 def open_joined(path: Path, join: Sequence[str]) -> Recording:

@@ -20,36 +20,9 @@ from fip.source.tables.measurement_set import MeasurementSet
 from fip.worker.stages import image_file
 from support import small_ms
 from support.cut_slices import CHANNELS, PAIRS, cut
+from support.holed_ms import OF_HOLED, TWO, but, dump, holed, of_antenna
 
 Columns = small_ms.Columns
-HIGH = np.linspace(1.1e9, 1.101e9, 2)  # Hz, half as many channels
-TWO = (small_ms.BAND, HIGH)
-
-
-def but(columns: Columns, gone: NDArray[np.bool_]) -> Columns:
-    """All rows but these."""
-    return {name: values[~gone] for name, values in columns.items()}
-
-
-def dump(columns: Columns) -> NDArray[np.int64]:
-    """Which integration each row is of."""
-    found: NDArray[np.int64] = np.rint((columns["TIME"] - small_ms.START) / 10).astype(np.int64)
-    return found
-
-
-def of_antenna(columns: Columns, antenna: int) -> NDArray[np.bool_]:
-    """Which rows have this antenna."""
-    return np.asarray((columns["ANTENNA1"] == antenna) | (columns["ANTENNA2"] == antenna))
-
-
-def holed(windows: int = 2, autocorrelations: bool = False) -> Columns:
-    """Eight integrations: antenna 4 is away in the third, the last window in the fourth, both in the sixth."""
-    columns = small_ms.rows(8, windows=windows, autocorrelations=autocorrelations)
-    when, last = dump(columns), columns["DATA_DESC_ID"] == windows - 1
-    return but(columns, (np.isin(when, (2, 5)) & of_antenna(columns, 4)) | (np.isin(when, (3, 5)) & last))
-
-
-OF_HOLED = [1, 1, 0.6, 0.6667, 1, 0.4, 1, 1]  # the last window has 2 of 6 channels, antenna 4 has 4 of 10 baselines
 
 
 def shares(path: Path, **selection: Any) -> list[float]:
@@ -86,6 +59,15 @@ def test_a_scan_may_have_fewer_antennas_and_other_windows_than_the_one_before(tm
     bands = (*TWO, small_ms.BAND + 3e8, small_ms.BAND + 4e8)
     path = small_ms.write(tmp_path / "scans.ms", but(columns, gone), bands=bands)
     assert shares(path) == [1, 1, 1, 1, 1, 1, 0.5, 0.5]
+
+
+def test_rows_that_are_there_twice_are_not_expected_twice(tmp_path: Path) -> None:
+    """As if an integration was written again."""
+    columns = small_ms.rows(3)
+    twice = {name: np.concatenate([values, values[dump(columns) == 1]]) for name, values in columns.items()}
+    order = np.argsort(twice["TIME"], kind="stable")
+    path = small_ms.write(tmp_path / "twice.ms", {name: values[order] for name, values in twice.items()})
+    assert shares(path) == [1, 1, 1]
 
 
 @pytest.mark.parametrize(("expected", "found"), [(2, OF_HOLED), (4, [each / 2 for each in OF_HOLED])])

@@ -7,9 +7,9 @@ from astropy.io import fits
 
 from fip.archive.file_names import LOG_FILE
 from fip.wire.messages import PipelineStatus
+from support.arriving_sets import CADENCE, PARTS, Recorder
 from support.fip_command import WITHIN, fip, images, started, totals, wait_for_images
 from support.mesh import Mesh
-from support.arriving_sets import CADENCE, PARTS, Recorder
 
 GRID = ("--size", "64", "--scale", "40arcsec")
 RULES = ("--follow", "--follow-settle", "0.3s", "--follow-grace", "3s", "--follow-marker", "FINISHED")

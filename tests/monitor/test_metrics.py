@@ -43,9 +43,13 @@ def samples(seen: PipelineState) -> dict[tuple[str, frozenset[tuple[str, str]]],
     return {(each.name, frozenset(each.labels.items())): each.value for family in families for each in family.samples}
 
 
+NEWEST = {"age": 3.0, "cadence": 2.0, "lately": 0.97, "backlog": 500, "worked_off": 90.0}
+
+
 def everything() -> PipelineState:
     """A pipeline with a pace, a worker with a GPU, one that died, and a search for transients."""
-    said = with_run(pipeline(1), lag=1.0, deadline=2.0, failed=1, missed=3, complete=Complete(80, 3, 0.25, 0.95))
+    complete = Complete(80, 3, 0.25, 0.95)
+    said = with_run(pipeline(1), lag=1.0, deadline=2.0, failed=1, missed=3, complete=complete, **NEWEST)
     first, second = said.workers
     resources = Resources(1.0, 10**8, None, None, Gpu("H100", 0.5, 10**9, 8 * 10**10))
     first = replace(first, status=replace(first.status, resources=resources))

@@ -113,6 +113,8 @@ def test_of_all_runs_the_backlog_comes_last(tmp_path: Path) -> None:
         jobs.begin(jobs.named("job"), run, 0.0)
     keys = [SliceId("one", 2), SliceId("two", 0), SliceId("two", 2)]
     later = [SliceId("one", 0), SliceId("one", 1), SliceId("two", 1)]
-    assert jobs.upcoming(3) == keys + later
+    assert jobs.upcoming(4, 1.0) == keys + later
+    assert jobs.upcoming(3, 1.0) == keys, "as many are due as are asked for"
+    assert jobs.upcoming(3, -1.0) == keys + later, "none of the newest is due"
     assert [jobs.in_backlog(key) for key in keys + later] == [False] * 3 + [True] * 3
     assert jobs.has_backlog

@@ -32,6 +32,11 @@ RUN = ("run", "name")
 RUN_NUMBERS: tuple[tuple[str, str, str, Kind], ...] = (
     ("fip_run_lag_seconds", "Since the oldest unstored slice was due, with a pace.", "lag", "gauge"),
     ("fip_run_deadline_seconds", "The lag at which slices are late.", "deadline", "gauge"),
+    ("fip_run_age_seconds", "Since the end of the newest data that are imaged, as they come.", "age", "gauge"),
+    ("fip_run_age_limit_seconds", "The age at which data come late.", "age_limit", "gauge"),
+    ("fip_run_received_ratio", "Share of the expected samples in the images of the last minute.", "lately", "gauge"),
+    ("fip_run_backlog_slices", "Slices that wait while newer ones are imaged.", "backlog", "gauge"),
+    ("fip_run_backlog_seconds", "Until none of these is left, as it goes now.", "worked_off", "gauge"),
     ("fip_run_missed", "Slices that were stored after their deadline.", "missed", "counter"),
 )
 RUNS = 10  # at a glance
@@ -128,7 +133,9 @@ def _now(state: PipelineState) -> Panel:
         Fact("stored", (f"{number(stored)} / {number(total)}{growing}" if total else NONE,)),
         Fact("images/s", (number(state.rate),)),
         Fact("failed", (number(failed),), "bad" if failed else ""),
-        *(Fact("complete", *words) for words in _samples_there(state)),
+        *_samples_there(state),
+        *_newest(state),
+        *_backlog(state),
     )
     heard = float(state.ventilator is not None and state.since is None)
     numbers = (
@@ -151,12 +158,32 @@ def _complete(state: PipelineState) -> tuple[float, float] | None:
     return mean, min(each.least for each in told)
 
 
-def _samples_there(state: PipelineState) -> Iterator[tuple[tuple[str, ...], Level]]:
-    """The same in words."""
+def _samples_there(state: PipelineState) -> Iterator[Fact]:
+    """The same in words, and how it was in the last minute."""
     if (found := _complete(state)) is not None:
         mean, least = found
-        shares = (share_words(mean),) if least == 1 else (share_words(mean), f"{share_words(least)} at least")
-        yield shares, "warn" if least < COMPLETE_SHARE else ""
+        lately = [run.lately for run in state.under_way if run.lately is not None]
+        items = [share_words(mean)] if least == 1 else [share_words(mean), f"{share_words(least)} at least"]
+        items += [f"{share_words(min(lately))} in the last minute"] if lately else []
+        yield Fact("complete", tuple(items), "warn" if least < COMPLETE_SHARE else "")
+
+
+def _newest(state: PipelineState) -> Iterator[Fact]:
+    """How old the newest data are of which there is an image, of the run of which they are the furthest from now."""
+    if told := [run for run in state.under_way if run.age is not None]:
+        run = max(told, key=lambda run: (run.stale, abs(run.age or 0.0)))
+        age = run.age or 0.0
+        said = f"{duration(age)} old" if age >= 0 else f"{duration(-age)} ahead of this clock"
+        yield Fact("newest data", (said,), "warn" if run.stale else "")
+
+
+def _backlog(state: PipelineState) -> Iterator[Fact]:
+    """What waits while newer slices are imaged, and for how long."""
+    if waiting := [run for run in state.under_way if run.backlog]:
+        left = [run.worked_off for run in waiting]
+        known = [each for each in left if each is not None]
+        how_long = f"{duration(max(known))} left" if len(known) == len(left) else "more comes than goes"
+        yield Fact("backlog", (f"{number(sum(run.backlog for run in waiting))} slices", how_long), "warn")
 
 
 def _complete_numbers(runs: Iterable[tuple[tuple[str, str], RunView]]) -> Iterator[Number]:

@@ -114,6 +114,11 @@ class ActiveRun:
         self.plan = replace(self.plan, backlog=self.leases.backlog)
         return True
 
+    def is_due(self, index: int, now: float) -> bool:
+        """Whether a slice is to be imaged by now, if that is possible."""
+        due = self.pace.due(index)
+        return due is None or due <= now
+
     def over(self, said: RunStored) -> bool:
         """Whether every slice is stored, or recorded as failed."""
         return bool(said.final and self.leases and self.leases.done and not any(self.untold()))
@@ -191,14 +196,9 @@ class ActiveRun:
 
     def _worked_off(self, waiting: int, now: float) -> float | None:
         """Seconds until nothing is left of its backlog, as it went in the last minute; None if that becomes more."""
-        coming = self.pace.rate / self.cadence if self.cadence and self._arrived < self._all else 0.0
-        rate = self._rate(now, LAST_MINUTE) - coming
+        more = not self.plan.final or self._arrived < self.plan.total
+        rate = self._rate(now, LAST_MINUTE) - (self.pace.rate / self.cadence if more and self.cadence else 0.0)
         return waiting / rate if waiting and rate > 0 else None
-
-    @property
-    def _all(self) -> float:
-        """How many slices it will have in the end; infinite while its data are being written."""
-        return self.plan.total if self.plan.final else inf
 
     def _rate(self, now: float, within: float) -> float:
         """Images that were stored, a second, over the last so many seconds."""

@@ -238,10 +238,12 @@ class Jobs:
         """Where each slice is, of the runs under way of which the sink has said what it holds."""
         return {run: active.leases for run, active in self.active.items() if active.leases}
 
-    def upcoming(self, number: int) -> list[SliceId]:
-        """The next slices to send, at most `number`, then those of the backlog, at most as many."""
+    def upcoming(self, number: int, now: float) -> list[SliceId]:
+        """The next slices to send, at most `number`; if fewer are due, then those of the backlog, at most as many."""
         going = {run: leases for run, leases in self.leases.items() if not self.active[run].waits}
         keys = [SliceId(run, index) for run, leases in going.items() for index in leases.upcoming(number)]
+        if sum(self.active[run].is_due(index, now) for run, index in keys) >= number:
+            return keys[:number]
         later = [SliceId(run, index) for run, leases in going.items() for index in leases.upcoming_backlog(number)]
         return keys[:number] + later[:number]
 

@@ -93,7 +93,7 @@ class Supply:
             return
         out, nbytes = self._jobs.out(), sum(leases.bytes_out() for leases in self._jobs.leases.values())
         nbytes += sum(each.nbytes for each in self.read.values()) + len(self.reading) * self._expected
-        for key in self._jobs.upcoming(ahead):
+        for key in self._jobs.upcoming(ahead, time.monotonic()):
             over = nbytes + self._expected > config.window
             if over and held.total() + out:
                 break

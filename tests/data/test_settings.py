@@ -51,6 +51,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "smear": st.sampled_from(["auto", "none"]),
     "parallactic": st.booleans(),
     "keep_zeros": st.booleans(),
+    "askap_scale": st.floats(1e-3, 1e3),
+    "uvw": st.sampled_from(["field", "zenith"]),
     "field": st.lists(st.sampled_from(["target", "3C48", "2"]), min_size=1).map(tuple),
     "spw": st.lists(st.builds(WindowChoice, RANGE, st.lists(RANGE, max_size=2).map(tuple)), min_size=1).map(tuple),
     "scan": st.lists(RANGE, min_size=1, max_size=3).map(tuple),

@@ -12,6 +12,7 @@ from astropy.time import Time
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
 from fip.data.rotations import axes
 from fip.data.values import Slice
@@ -52,10 +53,9 @@ def looking_up(path: Path, frame: str, place: tuple[float, float]) -> Path:
     lon, lat = PLACE.lon.rad, PLACE.lat.rad
     columns["UVW"] = columns["UVW"] @ axes(lon, lat).T
     seen = SOURCE.transform_to(AltAz(obstime=Time(columns["TIME"] / 86400, format="mjd"), location=PLACE))
-    cosines = np.stack(
-        [np.cos(seen.alt) * np.sin(seen.az), np.cos(seen.alt) * np.cos(seen.az), np.sin(seen.alt) - 1], axis=1
-    )
-    lengths = np.sum(columns["UVW"] * np.asarray(cosines), axis=1)
+    alt, az = seen.alt.rad, seen.az.rad
+    cosines = np.stack([np.cos(alt) * np.sin(az), np.cos(alt) * np.cos(az), np.sin(alt) - 1], axis=1)
+    lengths = np.sum(columns["UVW"] * cosines, axis=1)
 
     def sky(_: small_ms.Columns, frequency: NDArray[np.float64], correlations: int) -> NDArray[np.complexfloating]:
         values = np.zeros((len(lengths), frequency.size, correlations), np.complex64)
@@ -133,3 +133,13 @@ def test_a_phase_centre_at_the_zenith_of_the_begin_is_found_to_stay_behind_by_th
     path = looking_up(tmp_path / "up.ms", "J2000", (place.ra.rad, place.dec.rad))
     said = f"UVW at 2020-05-31T06:04:00.000000 are those of the zenith, {apart(TIMES[0], TIMES[2])} from"
     assert said in cut_slices.notes(path, **GRID)
+
+
+def test_a_primary_beam_moves_with_the_phase_centre_or_it_is_said_that_it_does_not(tmp_path: Path) -> None:
+    """It is about the middle of each image; of another direction than that of the data it is refused."""
+    path = looking_up(tmp_path / "up.ms", *CASES["AZELGEO"][:2])
+    beam = GRID | {"primary_beam": "gaussian:2deg"}
+    assert "warning: --primary-beam is about the middle of each image" in cut_slices.notes(path, **beam)
+    assert "primary-beam" not in cut_slices.notes(path, phase_centre="own", **beam)
+    with pytest.raises(UsageError, match="leave one of them out, or give --phase-centre own"):
+        cut_slices.notes(path, phase_centre="zenith", **beam)

@@ -205,6 +205,11 @@ class Selection:
         bool,
         Option("Image samples whose parallel hands are all exactly 0, too: as a rule nobody observed them.", flag=True),
     ] = False
+    askap_scale: Annotated[
+        float | None,
+        Field(gt=0),
+        Option("What the visibilities are multiplied by.  [default: 2 for DATA of ASKAP, whose I is XX + YY; else 1]"),
+    ] = None
     uvw: Annotated[
         Literal["field", "zenith"],
         Option(
@@ -263,16 +268,8 @@ class Selection:
 
 
 _NO_PART = (
-    "join",
-    "column",
-    "gains",
-    "flag",
-    "sky_model",
-    "smear",
-    "subtract_model",
-    "parallactic",
-    "keep_zeros",
-    "uvw",
+    *("join", "column", "gains", "flag", "sky_model", "smear", "subtract_model"),
+    *("parallactic", "keep_zeros", "askap_scale", "uvw"),
 )  # options of a selection that leave nothing out
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.errors import UsageError
+from fip.data.errors import InputError, UsageError
 from fip.data.names import label
 from fip.data.rotations import turned
 from fip.data.settings import Asked, Selection, selected
@@ -19,6 +19,7 @@ from fip.source.recording import Recording, Rows
 from fip.source.selecting import matching as choosing
 from fip.source.selecting.centring import settle_centres
 from fip.source.selecting.phase_centres import Rephasing
+from fip.source.tables.askap import is_askap
 from fip.source.tables.subtables import Field, Window, of_zenith
 
 _LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
@@ -120,6 +121,7 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
     integrations `among` [integration] some are chosen, where these are given.
     """
     selection, phase_centre = asked.source, asked.imaging.phase_centre
+    _check_beams(main, index)
     names = main.field_names(np.unique(index.field).tolist())
     fields = choosing.choose_fields(selection.field or (), choosing.Named(str(main.path), "--field", names))
     windows = _windows(main, index, selection)
@@ -157,6 +159,19 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
         number=number,
         coverage=coverage,
     )
+
+
+def _check_beams(main: Recording, index: RowIndex) -> None:
+    """InputError if it is not known where each beam of a field looks."""
+    if np.unique(index.beam).size == 1 or not is_askap(main.observation(int(index.observation[0]))["TELESCOPE_NAME"]):
+        return
+    for field in np.unique(index.field).tolist():
+        beams = [str(each) for each in np.unique(index.beam[index.field == field])]
+        if len(beams) > 1:
+            raise InputError(
+                f"{main.path}: field {field} has beams {choosing.listed(beams)} of ASKAP (FEED1), each with a phase "
+                "centre of its own: make a set of each"
+            )
 
 
 def referred(field: Field, selection: Selection) -> Field:

@@ -92,6 +92,7 @@ class Field:
     polynomial: tuple[tuple[float, float], ...]  # longitude and latitude of PHASE_DIR: rad, rad/s, rad/s^2, ...
     epoch: float  # s UTC since MJD 0, origin of the polynomial
     ephemeris: Ephemeris | None  # to which PHASE_DIR is then an offset
+    beam_offset: tuple[float, float] | None = None  # rad, BEAM_OFFSET by which a beam of ASKAP is beside PHASE_DIR
 
     def offset(self, time: float) -> tuple[float, float]:
         """The polynomial's longitude and latitude, rad, at `time` (s UTC since MJD 0)."""

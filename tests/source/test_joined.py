@@ -156,6 +156,7 @@ def test_another_child_takes_over_what_is_known_of_joined_sets_and_cuts_the_same
     sets = split(whole, tmp_path)
     opened = Whole(sets[0], joined(sets))
     taken = taken_over(handed_over(opened), lambda: open_joined(sets[0], joined(sets).source.join))
+    assert taken is not None
     assert taken.look().fingerprint(1) == opened.look().fingerprint(1)
     before = taken.current
     small_ms.change(sets[2], "TIME", lambda times: times)
@@ -164,6 +165,11 @@ def test_another_child_takes_over_what_is_known_of_joined_sets_and_cuts_the_same
     assert (before, taken.current) == (True, False)  # though its first set is as it was
     taken.close()
     opened.close()
+
+
+def by(number: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Adds so much to a column."""
+    return lambda numbers: numbers + number
 
 
 def dumps(whole: Path, folder: Path) -> list[list[Path]]:
@@ -176,8 +182,8 @@ def dumps(whole: Path, folder: Path) -> list[list[Path]]:
                 main.query(f"TIME == {time} && DATA_DESC_ID == {number}").copy(str(path), deep=True).close()
                 later(1.5 * number)(path)
                 other_numbers(path)
-                small_ms.change(path, "SCAN_NUMBER", lambda numbers, of=number: numbers + of)
-                small_ms.change(path, "ARRAY_ID", lambda numbers, of=number: numbers + of)
+                small_ms.change(path, "SCAN_NUMBER", by(number))
+                small_ms.change(path, "ARRAY_ID", by(number))
     return sets
 
 

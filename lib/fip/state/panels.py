@@ -98,9 +98,8 @@ def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
     _, failed, _ = _sums(state)
     if failed:
         yield f"{number(failed)} failed", "bad"
-    for (mean, *least), level in _samples_there(state):
-        if least:
-            yield f"{mean} complete", level
+    if (found := _complete(state)) is not None and found[1] < 1:
+        yield f"{share_words(found[0])} complete", "warn" if found[1] < COMPLETE_SHARE else ""
     if state.bottleneck:
         yield BOTTLENECKS[state.bottleneck], ""
 

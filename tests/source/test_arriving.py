@@ -3,6 +3,8 @@
 import os
 import shutil
 import tarfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from fip.data.settings import asked
 from fip.source.arriving.looking import Probe
 from fip.source.arriving.recording import Arriving
 from fip.source.growing import Growing
+from fip.source.recording import Recording
+from fip.source.sources import open_recording
 from support import damaged_sets, small_ms
 from support.arriving_folder import CADENCE, Folder, Here, copy, files_of, folder, make_set
 
@@ -208,6 +212,27 @@ def test_sets_that_go_after_they_were_admitted_cost_their_own_slices(tmp_path: P
             with pytest.raises(InputError, match=r"2.ms: was removed before it was imaged"):
                 run.read(index)
         assert [len(run.read(index).blocks) for index in (0, 1, 4, 5)] == [1, 1, 1, 1]
+
+
+def test_groups_that_are_indexed_together_are_opened_once_each(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many columns are read, and more members than are kept open."""
+    opens: Counter[str] = Counter()
+
+    def counted(path: Path) -> Recording:
+        opens[path.name] += 1
+        return open_recording(path)
+
+    monkeypatch.setattr("fip.source.arriving.recording.open_recording", counted)
+    with folder(tmp_path, replace(RULES, parts=1)) as here:
+        for slot in range(20):
+            make_set(here.path / f"{slot}.ms", slot)
+        here.wait(SETTLED)
+        growing = Growing(here.path, asked(size=(16, 16), scale="60arcsec"), lambda: here.recording)
+        assert len(growing.look().slices) == 20
+        later = {name: count for name, count in opens.items() if name != "0.ms"}  # by which the run is settled
+        assert later == {f"{slot}.ms": 1 for slot in range(1, 20)}
 
 
 def test_what_another_child_proposed_first_is_taken_over(made: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from fip.data.arriving import Rules, Writing
 from fip.source.pipe import Memory
 from fip.source.requests import Held, RunFacts
+from fip.ventilator.checkpoints import kept
 from fip.ventilator.manifests import SUFFIX, manifest_name
 
 ARRIVALS = "arrivals"
@@ -21,7 +22,7 @@ def as_written(directory: Path, path: Path, rules: Rules = _USUAL) -> tuple[Writ
         file = os.open(directory / ARRIVALS / f"{name}{SUFFIX}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return Writing(rules), Held(manifest=Memory(os.memfd_create("fip-manifest")))
-    return Writing(rules, name), Held(manifest=Memory(file))
+    return Writing(rules, name), Held(kept(directory / ARRIVALS, name), Memory(file))
 
 
 def as_found(directory: Path, path: Path, found: RunFacts) -> tuple[Writing | None, Held | None]:

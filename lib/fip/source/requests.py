@@ -105,6 +105,9 @@ class Opened(Protocol):
     def current(self) -> bool:
         """Whether it is as it is on disk, or will be when it is looked into."""
 
+    def fits(self, asked: Asked) -> bool:
+        """Whether what another has found out is of what is asked, and of what is on disk now."""
+
     def look(self, complete: bool = False, ended: bool = False) -> "Run":
         """Its run as far as it is known: see `fip.source.growing`."""
 
@@ -233,7 +236,7 @@ def _open(path: Path, asked: Asked, writing: Writing | None, held: Held | None) 
         while len(_opened) >= KEPT_OPEN:
             forget(*next(iter(_opened)))
         taken = taken_over(held.index, open_it) if held and held.index else None
-        if taken and not taken.current:  # it was written since
+        if taken and not taken.fits(asked):  # it was written since
             taken.close()
             taken = None
         _opened[key] = taken or (Growing(path, asked, open_it) if writing else Whole(path, asked))

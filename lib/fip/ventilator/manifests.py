@@ -31,7 +31,7 @@ class Manifests:
     def __init__(self, folder: Path) -> None:
         self.trouble = ""
         """Why one cannot be written now; "" if all can."""
-        self._folder = folder
+        self.folder = folder
         self._open: dict[str, int] = {}  # descriptors to write, by name
 
     def memory(self, name: str) -> Memory:
@@ -69,28 +69,33 @@ class Manifests:
 
     def close(self, name: str) -> None:
         """It is not written any more, or only after it was opened again."""
-        with suppress(KeyError, OSError):
-            os.close(self._open.pop(name))
+        file = self._open.pop(name, None)
+        if file is None:
+            return
+        if not os.fstat(file).st_size:  # of a recording that does not come in parts
+            with suppress(OSError):
+                self._path(name).unlink(missing_ok=True)
+        os.close(file)
 
     def keep(self, names: Iterable[str]) -> None:
         """Removes all others: their jobs are forgotten."""
         kept = {f"{name}{SUFFIX}" for name in names}
         with suppress(OSError):
-            for each in self._folder.glob(f"*{SUFFIX}"):
+            for each in self.folder.glob(f"*{SUFFIX}"):
                 if each.name not in kept:
                     each.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{name}{SUFFIX}"
+        return self.folder / f"{name}{SUFFIX}"
 
     def _written(self, name: str) -> int:
         """Its descriptor to write; what was begun and not ended, as power failed, is cut off. OSError."""
         if name not in self._open:
-            make_folder(self._folder)
+            make_folder(self.folder)
             file = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
             try:
                 os.ftruncate(file, _whole(file))
-                _sync(self._folder)
+                _sync(self.folder)
             except OSError:
                 os.close(file)
                 raise

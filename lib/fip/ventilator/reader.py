@@ -31,7 +31,7 @@ CHILD_VARIABLE = "FIP_READING_CHILD"
 ASKED_AHEAD = 2  # calls that are with the child at a time: one in work, one ahead
 
 
-TRIES = 2  # of a call in which the child stands still, each in a child of its own
+TRIES = 2  # of a call in which the child dies or stands still, each in a child of its own: it may have been killed
 LOOK_EVERY = 1.0  # s between two looks at what the child does
 
 
@@ -198,10 +198,19 @@ class Reader:
             self._ask()
 
     def _died(self) -> None:
-        """The call that it was working on is to blame; the others are made again, in another child."""
+        """The call that it was working on is to blame, if its next child dies, too; all are made again in another."""
         self._replace()
-        if self._calls:
-            self._answer(None, crash(self._calls[0].path))
+        if not self._calls:
+            return
+        call = self._calls[0]
+        call.tries += 1
+        if not call.wanted:
+            self._answer(None, _cancelled(call))
+        elif call.tries >= TRIES:
+            self._answer(None, crash(call.path))
+        else:
+            log.warning("%s: the process that reads it died and is replaced", call.path)
+            self._ask()
 
     def _replace(self) -> None:
         """Ends the child; one that a dead disk holds is not waited for. The next call starts another."""

@@ -16,6 +16,7 @@ from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.data.values import Fingerprint
 from fip.source.requests import Cut, Held, Key, RunFacts, fingerprint, forget, look
+from fip.ventilator.checkpoints import Checkpoints
 from fip.ventilator.manifests import Manifests
 from fip.ventilator.reader import Reader
 
@@ -38,6 +39,7 @@ class Readers:
     def __init__(self, readers: Sequence[Reader], manifests: Manifests, place: Place | None = None) -> None:
         """With a `place` children join there, and are not started."""
         self._readers, self._manifests, self._place = readers, manifests, place
+        self._checkpoints = Checkpoints(manifests.folder)
         self._held: dict[Key, Held] = {}  # what is known of the recordings that are open
         self._looks: dict[Key, Reader] = {}  # who looks into those that are being written: it has seen how they grow
 
@@ -77,6 +79,8 @@ class Readers:
         If something arrived it is written down, and looked into once more: then it is of the recording.
         """
         key, hand_over = (path, asked, writing), len(self) > 1 and not known
+        if writing and writing.manifest and self._checkpoints.due(writing.manifest, known):
+            hand_over = True
         reader = self._looks.setdefault(key, self._free()) if writing else self._free()
 
         def ask(then: Callable[[Future[RunFacts]], None]) -> None:
@@ -114,6 +118,8 @@ class Readers:
     def forget(self, job: str, path: Path, asked: Asked, writing: Writing | None, wanted: bool = True) -> None:
         """Has a recording closed by all; a child is not waited for much longer if that is not `wanted`."""
         self._forget((path, asked, writing))
+        if writing:
+            self._checkpoints.remove(writing.manifest)
         for reader in self._readers:
             if reader.running:
                 reader.call(job, lambda future: None, forget, path, asked, writing, wanted=wanted)
@@ -138,7 +144,7 @@ class Readers:
         """What is held of a recording."""
         name = key[2].manifest if key[2] else ""
         if name and key not in self._held:
-            self._held[key] = Held(manifest=self._manifests.memory(name))
+            self._held[key] = Held(self._checkpoints.memory(name), self._manifests.memory(name))
         return self._held.get(key)
 
     def _hold(self, key: Key, future: Future[RunFacts]) -> None:
@@ -148,6 +154,9 @@ class Readers:
             if before.index:
                 before.index.close()
             self._held[key] = replace(before, index=handed)
+            known = future.result().known
+            if key[2] and key[2].manifest and known:
+                self._checkpoints.write(key[2].manifest, handed, known)
 
     def _write_down(self, job: str, key: Key, arrivals: Arrivals | None) -> bool:
         """Whether something arrived and is in the manifest now; if it cannot be written, children open that anew."""

@@ -89,7 +89,7 @@ def is_named(name: str) -> bool:
 
 def is_known(path: Path) -> bool:
     """Whether a file is of a kind that can be opened, be it whole or not. InputError if that cannot be told."""
-    return bool(_others(path))
+    return bool(_others(path)) or _known(path, False) is not None
 
 
 def _is_folder(path: Path) -> bool:

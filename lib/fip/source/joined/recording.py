@@ -75,6 +75,10 @@ class Joined:
             place, done = place + 1, done + len(own)
         return JoinedRows(self, numbers, pieces)
 
+    def began(self, row: int) -> float:
+        """When the member that has a row begins, s UTC, as the manifest says: it need not be there any more."""
+        return self._parts[bisect_right(self._starts, row) - 1].begin
+
     def member(self, part: Part) -> Recording:
         """An open member. InputError if it is gone, or is another one than when it was looked into."""
         path = self.path / part.path

@@ -10,7 +10,7 @@ Oddity = Literal["missing", "late", "truncated", "foreign", "removed", "duplicat
 """What may be wrong with a member, or with the place of one that did not come.
 
 missing: a part that its group was imaged without. late: it came after its group, or a later one, was imaged.
-truncated: it was left half-written, longer than the grace. foreign: it is no recording, or of another array.
+truncated: it was left half-written, longer than the grace. foreign: it is no recording, or of another array or band.
 removed: it went before it was imaged. duplicate: another has its time and its band. out of order: it came after a
 later one, and was still imaged in its place.
 """

@@ -1,15 +1,14 @@
 """Sets that are imaged as one: how that is asked for, and what such a run is called. Pure."""
 
-import os
 import re
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import PlainSerializer
+from pydantic import AfterValidator, PlainSerializer
 
-from fip.data.names import label
+from fip.data.names import checked_path, label
 from fip.data.quantities import reads
 
 BANDS = "bands"
@@ -18,14 +17,20 @@ BANDS = "bands"
 def parse_join(text: str) -> tuple[str, ...]:
     """How sets are joined, "bands", and after it, as a job has them, the sets but the first; ValueError for others."""
     how, *others = (each.strip() for each in text.split(","))
-    if how.lower() != BANDS:
-        raise ValueError(f"'{text:.200}' is not how sets are joined: give {BANDS}, or leave it out to image each")
-    if not all(map(os.path.isabs, others)):
-        raise ValueError(f"'{text:.200}' names sets that have no whole path: name them as those to image")
-    return (BANDS, *others)
+    return _checked((how.lower(), *others))
 
 
-Join = Annotated[tuple[str, ...], reads(parse_join), PlainSerializer(",".join)]
+def _checked(join: tuple[str, ...]) -> tuple[str, ...]:
+    """ValueError for what is joined in no way that there is, or with what has no whole path."""
+    if join[:1] not in ((), (BANDS,)):
+        raise ValueError(f"'{join[0]:.200}' is not how sets are joined: give {BANDS}, or leave it out to image each")
+    for each in join[1:]:
+        if not checked_path(each).startswith("/"):
+            raise ValueError(f"'{each:.200}' is to be joined and has no whole path: name it as a set to image")
+    return join
+
+
+Join = Annotated[tuple[str, ...], reads(parse_join), AfterValidator(_checked), PlainSerializer(",".join)]
 """(): each set is imaged by itself. ("bands", path, ...): with these further ones, as one."""
 
 

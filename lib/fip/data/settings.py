@@ -120,7 +120,8 @@ class Imaging:
         Option(
             "Image about this direction: '05h31m58.7s +33d08m52s', 'B1950 82.2deg 33.1deg'; J2000 (ICRS where the "
             "data are) unless J2000, ICRS, B1950 or GALACTIC is in front. All fields become one series on one grid, "
-            "as suits drift scans. Or follow sun, moon or a planet: each image is about where it is then.  "
+            "as suits drift scans. Or follow sun, moon, a planet, zenith, or own, the phase centre that the data have "
+            "at each time: each image is about where it is then.  "
             "[default: each field about its own phase centre]",
             ("--phase-centre", "--phase-center", "--shift"),
         ),
@@ -204,6 +205,18 @@ class Selection:
         bool,
         Option("Image samples whose parallel hands are all exactly 0, too: as a rule nobody observed them.", flag=True),
     ] = False
+    askap_scale: Annotated[
+        float | None,
+        Field(gt=0),
+        Option("What the visibilities are multiplied by.  [default: 2 for DATA of ASKAP, whose I is XX + YY; else 1]"),
+    ] = None
+    uvw: Annotated[
+        Literal["field", "zenith"],
+        Option(
+            "What u, v and w are referred to, and so the phases: PHASE_DIR of the field, or the zenith, as of arrays "
+            "without delay tracking whatever PHASE_DIR says.  [default: field]"
+        ),
+    ] = "field"
     field: Annotated[Names | None, Option("Fields, by name or number.  [default: all]", metavar="NAME|ID,...")] = (
         None  # names or numbers
     )
@@ -255,15 +268,8 @@ class Selection:
 
 
 _NO_PART = (
-    "join",
-    "column",
-    "gains",
-    "flag",
-    "sky_model",
-    "smear",
-    "subtract_model",
-    "parallactic",
-    "keep_zeros",
+    *("join", "column", "gains", "flag", "sky_model", "smear", "subtract_model"),
+    *("parallactic", "keep_zeros", "askap_scale", "uvw"),
 )  # options of a selection that leave nothing out
 
 

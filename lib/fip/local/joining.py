@@ -1,5 +1,6 @@
 """`--join bands`: of the sets that are named, the one that stands for all, and what is asked of it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 from fip.config.tables import Source
 from fip.data.errors import UsageError
 from fip.data.joining import BANDS
+
+MOST = 1000
+"""Sets that are joined: each is looked into by each process that reads, and a job holds the names of all."""
 
 
 def joined(paths: Sequence[Path], source: Source) -> tuple[list[Path], Source]:
@@ -17,11 +21,15 @@ def joined(paths: Sequence[Path], source: Source) -> tuple[list[Path], Source]:
     if not source.join:
         return list(paths), source
     asked = f"--join {BANDS}"
-    whole = [str(each.absolute()) for each in paths]
+    whole = [os.path.realpath(each) for each in paths]  # as a job has the first one
     if len(source.join) > 1:
         raise UsageError(f"{asked}: names sets of its own: name all sets beside it")
     if len(paths) < 2:
         raise UsageError(f"{asked}: is for several sets, and {paths[0]} alone is named: name the others, too")
+    if len(paths) > MOST:
+        raise UsageError(
+            f"{asked}: {len(paths)} sets are named, and {MOST} can be joined: join those of an hour, or so"
+        )
     if len(set(whole)) < len(whole):
         raise UsageError(f"{asked}: the same MeasurementSet is named twice: name each once")
     if source.follow:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fip.data.arriving import Writing
+from fip.data.directions import Direction
 from fip.data.errors import InputError, NotYetError, UnreadableError, UsageError
 from fip.data.needs import sets_of
 from fip.data.settings import Asked
@@ -24,6 +25,7 @@ from fip.source.open_run import checked, checked_chunks, grid_about, list_slices
 from fip.source.recording import Recording
 from fip.source.selecting.chosen import Chosen, choose
 from fip.source.sources import open_recording
+from fip.source.tables.subtables import Field
 
 
 class Whole:
@@ -101,6 +103,7 @@ class Growing:
         self._end = 0  # of the rows of complete integrations
         self._run: Run | None = None
         self._taken = np.zeros(0, bool)  # [integration] whether it is in a slice
+        self._fields: dict[int, Field] = {}  # as they were when they were imaged first
         self._looked: object = None  # what there was to see at the last look; None if that was not all
         self._doubted = False  # whether the recording is to be opened again before it is read
         self._known: list[float] | None = None  # as `_some_times`, for whoever made this
@@ -242,12 +245,15 @@ class Growing:
             raise
         except UsageError:  # none of them is selected
             return replace(run, picked=replace(run.picked, index=index))
+        self._check_fields(chosen)
         closed = chosen.slices if ended else _closed(chosen)
         for together in closed:
             self._taken[list(together)] = True
         grid = next(iter(run.grids.values()))
         fields = [each for each in chosen.fields if each.name not in run.grids]
-        known, targets = run.picked.rephasing, chosen.rephasing.targets
+        known, targets = run.picked.rephasing, dict(chosen.rephasing.targets)
+        if isinstance(run.settings.phase_centre, Direction):  # in the frame that was settled, whatever comes later
+            targets = dict.fromkeys(targets, next(iter(known.targets.values())))
         moved = {**chosen.rephasing.fields, **known.fields}
         rephasing = replace(known, fields=moved, targets={**targets, **known.targets})
         about = {each.name: grid_about((grid.width, grid.height), grid.scale, targets[each.number]) for each in fields}
@@ -259,6 +265,26 @@ class Growing:
             grids={**run.grids, **about},
             observations={**run.observations, **{each.name: replace(observation, field=each.name) for each in fields}},
         )
+
+    def _check_fields(self, chosen: Chosen) -> None:
+        """InputError if a field's phase centre is not what it was when it was imaged first.
+
+        Nothing tells which of its rows were written under which, and the images there are would be of another place.
+        """
+        for field in chosen.fields:
+            was = self._fields.setdefault(field.number, field)
+            if (was.frame, was.polynomial, was.epoch) != (field.frame, field.polynomial, field.epoch):
+                raise InputError(
+                    f"{self._main.path}: field {field.number} ({field.name}): PHASE_DIR was {_told(was)} when it was "
+                    f"imaged first, and is {_told(field)} now, and nothing tells which rows are of which: a target "
+                    "that changes needs a row of FIELD of its own; what was imaged before stays"
+                )
+
+
+def _told(field: Field) -> str:
+    longitude, latitude = np.degrees(field.polynomial[0])
+    moves = ", ..." if len(field.polynomial) > 1 else ""
+    return f"({longitude:.6f}, {latitude:.6f}{moves}) deg in {field.frame}"
 
 
 def _has_table(path: Path) -> bool:

@@ -116,6 +116,10 @@ class Recording(Protocol):
     def parts_expected(self) -> int | None:
         """How many windows of each beam an integration should have rows of; None if the rows themselves tell it."""
 
+    def windows_expected(self) -> tuple[int, ...]:
+        """DATA_DESC_IDs of which integrations may have rows, also if the first has none; () if the rows tell them."""
+        raise NotImplementedError
+
     def arrivals(self) -> Arrivals | None:
         """What is told of the parts in which it comes, as of the last refresh; None if it does not come in parts."""
 

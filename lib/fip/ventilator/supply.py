@@ -2,9 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from fip.config import Ventilator
@@ -66,12 +68,17 @@ class Supply:
         self.antennas = Antennas()
 
     def ready(self) -> list[SliceId]:
-        """The slices that may be sent, in their order; those that are no longer wanted are dropped."""
+        """The slices that may be sent, in their order, the backlog last; what is no longer wanted is dropped."""
         leases = self._jobs.leases
         for key in list(self.read):
             if key.run not in leases or not leases[key.run].waiting(key.slice) or self._jobs.active[key.run].waits:
                 del self.read[key]
-        return sorted(self.read)
+        return sorted(self.read, key=lambda key: (self._jobs.in_backlog(key), key))
+
+    @property
+    def held(self) -> Iterator[SliceId]:
+        """The slices that are read, or are being read."""
+        return chain(self.reading, self.read)
 
     def refill(self, config: Ventilator) -> None:
         """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
@@ -81,17 +88,18 @@ class Supply:
             opened = partial(self._opened, job, path, config.pace)
             submit = job.submit
             self._readers.look(submit.job, opened, path, submit.asked, writing_of(submit, path))
-        held, ahead = len(self.reading) + len(self.read), config.read_ahead * len(self._readers)
-        if held >= ahead:
+        held, ahead = Counter(map(self._jobs.in_backlog, self.held)), config.read_ahead * len(self._readers)
+        if held[False] >= ahead and (held[True] >= ahead or not self._jobs.has_backlog):
             return
         out, nbytes = self._jobs.out(), sum(leases.bytes_out() for leases in self._jobs.leases.values())
         nbytes += sum(each.nbytes for each in self.read.values()) + len(self.reading) * self._expected
-        for key in self._jobs.upcoming(ahead):
+        for key in self._jobs.upcoming(ahead, time.monotonic()):
             over = nbytes + self._expected > config.window
-            if held >= ahead or (over and held + out):
+            if over and held.total() + out:
                 break
-            if key not in self.reading and key not in self.read:
-                held, nbytes = held + 1, nbytes + self._expected
+            aside = self._jobs.in_backlog(key)  # of it as much is read ahead, and does not keep others from being read
+            if held[aside] < ahead and key not in self.reading and key not in self.read:
+                held[aside], nbytes = held[aside] + 1, nbytes + self._expected
                 self.reading.add(key)
                 active = self._jobs.active[key.run]
                 plan, path = active.plan, Path(active.plan.measurement_set)
@@ -152,6 +160,8 @@ class Supply:
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
         for what, names in told(*self.antennas.of_run(plan.run)).items():
             log.warning("%s: antennas %s: %s", plan.name, what, names)
+        if active.complete and active.complete.lacking:
+            log.warning("%s: %s", plan.name, active.complete.words)
         job = self._job_of(plan.run)
         self._jobs.end(plan.run, time.monotonic(), reason)
         self._readers.forget(job, Path(plan.measurement_set), plan.asked, active.writing)
@@ -202,6 +212,7 @@ class Supply:
             self.end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
             return
         total = facts.known + len(facts.times)
+        active.cadence = facts.cadence or active.cadence
         if active.grow(total, facts.rows, ended if facts.ended is None else facts.ended, now):
             self._changed()
 
@@ -280,8 +291,9 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
     else:
         due = Pace.of_arrivals([now] * len(facts.times))
     return ActiveRun(
-        plan, due, submit.follow, facts.rows, now, looked=now, writing=writing_of(submit, path), arrivals=facts.arrivals
-    )
+        plan, due, submit.follow, facts.rows, now, looked=now, writing=writing_of(submit, path),
+        arrivals=facts.arrivals, cadence=facts.cadence,
+    )  # fmt: skip
 
 
 def writing_of(submit: Submit, path: Path) -> Writing | None:

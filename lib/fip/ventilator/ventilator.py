@@ -54,7 +54,7 @@ from fip.wire.tickets import ticket
 log = logging.getLogger("fip.ventilator")
 
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
-RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
+RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window", "behind")
 HEARD_AT_ONCE = 100  # messages, before slices are sent
 
 
@@ -303,6 +303,7 @@ class Ventilator(Daemon):
 
     def _changed(self) -> None:
         """There is something new to do, and to tell."""
+        self._part()
         self._order_sink()
         self._publish()
         self._pump()
@@ -317,7 +318,7 @@ class Ventilator(Daemon):
                 if not self._waking:  # one such call is under way at a time
                     self._waking = True
                     self._loop.at(due, self._on_due)
-                break
+                continue  # the backlog is due
             asked = active.plan.asked
             worker = self._lanes.free(loads, asked, self._pump)
             if worker is None and any(codes(asked.imaging)):
@@ -364,6 +365,7 @@ class Ventilator(Daemon):
             for leases in self._jobs.leases.values():
                 leases.straggler(now)
         self._fit()
+        self._part()
         self._jobs.save()
         self._order_sink()
         self._publish()
@@ -377,6 +379,11 @@ class Ventilator(Daemon):
     def _fit(self) -> None:
         """Which workers have what jobs ask for."""
         self._jobs.fit({name: peer.state.codes for name, peer in self._lanes.peers.items()})
+
+    def _part(self) -> None:
+        """If it is to image the newest first, what waits of runs that have fallen behind is set aside."""
+        if self._config.behind == "newest":
+            self._jobs.part(time.monotonic())
 
     def _lose(self, peer: Peer, how: str) -> None:
         """A worker is gone; what it had not handed on goes to others."""

@@ -74,7 +74,7 @@ class _Waiting:
     begin: float  # s UTC
     end: float  # s UTC
     parts: dict[str, Found] = field(default_factory=dict)  # by path
-    disordered: list[str] = field(default_factory=list)  # paths of those that came after later ones
+    disordered: str = ""  # the path of its first part, if that came after a later group had begun to come
 
     def put(self, found: Found, now: float) -> None:
         """One more part."""
@@ -124,6 +124,11 @@ class Admission:
     def pending(self) -> bool:
         """Whether there are members of which it is not decided what becomes of them."""
         return bool(self._waiting or self._coming)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a group was admitted."""
+        return self._last is not None
 
     # What is seen of members from outside
 
@@ -203,14 +208,14 @@ class Admission:
             return [self._odd("duplicate", path, f"has the time and the band of {rivals[0].path}")]
         if group is None:
             group = _Waiting(now, found.begin, found.end)
+            if not early and self._newest and before(found, self._newest):
+                group.disordered = path
             self._waiting.append(group)
         group.put(found, now)
         self._sort()
         self.fates[path] = "waiting"
-        if self._newest is None or not before(found, self._newest):
+        if self._newest is None or before(self._newest, found):
             self._newest = found
-        elif not early:
-            group.disordered.append(path)
         return []
 
     def _is_late(self, found: Found) -> bool:
@@ -242,9 +247,9 @@ class Admission:
             admitted = Group(parts, max(0, expected - len(parts)))
             self.take(admitted)
             made.append(admitted)
-            for path in group.disordered:
-                if path in group.parts:
-                    made.append(Told(Odd("out of order", path), f"of {_time(group.begin)} UTC came after later ones"))
+            if group.disordered in group.parts:
+                why = f"came after sets of later than {_time(group.begin)} UTC"
+                made.append(Told(Odd("out of order", group.disordered), why))
             made += self._overtaken()
         return made
 

@@ -65,7 +65,7 @@ class Probe:
         new += [*manifest.windows[windows:], *manifest.fields[fields:]]
         self._given = (manifest.antennas is not None, len(manifest.windows), len(manifest.fields))
         try:
-            return self._child.call(look_into, root / path, path, tuple(new))
+            return self._child.call(_look_for_parent, root / path, path, tuple(new))
         except LostReaderError as error:
             self.close()
             return Unreadable(first_line(error))
@@ -83,13 +83,18 @@ _known = Manifest()
 """Of the child: what the manifest has that members are described against. A child is for one folder."""
 
 
-def look_into(path: Path, name: str, new: tuple[Thing, ...]) -> Outcome:
-    """What a member is, by its `name` in the manifest, which has `new` since the last call. In a child."""
+def _look_for_parent(path: Path, name: str, new: tuple[Thing, ...]) -> Outcome:
+    """In the child; the manifest has `new` since the last call."""
     for thing in new:
         _known.add(thing)
+    return look_into(path, name, _known)
+
+
+def look_into(path: Path, name: str, manifest: Manifest) -> Outcome:
+    """What a member is, which has this name in the manifest. It may kill the process."""
     try:
         with closing(open_recording(path)) as member:
-            return _seen(member, name)
+            return _seen(member, name, manifest)
     except UnreadableError as error:
         return Unreadable(_less(path, error))
     except InputError as error:
@@ -97,16 +102,16 @@ def look_into(path: Path, name: str, new: tuple[Thing, ...]) -> Outcome:
         return Refused(why) if why else Unreadable(_less(path, error))
 
 
-def _seen(member: Recording, name: str) -> Seen | Refused:
+def _seen(member: Recording, name: str, manifest: Manifest) -> Seen | Refused:
     interval = _last_row(member)
     try:
-        if _known.antennas is not None:
-            matched(member, _known.antennas)
+        if manifest.antennas is not None:
+            matched(member, manifest.antennas)
     except UnreadableError:
         raise
     except InputError as error:
         return Refused(_less(member.path, error))
-    part, things = describe(member, name, _known)
+    part, things = describe(member, name, manifest)
     return Seen(Found(part, part.begin + interval / 2), things)
 
 

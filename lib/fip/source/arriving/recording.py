@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fip.data.arriving import Arrivals, Oddity, Rules
+from fip.data.errors import InputError
 from fip.source.arriving.admission import Admission, Told
+from fip.source.arriving.gone import Gone
 from fip.source.arriving.looking import Probe, Refused, Seen, Unreadable
 from fip.source.arriving.scan import GRANULARITY, Scan, mark
 from fip.source.joined.lines import take, to_line
-from fip.source.joined.manifest import Group, Manifest, Thing
+from fip.source.joined.manifest import Group, Manifest, Part, Thing
 from fip.source.joined.recording import Joined
+from fip.source.recording import Recording
 from fip.source.sources import is_named, open_recording
 from fip.source.tables.access import check_access
+from fip.source.tables.subtables import Window
 
 LOOKS_FOR = 1.0  # s in which members are looked into before the others are left for the next look
 MOST_PROPOSED = 1000  # lines at a time
@@ -99,6 +103,16 @@ class Arriving(Joined):
         """What is waited for, in words; "" if nothing is."""
         return self._admission.waits(self._clock())
 
+    def member(self, part: Part) -> Recording:
+        """An open member, or what is known of one that was removed. InputError if it cannot be read."""
+        try:
+            return super().member(part)
+        except InputError:
+            path = self.path / part.path
+            if os.path.lexists(path) or not self.path.is_dir():
+                raise
+            return Gone(path, part, self.antennas)
+
     def close(self) -> None:
         """Releases the files."""
         super().close()
@@ -174,6 +188,10 @@ class Arriving(Joined):
         for path in self._admission.to_open(now):
             outcome = self._probe.look(self.path, path, self._ahead)
             match outcome:
+                case Seen() if self._admission.begun and (window := _window_of(outcome.new)):
+                    band = f"{window.low / 1e6:.6f} to {window.high / 1e6:.6f} MHz"
+                    why = f"its band, {band}, is none of those that there were when images began: give it another run"
+                    told += self._admission.refused(path, why)
                 case Seen():
                     whole.append(outcome.found)
                     for thing in outcome.new:
@@ -209,6 +227,10 @@ class Arriving(Joined):
             if names[what] <= SAID:
                 self._said.append(f"{self.path}/{each.odd.path}: {what}: {each.why}")
         self._said += [f"{self.path}: {n - SAID} more are {what}" for what, n in names.items() if n > SAID]
+
+
+def _window_of(things: Iterable[Thing]) -> Window | None:
+    return next((each for each in things if isinstance(each, Window)), None)
 
 
 def _line(thing: Thing) -> str:

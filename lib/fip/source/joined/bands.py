@@ -1,18 +1,22 @@
 """Finished recordings that are imaged as one: sub-bands of one observation, `--join bands`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
+
 from fip.data.errors import InputError
 from fip.data.quantities import iso_utc
-from fip.source.joined.describing import describe, shown
+from fip.source.joined.describing import CHUNK, describe, shown
 from fip.source.joined.grouping import fields_of, grouped, windows_of
 from fip.source.joined.manifest import Group, Manifest, Part
 from fip.source.joined.recording import Joined
 from fip.source.recording import Recording
 from fip.source.tables.subtables import Window
+
+_SAME_LENGTH = 1.1  # factor up to which integrations are of one length, as in the index
 
 
 def open_bands(path: Path, others: Sequence[str], open_one: Callable[[Path], Recording]) -> Joined:
@@ -20,20 +24,28 @@ def open_bands(path: Path, others: Sequence[str], open_one: Callable[[Path], Rec
 
     InputError if one cannot be opened, or they are no sub-bands of one observation.
     """
-    manifest, parts = Manifest(), []
+    manifest, parts, lengths = Manifest(), [], {}
     for each in (path, *map(Path, others)):
         with closing(open_one(each)) as member:
             part, new = describe(member, str(each.absolute()), manifest)
+            lengths[part.path] = _length(member)
         for thing in new:
             manifest.add(thing)
         parts.append(part)
     for group in grouped(parts):
-        _check(manifest, parts, group)
+        _check(manifest, parts, lengths, group)
         manifest.add(group)
     return Joined(path, manifest, open_one)
 
 
-def _check(manifest: Manifest, parts: Sequence[Part], group: Group) -> None:
+def _length(member: Recording) -> float:
+    """The median INTERVAL of its first rows, s; NaN if they have none."""
+    interval = member.rows(range(min(len(member), CHUNK))).column("INTERVAL")
+    interval = interval[interval > 0]
+    return float(np.median(interval)) if interval.size else float("nan")
+
+
+def _check(manifest: Manifest, parts: Sequence[Part], lengths: Mapping[str, float], group: Group) -> None:
     """InputError if the parts of a group cannot be imaged together."""
     if len(group.parts) == 1 and len(parts) > 1:
         (alone,) = group.parts
@@ -44,8 +56,18 @@ def _check(manifest: Manifest, parts: Sequence[Part], group: Group) -> None:
         )
     for one, other in combinations(group.parts, 2):
         if one.beam == other.beam:
+            _check_lengths(one, other, lengths)
             _check_fields(manifest, one, other)
             _check_windows(manifest, one, other)
+
+
+def _check_lengths(one: Part, other: Part, lengths: Mapping[str, float]) -> None:
+    mine, theirs = lengths[one.path], lengths[other.path]
+    if max(mine, theirs) > _SAME_LENGTH * min(mine, theirs):
+        raise InputError(
+            f"{other.path}: --join bands: its integrations are of {theirs:.6g} s, and those of {one.path} of "
+            f"{mine:.6g} s: they are no parts of one image"
+        )
 
 
 def _check_fields(manifest: Manifest, one: Part, other: Part) -> None:

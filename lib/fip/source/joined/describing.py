@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import remainder, tau
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError
-from fip.source.joined.manifest import Manifest, Part, Thing
+from fip.source.joined.manifest import Manifest, Part, Thing, shared
 from fip.source.recording import Recording
 from fip.source.tables.subtables import Antennas, Field, Window
 
@@ -98,7 +99,7 @@ def _numbers(own: Sequence[int], here: Sequence[int]) -> tuple[int, ...]:
     found = [-1] * (max(own) + 1)
     for number, other in zip(own, here, strict=True):
         found[number] = other
-    return tuple(found)
+    return shared(tuple(found))
 
 
 def _same_window(window: Window, known: list[Window]) -> int:
@@ -129,7 +130,7 @@ def _same_order(one: Window, other: Window) -> bool:
 
 def _same_field(field: Field, known: list[Field]) -> int:
     """The number of the field that is the same; it is added to those that are known if none is."""
-    for each in known:
+    for each in reversed(known):  # if the sky drifts there may be one for each member
         if each.name == field.name and same_place(each, field):
             return each.number
     known.append(replace(field, number=len(known)))
@@ -138,11 +139,11 @@ def _same_field(field: Field, known: list[Field]) -> int:
 
 def same_place(one: Field, other: Field) -> bool:
     """Whether the phase centres of two fields are the same, at all times."""
-    if one.frame != other.frame or len(one.polynomial) != len(other.polynomial):
+    if not _near(one.polynomial[0], other.polynomial[0]) or one.frame != other.frame:
         return False
-    if len(one.polynomial) > 1 and one.epoch != other.epoch:
+    if len(one.polynomial) != len(other.polynomial) or (len(one.polynomial) > 1 and one.epoch != other.epoch):
         return False
-    if not np.allclose(one.polynomial, other.polynomial, rtol=0, atol=_SAME_DIRECTION):
+    if not all(map(_near, one.polynomial[1:], other.polynomial[1:])):
         return False
     first, second = one.ephemeris, other.ephemeris
     if first is None or second is None:
@@ -152,6 +153,12 @@ def same_place(one: Field, other: Field) -> bool:
         and np.array_equal(first.time, second.time)
         and np.allclose(first.towards, second.towards, rtol=0, atol=_SAME_DIRECTION)
     )
+
+
+def _near(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether longitudes and latitudes are the same, but for a turn."""
+    away = remainder(one[0] - other[0], tau), one[1] - other[1]
+    return abs(away[0]) <= _SAME_DIRECTION and abs(away[1]) <= _SAME_DIRECTION
 
 
 def matched(member: Recording, known: Antennas) -> tuple[int, ...]:
@@ -173,7 +180,7 @@ def matched(member: Recording, known: Antennas) -> tuple[int, ...]:
             f"{member.path}: is of another array than the sets before it: antenna {_some(moved)} "
             f"stands elsewhere, by up to {np.nanmax(off):.4g} m"
         )
-    return () if mine.names == known.names else tuple(numbers)
+    return () if mine.names == known.names else shared(tuple(numbers))
 
 
 def _some(names: Sequence[str]) -> str:

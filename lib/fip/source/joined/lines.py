@@ -4,15 +4,17 @@ A value is the list of its fields, in the order in which its class has them: a d
 Whoever adds a line writes all of it at once, and ends it with a line feed; a last line without one was cut short.
 """
 
+import gc
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, get_args
 
 import numpy as np
 
 from fip.data.arriving import Oddity
 from fip.data.errors import InputError
-from fip.source.joined.manifest import Group, Manifest, Odd, Part, Thing
+from fip.source.joined.manifest import Group, Manifest, Odd, Part, Thing, shared
 from fip.source.tables.ephemeris import Ephemeris
 from fip.source.tables.subtables import Antennas, Field, Window, as_slice
 
@@ -47,15 +49,28 @@ def take(manifest: Manifest, data: bytes, where: str, before: int = 0) -> int:
     InputError of one that is no such line, by the name of the file and its number there: `before` came before `data`.
     """
     whole = data[: data.rfind(b"\n") + 1]
-    for number, line in enumerate(whole.splitlines(), before + 1):
-        try:
-            manifest.add(from_line(line))
-        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-            why = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise InputError(
-                f"{where}: line {number} is not one that FIP wrote ({why:.200}): move the file away to begin anew"
-            ) from None
+    with _no_cycles():
+        for number, line in enumerate(whole.splitlines(), before + 1):
+            try:
+                manifest.add(from_line(line))
+            except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+                why = f"{type(error).__name__}: {error}".splitlines()[0]
+                raise InputError(
+                    f"{where}: line {number} is not one that FIP wrote ({why:.200}): move the file away to begin anew"
+                ) from None
     return len(whole)
+
+
+@contextmanager
+def _no_cycles() -> Iterator[None]:
+    """Python does not look for cycles among what is made: to look through a day of it takes as long as to make it."""
+    looking = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looking:
+            gc.enable()
 
 
 def _of_antennas(antennas: Antennas) -> list[Any]:
@@ -144,7 +159,7 @@ def _part(
     antennas: list[int],
     beam: int | None,
 ) -> Part:
-    return Part(path, rows, begin, end, tuple(windows), tuple(fields), tuple(antennas), beam)
+    return Part(path, rows, begin, end, shared(tuple(windows)), shared(tuple(fields)), shared(tuple(antennas)), beam)
 
 
 def _group(parts: list[list[Any]], missing: int) -> Group:

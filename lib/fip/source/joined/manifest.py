@@ -6,10 +6,17 @@ that begins anew, has the same rows under the same numbers.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 from fip.data.arriving import Oddity
 from fip.source.tables.subtables import Antennas, Field, Window
+
+
+@lru_cache(maxsize=1024)
+def shared(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """The same numbers, kept once: most members have those of another one."""
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from fip.source.joined.rows import JoinedRows, Piece
 from fip.source.recording import Recording
 from fip.source.tables.subtables import Antennas, Field, Window
 
-KEPT_OPEN = 16
-"""Members; each has some ten files open."""
+KEPT_OPEN, MOST_OPEN = 16, 64
+"""Members: at the least, and if a group has more, so that a slice opens each once. Each has some ten files open."""
 
 Opener: TypeAlias = Callable[[Path], Recording]
 
@@ -43,7 +43,7 @@ class Joined:
         self._starts: list[int] = []  # [part] its first row
         self._rows = 0
         self._groups = 0  # of which the parts are known here
-        self._expected: int | None = None
+        self._expected, self._kept = 0, KEPT_OPEN
         self.take_groups()
 
     def take_groups(self) -> None:
@@ -53,7 +53,9 @@ class Joined:
                 self._parts.append(part)
                 self._starts.append(self._rows)
                 self._rows += part.rows
-            self._expected = max(self._expected or 0, parts_of_series(group))
+            self._kept = max(self._kept, min(len(group.parts), MOST_OPEN))
+            if sum(len(part.windows) for part in group.parts) > self._expected:
+                self._expected = max(self._expected, parts_of_series(group))
         self._groups = len(self.manifest.groups)
 
     def __len__(self) -> int:
@@ -78,12 +80,13 @@ class Joined:
         path = self.path / part.path
         found = self._open.get(path)
         if found is None:
-            while len(self._open) >= KEPT_OPEN:
+            while len(self._open) >= self._kept:
                 self._open.popitem(last=False)[1].close()
             found = self._open_member(path)
-            if len(found) != part.rows:
+            rows = len(found)
+            if rows != part.rows:
                 found.close()
-                raise InputError(f"{path}: has {len(found)} rows, and had {part.rows} when it was looked into")
+                raise InputError(f"{path}: has {rows} rows, and had {part.rows} when it was looked into")
             self._open[path] = found
         self._open.move_to_end(path)
         return found
@@ -172,7 +175,11 @@ class Joined:
 
     def parts_expected(self) -> int | None:
         """As many windows as a series has had in one group, at the most."""
-        return self._expected
+        return self._expected or None
+
+    def windows_expected(self) -> tuple[int, ...]:
+        """If more groups come, all that the manifest has: the first group may lack some."""
+        return tuple(range(len(self.manifest.windows))) if self.growing else ()
 
     def arrivals(self) -> Arrivals | None:
         """It is made of what was there when it was opened."""

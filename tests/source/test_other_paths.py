@@ -50,10 +50,14 @@ def tables_of(name: str) -> Callable[[Path], None]:
     return lambda path: fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(name=name)]).writeto(path)
 
 
-def groups_of_something(path: Path) -> None:
-    """A file of random groups that are no visibilities."""
-    data = fits.GroupData(np.zeros((2, 1, 3), "f4"), bitpix=-32, parnames=["A", "B"], pardata=[np.zeros(2)] * 2)
-    fits.GroupsHDU(data).writeto(path)
+def groups_of(*names: str) -> Callable[[Path], None]:
+    """A file of random groups that have two parameters of these names."""
+
+    def make(path: Path) -> None:
+        data = fits.GroupData(np.zeros((2, 1, 3), "f4"), bitpix=-32, parnames=[*names], pardata=[np.zeros(2)] * 2)
+        fits.GroupsHDU(data).writeto(path)
+
+    return make
 
 
 def of_type(kind: str) -> Callable[[Path], None]:
@@ -66,12 +70,13 @@ def of_type(kind: str) -> Callable[[Path], None]:
     return make
 
 
-def hdf5_with(name: str) -> Callable[[Path], None]:
-    """An HDF5 file that has a group of this name."""
+def hdf5_with(*names: str) -> Callable[[Path], None]:
+    """An HDF5 file that has groups of these names."""
 
     def make(path: Path) -> None:
         with h5py.File(path, "w") as file:
-            file.create_group(name)
+            for name in names:
+                file.create_group(name)
 
     return make
 
@@ -105,6 +110,8 @@ KINDS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("obs.ms.tgz", lambda path: path.write_bytes(gzip.compress(b"x")), "gzip: unpack it first"),
     ("bad.h5", bytes_of(b"\x89HDF\r\n\x1a\n..."), "an HDF5 file that cannot be read"),
     ("other.h5", hdf5_with("beam"), "an HDF5 file that holds beam, and no Header as UVH5 has"),
+    ("obs.uvh5", hdf5_with("Header", "Data"), "UVH5, which FIP images; here it takes a MeasurementSet"),
+    ("obs.uvfits", groups_of("UU", "VV"), "UVFITS, which FIP images; here it takes a MeasurementSet"),
     ("sols.h5", hdf5_with("sol000"), "an h5parm file of solutions: give it with --gains"),
     ("kat.h5", hdf5_with("MetaData"), "katdal's mvftoms"),
     ("cal.G", of_type("Calibration"), "a calibration table: give it with --gains"),
@@ -114,7 +121,7 @@ KINDS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("mir", folder_with("bl_read"), "a MIR set of the SMA"),
     ("run.fip", folder_with("fip.sqlite"), "a directory of images that FIP has made"),
     ("empty", lambda path: path.mkdir(), "an empty folder"),
-    ("groups.fits", groups_of_something, "without u, v and w"),
+    ("groups.fits", groups_of("A", "B"), "without u, v and w"),
     ("single.fits", tables_of("SINGLE DISH"), "of a single dish"),
     ("table.fits", tables_of("CATALOGUE"), "a FITS file, and no visibilities that FIP knows; FIP reads"),
     ("nothing.ms", lambda path: path.touch(), "an empty file"),

@@ -39,6 +39,9 @@ def test_circular_feeds_and_descending_windows_of_several_widths(tmp_path: Path)
     path = uvh5_files.from_set(ms, tmp_path / "a.uvh5")
     assert_same_images(path, ms, "IQUV")
     assert_same_images(path, ms, "IV", spw="1:1~3")
+    rows = open_recording(path).rows(range(60))
+    assert rows.column("DATA_DESC_ID").tolist() == ([0] * 10 + [1] * 10) * 3  # of each integration first one window
+    assert (np.diff(rows.column("TIME")) >= 0).all()
     with pytest.raises(InputError, match="rows of several windows"):
         open_recording(path).rows(range(15)).column("DATA")
 

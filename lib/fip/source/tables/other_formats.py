@@ -121,6 +121,8 @@ def _fits(begin: bytes) -> str:
         return "FITS-IDI: CASA's importfitsidi makes a MeasurementSet of it"
     if b"SINGLE DISH" in begin:
         return "SDFITS, of a single dish: it holds no visibilities"
+    if said.get("GROUPS") == "T" and any(said.get(f"PTYPE{at}", "").startswith("UU") for at in range(1, 10)):
+        return "UVFITS, which FIP images; here it takes a MeasurementSet, which CASA's importuvfits makes of it"
     if said.get("GROUPS") == "T":
         return "random groups of FITS without u, v and w: no visibilities that FIP knows"
     if said.get("NAXIS", "0") not in ("0", "1"):
@@ -139,6 +141,8 @@ def _hdf5(path: Path) -> str:
         return "an HDF5 file that cannot be read"
     if any(re.fullmatch(r"sol\d+", name) for name in held):
         return "an h5parm file of solutions: give it with --gains, and name the MeasurementSet that it is for"
+    if {"Header", "Data"} <= set(held):
+        return "UVH5, which FIP images; here it takes a MeasurementSet, which pyuvdata makes of it"
     if "MetaData" in held:
         return "an HDF5 file of KAT-7 or MeerKAT: katdal's mvftoms makes a MeasurementSet of it"
     what = f"that holds {', '.join(held[:SHOWN])}" if held else "that holds nothing"

@@ -186,6 +186,9 @@ def test_a_file_is_described_and_imaged_by_the_commands(tmp_path: Path) -> None:
     described = fip("info", path)
     assert described.returncode == 0, described.stderr
     assert "0: 4 channels of 1000 kHz" in described.stdout
+    refused = fip("inject", path, "--output", tmp_path / "more.ms", "--snr", "5")
+    assert refused.returncode == 2
+    assert "UVH5, which FIP images; here it takes a MeasurementSet" in refused.stderr
     ran = fip("run", path, "--output", tmp_path / "obs.fip", "--size", "64", "--scale", "2arcsec")
     assert ran.returncode == 0, ran.stderr
     assert len(images(tmp_path / "obs.fip")) == 3

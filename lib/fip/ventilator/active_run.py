@@ -198,4 +198,5 @@ class ActiveRun:
     def _rate(self, now: float, within: float) -> float:
         """Images that were stored, a second, over the last so many seconds."""
         lately = len(self._stored_at) - bisect_left(self._stored_at, now - within)
-        return lately / (now - self._stored_at[-lately]) if lately > 1 else 0.0
+        span = now - self._stored_at[-lately] if lately > 1 else 0.0
+        return lately / span if span else 0.0

@@ -191,7 +191,7 @@ class ActiveRun:
 
     def _worked_off(self, waiting: int, now: float) -> float | None:
         """Seconds until nothing is left of its backlog, as it went in the last minute; None if that becomes more."""
-        more = not self.plan.final or self._arrived < self.plan.total
+        more = not self.plan.final or self.pace.arrived(now) < self.plan.total
         rate = self._rate(now, LAST_MINUTE) - (self.pace.rate / self.cadence if more and self.cadence else 0.0)
         return waiting / rate if waiting and rate > 0 else None
 

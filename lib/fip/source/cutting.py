@@ -98,6 +98,8 @@ class Run:
     readers: tuple[SampleReader, ...]  # one for each window, or part of one
     _nominal: dict[tuple[str, str, frozenset[int]], Beam | None] = field(default_factory=dict)  # by `_kind`
     _windows: dict[int, frozenset[int]] = field(default_factory=dict)  # that there are in a slice, by its number
+    _kinds: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # the slices by field and label, ascending
+    _listed: list[tuple[str, str]] = field(default_factory=list)  # field and label of the slices that are in `_kinds`
 
     def close(self) -> None:
         """Release the files."""
@@ -297,7 +299,7 @@ class Run:
         """When and from where the rows of a window were seen."""
         number = int(self.picked.index.field[info.integrations[0]])
         times = self.picked.index.time[list(info.integrations)].tolist()
-        field, centres = self.picked.main.field(number), self.picked.rephasing.centres
+        field, centres = self.picked.field(number), self.picked.rephasing.centres
         pointings = [centres.at(field, time) for time in times]
         axes = [about_w(each.north).T @ icrs_axes(each.centre) for each in pointings]
         antennas, (first, second) = self.picked.main.antennas, (each[part.mask] for each in dump.antennas)
@@ -375,13 +377,20 @@ class Run:
         like, windows = self.slices[number], self._windows_of(number)
         key = like.field, like.label, windows
         if key not in self._nominal:
-            same = (at for at, each in enumerate(self.slices) if (each.field, each.label) == (like.field, like.label))
-            info = self.slices[next(at for at in same if self._windows_of(at) == windows)]
+            info = self.slices[next(at for at in self._alike(like) if self._windows_of(at) == windows)]
             dump = self._dump(info)
             covered = [_coverage(part, dump) for part in self._parts(dump)]
             blocks = self._rephased(info, dump, covered, self.picked.index.time[list(info.integrations)])
             self._nominal[key] = fit_beam(weigh(blocks, self.settings, self.grids[info.field]))
         return self._nominal[key]
+
+    def _alike(self, like: SliceInfo) -> list[int]:
+        """The slices with the field and the label of this one."""
+        for number in range(len(self._listed), len(self.slices)):
+            each = self.slices[number]
+            self._listed.append((each.field, each.label))
+            self._kinds.setdefault(self._listed[-1], []).append(number)
+        return self._kinds[like.field, like.label]
 
 
 def _selected(part: _Part, dump: _Dump) -> NDArray[np.int64]:

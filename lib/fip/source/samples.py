@@ -1,7 +1,7 @@
 """The edge between a MeasurementSet's columns and weighted Stokes samples: which columns, and reading them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from fip.corrections.tally import NOTHING, Tally
 from fip.data.errors import InputError, UsageError
 from fip.imaging.polarisation import Product, absent, form, hands, possible, unobserved
 from fip.source.recording import Recording, Rows
+from fip.source.tables.askap import DATA_SCALE, is_askap
 from fip.source.tables.subtables import Window
 
 _BATCH = 1 << 19  # samples of all correlations read at a time, so that they stay in the processor's cache
@@ -29,6 +30,7 @@ class Columns:
 
     visibility: str
     model: str | None  # subtracted from it
+    scale: float = 1.0  # by which it is multiplied, and the model is not
 
     @property
     def label(self) -> str:
@@ -102,7 +104,7 @@ class SampleReader:
         for first in range(0, len(rows), step):
             here = slice(first, min(first + step, len(rows)))
             bad = self._bad(rows, here, usable)
-            values, weights = self._fill(self.columns.visibility, rows, here), self._weights(rows, here)
+            values, weights = self._visibilities(rows, here), self._weights(rows, here)
             zero = None if self.keep_zeros else unobserved(values, self._hands)
             none, checked = self._absent(values, zero, due[here])
             absent += none
@@ -128,6 +130,13 @@ class SampleReader:
         if not weight.any():
             weight[...] = usable
         return weight
+
+    def _visibilities(self, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
+        """The column, in the buffer."""
+        values = self._fill(self.columns.visibility, rows, here)
+        if self.columns.scale != 1:
+            values *= self.columns.scale
+        return values
 
     def _planes(self, rows: Rows) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
         shape = len(self.wanted), len(rows), self.window.shape[0]
@@ -272,6 +281,12 @@ def choose_columns(
     others = [each for each in present if each != name]
     note = f"column {name}: {reason}" + (f"; there is also {_list(others)}" if others else "")
     return Columns(name, "MODEL_DATA" if subtract_model else None), note
+
+
+def scaled(columns: Columns, asked: float | None, telescope: str) -> Columns:
+    """The same with the factor that makes flux densities of the column."""
+    own = DATA_SCALE if is_askap(telescope) and columns.visibility == "DATA" else 1.0
+    return replace(columns, scale=own if asked is None else asked)
 
 
 def _automatic(main: Recording, present: Sequence[str], parts: Sequence[tuple[Rows, Window]]) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from fip.data.complete import share_words
 from fip.data.quality import COMPLETE_SHARE
 from fip.state.antennas import antenna_panel
+from fip.state.arrivals import arrival_facts, arrival_numbers
 from fip.state.daemons import daemon_panel, incident_table, workers_panel
 from fip.state.panel import Bar, Fact, Head, Kind, Level, Number, Panel, Row, Table, filled, texts
 from fip.state.pipeline import DaemonView, JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
@@ -24,7 +25,8 @@ BOTTLENECKS: dict[Stage, str] = {
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 JOB_HEADS = (
     Head("run", "text"), Head("state", "text"), Head("stored", "bar"), Head("failed"), Head("out"), Head("images/s"),
-    Head("left"), Head("late", width=140), Head("job", "text", 140), Head("MeasurementSet", "text", 140),
+    Head("left"), Head("late", width=140), Head("complete", width=150), Head("job", "text", 140),
+    Head("MeasurementSet", "text", 140),
 )  # fmt: skip
 RUN = ("run", "name")
 RUN_NUMBERS: tuple[tuple[str, str, str, Kind], ...] = (
@@ -96,6 +98,8 @@ def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
     _, failed, _ = _sums(state)
     if failed:
         yield f"{number(failed)} failed", "bad"
+    if (found := _complete(state)) is not None and found[1] < 1:
+        yield f"{share_words(found[0])} complete", "warn" if found[1] < COMPLETE_SHARE else ""
     if state.bottleneck:
         yield BOTTLENECKS[state.bottleneck], ""
 
@@ -144,16 +148,23 @@ def _now(state: PipelineState) -> Panel:
     return Panel("now", big, label, level, _progress(stored, failed, total), facts, numbers=numbers)
 
 
-def _samples_there(state: PipelineState) -> Iterator[Fact]:
-    """How much of the expected samples was there in the images, on the average of each run and in the least of all."""
+def _complete(state: PipelineState) -> tuple[float, float] | None:
+    """Which share of the expected samples was there, on the average and in the least image; None if it is not known."""
     told = [run.complete for run in state.now if run.complete and run.complete.slices]
-    if told:
-        slices, least = sum(each.slices for each in told), min(each.least for each in told)
-        mean = share_words(sum(each.mean * each.slices for each in told) / slices)
+    if not told:
+        return None
+    mean = sum(each.mean * each.slices for each in told) / sum(each.slices for each in told)
+    return mean, min(each.least for each in told)
+
+
+def _samples_there(state: PipelineState) -> Iterator[Fact]:
+    """The same in words, and how it was in the last minute."""
+    if (found := _complete(state)) is not None:
+        mean, least = found
         lately = [run.lately for run in state.under_way if run.lately is not None]
-        items = [mean] if least == 1 else [mean, f"{share_words(least)} at least"]
+        items = [share_words(mean)] if least == 1 else [share_words(mean), f"{share_words(least)} at least"]
         items += [f"{share_words(min(lately))} in the last minute"] if lately else []
-        yield Fact("samples there", tuple(items), "warn" if least < COMPLETE_SHARE else "")
+        yield Fact("complete", tuple(items), "warn" if least < COMPLETE_SHARE else "")
 
 
 def _newest(state: PipelineState) -> Iterator[Fact]:
@@ -208,11 +219,13 @@ def _jobs(state: PipelineState) -> Panel:
             for name, text, what, kind in RUN_NUMBERS
         ),
         *_complete_numbers(named),
+        arrival_numbers([view for _, view in named]),
     )
     reasons = [Fact(job.job, (job.reason,), "bad") for job in reversed(state.jobs) if job.reason]
     tables = filled([Table("", JOB_HEADS, tuple(rows), glance=RUNS)])
     nothing = "No job was submitted."
-    return Panel("jobs", "Jobs", facts=tuple(reasons[:REASONS]), tables=tables, nothing=nothing, numbers=numbers)
+    facts = (*reasons[:REASONS], *arrival_facts(state.now))
+    return Panel("jobs", "Jobs", facts=facts, tables=tables, nothing=nothing, numbers=numbers)
 
 
 def _rows(job: JobView) -> Iterator[Row]:
@@ -221,14 +234,15 @@ def _rows(job: JobView) -> Iterator[Row]:
     failed: Level = "bad" if job.state == "failed" else ""
     if not job.runs:
         names = ", ".join(PurePath(path).name for path in job.paths)
-        yield Row(job.job, (job.job, job.state, *[NONE] * 6, job.job, names), failed, None, open_)
+        yield Row(job.job, (job.job, job.state, *[NONE] * 7, job.job, names), failed, None, open_)
     for run in reversed(job.runs):
         state = "done" if open_ and run.over else job.state
         how_far = f"{number(run.stored)}/{number(run.total)}{'' if run.final else ' so far'}"
         counts = [number(count) if count else NONE for count in (run.failed, run.leased, run.rate)]
         left = f"lag {duration(run.lag)}" if run.lag is not None else optional(run.eta if run.left else None, duration)
         late = number(run.missed) if run.missed else NONE
-        cells = (run.name, state, how_far, *counts, left, late, job.job, run.measurement_set)
+        there = share_words(run.complete.mean) if run.complete else NONE
+        cells = (run.name, state, how_far, *counts, left, late, there, job.job, run.measurement_set)
         level: Level = "bad" if run.failed else failed or ("warn" if run.late else "")
         yield Row(f"{job.job} {run.run}", cells, level, _progress(run.stored, run.failed, run.total), open_)
 

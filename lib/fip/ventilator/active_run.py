@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
 
+from fip.data.arriving import Arrivals, Writing
 from fip.data.complete import Complete
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.ranges import Ranges, below, contains, count, well_formed, without
@@ -38,6 +39,8 @@ class ActiveRun:
     looked: float = 0.0  # monotonic s, when it could be looked into last
     cadence: float | None = None  # s from one slice to the next, of the data
     waits: bool = False  # for a worker with the stages and the kernel that it asks for
+    writing: Writing | None = None  # how the recording is read, if it was being written when the run began
+    arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says
     lately: float | None = None  # the share of the last minute's, likewise
     newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, likewise
@@ -164,6 +167,8 @@ class ActiveRun:
             deadline=self.pace.deadline(oldest),
             final=self.plan.final,
             complete=self.complete,
+            oddities={str(what): often for what, often in self.arrivals.oddities.items()} if self.arrivals else {},
+            waits=self.arrivals.waits if self.arrivals else "",
             lately=self.lately,
             age=self.age(time.time()),
             cadence=self.cadence,

@@ -292,6 +292,8 @@ class RunStatus:
     deadline: Real | None = None  # s, the lag from which on slices miss their deadline; None without a pace
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
     complete: Complete | None = None  # as in `RunStored`
+    oddities: dict[Line, Count] = field(default_factory=dict)  # of a folder: how many sets are late, missing, and so on
+    waits: Text = ""  # what of it is waited for; "" if nothing is, or it is no folder
     lately: Share | None = None  # as there
     age: Real | None = None  # s, from the end of the newest stored slice's data until now; None unless they are recent
     cadence: Real | None = None  # s from one slice to the next, of the data; None if it is not known

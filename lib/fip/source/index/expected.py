@@ -39,14 +39,16 @@ def rounded(share: float) -> float:
     return min(max(round(share, 4), 0.0001), 0.9999) if 0 < share < 1 else share
 
 
-def _most(index: RowIndex, integration: int) -> NDArray[np.float64]:
+def _most(index: RowIndex, integration: int) -> NDArray[np.float32]:
     """The most rows of each window so far in the scan of an integration, [window]."""
-    before = slice(0, integration + 1)
-    same = _of_one_beam(index, integration)
-    same &= index.observation[before] == index.observation[integration]
-    same &= index.scan[before] == index.scan[integration]
-    most: NDArray[np.float64] = index.rows_of_window[before][same].max(axis=0).astype(np.float64)
-    return most
+    of = (index.array, index.beam, index.observation, index.scan)
+    key = tuple(int(each[integration]) for each in of)
+    if key not in index.past:
+        scan = _alike(of, key)
+        index.past[key] = scan, np.maximum.accumulate(index.rows_of_window[scan])
+    scan, most = index.past[key]
+    found: NDArray[np.float32] = most[np.searchsorted(scan, integration)]
+    return found
 
 
 def _together(index: RowIndex, integration: int) -> NDArray[np.bool_]:
@@ -54,17 +56,22 @@ def _together(index: RowIndex, integration: int) -> NDArray[np.bool_]:
     found: NDArray[np.bool_] = index.rows_of_window[integration] > 0
     if found.all():
         return found
-    others = index.rows_of_window[: integration + 1][_of_one_beam(index, integration)] > 0
+    of = (index.array, index.beam)
+    key = tuple(int(each[integration]) for each in of)
+    if key not in index.past:
+        there = _alike(of, key)
+        has = index.rows_of_window[there] > 0
+        new = np.append(True, (has[1:] != has[:-1]).any(axis=1))  # others than the one before
+        index.past[key] = there[new], has[new]
+    first, has = index.past[key]
+    known = has[first <= integration]
     while True:
-        wider: NDArray[np.bool_] = np.asarray(others[others[:, found].any(axis=1)].any(axis=0))
+        wider: NDArray[np.bool_] = np.asarray(known[known[:, found].any(axis=1)].any(axis=0))
         if (wider == found).all():
             return found
         found = wider
 
 
-def _of_one_beam(index: RowIndex, integration: int) -> NDArray[np.bool_]:
-    """Which integrations up to this one, and it, are of its array and beam."""
-    before = slice(0, integration + 1)
-    same: NDArray[np.bool_] = index.beam[before] == index.beam[integration]
-    same &= index.array[before] == index.array[integration]
-    return same
+def _alike(of: Sequence[NDArray[np.int32]], key: tuple[int, ...]) -> NDArray[np.intp]:
+    """The integrations of which these columns [integration] are as in the key, ascending."""
+    return np.flatnonzero(np.logical_and.reduce([column == value for column, value in zip(of, key, strict=True)]))

@@ -4,6 +4,7 @@ Consecutive rows with one TIME and one series are kept as a *stretch* of 16 byte
 MeasurementSet in order of time, and 16 bytes a row for one in no order at all; 8 of them stay.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -70,6 +71,9 @@ class RowIndex:
     rows_of_window: NDArray[np.float32]  # [integration, window of `coverage`] cross-correlations of full length
     offset: NDArray[np.int64]  # [integration + 1] into `ranges`
     ranges: NDArray[np.uint32]  # [range, 2] first row and number of rows
+    past: dict[tuple[int, ...], Any] = dataclasses.field(
+        default_factory=dict
+    )  # worked out by `fip.source.index.expected`
 
     def __len__(self) -> int:
         return int(self.field.size)

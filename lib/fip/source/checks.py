@@ -28,6 +28,7 @@ _SAMPLES = 1 << 18  # of all correlations that are looked at in a window of an i
 _ROWS = 1000  # of them, of which cells are asked for one by one
 _FARTHEST = 1e9  # m from the centre of the Earth, of an antenna: beyond the Moon
 _REFERRED = 3e-4  # of UVW is left, from which on they may be those of another direction: an arcminute
+_SAME = 3e-4  # rad, within which one direction is not told from another by UVW
 _BETTER = 0.2  # of that is left at most, if they are
 _TOLD = 0.01  # share of samples from which on it is told
 
@@ -237,6 +238,21 @@ def uvw_notes(chosen: Chosen) -> Iterator[str]:
         if told.startswith("warning"):
             yield told
             return
+    yield from _looks_up(chosen)
+
+
+def _looks_up(chosen: Chosen) -> Iterator[str]:
+    """What to mind of a set that is being written if its first integration does not tell PHASE_DIR from the zenith."""
+    first, centres = chosen.integrations[0], chosen.rephasing.centres
+    field = next(each for each in chosen.fields if each.number == int(chosen.index.field[first]))
+    time = float(chosen.index.time[first])
+    if not chosen.main.growing or not centres.stays(field) or not centres.on_earth:
+        return
+    if separation(centres.at(field, time).centre, centres.at(of_zenith(field), time).centre) < _SAME:
+        yield (
+            f"field {field.name}: its PHASE_DIR is the zenith at {iso_utc(time)}: if nothing tracks it from then on, "
+            "give --uvw zenith"
+        )
 
 
 def told_of_uvw(main: Recording, index: RowIndex, centres: PhaseCentres, field: Field, integration: int) -> str:

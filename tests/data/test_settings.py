@@ -42,6 +42,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "phase_centre": PLACE,
     "stages": st.sampled_from([(), ("mine",), ("yours:one", "mine@0123456789abcdef")]),
     "primary_beam": st.sampled_from(["airy", "gaussian:1.1deg", "/a/beam.fits@0123456789abcdef"]),
+    "join": st.sampled_from([(), ("bands",), ("bands", "/a/b.ms", "/a b/c.ms")]),
     "column": st.sampled_from(["auto", "DATA", "CORRECTED_DATA"]),
     "gains": st.sampled_from([(), ("one.B",), ("/a/one.B", "two.h5")]),
     "flag": st.sampled_from(["none", "auto", "/a/bands.txt", "aoflagger:mine"]),

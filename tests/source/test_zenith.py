@@ -1,5 +1,6 @@
 """Arrays that look up: images about the zenith of each time, and uvw that are the zenith's whatever FIELD says."""
 
+import pickle
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,8 @@ def test_a_set_that_begins_at_the_zenith_says_what_to_mind_while_it_is_written(t
             notes = "\n".join(run.notes)
             assert notes.count("its PHASE_DIR is the zenith at 2020-05-31T06:00:00.000000: if nothing tracks") == times
             assert ("moves by 12.9arcmin a minute" in notes) == (times == 0)
+            handed = pickle.loads(pickle.dumps(run.picked.rephasing))  # as to another child
+            assert handed.target(0, TIMES[0]) == run.picked.rephasing.target(0, TIMES[0])
 
 
 def test_a_primary_beam_moves_with_the_phase_centre_or_it_is_said_that_it_does_not(tmp_path: Path) -> None:

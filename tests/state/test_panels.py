@@ -7,8 +7,9 @@ from dataclasses import fields, replace
 import pytest
 from rich.console import Console, RenderableType
 
-from fip.state.panel import Panel
-from fip.state.panels import panels, state_json
+from fip.data.complete import Complete
+from fip.state.panel import Fact, Panel
+from fip.state.panels import headline, panels, state_json
 from fip.state.pipeline import PipelineState
 from fip.state.words import LISTED, clock, duration, listed, number, percent, size
 from fip.terminal.drawing import glance_at, lines, whole
@@ -57,7 +58,7 @@ def test_other_words() -> None:
 def test_views_say_the_same() -> None:
     """Every word of a panel that the page gets is in what a terminal shows of it; and no other words are."""
     ill = replace(pipeline(40), antennas=antennas(m03=(1.0, None)), failures=(Failure("r", 7, 3, "no beam"),))
-    seen = state(with_run(ill, failed=1, lag=3.0, deadline=2.0))
+    seen = state(with_run(ill, failed=1, lag=3.0, deadline=2.0, complete=Complete(80, 3, 0.25, 0.96)))
     told = json.loads(state_json(seen))["panels"]
     assert [panel["name"] for panel in told] == [panel.name for panel in panels(seen)]
     for panel, sent in zip(panels(seen), told, strict=True):
@@ -72,6 +73,21 @@ def test_views_say_the_same() -> None:
     assert "lag 3.0 s" in glance
     assert "3.0 s behind the data" in glance
     assert "obs is 3.0 s behind" in glance
+    assert glance.count("96.0%") == 2  # in the headline, and in the row of the run
+
+
+def test_how_much_is_there_of_the_runs_that_count() -> None:
+    """The mean and the least of their images; a warning if one has less than half; nothing if nothing was noted."""
+
+    def said(complete: Complete | None) -> tuple[list[Fact], bool]:
+        seen = state(with_run(pipeline(40), complete=complete))
+        facts = [fact for fact in panels(seen)[0].facts if fact.name == "complete"]
+        return facts, "complete" in headline(seen)
+
+    assert said(None) == ([], False)
+    assert said(Complete(80, 0, 1.0, 1.0)) == ([Fact("complete", ("100%",))], False)
+    assert said(Complete(80, 3, 0.75, 0.99999)) == ([Fact("complete", ("99.9%", "75.0% at least"))], True)
+    assert said(Complete(80, 3, 0.4, 0.96)) == ([Fact("complete", ("96.0%", "40.0% at least"), "warn")], True)
 
 
 def test_the_state_in_json_keeps_its_names() -> None:
@@ -91,6 +107,7 @@ def test_the_state_in_json_keeps_its_names() -> None:
         "antennas",
     } <= told.keys()
     assert told["jobs"][0]["runs"][0]["stored"] == 80
+    assert told["jobs"][0]["runs"][0]["complete"] is None
     assert told["workers"][0]["status"]["latencies"]["image"]["p50"] == 0.4
 
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAda
 from fip.data.corrections import NO_FLAGS, Files, Flagging
 from fip.data.directions import Place
 from fip.data.errors import UsageError
+from fip.data.joining import Join
 from fip.data.options import Card, Option, hints, options
 from fip.data.primary_beam import PrimaryBeam
 from fip.data.quantities import Angle, Integrations, Pixels, reads
@@ -151,6 +152,14 @@ class Selection:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
+    join: Annotated[
+        Join,
+        Option(
+            "Image the sets that are named as one: bands, sub-bands of one observation.  [default: each by itself]",
+            metavar="bands",
+        ),
+    ] = ()
+
     column: Annotated[
         str,
         Field(min_length=1),
@@ -259,7 +268,7 @@ class Selection:
 
 
 _NO_PART = (
-    *("column", "gains", "flag", "sky_model", "smear", "subtract_model"),
+    *("join", "column", "gains", "flag", "sky_model", "smear", "subtract_model"),
     *("parallactic", "keep_zeros", "askap_scale", "uvw"),
 )  # options of a selection that leave nothing out
 

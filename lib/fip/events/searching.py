@@ -52,7 +52,10 @@ MOST_WAITING = 0.02  # of the memory of the machine, that the first images of fi
 
 def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
     """Searches the next image. Changes the state that it is given."""
-    new = FieldSearch(image.run, image.name, image.label, image.grid, image.stokes, stored=asked.store_averages)
+    new = FieldSearch(
+        image.run, image.name, image.label, image.grid, image.stokes,
+        stored=asked.store_averages, backlog=image.backlog,
+    )  # fmt: skip
     of = live.fields.setdefault(image.label, new)
     if of.refused:
         return []
@@ -100,7 +103,8 @@ def _open(live: Live, of: FieldSearch, asked: Asked) -> Iterator[Finding]:
     planes = [plane for each in live.fields.values() for plane in each.planes]
     taken = float(sum(memory(plane.state.searched) for plane in planes))
     try:
-        series = settle((of.run, of.name, of.label), of.grid, of.stokes, of.begun, asked, taken)
+        settled = settle((of.run, of.name, of.label), of.grid, of.stokes, of.begun, asked, taken)
+        series = tuple(replace(each, backlog=of.backlog) for each in settled)
     except UsageError as error:
         yield _refuse(of, str(error))
         return

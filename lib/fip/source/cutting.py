@@ -24,6 +24,7 @@ from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_ban
 from fip.imaging.weighting import weigh
 from fip.source.corrected import cards_of, known_sources, numbers_of
 from fip.source.feeds import feed_angles, of_baselines, unknown
+from fip.source.index.expected import rounded
 from fip.source.recording import Rows
 from fip.source.samples import SampleReader, Seen, observed_of
 from fip.source.selecting.chosen import Picked
@@ -55,7 +56,8 @@ class _Dump:
     time: NDArray[np.float64]  # s UTC
     window: NDArray[np.int32]  # DATA_DESC_ID
     selected: NDArray[np.bool_]  # a cross-correlation of antennas and a window that are selected
-    placed: NDArray[np.bool_]  # that, with finite UVW
+    due: NDArray[np.bool_]  # that, not flagged as a whole
+    placed: NDArray[np.bool_]  # selected, with finite UVW
     usable: NDArray[np.bool_]  # and not flagged as a whole
     uvw: NDArray[np.float64]  # [row, 3] m, as on file
     uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None where no range is selected
@@ -118,7 +120,7 @@ class Run:
         dump = self._dump(info)
         self._windows[number] = dump.windows
         bands = self._bands(dump.windows)
-        zeros = garbled = 0
+        zeros = garbled = absent = 0
         done = Tally()
         sums = BaselineSums(self.picked.main.antennas.names)
         baseline = sums.baseline(*dump.antennas)
@@ -127,6 +129,7 @@ class Run:
             sums.select(baseline[part.mask], _selected(part, dump))
             found = self._read_block(info, part, dump)
             zeros, garbled, done = zeros + found.zeros, garbled + found.garbled, done + found.tally
+            absent += found.absent
             if found.block is not None:
                 sums.add(baseline[found.rows], found.block)
                 natural.append((found.block, found.rows))
@@ -160,6 +163,7 @@ class Run:
             nominal_beam=self._nominal_beam(number),
             zeros=zeros,
             garbled=garbled,
+            complete=rounded(self.picked.share_there(info.integrations) * (1 - absent / max(1, sums.samples))),
             ill=ill(antennas_view(health(self.id, antennas))),
             fingerprint=fingerprint([block for block, _ in natural]),
         )
@@ -232,10 +236,10 @@ class Run:
             window = rows.column("DATA_DESC_ID")
             selected &= np.isin(window, [reader.window.number for reader in self.readers])
         placed = selected & np.isfinite(uvw).all(axis=1)
-        usable = placed & ~rows.column("FLAG_ROW")
+        due = selected & ~rows.column("FLAG_ROW")
         which = np.searchsorted(info.integrations, integration)
         uv = None if self.picked.asked.source.uv_range is None else self._uv(info, which, uvw)
-        return _Dump(rows, antennas, which, rows.column("TIME"), window, selected, placed, usable, uvw, uv)
+        return _Dump(rows, antennas, which, rows.column("TIME"), window, selected, due, placed, placed & due, uvw, uv)
 
     def _uv(self, info: SliceInfo, integration: NDArray[np.intp], uvw: NDArray[np.float64]) -> NDArray[np.float64]:
         """|(u, v)| [row] in m towards the centre of the grid, as `subset` has it: at the middle of integrations."""
@@ -282,13 +286,14 @@ class Run:
         if not usable.any():
             return _Found(None, rows)
         seen = None if self.corrections is None else self._seen(info, part, dump)
-        visibility, weight, zeros, garbled, tally = part.reader.read(part.rows, usable, seen)
+        due = part.within & dump.due[part.mask, None]
+        visibility, weight, zeros, garbled, absent, tally = part.reader.read(part.rows, usable, due, seen)
         good = of_rows(weight).any(axis=0)
         if not good.all():
             visibility, weight = np.compress(good, visibility, axis=1), np.compress(good, weight, axis=1)
             rows = rows[good]
         block = Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight) if rows.size else None
-        return _Found(block, rows, zeros, garbled, tally)
+        return _Found(block, rows, zeros, garbled, absent, tally)
 
     def _seen(self, info: SliceInfo, part: _Part, dump: _Dump) -> Seen:
         """When and from where the rows of a window were seen."""
@@ -420,4 +425,5 @@ class _Found:
     rows: NDArray[np.intp]  # which of the slice's rows they are
     zeros: int = 0  # as `Slice` has them
     garbled: int = 0
+    absent: int = 0  # as `Samples` has them
     tally: Tally = NOTHING  # what corrections have done

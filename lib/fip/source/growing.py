@@ -5,15 +5,19 @@ complete, so that a run that is resumed, later and with more data there, is the 
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from fip.data.arriving import Writing
 from fip.data.directions import Direction
 from fip.data.errors import InputError, NotYetError, UnreadableError, UsageError
+from fip.data.needs import sets_of
 from fip.data.settings import Asked
 from fip.source.cutting import Run
 from fip.source.index.row_index import Indexer, RowIndex
@@ -29,7 +33,8 @@ class Whole:
 
     def __init__(self, path: Path, asked: Asked) -> None:
         """Opens the MeasurementSet. Raises InputError and UsageError."""
-        self._path, self._files = path, _files(path)
+        self._paths = [*map(Path, sets_of(str(path), asked.source))]
+        self._files = [*map(_files, self._paths)]
         self._run = open_run(path, asked)
         self.rows = self._run.picked.index.rows
 
@@ -40,7 +45,11 @@ class Whole:
     @property
     def current(self) -> bool:
         """Whether its files are as they were when it was opened."""
-        return _files(self._path) == self._files
+        return [*map(_files, self._paths)] == self._files
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether its files are as they were for whoever opened it."""
+        return self.current
 
     @property
     def recording(self) -> Recording:
@@ -81,11 +90,11 @@ class Growing:
     is a NotYetError, and it is opened again by the next look.
     """
 
-    def __init__(self, path: Path, asked: Asked) -> None:
-        """Opens it; NotYetError if it is not there yet, or not whole enough to be opened."""
-        self._asked = asked
+    def __init__(self, path: Path, asked: Asked, open_it: Callable[[], Recording] | None = None) -> None:
+        """Opens it, by `open_it`; NotYetError if it is not there yet, or not whole enough to be opened."""
+        self._asked, self._table = asked, _has_table(path)
         try:
-            self._main = open_recording(path, growing=True)
+            self._main = open_it() if open_it else open_recording(path, Writing())
         except InputError as error:
             raise NotYetError(str(error)) from None
         self.rows = len(self._main)
@@ -97,6 +106,7 @@ class Growing:
         self._fields: dict[int, Field] = {}  # as they were when they were imaged first
         self._looked: object = None  # what there was to see at the last look; None if that was not all
         self._doubted = False  # whether the recording is to be opened again before it is read
+        self._known: list[float] | None = None  # as `_some_times`, for whoever made this
 
     @property
     def recording(self) -> Recording:
@@ -105,8 +115,25 @@ class Growing:
 
     @property
     def current(self) -> bool:
-        """It looks again by itself."""
-        return True
+        """It looks again by itself; what was a folder without a table may have become one of a MeasurementSet."""
+        return self._table or not _has_table(self._main.path)
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether it is of what is asked, and the recording has the rows that were seen, as some of them tell."""
+        return asked == self._asked and self._known is not None and self._known == self._some_times()
+
+    def _some_times(self) -> list[float] | None:
+        """TIME of the first, a middle and the last row of those that are indexed; None if that cannot be read now."""
+        some = [0, self._end // 2, self._end - 1] if self._end else []
+        if self._end > len(self._main):
+            return None
+        with suppress(InputError):
+            return [float(self._main.rows(range(each, each + 1)).column("TIME")[0]) for each in some]
+        return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, or for later: by these times it sees whether the recording is the same."""
+        return self.__dict__ | {"_known": self._some_times()}
 
     def close(self) -> None:
         """Release the files."""
@@ -258,6 +285,10 @@ def _told(field: Field) -> str:
     longitude, latitude = np.degrees(field.polynomial[0])
     moves = ", ..." if len(field.polynomial) > 1 else ""
     return f"({longitude:.6f}, {latitude:.6f}{moves}) deg in {field.frame}"
+
+
+def _has_table(path: Path) -> bool:
+    return (path / "table.dat").exists()
 
 
 def _closed(chosen: Chosen) -> tuple[tuple[int, ...], ...]:

@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from fip.data.joining import shown
 from fip.data.quantities import ARCSEC, format_angle, iso_utc
 from fip.source.advice.defaults import choose_grid
 from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
@@ -19,7 +20,7 @@ from fip.source.selecting.centring import own_centre, phase_centres
 from fip.source.selecting.chosen import all_windows, parts, sampled, unique_names
 from fip.source.selecting.matching import listed
 from fip.source.selecting.phase_centres import PhaseCentres
-from fip.source.sources import open_recording
+from fip.source.sources import open_joined
 from fip.source.tables.subtables import Field, Window, band
 
 Lines: TypeAlias = Iterator[tuple[str, str]]
@@ -29,9 +30,12 @@ Item = TypeVar("Item")
 _MOST_LISTED = 12  # windows or fields
 
 
-def describe(path: Path) -> str:
-    """Some twenty lines of plain text. Raises InputError where the MeasurementSet cannot be imaged."""
-    with closing(open_recording(path)) as main:
+def describe(path: Path, join: Sequence[str] = ()) -> str:
+    """Some twenty lines of plain text, of a set, or of those that `Selection.join` has.
+
+    Raises InputError where the MeasurementSet cannot be imaged.
+    """
+    with closing(open_joined(path, join)) as main:
         index = read_index(main)
         windows = all_windows(main, index)
         integrations = sampled(range(len(index)))
@@ -57,7 +61,7 @@ def describe(path: Path) -> str:
             *_suggestions(main, index, windows),
         ]
     width = max(len(name) for name, _ in lines)
-    return "\n".join([str(path), *(f"  {name:<{width}}  {text}".rstrip() for name, text in lines)])
+    return "\n".join([shown(str(path), join), *(f"  {name:<{width}}  {text}".rstrip() for name, text in lines)])
 
 
 def _observation(main: Recording, index: RowIndex) -> Lines:

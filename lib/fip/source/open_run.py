@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fip.data.directions import OWN, Body, Direction
 from fip.data.errors import InputError, UsageError
-from fip.data.names import LONGEST, label
+from fip.data.joining import name_of, shown
+from fip.data.names import LONGEST
 from fip.data.primary_beam import AIRY
 from fip.data.settings import Asked, Imaging, describe, selected
 from fip.data.stokes import stokes_axis
@@ -36,7 +37,7 @@ from fip.source.samples import Columns, SampleReader, choose_columns, has_weight
 from fip.source.selecting.centring import centre_notes, position
 from fip.source.selecting.chosen import Chosen, choose, parts
 from fip.source.selecting.matching import listed
-from fip.source.sources import open_recording
+from fip.source.sources import open_joined
 from fip.source.tables.subtables import Window, band
 
 _EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, well within what a header can say
@@ -48,7 +49,7 @@ def open_run(path: Path, asked: Asked) -> Run:
     Reads the row numbers and UVW of the whole table once. Raises InputError where the data cannot be imaged and
     UsageError where the selection cannot be met.
     """
-    main = open_recording(path)
+    main = open_joined(path, asked.source.join)
     try:
         index = read_index(main)
         return settle(choose(main, index, asked))
@@ -90,7 +91,7 @@ def settle(chosen: Chosen) -> Run:
         older=ids.older,
         others=ids.others,
         hints=main.hints(tuple(filter(None, (columns.visibility, columns.model)))),
-        name=label(main.path.stem),
+        name=name_of(main.path, source.join[1:]),
         slices=list_slices(chosen),
         settings=settings,
         grids=grids,
@@ -300,7 +301,7 @@ def _observations(
     frames = {window.frequency_frame for window in windows}
     return {
         each.name: Observation(
-            measurement_set=main.path.name,
+            measurement_set=shown(main.path.name, chosen.asked.source.join),
             telescope=about["TELESCOPE_NAME"],
             observer=about["OBSERVER"],
             project=about["PROJECT"],

@@ -53,7 +53,8 @@ def identify(
         "fields": {name: asdict(grid) for name, grid in grids.items()},
         "bands": [asdict(each) for each in bands],
     }
-    said = {key: text for key, text in texts(asked).items() if key.removeprefix("source.") not in corrections}
+    joined = replace(asked, source=replace(asked.source, join=asked.source.join[:1]))  # the path is no part of the data
+    said = {key: text for key, text in texts(joined).items() if key.removeprefix("source.") not in corrections}
     now = {"asked": said, "planes": settings.stokes} | ({"corrections": dict(corrections)} if corrections else {})
     then = facts_of_0c91216(asked, settings, pseudo)
 

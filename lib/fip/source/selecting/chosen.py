@@ -14,6 +14,7 @@ from fip.data.names import label
 from fip.data.rotations import turned
 from fip.data.settings import Asked, Selection, selected
 from fip.source.index.coverage import Coverage, Reach
+from fip.source.index.expected import share_there
 from fip.source.index.row_index import CHUNK, RowIndex
 from fip.source.recording import Recording, Rows
 from fip.source.selecting import matching as choosing
@@ -53,6 +54,14 @@ class Picked:
             limit = choosing.uv_limits(uv_range, highest, highest)[1]
             coverage = replace(coverage, longest_baseline=min(coverage.longest_baseline, limit))
         return integrations[counts[integrations] > 0], coverage
+
+    def share_there(self, integrations: Sequence[int]) -> float:
+        """Of the samples of the selected windows that some integrations should have the share that has rows, 0 to 1."""
+        channels = Counter[int]()
+        for window in self.windows:
+            channels[window.number] += window.shape[0]
+        windows = None if self.asked.source.spw else self.main.parts_expected()
+        return share_there(self.index, integrations, channels, windows)
 
     def field(self, number: int) -> Field:
         """A field, with the phase centre that u, v and w are referred to."""
@@ -141,7 +150,8 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
     used = np.unique(index.field[integrations]).tolist()
     joined, shown = phase_centre is not None, _shown(names, used, phase_centre is not None, main.growing)
     plain = set(names) if joined or len(names) == 1 else {int(index.field[0])} if main.growing else set()
-    picked = replace(picked, windows=tuple(window for window in windows if window.number in coverage.windows))
+    there = {*coverage.windows, *set(main.windows_expected()).difference(index.coverage.windows)}
+    picked = replace(picked, windows=tuple(window for window in windows if window.number in there))
     return Chosen(
         **vars(picked),
         fields=tuple(replace(found[each], name=shown[each]) for each in used),
@@ -228,8 +238,8 @@ def one_name(names: Mapping[int, str]) -> dict[int, str]:
 
 
 def all_windows(main: Recording, index: RowIndex) -> tuple[Window, ...]:
-    """Those with cross-correlations."""
-    return tuple(main.window(number) for number in index.coverage.windows)
+    """Those with cross-correlations, and those of which there will be some."""
+    return tuple(main.window(number) for number in sorted({*index.coverage.windows, *main.windows_expected()}))
 
 
 def _windows(main: Recording, index: RowIndex, selection: Selection) -> tuple[Window, ...]:

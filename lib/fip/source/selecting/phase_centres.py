@@ -48,6 +48,10 @@ class PhaseCentres:
         self._path = path
         self._position = position
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without casacore's measures, which another process makes for itself."""
+        return {name: value for name, value in vars(self).items() if name != "_measures"}
+
     @property
     def on_earth(self) -> bool:
         """Whether it is known where the array is, and so where its zenith is."""

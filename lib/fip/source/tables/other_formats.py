@@ -44,7 +44,11 @@ def _folder(path: Path) -> str:
         return known
     held = sorted(each.name for each in path.iterdir() if (each / "table.dat").exists() and (each / "ANTENNA").exists())
     more = f" and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
-    return f"a folder that holds {', '.join(held[:SHOWN])}{more}: name those" if held else ""
+    return (
+        f"a folder that holds {', '.join(held[:SHOWN])}{more}: name those, or give --follow if more arrive"
+        if held
+        else ""
+    )
 
 
 def _file(begin: bytes) -> str:

@@ -86,6 +86,22 @@ def test_sources_have_moved_since_their_epoch(tmp_path: Path, epoch: dict[str, l
     assert not known.matches(later)
 
 
+def test_each_source_has_moved_from_its_own_epoch(tmp_path: Path) -> None:
+    """Of Gaia 2016; J2000 if none is known; and not at all if its proper motion is not."""
+    mas, unknown = 10_000.0, np.nan
+    path = written(
+        tmp_path / "stars.ecsv", name=["gaia", "plain", "still"], ra=[10.0, 20.0, 30.0], dec=[0.0, 0.0, 0.0],
+        pmra=[0.0, 0.0, unknown], pmdec=[mas, mas, unknown], epoch=[2016.0, unknown, 2016.0],
+    )  # fmt: skip
+    year = 2000 + (NOW / SECONDS_PER_DAY - 51544.5) / 365.25
+    for name, ra, years in (("gaia", 10.0, year - 2016), ("plain", 20.0, year - 2000), ("still", 30.0, 0.0)):
+        event = replace(EVENT, longitude=math.radians(ra), latitude=1e-3 * mas * years * ARCSEC)
+        [match] = matches(path, event)
+        assert (match.name, match.separation < 0.1 * ARCSEC) == (name, True)
+    behind = replace(EVENT, longitude=math.radians(20.0), latitude=(10 * (year - 2000) - 0.48 * 60) * ARCSEC)
+    assert len(matches(path, behind)) == 1  # where it is in the middle of the year is too far away
+
+
 def test_the_chance_is_that_of_as_many_sources_at_random(tmp_path: Path) -> None:
     """1 - exp(-pi r^2 rho): one place in a hundred has a source whose chance is that of a hundredth."""
     random = np.random.default_rng(1)

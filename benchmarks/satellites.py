@@ -2,10 +2,10 @@
 
     python -m benchmarks.satellites [--integrations N] [--size N] [--folder DIR] [--quick]
 
-24 antennas within 120 m at 100 MHz, images of the whole sky, 2 s each; 12 satellites, of which sgp4 says where they
-are: in low orbits, of navigation and geostationary, 8 to 30 times the noise of an image bright. `fip run --detect`
-searches the set without their orbits, and `fip detect --tle` with them. Each event is given to the satellite that was
-there.
+24 antennas within 120 m at 84 to 116 MHz, images of the whole sky, 2 s each; 12 satellites, of which sgp4 says where
+they are: in low orbits, of navigation and geostationary, each 30 times the noise of an image bright. `fip run --detect`
+searches the set without their orbits, and `fip detect --tle` with them. Each event that is no sidelobe is given to the
+satellite that was there. One satellite is to be one track, or all that there is of it is to have its name.
 """
 
 import argparse

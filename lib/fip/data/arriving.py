@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from annotated_types import Interval
 from pydantic import ConfigDict
+
+from fip.data.names import LARGEST, Line, Number
 
 Oddity = Literal["missing", "late", "truncated", "foreign", "removed", "duplicate", "out of order"]
 """What may be wrong with a member, or with the place of one that did not come.
@@ -16,16 +19,19 @@ later one, and was still imaged in its place.
 """
 
 
+_Seconds = Annotated[float, Interval(ge=0, le=LARGEST)]
+
+
 @dataclass(frozen=True)
 class Rules:
     """When a member of a folder is whole, and how long a group waits for its other parts."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    settle: float = 2.0  # s for which a member's names, sizes and times of change stay as they are before it is read
-    grace: float = 30.0  # s without news of it after which a group is imaged without the parts that it lacks
-    parts: int | None = None  # that a group has; None: the most that one has had
-    marker: str = ""  # a file of this name in the folder says that no more comes; "": only silence does
+    settle: _Seconds = 2.0  # s for which a member's names, sizes and times of change stay as they are before it is read
+    grace: _Seconds = 30.0  # s without news of it after which a group is imaged without the parts that it lacks
+    parts: Number | None = None  # that a group has; None: the most that one has had
+    marker: Line = ""  # a file of this name in the folder says that no more comes; "": only silence does
 
 
 @dataclass(frozen=True)

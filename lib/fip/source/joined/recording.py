@@ -54,8 +54,10 @@ class Joined:
                 self._starts.append(self._rows)
                 self._rows += part.rows
             self._kept = max(self._kept, min(len(group.parts), MOST_OPEN))
-            if sum(len(part.windows) for part in group.parts) > self._expected:
-                self._expected = max(self._expected, parts_of_series(group))
+            if sum(len(part.windows) for part in group.parts) > self._expected or group.missing:
+                found = parts_of_series(group)
+                missing = round(found * group.missing / len(group.parts))  # its windows, if parts are like each other
+                self._expected = max(self._expected, found + missing)
         self._groups = len(self.manifest.groups)
 
     def __len__(self) -> int:
@@ -178,7 +180,7 @@ class Joined:
         return None
 
     def parts_expected(self) -> int | None:
-        """As many windows as a series has had in one group, at the most."""
+        """As many windows as a series has had in one group, at the most, with those of parts that are known to lack."""
         return self._expected or None
 
     def windows_expected(self) -> tuple[int, ...]:

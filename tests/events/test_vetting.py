@@ -9,6 +9,7 @@ import pytest
 from astropy.table import Table
 
 from fip.data.errors import UsageError
+from fip.data.names import LONGEST_LINE
 from fip.data.vetting import Said
 from fip.events.vetted_table import vetted_table
 from fip.events.vetting import STORE, TABLE, Entered, Verdict, enter, history, verdict_of, verdicts, write_table
@@ -147,4 +148,6 @@ def test_nobody_else_enters_while_the_table_is_written(folder: Path, monkeypatch
 def test_a_name_is_one_line(folder: Path) -> None:
     """What a user is called is shown at terminals."""
     enter(folder, FLARE, "real", "an\x1b[31mna\n\u202e", "1")
-    assert said(folder)[0][2] == "an [31mna"
+    enter(folder, FLARE, "rfi", "a" * 1000, "2")
+    enter(folder, FLARE, "real", " \x1b\n ", "3")
+    assert [each[2] for each in said(folder)] == ["an [31mna", "a" * LONGEST_LINE, "unknown"]

@@ -32,6 +32,7 @@ class Scenario:
     faults: tuple[Fault, ...]
     limit: int = 1 << 20  # bytes of a message; with a smaller one, fewer slices make one too long
     readers: int = 1  # children that read
+    falls_behind: bool = False  # whether workers are slower than data come; then the newest are imaged first
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Result:
 
 def scenario(seed: int) -> Scenario:
     """The scenario of a seed."""
-    return replace(_scenario(seed), readers=random.Random(f"readers {seed}").choice((1, 1, 2, 3)))
+    readers = random.Random(f"readers {seed}").choice((1, 1, 2, 3))
+    falls_behind = random.Random(f"falls behind {seed}").random() < 0.2
+    return replace(_scenario(seed), readers=readers, falls_behind=falls_behind)
 
 
 def _scenario(seed: int) -> Scenario:
@@ -98,8 +101,11 @@ def play(what: Scenario) -> Result:
         patch("fip.wire.codec.MAXIMUM_HEADER", what.limit),
         patch("fip.runtime.sockets.MAXIMUM_HEADER", what.limit),
     ):
-        config = what.config | {"ventilator": what.config["ventilator"] | {"readers": what.readers}}
+        behind = {"behind": "newest", "pace": "16"} if what.falls_behind else {}
+        config = what.config | {"ventilator": what.config["ventilator"] | {"readers": what.readers} | behind}
         cluster = Cluster(world, what.workers, list(what.sets), config)
+        if what.falls_behind:
+            cluster.slow_down()
         try:
             _play(world, cluster, what)
         except ViolationError as error:

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from fip.archive.ledger import Ledger
 from fip.client.operator import new_job
 from fip.data.ranges import contains, of
 from fip.data.settings import asked
+from fip.monitor.metrics import exposition
+from fip.state.pipeline import pipeline_state
+from fip.state.trends import remember
 from fip.ventilator.pacing import MINIMUM_DEADLINE
 from fip.wire.messages import Follow, PipelineStatus
 from support.fip_command import images
@@ -56,6 +60,8 @@ def test_what_comes_is_imaged_first_or_in_its_turn(first: str, tmp_path: Path, m
             return behind(status) > 0 if first == "newest" else total(status) > MANY
 
         mesh.wait(falls_behind)
+        if first == "newest":
+            assert told(mesh) >= {"fip_run_lag_seconds", "fip_run_deadline_seconds", "fip_run_backlog_slices"}
         mesh.kill("ventilator")
         writer.write(SLICES - written)
         mesh.start("ventilator")
@@ -102,6 +108,15 @@ def total(status: PipelineStatus) -> int:
 def behind(status: PipelineStatus) -> int:
     """Likewise, that wait while newer ones are imaged."""
     return sum(run.backlog for job in status.jobs for run in job.runs)
+
+
+def told(mesh: Mesh) -> set[str]:
+    """What Prometheus is told of the runs of these daemons."""
+    seen: list[PipelineStatus] = []
+    mesh.wait(lambda status: not seen.append(status))  # type: ignore[func-returns-value]
+    state = pipeline_state(remember(None, seen[0], seen[0].time), seen[0].time)
+    families = text_string_to_metric_families(exposition(state).decode())
+    return {each.name for family in families for each in family.samples if "run" in each.labels}
 
 
 def decided(folder: Path) -> int:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -220,6 +221,11 @@ class Jobs:
             ended.pop()
         forgotten = {job.submit.job for job in ended}
         return tuple(job.status() for name, job in self._jobs.items() if name not in forgotten)
+
+    def recordings(self) -> Iterator[tuple[str, Path]]:
+        """Of all jobs that are known, where the images go, and the path of each recording."""
+        for job in self._jobs.values():
+            yield from ((job.submit.directory, Path(path)) for path in job.submit.paths)
 
     def untold_failures(self) -> tuple[Failure, ...]:
         """Slices that will not come and that the sink has not entered: as many as a message takes, the others later."""

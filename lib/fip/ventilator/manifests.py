@@ -8,6 +8,7 @@ which is tried again, and the run does not grow meanwhile.
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,11 +19,13 @@ from fip.source.pipe import Memory
 log = logging.getLogger("fip.ventilator")
 
 SUFFIX = ".jsonl"
+_LONG = 20  # digits of a name
+_OURS = re.compile(rf"[0-9a-f]{{{_LONG}}}\.[a-z.]+")
 
 
 def manifest_name(directory: str, path: Path) -> str:
     """The name of the file for a recording whose images go into this folder: the same when the job is resumed."""
-    return hashlib.sha256(f"{directory}\0{os.path.abspath(path)}".encode()).hexdigest()[:20]  # noqa: PTH100 links stay
+    return hashlib.sha256(f"{directory}\0{os.path.abspath(path)}".encode()).hexdigest()[:_LONG]  # noqa: PTH100 links stay
 
 
 class Manifests:
@@ -78,11 +81,11 @@ class Manifests:
         os.close(file)
 
     def keep(self, names: Iterable[str]) -> None:
-        """Removes all others: their jobs are forgotten."""
-        kept = {f"{name}{SUFFIX}" for name in names}
+        """Removes all others, and what is kept beside them: their jobs are forgotten."""
+        kept = set(names)
         with suppress(OSError):
-            for each in self.folder.glob(f"*{SUFFIX}"):
-                if each.name not in kept:
+            for each in self.folder.iterdir():
+                if each.name.partition(".")[0] not in kept and _OURS.fullmatch(each.name):
                     each.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:

@@ -23,7 +23,7 @@ from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
 from fip.ventilator.joining import joined
 from fip.ventilator.lanes import Lanes
-from fip.ventilator.manifests import manifests_of
+from fip.ventilator.manifests import manifest_name, manifests_of
 from fip.ventilator.peers import Departed, Followers, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.readers import Readers
@@ -106,6 +106,7 @@ class Ventilator(Daemon):
         self._status = control_socket(self._loop.context, zmq.PUB)
         self._gate.bind(self._status, self._config.status, "ventilator.status")
         self._readers.start()
+        self._forget_orders()
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._tick)
         self._loop.every(LOOK_EVERY, self._supply.look_again)
@@ -276,6 +277,7 @@ class Ventilator(Daemon):
             try:
                 if self._jobs.submit(message, reason):
                     self._fit()
+                    self._forget_orders()
                     log.info("job %s: %s", message.job, reason or ", ".join(message.paths))
             except NoRoomError as error:
                 self._tell(route, Refused(f"{error}; job {message.job} is not taken: submit it again when it can be"))
@@ -368,6 +370,11 @@ class Ventilator(Daemon):
         self._order_sink()
         self._publish()
         self._pump()
+
+    def _forget_orders(self) -> None:
+        """The orders in which sets arrived go with their jobs; what lies in a folder that was named stays."""
+        if self._config.arrivals is None and not self._jobs.trouble:
+            self._manifests.keep(manifest_name(*each) for each in self._jobs.recordings())
 
     def _fit(self) -> None:
         """Which workers have what jobs ask for."""

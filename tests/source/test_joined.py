@@ -310,7 +310,7 @@ def test_few_members_are_open_at_a_time_and_rows_that_are_kept_are_read_all_the_
     kept = main.rows(range(len(main)))
     assert np.array_equal(kept.column("UVW"), np.tile(with_it.rows(range(part.rows)).column("UVW"), (32, 1)))
     assert len(main._open) == KEPT_OPEN  # noqa: SLF001
-    assert np.array_equal(kept.column("TIME", 5, 3), with_it.rows(range(5, 8)).column("TIME"))
+    assert np.array_equal(kept.column("DATA", 5, 3), with_it.rows(range(5, 8)).column("DATA"))
     assert opened == [*(tmp_path / f"{number}.ms" for number in range(32)), tmp_path / "0.ms"]
     main.close()
     with_it.close()

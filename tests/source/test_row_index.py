@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fip.source.index import stretches
-from fip.source.index.row_index import CHUNK, Indexer, RowIndex
+from fip.source.index.indexer import Indexer
+from fip.source.index.row_index import CHUNK, RowIndex
 
 Columns = dict[str, NDArray[Any]]
 PAIRS = np.stack(np.triu_indices(6), axis=1).astype(np.int32)  # autocorrelations, too

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from fip.corrections.corrections import Corrections
 from fip.corrections.observed import Observed
-from fip.corrections.tally import NOTHING, Tally
+from fip.corrections.tally import Tally
 from fip.data.errors import InputError, UnreadableError
 from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
 from fip.data.quality import TOTAL_INTENSITY
 from fip.data.rotations import about_w, icrs_axes, rephase, turned
 from fip.data.settings import Imaging
-from fip.data.values import Band, Beam, Block, Fingerprint, Grid, KnownSource, Observation, Slice, Times
+from fip.data.values import Band, Beam, Block, Fingerprint, Grid, KnownSource, Observation, Slice
 from fip.fits.header import effective_band
 from fip.imaging.antennas import AntennaTally, BaselineSums, health, tally
 from fip.imaging.beam import fit_beam
@@ -24,6 +24,7 @@ from fip.imaging.noise import expected_noise
 from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_bands, totals
 from fip.imaging.weighting import weigh
 from fip.source.corrected import cards_of, known_sources, numbers_of
+from fip.source.dumped import Dump, Found, Part, coverage_of, middles, samples_selected, times_of
 from fip.source.feeds import feed_angles, of_baselines, unknown
 from fip.source.index.expected import rounded
 from fip.source.recording import Rows
@@ -32,8 +33,6 @@ from fip.source.selecting.chosen import Picked
 from fip.source.selecting.matching import baselines, within
 from fip.source.tables.subtables import Window, band
 from fip.state.antennas import antennas_view, ill
-
-_LONGEST = 1.5  # cadences: rows that say they are longer than that have an INTERVAL that is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +44,6 @@ class SliceInfo:
     field: str  # the field's name, as in `Observation`
     label: str  # of the field, for file names; "" where the MS has one field
     time: float  # s UTC, mean of its TIMEs
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Dump:
-    """The short columns of the rows of a slice, all [row]."""
-
-    rows: Rows
-    antennas: tuple[NDArray[np.int32], NDArray[np.int32]]  # ANTENNA1 and ANTENNA2
-    integration: NDArray[np.intp]  # which of the slice's integrations it is of
-    time: NDArray[np.float64]  # s UTC
-    window: NDArray[np.int32]  # DATA_DESC_ID
-    selected: NDArray[np.bool_]  # a cross-correlation of antennas and a window that are selected
-    due: NDArray[np.bool_]  # that, not flagged as a whole
-    placed: NDArray[np.bool_]  # selected, with finite UVW
-    usable: NDArray[np.bool_]  # and not flagged as a whole
-    uvw: NDArray[np.float64]  # [row, 3] m, as on file
-    uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None where no range is selected
-
-    @property
-    def windows(self) -> frozenset[int]:
-        """The windows that it has rows of."""
-        return frozenset(np.unique(self.window[self.selected]).tolist())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """The rows of a slice and one window."""
-
-    reader: SampleReader
-    rows: Rows
-    mask: NDArray[np.bool_]  # picks them from all rows of the slice
-    within: NDArray[np.bool_]  # [row, 1 or channel] in the uv range that is selected
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +94,7 @@ class Run:
         baseline = sums.baseline(*dump.antennas)
         natural, windows = [], []
         for part in self._parts(dump):
-            sums.select(baseline[part.mask], _selected(part, dump))
+            sums.select(baseline[part.mask], samples_selected(part, dump))
             found = self._read_block(info, part, dump)
             zeros, garbled, done = zeros + found.zeros, garbled + found.garbled, done + found.tally
             absent += found.absent
@@ -137,8 +104,8 @@ class Run:
                 windows.append(part.reader.window)
         grid = self._grid(info)
         kept = np.concatenate([rows for _, rows in natural]) if natural else np.flatnonzero(dump.selected)
-        times = self._times(info, dump, kept, [block for block, _ in natural])
-        centred = self._rephased(info, dump, natural, _middles(dump, kept))
+        times = times_of(self.picked.index, info.integrations, dump, kept, [block for block, _ in natural])
+        centred = self._rephased(info, dump, natural, middles(dump, kept))
         weighed = weigh(centred, self.settings, grid)
         blocks = tuple(part for block in weighed for part in split(block, bands))
         widths = [window.width[here] for window in windows for _, here in parts(window.frequency, bands)]
@@ -225,7 +192,7 @@ class Run:
         centre = rephasing.target(int(self.picked.index.field[info.integrations[0]]), info.time)
         return replace(grid, longitude=centre.longitude, latitude=centre.latitude)
 
-    def _dump(self, info: SliceInfo) -> _Dump:
+    def _dump(self, info: SliceInfo) -> Dump:
         numbers, integration = self.picked.index.rows_of(info.integrations)
         rows = self.picked.main.rows(numbers)
         antennas = rows.column("ANTENNA1"), rows.column("ANTENNA2")
@@ -240,7 +207,7 @@ class Run:
         due = selected & ~rows.column("FLAG_ROW")
         which = np.searchsorted(info.integrations, integration)
         uv = None if self.picked.asked.source.uv_range is None else self._uv(info, which, uvw)
-        return _Dump(rows, antennas, which, rows.column("TIME"), window, selected, due, placed, placed & due, uvw, uv)
+        return Dump(rows, antennas, which, rows.column("TIME"), window, selected, due, placed, placed & due, uvw, uv)
 
     def _uv(self, info: SliceInfo, integration: NDArray[np.intp], uvw: NDArray[np.float64]) -> NDArray[np.float64]:
         """|(u, v)| [row] in m towards the centre of the grid, as `subset` has it: at the middle of integrations."""
@@ -255,7 +222,7 @@ class Run:
     def _rephased(
         self,
         info: SliceInfo,
-        dump: _Dump,
+        dump: Dump,
         found: Sequence[tuple[Block, NDArray[np.intp]]],
         times: NDArray[np.float64],
     ) -> tuple[Block, ...]:
@@ -269,7 +236,7 @@ class Run:
             return tuple(block for block, _ in found)
         return tuple(rephase(block, matrices[dump.integration[rows]]) for block, rows in found)
 
-    def _parts(self, dump: _Dump) -> Iterator[_Part]:
+    def _parts(self, dump: Dump) -> Iterator[Part]:
         reach = self.picked.asked.source.uv_range
         for reader in self.readers:
             mask = dump.window == reader.window.number
@@ -278,14 +245,14 @@ class Run:
             whole = np.ones((np.count_nonzero(mask), 1), bool)
             if reach is not None and dump.uv is not None:
                 whole = within(reach, dump.uv[mask], reader.window.frequency)
-            yield _Part(reader, dump.rows if mask.all() else dump.rows.where(mask), mask, whole)
+            yield Part(reader, dump.rows if mask.all() else dump.rows.where(mask), mask, whole)
 
-    def _read_block(self, info: SliceInfo, part: _Part, dump: _Dump) -> "_Found":
+    def _read_block(self, info: SliceInfo, part: Part, dump: Dump) -> Found:
         """The rows of one window that have a good sample."""
         usable = part.within & dump.usable[part.mask, None]
         rows = np.flatnonzero(part.mask)
         if not usable.any():
-            return _Found(None, rows)
+            return Found(None, rows)
         seen = None if self.corrections is None else self._seen(info, part, dump)
         due = part.within & dump.due[part.mask, None]
         visibility, weight, zeros, garbled, absent, tally = part.reader.read(part.rows, usable, due, seen)
@@ -294,9 +261,9 @@ class Run:
             visibility, weight = np.compress(good, visibility, axis=1), np.compress(good, weight, axis=1)
             rows = rows[good]
         block = Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight) if rows.size else None
-        return _Found(block, rows, zeros, garbled, absent, tally)
+        return Found(block, rows, zeros, garbled, absent, tally)
 
-    def _seen(self, info: SliceInfo, part: _Part, dump: _Dump) -> Seen:
+    def _seen(self, info: SliceInfo, part: Part, dump: Dump) -> Seen:
         """When and from where the rows of a window were seen."""
         number = int(self.picked.index.field[info.integrations[0]])
         times = self.picked.index.time[list(info.integrations)].tolist()
@@ -315,51 +282,6 @@ class Run:
             number, first, second, integration, dump.time[part.mask], part.rows.column("INTERVAL"),
             np.where(dump.placed[part.mask, None], dump.uvw[part.mask], 0.0), np.stack(axes), feed,
         )  # fmt: skip
-
-    def _times(self, info: SliceInfo, dump: _Dump, kept: NDArray[np.intp], blocks: Sequence[Block]) -> Times:
-        """Begin and end go by INTERVAL, or by the cadence where INTERVAL cannot be right.
-
-        The exposure is the weighted mean of that of the samples, summed over the integrations; none is longer than its
-        integration, or known if it is 0.
-        """
-        first = float(dump.time[0])
-        average = first + float((dump.time[kept] - first).mean())
-        begin, end = self._span(info, dump)
-        used = dump.rows.column("EXPOSURE")[kept]
-        weight = np.concatenate([of_rows(block.weight).sum(axis=0) for block in blocks] or [np.ones(kept.size)])
-        known = np.isfinite(used) & (used > 0)
-        integration = dump.integration[kept][known]
-        weights = np.bincount(integration, weight[known])
-        products = np.bincount(integration, weight[known] * used[known])
-        exposure = float((products[weights > 0] / weights[weights > 0]).sum())
-        return Times(begin, average, end, min(exposure, end - begin) if exposure > 0 else end - begin)
-
-    def _span(self, info: SliceInfo, dump: _Dump) -> tuple[float, float]:
-        """When the first integration of a slice began and the last one ended, s UTC."""
-        index, time = self.picked.index, dump.time[dump.selected]
-        interval = dump.rows.column("INTERVAL")[dump.selected]
-        length = float(index.cadence[info.integrations[0]])
-        if index.trusted[info.integrations[0]]:
-            half = np.fmax(interval, 0) / 2
-            begin, end = float((time - half).min()), float((time + half).max())
-            gaps = float(index.time[info.integrations[-1]] - index.time[info.integrations[0]])
-            if not end - begin > gaps + _LONGEST * length:
-                return begin, end
-        if not np.isfinite(length):
-            length = float(np.nanmax(np.append(dump.rows.column("EXPOSURE"), 0.0)))
-        begin, end = (self._edge(info.integrations[at], side * length / 2) for at, side in ((0, -1), (-1, 1)))
-        return min(begin, float(time.min())), max(end, float(time.max()))
-
-    def _edge(self, integration: int, half: float) -> float:
-        """Where an integration begins (`half` its length, s, is negative) or ends: at most half way to the next one."""
-        index = self.picked.index
-        middle = float(index.time[integration])
-        beside = np.flatnonzero(index.series == index.series[integration])
-        at = int(np.searchsorted(beside, integration)) + (1 if half > 0 else -1)
-        if not 0 <= at < beside.size:
-            return middle + half
-        between = (middle + float(index.time[beside[at]])) / 2
-        return min(middle + half, between) if half > 0 else max(middle + half, between)
 
     def _bands(self, windows: frozenset[int]) -> tuple[Band, ...]:
         """The output channels of a slice: the run's, or if it has only some of the run's windows, those of these."""
@@ -395,7 +317,7 @@ class Run:
     def _unflagged_beam(self, number: int) -> Beam | None:
         info = self.slices[number]
         dump = self._dump(info)
-        covered = [_coverage(part, dump) for part in self._parts(dump)]
+        covered = [coverage_of(part, dump) for part in self._parts(dump)]
         blocks = self._rephased(info, dump, covered, self.picked.index.time[list(info.integrations)])
         return fit_beam(weigh(blocks, self.settings, self.grids[info.field]))
 
@@ -406,39 +328,3 @@ class Run:
             self._listed.append((each.field, each.label))
             self._kinds.setdefault(self._listed[-1], []).append(number)
         return self._kinds[like.field, like.label]
-
-
-def _selected(part: _Part, dump: _Dump) -> NDArray[np.int64]:
-    """How many samples of one Stokes are selected of each row of a window, [row]."""
-    here = part.within & dump.selected[part.mask, None]
-    channels = 1 if here.shape[1] > 1 else part.reader.window.shape[0]
-    return np.asarray(np.count_nonzero(here, axis=1) * channels)
-
-
-def _middles(dump: _Dump, kept: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The mean TIME of the rows kept, [integration]; of an integration of which no row is kept it is no matter."""
-    first, integration = float(dump.time[0]), dump.integration[kept]
-    count = int(dump.integration.max()) + 1
-    sums = np.bincount(integration, dump.time[kept] - first, count)
-    return np.asarray(first + sums / np.maximum(1, np.bincount(integration, minlength=count)))
-
-
-def _coverage(part: _Part, dump: _Dump) -> tuple[Block, NDArray[np.intp]]:
-    """The uvw and the weights that there would be without a flag, and which of the slice's rows they are."""
-    placed = dump.placed[part.mask]
-    rows = np.flatnonzero(part.mask)[placed]
-    weight = part.reader.coverage(part.rows, part.within & placed[:, None])[:, placed]
-    visibility = np.zeros(weight.shape, part.reader.complex)
-    return Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight), rows
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """What was read of one window."""
-
-    block: Block | None  # the rows that have a good sample
-    rows: NDArray[np.intp]  # which of the slice's rows they are
-    zeros: int = 0  # as `Slice` has them
-    garbled: int = 0
-    absent: int = 0  # as `Samples` has them
-    tally: Tally = NOTHING  # what corrections have done

@@ -20,7 +20,8 @@ from fip.data.errors import InputError, NotYetError, UnreadableError, UsageError
 from fip.data.needs import sets_of
 from fip.data.settings import Asked
 from fip.source.cutting import Run
-from fip.source.index.row_index import Indexer, RowIndex
+from fip.source.index.indexer import Indexer
+from fip.source.index.row_index import RowIndex
 from fip.source.joined.recording import Joined
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, one_band, open_run, settle
 from fip.source.recording import Recording

@@ -30,7 +30,8 @@ from fip.source.correcting import corrections_of
 from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
 from fip.source.index.coverage import Coverage
-from fip.source.index.row_index import Indexer, RowIndex
+from fip.source.index.indexer import Indexer
+from fip.source.index.row_index import RowIndex
 from fip.source.recording import Recording
 from fip.source.run_id import identify
 from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, scaled, weight_column

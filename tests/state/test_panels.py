@@ -163,6 +163,8 @@ def test_what_waits_is_told_with_how_long_it_takes() -> None:
     """Nothing is said of a run that has no backlog, or whose data are not of today."""
     assert not facts().keys() & {"newest data", "backlog"}
     assert facts(backlog=1200, worked_off=90.0)["backlog"] == (("1,200 slices", "1:30 left"), "warn")
+    said = headline(state(with_run(pipeline(2), lag=600.0, age=3.0, backlog=1200, worked_off=90.0)))
+    assert "10:00 behind the data · newest data 3.0 s old · backlog 1,200 slices, 1:30 left" in said
     assert facts(backlog=1200)["backlog"] == (("1,200 slices", "more comes than goes"), "warn")
 
 

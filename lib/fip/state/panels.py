@@ -90,12 +90,14 @@ def headline(state: PipelineState) -> str:
 
 
 def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
-    """The rate; how far it is behind, or the time left; failures; and what holds it up."""
+    """The rate; how far it is behind, or the time left; how old the newest data are; failures; what holds it up."""
     if state.rate:
         yield f"{number(state.rate)} images/s", ""
     if state.since is not None or state.lag is not None or state.eta is not None:
         big, label, level = _large(state)
         yield f"{big} {label}", level
+    for fact in (*_newest(state), *_backlog(state)):
+        yield f"{fact.name} {', '.join(fact.items)}", fact.level
     _, failed, _ = _sums(state)
     if failed:
         yield f"{number(failed)} failed", "bad"

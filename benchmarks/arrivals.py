@@ -1,6 +1,6 @@
 """Sets that arrive in a folder, in sub-bands and out of order, with all that may be odd: what each costs to take in.
 
-    python -m benchmarks.arrivals [--groups 1000] [--bands 4] [--rate 20] [--settle 1] [--grace 5] [--scratch DIR]
+    PYTHONPATH=tests python -m benchmarks.arrivals [--form uvh5] [--groups 1000] [--bands 4] [--rate 20] [--scratch DIR]
 
 A recorder copies small sets (`cp -rf`) into BAND/HOUR/STAMP_BAND.ms, so many a second. One part does not come, one is
 half-written, one comes twice, one too late, one is taken away before it was imaged; a tar archive, a calibration table
@@ -11,7 +11,6 @@ ten times a second, as the ventilator has it done, without daemons: proposed lin
 import argparse
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+import h5py
 import psutil
 from casacore.tables import table as open_table
 
@@ -53,6 +53,7 @@ class Plan:
 
     groups: int
     bands: int
+    form: str  # "ms" or "uvh5"
     rate: float  # sets a second
     settle: float  # s
     grace: float  # s
@@ -83,21 +84,23 @@ def record(plan: Plan, templates: Path, folder: Path) -> None:
         what = odd.get(group, "") if band == plan.bands - 1 else ""
         if what == "missing":
             continue
-        stamp(templates / f"{band}.ms", staged, group)
-        there = folder / f"BAND{band}" / f"{group // 360:02}" / f"{group:06}_{band}.ms"
+        template = templates / f"{band}.{plan.form}"
+        stamp(template, staged, group)
+        there = folder / f"BAND{band}" / f"{group // 360:02}" / f"{group:06}_{band}.{plan.form}"
         there.parent.mkdir(parents=True, exist_ok=True)
         if what == "truncated":
-            largest = max((each for each in staged.rglob("*") if each.is_file()), key=lambda each: each.stat().st_size)
+            files = [each for each in (staged, *staged.rglob("*")) if each.is_file()]
+            largest = max(files, key=lambda each: each.stat().st_size)
             os.truncate(largest, largest.stat().st_size // 2)
         copy(staged, there)
         if what == "removed":
             time.sleep(0.5 * plan.settle)
-            shutil.rmtree(there)
+            remove(there)
         if (group, band) == (plan.odd(0.5), 0):
-            copy(staged, there.with_name(f"{group:06}_again.ms"))
+            copy(staged, there.with_name(f"{group:06}_again.{plan.form}"))
         if (group, band) == (plan.odd(0.6), 0):
-            stamp(templates / f"{band}.ms", staged, plan.odd(0.1))
-            copy(staged, there.with_name(f"{plan.odd(0.1):06}_again.ms"))
+            stamp(template, staged, plan.odd(0.1))
+            copy(staged, there.with_name(f"{plan.odd(0.1):06}_again.{plan.form}"))
     time.sleep(2 * plan.grace)
     (folder / MARKER).touch()
 
@@ -116,14 +119,23 @@ def copy(source: Path, there: Path) -> None:
 
 def stamp(template: Path, there: Path, group: int) -> None:
     """A copy of a set, of another time."""
-    shutil.rmtree(there, ignore_errors=True)
-    shutil.copytree(template, there)
+    remove(there)
+    copy(template, there)
+    if there.is_file():
+        with h5py.File(there, "r+") as file:
+            file["Header/time_array"][...] += group * CADENCE / 86400
+        return
     with closing(open_table(str(there), readonly=False, ack=False)) as main:
         for name in ("TIME", "TIME_CENTROID"):
             main.putcol(name, main.getcol(name) + group * CADENCE)
 
 
-def make_templates(folder: Path, bands: int, antennas: int, channels: int) -> None:
+def remove(path: Path) -> None:
+    """A set, of either form."""
+    subprocess.run(["rm", "-rf", str(path)], check=True)
+
+
+def make_templates(folder: Path, bands: int, form: str, antennas: int, channels: int) -> None:
     """A set of one integration of each band, and one of another array."""
     for band in range(bands):
         made = Simulation(
@@ -131,6 +143,10 @@ def make_templates(folder: Path, bands: int, antennas: int, channels: int) -> No
             frequency=1.3e9 + band * BAND,
         )  # fmt: skip
         simulate(folder / f"{band}.ms", made)
+        if form == "uvh5":
+            from support.uvh5_files import from_set
+
+            from_set(folder / f"{band}.ms", folder / f"{band}.uvh5")
     simulate(folder / "other.ms", Simulation(antennas=antennas + 1, channels=channels, integrations=1))
 
 
@@ -213,7 +229,7 @@ def look(growing: Growing, main: Arriving, manifest: Manifest, taken: Taken) -> 
         taken.slices += 1
         if taken.slices > KEEP and taken.slices % KEEP == 0:  # a quota makes room
             for part in main.manifest.groups[taken.slices - KEEP].parts:
-                shutil.rmtree(main.path / part.path)
+                remove(main.path / part.path)
     taken.cutting += time.process_time() - middle
 
 
@@ -248,6 +264,7 @@ def main() -> int:
     """Runs it; 0 if all is as it should be."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.arrivals", description=__doc__)
     parser.add_argument("--groups", type=int, default=1000)
+    parser.add_argument("--form", choices=("ms", "uvh5"), default="ms")
     parser.add_argument("--bands", type=int, default=4)
     parser.add_argument("--rate", type=float, default=20.0, help="sets a second")
     parser.add_argument("--settle", type=float, default=1.0, help="s")
@@ -257,7 +274,9 @@ def main() -> int:
     parser.add_argument("--scratch", type=Path)
     parser.add_argument("--record", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    plan = Plan(arguments.groups, arguments.bands, arguments.rate, arguments.settle, arguments.grace)
+    plan = Plan(
+        arguments.groups, arguments.bands, arguments.form, arguments.rate, arguments.settle, arguments.grace
+    )  # fmt: skip
     if arguments.record:
         record(plan, arguments.record / "templates", arguments.record / "sets")
         return 0
@@ -265,7 +284,7 @@ def main() -> int:
         scratch = Path(made)
         (scratch / "templates").mkdir()
         (scratch / "sets").mkdir()
-        make_templates(scratch / "templates", plan.bands, arguments.antennas, arguments.channels)
+        make_templates(scratch / "templates", plan.bands, plan.form, arguments.antennas, arguments.channels)
         recorder = subprocess.Popen([sys.executable, "-m", "benchmarks.arrivals", *sys.argv[1:], "--record", made])
         try:
             rules = Rules(settle=arguments.settle, grace=arguments.grace, marker=MARKER)

@@ -43,7 +43,7 @@ def samples(seen: PipelineState) -> dict[tuple[str, frozenset[tuple[str, str]]],
     return {(each.name, frozenset(each.labels.items())): each.value for family in families for each in family.samples}
 
 
-NEWEST = {"age": 3.0, "cadence": 2.0, "lately": 0.97, "backlog": 500, "worked_off": 90.0}
+NEWEST = {"age": 3.0, "cadence": 2.0, "lately": 0.97, "backlog": 500, "worked_off": 90.0, "oddities": {"missing": 1}}
 
 
 def everything() -> PipelineState:

@@ -261,6 +261,8 @@ def test_a_file_that_is_written_for_ever_holds_up_nothing() -> None:
     life = lived([Member("a.log", 0, 0, 0.0, takes=1e9), *arrivals((0, 0, 1), (1, 0, 2), (1, 1, 50))], until=100.0)
     assert [slot for slot, _, _ in life.slots] == [0, 1]
     assert life.admission.fates["a.log"] == "coming"
+    assert life.admission.waits(100.0) == ""
+    assert not life.admission.pending(100.0)
 
 
 def test_a_large_part_that_is_copied_when_the_others_are_there_is_waited_for() -> None:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import tarfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,10 @@ from fip.data.settings import asked
 from fip.source.arriving.looking import Probe
 from fip.source.arriving.recording import Arriving
 from fip.source.growing import Growing
-from support import damaged_sets, small_ms
+from fip.source.handing_over import handed_over, taken_over
+from fip.source.recording import Recording
+from fip.source.sources import open_recording
+from support import damaged_sets, small_ms, uvh5_files
 from support.arriving_folder import CADENCE, Folder, Here, copy, files_of, folder, make_set
 
 RULES = Rules(settle=2.0, grace=10.0)
@@ -140,6 +145,28 @@ def test_what_is_no_set_of_this_array_is_foreign_and_said_to_be_what_it_is(made:
             assert other.said == []
 
 
+def test_files_arrive_as_folders_do(made: Path, tmp_path: Path) -> None:
+    """UVH5: half of one is waited for, and imaged when the rest has come; one that stays so is truncated."""
+    files = [uvh5_files.from_set(made / f"{name}.ms", tmp_path / f"{name}.uvh5") for name in ("0-0", "0-1", "1-0")]
+    content = files[1].read_bytes()
+    with folder(tmp_path, RULES) as here:
+        shutil.copy(files[0], here.path)
+        (here.path / "0-1.uvh5").write_bytes(content[: len(content) // 2])
+        (here.path / "1-1.uvh5").write_bytes(content[:100])
+        (here.path / "1-2.uvh5").touch()
+        here.wait(SETTLED)
+        assert here.odd == {}
+        (here.path / "0-1.uvh5").write_bytes(content)
+        shutil.copy(files[2], here.path)
+        here.wait(OVER)
+        assert here.groups == [(["0-0.uvh5", "0-1.uvh5"], 0), (["1-0.uvh5"], 1)]
+        assert here.odd == {"truncated": 2, "missing": 1}
+        assert [each.partition("changed last: ")[2][:39] for each in sorted(here.said)] == [
+            "is an HDF5 file that is cut short: copy", "is empty",
+        ]  # fmt: skip
+        assert here.times == pytest.approx([0.0, 1.0], abs=1e-4)
+
+
 def test_a_set_that_kills_who_reads_it_costs_nothing_but_itself(made: Path, tmp_path: Path) -> None:
     """It is read by a child of its own, which is started again for the others."""
     rules = Rules(settle=1.0, grace=3.0)
@@ -208,6 +235,50 @@ def test_sets_that_go_after_they_were_admitted_cost_their_own_slices(tmp_path: P
             with pytest.raises(InputError, match=r"2.ms: was removed before it was imaged"):
                 run.read(index)
         assert [len(run.read(index).blocks) for index in (0, 1, 4, 5)] == [1, 1, 1, 1]
+
+
+def test_what_is_known_of_sets_that_were_removed_since_is_still_known(made: Path, tmp_path: Path) -> None:
+    """A child that begins later goes on from what was kept, also if a quota has taken away all that was imaged."""
+    settings = asked(size=(16, 16), scale="60arcsec")
+    with folder(tmp_path, replace(RULES, parts=2)) as here:
+        bring(made, here, "0-0", "0-1", "1-0", "1-1")
+        here.wait(SETTLED)
+        growing = Growing(here.path, settings, lambda: here.recording)
+        before, kept = growing.look(), handed_over(growing)
+    for path in here.path.iterdir():
+        shutil.rmtree(path)
+    with folder(tmp_path, replace(RULES, parts=2)) as here:
+        bring(made, here, "2-0", "2-1")
+        taken = taken_over(kept, lambda: here.recording)
+        kept.close()
+        assert taken is not None
+        assert taken.fits(settings)
+        here.wait(SETTLED)
+        run = taken.look()
+        assert run.id == before.id
+        assert [each.time for each in run.slices] == [small_ms.START + CADENCE * slot for slot in range(3)]
+        assert len(run.read(2).blocks) == 2
+
+
+def test_groups_that_are_indexed_together_are_opened_once_each(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many columns are read, and more members than are kept open."""
+    opens: Counter[str] = Counter()
+
+    def counted(path: Path) -> Recording:
+        opens[path.name] += 1
+        return open_recording(path)
+
+    monkeypatch.setattr("fip.source.arriving.recording.open_recording", counted)
+    with folder(tmp_path, replace(RULES, parts=1)) as here:
+        for slot in range(20):
+            make_set(here.path / f"{slot}.ms", slot)
+        here.wait(SETTLED)
+        growing = Growing(here.path, asked(size=(16, 16), scale="60arcsec"), lambda: here.recording)
+        assert len(growing.look().slices) == 20
+        later = {name: count for name, count in opens.items() if name != "0.ms"}  # by which the run is settled
+        assert later == {f"{slot}.ms": 1 for slot in range(1, 20)}
 
 
 def test_what_another_child_proposed_first_is_taken_over(made: Path, tmp_path: Path) -> None:

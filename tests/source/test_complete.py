@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from fip.data.arriving import Rules
 from fip.data.complete import NO_SLICES
 from fip.data.selection import Average, UvRange
 from fip.data.settings import asked
@@ -19,6 +20,7 @@ from fip.source.growing import Growing
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.worker.stages import image_file
 from support import small_ms
+from support.arriving_folder import folder, make_set
 from support.cut_slices import CHANNELS, PAIRS, cut
 from support.holed_ms import OF_HOLED, TWO, but, dump, holed, of_antenna
 
@@ -42,8 +44,9 @@ def test_rows_and_windows_that_are_not_there_lower_the_share(tmp_path: Path, aut
 
 def test_what_lacks_from_the_beginning_is_not_expected(tmp_path: Path) -> None:
     """It is what came before that tells it: so a recording that grows has the same numbers in the end."""
-    columns = small_ms.rows(4)
-    path = small_ms.write(tmp_path / "late.ms", but(columns, of_antenna(columns, 4) & (dump(columns) < 2)))
+    columns = small_ms.rows(4, windows=2)
+    gone = (of_antenna(columns, 4) & (dump(columns) < 2)) | ((columns["DATA_DESC_ID"] == 1) & (dump(columns) < 1))
+    path = small_ms.write(tmp_path / "late.ms", but(columns, gone), bands=TWO)
     assert shares(path) == [1, 1, 1, 1]
 
 
@@ -154,6 +157,27 @@ def test_a_recording_that_grows_has_the_shares_of_the_whole(
             with closing(Growing(path, selection)) as late:
                 assert of_new(late, 0) == found
     assert found == whole
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"), [(None, [1, 1, 0.5, 1]), (3, [0.6667, 0.6667, 0.3333, 0.6667])], ids=["as they come", "3"]
+)
+def test_sub_bands_that_did_not_arrive_are_missed(tmp_path: Path, parts: int | None, found: list[float]) -> None:
+    """As many as came together before, or as many as are said to come, from the first on; however late it is read."""
+    rules, selection = Rules(settle=2.0, grace=10.0, parts=parts), asked(size=(16, 16), scale="60arcsec")
+    with folder(tmp_path, rules) as here:
+        with closing(Growing(here.path, selection, lambda: here.recording)) as growing:
+            told: list[float] = []
+            for slot, bands in enumerate(((0, 1), (0, 1), (1,), (0, 1))):
+                for band in bands:
+                    make_set(here.path / f"{slot}-{band}.ms", slot, band)
+                here.wait(14.0)
+                run = growing.look()
+                told += [run.read(number).complete for number in range(len(told), len(run.slices))]
+                assert len(told) == slot + 1
+        with folder(tmp_path, rules) as late:
+            again = Growing(late.path, selection, lambda: late.recording).look()
+            assert [again.read(number).complete for number in range(4)] == told == found
 
 
 def test_every_image_says_it_and_so_does_the_ledger(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ from fip.source.open_run import open_run, read_index
 from fip.source.requests import look
 from fip.source.sources import open_joined, open_recording
 from fip.source.tables.measurement_set import MeasurementSet
-from support import small_ms
-from support.sub_bands import BASELINES, DUMPS, noisy, split, whole_set
+from support import small_ms, uvh5_files
+from support.sub_bands import BANDS, BASELINES, DUMPS, NAMES, noisy, split, whole_set
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,13 @@ def test_sub_bands_joined_make_the_images_of_the_set_that_has_all_windows(
     whole: Path, tmp_path: Path, alter: Sequence[Callable[[Path], None] | None]
 ) -> None:
     assert_same_images(whole, split(whole, tmp_path, *alter))
+
+
+def test_sub_bands_may_be_recordings_of_several_kinds(whole: Path, tmp_path: Path) -> None:
+    sets = split(whole, tmp_path)
+    one = small_ms.write(tmp_path / "one.ms", small_ms.rows(DUMPS), bands=BANDS[1:2], data={"DATA": noisy})
+    small_ms.change(one / "ANTENNA", "NAME", lambda _: np.array(NAMES))
+    assert_same_images(whole, [sets[0], uvh5_files.from_set(one, tmp_path / "one.uvh5"), sets[2]])
 
 
 def test_what_is_selected_of_joined_sets_is_what_is_selected_of_the_whole(whole: Path, tmp_path: Path) -> None:

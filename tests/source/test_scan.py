@@ -120,6 +120,18 @@ def test_a_clock_that_does_not_tick_between_two_changes_hides_none(tmp_path: Pat
     assert looks.again(GRANULARITY / 2).appeared == ("b.ms",)
 
 
+def test_nor_does_it_in_a_folder_that_is_new(tmp_path: Path) -> None:
+    """It is seen together with what is in it by then."""
+    looks = Looks(tmp_path)
+    looks.again(1000.0)
+    sets(tmp_path, ["BAND/a.ms"])
+    before = (tmp_path / "BAND").stat()
+    assert looks.again().appeared == ("BAND/a.ms",)
+    sets(tmp_path, ["BAND/b.ms"])
+    os.utime(tmp_path / "BAND", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert looks.again(GRANULARITY).appeared == ("BAND/b.ms",)
+
+
 def test_a_folder_that_cannot_be_read_is_said_once_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

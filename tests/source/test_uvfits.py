@@ -26,7 +26,7 @@ BANDS = (small_ms.BAND, np.linspace(1.2e9, 1.197e9, 4))
 def test_a_file_is_imaged_as_the_set_that_it_holds(coding: str, bitpix: int, tmp_path: Path) -> None:
     """I, Q, U and V, whatever it is called and however it codes baselines.
 
-    uvw of 32 bits are within 3e-8 of themselves; a phase at the corner of 64 pixels is then within 1.5e-6 turns for the
+    uvw of 32 bits are within 3e-8 of themselves; a phase at the corner of 64 pixels is then within 1.5e-6 rad for the
     longest baseline, and the root of the mean of squares of an image within a quarter of that.
     """
     ms = a_set(tmp_path / "a.ms", codes=LINEAR)

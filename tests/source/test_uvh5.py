@@ -40,6 +40,9 @@ def test_circular_feeds_and_descending_windows_of_several_widths(tmp_path: Path)
     path = uvh5_files.from_set(ms, tmp_path / "a.uvh5")
     assert_same_images(path, ms, "IQUV")
     assert_same_images(path, ms, "IV", spw="1:1~3")
+    rows = open_recording(path).rows(range(60))
+    assert rows.column("DATA_DESC_ID").tolist() == ([0] * 10 + [1] * 10) * 3  # of each integration first one window
+    assert (np.diff(rows.column("TIME")) >= 0).all()
     with pytest.raises(InputError, match="rows of several windows"):
         open_recording(path).rows(range(15)).column("DATA")
 
@@ -184,6 +187,9 @@ def test_a_file_is_described_and_imaged_by_the_commands(tmp_path: Path) -> None:
     described = fip("info", path)
     assert described.returncode == 0, described.stderr
     assert "0: 4 channels of 1000 kHz" in described.stdout
+    refused = fip("inject", path, "--output", tmp_path / "more.ms", "--snr", "5")
+    assert refused.returncode == 2
+    assert "UVH5, which FIP images; here it takes a MeasurementSet" in refused.stderr
     ran = fip("run", path, "--output", tmp_path / "obs.fip", "--size", "64", "--scale", "2arcsec")
     assert ran.returncode == 0, ran.stderr
     assert len(images(tmp_path / "obs.fip")) == 3

@@ -1,5 +1,7 @@
 """Arrays that look up: images about the zenith of each time, and uvw that are the zenith's whatever FIELD says."""
 
+import pickle
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,14 @@ from numpy.typing import NDArray
 from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
 from fip.data.rotations import axes
+from fip.data.settings import asked as settings
 from fip.data.values import Slice
 from fip.fits.header import header_cards
 from fip.imaging.kernels import make_kernel
+from fip.source.growing import Growing
 from support import cut_slices, small_ms
 from support.direct_sum import SPEED_OF_LIGHT, direct_sum
+from support.grown_sets import Filling
 from support.one_sky import NIGHT
 from support.synthetic import image_slice
 
@@ -133,6 +138,20 @@ def test_a_phase_centre_at_the_zenith_of_the_begin_is_found_to_stay_behind_by_th
     path = looking_up(tmp_path / "up.ms", "J2000", (place.ra.rad, place.dec.rad))
     said = f"UVW at 2020-05-31T06:04:00.000000 are those of the zenith, {apart(TIMES[0], TIMES[2])} from"
     assert said in cut_slices.notes(path, **GRID)
+
+
+def test_a_set_that_begins_at_the_zenith_says_what_to_mind_while_it_is_written(tmp_path: Path) -> None:
+    """Its first integration cannot tell whether it stays there; with --uvw zenith there is nothing to mind."""
+    place = up(TIMES[0])
+    filling = Filling(looking_up(tmp_path / "up.ms", "J2000", (place.ra.rad, place.dec.rad)), tmp_path / "live.ms", 2)
+    for uvw, times in (("field", 1), ("zenith", 0)):
+        with closing(Growing(filling.path, settings(**GRID, uvw=uvw))) as growing:
+            run = growing.look()
+            notes = "\n".join(run.notes)
+            assert notes.count("its PHASE_DIR is the zenith at 2020-05-31T06:00:00.000000: if nothing tracks") == times
+            assert ("moves by 12.9arcmin a minute" in notes) == (times == 0)
+            handed = pickle.loads(pickle.dumps(run.picked.rephasing))  # as to another child
+            assert handed.target(0, TIMES[0]) == run.picked.rephasing.target(0, TIMES[0])
 
 
 def test_a_primary_beam_moves_with_the_phase_centre_or_it_is_said_that_it_does_not(tmp_path: Path) -> None:

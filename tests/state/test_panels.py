@@ -138,6 +138,34 @@ def test_a_terminal_draws_any_panel() -> None:
     assert "None." in printed(whole([Panel("empty", "Empty")], 80))
 
 
+def facts(**run: object) -> dict[str, tuple[tuple[str, ...], str]]:
+    """What is said of a pipeline with such a run, by name."""
+    now = next(each for each in panels(state(with_run(pipeline(2), **run))) if each.name == "now")
+    return {each.name: (each.items, each.level) for each in now.facts}
+
+
+@pytest.mark.parametrize(
+    ("age", "cadence", "said"),
+    [
+        (8.2, 2.0, (("8.2 s old",), "")),
+        (75.0, 2.0, (("1:15 old",), "warn")),
+        (75.0, 30.0, (("1:15 old",), "")),
+        (91.0, 30.0, (("1:31 old",), "warn")),
+        (-3.0, 2.0, (("3.0 s ahead of this clock",), "warn")),
+    ],
+)
+def test_how_old_the_newest_data_are(age: float, cadence: float, said: object) -> None:
+    """Over a minute, or three cadences, somebody should look; also if a clock is wrong."""
+    assert facts(age=age, cadence=cadence)["newest data"] == said
+
+
+def test_what_waits_is_told_with_how_long_it_takes() -> None:
+    """Nothing is said of a run that has no backlog, or whose data are not of today."""
+    assert not facts().keys() & {"newest data", "backlog"}
+    assert facts(backlog=1200, worked_off=90.0)["backlog"] == (("1,200 slices", "1:30 left"), "warn")
+    assert facts(backlog=1200)["backlog"] == (("1,200 slices", "more comes than goes"), "warn")
+
+
 def test_what_is_odd_about_sets_that_arrive_is_told_with_what_is_waited_for() -> None:
     """In a terminal at a glance, on the page and to Prometheus; of a run of whole sets nothing is said."""
     waits = "sub-band 4 of 4 of 22:00:10 UTC, for 3 s"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fip.data.names import RunId, SliceId
+from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.ranges import Ranges
 from fip.data.settings import Asked
 from fip.ventilator.active_run import PARTED_AT_LEAST, ActiveRun
@@ -13,6 +14,7 @@ from fip.ventilator.pacing import Pace
 from fip.wire.messages import Follow, RunPlan, RunStored, Submit
 
 CADENCE = 2.0  # s
+NEWEST = 1.8e9  # s UTC, Unix
 ALL_NEW = RunStored("run", (), (), "")
 FOLLOW = Follow(1.0, 10.0)
 
@@ -118,3 +120,25 @@ def test_of_all_runs_the_backlog_comes_last(tmp_path: Path) -> None:
     assert jobs.upcoming(3, -1.0) == keys + later, "none of the newest is due"
     assert [jobs.in_backlog(key) for key in keys + later] == [False] * 3 + [True] * 3
     assert jobs.has_backlog
+
+
+def test_the_wall_is_told_of_age_and_backlog() -> None:
+    """The age of the newest image while its data are written and are of today; and how long the backlog takes."""
+    run = active(Pace.of_arrivals([0.0] * 4), 4)
+    for index in range(4):
+        leases_of(run).lease(index, "w", 0.0)
+    run.grow(40, 40, False, 1.0)
+    leases_of(run).set_aside(40)
+    for index in range(4):
+        run.sink_says(RunStored("run", ((0, index + 1),), (), "", newest=NEWEST + index), 3, float(index))
+    assert run.age(NEWEST + 11) == 8
+    assert run.age(NEWEST - 1) == -4
+    assert run.age(NEWEST + 2 * SECONDS_PER_DAY) is None
+    told = run.status(4.0)
+    assert (told.backlog, told.rate, told.cadence) == (36, 1.0, CADENCE)
+    assert told.worked_off == 36 / (1.0 - 1 / CADENCE), "others come meanwhile"
+    slow = run.status(12.0)
+    assert (slow.backlog, slow.worked_off) == (36, None)
+    run.grow(40, 40, True, 13.0)
+    assert run.age(NEWEST + 11) is None, "no more comes"
+    assert run.status(12.0).worked_off == 36 / (4 / 12)

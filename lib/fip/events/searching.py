@@ -333,8 +333,12 @@ def difference(grid: Grid, stokes: tuple[str, ...], image: FollowedImage) -> str
         and replace(grid, longitude=image.grid.longitude, latitude=image.grid.latitude) == image.grid
     ):
         body = str(image.header.get(BODY, ""))
-        its = f"its grid follows {Body(body)}, and" if body else "its grid"
-        return f"{image.path.name}: {its} is another one in each image; {asked}"
+        if body:
+            return (
+                f"{image.path.name}: its grid follows {Body(body)}, and is another one in each image; a search needs "
+                "one grid: image them about a direction that stays"
+            )
+        return f"{image.path.name}: its grid is another one than that of the image before; {asked}"
     return (
         f"{image.path.name}: {_shown(image.grid, image.stokes)}; the images before it: {_shown(grid, stokes)}; {asked}"
     )

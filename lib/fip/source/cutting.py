@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fip.corrections.corrections import Corrections
 from fip.corrections.observed import Observed
 from fip.corrections.tally import NOTHING, Tally
+from fip.data.errors import InputError, UnreadableError
 from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
 from fip.data.quality import TOTAL_INTENSITY
@@ -373,16 +374,30 @@ class Run:
         return self._windows[number]
 
     def _nominal_beam(self, number: int) -> Beam | None:
-        """The beam of the first slice with the field and the windows of this one, as if nothing were flagged."""
+        """The beam of the first slice with the field and the windows of this one, as if nothing were flagged.
+
+        If that one was removed since, as it may be in a folder of arriving sets, it is the beam of this one.
+        """
         like, windows = self.slices[number], self._windows_of(number)
         key = like.field, like.label, windows
         if key not in self._nominal:
-            info = self.slices[next(at for at in self._alike(like) if self._windows_of(at) == windows)]
-            dump = self._dump(info)
-            covered = [_coverage(part, dump) for part in self._parts(dump)]
-            blocks = self._rephased(info, dump, covered, self.picked.index.time[list(info.integrations)])
-            self._nominal[key] = fit_beam(weigh(blocks, self.settings, self.grids[info.field]))
+            first = next(at for at in self._alike(like) if self._windows_of(at) == windows)
+            try:
+                self._nominal[key] = self._unflagged_beam(first)
+            except UnreadableError:
+                raise
+            except InputError:
+                if first == number:
+                    raise
+                self._nominal[key] = self._unflagged_beam(number)
         return self._nominal[key]
+
+    def _unflagged_beam(self, number: int) -> Beam | None:
+        info = self.slices[number]
+        dump = self._dump(info)
+        covered = [_coverage(part, dump) for part in self._parts(dump)]
+        blocks = self._rephased(info, dump, covered, self.picked.index.time[list(info.integrations)])
+        return fit_beam(weigh(blocks, self.settings, self.grids[info.field]))
 
     def _alike(self, like: SliceInfo) -> list[int]:
         """The slices with the field and the label of this one."""

@@ -21,6 +21,7 @@ from fip.data.needs import sets_of
 from fip.data.settings import Asked
 from fip.source.cutting import Run
 from fip.source.index.row_index import Indexer, RowIndex
+from fip.source.joined.recording import Joined
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, one_band, open_run, settle
 from fip.source.recording import Recording
 from fip.source.selecting.chosen import Chosen, choose
@@ -123,10 +124,15 @@ class Growing:
         return asked == self._asked and self._known is not None and self._known == self._some_times()
 
     def _some_times(self) -> list[float] | None:
-        """TIME of the first, a middle and the last row of those that are indexed; None if that cannot be read now."""
+        """TIME of the first, a middle and the last row of those that are indexed; None if that cannot be read now.
+
+        Of members it is when they begin: they may have been removed since.
+        """
         some = [0, self._end // 2, self._end - 1] if self._end else []
         if self._end > len(self._main):
             return None
+        if isinstance(self._main, Joined):
+            return [self._main.began(each) for each in some]
         with suppress(InputError):
             return [float(self._main.rows(range(each, each + 1)).column("TIME")[0]) for each in some]
         return None

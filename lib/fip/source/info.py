@@ -11,7 +11,7 @@ from fip.data.joining import shown
 from fip.data.quantities import ARCSEC, format_angle, iso_utc
 from fip.source.advice.defaults import choose_grid
 from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
-from fip.source.checks import check_readable, check_uvw_at, width_notes
+from fip.source.checks import check_readable, told_of_uvw, width_notes
 from fip.source.index.row_index import RowIndex
 from fip.source.open_run import extent, interval_fault, read_index
 from fip.source.recording import Recording, Rows
@@ -55,7 +55,7 @@ def describe(path: Path, join: Sequence[str] = ()) -> str:
             *_columns(main, looked_at),
             ("flagged", f"{_flagged(looked_at):.1%} of cross-correlations, in {said}"),
             ("baselines", f"up to {index.coverage.longest_baseline:.6g} m (in the plane of u and v)"),
-            ("uvw", f"{check_uvw_at(main, index, centres, fields[int(index.field[0])], 0)}"),
+            ("uvw", told_of_uvw(main, index, centres, fields[int(index.field[0])], 0)),
             *(("", note) for note in width_notes(windows)),
             *_field_of_view(main, index, windows),
             *_suggestions(main, index, windows),

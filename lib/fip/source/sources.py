@@ -87,6 +87,11 @@ def is_named(name: str) -> bool:
     return bool(_others(Path(name)))
 
 
+def is_known(path: Path) -> bool:
+    """Whether a file is of a kind that can be opened, be it whole or not. InputError if that cannot be told."""
+    return bool(_others(path)) or _known(path, False) is not None
+
+
 def _is_folder(path: Path) -> bool:
     """Whether it is a folder and no table: of recordings that arrive, if it is followed."""
     return path.is_dir() and not (path / "table.dat").exists()

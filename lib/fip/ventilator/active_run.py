@@ -196,11 +196,12 @@ class ActiveRun:
 
     def _worked_off(self, waiting: int, now: float) -> float | None:
         """Seconds until nothing is left of its backlog, as it went in the last minute; None if that becomes more."""
-        more = not self.plan.final or self._arrived < self.plan.total
+        more = not self.plan.final or self.pace.arrived(now) < self.plan.total
         rate = self._rate(now, LAST_MINUTE) - (self.pace.rate / self.cadence if more and self.cadence else 0.0)
         return waiting / rate if waiting and rate > 0 else None
 
     def _rate(self, now: float, within: float) -> float:
         """Images that were stored, a second, over the last so many seconds."""
         lately = len(self._stored_at) - bisect_left(self._stored_at, now - within)
-        return lately / (now - self._stored_at[-lately]) if lately > 1 else 0.0
+        span = now - self._stored_at[-lately] if lately > 1 else 0.0
+        return lately / span if span else 0.0

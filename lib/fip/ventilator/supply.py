@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import chain
@@ -76,11 +76,6 @@ class Supply:
                 del self.read[key]
         return sorted(self.read, key=lambda key: (self._jobs.in_backlog(key), key))
 
-    @property
-    def held(self) -> Iterator[SliceId]:
-        """The slices that are read, or are being read."""
-        return chain(self.reading, self.read)
-
     def refill(self, config: Ventilator) -> None:
         """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
         following = self._jobs.next_to_open(time.monotonic())
@@ -89,7 +84,8 @@ class Supply:
             opened = partial(self._opened, job, path, config.pace)
             submit = job.submit
             self._readers.look(submit.job, opened, path, submit.asked, writing_of(submit, path))
-        held, ahead = Counter(map(self._jobs.in_backlog, self.held)), config.read_ahead * len(self._readers)
+        held = Counter(map(self._jobs.in_backlog, chain(self.reading, self.read)))
+        ahead = config.read_ahead * len(self._readers)
         if held[False] >= ahead and (held[True] >= ahead or not self._jobs.has_backlog):
             return
         out, nbytes = self._jobs.out(), sum(leases.bytes_out() for leases in self._jobs.leases.values())

@@ -120,10 +120,9 @@ class Admission:
         if odd.what in ("late", "foreign", "duplicate"):
             self.fates[odd.path] = odd.what
 
-    @property
-    def pending(self) -> bool:
-        """Whether there are members of which it is not decided what becomes of them."""
-        return bool(self._waiting or self._coming)
+    def pending(self, now: float) -> bool:
+        """Whether there are members of which it is not decided what becomes of them; not those that change for ever."""
+        return bool(self._waiting or self._awaited(now))
 
     @property
     def begun(self) -> bool:
@@ -273,13 +272,18 @@ class Admission:
     def _is_due(self, group: _Waiting, now: float, ended: bool) -> bool:
         if any(each.early for each in self._coming.values()):  # nobody knows of which times those are
             return False
-        coming = [each for each in self._coming.values() if now < each.seen + LONGEST * self._rules.grace]
+        coming = [each for _, each in self._awaited(now)]
         if ended and not coming:
             return True
         if self._is_complete(group) and not self._may_follow_a_gap(group):
             return True
         until = group.news + self._rules.grace
         return now >= until and not any(self._may_be_of(group, each) for each in coming)
+
+    def _awaited(self, now: float) -> list[tuple[str, _Coming]]:
+        """Those that come to be whole, by path: not one that has changed for so long."""
+        until = LONGEST * self._rules.grace
+        return [(path, each) for path, each in self._coming.items() if each.early or now < each.seen + until]
 
     def _may_be_of(self, group: _Waiting, coming: _Coming) -> bool:
         """Whether a member that is still being copied began to come when the group did: it is long."""
@@ -310,7 +314,7 @@ class Admission:
             if self._is_complete(group):
                 return f"sets of before {when}, {since}"
             return f"other sub-bands of {when}, {since}"
-        oldest = min(self._coming.items(), key=lambda each: each[1].seen, default=None)
+        oldest = min(self._awaited(now), key=lambda each: each[1].seen, default=None)
         return f"{oldest[0]} to be whole, for {max(0.0, now - oldest[1].seen):.0f} s" if oldest else ""
 
     def _odd(self, what: Literal["late", "truncated", "foreign", "duplicate", "removed"], path: str, why: str) -> Told:

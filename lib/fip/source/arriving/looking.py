@@ -11,7 +11,7 @@ from fip.source.child import Child
 from fip.source.joined.describing import describe, matched
 from fip.source.joined.manifest import Manifest, Thing
 from fip.source.recording import Recording
-from fip.source.sources import open_recording
+from fip.source.sources import is_known, open_recording
 from fip.source.tables.measurement_set import ROW_COLUMNS
 from fip.source.tables.other_formats import what_it_is
 from fip.source.tables.subtable_reader import UNREADABLE, opened
@@ -99,7 +99,9 @@ def look_into(path: Path, name: str, manifest: Manifest) -> Outcome:
         return Unreadable(_less(path, error))
     except InputError as error:
         why = _what_else(path)
-        return Refused(why) if why else Unreadable(_less(path, error))
+        if why:
+            return Refused(why)
+        return Unreadable("is empty" if _is_empty(path) else _less(path, error))
 
 
 def _seen(member: Recording, name: str, manifest: Manifest) -> Seen | Refused:
@@ -133,14 +135,22 @@ def _last_row(member: Recording) -> float:
 
 def _what_else(path: Path) -> str:
     """What a path is that cannot be opened as a recording; "" of what may come to be one."""
-    with suppress(OSError):
-        if path.is_file() and path.stat().st_size:
-            return f"is {what_it_is(path) or 'no recording that FIP knows'}"
+    with suppress(OSError, InputError):
+        if path.is_file():
+            return (
+                "" if _is_empty(path) or is_known(path) else f"is {what_it_is(path) or 'no recording that FIP knows'}"
+            )
         if (path / "table.dat").exists():
             return "is a table of casacore, but no MeasurementSet" if _is_other_table(path) else ""
         what = what_it_is(path)
         return f"is {what}" if what else ""
     return ""
+
+
+def _is_empty(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_file() and not path.stat().st_size
+    return False
 
 
 def _is_other_table(path: Path) -> bool:

@@ -84,7 +84,8 @@ class Arriving(Joined):
 
     def ended(self) -> bool | None:
         """Whether the marker is there, and all that arrived is decided; None if not: then silence tells it."""
-        over = self._over(self._clock()) and not self._admission.pending and not self._proposed
+        now = self._clock()
+        over = self._over(now) and not self._admission.pending(now) and not self._proposed
         return True if over else None
 
     def arrivals(self) -> Arrivals:

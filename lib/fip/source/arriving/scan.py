@@ -124,7 +124,7 @@ class Scan:
                 each
                 for name in sorted(names - folder.names)
                 if not name.startswith(".") and not name.endswith(UNFINISHED)
-                for each in self._take(folder, path, name)
+                for each in self._take(folder, path, name, now)
             ]
         return ()
 
@@ -151,7 +151,7 @@ class Scan:
         subtables = (_listed(self._at(_join(path, name))) for name in names & _SUBTABLES)
         return path if any(name.startswith(_TABLE) for within in subtables for name in within) else None
 
-    def _take(self, folder: _Folder, above: str, name: str) -> Iterator[str]:
+    def _take(self, folder: _Folder, above: str, name: str, now: float) -> Iterator[str]:
         """Something new in a folder; its path if it is to be read itself."""
         path = _join(above, name)
         try:
@@ -166,7 +166,7 @@ class Scan:
         elif folder.depth >= DEEPEST:
             self._said.append(f"{self._root}/{path}: is in {DEEPEST} folders: what arrives there is not looked at")
         else:
-            self._folders[path] = _Folder(folder.depth + 1, found.st_mtime_ns)
+            self._folders[path] = _Folder(folder.depth + 1, found.st_mtime_ns, now)
             if len(self._folders) > MOST_FOLDERS:
                 raise InputError(f"{self._root}: there are more than {MOST_FOLDERS} folders in it: name one of those")
             yield path

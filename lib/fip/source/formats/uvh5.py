@@ -23,7 +23,7 @@ from fip.source.recording import Recording
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 SPEED_OF_LIGHT = 299792458.0
-_CACHE = 64 << 20  # bytes of chunks kept of each dataset: a chunk often has several integrations
+_CACHE = 16 << 20  # bytes of chunks kept of each dataset: a chunk often has several integrations
 _SLOTS = 20011  # of that cache; a prime, a hundred times the chunks
 _RUNS = 32  # stretches of rows that are read one by one; of more all between the first and the last is read
 _BITSHUFFLE = "32008"

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ class Header:
 
     def get(self, name: str) -> Any:
         """A value as it is stored; a group as a group."""
-        if name not in self._group:
+        found = self._group.get(name)
+        if found is None:
             raise InputError(f"{self.path}: its header has no {name}")
-        found = self._group[name]
         return found[()] if hasattr(found, "dtype") else found
 
     def array(self, name: str) -> NDArray[Any]:
@@ -69,6 +70,33 @@ class Header:
             raise InputError(
                 f"{self.path}: is UVH5 {version}; FIP reads {', '.join(VERSIONS)}: have pyuvdata write one of these"
             )
+
+    @cached_property
+    def catalogue(self) -> Mapping[int, Mapping[str, Any]]:
+        """What is said of each phase centre, by its number: as version 1.1 has it, as 1.0 did, or as 0.1."""
+        if "phase_center_catalog" not in self:
+            return {0: self._only_centre()}
+        made = {}
+        for key, entry in self.get("phase_center_catalog").items():
+            if hasattr(entry, "dtype"):  # JSON, by name
+                about = {"cat_name": key, **json.loads(as_text(entry[()]))}
+                made[int(about["cat_id"])] = about
+            else:
+                made[int(key)] = dict(_entries(entry))
+        return made
+
+    def _only_centre(self) -> dict[str, Any]:
+        """That of version 0.1."""
+        about: dict[str, Any] = {"cat_name": self.text("object_name"), "cat_type": "unprojected"}
+        if self.text("phase_type") != "phased":
+            return about
+        return about | {
+            "cat_type": "sidereal",
+            "cat_lon": self.get("phase_center_ra"),
+            "cat_lat": self.get("phase_center_dec"),
+            "cat_frame": self.text("phase_center_frame") or "fk5",
+            "cat_epoch": self.get("phase_center_epoch") if "phase_center_epoch" in self else None,
+        }
 
 
 def as_text(value: Any) -> str:
@@ -129,7 +157,7 @@ def columns_of(header: Header) -> tuple[dict[str, NDArray[Any]], NDArray[np.floa
         "UVW": uvw,
         "FIELD_ID": field,
     }
-    unphased = np.isin(field, [number for number, about in _catalogue(header).items() if _type(about) in _UNPHASED])
+    unphased = np.isin(field, [number for number, about in header.catalogue.items() if _type(about) in _UNPHASED])
     return columns, np.where(unphased, -uvw[:, 2] / SPEED_OF_LIGHT, 0.0) if unphased.any() else None
 
 
@@ -186,29 +214,6 @@ def _field_numbers(header: Header, rows: int) -> NDArray[np.int32]:
     return np.zeros(rows, np.int32)
 
 
-def _catalogue(header: Header) -> Mapping[int, Mapping[str, Any]]:
-    """What is said of each phase centre, by its number: as version 1.1 has it, as 1.0 did, or as 0.1."""
-    if "phase_center_catalog" not in header:
-        about: dict[str, Any] = {"cat_name": header.text("object_name"), "cat_type": "unprojected"}
-        if header.text("phase_type") == "phased":
-            about |= {
-                "cat_type": "sidereal",
-                "cat_lon": header.get("phase_center_ra"),
-                "cat_lat": header.get("phase_center_dec"),
-                "cat_frame": header.text("phase_center_frame") or "fk5",
-                "cat_epoch": header.get("phase_center_epoch") if "phase_center_epoch" in header else None,
-            }
-        return {0: about}
-    group, made = header.get("phase_center_catalog"), {}
-    for key, entry in group.items():
-        if hasattr(entry, "dtype"):  # JSON, by name
-            about = {"cat_name": key, **json.loads(as_text(entry[()]))}
-            made[int(about["cat_id"])] = about
-        else:
-            made[int(key)] = dict(_entries(entry))
-    return made
-
-
 def _entries(group: Any) -> Iterator[tuple[str, Any]]:
     """Of a phase centre; what is empty is left out."""
     for name, each in group.items():
@@ -223,7 +228,7 @@ def _type(about: Mapping[str, Any]) -> str:
 
 def read_fields(header: Header, columns: Mapping[str, NDArray[Any]], antennas: Antennas) -> list[Field]:
     """Those that are used."""
-    catalogue = _catalogue(header)
+    catalogue = header.catalogue
     made = []
     for number in np.unique(columns["FIELD_ID"]).tolist():
         if number not in catalogue:

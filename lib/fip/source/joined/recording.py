@@ -54,8 +54,10 @@ class Joined:
                 self._starts.append(self._rows)
                 self._rows += part.rows
             self._kept = max(self._kept, min(len(group.parts), MOST_OPEN))
-            if sum(len(part.windows) for part in group.parts) > self._expected:
-                self._expected = max(self._expected, parts_of_series(group))
+            if sum(len(part.windows) for part in group.parts) > self._expected or group.missing:
+                found = parts_of_series(group)
+                missing = round(found * group.missing / len(group.parts))  # its windows, if parts are like each other
+                self._expected = max(self._expected, found + missing)
         self._groups = len(self.manifest.groups)
 
     def __len__(self) -> int:
@@ -74,6 +76,10 @@ class Joined:
                 pieces.append(Piece(self, part, own, done))
             place, done = place + 1, done + len(own)
         return JoinedRows(self, numbers, pieces)
+
+    def began(self, row: int) -> float:
+        """When the member that has a row begins, s UTC, as the manifest says: it need not be there any more."""
+        return self._parts[bisect_right(self._starts, row) - 1].begin
 
     def member(self, part: Part) -> Recording:
         """An open member. InputError if it is gone, or is another one than when it was looked into."""
@@ -174,7 +180,7 @@ class Joined:
         return None
 
     def parts_expected(self) -> int | None:
-        """As many windows as a series has had in one group, at the most."""
+        """As many windows as a series has had in one group, at the most, with those of parts that are known to lack."""
         return self._expected or None
 
     def windows_expected(self) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError
+from fip.source.index.row_index import COLUMNS
 from fip.source.joined.manifest import Part
 from fip.source.recording import Recording, Rows
 from fip.source.tables.subtables import Channels
@@ -16,6 +17,10 @@ _ZERO = ("SCAN_NUMBER", "OBSERVATION_ID", "ARRAY_ID")
 
 _BEAMS = ("FEED1", "FEED2")
 _SPECTRUM = "WEIGHT_SPECTRUM"
+_SHORT = frozenset((*COLUMNS, *_BEAMS))
+"""Columns that are read of many members one after the other, when rows are indexed."""
+
+FEW = 8  # members that stay open while column after column of their rows is read
 
 
 class Members(Protocol):
@@ -37,6 +42,7 @@ class Piece:
         self._members, self._own = members, own
         self._of: Recording | None = None  # the member that `_rows` are of
         self._rows: Rows | None = None
+        self._short: dict[str, NDArray[Any]] | None = None
 
     def __len__(self) -> int:
         return len(self._own)
@@ -53,6 +59,12 @@ class Piece:
         """A column of some of these rows, its numbers as they are here."""
         told = _TOLD.get(name)
         return self.rows.column(name, first, count, channels) if told is None else told(self, name, first, count)
+
+    def short(self, name: str, first: int, count: int) -> NDArray[Any]:
+        """The same of a column that is read with others of its kind: the member is opened once for all of them."""
+        if self._short is None:
+            self._short = {each: self.column(each, 0, len(self), None) for each in _SHORT}
+        return self._short[name][first : first + count]
 
     def mapped(self, name: str, first: int, count: int, numbers: tuple[int, ...]) -> NDArray[Any]:
         """A column of numbers, as `numbers` [its own] has them; without a look if all rows have the same."""
@@ -116,7 +128,11 @@ class JoinedRows:
         InputError if cells of several members are of different shapes: they are read window by window.
         """
         count = len(self) - first if count is None else count
-        found = [piece.column(name, own, some, channels) for piece, own, some, _ in self._parts(first, count)]
+        parts = self._parts(first, count)
+        if name in _SHORT and len(self._pieces) > FEW:
+            found = [piece.short(name, own, some) for piece, own, some, _ in parts]
+        else:
+            found = [piece.column(name, own, some, channels) for piece, own, some, _ in parts]
         if len(found) == 1:
             return found[0]
         strange = next((each for each in found if each.shape[1:] != found[0].shape[1:]), None)

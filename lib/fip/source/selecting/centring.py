@@ -74,7 +74,8 @@ def centre_notes(
     """What the log should say of the centres of some fields, of which so many `integrations` are imaged."""
     centres = rephasing.centres
     if asked is not None:
-        own = {each.number: own_centre(index, centres, each, main.growing) for each in fields}
+        at_begin = main.growing or isinstance(asked, Body)
+        own = {each.number: own_centre(index, centres, each, at_begin) for each in fields}
         yield _asked_note(asked, rephasing.targets[fields[0].number], own)
         return
     converted = [each for each in fields if not centres.stays(each)]

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -215,9 +216,13 @@ def names_in_order(names: Mapping[int, str]) -> dict[int, str]:
     taken: set[str] = set()
     shown = {}
     for number, name in sorted(names.items()):
-        shown[number] = f"{name}_{number}" if label(name) in taken else name
-        taken.add(label(name))
+        plain = _label(name)
+        shown[number] = f"{name}_{number}" if plain in taken else name
+        taken.add(plain)
     return shown
+
+
+_label = lru_cache(1 << 17)(label)  # a drift scan that grows has a name more with each look
 
 
 def unique_names(names: Mapping[int, str]) -> dict[int, str]:

@@ -148,7 +148,8 @@ class MeasurementSet(Subtables):
         """InputError where columns are missing or of other types than a MeasurementSet's."""
         missing = [name for name in ROW_COLUMNS if name not in self.columns]
         if missing:
-            raise InputError(f"{self.path}: not a MeasurementSet: it has no column {', '.join(missing)}")
+            why = what_it_is(self.path) or f"it has no column {', '.join(missing)}"
+            raise InputError(f"{self.path}: not a MeasurementSet, but {why}")
         for name, kinds in ROW_COLUMNS.items():
             with self.reading(name):
                 kind, scalar = self.table.coldatatype(name), self.table.isscalarcol(name)

@@ -278,3 +278,7 @@ def test_patience_counts_in_each_series_alone(store: Store) -> None:
     assert cursor.take_all(following) == ([], [])
     hands.now += PATIENCE
     assert cursor.take_all(following) == ([(4, "gap"), (5, "stored")], [])
+    set_aside(store, (1, 5))
+    store.put(image(3))
+    store.put(image(4))
+    assert cursor.take_all(following) == ([], [(3, "stored"), (4, "stored")]), "it is of the backlog, and not late"

@@ -89,11 +89,11 @@ def test_sources_have_moved_since_their_epoch(tmp_path: Path, epoch: dict[str, l
     assert matches(path) == ()
     (match,) = matches(path, moved)
     assert match.separation < 1 * ARCSEC
-    later = replace(moved, begin=moved.begin + 1e8, end=moved.end + 1e8)
+    later = replace(moved, begin=moved.begin + 3e8, end=moved.end + 3e8)
     known = Known(catalogues={"stars": Listed(path)})
     assert known.matches(moved)  # and of another year, for which places are computed anew
     assert not known.matches(later)
-    east, north = (each * 1e8 / (365.25 * SECONDS_PER_DAY) * ARCSEC for each in (6 / math.cos(EVENT.latitude), 8))
+    east, north = (each * 3e8 / (365.25 * SECONDS_PER_DAY) * ARCSEC for each in (6 / math.cos(EVENT.latitude), 8))
     assert known.matches(replace(later, longitude=later.longitude + east, latitude=later.latitude + north))
 
 

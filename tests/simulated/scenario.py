@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+from fip.data.ranges import count
 from simulated.cluster import Cluster
 from simulated.faults import LAST, Fault, draw, plan
 from simulated.process import SimBackground
@@ -32,7 +33,8 @@ class Scenario:
     faults: tuple[Fault, ...]
     limit: int = 1 << 20  # bytes of a message; with a smaller one, fewer slices make one too long
     readers: int = 1  # children that read
-    falls_behind: bool = False  # whether workers are slower than data come; then the newest are imaged first
+    falls_behind: bool = False  # whether workers are slower than data come
+    behind: str = "newest"  # what is imaged first then
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Result:
     story: tuple[str, ...]
     violation: str  # "" if every promise held
     seconds: float  # of made time
+    backlog: int = 0  # slices that were set aside
 
 
 def scenario(seed: int) -> Scenario:
@@ -101,7 +104,7 @@ def play(what: Scenario) -> Result:
         patch("fip.wire.codec.MAXIMUM_HEADER", what.limit),
         patch("fip.runtime.sockets.MAXIMUM_HEADER", what.limit),
     ):
-        behind = {"behind": "newest", "pace": "16"} if what.falls_behind else {}
+        behind = {"behind": what.behind, "pace": "16"} if what.falls_behind else {}
         config = what.config | {"ventilator": what.config["ventilator"] | {"readers": what.readers} | behind}
         cluster = Cluster(world, what.workers, list(what.sets), config)
         if what.falls_behind:
@@ -112,7 +115,8 @@ def play(what: Scenario) -> Result:
             violation = str(error)
         finally:
             cluster.close()
-    return Result(world.trace, tuple(world.story), violation, world.now)
+    aside = sum(count(backlog) for backlog, _ in cluster.backlogs.values())
+    return Result(world.trace, tuple(world.story), violation, world.now, aside)
 
 
 def _play(world: World, cluster: Cluster, what: Scenario) -> None:

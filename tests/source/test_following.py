@@ -17,6 +17,7 @@ from fip.data.selection import Average
 from fip.data.settings import Asked, asked
 from fip.source.growing import Growing
 from fip.source.tables.measurement_set import MeasurementSet
+from fip.wire.messages import PipelineStatus
 from support.fip_command import WITHIN, fip, images, started, totals, wait_for_images
 from support.mesh import Mesh
 from support.ms_writer import Writer
@@ -117,6 +118,31 @@ def held_still(run: subprocess.Popen[str]) -> Iterator[None]:
     yield
     for child in children:
         child.resume()
+
+
+def test_a_reading_child_that_is_killed_again_and_again_ends_no_run(tmp_path: Path) -> None:
+    """Of a set that is whole two deaths at one call mean damage; one that is being written is looked at again."""
+    ms, many, kills = tmp_path / "live.ms", 4, 5
+    with Mesh(tmp_path / "mesh", workers=1) as mesh, Writer(ms, many) as writer:
+        mesh.wait(lambda status: True)
+        address = ("--ventilator", mesh.config.ventilator.control)
+        done = fip("submit", ms, "--follow", *GRID, *address, "--config", config(tmp_path, 1000, 1000))
+        job = done.stdout.strip()
+        writer.write(1)
+        mesh.wait(lambda status: [run.stored for run in mesh.job(status, job).runs] == [1])
+        killed: set[int] = set()
+
+        def kill(status: PipelineStatus) -> bool:
+            for child in psutil.Process(mesh.daemons["ventilator"].pid).children():
+                if child.pid not in killed:
+                    killed.add(child.pid)
+                    child.kill()
+            return len(killed) >= kills
+
+        mesh.wait(kill)
+        writer.write(many - 2)
+        mesh.wait(lambda status: [run.stored for run in mesh.job(status, job).runs] == [many - 1])
+    assert "is damaged" not in mesh.log
 
 
 class Torn:

@@ -164,3 +164,18 @@ def test_what_waits_is_told_with_how_long_it_takes() -> None:
     assert not facts().keys() & {"newest data", "backlog"}
     assert facts(backlog=1200, worked_off=90.0)["backlog"] == (("1,200 slices", "1:30 left"), "warn")
     assert facts(backlog=1200)["backlog"] == (("1,200 slices", "more comes than goes"), "warn")
+
+
+def test_what_is_odd_about_sets_that_arrive_is_told_with_what_is_waited_for() -> None:
+    """In a terminal at a glance, on the page and to Prometheus; of a run of whole sets nothing is said."""
+    waits = "sub-band 4 of 4 of 22:00:10 UTC, for 3 s"
+    arriving = state(with_run(pipeline(40), final=False, oddities={"missing": 3, "late": 1}, waits=waits))
+    told, silent = (next(panel for panel in panels(each) if panel.name == "arrivals") for each in (arriving, running()))
+    assert told.facts == (Fact("obs", ("3 missing", "1 late"), "warn"),)
+    glance = printed(page(arriving, 250))
+    assert f"4 sets not as they should be · obs waits for {waits}" in glance
+    assert "obs: 3 missing, 1 late" in glance
+    (odd,) = told.numbers
+    assert dict(odd.values)["r", "obs", "missing"] == 3
+    assert dict(odd.values)["r", "obs", "truncated"] == 0
+    assert not (silent.summary or silent.facts or silent.numbers[0].values)

@@ -5,7 +5,7 @@ What is stored of a run is nearly always one range, so states stay small and com
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from itertools import islice, pairwise
+from itertools import pairwise
 from math import inf
 
 Ranges = tuple[tuple[int, int], ...]
@@ -57,8 +57,8 @@ def without(new: Ranges, known: Ranges) -> Ranges:
     """What of `new` is not in `known`."""
     found: list[tuple[int, int]] = []
     for begin, end in new:
-        place = max(0, bisect_right(known, (begin, begin)) - 1)
-        for known_begin, known_end in islice(known, place, None):
+        for place in range(max(0, bisect_right(known, (begin, begin)) - 1), len(known)):
+            known_begin, known_end = known[place]
             if known_begin >= end:
                 break
             if known_end <= begin:
@@ -73,8 +73,8 @@ def without(new: Ranges, known: Ranges) -> Ranges:
 
 def first_from(ranges: Ranges, index: int) -> int | None:
     """The first index that is in the ranges, and is this one or after it; None if there is none."""
-    place = max(0, bisect_right(ranges, (index, inf)) - 1)
-    return next((max(begin, index) for begin, end in islice(ranges, place, None) if end > index), None)
+    place = max(0, bisect_right(ranges, (index, inf)) - 1)  # one that begins at it or before, and may end after it
+    return next((max(begin, index) for begin, end in ranges[place : place + 2] if end > index), None)
 
 
 def joined(pairs: Iterable[tuple[int, int]]) -> Ranges:

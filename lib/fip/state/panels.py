@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from fip.data.complete import share_words
 from fip.data.quality import COMPLETE_SHARE
 from fip.state.antennas import antenna_panel
-from fip.state.arrivals import arrival_facts, arrival_numbers
+from fip.state.arrivals import arrivals_panel
 from fip.state.daemons import daemon_panel, incident_table, workers_panel
 from fip.state.panel import Bar, Fact, Head, Kind, Level, Number, Panel, Row, Table, filled, texts
 from fip.state.pipeline import DaemonView, JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
@@ -59,6 +59,7 @@ def panels(state: PipelineState) -> tuple[Panel, ...]:
         workers_panel(state.workers),
         daemon_panel("sink", "Sink", sink, now) if sink else Panel("sink", "Sink", "none has joined"),
         *(_follower(each, now) for each in state.followers),
+        arrivals_panel(state.now),
         _transients(state),
         _antennas(state),
         _failures(state),
@@ -219,13 +220,11 @@ def _jobs(state: PipelineState) -> Panel:
             for name, text, what, kind in RUN_NUMBERS
         ),
         *_complete_numbers(named),
-        arrival_numbers([view for _, view in named]),
     )
     reasons = [Fact(job.job, (job.reason,), "bad") for job in reversed(state.jobs) if job.reason]
     tables = filled([Table("", JOB_HEADS, tuple(rows), glance=RUNS)])
     nothing = "No job was submitted."
-    facts = (*reasons[:REASONS], *arrival_facts(state.now))
-    return Panel("jobs", "Jobs", facts=facts, tables=tables, nothing=nothing, numbers=numbers)
+    return Panel("jobs", "Jobs", facts=tuple(reasons[:REASONS]), tables=tables, nothing=nothing, numbers=numbers)
 
 
 def _rows(job: JobView) -> Iterator[Row]:

@@ -50,6 +50,7 @@ class Job:
     pending: deque[Path] = field(default_factory=deque)  # the MeasurementSets that were not opened yet
     began: float | None = None  # Unix time, here and in the next
     ended: float | None = None
+    lost: int = 0  # looks at the MeasurementSet that is opened, one after the other, of which those that read died
     waits: str = ""  # why nothing is done for it now: code of users that no worker has
 
     def __post_init__(self) -> None:

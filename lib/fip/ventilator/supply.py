@@ -12,7 +12,7 @@ from pathlib import Path
 from fip.config import Ventilator
 from fip.data.antennas import told
 from fip.data.arriving import Writing
-from fip.data.errors import NotYetError, StoodStillError, UsageError
+from fip.data.errors import LostReaderError, NotYetError, StoodStillError, UsageError
 from fip.data.names import RunId, SliceId
 from fip.data.needs import files_of, sets_of
 from fip.data.primary_beam import file_of
@@ -35,6 +35,7 @@ LOOK_EVERY = 0.1
 """s between two looks at what is being written: what is whole waits no longer, and a look with nothing new is so cheap
 (docs/benchmarks.md) that ten a second are below a hundredth of a core."""
 UNREADABLE_WITHIN = 60.0  # s for which what is being written may not be readable: its writer is at work now and then
+MOST_LOST = 5  # first looks at what is being written in which the children died, before that counts as damage
 TOLD_AFTER = 2.0  # s of it after which that is told
 
 
@@ -171,7 +172,8 @@ class Supply:
         now, error = time.monotonic(), future.exception() or self._outside(future.result())
         if job.opening != path:  # the job was cancelled meanwhile
             return
-        if _worth_waiting(job, error):
+        job.lost = job.lost + 1 if _was_lost(error) and job.submit.follow else 0
+        if _worth_waiting(job, error) or 0 < job.lost < MOST_LOST:
             self._jobs.later(job, now + STATE_INTERVAL)
             return
         if error is None:
@@ -198,7 +200,7 @@ class Supply:
         if active is None:
             return
         active.arrivals = arrivals_of(future) or active.arrivals
-        if isinstance(error, NotYetError) and now - active.looked < UNREADABLE_WITHIN:
+        if (isinstance(error, NotYetError) or _was_lost(error)) and now - active.looked < UNREADABLE_WITHIN:
             if now - active.looked >= TOLD_AFTER and run not in self._unreadable:
                 self._unreadable.add(run)
                 log.warning("%s: cannot be read now, which is tried again: %s", active.plan.name, error)
@@ -262,6 +264,11 @@ def refusal(path: str, roots: Sequence[Path]) -> str:
     folders = ", ".join(map(str, roots))
     where = f"data are taken from {folders} only ([source] roots of the ventilator)"
     return "" if inside else f"{path}: {where}"
+
+
+def _was_lost(error: BaseException | None) -> bool:
+    """Whether those that read died: of what is being written that is believed to pass, as they may have been killed."""
+    return isinstance(error, LostReaderError) and not isinstance(error, StoodStillError)
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:

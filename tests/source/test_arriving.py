@@ -141,6 +141,7 @@ def test_what_is_no_set_of_this_array_is_foreign_and_said_to_be_what_it_is(made:
             "old.tar": "is a tar archive: unpack it first (tar -xf)",
         }
         assert "stands elsewhere" in here.said[3] or here.said[3].endswith("1 more are foreign")
+        (here.path / "soon.ms").rmdir()
         with folder(tmp_path, RULES) as other:
             other.wait(OVER)
             assert other.odd == {"foreign": 4}

@@ -126,11 +126,13 @@ def test_what_is_no_set_of_this_array_is_foreign_and_said_to_be_what_it_is(made:
         with tarfile.open(here.path / "old.tar", "w") as tar:
             tar.add(made / "0-0.ms", "0-0.ms")
         copy(made / "0-0.ms" / "FIELD", here.path / "cal.B")
-        (here.path / "notes.txt").write_text("a windy night")
+        (here.path / "notes.txt").write_bytes(bytes(range(256)))
+        (here.path / "soon.ms").mkdir()  # somebody is about to copy a set
         make_set(here.path / "other.ms", 1)
         with small_ms.edit(here.path / "other.ms" / "ANTENNA") as antennas:
             antennas.putcol("POSITION", antennas.getcol("POSITION") + np.array([0.0, 0.0, 5.0]))
-        here.wait(OVER)
+        here.wait(SETTLED + 1.0)
+        assert here.recording.waiting()
         assert here.odd == {"foreign": 4}
         told = dict(each.removeprefix(f"{here.path}/").split(": foreign: ", 1) for each in here.said[:3])
         assert told == {
@@ -139,6 +141,7 @@ def test_what_is_no_set_of_this_array_is_foreign_and_said_to_be_what_it_is(made:
             "old.tar": "is a tar archive: unpack it first (tar -xf)",
         }
         assert "stands elsewhere" in here.said[3] or here.said[3].endswith("1 more are foreign")
+        (here.path / "soon.ms").rmdir()
         with folder(tmp_path, RULES) as other:
             other.wait(OVER)
             assert other.odd == {"foreign": 4}

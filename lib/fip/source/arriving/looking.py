@@ -13,7 +13,7 @@ from fip.source.joined.manifest import Manifest, Thing
 from fip.source.recording import Recording
 from fip.source.sources import is_known, open_recording
 from fip.source.tables.measurement_set import ROW_COLUMNS
-from fip.source.tables.other_formats import what_it_is
+from fip.source.tables.other_formats import FOLDERS, what_it_is
 from fip.source.tables.subtable_reader import UNREADABLE, opened
 
 _SPECTRUM = "WEIGHT_SPECTRUM"
@@ -141,9 +141,10 @@ def _what_else(path: Path) -> str:
                 "" if _is_empty(path) or is_known(path) else f"is {what_it_is(path) or 'no recording that FIP knows'}"
             )
         if (path / "table.dat").exists():
-            return "is a table of casacore, but no MeasurementSet" if _is_other_table(path) else ""
-        what = what_it_is(path)
-        return f"is {what}" if what else ""
+            what = what_it_is(path) or "a table of casacore, but no MeasurementSet"
+            return f"is {what}" if _is_other_table(path) else ""
+        if any((path / name).exists() for name in FOLDERS):
+            return f"is {what_it_is(path)}"
     return ""
 
 

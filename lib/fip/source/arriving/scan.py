@@ -116,10 +116,12 @@ class Scan:
         for name in folder.names - names:
             folder.names.discard(name)
             self._forget(_join(path, name))
+        if OUTPUT in names:
+            return ()
         member = self._member_with(path, names)
         if member:
             self._absorb(member)
-        elif member is None and OUTPUT not in names:
+        elif member is None:
             return [
                 each
                 for name in sorted(names - folder.names)

@@ -1,6 +1,7 @@
 """`fip alerts`, `fip retract`, `fip check`, and what a configuration may say, as an observer types it."""
 
 import json
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fip.alerts.listing import view_of
 from fip.alerts.outbox import Outbox
 from fip.alerts.sender import now
 from fip.alerts.shown import view_of as shown_view
+from fip.alerts.taking_back import what_follows
 from fip.cli import __all__ as commands
 from fip.cli.app import app
 from fip.config import load
@@ -20,7 +22,7 @@ from fip.events.words import FOLDER
 from fip.state.alerts import AlertsView, line, summed
 from fip.state.transients import TransientsView, transients_panel
 from support.entered_alerts import became, draft, enter
-from support.found_events import write_found
+from support.found_events import FLARE, write_found
 from support.stored_run import store_run
 from support.webhook import Webhook
 
@@ -77,6 +79,38 @@ def test_alerts_are_listed_released_sent_and_taken_back(directory: Path, tmp_pat
         ("a.1", "sent"), ("0011-slice-1.1", "sent"), ("b.1", "waiting"), ("a.2", "sent"),
     ]  # fmt: skip
     assert told["holds"] == told["faults"] == []
+
+
+def test_a_target_that_is_silent_holds_up_no_other(tmp_path: Path) -> None:
+    """Each is sent what is its own meanwhile, also by a command."""
+    folder = tmp_path / "quiet.fip" / FOLDER
+    folder.mkdir(parents=True)
+    enter(folder, draft("a", at=now() - 60, hub="due", other="due"))
+    told, in_time = threading.Event(), list[bool]()
+    slow = Webhook(heard=lambda _: in_time.append(told.wait(8)))
+    with slow, Webhook(heard=lambda _: told.set()) as other:
+        config = tmp_path / "fip.toml"
+        config.write_text(f'[alerts.hub]\nurl = "{slow.url}"\n[alerts.other]\nurl = "{other.url}"\n')
+        assert "2 sent" in run("alerts", folder.parent, "--send", "--config", config)
+    assert in_time == [True]
+
+
+def test_who_calls_an_event_something_is_told_what_follows(directory: Path, tmp_path: Path) -> None:
+    """Nothing is sent by that alone: who does, and when."""
+    by = f"by the detector, or by `fip alerts {directory} --send --config FILE`"
+    assert what_follows(directory, "a", "real") == ""  # it is due as it is
+    assert what_follows(directory, "a", "rfi") == f"who has heard of it is told that it is taken back: {by}"
+    assert what_follows(directory, "a", "none") == ""
+    enter(directory / FOLDER, draft("w", at=now(), hub="waiting"))
+    assert what_follows(directory, "w", "real") == f"what waited for that is sent {by}, when 0011-slice-1 is released"
+    with closing(Outbox(directory / FOLDER)) as box:
+        box.release("0011-slice-1", now())
+    assert what_follows(directory, "w", "real") == f"what waited for that is sent {by}"
+    store_run(directory, count=12)
+    write_found(directory, folders=False)
+    said = run("event", directory, FLARE, "--label", "real")
+    assert "alerts      it is told when a detector, or `fip run --detect` given again, next looks" in said
+    assert what_follows(tmp_path, FLARE, "real") == ""  # nobody is told anything here
 
 
 def test_what_is_taken_back_without_a_configuration_is_sent_later(directory: Path) -> None:
@@ -173,7 +207,7 @@ def test_every_view_has_a_line_of_alerts(directory: Path) -> None:
     found = shown_view(directory)
     assert found is not None
     assert found.alerts is not None
-    assert line(found.alerts) == "0 sent, 2 due, 1 wait for a person's word, hub: answers 401 Unauthorized"
+    assert line(found.alerts) == "0 sent, 2 due, 1 waits for a person's word, hub: answers 401 Unauthorized"
     assert view_of(directory / FOLDER) == found.alerts
     assert transients_panel(TransientsView(), None).level == ""
     assert summed([]) is None

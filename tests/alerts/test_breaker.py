@@ -32,8 +32,9 @@ def test_four_unrelated_events_in_a_slice_hold_all() -> None:
     assert trip == Trip("slice", "4 unrelated events in a slice", tuple(each.id for each in events))
     assert cause(*events[1:]) == ""
     assert cause(*(replace(each, spot=events[0].spot) for each in events)) == ""
-    for label in ("sidelobe", "injection", "refraction", "satellite", "known"):
+    for label in ("sidelobe", "injection", "refraction", "leakage", "satellite", "solar-system", "known"):
         assert cause(*events[1:], replace(events[0], labels=(label,))) == ""
+    assert cause(*events[1:], replace(events[0], moving=True)) == ""  # a satellite's, of which one is no sign of others
 
 
 def test_events_that_overlap_little_are_not_of_one_slice() -> None:

@@ -10,7 +10,7 @@ from fip.alerts.outbox import Outbox
 from fip.config import AlertTarget
 from fip.data.errors import DamagedLedgerError
 from fip.events.words import FOLDER, Asked
-from fip.local.detecting import detect
+from fip.local.detecting import detect, search
 from support.alerting_night import AlertingNight
 from support.entered_alerts import became
 from support.webhook import Webhook
@@ -35,6 +35,12 @@ def test_a_search_of_old_data_tells_if_it_is_asked_to(night: Path) -> None:
         targets = {"hub": AlertTarget(url=webhook.url)}
         detect(night, Asked(inject=False), lambda text, style="": said.append(text))
         assert not (night / FOLDER / "alerts.sqlite").exists()
+        search(night, night / FOLDER, Asked(inject=False), lambda text, style="": said.append(text), targets)
+        assert said[-4:-2] == [
+            "1 event of more than a day ago: no news, and not told; "
+            f"`fip detect {night} --alert --config FILE` tells that as archival",
+            "alerts: 0 sent, 0 due",
+        ]
         for anew in (False, False, True):
             detect(night, Asked(inject=False), lambda text, style="": said.append(text), anew=anew, alerts=targets)
         [posted] = webhook.posts

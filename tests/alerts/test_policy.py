@@ -1,12 +1,11 @@
 """Who is told what, and when: every rule."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from fip.alerts.policy import (
-    APART,
-    GROWN,
     RECENT,
     Due,
     Seen,
@@ -74,19 +73,21 @@ def test_injections_are_told_to_who_asks_for_them() -> None:
     assert tense_of(seen, NOW) == "injection"
 
 
-@pytest.mark.parametrize(("snr", "more"), [(8.0 * GROWN, True), (8.0 * GROWN - 0.01, False)])
+@pytest.mark.parametrize(("snr", "more"), [(9.6, True), (9.59, False)])  # of 8.0
 def test_an_update_is_due_if_the_signal_has_grown_by_a_fifth(snr: float, more: bool) -> None:
     """And not before; it may be sent 30 s after the last alert."""
     found = list(due([replace(SEEN, spot=replace(SPOT, snr=snr))], {"a-1"}, [TOLD]))
     assert kinds(*found) == [("update", "a-1", "")] * more
-    assert all(each.after == TOLD.issued + APART for each in found)
+    assert all(each.after == TOLD.issued + 30.0 for each in found)
 
 
 @pytest.mark.parametrize(("sigmas", "more"), [(1.01, True), (0.99, False)])
 def test_an_update_is_due_if_the_place_has_moved_by_a_standard_deviation(sigmas: float, more: bool) -> None:
     """Along any direction."""
-    moved = replace(SPOT, latitude=SPOT.latitude + sigmas * SIGMA)
-    assert kinds(*due([replace(SEEN, spot=moved)], {"a-1"}, [TOLD])) == [("update", "a-1", "")] * more
+    north = replace(SPOT, latitude=SPOT.latitude + sigmas * SIGMA)
+    east = replace(SPOT, longitude=SPOT.longitude - sigmas * SIGMA / math.cos(SPOT.latitude))
+    for moved in (north, east, replace(east, longitude=east.longitude + 2 * math.pi)):
+        assert kinds(*due([replace(SEEN, spot=moved)], {"a-1"}, [TOLD])) == [("update", "a-1", "")] * more
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,21 @@ def test_an_event_is_taken_back_if_something_speaks_against_it(seen: Seen, reaso
         assert kinds(*due([replace(seen, verdict="real")], {"a-1"}, [TOLD])) == []
 
 
+def test_what_is_told_more_was_measured() -> None:
+    """An update waits until that is so."""
+    grown = replace(SEEN, spot=replace(SPOT, snr=20.0), described=False)
+    assert kinds(*due([grown], {"a-1"}, [TOLD])) == []
+
+
+def test_one_word_against_a_source_takes_all_of_it_back() -> None:
+    """Whatever else of it nothing speaks against: a person has looked at one of its events."""
+    other = replace(SEEN, id="a-x32-1", spot=replace(SPOT, snr=20.0))
+    doubted = replace(SEEN, verdict="rfi")
+    assert kinds(*due([doubted, other], {"a-1", "a-x32-1"}, [TOLD])) == [("retraction", "a-1", "a person calls it rfi")]
+    labelled = replace(SEEN, labels=("edge",))
+    assert kinds(*due([labelled, other], {"a-1", "a-x32-1"}, [TOLD])) == [("update", "a-1", "")]
+
+
 def test_an_event_is_taken_back_if_it_has_become_part_of_another() -> None:
     """But not if its run is searched anew, and it was not found yet."""
     assert [each.kind for each in due([], {"a-1"}, [TOLD])] == ["retraction"]
@@ -120,6 +136,10 @@ def test_one_source_is_told_under_one_name() -> None:
     assert kinds(*due([SEEN, later], {"a-1", "a-x32-1"}, [TOLD])) == [("initial", "a-x32-1", "")]
     elsewhere = replace(better, spot=replace(better.spot, latitude=SPOT.latitude + 1.01 * REACH))
     assert kinds(*due([SEEN, elsewhere], {"a-1"}, [TOLD])) == [("initial", "a-x32-1", "")]
+    wide = replace(elsewhere, spot=replace(elsewhere.spot, reach=2 * REACH))  # of images with a wider beam
+    assert kinds(*due([SEEN, wide], {"a-1"}, [TOLD])) == [("update", "a-1", "")]
+    assert SPOT.is_near(wide.spot)
+    assert wide.spot.is_near(SPOT)
     assert kinds(*due([replace(better, labels=("edge",)), SEEN], {"a-1"}, [TOLD])) == []
 
 
@@ -129,6 +149,7 @@ def test_what_was_seen_long_ago_is_no_news() -> None:
     early = replace(SEEN, spot=replace(SPOT, end=NOW + RECENT + 1))
     assert [tense_of(each, NOW) for each in (SEEN, old, early)] == ["current", "archival", "archival"]
     assert tense_of(SEEN, NOW, archival=True) == "archival"
+    assert tense_of(replace(SEEN, backlog=True), NOW) == "archival", "it had to wait while newer slices were imaged"
     assert recipients(old, "archival", {"here": HERE}) == {}
     assert recipients(old, "archival", {"here": HERE}, archival=True) == {"here": "due"}
 

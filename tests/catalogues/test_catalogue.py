@@ -18,6 +18,15 @@ from fip.data.quantities import ARCSEC, SECONDS_PER_DAY
 NOW = 61100 * SECONDS_PER_DAY  # 2026-03-01
 BEAM = 60 * ARCSEC
 EVENT = Seen(math.radians(69.3), math.radians(-47.25), BEAM, NOW - 4, NOW + 4)
+FK4 = """# %ECSV 1.0
+# ---
+# datatype:
+# - {name: ra, datatype: float64}
+# - {name: dec, datatype: float64}
+# meta: {frame: fk4}
+ra dec
+69.3 -47.25
+"""
 NAMED = {"name": ["J0437-4715", "B"], "ra": [69.3, 70.0], "dec": [-47.25, 10.0]}
 
 
@@ -80,10 +89,28 @@ def test_sources_have_moved_since_their_epoch(tmp_path: Path, epoch: dict[str, l
     assert matches(path) == ()
     (match,) = matches(path, moved)
     assert match.separation < 1 * ARCSEC
-    later = replace(moved, begin=moved.begin + 1e8, end=moved.end + 1e8)
+    later = replace(moved, begin=moved.begin + 3e8, end=moved.end + 3e8)
     known = Known(catalogues={"stars": Listed(path)})
     assert known.matches(moved)  # and of another year, for which places are computed anew
     assert not known.matches(later)
+    east, north = (each * 3e8 / (365.25 * SECONDS_PER_DAY) * ARCSEC for each in (6 / math.cos(EVENT.latitude), 8))
+    assert known.matches(replace(later, longitude=later.longitude + east, latitude=later.latitude + north))
+
+
+def test_each_source_has_moved_from_its_own_epoch(tmp_path: Path) -> None:
+    """Of Gaia 2016; J2000 if none is known; and not at all if its proper motion is not."""
+    mas, unknown = 10_000.0, np.nan
+    path = written(
+        tmp_path / "stars.ecsv", name=["gaia", "plain", "still"], ra=[10.0, 20.0, 30.0], dec=[0.0, 0.0, 0.0],
+        pmra=[0.0, 0.0, unknown], pmdec=[mas, mas, unknown], epoch=[2016.0, unknown, 2016.0],
+    )  # fmt: skip
+    year = 2000 + (NOW / SECONDS_PER_DAY - 51544.5) / 365.25
+    for name, ra, years in (("gaia", 10.0, year - 2016), ("plain", 20.0, year - 2000), ("still", 30.0, 0.0)):
+        event = replace(EVENT, longitude=math.radians(ra), latitude=1e-3 * mas * years * ARCSEC)
+        [match] = matches(path, event)
+        assert (match.name, match.separation < 0.1 * ARCSEC) == (name, True)
+    behind = replace(EVENT, longitude=math.radians(20.0), latitude=(10 * (year - 2000) - 0.48 * 60) * ARCSEC)
+    assert len(matches(path, behind)) == 1  # where it is in the middle of the year is too far away
 
 
 def test_the_chance_is_that_of_as_many_sources_at_random(tmp_path: Path) -> None:
@@ -140,6 +167,7 @@ def test_a_source_is_found_by_its_name_however_it_is_spelt(tmp_path: Path) -> No
         ("psr.csv", "ra,dec\n04:37:15,-47:15:09\n", "column ra holds no numbers: '04:37:15'; give deg"),
         ("psr.csv", "ra,dec\n10,95\n", "columns ra and dec hold no places in degrees"),
         ("psr.csv", "ra,dec\n", "no row of it has a place"),
+        ("psr.ecsv", FK4, "its places are fk4: places in ICRS or J2000 are read: convert them"),
         ("psr.csv", "ra,dec,epoch\n10,20,J2000\n", "column epoch holds no numbers: 'J2000'; give years"),
     ],
 )  # fmt: skip

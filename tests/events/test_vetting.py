@@ -1,6 +1,7 @@
 """What people say of events: kept, with who and when; the last counts; two may say it at once, and nothing is lost."""
 
 import multiprocessing
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from astropy.table import Table
 
 from fip.data.errors import UsageError
+from fip.data.names import LONGEST_LINE
 from fip.data.vetting import Said
 from fip.events.vetted_table import vetted_table
 from fip.events.vetting import STORE, TABLE, Entered, Verdict, enter, history, verdict_of, verdicts, write_table
@@ -147,4 +149,22 @@ def test_nobody_else_enters_while_the_table_is_written(folder: Path, monkeypatch
 def test_a_name_is_one_line(folder: Path) -> None:
     """What a user is called is shown at terminals."""
     enter(folder, FLARE, "real", "an\x1b[31mna\n\u202e", "1")
-    assert said(folder)[0][2] == "an [31mna"
+    enter(folder, FLARE, "rfi", "a" * 1000, "2")
+    enter(folder, FLARE, "real", " \x1b\n ", "3")
+    assert [each[2] for each in said(folder)] == ["an [31mna", "a" * LONGEST_LINE, "unknown"]
+
+
+def test_who_may_not_write_is_told_what_would_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is made there."""
+    monkeypatch.setattr("fip.events.vetting.os.access", lambda *asked: False)
+    with pytest.raises(UsageError, match="you may not write there: say it as who may, or on the page"):
+        enter(folder, FLARE, "real", "anna", "1")
+    assert not (folder / STORE).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_what_root_enters_belongs_to_who_has_the_folder(folder: Path) -> None:
+    """The detector, which is another user, goes on with it."""
+    os.chown(folder, 4242, 4242)
+    enter(folder, FLARE, "real", "anna", "1")
+    assert ((folder / STORE).stat().st_uid, (folder / STORE).stat().st_gid) == (4242, 4242)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,15 @@ import pytest
 from astropy.io import fits
 from playwright.sync_api import Page, expect
 
+from fip.alerts.entries import Hold
+from fip.alerts.outbox import Outbox
+from fip.alerts.sender import now
+from fip.alerts.taking_back import retract
 from fip.archive.compared import BEFORE
 from fip.events.listing import listed as listed_events
+from fip.events.words import FOLDER
 from support.browser import browser, keep, place_on_screen, unnamed
+from support.entered_alerts import draft, enter
 from support.found_events import EVENTS, FAINTER, FLARE, INJECTED, LINE, event, write_found
 from support.monitor_process import Web, monitor
 from support.stored_run import RUN, SIDE, TRANSIENT, store_run
@@ -143,6 +150,45 @@ def test_events_are_those_of_fip_events_and_their_files(web: tuple[Web, Path]) -
         assert (got.status, got.headers["content-type"]) == (200, content)
         assert got.body == (images / "transients" / FLARE / name).read_bytes()
     assert monitor_.get("/api/runs/another/transients").status == 404
+
+
+def test_the_page_says_who_was_told_and_what_is_wrong_with_that(web: tuple[Web, Path], tmp_path: Path) -> None:
+    """A line of all alerts, red while all is held or a target refuses; and below each event who has heard of it."""
+    monitor_, images = web
+    write_found(images)
+    assert json.loads(monitor_.get(API).body)["alerts"] is None
+    hold = Hold("0011-slice-1", "slice", "4 unrelated events in a slice", now(), (), 9)
+    enter(images / FOLDER, draft(FLARE, at=now(), desk="due", far="waiting"), hold=hold)
+    with closing(Outbox(images / FOLDER)) as box, browser(tmp_path, 1280) as (page, errors):
+        [found] = [each for each in json.loads(monitor_.get(API).body)["events"] if each["told"]]
+        assert (found["id"], found["told"]) == (FLARE, ["desk is to be told", "far waits until a person calls it real"])
+        page.goto(monitor_.origin)
+        line, ill = page.locator("#transients-alerts"), ("data-level", "bad")
+        expect(line).to_have_text(
+            "alerts: 0 sent, 1 due, 1 waits for a person's word, ALL HELD: 4 unrelated events in a slice: 0011-slice-1"
+        )
+        expect(line).to_have_attribute(*ill)
+        expect(page.locator(".event").first).to_contain_text("desk is to be told · far waits until a person calls it")
+        box.release(hold.name, now())
+        box.note_fault("far", "answers 401 Unauthorized", now())
+        expect(line).to_have_text("alerts: 0 sent, 0 due, 2 wait for a person's word, far: answers 401 Unauthorized")
+        expect(line).to_have_attribute(*ill)
+        box.free(FLARE, now())
+        delivery = box.next_due("desk", now())
+        assert delivery is not None
+        box.settle(delivery, "sent", "", now(), now())
+        box.note_fault("far", "", now())
+        expect(line).to_have_text("alerts: 1 sent, 1 due")
+        expect(line).to_have_attribute("data-level", "")
+        told = re.compile(r"desk was told, \d\d:\d\d UTC · far is to be told")
+        expect(page.locator(".event").first).to_contain_text(told)
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert errors == []
+    retract(Outbox(images / FOLDER), FLARE, "a person calls it rfi", now())
+    [found] = [each for each in json.loads(monitor_.get(API).body)["events"] if each["told"]]
+    assert found["told"] == ["desk is to be told that it is taken back", "far is not told"]
 
 
 def test_a_difference_may_change(web: tuple[Web, Path]) -> None:

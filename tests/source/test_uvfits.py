@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from fip.data.arriving import Writing
 from fip.data.errors import InputError
 from fip.source.sources import open_recording
 from support import small_ms, uvfits_files
@@ -172,7 +173,7 @@ def test_a_file_that_is_cut_short_or_written_is_refused(tmp_path: Path) -> None:
     """Before anything is imaged of it: what is mapped must be there."""
     path = uvfits_files.from_set(a_set(tmp_path / "a.ms", codes=LINEAR), tmp_path / "a.uvfits")
     with pytest.raises(InputError, match="leave --follow out"):
-        open_recording(path, growing=True)
+        open_recording(path, Writing())
     short = tmp_path / "short.fits"
     short.write_bytes(path.read_bytes()[: 5760 + 4000])
     with pytest.raises(InputError, match=r"is cut short, \d+ of 30 groups are there: copy it again"):

@@ -14,6 +14,7 @@ import pytest
 from astropy.coordinates import AltAz, EarthLocation, SkyCoord
 from astropy.time import Time
 
+from fip.data.arriving import Writing
 from fip.data.errors import InputError
 from fip.source.sources import open_recording
 from fip.source.tables.subtables import Window
@@ -187,7 +188,7 @@ def test_cut_short_foreign_or_without_h5py(tmp_path: Path, monkeypatch: pytest.M
     """And a file does not grow: what comes later is another one."""
     path = uvh5_files.from_set(a_set(tmp_path / "a.ms"), tmp_path / "a.uvh5")
     with pytest.raises(InputError, match="leave --follow out"):
-        open_recording(path, growing=True)
+        open_recording(path, Writing())
     short = tmp_path / "short.uvh5"
     short.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match=r"cut short: copy it again .*truncated"):

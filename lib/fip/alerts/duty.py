@@ -42,6 +42,11 @@ def tell(
     """Enters what is to be told of a search that is over, and sends it; `archival`: also of what was seen long ago."""
     with closing(Reporter(publisher, course, targets, now, archival)) as reporter:
         reporter.report()
+        if reporter.old:
+            say(
+                f"{reporter.old} event{'s' * (reporter.old != 1)} of more than a day ago: no news, and not told; "
+                f"`fip detect {course.directory} --alert --config FILE` tells that as archival"
+            )
     if not deliver(course.folder, targets, WITHIN):
         say("another process sends the alerts of this directory", "yellow")
     if view := view_of(course.folder):

@@ -15,6 +15,8 @@ from fip.data.quantities import iso_utc
 from fip.events.words import FOLDER
 from fip.state.alerts import AlertsView, line
 
+_TOLD = {"initial": "told", "update": "told more", "retraction": "told that it is taken back"}
+
 
 def outbox_folder(directory: Path) -> Path:
     """Where the outbox of a directory is. UsageError if it has none."""
@@ -89,3 +91,21 @@ def view_of(folder: Path) -> AlertsView | None:
         held=f"{hold.reason}: {hold.name}" if hold else "",
         fault="; ".join(f"{each.target}: {each.said}" for each in faults),
     )
+
+
+def told_of_events(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Of each event, under the name that it is told by, of each target what it has heard, or waits for.
+
+    {} if there is no outbox in the folder. FipError if it cannot be read.
+    """
+    if not (folder / OUTBOX).is_file():
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    with closing(Outbox(folder, read_only=True)) as box:
+        for event, target, kind, became, changed in box.last_words():
+            words = {
+                "sent": f"was {_TOLD[kind]}, {iso_utc(changed)[11:16]} UTC", "due": f"is to be {_TOLD[kind]}",
+                "waiting": "waits until a person calls it real", "refused": "refuses it", "dropped": "is not told",
+            }  # fmt: skip
+            found[event] = (*found.get(event, ()), f"{target} {words[became]}")
+    return found

@@ -8,7 +8,8 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -137,20 +138,25 @@ def deliver(
     except BlockingIOError:
         return False
     until = time.monotonic() + within
-    with closing(turn), closing(Outbox(folder)) as box, ExitStack() as stack:
-        carriers = [
-            stack.enter_context(closing(Carrier(name, target, clock, send))) for name, target in targets.items()
-        ]
-        heed(box, labels_of(folder), clock())
-        while (left := until - time.monotonic()) > 0:
-            wait = min((carrier.carry([folder]) for carrier in carriers), default=within)
-            if wait and not _more(box, targets, clock() + left):
-                break
-            time.sleep(min(wait, left, 0.2))
+
+    def carry(name: str, target: AlertTarget) -> None:
+        with closing(Outbox(folder)) as box, closing(Carrier(name, target, clock, send)) as carrier:
+            while (left := until - time.monotonic()) > 0:
+                wait = carrier.carry([folder])
+                if wait and not _more(box, name, clock() + left):
+                    break
+                time.sleep(min(wait, left, 0.2))
+
+    with closing(turn):
+        with closing(Outbox(folder)) as box:
+            heed(box, labels_of(folder), clock())
+        with ThreadPoolExecutor(max(1, len(targets))) as pool:  # a target holds up no other
+            for done in [pool.submit(carry, *each) for each in targets.items()]:
+                done.result()
     return True
 
 
-def _more(box: Outbox, targets: Mapping[str, AlertTarget], until: float) -> bool:
-    """Whether something may be sent before then."""
-    soonest = [box.soonest(name) for name in targets]
-    return box.hold() is None and any(each is not None and each <= until for each in soonest)
+def _more(box: Outbox, name: str, until: float) -> bool:
+    """Whether something may be sent to a target before then."""
+    soonest = box.soonest(name)
+    return box.hold() is None and soonest is not None and soonest <= until

@@ -343,6 +343,15 @@ class Outbox:
         query = f"SELECT {_DELIVERY} FROM {_JOINED} {chosen} ORDER BY number, target"
         yield from map(_delivery, self._file.rows(query, (*became,)))
 
+    def last_words(self) -> Iterator[tuple[str, str, str, Became, float]]:
+        """Of each event and target the last alert: event, target, kind, what became of it, and when."""
+        query = (
+            f"SELECT event, target, kind, became, changed, MAX(number) FROM {_JOINED} WHERE kind != 'summary' "
+            "GROUP BY event, target ORDER BY event, target"
+        )
+        for event, target, kind, became, changed, _ in self._file.rows(query):
+            yield event, target, kind, became, float(changed)
+
     def is_idle(self, since: float) -> bool:
         """Whether there is nothing to be done here, and nothing was since then."""
         query = f"SELECT COUNT(*) FROM deliveries WHERE became IN ({', '.join('?' * len(OPEN))}) OR changed > ?"

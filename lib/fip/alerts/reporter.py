@@ -61,6 +61,7 @@ class Reporter:
         self._opened: Outbox | None = None  # when it is first needed: one that is damaged hides nothing that was found
         self._places: dict[str, tuple[float, Spot]] = {}  # by id, with the S/N of which they are
         self._looked: object = None
+        self.old = 0  # events that are told to nobody, as they were seen long ago
 
     def publish(self, idle: bool) -> bool:
         """As the publisher does. Raises FipError."""
@@ -98,6 +99,7 @@ class Reporter:
             known = {found.id for found in self._publisher.findings.found.values()}
             injections = any(target.injections for target in self._targets.values())
             dues = list(due(seen, known, told, injections))
+            self.old = sum(each.seen is not None and self._is_old(each.seen, now) for each in dues)
             hold = None if self._box.hold() else self._hold(seen, founds, now, bool(dues))
             drafts = [*self._summary(hold, now)] if hold else []
             names = {
@@ -134,9 +136,10 @@ class Reporter:
         return Seen(
             found.id, self._spot(found), found.labels, found.kind == "moving", found.event.best.sign < 0,
             described=found.id in self._publisher.described or INJECTION in found.labels,
-            stands=found.event.closed or positions.get(found.series.run, 0) > last + STANDS,
+            stands=found.event.closed or positions.get(found.series.followed, 0) > last + STANDS,
             only=frozenset(match.target for match in found.matches if match.target),
             verdict=said.get(found.id, ""),
+            backlog=found.series.backlog,
         )  # fmt: skip
 
     def _spot(self, found: Found) -> Spot:
@@ -151,9 +154,13 @@ class Reporter:
             self._places[found.id] = snr, spot
         return self._places[found.id][1]
 
+    def _is_old(self, seen: Seen, now: float) -> bool:
+        """Whether it is no news, and nobody has asked for what is none."""
+        return not self._archival and tense_of(seen, now) == "archival"
+
     def _hold(self, seen: Sequence[Seen], founds: Mapping[str, Found], now: float, more: bool) -> Hold | None:
         """What holds all back from now on, if something does."""
-        fresh = [each for each in seen if self._archival or tense_of(each, now) != "archival"]
+        fresh = [each for each in seen if not self._is_old(each, now)]
         if not fresh:
             return None
         last = max(fresh, key=lambda each: each.spot.end)

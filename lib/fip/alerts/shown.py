@@ -1,9 +1,11 @@
 """What became of alerts, beside what was found, for every view: read anew only if an outbox has changed."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from fip.alerts.listing import told_of_events
 from fip.alerts.listing import view_of as read_view
 from fip.alerts.outbox import OUTBOX
 from fip.archive.stamps import Stamp, stamp_of_database
@@ -31,14 +33,20 @@ def view_of(directory: Path) -> TransientsView | None:
     return found and replace(found, alerts=_alerts_of(directory))
 
 
+def told_by(directory: Path) -> Mapping[str, tuple[str, ...]]:
+    """Of each event that is told of, a line for each target."""
+    stamp = stamp_of_database(directory / FOLDER / OUTBOX)
+    return _read(directory / FOLDER, stamp)[1] if stamp else {}
+
+
 def _alerts_of(directory: Path) -> AlertsView | None:
     stamp = stamp_of_database(directory / FOLDER / OUTBOX)
-    return _read(directory / FOLDER, stamp) if stamp else None
+    return _read(directory / FOLDER, stamp)[0] if stamp else None
 
 
 @lru_cache(maxsize=64)
-def _read(folder: Path, stamp: Stamp) -> AlertsView | None:
+def _read(folder: Path, stamp: Stamp) -> tuple[AlertsView | None, Mapping[str, tuple[str, ...]]]:
     try:
-        return read_view(folder)
+        return read_view(folder), told_of_events(folder)
     except FipError as error:
-        return AlertsView(fault=str(error))
+        return AlertsView(fault=str(error)), {}

@@ -9,12 +9,13 @@ from typing import TypeVar
 
 from fip.alerts.entries import Draft, Parcel
 from fip.alerts.forms import FORMS
-from fip.alerts.outbox import Outbox
+from fip.alerts.outbox import OUTBOX, Outbox
 from fip.alerts.policy import BAD, REAL
 from fip.alerts.sender import now as time_now
 from fip.alerts.told import alert_id
 from fip.data.errors import NoRoomError, UsageError
 from fip.events.vetting import verdicts
+from fip.events.words import FOLDER
 
 Value = TypeVar("Value")
 
@@ -74,6 +75,24 @@ def retract_named(folder: Path, identity: str, reason: str) -> tuple[str, tuple[
         return event, retract(box, event, reason, time_now()) or ()
 
     return _with_outbox(folder, take_back)
+
+
+def what_follows(directory: Path, event: str, said: str) -> str:
+    """What a person's word on an event means for others, in one line; "" if nobody is told of events here."""
+    folder = directory / FOLDER
+    if not (folder / OUTBOX).is_file():
+        return ""
+    with closing(Outbox(folder, read_only=True)) as box:
+        told, hold = box.open_events().get(event), box.hold()
+        waits = told is not None and "waiting" in {each.became for each in box.deliveries() if each.event == told}
+    by = f"by the detector, or by `fip alerts {directory} --send --config FILE`"
+    if said in BAD and told:
+        return f"who has heard of it is told that it is taken back: {by}"
+    if said == REAL and told is None:
+        return "it is told when a detector, or `fip run --detect` given again, next looks at this directory"
+    if said == REAL and waits:
+        return f"what waited for that is sent {by}" + (f", when {hold.name} is released" if hold else "")
+    return ""
 
 
 def release_hold(folder: Path, name: str) -> int:

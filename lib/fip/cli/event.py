@@ -80,6 +80,11 @@ def event_command(
     else:
         for line in describing.as_lines(event):
             say(line)
+        if said is not None:
+            from fip.alerts.taking_back import what_follows
+
+            if follows := what_follows(directory, event["id"], said):
+                say(f"  {'alerts':<11} {follows}", "yellow")
 
 
 def _vetted(directory: Path, event: dict[str, Any], said: Said) -> dict[str, Any]:

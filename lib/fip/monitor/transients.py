@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from fip.alerts.shown import told_by
+from fip.alerts.shown import view_of as shown_view
 from fip.archive.gallery import AbsentError, Gallery
 from fip.client.operator import Operator
 from fip.config import Config
@@ -20,6 +22,7 @@ from fip.data.vetting import parse_said
 from fip.events.shown import files_of, how_to_search, searched
 from fip.events.vetted import with_verdicts
 from fip.events.words import LABELS
+from fip.state.alerts import alerts_facts
 from fip.state.transients import facts, line
 from fip.wire.messages import Vet
 
@@ -100,17 +103,26 @@ def _found(gallery: Gallery, run: str) -> dict[str, Any]:
     directory = gallery.directory(run)
     found = searched(directory)
     if found is None:
-        return {"searched": False, "line": how_to_search(directory), "facts": [], "events": [], "more": 0, "words": {}}
+        nothing: dict[str, Any] = {"facts": [], "alerts": None, "events": [], "more": 0, "words": {}}
+        return {"searched": False, "line": how_to_search(directory)} | nothing
     mine = found.of(run)
-    shown = with_verdicts(directory, mine.events[:MOST_EVENTS])
+    shown, told = with_verdicts(directory, mine.events[:MOST_EVENTS]), told_by(directory)
     return {
         "searched": True,
         "line": line(mine.view),
         "facts": [[fact.name, fact.items] for fact in facts(mine.view)],
-        "events": [each | {"files": _files(directory, each["id"])} for each in shown],
+        "alerts": _alerts(directory),
+        "events": [each | {"files": _files(directory, each["id"]), "told": told.get(each["id"], ())} for each in shown],
         "more": len(mine.events) - len(shown),
         "words": LABELS,
     }
+
+
+def _alerts(directory: Path) -> dict[str, str] | None:
+    """What others were told of the events of a directory, and what is wrong with that; None if nobody is told."""
+    view = shown_view(directory)
+    said = next(alerts_facts(view.alerts), None) if view and view.alerts else None
+    return {"line": ", ".join(said.items), "level": said.level} if said else None
 
 
 def _files(directory: Path, identity: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ child alone, and only for a path of that suffix that FIP does not know itself: d
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import TypeAlias
 
+from fip.data.arriving import Writing
 from fip.data.errors import FipError, InputError
 from fip.source.recording import Recording
 from fip.source.tables.access import check_access
@@ -39,14 +40,31 @@ KNOWN = (
 )
 
 
-def open_recording(path: Path, growing: bool = False) -> Recording:
-    """What is at a path, open; `growing` if it is still being written. InputError if there is nothing to image."""
+def open_joined(path: Path, join: Sequence[str]) -> Recording:
+    """What is at a path, open, with those that `Selection.join` has as one. InputError if they cannot be that."""
+    if not join:
+        return open_recording(path)
+    from fip.source.joined.bands import open_bands
+
+    return open_bands(path, join[1:], open_recording)
+
+
+def open_recording(path: Path, writing: Writing | None = None, manifest: int | None = None) -> Recording:
+    """What is at a path, open; `writing` if it still is. InputError if there is nothing to image.
+
+    `manifest` is a descriptor of the file in which the order of what arrived is kept, for as long as this call takes.
+    """
+    growing = writing is not None
     if os.path.exists(path / "table.dat"):  # noqa: PTH110 also if it may not be asked
         return _measurement_set(path, growing)
     found = _others(path)
     known = _known(path, bool(found))
     if known is not None:
         return known(path, growing)
+    if not found and writing and _is_folder(path):
+        from fip.source.arriving.recording import Arriving
+
+        return Arriving(path, writing.rules, None if manifest is None else os.dup(manifest))
     if not found:
         return _measurement_set(path, growing)
     check_access(path)
@@ -62,6 +80,21 @@ def open_recording(path: Path, growing: bool = False) -> Recording:
     except Exception as error:  # whatever is wrong with a package of somebody else's is said of that package
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{path}: {source.value} of {_package(source)}, which reads {path.suffix}: {why}") from error
+
+
+def is_named(name: str) -> bool:
+    """Whether a path of this name is one that another package reads."""
+    return bool(_others(Path(name)))
+
+
+def is_known(path: Path) -> bool:
+    """Whether a file is of a kind that can be opened, be it whole or not. InputError if that cannot be told."""
+    return bool(_others(path)) or _known(path, False) is not None
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder and no table: of recordings that arrive, if it is followed."""
+    return path.is_dir() and not (path / "table.dat").exists()
 
 
 def _measurement_set(path: Path, growing: bool) -> Recording:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.arriving import Arrivals
 from fip.data.errors import InputError
 from fip.source.tables.subtables import Antennas, Field, Window, as_slice
 
@@ -103,6 +104,14 @@ class WholeRecording:
 
     def parts_expected(self) -> int | None:
         """The rows tell it."""
+        return None
+
+    def windows_expected(self) -> tuple[int, ...]:
+        """The rows tell them."""
+        return ()
+
+    def arrivals(self) -> Arrivals | None:
+        """It does not come in parts."""
         return None
 
     def close(self) -> None:

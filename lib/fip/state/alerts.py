@@ -38,7 +38,7 @@ def line(view: AlertsView) -> str:
     """What counts, as "3 sent, 1 due, 2 wait for a person's word"."""
     parts = [f"{number(view.sent)} sent", f"{number(view.due)} due"]
     if view.waiting:
-        parts.append(f"{number(view.waiting)} wait for a person's word")
+        parts.append(f"{number(view.waiting)} wait{'s' * (view.waiting == 1)} for a person's word")
     if view.refused:
         parts.append(f"{number(view.refused)} refused")
     if view.held:

@@ -45,11 +45,13 @@ export class Transients {
     this.draw(JSON.parse(body));
   }
 
-  draw({ searched, line, facts, events, more, words }) {
+  draw({ searched, line, facts, alerts, events, more, words }) {
     this.events = events;
     this.sky.mark(events);
     $("transients").hidden = false;
     setText($("transients-line"), line);
+    setText($("transients-alerts"), alerts ? `alerts: ${alerts.line}` : "");
+    setAttribute($("transients-alerts"), "data-level", alerts?.level ?? "");
     setText($("transients-facts"), facts.map(([name, items]) => `${name}: ${items.join(", ")}`).join(" · "));
     keyed($("events"), events, (each) => each.id, (each) => this.card(each),
       (card, each) => { this.fill(card.firstElementChild, each, words); this.vetting.fill(card.lastElementChild, each); });
@@ -62,7 +64,8 @@ export class Transients {
     return h("li", {}, h("button", { type: "button", class: "event", onclick: () => this.visit(event.id) },
       h("canvas", { class: "film", width: FRAMES * (FRAME + GAP), height: FRAME + 4, role: "img" }),
       h("span", { class: "light", hidden: "" }), h("span", { class: "what" }), h("span", { class: "note" }),
-      h("span", { class: "note", "data-there": "" }), h("span", { class: "labels" })), this.vetting.row(event));
+      h("span", { class: "note", "data-there": "" }), h("span", { class: "note", "data-there": "" }),
+      h("span", { class: "labels" })), this.vetting.row(event));
   }
 
   /** Shows an event in the sky; if its images have expired, says so. */
@@ -71,7 +74,7 @@ export class Transients {
   }
 
   fill(button, event, words) {
-    const [film, light, what, when, there, labels] = button.children, begin = event.begin.replace("T", " ");
+    const [film, light, what, when, there, told, labels] = button.children, begin = event.begin.replace("T", " ");
     const slices = event.last - event.first + 1, drawn = JSON.stringify({ ...event, verdict: null, before: [] });
     if (button.dataset.drawn === drawn) return;
     button.dataset.drawn = drawn;
@@ -82,6 +85,7 @@ export class Transients {
         event.stokes === "I" ? "" : `Stokes ${event.stokes}`, event.field].filter(Boolean).join(" · "));
     setText(when, `${begin.slice(0, 19)} UTC`);
     setText(there, event.matches.map(inWords).join(" · "));
+    setText(told, event.told.join(" · "));
     labels.replaceChildren(...event.labels.map((label) => h("span", { class: "label-of" }, h("b", {}, label), ` ${words[label] ?? ""}`)));
     this.late.set(film, event);
     this.seen.unobserve(film);

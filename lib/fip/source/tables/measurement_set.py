@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.arriving import Arrivals
 from fip.data.errors import InputError, first_line
 from fip.source.tables.access import check_access
 from fip.source.tables.hints import hints
@@ -189,6 +190,14 @@ class MeasurementSet(Subtables):
 
     def parts_expected(self) -> int | None:
         """It does not say."""
+        return None
+
+    def windows_expected(self) -> tuple[int, ...]:
+        """The rows tell them."""
+        return ()
+
+    def arrivals(self) -> Arrivals | None:
+        """It does not come in parts."""
         return None
 
     def hints(self, columns: Sequence[str]) -> str:

@@ -79,7 +79,11 @@ def _folder(path: Path) -> str:
         return "an empty folder"
     held = sorted(each.name for each in path.iterdir() if _holds_visibilities(each))
     more = f" and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
-    return f"a folder that holds {', '.join(held[:SHOWN])}{more}: name those" if held else ""
+    return (
+        f"a folder that holds {', '.join(held[:SHOWN])}{more}: name those, or give --follow if more arrive"
+        if held
+        else ""
+    )
 
 
 def _holds_visibilities(path: Path) -> bool:

@@ -170,7 +170,8 @@ def test_whatever_is_wrong_in_a_header_is_one_line(tmp_path: Path) -> None:
     with h5py.File(path, "r") as file:
         names = [f"{group}/{name}" for group in ("Header", "Header/phase_center_catalog/2") for name in file[group]]
     for name in names:
-        for other in ({}, {name: "text"}, {name: {}}):
+        others: tuple[dict[str, Any], ...] = ({}, {name: "text"}, {name: {}})
+        for other in others:
             spoiled = Path(shutil.copy(path, tmp_path / "b.uvh5"))
             with h5py.File(spoiled, "r+") as file:
                 del file[name]

@@ -40,7 +40,7 @@ def is_uvfits(path: Path) -> bool:
 def open_uvfits(path: Path, growing: bool) -> Recording:
     """A file as a recording. InputError if it cannot be imaged."""
     if growing:
-        raise InputError(f"{path}: a UVFITS file arrives whole: leave --follow out")
+        raise InputError(f"{path}: a UVFITS file arrives whole: leave --follow out, or follow its folder")
     with _reading(path), path.open("rb") as begun, fits.open(begun, memmap=True) as file:
         header = file[0].header
         groups = _Groups(path, header, int(file[0].fileinfo()["datLoc"]))

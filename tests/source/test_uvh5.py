@@ -1,6 +1,7 @@
 """UVH5 files, written by the memo from MeasurementSets: they are imaged as these are."""
 
 import math
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,27 @@ def test_what_cannot_be_imaged_is_said_in_one_line(
     assert says in str(refused.value)
     assert str(refused.value).startswith(f"{path}: ")
     assert "\n" not in str(refused.value)
+
+
+def test_whatever_is_wrong_in_a_header_is_one_line(tmp_path: Path) -> None:
+    """What is not there, is text where it should be a number, or a group: it is refused, or it does not matter."""
+    path, refused = uvh5_files.from_set(a_set(tmp_path / "a.ms"), tmp_path / "a.uvh5"), 0
+    with h5py.File(path, "r") as file:
+        names = [f"{group}/{name}" for group in ("Header", "Header/phase_center_catalog/2") for name in file[group]]
+    for name in names:
+        others: tuple[dict[str, Any], ...] = ({}, {name: "text"}, {name: {}})
+        for other in others:
+            spoiled = Path(shutil.copy(path, tmp_path / "b.uvh5"))
+            with h5py.File(spoiled, "r+") as file:
+                del file[name]
+                uvh5_files.put(file, other)
+            try:
+                open_recording(spoiled).close()
+            except InputError as error:
+                assert str(error).startswith(f"{spoiled}: ")
+                assert "\n" not in str(error)
+                refused += 1
+    assert refused > len(names)
 
 
 def test_cut_short_foreign_or_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

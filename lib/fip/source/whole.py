@@ -13,17 +13,41 @@ from fip.data.errors import InputError
 from fip.source.tables.subtables import Antennas, Field, Window, as_slice
 
 Described = TypeVar("Described")
+_HIGHEST_FREQUENCY = 1e15  # Hz
+_NARROWEST = 1.0  # Hz, of a channel of which nobody says how wide it is: an axis needs a width
 
 
 def window(
     frequency: NDArray[np.float64], width: NDArray[np.float64], correlations: Sequence[str], number: int = 0
 ) -> Window:
-    """A spectral window: [channel] Hz in the order of the data, and names as ("XX", "YY") in theirs."""
+    """A spectral window: [channel] Hz in the order of the data, and names as ("XX", "YY") in theirs.
+
+    Channels of no width are as wide as it is to the next ones.
+    """
     order = np.argsort(frequency, kind="stable")
+    wide = width > 0
+    if not wide.all():
+        spacing = np.full(frequency.size, _NARROWEST)
+        if frequency.size > 1:
+            spacing[order] = np.gradient(frequency[order])
+        width = np.where(wide, width, spacing)
     return Window(
         number=number, spectral_window=number, frequency=frequency[order], width=width[order], order=as_slice(order),
         correlations=tuple(correlations), frequency_frame="TOPOCENT", first=0, channels_on_file=frequency.size,
+        assumed=not wide.all(),
     )  # fmt: skip
+
+
+def check_channels(where: str, frequency: NDArray[np.float64], width: NDArray[np.float64]) -> None:
+    """InputError if they are no channels: [channel] Hz, in any order."""
+    if not frequency.size:
+        raise InputError(f"{where} has no channels")
+    if width.shape != frequency.shape or not ((width >= 0) & (width <= _HIGHEST_FREQUENCY)).all():
+        raise InputError(f"{where}: the widths of its {frequency.size} channels are none")
+    if not ((frequency > 0) & (frequency <= _HIGHEST_FREQUENCY)).all():
+        raise InputError(f"{where}: its frequencies are not all positive, and below {_HIGHEST_FREQUENCY:g} Hz")
+    if np.unique(frequency).size < frequency.size:
+        raise InputError(f"{where}: it has the same frequency twice")
 
 
 class WholeRecording:

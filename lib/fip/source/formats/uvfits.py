@@ -25,20 +25,23 @@ from fip.source.tables.timescales import JD_OF_MJD_0, SCALES, to_utc
 SPEED_OF_LIGHT = 299792458.0
 _NUMBERS = {16: ">i2", 32: ">i4", -32: ">f4", -64: ">f8"}  # by BITPIX
 _AXES = ("IF", "FREQ", "STOKES", "COMPLEX")
+_MOST_AXES = 9  # more are a garbled number
+_MOST_PARAMETERS = 999  # of groups: PTYPE has three digits
 _OF_256 = 65536  # from here on a baseline is counted by 2048, as Miriad does
 
 
 def is_uvfits(path: Path) -> bool:
     """Whether a FITS file has groups of visibilities. InputError if its header cannot be read."""
-    with _reading(path):
-        return bool(_uvw_names(fits.getheader(path, 0)))
+    with _reading(path), path.open("rb") as file:
+        header = fits.Header.fromfile(file)
+        return int(header.get("NAXIS", 0)) <= _MOST_AXES and bool(_uvw_names(header))
 
 
 def open_uvfits(path: Path, growing: bool) -> Recording:
     """A file as a recording. InputError if it cannot be imaged."""
     if growing:
-        raise InputError(f"{path}: a UVFITS file arrives whole: leave --follow out")
-    with _reading(path), fits.open(path, memmap=True) as file:
+        raise InputError(f"{path}: a UVFITS file arrives whole: leave --follow out, or follow its folder")
+    with _reading(path), path.open("rb") as begun, fits.open(begun, memmap=True) as file:
         header = file[0].header
         groups = _Groups(path, header, int(file[0].fileinfo()["datLoc"]))
         tables = Tables(path, header, file)
@@ -140,9 +143,10 @@ def _columns(groups: _Groups, tables: Tables) -> dict[str, NDArray[Any]]:
 
 def _uvw_names(header: Any) -> list[str]:
     """The parameters u, v and w of groups; [] of a file that has none. InputError if they are in other frames."""
-    if header.get("GROUPS") is not True:
+    count = int(header.get("PCOUNT", 0))
+    if header.get("GROUPS") is not True or count > _MOST_PARAMETERS:
         return []
-    names = [str(header.get(f"PTYPE{at}", "")).strip().upper() for at in range(1, int(header.get("PCOUNT", 0)) + 1)]
+    names = [str(header.get(f"PTYPE{at}", "")).strip().upper() for at in range(1, count + 1)]
     found = [next((name for name in names if name.startswith(each)), "") for each in ("UU", "VV", "WW")]
     return found if all(found) else []
 
@@ -219,10 +223,10 @@ class _Weights(_Numbers):
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turns what astropy raises into an InputError; of what it warns nothing matters that is not checked."""
+    """What astropy raises is an InputError; of what it warns nothing matters that is not checked."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except UNREADABLE as error:
+    except (*UNREADABLE, AttributeError, AssertionError, fits.VerifyError) as error:
         raise InputError(f"{path}: cannot be read as FITS: {first_line(error)}") from None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fip.data.errors import InputError
 from fip.source.formats.aips import correlations, frame_of
 from fip.source.tables.subtables import Antennas, Field, Window
-from fip.source.whole import window
+from fip.source.whole import check_channels, window
 
 _MOUNTS = ("ALT-AZ", "EQUATORIAL", "ORBITING", "X-Y", "ALT-AZ+NASMYTH-R", "ALT-AZ+NASMYTH-L")  # by MNTSTA
 _HEADER_FIELD = 0  # FIELD_ID of a file that has no table of sources
@@ -129,9 +129,9 @@ def read_windows(tables: Tables, shape: tuple[int, ...]) -> list[Window]:
     made = []
     for number, (begin, wide) in enumerate(zip(offset.ravel(), width.ravel(), strict=True)):
         frequency = reference + begin + (np.arange(1, channels + 1) - at) * wide
-        if not (np.isfinite(frequency).all() and (frequency > 0).all()) or (channels > 1 and wide == 0):
-            raise InputError(f"{tables.path}: the frequencies of window {number} are none")
-        made.append(window(frequency, np.full(channels, abs(wide)), names, number))
+        width_of_each = np.full(channels, abs(wide))
+        check_channels(f"{tables.path}: window {number}", frequency, width_of_each)
+        made.append(window(frequency, width_of_each, names, number))
     return made
 
 

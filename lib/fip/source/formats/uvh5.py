@@ -44,7 +44,7 @@ def open_uvh5(path: Path, growing: bool) -> Recording:
     file = _opened(path)
     try:
         return _recording(path, file)
-    except UNREADABLE as error:
+    except (*UNREADABLE, AttributeError) as error:  # the last, of a group that should be a number, or the other way
         file.close()
         raise InputError(f"{path}: cannot be read as UVH5: {first_line(error)}") from None
     except BaseException:

@@ -19,7 +19,7 @@ from fip.source.formats.aips import correlations, frame_of
 from fip.source.tables.ephemeris import ephemeris
 from fip.source.tables.subtables import Antennas, Field, Window
 from fip.source.tables.timescales import JD_OF_MJD_0, SCALES, to_utc
-from fip.source.whole import window
+from fip.source.whole import check_channels, window
 
 VERSIONS = ("0.1", "1.0", "1.1", "1.2")
 SPEED_OF_LIGHT = 299792458.0
@@ -118,8 +118,6 @@ def read_windows(header: Header) -> Split:
     frequency = header.array("freq_array").astype(np.float64)
     frequency = frequency[0] if frequency.ndim == 2 else frequency
     width = np.broadcast_to(np.abs(header.array("channel_width").astype(np.float64)), frequency.shape)
-    if not frequency.size or not (np.isfinite(frequency).all() and (frequency > 0).all() and (width >= 0).all()):
-        raise InputError(f"{header.path}: freq_array is not positive everywhere, or channel_width not of its length")
     numbers = np.atleast_1d(header.array("spw_array"))
     of_channel = header.array("flex_spw_id_array") if "flex_spw_id_array" in header else None
     if of_channel is None:
@@ -129,13 +127,10 @@ def read_windows(header: Header) -> Split:
     windows, channels = [], []
     for at, number in enumerate(numbers.tolist()):
         here = np.flatnonzero(of_channel == number)
-        if not here.size:
-            raise InputError(f"{header.path}: spectral window {number} has no channels")
+        check_channels(f"{header.path}: spectral window {number}", frequency[here], width[here])
         mine = names if each_own is None else correlations([each_own[at]])
         windows.append(window(frequency[here], width[here], mine, at))
         channels.append(here.astype(np.int64))
-        if (np.diff(windows[-1].frequency) <= 0).any():
-            raise InputError(f"{header.path}: freq_array has the same frequency twice in spectral window {number}")
     return Split(tuple(windows), tuple(channels), frequency)
 
 
@@ -193,8 +188,10 @@ def read_antennas(header: Header) -> Antennas:
 
 def _place(header: Header) -> tuple[float, float, float]:
     """Longitude and latitude, rad, and height, m, of the telescope."""
-    longitude, latitude = (math.radians(float(header.array(name))) for name in ("longitude", "latitude"))
-    return longitude, latitude, float(header.array("altitude"))
+    longitude, latitude, height = (float(header.array(name)) for name in ("longitude", "latitude", "altitude"))
+    if not (math.isfinite(longitude + height) and abs(latitude) <= 90):
+        raise InputError(f"{header.path}: longitude {longitude}, latitude {latitude}, altitude {height} are no place")
+    return math.radians(longitude), math.radians(latitude), height
 
 
 def _receptor_angles(header: Header, antennas: int) -> NDArray[np.float64] | None:

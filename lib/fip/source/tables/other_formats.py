@@ -15,9 +15,11 @@ FOLDERS: Mapping[str, str] = {
     "ASDM.xml": "an ASDM: CASA's importasdm makes a MeasurementSet of it",
     "visdata": "a Miriad set: Miriad's fits (op=uvout) makes UVFITS of it",
     "bl_read": "a MIR set of the SMA: pyuvdata makes a MeasurementSet of it",
-    "fip.sqlite": "a directory of images that FIP has made: name what they were made of, or see fip web, fip detect",
 }
-"""A file that a folder of the kind has, and what that is."""
+"""A file that a folder of the kind has, and what that is: one recording, though FIP does not read it."""
+
+IMAGES, OF_IMAGES = "fip.sqlite", "a directory of images that FIP has made: name what they were made of"
+"""A file that a directory of images has, which is no recording at all; and what is said of it."""
 
 TABLES: Mapping[str, str] = {
     "Image": "a CASA image: FIP makes images of visibilities; name the MeasurementSet that it was made of",
@@ -72,7 +74,7 @@ def what_it_is(path: Path) -> str:
 def _folder(path: Path) -> str:
     if (path / "table.dat").exists():
         return _table(path)
-    known = next((what for name, what in FOLDERS.items() if (path / name).exists()), "")
+    known = next((what for name, what in (*FOLDERS.items(), (IMAGES, OF_IMAGES)) if (path / name).exists()), "")
     if known:
         return known
     if not any(path.iterdir()):

@@ -90,6 +90,13 @@ def test_a_place_is_on_the_path_within_a_beam_across_and_half_a_degree_along(
     assert bool(passing(Orbits([orbit]), event)) is there
 
 
+def test_along_the_path_a_beam_counts_if_that_is_more(tmp_path: Path) -> None:
+    orbit, place = overhead(tmp_path, 35786.0)
+    events = [event_at(beside(orbit, place, 0.0, along * ALONG), 0.1) for along in (1.8, 2.4)]
+    found = [passing(Orbits([orbit]), replace(each, beam=2 * ALONG)) for each in events]
+    assert list(map(bool, found)) == [True, False]
+
+
 def test_orbits_are_right_across_to_300_m_whatever_the_beam(tmp_path: Path) -> None:
     orbit, place = overhead(tmp_path, 550.0)
     distance = float(Orbits([orbit]).sky(START, SITE).distance[0])

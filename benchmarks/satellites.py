@@ -242,13 +242,13 @@ def measured(folder: Path, integrations: int, size: int, seed: int) -> tuple[Tab
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.satellites", description=__doc__)
-    parser.add_argument("--integrations", type=int, default=150)
-    parser.add_argument("--size", type=int, default=256, help="pixels a side")
+    parser.add_argument("--integrations", type=int, default=50)
+    parser.add_argument("--size", type=int, default=160, help="pixels a side")
     parser.add_argument("--folder", type=Path, help="for set and images, kept  [default: a new one]")
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="few and small images: to see that it works")
     arguments = parser.parse_args()
-    integrations, size = (40, 128) if arguments.quick else (arguments.integrations, arguments.size)
+    integrations, size = (20, 128) if arguments.quick else (arguments.integrations, arguments.size)
     console = Console(width=160)
     console.print(conditions(), load(), sep="\n", highlight=False)
     with tempfile.TemporaryDirectory(prefix="fip-benchmarks-") as temporary:

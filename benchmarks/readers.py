@@ -21,14 +21,15 @@ import psutil
 
 from benchmarks.programs import ARCSEC
 from fip.config import Config
+from fip.data.arriving import Writing
 from fip.data.names import RunId
 from fip.data.quantities import parse_angle
 from fip.data.settings import Asked, asked
 from fip.runtime.service import Daemon, Loop
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
-from fip.source.pipe import Memory
-from fip.source.requests import Cut, RunFacts
+from fip.source.requests import Cut, Held, RunFacts
+from fip.ventilator.manifests import Manifests
 from fip.ventilator.reader import ASKED_AHEAD, Reader
 from fip.ventilator.readers import Readers
 
@@ -51,7 +52,7 @@ class Warm(Reader):
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None,
+        path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
         """Counts it."""
 
@@ -59,7 +60,7 @@ class Warm(Reader):
             self.slices += 1
             then(future)
 
-        super().cut(job, was_cut, path, asked, follow, run, index, handed)
+        super().cut(job, was_cut, path, asked, writing, run, index, held)
 
 
 class Counting(Daemon):
@@ -70,7 +71,7 @@ class Counting(Daemon):
 
     def __init__(self, loop: Loop, readers: int, path: Path, settings: Asked, slices: int) -> None:
         self._each = [Warm(loop) for _ in range(readers)]
-        self._readers = Readers(self._each)
+        self._readers = Readers(self._each, Manifests(path.parent))
         self._path, self._asked, self._wanted = path, settings, slices
         self._facts: RunFacts | None = None
         self._asked_for = 0
@@ -81,7 +82,7 @@ class Counting(Daemon):
     def start(self) -> None:
         """Looks into the set."""
         self._readers.start()
-        self._readers.look("job", self._looked, self._path, self._asked, False)
+        self._readers.look("job", self._looked, self._path, self._asked, None)
 
     def drain(self) -> None:
         """It ends by itself."""
@@ -107,7 +108,7 @@ class Counting(Daemon):
         assert self._facts
         index = self._asked_for % len(self._facts.times)
         self._asked_for += 1
-        self._readers.cut("job", self._was_cut, self._path, self._asked, False, self._facts.run, index)
+        self._readers.cut("job", self._was_cut, self._path, self._asked, None, self._facts.run, index)
 
     def _was_cut(self, future: Future[Cut]) -> None:
         assert future.result().nbytes

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from fip.config import Loaded
+from fip.data.arriving import Writing
 from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.data.values import Block, FitsFile, ImageFile, Slice
@@ -27,8 +28,7 @@ from fip.imaging.kernels import CPU
 from fip.runtime.service import Daemon, Loop, run_daemon
 from fip.sink.sink import Sink
 from fip.sink.store import Store
-from fip.source.pipe import Memory
-from fip.source.requests import Cut, cut
+from fip.source.requests import Cut, Held, cut
 from fip.ventilator.reader import Reader
 from fip.ventilator.ventilator import Ventilator
 from fip.wire.codec import decode_slice, encode_slice
@@ -56,20 +56,20 @@ class OneSlice(Reader):
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None,
+        path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
         """Answers at once: a look at the slice that is known is all that it costs."""
         if run not in self.known:
-            self.known[run] = self.filled(path, asked, follow, run)
+            self.known[run] = self.filled(path, asked, writing, run)
         header, *arrays = self.known[run].frames
         header = header.replace(_index(ANY_INDEX), _index(index))
         future: Future[Cut] = Future()
         future.set_result(replace(self.known[run], frames=[header, *arrays]))
         self.loop.soon(lambda: then(future))
 
-    def filled(self, path: Path, asked: Asked, follow: bool, run: RunId) -> Cut:
+    def filled(self, path: Path, asked: Asked, writing: Writing | None, run: RunId) -> Cut:
         """The first slice of a run, with so many rows."""
-        whole = cut(path, asked, follow, run, 0)
+        whole = cut(path, asked, writing, run, 0)
         block = Block(
             channel_out=0,
             uvw=np.zeros((self.rows, 3)),

@@ -16,20 +16,20 @@ from fip.ventilator.supply import plan_of
 from fip.wire.codec import decode_image, decode_slice, encode_image
 from fip.worker.imager import Imager
 
-FOLLOW = False  # the MeasurementSet is whole
+WHOLE = None  # it is not being written any more
 
 
 def main(measurement_set: Path, directory: Path, wanted: Asked) -> None:
     """Source -> encode -> decode -> stages -> encode -> decode -> store, slice by slice."""
     imager = Imager()  # with what a worker has, kernels and stages
-    facts = look(measurement_set, wanted, FOLLOW)
+    facts = look(measurement_set, wanted, WHOLE)
     print(*facts.notes, sep="\n")
     with closing(Store(directory)) as store:
         if refusal := store.open_run(plan_of(measurement_set, facts, wanted)):
             sys.exit(refusal)
         for index, time in enumerate(facts.times):
             # The ventilator's reading child reads, selects, weights, compresses, and encodes: `frames` are sent.
-            frames = cut(measurement_set, wanted, FOLLOW, facts.run, index).frames
+            frames = cut(measurement_set, wanted, WHOLE, facts.run, index).frames
             # A worker decodes the slice, passes it through its stages, and writes FITS files.
             values = decode_slice(frames)
             image = imager(values, device="cpu", worker="here", waited=0.0)

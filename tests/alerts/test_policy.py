@@ -149,6 +149,7 @@ def test_what_was_seen_long_ago_is_no_news() -> None:
     early = replace(SEEN, spot=replace(SPOT, end=NOW + RECENT + 1))
     assert [tense_of(each, NOW) for each in (SEEN, old, early)] == ["current", "archival", "archival"]
     assert tense_of(SEEN, NOW, archival=True) == "archival"
+    assert tense_of(replace(SEEN, backlog=True), NOW) == "archival", "it had to wait while newer slices were imaged"
     assert recipients(old, "archival", {"here": HERE}) == {}
     assert recipients(old, "archival", {"here": HERE}, archival=True) == {"here": "due"}
 

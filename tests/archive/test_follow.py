@@ -1,11 +1,12 @@
 """Following a directory: each slice in its turn, whatever order images come in."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fip.archive.entries import RunRow
+from fip.archive.entries import Series
 from fip.archive.follow import LATER, Follow, Turn, follow
 from fip.archive.stamps import stamp_of
 from fip.sink.store import Store
@@ -21,11 +22,15 @@ class Kept:
     def __init__(self) -> None:
         self.taken: list[tuple[int, str]] = []
 
-    def position(self, run: RunRow) -> int:
+    def is_apart(self, run: Series, whole: bool) -> bool:
+        """As for one that is there from the beginning."""
+        return True
+
+    def position(self, series: Series) -> int:
         """After the highest slice that was taken."""
         return max((index + 1 for index, _ in self.taken), default=0)
 
-    def passed_over(self, run: RunRow) -> set[int]:
+    def passed_over(self, series: Series) -> set[int]:
         """Those whose last outcome may have an image later."""
         return {index for index, outcome in dict(self.taken).items() if outcome in LATER}
 
@@ -150,3 +155,130 @@ def test_a_ledger_elsewhere_is_seen_to_change(tmp_path: Path) -> None:
     elsewhere.put(image(0))
     assert stamp_of(tmp_path / "images") != before
     elsewhere.close()
+
+
+class BothSeries(Kept):
+    """A cursor that keeps apart what it took of a backlog."""
+
+    def __init__(self, apart: bool = True) -> None:
+        super().__init__()
+        self.apart, self.backlog = apart, Kept()
+        self.asked: list[bool] = []
+
+    def is_apart(self, run: Series, whole: bool) -> bool:
+        """As it was made."""
+        self.asked.append(whole)
+        return self.apart
+
+    def position(self, series: Series) -> int:
+        """In each series its own."""
+        return self.backlog.position(series) if series.backlog else super().position(series)
+
+    def passed_over(self, series: Series) -> set[int]:
+        """Likewise."""
+        return self.backlog.passed_over(series) if series.backlog else super().passed_over(series)
+
+    def take_all(self, following: Follow) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+        """What is new in each series now."""
+        before = len(self.taken), len(self.backlog.taken)
+        following.again()
+        while turn := following.next(self):
+            (self.backlog if turn.series.backlog else self).taken.append((turn.index, turn.outcome))
+        return self.taken[before[0] :], self.backlog.taken[before[1] :]
+
+
+def set_aside(store: Store, *backlog: tuple[int, int], total: int = 100, final: bool = True) -> None:
+    """What the ventilator tells when it has fallen behind."""
+    assert store.open_run(replace(PLAN, backlog=backlog, total=total, final=final)) == ""
+
+
+def test_a_backlog_is_a_series_of_its_own(store: Store) -> None:
+    """The newer ones are not held up by it, and it comes in order of its own, oldest first."""
+    following, cursor = Follow(store.directory), BothSeries()
+    for index in (0, 1, 2, 6):
+        store.put(image(index))
+    assert cursor.take_all(following) == ([(0, "stored"), (1, "stored"), (2, "stored")], [])
+    set_aside(store, (3, 6))
+    assert cursor.take_all(following) == ([(6, "stored")], [])
+    store.put(image(4))
+    store.put(image(7))
+    assert cursor.take_all(following) == ([(7, "stored")], [])
+    store.put(image(3))
+    assert cursor.take_all(following) == ([], [(3, "stored"), (4, "stored")])
+    set_aside(store, (3, 6), (8, 10))
+    fail(store, 5)
+    store.put(image(10))
+    assert cursor.take_all(following) == ([(10, "stored")], [(5, "failed")])
+    store.put(image(8))
+    store.put(image(5))
+    assert cursor.take_all(following) == ([], [(5, "late"), (8, "stored")])
+    assert not any(cursor.asked), "the run was never whole"
+
+
+def test_no_slice_changes_its_series(store: Store) -> None:
+    """What is known when it is told, and what is before the end of the backlog, stays with the others."""
+    for index in (0, 4):
+        store.put(image(index))
+    fail(store, 3)
+    set_aside(store, (2, 7))
+    assert store.ledger.backlogs.of("run") == ((2, 3), (5, 7))
+    set_aside(store, (1, 3), (5, 9))
+    assert store.ledger.backlogs.of("run") == ((2, 3), (5, 9)), "slice 1 was out while newer ones were set aside"
+    following, cursor = Follow(store.directory), BothSeries()
+    assert cursor.take_all(following) == ([(0, "stored")], [])
+    store.put(image(2))
+    store.put(image(1))
+    assert cursor.take_all(following) == ([(1, "stored"), (3, "failed"), (4, "stored")], [(2, "stored")])
+    store.put(image(3))
+    assert cursor.take_all(following) == ([(3, "late")], [])
+
+
+def test_a_run_is_over_when_both_series_are(store: Store) -> None:
+    """The backlog is not, while others may still come to be in it."""
+    following, cursor = Follow(store.directory), BothSeries()
+    set_aside(store, (0, 2))
+    for index in (0, 1):
+        store.put(image(index))
+    assert cursor.take_all(following) == ([], [(0, "stored"), (1, "stored")])
+    assert cursor.take_all(following) == ([], [])
+    assert list(following.finished) == []
+    for index in range(2, 100):
+        store.put(image(index))
+    cursor.take_all(following)
+    cursor.take_all(following)
+    assert [each.backlog for each in following.finished] == [False, True]
+    assert following.over
+
+
+def test_who_comes_when_all_is_there_takes_all_in_order(store: Store) -> None:
+    """It may be told so, and takes the backlog in its place."""
+    set_aside(store, (1, 40))
+    for index in range(100):
+        store.put(image(index))
+    following, cursor = Follow(store.directory), BothSeries(apart=False)
+    assert cursor.take_all(following) == ([(index, "stored") for index in range(100)], [])
+    assert cursor.asked[0]
+    cursor.take_all(following)
+    assert following.over
+
+
+def test_patience_counts_in_each_series_alone(store: Store) -> None:
+    """A slice of the backlog that is stored says nothing of one that is missing among the newer ones."""
+    hands = Hands()
+    following, cursor = Follow(store.directory, PATIENCE, hands), BothSeries()
+    set_aside(store, (1, 4))
+    for index in (0, 2):
+        store.put(image(index))
+    assert cursor.take_all(following) == ([(0, "stored")], [])
+    hands.now += PATIENCE
+    assert cursor.take_all(following) == ([], [(1, "gap"), (2, "stored")])
+    store.put(image(1))
+    assert cursor.take_all(following) == ([], [(1, "late")])
+    store.put(image(5))
+    assert cursor.take_all(following) == ([], [])
+    hands.now += PATIENCE
+    assert cursor.take_all(following) == ([(4, "gap"), (5, "stored")], [])
+    set_aside(store, (1, 5))
+    store.put(image(3))
+    store.put(image(4))
+    assert cursor.take_all(following) == ([], [(3, "stored"), (4, "stored")]), "it is of the backlog, and not late"

@@ -151,7 +151,8 @@ def test_a_subset_in_one_line() -> None:
         field=("target",), spw=(WindowChoice((0, 0), ((1, 2),)),), scan=((3, 7),), antenna=("!m012",),
         uv_range=UvRange(1e3, 2e3, "m"), interval=(1, 9), time_range=(0, 60.5), average=Average(2, "integrations"),
     )  # fmt: skip
-    no_part = {"column", "gains", "flag", "sky_model", "smear", "subtract_model", "parallactic", "keep_zeros"}
+    no_part = {"join", "column", "gains", "flag", "sky_model", "smear", "subtract_model", "parallactic", "keep_zeros"}
+    no_part |= {"askap_scale", "uvw"}
     assert {*selected(subset), *no_part} == {each.name for each in fields(Selection)}
     assert describe(subset) == (
         "field target; spw 0:1~2; scan 3~7; antenna !m012; uv_range 1000m~2000m; interval 1~9; "

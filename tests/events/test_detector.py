@@ -16,6 +16,7 @@ from fip.archive.lightcurve import Named, Offset
 from fip.data.values import Grid
 from fip.events.detector import detector_step
 from fip.events.findings import Findings, folded
+from fip.events.folder import facts_found
 from fip.events.publishing import Publisher
 from fip.events.words import Asked
 from fip.follower.course import Course, Habits
@@ -29,6 +30,10 @@ FAILED, EMPTY = (30, 31, 90), (40,)
 ON, PLACE = (70, 76), (20, 30)
 SLOW, SLOW_PLACE = (64, 224), (45, 12)
 """A source that is on for 160 slices: 2.5 times as long as the widest boxcar of single images."""
+
+
+WAITED = 50, 110
+"""Slices that are a backlog, with the first source in the midst of them."""
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,31 @@ def test_what_lasts_longer_than_any_boxcar_is_found_in_the_means(night: Path, tm
     assert (long.series.average, long.event.best.slices) == (32, (SLOW[0], SLOW[1] - 1))
     table = Table.read(tmp_path / "events.ecsv", format="ascii.ecsv")
     assert set(table["average"]) == {1, 32}
+
+
+def test_a_backlog_is_searched_beside_what_is_newer(tmp_path: Path) -> None:
+    """By a search of its own, of which the events say so; whatever ends the detector."""
+    images, asked = FollowedImages(tmp_path / "images", WAITED[1] + 20), Asked(Budget(1, 86400), "none")
+
+    def put(first: int, end: int) -> None:
+        for index in range(first, end):
+            images.store.put(stored_image(RUN, index, grid=SMALL, add=sources(index, SMALL)))
+        with closing(Course(images.directory, tmp_path / "found", detector_step(asked), Habits(16))) as course:
+            while course.advance():
+                pass
+
+    put(0, WAITED[0])
+    images.set_aside(WAITED)
+    put(WAITED[1], images.count - 5)
+    put(*WAITED)
+    put(images.count - 5, images.count)
+    found = search(images.directory, tmp_path / "found", asked)
+    assert {(run, series.backlog) for (run, _), series in found.series.items()} == {
+        (RUN, False), (f"{RUN}-backlog", True),
+    }  # fmt: skip
+    (flare,) = [each for each in found.labelled() if each.event.best.slices == (ON[0], ON[1] - 1)]
+    assert (flare.series.run, flare.series.followed, flare.id[:17]) == (RUN, f"{RUN}-backlog", f"{RUN[:8]}-backlog-")
+    assert facts_found(flare)["backlog"] is True
 
 
 def near(one: float, other: float) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fip.archive import entries
 from fip.archive.folder import Folder
 from fip.archive.follow import Turn
 from fip.archive.ledger import Ledger
@@ -89,14 +90,14 @@ def course(tmp_path: Path) -> Iterator[Course]:
     images.close()
     with closing(Course(images.directory, images.directory / FOLDER, detector_step(Asked()))) as opened:
         with closing(Ledger(images.directory, read_only=True)) as ledger:
-            (run,) = ledger.runs()
-        opened.journal.position(run)
+            (series,) = map(entries.Series, ledger.runs())
+        opened.journal.position(series)
         flare = found(0, 0, 0)
         told = [
             {"what": "series", "key": "", "series": as_json(SERIES)},
             {"what": "event", "key": "", "event": as_json(flare.event), "begin": 0.0, "end": 1.0},
         ]
-        opened.journal.record(Turn(run, 0, "stored"), "stored", "", list(map(json.dumps, told)))
+        opened.journal.record(Turn(series, 0, "stored"), "stored", "", list(map(json.dumps, told)))
         yield opened
 
 

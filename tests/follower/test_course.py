@@ -1,5 +1,6 @@
 """A follower in one directory: its state, its files, and what becomes of it if something is not as it was."""
 
+import json
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from fip.archive.followed import FollowedImage
 from fip.data.errors import UsageError
 from fip.follower.checkpoints import pack, unpacked
 from fip.follower.course import Course, Habits
+from fip.follower.courses import Courses
 from fip.follower.step import Step, load_step, name_of, state_fault
 from support.followed_images import FollowedImages, recorded, trace
 from support.stored_run import RUN
@@ -265,3 +267,91 @@ def test_the_mean_and_rms_of_each_field_are_kept(images: FollowedImages, tmp_pat
         name = f"night-{what}.fits"
         assert (tmp_path / "found" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
         assert fits.getheader(tmp_path / "found" / name)["NIMAGES"] == COUNT - 1
+
+
+def seen_of(image: FollowedImage) -> str:
+    """Of which series an image was given, and its number."""
+    return f"{'backlog' if image.backlog else 'newest'} {image.index}"
+
+
+def chained(state: dict[str, Any], image: FollowedImage) -> Any:
+    """A step whose findings tell what its state has seen before."""
+    state["seen"] = [*state.get("seen", []), seen_of(image)]
+    state["newest"] = np.array([image.index])
+    return state, [{"seen": state["seen"], "count": len(state["seen"])}]
+
+
+def lives(tmp_path: Path, name: str, decisions: int) -> dict[str, list[Any]]:
+    """What a follower has entered that ends without notice after so many decisions, while slices come; 0: it lives on.
+
+    Slices 4 to 9 are set aside when 10 comes, 14 to 15 when 16 does; the backlog comes when all others have.
+    """
+    images = FollowedImages(tmp_path / name, COUNT)
+    course, left = None, decisions
+
+    def work() -> None:
+        nonlocal course, left
+        while True:
+            course = course or Course(images.directory, tmp_path / f"{name}-found", Step("a:step", chained), HABITS)
+            if course.advance() is None:
+                return
+            left -= 1
+            if left == 0:
+                course.close()
+                course, left = None, decisions
+
+    for come, backlog in (
+        (range(4), ()), (range(10, 12), ((4, 10),)), ((13, 12), ((4, 10),)),
+        ((16, 5, 17), ((4, 10), (14, 16))), ((4, 7, 6), ()), ((19, 18, 8), ()), ((9, 15, 14), ()),
+    ):  # fmt: skip
+        if backlog:
+            images.set_aside(*backlog)
+        images.put(*come)
+        work()
+    assert course and course.over
+    course.close()
+    images.close()
+    return recorded(tmp_path / f"{name}-found")
+
+
+def test_newest_and_backlog_are_two_series_each_with_its_state(tmp_path: Path) -> None:
+    """Each in order, each image once, whatever ends the follower and when; its files are named apart."""
+    alone = lives(tmp_path, "alone", 0)
+    backlog = [*range(4, 10), 14, 15]
+    newest = [index for index in range(COUNT) if index not in backlog]
+    for key, wanted, called in ((RUN, newest, "newest"), (f"{RUN}-backlog", backlog, "backlog")):
+        assert [index for _, run, index, *_ in alone["decisions"] if run == key] == wanted
+        last = [finding for run, index, *_, finding in alone["findings"] if (run, index) == (key, wanted[-1])]
+        assert json.loads(last[0]) == {"seen": [f"{called} {each}" for each in wanted], "count": len(wanted)}
+    assert [(run, name) for run, name, _ in alone["runs"]] == [(RUN, "night"), (f"{RUN}-backlog", "night-backlog")]
+    for decisions in (1, 2, 3, 5):
+        assert lives(tmp_path, f"killed-{decisions}", decisions) == alone
+
+
+def test_who_begins_when_all_is_there_sees_one_series(tmp_path: Path) -> None:
+    """In order of time; so it stays, also for slices that are set aside later."""
+    images = FollowedImages(tmp_path / "images", COUNT)
+    images.set_aside((4, 10))
+    images.put(*range(COUNT))
+    advance(followed(tmp_path, chained))
+    found = recorded(tmp_path / "found")
+    assert [each[2] for each in found["decisions"]] == list(range(COUNT))
+    assert found["runs"] == [(RUN, "night", COUNT), (f"{RUN}-backlog", "night-backlog", -1)]
+    images.set_aside((4, 10))
+    assert advance(followed(tmp_path, chained)) == []
+
+
+def test_what_a_follower_tells_of_a_backlog(tmp_path: Path) -> None:
+    """How far it is in each series, and what it would see again; the sink holds images by that."""
+    images = FollowedImages(tmp_path / "images", COUNT)
+    images.put(*range(4))
+    courses = Courses("mean", Step("a:step", chained), HABITS, images.directory, tmp_path / "found")
+    courses.work()
+    assert [(each.next, each.backlog) for each in courses.followed()] == [(4, None)]
+    images.set_aside((4, 10))
+    images.put(*range(10, 17), 4, 5, 6)
+    while courses.work().taken:
+        pass
+    (told,) = courses.followed()
+    assert (told.run, told.next, told.needs, told.backlog) == (RUN, 17, 10, (7, 4))
+    courses.close()

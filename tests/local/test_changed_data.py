@@ -96,7 +96,7 @@ def checked(ms: Path, directory: Path) -> list[str]:
     with closing(Store(directory)) as store, Child.fork() as reader:
         asked = store.ledger.asked()
         assert asked is not None
-        found = reader.call(look, ms, asked, False, False, False)
+        found = reader.call(look, ms, asked)
         check_data(store, ms, asked, found, reader, said.append)
     return said
 
@@ -265,8 +265,8 @@ def test_a_fingerprint_is_a_number_of_each_slice(ms: Path, imaged: Path) -> None
     with Child.fork() as reader:
         asked = ledger.asked()
         assert asked is not None
-        found = reader.call(look, ms, asked, False, False, False)
-        assert compare_run(ledger, ms, asked, found, reader, whole=True).alike == COUNT
+        found = reader.call(look, ms, asked)
+        assert compare_run(ledger, imaged, ms, asked, found, reader, whole=True).alike == COUNT
     ledger.close()
     with sqlite3.connect(imaged / "fip.sqlite") as database:
         names = {name for (name,) in database.execute("SELECT DISTINCT name FROM numbers WHERE run = ?", (found.run,))}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from fip.data.complete import Complete
 from fip.monitor.metrics import exposition
 from fip.state.alerts import AlertsView
 from fip.state.pipeline import PipelineState
@@ -42,9 +43,13 @@ def samples(seen: PipelineState) -> dict[tuple[str, frozenset[tuple[str, str]]],
     return {(each.name, frozenset(each.labels.items())): each.value for family in families for each in family.samples}
 
 
+NEWEST = {"age": 3.0, "cadence": 2.0, "lately": 0.97, "backlog": 500, "worked_off": 90.0, "oddities": {"missing": 1}}
+
+
 def everything() -> PipelineState:
     """A pipeline with a pace, a worker with a GPU, one that died, and a search for transients."""
-    said = with_run(pipeline(1), lag=1.0, deadline=2.0, failed=1, missed=3)
+    complete = Complete(80, 3, 0.25, 0.95)
+    said = with_run(pipeline(1), lag=1.0, deadline=2.0, failed=1, missed=3, complete=complete, **NEWEST)
     first, second = said.workers
     resources = Resources(1.0, 10**8, None, None, Gpu("H100", 0.5, 10**9, 8 * 10**10))
     first = replace(first, status=replace(first.status, resources=resources))
@@ -91,6 +96,8 @@ def test_values_are_those_of_the_state() -> None:
     assert (value("fip_false_expected"), value("fip_negative_total")) == (0.4, 11)
     assert (value("fip_injected_total"), value("fip_injected_found_total")) == (5, 4)
     assert value("fip_detect_lag_seconds", daemon="head/detector", quantile="0.95") == 0.1
+    assert [value("fip_complete_ratio", run="r", name="obs", of=of) for of in ("mean", "least")] == [0.95, 0.25]
+    assert value("fip_incomplete_slices_total", run="r", name="obs") == 3
     assert sum(number for (name, _), number in seen.items() if name == "fip_run_slices") == 100_000
     hostile = 'a"} 1\nfip_up 0\n'
     named = samples(state(with_run(pipeline(1), name=hostile)))

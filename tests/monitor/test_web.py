@@ -17,10 +17,13 @@ import pytest
 from astropy.io import fits
 from playwright.sync_api import Response, expect
 
+from fip.archive.opened import archive
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
+from support import small_ms
 from support.browser import browser, keep, place_on_screen, unnamed
 from support.fip_command import WITHIN, fip, images, started
+from support.holed_ms import OF_HOLED, TWO, holed
 from support.stored_run import GRID, RUN, STEADY, store_run
 
 pytestmark = pytest.mark.timeout(400)  # s: it waits for a pipeline and for a browser, on a busy machine, too
@@ -73,6 +76,47 @@ def test_a_finished_directory_has_its_page(tmp_path: Path) -> None:
         assert process.wait(WITHIN) == 0
         assert process.stdout
         assert process.stdout.read() == ""
+
+
+def test_what_lacks_of_a_run_is_said_wherever_it_is_looked_at(tmp_path: Path) -> None:
+    """Header, ledger, log, summary, status, report and page; also of a run that goes on."""
+    data, output, grid = (
+        tmp_path / "holes.ms",
+        tmp_path / "out",
+        ("--size", "64", "--scale", "40arcsec", "--workers", "1"),
+    )
+    small_ms.write(data, holed(), bands=TWO)
+    done = fip("run", data, "--output", output, *grid)
+    assert done.returncode == 0, done.stderr
+    words = "holes: 83.3% of the samples are there, 40.0% in the least of 8 slices; 3 lack some"
+    assert f"{words} (FIPCOMPL)" in done.stdout
+    assert "1 are of doubtful quality: 1 incomplete" in done.stdout
+    assert [fits.getheader(image)["FIPCOMPL"] for image in images(output)] == OF_HOLED
+    assert [image.entry.complete for image in archive(output).images if image.entry] == OF_HOLED
+    assert archive(output).table()["complete"].tolist() == OF_HOLED
+    assert words in (output / "fip.log").read_text()
+    images(output)[3].unlink()
+    again = fip("run", data, "--output", output, *grid, "--repair")
+    assert again.returncode == 0, again.stderr
+    assert (output / "fip.log").read_text().count(words) == 2  # by the seven that were there, and the one made anew
+    (run,) = json.loads(fip("status", output, "--json").stdout)["runs"]
+    assert run["complete"] == {"slices": 8, "lacking": 3, "least": 0.4, "mean": pytest.approx(sum(OF_HOLED) / 8)}
+    assert fip("report", output).returncode == 0
+    report = (output / "report.html").read_text()
+    assert words.partition(": ")[2] in report
+    assert "Samples there" in report
+    with served(output) as (address, _), browser(tmp_path) as (page, errors):
+        page.goto(address)
+        expect(page.locator("#complete")).to_have_text("83.3%, 40.0% at least")
+        told = page.locator("#image-name")
+        expect(told).to_contain_text("66.7% of the samples there")  # of the one that was stored last
+        page.locator("#strip [data-key='5']").click()
+        expect(told).to_contain_text("40.0% of the samples there · incomplete")
+        page.locator("#strip [data-key='4']").click()
+        expect(told).to_contain_text("t000004")
+        expect(told).not_to_contain_text("samples there")
+        keep(page, "web-complete", tmp_path)
+        assert errors == []
 
 
 def test_a_large_image_is_sent_as_it_is_seen(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ class Cluster:
         self._queue: Queue | None = None
         self._checked: dict[str, Ranges] = {}
         self._expired: set[tuple[str, int]] = set()
+        self.backlogs: dict[str, tuple[Ranges, frozenset[int]]] = {}  # of runs, and of what more was known then
         for process in self.processes:
             process.on_death = partial(self._clean, process)
 
@@ -72,6 +73,11 @@ class Cluster:
         """Starts all, in an order of chance."""
         for process in self.processes:
             self.world.after(self.world.chance.uniform(0, 0.5), process.start)
+
+    def slow_down(self) -> None:
+        """Together the workers image more slowly than a replay at 16 times real time goes on."""
+        for process in self.workers:
+            process.work = lambda: self.world.chance.uniform(0.4, 1.2) * len(self.workers)
 
     def close(self) -> None:
         """Frees what it holds."""
@@ -160,6 +166,7 @@ class Cluster:
             if isinstance(brief, SinkBrief):
                 for run in brief.runs:
                     self.check_stored(run.run, run.stored)
+                    self.check_backlog(run.run, run.backlog)
                 self.check_expired()
 
     def check_stored(self, run: str, said: Ranges) -> None:
@@ -178,6 +185,14 @@ class Cluster:
             if not directory.safe.get(file):
                 raise ViolationError(f"slice {index} of run {run} was said to be stored; {file} would not survive")
         self._checked[run] = said
+
+    def check_backlog(self, run: str, said: Ranges) -> None:
+        """Raises ViolationError if a slice has changed its series, or who follows the backlog would have missed it."""
+        before, known = self.backlogs.get(run, ((), frozenset()))
+        new = set(added(said, before))
+        if set(added(before, said)) or (before and new and min(new) < before[-1][1]) or new & known:
+            raise ViolationError(f"the backlog of run {run} was {before}, and is {said}")
+        self.backlogs[run] = said, frozenset(self.rows(run))
 
     def check_expired(self) -> None:
         """Raises ViolationError if an image was removed that is to be kept, or before one that is older."""

@@ -5,11 +5,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from fip.data.arriving import Writing
 from fip.data.errors import FipError, InputError
 from fip.data.names import RunId
 from fip.data.settings import Asked
-from fip.source.pipe import Memory
-from fip.source.requests import Cut, look
+from fip.source.requests import Cut, Held, look
 from fip.ventilator.reader import Reader
 from simulated.process import SimLoop
 from simulated.sky import MadeSet
@@ -54,7 +54,7 @@ class SimReader(Reader):
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None,
+        path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
         """Cuts a slice of a set that was made up."""
         self._later(then, path, lambda made: made.cut(index))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+from fip.data.ranges import count
 from simulated.cluster import Cluster
 from simulated.faults import LAST, Fault, draw, plan
 from simulated.process import SimBackground
@@ -32,6 +33,8 @@ class Scenario:
     faults: tuple[Fault, ...]
     limit: int = 1 << 20  # bytes of a message; with a smaller one, fewer slices make one too long
     readers: int = 1  # children that read
+    falls_behind: bool = False  # whether workers are slower than data come
+    behind: str = "newest"  # what is imaged first then
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,14 @@ class Result:
     story: tuple[str, ...]
     violation: str  # "" if every promise held
     seconds: float  # of made time
+    backlog: int = 0  # slices that were set aside
 
 
 def scenario(seed: int) -> Scenario:
     """The scenario of a seed."""
-    return replace(_scenario(seed), readers=random.Random(f"readers {seed}").choice((1, 1, 2, 3)))
+    readers = random.Random(f"readers {seed}").choice((1, 1, 2, 3))
+    falls_behind = random.Random(f"falls behind {seed}").random() < 0.2
+    return replace(_scenario(seed), readers=readers, falls_behind=falls_behind)
 
 
 def _scenario(seed: int) -> Scenario:
@@ -98,15 +104,19 @@ def play(what: Scenario) -> Result:
         patch("fip.wire.codec.MAXIMUM_HEADER", what.limit),
         patch("fip.runtime.sockets.MAXIMUM_HEADER", what.limit),
     ):
-        config = what.config | {"ventilator": what.config["ventilator"] | {"readers": what.readers}}
+        behind = {"behind": what.behind, "pace": "16"} if what.falls_behind else {}
+        config = what.config | {"ventilator": what.config["ventilator"] | {"readers": what.readers} | behind}
         cluster = Cluster(world, what.workers, list(what.sets), config)
+        if what.falls_behind:
+            cluster.slow_down()
         try:
             _play(world, cluster, what)
         except ViolationError as error:
             violation = str(error)
         finally:
             cluster.close()
-    return Result(world.trace, tuple(world.story), violation, world.now)
+    aside = sum(count(backlog) for backlog, _ in cluster.backlogs.values())
+    return Result(world.trace, tuple(world.story), violation, world.now, aside)
 
 
 def _play(world: World, cluster: Cluster, what: Scenario) -> None:

@@ -1,5 +1,7 @@
 """The promises hold in every simulated run: what is said stored is on disk, and every job ends."""
 
+from dataclasses import replace
+
 import pytest
 
 from simulated.mutants import MUTANTS
@@ -23,6 +25,16 @@ def test_a_fault_that_is_put_back_is_found(line: str) -> None:
     with mutant.put_back():
         assert mutant.found in play(scenario(mutant.seed)).violation
     assert play(scenario(mutant.seed)).violation == ""
+
+
+def test_a_run_that_falls_behind_sets_aside_what_waits_if_that_is_asked_for() -> None:
+    """And nothing by default: then images come in order, later and later."""
+    slow = replace(scenario(94), faults=())
+    assert slow.falls_behind
+    newest, oldest = (play(replace(slow, behind=behind)) for behind in ("newest", "oldest"))
+    assert (newest.violation, oldest.violation) == ("", "")
+    assert newest.backlog > 0
+    assert oldest.backlog == 0
 
 
 def test_a_seed_replays_to_the_same_trace() -> None:

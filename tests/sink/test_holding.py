@@ -1,7 +1,7 @@
 """Images that are due to expire are held for a follower that has not seen them, within bounds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fip.archive.folder import Folder
@@ -58,6 +58,24 @@ def test_what_a_follower_has_not_seen_does_not_expire(tmp_path: Path) -> None:
     assert kept(tmp_path) == [1, 2, 3, 4, 5]
     store.hear(at(COUNT))
     assert store.expire() == COUNT - 3
+    assert store.gone_unseen() == 0
+    store.close()
+
+
+def test_of_a_backlog_is_held_what_a_follower_has_not_seen_of_it(tmp_path: Path) -> None:
+    """By how far it is in that series; as long as it has not said so, it has seen none."""
+    store = Held(tmp_path).open("mean")
+    for index in (0, 1):
+        store.put(image(index))
+    assert store.open_run(replace(PLAN, backlog=((2, 4),))) == ""
+    for index in (4, 2, 3, 5):
+        store.put(image(index))
+    store.hear(at(COUNT))
+    assert store.expire() == 3
+    assert kept(tmp_path) == [2, 3, 5], "it has seen 0, 1 and 4, and nothing is known of the backlog"
+    store.hear([replace(each, backlog=(3, 3)) for each in at(COUNT)])
+    assert store.expire() == 1
+    assert kept(tmp_path) == [3, 5]
     assert store.gone_unseen() == 0
     store.close()
 

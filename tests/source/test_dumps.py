@@ -130,9 +130,20 @@ def test_averages_by_baseline_in_one_window(tmp_path: Path, total: float) -> Non
     path = small_ms.write(tmp_path / "bda.ms", joined(*averaged({0: 2.0, 1: 4.0, 2: 8.0, 3: 16.0}, total)))
     slices = cut(path)
     assert samples(slices) == [4 * 8 + 3 * 4 + 2 * 2 + 1] * int(total / 16)
+    assert [piece.complete for piece in slices] == [1] * int(total / 16)
     assert [piece.times.end - piece.times.begin for piece in slices] == [16.0] * int(total / 16)
     assert "averaged by different lengths" in notes(path)
     assert "INTERVAL is wrong" not in describe(path)
+
+
+def test_a_row_of_an_average_by_baseline_that_lacks_counts_by_its_length(tmp_path: Path) -> None:
+    """Of ten baselines an eighth, a half: one row of 2 s in the second integration, one of 8 s in the third."""
+    columns = joined(*averaged({0: 2.0, 1: 4.0, 2: 8.0, 3: 16.0}, 48.0))
+    for length, late in ((2.0, 16.0), (8.0, 32.0)):
+        there = (columns["INTERVAL"] == length) & (columns["TIME"] > small_ms.START + late)
+        columns = some(columns, np.arange(there.size) != np.argmax(there))
+    path = small_ms.write(tmp_path / "bda.ms", columns)
+    assert [piece.complete for piece in cut(path)] == [1, 0.9875, 0.95]
 
 
 def test_averages_by_baseline_with_a_window_for_each_length(tmp_path: Path) -> None:
@@ -144,6 +155,7 @@ def test_averages_by_baseline_with_a_window_for_each_length(tmp_path: Path) -> N
     slices = cut(path)
     assert [piece.samples for piece in slices] == [2 * 4 * CHANNELS + 3] * 3
     assert [len(piece.blocks) for piece in slices] == [2] * 3
+    assert [piece.complete for piece in slices] == [1] * 3
     assert "averaged by different lengths" in notes(path)
 
 
@@ -152,7 +164,9 @@ def test_windows_of_two_bands_on_other_baselines_are_no_average(tmp_path: Path) 
     fast, slow = averaged({0: 10.0, 1: 20.0}, 60.0)
     slow["DATA_DESC_ID"][:] = 1
     path = small_ms.write(tmp_path / "bands.ms", joined(fast, slow), bands=(small_ms.BAND, HIGH))
-    assert sorted(samples(cut(path))) == [3] * 3 + [4] * 6
+    slices = cut(path)
+    assert sorted(samples(slices)) == [3] * 3 + [4] * 6
+    assert [piece.complete for piece in slices] == [1] * 9
 
 
 @pytest.mark.parametrize(("first", "second"), [((12, 8.0), (8, 2.0)), ((8, 2.0), (12, 8.0)), ((5, 1.0), (6, 4.0))])
@@ -307,8 +321,8 @@ def test_gaps_are_not_observed(tmp_path: Path) -> None:
     columns = small_ms.rows(10)
     columns["TIME"] = columns["TIME"] + np.where(columns["TIME"] > small_ms.START + 45, 3600.0, 0.0)
     path = small_ms.write(tmp_path / "gap.ms", columns)
-    facts = look(path, asked(), False)
-    forget(path, asked(), False)
+    facts = look(path, asked(), None)
+    forget(path, asked(), None)
     assert facts.observed == pytest.approx(100)
 
 

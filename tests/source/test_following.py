@@ -2,21 +2,23 @@
 
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from astropy.io import fits
 
 from fip.archive.file_names import LOG_FILE
-from fip.archive.ledger import Ledger
 from fip.data.errors import NotYetError
 from fip.data.selection import Average
 from fip.data.settings import Asked, asked
 from fip.source.growing import Growing
 from fip.source.tables.measurement_set import MeasurementSet
-from support.fip_command import WITHIN, fip, images, started
+from fip.wire.messages import PipelineStatus
+from support.fip_command import WITHIN, fip, images, started, totals, wait_for_images
 from support.mesh import Mesh
 from support.ms_writer import Writer
 
@@ -33,22 +35,6 @@ def config(folder: Path, complete: float = 4.0, end: float = 8.0) -> Path:
     path = folder / f"end-{complete}-{end}.toml"
     path.write_text(END.format(complete=complete, end=end))
     return path
-
-
-def wait_for_images(output: Path, number: int, process: subprocess.Popen[str]) -> None:
-    """Waits until the ledger has so many images of a run that is under way."""
-    while len(images(output)) < number or totals(output)[0] < number:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.05)
-            raise AssertionError(process.communicate()[0])
-
-
-def totals(output: Path) -> tuple[int, int, bool]:
-    """Slices stored and known, and whether these are all."""
-    ledger = Ledger(output, read_only=True)
-    (run,) = ledger.totals()
-    ledger.close()
-    return run.stored, run.total, run.final
 
 
 def test_a_measurement_set_is_imaged_while_it_is_written(tmp_path: Path) -> None:
@@ -123,6 +109,42 @@ def test_a_job_follows_whatever_is_killed(tmp_path: Path) -> None:
         assert totals(mesh.images / job) == (many, many, True)
 
 
+@contextmanager
+def held_still(run: subprocess.Popen[str]) -> Iterator[None]:
+    """Nothing is read meanwhile."""
+    children = psutil.Process(run.pid).children(recursive=True)
+    for child in children:
+        child.suspend()
+    yield
+    for child in children:
+        child.resume()
+
+
+def test_a_reading_child_that_is_killed_again_and_again_ends_no_run(tmp_path: Path) -> None:
+    """Of a set that is whole two deaths at one call mean damage; one that is being written is looked at again."""
+    ms, many, kills = tmp_path / "live.ms", 4, 5
+    with Mesh(tmp_path / "mesh", workers=1) as mesh, Writer(ms, many) as writer:
+        mesh.wait(lambda status: True)
+        address = ("--ventilator", mesh.config.ventilator.control)
+        done = fip("submit", ms, "--follow", *GRID, *address, "--config", config(tmp_path, 1000, 1000))
+        job = done.stdout.strip()
+        writer.write(1)
+        mesh.wait(lambda status: [run.stored for run in mesh.job(status, job).runs] == [1])
+        killed: set[int] = set()
+
+        def kill(status: PipelineStatus) -> bool:
+            for child in psutil.Process(mesh.daemons["ventilator"].pid).children():
+                if child.pid not in killed:
+                    killed.add(child.pid)
+                    child.kill()
+            return len(killed) >= kills
+
+        mesh.wait(kill)
+        writer.write(many - 2)
+        mesh.wait(lambda status: [run.stored for run in mesh.job(status, job).runs] == [many - 1])
+    assert "is damaged" not in mesh.log
+
+
 class Torn:
     """A set that is being written, as it is on disk in the midst of a flush: files that do not fit each other."""
 
@@ -165,9 +187,10 @@ def test_a_run_goes_on_over_a_look_in_the_midst_of_a_flush(tmp_path: Path) -> No
     ms, output, many = tmp_path / "live.ms", tmp_path / "out", 6
     with Writer(ms, many) as writer:
         writer.write(2)
-        with started("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path, 1, 4)) as run:
+        with started("run", ms, "--follow", "--output", output, *GRID, "--config", config(tmp_path, 1, 10)) as run:
             wait_for_images(output, 2, run)
-            torn = Torn(ms, writer)
+            with held_still(run):  # a look between the write and the file that is put back would see it whole
+                torn = Torn(ms, writer)
             while "cannot be read now, which is tried again" not in (output / LOG_FILE).read_text():
                 with suppress(subprocess.TimeoutExpired):
                     run.wait(timeout=0.05)

@@ -30,7 +30,7 @@ def test_what_a_child_raises_is_raised_here(tmp_path: Path) -> None:
     with Child.fork() as child:
         assert child.call(_named, tmp_path) == tmp_path.name
         with pytest.raises(InputError, match=r"no-such\.ms"):
-            child.call(look, tmp_path / "no-such.ms", Asked(), False, False, False)
+            child.call(look, tmp_path / "no-such.ms", Asked())
         with pytest.raises(RuntimeError, match="ValueError: why") as told:
             child.call(_fail, tmp_path, "why")
         assert "in _fail" in told.value.__notes__[0]

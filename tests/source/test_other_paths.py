@@ -2,24 +2,23 @@
 
 import gzip
 import os
+import socket
 import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
+from casacore import tables
 
 from fip.data.errors import InputError
+from fip.source.sources import open_recording
 from fip.source.tables.measurement_set import MeasurementSet
+from fip.source.tables.other_formats import what_it_is
 from support.fip_command import FIP, WITHIN
-
-
-def uvfits(path: Path) -> None:
-    """A file of random groups."""
-    data = fits.GroupData(np.zeros((2, 1, 1, 3), "f4"), bitpix=-32, parnames=["UU", "VV"], pardata=[np.zeros(2)] * 2)
-    fits.GroupsHDU(data).writeto(path)
 
 
 def fits_idi(path: Path) -> None:
@@ -46,6 +45,53 @@ def folder_with(name: str) -> Callable[[Path], None]:
     return make
 
 
+def tables_of(name: str) -> Callable[[Path], None]:
+    """A FITS file that has a table of this name."""
+    return lambda path: fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(name=name)]).writeto(path)
+
+
+def groups_of(*names: str) -> Callable[[Path], None]:
+    """A file of random groups that have two parameters of these names."""
+
+    def make(path: Path) -> None:
+        data = fits.GroupData(np.zeros((2, 1, 3), "f4"), bitpix=-32, parnames=[*names], pardata=[np.zeros(2)] * 2)
+        fits.GroupsHDU(data).writeto(path)
+
+    return make
+
+
+def of_type(kind: str) -> Callable[[Path], None]:
+    """A table of casacore that says what it is."""
+
+    def make(path: Path) -> None:
+        with tables.table(str(path), tables.maketabdesc([tables.makescacoldesc("TIME", 0.0)]), ack=False) as made:
+            made.putinfo({"type": kind, "subType": "", "readme": ""})
+
+    return make
+
+
+def hdf5_with(*names: str) -> Callable[[Path], None]:
+    """An HDF5 file that has groups of these names."""
+
+    def make(path: Path) -> None:
+        with h5py.File(path, "w") as file:
+            for name in names:
+                file.create_group(name)
+
+    return make
+
+
+def bytes_of(content: bytes) -> Callable[[Path], object]:
+    """A file of these bytes."""
+    return lambda path: path.write_bytes(content)
+
+
+def socket_at(path: Path) -> None:
+    """A socket, which goes on being there."""
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(path))
+
+
 def folder_of_sets(path: Path) -> None:
     """A folder of five MeasurementSets."""
     for number in range(5):
@@ -58,12 +104,38 @@ KINDS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("obs.ps.zarr", folder_with("zarr.json"), "a Zarr store"),
     ("uid___A002", folder_with("ASDM.xml"), "importasdm"),
     ("obs.mir", folder_with("visdata"), "a Miriad set"),
-    ("obs.uvfits", uvfits, "UVFITS: CASA's importuvfits"),
     ("obs.idifits", fits_idi, "FITS-IDI: CASA's importfitsidi"),
-    ("image.fits", lambda path: fits.PrimaryHDU(np.zeros((4, 4))).writeto(path), "a FITS file, and no visibilities"),
+    ("image.fits", lambda path: fits.PrimaryHDU(np.zeros((4, 4))).writeto(path), "a FITS image"),
     ("obs.ms.tar", archive, "a tar archive: unpack it first"),
     ("obs.ms.tgz", lambda path: path.write_bytes(gzip.compress(b"x")), "gzip: unpack it first"),
-    ("obs.uvh5", lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n..."), "an HDF5 file"),
+    ("bad.h5", bytes_of(b"\x89HDF\r\n\x1a\n..."), "an HDF5 file that cannot be read"),
+    ("other.h5", hdf5_with("beam"), "an HDF5 file that holds beam, and no Header as UVH5 has"),
+    ("obs.uvh5", hdf5_with("Header", "Data"), "UVH5, which FIP images; here it takes a MeasurementSet"),
+    ("obs.uvfits", groups_of("UU", "VV"), "UVFITS, which FIP images; here it takes a MeasurementSet"),
+    ("sols.h5", hdf5_with("sol000"), "an h5parm file of solutions: give it with --gains"),
+    ("kat.h5", hdf5_with("MetaData"), "katdal's mvftoms"),
+    ("cal.G", of_type("Calibration"), "a calibration table: give it with --gains"),
+    ("clean.image", of_type("Image"), "a CASA image: FIP makes images of visibilities"),
+    ("sky.cl", of_type("Component List"), "a component list"),
+    ("odd.table", of_type("Sky Catalog"), "a table of casacore of the type Sky Catalog"),
+    ("mir", folder_with("bl_read"), "a MIR set of the SMA"),
+    ("run.fip", folder_with("fip.sqlite"), "a directory of images that FIP has made"),
+    ("empty", lambda path: path.mkdir(), "an empty folder"),
+    ("groups.fits", groups_of("A", "B"), "without u, v and w"),
+    ("single.fits", tables_of("SINGLE DISH"), "of a single dish"),
+    ("table.fits", tables_of("CATALOGUE"), "a FITS file, and no visibilities that FIP knows; FIP reads"),
+    ("nothing.ms", lambda path: path.touch(), "an empty file"),
+    ("capture.rdb", bytes_of(b"REDIS0009"), "a MeerKAT capture of katdal"),
+    ("sim.vis", bytes_of(b"OSKARBIN\0"), "oskar_vis_to_ms"),
+    ("a.uvt", bytes_of(b"GILDAS_UVFIL"), "a UV table of GILDAS"),
+    ("fip.sqlite", bytes_of(b"SQLite format 3\0"), "a database"),
+    ("beam.fil", bytes_of(b"\x0c\x00\x00\x00HEADER_START"), "a filterbank file"),
+    ("a.npy", lambda path: np.save(path, np.zeros(3)), "arrays of numpy"),
+    ("b.npz", lambda path: np.savez(path, a=np.zeros(3)), "arrays of numpy"),
+    ("a.zip", bytes_of(b"PK\x03\x04obs.ms/"), "a zip archive"),
+    ("list.txt", lambda path: path.write_text("a.ms\nb.ms\n"), "a text file that begins 'a.ms': FIP reads"),
+    ("pipe", os.mkfifo, "a pipe"),
+    ("socket", socket_at, "a socket"),
     ("night", folder_of_sets, "a folder that holds 0.ms, 1.ms, 2.ms and 2 more: name those"),
 )  # fmt: skip
 
@@ -79,6 +151,21 @@ def test_what_is_there_is_named(name: str, make: Callable[[Path], object], says:
     assert says in said
     assert "exist" not in said
     assert "\n" not in said
+
+
+def test_a_part_of_a_set_is_named_with_the_set(ms: Path) -> None:
+    """As one gives it who has completed a name too far."""
+    with pytest.raises(InputError, match=f"but the subtable ANTENNA of one: name {ms}$"):
+        open_recording(ms / "ANTENNA")
+
+
+def test_visibilities_of_aips_that_are_no_groups(tmp_path: Path) -> None:
+    """AIPS writes its own tables, too."""
+    path = tmp_path / "a.uvfits"
+    fits.PrimaryHDU().writeto(path)
+    cards = path.read_bytes().replace(b"NAXIS   =                    0", b"NAXIS1  =            777777701")
+    path.write_bytes(cards)
+    assert "write it as UVFITS (AIPS: FITTP)" in what_it_is(path)
 
 
 def test_advice_opens_no_more_than_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

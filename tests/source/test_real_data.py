@@ -217,6 +217,35 @@ def test_no_two_images_overlap_in_time(real_ms: Unpack) -> None:
     assert np.hypot(core.east, core.north) < 0.4e-3
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "complete"),
+    [
+        ("vla_day2_jitter", [1] * 9, [1] * 9),
+        ("pyuvdata_sim_bda", [1], [1]),
+        ("dp3_bda_windows", [1] * 3, [0.6233, 0.6233, 0.4377]),  # of three in eight samples all hands are exactly 0
+        ("pyuvdata_ata_garbled", [1], [0.7482]),  # a quarter is filled in with zeros
+    ],
+)
+def test_how_complete_they_are(real_ms: Unpack, name: str, rows: list[float], complete: list[float]) -> None:
+    """Antennas that come late and averages by baseline lack nothing."""
+    run = open_run(real_ms(name), asked(size=(64, 64), scale=1e-5))
+    assert [run.picked.share_there(each.integrations) for each in run.slices] == rows
+    assert [run.read(number).complete for number in range(len(run.slices))] == complete
+    run.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "mean"), [("eht_sgra_two_scans", 1 / 6, 0.75), ("casa_vlba_j1033", 5 / 7, 0.99)]
+)
+def test_how_complete_they_are_if_antennas_come_and_go(real_ms: Unpack, name: str, least: float, mean: float) -> None:
+    """In VLBI: by what each scan had before. EHT: its last dump has one baseline of six."""
+    run = open_run(real_ms(name), asked(size=(64, 64), scale=1e-9))
+    found = [run.picked.share_there(each.integrations) for each in run.slices]
+    run.close()
+    assert min(found) == pytest.approx(least)
+    assert np.mean(found) == pytest.approx(mean, abs=0.005)
+
+
 @pytest.mark.parametrize("kernel", ["slant", "wgridder"])
 def test_garbled_values_are_named(real_ms: Unpack, kernel: str) -> None:
     """ATA 3C286, values up to 4e37: one image by any kernel, that is not called good."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from fip.data.arriving import Writing
 from fip.data.errors import InputError, NotYetError
 from fip.source import growing as growing_module
 from fip.source import sources
@@ -120,7 +121,7 @@ def test_what_a_package_cannot_open_is_one_line(installed: Path, tmp_path: Path)
     ):
         open_recording(tmp_path / "empty.npz")
     with pytest.raises(InputError, match="leave --follow out"):
-        open_recording(tmp_path / "empty.npz", growing=True)
+        open_recording(tmp_path / "empty.npz", Writing())
     with pytest.raises(InputError, match="no such file or folder"):
         open_recording(tmp_path / "none.npz")
     (installed / "fip_npz.py").unlink()
@@ -164,7 +165,7 @@ def test_a_writer_that_says_what_is_whole_and_when_it_is_over_is_believed(
     whole.__class__ = Said
     assert isinstance(whole, Said)
     whole.growing = True
-    monkeypatch.setattr(growing_module, "open_recording", lambda path, growing: whole)
+    monkeypatch.setattr(growing_module, "open_recording", lambda path, writing: whole)
     growing = Growing(whole.path, SELECTION)
     with pytest.raises(NotYetError):
         growing.look(complete=True, ended=True)

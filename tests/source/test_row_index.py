@@ -95,6 +95,9 @@ def test_the_order_of_rows_does_not_matter(
             here = np.sort(found if rows is None else rows[found])
             assert set(expected) <= set(here.tolist())
             assert (dump[here] == number).all()
+    counted = np.full((dumps, windows), np.count_nonzero(PAIRS[:, 0] != PAIRS[:, 1]))
+    for index in (tidy, mixed, chunked):
+        np.testing.assert_array_equal(index.rows_of_window, counted)
     np.testing.assert_array_equal(tidy.field, mixed.field)
     np.testing.assert_array_equal(tidy.scan, mixed.scan)
     np.testing.assert_allclose(tidy.time, mixed.time, atol=1)  # a mean over other stretches, where TIMEs jitter

@@ -4,10 +4,12 @@ import signal
 import subprocess
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from fip.archive.ledger import Ledger
 
 FIP = Path(sysconfig.get_path("scripts")) / "fip"
 WITHIN = 100  # s, for anything that a test waits for
@@ -51,3 +53,19 @@ def daemons(pid: int) -> list[psutil.Process]:
 def images(directory: Path) -> list[Path]:
     """The images of a directory, by name."""
     return sorted(directory.glob("*-dirty.fits"))
+
+
+def wait_for_images(output: Path, number: int, process: subprocess.Popen[str]) -> None:
+    """Waits until the ledger has so many images of a run that is under way."""
+    while len(images(output)) < number or totals(output)[0] < number:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.05)
+            raise AssertionError(process.communicate()[0])
+
+
+def totals(output: Path) -> tuple[int, int, bool]:
+    """Slices stored and known, and whether these are all."""
+    ledger = Ledger(output, read_only=True)
+    (run,) = ledger.totals()
+    ledger.close()
+    return run.stored, run.total, run.final

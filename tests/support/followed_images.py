@@ -46,7 +46,12 @@ class FollowedImages:
         """A run of `count` slices is open in it."""
         self.directory, self.count = directory, count
         self.store = Store(directory)
-        assert self.store.open_run(RunPlan(RUN, name, count, f"/data/{name}.ms", asked(), "")) == ""
+        self._plan = RunPlan(RUN, name, count, f"/data/{name}.ms", asked(), "")
+        assert self.store.open_run(self._plan) == ""
+
+    def set_aside(self, *backlog: tuple[int, int]) -> None:
+        """These slices wait from now on while newer ones are imaged."""
+        assert self.store.open_run(replace(self._plan, backlog=backlog)) == ""
 
     def put(self, *indices: int) -> None:
         """Stores images."""

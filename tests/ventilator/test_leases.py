@@ -25,6 +25,15 @@ def test_ranges_are_the_set_that_they_stand_for(indices: set[int], more: int) ->
 def test_added_is_the_difference(new: set[int], known: set[int]) -> None:
     """What is new in ranges is the difference of the sets."""
     assert ranges.added(ranges.of(new), ranges.of(known)) == sorted(new - known)
+    assert ranges.without(ranges.of(new), ranges.of(known)) == ranges.of(new - known)
+
+
+@given(INDICES, st.integers(0, 41))
+def test_the_first_from_an_index_is_the_next_of_the_set(indices: set[int], index: int) -> None:
+    """Or None after the last; ranges that touch are joined."""
+    made = ranges.of(indices)
+    assert ranges.first_from(made, index) == min((each for each in indices if each >= index), default=None)
+    assert ranges.joined((each, each + 1) for each in sorted(indices)) == made
 
 
 def test_ranges_from_a_socket_may_be_malformed() -> None:

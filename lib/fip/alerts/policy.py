@@ -74,6 +74,7 @@ class Seen:
     stands: bool = True  # whether it is closed, or has outlived `STANDS` slices
     only: frozenset[str] = frozenset()  # the targets that are told it; none: all
     verdict: str = ""  # of a person
+    backlog: bool = False  # whether it was found in what was imaged late, while newer slices came
 
     @property
     def injected(self) -> bool:
@@ -167,7 +168,7 @@ def tense_of(seen: Seen, now: float, archival: bool = False) -> Tense:
     """What an alert of an event is of; `archival`: a search of old data has found it."""
     if seen.injected:
         return "injection"
-    return "archival" if archival or abs(now - seen.spot.end) > RECENT else "current"
+    return "archival" if archival or seen.backlog or abs(now - seen.spot.end) > RECENT else "current"
 
 
 def recipients(

@@ -136,9 +136,10 @@ class Reporter:
         return Seen(
             found.id, self._spot(found), found.labels, found.kind == "moving", found.event.best.sign < 0,
             described=found.id in self._publisher.described or INJECTION in found.labels,
-            stands=found.event.closed or positions.get(found.series.run, 0) > last + STANDS,
+            stands=found.event.closed or positions.get(found.series.followed, 0) > last + STANDS,
             only=frozenset(match.target for match in found.matches if match.target),
             verdict=said.get(found.id, ""),
+            backlog=found.series.backlog,
         )  # fmt: skip
 
     def _spot(self, found: Found) -> Spot:

@@ -96,7 +96,7 @@ class OpenedSet:
         self._reading = _Reading()
         self._ended = weakref.finalize(self, self._reading.end)
         try:
-            self.facts: RunFacts = self._reading.call(look, path, asked, False, False, False)
+            self.facts: RunFacts = self._reading.call(look, path, asked)
         except BaseException:
             self.close()
             raise
@@ -125,7 +125,7 @@ class OpenedSet:
         return self.facts.notes
 
     def _slice(self, index: int) -> Slice:
-        found = self._reading.call(cut, self.path, self.asked, False, self.facts.run, index)
+        found = self._reading.call(cut, self.path, self.asked, None, self.facts.run, index)
         return decode_slice(found.frames)
 
 

@@ -46,7 +46,7 @@ def run(
         raise UsageError(f"{BY}: no MeasurementSet is named")
     paths = [Path(each) for each in measurement_sets]
     loaded = settings_of(options, BY).load(None if config is None else Path(config)).config
-    directory = output_of(paths, None if output is None else Path(output))
+    directory = output_of(paths, None if output is None else Path(output), loaded.source.join)
     wanted = Wanted(paths, loaded, directory, workers_on(devices, workers), overwrite, web, repair)
     lines: list[str] = []
 

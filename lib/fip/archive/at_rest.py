@@ -72,4 +72,5 @@ def _run(totals: RunTotals) -> RunView:
     return RunView(
         run=totals.run, name=totals.name, measurement_set=totals.measurement_set, total=totals.total,
         stored=totals.stored, failed=len(totals.failed), leased=0, rate=0.0, lag=None, missed=0, final=totals.final,
+        complete=totals.complete,
     )  # fmt: skip

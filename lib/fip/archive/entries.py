@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from fip.archive.file_names import AFTER_RUN
 from fip.data.antennas import IllAntenna
+from fip.data.complete import Complete
 from fip.data.values import Beam
 from fip.fits.identity import Identity
 
@@ -28,6 +30,7 @@ class RunTotals:
     expired: int = 0
     first_doubtful: tuple[tuple[str, str], ...] = ()  # (file, quality) of the first images that are doubtful
     antennas: tuple[IllAntenna, ...] = ()  # those that should be looked at
+    complete: Complete | None = None  # how much was there of its slices; None if that was noted of none
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,24 @@ class RunRow:
 
 
 @dataclass(frozen=True)
+class Series:
+    """Slices of a run that are followed in order, with a state of their own."""
+
+    row: RunRow
+    backlog: bool | None = None  # True: those of its backlog; False: all others; None: all, those of a backlog, too
+
+    @property
+    def key(self) -> str:
+        """What it is called among all series of a directory: as its run, if it has no other."""
+        return f"{self.row.run}{AFTER_RUN}" if self.backlog else self.row.run
+
+    @property
+    def name(self) -> str:
+        """What names of files begin with that show it."""
+        return f"{self.row.name}{AFTER_RUN}" if self.backlog else self.row.name
+
+
+@dataclass(frozen=True)
 class Entry:
     """What the ledger says of one stored image."""
 
@@ -91,6 +112,7 @@ class Entry:
     data_weight: float | None = None  # of its samples the sum of w, here of w |V|^2 in the next, and their number
     data_power: float | None = None
     data_used: float | None = None
+    complete: float | None = None  # of the samples that were expected the share that was there, 0 to 1; None: not noted
     sequence: int = 0  # the order in which they were entered: 1, 2, ...; 0 from before that was noted
 
 

@@ -13,3 +13,7 @@ FOUND = "transients"
 def file_name(name: str, field: str, integration: int, kind: Kind) -> str:
     """The name of a file, NAME[-FIELD]-tNNNNNN-KIND.fits; name and field are labels, the field may be ""."""
     return f"{name}{'-' + field if field else ''}-t{integration:06d}-{kind}.fits"
+
+
+AFTER_RUN = "-backlog"
+"""What follows the id and the name of a run, for the series of its backlog."""

@@ -41,6 +41,7 @@ class FollowedImage:
     late: bool = False  # whether its turn was over when it came: the images before and after it were given already
     skipped: tuple[Skipped, ...] = ()  # the slices of the run between the one before it and this, which have no image
     known: tuple[Finding, ...] | None = None  # if it is seen again, after a restart: what was found in it; else None
+    backlog: bool = False  # whether it had waited while newer ones were imaged: these have a state of their own
     _header: bytes = field(default=b"", repr=False)
 
     @property
@@ -80,6 +81,7 @@ def read_followed(
     late: bool = False,
     skipped: tuple[Skipped, ...] = (),
     known: tuple[Finding, ...] | None = None,
+    backlog: bool = False,
 ) -> FollowedImage:
     """The image of a run of that name in a directory. UsageError if its file is gone, or cannot be read."""
     path = directory / entry.file
@@ -92,5 +94,6 @@ def read_followed(
     except OSError as error:
         raise UsageError(f"{path}: not an image that FIP can read ({error})") from None
     return FollowedImage(
-        entry.run, name, entry, path, pixels, stored.layout.stokes, stored.layout.grid, late, skipped, known, header
-    )
+        entry.run, name, entry, path, pixels, stored.layout.stokes, stored.layout.grid, late, skipped, known, backlog,
+        header,
+    )  # fmt: skip

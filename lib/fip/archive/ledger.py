@@ -15,6 +15,7 @@ from math import inf, nan
 from pathlib import Path
 from typing import Any
 
+from fip.archive.backlogs import Backlogs
 from fip.archive.clock import Clock, CountedTime
 from fip.archive.entries import ENTRY, NAMED, OF_SLICE, SIZE, Aged, Entry, Listed, RunRow, RunTotals, entry_of, run_of
 from fip.archive.file_names import LEDGER
@@ -25,6 +26,7 @@ from fip.archive.ledger_file import Connect, LedgerFile
 from fip.archive.pins import KnownPins
 from fip.archive.schema import MIGRATIONS, NUMBERED, OF_ALL_KINDS, OLDEST_SCHEMA, ORDERED, SCHEMA, SCHEMA_VERSION
 from fip.data.antennas import FAULTS, IllAntenna, gathered
+from fip.data.complete import COMPLETE, Complete
 from fip.data.errors import DamagedLedgerError, EmptyLedgerError, StoreError
 from fip.data.names import RunId, SliceId, free_name, is_label
 from fip.data.older_formats import asked_at_0c91216
@@ -71,6 +73,7 @@ class Ledger:
         self.data = KnownData(self._file, self._version)
         self.followers = KnownFollowers(self._file, self._version)
         self.pins = KnownPins(self._file)
+        self.backlogs = Backlogs(self._file, self._version)
 
     def _checked_version(self, read_only: bool) -> int:
         version = self._file.version
@@ -112,6 +115,7 @@ class Ledger:
                 self._file.write(
                     "UPDATE runs SET total = MAX(total, ?), final = ? WHERE run = ?", (plan.total, plan.final, plan.run)
                 )
+                self.backlogs.enter(plan.run, plan.backlog)
                 return self._label(held)
             name = free_name(plan.name, {taken for (taken,) in self._file.rows("SELECT name FROM runs")})
             if self.asked() is None:
@@ -121,6 +125,7 @@ class Ledger:
                 (plan.run, name, plan.measurement_set, plan.total, plan.final, time.time()),
             )
             self.data.set_hints(plan.run, plan.hints)
+            self.backlogs.enter(plan.run, plan.backlog)
         return name
 
     def older_of(self, plan: RunPlan) -> RunId | None:
@@ -132,6 +137,12 @@ class Ledger:
         """The slices of a run that are stored, or were until they expired."""
         rows = self._file.rows("SELECT slice FROM slices WHERE run = ? AND state != 'failed'", (run,))
         return ranges_of(index for (index,) in rows)
+
+    def newest(self, run: str) -> float | None:
+        """When the data of its newest stored slice end, s UTC since MJD 0; None if it has none."""
+        end = self._file.value("SELECT MAX(end) FROM slices WHERE run = ? AND state = 'stored'", (run,))
+        with self._sound():
+            return None if end is None else float(end)
 
     def add(self, image: ImageFile, names: Mapping[Kind, str]) -> None:
         """Enters a stored image, whose files have these names; on disk when this returns.
@@ -247,7 +258,7 @@ class Ledger:
     def clear(self) -> None:
         """Forgets all: no image, run or selection is in it then."""
         with self._file.transaction():
-            for table in ("files", "numbers", "slices", "hints", "followers", "runs", "directory"):
+            for table in ("files", "numbers", "slices", "hints", "followers", "backlog", "runs", "directory"):
                 self._file.write(f"DELETE FROM {table}")
 
     def _names(self, state: str) -> Iterator[str]:
@@ -288,7 +299,7 @@ class Ledger:
             where += " AND run = ? AND slice >= ? AND slice < ?"
             values = (run, first, end)
         sequence = "sequence" if self._version >= ORDERED else "0"
-        numbers = map(self._number, ("frequency", "data_weight", "data_power", "data_used"))
+        numbers = map(self._number, ("frequency", "data_weight", "data_power", "data_used", COMPLETE))
         more = ", ".join([f"{sequence} AS sequence", *numbers])
         query = f"SELECT {ENTRY}, {more} FROM slices WHERE {where} ORDER BY begin, file"
         for row in self._file.rows(query, values, named=True):
@@ -297,10 +308,20 @@ class Ledger:
             self._plain(entry.file)
             yield entry
 
-    def outcomes(self, run: str, first: int, most: int) -> list[tuple[int, str, str | None]]:
-        """What became of the next slices of a run from `first` on: index, state and reason, in order of index."""
-        query = "SELECT slice, state, reason FROM slices WHERE run = ? AND slice >= ? ORDER BY slice LIMIT ?"
+    def outcomes(
+        self, run: str, first: int, most: int, backlog: bool | None = None
+    ) -> list[tuple[int, str, str | None]]:
+        """What became of the next slices of a run from `first` on: index, state and reason, in order of index.
+
+        Of those of its backlog alone, or of the others alone, if that is asked for.
+        """
+        which = f"run = ? AND slice >= ? AND {self.backlogs.only(backlog)}"
+        query = f"SELECT slice, state, reason FROM slices WHERE {which} ORDER BY slice LIMIT ?"
         return list(self._file.rows(query, (run, first, most)))
+
+    def is_whole(self, run: RunRow) -> bool:
+        """Whether it is known of every slice of a run what became of it, and no more will come."""
+        return run.final and int(self._file.value("SELECT COUNT(*) FROM slices WHERE run = ?", (run.run,))) >= run.total
 
     def entered_after(self, run: str, sequence: int, before: int) -> list[tuple[int, int]]:
         """(index, sequence) of the stored images of slices before one that were entered after a sequence, by index."""
@@ -343,8 +364,17 @@ class Ledger:
         return RunTotals(
             opened.run, opened.name, opened.measurement_set, opened.total,
             stored, empty, failed, tuple(doubtful), opened.final, expired,
-            tuple(first), self._antennas(opened.run),
+            tuple(first), self._antennas(opened.run), self.complete(opened.run),
         )  # fmt: skip
+
+    def complete(self, run: str) -> Complete | None:
+        """How much was there of the slices of a run; None if that was noted of none."""
+        if self._version < NUMBERED:
+            return None
+        what = "COUNT(*), COALESCE(SUM(value < 1), 0), MIN(value), AVG(value)"
+        query = f"SELECT {what} FROM numbers WHERE run = ? AND name = ? AND value BETWEEN 0 AND 1"
+        slices, lacking, least, mean = next(self._file.rows(query, (run, COMPLETE)))
+        return Complete(slices, lacking, least, mean) if slices else None
 
     def _antennas(self, run: str) -> tuple[IllAntenna, ...]:
         """The antennas that should be looked at by the images of a run."""

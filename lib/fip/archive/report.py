@@ -20,12 +20,12 @@ from fip.archive.pages import page
 from fip.archive.render import Stretch, brightness_unit, choose_stretch, coloured
 from fip.archive.shrink import shrink
 from fip.data.errors import UsageError
-from fip.data.quality import EMPTY, GOOD
+from fip.data.quality import COMPLETE_SHARE, EMPTY, GOOD
 from fip.data.quantities import UNIX_EPOCH, iso_utc
 from fip.data.settings import all_texts
 from fip.data.values import Statistics
 from fip.fits.stored_image import StoredImage
-from fip.state.panel import Fact, Head, Panel, Row, Table, filled, texts
+from fip.state.panel import Fact, Head, Level, Panel, Row, Table, filled, texts
 from fip.state.words import duration, number, percent, size
 
 STAGES = {"image": "#229c8d", "beam": "#5a8ae6", "fits": "#d98d1c"}
@@ -131,13 +131,20 @@ def _quality(entries: Sequence[Entry], totals: Sequence[RunTotals]) -> Panel:
     return Panel(
         "quality",
         "Failures and quality",
-        facts=tuple(Fact(quality, (number(count),)) for quality, count in counted),
+        facts=(*(Fact(quality, (number(count),)) for quality, count in counted), *_samples_there(totals)),
         tables=filled([
             texts("Slices that failed", ("run", "slice", "reason"), slices),
             texts("Images of doubtful quality", ("file", "quality"), files),
         ]),
         nothing=f"{number(unlisted)} more are in fip.sqlite." if unlisted else nothing,
     )  # fmt: skip
+
+
+def _samples_there(totals: Sequence[RunTotals]) -> Iterator[Fact]:
+    for run in totals:
+        if run.complete:
+            level: Level = "warn" if run.complete.least < COMPLETE_SHARE else ""
+            yield Fact(f"samples of {run.name}", (run.complete.words,), level)
 
 
 def _antennas(totals: Sequence[RunTotals]) -> Iterator[Panel]:
@@ -181,6 +188,9 @@ def _fields(directory: Path, rows: Sequence[RunRow], entries: Sequence[Entry]) -
 
 def _plots(images: Sequence[Entry]) -> Iterator[tuple[str, str, Markup]]:
     times = np.array([entry.average - UNIX_EPOCH for entry in images])
+    if any(entry.complete is not None and entry.complete < 1 for entry in images):
+        shares = np.array([100 * entry.complete if entry.complete is not None else np.nan for entry in images])
+        yield "Samples there", "of those that were expected of each image", Markup(plot(times, shares, "%", "Samples"))
     for name, what, attribute in (
         ("Noise", "1.4826 x the median absolute deviation of each image", "rms"),
         ("Peak", "the brightest pixel of each image", "maximum"),

@@ -1,12 +1,13 @@
 """The tables of a ledger, as docs/ledger.md describes them, and what older ones lack."""
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 OLDEST_SCHEMA = 5  # of those that can be brought up to date
 NUMBERED = 6  # the first with a table of numbers
 ORDERED = 7  # the first in which slices have a sequence
 HINTED = 8  # the first in which slices have fingerprints, and runs hints
 FOLLOWED = 9  # the first that knows of followers
 OF_ALL_KINDS = 10  # the first in which images of further kinds have a table
+PARTED = 11  # the first that says which slices were a backlog
 NUMBERS = """
 CREATE TABLE numbers (
     run TEXT NOT NULL REFERENCES runs, slice INTEGER NOT NULL, name TEXT NOT NULL, value REAL, unit TEXT NOT NULL,
@@ -38,7 +39,12 @@ CREATE TABLE files (
     PRIMARY KEY (run, slice, kind)
 ) WITHOUT ROWID;
 """
-MIGRATIONS = {5: NUMBERS, 6: ORDER, 7: HINTS, 8: FOLLOWERS, 9: KINDS}
+BACKLOG = """
+CREATE TABLE backlog (
+    run TEXT NOT NULL REFERENCES runs, begin INTEGER NOT NULL, end INTEGER NOT NULL, PRIMARY KEY (run, begin)
+) WITHOUT ROWID;
+"""
+MIGRATIONS = {5: NUMBERS, 6: ORDER, 7: HINTS, 8: FOLLOWERS, 9: KINDS, 10: BACKLOG}
 """What each schema lacks of the next one. Tables and columns are added, and nothing else is changed."""
 
 SCHEMA = f"""
@@ -56,4 +62,4 @@ CREATE TABLE slices (
     rms REAL, minimum REAL, maximum REAL, major REAL, minor REAL, angle REAL, recorded REAL NOT NULL,
     PRIMARY KEY (run, slice)
 ) WITHOUT ROWID;
-{NUMBERS}{ORDER}{HINTS}{FOLLOWERS}{KINDS}"""
+{NUMBERS}{ORDER}{HINTS}{FOLLOWERS}{KINDS}{BACKLOG}"""

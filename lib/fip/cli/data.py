@@ -11,7 +11,9 @@ from rich.progress import Progress
 
 from fip.cli.app import ImagesArgument, app, console, parsed
 from fip.cli.run_options import parameter, with_options
+from fip.config.tables import Source
 from fip.data.directions import parse_direction
+from fip.data.joining import parse_join
 from fip.data.options import options
 from fip.data.primary_beam import parse_primary_beam
 from fip.data.quantities import parse_angle, parse_brightness, parse_range
@@ -19,12 +21,19 @@ from fip.simulation.options import Options
 
 
 @app.command("info")
-def info_command(measurement_set: Annotated[Path, typer.Argument(metavar="MS")]) -> None:
+def info_command(
+    measurement_sets: Annotated[list[Path], typer.Argument(metavar="MS...")],
+    join: Annotated[str | None, typer.Option(metavar="bands", help="Of several sets: take them as one.")] = None,
+) -> None:
     """Say what is in a MeasurementSet, and the size and scale to image it with."""
+    from fip.local.joining import joined
     from fip.source.child import in_child
     from fip.source.info import describe
 
-    console.print(in_child(describe, measurement_set), soft_wrap=True)
+    asked = parsed("--join", parse_join, join) if join else ()
+    paths, source = joined(measurement_sets, Source(join=asked))
+    for path in paths:
+        console.print(in_child(describe, path, source.join), soft_wrap=True)
 
 
 def _gain_errors(text: str) -> tuple[float, float]:

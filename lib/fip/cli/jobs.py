@@ -10,6 +10,7 @@ import typer
 from fip.cli.app import ConfigOption, app, console, say
 from fip.cli.run_options import with_settings
 from fip.config import Config, Settings, load
+from fip.data.arriving import Writing
 from fip.data.errors import UsageError
 from fip.data.needs import with_whole_paths
 
@@ -36,15 +37,17 @@ def submit_command(
     """Have a running ventilator image MeasurementSets, into a folder of the job's name in the sink's directory."""
     from fip.client.operator import Operator, new_job, pointed
     from fip.local import submitted
+    from fip.local.joining import joined
     from fip.local.run import follow_of
     from fip.local.user_code import with_beam
 
     loaded = settings.load(config, pointed(config, ventilator))
-    asked, follow = loaded.config.asked, follow_of(loaded.config)
+    paths, source = joined(measurement_sets, loaded.config.source)
+    asked, follow = loaded.config.model_copy(update={"source": source}).asked, follow_of(loaded.config)
     asked = replace(asked, imaging=with_beam(asked.imaging), source=with_whole_paths(asked.source))
-    submitted.check_here(measurement_sets, asked, follow is not None)
+    submitted.check_here(paths, asked, Writing(follow.rules) if follow else None)
     pace = loaded.config.ventilator.pace if "ventilator.pace" in settings.typed else None
-    submit = new_job(measurement_sets, asked, pace=pace, follow=follow)
+    submit = new_job(paths, asked, pace=pace, follow=follow)
     with Operator(loaded.config) as operator:
         job = operator.submit(submit)
         if job.state == "failed":

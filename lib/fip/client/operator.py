@@ -13,7 +13,7 @@ import zmq
 
 from fip.config import DETECTOR, Config, load
 from fip.data.errors import FipError, UsageError, WireError
-from fip.data.names import label
+from fip.data.joining import name_of
 from fip.data.settings import Asked
 from fip.layout.keys import private_key
 from fip.runtime.connections import REFUSED, event, reason
@@ -192,7 +192,7 @@ def new_job(
     Its images go into this folder of the sink's directory, "" for that directory itself; by default into one of the
     job's name. Raises UsageError for a path that leads nowhere.
     """
-    job = f"{label(paths[0].stem)[:50]}-{uuid4().hex[:6]}"
+    job = f"{name_of(paths[0], asked.source.join[1:])[:50]}-{uuid4().hex[:6]}"
     absolute = tuple(map(_absolute, paths))
     return Submit(job, absolute, asked, job if directory is None else directory, pace, follow, user_name())
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fip.data.addresses import Address
+from fip.data.arriving import Rules
 from fip.data.detecting import Averages, Budget, FalseAlarms, Widths
 from fip.data.names import is_label
 from fip.data.options import Option
@@ -15,6 +16,8 @@ from fip.data.settings import Selection
 from fip.data.stokes import Planes
 from fip.data.user_code import parse_code
 
+LONGEST_NAME = 255  # bytes of a file's name
+
 
 class Table(BaseModel):
     """A table of the file: unknown keys are faults, values do not change."""
@@ -22,15 +25,53 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+SET_BY_SET = Rules()
+
+
+def parse_marker(text: str) -> str:
+    """A file's name, or ""; ValueError for what leads elsewhere."""
+    if "/" in text or "\0" in text or text in (".", "..") or len(text.encode()) > LONGEST_NAME:
+        raise ValueError(f"'{text:.80}' is not the name of a file in the folder that is followed; FINISHED would do")
+    return text
+
+
 @dataclass(frozen=True)
 class Source(Selection):
     """What is read from a MeasurementSet, and how those are treated that are still being written."""
 
     follow: Annotated[
-        bool, Option("Image MeasurementSets that are still being written, and end when they do.", flag=True)
+        bool,
+        Option(
+            "Image MeasurementSets that are still being written, or folders in which sets arrive, till they end.",
+            flag=True,
+        ),
     ] = False
     follow_complete: Annotated[float, Field(gt=0)] = 10.0  # s without new rows: the last integration is complete
     follow_end: Annotated[float, Field(gt=0)] = 300.0  # s without new rows, after which no more are waited for
+    follow_settle: Annotated[
+        Time,
+        Option(
+            "Of a set that arrives: read it once its files stayed as they are for so long.  [default: 2s]",
+            metavar="TIME",
+        ),
+    ] = SET_BY_SET.settle
+    follow_grace: Annotated[
+        Time,
+        Option(
+            "Wait so long for the other sub-bands of a time, then image those that came.  [default: 30s]",
+            metavar="TIME",
+        ),
+    ] = SET_BY_SET.grace
+    follow_parts: Annotated[
+        int | None,
+        Field(ge=1, le=10_000),
+        Option("Sets of one time, as sub-bands.  [default: the most that there were]", metavar="N"),
+    ] = SET_BY_SET.parts
+    follow_marker: Annotated[
+        str,
+        AfterValidator(parse_marker),
+        Option("A file of this name in the folder says that no more sets come.", metavar="NAME"),
+    ] = SET_BY_SET.marker
     roots: tuple[Path, ...] = ()  # folders that a ventilator takes MeasurementSets from; none: from anywhere
 
 
@@ -47,6 +88,7 @@ class Ventilator(Daemon):
     status: Address = "ipc:///run/fip/status"
     lanes: Address = "ipc:///run/fip/lane-"
     queue: Path = Path("/var/lib/fip-ventilator/jobs.sqlite")  # the jobs, which outlive the daemon
+    arrivals: Path | None = None  # folder for the orders in which sets arrived; None: beside the queue
     lane_depth: int = Field(2, ge=1, le=16)  # slices a worker is given at a time, at least
     readers: int | None = Field(None, ge=1, le=64)  # processes that read; None: by cores and devices
     read_ahead: int = Field(2, ge=1, le=64)  # slices read before a worker is free for them, for each of these
@@ -54,6 +96,7 @@ class Ventilator(Daemon):
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
     read_within: float = Field(60.0, gt=0)  # s in which a MeasurementSet gives nothing: then another process tries
     max_attempts: int = Field(3, ge=1)
+    behind: Literal["oldest", "newest"] = "oldest"  # what is imaged first of a run that has fallen behind
     pace: Annotated[Pace, Option("max, realtime, or a number of times real time.  [default: max]")] = 0.0
 
 

@@ -1,6 +1,7 @@
 """How a folder of arriving recordings is followed, and what is counted of its members."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
@@ -9,7 +10,7 @@ Oddity = Literal["missing", "late", "truncated", "foreign", "removed", "duplicat
 """What may be wrong with a member, or with the place of one that did not come.
 
 missing: a part that its group was imaged without. late: it came after its group, or a later one, was imaged.
-truncated: it was left half-written, longer than the grace. foreign: it is no recording, or of another array.
+truncated: it was left half-written, longer than the grace. foreign: it is no recording, or of another array or band.
 removed: it went before it was imaged. duplicate: another has its time and its band. out of order: it came after a
 later one, and was still imaged in its place.
 """
@@ -25,3 +26,21 @@ class Rules:
     grace: float = 30.0  # s without news of it after which a group is imaged without the parts that it lacks
     parts: int | None = None  # that a group has; None: the most that one has had
     marker: str = ""  # a file of this name in the folder says that no more comes; "": only silence does
+
+
+@dataclass(frozen=True)
+class Writing:
+    """That a recording is still being written, and how that is followed."""
+
+    rules: Rules = field(default_factory=Rules)  # of a folder of arriving recordings
+    manifest: str = ""  # the name of the file in which the order of what arrived is kept; "": it is kept nowhere
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What a recording that comes in parts tells of them, beside its rows."""
+
+    proposed: tuple[str, ...] = ()  # lines for its manifest by which it would go on, in order; not there when last read
+    oddities: Mapping[Oddity, int] = field(default_factory=dict)  # how often each was, since the recording began
+    said: tuple[str, ...] = ()  # of those that are new, a text each for the log
+    waits: str = ""  # what of it is waited for now; "" if nothing is

@@ -26,12 +26,20 @@ class Direction:
 BODIES = ("sun", "moon", "mercury", "venus", "mars", "jupiter", "saturn", "uranus", "neptune")
 """What moves among the stars and can be followed."""
 
+ZENITH, OWN = "zenith", "own"
+"""What can be followed, too: the zenith of the array, and the phase centre that the data of each integration have."""
+
+FOLLOWED = (*BODIES, ZENITH, OWN)
+
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One of `BODIES`: a place on the sky that is another one at each time, as the array on Earth sees it."""
+    """One of `FOLLOWED`: a place on the sky that is another one at each time, as the array on Earth sees it."""
 
     name: str
+
+    def __str__(self) -> str:
+        return {OWN: "the phase centre of the data"}.get(self.name, f"the {self.name}")
 
 
 FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "B1950": "FK4", "GALACTIC": "GALACTIC"}
@@ -104,15 +112,15 @@ def format_direction(direction: Direction) -> str:
 
 
 def parse_place(text: str) -> Direction | Body:
-    """A direction as `parse_direction` reads it, or a body by its name; ValueError for anything else."""
+    """A direction as `parse_direction` reads it, or what can be followed by its name; ValueError for anything else."""
     name = text.strip().lower()
-    if name in BODIES:
+    if name in FOLLOWED:
         return Body(name)
     try:
         return parse_direction(text)
     except ValueError as error:
         if name.isalpha():
-            raise ValueError(f"{error}, nor a body: {', '.join(BODIES)}") from None
+            raise ValueError(f"{error}, nor a body: {', '.join(BODIES)}; nor {ZENITH} or {OWN}") from None
         raise
 
 

@@ -1,5 +1,7 @@
 """Every error that FIP raises on purpose. Each message is one line: what is wrong, where, and what would do."""
 
+from fip.data.arriving import Arrivals
+
 
 class FipError(Exception):
     """Something a person can mend. The command line prints it as one line, without a traceback."""
@@ -35,6 +37,8 @@ class StoodStillError(LostReaderError):
 
 class NotYetError(InputError):
     """A MeasurementSet that is being written and holds nothing yet of what is asked for."""
+
+    arrivals: Arrivals | None = None  # what is told of the parts in which it comes, if it does
 
 
 class UserCodeError(FipError):

@@ -40,8 +40,8 @@ def _checked_folder(text: str) -> str:
     return text
 
 
-def _checked_path(text: str) -> str:
-    """ValueError for what can be no path."""
+def checked_path(text: str) -> str:
+    """The path; ValueError for what can be none."""
     if "\0" in text or len(text.encode()) > LONGEST_PATH:
         raise ValueError(f"a path has no byte 0 in it, and no more than {LONGEST_PATH} bytes")
     return text
@@ -63,6 +63,9 @@ Real = Annotated[float, Interval(ge=-LARGEST, le=LARGEST)]
 """A number that is neither NaN nor infinite, and is so still if many are added up; what comes from a socket is held to
 the range: one NaN would spread to all that it is compared with."""
 
+Share = Annotated[float, Interval(ge=0, le=1)]
+"""A part of all, 0 to 1."""
+
 Sum = Annotated[float, Interval(ge=-1e300, le=1e300)]
 """As `Real`, of any size that squares and sums of single precision have."""
 
@@ -72,7 +75,7 @@ Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE)]
 Text = Annotated[str, AfterValidator(itemgetter(slice(LONGEST_TEXT)))]
 """What a person is to read, as a reason; of what comes from a socket the beginning is taken."""
 
-PathName = Annotated[str, StringConstraints(min_length=1), AfterValidator(_checked_path)]
+PathName = Annotated[str, StringConstraints(min_length=1), AfterValidator(checked_path)]
 """A path as the kernel takes it; whether anything is there is not known."""
 
 Address = Annotated[str, StringConstraints(max_length=LONGEST_LINE, pattern=r"^(tcp://[^/]*:[0-9]{1,5}|ipc://.+)$")]

@@ -32,6 +32,12 @@ def files_of(selection: Selection) -> Iterator[str]:
     yield from filter(is_file, (selection.flag, *selection.sky_model))
 
 
+def sets_of(path: str, selection: Selection) -> Iterator[str]:
+    """The sets that are imaged as one, or the one."""
+    yield path
+    yield from selection.join[1:]
+
+
 def another(path: Path | str, selection: Selection, when: str) -> str:
     """That a run is not the one that it was, in one line: of this recording, or by these files."""
     files = ", ".join(files_of(selection))

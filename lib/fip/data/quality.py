@@ -14,6 +14,7 @@ GAUSSIAN_RMS_PER_MAD = 1.4826  # 1/Phi^-1(3/4): Rousseeuw & Croux 1993, JASA 88,
 GOOD = "good"
 EMPTY = "empty"
 FLAGGED = "flagged"
+INCOMPLETE = "incomplete"
 BEAM = "beam"
 ARTEFACTS = "artefacts"
 BLANK = "blank"
@@ -24,6 +25,9 @@ SKY = "sky"
 
 FLAGGED_SHARE = 0.5
 """With more than half of the samples flagged the noise is up by more than sqrt(2), and sidelobes with it."""
+
+COMPLETE_SHARE = 0.5
+"""With less than half of the expected samples there, likewise: sub-bands or packets are missing."""
 
 BEAM_FACTOR = 2.0
 """An axis of the beam longer or shorter by this than that of the field's first slice with nothing flagged.
@@ -61,14 +65,16 @@ TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
 def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None, offset: float | None = None) -> str:
     """ "good", "empty", or what is doubtful, joined by "+".
 
-    That is "blank", "garbled", "flagged", "beam", "artefacts", and of a slice with corrections "calibration", "sky".
+    That is "blank", "garbled", "incomplete", "flagged", "beam", "artefacts", and of a slice with corrections
+    "calibration", "sky".
 
     `statistics` are those of the first plane, None if it has no finite pixel. Blank: so it is, or all of its pixels are
     one number, or some are infinite. Garbled: samples held numbers that no telescope gives, and are left out.
-    Artefacts: its negative peak is deeper than the positive one is high, and not noise; a sky of sources cannot look
-    so, as no sidelobe is as deep as the main lobe is high. Calibration: the model that was subtracted is in the data
-    with another amplitude (the slice's number `model.amplitude`), or its bright sources are off by `offset`, in beams.
-    Sky: the noise is above that expected (`noise.expected`) by a half; a model of the sky is needed, or a better one.
+    Incomplete: most of the samples that are expected are not there. Artefacts: its negative peak is deeper than the
+    positive one is high, and not noise; a sky of sources cannot look so, as no sidelobe is as deep as the main lobe is
+    high. Calibration: the model that was subtracted is in the data with another amplitude (the slice's number
+    `model.amplitude`), or its bright sources are off by `offset`, in beams. Sky: the noise is above that expected
+    (`noise.expected`) by a half; a model of the sky is needed, or a better one.
     """
     if slice_.empty:
         return EMPTY
@@ -77,6 +83,8 @@ def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None, off
         faults.append(BLANK)
     if slice_.garbled:
         faults.append(GARBLED)
+    if slice_.complete < COMPLETE_SHARE:
+        faults.append(INCOMPLETE)
     if slice_.samples and slice_.visibilities[0].sum() < (1 - FLAGGED_SHARE) * slice_.samples:
         faults.append(FLAGGED)
     if slice_.nominal_beam is not None and _unlike(beam, slice_.nominal_beam):

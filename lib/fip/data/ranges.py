@@ -6,6 +6,7 @@ What is stored of a run is nearly always one range, so states stay small and com
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
+from math import inf
 
 Ranges = tuple[tuple[int, int], ...]
 """Ascending, disjoint, not touching."""
@@ -29,7 +30,7 @@ def count(ranges: Ranges) -> int:
 
 def contains(ranges: Ranges, index: int) -> bool:
     """Whether the index is in one of the ranges."""
-    place = bisect_right(ranges, (index, float("inf"))) - 1
+    place = bisect_right(ranges, (index, inf)) - 1
     return place >= 0 and ranges[place][0] <= index < ranges[place][1]
 
 
@@ -48,16 +49,42 @@ def add(ranges: Ranges, index: int) -> Ranges:
 
 
 def added(new: Ranges, known: Ranges) -> list[int]:
-    """The indices of `new` that are not in `known`; cheap where the two are nearly the same."""
-    found: list[int] = []
+    """The indices of `new` that are not in `known`; cheap where the two are nearly the same, or have many parts."""
+    return [index for begin, end in without(new, known) for index in range(begin, end)]
+
+
+def without(new: Ranges, known: Ranges) -> Ranges:
+    """What of `new` is not in `known`."""
+    found: list[tuple[int, int]] = []
     for begin, end in new:
-        for known_begin, known_end in known:
-            if known_end <= begin or known_begin >= end:
+        for place in range(max(0, bisect_right(known, (begin, begin)) - 1), len(known)):
+            known_begin, known_end = known[place]
+            if known_begin >= end:
+                break
+            if known_end <= begin:
                 continue
-            found.extend(range(begin, known_begin))
-            begin = max(begin, known_end)
-        found.extend(range(begin, end))
-    return found
+            if begin < known_begin:
+                found.append((begin, known_begin))
+            begin = known_end
+        if begin < end:
+            found.append((begin, end))
+    return tuple(found)
+
+
+def first_from(ranges: Ranges, index: int) -> int | None:
+    """The first index that is in the ranges, and is this one or after it; None if there is none."""
+    place = max(0, bisect_right(ranges, (index, inf)) - 1)  # one that begins at it or before, and may end after it
+    return next((max(begin, index) for begin, end in ranges[place : place + 2] if end > index), None)
+
+
+def joined(pairs: Iterable[tuple[int, int]]) -> Ranges:
+    """The ranges that these make up, ascending and disjoint, which may touch."""
+    found: list[tuple[int, int]] = []
+    for begin, end in pairs:
+        if found and found[-1][1] == begin:
+            begin = found.pop()[0]
+        found.append((begin, end))
+    return tuple(found)
 
 
 def below(ranges: Ranges, total: int) -> Ranges:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAda
 from fip.data.corrections import NO_FLAGS, Files, Flagging
 from fip.data.directions import Place
 from fip.data.errors import UsageError
+from fip.data.joining import Join
 from fip.data.options import Card, Option, hints, options
 from fip.data.primary_beam import PrimaryBeam
 from fip.data.quantities import Angle, Integrations, Pixels, reads
@@ -119,7 +120,8 @@ class Imaging:
         Option(
             "Image about this direction: '05h31m58.7s +33d08m52s', 'B1950 82.2deg 33.1deg'; J2000 (ICRS where the "
             "data are) unless J2000, ICRS, B1950 or GALACTIC is in front. All fields become one series on one grid, "
-            "as suits drift scans. Or follow sun, moon or a planet: each image is about where it is then.  "
+            "as suits drift scans. Or follow sun, moon, a planet, zenith, or own, the phase centre that the data have "
+            "at each time: each image is about where it is then.  "
             "[default: each field about its own phase centre]",
             ("--phase-centre", "--phase-center", "--shift"),
         ),
@@ -149,6 +151,14 @@ class Selection:
     """What of a MeasurementSet is imaged; None selects all."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    join: Annotated[
+        Join,
+        Option(
+            "Image the sets that are named as one: bands, sub-bands of one observation.  [default: each by itself]",
+            metavar="bands",
+        ),
+    ] = ()
 
     column: Annotated[
         str,
@@ -195,6 +205,18 @@ class Selection:
         bool,
         Option("Image samples whose parallel hands are all exactly 0, too: as a rule nobody observed them.", flag=True),
     ] = False
+    askap_scale: Annotated[
+        float | None,
+        Field(gt=0),
+        Option("What the visibilities are multiplied by.  [default: 2 for DATA of ASKAP, whose I is XX + YY; else 1]"),
+    ] = None
+    uvw: Annotated[
+        Literal["field", "zenith"],
+        Option(
+            "What u, v and w are referred to, and so the phases: PHASE_DIR of the field, or the zenith, as of arrays "
+            "without delay tracking whatever PHASE_DIR says.  [default: field]"
+        ),
+    ] = "field"
     field: Annotated[Names | None, Option("Fields, by name or number.  [default: all]", metavar="NAME|ID,...")] = (
         None  # names or numbers
     )
@@ -246,14 +268,8 @@ class Selection:
 
 
 _NO_PART = (
-    "column",
-    "gains",
-    "flag",
-    "sky_model",
-    "smear",
-    "subtract_model",
-    "parallactic",
-    "keep_zeros",
+    *("join", "column", "gains", "flag", "sky_model", "smear", "subtract_model"),
+    *("parallactic", "keep_zeros", "askap_scale", "uvw"),
 )  # options of a selection that leave nothing out
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import StringConstraints
 
 from fip.data.directions import Frame
-from fip.data.names import Count, Label, Line, Number, OptionalLabel, Real, RunId, Sum
+from fip.data.names import Count, Label, Line, Number, OptionalLabel, Real, RunId, Share, Sum
 from fip.data.quantities import Unit
 from fip.data.settings import Imaging
 
@@ -187,6 +187,7 @@ class Slice:
     nominal_beam: "Beam | None"  # of the first slice like it (field, windows) with nothing flagged; None without a PSF
     zeros: int = 0  # of the samples, those that do not count because all parallel hands are exactly 0
     garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
+    complete: Share = 1.0  # of the samples that are expected the share that is there, flagged ones too
     ill: dict[Label, float] = field(default_factory=dict)  # antennas to look at, as `fip.data.antennas` has them
     fingerprint: Fingerprint | None = None  # None of a slice that no data were read for
     numbers: dict[Label, tuple[Real, Unit]] = field(default_factory=dict)  # of what corrected it: value, unit

@@ -178,7 +178,8 @@ def facts_found(found: Found) -> dict[str, Any]:
         "closed": found.event.closed, "matches": told(found.matches),
         "first": best.slices[0], "last": best.slices[1], "width": best.width, "average": series.average,
         "snr": best.snr, "threshold": series.thresholds.event, "flux": best.flux, "stokes": series.stokes,
-        "field": series.label, "run": series.run, "name": series.name, "x": best.x, "y": best.y,
+        "field": series.label, "run": series.run, "name": series.name, "backlog": series.backlog,
+        "x": best.x, "y": best.y,
     }  # fmt: skip
 
 

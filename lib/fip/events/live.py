@@ -99,6 +99,7 @@ class FieldSearch:
     stored: tuple[int, ...] = ()  # of so many slices means are stored
     made: list[MeanImage] = field(default_factory=list)  # means, since they were last taken out
     refused: str = ""
+    backlog: bool = False  # whether it is that of a run's backlog
 
 
 @dataclass(slots=True)

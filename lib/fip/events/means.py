@@ -19,7 +19,7 @@ from fip.events.words import Series
 
 MEANS = "means"
 _OF_ONE_SLICE = ("DATAMIN", "DATAMAX", "RMS", "FIPQUAL", "FIPSLICE", "FIPEMPTY", "FIPNVIS", "FIPWSUM", "FIPZERO")
-_MORE = ("FIPFLAG", "FIPMAMP", "FIPMPHA", "FIPNOISE", "DATASUM", "CHECKSUM", "DATE-AVG", "MJD-AVG")
+_MORE = ("FIPFLAG", "FIPCOMPL", "FIPMAMP", "FIPMPHA", "FIPNOISE", "DATASUM", "CHECKSUM", "DATE-AVG", "MJD-AVG")
 
 
 @dataclass(frozen=True, slots=True)

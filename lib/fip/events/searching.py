@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from fip.archive.followed import FollowedImage
+from fip.data.directions import Body
 from fip.data.errors import UsageError
 from fip.data.values import Grid
 from fip.events.completeness import series_key
@@ -33,6 +35,7 @@ from fip.events.psfs import psf_of
 from fip.events.settling import OPENING, begun, power_in, settle
 from fip.events.watch import measured, measured_first, new_watch
 from fip.events.words import HOUR, Asked, Series
+from fip.fits.header import BODY
 from fip.search.events import associate, close, places
 from fip.search.injection import add_to, block_of, found_by, injection_of
 from fip.search.marks import mark
@@ -44,11 +47,15 @@ Finding = dict[str, Any]
 
 _REMEMBERED = 4 * WIDEST  # images of a series whose times are kept
 _ENOUGH = 0.5  # of the slices of a mean
+MOST_WAITING = 0.02  # of the memory of the machine, that the first images of fields may take until there are enough
 
 
 def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
     """Searches the next image. Changes the state that it is given."""
-    new = FieldSearch(image.run, image.name, image.label, image.grid, image.stokes, stored=asked.store_averages)
+    new = FieldSearch(
+        image.run, image.name, image.label, image.grid, image.stokes,
+        stored=asked.store_averages, backlog=image.backlog,
+    )  # fmt: skip
     of = live.fields.setdefault(image.label, new)
     if of.refused:
         return []
@@ -58,7 +65,7 @@ def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
         if first := begun(image):
             of.header = of.header or image.header.tostring()
             of.begun.append(first)
-        return list(_open(live, of, asked)) if len(of.begun) >= OPENING else []
+        return list(_open(live, of, asked)) if len(of.begun) >= OPENING else list(_make_room(live, of))
     if image.entry.empty:
         return []
     span = Span(image.index, image.index, image.entry.begin, image.entry.end)
@@ -96,7 +103,8 @@ def _open(live: Live, of: FieldSearch, asked: Asked) -> Iterator[Finding]:
     planes = [plane for each in live.fields.values() for plane in each.planes]
     taken = float(sum(memory(plane.state.searched) for plane in planes))
     try:
-        series = settle((of.run, of.name, of.label), of.grid, of.stokes, of.begun, asked, taken)
+        settled = settle((of.run, of.name, of.label), of.grid, of.stokes, of.begun, asked, taken)
+        series = tuple(replace(each, backlog=of.backlog) for each in settled)
     except UsageError as error:
         yield _refuse(of, str(error))
         return
@@ -293,8 +301,23 @@ def _conclude(of: FieldSearch, plane: Searching) -> Iterator[Finding]:
         yield from _conclude(of, plane.means)
 
 
+def _make_room(live: Live, of: FieldSearch) -> Iterator[Finding]:
+    """The field that has waited longest waits no more if images of too many do; never `of`, which has a new one.
+
+    A drift scan has a new field, and one image of it, in each integration.
+    """
+    waiting = [each for each in live.fields.values() if each.begun and each is not of]
+    held = sum(first.pixels.nbytes for each in waiting for first in each.begun)
+    if waiting and held > MOST_WAITING * float(psutil.virtual_memory().total):
+        yield _refuse(
+            waiting[0],
+            f"{len(waiting) + 1} fields have too few images to begin with, and no more of them fit into memory: image "
+            "them with --phase-centre DIRECTION, which makes them one series on one grid",
+        )
+
+
 def _refuse(of: FieldSearch, why: str) -> Finding:
-    of.refused = why
+    of.refused, of.header = why, ""
     of.begun.clear()
     of.planes.clear()
     return {"what": "refused", "label": of.label, "why": why}
@@ -309,7 +332,13 @@ def difference(grid: Grid, stokes: tuple[str, ...], image: FollowedImage) -> str
         image.stokes == stokes
         and replace(grid, longitude=image.grid.longitude, latitude=image.grid.latitude) == image.grid
     ):
-        return f"{image.path.name}: its grid follows a body, and is another one in each image; {asked}"
+        body = str(image.header.get(BODY, ""))
+        if body:
+            return (
+                f"{image.path.name}: its grid follows {Body(body)}, and is another one in each image; a search needs "
+                "one grid: image them about a direction that stays"
+            )
+        return f"{image.path.name}: its grid is another one than that of the image before; {asked}"
     return (
         f"{image.path.name}: {_shown(image.grid, image.stokes)}; the images before it: {_shown(grid, stokes)}; {asked}"
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from fip.archive.file_names import FOUND
+from fip.archive.file_names import AFTER_RUN, FOUND
 from fip.catalogues.words import Match
 from fip.data.values import Grid
 from fip.search.words import WIDEST, Budget, Event, Reference, Searched
@@ -86,6 +86,12 @@ class Series:
     injected: bool = False  # whether sources were added to its data: no event of it is told
     site: tuple[float, float, float] | None = None  # m, ITRF, of the array; None if its images do not say it
     follows: str = ""  # the body that its images follow, if they do
+    backlog: bool = False  # whether they waited while newer ones were imaged: what is found in them is archival
+
+    @property
+    def followed(self) -> str:
+        """What the series of images is called in which it was found: that of the run, or of its backlog."""
+        return f"{self.run}{AFTER_RUN}" if self.backlog else self.run
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +110,8 @@ class Found:
     def id(self) -> str:
         """The same whenever the same images are searched by the same settings; a name for a folder."""
         series = self.series
-        parts = (series.run[:8], series.label, series.stokes, f"x{series.average}" * (series.average > 1))
+        parts = (
+            series.run[:8], "backlog" * series.backlog, series.label, series.stokes,
+            f"x{series.average}" * (series.average > 1),
+        )  # fmt: skip
         return "-".join((*filter(None, parts), f"{self.event.opened:06d}", f"{self.event.number}"))

@@ -345,6 +345,7 @@ def _sample_cards(slice_: Slice) -> Iterator[CardTuple]:
         yield "FIPGARBL", slice_.garbled, "samples of no possible value, as if flagged"
     if slice_.samples:
         yield "FIPFLAG", 1 - visibilities / slice_.samples, "share of the samples that is flagged"
+    yield "FIPCOMPL", slice_.complete, "share of the expected samples that is there"
     yield from ((each.keyword, each.value, each.comment) for each in slice_.cards)
     band = effective_band(slice_)
     if band is not None:

@@ -12,10 +12,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fip.archive.entries import Entry, RunRow
+from fip.archive.entries import Entry, Series
 from fip.archive.folder import Folder
 from fip.archive.follow import Follow, Turn
-from fip.archive.followed import FollowedImage, Skipped, read_followed
+from fip.archive.followed import Finding, FollowedImage, Skipped, read_followed
 from fip.archive.ledger import Ledger
 from fip.archive.stamps import Stamp
 from fip.data.errors import NoRoomError, UsageError
@@ -61,9 +61,9 @@ class Taken:
 
 @dataclass
 class Pass:
-    """A run that is followed, with the state after the last of its images that was seen."""
+    """A series that is followed, with the state after the last of its images that was seen."""
 
-    run: RunRow
+    series: Series
     state: State
     number: int  # of the decision to see that image
     since: int = 0  # images seen since the last checkpoint
@@ -125,34 +125,32 @@ class Course:
         turn = self._follow.next(self.journal)
         if turn is None:
             return self._end_of_a_run()
-        if turn.outcome == "late" and self.step.end and self.journal.has_ended(turn.run):
+        if turn.outcome == "late" and self.step.end and self.journal.has_ended(turn.series):
             self.journal.record(turn, turn.outcome, "the run was over", [])
             return Taken(turn, turn.outcome)
-        followed = self._pass_of(turn.run)
+        followed = self._pass_of(turn.series)
         if turn.entry is None:
             self._record(followed, turn, turn.outcome, turn.reason)
             return Taken(turn, turn.outcome)
-        if self._hung == [turn.run.run, turn.index]:
-            log.error("%s, slice %d of %s: %s", self.step.name, turn.index, turn.run.name, HUNG)
+        if self._hung == [turn.series.row.run, turn.index]:
+            log.error("%s, slice %d of %s: %s", self.step.name, turn.index, turn.series.name, HUNG)
             self._record(followed, turn, FAILED, HUNG)
             self._hung = []
             with suppress(OSError):
                 self._folder.unlink(_HUNG)
             return Taken(turn, FAILED)
         try:
-            image = read_followed(
-                self.directory, turn.run.name, turn.entry, turn.outcome == "late", tuple(followed.skipped)
-            )
+            image = self._image(followed, turn.entry, turn.outcome == "late")
         except UsageError as error:
             return self._unreadable(followed, turn, str(error))
         self._tries = 0
         try:
             state, findings = self._step(followed.state, image)
         except StepError as error:
-            log.error("%s, slice %d of %s: %s", self.step.name, turn.index, turn.run.name, error, exc_info=error)
+            log.error("%s, slice %d of %s: %s", self.step.name, turn.index, turn.series.name, error, exc_info=error)
             self._record(followed, turn, FAILED, str(error))
-            self._forget(turn.run)
-            if (followed := self._pass_of(turn.run)).since and not self._habits.window:
+            self._forget(turn.series)
+            if (followed := self._pass_of(turn.series)).since and not self._habits.window:
                 self._checkpoint(followed)  # if it fails at the next one, too, nothing is seen again
             return Taken(turn, FAILED)
         self._record(followed, turn, turn.outcome, "", findings)
@@ -162,28 +160,29 @@ class Course:
         return Taken(turn, turn.outcome, len(findings))
 
     def _end_of_a_run(self) -> Taken | None:
-        """What is found at the end of a run that is over since the last look; its state is not needed any more."""
-        run = next(self._to_end(), None)
-        if run is None:
+        """What is found at the end of a series that is over since the last look; its state is not needed any more."""
+        series = next(self._to_end(), None)
+        if series is None:
             return None
-        followed = self._pass_of(run)
+        followed = self._pass_of(series)
         if not followed.shown:
             self._show(followed)
         try:
             findings = self.step.end_of(followed.state)
         except StepError as error:
-            log.error("%s, end of %s: %s", self.step.name, run.name, error, exc_info=error)
+            log.error("%s, end of %s: %s", self.step.name, series.name, error, exc_info=error)
             findings = []
-        turn = Turn(run, run.total - 1, "ended")
+        turn = Turn(series, series.row.total - 1, "ended")
         self.journal.record(turn, ENDED, "", findings)
-        self._forget(run)  # `end` may have changed it
-        self._checkpoints.remove(run.run)
+        self._forget(series)  # `end` may have changed it
+        self._checkpoints.remove(series.key)
         return Taken(turn, ENDED, len(findings))
 
-    def _to_end(self) -> Iterator[RunRow]:
-        """The runs that are over, as of the last look, of which the step was not told so."""
+    def _to_end(self) -> Iterator[Series]:
+        """The series that are over, as of the last look, of which the step was not told so."""
         if self.step.end:
-            yield from (run for run in self._follow.finished if run.total and not self.journal.has_ended(run))
+            over = self._follow.finished
+            yield from (each for each in over if each.row.total and not self.journal.has_ended(each))
 
     def conclude(self) -> None:
         """Has on disk what shows the states as they are now, and the states themselves. Raises NoRoomError.
@@ -197,18 +196,28 @@ class Course:
                 self._show(followed)
 
     def states(self) -> dict[str, State]:
-        """By run, the states of those that are not over; made again if they are not in memory. Raises NoRoomError."""
-        for run in self._follow.runs:
-            if self.journal.position(run) and not self.journal.has_ended(run):
-                self._pass_of(run)
-        return {run: each.state for run, each in self.passes.items()}
+        """By key, the states of the series that are not over, made again if they are not in memory. NoRoomError."""
+        for series in self._follow.series:
+            if self.journal.position(series) and not self.journal.has_ended(series):
+                self._pass_of(series)
+        return {key: each.state for key, each in self.passes.items()}
 
-    def needs(self, run: RunRow) -> int:
-        """The first slice of a run whose image would be seen again if all began now."""
-        numbers = self._checkpoints.numbers(run.run)
-        begin = self.journal.cold_start(run.run)
-        first = self.journal.first_seen_after(run.run, max(numbers[-1] if len(numbers) > 1 else begin, begin))
-        return self.journal.position(run) if first is None else first
+    def under_way(self) -> dict[str, list[Series]]:
+        """By run, the series of those of which images were seen in this life, the backlog last."""
+        seen = {each.series.row.run for each in self.passes.values()}
+        mine = [each for each in self._follow.series if each.row.run in seen]
+        return {run: [each for each in mine if each.row.run == run] for run in dict.fromkeys(seen)}
+
+    def how_far(self, series: Series) -> tuple[int, int]:
+        """The first slice of a series that is not decided; the first whose image would be seen again by who begins."""
+        position = self.journal.position(series)
+        return position, min(self._needs(series), position)
+
+    def _needs(self, series: Series) -> int:
+        key = series.key
+        numbers, begin = self._checkpoints.numbers(key), self.journal.cold_start(key)
+        first = self.journal.first_seen_after(key, max(numbers[-1] if len(numbers) > 1 else begin, begin))
+        return self.journal.position(series) if first is None else first
 
     def _step(self, state: State, image: FollowedImage) -> tuple[State, list[str]]:
         """Calls the step. Raises StepError."""
@@ -235,22 +244,22 @@ class Course:
         try:
             number = self.journal.record(turn, outcome, reason, findings or [])
         except BaseException:
-            self._forget(turn.run)
+            self._forget(turn.series)
             self._follow.again()
             raise
         _count(followed, Decided(number, turn.index, outcome, reason))
 
-    def _forget(self, run: RunRow) -> None:
+    def _forget(self, series: Series) -> None:
         """The state in memory may be one that a step has changed half: it is made again."""
-        self.passes.pop(run.run, None)
+        self.passes.pop(series.key, None)
 
     def _unreadable(self, followed: Pass, turn: Turn, reason: str) -> Taken | None:
         """An image has expired since it was looked up; or it will be there again, or is passed over in the end."""
         self._follow.again()
-        if turn.index not in self._stored(turn.run, turn.index, turn.index + 1):
+        if turn.index not in self._stored(turn.series, turn.index, turn.index + 1):
             return None
         self._try_again(reason)
-        log.error("slice %d of %s is passed over: %s", turn.index, turn.run.name, reason)
+        log.error("slice %d of %s is passed over: %s", turn.index, turn.series.name, reason)
         self._follow.give_up(turn)
         self._record(followed, turn, "unreadable", reason)
         return Taken(turn, "unreadable")
@@ -261,22 +270,29 @@ class Course:
         if self._tries:
             raise NoRoomError(reason)
 
-    def _stored(self, run: RunRow, first: int, end: int) -> dict[int, Entry]:
+    def _image(
+        self, followed: Pass, entry: Entry, late: bool, known: tuple[Finding, ...] | None = None
+    ) -> FollowedImage:
+        """The image of a slice, after those that were seen of its series. UsageError if it cannot be read."""
+        series, skipped = followed.series, tuple(followed.skipped)
+        return read_followed(self.directory, series.row.name, entry, late, skipped, known, bool(series.backlog))
+
+    def _stored(self, series: Series, first: int, end: int) -> dict[int, Entry]:
         """The images of some slices that the ledger has as stored now."""
         with closing(Ledger(self.directory, read_only=True)) as ledger:
-            return {entry.index: entry for entry in ledger.entries(run.run, first, end)}
+            return {entry.index: entry for entry in ledger.entries(series.row.run, first, end)}
 
     def _checkpoint(self, followed: Pass) -> None:
         """The state on disk, and the files that show it. Raises NoRoomError."""
         self._show(followed)
         try:
-            self._checkpoints.write(followed.run.run, followed.number, self.step.kept_of(followed.state))
+            self._checkpoints.write(followed.series.key, followed.number, self.step.kept_of(followed.state))
         except StepError as error:  # more is seen again after a restart
             log.error("%s: %s", self.step.name, error, exc_info=error)
         followed.since = 0
 
     def _show(self, followed: Pass) -> None:
-        """Writes the files that show a state, each whole, named after the run."""
+        """Writes the files that show a state, each whole, named after the run, or its backlog."""
         followed.shown = True
         try:
             files = self.step.files_of(followed.state)
@@ -286,77 +302,75 @@ class Course:
         try:
             for name, content in files.items():
                 self._folder.write_new(_TEMPORARY, content)
-                self._folder.replace(_TEMPORARY, f"{followed.run.name}-{name}")
+                self._folder.replace(_TEMPORARY, f"{followed.series.name}-{name}")
         except OSError as error:
             followed.shown = False
             raise NoRoomError(f"{self.folder}: a file cannot be written: {error.strerror}") from None
 
-    def _pass_of(self, run: RunRow) -> Pass:
-        """The state of a run; made from a checkpoint and the images since if it is not in memory."""
-        known = self.passes.get(run.run)
-        if known is None or known.run.opened != run.opened:  # the directory may have been cleared since
-            self.passes[run.run] = self._restored(run)
-        followed = self.passes[run.run]
-        followed.run = run  # it may have grown
+    def _pass_of(self, series: Series) -> Pass:
+        """The state of a series; made from a checkpoint and the images since if it is not in memory."""
+        known = self.passes.get(series.key)
+        if known is None or known.series.row.opened != series.row.opened:  # the directory may have been cleared since
+            self.passes[series.key] = self._restored(series)
+        followed = self.passes[series.key]
+        followed.series = series  # it may have grown
         return followed
 
-    def _restored(self, run: RunRow) -> Pass:
-        begin = self.journal.cold_start(run.run)
-        checkpoints = [each for each in self._checkpoints.numbers(run.run) if each > begin]
+    def _restored(self, series: Series) -> Pass:
+        begin = self.journal.cold_start(series.key)
+        checkpoints = [each for each in self._checkpoints.numbers(series.key) if each > begin]
         reason = ""
         for number in (*checkpoints, begin):
-            if number != begin and self.journal.seen_after(run.run, number) < self._habits.window:
+            if number != begin and self.journal.seen_after(series.key, number) < self._habits.window:
                 continue
-            state = {} if number == begin else self._checkpoints.read(run.run, number)
+            state = {} if number == begin else self._checkpoints.read(series.key, number)
             if state is None:
                 log.warning(
-                    "%s: checkpoint %d of %s is damaged: the one before is taken", self.folder, number, run.name
+                    "%s: checkpoint %d of %s is damaged: the one before is taken", self.folder, number, series.name
                 )
                 continue
             try:
-                return self._seen_again(Pass(run, state, number))
+                return self._seen_again(Pass(series, state, number))
             except (UsageError, StepError) as error:
                 reason = str(error)
-        return self._cold(run, begin, reason)
+        return self._cold(series, begin, reason)
 
     def _seen_again(self, followed: Pass) -> Pass:
         """Sees the images again that were seen after the state; what is found in them is left aside.
 
         Raises UsageError if one of them is gone, StepError if the step fails at one now.
         """
-        run = followed.run
-        decided = self.journal.decided(run.run, followed.number)
+        series = followed.series
+        decided = self.journal.decided(series.key, followed.number)
         seen = [each.index for each in decided if each.seen]
-        stored = self._stored(run, min(seen), max(seen) + 1) if seen else {}
+        stored = self._stored(series, min(seen), max(seen) + 1) if seen else {}
         if gone := [index for index in seen if index not in stored]:
             raise UsageError(f"the image of slice {gone[0]}, which is to be seen again, has expired")
         for each in decided:
             if each.seen:
-                late, known = each.outcome == "late", self.journal.findings(run.run, each.index)
+                late, known = each.outcome == "late", self.journal.findings(series.key, each.index)
                 try:
-                    image = read_followed(
-                        self.directory, run.name, stored[each.index], late, tuple(followed.skipped), known
-                    )
+                    image = self._image(followed, stored[each.index], late, known)
                 except UsageError as error:
-                    if each.index in self._stored(run, each.index, each.index + 1):
+                    if each.index in self._stored(series, each.index, each.index + 1):
                         self._try_again(str(error))
                     raise
                 self._tries = 0
                 followed.state, _ = self._step(followed.state, image)
             _count(followed, each)
         if seen:
-            log.info("%s: %d images of %s were seen again", self.folder, len(seen), run.name)
+            log.info("%s: %d images of %s were seen again", self.folder, len(seen), series.name)
         return followed
 
-    def _cold(self, run: RunRow, begin: int, reason: str) -> Pass:
+    def _cold(self, series: Series, begin: int, reason: str) -> Pass:
         """Begins with an empty state after the last image that was seen, and says so."""
-        decided = self.journal.decided(run.run, begin)
+        decided = self.journal.decided(series.key, begin)
         last = next(each for each in reversed(decided) if each.seen)
         said = f"begins with nothing after slice {last.index}: {reason}"
-        log.warning("%s: %s %s", self.folder, run.name, said)
-        self.journal.record_cold_start(run.run, last.number, said)
+        log.warning("%s: %s %s", self.folder, series.name, said)
+        self.journal.record_cold_start(series.key, last.number, said)
         self.cold_starts += 1
-        followed = Pass(run, {}, last.number)
+        followed = Pass(series, {}, last.number)
         for each in decided:
             if each.number > last.number:
                 _count(followed, each)

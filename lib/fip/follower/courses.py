@@ -148,9 +148,10 @@ class Courses:
 
     def _of(self, directory: Path, course: Course) -> Iterator[Followed]:
         job = "" if directory == self._root or not is_label(directory.name) else directory.name
-        for run, followed in course.passes.items():
-            position, needs = course.journal.position(followed.run), course.needs(followed.run)
-            yield Followed(self._name, job, run, position, min(needs, position), str(course.folder))
+        for run, (first, *later) in course.under_way().items():
+            far = course.how_far(first)
+            backlog = course.how_far(later[0]) if later else far if first.backlog is None else None
+            yield Followed(self._name, job, run, *far, str(course.folder), backlog)
 
     def _look(self) -> str:
         """Opens the courses of directories that may have something new; why one cannot be opened, or ""."""

@@ -1,5 +1,6 @@
 """A follower's own file: how far it is in each run, what it decided of each slice, and what it found.
 
+What is called a run here is a series of images: the backlog of a run is one of its own, by `Series.key`.
 All that belongs to one image is one transaction: after whatever end, a slice was decided with all that was found in it,
 or it was not. The tables are described in docs/extending/follower.md.
 """
@@ -8,10 +9,10 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fip.archive.entries import RunRow
+from fip.archive.entries import Series
 from fip.archive.follow import LATER, Turn
 from fip.archive.followed import Finding
 from fip.archive.ledger_file import Connect, LedgerFile
@@ -27,6 +28,9 @@ ENDED = "ended"
 
 SEEN = ("stored", "late")
 """The outcomes of images that the step has seen, and sees again after a restart."""
+
+TOGETHER = -1
+"""The position in the backlog of a run if it is one series with the other slices."""
 
 _OF_SLICE = "FROM findings WHERE run = ? AND slice = ?"
 
@@ -92,27 +96,42 @@ class Journal:
         """Closes the file."""
         self._file.close()
 
-    def position(self, run: RunRow) -> int:
-        """The first slice of a run that is not decided; a run that the directory was cleared of begins anew."""
-        self._enter(run)
-        return int(self._file.value("SELECT next FROM runs WHERE run = ?", (run.run,)))
+    def is_apart(self, run: Series, whole: bool) -> bool:
+        """Whether the backlog of a run is a series of its own: not for who begins when the run is `whole`.
 
-    def passed_over(self, run: RunRow) -> set[int]:
-        """The slices of a run that had no image when it was their turn, and may have one later."""
-        self._enter(run)
-        if run.run not in self._passed_over:
+        It is entered when it is first asked for.
+        """
+        backlog = replace(run, backlog=True)
+        if not self._knows(backlog):
+            with self._file.transaction():
+                together = whole and self.position(run) == 0
+                self._enter(backlog)
+                if together:
+                    self._file.write("UPDATE runs SET next = ? WHERE run = ?", (TOGETHER, backlog.key))
+        return self.position(backlog) != TOGETHER
+
+    def position(self, series: Series) -> int:
+        """The first slice of a series that is not decided; a run that the directory was cleared of begins anew."""
+        self._enter(series)
+        return int(self._file.value("SELECT next FROM runs WHERE run = ?", (series.key,)))
+
+    def passed_over(self, series: Series) -> set[int]:
+        """The slices of a series that had no image when it was their turn, and may have one later."""
+        self._enter(series)
+        key = series.key
+        if key not in self._passed_over:
             last = "SELECT slice, outcome, MAX(number) FROM decisions WHERE run = ? AND outcome != ? GROUP BY slice"
             query = f"SELECT slice FROM ({last}) WHERE outcome IN ({', '.join('?' * len(LATER))})"
-            rows = self._file.rows(query, (run.run, ENDED, *LATER))
-            self._passed_over[run.run] = {index for (index,) in rows}
-        return self._passed_over[run.run]
+            rows = self._file.rows(query, (key, ENDED, *LATER))
+            self._passed_over[key] = {index for (index,) in rows}
+        return self._passed_over[key]
 
     def record(self, turn: Turn, outcome: str, reason: str, findings: Sequence[str]) -> int:
         """Enters what was decided of a slice, with what was found in it, each JSON text, all or nothing.
 
         On disk when this returns. Returns the number of the decision.
         """
-        run = turn.run.run
+        run = turn.series.key
         with self._file.transaction():
             self._file.write(
                 "INSERT INTO decisions VALUES (NULL, ?, ?, ?, ?, ?)", (run, turn.index, outcome, reason, time.time())
@@ -124,9 +143,9 @@ class Journal:
                 self._file.write("INSERT INTO findings VALUES (?, ?, ?, ?, ?)", *rows)
             self._file.write("UPDATE runs SET next = MAX(next, ?) WHERE run = ?", (turn.index + 1, run))
         if outcome != ENDED:
-            self.passed_over(turn.run).discard(turn.index)
+            self.passed_over(turn.series).discard(turn.index)
         if outcome in LATER:
-            self.passed_over(turn.run).add(turn.index)
+            self.passed_over(turn.series).add(turn.index)
         return number
 
     def record_cold_start(self, run: str, after: int, reason: str) -> None:
@@ -179,10 +198,10 @@ class Journal:
         """Of each run that is known here, the first slice that is not decided."""
         return dict(self._file.rows("SELECT run, next FROM runs"))
 
-    def has_ended(self, run: RunRow) -> bool:
-        """Whether it was entered that a run is over, with as many slices as it has now."""
+    def has_ended(self, series: Series) -> bool:
+        """Whether it was entered that a series is over, with as many slices as its run has now."""
         query = "SELECT COUNT(*) FROM decisions WHERE run = ? AND outcome = ? AND slice = ?"
-        return bool(self._file.value(query, (run.run, ENDED, run.total - 1)))
+        return bool(self._file.value(query, (series.key, ENDED, series.row.total - 1)))
 
     def last_reason(self, outcome: str) -> str:
         """Which slice last had this outcome, and why; "" if none had."""
@@ -196,14 +215,19 @@ class Journal:
         counts = dict(self._file.rows(query))
         return counts | {"findings": int(self._file.value("SELECT COUNT(*) FROM findings"))}
 
-    def _enter(self, run: RunRow) -> None:
-        """Enters a run that is new; what was of its images before is forgotten if the directory was cleared since."""
-        if self._file.value("SELECT opened FROM runs WHERE run = ?", (run.run,)) == run.opened:
+    def _knows(self, series: Series) -> bool:
+        query = "SELECT opened FROM runs WHERE run = ?"
+        return bool(self._file.value(query, (series.key,)) == series.row.opened)
+
+    def _enter(self, series: Series) -> None:
+        """Enters a series that is new; what was of its images is forgotten if the directory was cleared since."""
+        if self._knows(series):
             return
+        key, opened = series.key, series.row.opened
         with self._file.transaction():
             for table in ("findings", "decisions", "starts", "runs"):
-                self._file.write(f"DELETE FROM {table} WHERE run = ?", (run.run,))
-            self._file.write("INSERT INTO runs VALUES (?, ?, ?, 0)", (run.run, run.name, run.opened))
+                self._file.write(f"DELETE FROM {table} WHERE run = ?", (key,))
+            self._file.write("INSERT INTO runs VALUES (?, ?, ?, 0)", (key, series.name, opened))
             last = int(self._file.value("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence"))  # of all decisions ever
-            self._file.write("INSERT INTO starts VALUES (?, ?, '', ?)", (run.run, last, time.time()))
-        self._passed_over.pop(run.run, None)
+            self._file.write("INSERT INTO starts VALUES (?, ?, '', ?)", (key, last, time.time()))
+        self._passed_over.pop(key, None)

@@ -85,12 +85,14 @@ def form(
     bad: NDArray[np.bool_],
     out_visibility: NDArray[np.complexfloating],
     out_weight: NDArray[np.floating],
+    checked: bool = False,
 ) -> int:
     """Fill `out_visibility` and `out_weight` [stokes, row, channel] with weight x visibility and the weight.
 
     `visibility` [row, channel, correlation]; `weight` broadcasts to it; `bad` [row, channel, correlation] marks
     samples not to be used. What is NaN, infinite or `GARBLED`, or has a weight that is not positive, is not used
     either: weight 0, visibility 0. Returns how many samples were not used because a number of theirs was garbled.
+    Visibilities that are `checked` have no such number.
 
     A pair counts where both hands are good, with weight 4 w_p w_q / (w_p + w_q): the inverse variance of
     (p + q)/2 with variances 1/w_p and 1/w_q. (WSClean takes the smaller of the two weights, CASA their mean.)
@@ -98,7 +100,7 @@ def form(
     """
     used = _used(wanted)
     garbled = 0
-    if not _below(visibility, GARBLED):
+    if not checked and not possible(visibility):
         none, odd = ~np.isfinite(visibility), np.zeros(visibility.shape, bool)
         for part in (visibility.real, visibility.imag):
             odd |= np.abs(part) >= GARBLED
@@ -147,6 +149,26 @@ def unobserved(visibility: NDArray[np.complexfloating], parallel: Sequence[int])
     for hand in parallel[1:]:
         zero &= visibility[..., hand] == 0
     return zero if zero.any() else None
+
+
+def possible(visibility: NDArray[np.complexfloating]) -> bool:
+    """Whether all visibilities are numbers that a telescope can give: finite, and not `GARBLED`."""
+    return _below(visibility, GARBLED)
+
+
+def absent(wanted: Product, visibility: NDArray[np.complexfloating]) -> NDArray[np.bool_]:
+    """Which samples [row, channel] of a plane are not there: what it is made of is not finite, or garbled.
+
+    `visibility` [row, channel, correlation] as on file. One hand is enough if the other may stand for it.
+    """
+    none = [~_is_possible(visibility[..., at]) for at in _used([wanted])]
+    both: NDArray[np.bool_] = np.logical_and.reduce(none) if wanted.either else np.logical_or.reduce(none)
+    return both
+
+
+def _is_possible(values: NDArray[np.complexfloating]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (np.abs(values.real) < GARBLED) & (np.abs(values.imag) < GARBLED)  # NaN is not
+    return found
 
 
 def _used(wanted: Sequence[Product]) -> list[int]:

@@ -6,27 +6,32 @@ from dataclasses import replace
 from pathlib import Path
 
 from fip.archive.ledger import Ledger
+from fip.data.arriving import Writing
 from fip.data.errors import InputError, LostReaderError, UsageError
 from fip.data.fingerprints import Comparison, compare, to_compare
 from fip.data.names import RunId
 from fip.data.needs import another
 from fip.data.ranges import of as ranges_of
 from fip.data.settings import Asked
+from fip.local.written import as_found, as_written
 from fip.sink.mixing import mixture, otherwise_corrected
 from fip.sink.store import Store
 from fip.source.child import Child
-from fip.source.requests import RunFacts, fingerprint, look
+from fip.source.requests import Held, RunFacts, fingerprint, look
 
 MOST_LISTED = 12  # stretches of slices that differ
 
 
-def compare_run(ledger: Ledger, path: Path, asked: Asked, found: RunFacts, reader: Child, whole: bool) -> Comparison:
+def compare_run(
+    ledger: Ledger, directory: Path, path: Path, asked: Asked, found: RunFacts, reader: Child, whole: bool
+) -> Comparison:
     """Compares what is stored of a run with its MeasurementSet, all of it or, of one that grows, not the `whole`."""
     indices = to_compare(found.run, ledger.stored(found.run), grows=not (whole or found.final))
+    writing, held = as_found(directory, path, found)
     return compare(
         ledger.data.fingerprints(found.run),
         indices,
-        lambda index: reader.call(fingerprint, path, asked, not found.final, found.run, index),
+        lambda index: reader.call(fingerprint, path, asked, writing, found.run, index, held),
     )
 
 
@@ -45,7 +50,7 @@ def check_data(
     if not ledger.stored(found.run) or ledger.data.hints(found.run) == found.hints:
         return
     say("its files were written since: what is stored is compared with the data")
-    compared = compare_run(ledger, path, asked, found, reader, whole=False)
+    compared = compare_run(ledger, store.directory, path, asked, found, reader, whole=False)
     if compared.unlike:
         raise UsageError(compared.refusal(str(store.directory), found.name))
     for note in compared.notes:
@@ -64,8 +69,8 @@ def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
         for run in ledger.runs():
             path = Path(run.measurement_set)
             try:
-                found = as_stored(reader, path, asked or Asked(), run.run)
-                compared = compare_run(ledger, path, asked or Asked(), found, reader, whole=True)
+                found = as_stored(reader, directory, path, asked or Asked(), run.run)
+                compared = compare_run(ledger, directory, path, asked or Asked(), found, reader, whole=True)
             except InputError as error:
                 say(f"{run.name}: its slices cannot be compared: {error}")
                 if isinstance(error, LostReaderError):
@@ -79,10 +84,12 @@ def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
     return same
 
 
-def as_stored(reader: Child, path: Path, asked: Asked, run: RunId) -> RunFacts:
+def as_stored(reader: Child, directory: Path, path: Path, asked: Asked, run: RunId) -> RunFacts:
     """What is known of a run of a directory, whose set was whole when it began or still written. InputError if gone."""
-    for follow in (False, True):
-        found = reader.call(look, path, asked, follow, follow, follow)
+    ways: tuple[tuple[Writing | None, Held | None], ...] = ((None, None), as_written(directory, path))
+    for writing, held in ways:
+        follow = writing is not None
+        found = reader.call(look, path, asked, writing, follow, follow, 0, held)
         if run in (found.run, found.older):
             return replace(found, run=run)
     raise InputError(another(path, asked.source, "when it was imaged"))

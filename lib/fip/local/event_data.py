@@ -18,6 +18,7 @@ from fip.data.options import options
 from fip.data.ranges import contains
 from fip.data.settings import TABLES, Asked, texts, without_extras
 from fip.local.comparing import as_stored, listed
+from fip.local.written import as_found
 from fip.source.child import Child
 from fip.source.copying import Part, copy_rows, part_of
 from fip.source.requests import RunFacts, fingerprint
@@ -42,11 +43,11 @@ def copy_event_data(directory: Path, event: Mapping[str, Any], output: Path, mar
         if run is None:
             raise UsageError(f"{directory} has no run {event['run']} any more, of which {event['id']} is")
         asked, path = ledger.asked() or Asked(), Path(run.measurement_set)
-        found = as_stored(reader, path, asked, run.run)
-        follow = not found.final
+        found = as_stored(reader, directory, path, asked, run.run)
+        writing, held = as_found(directory, path, found)
         first, end = event["first"] - margin, event["last"] + 1 + margin
-        part = reader.call(part_of, path, asked, follow, run.run, event["field"], first, end)
-        _check_data(ledger, path, asked, found, part, reader)
+        part = reader.call(part_of, path, asked, writing, run.run, event["field"], first, end, held)
+        _check_data(ledger, directory, path, asked, found, part, reader)
         _check_room(path, output, part.share)
         _copy(reader, path, part, output)
     say(f"{output}: {part.rows.size} rows of {path}, slices {part.slices[0]} to {part.slices[-1]} of run {run.name}")
@@ -62,13 +63,16 @@ def _check_place(output: Path) -> None:
         raise UsageError(f"--ms {output}: the folder {output.parent} does not exist")
 
 
-def _check_data(ledger: Ledger, path: Path, asked: Asked, found: RunFacts, part: Part, reader: Child) -> None:
+def _check_data(
+    ledger: Ledger, directory: Path, path: Path, asked: Asked, found: RunFacts, part: Part, reader: Child
+) -> None:
     """UsageError if what is stored of these slices is of other data than are there now."""
     stored = ledger.stored(found.run)
+    writing, held = as_found(directory, path, found)
     compared = compare(
         ledger.data.fingerprints(found.run),
         [index for index in part.slices if contains(stored, index)],
-        lambda index: reader.call(fingerprint, path, asked, not found.final, found.run, index),
+        lambda index: reader.call(fingerprint, path, asked, writing, found.run, index, held),
     )
     if compared.unlike:
         raise UsageError(

@@ -20,6 +20,7 @@ from fip.data.addresses import LONGEST_SOCKET
 from fip.data.errors import FipError, UsageError
 from fip.layout.keys import CREDENTIALS
 from fip.local.forks import Fork
+from fip.local.written import ARRIVALS
 from fip.runtime.service import PARENT_VARIABLE
 from fip.source.child import Child
 from fip.ventilator.reader import CHILD_VARIABLE
@@ -213,15 +214,13 @@ def _with_private_addresses(config: Config, folder: Path, output: Path, page: st
     address = f"ipc://{folder}/{{}}".format
     ventilator = {
         "control": address("control"), "status": address("status"), "lanes": address("lane-"),
-        "queue": folder / "jobs.sqlite", "readers": readers,
+        "queue": folder / "jobs.sqlite", "arrivals": output.resolve() / ARRIVALS, "readers": readers,
     }  # fmt: skip
     sink = {"directory": output.resolve(), "images": address("images"), "address": None}
     monitor = {"token_file": folder / "token", "directory": None} | ({"address": page} if page else {})
     return config.model_copy(
         update={
-            "ventilator": config.ventilator.model_copy(
-                update=ventilator | {"queue": folder / "jobs.sqlite", "readers": readers}
-            ),
+            "ventilator": config.ventilator.model_copy(update=ventilator),
             "sink": config.sink.model_copy(update=sink),
             "monitor": config.monitor.model_copy(update=monitor),
             "detector": config.detector.model_copy(update={"directory": None}),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sysconfig
@@ -22,8 +23,10 @@ from fip.archive.ledger import Ledger
 from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
 from fip.config import Config, Follower, Monitor
+from fip.data.arriving import Rules
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
-from fip.data.names import RunId, label
+from fip.data.joining import name_of
+from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.imaging.cuda.device import check_gpu
 from fip.imaging.kernels import CPU, SDP_FUNC
@@ -32,8 +35,10 @@ from fip.imaging.slant.scheme import scheme_for
 from fip.layout.reading import cores, readers_for
 from fip.local.comparing import check_data
 from fip.local.forks import import_daemons, keep_memory
+from fip.local.joining import joined
 from fip.local.launch import Pipeline, page_address
 from fip.local.user_code import settled
+from fip.local.written import ARRIVALS, as_written
 from fip.sink.store import Store
 from fip.source.child import Child
 from fip.source.requests import RunFacts, look
@@ -67,22 +72,24 @@ def run(
 
     Raises FipError.
     """
-    config = config.model_copy(update={"follower": _chosen(config, followers)})
+    directory = output_of(paths, output, config.source.join)
+    paths, source = joined(paths, config.source)
+    config = config.model_copy(update={"source": source, "follower": _chosen(config, followers)})
     if detect:
-        _check_detector(output_of(paths, output), config, overwrite)
+        _check_detector(directory, config, overwrite)
     keep_memory()  # of all that is forked from here
     config = settled(config)
     asked, follow = config.asked, follow_of(config)
     with Child.fork() as reader:
         check_devices(config.imaging.kernel, workers.values())
         import_daemons(("fip-ventilator", "fip-sink", "fip-worker"))  # while the child does the same
-        looked = _look_into(paths, asked, follow is not None, console, reader)
-        directory = output_of(paths, output)
+        looked = _look_into(paths, asked, follow, directory, console, reader)
         to_repair = {run for each in looked.values() for run in (each.run, each.older)} if repair else set()
         with closing(_opened(directory, config.sink.ledger)) as store:
             faults = _prepare(store, asked, overwrite, to_repair, console)
             if overwrite:
                 _forget(directory)
+                shutil.rmtree(directory / ARRIVALS, ignore_errors=True)
             before = {totals.run: totals.stored for totals in store.ledger.totals()}
             looked = {path: _as_known(each, before) for path, each in looked.items()}
             for path, each in looked.items():
@@ -150,9 +157,9 @@ def _detect(directory: Path, config: Config, console: Console) -> int:
     return search(directory, directory / FOLDER, asked, say, config.alerts, known=known_of(config))
 
 
-def output_of(paths: Sequence[Path], output: Path | None) -> Path:
-    """Where the images of these MeasurementSets go: where that is said, or into ./NAME.fip."""
-    return output or Path(f"{label(paths[0].stem)}.fip")
+def output_of(paths: Sequence[Path], output: Path | None, join: Sequence[str] = ()) -> Path:
+    """Where the images of these MeasurementSets, which may be joined, go: where that is said, or into ./NAME.fip."""
+    return output or Path(f"{name_of(paths[0], paths[1:] if join else ())}.fip")
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
@@ -210,11 +217,14 @@ def warm(kernel: str, epsilon: float) -> None:
 def follow_of(config: Config) -> Follow | None:
     """How MeasurementSets that are still being written are to be followed; None where they are whole."""
     source = config.source
-    return Follow(source.follow_complete, source.follow_end) if source.follow else None
+    if not source.follow:
+        return None
+    rules = Rules(source.follow_settle, source.follow_grace, source.follow_parts, source.follow_marker)
+    return Follow(source.follow_complete, source.follow_end, rules)
 
 
 def _look_into(
-    paths: Sequence[Path], asked: Asked, follow: bool, console: Console, reader: Child
+    paths: Sequence[Path], asked: Asked, follow: Follow | None, directory: Path, console: Console, reader: Child
 ) -> dict[Path, RunFacts]:
     """Opens MeasurementSets as the ventilator will: their faults are known before anything is started.
 
@@ -222,10 +232,14 @@ def _look_into(
     """
     found: dict[Path, RunFacts] = {}
     for path in paths:
+        writing, held = as_written(directory, path, follow.rules) if follow else (None, None)
         try:
-            found[path] = reader.call(look, path, asked, follow, False, False, 0)
+            found[path] = reader.call(look, path, asked, writing, False, False, 0, held)
         except NotYetError as error:
             console.print(f"waiting for data: {error}", style="yellow", soft_wrap=True)
+        finally:
+            if held:
+                held.close()
     if len({each.run for each in found.values()}) < len(found) or len(set(paths)) < len(paths):
         raise UsageError("the same MeasurementSet is named twice: name each once")
     for each in found.values():

@@ -8,7 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from fip.client.operator import Operator
+from fip.data.arriving import Writing
 from fip.data.errors import NotYetError
+from fip.data.needs import sets_of
 from fip.data.settings import Asked
 from fip.source.child import in_child
 from fip.source.requests import look
@@ -16,16 +18,20 @@ from fip.terminal.jobs import outcome
 from fip.wire.messages import JobStatus
 
 
-def check_here(paths: Sequence[Path], asked: Asked, follow: bool) -> None:
+def check_here(paths: Sequence[Path], asked: Asked, writing: Writing | None) -> None:
     """Looks into the MeasurementSets that can be read from here as the ventilator will: an option that does not fit is
     refused before the job is queued. Those that only the ventilator's host has it looks into itself.
 
     Raises InputError and UsageError.
     """
     for path in paths:
-        if os.access(path, os.R_OK | os.X_OK) and os.access(path / "table.dat", os.R_OK):
+        if all(map(_readable, map(Path, sets_of(str(path), asked.source)))):
             with suppress(NotYetError):  # it is still being written
-                in_child(look, path, asked, follow, False, False)
+                in_child(look, path, asked, writing)
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.X_OK) and os.access(path / "table.dat", os.R_OK)
 
 
 def wait(operator: Operator, job: JobStatus, console: Console, say: Callable[[str], None]) -> int:

@@ -306,7 +306,8 @@ def _shown(entry: Entry) -> dict[str, Any]:
     return {
         "slice": entry.index, "integration": entry.integration, "label": entry.label, "file": entry.file,
         "begin": entry.begin, "average": entry.average, "end": entry.end,
-        "empty": entry.empty, "quality": entry.quality, "worker": entry.worker, "seconds": entry.seconds,
+        "empty": entry.empty, "quality": entry.quality, "complete": entry.complete,
+        "worker": entry.worker, "seconds": entry.seconds,
         "rms": entry.rms, "minimum": entry.minimum, "maximum": entry.maximum, "recorded": entry.recorded,
         "of": _stored_at(entry),
     }  # fmt: skip

@@ -28,6 +28,7 @@ from fip.simulation.injecting import Field, Injecting, Source, by_slice, compone
 from fip.source.child import Child
 from fip.source.cutting import Run, SliceInfo
 from fip.source.open_run import open_run
+from fip.source.tables.measurement_set import MeasurementSet
 
 COLUMNS = ("DATA", "CORRECTED_DATA")
 """Those to which sources are added, if they are there and hold values."""
@@ -100,6 +101,7 @@ def _make_way(partial: Path) -> None:
 
 
 def _planned(path: Path, asked: Injecting) -> _Plan:
+    MeasurementSet(path).close()  # other recordings can be imaged, but not copied: it says so
     shown = {name: text for name, text in (("size", asked.size), ("scale", asked.scale)) if text}
     with closing(open_run(path, asked_of(stokes=(asked.stokes,), **shown))) as run:
         main = run.picked.main

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fip.archive.entries import Aged
 from fip.data.names import RunId
+from fip.data.ranges import Ranges, contains
 from fip.wire.messages import Followed
 
 FREE_AT_LEAST = 0.05
@@ -17,9 +18,17 @@ FREE_AT_LEAST = 0.05
 class Holds:
     """What followers have not seen of the images in one directory."""
 
-    def __init__(self, bounds: Mapping[str, float], clock: Callable[[], float] = time.monotonic) -> None:
-        """`bounds`: for how long, in s, images are held for each follower, by name; for others none are."""
-        self._bounds, self._clock = bounds, clock
+    def __init__(
+        self,
+        bounds: Mapping[str, float],
+        clock: Callable[[], float] = time.monotonic,
+        backlog: Callable[[RunId], Ranges] = lambda run: (),
+    ) -> None:
+        """`bounds`: for how long, in s, images are held for each follower, by name; for others none are.
+
+        `backlog` says which slices of a run are a series of their own.
+        """
+        self._bounds, self._clock, self._backlog = bounds, clock, backlog
         self._followed: dict[tuple[str, RunId], Followed] = {}
         self._due: dict[tuple[RunId, int], float] = {}  # since when images are due that are held
 
@@ -41,21 +50,17 @@ class Holds:
 
     def unseen(self, images: Iterable[Aged]) -> int:
         """How many of these images one of the followers has not seen."""
-        return sum(any(each.index >= self._next(name, each.run) for name in self._names(each.run)) for each in images)
+        return sum(any(each.index >= self._far(name, each)[0] for name in self._names(each.run)) for each in images)
 
     def _holds(self, image: Aged, since: float) -> bool:
-        return any(
-            since < bound and image.index >= self._needs(name, image.run) for name, bound in self._bounds.items()
-        )
+        return any(since < bound and image.index >= self._far(name, image)[1] for name, bound in self._bounds.items())
 
     def _names(self, run: RunId) -> set[str]:
         return {*self._bounds, *(name for name, its_run in self._followed if its_run == run)}
 
-    def _next(self, name: str, run: RunId) -> int:
-        """The first slice that a follower has not seen: of all, if it was never heard."""
-        known = self._followed.get((name, run))
-        return known.next if known else 0
-
-    def _needs(self, name: str, run: RunId) -> int:
-        known = self._followed.get((name, run))
-        return known.needs if known else 0
+    def _far(self, name: str, image: Aged) -> tuple[int, int]:
+        """In the series of an image, the first slice that a follower has not seen, and the first that it needs."""
+        known = self._followed.get((name, image.run))
+        if known and contains(self._backlog(image.run), image.index):
+            return known.backlog or (0, 0)
+        return (known.next, known.needs) if known else (0, 0)  # who was never heard has seen none

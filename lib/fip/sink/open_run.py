@@ -1,15 +1,25 @@
 """A run that images are stored of."""
 
 import logging
+import time
+from collections import deque
 from dataclasses import dataclass, field, replace
+from math import inf
+from statistics import fmean
 
+from fip.archive.ledger import Ledger
+from fip.data.complete import COMPLETE, NO_SLICES
 from fip.data.fingerprints import Comparing
+from fip.data.quantities import UNIX_EPOCH
+from fip.data.ranges import add
 from fip.data.ranges import of as ranges_of
+from fip.data.values import ImageFile
 from fip.sink.store import Store
 from fip.wire.messages import RunPlan, RunStored
 
 log = logging.getLogger("fip.sink")
 
+LAST_MINUTE = 60.0  # s
 COMPARED_AT_ONCE = 16  # slices that the ventilator is asked to read again
 
 
@@ -22,6 +32,22 @@ class OpenRun:
     said: RunStored  # what the ventilator is told of it
     comparing: Comparing | None = None  # what is stored, with the data as they are now, before the run goes on
     followers: set[str] = field(default_factory=set)  # those that the ledger knows of
+    _shares: deque[tuple[float, float]] = field(default_factory=deque)  # when each was stored, and how much was there
+
+    def was_stored(self, image: ImageFile) -> None:
+        """An image of it was stored."""
+        complete, (share, _), now = self.said.complete, image.numbers.get(COMPLETE, (None, "")), time.monotonic()
+        if share is not None:
+            share = min(1.0, max(0.0, share))
+            complete = (complete or NO_SLICES).with_one(share)
+            self._shares.append((now, share))
+        while self._shares and self._shares[0][0] < now - LAST_MINUTE:
+            self._shares.popleft()
+        newest = max(image.times.end - UNIX_EPOCH, -inf if self.said.newest is None else self.said.newest)
+        self.said = replace(
+            self.said, stored=add(self.said.stored, image.index), complete=complete, newest=newest,
+            lately=fmean(share for _, share in self._shares) if self._shares else None,
+        )  # fmt: skip
 
     def go_on_comparing(self, store: Store) -> None:
         """Asks for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""
@@ -38,3 +64,12 @@ class OpenRun:
             log.warning("%s: %s", self.plan.name, note)
         self.comparing, self.store = None, None if refused else store
         self.said = replace(self.said, refused=refused, compare=())
+
+
+def held(ledger: Ledger, plan: RunPlan) -> RunStored:
+    """What a ledger has of a run; what failed before is tried again."""
+    run, newest = plan.run, ledger.newest(plan.run)
+    return RunStored(
+        run, ledger.stored(run), (), "", plan.final, backlog=ledger.backlogs.of(run), complete=ledger.complete(run),
+        newest=None if newest is None else newest - UNIX_EPOCH,
+    )  # fmt: skip

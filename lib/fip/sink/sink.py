@@ -17,7 +17,7 @@ from fip.data.errors import DamagedLedgerError, FipError, NoRoomError, StoreErro
 from fip.data.fingerprints import Comparing, to_compare
 from fip.data.names import RunId
 from fip.data.quantities import Retention
-from fip.data.ranges import Ranges, add, contains, count
+from fip.data.ranges import add, contains, count
 from fip.data.values import ImageFile
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
@@ -25,7 +25,7 @@ from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import data_socket, host_name, receive
 from fip.runtime.vitals import Vitals
-from fip.sink.open_run import OpenRun
+from fip.sink.open_run import OpenRun, held
 from fip.sink.status_line import sink_line
 from fip.sink.store import Store
 from fip.wire.codec import decode_image
@@ -158,7 +158,8 @@ class Sink(Daemon):
         elif known.store and plan != known.plan:  # more of its slices have come to be known
             with self._charged_to(known):
                 known.store.open_run(plan)
-                known.plan, known.said = plan, replace(known.said, final=plan.final)
+                backlog = known.store.ledger.backlogs.of(plan.run)
+                known.plan, known.said = plan, replace(known.said, final=plan.final, backlog=backlog)
 
     def _record(self, failures: Sequence[Failure]) -> None:
         """Enters slices that will not come, those of a run together."""
@@ -182,14 +183,14 @@ class Sink(Daemon):
 
     def _open(self, plan: RunPlan) -> OpenRun:
         store: Store | None = None
-        stored: Ranges = ()
+        said = RunStored(plan.run, (), (), "", plan.final)
         refused, older = "", None
         try:
             store = self._store_of(plan)
             older = store.ledger.older_of(plan)
             refused = "" if older else store.open_run(plan)
             if not refused and not older:
-                stored = store.ledger.stored(plan.run)  # what failed before is tried again
+                said = held(store.ledger, plan)
         except NoRoomError:
             raise
         except (FipError, OSError) as error:
@@ -199,8 +200,8 @@ class Sink(Daemon):
         what = f"goes on as {older}" if older else "open"
         log.info("run %s of %s: %s", plan.run, plan.measurement_set, refused or what)
         takes = None if refused or older else store
-        run = OpenRun(plan, takes, RunStored(plan.run, stored, (), refused, plan.final, older))
-        if takes and stored:
+        run = OpenRun(plan, takes, replace(said, refused=refused, goes_on_as=older))
+        if takes and said.stored:
             with self._charged_to(run):
                 self._begin_comparing(run, takes)
         return run
@@ -302,7 +303,7 @@ class Sink(Daemon):
         self._vitals.took("wait", waited)
         self._vitals.took("image", sum(image.seconds.values()) - waited)
         log.debug("image %d of run %s was stored in %.3f s", image.index, image.run, time.monotonic() - begun)
-        run.said = replace(run.said, stored=add(run.said.stored, image.index))
+        run.was_stored(image)
         self._vitals.counters["images"] += 1
 
     def _store(self, run: OpenRun, store: Store, image: ImageFile) -> bool:

@@ -212,7 +212,7 @@ class Store:
 
     def hold(self, bounds: Mapping[str, float]) -> None:
         """Keeps images for so long (s, by the follower's name) that followers have not seen. Raises StoreError."""
-        self._holds = Holds(bounds, self._seconds)
+        self._holds = Holds(bounds, self._seconds, self.ledger.backlogs.of)
         self._holds.hear(self.ledger.followers.all())
 
     def hear(self, followed: Iterable[Followed]) -> None:

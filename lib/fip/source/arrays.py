@@ -1,34 +1,23 @@
 """A recording whose columns are arrays, in memory or mapped from a file: what most other formats can be made into."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError
 from fip.source.recording import Rows
-from fip.source.tables.subtables import Antennas, Channels, Field, Window, as_slice
+from fip.source.tables.subtables import Antennas, Channels, Field, Window
+from fip.source.whole import WholeRecording
+from fip.source.whole import window as window  # what who writes a recording makes one with, beside it
 
-Described = TypeVar("Described")
 NEEDED = ("TIME", "INTERVAL", "ANTENNA1", "ANTENNA2", "UVW", "DATA")
 _ZERO = ("FIELD_ID", "DATA_DESC_ID", "SCAN_NUMBER", "OBSERVATION_ID", "ARRAY_ID")
 
 
-def window(
-    frequency: NDArray[np.float64], width: NDArray[np.float64], correlations: Sequence[str], number: int = 0
-) -> Window:
-    """A spectral window: [channel] Hz in the order of the data, and names as ("XX", "YY") in theirs."""
-    order = np.argsort(frequency, kind="stable")
-    return Window(
-        number=number, spectral_window=number, frequency=frequency[order], width=width[order], order=as_slice(order),
-        correlations=tuple(correlations), frequency_frame="TOPOCENT", first=0, channels_on_file=frequency.size,
-    )  # fmt: skip
-
-
-class ArrayRecording:
+class ArrayRecording(WholeRecording):
     """Rows of arrays. Of columns that are left out nothing is flagged, all weights are 1, and there is one field."""
 
     def __init__(
@@ -44,7 +33,7 @@ class ArrayRecording:
 
         Visibilities are [row, channel, correlation], complex64 or complex128. Raises InputError.
         """
-        self.path, self.growing, self.antennas = path, False, antennas
+        super().__init__(path, windows, fields, antennas, telescope)
         missing = [name for name in NEEDED if name not in columns]
         if missing:
             raise InputError(f"{path}: has no {', '.join(missing)}")
@@ -53,9 +42,6 @@ class ArrayRecording:
         if wrong or not rows:
             raise InputError(f"{path}: TIME has {rows} rows{', and ' if wrong else ''}{', '.join(wrong)}")
         self._columns = _whole(columns)
-        self._windows = {each.number: each for each in windows}
-        self._fields = {each.number: each for each in fields}
-        self._telescope = telescope
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -67,11 +53,6 @@ class ArrayRecording:
         """FEED1 and FEED2, if both are there."""
         return ("FEED1", "FEED2") if {"FEED1", "FEED2"} <= set(self._columns) else ()
 
-    @property
-    def time_scale(self) -> str:
-        """TIME is UTC."""
-        return "UTC"
-
     def __len__(self) -> int:
         return len(self._columns["TIME"])
 
@@ -79,48 +60,13 @@ class ArrayRecording:
         """Rows by number, ascending."""
         return ArrayRows(self.path, self._columns, numbers)
 
-    def window(self, number: int) -> Window:
-        """What DATA_DESC_ID `number` stands for."""
-        return _described(self.path, self._windows, "window", number)
-
-    def field(self, number: int) -> Field:
-        """A field, and where its phase centre is."""
-        return _described(self.path, self._fields, "field", number)
-
-    def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
-        """The names of these fields by number."""
-        return {number: self.field(number).name for number in numbers}
-
-    def observation(self, number: int) -> dict[str, str]:
-        """The telescope; the others are not known."""
-        return {"TELESCOPE_NAME": self._telescope, "OBSERVER": "", "PROJECT": ""}
-
     def complex_columns(self) -> tuple[str, ...]:
         """The names of the columns that hold visibilities."""
         return tuple(name for name, values in self._columns.items() if np.iscomplexobj(values))
 
-    def hints(self, columns: Sequence[str]) -> str:
-        """By what the file looks like from outside."""
-        stat = self.path.stat()
-        return hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:16]
-
-    def refresh(self) -> None:
-        """It does not grow."""
-
     def complete_rows(self) -> int | None:
         """All."""
         return len(self)
-
-    def ended(self) -> bool | None:
-        """It has."""
-        return True
-
-    def parts_expected(self) -> int | None:
-        """The rows tell it."""
-        return None
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class ArrayRows:
@@ -170,12 +116,6 @@ class ArrayRows:
     def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
         """The error to raise if cells have another shape than a window tells."""
         return InputError(f"{self._path}: {name} has cells of shape {found}, but its window says {expected}")
-
-
-def _described(path: Path, those: Mapping[int, Described], what: str, number: int) -> Described:
-    if number not in those:
-        raise InputError(f"{path}: {what} {number} is used, but there are {', '.join(map(str, those))}")
-    return those[number]
 
 
 def _whole(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

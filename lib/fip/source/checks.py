@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError
-from fip.data.rotations import about_w
+from fip.data.quantities import format_angle, iso_utc
+from fip.data.rotations import about_w, separation
 from fip.imaging.polarisation import hands, unobserved
 from fip.source.advice.geometry import UvwCheck, check_uvw, uvw_axes
 from fip.source.index.row_index import RowIndex
@@ -20,12 +21,15 @@ from fip.source.samples import Columns, weight_column
 from fip.source.selecting.chosen import Chosen, parts, sampled
 from fip.source.selecting.matching import baselines, listed
 from fip.source.selecting.phase_centres import PhaseCentres
-from fip.source.tables.subtables import Field, Window
+from fip.source.tables.subtables import Field, Window, of_zenith
 
 _FIELDS = 32  # of which integrations are looked at
 _SAMPLES = 1 << 18  # of all correlations that are looked at in a window of an integration
 _ROWS = 1000  # of them, of which cells are asked for one by one
 _FARTHEST = 1e9  # m from the centre of the Earth, of an antenna: beyond the Moon
+_REFERRED = 3e-4  # of UVW is left, from which on they may be those of another direction: an arcminute
+_SAME = 3e-4  # rad, within which one direction is not told from another by UVW
+_BETTER = 0.2  # of that is left at most, if they are
 _TOLD = 0.01  # share of samples from which on it is told
 
 
@@ -227,12 +231,44 @@ def check_uvw_at(main: Recording, index: RowIndex, centres: PhaseCentres, field:
 
 
 def uvw_notes(chosen: Chosen) -> Iterator[str]:
-    """A warning if the UVW of the first integration are not those of the antennas."""
-    first = chosen.integrations[0]
+    """A warning if the UVW of the first or the last integration are not those of the antennas."""
+    for number in dict.fromkeys((chosen.integrations[0], chosen.integrations[-1])):
+        field = next(each for each in chosen.fields if each.number == int(chosen.index.field[number]))
+        told = told_of_uvw(chosen.main, chosen.index, chosen.rephasing.centres, field, number)
+        if told.startswith("warning"):
+            yield told
+            return
+    yield from _looks_up(chosen)
+
+
+def _looks_up(chosen: Chosen) -> Iterator[str]:
+    """What to mind of a set that is being written if its first integration does not tell PHASE_DIR from the zenith."""
+    first, centres = chosen.integrations[0], chosen.rephasing.centres
     field = next(each for each in chosen.fields if each.number == int(chosen.index.field[first]))
-    found = str(check_uvw_at(chosen.main, chosen.index, chosen.rephasing.centres, field, first))
-    if found.startswith("warning"):
-        yield found
+    time = float(chosen.index.time[first])
+    if not chosen.main.growing or not centres.stays(field) or not centres.on_earth:
+        return
+    if separation(centres.at(field, time).centre, centres.at(of_zenith(field), time).centre) < _SAME:
+        yield (
+            f"field {field.name}: its PHASE_DIR is the zenith at {iso_utc(time)}: if nothing tracks it from then on, "
+            "give --uvw zenith"
+        )
+
+
+def told_of_uvw(main: Recording, index: RowIndex, centres: PhaseCentres, field: Field, integration: int) -> str:
+    """How the UVW of an integration, of this field, fit the antennas; a warning if they do not, and what would do."""
+    found = check_uvw_at(main, index, centres, field, integration)
+    zenith, time = of_zenith(field), float(index.time[integration])
+    if found.fit is None or found.fit.residual < _REFERRED or not centres.on_earth:
+        return str(found)
+    other = check_uvw_at(main, index, centres, zenith, integration).fit
+    if other is None or not other.good or other.residual > _BETTER * found.fit.residual:
+        return str(found)
+    away = format_angle(separation(centres.at(field, time).centre, centres.at(zenith, time).centre), digits=3)
+    return (
+        f"warning: field {field.name}: UVW at {iso_utc(time)} are those of the zenith, {away} from its PHASE_DIR: "
+        f"{other}; --uvw zenith takes them as such"
+    )
 
 
 def width_notes(windows: Sequence[Window]) -> Iterator[str]:

@@ -265,6 +265,7 @@ def _read_for(parent: Pipe) -> None:
     """Answers calls until nobody is left to call."""
     os.environ["CASARCFILES"] = _casarc_files()
     import fip.source.growing  # noqa: F401 what it takes to open the first one, before it is asked for
+    from fip.source.requests import Held
 
     while True:
         try:
@@ -272,7 +273,7 @@ def _read_for(parent: Pipe) -> None:
             answer = _answer(function, args)
             parent.send(answer)
             for each in (*args, getattr(answer[0], "handed", None)):
-                if isinstance(each, Memory):
+                if isinstance(each, Memory | Held):
                     each.close()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return

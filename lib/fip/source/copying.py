@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.arriving import Writing
 from fip.data.errors import InputError, UsageError, first_line
 from fip.data.names import RunId
 from fip.data.quantities import exact_angle, format_size
 from fip.data.settings import Asked
-from fip.source.requests import run_with
+from fip.source.requests import Held, run_with
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.source.tables.subtable_reader import UNREADABLE
 
@@ -26,13 +27,24 @@ class Part:
     settled: dict[str, str]  # options that the whole set has settled, as a person writes them
 
 
-def part_of(path: Path, asked: Asked, follow: bool, run: RunId, field: str, first: int, end: int) -> Part:
+def part_of(
+    path: Path,
+    asked: Asked,
+    writing: Writing | None,
+    run: RunId,
+    field: str,
+    first: int,
+    end: int,
+    held: Held | None = None,
+) -> Part:
     """The slices of a run from `first` up to `end` that are of a field, by its label, and their rows.
 
     InputError if it is another run now, or cannot be read; UsageError if it is no MeasurementSet.
     """
-    found = run_with(path, asked, follow, run, max(0, first), None)
+    found = run_with(path, asked, writing, run, max(0, first), held)
     main = found.picked.main
+    if asked.source.join:
+        raise UsageError(f"{path}: was joined with other sets: its rows and theirs cannot be copied into one")
     if not isinstance(main, MeasurementSet):
         raise UsageError(f"{path}: no MeasurementSet, but read by another package: its rows cannot be copied")
     here = range(max(0, first), min(end, len(found.slices)))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fip.corrections.corrections import Corrections
 from fip.corrections.observed import Observed
 from fip.corrections.tally import NOTHING, Tally
+from fip.data.errors import InputError, UnreadableError
 from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
 from fip.data.quality import TOTAL_INTENSITY
@@ -24,6 +25,7 @@ from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_ban
 from fip.imaging.weighting import weigh
 from fip.source.corrected import cards_of, known_sources, numbers_of
 from fip.source.feeds import feed_angles, of_baselines, unknown
+from fip.source.index.expected import rounded
 from fip.source.recording import Rows
 from fip.source.samples import SampleReader, Seen, observed_of
 from fip.source.selecting.chosen import Picked
@@ -55,7 +57,8 @@ class _Dump:
     time: NDArray[np.float64]  # s UTC
     window: NDArray[np.int32]  # DATA_DESC_ID
     selected: NDArray[np.bool_]  # a cross-correlation of antennas and a window that are selected
-    placed: NDArray[np.bool_]  # that, with finite UVW
+    due: NDArray[np.bool_]  # that, not flagged as a whole
+    placed: NDArray[np.bool_]  # selected, with finite UVW
     usable: NDArray[np.bool_]  # and not flagged as a whole
     uvw: NDArray[np.float64]  # [row, 3] m, as on file
     uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None where no range is selected
@@ -96,6 +99,8 @@ class Run:
     readers: tuple[SampleReader, ...]  # one for each window, or part of one
     _nominal: dict[tuple[str, str, frozenset[int]], Beam | None] = field(default_factory=dict)  # by `_kind`
     _windows: dict[int, frozenset[int]] = field(default_factory=dict)  # that there are in a slice, by its number
+    _kinds: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # the slices by field and label, ascending
+    _listed: list[tuple[str, str]] = field(default_factory=list)  # field and label of the slices that are in `_kinds`
 
     def close(self) -> None:
         """Release the files."""
@@ -116,7 +121,7 @@ class Run:
         dump = self._dump(info)
         self._windows[number] = dump.windows
         bands = self._bands(dump.windows)
-        zeros = garbled = 0
+        zeros = garbled = absent = 0
         done = Tally()
         sums = BaselineSums(self.picked.main.antennas.names)
         baseline = sums.baseline(*dump.antennas)
@@ -125,6 +130,7 @@ class Run:
             sums.select(baseline[part.mask], _selected(part, dump))
             found = self._read_block(info, part, dump)
             zeros, garbled, done = zeros + found.zeros, garbled + found.garbled, done + found.tally
+            absent += found.absent
             if found.block is not None:
                 sums.add(baseline[found.rows], found.block)
                 natural.append((found.block, found.rows))
@@ -158,6 +164,7 @@ class Run:
             nominal_beam=self._nominal_beam(number),
             zeros=zeros,
             garbled=garbled,
+            complete=rounded(self.picked.share_there(info.integrations) * (1 - absent / max(1, sums.samples))),
             ill=ill(antennas_view(health(self.id, antennas))),
             fingerprint=fingerprint([block for block, _ in natural]),
         )
@@ -230,10 +237,10 @@ class Run:
             window = rows.column("DATA_DESC_ID")
             selected &= np.isin(window, [reader.window.number for reader in self.readers])
         placed = selected & np.isfinite(uvw).all(axis=1)
-        usable = placed & ~rows.column("FLAG_ROW")
+        due = selected & ~rows.column("FLAG_ROW")
         which = np.searchsorted(info.integrations, integration)
         uv = None if self.picked.asked.source.uv_range is None else self._uv(info, which, uvw)
-        return _Dump(rows, antennas, which, rows.column("TIME"), window, selected, placed, usable, uvw, uv)
+        return _Dump(rows, antennas, which, rows.column("TIME"), window, selected, due, placed, placed & due, uvw, uv)
 
     def _uv(self, info: SliceInfo, integration: NDArray[np.intp], uvw: NDArray[np.float64]) -> NDArray[np.float64]:
         """|(u, v)| [row] in m towards the centre of the grid, as `subset` has it: at the middle of integrations."""
@@ -280,19 +287,20 @@ class Run:
         if not usable.any():
             return _Found(None, rows)
         seen = None if self.corrections is None else self._seen(info, part, dump)
-        visibility, weight, zeros, garbled, tally = part.reader.read(part.rows, usable, seen)
+        due = part.within & dump.due[part.mask, None]
+        visibility, weight, zeros, garbled, absent, tally = part.reader.read(part.rows, usable, due, seen)
         good = of_rows(weight).any(axis=0)
         if not good.all():
             visibility, weight = np.compress(good, visibility, axis=1), np.compress(good, weight, axis=1)
             rows = rows[good]
         block = Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight) if rows.size else None
-        return _Found(block, rows, zeros, garbled, tally)
+        return _Found(block, rows, zeros, garbled, absent, tally)
 
     def _seen(self, info: SliceInfo, part: _Part, dump: _Dump) -> Seen:
         """When and from where the rows of a window were seen."""
         number = int(self.picked.index.field[info.integrations[0]])
         times = self.picked.index.time[list(info.integrations)].tolist()
-        field, centres = self.picked.main.field(number), self.picked.rephasing.centres
+        field, centres = self.picked.field(number), self.picked.rephasing.centres
         pointings = [centres.at(field, time) for time in times]
         axes = [about_w(each.north).T @ icrs_axes(each.centre) for each in pointings]
         antennas, (first, second) = self.picked.main.antennas, (each[part.mask] for each in dump.antennas)
@@ -366,17 +374,38 @@ class Run:
         return self._windows[number]
 
     def _nominal_beam(self, number: int) -> Beam | None:
-        """The beam of the first slice with the field and the windows of this one, as if nothing were flagged."""
+        """The beam of the first slice with the field and the windows of this one, as if nothing were flagged.
+
+        If that one was removed since, as it may be in a folder of arriving sets, it is the beam of this one.
+        """
         like, windows = self.slices[number], self._windows_of(number)
         key = like.field, like.label, windows
         if key not in self._nominal:
-            same = (at for at, each in enumerate(self.slices) if (each.field, each.label) == (like.field, like.label))
-            info = self.slices[next(at for at in same if self._windows_of(at) == windows)]
-            dump = self._dump(info)
-            covered = [_coverage(part, dump) for part in self._parts(dump)]
-            blocks = self._rephased(info, dump, covered, self.picked.index.time[list(info.integrations)])
-            self._nominal[key] = fit_beam(weigh(blocks, self.settings, self.grids[info.field]))
+            first = next(at for at in self._alike(like) if self._windows_of(at) == windows)
+            try:
+                self._nominal[key] = self._unflagged_beam(first)
+            except UnreadableError:
+                raise
+            except InputError:
+                if first == number:
+                    raise
+                self._nominal[key] = self._unflagged_beam(number)
         return self._nominal[key]
+
+    def _unflagged_beam(self, number: int) -> Beam | None:
+        info = self.slices[number]
+        dump = self._dump(info)
+        covered = [_coverage(part, dump) for part in self._parts(dump)]
+        blocks = self._rephased(info, dump, covered, self.picked.index.time[list(info.integrations)])
+        return fit_beam(weigh(blocks, self.settings, self.grids[info.field]))
+
+    def _alike(self, like: SliceInfo) -> list[int]:
+        """The slices with the field and the label of this one."""
+        for number in range(len(self._listed), len(self.slices)):
+            each = self.slices[number]
+            self._listed.append((each.field, each.label))
+            self._kinds.setdefault(self._listed[-1], []).append(number)
+        return self._kinds[like.field, like.label]
 
 
 def _selected(part: _Part, dump: _Dump) -> NDArray[np.int64]:
@@ -411,4 +440,5 @@ class _Found:
     rows: NDArray[np.intp]  # which of the slice's rows they are
     zeros: int = 0  # as `Slice` has them
     garbled: int = 0
+    absent: int = 0  # as `Samples` has them
     tally: Tally = NOTHING  # what corrections have done

@@ -5,21 +5,28 @@ complete, so that a run that is resumed, later and with more data there, is the 
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from fip.data.arriving import Writing
+from fip.data.directions import Direction
 from fip.data.errors import InputError, NotYetError, UnreadableError, UsageError
+from fip.data.needs import sets_of
 from fip.data.settings import Asked
 from fip.source.cutting import Run
 from fip.source.index.row_index import Indexer, RowIndex
+from fip.source.joined.recording import Joined
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, one_band, open_run, settle
 from fip.source.recording import Recording
 from fip.source.selecting.chosen import Chosen, choose
 from fip.source.sources import open_recording
+from fip.source.tables.subtables import Field
 
 
 class Whole:
@@ -27,7 +34,8 @@ class Whole:
 
     def __init__(self, path: Path, asked: Asked) -> None:
         """Opens the MeasurementSet. Raises InputError and UsageError."""
-        self._path, self._files = path, _files(path)
+        self._paths = [*map(Path, sets_of(str(path), asked.source))]
+        self._files = [*map(_files, self._paths)]
         self._run = open_run(path, asked)
         self.rows = self._run.picked.index.rows
 
@@ -38,7 +46,11 @@ class Whole:
     @property
     def current(self) -> bool:
         """Whether its files are as they were when it was opened."""
-        return _files(self._path) == self._files
+        return [*map(_files, self._paths)] == self._files
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether its files are as they were for whoever opened it."""
+        return self.current
 
     @property
     def recording(self) -> Recording:
@@ -79,11 +91,11 @@ class Growing:
     is a NotYetError, and it is opened again by the next look.
     """
 
-    def __init__(self, path: Path, asked: Asked) -> None:
-        """Opens it; NotYetError if it is not there yet, or not whole enough to be opened."""
-        self._asked = asked
+    def __init__(self, path: Path, asked: Asked, open_it: Callable[[], Recording] | None = None) -> None:
+        """Opens it, by `open_it`; NotYetError if it is not there yet, or not whole enough to be opened."""
+        self._asked, self._table = asked, _has_table(path)
         try:
-            self._main = open_recording(path, growing=True)
+            self._main = open_it() if open_it else open_recording(path, Writing())
         except InputError as error:
             raise NotYetError(str(error)) from None
         self.rows = len(self._main)
@@ -92,8 +104,10 @@ class Growing:
         self._end = 0  # of the rows of complete integrations
         self._run: Run | None = None
         self._taken = np.zeros(0, bool)  # [integration] whether it is in a slice
+        self._fields: dict[int, Field] = {}  # as they were when they were imaged first
         self._looked: object = None  # what there was to see at the last look; None if that was not all
         self._doubted = False  # whether the recording is to be opened again before it is read
+        self._known: list[float] | None = None  # as `_some_times`, for whoever made this
 
     @property
     def recording(self) -> Recording:
@@ -102,8 +116,30 @@ class Growing:
 
     @property
     def current(self) -> bool:
-        """It looks again by itself."""
-        return True
+        """It looks again by itself; what was a folder without a table may have become one of a MeasurementSet."""
+        return self._table or not _has_table(self._main.path)
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether it is of what is asked, and the recording has the rows that were seen, as some of them tell."""
+        return asked == self._asked and self._known is not None and self._known == self._some_times()
+
+    def _some_times(self) -> list[float] | None:
+        """TIME of the first, a middle and the last row of those that are indexed; None if that cannot be read now.
+
+        Of members it is when they begin: they may have been removed since.
+        """
+        some = [0, self._end // 2, self._end - 1] if self._end else []
+        if self._end > len(self._main):
+            return None
+        if isinstance(self._main, Joined):
+            return [self._main.began(each) for each in some]
+        with suppress(InputError):
+            return [float(self._main.rows(range(each, each + 1)).column("TIME")[0]) for each in some]
+        return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, or for later: by these times it sees whether the recording is the same."""
+        return self.__dict__ | {"_known": self._some_times()}
 
     def close(self) -> None:
         """Release the files."""
@@ -215,12 +251,15 @@ class Growing:
             raise
         except UsageError:  # none of them is selected
             return replace(run, picked=replace(run.picked, index=index))
+        self._check_fields(chosen)
         closed = chosen.slices if ended else _closed(chosen)
         for together in closed:
             self._taken[list(together)] = True
         grid = next(iter(run.grids.values()))
         fields = [each for each in chosen.fields if each.name not in run.grids]
-        known, targets = run.picked.rephasing, chosen.rephasing.targets
+        known, targets = run.picked.rephasing, dict(chosen.rephasing.targets)
+        if isinstance(run.settings.phase_centre, Direction):  # in the frame that was settled, whatever comes later
+            targets = dict.fromkeys(targets, next(iter(known.targets.values())))
         moved = {**chosen.rephasing.fields, **known.fields}
         rephasing = replace(known, fields=moved, targets={**targets, **known.targets})
         about = {each.name: grid_about((grid.width, grid.height), grid.scale, targets[each.number]) for each in fields}
@@ -232,6 +271,30 @@ class Growing:
             grids={**run.grids, **about},
             observations={**run.observations, **{each.name: replace(observation, field=each.name) for each in fields}},
         )
+
+    def _check_fields(self, chosen: Chosen) -> None:
+        """InputError if a field's phase centre is not what it was when it was imaged first.
+
+        Nothing tells which of its rows were written under which, and the images there are would be of another place.
+        """
+        for field in chosen.fields:
+            was = self._fields.setdefault(field.number, field)
+            if (was.frame, was.polynomial, was.epoch) != (field.frame, field.polynomial, field.epoch):
+                raise InputError(
+                    f"{self._main.path}: field {field.number} ({field.name}): PHASE_DIR was {_told(was)} when it was "
+                    f"imaged first, and is {_told(field)} now, and nothing tells which rows are of which: a target "
+                    "that changes needs a row of FIELD of its own; what was imaged before stays"
+                )
+
+
+def _told(field: Field) -> str:
+    longitude, latitude = np.degrees(field.polynomial[0])
+    moves = ", ..." if len(field.polynomial) > 1 else ""
+    return f"({longitude:.6f}, {latitude:.6f}{moves}) deg in {field.frame}"
+
+
+def _has_table(path: Path) -> bool:
+    return (path / "table.dat").exists()
 
 
 def _closed(chosen: Chosen) -> tuple[tuple[int, ...], ...]:

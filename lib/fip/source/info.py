@@ -7,10 +7,11 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from fip.data.joining import shown
 from fip.data.quantities import ARCSEC, format_angle, iso_utc
 from fip.source.advice.defaults import choose_grid
 from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
-from fip.source.checks import check_readable, check_uvw_at, width_notes
+from fip.source.checks import check_readable, told_of_uvw, width_notes
 from fip.source.index.row_index import RowIndex
 from fip.source.open_run import extent, interval_fault, read_index
 from fip.source.recording import Recording, Rows
@@ -19,7 +20,7 @@ from fip.source.selecting.centring import own_centre, phase_centres
 from fip.source.selecting.chosen import all_windows, parts, sampled, unique_names
 from fip.source.selecting.matching import listed
 from fip.source.selecting.phase_centres import PhaseCentres
-from fip.source.sources import open_recording
+from fip.source.sources import open_joined
 from fip.source.tables.subtables import Field, Window, band
 
 Lines: TypeAlias = Iterator[tuple[str, str]]
@@ -29,9 +30,12 @@ Item = TypeVar("Item")
 _MOST_LISTED = 12  # windows or fields
 
 
-def describe(path: Path) -> str:
-    """Some twenty lines of plain text. Raises InputError where the MeasurementSet cannot be imaged."""
-    with closing(open_recording(path)) as main:
+def describe(path: Path, join: Sequence[str] = ()) -> str:
+    """Some twenty lines of plain text, of a set, or of those that `Selection.join` has.
+
+    Raises InputError where the MeasurementSet cannot be imaged.
+    """
+    with closing(open_joined(path, join)) as main:
         index = read_index(main)
         windows = all_windows(main, index)
         integrations = sampled(range(len(index)))
@@ -51,13 +55,13 @@ def describe(path: Path) -> str:
             *_columns(main, looked_at),
             ("flagged", f"{_flagged(looked_at):.1%} of cross-correlations, in {said}"),
             ("baselines", f"up to {index.coverage.longest_baseline:.6g} m (in the plane of u and v)"),
-            ("uvw", f"{check_uvw_at(main, index, centres, fields[int(index.field[0])], 0)}"),
+            ("uvw", told_of_uvw(main, index, centres, fields[int(index.field[0])], 0)),
             *(("", note) for note in width_notes(windows)),
             *_field_of_view(main, index, windows),
             *_suggestions(main, index, windows),
         ]
     width = max(len(name) for name, _ in lines)
-    return "\n".join([str(path), *(f"  {name:<{width}}  {text}".rstrip() for name, text in lines)])
+    return "\n".join([shown(str(path), join), *(f"  {name:<{width}}  {text}".rstrip() for name, text in lines)])
 
 
 def _observation(main: Recording, index: RowIndex) -> Lines:

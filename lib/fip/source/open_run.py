@@ -1,5 +1,6 @@
 """From a MeasurementSet and what the user asked of it to a run of slices."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.directions import Direction
+from fip.data.directions import OWN, Body, Direction
 from fip.data.errors import InputError, UsageError
-from fip.data.names import LONGEST, label
+from fip.data.joining import name_of, shown
+from fip.data.names import LONGEST
 from fip.data.primary_beam import AIRY
 from fip.data.settings import Asked, Imaging, describe, selected
 from fip.data.stokes import stokes_axis
@@ -31,11 +33,11 @@ from fip.source.index.coverage import Coverage
 from fip.source.index.row_index import Indexer, RowIndex
 from fip.source.recording import Recording
 from fip.source.run_id import identify
-from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, weight_column
+from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, scaled, weight_column
 from fip.source.selecting.centring import centre_notes, position
 from fip.source.selecting.chosen import Chosen, choose, parts
 from fip.source.selecting.matching import listed
-from fip.source.sources import open_recording
+from fip.source.sources import open_joined
 from fip.source.tables.subtables import Window, band
 
 _EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, well within what a header can say
@@ -47,7 +49,7 @@ def open_run(path: Path, asked: Asked) -> Run:
     Reads the row numbers and UVW of the whole table once. Raises InputError where the data cannot be imaged and
     UsageError where the selection cannot be met.
     """
-    main = open_recording(path)
+    main = open_joined(path, asked.source.join)
     try:
         index = read_index(main)
         return settle(choose(main, index, asked))
@@ -63,6 +65,7 @@ def settle(chosen: Chosen) -> Run:
     some = [(part.rows, part.window) for part in found]
     source = asked.source
     columns, column_note = choose_columns(main, source.column, source.subtract_model, bool(source.gains), some)
+    columns = scaled(columns, source.askap_scale, main.observation(int(index.observation[0]))["TELESCOPE_NAME"])
     check_cells(chosen, columns, found)
     _check_weights(chosen)
     wanted = _products(main, windows, asked.imaging.stokes)
@@ -88,7 +91,7 @@ def settle(chosen: Chosen) -> Run:
         older=ids.older,
         others=ids.others,
         hints=main.hints(tuple(filter(None, (columns.visibility, columns.model)))),
-        name=label(main.path.stem),
+        name=name_of(main.path, source.join[1:]),
         slices=list_slices(chosen),
         settings=settings,
         grids=grids,
@@ -99,8 +102,12 @@ def settle(chosen: Chosen) -> Run:
             *_selection_notes(chosen),
             *_injection_notes(main, index),
             column_note,
+            *_askap_notes(chosen, columns),
             *(() if corrections is None else corrections.notes),
-            *centre_notes(index, chosen.fields, chosen.rephasing, asked.imaging.phase_centre, len(chosen.integrations)),
+            *centre_notes(
+                main, index, chosen.fields, chosen.rephasing, asked.imaging.phase_centre, len(chosen.integrations)
+            ),
+            *_beam_notes(chosen),
             *grid_notes,
             *band_notes,
             *smearing_notes(max(size) * scale / 2, chosen.coverage.rms_baseline, band(windows).centre, width, duration),
@@ -118,6 +125,16 @@ def settle(chosen: Chosen) -> Run:
             for window, planes in zip(windows, wanted, strict=True)
         ),
     )
+
+
+def _askap_notes(chosen: Chosen, columns: Columns) -> Iterator[str]:
+    if columns.scale != 1:
+        yield f"column {columns.visibility}: times {columns.scale:g} (--askap-scale)"
+    for field in chosen.fields[:1]:
+        if field.beam_offset is not None and any(field.beam_offset):
+            x, y = map(math.degrees, field.beam_offset)
+            moved = f"PHASE_DIR moved by FEED's BEAM_OFFSET, ({x:.4f}, {y:.4f}) deg"
+            yield f"field {field.name}: its phase centre is {moved}"
 
 
 def _injection_notes(main: Recording, index: RowIndex) -> Iterator[str]:
@@ -184,15 +201,28 @@ def _check_beam(main: Recording, settings: Imaging, reach: Extent) -> None:
     """UsageError for a primary beam that is not known, or not where the image is."""
     if settings.primary_beam is None:
         return
-    if settings.phase_centre is not None:
+    if settings.phase_centre not in (None, Body(OWN)):
         raise UsageError(
             f"{main.path}: --primary-beam is about the phase centre of the data, and --phase-centre images about "
-            "another direction: leave one of them out"
+            f"another direction: leave one of them out, or give --phase-centre {OWN}"
         )
     if settings.primary_beam == AIRY and reach.diameter is None:
         raise UsageError(
             f"{main.path}: --primary-beam airy: its dishes have no diameter: give gaussian:FWHM or a FITS file"
         )
+
+
+def _beam_notes(chosen: Chosen) -> Iterator[str]:
+    """A warning of primary beams that leave their grids."""
+    imaging = chosen.asked.imaging
+    if imaging.primary_beam is not None and imaging.phase_centre is None:
+        for field in chosen.fields:
+            if chosen.rephasing.centres.moves(field):
+                yield (
+                    f"warning: --primary-beam is about the middle of each image, and the phase centre of field "
+                    f"{field.name} moves away from there: --phase-centre {OWN} has each image about where it is then"
+                )
+                return
 
 
 def _products(main: Recording, windows: Sequence[Window], stokes: Sequence[str]) -> list[tuple[Product, ...]]:
@@ -245,9 +275,10 @@ def list_slices(chosen: Chosen) -> tuple[SliceInfo, ...]:
     names = {each.number: each.name for each in chosen.fields}
     slices = []
     several = np.unique(index.beam).size > 1
+    plain = int(index.beam[0]) if chosen.main.growing or not several else None  # as for fields: others may come
     for together in chosen.slices:
         first, field = together[0], int(index.field[together[0]])
-        beam = f"beam{index.beam[first]}" if several else ""
+        beam = "" if index.beam[first] == plain else f"beam{index.beam[first]}"
         called = "-".join(filter(None, (chosen.labels[field], beam)))[-LONGEST:]
         time = float(index.time[list(together)].mean())
         slices.append(SliceInfo(together, int(chosen.number[first]), names[field], called, time))
@@ -270,7 +301,7 @@ def _observations(
     frames = {window.frequency_frame for window in windows}
     return {
         each.name: Observation(
-            measurement_set=main.path.name,
+            measurement_set=shown(main.path.name, chosen.asked.source.join),
             telescope=about["TELESCOPE_NAME"],
             observer=about["OBSERVER"],
             project=about["PROJECT"],

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.arriving import Arrivals
 from fip.data.errors import InputError
 from fip.source.tables.subtables import Antennas, Channels, Field, Window
 
@@ -114,6 +115,13 @@ class Recording(Protocol):
 
     def parts_expected(self) -> int | None:
         """How many windows of each beam an integration should have rows of; None if the rows themselves tell it."""
+
+    def windows_expected(self) -> tuple[int, ...]:
+        """DATA_DESC_IDs of which integrations may have rows, also if the first has none; () if the rows tell them."""
+        raise NotImplementedError
+
+    def arrivals(self) -> Arrivals | None:
+        """What is told of the parts in which it comes, as of the last refresh; None if it does not come in parts."""
 
     def close(self) -> None:
         """Releases the files."""

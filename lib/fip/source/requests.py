@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from fip.data.arriving import Arrivals, Writing
 from fip.data.errors import InputError, NotYetError, UnreadableError
 from fip.data.names import RunId
 from fip.data.needs import another
@@ -50,12 +51,27 @@ class RunFacts:
     ended: bool | None = None  # whether its writer says that no more comes; None if only silence tells it
     handed: Memory | None = None  # what the child knows of it, for others
     files: tuple[str, ...] = ()  # that corrections are read from
+    arrivals: Arrivals | None = None  # of one that comes in parts
 
     @property
     def observed(self) -> float:
         """Seconds that were observed: a cadence a slice, or less if the next one comes sooner; gaps do not count."""
         length, times = self.cadence or 0.0, sorted(self.times)
         return sum(min(length, after - before) for before, after in pairwise(times)) + (length if times else 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What the ventilator has of a recording for its children, as files that they map or read."""
+
+    index: Memory | None = None  # what one of them knows of it
+    manifest: Memory | None = None  # the order of what arrived: lines, of which there come to be more
+
+    def close(self) -> None:
+        """Closes their descriptors."""
+        for each in (self.index, self.manifest):
+            if each:
+                each.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +105,9 @@ class Opened(Protocol):
     def current(self) -> bool:
         """Whether it is as it is on disk, or will be when it is looked into."""
 
+    def fits(self, asked: Asked) -> bool:
+        """Whether what another has found out is of what is asked, and of what is on disk now."""
+
     def look(self, complete: bool = False, ended: bool = False) -> "Run":
         """Its run as far as it is known: see `fip.source.growing`."""
 
@@ -102,49 +121,56 @@ class Opened(Protocol):
         """Release the files."""
 
 
-_opened: OrderedDict[tuple[Path, Asked, bool], Opened] = OrderedDict()
+Key: TypeAlias = tuple[Path, Asked, Writing | None]
+"""What is open, and how: the same path may be asked for otherwise, or be whole for one job and written for another."""
+
+_opened: OrderedDict[Key, Opened] = OrderedDict()
 
 
 def look(
     path: Path,
     asked: Asked,
-    follow: bool,
+    writing: Writing | None = None,
     complete: bool = False,
     ended: bool = False,
     known: int = 0,
-    handed: Memory | None = None,
+    held: Held | None = None,
     hand_over: bool = False,
 ) -> RunFacts:
-    """Looks into a recording, as it is now, for slices as they are asked for; `follow` if it is being written.
+    """Looks into a recording, as it is now, for slices as they are asked for; `writing` if it is being written.
 
     `complete` and `ended` are those of `fip.source.growing`. Of a run of which the first `known` slices are, only what
-    is new is told. What another child has handed over is not looked for again; `hand_over` if others are to know what
-    this one does. Raises InputError and UsageError.
+    is new is told. What is `held` of it is not looked for again; `hand_over` if others are to know what this one does.
+    Raises InputError and UsageError; a NotYetError tells what has arrived, too.
     """
     from fip.source.handing_over import handed_over
 
-    before = _opened.get((path, asked, follow))
+    before = _opened.get((path, asked, writing))
     if before and not before.current:
-        forget(path, asked, follow)
-    opened = _open(path, asked, follow, handed)
-    run = opened.look(complete, ended)
+        forget(path, asked, writing)
+    opened = _open(path, asked, writing, held)
+    try:
+        run = opened.look(complete, ended)
+    except NotYetError as error:
+        error.arrivals = opened.recording.arrivals()
+        raise
     facts = RunFacts(
         run.id, run.older, run.name, tuple(each.time for each in run.slices[known:]), run.cadence, opened.rows,
-        final=not follow, notes=(), known=known, ended=opened.ended,
-        handed=handed_over(opened) if hand_over else None,
+        final=writing is None, notes=(), known=known, ended=opened.ended,
+        handed=handed_over(opened) if hand_over else None, arrivals=opened.recording.arrivals(),
     )  # fmt: skip
     files = run.corrections.files if run.corrections else ()
     return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others, files=files)
 
 
-def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None) -> Cut:
+def cut(path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None) -> Cut:
     """A slice of a run as it is sent. InputError if it cannot be read."""
     from fip.imaging.compression import compress
     from fip.wire.codec import encode_slice
 
     begun = time.monotonic()
     values, antennas, corrected = _steadily(
-        path, asked, follow, lambda: run_with(path, asked, follow, run, index, handed).read_with_antennas(index)
+        path, asked, writing, lambda: run_with(path, asked, writing, run, index, held).read_with_antennas(index)
     )
     values = replace(compress(values), run=run)
     header, *arrays = encode_slice(values)
@@ -154,37 +180,37 @@ def cut(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: 
 
 
 def fingerprint(
-    path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None
+    path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None
 ) -> "Fingerprint":
     """That of a slice of a run, as it would be cut now. InputError if it cannot be read."""
-    return _steadily(path, asked, follow, lambda: run_with(path, asked, follow, run, index, handed).fingerprint(index))
+    return _steadily(path, asked, writing, lambda: run_with(path, asked, writing, run, index, held).fingerprint(index))
 
 
-def forget(path: Path, asked: Asked, follow: bool) -> None:
+def forget(path: Path, asked: Asked, writing: Writing | None) -> None:
     """Closes a MeasurementSet."""
-    opened = _opened.pop((path, asked, follow), None)
+    opened = _opened.pop((path, asked, writing), None)
     if opened:
         opened.close()
 
 
-def _steadily(path: Path, asked: Asked, follow: bool, read: Callable[[], Result]) -> Result:
+def _steadily(path: Path, asked: Asked, writing: Writing | None, read: Callable[[], Result]) -> Result:
     """What `read` returns; if a recording cannot be read while it is being written, that is tried again for a while."""
     until = time.monotonic() + STEADY_WITHIN
     while True:
         try:
             return read()
         except (UnreadableError, NotYetError):
-            if not follow or time.monotonic() >= until:
+            if writing is None or time.monotonic() >= until:
                 raise
-            opened = _opened.get((path, asked, follow))
+            opened = _opened.get((path, asked, writing))
             if opened:
                 opened.doubt()
             time.sleep(STEADY_EVERY)
 
 
-def run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None) -> "Run":
+def run_with(path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None) -> "Run":
     """The open run, with this slice. InputError where it is another run now."""
-    found = _open(path, asked, follow, handed).up_to(index)
+    found = _open(path, asked, writing, held).up_to(index)
     if run not in (found.id, found.older):
         raise InputError(another(path, asked.source, "when the run began"))
     if index >= len(found.slices):
@@ -194,19 +220,25 @@ def run_with(path: Path, asked: Asked, follow: bool, run: RunId, index: int, han
     return found
 
 
-def _open(path: Path, asked: Asked, follow: bool, handed: Memory | None) -> Opened:
+def _open(path: Path, asked: Asked, writing: Writing | None, held: Held | None) -> Opened:
     from fip.source.growing import Growing, Whole
     from fip.source.handing_over import taken_over
-    from fip.source.sources import open_recording
+    from fip.source.sources import open_joined, open_recording
 
-    key = path, asked, follow
+    def open_it() -> "Recording":
+        if writing is None:
+            return open_joined(path, asked.source.join)
+        manifest = held.manifest if held else None
+        return open_recording(path, writing, manifest.descriptor if manifest else None)
+
+    key = path, asked, writing
     if key not in _opened:
         while len(_opened) >= KEPT_OPEN:
             forget(*next(iter(_opened)))
-        taken = None if handed is None else taken_over(handed, lambda: open_recording(path, follow))
-        if taken and not taken.current:  # it was written since
+        taken = taken_over(held.index, open_it) if held and held.index else None
+        if taken and not taken.fits(asked):  # it was written since
             taken.close()
             taken = None
-        _opened[key] = taken or (Growing(path, asked) if follow else Whole(path, asked))
+        _opened[key] = taken or (Growing(path, asked, open_it) if writing else Whole(path, asked))
     _opened.move_to_end(key)
     return _opened[key]

@@ -17,7 +17,7 @@ from fip.data.settings import Asked, Imaging, texts, without_extras
 from fip.data.values import Band, Grid
 from fip.source.index.row_index import RowIndex
 from fip.source.recording import Recording
-from fip.source.samples import AUTOMATIC, Columns
+from fip.source.samples import AUTOMATIC, Columns, scaled
 from fip.source.tables.subtables import Window
 
 
@@ -53,17 +53,21 @@ def identify(
         "fields": {name: asdict(grid) for name, grid in grids.items()},
         "bands": [asdict(each) for each in bands],
     }
-    said = {key: text for key, text in texts(asked).items() if key.removeprefix("source.") not in corrections}
+    joined = replace(asked, source=replace(asked.source, join=asked.source.join[:1]))  # the path is no part of the data
+    said = {key: text for key, text in texts(joined).items() if key.removeprefix("source.") not in corrections}
     now = {"asked": said, "planes": settings.stokes} | ({"corrections": dict(corrections)} if corrections else {})
     then = facts_of_0c91216(asked, settings, pseudo)
 
     def ids(columns: Columns) -> tuple[RunId, ...]:
-        about = data | {"columns": asdict(columns)}
+        scale = {} if columns.scale == 1 else {"scale": columns.scale}
+        about = data | {"columns": {"visibility": columns.visibility, "model": columns.model} | scale}
         return tuple(_digest(about | facts) for facts in (now, then) if facts is not None)
 
     run, *older = ids(columns)
     others = [name for name in AUTOMATIC if name != columns.visibility] if asked.source.column == "auto" else []
-    return Ids(run, older[0] if older else None, {name: ids(replace(columns, visibility=name)) for name in others})
+    telescope, scale = main.observation(int(index.observation[0]))["TELESCOPE_NAME"], asked.source.askap_scale
+    other = {name: scaled(replace(columns, visibility=name), scale, telescope) for name in others}
+    return Ids(run, older[0] if older else None, {name: ids(each) for name, each in other.items()})
 
 
 def _digest(facts: Mapping[str, Any]) -> RunId:

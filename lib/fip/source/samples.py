@@ -1,7 +1,7 @@
 """The edge between a MeasurementSet's columns and weighted Stokes samples: which columns, and reading them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,9 @@ from fip.corrections.corrections import Corrections
 from fip.corrections.observed import Observed
 from fip.corrections.tally import NOTHING, Tally
 from fip.data.errors import InputError, UsageError
-from fip.imaging.polarisation import Product, form, hands, unobserved
+from fip.imaging.polarisation import Product, absent, form, hands, possible, unobserved
 from fip.source.recording import Recording, Rows
+from fip.source.tables.askap import DATA_SCALE, is_askap
 from fip.source.tables.subtables import Window
 
 _BATCH = 1 << 19  # samples of all correlations read at a time, so that they stay in the processor's cache
@@ -29,6 +30,7 @@ class Columns:
 
     visibility: str
     model: str | None  # subtracted from it
+    scale: float = 1.0  # by which it is multiplied, and the model is not
 
     @property
     def label(self) -> str:
@@ -58,6 +60,7 @@ class Samples(NamedTuple):
     weight: NDArray[np.floating]  # [stokes, row, channel]
     zeros: int  # samples that do not count because all parallel hands are exactly 0, and for nothing else
     garbled: int  # samples that do not count because a number of theirs is none that a telescope gives
+    absent: int  # samples of the first plane that hold nothing, flagged or not: NaN, an impossible value, or zeros
     tally: Tally = NOTHING  # what corrections have done
 
 
@@ -88,28 +91,32 @@ class SampleReader:
         """For another process, which has buffers of its own."""
         return {**vars(self), "_buffers": {}}
 
-    def read(self, rows: Rows, usable: NDArray[np.bool_], seen: Seen | None = None) -> Samples:
+    def read(self, rows: Rows, usable: NDArray[np.bool_], due: NDArray[np.bool_], seen: Seen | None = None) -> Samples:
         """The samples of these rows; visibility and weight are 0 where not `usable` [row, 1 or channel].
 
-        They are corrected as they were `seen`, if there is anything to correct.
+        They are corrected as they were `seen`, if there is anything to correct. Of the samples that are `due`, of the
+        same shape, those that hold nothing are counted.
         """
         visibility, weight = self._planes(rows)
-        zeros = garbled = 0
+        zeros = garbled = absent = 0
         tally = Tally()
         step = self._batch if self.corrections is None else len(rows)  # corrections look at a slice as a whole
         for first in range(0, len(rows), step):
             here = slice(first, min(first + step, len(rows)))
             bad = self._bad(rows, here, usable)
-            values, weights = self._fill(self.columns.visibility, rows, here), self._weights(rows, here)
-            zeros += self._leave_zeros(values, bad)
+            values, weights = self._visibilities(rows, here), self._weights(rows, here)
+            zero = None if self.keep_zeros else unobserved(values, self._hands)
+            none, checked = self._absent(values, zero, due[here])
+            absent += none
+            zeros += self._leave_zeros(zero, bad)
             model = None if self.columns.model is None else self._model(self.columns.model, rows, here)
             if self.corrections is not None and seen is not None:
                 observed = observed_of(self.corrections.path, self.window, seen, values, weights, bad)
                 observed, done = self.corrections.apply(observed, model)
-                values, weights, bad = observed.visibility, observed.weight, observed.bad
+                values, weights, bad, checked = observed.visibility, observed.weight, observed.bad, False
                 tally += done
-            garbled += self._form(values, weights, bad, visibility[:, here], weight[:, here])
-        return Samples(visibility, weight, zeros, garbled, tally)
+            garbled += self._form(values, weights, bad, visibility[:, here], weight[:, here], checked)
+        return Samples(visibility, weight, zeros, garbled, absent, tally)
 
     def coverage(self, rows: Rows, usable: NDArray[np.bool_]) -> NDArray[np.floating]:
         """The weights [stokes, row, channel] that there would be without a flag, 1 where none is positive."""
@@ -123,6 +130,13 @@ class SampleReader:
         if not weight.any():
             weight[...] = usable
         return weight
+
+    def _visibilities(self, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
+        """The column, in the buffer."""
+        values = self._fill(self.columns.visibility, rows, here)
+        if self.columns.scale != 1:
+            values *= self.columns.scale
+        return values
 
     def _planes(self, rows: Rows) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
         shape = len(self.wanted), len(rows), self.window.shape[0]
@@ -142,18 +156,33 @@ class SampleReader:
         bad: NDArray[np.bool_],
         visibility: NDArray[np.complexfloating],
         weight: NDArray[np.floating],
+        checked: bool = False,
     ) -> int:
         """As `form`, in pieces that stay in the processor's cache."""
         garbled = 0
         for first in range(0, len(values), self._batch):
             here = slice(first, first + self._batch)
             out = visibility[:, here], weight[:, here]
-            garbled += form(self.wanted, values[here], weights[here], bad[here], *out)
+            garbled += form(self.wanted, values[here], weights[here], bad[here], *out, checked)
         return garbled
 
-    def _leave_zeros(self, observed: NDArray[np.complexfloating], bad: NDArray[np.bool_]) -> int:
-        """Adds to `bad` the samples that nobody observed; returns how many would have counted."""
-        zero = None if self.keep_zeros else unobserved(observed, self._hands)
+    def _absent(
+        self, observed: NDArray[np.complexfloating], zero: NDArray[np.bool_] | None, due: NDArray[np.bool_]
+    ) -> tuple[int, bool]:
+        """How many samples that are `due` hold nothing, and whether all visibilities are possible ones."""
+        found, checked = 0, True
+        for first in range(0, len(observed), self._batch):
+            here = slice(first, first + self._batch)
+            sound = possible(observed[here])
+            if not sound or zero is not None:
+                none = np.zeros((), bool) if sound else absent(self.wanted[0], observed[here])
+                none = none if zero is None else none | zero[here]
+                found += int(np.count_nonzero(none & due[here]))
+            checked &= sound
+        return found, checked
+
+    def _leave_zeros(self, zero: NDArray[np.bool_] | None, bad: NDArray[np.bool_]) -> int:
+        """Adds to `bad` the samples [row, channel] that nobody observed; returns how many would have counted."""
         if zero is None:
             return 0
         counted = zero & ~bad[..., self._hands].any(axis=-1)
@@ -252,6 +281,12 @@ def choose_columns(
     others = [each for each in present if each != name]
     note = f"column {name}: {reason}" + (f"; there is also {_list(others)}" if others else "")
     return Columns(name, "MODEL_DATA" if subtract_model else None), note
+
+
+def scaled(columns: Columns, asked: float | None, telescope: str) -> Columns:
+    """The same with the factor that makes flux densities of the column."""
+    own = DATA_SCALE if is_askap(telescope) and columns.visibility == "DATA" else 1.0
+    return replace(columns, scale=own if asked is None else asked)
 
 
 def _automatic(main: Recording, present: Sequence[str], parts: Sequence[tuple[Rows, Window]]) -> tuple[str, str]:

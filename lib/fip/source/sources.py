@@ -1,32 +1,72 @@
-"""Opening whatever can be imaged: a MeasurementSet, or a recording that another package reads.
+"""Opening whatever can be imaged: a MeasurementSet, a file that FIP knows by its content, or what a package reads.
 
 Such a package has an entry point in the group `fip.sources`: its name is the suffix of the paths that it opens, as npz,
 and it is a function of the path, and whether that is being written, to a `Recording`. It is imported in the reading
-child alone, and only for a path of that suffix that is no MeasurementSet: docs/extending/recording.md.
+child alone, and only for a path of that suffix that FIP does not know itself: docs/extending/recording.md.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import TypeAlias
 
+from fip.data.arriving import Writing
 from fip.data.errors import FipError, InputError
 from fip.source.recording import Recording
 from fip.source.tables.access import check_access
 
 GROUP = "fip.sources"
+_LOOKED_AT = 16  # bytes
 Opener: TypeAlias = Callable[[Path, bool], Recording]
 
 
-def open_recording(path: Path, growing: bool = False) -> Recording:
-    """What is at a path, open; `growing` if it is still being written. InputError if there is nothing to image."""
-    found = () if os.path.exists(path / "table.dat") else _others(path)  # noqa: PTH110 also if it may not be asked
-    if not found:
-        from fip.source.tables.measurement_set import MeasurementSet
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A kind of file that FIP opens itself. It is imported only for a path that begins as one."""
 
-        return MeasurementSet(path, growing)
+    begins: bytes
+    module: str
+    is_one: str  # its function of the path: whether it is one; InputError if that cannot be told
+    opens: str  # its opener
+
+
+KNOWN = (
+    Known(b"\x89HDF\r\n\x1a\n", "fip.source.formats.uvh5", "is_uvh5", "open_uvh5"),
+    Known(b"SIMPLE  =", "fip.source.formats.uvfits", "is_uvfits", "open_uvfits"),
+)
+
+
+def open_joined(path: Path, join: Sequence[str]) -> Recording:
+    """What is at a path, open, with those that `Selection.join` has as one. InputError if they cannot be that."""
+    if not join:
+        return open_recording(path)
+    from fip.source.joined.bands import open_bands
+
+    return open_bands(path, join[1:], open_recording)
+
+
+def open_recording(path: Path, writing: Writing | None = None, manifest: int | None = None) -> Recording:
+    """What is at a path, open; `writing` if it still is. InputError if there is nothing to image.
+
+    `manifest` is a descriptor of the file in which the order of what arrived is kept, for as long as this call takes.
+    """
+    growing = writing is not None
+    if os.path.exists(path / "table.dat"):  # noqa: PTH110 also if it may not be asked
+        return _measurement_set(path, growing)
+    found = _others(path)
+    known = _known(path, bool(found))
+    if known is not None:
+        return known(path, growing)
+    if not found and writing and _is_folder(path):
+        from fip.source.arriving.recording import Arriving
+
+        return Arriving(path, writing.rules, None if manifest is None else os.dup(manifest))
+    if not found:
+        return _measurement_set(path, growing)
     check_access(path)
     if len(found) > 1:
         packages = " and ".join(sorted(_package(each) for each in found))
@@ -40,6 +80,47 @@ def open_recording(path: Path, growing: bool = False) -> Recording:
     except Exception as error:  # whatever is wrong with a package of somebody else's is said of that package
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{path}: {source.value} of {_package(source)}, which reads {path.suffix}: {why}") from error
+
+
+def is_named(name: str) -> bool:
+    """Whether a path of this name is one that another package reads."""
+    return bool(_others(Path(name)))
+
+
+def is_known(path: Path) -> bool:
+    """Whether a file is of a kind that can be opened, be it whole or not. InputError if that cannot be told."""
+    return bool(_others(path)) or _known(path, False) is not None
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder and no table: of recordings that arrive, if it is followed."""
+    return path.is_dir() and not (path / "table.dat").exists()
+
+
+def _measurement_set(path: Path, growing: bool) -> Recording:
+    from fip.source.tables.measurement_set import MeasurementSet
+
+    return MeasurementSet(path, growing)
+
+
+def _known(path: Path, others: bool) -> Opener | None:
+    """What FIP itself opens a file with, by what is in it; a file that cannot be looked into is left to `others`."""
+    if not path.is_file():
+        return None
+    check_access(path)
+    with path.open("rb") as file:
+        begin = file.read(_LOOKED_AT)
+    for each in KNOWN:
+        if begin.startswith(each.begins):
+            module = import_module(each.module)
+            try:
+                if getattr(module, each.is_one)(path):
+                    opener: Opener = getattr(module, each.opens)
+                    return opener
+            except InputError:
+                if not others:
+                    raise
+    return None
 
 
 def _others(path: Path) -> tuple[EntryPoint, ...]:

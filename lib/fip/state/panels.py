@@ -1,12 +1,15 @@
 """All that there is to see of a pipeline, as panels. Pure: made once for a state, and not if nobody looks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import get_args
 
 from pydantic import TypeAdapter
 
+from fip.data.complete import share_words
+from fip.data.quality import COMPLETE_SHARE
 from fip.state.antennas import antenna_panel
+from fip.state.arrivals import arrivals_panel
 from fip.state.daemons import daemon_panel, incident_table, workers_panel
 from fip.state.panel import Bar, Fact, Head, Kind, Level, Number, Panel, Row, Table, filled, texts
 from fip.state.pipeline import DaemonView, JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
@@ -22,12 +25,18 @@ BOTTLENECKS: dict[Stage, str] = {
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 JOB_HEADS = (
     Head("run", "text"), Head("state", "text"), Head("stored", "bar"), Head("failed"), Head("out"), Head("images/s"),
-    Head("left"), Head("late", width=140), Head("job", "text", 140), Head("MeasurementSet", "text", 140),
+    Head("left"), Head("late", width=140), Head("complete", width=150), Head("job", "text", 140),
+    Head("MeasurementSet", "text", 140),
 )  # fmt: skip
 RUN = ("run", "name")
 RUN_NUMBERS: tuple[tuple[str, str, str, Kind], ...] = (
     ("fip_run_lag_seconds", "Since the oldest unstored slice was due, with a pace.", "lag", "gauge"),
     ("fip_run_deadline_seconds", "The lag at which slices are late.", "deadline", "gauge"),
+    ("fip_run_age_seconds", "Since the end of the newest data that are imaged, as they come.", "age", "gauge"),
+    ("fip_run_age_limit_seconds", "The age at which data come late.", "age_limit", "gauge"),
+    ("fip_run_received_ratio", "Share of the expected samples in the images of the last minute.", "lately", "gauge"),
+    ("fip_run_backlog_slices", "Slices that wait while newer ones are imaged.", "backlog", "gauge"),
+    ("fip_run_backlog_seconds", "Until none of these is left, as it goes now.", "worked_off", "gauge"),
     ("fip_run_missed", "Slices that were stored after their deadline.", "missed", "counter"),
 )
 RUNS = 10  # at a glance
@@ -50,6 +59,7 @@ def panels(state: PipelineState) -> tuple[Panel, ...]:
         workers_panel(state.workers),
         daemon_panel("sink", "Sink", sink, now) if sink else Panel("sink", "Sink", "none has joined"),
         *(_follower(each, now) for each in state.followers),
+        arrivals_panel(state.now),
         _transients(state),
         _antennas(state),
         _failures(state),
@@ -89,6 +99,8 @@ def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
     _, failed, _ = _sums(state)
     if failed:
         yield f"{number(failed)} failed", "bad"
+    if (found := _complete(state)) is not None and found[1] < 1:
+        yield f"{share_words(found[0])} complete", "warn" if found[1] < COMPLETE_SHARE else ""
     if state.bottleneck:
         yield BOTTLENECKS[state.bottleneck], ""
 
@@ -121,6 +133,9 @@ def _now(state: PipelineState) -> Panel:
         Fact("stored", (f"{number(stored)} / {number(total)}{growing}" if total else NONE,)),
         Fact("images/s", (number(state.rate),)),
         Fact("failed", (number(failed),), "bad" if failed else ""),
+        *_samples_there(state),
+        *_newest(state),
+        *_backlog(state),
     )
     heard = float(state.ventilator is not None and state.since is None)
     numbers = (
@@ -132,6 +147,52 @@ def _now(state: PipelineState) -> Panel:
         ),
     )
     return Panel("now", big, label, level, _progress(stored, failed, total), facts, numbers=numbers)
+
+
+def _complete(state: PipelineState) -> tuple[float, float] | None:
+    """Which share of the expected samples was there, on the average and in the least image; None if it is not known."""
+    told = [run.complete for run in state.now if run.complete and run.complete.slices]
+    if not told:
+        return None
+    mean = sum(each.mean * each.slices for each in told) / sum(each.slices for each in told)
+    return mean, min(each.least for each in told)
+
+
+def _samples_there(state: PipelineState) -> Iterator[Fact]:
+    """The same in words, and how it was in the last minute."""
+    if (found := _complete(state)) is not None:
+        mean, least = found
+        lately = [run.lately for run in state.under_way if run.lately is not None]
+        items = [share_words(mean)] if least == 1 else [share_words(mean), f"{share_words(least)} at least"]
+        items += [f"{share_words(min(lately))} in the last minute"] if lately else []
+        yield Fact("complete", tuple(items), "warn" if least < COMPLETE_SHARE else "")
+
+
+def _newest(state: PipelineState) -> Iterator[Fact]:
+    """How old the newest data are of which there is an image, of the run of which they are the furthest from now."""
+    if told := [run for run in state.under_way if run.age is not None]:
+        run = max(told, key=lambda run: (run.stale, abs(run.age or 0.0)))
+        age = run.age or 0.0
+        said = f"{duration(age)} old" if age >= 0 else f"{duration(-age)} ahead of this clock"
+        yield Fact("newest data", (said,), "warn" if run.stale else "")
+
+
+def _backlog(state: PipelineState) -> Iterator[Fact]:
+    """What waits while newer slices are imaged, and for how long."""
+    if waiting := [run for run in state.under_way if run.backlog]:
+        left = [run.worked_off for run in waiting]
+        known = [each for each in left if each is not None]
+        how_long = f"{duration(max(known))} left" if len(known) == len(left) else "more comes than goes"
+        yield Fact("backlog", (f"{number(sum(run.backlog for run in waiting))} slices", how_long), "warn")
+
+
+def _complete_numbers(runs: Iterable[tuple[tuple[str, str], RunView]]) -> Iterator[Number]:
+    told = [(run, view.complete) for run, view in runs if view.complete]
+    shares = [((*run, what), getattr(each, what)) for run, each in told for what in ("mean", "least")]
+    yield Number("fip_complete_ratio", "Share of the expected samples that was there, of the stored slices of a run.",
+                 (*RUN, "of"), tuple(shares))  # fmt: skip
+    lacking = tuple((run, float(each.lacking)) for run, each in told)
+    yield Number("fip_incomplete_slices", "Stored slices that lack some samples.", RUN, lacking, "counter")
 
 
 def _sums(state: PipelineState) -> tuple[int, int, int]:
@@ -158,6 +219,7 @@ def _jobs(state: PipelineState) -> Panel:
             Number(name, text, RUN, tuple((run, getattr(view, what)) for run, view in named), kind)
             for name, text, what, kind in RUN_NUMBERS
         ),
+        *_complete_numbers(named),
     )
     reasons = [Fact(job.job, (job.reason,), "bad") for job in reversed(state.jobs) if job.reason]
     tables = filled([Table("", JOB_HEADS, tuple(rows), glance=RUNS)])
@@ -171,14 +233,15 @@ def _rows(job: JobView) -> Iterator[Row]:
     failed: Level = "bad" if job.state == "failed" else ""
     if not job.runs:
         names = ", ".join(PurePath(path).name for path in job.paths)
-        yield Row(job.job, (job.job, job.state, *[NONE] * 6, job.job, names), failed, None, open_)
+        yield Row(job.job, (job.job, job.state, *[NONE] * 7, job.job, names), failed, None, open_)
     for run in reversed(job.runs):
         state = "done" if open_ and run.over else job.state
         how_far = f"{number(run.stored)}/{number(run.total)}{'' if run.final else ' so far'}"
         counts = [number(count) if count else NONE for count in (run.failed, run.leased, run.rate)]
         left = f"lag {duration(run.lag)}" if run.lag is not None else optional(run.eta if run.left else None, duration)
         late = number(run.missed) if run.missed else NONE
-        cells = (run.name, state, how_far, *counts, left, late, job.job, run.measurement_set)
+        there = share_words(run.complete.mean) if run.complete else NONE
+        cells = (run.name, state, how_far, *counts, left, late, there, job.job, run.measurement_set)
         level: Level = "bad" if run.failed else failed or ("warn" if run.late else "")
         yield Row(f"{job.job} {run.run}", cells, level, _progress(run.stored, run.failed, run.total), open_)
 

@@ -28,6 +28,8 @@ JOINING = 30.0  # s after the ventilator's start in which workers and sink may b
 RECENT = 60.0  # s for which a worker that died counts against the verdict
 NEVER_WAITING = 0.9  # share of time: busy for longer than that is never waiting
 HARDLY_WAITING = 0.5  # share of time: busy for less than that is no bottleneck
+OLD = 60.0  # s; so old are the newest data at most that are imaged as they come
+OLD_CADENCES = 3  # the same at long cadences
 SHOWN = 50  # errors, security events
 
 
@@ -51,6 +53,16 @@ class RunView(RunStatus):
     def late(self) -> bool:
         """Whether it is behind its deadline."""
         return self.lag is not None and self.lag > (self.deadline or 0.0)
+
+    @property
+    def age_limit(self) -> float | None:
+        """The age of its newest data, in s, from which on they come late; None if that is not known."""
+        return None if self.age is None else max(OLD, OLD_CADENCES * (self.cadence or 0.0))
+
+    @property
+    def stale(self) -> bool:
+        """Whether its newest data are too old, or of a time to come: what is upstream is late, or a clock wrong."""
+        return self.age is not None and self.age_limit is not None and not 0 <= self.age <= self.age_limit
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,9 @@ def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: flo
         more = doubtful.total() - len(named)
         lines += [*named, *([f"  ... and {more} more"] if more else [])]
     for run in totals:
+        if run.complete and run.complete.lacking:
+            lines.append(f"{run.name}: {run.complete.words} (FIPCOMPL)")
+    for run in totals:
         for what, names in antennas_told(run.antennas, run.stored - run.empty).items():
             lines.append(f"{run.name}: antennas {what}: {names}")
     if failed:

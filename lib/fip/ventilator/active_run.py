@@ -1,16 +1,27 @@
 """A run that is under way: where its slices are, how far it is, and what the sink holds of it. No sockets."""
 
+import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from math import inf
 
-from fip.data.ranges import Ranges, below, contains, count, well_formed
+from fip.data.arriving import Arrivals, Writing
+from fip.data.complete import Complete
+from fip.data.quantities import SECONDS_PER_DAY
+from fip.data.ranges import Ranges, below, contains, count, well_formed, without
 from fip.ventilator.leases import Leases
-from fip.ventilator.pacing import Pace
+from fip.ventilator.pacing import MINIMUM_DEADLINE, Pace
 from fip.wire.messages import LATELY, Failure, Follow, RunPlan, RunStatus, RunStored
 
+MOST = 1 << 31  # slices: what a message can number
 FAILURES_TOLD = 32  # of all jobs, the last
+BEHIND = 2  # cadences for which a slice waits, though newer ones come: then its run has fallen behind
+PARTED_FOR = 10  # cadences from one time that something is set aside to the next, so that series are long
+LAST_MINUTE = 60.0  # s, over which it is told how long a backlog takes
+PARTED_AT_LEAST = 10.0  # s, the same at short cadences
 
 
 @dataclass
@@ -26,10 +37,18 @@ class ActiveRun:
     leases: Leases | None = None
     refused: str = ""
     looked: float = 0.0  # monotonic s, when it could be looked into last
+    cadence: float | None = None  # s from one slice to the next, of the data
     waits: bool = False  # for a worker with the stages and the kernel that it asks for
+    writing: Writing | None = None  # how the recording is read, if it was being written when the run began
+    arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
+    complete: Complete | None = None  # how much was there of the stored slices, as the sink says
+    lately: float | None = None  # the share of the last minute's, likewise
+    newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, likewise
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _recorded: Ranges = ()  # the failed slices that the sink has entered
-    _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, within the rate window
+    _arrived: int = 0  # slices that were due when it was last looked whether it has fallen behind
+    _parted: float = -inf  # monotonic s, when something was set aside last
+    _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, of the last minute
 
     def grow(self, slices: int, rows: int, ended: bool, now: float) -> bool:
         """The MeasurementSet was looked into again, as one that has `ended` or not; returns whether there is news."""
@@ -52,11 +71,12 @@ class ActiveRun:
         stored = below(said.stored, self.plan.total)  # a last ventilator may have known of more than this one does yet
         if not well_formed(stored, self.plan.total):
             return []
-        self.refused, self._recorded = said.refused, said.failed
+        self.refused, self._recorded, self.complete = said.refused, said.failed, said.complete
+        self.lately, self.newest = said.lately, said.newest
         self.compare = below(said.compare, self.plan.total) if well_formed(said.compare, self.plan.total) else ()
         if self.leases is None:
             if not said.refused and not said.compare:
-                self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final, self.attempts_before)
+                self._begin(stored, said.backlog, max_attempts)
             return []
         new = self.leases.sink_says(stored, now)
         for index in [index for index in self.leases.leased if contains(said.failed, index)]:
@@ -65,6 +85,39 @@ class ActiveRun:
             self.pace.stored(index, now)
             self._stored_at.append(now)
         return new
+
+    def _begin(self, stored: Ranges, backlog: Ranges, max_attempts: int) -> None:
+        backlog = backlog if well_formed(backlog, MOST) else ()
+        self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final, backlog, self.attempts_before)
+        self.plan = replace(self.plan, backlog=backlog)
+
+    def part(self, now: float) -> bool:
+        """If it has fallen behind, what waits is its backlog from now on, but for what has just come; whether it is.
+
+        It has if a slice still waits that came more than two cadences ago, and newer ones have come since: more wait
+        than workers take in that time.
+        """
+        before, self._arrived = self._arrived, self.pace.arrived(now)
+        oldest = self.leases.oldest_waiting if self.leases else None
+        due = None if oldest is None else self.pace.due(oldest)
+        if due is None or oldest is None or oldest >= before or self._arrived <= before:
+            return False
+        cadence = (self.cadence or 0.0) / self.pace.rate
+        if now - due <= max(BEHIND * cadence, MINIMUM_DEADLINE):
+            return False
+        if now - self._parted < max(PARTED_FOR * cadence, PARTED_AT_LEAST):
+            return False
+        assert self.leases
+        if not self.leases.set_aside(before):
+            return False
+        self._parted = now
+        self.plan = replace(self.plan, backlog=self.leases.backlog)
+        return True
+
+    def is_due(self, index: int, now: float) -> bool:
+        """Whether a slice is to be imaged by now, if that is possible."""
+        due = self.pace.due(index)
+        return due is None or due <= now
 
     def over(self, said: RunStored) -> bool:
         """Whether every slice is stored, or recorded as failed."""
@@ -95,9 +148,9 @@ class ActiveRun:
 
     def status(self, now: float) -> RunStatus:
         """How far the run is."""
-        while self._stored_at and self._stored_at[0] < now - LATELY:
+        while self._stored_at and self._stored_at[0] < now - LAST_MINUTE:
             self._stored_at.popleft()
-        span = now - self._stored_at[0] if len(self._stored_at) > 1 else 0.0
+        waits = self._waiting
         leases = self.leases
         oldest = leases.oldest_unstored if leases else None
         return RunStatus(
@@ -108,9 +161,47 @@ class ActiveRun:
             stored=count(leases.stored) if leases else 0,
             failed=len(leases.failed) if leases else 0,
             leased=len(leases.leased) if leases else 0,
-            rate=len(self._stored_at) / span if span else 0.0,
+            rate=self._rate(now, LATELY),
             lag=self.pace.lag(oldest, now),
             missed=self.pace.missed,
             deadline=self.pace.deadline(oldest),
             final=self.plan.final,
+            complete=self.complete,
+            oddities={str(what): often for what, often in self.arrivals.oddities.items()} if self.arrivals else {},
+            waits=self.arrivals.waits if self.arrivals else "",
+            lately=self.lately,
+            age=self.age(time.time()),
+            cadence=self.cadence,
+            backlog=waits,
+            worked_off=self._worked_off(waits, now),
         )
+
+    def age(self, now: float) -> float | None:
+        """Seconds from the end of the data of its newest image until now, a Unix time; None unless they are recent.
+
+        Below 0 a clock is wrong, of a recorder or here.
+        """
+        if self.follow is None or self.plan.final or self.newest is None:
+            return None
+        age = now - self.newest
+        return age if abs(age) < SECONDS_PER_DAY else None
+
+    @property
+    def _waiting(self) -> int:
+        """How many slices of its backlog are left."""
+        if not self.leases or not self.leases.backlog:
+            return 0
+        left = without(self.leases.backlog, self.leases.stored)
+        return count(left) - sum(contains(left, index) for index in self.leases.failed)
+
+    def _worked_off(self, waiting: int, now: float) -> float | None:
+        """Seconds until nothing is left of its backlog, as it went in the last minute; None if that becomes more."""
+        more = not self.plan.final or self.pace.arrived(now) < self.plan.total
+        rate = self._rate(now, LAST_MINUTE) - (self.pace.rate / self.cadence if more and self.cadence else 0.0)
+        return waiting / rate if waiting and rate > 0 else None
+
+    def _rate(self, now: float, within: float) -> float:
+        """Images that were stored, a second, over the last so many seconds."""
+        lately = len(self._stored_at) - bisect_left(self._stored_at, now - within)
+        span = now - self._stored_at[-lately] if lately > 1 else 0.0
+        return lately / span if span else 0.0

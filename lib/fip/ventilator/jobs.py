@@ -3,12 +3,14 @@
 import logging
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
 from fip.data.names import RunId, SliceId
 from fip.data.needs import codes
+from fip.data.ranges import contains
 from fip.data.settings import texts
 from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, IMAGE_WITHIN
 from fip.ventilator.active_run import FAILURES_TOLD, ActiveRun
@@ -48,6 +50,7 @@ class Job:
     pending: deque[Path] = field(default_factory=deque)  # the MeasurementSets that were not opened yet
     began: float | None = None  # Unix time, here and in the next
     ended: float | None = None
+    lost: int = 0  # looks at the MeasurementSet that is opened, one after the other, of which those that read died
     waits: str = ""  # why nothing is done for it now: code of users that no worker has
 
     def __post_init__(self) -> None:
@@ -220,6 +223,11 @@ class Jobs:
         forgotten = {job.submit.job for job in ended}
         return tuple(job.status() for name, job in self._jobs.items() if name not in forgotten)
 
+    def recordings(self) -> Iterator[tuple[str, Path]]:
+        """Of all jobs that are known, where the images go, and the path of each recording."""
+        for job in self._jobs.values():
+            yield from ((job.submit.directory, Path(path)) for path in job.submit.paths)
+
     def untold_failures(self) -> tuple[Failure, ...]:
         """Slices that will not come and that the sink has not entered: as many as a message takes, the others later."""
         untold = chain.from_iterable(active.untold() for active in self.active.values())
@@ -237,11 +245,31 @@ class Jobs:
         """Where each slice is, of the runs under way of which the sink has said what it holds."""
         return {run: active.leases for run, active in self.active.items() if active.leases}
 
-    def upcoming(self, number: int) -> list[SliceId]:
-        """The next slices to send, at most `number`."""
+    def upcoming(self, number: int, now: float) -> list[SliceId]:
+        """The next slices to send, at most `number`; if fewer are due, then those of the backlog, at most as many."""
         going = {run: leases for run, leases in self.leases.items() if not self.active[run].waits}
         keys = [SliceId(run, index) for run, leases in going.items() for index in leases.upcoming(number)]
-        return keys[:number]
+        if sum(self.active[run].is_due(index, now) for run, index in keys) >= number:
+            return keys[:number]
+        later = [SliceId(run, index) for run, leases in going.items() for index in leases.upcoming_backlog(number)]
+        return keys[:number] + later[:number]
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether slices of a backlog are still to be sent."""
+        return any(leases.upcoming_backlog(1) for leases in self.leases.values())
+
+    def in_backlog(self, key: SliceId) -> bool:
+        """Whether a slice is imaged when no others wait."""
+        active = self.active.get(key.run)
+        return bool(active and active.leases and contains(active.leases.backlog, key.slice))
+
+    def part(self, now: float) -> bool:
+        """Sets aside what waits of the runs that have fallen behind; whether there are any."""
+        parted = [active for active in self.active.values() if active.part(now)]
+        for active in parted:
+            log.warning("%s has fallen behind: what has come is imaged first from now on", active.plan.name)
+        return bool(parted)
 
     def out(self) -> int:
         """How many slices are leased or handed on."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fip.runtime.service import Loop
 from fip.source.child import JoinedChild, peer
+from fip.ventilator.manifests import Manifests
 from fip.ventilator.reader import Reader
 from fip.ventilator.readers import Readers
 
@@ -21,10 +22,10 @@ log = logging.getLogger("fip.ventilator")
 MOST_SPARE = 64  # that have joined and have nothing to do
 
 
-def joined(loop: Loop, path: Path, number: int, within: float) -> Readers:
+def joined(loop: Loop, path: Path, number: int, within: float, manifests: Manifests) -> Readers:
     """So many readers, by the children that join at a path; each is waited for `within` so many seconds."""
     joining = Joining(loop, path)
-    readers = Readers([Reader(loop, within, joining.take) for _ in range(number)], joining)
+    readers = Readers([Reader(loop, within, joining.take) for _ in range(number)], manifests, joining)
     joining.on_joined = readers.wake
     return readers
 

@@ -15,7 +15,7 @@ from math import inf
 from statistics import median
 from types import MappingProxyType
 
-from fip.data.ranges import Ranges, added, contains, count
+from fip.data.ranges import Ranges, added, contains, count, joined, of
 from fip.runtime.time_limits import IMAGE_WITHIN, LATE, Durations
 
 GRACE = 3.0  # s for a slice to show up in its worker's state after it was sent
@@ -52,6 +52,7 @@ class Leases:
     max_attempts: int
     stored: Ranges
     final: bool = True  # whether no more slices will come
+    backlog: Ranges = ()  # slices that are imaged when no others wait: those that had come when it had fallen behind
     before: int = 0  # the last attempt at any slice before the run began, of which workers may still speak
     failed: dict[int, str] = field(default_factory=dict)  # index -> reasons
     leased: dict[int, Lease] = field(default_factory=dict)
@@ -60,7 +61,8 @@ class Leases:
     _deaths: Counter[int] = field(default_factory=Counter)  # workers that ended while on the slice
     _failing: set[str] = field(default_factory=set)  # workers that failed at a slice
     _fruitful: bool = False  # whether an image was ever stored
-    _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending
+    _fresh: deque[int] = field(default_factory=deque)  # todo, never sent, ascending, but for the backlog
+    _aside: deque[int] = field(default_factory=deque)  # the same of the backlog
     _again: set[int] = field(default_factory=set)  # todo once more; sent before the fresh ones
     _second: set[int] = field(default_factory=set)  # leased, to be sent to a second worker
     _earlier: dict[int, dict[str, float]] = field(default_factory=dict)  # who has another copy: worker -> when sent
@@ -69,7 +71,7 @@ class Leases:
     _storing: Durations = field(default_factory=Durations)  # s, from handed on to stored
 
     def __post_init__(self) -> None:
-        self._fresh = deque(added(((0, self.total),), self.stored))
+        self._add_fresh(0, self.total)
         self._fruitful = bool(self.stored)
 
     @property
@@ -79,18 +81,25 @@ class Leases:
 
     def grow(self, total: int, final: bool) -> None:
         """There are so many slices now, at least as many as before."""
-        self._fresh.extend(added(((self.total, total),), self.stored))
+        self._add_fresh(self.total, total)
         self.total, self.final = max(self.total, total), final
 
     @property
     def cut(self) -> bool:
         """Whether nothing is left to send (it may come back)."""
-        return not self._again and not self._fresh
+        return not self._again and not self._fresh and not self._aside
+
+    @property
+    def oldest_waiting(self) -> int | None:
+        """The earliest slice that is to be sent and is not of the backlog."""
+        again = (index for index in self._again if not contains(self.backlog, index))
+        return min((*again, *islice(self._fresh, 1)), default=None)
 
     @property
     def oldest_unstored(self) -> int | None:
         """The earliest slice that is neither stored nor failed."""
-        return min((*self._again, *islice(self._fresh, 1), *self.leased), default=None)
+        firsts = (*islice(self._fresh, 1), *islice(self._aside, 1))
+        return min((*self._again, *firsts, *self.leased), default=None)
 
     @property
     def image_within(self) -> float:
@@ -122,8 +131,27 @@ class Leases:
 
     def upcoming(self, number: int) -> list[int]:
         """The next slices to send, at most `number`: what came back, the earliest, then second copies."""
-        first = sorted(self._again) + list(islice(self._fresh, number))
-        return (first + sorted(self._second))[:number]
+        again = sorted(index for index in self._again if not contains(self.backlog, index))
+        return (again + list(islice(self._fresh, number)) + sorted(self._second))[:number]
+
+    def upcoming_backlog(self, number: int) -> list[int]:
+        """The next slices of the backlog to send, at most `number`: what came back, then the earliest."""
+        again = sorted(index for index in self._again if contains(self.backlog, index))
+        return (again + list(islice(self._aside, number)))[:number]
+
+    def set_aside(self, before: int) -> bool:
+        """Makes the slices below `before` that were never sent part of the backlog; whether there are any.
+
+        The backlog grows at its end alone, as who follows it has taken what is before. A slice below that, which was
+        out when the last ventilator ended, is imaged with the others.
+        """
+        end = self.backlog[-1][1] if self.backlog else 0
+        new = [index for index in self._fresh if end <= index < before]
+        if new:
+            self._fresh = deque(index for index in self._fresh if not end <= index < before)
+            self._aside.extend(new)
+            self.backlog = joined((*self.backlog, *of(new)))
+        return bool(new)
 
     def waiting(self, index: int) -> bool:
         """Whether the slice is to be sent."""
@@ -321,7 +349,11 @@ class Leases:
         elif index in self._again:
             self._again.remove(index)
         else:
-            self._fresh.remove(index)
+            (self._aside if contains(self.backlog, index) else self._fresh).remove(index)
+
+    def _add_fresh(self, begin: int, end: int) -> None:
+        for index in added(((begin, end),), self.stored):
+            (self._aside if contains(self.backlog, index) else self._fresh).append(index)
 
     def _fail(self, index: int, reason: str) -> None:
         self._take(index)

@@ -1,5 +1,6 @@
 """When slices are due: as fast as they can be imaged, or at the cadence of the data. Pure."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 MINIMUM_DEADLINE = 1.0  # s
@@ -41,6 +42,10 @@ class Pace:
         if self._origin is None or index >= len(self.times):  # of a slice that is stored, and not known here yet
             return None
         return self._origin + self.times[index] / self.rate
+
+    def arrived(self, now: float) -> int:
+        """How many slices are due; 0 without a pace."""
+        return 0 if self._origin is None else bisect_right(self.times, (now - self._origin) * self.rate)
 
     def lag(self, oldest_unstored: int | None, now: float) -> float | None:
         """Seconds since the oldest unstored slice was due, 0 where it is not due yet; None without a pace."""

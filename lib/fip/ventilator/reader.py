@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from fip.data.arriving import Writing
 from fip.data.errors import InputError
 from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.runtime.service import Loop
 from fip.source.child import Child, crash, stuck
 from fip.source.patience import READ_WITHIN, Patience, said
-from fip.source.pipe import Memory
-from fip.source.requests import Cut, cut
+from fip.source.requests import Cut, Held, cut
 
 log = logging.getLogger("fip.ventilator")
 Given = TypeVarTuple("Given")
@@ -31,7 +31,7 @@ CHILD_VARIABLE = "FIP_READING_CHILD"
 ASKED_AHEAD = 2  # calls that are with the child at a time: one in work, one ahead
 
 
-TRIES = 2  # of a call in which the child stands still, each in a child of its own
+TRIES = 2  # of a call in which the child dies or stands still, each in a child of its own: it may have been killed
 LOOK_EVERY = 1.0  # s between two looks at what the child does
 
 
@@ -111,10 +111,10 @@ class Reader:
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int, handed: Memory | None = None,
+        path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
         """Has a slice cut, as `fip.source.requests.cut`."""
-        self.call(job, then, cut, path, asked, follow, run, index, handed)
+        self.call(job, then, cut, path, asked, writing, run, index, held)
 
     def drop(self, job: str) -> None:
         """The job is cancelled: its calls fail, at once but for those that the child has, which are wanted no more."""
@@ -198,10 +198,19 @@ class Reader:
             self._ask()
 
     def _died(self) -> None:
-        """The call that it was working on is to blame; the others are made again, in another child."""
+        """The call that it was working on is to blame, if its next child dies, too; all are made again in another."""
         self._replace()
-        if self._calls:
-            self._answer(None, crash(self._calls[0].path))
+        if not self._calls:
+            return
+        call = self._calls[0]
+        call.tries += 1
+        if not call.wanted:
+            self._answer(None, _cancelled(call))
+        elif call.tries >= TRIES:
+            self._answer(None, crash(call.path))
+        else:
+            log.warning("%s: the process that reads it died and is replaced", call.path)
+            self._ask()
 
     def _replace(self) -> None:
         """Ends the child; one that a dead disk holds is not waited for. The next call starts another."""

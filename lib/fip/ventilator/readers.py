@@ -4,19 +4,23 @@ A recording is looked into by one of them, which hands over what it knows: the o
 slices are the same whoever cuts them. Each is limited, ended and replaced as if it were the only one.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
+from fip.data.arriving import Arrivals, Writing
 from fip.data.names import RunId
 from fip.data.settings import Asked
 from fip.data.values import Fingerprint
-from fip.source.pipe import Memory
-from fip.source.requests import Cut, RunFacts, fingerprint, forget, look
+from fip.source.requests import Cut, Held, Key, RunFacts, fingerprint, forget, look
+from fip.ventilator.checkpoints import Checkpoints
+from fip.ventilator.manifests import Manifests
 from fip.ventilator.reader import Reader
 
-_Key: TypeAlias = tuple[Path, Asked, bool]
+log = logging.getLogger("fip.ventilator")
 
 
 class Place(Protocol):
@@ -32,10 +36,12 @@ class Place(Protocol):
 class Readers:
     """The children, as the ventilator sees them."""
 
-    def __init__(self, readers: Sequence[Reader], place: Place | None = None) -> None:
+    def __init__(self, readers: Sequence[Reader], manifests: Manifests, place: Place | None = None) -> None:
         """With a `place` children join there, and are not started."""
-        self._readers, self._place = readers, place
-        self._handed: dict[_Key, Memory] = {}  # what is known of the recordings that are open
+        self._readers, self._manifests, self._place = readers, manifests, place
+        self._checkpoints = Checkpoints(manifests.folder)
+        self._held: dict[Key, Held] = {}  # what is known of the recordings that are open
+        self._looks: dict[Key, Reader] = {}  # who looks into those that are being written: it has seen how they grow
 
     def __len__(self) -> int:
         return len(self._readers)
@@ -63,44 +69,60 @@ class Readers:
         then: Callable[[Future[RunFacts]], None],
         path: Path,
         asked: Asked,
-        follow: bool,
+        writing: Writing | None,
         complete: bool = False,
         ended: bool = False,
         known: int = 0,
     ) -> None:
-        """Has a recording looked into for a job, as `fip.source.requests.look`, then calls `then` in the loop."""
-        key, hand_over = (path, asked, follow), len(self) > 1 and not known
+        """Has a recording looked into for a job, as `fip.source.requests.look`, then calls `then` in the loop.
+
+        If something arrived it is written down, and looked into once more: then it is of the recording.
+        """
+        key, hand_over = (path, asked, writing), len(self) > 1 and not known
+        if writing and writing.manifest and self._checkpoints.due(writing.manifest, known):
+            hand_over = True
+        reader = self._looks.setdefault(key, self._free()) if writing else self._free()
+
+        def ask(then: Callable[[Future[RunFacts]], None]) -> None:
+            reader.call(job, then, look, path, asked, writing, complete, ended, known, self._of(key), hand_over)
 
         def looked(future: Future[RunFacts]) -> None:
-            if future.exception() is None and (handed := future.result().handed):
-                self._forget(key)
-                self._handed[key] = handed
+            self._hold(key, future)
+            if self._write_down(job, key, arrivals_of(future)):
+                ask(looked_again)
+            else:
+                then(future)
+
+        def looked_again(future: Future[RunFacts]) -> None:
+            self._hold(key, future)
+            self._write_down(job, key, arrivals_of(future))
             then(future)
 
-        handed = self._handed.get(key)
-        self._free().call(job, looked, look, path, asked, follow, complete, ended, known, handed, hand_over)
+        ask(looked)
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int,
+        path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int,
     ) -> None:  # fmt: skip
         """Has a slice cut, as `fip.source.requests.cut`."""
-        self._free().cut(job, then, path, asked, follow, run, index, self._handed.get((path, asked, follow)))
+        self._free().cut(job, then, path, asked, writing, run, index, self._of((path, asked, writing)))
 
     def fingerprint(
         self, job: str, then: Callable[[Future[Fingerprint]], None],
-        path: Path, asked: Asked, follow: bool, run: RunId, index: int,
+        path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int,
     ) -> None:  # fmt: skip
         """Has a slice read again, as `fip.source.requests.fingerprint`."""
-        handed = self._handed.get((path, asked, follow))
-        self._free().call(job, then, fingerprint, path, asked, follow, run, index, handed)
+        held = self._of((path, asked, writing))
+        self._free().call(job, then, fingerprint, path, asked, writing, run, index, held)
 
-    def forget(self, job: str, path: Path, asked: Asked, follow: bool, wanted: bool = True) -> None:
+    def forget(self, job: str, path: Path, asked: Asked, writing: Writing | None, wanted: bool = True) -> None:
         """Has a recording closed by all; a child is not waited for much longer if that is not `wanted`."""
-        self._forget((path, asked, follow))
+        self._forget((path, asked, writing))
+        if writing:
+            self._checkpoints.remove(writing.manifest)
         for reader in self._readers:
             if reader.running:
-                reader.call(job, lambda future: None, forget, path, asked, follow, wanted=wanted)
+                reader.call(job, lambda future: None, forget, path, asked, writing, wanted=wanted)
 
     def drop(self, job: str) -> None:
         """The job is cancelled: its calls fail, as `Reader.drop`."""
@@ -118,7 +140,45 @@ class Readers:
         """The first of those that have the least to do."""
         return min(self._readers, key=lambda reader: reader.load)
 
-    def _forget(self, key: _Key) -> None:
-        handed = self._handed.pop(key, None)
-        if handed:
-            handed.close()
+    def _of(self, key: Key) -> Held | None:
+        """What is held of a recording."""
+        name = key[2].manifest if key[2] else ""
+        if name and key not in self._held:
+            self._held[key] = Held(self._checkpoints.memory(name), self._manifests.memory(name))
+        return self._held.get(key)
+
+    def _hold(self, key: Key, future: Future[RunFacts]) -> None:
+        """Holds what a look has handed over."""
+        if future.exception() is None and (handed := future.result().handed):
+            before = self._held.pop(key, Held())
+            if before.index:
+                before.index.close()
+            self._held[key] = replace(before, index=handed)
+            known = future.result().known
+            if key[2] and key[2].manifest and known:
+                self._checkpoints.write(key[2].manifest, handed, known)
+
+    def _write_down(self, job: str, key: Key, arrivals: Arrivals | None) -> bool:
+        """Whether something arrived and is in the manifest now; if it cannot be written, children open that anew."""
+        if not (arrivals and arrivals.proposed and key[2]):
+            return False
+        if not self._manifests.add(key[2].manifest, arrivals.proposed):
+            self.forget(job, *key)
+            return False
+        for text in arrivals.said:
+            log.warning("%s", text)
+        return True
+
+    def _forget(self, key: Key) -> None:
+        self._looks.pop(key, None)
+        held = self._held.pop(key, None)
+        if held:
+            held.close()
+        if key[2]:
+            self._manifests.close(key[2].manifest)
+
+
+def arrivals_of(future: Future[RunFacts]) -> Arrivals | None:
+    """What a look tells of what arrived, also if there is nothing to image yet."""
+    error = future.exception()
+    return getattr(error, "arrivals", None) if error else future.result().arrivals

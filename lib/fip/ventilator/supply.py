@@ -2,16 +2,19 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from fip.config import Ventilator
 from fip.data.antennas import told
-from fip.data.errors import NotYetError, StoodStillError, UsageError
+from fip.data.arriving import Writing
+from fip.data.errors import LostReaderError, NotYetError, StoodStillError, UsageError
 from fip.data.names import RunId, SliceId
-from fip.data.needs import files_of
+from fip.data.needs import files_of, sets_of
 from fip.data.primary_beam import file_of
 from fip.data.settings import Asked
 from fip.data.values import Fingerprint
@@ -20,14 +23,19 @@ from fip.source.requests import Cut, RunFacts
 from fip.ventilator.active_run import ActiveRun
 from fip.ventilator.antenna_window import Antennas
 from fip.ventilator.jobs import Job, Jobs
+from fip.ventilator.manifests import manifest_name
 from fip.ventilator.pacing import Pace
 from fip.ventilator.reader import ASKED_AHEAD
-from fip.ventilator.readers import Readers
+from fip.ventilator.readers import Readers, arrivals_of
 from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
 
+LOOK_EVERY = 0.1
+"""s between two looks at what is being written: what is whole waits no longer, and a look with nothing new is so cheap
+(docs/benchmarks.md) that ten a second are below a hundredth of a core."""
 UNREADABLE_WITHIN = 60.0  # s for which what is being written may not be readable: its writer is at work now and then
+MOST_LOST = 5  # first looks at what is being written in which the children died, before that counts as damage
 TOLD_AFTER = 2.0  # s of it after which that is told
 
 
@@ -61,12 +69,12 @@ class Supply:
         self.antennas = Antennas()
 
     def ready(self) -> list[SliceId]:
-        """The slices that may be sent, in their order; those that are no longer wanted are dropped."""
+        """The slices that may be sent, in their order, the backlog last; what is no longer wanted is dropped."""
         leases = self._jobs.leases
         for key in list(self.read):
             if key.run not in leases or not leases[key.run].waiting(key.slice) or self._jobs.active[key.run].waits:
                 del self.read[key]
-        return sorted(self.read)
+        return sorted(self.read, key=lambda key: (self._jobs.in_backlog(key), key))
 
     def refill(self, config: Ventilator) -> None:
         """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
@@ -75,23 +83,25 @@ class Supply:
             job, path = following
             opened = partial(self._opened, job, path, config.pace)
             submit = job.submit
-            self._readers.look(submit.job, opened, path, submit.asked, submit.follow is not None)
-        held, ahead = len(self.reading) + len(self.read), config.read_ahead * len(self._readers)
-        if held >= ahead:
+            self._readers.look(submit.job, opened, path, submit.asked, writing_of(submit, path))
+        held = Counter(map(self._jobs.in_backlog, chain(self.reading, self.read)))
+        ahead = config.read_ahead * len(self._readers)
+        if held[False] >= ahead and (held[True] >= ahead or not self._jobs.has_backlog):
             return
         out, nbytes = self._jobs.out(), sum(leases.bytes_out() for leases in self._jobs.leases.values())
         nbytes += sum(each.nbytes for each in self.read.values()) + len(self.reading) * self._expected
-        for key in self._jobs.upcoming(ahead):
+        for key in self._jobs.upcoming(ahead, time.monotonic()):
             over = nbytes + self._expected > config.window
-            if held >= ahead or (over and held + out):
+            if over and held.total() + out:
                 break
-            if key not in self.reading and key not in self.read:
-                held, nbytes = held + 1, nbytes + self._expected
+            aside = self._jobs.in_backlog(key)  # of it as much is read ahead, and does not keep others from being read
+            if held[aside] < ahead and key not in self.reading and key not in self.read:
+                held[aside], nbytes = held[aside] + 1, nbytes + self._expected
                 self.reading.add(key)
                 active = self._jobs.active[key.run]
                 plan, path = active.plan, Path(active.plan.measurement_set)
                 name, then = self._job_of(key.run), partial(self._was_read, key)
-                self._readers.cut(name, then, path, plan.asked, active.follow is not None, plan.run, key.slice)
+                self._readers.cut(name, then, path, plan.asked, active.writing, plan.run, key.slice)
 
     def compare(self) -> None:
         """Reads again what the sink wants to compare, a few at a time."""
@@ -104,8 +114,8 @@ class Supply:
             if key not in self.read_again and key not in self._comparing:
                 self._comparing.add(key)
                 plan, then = active.plan, partial(self._was_read_again, key)
-                path, follow = Path(plan.measurement_set), active.follow is not None
-                self._readers.fingerprint(self._job_of(key.run), then, path, plan.asked, follow, plan.run, key.slice)
+                path, writing = Path(plan.measurement_set), active.writing
+                self._readers.fingerprint(self._job_of(key.run), then, path, plan.asked, writing, plan.run, key.slice)
 
     def _was_read_again(self, key: SliceId, future: Future[Fingerprint]) -> None:
         self._comparing.discard(key)
@@ -127,18 +137,19 @@ class Supply:
             follow, quiet = active.follow, now - active.grew
             if follow and not active.plan.final and run not in self._looking:
                 self._looking.add(run)
-                complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after
+                waits = bool(active.arrivals and active.arrivals.waits)  # what has come and is no slice yet
+                complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after and not waits
                 path, asked = Path(active.plan.measurement_set), active.plan.asked
                 then, known = partial(self._looked_again, run, ended), active.plan.total
-                self._readers.look(self._job_of(run), then, path, asked, True, complete, ended, known)
+                self._readers.look(self._job_of(run), then, path, asked, active.writing, complete, ended, known)
 
     def cancelled(self, name: str) -> None:
         """Nothing more is read for a job; whether its children answer is seen before the next job needs them."""
         self._readers.drop(name)
         job = self._jobs.named(name)
         for run in job.runs.values():
-            path, follow = Path(run.measurement_set), job.submit.follow is not None
-            self._readers.forget(name, path, job.submit.asked, follow, wanted=False)
+            path, submit = Path(run.measurement_set), job.submit
+            self._readers.forget(name, path, submit.asked, writing_of(submit, path), wanted=False)
 
     def end(self, active: ActiveRun, reason: str = "") -> None:
         """A run is over; with a reason, not as it should be."""
@@ -146,9 +157,11 @@ class Supply:
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
         for what, names in told(*self.antennas.of_run(plan.run)).items():
             log.warning("%s: antennas %s: %s", plan.name, what, names)
+        if active.complete and active.complete.lacking:
+            log.warning("%s: %s", plan.name, active.complete.words)
         job = self._job_of(plan.run)
         self._jobs.end(plan.run, time.monotonic(), reason)
-        self._readers.forget(job, Path(plan.measurement_set), plan.asked, active.follow is not None)
+        self._readers.forget(job, Path(plan.measurement_set), plan.asked, active.writing)
         self._changed()
 
     def _job_of(self, run: RunId) -> str:
@@ -159,7 +172,8 @@ class Supply:
         now, error = time.monotonic(), future.exception() or self._outside(future.result())
         if job.opening != path:  # the job was cancelled meanwhile
             return
-        if _worth_waiting(job, error):
+        job.lost = job.lost + 1 if _was_lost(error) and job.submit.follow else 0
+        if _worth_waiting(job, error) or 0 < job.lost < MOST_LOST:
             self._jobs.later(job, now + STATE_INTERVAL)
             return
         if error is None:
@@ -185,7 +199,8 @@ class Supply:
         active, error, now = self._jobs.active.get(run), future.exception(), time.monotonic()
         if active is None:
             return
-        if isinstance(error, NotYetError) and now - active.looked < UNREADABLE_WITHIN:
+        active.arrivals = arrivals_of(future) or active.arrivals
+        if (isinstance(error, NotYetError) or _was_lost(error)) and now - active.looked < UNREADABLE_WITHIN:
             if now - active.looked >= TOLD_AFTER and run not in self._unreadable:
                 self._unreadable.add(run)
                 log.warning("%s: cannot be read now, which is tried again: %s", active.plan.name, error)
@@ -195,6 +210,7 @@ class Supply:
             self.end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
             return
         total = facts.known + len(facts.times)
+        active.cadence = facts.cadence or active.cadence
         if active.grow(total, facts.rows, ended if facts.ended is None else facts.ended, now):
             self._changed()
 
@@ -228,7 +244,8 @@ def refused(submit: Submit, roots: Sequence[Path]) -> str:
     file = file_of(beam) if beam else None
     if file and not file[1]:
         return f"--primary-beam {beam}: it is a file without a digest: submit it by `fip submit`, on a host that has it"
-    files = (*submit.paths, *([file[0]] if file else []), *files_of(submit.asked.source))
+    sets = (each for path in submit.paths for each in sets_of(path, submit.asked.source))
+    files = (*sets, *([file[0]] if file else []), *files_of(submit.asked.source))
     return next(filter(None, (refusal(path, roots) for path in files)), "")
 
 
@@ -247,6 +264,11 @@ def refusal(path: str, roots: Sequence[Path]) -> str:
     folders = ", ".join(map(str, roots))
     where = f"data are taken from {folders} only ([source] roots of the ventilator)"
     return "" if inside else f"{path}: {where}"
+
+
+def _was_lost(error: BaseException | None) -> bool:
+    """Whether those that read died: of what is being written that is believed to pass, as they may have been killed."""
+    return isinstance(error, LostReaderError) and not isinstance(error, StoodStillError)
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:
@@ -271,4 +293,13 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))
     else:
         due = Pace.of_arrivals([now] * len(facts.times))
-    return ActiveRun(plan, due, submit.follow, facts.rows, now, looked=now)
+    return ActiveRun(
+        plan, due, submit.follow, facts.rows, now, looked=now, writing=writing_of(submit, path),
+        arrivals=facts.arrivals, cadence=facts.cadence,
+    )  # fmt: skip
+
+
+def writing_of(submit: Submit, path: Path) -> Writing | None:
+    """How one of the recordings of a job is read, if it is being written."""
+    follow = submit.follow
+    return Writing(follow.rules, manifest_name(submit.directory, path)) if follow else None

@@ -23,11 +23,12 @@ from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
 from fip.ventilator.joining import joined
 from fip.ventilator.lanes import Lanes
+from fip.ventilator.manifests import manifest_name, manifests_of
 from fip.ventilator.peers import Departed, Followers, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.readers import Readers
 from fip.ventilator.status_line import ventilator_line
-from fip.ventilator.supply import Supply, refused
+from fip.ventilator.supply import LOOK_EVERY, Supply, refused
 from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
 from fip.wire.messages import (
     STATE_INTERVAL,
@@ -53,7 +54,7 @@ from fip.wire.tickets import ticket
 log = logging.getLogger("fip.ventilator")
 
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
-RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window")
+RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window", "behind")
 HEARD_AT_ONCE = 100  # messages, before slices are sent
 
 
@@ -78,9 +79,12 @@ class Ventilator(Daemon):
         self._roots = loaded.config.source.roots
         self._jobs = Jobs(open_queue(self._config.queue))
         self._vitals = Vitals(loop, "ventilator", host_name(), "ventilator", COUNTERS, disk=self._config.queue.parent)
+        self._manifests = manifests_of(self._config.arrivals, self._config.queue)
         number, within = readers_for(loaded.config, cores()), self._config.read_within
         self._readers = (
-            joined(loop, join, number, within) if join else Readers([make_reader(loop, within) for _ in range(number)])
+            joined(loop, join, number, within, self._manifests)
+            if join
+            else Readers([make_reader(loop, within) for _ in range(number)], self._manifests)
         )
         self._supply = Supply(self._readers, self._jobs, self._vitals, self._changed, self._pump, self._roots)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
@@ -102,8 +106,10 @@ class Ventilator(Daemon):
         self._status = control_socket(self._loop.context, zmq.PUB)
         self._gate.bind(self._status, self._config.status, "ventilator.status")
         self._readers.start()
+        self._forget_orders()
         self._loop.on(self._control, self._on_control)
         self._loop.every(STATE_INTERVAL, self._tick)
+        self._loop.every(LOOK_EVERY, self._supply.look_again)
         log.info("control at %s, status at %s", self._config.control, self._config.status)
 
     def drain(self) -> None:
@@ -271,6 +277,7 @@ class Ventilator(Daemon):
             try:
                 if self._jobs.submit(message, reason):
                     self._fit()
+                    self._forget_orders()
                     log.info("job %s: %s", message.job, reason or ", ".join(message.paths))
             except NoRoomError as error:
                 self._tell(route, Refused(f"{error}; job {message.job} is not taken: submit it again when it can be"))
@@ -296,6 +303,7 @@ class Ventilator(Daemon):
 
     def _changed(self) -> None:
         """There is something new to do, and to tell."""
+        self._part()
         self._order_sink()
         self._publish()
         self._pump()
@@ -310,7 +318,7 @@ class Ventilator(Daemon):
                 if not self._waking:  # one such call is under way at a time
                     self._waking = True
                     self._loop.at(due, self._on_due)
-                break
+                continue  # the backlog is due
             asked = active.plan.asked
             worker = self._lanes.free(loads, asked, self._pump)
             if worker is None and any(codes(asked.imaging)):
@@ -357,15 +365,25 @@ class Ventilator(Daemon):
             for leases in self._jobs.leases.values():
                 leases.straggler(now)
         self._fit()
-        self._supply.look_again()
+        self._part()
         self._jobs.save()
         self._order_sink()
         self._publish()
         self._pump()
 
+    def _forget_orders(self) -> None:
+        """The orders in which sets arrived go with their jobs; what lies in a folder that was named stays."""
+        if self._config.arrivals is None and not self._jobs.trouble:
+            self._manifests.keep(manifest_name(*each) for each in self._jobs.recordings())
+
     def _fit(self) -> None:
         """Which workers have what jobs ask for."""
         self._jobs.fit({name: peer.state.codes for name, peer in self._lanes.peers.items()})
+
+    def _part(self) -> None:
+        """If it is to image the newest first, what waits of runs that have fallen behind is set aside."""
+        if self._config.behind == "newest":
+            self._jobs.part(time.monotonic())
 
     def _lose(self, peer: Peer, how: str) -> None:
         """A worker is gone; what it had not handed on goes to others."""
@@ -420,6 +438,6 @@ class Ventilator(Daemon):
             failures=self._jobs.last_failures(),
             antennas=self._supply.antennas.health(),
             waits=self._readers.waits or self._jobs.waits,
-            unsaved=self._jobs.trouble,
+            unsaved=self._jobs.trouble or self._manifests.trouble,
             followers=self._followers.states,
         )

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from annotated_types import Len
 
 from fip.data.arriving import Rules
+from fip.data.complete import Complete
 from fip.data.names import (
     Address,
     Attempt,
@@ -22,6 +23,7 @@ from fip.data.names import (
     PathName,
     Real,
     RunId,
+    Share,
     Text,
 )
 from fip.data.quantities import AnyPace
@@ -126,6 +128,7 @@ class RunPlan:
     older: RunId | None = None  # the id that it had at 0c91216: if the directory has it, it goes on under that
     hints: Line = ""  # of the files that hold its data: where they differ, the data may
     others: dict[Line, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
+    backlog: tuple[tuple[Number, Number], ...] = ()  # ranges of slices that are a series of their own: it fell behind
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ class Followed:
     next: Number  # the first slice of which it has decided nothing yet
     needs: Number  # the first whose image it would see again if it began now
     folder: PathName  # where what it finds is
+    backlog: tuple[Number, Number] | None = None  # `next` and `needs` in the run's backlog; None before it meets that
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,11 @@ class RunStored:
     refused: Text  # why the sink cannot take this run; "" if it can
     final: bool = True  # whether the ledger has it that no more slices will come
     goes_on_as: RunId | None = None  # the id under which the directory has the run, if that is its older one
+    backlog: tuple[tuple[Number, Number], ...] = ()  # slices that are a series of their own, as the ledger has it
     compare: tuple[tuple[Number, Number], ...] = ()  # slices to be read again before the run goes on: data may differ
+    complete: Complete | None = None  # how much was there of its stored slices; None if that was noted of none
+    lately: Share | None = None  # of the samples of those of the last minute; None if that is not known
+    newest: Real | None = None  # s UTC, Unix, the end of the data of the newest stored slice; None of none
 
 
 @dataclass(frozen=True)
@@ -283,6 +291,14 @@ class RunStatus:
     missed: Count  # slices stored after their deadline; 0 without a pace
     deadline: Real | None = None  # s, the lag from which on slices miss their deadline; None without a pace
     final: bool = True  # whether `total` is; while a MeasurementSet is being written, it grows
+    complete: Complete | None = None  # as in `RunStored`
+    oddities: dict[Line, Count] = field(default_factory=dict)  # of a folder: how many sets are late, missing, and so on
+    waits: Text = ""  # what of it is waited for; "" if nothing is, or it is no folder
+    lately: Share | None = None  # as there
+    age: Real | None = None  # s, from the end of the newest stored slice's data until now; None unless they are recent
+    cadence: Real | None = None  # s from one slice to the next, of the data; None if it is not known
+    backlog: Count = 0  # slices that are left and wait while newer ones are imaged
+    worked_off: Real | None = None  # s until there are none of these, as it goes now; None if they become more
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from fip.wire.codec import check_image
 from fip.worker.stages import PRIMARY_BEAM, Named, image_file
 from fip.worker.user_code import NOTHING, Offers
 
-KERNELS_KEPT = 4  # the last used, one for each field: each prepares once a run
+KERNELS_KEPT = 4  # the last used: each prepares once a run
 
 
 class Imager:
@@ -46,9 +46,12 @@ class Imager:
 
 
 def _kernels_grid(values: Slice) -> Grid:
-    """The grid of a slice; of one that follows a body its frame, centred on 0, so that one kernel does for all."""
-    moves = isinstance(values.settings.phase_centre, Body)
-    return replace(values.grid, longitude=0.0, latitude=0.0) if moves else values.grid
+    """The grid that a kernel is made for: of FIP's, and of all if it follows something, one for all directions.
+
+    u, v and w are referred to the centre of the grid, wherever that is; a kernel of a user may want to know.
+    """
+    anywhere = values.settings.kernel in KERNELS or isinstance(values.settings.phase_centre, Body)
+    return replace(values.grid, longitude=0.0, latitude=0.0) if anywhere else values.grid
 
 
 def _check(made: ImageFile, users: Sequence[Named]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from time import perf_counter
 
 from fip.data.antennas import FAULTS
+from fip.data.complete import COMPLETE
 from fip.data.directions import Body
 from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
@@ -145,6 +146,7 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
         "band_width": (band.width, "Hz"),
         "zeros": (float(slice_.zeros), ""),
         "garbled": (float(slice_.garbled), ""),
+        COMPLETE: (slice_.complete, ""),
         "weights": (min(float(slice_.sum_of_weights[0].sum()), LARGEST), ""),
         **({INJECTED_NUMBER: (1.0, "")} if slice_.observation.injected else {}),
         **{name: (value, "") for name, value in slice_.ill.items()},

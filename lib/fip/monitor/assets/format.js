@@ -24,6 +24,9 @@ export function flux(value) {
   return `${Number((value / factor).toPrecision(4))} ${name}`;
 }
 
+/** 98.2%, of a share; 100% only if it is all. */
+export const share = (part) => (part === 1 ? "100%" : `${Math.min(99.9, 100 * part).toFixed(1)}%`);
+
 export function hours(radians) {
   const seconds = ((((radians * 12) / Math.PI) % 24) + 24) % 24 * 3600;
   const hundredths = Math.round(seconds * 100) % 8640000;

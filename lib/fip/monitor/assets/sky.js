@@ -3,7 +3,7 @@
 import { Refused, json, view } from "./api.js";
 import { plot } from "./charts.js";
 import { $, h, keyed, setText } from "./dom.js";
-import { clock, date, degrees, flux, fluxUnit, hours, unix } from "./format.js";
+import { clock, date, degrees, flux, fluxUnit, hours, share, unix } from "./format.js";
 import { Viewer, autoRange, thumbnail } from "./viewer.js";
 import { directionAt } from "./wcs.js";
 
@@ -165,8 +165,9 @@ export class Sky {
 
   describe() {
     const about = this.about, time = unix(about.average), quality = about.quality === "good" ? "" : ` · ${about.quality}`;
+    const lacks = about.complete === null || about.complete === 1 ? "" : ` · ${share(about.complete)} of the samples there`;
     setText($("image-name"), `${about.file} · ${date(time)} ${clock(time, 3)} UTC · rms ${about.rms === null ? "–" : flux(about.rms)}` +
-      ` · peak ${about.maximum === null ? "–" : flux(about.maximum)}${quality}`);
+      ` · peak ${about.maximum === null ? "–" : flux(about.maximum)}${lacks}${quality}`);
     const said = corrected(about.header, about.rms);
     $("corrected").hidden = !said;
     setText($("corrected"), said);

@@ -4,6 +4,7 @@ Consecutive rows with one TIME and one series are kept as a *stretch* of 16 byte
 MeasurementSet in order of time, and 16 bytes a row for one in no order at all; 8 of them stay.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,9 +42,7 @@ CHUNK = MOST_ROWS // 4  # rows; at most MOST_ROWS
 _BEAM, _CLASS = "BEAM", "CLASS"  # made of FEED1 and FEED2, and of INTERVAL
 _STRAND = ("ARRAY_ID", "FIELD_ID", _BEAM, "OBSERVATION_ID", "SCAN_NUMBER", "DATA_DESC_ID")
 _KEY = (*_STRAND, _CLASS)
-_FIELD_AT, _BEAM_AT, _OBSERVATION_AT, _SCAN_AT = (
-    _STRAND.index(name) for name in ("FIELD_ID", _BEAM, "OBSERVATION_ID", "SCAN_NUMBER")
-)
+_ARRAY_AT, _FIELD_AT, _BEAM_AT, _OBSERVATION_AT, _SCAN_AT, _WINDOW_AT = range(len(_STRAND))
 
 Numbers: TypeAlias = "range | NDArray[np.int64]"
 """Numbers of rows, ascending."""
@@ -58,6 +57,7 @@ class RowIndex:
     last_time: float  # s
     coverage: Coverage  # of all cross-correlations
     field: NDArray[np.int32]  # [integration] FIELD_ID
+    array: NDArray[np.int32]  # [integration] ARRAY_ID
     beam: NDArray[np.int32]  # [integration] FEED1 of both antennas; 0 where the set has one beam
     scan: NDArray[np.int32]  # [integration] SCAN_NUMBER, of its first row if its windows have several
     observation: NDArray[np.int32]  # [integration] OBSERVATION_ID, likewise
@@ -68,8 +68,12 @@ class RowIndex:
     overlaps: bool  # some INTERVALs are longer than a baseline takes to repeat
     varied: bool  # some baselines are averaged longer than others
     repeated: int  # rows of a window whose baseline has another row at the same TIME
+    rows_of_window: NDArray[np.float32]  # [integration, window of `coverage`] cross-correlations of full length
     offset: NDArray[np.int64]  # [integration + 1] into `ranges`
     ranges: NDArray[np.uint32]  # [range, 2] first row and number of rows
+    past: dict[tuple[int, ...], Any] = dataclasses.field(
+        default_factory=dict
+    )  # worked out by `fip.source.index.expected`
 
     def __len__(self) -> int:
         return int(self.field.size)
@@ -175,8 +179,9 @@ class Indexer:
         keys.insert(_BEAM_AT, _beams(chunk, cross))
         starts = _changes([time, *keys])
         series = self._series([key[starts] for key in keys], interval[starts])
-        series[~np.logical_or.reduceat(cross, starts)] = NONE
-        self.stretches.append(time[starts], series, starts, time.size)
+        crosses = np.add.reduceat(cross, starts, dtype=np.int64)
+        series[crosses == 0] = NONE
+        self.stretches.append(time[starts], series, starts, np.diff(starts, append=time.size) - crosses, time.size)
         self.reach.add(chunk, cross)
         of_rows = np.append(self.strand_of, NONE).astype(np.int32)[series]  # NONE, -1, is the last
         strand = np.repeat(of_rows, np.diff(starts, append=time.size))
@@ -374,16 +379,24 @@ def _integrations(scan: Indexer, averaged: Averaged) -> RowIndex:
     kinds = np.column_stack([group, keys[:, [_OBSERVATION_AT, _SCAN_AT]], np.unique(cadence, return_inverse=True)[1]])
     series = np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1)
     in_time = np.lexsort((series, keys[:, _BEAM_AT], keys[:, _FIELD_AT], time))
-    offset, ranges = scan.stretches.ranges(head, np.argsort(in_time))
-    field, beam, observation, scans = (
-        keys[in_time, at].astype(np.int32) for at in (_FIELD_AT, _BEAM_AT, _OBSERVATION_AT, _SCAN_AT)
+    coverage = scan.reach.coverage()
+    varied = np.array([cut.varied for cut in cuts])
+    worth = np.where(varied[group_of] & np.isfinite(lengths), lengths, 1.0)
+    rows_of_window = _rows_of_window(scan, coverage.windows, head, np.argsort(in_time), worth)
+    rows_of_window /= np.where(np.repeat(varied, sizes), cadence, 1.0)[in_time, None]
+    np.round(rows_of_window, 3, out=rows_of_window)  # of thirds three are one
+    np.minimum(rows_of_window, [np.count_nonzero(scan.pairs[each]) for each in coverage.windows], out=rows_of_window)
+    offset, ranges = scan.stretches.ranges(in_time.size)
+    array, field, beam, observation, scans = (
+        keys[in_time, at].astype(np.int32) for at in (_ARRAY_AT, _FIELD_AT, _BEAM_AT, _OBSERVATION_AT, _SCAN_AT)
     )
     return RowIndex(
         rows=scan.stretches.rows,
         first_time=first_time,
         last_time=last_time,
-        coverage=scan.reach.coverage(),
+        coverage=coverage,
         field=field,
+        array=array,
         beam=beam,
         scan=scans,
         observation=observation,
@@ -392,8 +405,22 @@ def _integrations(scan: Indexer, averaged: Averaged) -> RowIndex:
         cadence=cadence[in_time],
         trusted=np.repeat([cut.trusted for cut in cuts], sizes)[in_time],
         overlaps=any(strand.cadence.overlaps for strands in groups for strand in strands),
-        varied=any(cut.varied for cut in cuts),
+        varied=bool(varied.any()),
         repeated=scan.repeated,
+        rows_of_window=rows_of_window,
         offset=offset,
         ranges=ranges,
     )
+
+
+def _rows_of_window(
+    scan: Indexer,
+    windows: tuple[int, ...],
+    head: NDArray[np.intp],
+    rank: NDArray[np.integer],
+    worth: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """The cross-correlations of each integration and window, [integration, window], each `worth` [series] so many."""
+    of_series = np.array([key[_WINDOW_AT] for key in scan.series], np.int64)
+    column = np.minimum(np.searchsorted(windows, of_series), len(windows) - 1)  # any, of those without a cross one
+    return scan.stretches.counts(head, rank, column, worth)

@@ -2,8 +2,8 @@
 
 A stretch is a pair of doubles, kept as a complex number because numpy sorts those in place, by the real part and
 then by the imaginary one; an `argsort` of ten million rows takes several times the memory of the rows themselves.
-The pairs are, one after the other, (time, series and first row), (first row, integration), and (integration, first
-row and number of rows); whatever is packed into one double stays below 2^53 and is therefore exact.
+The pairs are, one after the other, (time, series and first row), (first row, series and integration), and (integration,
+first row and number of rows); whatever is packed into one double stays below 2^53 and is therefore exact.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ MOST_ROWS = 1 << 20
 BLOCK = 1 << 16
 """Stretches worked on at a time."""
 
-_SERIES = float(1 << 32)  # series x _SERIES + first row
+_SERIES = float(1 << 32)  # series x _SERIES + first row, and then series x _SERIES + integration
 _FIRST_ROW = float(2 * MOST_ROWS)  # first row x _FIRST_ROW + rows; a range begins with each MOST_ROWS rows
 
 
@@ -30,23 +30,34 @@ class Stretches:
 
     def __init__(self) -> None:
         self._pairs = np.empty(0, np.complex128)
+        self._autos = np.empty(0, np.uint32)  # first row and autocorrelations, of each stretch that has some
         self._grouped = 0  # stretches that are in a group, after `by_group`
         self.rows = 0
 
     def copy(self) -> "Stretches":
         """The same stretches, for the calls that use them up."""
         other = Stretches()
-        other._pairs, other.rows = self._pairs.copy(), self.rows
+        other._pairs, other._autos, other.rows = self._pairs.copy(), self._autos.copy(), self.rows
         return other
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """From another process; the memory is to be resized, so it must be its own."""
-        vars(self).update(state, _pairs=state["_pairs"].copy())
+        vars(self).update(state, _pairs=state["_pairs"].copy(), _autos=state["_autos"].copy())
 
     def append(
-        self, time: NDArray[np.float64], series: NDArray[np.integer], start: NDArray[np.intp], rows: int
+        self,
+        time: NDArray[np.float64],
+        series: NDArray[np.integer],
+        start: NDArray[np.intp],
+        autos: NDArray[np.integer],
+        rows: int,
     ) -> None:
-        """Stretches of the next `rows` rows: their TIME in s, series, and first of these rows, all [stretch]."""
+        """Stretches of the next `rows` rows: TIME in s, series, first of these rows, autocorrelations, [stretch]."""
+        mixed = np.flatnonzero((autos > 0) & (series != NONE))
+        if mixed.size:
+            held = self._autos.size
+            self._autos.resize(held + 2 * mixed.size, refcheck=False)
+            self._autos[held::2], self._autos[held + 1 :: 2] = start[mixed] + self.rows, autos[mixed]
         had = self._pairs.size
         self._pairs.resize(had + time.size, refcheck=False)  # in place, as a rule: the system moves pages, not bytes
         self._pairs.real[had:] = time
@@ -95,17 +106,46 @@ class Stretches:
         """The series of the stretches at these places, likewise."""
         return _series(self._pairs[places])
 
-    def ranges(
-        self, heads: NDArray[np.intp], rank: NDArray[np.integer]
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """Where each integration's rows are: offsets [integration + 1] into ranges [range, 2] of first row and rows.
+    def counts(
+        self,
+        heads: NDArray[np.intp],
+        rank: NDArray[np.integer],
+        window: NDArray[np.integer],
+        worth: NDArray[np.float64],
+    ) -> NDArray[np.float32]:
+        """How many cross-correlations each integration has of each window, [integration, window].
 
         After `by_group`: integrations begin at stretches `heads`, ascending from 0, of all groups in their order, and
-        get the numbers `rank`. Ranges ascend in rows within an integration. This is the last call: the memory of the
-        stretches becomes that of the ranges.
+        get the numbers `rank`. Each series has a `window`, 0, 1, ..., and each of its rows is `worth` so many.
         """
-        integrations = rank.size
-        self._number(np.append(heads, self._grouped), np.append(rank, integrations))
+        self._number(np.append(heads, self._grouped), np.append(rank, rank.size))
+        width = int(window.max()) + 1
+        found = np.zeros((rank.size + 1) * width, np.float32)  # in the last are those of no integration
+        done = 0
+        for block in self._blocks():
+            done += block.size
+            following = self._pairs[done].real if done < self._pairs.size else float(self.rows)
+            rows = np.diff(block.real, append=following)
+            self._less_autos(rows, block.real, following)
+            series = _series(block)
+            block.imag -= series * _SERIES
+            cross = series != NONE
+            place = block.imag[cross].astype(np.intp) * width + window[series[cross]]
+            np.add.at(found, place, (rows[cross] * worth[series[cross]]).astype(np.float32))
+        return found.reshape(-1, width)[:-1]
+
+    def _less_autos(self, rows: NDArray[np.float64], start: NDArray[np.float64], following: float) -> None:
+        """Take those of some stretches, from rows `start` up to the one `following`, from the numbers of their rows."""
+        first, count = self._autos[::2], self._autos[1::2]
+        here = slice(*np.searchsorted(first, [start[0], following]))
+        rows[np.searchsorted(start, first[here])] -= count[here]
+
+    def ranges(self, integrations: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Where each integration's rows are: offsets [integration + 1] into ranges [range, 2] of first row and rows.
+
+        After `counts`. Ranges ascend in rows within an integration. This is the last call: the memory of the stretches
+        becomes that of the ranges.
+        """
         self._merge()
         self._pairs.sort()
         offset = np.zeros(integrations + 2, np.int64)
@@ -115,12 +155,13 @@ class Stretches:
         return offset, self._unpacked(int(offset[-1]))
 
     def _number(self, heads: NDArray[np.intp], rank: NDArray[np.integer]) -> None:
-        """Sort by first row, with the integration's number in the imaginary part."""
+        """Sort by first row, with the series and the integration's number in the imaginary part."""
         done = 0
         for block in self._blocks():
             number = rank[np.searchsorted(heads, np.arange(done, done + block.size), side="right") - 1]
-            block.real = np.mod(block.imag, _SERIES)
-            block.imag = number
+            series = _series(block)
+            block.real = block.imag - series * _SERIES
+            block.imag = series * _SERIES + number
             done += block.size
         self._pairs.sort()
 

@@ -6,8 +6,17 @@ that begins anew, has the same rows under the same numbers.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeAlias, TypeVar
 
+from fip.data.arriving import Oddity
 from fip.source.tables.subtables import Antennas, Field, Window
+
+
+@lru_cache(maxsize=1024)
+def shared(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """The same numbers, kept once: most members have those of another one."""
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,48 @@ class Group:
         return max(part.end for part in self.parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """What was wrong with a member, or with the place of one that did not come."""
+
+    what: Oddity
+    path: str  # relative to the joined recording's
+
+
+Item = TypeVar("Item")
+Thing: TypeAlias = Antennas | dict[str, str] | Window | Field | Group | Odd
+"""What a line of a manifest holds; the dict is the observation."""
+
+
 @dataclass(eq=False)
 class Manifest:
-    """All of it. Windows, fields and groups are only ever added to."""
+    """All of it. Windows, fields, groups and oddities are only ever added to."""
 
     antennas: Antennas | None = None  # of the first member; those of the others are found among them by name
     windows: list[Window] = field(default_factory=list)  # by DATA_DESC_ID
     fields: list[Field] = field(default_factory=list)  # by FIELD_ID
     observation: dict[str, str] = field(default_factory=dict)  # TELESCOPE_NAME, OBSERVER, PROJECT of the first member
     groups: list[Group] = field(default_factory=list)  # in order of time
+    oddities: list[Odd] = field(default_factory=list)  # in the order in which they were told
+
+    def add(self, thing: Thing) -> None:
+        """What was found next. ValueError if a window or a field has not the number that is next."""
+        match thing:
+            case Antennas():
+                self.antennas = thing
+            case Window():
+                _next(self.windows, thing, thing.number)
+            case Field():
+                _next(self.fields, thing, thing.number)
+            case Group():
+                self.groups.append(thing)
+            case Odd():
+                self.oddities.append(thing)
+            case _:
+                self.observation = thing
+
+
+def _next(items: list[Item], item: Item, number: int) -> None:
+    if number != len(items):
+        raise ValueError(f"its number is {number}, and {len(items)} is next")
+    items.append(item)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fip.data.directions import Body, Direction, in_frame, shown
+from fip.data.directions import OWN, Body, Direction, in_frame, shown
+from fip.data.errors import InputError
 from fip.data.quantities import format_angle, iso_utc
 from fip.data.rotations import separation
 from fip.source.index.row_index import RowIndex
@@ -26,15 +27,19 @@ def phase_centres(main: Recording, index: RowIndex) -> PhaseCentres:
     return PhaseCentres(main.path, position(main, index.coverage.antennas))
 
 
-def middle_time(index: RowIndex, field: int) -> float:
-    """Half way between the first and the last integration of a field, s UTC, whatever of it is selected."""
+def settled_time(index: RowIndex, field: int, growing: bool) -> float:
+    """When a field is where its grid is centred, s UTC: in the middle of its time, whatever of it is selected.
+
+    Of a recording that is `growing` in its first integration: nobody knows its middle yet, and whoever looks, whenever,
+    must have the same grid.
+    """
     times = index.time[index.field == field]
-    return float((times[0] + times[-1]) / 2)
+    return float(times[0] if growing else (times[0] + times[-1]) / 2)
 
 
-def own_centre(index: RowIndex, centres: PhaseCentres, field: Field) -> Direction:
-    """A field's phase centre in the middle of its time: of the whole field, so that every selection has one grid."""
-    return centres.at(field, middle_time(index, field.number)).centre
+def own_centre(index: RowIndex, centres: PhaseCentres, field: Field, growing: bool = False) -> Direction:
+    """Where the grid of a field is centred if no other direction is asked for."""
+    return centres.at(field, settled_time(index, field.number, growing)).centre
 
 
 def settle_centres(
@@ -46,11 +51,12 @@ def settle_centres(
     """
     centres = phase_centres(main, index)
     if isinstance(asked, Body):
-        begin = centres.of_body(asked, index.first_time)
-        return Rephasing(
-            centres, {each.number: each for each in fields}, {each.number: begin for each in fields}, asked
-        )
-    targets = {each.number: own_centre(index, centres, each) for each in fields}
+        if asked.name == OWN:
+            begin = {each.number: own_centre(index, centres, each, growing=True) for each in fields}
+        else:
+            begin = dict.fromkeys((each.number for each in fields), centres.of_body(asked, index.first_time))
+        return Rephasing(centres, {each.number: each for each in fields}, begin, asked)
+    targets = {each.number: own_centre(index, centres, each, main.growing) for each in fields}
     if asked is not None:
         targets = dict.fromkeys(targets, in_frame(asked, targets.values()))
     moved = [each for each in fields if asked is not None or not centres.stays(each)]
@@ -58,31 +64,69 @@ def settle_centres(
 
 
 def centre_notes(
-    index: RowIndex, fields: Sequence[Field], rephasing: Rephasing, asked: Direction | Body | None, integrations: int
+    main: Recording,
+    index: RowIndex,
+    fields: Sequence[Field],
+    rephasing: Rephasing,
+    asked: Direction | Body | None,
+    integrations: int,
 ) -> Iterator[str]:
     """What the log should say of the centres of some fields, of which so many `integrations` are imaged."""
-    own = {each.number: own_centre(index, rephasing.centres, each) for each in fields}
-    if asked is not None:
-        named = f"the {asked.name}, at the begin at " if isinstance(asked, Body) else ""
-        yield _asked_note(named, rephasing.targets[fields[0].number], own)
-        return
     centres = rephasing.centres
+    if asked is not None:
+        at_begin = main.growing or isinstance(asked, Body)
+        own = {each.number: own_centre(index, centres, each, at_begin) for each in fields}
+        yield _asked_note(asked, rephasing.targets[fields[0].number], own)
+        return
     converted = [each for each in fields if not centres.stays(each)]
     for each in converted[:_MOST_TOLD]:
-        where = shown(own[each.number])
+        where = shown(rephasing.targets[each.number])
         if centres.moves(each):
-            at = iso_utc(middle_time(index, each.number))
-            yield f"field {each.name}: its phase centre moves ({each.frame}); imaged about {where}, where it is at {at}"
+            at = settled_time(index, each.number, main.growing)
+            yield (
+                f"field {each.name}: its phase centre moves ({each.frame}); imaged about {where}, where it is at "
+                f"{iso_utc(at)}{_leaves(main, index, centres, each)}"
+            )
         else:
             yield f"field {each.name}: phase centre converted from {each.frame} to {where}"
     if len(converted) > _MOST_TOLD:
         yield f"and so for {len(converted) - _MOST_TOLD} more fields"
     if len(fields) > 1 and len(fields) == integrations:
-        yield "each integration has a field of its own, and so a grid of its own: --phase-centre makes them one series"
+        yield (
+            "each integration has a field of its own, and so a grid of its own: --phase-centre DIRECTION makes them "
+            f"one series on one grid, --phase-centre {OWN} one series in which each keeps its own"
+        )
 
 
-def _asked_note(named: str, target: Direction, own: Mapping[int, Direction]) -> str:
+def _leaves(main: Recording, index: RowIndex, centres: PhaseCentres, field: Field) -> str:
+    """How far a field's phase centre is from its grid's in other integrations, or how fast it moves; what would do."""
+    times = index.time[index.field == field.number]
+    begin, end = float(times[0]), float(times[-1])
+    try:
+        if main.growing:
+            rate = format_angle(_between(centres, field, begin, begin + 60), digits=3)
+            moved = f"from which it moves by {rate} a minute"
+        elif begin < end:
+            middle = settled_time(index, field.number, growing=False)
+            away = max(_between(centres, field, middle, each) for each in (begin, end))
+            moved = f"up to {format_angle(away, digits=3)} from where it is at other times"
+        else:
+            return ""
+    except InputError:  # an ephemeris ends
+        return ""
+    return f", {moved}: --phase-centre {OWN} has each image about where it is then"
+
+
+def _between(centres: PhaseCentres, field: Field, one: float, other: float) -> float:
+    """The angle in rad between a field's phase centres at two times."""
+    return separation(centres.at(field, one).centre, centres.at(field, other).centre)
+
+
+def _asked_note(asked: Direction | Body, target: Direction, own: Mapping[int, Direction]) -> str:
     away = [separation(centre, target) for centre in own.values()]
     apart = format_angle(max(away)) + (" at the most" if len(away) > 1 else "")
     series = f"; {len(away)} fields are one series" if len(away) > 1 else ""
+    named = f"{asked}, at the begin at " if isinstance(asked, Body) else ""
+    if asked == Body(OWN):
+        return f"each image is about {named}{shown(target)}{series}"
     return f"phase centre {named}{shown(target)}, {apart} from that of the data{series}"

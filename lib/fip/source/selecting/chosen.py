@@ -3,22 +3,25 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.errors import UsageError
+from fip.data.errors import InputError, UsageError
 from fip.data.names import label
 from fip.data.rotations import turned
 from fip.data.settings import Asked, Selection, selected
 from fip.source.index.coverage import Coverage, Reach
+from fip.source.index.expected import share_there
 from fip.source.index.row_index import CHUNK, RowIndex
 from fip.source.recording import Recording, Rows
 from fip.source.selecting import matching as choosing
 from fip.source.selecting.centring import settle_centres
 from fip.source.selecting.phase_centres import Rephasing
-from fip.source.tables.subtables import Field, Window
+from fip.source.tables.askap import is_askap
+from fip.source.tables.subtables import Field, Window, of_zenith
 
 _LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
 
@@ -52,6 +55,18 @@ class Picked:
             coverage = replace(coverage, longest_baseline=min(coverage.longest_baseline, limit))
         return integrations[counts[integrations] > 0], coverage
 
+    def share_there(self, integrations: Sequence[int]) -> float:
+        """Of the samples of the selected windows that some integrations should have the share that has rows, 0 to 1."""
+        channels = Counter[int]()
+        for window in self.windows:
+            channels[window.number] += window.shape[0]
+        windows = None if self.asked.source.spw else self.main.parts_expected()
+        return share_there(self.index, integrations, channels, windows)
+
+    def field(self, number: int) -> Field:
+        """A field, with the phase centre that u, v and w are referred to."""
+        return referred(self.main.field(number), self.asked.source)
+
     def _turned(self, uvw: NDArray[np.float64], integration: NDArray[np.intp]) -> NDArray[np.float64]:
         """The UVW of rows of these integrations towards the centre of their grids, taken at their middle."""
         if not self.rephasing.fields:
@@ -84,7 +99,7 @@ class Chosen(Picked):
     """What is to be imaged of a MeasurementSet."""
 
     fields: tuple[Field, ...]
-    labels: Mapping[int, str]  # FIELD_ID -> what file names call it; "" where there is one field, or one series
+    labels: Mapping[int, str]  # FIELD_ID -> what file names call it; "" if there is one field, or one series
     slices: tuple[tuple[int, ...], ...]  # integrations imaged together
     number: NDArray[np.int64]  # [integration] its number in the MeasurementSet's field, or in the joined series
     coverage: Coverage  # of what is chosen, its baselines as seen towards the centres of the grids
@@ -102,10 +117,12 @@ class Chosen(Picked):
 def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.bool_] | None = None) -> Chosen:
     """Meet a selection. UsageError where it cannot be met, with the option, what was found, and what there is.
 
-    With a phase centre all fields are one series: of one name, if they share it, and counted together. Only
+    With a phase centre all fields are one series: of one name, if they share it, and counted together. Of a recording
+    that grows the field that it begins with has no label, as if it were the only one: others may come, or not. Only
     integrations `among` [integration] some are chosen, where these are given.
     """
     selection, phase_centre = asked.source, asked.imaging.phase_centre
+    _check_beams(main, index)
     names = main.field_names(np.unique(index.field).tolist())
     fields = choosing.choose_fields(selection.field or (), choosing.Named(str(main.path), "--field", names))
     windows = _windows(main, index, selection)
@@ -116,7 +133,7 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
     )
     candidates = np.isin(index.field, sorted(fields)) & (True if among is None else among)
     integrations = _integrations(index, selection, candidates, number, str(main.path))
-    found = {each: main.field(each) for each in np.unique(index.field[integrations]).tolist()}
+    found = {each: referred(main.field(each), selection) for each in np.unique(index.field[integrations]).tolist()}
     rephasing = settle_centres(main, index, list(found.values()), phase_centre)
     picked = Picked(main, index, asked, windows, antennas, rephasing)
     coverage = index.coverage
@@ -131,17 +148,36 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
         selection.average, index.series[integrations], index.time[integrations], index.cadence[integrations]
     )
     used = np.unique(index.field[integrations]).tolist()
-    joined = phase_centre is not None
-    shown = one_name({each: names[each] for each in used}) if joined else unique_names(names)
-    picked = replace(picked, windows=tuple(window for window in windows if window.number in coverage.windows))
+    joined, shown = phase_centre is not None, _shown(names, used, phase_centre is not None, main.growing)
+    plain = set(names) if joined or len(names) == 1 else {int(index.field[0])} if main.growing else set()
+    there = {*coverage.windows, *set(main.windows_expected()).difference(index.coverage.windows)}
+    picked = replace(picked, windows=tuple(window for window in windows if window.number in there))
     return Chosen(
         **vars(picked),
         fields=tuple(replace(found[each], name=shown[each]) for each in used),
-        labels={each: label(shown[each]) if len(names) > 1 and not joined else "" for each in used},
+        labels={each: "" if each in plain else label(shown[each]) for each in used},
         slices=tuple(tuple(integrations[group].tolist()) for group in groups),
         number=number,
         coverage=coverage,
     )
+
+
+def _check_beams(main: Recording, index: RowIndex) -> None:
+    """InputError if it is not known where each beam of a field looks."""
+    if np.unique(index.beam).size == 1 or not is_askap(main.observation(int(index.observation[0]))["TELESCOPE_NAME"]):
+        return
+    for field in np.unique(index.field).tolist():
+        beams = [str(each) for each in np.unique(index.beam[index.field == field])]
+        if len(beams) > 1:
+            raise InputError(
+                f"{main.path}: field {field} has beams {choosing.listed(beams)} of ASKAP (FEED1), each with a phase "
+                "centre of its own: make a set of each"
+            )
+
+
+def referred(field: Field, selection: Selection) -> Field:
+    """The field with the phase centre that u, v and w are referred to, if it is said that this is another."""
+    return of_zenith(field) if selection.uvw == "zenith" else field
 
 
 def parts(
@@ -168,6 +204,27 @@ def sampled(integrations: Sequence[int]) -> list[int]:
     return [integrations[at] for at in np.unique(np.linspace(0, len(integrations) - 1, _LOOKED_AT).astype(int))]
 
 
+def _shown(names: Mapping[int, str], used: Sequence[int], joined: bool, growing: bool) -> dict[int, str]:
+    """What the fields that are used are called; in a recording that grows, nothing that comes later changes it."""
+    if growing:
+        return {each: names[each] for each in used} if joined else names_in_order(names)
+    return one_name({each: names[each] for each in used}) if joined else unique_names(names)
+
+
+def names_in_order(names: Mapping[int, str]) -> dict[int, str]:
+    """The names of fields, with their number if one of a lower number has the same."""
+    taken: set[str] = set()
+    shown = {}
+    for number, name in sorted(names.items()):
+        plain = _label(name)
+        shown[number] = f"{name}_{number}" if plain in taken else name
+        taken.add(plain)
+    return shown
+
+
+_label = lru_cache(1 << 17)(label)  # a drift scan that grows has a name more with each look
+
+
 def unique_names(names: Mapping[int, str]) -> dict[int, str]:
     """The names of fields, with their number where file names could not tell them apart."""
     used = Counter(label(name) for name in names.values())
@@ -181,8 +238,8 @@ def one_name(names: Mapping[int, str]) -> dict[int, str]:
 
 
 def all_windows(main: Recording, index: RowIndex) -> tuple[Window, ...]:
-    """Those with cross-correlations."""
-    return tuple(main.window(number) for number in index.coverage.windows)
+    """Those with cross-correlations, and those of which there will be some."""
+    return tuple(main.window(number) for number in sorted({*index.coverage.windows, *main.windows_expected()}))
 
 
 def _windows(main: Recording, index: RowIndex, selection: Selection) -> tuple[Window, ...]:

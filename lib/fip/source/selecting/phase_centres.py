@@ -19,7 +19,7 @@ from casacore.measures import measures
 from casacore.quanta import quantity
 from numpy.typing import NDArray
 
-from fip.data.directions import BODIES, FRAMES, Body, Direction, Frame
+from fip.data.directions import BODIES, FRAMES, OWN, ZENITH, Body, Direction, Frame
 from fip.data.errors import InputError, UsageError
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.rotations import Array, about_w, angle_between_norths, axes, northward, turn
@@ -48,6 +48,15 @@ class PhaseCentres:
         self._path = path
         self._position = position
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without casacore's measures, which another process makes for itself."""
+        return {name: value for name, value in vars(self).items() if name != "_measures"}
+
+    @property
+    def on_earth(self) -> bool:
+        """Whether it is known where the array is, and so where its zenith is."""
+        return self._position is not None
+
     def moves(self, field: Field) -> bool:
         """Whether the phase centre moves among the stars."""
         return len(field.polynomial) > 1 or field.ephemeris is not None or field.frame not in FIXED
@@ -72,12 +81,17 @@ class PhaseCentres:
             raise InputError(f"{self._where(field)}: casacore cannot convert {field.frame}: {error}") from None
 
     def of_body(self, body: Body, time: float) -> Direction:
-        """Where a body is at `time` (s UTC since MJD 0), J2000; UsageError if nobody knows from where it is seen."""
+        """Where a body, or the zenith, is at `time` (s UTC since MJD 0), J2000.
+
+        UsageError if nobody knows from where it is seen.
+        """
         if self._position is None:
             raise UsageError(
                 f"{self._path}: --phase-centre {body.name}: the antennas are nowhere on Earth by subtable ANTENNA; "
                 "set their POSITION, or name a direction"
             )
+        if body.name == ZENITH:
+            return self._converted("AZELGEO", time, 0.0, math.pi / 2).centre
         return self._converted(body.name.upper(), time, 0.0, 0.0).centre
 
     def _check(self, field: Field) -> None:
@@ -133,14 +147,18 @@ class Rephasing:
 
     def target(self, field: int, time: float) -> Direction:
         """The centre of a field's grid at a time (s UTC since MJD 0)."""
-        return self.targets[field] if self.body is None else self.centres.of_body(self.body, time)
+        if self.body is None:
+            return self.targets[field]
+        if self.body.name == OWN:
+            return self.centres.at(self.fields[field], time).centre
+        return self.centres.of_body(self.body, time)
 
     def matrices(self, field: int, times: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """R [time, 3, 3] of `fip.data.directions` for the samples of a field at some times (s UTC since MJD 0).
 
         None where nothing is to be done.
         """
-        if field not in self.fields:
+        if field not in self.fields or (self.body == Body(OWN) and self.centres.stays(self.fields[field])):
             return None
         if self.body is not None or self.centres.moves(self.fields[field]):
             return np.stack([self._matrix(field, float(time)) for time in times])

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.data.arriving import Arrivals
 from fip.data.errors import InputError, first_line
 from fip.source.tables.access import check_access
 from fip.source.tables.hints import hints
 from fip.source.tables.other_formats import what_it_is
+from fip.source.tables.sound import sound_intervals, sound_uvw
 from fip.source.tables.subtable_reader import (
     UNREADABLE,
     Subtables,
@@ -40,9 +42,6 @@ ROW_COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 _ARRAYS = ("UVW", "WEIGHT", "FLAG")  # of these, those that hold an array a row
 _SCALARS = tuple(name for name in ROW_COLUMNS if name not in _ARRAYS)
-
-_LONGEST_INTERVAL = 1e7  # s; longer ones, as negative ones, say nothing
-_LONGEST_BASELINE = 1e9  # m, beyond the Moon; what is longer is no baseline
 
 
 class Rows:
@@ -149,7 +148,8 @@ class MeasurementSet(Subtables):
         """InputError where columns are missing or of other types than a MeasurementSet's."""
         missing = [name for name in ROW_COLUMNS if name not in self.columns]
         if missing:
-            raise InputError(f"{self.path}: not a MeasurementSet: it has no column {', '.join(missing)}")
+            why = what_it_is(self.path) or f"it has no column {', '.join(missing)}"
+            raise InputError(f"{self.path}: not a MeasurementSet, but {why}")
         for name, kinds in ROW_COLUMNS.items():
             with self.reading(name):
                 kind, scalar = self.table.coldatatype(name), self.table.isscalarcol(name)
@@ -192,6 +192,14 @@ class MeasurementSet(Subtables):
         """It does not say."""
         return None
 
+    def windows_expected(self) -> tuple[int, ...]:
+        """The rows tell them."""
+        return ()
+
+    def arrivals(self) -> Arrivals | None:
+        """It does not come in parts."""
+        return None
+
     def hints(self, columns: Sequence[str]) -> str:
         """A digest of what the files of these columns, and of those that every slice needs, look like from outside."""
         with self.reading("which files it has"):
@@ -204,10 +212,8 @@ class MeasurementSet(Subtables):
         if name == "TIME":
             return to_utc(values, self.time_scale)
         if name in ("INTERVAL", "EXPOSURE"):
-            return np.where((values >= 0) & (values <= _LONGEST_INTERVAL), values, np.nan)
-        if name == "UVW" and not (np.abs(values) <= _LONGEST_BASELINE).all():
-            return np.where(np.abs(values) <= _LONGEST_BASELINE, values, np.nan)
-        return values
+            return sound_intervals(values)
+        return sound_uvw(values) if name == "UVW" else values
 
     def rows(self, numbers: range | NDArray[np.int64]) -> Rows:
         """Rows by number, ascending."""

@@ -18,6 +18,7 @@ from fip.data.directions import Frame
 from fip.data.errors import InputError, UnreadableError, first_line
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.imaging.polarisation import CORRELATIONS
+from fip.source.tables.askap import INSTRUMENT_ANGLE, beside, is_askap, of_its_time
 from fip.source.tables.ephemeris import Ephemeris, ephemeris
 from fip.source.tables.subtables import SPECTRAL_FRAMES, Antennas, Field, Window, as_slice
 from fip.source.tables.timescales import SCALES, to_utc
@@ -103,10 +104,14 @@ class Subtables:
     def _row(self, name: str, number: int) -> Cells:
         """One row of a subtable."""
         with self.subtable(name) as sub:
-            self._check_row(name, number, sub.nrows())
-            defined = [column for column in sub.colnames() if sub.iscelldefined(column, number)]
-            cells = {each: sub.getcell(each, number) for each in defined if credible(cell_shape(sub, each, number))}
-            return Cells(f"{self.path}: subtable {name}", cells)
+            return self._cells(sub, name, number)
+
+    def _cells(self, sub: Any, name: str, number: int) -> Cells:
+        """One row of a subtable that is open."""
+        self._check_row(name, number, sub.nrows())
+        defined = [column for column in sub.colnames() if sub.iscelldefined(column, number)]
+        cells = {each: sub.getcell(each, number) for each in defined if credible(cell_shape(sub, each, number))}
+        return Cells(f"{self.path}: subtable {name}", cells)
 
     def _check_row(self, name: str, number: int, rows: int) -> None:
         if not 0 <= number < rows:
@@ -133,14 +138,57 @@ class Subtables:
         """
         torn, found = self.torn, np.full(antennas, np.nan)
         try:
+            beam = self.askap_beam
             with self.subtable("FEED") as sub:
+                if beam is not None and INSTRUMENT_ANGLE in sub.colnames():
+                    return None  # and the hands of CORRECTED_DATA are turned
+                feeds = sub.getcol("FEED_ID").tolist() if beam is not None else None
                 for row, antenna in reversed(list(enumerate(sub.getcol("ANTENNA_ID").tolist()))):
-                    if 0 <= antenna < antennas and sub.iscelldefined("RECEPTOR_ANGLE", row):
+                    mine = feeds is None or feeds[row] == beam
+                    if mine and 0 <= antenna < antennas and sub.iscelldefined("RECEPTOR_ANGLE", row):
                         found[antenna] = np.ravel(sub.getcell("RECEPTOR_ANGLE", row))[0]
         except InputError:
             self.torn = torn
             return None
-        return found if np.isfinite(found).all() else None
+        return (found if beam is None else -found) if np.isfinite(found).all() else None
+
+    @property
+    def askap_beam(self) -> int | None:
+        """Of a set of ASKAP the beam that it is of, by FEED1 of its first row; None of others, or while it has none."""
+        return self._first_feed if self.table.nrows() else None
+
+    @cached_property
+    def _first_feed(self) -> int | None:
+        if "FEED1" not in self.table.colnames() or not is_askap(self.observation(0)["TELESCOPE_NAME"]):
+            return None
+        with self.reading("FEED1"):
+            return int(self.table.getcell("FEED1", 0))
+
+    def _beam_offset(self, number: int) -> tuple[float, float] | None:
+        """BEAM_OFFSET (rad) of the beam of a set of ASKAP, at the time of a field; None of others."""
+        if self.askap_beam is None:
+            return None
+        with self.subtable("FEED") as sub:
+            mine = (np.ravel(sub.getcol("ANTENNA_ID")) == 0) & (np.ravel(sub.getcol("FEED_ID")) == self.askap_beam)
+            rows = np.flatnonzero(mine).tolist()
+            if not rows:
+                raise InputError(f"{self.path}: subtable FEED has no row of antenna 0 and beam {self.askap_beam}")
+            offsets = np.array([np.ravel(sub.getcell("BEAM_OFFSET", row))[:2] for row in rows], np.float64)
+            times, lengths = (np.ravel(sub.getcol(name))[rows] for name in ("TIME", "INTERVAL"))
+        which = 0
+        if (offsets != offsets[0]).any():
+            with self.reading("TIME"):
+                first = self.table.query(f"FIELD_ID=={number}", columns="TIME", limit=1)
+                which = of_its_time(times, lengths, float(first.getcell("TIME", 0)) if first.nrows() else math.nan)
+        if not np.isfinite(offsets[which]).all():
+            raise InputError(f"{self.path}: BEAM_OFFSET of beam {self.askap_beam} in subtable FEED is not finite")
+        mounts = {mount.upper() for mount in self.antennas.mounts}
+        if offsets[which].any() and mounts != {"EQUATORIAL"}:
+            raise InputError(
+                f"{self.path}: is of ASKAP with the mounts {', '.join(sorted(mounts)) or 'unknown'}, of which beams "
+                "turn on the sky: where they look cannot be told; FIP images those of equatorial ones"
+            )
+        return float(offsets[which, 0]), float(offsets[which, 1])
 
     def observation(self, number: int) -> dict[str, str]:
         """Telescope, observer and project of an OBSERVATION row; "" where it does not say."""
@@ -207,16 +255,18 @@ class Subtables:
 
     def field(self, number: int) -> Field:
         """A field and where its phase centre is. InputError where it does not say."""
-        with self.reading(f"field {number}"):
-            row = self._row("FIELD", number)
+        with self.reading(f"field {number}"), self.subtable("FIELD") as sub:
+            row = self._cells(sub, "FIELD", number)
             name = str(row.get("NAME", ""))
             where = f"{self.path}: field {number} ({name})"
             polynomial = _polynomial(where, row)
             moves = len(polynomial) > 1
-            with self.subtable("FIELD") as sub:
-                measure = _measure(sub, "PHASE_DIR")
-                epoch = float(to_utc(np.array([row["TIME"]]), self.scale_of(sub))[0]) if moves else 0.0
+            measure = _measure(sub, "PHASE_DIR")
+            epoch = float(to_utc(np.array([row["TIME"]]), self.scale_of(sub))[0]) if moves else 0.0
             frame = _varying(measure, row) if "VarRefCol" in measure else str(measure.get("Ref", "J2000"))
+            offset = self._beam_offset(number)
+            if offset is not None:
+                polynomial = (beside(*polynomial[0], offset), *polynomial[1:])
             return Field(
                 number=number,
                 name=name,
@@ -224,6 +274,7 @@ class Subtables:
                 polynomial=polynomial,
                 epoch=epoch,
                 ephemeris=self._ephemeris(where, int(row.get("EPHEMERIS_ID", -1))),
+                beam_offset=offset,
             )
 
     def _ephemeris(self, where: str, number: int) -> Ephemeris | None:

@@ -1,5 +1,6 @@
 """What the subtables of a MeasurementSet describe: spectral windows with their correlations, fields, antennas."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -91,6 +92,7 @@ class Field:
     polynomial: tuple[tuple[float, float], ...]  # longitude and latitude of PHASE_DIR: rad, rad/s, rad/s^2, ...
     epoch: float  # s UTC since MJD 0, origin of the polynomial
     ephemeris: Ephemeris | None  # to which PHASE_DIR is then an offset
+    beam_offset: tuple[float, float] | None = None  # rad, BEAM_OFFSET by which a beam of ASKAP is beside PHASE_DIR
 
     def offset(self, time: float) -> tuple[float, float]:
         """The polynomial's longitude and latitude, rad, at `time` (s UTC since MJD 0)."""
@@ -99,6 +101,11 @@ class Field:
             longitude = longitude * (time - self.epoch) + coefficient[0]
             latitude = latitude * (time - self.epoch) + coefficient[1]
         return longitude, latitude
+
+
+def of_zenith(field: Field) -> Field:
+    """The same field with the zenith for its phase centre; v is to the north there."""
+    return replace(field, frame="AZELGEO", polynomial=((math.pi, math.pi / 2),), epoch=0.0, ephemeris=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,182 @@
+"""A member that was removed after it was admitted: its rows keep their numbers and times, and nothing else is left.
+
+A slice of it cannot be cut, and fails by name; those before and after it are what they were. A recorder's quota may
+remove sets while FIP is not running, and what was admitted a moment before that nobody has indexed.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations, combinations_with_replacement
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.arriving import Arrivals
+from fip.data.errors import InputError
+from fip.source.joined.manifest import Part
+from fip.source.tables.subtables import Antennas, Channels, Field, Window
+
+
+class Gone:
+    """As a recording. All that needs its files is an InputError."""
+
+    growing = False
+    columns: tuple[str, ...] = ()
+    beam_columns = ("FEED1", "FEED2")
+    time_scale = "UTC"
+
+    def __init__(self, path: Path, part: Part, antennas: Antennas) -> None:
+        """`part` as the manifest has it, and the antennas of the manifest."""
+        self.path, self.antennas = path, antennas
+        self._values = _values(part, len(part.antennas) or len(antennas.names))
+
+    def __len__(self) -> int:
+        return int(self._values["TIME"].size)
+
+    def lost(self) -> NoReturn:
+        """InputError that says so."""
+        raise InputError(f"{self.path}: was removed before it was imaged")
+
+    def values(self, name: str) -> NDArray[Any]:
+        """A column of what is still known, all rows."""
+        return self._values[name] if name in self._values else self.lost()
+
+    def rows(self, numbers: range | NDArray[np.int64]) -> "GoneRows":
+        """Rows by number."""
+        return GoneRows(self, numbers)
+
+    def window(self, number: int) -> Window:
+        """Not known any more, by its own number."""
+        self.lost()
+
+    def field(self, number: int) -> Field:
+        """Not known any more, by its own number."""
+        self.lost()
+
+    def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
+        """Not known any more, by their own numbers."""
+        self.lost()
+
+    def observation(self, number: int) -> dict[str, str]:
+        """Not known any more."""
+        self.lost()
+
+    def complex_columns(self) -> tuple[str, ...]:
+        """Not known any more."""
+        self.lost()
+
+    def hints(self, columns: Sequence[str]) -> str:
+        """There is nothing to look at."""
+        return ""
+
+    def refresh(self) -> None:
+        """It does not come back."""
+
+    def complete_rows(self) -> int | None:
+        """It does not grow."""
+        return None
+
+    def ended(self) -> bool | None:
+        """It does not grow."""
+        return None
+
+    def parts_expected(self) -> int | None:
+        """It is a part itself."""
+        return None
+
+    def windows_expected(self) -> tuple[int, ...]:
+        """It is a part itself."""
+        return ()
+
+    def arrivals(self) -> Arrivals | None:
+        """It is a part itself."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class GoneRows:
+    """Some of its rows."""
+
+    def __init__(self, member: Gone, numbers: range | NDArray[np.int64]) -> None:
+        self._member, self.numbers = member, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
+        """When and of what they were; InputError for all else."""
+        some = np.asarray(self.numbers)[first : None if count is None else first + count]
+        values: NDArray[Any] = self._member.values(name)[some]
+        return values
+
+    def into(self, name: str, first: int, buffer: NDArray[Any], channels: Channels = None) -> NDArray[Any]:
+        """InputError."""
+        self._member.lost()
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """InputError but for what is known."""
+        return self._member.values(name).dtype
+
+    def has(self, name: str) -> bool:
+        """InputError but for what is known."""
+        return bool(self._member.values(name).size)
+
+    def defined(self, name: str, row: int) -> bool:
+        """InputError but for what is known."""
+        return self.has(name)
+
+    def all_defined(self, name: str) -> NDArray[np.bool_]:
+        """InputError but for what is known."""
+        return np.full(len(self), self.has(name))
+
+    def cell_shape(self, name: str) -> tuple[int, ...] | None:
+        """InputError but for what is known."""
+        return self._member.values(name).shape[1:]
+
+    def where(self, mask: NDArray[np.bool_]) -> "GoneRows":
+        """Those rows where `mask` [row] is true."""
+        return self._member.rows(np.asarray(self.numbers, np.int64)[mask])
+
+    def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
+        """It says that it was removed."""
+        return InputError(f"{self._member.path}: was removed before it was imaged")
+
+
+def _values(part: Part, antennas: int) -> dict[str, NDArray[Any]]:
+    """The columns by which rows are found, as they were if each integration had all baselines and windows."""
+    windows = [number for number, here in enumerate(part.windows) if here >= 0]
+    field = next(number for number, here in enumerate(part.fields) if here >= 0)
+    pairs = _pairs(part.rows, antennas, len(windows))
+    row = np.arange(part.rows)
+    dump, within = np.divmod(row, len(pairs) * len(windows))
+    length = (part.end - part.begin) / (dump[-1] + 1)
+    first, second = pairs[within % len(pairs)].T
+    zero = np.zeros(part.rows, np.int32)
+    return {
+        "TIME": part.begin + (dump + 0.5) * length,
+        "INTERVAL": np.full(part.rows, length),
+        "EXPOSURE": np.full(part.rows, length),
+        "ANTENNA1": first,
+        "ANTENNA2": second,
+        "UVW": np.zeros((part.rows, 3)),
+        "DATA_DESC_ID": np.array(windows, np.int32)[within // len(pairs)],
+        "FIELD_ID": np.full(part.rows, field, np.int32),
+        "SCAN_NUMBER": zero,
+        "OBSERVATION_ID": zero,
+        "ARRAY_ID": zero,
+        "FEED1": zero,
+        "FEED2": zero,
+        "FLAG_ROW": np.zeros(part.rows, bool),
+    }
+
+
+def _pairs(rows: int, antennas: int, windows: int) -> NDArray[np.int32]:
+    """[baseline, 2] antennas, such that the rows are whole integrations; if no such way is known, they are one."""
+    for made in (combinations_with_replacement, combinations):
+        pairs = np.array(list(made(range(antennas), 2)), np.int32)
+        if pairs.size and rows % (len(pairs) * windows) == 0:
+            return pairs
+    return np.resize(np.array(list(combinations(range(max(2, antennas)), 2)), np.int32), (-(-rows // windows), 2))

@@ -1,0 +1,100 @@
+"""What recordings that arrive whole have in common: all that describes the rows is in memory."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.arriving import Arrivals
+from fip.data.errors import InputError
+from fip.source.tables.subtables import Antennas, Field, Window, as_slice
+
+Described = TypeVar("Described")
+
+
+def window(
+    frequency: NDArray[np.float64], width: NDArray[np.float64], correlations: Sequence[str], number: int = 0
+) -> Window:
+    """A spectral window: [channel] Hz in the order of the data, and names as ("XX", "YY") in theirs."""
+    order = np.argsort(frequency, kind="stable")
+    return Window(
+        number=number, spectral_window=number, frequency=frequency[order], width=width[order], order=as_slice(order),
+        correlations=tuple(correlations), frequency_frame="TOPOCENT", first=0, channels_on_file=frequency.size,
+    )  # fmt: skip
+
+
+class WholeRecording:
+    """All of a `Recording` but its rows. It does not grow."""
+
+    def __init__(
+        self,
+        path: Path,
+        windows: Sequence[Window],
+        fields: Sequence[Field],
+        antennas: Antennas,
+        telescope: str = "",
+        observer: str = "",
+        project: str = "",
+    ) -> None:
+        """Windows and fields are found by their `number`."""
+        self.path, self.growing, self.antennas = path, False, antennas
+        self._windows = {each.number: each for each in windows}
+        self._fields = {each.number: each for each in fields}
+        self._observation = {"TELESCOPE_NAME": telescope, "OBSERVER": observer, "PROJECT": project}
+
+    @property
+    def time_scale(self) -> str:
+        """TIME is UTC."""
+        return "UTC"
+
+    def window(self, number: int) -> Window:
+        """What DATA_DESC_ID `number` stands for."""
+        return _described(self.path, self._windows, "window", number)
+
+    def field(self, number: int) -> Field:
+        """A field, and where its phase centre is."""
+        return _described(self.path, self._fields, "field", number)
+
+    def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The names of these fields by number."""
+        return {number: self.field(number).name for number in numbers}
+
+    def observation(self, number: int) -> dict[str, str]:
+        """What it says of telescope, observer and project: the same for all of it."""
+        return dict(self._observation)
+
+    def hints(self, columns: Sequence[str]) -> str:
+        """By what the file looks like from outside."""
+        stat = self.path.stat()
+        return hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:16]
+
+    def refresh(self) -> None:
+        """It does not grow."""
+
+    def ended(self) -> bool | None:
+        """It has."""
+        return True
+
+    def parts_expected(self) -> int | None:
+        """The rows tell it."""
+        return None
+
+    def windows_expected(self) -> tuple[int, ...]:
+        """The rows tell them."""
+        return ()
+
+    def arrivals(self) -> Arrivals | None:
+        """It does not come in parts."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _described(path: Path, those: Mapping[int, Described], what: str, number: int) -> Described:
+    if number not in those:
+        raise InputError(f"{path}: {what} {number} is used, but there are {', '.join(map(str, those))}")
+    return those[number]

@@ -16,7 +16,7 @@ from astropy.utils import iers
 from fip.catalogues.known import Known
 from fip.catalogues.satellites import ALONG, BY_CHANCE, Orbit, Orbits, passing
 from fip.catalogues.tle_file import read_tle
-from fip.catalogues.turns import rotation
+from fip.catalogues.turns import from_teme, rotation, velocity
 from fip.catalogues.words import Seen
 from fip.data.errors import UsageError
 from fip.data.quantities import SECONDS_PER_DAY
@@ -90,6 +90,13 @@ def test_a_place_is_on_the_path_within_a_beam_across_and_half_a_degree_along(
     assert bool(passing(Orbits([orbit]), event)) is there
 
 
+def test_along_the_path_a_beam_counts_if_that_is_more(tmp_path: Path) -> None:
+    orbit, place = overhead(tmp_path, 35786.0)
+    events = [event_at(beside(orbit, place, 0.0, along * ALONG), 0.1) for along in (1.8, 2.4)]
+    found = [passing(Orbits([orbit]), replace(each, beam=2 * ALONG)) for each in events]
+    assert list(map(bool, found)) == [True, False]
+
+
 def test_orbits_are_right_across_to_300_m_whatever_the_beam(tmp_path: Path) -> None:
     orbit, place = overhead(tmp_path, 550.0)
     distance = float(Orbits([orbit]).sky(START, SITE).distance[0])
@@ -110,10 +117,12 @@ def test_an_event_of_many_slices_is_none_of_what_passed_in_one(tmp_path: Path) -
 def test_what_is_below_the_horizon_is_not_there(tmp_path: Path) -> None:
     orbit, place = overhead(tmp_path, 550.0)
     x, y, z = SITE
-    through_the_earth = SkyCoord(place.ra + np.pi * RAD, -place.dec)  # as seen from the other side
+    there, now = (-x, -y, -z), np.array([START])  # the other side of the Earth, through which it would be seen
+    away = rotation(now)[0] @ from_teme(now)[0] @ Orbits([orbit]).sky(START, there).away[0]
+    towards = SkyCoord(*(away / np.linalg.norm(away) - velocity(START)), representation_type="cartesian").spherical
+    through = SkyCoord(towards.lon, towards.lat)
     assert passing(Orbits([orbit]), event_at(place))
-    assert not passing(Orbits([orbit]), replace(event_at(place), site=(-x, -y, -z)))
-    assert not passing(Orbits([orbit]), replace(event_at(through_the_earth), site=(-x, -y, -z)))
+    assert not passing(Orbits([orbit]), replace(event_at(through), site=there))
 
 
 def test_a_match_that_is_likely_by_chance_does_not_speak_against_an_event(tmp_path: Path) -> None:

@@ -89,6 +89,13 @@ def test_what_moves_is_at_no_place(night: Path) -> None:
     assert (before(one, "a-2"), before(one, "a-0")) == ([("a-1", "rfi", "one")], [])
 
 
+def test_the_last_ten_are_told_and_no_more(night: Path) -> None:
+    one = searched(night, "one", *(at(f"a-{number}") for number in range(12)))
+    for number in range(11):
+        say(one, f"a-{number}", "rfi")
+    assert [name for name, _, _ in before(one, "a-11")] == [f"a-{number}" for number in range(10, 0, -1)]
+
+
 def test_a_damaged_neighbour_hides_nothing(night: Path) -> None:
     """It says so of itself; in its own directory a damaged store is said."""
     one, two = searched(night, "one", at("a-0"), at("a-1")), searched(night, "two", at("b-0"))

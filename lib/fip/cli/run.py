@@ -9,7 +9,7 @@ from fip.cli.app import ConfigOption, app, console
 from fip.cli.run_options import with_detection, with_settings
 from fip.config import DETECTOR, Settings
 from fip.data.errors import UsageError
-from fip.data.settings import BRIGHT_ONES
+from fip.data.imaging_words import BRIGHT_ONES
 
 MAKE_PSF = "imaging.make_psf"
 """By those of bright slices, unless PSFs are asked for otherwise, the detector tells a source from its sidelobes."""

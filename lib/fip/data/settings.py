@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fip.data.corrections import NO_FLAGS, Files, Flagging
 from fip.data.directions import Place
 from fip.data.errors import UsageError
+from fip.data.imaging_words import BRIGHT_ONES, Weighting, parse_make_psf, parse_weighting
 from fip.data.joining import Join
 from fip.data.options import Card, Option, hints, options
 from fip.data.primary_beam import PrimaryBeam
@@ -27,33 +28,11 @@ from fip.data.user_code import Stages, Written
 KernelName = Written
 KERNELS = ("auto", "slant", "wgridder", "ska-sdp-func")
 """FIP's own. auto: slant where it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
-Weighting = Literal["natural", "uniform", "briggs"]
 
 FINEST_EPSILON = 1e-11  # of double precision
 COARSEST_EPSILON = 0.1
-BRIGHT_ONES: Literal["bright"] = "bright"
-"""Of `make_psf`: those of bright slices alone, by which a search for transients tells a source from its sidelobes."""
-_YES, _NO = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n")  # as of any other truth value
 _BRIGGS = r"\s*[Bb]riggs:\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*"
 DEFAULT = "default"  # what is shown of an option that nobody asked for, and that the data settle
-
-
-def parse_weighting(text: str) -> str:
-    """A weighting; ValueError for anything else."""
-    name = text.strip().lower()
-    if name not in get_args(Weighting):
-        raise ValueError(f"'{text}' is not a weighting: {', '.join(get_args(Weighting))}, or as briggs:0")
-    return name
-
-
-def parse_make_psf(text: str) -> bool | str:
-    """Whether point spread functions are stored; ValueError for anything but yes, no or "bright"."""
-    said = text.strip().lower()
-    if said == BRIGHT_ONES:
-        return BRIGHT_ONES
-    if said not in (*_YES, *_NO):
-        raise ValueError(f"'{text}' does not say which images' point spread functions to store: true, false or bright")
-    return said in _YES
 
 
 @dataclass(frozen=True)

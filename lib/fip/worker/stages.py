@@ -14,9 +14,9 @@ from fip.data.complete import COMPLETE
 from fip.data.directions import Body
 from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
+from fip.data.imaging_words import BRIGHT_ONES
 from fip.data.names import LARGEST
 from fip.data.quality import quality
-from fip.data.settings import BRIGHT_ONES
 from fip.data.values import INJECTED_NUMBER, MOST_KINDS, FitsFile, Image, ImageFile, Kind, Slice, is_kind, whole
 from fip.fits.fitsfile import fits_bytes
 from fip.fits.header import effective_band

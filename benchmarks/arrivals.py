@@ -94,7 +94,7 @@ def record(plan: Plan, templates: Path, folder: Path) -> None:
             os.truncate(largest, largest.stat().st_size // 2)
         copy(staged, there)
         if what == "removed":
-            time.sleep(0.5 * plan.settle)
+            time.sleep(0.9 * plan.settle)
             remove(there)
         if (group, band) == (plan.odd(0.5), 0):
             copy(staged, there.with_name(f"{group:06}_again.{plan.form}"))

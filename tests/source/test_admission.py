@@ -142,20 +142,22 @@ def test_groups_follow_each_other_in_time(some: list[Member], parts: int | None)
 
 @given(members(), st.sampled_from([None, 2]))
 def test_nothing_waits_longer_than_the_grace_once_it_is_its_turn(some: list[Member], parts: int | None) -> None:
-    """A group is admitted within the grace of its last part, or as soon as the one before it is.
+    """A group is admitted within the grace of its last part, be that gone, or as soon as those before it are, or gone.
 
     One that stays half-written may be a part of it: that is waited for until its own grace ends.
     """
     life = lived(some, replace(RULES, parts=parts))
     before = 0.0
     for when, group in life.groups:
-        news = max(life.found[part.path] for part in group.parts)
+        slots = {each.slot for each in some for part in group.parts if part.path == each.path}
+        news = max(life.found[each.path] for each in some if each.slot in slots and each.path in life.found)
         slow = [
             each.comes + each.takes + 2 * RULES.settle + RULES.grace
             for each in some
             if each.kind == "half" and each.comes <= news + RULES.grace
         ]
-        assert when <= max([before, news + RULES.grace, *slow]) + 2 * STEP
+        gone = [each.goes for each in some if each.goes <= when]
+        assert when <= max([before, news + RULES.grace, *slow, *gone]) + 2 * STEP
         before = when
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fip.data.errors import UnreadableError
-from fip.source.arriving import scan
 from fip.source.arriving.scan import GRANULARITY, Changes, Scan, mark
+from fip.source.tables.other_formats import IMAGES
 
 
 def put(*paths: Path) -> None:
@@ -49,7 +49,7 @@ def test_sets_are_found_in_folders_of_folders_and_not_looked_into(tmp_path: Path
 def test_what_is_hidden_or_unfinished_is_not_there_until_it_is_renamed(tmp_path: Path) -> None:
     """Names with a dot in front, and those that end in .tmp or .part; nor is a folder of FIP's own."""
     sets(tmp_path, [".hidden.ms", "a.ms.tmp", "b.part"])
-    put(tmp_path / "out" / scan.OUTPUT, tmp_path / "out" / "image.fits")
+    put(tmp_path / "out" / IMAGES, tmp_path / "out" / "image.fits")
     looks = Looks(tmp_path)
     assert looks.again().appeared == ()
     (tmp_path / "a.ms.tmp").rename(tmp_path / "a.ms")

@@ -14,13 +14,12 @@ from pathlib import Path
 
 from fip.data.errors import InputError, UnreadableError
 from fip.source.arriving.admission import Mark
-from fip.source.tables.other_formats import FOLDERS
+from fip.source.tables.other_formats import FOLDERS, IMAGES
 
 GRANULARITY = 2.0  # s: two changes within it may have the same time (FAT: 2 s; NFS, ext3: 1 s)
 DEEPEST = 8  # folders in one another
 MOST_FOLDERS = 10_000
 UNFINISHED = (".tmp", ".part")  # end names that are changed when their writer is done
-OUTPUT = "fip.sqlite"  # is in a folder into which FIP writes: nothing arrives there
 NAMED = ".ms"  # ends names of folders that come to be MeasurementSets, before anything is in them
 _TABLE = "table."  # begins names of casacore's files
 _SUBTABLES = frozenset(
@@ -116,7 +115,7 @@ class Scan:
         for name in folder.names - names:
             folder.names.discard(name)
             self._forget(_join(path, name))
-        if OUTPUT in names:
+        if IMAGES in names:
             return ()
         member = self._member_with(path, names)
         if member:

@@ -41,7 +41,7 @@ from fip.local.user_code import settled
 from fip.local.written import ARRIVALS, as_written
 from fip.sink.store import Store
 from fip.source.child import Child
-from fip.source.requests import RunFacts, look
+from fip.source.requests import RunFacts, forget, look
 from fip.terminal.progress import RunProgress, summary
 from fip.wire.messages import Follow, JobStatus, Submit
 
@@ -240,6 +240,8 @@ def _look_into(
         finally:
             if held:
                 held.close()
+            if writing and not writing.manifest:  # the ventilator opens it by another name: not twice in one process
+                reader.call(forget, path, asked, writing)
     if len({each.run for each in found.values()}) < len(found) or len(set(paths)) < len(paths):
         raise UsageError("the same MeasurementSet is named twice: name each once")
     for each in found.values():

@@ -256,7 +256,7 @@ def report(plan: Plan, taken: Taken) -> bool:
     odd = Counter(taken.oddities)
     odd.pop("out of order", None)
     good = taken.slices == taken.groups == plan.groups and taken.incomplete == ODD["missing"] and odd == Counter(ODD)
-    print("as it should be" if good and cost <= 30 and quiet <= 1 else "NOT AS IT SHOULD BE")
+    print("as it should be" if good and cost <= 30 and quiet <= 1 else "NOT AS IT SHOULD BE", flush=True)
     return good and cost <= 30 and quiet <= 1
 
 
@@ -292,7 +292,8 @@ def main() -> int:
         finally:
             recorder.kill()
             recorder.wait()
-    return 0 if report(plan, taken) else 1
+        good = report(plan, taken)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

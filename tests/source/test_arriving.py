@@ -184,18 +184,18 @@ def test_a_set_that_kills_who_reads_it_costs_nothing_but_itself(made: Path, tmp_
 
 
 def test_a_set_that_goes_before_it_is_imaged_is_removed_and_its_time_may_come_again(made: Path, tmp_path: Path) -> None:
-    """Whether it was looked into or not; one that is renamed is not removed."""
+    """Whether it was looked into or not; one that is renamed is removed, and another has come."""
     with folder(tmp_path, RULES) as here:
         bring(made, here, "0-0", "0-1", "1-0")
         here.wait(SETTLED)
         shutil.rmtree(here.path / "0-1.ms")
         (here.path / "0-0.ms").rename(here.path / "renamed.ms")
         here.wait(SETTLED)
-        assert here.odd == {"removed": 1}
+        assert here.odd == {"removed": 2}
         bring(made, here, "0-1")
         here.wait(OVER)
         assert [names for names, _ in here.groups] == [["renamed.ms", "0-1.ms"], ["1-0.ms"]]
-        assert here.odd == {"missing": 1, "out of order": 1}
+        assert here.odd == {"missing": 1, "out of order": 1, "removed": 1}
 
 
 def test_a_first_group_that_lacks_a_band_does_not_settle_the_run_without_it(made: Path, tmp_path: Path) -> None:

@@ -137,15 +137,15 @@ class Admission:
             self._coming[path] = _Coming(now, now, now, now + self._rules.settle, now, early)
             self.fates[path] = "coming"
 
-    def gone(self, path: str, renamed: bool = False) -> list[Told]:
-        """It is no longer there; `renamed` if it is there under another name."""
+    def gone(self, path: str, part: bool = False) -> list[Told]:
+        """It is no longer there; or it is no member, but a `part` of one."""
         self._given_up.pop(path, None)
         if self.fates.get(path) not in ("coming", "waiting"):
             return []
         self._coming.pop(path, None)
         self._waiting = [each for each in self._waiting if path not in each.parts or each.drop(path)]
         self._sort()
-        if renamed:
+        if part:
             del self.fates[path]
             return []
         return [self._odd("removed", path, "went before it was imaged")]

@@ -171,8 +171,8 @@ class Arriving(Joined):
         told: list[Group | Told] = []
         for path in changes.gone:
             told += self._admission.gone(path)
-        for path in changes.renamed:
-            told += self._admission.gone(path, renamed=True)
+        for path in changes.parts:
+            told += self._admission.gone(path, part=True)
         for path in changes.appeared:
             self._admission.appeared(path, now, self._early)
         self._early = False

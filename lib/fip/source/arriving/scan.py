@@ -47,7 +47,7 @@ class Changes:
 
     appeared: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
-    renamed: tuple[str, ...] = ()  # gone, but there under another name, or as a part of another member
+    parts: tuple[str, ...] = ()  # that are no members, but parts of one
     said: tuple[str, ...] = ()  # lines about folders that cannot be read, once each
 
 
@@ -58,7 +58,7 @@ class Scan:
         """`is_recording` tells by its name whether a path is one that FIP opens, beside MeasurementSets."""
         self._root, self._marker, self._is_recording = str(root), marker, is_recording
         self._folders = {"": _Folder(0)}  # by path, parents first
-        self._members: dict[str, int] = {}  # its inode, by path
+        self._members: set[str] = set()
         self._absorbed: set[str] = set()  # what was taken for members, and is a part of one
         self._refused: set[str] = set()  # folders of which it was said that they cannot be read
         self._said: list[str] = []
@@ -79,15 +79,14 @@ class Scan:
         queue = [path for path, folder in self._folders.items() if self._to_read(path, folder, now)]
         if not queue:
             return Changes()
-        before = dict(self._members)
+        before = set(self._members)
         self._absorbed.clear()
         self._said.clear()
         while queue:
             queue += self._read(queue.pop(), now)
-        new, gone = self._members.keys() - before.keys(), before.keys() - self._members.keys()
-        moved = {self._members[path] for path in new}
-        renamed = {path for path in gone if before[path] in moved or path in self._absorbed}
-        return Changes(_sorted(new), _sorted(gone - renamed), _sorted(renamed), tuple(self._said))
+        new, gone = self._members - before, before - self._members
+        parts = gone & self._absorbed
+        return Changes(_sorted(new), _sorted(gone - parts), _sorted(parts), tuple(self._said))
 
     def _to_read(self, path: str, folder: _Folder, now: float) -> bool:
         """Whether a folder changed, or may have changed after it was read, by a clock that had not ticked."""
@@ -163,7 +162,7 @@ class Scan:
         if not above and name == self._marker:
             return
         if not stat.S_ISDIR(found.st_mode) or name.lower().endswith(NAMED) or self._is_recording(name):
-            self._members[path] = found.st_ino
+            self._members.add(path)
         elif folder.depth >= DEEPEST:
             self._said.append(f"{self._root}/{path}: is in {DEEPEST} folders: what arrives there is not looked at")
         else:
@@ -176,16 +175,15 @@ class Scan:
         """A folder is a member; what was taken for members in it is a part of it."""
         self._absorbed.update(each for each in self._members if each.startswith(path + "/"))
         self._forget(path)
-        with suppress(OSError):
-            self._members[path] = os.stat(self._at(path)).st_ino  # noqa: PTH116
+        self._members.add(path)
 
     def _forget(self, path: str) -> None:
         """A path, and all below it."""
-        self._members.pop(path, None)
+        self._members.discard(path)
         if self._folders.pop(path, None) is not None:
-            for some in (self._folders, self._members):
-                for each in [each for each in some if each.startswith(path + "/")]:
-                    del some[each]
+            for each in [each for each in self._folders if each.startswith(path + "/")]:
+                del self._folders[each]
+            self._members = {each for each in self._members if not each.startswith(path + "/")}
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root

@@ -21,7 +21,7 @@ Mark: TypeAlias = tuple[tuple[str, int, int], ...]
 Fate: TypeAlias = Literal["coming", "waiting", "admitted", "late", "truncated", "foreign", "duplicate", "removed"]
 """What became of a member. That of one coming or waiting is open; one that is truncated or removed may come again."""
 
-EVERY = 0.25  # s between two marks of a member that has just changed; then it is longer and longer
+EVERY = 0.1  # s between two marks of a member that has just changed; then it is longer and longer
 USUAL = 32  # groups that tell how long it usually is from one to the next
 GAP = 1.5  # times as long as usual: there may have been something between two groups
 LONGEST = 4  # times the grace: a member that has changed for so long is waited for no more; it may be a log

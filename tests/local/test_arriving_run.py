@@ -39,6 +39,7 @@ def test_sets_that_arrive_in_parts_are_imaged_together(tmp_path: Path) -> None:
         (recorder.folder / "FINISHED").touch()
         said, _ = run.communicate(timeout=WITHIN)
     assert run.returncode == 0, said
+    assert "of what arrived 1 missing, 1 late (fip.log)" in said
     assert totals(output) == (6, 6, True)
     assert order.read_text().startswith(written)
     assert {image: image.stat().st_ino for image in images(output)}.items() >= before.items()

@@ -350,7 +350,8 @@ def _conclude(
     whole = [each for each in found if each.final]
     observed = sum(each.observed * made[each.run] / len(each.times) for each in whole)
     missed = sum(run.missed for run in job.runs) if job else 0
-    last_words = summary(totals, seconds, sum(made.values()), observed, missed, directory)
+    oddities = {run.name: run.oddities for run in job.runs if run.oddities} if job else {}
+    last_words = summary(totals, seconds, sum(made.values()), observed, missed, directory, oddities)
     console.print(last_words, soft_wrap=True)
     if interrupted:
         console.print("run it again to resume", style="yellow")

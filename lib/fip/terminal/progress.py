@@ -3,8 +3,9 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
@@ -97,10 +98,19 @@ class _Pulse(ProgressColumn):
         return pulse
 
 
-def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: float, missed: int, output: Path) -> str:
+def summary(
+    totals: Sequence[RunTotals],
+    seconds: float,
+    new: int,
+    observed: float,
+    missed: int,
+    output: Path,
+    oddities: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> str:
     """The last words of `fip run`.
 
-    `new` images were made in `seconds`, of `observed` seconds of data; `missed` of them after their deadline.
+    `new` images were made in `seconds`, of `observed` seconds of data; `missed` of them after their deadline. Of sets
+    that arrived in a folder `oddities` has, by the name of the run, how many were late, missing, and so on.
     """
     stored, empty = sum(run.stored for run in totals), sum(run.empty for run in totals)
     total, failed = sum(run.total for run in totals), sum(len(run.failed) for run in totals)
@@ -124,6 +134,8 @@ def summary(totals: Sequence[RunTotals], seconds: float, new: int, observed: flo
     for run in totals:
         if run.complete and run.complete.lacking:
             lines.append(f"{run.name}: {run.complete.words} (FIPCOMPL)")
+    for name, odd in oddities.items():
+        lines.append(f"{name}: of what arrived {', '.join(f'{often} {what}' for what, often in odd.items())} (fip.log)")
     for run in totals:
         for what, names in antennas_told(run.antennas, run.stored - run.empty).items():
             lines.append(f"{run.name}: antennas {what}: {names}")

@@ -223,6 +223,13 @@ class Jobs:
         forgotten = {job.submit.job for job in ended}
         return tuple(job.status() for name, job in self._jobs.items() if name not in forgotten)
 
+    def change_pace(self, pace: float, now: float) -> None:
+        """Of all runs under way but those with a pace of their own, or that are being written."""
+        for run, active in self.active.items():
+            submit = self.of(run).submit
+            if submit.pace is None and submit.follow is None:
+                active.pace.change(pace, now)
+
     def recordings(self) -> Iterator[tuple[str, Path]]:
         """Of all jobs that are known, where the images go, and the path of each recording."""
         for job in self._jobs.values():

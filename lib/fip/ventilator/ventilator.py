@@ -11,7 +11,6 @@ import zmq
 from fip.config import DETECTOR, Config, Loaded
 from fip.data.errors import NoRoomError, RefusedError, WireError
 from fip.data.names import SliceId
-from fip.data.needs import codes
 from fip.layout.reading import cores, readers_for
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import set_level
@@ -27,9 +26,10 @@ from fip.ventilator.manifests import manifest_name, manifests_of
 from fip.ventilator.peers import Departed, Followers, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.readers import Readers
+from fip.ventilator.sending import Sending
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.supply import LOOK_EVERY, Supply, refused
-from fip.wire.codec import decode_control, encode_control, encode_status, size, with_attempt, with_ticket
+from fip.wire.codec import decode_control, encode_control, encode_status
 from fip.wire.messages import (
     STATE_INTERVAL,
     Ask,
@@ -49,7 +49,6 @@ from fip.wire.messages import (
     WorkerBrief,
     WorkerState,
 )
-from fip.wire.tickets import ticket
 
 log = logging.getLogger("fip.ventilator")
 
@@ -90,9 +89,9 @@ class Ventilator(Daemon):
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._tickets = self._gate.ticket_secret
         self._lanes = Lanes(loop, self._config, self._gate)
+        self._sending = Sending(loop, self._jobs, self._supply, self._lanes, self._vitals, self._tickets, self._pump)
         self._sink: SinkPeer | None = None
         self._askers = Askers(loop, lambda: encode_status(self._pipeline()), self._send)
-        self._waking = False
         self._draining = False
         self._departed = Departed()
         self._followers = Followers(self._departed)
@@ -139,10 +138,7 @@ class Ventilator(Daemon):
         taken = {key: getattr(config.ventilator, key) for key in RELOADS}
         self._config = self._config.model_copy(update=taken)
         self._lanes.reload(self._config)
-        for run, active in self._jobs.active.items():
-            submit = self._jobs.of(run).submit
-            if submit.pace is None and submit.follow is None:
-                active.pace.change(self._config.pace, time.monotonic())
+        self._jobs.change_pace(self._config.pace, time.monotonic())
         set_level(self._config.log_level)
         self._pump()
 
@@ -296,9 +292,11 @@ class Ventilator(Daemon):
     def _pump(self) -> None:
         """Everything that can be done now: open the next MeasurementSet, read ahead, send."""
         if self._sink and not self._draining:
-            self._send_what_is_read()
+            self._sending.send(self._sink.state.brief.images_key != "")
             self._supply.refill(self._config)
-        blocked = self._supply.read and not self._waking  # what is read and not due waits for its time, not for workers
+        blocked = (
+            self._supply.read and not self._sending.waits
+        )  # what is read and not due waits for its time, not for workers
         self._vitals.stopwatch.enter("busy" if self._supply.reading else "blocked" if blocked else "idle")
 
     def _changed(self) -> None:
@@ -306,46 +304,6 @@ class Ventilator(Daemon):
         self._part()
         self._order_sink()
         self._publish()
-        self._pump()
-
-    def _send_what_is_read(self) -> None:
-        now, loads = time.monotonic(), self._jobs.loads()
-        for key in self._supply.ready():
-            active = self._jobs.active[key.run]
-            active.pace.start(key.slice, now)
-            due = active.pace.due(key.slice)
-            if due is not None and due > now:
-                if not self._waking:  # one such call is under way at a time
-                    self._waking = True
-                    self._loop.at(due, self._on_due)
-                continue  # the backlog is due
-            asked = active.plan.asked
-            worker = self._lanes.free(loads, asked, self._pump)
-            if worker is None and any(codes(asked.imaging)):
-                continue  # others may do for the next
-            if worker is None or active.leases is None:
-                break
-            frames, attempt = self._supply.read[key].frames, active.leases.next_attempt(key.slice)
-            if attempt > 1:
-                frames = with_attempt(frames, attempt)
-            if not self._lanes.send(worker, with_ticket(frames, self._ticket(key, worker))):
-                break
-            nbytes = size(frames)
-            active.leases.lease(key.slice, worker, now, nbytes)
-            loads[worker] += 1
-            log.debug("slice %d of run %s goes to %s", key.slice, key.run, worker)
-            del self._supply.read[key]
-            self._vitals.counters["slices"] += 1
-            self._vitals.counters["bytes_out"] += nbytes
-
-    def _ticket(self, key: SliceId, worker: str) -> bytes:
-        """With which a worker shows the sink that a slice is leased to it."""
-        checked = self._sink is not None and self._sink.state.brief.images_key  # else the sink cannot tell whose it is
-        return ticket(self._tickets, key.run, key.slice, worker, self._lanes.peers[worker].key if checked else "")
-
-    def _on_due(self) -> None:
-        """Pumps again: the next slice is due."""
-        self._waking = False
         self._pump()
 
     def _tick(self) -> None:
@@ -419,8 +377,7 @@ class Ventilator(Daemon):
 
     def _pipeline(self) -> PipelineStatus:
         """All that is known now, for whoever watches."""
-        now = time.monotonic()
-        peers = self._lanes.peers
+        now, peers = time.monotonic(), self._lanes.peers
         queues = {"reading": len(self._supply.reading), "read": len(self._supply.read), "leased": self._jobs.out()}
         heard = {name: peer.heard for name, peer in peers.items()} | self._followers.heard
         if self._sink:

@@ -1,0 +1,77 @@
+"""Sends slices that are read to workers that are free for them, each when it is due."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from fip.data.names import SliceId
+from fip.data.needs import codes
+from fip.runtime.service import Loop
+from fip.runtime.vitals import Vitals
+from fip.ventilator.jobs import Jobs
+from fip.ventilator.lanes import Lanes
+from fip.ventilator.supply import Supply
+from fip.wire.codec import size, with_attempt, with_ticket
+from fip.wire.tickets import ticket
+
+log = logging.getLogger("fip.ventilator")
+
+
+class Sending:
+    """What is read goes out by the lanes, and is leased from then on."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        jobs: Jobs,
+        supply: Supply,
+        lanes: Lanes,
+        vitals: Vitals,
+        tickets: bytes,
+        pump: Callable[[], None],
+    ) -> None:
+        """`pump` is called when the next slice is due, or a lane has room again; `tickets` is their secret."""
+        self._loop, self._jobs, self._supply, self._lanes = loop, jobs, supply, lanes
+        self._vitals, self._tickets, self._pump = vitals, tickets, pump
+        self.waits = False
+        """Whether a slice that is read waits for its time, and not for a worker."""
+
+    def send(self, checked: bool) -> None:
+        """All that can be sent now; `checked` if the sink can tell by its key who brings an image."""
+        now, loads = time.monotonic(), self._jobs.loads()
+        for key in self._supply.ready():
+            active = self._jobs.active[key.run]
+            active.pace.start(key.slice, now)
+            due = active.pace.due(key.slice)
+            if due is not None and due > now:
+                if not self.waits:  # one such call is under way at a time
+                    self.waits = True
+                    self._loop.at(due, self._on_due)
+                continue  # the backlog is due
+            asked = active.plan.asked
+            worker = self._lanes.free(loads, asked, self._pump)
+            if worker is None and any(codes(asked.imaging)):
+                continue  # others may do for the next
+            if worker is None or active.leases is None:
+                break
+            frames, attempt = self._supply.read[key].frames, active.leases.next_attempt(key.slice)
+            if attempt > 1:
+                frames = with_attempt(frames, attempt)
+            if not self._lanes.send(worker, with_ticket(frames, self._ticket(key, worker, checked))):
+                break
+            nbytes = size(frames)
+            active.leases.lease(key.slice, worker, now, nbytes)
+            loads[worker] += 1
+            log.debug("slice %d of run %s goes to %s", key.slice, key.run, worker)
+            del self._supply.read[key]
+            self._vitals.counters["slices"] += 1
+            self._vitals.counters["bytes_out"] += nbytes
+
+    def _ticket(self, key: SliceId, worker: str, checked: bool) -> bytes:
+        """With which a worker shows the sink that a slice is leased to it."""
+        return ticket(self._tickets, key.run, key.slice, worker, self._lanes.peers[worker].key if checked else "")
+
+    def _on_due(self) -> None:
+        """The next slice is due."""
+        self.waits = False
+        self._pump()

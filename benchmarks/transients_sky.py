@@ -6,9 +6,10 @@ A sky of sources of 1 to 10,000 standard deviations of the noise (1 mJy to 10 Jy
 with gains that are wrong by 2 % and 3 deg rms an antenna, and each source moved by 0.1 beams rms by itself, all of it
 correlated over 30 slices; the same sky, as the model has it, is subtracted. Told are the events of either sign that
 are neither `unsteady` nor `refraction`, beside those that noise makes. Point sources are added more than 5 beams from
-what is above 20 sigma; how many of them are found, by their S/N against the noise that sums of as many images have
-then, stands beside that in images without the sky. Each part is a run of its own, with another sky: after each the
-table is printed of all so far.
+what is above 20 sigma, with a flux by the noise of as many images before; how many of them are found, by their S/N
+against what the sums of their own images scatter by around them, stands beside that in images without the sky. One
+that is on a source of the model is found if an event is there, which is `variable` by that. Each part is a run of its
+own, with another sky: after each the table is printed of all so far.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -125,6 +126,8 @@ class Search:
         self._model, self._index, self.seconds = model, 0, 0.0
         self._found: dict[int, Event] = {}
         self._noise: list[float] = []
+        self.variables: list[Event] = []
+        """Events at sources of the model, once `told` was asked for."""
 
     def take(self, pixels: Pixels, noise: float) -> None:
         """The next image, and its noise."""
@@ -148,12 +151,10 @@ class Search:
         noise, shape = float(np.median(self._noise)), (self._searched.height, self._searched.width)
         known = Circumstances(self._searched.beam, shape, self._u, self._u, model=self._model, noise=noise)
         given = labels_among(events, known)
-        return [
-            event
-            for event in events
-            if not {UNSTEADY, REFRACTION} & set(given[event.number])
-            and not is_known(self._model, event.best.x, event.best.y, noise)
-        ]
+        sound = [event for event in events if not {UNSTEADY, REFRACTION} & set(given[event.number])]
+        at_source = [is_known(self._model, event.best.x, event.best.y, noise) for event in sound]
+        self.variables = [event for event, known in zip(sound, at_source, strict=True) if known]
+        return [event for event, known in zip(sound, at_source, strict=True) if not known]
 
     def _associate(self, peaks: Sequence[Peak]) -> None:
         searched, step = self._searched, self._state.pyramid.step
@@ -205,6 +206,7 @@ def measure(total: Measured, telescope: Telescope, images: int, brightest: float
     put = [Injection(each.x, each.y, round(each.start), round(each.width), each.snr) for each in drawn]
     levels, searches, fluxes = list[float](), list[Search](), dict[Injection, float]()
     late: deque[Pixels] = deque(maxlen=64)
+    sums = dict[Injection, Pixels]()
     for index in range(images):
         uvw, thermal = telescope.uvw(index), telescope.noise(random)
         on = [each for each in put if each.first <= index < each.first + each.width]
@@ -216,6 +218,7 @@ def measure(total: Measured, telescope: Telescope, images: int, brightest: float
             without = without + np.float32(each.snr * telescope.sigma / math.sqrt(each.width)) * one
         image, alone = (telescope.image(telescope.slice(index, uvw, each)) for each in (with_sky, without))
         late.append(image)
+        sums.update({each: sums.get(each, np.float32(0)) + image for each in on})
         noise = image_noise(image, _NO_REFERENCE)
         if not searches:
             model = model_of(model_pixels, searched.beam, noise)
@@ -232,20 +235,26 @@ def measure(total: Measured, telescope: Telescope, images: int, brightest: float
     total.predicted += images * false_events(u, searched)
     total.others = [before + _others(events, put) for before, events in zip(total.others, told, strict=True)]
     total.seconds = [before + search.seconds for before, search in zip(total.seconds, searches, strict=True)]
+    found = [events + search.variables for events, search in zip(told, searches, strict=True)]
     for each in counted:
-        with_it, without_it = (any(_is_of(event, each) for event in events) for events in told)
-        total.tried.append((each, with_it, without_it))
+        with_it, without_it = (any(_is_of(event, each) for event in events) for events in found)
+        then = fluxes[each] * each.width / _scatter(sums[each], each, searched)
+        total.tried.append((replace(each, snr=then), with_it, without_it))
 
 
 def _flux(put: Injection, late: Sequence[Pixels], searched: Searched) -> float:
-    """Jy, for its S/N against what sums of as many late images scatter by, 2 to 10 beams from its place."""
-    total = np.sum([late[-1 - at] for at in range(put.width)], axis=0)
+    """Jy, for its S/N against what sums of as many late images scatter by."""
+    return put.snr * _scatter(np.sum([late[-1 - at] for at in range(put.width)], axis=0), put, searched) / put.width
+
+
+def _scatter(total: Pixels, put: Injection, searched: Searched) -> float:
+    """Jy/beam, what a sum of images scatters by, 2 to 10 beams from a place."""
     (xx, xy), (_, yy) = searched.beam
     y, x = np.indices(total.shape)
     dx, dy = x - put.x, y - put.y
     squared = xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
     near = np.abs(total[(squared > 4) & (squared < 100)])
-    return put.snr * GAUSSIAN_RMS_PER_MAD * float(np.median(near)) / put.width
+    return GAUSSIAN_RMS_PER_MAD * float(np.median(near))
 
 
 def _others(events: Sequence[Event], put: Sequence[Injection]) -> int:

@@ -224,6 +224,7 @@ def test_what_was_stored_without_fingerprints_goes_on_and_is_told(ms: Path, imag
     with sqlite3.connect(imaged / "fip.sqlite") as database:
         database.executescript(
             "DELETE FROM slices WHERE slice > 0; DROP TABLE hints; DROP TABLE followers; DROP TABLE files;"
+            "DROP TABLE backlog;"
             "DELETE FROM numbers; PRAGMA user_version = 7;"
         )
     database.close()

@@ -104,10 +104,20 @@ class Node:
     def assert_whole(self, directory: Path) -> None:
         """Waits for the end of the run, of which nothing is lost and nothing is there twice."""
         self.wait_for_the_end(directory)
-        still_written = shutil.ignore_patterns(FOLDER)  # a detector goes on after the run's end
         with tempfile.TemporaryDirectory() as copy:  # SQLite does not find its way through /proc/PID/root
-            found = shutil.copytree(self.machine.path(str(directory)), Path(copy) / "job", ignore=still_written)
-            assert_whole(found, self.whole)
+            to = Path(copy) / "job"
+            self.machine.wait(lambda: self._copied(directory, to), f"leave {directory} as it is while it is copied")
+            assert_whole(to, self.whole)
+
+    def _copied(self, directory: Path, to: Path) -> bool:
+        """Copies images and ledger; False if a file went meanwhile, as the sink closes its ledger after the end."""
+        still_written = shutil.ignore_patterns(FOLDER)  # a detector goes on after the run's end
+        shutil.rmtree(to, ignore_errors=True)
+        try:
+            shutil.copytree(self.machine.path(str(directory)), to, ignore=still_written)
+        except shutil.Error:
+            return False
+        return True
 
     def wait_to_say(self, unit: str, line: str) -> None:
         """Waits until the status line of a unit has a match of `line` in it."""

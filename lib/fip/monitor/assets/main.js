@@ -34,7 +34,8 @@ function showNow({ title, summary, level, bar, facts }) {
   drawBar($("progress"), bar);
   setAttribute($("progress"), "aria-valuenow", Math.floor(100 * bar[0][0][1]));
   $("facts").replaceChildren(...facts.map(([name, items, level]) =>
-    h("div", {}, h("dt", {}, name), h("dd", { id: name, "data-level": level }, items.join(", ")))));
+    h("div", {}, h("dt", {}, name),
+      h("dd", { id: name, "data-level": level }, items[0], ...items.slice(1).map((item) => h("small", {}, item))))));
   setText($("verdict"), state.verdict);
   setAttribute($("verdict"), "data-is", state.verdict);
   setText($("reasons"), state.reasons.join(" · "));

@@ -166,7 +166,8 @@ class Cluster:
             if isinstance(brief, SinkBrief):
                 for run in brief.runs:
                     self.check_stored(run.run, run.stored)
-                    self.check_backlog(run.run, run.backlog)
+                    if not run.refused:  # whose ledger cannot be used, nothing is said of
+                        self.check_backlog(run.run, run.backlog)
                 self.check_expired()
 
     def check_stored(self, run: str, said: Ranges) -> None:

@@ -309,3 +309,15 @@ def test_a_worker_that_is_done_with_its_copy_is_not_blamed_for_it(handed_on: dic
     assert leases.was_sent("head/cpu0", 0)
     leases.worker_says("head/cpu0", {}, handed_on, 10.0)
     assert not leases.was_sent("head/cpu0", 0)
+
+
+def test_a_run_with_a_backlog_is_not_given_up_for_the_newest_slices() -> None:
+    """What waits in the backlog has not been tried: an image may come of it. Once it was, it is like any run."""
+    leases = Leases(30, ATTEMPTS, ())
+    assert leases.set_aside(15)
+    for index in range(15, 15 + FIRST_FAILURES):
+        attempts(leases, index, "ValueError: no sample is good")
+    assert leases.hopeless == ""
+    for index in range(15):
+        attempts(leases, index, "ValueError: no sample is good")
+    assert leases.hopeless == "its first 10 slices failed: ValueError: no sample is good"

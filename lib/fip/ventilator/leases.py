@@ -125,7 +125,8 @@ class Leases:
             deadly = max(self._deaths, key=self._deaths.__getitem__)
             return f"{self._deaths.total()} workers died of it before one image was stored, most on slice {deadly}"
         at_it = {lease.worker for lease in self.leased.values()}
-        if len(first) == FIRST_FAILURES and len(set(map(_kind, first))) == 1 and at_it <= self._failing:
+        alike = len(first) == FIRST_FAILURES and len(set(map(_kind, first))) == 1
+        if alike and at_it <= self._failing and not self._aside:  # what waits in the backlog has not been tried
             return f"its first {FIRST_FAILURES} slices failed: {first[0]}"
         return ""
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from fip.api.imaging import image
 from fip.data.errors import InputError, UsageError
-from fip.data.joining import name_of, parse_join
 from fip.data.settings import Asked, asked
 from fip.source import growing as growing_module
 from fip.source.copying import part_of
@@ -23,9 +22,9 @@ from fip.source.growing import Growing, Whole
 from fip.source.handing_over import handed_over, taken_over
 from fip.source.joined.bands import open_bands
 from fip.source.joined.describing import describe
-from fip.source.joined.grouping import grouped, of_one_time
+from fip.source.joined.grouping import grouped
 from fip.source.joined.lines import take, to_line
-from fip.source.joined.manifest import Group, Manifest, Odd, Part, Thing
+from fip.source.joined.manifest import Group, Manifest, Odd, Thing
 from fip.source.joined.recording import KEPT_OPEN, Joined
 from fip.source.open_run import open_run, read_index
 from fip.source.requests import look
@@ -366,43 +365,9 @@ def test_a_manifest_is_read_as_it_was_written_but_for_a_last_line_that_is_cut_sh
             take(Manifest(), text + damage, "x", before=3)
 
 
-def span(begin: float, end: float, window: int, path: str = "") -> Part:
-    return Part(path or f"{window}@{begin}", 1, begin, end, (window,), (0,), ())
-
-
-def test_parts_that_overlap_by_more_than_half_of_the_shorter_are_of_one_group() -> None:
-    parts = [span(20, 30, 0), span(0, 10, 0), span(24, 33, 2), span(2, 12, 1), span(30, 40, 1), span(10, 20, 2)]
-    assert [[part.path for part in group.parts] for group in grouped(parts)] == [
-        ["0@0", "1@2"], ["2@10"], ["0@20", "2@24"], ["1@30"],
-    ]  # fmt: skip
-    assert of_one_time(span(5, 5, 0), span(0, 10, 1))  # of which nobody says how long it is
-    assert not of_one_time(span(11, 11, 0), span(0, 10, 1))
-
-
 def test_rows_of_joined_sets_cannot_be_copied_into_one_set(whole: Path, tmp_path: Path) -> None:
     sets = split(whole, tmp_path)
     what = joined(sets)
     run = look(sets[0], what).run
     with pytest.raises(UsageError, match="was joined with other sets: its rows and theirs cannot be copied into one"):
         part_of(sets[0], what, None, run, "", 0, 2)
-
-
-@pytest.mark.parametrize(
-    ("names", "name"),
-    [
-        (("20260301_15MHz", "20260301_18MHz"), "20260301"),
-        (("15MHz_night", "18MHz_night"), "night"),
-        (("obs", "obs"), "obs"),
-        (("obs", "obs.b"), "obs"),
-        (("a1", "a2"), "a1"),
-    ],
-)
-def test_joined_sets_are_called_by_what_their_names_have_in_common(names: Sequence[str], name: str) -> None:
-    path, *others = (Path(f"/data/{each}.ms") for each in names)
-    assert name_of(path, others) == name
-
-
-@pytest.mark.parametrize("text", ["beams", "bands,b.ms", ""])
-def test_what_is_no_way_to_join_sets_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="join"):
-        parse_join(text)

@@ -36,18 +36,21 @@ class OpenRun:
 
     def was_stored(self, image: ImageFile) -> None:
         """An image of it was stored."""
-        complete, (share, _), now = self.said.complete, image.numbers.get(COMPLETE, (None, "")), time.monotonic()
+        complete, (share, _) = self.said.complete, image.numbers.get(COMPLETE, (None, ""))
         if share is not None:
             share = min(1.0, max(0.0, share))
             complete = (complete or NO_SLICES).with_one(share)
-            self._shares.append((now, share))
-        while self._shares and self._shares[0][0] < now - LAST_MINUTE:
-            self._shares.popleft()
+            self._shares.append((time.monotonic(), share))
         newest = max(image.times.end - UNIX_EPOCH, -inf if self.said.newest is None else self.said.newest)
         self.said = replace(
             self.said, stored=add(self.said.stored, image.index), complete=complete, newest=newest,
-            lately=fmean(share for _, share in self._shares) if self._shares else None,
         )  # fmt: skip
+
+    def now_said(self, now: float) -> RunStored:
+        """What the ventilator is told at a time, monotonic s; of the last minute nothing if none was stored in it."""
+        while self._shares and self._shares[0][0] < now - LAST_MINUTE:
+            self._shares.popleft()
+        return replace(self.said, lately=fmean(share for _, share in self._shares) if self._shares else None)
 
     def go_on_comparing(self, store: Store) -> None:
         """Asks for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""

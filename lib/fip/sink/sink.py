@@ -390,6 +390,6 @@ class Sink(Daemon):
             boot=self._boot,
             images=self._address,
             images_key=self._gate.key_at("sink.images"),
-            runs=tuple(run.said for run in self._runs.values()),
+            runs=tuple(run.now_said(time.monotonic()) for run in self._runs.values()),
             stalled=self._stalled or self._unopened or self._unkept,
         )

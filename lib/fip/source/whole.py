@@ -8,9 +8,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.arriving import Arrivals
 from fip.data.errors import InputError
 from fip.source.tables.subtables import Antennas, Field, Window, as_slice
+from fip.source.untold import Untold
 
 Described = TypeVar("Described")
 _HIGHEST_FREQUENCY = 1e15  # Hz
@@ -50,7 +50,7 @@ def check_channels(where: str, frequency: NDArray[np.float64], width: NDArray[np
         raise InputError(f"{where}: it has the same frequency twice")
 
 
-class WholeRecording:
+class WholeRecording(Untold):
     """All of a `Recording` but its rows. It does not grow."""
 
     def __init__(
@@ -101,18 +101,6 @@ class WholeRecording:
     def ended(self) -> bool | None:
         """It has."""
         return True
-
-    def parts_expected(self) -> int | None:
-        """The rows tell it."""
-        return None
-
-    def windows_expected(self) -> tuple[int, ...]:
-        """The rows tell them."""
-        return ()
-
-    def arrivals(self) -> Arrivals | None:
-        """It does not come in parts."""
-        return None
 
     def close(self) -> None:
         """Nothing is open."""

@@ -12,13 +12,13 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.arriving import Arrivals
 from fip.data.errors import InputError
 from fip.source.joined.manifest import Part
 from fip.source.tables.subtables import Antennas, Channels, Field, Window
+from fip.source.untold import Untold
 
 
-class Gone:
+class Gone(Untold):
     """As a recording. All that needs its files is an InputError."""
 
     growing = False
@@ -72,26 +72,6 @@ class Gone:
 
     def refresh(self) -> None:
         """It does not come back."""
-
-    def complete_rows(self) -> int | None:
-        """It does not grow."""
-        return None
-
-    def ended(self) -> bool | None:
-        """It does not grow."""
-        return None
-
-    def parts_expected(self) -> int | None:
-        """It is a part itself."""
-        return None
-
-    def windows_expected(self) -> tuple[int, ...]:
-        """It is a part itself."""
-        return ()
-
-    def arrivals(self) -> Arrivals | None:
-        """It is a part itself."""
-        return None
 
     def close(self) -> None:
         """Nothing is open."""

@@ -14,13 +14,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.arriving import Arrivals
 from fip.data.errors import InputError
 from fip.source.joined.grouping import parts_of_series
 from fip.source.joined.manifest import Manifest, Part
 from fip.source.joined.rows import JoinedRows, Piece
 from fip.source.recording import Recording
 from fip.source.tables.subtables import Antennas, Field, Window
+from fip.source.untold import Untold
 
 KEPT_OPEN, MOST_OPEN = 16, 64
 """Members: at the least, and if a group has more, so that a slice opens each once. Each has some ten files open."""
@@ -28,7 +28,7 @@ KEPT_OPEN, MOST_OPEN = 16, 64
 Opener: TypeAlias = Callable[[Path], Recording]
 
 
-class Joined:
+class Joined(Untold):
     """A recording of members, as a manifest has them. Used from the thread that made it.
 
     One that is `growing` has more rows as soon as its manifest has more groups.
@@ -175,10 +175,6 @@ class Joined:
         """All of them: a group is whole before it is in the manifest."""
         return self._rows
 
-    def ended(self) -> bool | None:
-        """It does not say."""
-        return None
-
     def parts_expected(self) -> int | None:
         """As many windows as a series has had in one group, at the most, with those of parts that are known to lack."""
         return self._expected or None
@@ -186,10 +182,6 @@ class Joined:
     def windows_expected(self) -> tuple[int, ...]:
         """If more groups come, all that the manifest has: the first group may lack some."""
         return tuple(range(len(self.manifest.windows))) if self.growing else ()
-
-    def arrivals(self) -> Arrivals | None:
-        """It is made of what was there when it was opened."""
-        return None
 
 
 def _within(numbers: range | NDArray[np.int64], done: int, start: int, end: int) -> range | NDArray[np.int64]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.arriving import Arrivals
 from fip.data.errors import InputError, first_line
 from fip.source.tables.access import check_access
 from fip.source.tables.hints import hints
@@ -28,6 +27,7 @@ from fip.source.tables.subtable_reader import (
 )
 from fip.source.tables.subtables import Channels
 from fip.source.tables.timescales import to_utc
+from fip.source.untold import Untold
 
 _DTYPES = {"complex": "c8", "dcomplex": "c16", "float": "f4", "double": "f8", "boolean": "?"}
 
@@ -121,7 +121,7 @@ class Rows:
         return self._main.rows(np.asarray(self.numbers, dtype=np.int64)[mask])
 
 
-class MeasurementSet(Subtables):
+class MeasurementSet(Subtables, Untold):
     """An open MeasurementSet. Raises InputError where the path holds none.
 
     One that is `growing` is being written by another program.
@@ -179,26 +179,6 @@ class MeasurementSet(Subtables):
                 self.torn = False
             else:
                 self.table.resync()
-
-    def complete_rows(self) -> int | None:
-        """It does not say."""
-        return None
-
-    def ended(self) -> bool | None:
-        """It never says."""
-        return None
-
-    def parts_expected(self) -> int | None:
-        """It does not say."""
-        return None
-
-    def windows_expected(self) -> tuple[int, ...]:
-        """The rows tell them."""
-        return ()
-
-    def arrivals(self) -> Arrivals | None:
-        """It does not come in parts."""
-        return None
 
     def hints(self, columns: Sequence[str]) -> str:
         """A digest of what the files of these columns, and of those that every slice needs, look like from outside."""

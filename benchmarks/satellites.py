@@ -2,8 +2,8 @@
 
     python -m benchmarks.satellites [--integrations N] [--size N] [--folder DIR] [--quick]
 
-24 antennas within 120 m at 84 to 116 MHz, images of the whole sky, 2 s each; 12 satellites in
-low, navigation and geostationary orbits. sgp4 gives their places. Each is 30 times as bright as the noise of an image. `fip run --detect`
+24 antennas within 120 m at 84 to 116 MHz, images of the whole sky, 2 s each; 12 satellites in low, navigation and
+geostationary orbits. sgp4 gives their places. Each is 30 times as bright as the noise of an image. `fip run --detect`
 searches the set without their orbits, and `fip detect --tle` with them. Each event that is no sidelobe is given to the
 satellite that was there. Each is to be one track, or to have labels alone.
 """

@@ -142,8 +142,13 @@ def make_folder(path: Path) -> None:
         path = path.parent
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
-        above = os.open(each.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(above)
-        finally:
-            os.close(above)
+        sync_folder(each.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """The names in a directory are on disk when this returns. OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

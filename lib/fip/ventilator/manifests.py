@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from fip.archive.folder import make_folder
+from fip.archive.folder import make_folder, sync_folder
 from fip.source.pipe import Memory
 
 log = logging.getLogger("fip.ventilator")
@@ -98,7 +98,7 @@ class Manifests:
             file = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
             try:
                 os.ftruncate(file, _whole(file))
-                _sync(self.folder)
+                sync_folder(self.folder)
             except OSError:
                 os.close(file)
                 raise
@@ -127,11 +127,3 @@ def _whole(file: int) -> int:
             return begin + at + 1
         end = begin
     return 0
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,7 @@ from fip.config.tables import Follower as Follower
 from fip.config.tables import Following as Following
 from fip.config.tables import Monitor as Monitor
 from fip.config.tables import Node as Node
+from fip.config.tables import Receiver as Receiver
 from fip.config.tables import Security as Security
 from fip.config.tables import Sink as Sink
 from fip.config.tables import Ventilator as Ventilator
@@ -44,6 +45,7 @@ class Config(Table):
     source: Source = Source()
     ventilator: Ventilator = Ventilator()
     sink: Sink = Sink()
+    receiver: Receiver = Receiver()
     monitor: Monitor = Monitor()
     security: Security = Security()
     worker: dict[str, Worker] = Field(default_factory=dict)

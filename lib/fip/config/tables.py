@@ -9,13 +9,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from fip.data.addresses import Address
 from fip.data.arriving import Rules
 from fip.data.detecting import Averages, Budget, FalseAlarms, Widths
-from fip.data.names import is_label
+from fip.data.names import Label, is_label
 from fip.data.options import Option
 from fip.data.quantities import SECONDS_PER_DAY, Bytes, Kept, Pace, Retention, Time
 from fip.data.settings import Selection
 from fip.data.stokes import Planes
 from fip.data.user_code import parse_code
 
+Endpoint = Annotated[str, Field(pattern=r"^udp://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")]
+"""Where datagrams come to."""
 LONGEST_NAME = 255  # bytes of a file's name
 
 
@@ -108,6 +110,19 @@ class Sink(Daemon):
     ledger: Path | None = None  # folder for the ledgers of all directories; None: each in its own directory
     images: Address = "ipc:///run/fip/images"
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
+
+
+class Receiver(Daemon):
+    """The daemon that hears a stream and writes its integrations to a spool, which jobs name like a MeasurementSet."""
+
+    format: Label = "fip"  # fip, meerkat-l0, or what a package registers in fip.streams
+    listen: tuple[Endpoint, ...] = ()  # where it hears: "udp://0.0.0.0:7148"; several if the stream comes so
+    setup: str = ""  # what all integrations share: the path of a JSON file, or what the format says
+    spool: Path = Path("/var/lib/fip-receiver")  # the folder of spools
+    keep: Bytes = 50_000_000_000  # bytes of integrations in a spool; the oldest leave
+    grace: float = Field(0.5, gt=0)  # s without news of an integration, after which it is committed as it is
+    queue: int = Field(4, ge=2, le=64)  # integrations in memory; if the disk is slower, the newest are dropped whole
+    buffer: Bytes = 64_000_000  # bytes asked of the kernel for each socket
 
 
 class Monitor(Daemon):

@@ -19,7 +19,7 @@ from fip.config import Config, Security
 from fip.data.errors import ConfigError
 from fip.layout.cluster import hosts
 
-Role = Literal["ventilator", "sink", "worker", "follower", "operator", "viewer"]
+Role = Literal["ventilator", "sink", "worker", "follower", "receiver", "operator", "viewer"]
 PublicKey = Annotated[str, Field(pattern=r"^[0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40}$")]  # Z85 of 32 bytes
 ROLES: tuple[Role, ...] = get_args(Role)
 PEOPLE = "people"  # stands for the host of the keys of those who type commands

@@ -20,13 +20,25 @@ from fip.runtime.door import HANDSHAKE_WITHIN, JUNK, LIMITS, REFUSAL, Door
 from fip.runtime.service import Loop
 from fip.runtime.sockets import bind, connect, exposed, peer_host
 from fip.runtime.vitals import Vitals
-from fip.wire.messages import Ask, Cancel, FollowerState, SinkBrief, SinkState, Submit, Vet, WorkerBrief, WorkerState
+from fip.wire.messages import (
+    Ask,
+    Cancel,
+    FollowerState,
+    ReceiverBrief,
+    ReceiverState,
+    SinkBrief,
+    SinkState,
+    Submit,
+    Vet,
+    WorkerBrief,
+    WorkerState,
+)
 from fip.wire.tickets import ticket_secret
 
 log = logging.getLogger("fip")
 
 ALLOWED_AT: Final[dict[str, tuple[Role, ...]]] = {
-    "ventilator.control": ("worker", "sink", "follower", "operator", "viewer"),
+    "ventilator.control": ("worker", "sink", "follower", "receiver", "operator", "viewer"),
     "ventilator.status": ("operator", "viewer"),
     "ventilator.lanes": ("worker",),
     "sink.images": ("worker",),
@@ -39,6 +51,8 @@ SAID_BY: Final[Mapping[type, tuple[Role, ...]]] = {
     SinkBrief: ("sink",),
     SinkState: ("sink",),
     FollowerState: ("follower",),
+    ReceiverBrief: ("receiver",),
+    ReceiverState: ("receiver",),
     Submit: ("operator",),
     Cancel: ("operator",),
     Vet: ("operator",),

@@ -31,6 +31,7 @@ from fip.data.settings import Asked
 from fip.data.user_code import Code
 from fip.data.values import Fingerprint
 from fip.data.vetting import Said
+from fip.wire.receiving import ReceiverBrief, ReceiverState
 from fip.wire.status import Status
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
@@ -355,13 +356,15 @@ class PipelineStatus:
     waits: Text = ""  # what reading stands still at, and since when, or why a job waits; "" where it goes on
     unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
     followers: tuple[FollowerState, ...] = ()  # by name
+    receivers: tuple[ReceiverState, ...] = ()  # by spool
 
     @property
     def statuses(self) -> tuple[Status, ...]:
         """The last of each daemon that is there."""
         sink = (self.sink.status,) if self.sink else ()
         followers = (follower.status for follower in self.followers)
-        return (self.ventilator, *(worker.status for worker in self.workers), *sink, *followers)
+        receivers = (receiver.status for receiver in self.receivers)
+        return (self.ventilator, *(worker.status for worker in self.workers), *sink, *followers, *receivers)
 
 
 Control = (
@@ -373,6 +376,8 @@ Control = (
     | SinkBrief
     | SinkState
     | FollowerState
+    | ReceiverBrief
+    | ReceiverState
     | Submit
     | Cancel
     | Vet

@@ -1,0 +1,77 @@
+"""What streams tell the receiver, and what a stream format is. Types only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.config import Receiver
+from fip.spool.setup import Setup
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one packet, or one heap, brought of an integration: a rectangle of one band's channels and products.
+
+    The arrays may be views of memory that is used again once `Heard.put` returns.
+    """
+
+    dump: int  # the integration's number in the stream
+    time: float  # s UTC, Unix: the integration's middle
+    field: int  # which of the set-up's targets
+    band: int  # which of its bands
+    channel: int  # the first of its channels
+    product: int  # the first of its products
+    visibility: NDArray[np.complex64]  # [channel, product]; NaN where nothing came
+    flag: NDArray[np.uint8] | None = None  # of the same shape; 0 for good
+    weight: NDArray[np.uint8] | None = None  # of the same shape
+    scale: NDArray[np.float32] | None = None  # [channel] by which weights are multiplied
+    uvw: NDArray[np.float64] | None = None  # [baseline, 3] m, of all baselines
+
+
+@dataclass(frozen=True)
+class Buffers:
+    """What a socket may hold that was not taken yet."""
+
+    asked: int  # bytes
+    got: int  # bytes that the kernel gave
+
+
+class Heard(Protocol):
+    """Whom a stream tells; all of it may be called from any thread."""
+
+    def put(self, part: Part) -> None:
+        """Takes a part, which fits the set-up: whoever calls has checked it. It never waits for a disk."""
+
+    def refuse(self, why: str, count: int = 1) -> None:
+        """So many packets were not believed: they are counted, and the first of each reason is said."""
+
+    def end(self) -> None:
+        """The stream has said that no more comes."""
+
+
+class Stream(Protocol):
+    """A stream whose set-up is known, and whose sockets are bound."""
+
+    @property
+    def setup(self) -> Setup:
+        """What all its integrations share."""
+
+    @property
+    def buffers(self) -> tuple[Buffers, ...]:
+        """Of each of its sockets."""
+
+    def listen(self, heard: Heard) -> None:
+        """Hears it until `close` is called; runs in a thread of its own."""
+
+    def close(self) -> None:
+        """Ends `listen`; may be called from any thread, and more than once."""
+
+
+OpenStream: TypeAlias = Callable[[Receiver], Stream]
+"""A stream format: opens what the configuration asks for. ConfigError or InputError of one line if it cannot be.
+
+Those of other packages have an entry point in the group `fip.streams`, whose name is what `[receiver] format` says.
+"""

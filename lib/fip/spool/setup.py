@@ -1,0 +1,102 @@
+"""What all integrations of a stream share. Its digest names their spool."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+from annotated_types import Interval, Len
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from fip.data.errors import InputError
+from fip.data.names import Label, Line, Number, Real
+
+Correlation = Literal["XX", "XY", "YX", "YY", "RR", "RL", "LR", "LL"]
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_Positive = Annotated[float, Interval(gt=0, le=1e15)]
+
+
+@dataclass(frozen=True)
+class Station:
+    """An antenna."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: Line
+    position: tuple[Real, Real, Real]  # m, ITRF
+    diameter: Annotated[float, Interval(ge=0, le=1e6)] = 0.0  # m; 0 if it is not known
+
+
+@dataclass(frozen=True)
+class Band:
+    """A spectral window: channels side by side, all of one width."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    first: _Positive  # Hz, the centre of channel 0
+    step: Annotated[float, Interval(ge=-1e15, le=1e15)]  # Hz from a channel to the next; below 0 if they descend
+    channels: Annotated[int, Interval(ge=1, le=1 << 20)]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A field, and where its phase centre is."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: Line
+    ra: Real  # rad, ICRS
+    dec: Annotated[float, Interval(ge=-1.5707963267948968, le=1.5707963267948968)]  # rad, ICRS
+
+
+class Product(NamedTuple):
+    """What is correlated with what: V = <e1 conj(e2)>, and UVW is antenna 2's less antenna 1's, as in an MS."""
+
+    antenna1: Number
+    antenna2: Number
+    correlation: Correlation
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all integrations share."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: Label  # of the observation, as the id of a capture block
+    cadence: _Positive  # s from one integration to the next
+    antennas: Annotated[tuple[Station, ...], Len(2, 4096)]
+    bands: Annotated[tuple[Band, ...], Len(1, 256)]
+    products: Annotated[tuple[Product, ...], Len(1, 1 << 22)]  # in the order of the samples of a channel
+    targets: Annotated[tuple[Target, ...], Len(1, 1 << 16)]
+    telescope: Line = ""
+    observer: Line = ""
+    project: Line = ""
+    flags: bool = False  # whether the stream has flags of its own
+    weights: bool = False  # whether it has weights: a byte a sample, times a number a channel
+    uvw: bool = False  # whether it has UVW of its own; else they are worked out from the positions
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that differ if anything of it does."""
+        return hashlib.sha256(SETUP.dump_json(self)).hexdigest()[:16]
+
+    @property
+    def folder(self) -> str:
+        """The name of its spool: NAME-DIGEST.live."""
+        return f"{self.name[:40]}-{self.digest[:8]}.live"
+
+
+SETUP = TypeAdapter(Setup)
+
+
+def read_setup(path: Path) -> Setup:
+    """That of a JSON file. InputError if there is none that can be read, or it is none, with what is wrong first."""
+    try:
+        return SETUP.validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: no set-up of a stream: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(map(str, first["loc"])) or "the file"
+        raise InputError(f"{path}: {at}: {first['msg']}; docs/streams.md says what a set-up has") from None

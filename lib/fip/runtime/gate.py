@@ -24,8 +24,6 @@ from fip.wire.messages import (
     Ask,
     Cancel,
     FollowerState,
-    ReceiverBrief,
-    ReceiverState,
     SinkBrief,
     SinkState,
     Submit,
@@ -33,6 +31,7 @@ from fip.wire.messages import (
     WorkerBrief,
     WorkerState,
 )
+from fip.wire.receiving import ReceiverBrief, ReceiverState
 from fip.wire.tickets import ticket_secret
 
 log = logging.getLogger("fip")

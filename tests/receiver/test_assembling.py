@@ -146,7 +146,8 @@ def test_whatever_becomes_of_the_parts_each_integration_is_accounted_for_once_an
     assert account.received + account.lost + account.dropped == account.last - account.first + 1
     assert account.received == len(disk.stored)
     assert list(disk.stored) == sorted(disk.stored)
-    assert made.idle
+    assert not made.begun
+    assert not made.closed
     for dump, (received, time, field) in disk.stored.items():
         assert (time, field) == (START + 2.0 * dump, 1)
         good = total = 0
@@ -359,4 +360,4 @@ def test_memory_does_not_grow_whatever_comes() -> None:
     held = sum(len(guess.held) for guess in made._leaps._guesses)
     assert pool == len(made._free) + len(made.closed)
     assert held <= 8
-    assert not made._begun
+    assert not made.begun

@@ -120,9 +120,9 @@ class Assembly:
         return 0.0 if self._fits else self._looked - self._fitted
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is begun, and nothing was closed that was not taken."""
-        return not self._begun and not self.closed
+    def begun(self) -> int:
+        """Integrations of which something came, that are not closed."""
+        return len(self._begun)
 
     def _take(self, begun: _Begun, part: Part) -> None:
         self._fits = True

@@ -179,16 +179,16 @@ def write_for_ever(folder: Path) -> None:
 
 def test_a_writer_that_is_killed_leaves_whole_integrations(tmp_path: Path) -> None:
     """Whenever that is: what the index has is there, with what was written, and the next one goes on."""
-    (tmp_path / SETUP.folder).parent.mkdir(exist_ok=True)
-    seen = 0
-    for _ in range(5):
+    path, seen = spool(tmp_path, [0], keep=4), 1
+    for more in (1, 2, 5, 8):
         child = multiprocessing.get_context("fork").Process(target=write_for_ever, args=(tmp_path,))
         child.start()
-        while not (tmp_path / SETUP.folder).exists() or len(Spool(tmp_path / SETUP.folder)) < seen + 10:
+        while (path / INDEX_FILE).stat().st_size < (seen + more) * RECORD.itemsize:
             assert child.is_alive()
+            child.join(0.001)
         os.kill(child.pid or 0, signal.SIGKILL)
         child.join()
-        found = Spool(tmp_path / SETUP.folder)
+        found = Spool(path)
         seen = len(found)
         assert found.records["dump"].tolist() == list(range(seen))
         check = writer(tmp_path, keep=4)

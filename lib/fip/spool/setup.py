@@ -50,7 +50,11 @@ class Target:
 
 
 class Product(NamedTuple):
-    """What is correlated with what: V = <e1 conj(e2)>, and UVW is antenna 2's less antenna 1's, as in an MS."""
+    """What is correlated with what: V = <e1 conj(e2)> of waves exp(+i omega t).
+
+    UVW is antenna 1's less antenna 2's, as MeerKAT and CASA have it (docs/uvw.md), so that
+    V = sum I exp(+2 pi i (u l + v m + w (n - 1)) f / c).
+    """
 
     antenna1: Number
     antenna2: Number

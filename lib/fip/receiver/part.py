@@ -51,8 +51,11 @@ class Heard(Protocol):
         To call it costs more than a packet's copy, so a stream puts what came together, and is alike, as one part.
         """
 
-    def refuse(self, why: str, count: int = 1) -> None:
-        """So many packets were not believed: they are counted, and the first of each reason is said."""
+    def refuse(self, why: str, count: int = 1, found: str = "") -> None:
+        """So many packets were not believed: they are counted by `why`, one of a few sentences of the stream's own.
+
+        The first of each is said, with what one of them was and whence it came: `found`.
+        """
 
     def end(self) -> None:
         """The stream has said that no more comes."""

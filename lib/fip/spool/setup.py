@@ -50,10 +50,9 @@ class Target:
 
 
 class Product(NamedTuple):
-    """What is correlated with what: V = <e1 conj(e2)> of waves exp(+i omega t).
+    """What is correlated with what: V = <e1 conj(e2)>, and UVW is antenna 1's less antenna 2's, as CASA has it in an MS.
 
-    UVW is antenna 1's less antenna 2's, as MeerKAT and CASA have it (docs/uvw.md), so that
-    V = sum I exp(+2 pi i (u l + v m + w (n - 1)) f / c).
+    So V = sum I exp(+2 pi i (u l + v m + w (n-1)) f/c), as for every recording; correlators of MeerKAT and the VLA do so.
     """
 
     antenna1: Number

@@ -50,7 +50,11 @@ class Target:
 
 
 class Product(NamedTuple):
-    """What is correlated with what: V = <e1 conj(e2)>, and UVW is antenna 2's less antenna 1's, as in an MS."""
+    """What is correlated with what: V = <e1 conj(e2)>, and UVW is antenna 1's less antenna 2's, as in CASA's sets.
+
+    So V = sum I exp(+2 pi i (u l + v m + w (n-1)) f/c), as for every recording; correlators of MeerKAT and the VLA
+    do so. docs/uvw.md says more.
+    """
 
     antenna1: Number
     antenna2: Number

@@ -21,7 +21,8 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     settings = [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
     for line in (*placement(loaded.config), *settings, *_devices()):
         say(line)
-    for line in (*warnings(loaded.config, _resolves), *_tokens(loaded.config), *_lists(loaded.config), *_stream(loaded.config)):
+    config = loaded.config
+    for line in (*warnings(config, _resolves), *_tokens(config), *_lists(config), *_stream(config)):
         say(f"warning: {line}", style="yellow")
 
 

@@ -201,7 +201,7 @@ def described(batch: Batch, row: int) -> str:
 
 
 def _once(first: list[int], count: int) -> tuple[_Rows, NDArray[np.intp] | None]:
-    """`count` channels from each of `first` on, and which of these to take so that none is twice there; None for all."""
+    """`count` channels from each of `first` on, and which of these to take so that none comes twice; None: all."""
     even = _even(first)
     if isinstance(even, slice) and count in (1, even.step):
         return slice(even.start, even.stop - 1 + count, 1 if count == even.step else even.step), None

@@ -62,7 +62,8 @@ class Receiving:
             command = [*COMMAND, "--config", str(self.folder / "fip.toml")]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         begins = self.log.count("hearing ")
-        self.wait(lambda: self.log.count("hearing ") > begins or self.process.poll() is not None, "hear")
+        process = self.process
+        self.wait(lambda: self.log.count("hearing ") > begins or process.poll() is not None, "hear")
 
     def kill(self) -> None:
         """kill -9"""
@@ -88,7 +89,8 @@ class Receiving:
     def send(self, dumps: Iterable[int], share: float = 1.0) -> None:
         """Sends integrations, of each the first share of its packets."""
         for dump in dumps:
-            made = list(map(bytes, packets(self.setup, dump, START + self.setup.cadence * dump, 0, sent(self.setup, dump), SIZE)))
+            time_of, found = START + self.setup.cadence * dump, sent(self.setup, dump)
+            made = [bytes(each) for each in packets(self.setup, dump, time_of, 0, found, SIZE)]
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
                 for each in made[: round(share * len(made))]:
                     out.sendto(each, ("127.0.0.1", self.port))

@@ -14,7 +14,7 @@ from fip.data.errors import InputError, LeftTheRingError, NotYetError, UsageErro
 from fip.data.quantities import UNIX_EPOCH
 from fip.data.settings import asked
 from fip.source.copying import copy_rows, part_of
-from fip.source.growing import Growing
+from fip.source.growing import Growing, Whole
 from fip.source.requests import fingerprint, look
 from fip.source.sources import open_recording
 from fip.source.spooled.export import export
@@ -207,13 +207,17 @@ def test_what_left_the_ring_fails_by_name_and_the_run_is_the_same(tmp_path: Path
 
 
 def test_a_spool_that_is_not_followed_has_what_is_there(tmp_path: Path) -> None:
-    """Be it over or not; if none of it is there, that is said."""
+    """If none of it is there, that is said; and to image what moves on under one's feet is refused."""
     writing = writer(tmp_path, keep=3)
     with pytest.raises(InputError, match="nothing came yet: there is nothing to image"):
         open_recording(writing.path)
     put(writing, range(5))
     assert [each.integration for each in cut(writing.path, **GRID)] == [0, 1, 2]
     assert export(writing.path, tmp_path / "out.ms") == (3, 0)
+    with pytest.raises(UsageError, match=r"\.live: is not over, and more may come: give --follow"):
+        Whole(writing.path, asked(**GRID))
+    writing.end()
+    assert len(Whole(writing.path, asked(**GRID)).look().slices) == 3
     for number in range(5):
         integration_file(writing.path, number).unlink(missing_ok=True)
     with pytest.raises(InputError, match="all of its 5 integrations have left the ring"):

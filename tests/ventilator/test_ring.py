@@ -19,6 +19,7 @@ from fip.source.requests import Cut
 from fip.ventilator import ring as module
 from fip.ventilator.ring import Ring
 from fip.ventilator.ring_entry import decode_entry, encode_entry
+from fip.wire.messages import RingState
 
 KEY, OTHER = SliceId("0123456789abcdef", 7), SliceId("0123456789abcdef", 8)
 
@@ -55,14 +56,22 @@ def cut(size: int = 1000) -> Cut:
 
 def opened(folder: Path, most: int = 1_000_000, **how: Any) -> Ring:
     """A ring in a folder, which may be there."""
-    return Ring(None, folder / "ring", most, **how)  # type: ignore[arg-type] # no thread comes back to a loop
+    ring = Ring(None, folder / "ring", most, **how)  # type: ignore[arg-type] # no thread comes back to a loop
+    ring.needed = True
+    return ring
+
+
+def told(ring: Ring) -> RingState:
+    """How full it is."""
+    assert ring.state
+    return ring.state
 
 
 def put(ring: Ring, key: SliceId, made: Cut) -> None:
     """Puts it there; whoever asked is told."""
-    told: list[bool] = []
-    ring.put(key, made, lambda: told.append(True))
-    assert told == [True]
+    ended: list[bool] = []
+    ring.put(key, made, lambda: ended.append(True))
+    assert ended == [True]
 
 
 def taken(ring: Ring, key: SliceId) -> tuple[Cut | None, bool]:
@@ -136,7 +145,7 @@ def test_what_was_being_written_goes_and_what_is_not_its_own_stays(tmp_path: Pat
     half.write_bytes(b"FIPCUT1\n")
     notes.write_text("mine")
     ring = opened(tmp_path)
-    assert ring.state.slices == 1
+    assert told(ring).slices == 1
     assert not half.exists()
     assert notes.exists()
 
@@ -148,14 +157,14 @@ def test_it_takes_no_more_than_it_may_and_the_oldest_stay(tmp_path: Path, caplog
     for index in range(3):
         assert ring.takes
         put(ring, SliceId(KEY.run, index), cut())
-    assert (ring.state.room, ring.state.size) == (0, 3 * size)
+    assert (told(ring).room, told(ring).size) == (0, 3 * size)
     assert not ring.takes
     assert not ring.takes
     put(ring, SliceId(KEY.run, 3), cut())
     assert ring.held(KEY.run) == ((0, 3),)
     assert sum("is full" in record.message for record in caplog.records) == 1
     ring.drop(KEY.run, [0])
-    assert (ring.held(KEY.run), ring.state.room) == (((1, 3),), 1)
+    assert (ring.held(KEY.run), told(ring).room) == (((1, 3),), 1)
 
 
 def test_a_disk_that_is_full_costs_nothing_and_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -175,13 +184,13 @@ def test_a_disk_that_is_full_costs_nothing_and_is_told_once(tmp_path: Path, capl
     for _ in range(2):
         put(ring, OTHER, cut())
         assert (ring.holds(OTHER), ring.takes) == (False, False)
-    assert ring.state.trouble.endswith("cannot be written: No space left on device")
+    assert told(ring).trouble.endswith("cannot be written: No space left on device")
     assert sum("No space left" in record.message for record in caplog.records) == 1
     assert [each.name for each in (tmp_path / "ring").iterdir()] == [file_of(tmp_path, KEY).name]
     assert taken(ring, KEY)[0]
     full = False
     put(ring, OTHER, cut())
-    assert (ring.holds(OTHER), ring.state.trouble) == (True, "")
+    assert (ring.holds(OTHER), told(ring).trouble) == (True, "")
     assert "can be written again" in caplog.text
 
 
@@ -195,7 +204,7 @@ def test_it_leaves_room_for_the_queue_of_jobs(tmp_path: Path) -> None:
     ring = opened(tmp_path, open_folder=Nearly)
     put(ring, KEY, cut())
     assert not ring.holds(KEY)
-    assert "less than 5% of its disk is free" in ring.state.trouble
+    assert "less than 5% of its disk is free" in told(ring).trouble
 
 
 def test_what_the_disk_does_not_give_now_may_come_later(tmp_path: Path) -> None:
@@ -211,3 +220,13 @@ def test_what_the_disk_does_not_give_now_may_come_later(tmp_path: Path) -> None:
         (None, False)
     ]
     assert not ring.holds(KEY)
+
+
+def test_one_that_is_not_needed_is_not_told_of(tmp_path: Path) -> None:
+    """Nor made."""
+    ring = opened(tmp_path)
+    ring.needed = False
+    assert ring.state is None
+    none = opened(tmp_path, most=module.NONE)
+    assert (none.takes, none.state) == (False, None)
+    assert list(tmp_path.iterdir()) == []

@@ -52,7 +52,7 @@ def test_all_that_came_is_imaged_though_it_had_left_the_spool(tmp_path: Path) ->
         assert mesh.log.count("is damaged in the ring of cut slices") == 2
     assert list((tmp_path / "mesh" / "arrivals" / "ring").iterdir()) == []
     with closing(Ledger(mesh.images / job, read_only=True)) as ledger:
-        (failed,) = [each for each in ledger.entries() if each.state == "failed"]
+        (failed,) = ledger.failures(10)
     assert failed.index == 3
     assert "left the ring" in failed.reason
     assert failed.reason.count("left the ring") == 1

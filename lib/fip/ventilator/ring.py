@@ -57,6 +57,8 @@ class Ring:
         self._size, self._told_full = 0, False
         self.trouble = ""
         """Why it cannot be written now; "" if it can."""
+        self.needed = False
+        """Whether there is a run under way whose data do not stay."""
         self._find()
 
     def held(self, run: RunId) -> Ranges:
@@ -73,8 +75,10 @@ class Ring:
         return tuple(self._held)
 
     @property
-    def state(self) -> RingState:
-        """How full it is."""
+    def state(self) -> RingState | None:
+        """How full it is; None if nothing is or will be put into it."""
+        if not self._sizes and (self._most <= NONE or not self.needed):
+            return None
         return RingState(len(self._sizes), self._size, self._most, self._room, self.trouble)
 
     @property

@@ -149,6 +149,15 @@ def test_before_the_sink_is_heard_all_is_kept(work: Work, tmp_path: Path) -> Non
     assert into.held("run") == ((4, 5), (6, 10))
 
 
+def test_what_the_sink_has_lost_is_kept_again(work: Work, tmp_path: Path) -> None:
+    """As when its disk is another one."""
+    stream = work.active["run"]
+    assert next(stream.unsafe()) == 4
+    stream.sink_says(RunStored("run", ((0, 2), (3, 4)), (), ""), 3, work.now)
+    keeping(work, ring(tmp_path)).go_on({}, (), 1, alone=False)
+    assert work.indices == [2]
+
+
 def test_what_left_is_told_and_what_fails_is_put_off(work: Work, tmp_path: Path) -> None:
     """The others go on."""
     kept = keeping(work, ring(tmp_path))

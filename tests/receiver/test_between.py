@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fip.data.errors import NoRoomError
+from fip.data.errors import ConfigError, NoRoomError
 from fip.receiver.account import Account, Kept
 from fip.receiver.assembling import Assembly
+from fip.receiver.hearing import check_memory
 from fip.receiver.intake import OTHERS, REASONS, Intake
 from fip.receiver.lately import Lately
 from fip.receiver.part import Buffers
@@ -133,6 +134,13 @@ def test_reasons_for_which_packets_are_refused_are_bounded(tmp_path: Path) -> No
     assert len(intake.refused) == REASONS + 1
     assert intake.refused[OTHERS] == 2 * 9 * REASONS
     assert intake.counts()["junk"] == 20 * REASONS
+
+
+def test_a_set_up_whose_integrations_do_not_fit_into_memory_is_refused() -> None:
+    """Before any is taken."""
+    check_memory(4, 100, 800)
+    with pytest.raises(ConfigError, match="receiver.queue: 5 integrations of 100 bytes are more than half of this"):
+        check_memory(5, 100, 800)
 
 
 def test_what_rose_of_late_is_forgotten_after_a_minute() -> None:

@@ -6,9 +6,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.sending import Sender
@@ -51,13 +52,9 @@ class Listener:
 
     def put(self, part: Part) -> None:
         """Keeps a copy: the stream's memory is used again."""
-        arrays = [part.visibility, part.flag, part.weight, part.scale]
-        visibility, flag, weight, scale = (None if each is None else each.copy() for each in arrays)
-        assert visibility is not None
-        self.parts.append(
-            Part(part.dump, part.time, part.field, part.band, part.channels, part.product, visibility, flag, weight,
-                 scale, missing=part.missing)
-        )
+        assert part.flag is not None and part.weight is not None and part.scale is not None
+        flag, weight, scale = part.flag.copy(), part.weight.copy(), part.scale.copy()
+        self.parts.append(replace(part, visibility=part.visibility.copy(), flag=flag, weight=weight, scale=scale))
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
         """Counts it."""
@@ -92,6 +89,10 @@ class Hearing:
             assert time.monotonic() < end, f"{what} did not come within 20 s: {self.listener.refused}"
             time.sleep(0.01)
 
+    def until_parts(self, count: int) -> None:
+        """Waits until so many parts were told."""
+        self.until(lambda: len(self.listener.parts) >= count, f"{count} parts")
+
     def until_ended(self) -> None:
         """Waits until the stream has said its end."""
         self.until(lambda: self.listener.ended, "the end")
@@ -116,7 +117,7 @@ class Between:
         """Where to send."""
         return [each.getsockname() for each in self._in]
 
-    def forward(self, data_only: bool = True) -> None:
+    def forward(self) -> None:
         """Hands on what has come since; what is no packet of a data heap is never lost."""
         for number, each in enumerate(self._in):
             while True:
@@ -157,7 +158,9 @@ class Sent:
 
     setup: Setup
 
-    def __call__(self, dump: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    def __call__(
+        self, dump: int
+    ) -> tuple[NDArray[np.complex64], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
         """Visibilities, flags, weights, and their scale."""
         generator = np.random.default_rng(dump)
         cell = self.setup.bands[0].channels, len(self.setup.products)

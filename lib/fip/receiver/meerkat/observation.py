@@ -5,7 +5,7 @@ Keys are those that katsdpingest and katsdpcontroller write; docs/meerkat.md say
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fip.data.errors import ConfigError
 from fip.receiver.meerkat.heap import Shape
@@ -22,8 +22,7 @@ class Observation:
     power_scale: bool = False  # whether weights are to be divided by the power of both inputs
     first: float | None = None  # s after sync_time, the middle of integration 0, if it is known
     turns: Sequence[tuple[float, int]] = ()  # (from when, s UTC; which target), in order
-    later: Callable[[], Sequence[tuple[float, int]]] | None = None  # asks again for them
-    notes: list[str] = field(default_factory=list)  # what an operator should know
+    look: Callable[[], None] | None = None  # asks again what may have changed, as `turns`; it may take long
 
     def shape(self, endpoints: int) -> Shape:
         """What a heap brings. ConfigError if that number of endpoints does not fit."""

@@ -89,7 +89,7 @@ def chunk_of(state: Any, number: Any) -> Any:
     return newest + 1
 
 
-@numba.cfunc(types.void(types.CPointer(chunk_place_data), types.uintp, types.CPointer(types.int64)))  # type: ignore[misc]
+@numba.cfunc(types.void(types.CPointer(chunk_place_data), types.uintp, types.CPointer(types.int64)))
 def _place(pointer: Any, size: Any, memory: Any) -> None:
     data = numba.carray(pointer, 1)[0]
     state = numba.carray(memory, _LAST)
@@ -127,7 +127,9 @@ def _place(pointer: Any, size: Any, memory: Any) -> None:
     count = (np.int64(packet[6]) << 8) | np.int64(packet[7])
     data["extra_offset"] = heap * EXTRA * 8
     data["extra_size"] = COUNT * 8
-    if 8 < count <= POINTERS and np.uintp(8 * (count + 1)) <= data["packet_size"]:  # the first packet has what the heap is
+    if (
+        8 < count <= POINTERS and np.uintp(8 * (count + 1)) <= data["packet_size"]
+    ):  # the first packet has what the heap is
         extra[COUNT] = count
         for each in range(count):
             value = np.int64(0)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import spead2
 import spead2.recv
-from numpy.typing import NDArray
 
 from fip.data.errors import ConfigError
 from fip.receiver.meerkat import placing
@@ -35,9 +34,9 @@ def bound(endpoint: str, buffer: int) -> socket.socket:
         raise _unusable(endpoint, error) from None
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(buffer, (1 << 31) - 1))
-        if family == socket.AF_INET and 224 <= int(address[0].partition(".")[0]) < 240:
+        if family == socket.AF_INET and 224 <= int(str(address[0]).partition(".")[0]) < 240:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            group = socket.inet_aton(address[0]) + socket.inet_aton("0.0.0.0")
+            group = socket.inet_aton(str(address[0])) + socket.inet_aton("0.0.0.0")
             found.bind(address)
             found.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
         else:

@@ -10,7 +10,7 @@ import spead2
 from numpy.typing import NDArray
 
 from fip.receiver.meerkat import placing
-from fip.receiver.meerkat.heap import Layout, Shape, dump_and_time, first_channel, layout_of
+from fip.receiver.meerkat.heap import Layout, dump_and_time, first_channel, layout_of
 from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.placing import At
 from fip.receiver.meerkat.port import CHUNKS, Memory, Port, bound
@@ -189,7 +189,9 @@ class MeerkatStream:
             if self._layout is None or shift != wanted:
                 data[:] = 0xFF
                 continue
-            for name, size in zip(("correlator_data", "timestamp", "dump_index"), (self._shape.sizes[0], 8, 8), strict=True):
+            for name, size in zip(
+                ("correlator_data", "timestamp", "dump_index"), (self._shape.sizes[0], 8, 8), strict=True
+            ):
                 begin = shift + self._layout.begin[name]
                 data[begin : begin + size] = 0xFF
         self._endpoints[number].port.renew(chunk, given)

@@ -1,8 +1,8 @@
-"""Weights that are to be divided by the power of both inputs, as `need_weights_power_scale` of telstate asks. Compiled.
+"""Weights that are to be divided by the power of both inputs, as `need_weights_power_scale` asks. Compiled.
 
-Weight of inputs i and j in channel c: weights[c, ij] weights_channel[c] / (P_i[c] P_j[c]), P the autocorrelations of the
-same integration, as katdal's `weight_power_scale` (katdal/vis_flags_weights.py) has it. A spool has a byte a sample times
-a number a channel, so each channel gets a number anew, such that its largest weight is 255; ingest does no better.
+The weight of inputs i and j in channel c is weights[c, ij] weights_channel[c] / (P_i[c] P_j[c]), P the autocorrelations
+of the same integration, as katdal's `weight_power_scale` (katdal/vis_flags_weights.py) has it. A spool has a byte a
+sample times a number a channel, so each channel gets a number anew, such that its largest weight is 255.
 """
 
 from typing import Any
@@ -37,9 +37,7 @@ class PowerScale:
 
         The power of an input whose own product did not come, or is 0, is the one before: of none, the weight is 0.
         """
-        _divide(
-            visibility, weight, scale, self._autos, self._left, self._right, self._known, self._weight, self._scale
-        )
+        _divide(visibility, weight, scale, self._autos, self._left, self._right, self._known, self._weight, self._scale)
         return self._weight, self._scale
 
 

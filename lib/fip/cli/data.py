@@ -156,7 +156,8 @@ def _stream(simulation: "Simulation", stream: str | None, setup: Path | None, ra
         return
     with told_progress("sending", simulation.integrations) as told:
         unheard = stream_observation(simulation, endpoints, most, told)
-    console.print(f"{simulation.integrations} integrations from {simulation.start} on were sent to {stream}", soft_wrap=True)
+    many, start = simulation.integrations, simulation.start
+    console.print(f"{many} integrations from {start} on were sent to {stream}", soft_wrap=True)
     if unheard:
         console.print(f"nobody listened there {unheard} times or more: what was sent then is lost", soft_wrap=True)
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import socket
 import struct
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class Port:
         except (OSError, OverflowError) as error:
             self._socket.close()
             raise _unusable(endpoint, error) from None
-        self._asked = buffer
+        self._asked, self._buffers = buffer, Buffers(buffer, 0)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -83,9 +84,11 @@ class Port:
     @property
     def buffers(self) -> Buffers:
         """What was asked of the kernel and what it gave, of which half is for its own use."""
-        got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-        counts = self._socket.getsockopt(socket.SOL_SOCKET, _MEMINFO, 64)
-        return Buffers(self._asked, got, struct.unpack_from("I", counts, 4 * _DROPS)[0])
+        with suppress(OSError):  # it is closed: then it is what it was last
+            got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+            counts = self._socket.getsockopt(socket.SOL_SOCKET, _MEMINFO, 64)
+            self._buffers = Buffers(self._asked, got, struct.unpack_from("I", counts, 4 * _DROPS)[0])
+        return self._buffers
 
     def fileno(self) -> int:
         """Its descriptor."""
@@ -106,7 +109,8 @@ class Port:
         return Batch(memory.headers[:count], memory.payload[:count], sizes)
 
     def close(self) -> None:
-        """Lets go of the port."""
+        """Lets go of the port, and remembers its buffer."""
+        _ = self.buffers
         self._socket.close()
 
 

@@ -2,14 +2,18 @@
 
 import os
 import select
+import threading
 import time
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fip.config import Receiver
 from fip.data.errors import ConfigError
 from fip.receiver.datagrams.decoding import Decoder, Ended, Refused, described
 from fip.receiver.datagrams.packet import Reason
-from fip.receiver.datagrams.port import Memory, Port, sender
+from fip.receiver.datagrams.port import AT_ONCE, Memory, Port, sender
 from fip.receiver.part import Buffers, Heard, Part
 from fip.spool.setup import Setup, read_setup
 
@@ -26,6 +30,7 @@ class DatagramStream:
         self._setup, self._ports = setup, ports
         self._decoder, self._memory = Decoder(setup), Memory()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._closing, self._closed = threading.Lock(), False
         self._said = set[Reason]()
         self._senders, self._ended = 0, set[int]()
 
@@ -46,26 +51,38 @@ class DatagramStream:
 
     def listen(self, heard: Heard) -> None:
         """Hears it until `close` is called; runs in a thread of its own. OSError if a socket breaks."""
+        try:
+            self._listen(heard)
+        finally:
+            with self._closing:
+                self._closed = True
+                os.close(self._wake)
+                for port in self._ports:
+                    port.close()
+
+    def close(self) -> None:
+        """Ends `listen`; may be called from any thread, and more than once."""
+        with self._closing:
+            if not self._closed:
+                os.eventfd_write(self._wake, 1)
+
+    def _listen(self, heard: Heard) -> None:
         ports = {port.fileno(): port for port in self._ports}
         waiting, woken = select.poll(), select.poll()
         for descriptor in (*ports, self._wake):
             waiting.register(descriptor, select.POLLIN)
         woken.register(self._wake, select.POLLIN)
-        pace = _Pace(min(each.got for each in self.buffers))
+        pace, full = _Pace(min(each.got for each in self.buffers)), False
         while True:
             ready = [descriptor for descriptor, _ in waiting.poll()]
-            if self._wake in ready or woken.poll(pace.pause * 1000):
-                break
-            pace.took(sum(self._drain(ports[descriptor], heard) for descriptor in ready))
-        for port in self._ports:
-            port.close()
+            if self._wake in ready or (not full and woken.poll(pace.pause)):
+                return
+            taken = [self._take(ports[descriptor], heard) for descriptor in ready]
+            full = AT_ONCE in map(len, taken)
+            pace.took(sum(int(sizes.sum()) for sizes in taken))
 
-    def close(self) -> None:
-        """Ends `listen`; may be called from any thread, and more than once."""
-        os.eventfd_write(self._wake, 1)
-
-    def _drain(self, port: Port, heard: Heard) -> int:
-        """Takes a batch of what waits at a port; its bytes."""
+    def _take(self, port: Port, heard: Heard) -> NDArray[np.int64]:
+        """Tells a batch of what waits at a port; [packet] bytes."""
         batch = port.read(self._memory)
         for each in self._decoder.read(batch):
             if isinstance(each, Part):
@@ -76,7 +93,7 @@ class DatagramStream:
                 heard.refuse(each.why, len(each.rows), told and f"{sender(self._memory, each.rows[0])}: {told}")
             else:
                 self._end(each, heard)
-        return int(batch.sizes.sum())
+        return batch.sizes
 
     def _end(self, said: Ended, heard: Heard) -> None:
         """A stream has ended once all of its senders have said so, each some times over, as packets are lost."""
@@ -96,9 +113,9 @@ class _Pace:
         self._fastest, self._last = _FASTEST, time.monotonic()
 
     @property
-    def pause(self) -> float:
-        """s."""
-        return min(_PAUSE, self._room / self._fastest)
+    def pause(self) -> int:
+        """ms."""
+        return round(1000 * min(_PAUSE, self._room / self._fastest))
 
     def took(self, size: int) -> None:
         """So many bytes came since it was called last."""

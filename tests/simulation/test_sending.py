@@ -68,7 +68,7 @@ def test_what_is_received_is_what_would_be_written(tmp_path: Path, rate: int | N
     listening = threading.Thread(target=stream.listen, args=(heard,))
     listening.start()
     try:
-        assert stream_observation(SENT, stream.addresses, rate) == 0
+        assert stream_observation(SENT, [f"udp://{host}:{port}" for host, port in stream.addresses], rate) == 0
         assert heard.ended.wait(30)
     finally:
         stream.close()
@@ -85,9 +85,9 @@ def test_what_is_received_is_what_would_be_written(tmp_path: Path, rate: int | N
 def test_that_nobody_listens_is_told() -> None:
     """As far as the network says so, as this host's does."""
     free = Port("udp://127.0.0.1:0", 4096)
-    address = free.address
+    host, port = free.address
     free.close()
-    assert stream_observation(SENT, [address], 1_000_000_000) > 0
+    assert stream_observation(SENT, [f"udp://{host}:{port}"], 1_000_000_000) > 0
 
 
 def test_a_set_up_of_another_stream_is_kept_unless_told(tmp_path: Path) -> None:

@@ -117,8 +117,8 @@ def test_l0_has_the_same_samples(tmp_path: Path, endpoints: int) -> None:
         stream_observation(sent, addresses, 20_000_000, "meerkat-l0")
     check(heard, sent, SAMPLES)
     own = setup_of(Observed(sent))
-    positions = [[each.position for each in one.antennas] for one in (stream.setup, own)]
-    np.testing.assert_allclose(*positions, rtol=0, atol=1e-6)
+    found, there = (np.array([each.position for each in one.antennas]) for one in (stream.setup, own))
+    np.testing.assert_allclose(found, there, rtol=0, atol=1e-6)
     (target,), (wanted,) = stream.setup.targets, own.targets
     assert (target.ra, target.dec) == pytest.approx((wanted.ra, wanted.dec), abs=1e-12)
     same = replace(own, antennas=stream.setup.antennas, targets=stream.setup.targets, uvw=False)

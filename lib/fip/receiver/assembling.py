@@ -82,7 +82,7 @@ class Assembly:
         self._fitted = float("-inf") if last else self._looked  # by the caller's clock: when a part last fitted
         self._fits = False  # whether one did since the last look
         self.closed = deque[Closed]()  # in order; whoever takes them gives their memory back
-        self.counters = Counter[str]()  # of parts that were not taken: late, again, too_many, unfit
+        self.counters = Counter[str]()  # of packets that were not taken: late, again, too_many, unfit
 
     def put(self, part: Part) -> None:
         """Takes a part."""
@@ -90,7 +90,7 @@ class Assembly:
         if begun is None:
             self._put_other(part)
         elif abs(part.time - begun.time) > self._cadence:
-            self._unfit(1)
+            self._unfit(part.packets)
         else:
             self._take(begun, part)
 
@@ -129,9 +129,9 @@ class Assembly:
         self._fits = True
         begun.heard = self._now
         if begun.integration is None:
-            self.counters["too_many"] += 1
+            self.counters["too_many"] += part.packets
         elif not begun.integration.take(part):
-            self.counters["again"] += 1
+            self.counters["again"] += part.packets
         elif begun.integration.whole:
             self._close()
 
@@ -139,12 +139,12 @@ class Assembly:
         """Takes a part of an integration that is not begun: it begins, or is over, or is a leap."""
         now = self._clock()
         if part.dump <= self._closed:
-            self.counters["late"] += 1
+            self.counters["late"] += part.packets
         elif self.newest and self.newest.fits(part, self._cadence, now):
             self._unfit(self._leaps.clear())  # what is known goes on
             self._begin(part, now)
         elif self.newest and part.time < self.newest.time + self._cadence / 2:  # no spool takes what is earlier
-            self._unfit(1)
+            self._unfit(part.packets)
         else:
             self._unfit(self._leaps.add(part, now))
             self._leap(now)

@@ -28,14 +28,16 @@ COMMAND = (sys.executable, "-c", "from fip_daemons.receiver import main; main()"
 class Receiving:
     """A receiver, its settings and its log, in a folder."""
 
-    def __init__(self, folder: Path, setup: Setup = SETUP, keep: str = "10MB", grace: float = 0.2) -> None:
+    def __init__(
+        self, folder: Path, setup: Setup = SETUP, keep: str = "10MB", grace: float = 0.2, buffer: str = "200kB"
+    ) -> None:
         self.folder, self.setup = folder, setup
         self.port = free_port()
         self.spool = folder / "spools" / setup.folder
         (folder / "setup.json").write_bytes(AS_JSON.dump_json(setup))
         (folder / "fip.toml").write_text(
             f'[receiver]\nlisten = ["udp://127.0.0.1:{self.port}"]\nsetup = "{folder}/setup.json"\n'
-            f'spool = "{folder}/spools"\nkeep = "{keep}"\ngrace = {grace}\nbuffer = "200kB"\n'
+            f'spool = "{folder}/spools"\nkeep = "{keep}"\ngrace = {grace}\nbuffer = "{buffer}"\n'
             f'[ventilator]\ncontrol = "ipc://{folder}/control"\n'
         )
         self._context = zmq.Context()
@@ -62,7 +64,8 @@ class Receiving:
             command = [*COMMAND, "--config", str(self.folder / "fip.toml")]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         begins = self.log.count("hearing ")
-        self.wait(lambda: self.log.count("hearing ") > begins or self.process.poll() is not None, "hear")
+        process = self.process
+        self.wait(lambda: self.log.count("hearing ") > begins or process.poll() is not None, "hear")
 
     def kill(self) -> None:
         """kill -9"""
@@ -88,7 +91,8 @@ class Receiving:
     def send(self, dumps: Iterable[int], share: float = 1.0) -> None:
         """Sends integrations, of each the first share of its packets."""
         for dump in dumps:
-            made = list(map(bytes, packets(self.setup, dump, START + self.setup.cadence * dump, 0, sent(self.setup, dump), SIZE)))
+            time_of, found = START + self.setup.cadence * dump, sent(self.setup, dump)
+            made = [bytes(each) for each in packets(self.setup, dump, time_of, 0, found, SIZE)]
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
                 for each in made[: round(share * len(made))]:
                     out.sendto(each, ("127.0.0.1", self.port))

@@ -4,13 +4,11 @@ An integration is closed if all of it came, or one two newer has begun, or nothi
 closed in the order of their numbers: one that is whole waits as long for those before it of which nothing came yet, and
 what comes for one that is closed is late. One that begins when all memory is taken, as by a disk that is slow, is
 dropped whole: it is the newest.
-
-Every integration between the first and the last that were heard is received, lost (nothing of it came) or dropped.
 """
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fip.receiver.integration import Integration
 from fip.receiver.part import Part
@@ -21,25 +19,6 @@ from fip.spool.writing import Open
 
 NEWER = 2  # an integration that is so many newer closes one
 LONGEST_STEP = 0.2  # s that the grace may go on from one look to the next: a process that stood still has parts to read
-
-
-@dataclass(frozen=True)
-class Account:
-    """What became of all integrations from the first to the last: first + received + lost + dropped = last + 1."""
-
-    first: int = 0
-    last: int = -1
-    received: int = 0  # committed: something of it came
-    lost: int = 0  # nothing of it came
-    dropped: int = 0  # could not be kept, or not written
-
-    def after(self, dump: int, received: bool) -> "Account":
-        """With one more, which is received or dropped; those between it and the last are lost."""
-        began = replace(self, first=dump, last=dump - 1) if self.last < 0 else self
-        return replace(
-            began, last=dump, lost=began.lost + dump - began.last - 1,
-            received=began.received + received, dropped=began.dropped + (not received),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)

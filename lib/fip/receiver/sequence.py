@@ -5,9 +5,9 @@ Whoever reaches the port may send anything, and a number that is far ahead would
 - A part fits if its time is that of the newest integration and as many cadences more as its number is, within half a
   cadence and a hundredth of what lies between, and if it is no more than `NEAR` integrations ahead, and those that had
   the time to come meanwhile, twice over. It is taken at once.
-- Any other is a leap: as of a stream that stood still, or of the first part of all. It is taken once `LEAP` packets that
-  fit each other have come, and no part that fits has for two cadences and the grace: as long as what is known goes on,
-  nothing else is believed. Until then the parts wait in memory, which is bounded; what fits no other part is let go
+- Any other is a leap: as of a stream that stood still, or of the first part of all. It is taken once `LEAP` packets
+  that fit each other have come, and no part that fits has for two cadences and the grace: as long as what is known goes
+  on, nothing else is believed. Until then the parts wait in memory, which is bounded; what fits no other part is let go
   first.
 """
 
@@ -71,7 +71,7 @@ class Leaps:
         return let_go
 
     def taken(self, least: int = LEAP) -> list[Part]:
-        """The parts of the guess that most packets speak for, by their numbers, if so many do; they are held no more."""
+        """The parts of the guess that most packets speak for, by their numbers, if so many do: they are let go."""
         guess = max(self._guesses, key=lambda each: each.packets, default=None)
         if guess is None or guess.packets < least:
             return []

@@ -56,11 +56,11 @@ def _worries(signs: Signs) -> Iterator[str]:
         yield f"the ring has room for {signs.ring} integrations, fewer than {FEWEST}: give [receiver] keep more"
     if signs.silent and signs.late:
         yield (
-            f"all {signs.late} packets of the last minute are of integrations before the newest: a stream that counts "
-            "from 0 again needs a set-up of another name"
+            f"all {signs.late} packets of the last minute are of integrations before the newest: a stream that counts"
+            " from 0 again needs a set-up of another name"
         )
     elif signs.silent and signs.unfit:
         yield (
-            f"all {signs.unfit} packets of the last minute fit nothing that came before: their times go back, or do not "
-            "go on with their numbers"
+            f"all {signs.unfit} packets of the last minute fit nothing that came before: their times go back, or do not"
+            " go on with their numbers"
         )

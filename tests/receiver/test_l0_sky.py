@@ -105,9 +105,7 @@ def test_images_without_gains_say_so_and_with_gains_do_not(spool: Path) -> None:
     bare = cut(spool)[0]
     assert "uncalibrated" in quality(bare, None, None).split("+")
     assert "is not calibrated, and --gains was not given" in notes(spool)
-    with pytest.raises(
-        InputError, match=r"^--gains telstate: .*\.gains is not there: a receiver of"
-    ):
+    with pytest.raises(InputError, match=r"^--gains telstate: .*\.gains is not there: a receiver of"):
         cut(spool, gains=("telstate",))
 
     folder = spool.with_suffix(".gains")

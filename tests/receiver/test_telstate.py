@@ -14,10 +14,12 @@ from fip.corrections.gains.opening import open_gains
 from fip.corrections.observed import Expected, ExpectedWindow, Observed
 from fip.data.errors import ConfigError, InputError
 from fip.data.quantities import UNIX_EPOCH
+from fip.receiver.meerkat import opening
 from fip.receiver.meerkat.opening import open_stream
 from fip.receiver.meerkat.products import Copier
 from fip.receiver.meerkat.telstate import Telstate, observation_of, open_telstate
 from fip.source.spooled.uvw import antenna_uvw
+from fip.spool.layout import ENDED_FILE
 from fip.spool.setup import Setup
 
 BLOCK, SYNC, FIRST = "1700000000", 1_699_999_000.0, 1001.0
@@ -146,6 +148,28 @@ def test_a_receiver_without_endpoints_or_set_up_is_told_so() -> None:
         open_stream(Receiver(format="meerkat-l0"))
     with pytest.raises(ConfigError, match=r"^receiver.setup: is empty"):
         open_stream(Receiver(format="meerkat-l0", listen=("udp://127.0.0.1:0",)))
+
+
+def test_a_capture_block_whose_spool_has_ended_is_not_heard_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class WaitsError(Exception):
+        pass
+
+    def wait(_: float) -> None:
+        raise WaitsError
+
+    monkeypatch.setattr(opening, "open_telstate", lambda _: Telstate(telstate(), "telstate"))
+    monkeypatch.setattr("fip.receiver.meerkat.opening.time.sleep", wait)
+    asked = Receiver(format="meerkat-l0", listen=("udp://127.0.0.1:0",), setup="redis://telstate", spool=tmp_path)
+    stream = open_stream(asked)
+    stream.close()
+    ended = tmp_path / stream.setup.folder / ENDED_FILE
+    ended.parent.mkdir()
+    ended.touch()
+    with pytest.raises(WaitsError):
+        open_stream(asked)
+    assert f"waiting for telstate: telstate: the capture block {BLOCK} has ended" in caplog.text
 
 
 def expected_of(setup: Setup, path: Path) -> Expected:

@@ -47,6 +47,7 @@ class Hearing:
         self._storing = Storing(self.spool, self._intake, lambda each: loop.soon(partial(self._stored, each)))
         self.stored = self._storing.stored
         self._error: BaseException | None = None  # of the stream
+        self._stopped = False
         self.over = False  # both threads have ended, and all that was heard is written
         self._shares = deque[tuple[float, float]]()  # of the last minute: when (monotonic s), and what share came
         self._buffers = stream.buffers
@@ -63,6 +64,7 @@ class Hearing:
 
     def stop(self) -> None:
         """Hears no more: what was begun is written, then it is over."""
+        self._stopped = True
         self.stream.close()
 
     @property
@@ -133,7 +135,7 @@ class Hearing:
     def _heard_all(self, error: BaseException | None) -> None:
         """No more is heard; if that is an error, what was heard is written first."""
         self._error = error
-        self._intake.finish()
+        self._intake.finish(by_itself=error is None and not self._stopped)
 
     def _stored_all(self, error: BaseException | None) -> None:
         if failed := error or self._error:

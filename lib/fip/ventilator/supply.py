@@ -59,7 +59,8 @@ class Supply:
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
         self._readers = readers
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
-        self._unreadable: set[RunId] = set()  # of them, those that cannot be read at the moment
+        self._once_more: set[RunId] = set()  # of them, those to be looked into again then
+        self._unreadable: set[RunId] = set()  # runs whose MeasurementSets cannot be read at the moment
         self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
         self._expected = 0  # bytes of the slice that was read last
         self._comparing: set[SliceId] = set()  # that are being read again
@@ -132,16 +133,30 @@ class Supply:
 
     def look_again(self) -> None:
         """How far the MeasurementSets are that are being written."""
-        now = time.monotonic()
-        for run, active in self._jobs.active.items():
-            follow, quiet = active.follow, now - active.grew
-            if follow and not active.plan.final and run not in self._looking:
-                self._looking.add(run)
-                waits = bool(active.arrivals and active.arrivals.waits)  # what has come and is no slice yet
-                complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after and not waits
-                path, asked = Path(active.plan.measurement_set), active.plan.asked
-                then, known = partial(self._looked_again, run, ended), active.plan.total
-                self._readers.look(self._job_of(run), then, path, asked, active.writing, complete, ended, known)
+        for run in [*self._jobs.active]:
+            self._look(run)
+
+    def look_at(self, path: str) -> None:
+        """There is more at a path, as its writer says: its runs are looked into, or once more after the look now."""
+        for run in [run for run, active in self._jobs.active.items() if active.plan.measurement_set == path]:
+            if run in self._looking:
+                self._once_more.add(run)
+            else:
+                self._look(run)
+        self._jobs.hurry(Path(path))
+
+    def _look(self, run: RunId) -> None:
+        """Has a run that is being written looked into, if that is not under way."""
+        active = self._jobs.active.get(run)
+        if not active or not (follow := active.follow) or active.plan.final or run in self._looking:
+            return
+        self._looking.add(run)
+        quiet = time.monotonic() - active.grew
+        waits = bool(active.arrivals and active.arrivals.waits)  # what has come and is no slice yet
+        complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after and not waits
+        path, asked = Path(active.plan.measurement_set), active.plan.asked
+        then, known = partial(self._looked_again, run, ended), active.plan.total
+        self._readers.look(self._job_of(run), then, path, asked, active.writing, complete, ended, known)
 
     def cancelled(self, name: str) -> None:
         """Nothing more is read for a job; whether its children answer is seen before the next job needs them."""
@@ -194,8 +209,15 @@ class Supply:
         reason = next(filter(None, (refusal(each, self._roots) for each in facts.files)), "")
         return UsageError(reason) if reason else None
 
-    def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
+    def _looked_again(self, run: RunId, ended: bool, future: Future[RunFacts]) -> None:
         self._looking.discard(run)
+        self._take_look(run, ended, future)
+        if run in self._once_more:
+            self._once_more.discard(run)
+            self._look(run)
+
+    def _take_look(self, run: RunId, ended: bool, future: Future[RunFacts]) -> None:
+        """What a look has found."""
         active, error, now = self._jobs.active.get(run), future.exception(), time.monotonic()
         if active is None:
             return

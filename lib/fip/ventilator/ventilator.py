@@ -24,6 +24,7 @@ from fip.ventilator.manifests import manifest_name, manifests_of
 from fip.ventilator.peers import Departed, Followers, Peer
 from fip.ventilator.reader import Reader
 from fip.ventilator.readers import Readers
+from fip.ventilator.receivers import Receivers
 from fip.ventilator.sending import Sending
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.storing import Storing
@@ -45,6 +46,7 @@ from fip.wire.messages import (
     WorkerBrief,
     WorkerState,
 )
+from fip.wire.receiving import ReceiverBrief, ReceiverState
 
 log = logging.getLogger("fip.ventilator")
 
@@ -90,6 +92,7 @@ class Ventilator(Daemon):
         self._draining = False
         self._departed = Departed()
         self._followers = Followers(self._departed)
+        self._receivers = Receivers(self._departed, self._starts_again)
         self._storing = Storing(
             self._jobs, self._supply, self._followers, self._departed,
             self._tickets, self._config.max_attempts, self._starts_again, self._tell,
@@ -167,6 +170,9 @@ class Ventilator(Daemon):
                 self._storing.hear(route.bytes, message, peer_host(route))
             elif isinstance(message, FollowerState):
                 self._followers.hear(route.bytes, message, time.monotonic())
+            elif isinstance(message, ReceiverBrief | ReceiverState):
+                if spool := self._receivers.hear(route.bytes, message, time.monotonic()):
+                    self._supply.look_at(spool)
             elif isinstance(message, Ask | Submit | Cancel | Vet):
                 self._on_operator(route.bytes, message)
         except WireError as error:
@@ -267,8 +273,8 @@ class Ventilator(Daemon):
         now = time.monotonic()
         for peer in self._lanes.silent(now):
             self._lose(peer, "is silent")
-        self._followers.check(now, self._config.dead_after)
-        self._storing.check(now, self._config.dead_after)
+        for each in (self._followers, self._receivers, self._storing):
+            each.check(now, self._config.dead_after)
         if self._storing.peer and not self._storing.stalled:
             self._vitals.counters["again"] += sum(leases.overdue(now) for leases in self._jobs.leases.values())
         loads = self._jobs.loads()
@@ -324,7 +330,7 @@ class Ventilator(Daemon):
         """All that is known now, for whoever watches."""
         now, peers, sink = time.monotonic(), self._lanes.peers, self._storing.peer
         queues = {"reading": len(self._supply.reading), "read": len(self._supply.read), "leased": self._jobs.out()}
-        heard = {name: peer.heard for name, peer in peers.items()} | self._followers.heard
+        heard = {name: peer.heard for name, peer in peers.items()} | self._followers.heard | self._receivers.heard
         if sink:
             heard["sink"] = sink.heard
         return PipelineStatus(
@@ -342,4 +348,5 @@ class Ventilator(Daemon):
             waits=self._readers.waits or self._jobs.waits,
             unsaved=self._jobs.trouble or self._manifests.trouble,
             followers=self._followers.states,
+            receivers=self._receivers.states,
         )

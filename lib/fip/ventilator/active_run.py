@@ -41,6 +41,8 @@ class ActiveRun:
     waits: bool = False  # for a worker with the stages and the kernel that it asks for
     writing: Writing | None = None  # how the recording is read, if it was being written when the run began
     arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
+    passes: bool = False  # whether its integrations are there for a while only, as those of a spool
+    kept: Ranges = ()  # slices that are in the ring of cut slices
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says
     lately: float | None = None  # the share of the last minute's, likewise
     newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, likewise
@@ -174,7 +176,18 @@ class ActiveRun:
             cadence=self.cadence,
             backlog=waits,
             worked_off=self._worked_off(waits, now),
+            kept=count(self.kept),
+            unsafe=next(self.unsafe(), None),
         )
+
+    def unsafe(self) -> Iterator[int]:
+        """Its slices that are neither stored nor failed nor in the ring of cut slices, in order.
+
+        If the sink has not said yet what it has, nothing is stored.
+        """
+        stored, failed = (self.leases.stored, self.leases.failed) if self.leases else ((), {})
+        left = without(without(((0, self.plan.total),), stored), self.kept)
+        return (index for begin, end in left for index in range(begin, end) if index not in failed)
 
     def age(self, now: float) -> float | None:
         """Seconds from the end of the data of its newest image until now, a Unix time; None unless they are recent.

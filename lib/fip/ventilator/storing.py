@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fip.data.errors import RefusedError
-from fip.data.names import SliceId
 from fip.runtime.sockets import seen_from_workers
 from fip.ventilator.jobs import Jobs
 from fip.ventilator.peers import Departed, Followers, SinkPeer, StartsAgain
@@ -95,10 +94,8 @@ class Storing:
             self._jobs.go_on_as(said.run, said.goes_on_as)
             self.order()
             return
-        stored = active.sink_says(said, self._max_attempts, now)
+        active.sink_says(said, self._max_attempts, now)
         self._supply.compare()
-        for index in stored:
-            self._supply.read.pop(SliceId(said.run, index), None)
         if reason := active.refused or active.given_up:
             self._supply.end(active, reason)
         elif active.over(said):

@@ -14,8 +14,9 @@ from prometheus_client.registry import Collector
 
 from fip.state.panel import Kind, Number
 from fip.state.panels import panels
-from fip.state.pipeline import DaemonView, PipelineState
+from fip.state.pipeline import PipelineState
 from fip.state.transients import DETECTOR
+from fip.state.views import DaemonView
 from fip.wire.status import Latency
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -87,7 +88,7 @@ class _Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Those of the panels, then those of each daemon."""
         state = self._state
-        views = [view for view in (state.ventilator, *state.workers, state.sink, *state.followers) if view]
+        views = state.daemons
         heard = [view for view in views if view.state != "gone"]
         for panel in panels(self._state):
             yield from map(_family, panel.numbers)

@@ -262,6 +262,7 @@ class Supply:
         if error is not None or run not in ((facts := future.result()).run, facts.older):
             self.end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
             return
+        active.observed(facts.known, facts.times)
         total = facts.known + len(facts.times)
         active.cadence = facts.cadence or active.cadence
         if active.grow(total, facts.rows, ended if facts.ended is None else facts.ended, now):
@@ -361,10 +362,12 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))
     else:
         due = Pace.of_arrivals([now] * len(facts.times))
-    return ActiveRun(
+    active = ActiveRun(
         plan, due, submit.follow, facts.rows, now, looked=now, writing=writing_of(submit, path),
         arrivals=facts.arrivals, cadence=facts.cadence, passes=facts.passes,
     )  # fmt: skip
+    active.observed(0, facts.times)
+    return active
 
 
 def writing_of(submit: Submit, path: Path) -> Writing | None:

@@ -21,6 +21,7 @@ SUMMED = ("cut", "gains", "flags", "model", "auto", "feeds", "wire", "store", "f
 FLOWS = {
     "ventilator": ("slices", "bytes_out"), "worker": ("images", "bytes_out"),
     "sink": ("images", "bytes_in"), "follower": ("images", "bytes_in"),
+    "receiver": ("received", "bytes_in"),
 }  # fmt: skip
 """What each hands on, or takes in."""
 

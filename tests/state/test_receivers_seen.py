@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -29,7 +30,7 @@ def heard_of(number: int, *receivers: ReceiverState, **run: object) -> PipelineS
     return replace(said, receivers=receivers, ages=ages)
 
 
-def seen(**changes: object) -> PipelineState:
+def seen(**changes: Any) -> PipelineState:
     """The state with one receiver that says so, over ten seconds."""
     return state(*(heard_of(number, receiver(number, **changes)) for number in range(20)))
 

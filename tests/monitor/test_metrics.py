@@ -62,8 +62,8 @@ def everything() -> PipelineState:
         alerts=AlertsView(sent=2, refused=1),
     )  # fmt: skip
     ages = said.ages | {"head/detector": 0.2, RECEIVER.brief.boot: 0.2}
-    streams = {"receivers": (RECEIVER,), "ring": RingState(120, 6 * 10**7, 10**9, 1880)}
-    seen = state(replace(said, workers=(first,), followers=(detector,), ages=ages, departed=departed, **streams))
+    said = replace(said, receivers=(RECEIVER,), ring=RingState(120, 6 * 10**7, 10**9, 1880))
+    seen = state(replace(said, workers=(first,), followers=(detector,), ages=ages, departed=departed))
     return replace(seen, transients=found)
 
 

@@ -268,10 +268,11 @@ class Sink(Daemon):
         `key` is the host whose key it came with. Raises WireError for one without a ticket for its slice.
         """
         self._vitals.counters["bytes_in"] += image.size
-        if self._open_for(image) is None:
+        run = self._runs.get(image.run)
+        if run is None or not run.knows(image.index):
             self._link.hear_all()  # the orders that tell of its slice came before it, and may still wait
-        run = self._open_for(image)
-        if run is None or run.store is None:
+            run = self._runs.get(image.run)
+        if run is None or run.store is None or not run.knows(image.index):
             self._vitals.counters["unknown"] += 1
         elif not is_ticket(image.ticket, self._tickets, image.run, image.index, image.worker, key):
             raise WireError(f"image {image.index} of run {image.run} without a ticket: its slice is not leased to them")
@@ -279,11 +280,6 @@ class Sink(Daemon):
             self._vitals.counters["duplicates"] += 1
         else:
             self._put(run, run.store, image)
-
-    def _open_for(self, image: ImageFile) -> OpenRun | None:
-        """The run of an image, if its slice is known."""
-        run = self._runs.get(image.run)
-        return run if run and run.store and 0 <= image.index < run.plan.total else None
 
     def _put(self, run: OpenRun, store: Store, image: ImageFile) -> None:
         """Stores an image; where there is no room, takes no others, says so, and tries again."""

@@ -13,7 +13,9 @@ from fip.data.arriving import Writing
 from fip.data.errors import InputError, LeftTheRingError, NotYetError, UsageError
 from fip.data.quantities import UNIX_EPOCH
 from fip.data.settings import asked
-from fip.source.growing import Growing
+from fip.source.copying import copy_rows, part_of
+from fip.source.growing import Growing, Whole
+from fip.source.requests import fingerprint, look
 from fip.source.sources import open_recording
 from fip.source.spooled.export import export
 from fip.source.spooled.uvw import antenna_uvw
@@ -77,6 +79,7 @@ def test_rows_have_the_samples_that_came(products: Any, tmp_path: Path) -> None:
             some = here.where(np.arange(len(here)) % 3 != 1)
             part = whole[np.arange(len(keys)) % 3 != 1]
             np.testing.assert_array_equal(some.column(name, 2, 7, (1, 3)), part[2:9, 1:4])
+        assert here.column("FLAG").view(np.uint8).max() == 1
     with pytest.raises(InputError, match="rows of several windows"):
         rows.column("DATA")
 
@@ -205,17 +208,38 @@ def test_what_left_the_ring_fails_by_name_and_the_run_is_the_same(tmp_path: Path
 
 
 def test_a_spool_that_is_not_followed_has_what_is_there(tmp_path: Path) -> None:
-    """Be it over or not; if none of it is there, that is said."""
+    """If none of it is there, that is said; and to image what moves on under one's feet is refused."""
     writing = writer(tmp_path, keep=3)
     with pytest.raises(InputError, match="nothing came yet: there is nothing to image"):
         open_recording(writing.path)
     put(writing, range(5))
     assert [each.integration for each in cut(writing.path, **GRID)] == [0, 1, 2]
     assert export(writing.path, tmp_path / "out.ms") == (3, 0)
+    with pytest.raises(UsageError, match=r"\.live: is not over, and more may come: give --follow"):
+        Whole(writing.path, asked(**GRID))
+    writing.end()
+    assert len(Whole(writing.path, asked(**GRID)).look().slices) == 3
     for number in range(5):
         integration_file(writing.path, number).unlink(missing_ok=True)
     with pytest.raises(InputError, match="all of its 5 integrations have left the ring"):
         open_recording(writing.path)
+
+
+def test_the_data_of_an_event_are_copied_as_far_as_they_are_there(tmp_path: Path) -> None:
+    """As `fip event DIR ID --ms` has it of a run that follows a spool."""
+    writing = writer(tmp_path, keep=4)
+    put(writing, range(8))
+    options = asked(**GRID)
+    run = look(writing.path, options, Writing())
+    part = part_of(writing.path, options, Writing(), run.run, "", 2, 6)
+    assert part.slices == (4, 5)
+    copy_rows(writing.path, part.rows, tmp_path / "out.ms")
+    for one, number in zip(cut(tmp_path / "out.ms", **GRID), part.slices, strict=True):
+        assert one.fingerprint == fingerprint(writing.path, options, Writing(), run.run, number)
+    with pytest.raises(InputError, match="all slices from 0 up to 3 have left the ring"):
+        part_of(writing.path, options, Writing(), run.run, "", 0, 3)
+    with pytest.raises(InputError, match="2 integrations left the ring before they were copied"):
+        copy_rows(writing.path, part.rows - 3 * 30, tmp_path / "other.ms")
 
 
 def test_fields_are_those_that_were_observed_and_have_their_own_grids(tmp_path: Path) -> None:
@@ -230,6 +254,7 @@ def test_fields_are_those_that_were_observed_and_have_their_own_grids(tmp_path: 
     assert [(each.field, each.label, each.number) for each in run.slices] == [
         ("3C 84", "", 0), ("3C 84", "", 1), ("sky 2", "sky_2", 0), ("sky 2", "sky_2", 1),
     ]  # fmt: skip
+    assert growing.recording.field_names([0]) == {0: "3C 84", 1: "sky 2"}
     assert (run.grids["sky 2"].longitude, run.grids["sky 2"].frame) == (1.2, "ICRS")
     assert run.read(3).grid == run.grids["sky 2"]
 
@@ -237,22 +262,27 @@ def test_fields_are_those_that_were_observed_and_have_their_own_grids(tmp_path: 
 def test_the_command_images_a_spool_as_the_set_that_it_exports(tmp_path: Path) -> None:
     """Followed to its end, with those that left as failures; every pixel of the others is that of the set."""
     setup = replace(SETUP, bands=SETUP.bands[:1])
-    path = spool(tmp_path, range(12), setup, keep=4)
+    path = spool(tmp_path, range(20), setup, keep=4)
     assert fip("spool", "export", path, "--ms", tmp_path / "out.ms").stdout.endswith("out.ms has 4 integrations\n")
     grid = ("--size", "64", "--scale", "2arcsec", "--workers", "1", "--flag", "auto")
     told = fip("run", path, "--follow", "--output", tmp_path / "a", *grid)
     assert told.returncode == 1, told.stdout + told.stderr
-    assert "left the ring" in told.stdout
+    assert told.stdout.count("left the ring") == 10  # each once, and none of them gives the run up
+    assert "... and 6 more, in fip.sqlite" in told.stdout
     assert fip("run", tmp_path / "out.ms", "--output", tmp_path / "b", *grid).returncode == 0
     mine, its = images(tmp_path / "a"), images(tmp_path / "b")
-    assert [each.name[-18:] for each in mine] == [f"t{number:06d}-dirty.fits" for number in range(8, 12)]
+    assert [each.name[-18:] for each in mine] == [f"t{number:06d}-dirty.fits" for number in range(16, 20)]
     for one, other in zip(mine, its, strict=True):
         with fits.open(one) as a, fits.open(other) as b:
             assert a[0].data.tobytes() == b[0].data.tobytes()
             assert a[0].header["FIPCOMPL"] == b[0].header["FIPCOMPL"] == 1
+    (path / "ended").unlink()  # as if it went on
+    compared = fip("verify", tmp_path / "a", "--data")
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+    (path / "ended").touch()
     said = fip("spool", "info", path).stdout
-    assert "12 integrations" in said
-    assert "8 have left it" in said
+    assert "20 integrations" in said
+    assert "16 have left it" in said
     assert "no: it has ended" in said
     taken = fip("spool", "export", path, "--ms", tmp_path / "out.ms")
     assert (taken.returncode, taken.stderr) == (2, f"fip: --ms {tmp_path}/out.ms: exists: choose another name\n")

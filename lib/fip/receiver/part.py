@@ -15,8 +15,8 @@ from fip.spool.setup import Setup
 class Part:
     """What packets, or a heap, brought of an integration: some of one band's channels, of each the same products.
 
-    `whole[part.channels, part.product : part.product + part.visibility.shape[1]] = part.visibility` puts it in its place,
-    and so do flags and weights. The arrays may be views of memory that is used again once `Heard.put` returns.
+    `whole[part.channels, part.product : part.product + part.visibility.shape[1]] = part.visibility` puts it in its
+    place, and so do flags and weights. The arrays may be views of memory that is used again once `Heard.put` returns.
     """
 
     dump: int  # the integration's number in the stream
@@ -31,6 +31,8 @@ class Part:
     scale: NDArray[np.float32] | None = None  # [channel] by which weights are multiplied
     baseline: int = 0  # the first of those whose UVW it brings
     uvw: NDArray[np.float64] | None = None  # [baseline, 3] m
+    missing: int = 0  # of its samples, those that did not come and will not: they are NaN
+    packets: int = 1  # or heaps, that brought it
 
 
 @dataclass(frozen=True)

@@ -302,6 +302,7 @@ class RunStatus:
     worked_off: Real | None = None  # s until there are none of these, as it goes now; None if they become more
     kept: Count = 0  # slices that are in the ring of cut slices
     unsafe: Count | None = None  # the first that is neither stored nor failed nor in that ring; None if all are
+    unsafe_since: Real | None = None  # s UTC, Unix: the middle of its data
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ class ReceiverBrief:
 
     host: Line
     boot: Line  # random, new at each start
-    spool: Line  # the folder's path; "" before the set-up is known
+    spool: Line  # the folder's path, resolved, as jobs name it; "" before the set-up is known
     committed: Count  # integrations, ever, of this spool: numbers below it are in the index
     oldest: Count  # the number of the oldest whose file is still there
     newest: Real | None  # s UTC, Unix: the middle of the newest; None before the first
     received: Count  # integrations of which something came, in this spool
     lost: Count  # of which nothing came, between the first and the last
     dropped: Count  # that could not be written in time, as on a slow disk
-    late: Count  # parts that came after their integration was committed
+    late: Count  # packets that came after their integration was committed
     samples: Share | None  # of the samples of the last minute, those that came; None if there were none
     ring: Count  # bytes that the ring may have
     size: Count  # bytes of one integration
@@ -37,3 +37,4 @@ class ReceiverState:
 
     brief: ReceiverBrief
     status: Status  # what is told to whoever watches
+    leaving: bool = False  # whether this is its last word

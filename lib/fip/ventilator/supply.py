@@ -362,9 +362,14 @@ def _was_lost(error: BaseException | None) -> bool:
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:
-    """Whether a MeasurementSet that is to be followed may still come to hold something."""
+    """Whether a MeasurementSet that is to be followed may still come to hold something.
+
+    Of what says itself when it ends, as a stream, silence tells nothing.
+    """
     follow = job.submit.follow
-    return isinstance(error, NotYetError) and follow is not None and time.time() < job.submitted + follow.end_after
+    if not isinstance(error, NotYetError) or follow is None:
+        return False
+    return time.time() < job.submitted + follow.end_after if error.ended is None else not error.ended
 
 
 def plan_of(path: Path, facts: RunFacts, asked: Asked, directory: str = "") -> RunPlan:

@@ -1,0 +1,103 @@
+"""Sends FIP's own stream: one integration's packets again and again, encoded once, with its number and time anew.
+
+    python -m benchmarks.stream_sender SETUP PORT [--dumps 60] [--first 0] [--spread 0.5] [--size 8192] [--log FILE]
+
+An integration is sent when it is over, by the clock, spread over a share of its cadence; the log has a line of each, with
+its number and the Unix time at which its last packet was sent. In the end it says that no more comes.
+"""
+
+import argparse
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.receiver.datagrams.encoding import end_packet, packets
+from fip.receiver.datagrams.packet import HEADER, SIZE
+from fip.spool.layout import sections
+from fip.spool.setup import Setup, read_setup
+
+BURST = 32  # packets that are sent without a look at the clock
+FILL: Mapping[str, float] = {"flag": 0, "weight": 1, "scale": 1.0}
+
+
+def arrays_of(setup: Setup, seed: int = 1) -> dict[str, NDArray[Any]]:
+    """An integration's arrays: 1 Jy in the phase centre, of which parallel hands have all, and noise."""
+    source = np.random.default_rng(seed)
+    parallel = np.array([each.correlation[0] == each.correlation[1] for each in setup.products], np.float32)
+    found: dict[str, NDArray[Any]] = {}
+    for name, section in sections(setup).items():
+        what = name.rpartition(".")[2]
+        if what == "visibility":
+            parts = source.standard_normal((*section.shape, 2), np.float32)
+            found[name] = parts.view(np.complex64)[..., 0] + parallel
+        elif what in FILL:
+            found[name] = np.full(section.shape, FILL[what], section.dtype)
+    return found
+
+
+class Encoded:
+    """The packets of an integration, whose number and time can be changed."""
+
+    def __init__(self, setup: Setup, size: int = SIZE) -> None:
+        made = [bytes(each) for each in packets(setup, 0, 0.0, 0, arrays_of(setup), size)]
+        self._memory = np.frombuffer(bytearray(b"".join(made)), np.uint8)
+        ends = np.cumsum([len(each) for each in made])
+        begins = ends - [len(each) for each in made]
+        offset = int((HEADER.fields or {})["dump"][1])
+        self._places = begins[:, np.newaxis] + offset + np.arange(16)  # of number and time, which are side by side
+        view = memoryview(self._memory)
+        self.packets = [view[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+
+    def number(self, dump: int, middle: float) -> None:
+        """They are now of this integration, with its middle in s UTC, Unix."""
+        self._memory[self._places] = np.frombuffer(struct.pack("<Qd", dump, middle), np.uint8)
+
+
+def send(encoded: Encoded, to: tuple[str, int], begin: float, lasting: float) -> float:
+    """Sends an integration, evenly over so many seconds from `begin` on, Unix time; when its last packet was sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        count = len(encoded.packets)
+        for first in range(0, count, BURST):
+            time.sleep(max(0.0, begin + lasting * first / count - time.time()))
+            for packet in encoded.packets[first : first + BURST]:
+                out.sendto(packet, to)
+    return time.time()
+
+
+def main() -> None:
+    """Sends as it was asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("setup", type=Path)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--dumps", type=int, default=60)
+    parser.add_argument("--first", type=int, default=0, help="number of the first")
+    parser.add_argument("--spread", type=float, default=0.5, help="share of the cadence in which its packets are sent")
+    parser.add_argument("--size", type=int, default=SIZE, help="bytes of a packet")
+    parser.add_argument("--ends", type=int, default=5, help="times that the end is said, ten a second")
+    parser.add_argument("--log", type=Path)
+    given = parser.parse_args()
+    setup, to = read_setup(given.setup), ("127.0.0.1", given.port)
+    encoded, cadence = Encoded(setup, given.size), setup.cadence
+    begun = time.time()
+    with (given.log or Path("/dev/null")).open("a", buffering=1) as log:
+        for dump in range(given.first, given.first + given.dumps):
+            middle = begun + (dump - given.first + 0.5) * cadence
+            encoded.number(dump, middle)
+            sent = send(encoded, to, middle + cadence / 2, cadence * given.spread)
+            log.write(f"{dump} {sent:.6f} {len(encoded.packets)}\n")
+    time.sleep(cadence)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        for _ in range(given.ends):
+            out.sendto(end_packet(setup), to)
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()

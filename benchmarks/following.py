@@ -23,15 +23,18 @@ from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
 
 FIP = Path(sysconfig.get_path("scripts")) / "fip"
-FIRST = 3  # times that are not counted: workers are not warm, and the run is settled by them
+FIRST = 3  # times that are not counted: daemons are started, workers are not warm, and the run is settled by them
+WARM_WITHIN = 120.0  # s in which these are imaged
 PIXELS = 256
 
 
-def record(folder: Path, templates: Path, times: int, bands: int, every: float) -> list[float]:
-    """Has them arrive; when each was complete, Unix time."""
+def record(folder: Path, templates: Path, images: Path, times: int, bands: int, every: float) -> list[float]:
+    """Has them arrive, all but the first ones once these are imaged; when each was complete, Unix time."""
     done: list[float] = []
     begun = time.monotonic()
     for number in range(times):
+        if number == FIRST:
+            begun = imaged(images, FIRST) - number * every
         for band in range(bands):
             stamp(templates / f"{band}.ms", templates / f"staged{band}.ms", number)
         time.sleep(max(0.0, begun + number * every - time.monotonic()))
@@ -39,6 +42,16 @@ def record(folder: Path, templates: Path, times: int, bands: int, every: float) 
             copy(templates / f"staged{band}.ms", folder / f"{number:06}_{band}.ms")
         done.append(time.time())
     return done
+
+
+def imaged(images: Path, number: int) -> float:
+    """The monotonic time at which so many images are there."""
+    until = time.monotonic() + WARM_WITHIN
+    while len([*images.glob("*-dirty.fits")]) < number:
+        if time.monotonic() > until:
+            sys.exit(f"{images}: {number} images are not there after {WARM_WITHIN:g} s")
+        time.sleep(0.05)
+    return time.monotonic()
 
 
 def latencies(images: Path, done: Sequence[float]) -> list[float]:
@@ -72,7 +85,7 @@ def main() -> int:
             *("--follow-marker", MARKER, "--size", PIXELS, "--output", images),
         ]
         with subprocess.Popen([FIP, *map(str, command)], stdout=subprocess.DEVNULL) as run:
-            done = record(folder, templates, given.times, given.bands, given.every)
+            done = record(folder, templates, images, given.times, given.bands, given.every)
             (folder / MARKER).touch()
             if run.wait():
                 return 1

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
 from fip.simulation import layouts
-from fip.simulation.observation import JUNK, simulate
+from fip.simulation.observation import simulate
+from fip.simulation.observed import JUNK
 from fip.simulation.plan import Simulation
 
 SMALL = Simulation(antennas=10, channels=7, integrations=5, transient_on=(2, 4), noise=0.2, seed=3)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fip.archive.file_names import LOCK_FILE
+from fip.data.folders import make_folder as make_folder
+from fip.data.folders import sync_folder as sync_folder
 
 
 class Folder:
@@ -132,23 +134,3 @@ def checked(name: str) -> str:
     if not is_plain(name):
         raise OSError(errno.EINVAL, f"{name!r:.80} is not the name of a file in this directory")
     return name
-
-
-def make_folder(path: Path) -> None:
-    """Makes a directory and those above it that are missing; each is on disk when this returns. OSError."""
-    missing = []
-    while not path.is_dir():
-        missing.append(path)
-        path = path.parent
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
-        sync_folder(each.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """The names in a directory are on disk when this returns. OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -41,6 +41,10 @@ class NotYetError(InputError):
     arrivals: Arrivals | None = None  # what is told of the parts in which it comes, if it does
 
 
+class LeftTheRingError(InputError):
+    """An integration that left the ring of its spool before it was cut: to try again would not help."""
+
+
 class UserCodeError(FipError):
     """A stage or kernel of a user that failed, or made what cannot be stored; it costs the slice."""
 

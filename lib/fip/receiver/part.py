@@ -13,22 +13,24 @@ from fip.spool.setup import Setup
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What one packet, or one heap, brought of an integration: a rectangle of one band's channels and products.
+    """What packets, or a heap, brought of an integration: some of one band's channels, of each the same products.
 
-    The arrays may be views of memory that is used again once `Heard.put` returns.
+    `whole[part.channels, part.product : part.product + part.visibility.shape[1]] = part.visibility` puts it in its place,
+    and so do flags and weights. The arrays may be views of memory that is used again once `Heard.put` returns.
     """
 
     dump: int  # the integration's number in the stream
     time: float  # s UTC, Unix: the integration's middle
     field: int  # which of the set-up's targets
     band: int  # which of its bands
-    channel: int  # the first of its channels
+    channels: slice | NDArray[np.intp]  # which of its channels, none twice; a slice has no end that is left open
     product: int  # the first of its products
-    visibility: NDArray[np.complex64]  # [channel, product]; NaN where nothing came
+    visibility: NDArray[np.complex64]  # [channel, product]; NaN if nothing came; [0, 0] if it brings UVW alone
     flag: NDArray[np.uint8] | None = None  # of the same shape; 0 for good
     weight: NDArray[np.uint8] | None = None  # of the same shape
     scale: NDArray[np.float32] | None = None  # [channel] by which weights are multiplied
-    uvw: NDArray[np.float64] | None = None  # [baseline, 3] m, of all baselines
+    baseline: int = 0  # the first of those whose UVW it brings
+    uvw: NDArray[np.float64] | None = None  # [baseline, 3] m
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,23 @@ class Buffers:
 
     asked: int  # bytes
     got: int  # bytes that the kernel gave
+    overflowed: int = 0  # packets that found it full, since it was opened
 
 
 class Heard(Protocol):
     """Whom a stream tells; all of it may be called from any thread."""
 
     def put(self, part: Part) -> None:
-        """Takes a part, which fits the set-up: whoever calls has checked it. It never waits for a disk."""
+        """Takes a part, which fits the set-up: whoever calls has checked it. It never waits for a disk.
 
-    def refuse(self, why: str, count: int = 1) -> None:
-        """So many packets were not believed: they are counted, and the first of each reason is said."""
+        To call it costs more than a packet's copy, so a stream puts what came together, and is alike, as one part.
+        """
+
+    def refuse(self, why: str, count: int = 1, found: str = "") -> None:
+        """So many packets were not believed: they are counted by `why`, one of a few sentences of the stream's own.
+
+        The first of each is said, with what one of them was and whence it came: `found`.
+        """
 
     def end(self) -> None:
         """The stream has said that no more comes."""

@@ -12,21 +12,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fip.data.errors import UsageError
 from fip.simulation.calibration_tables import write_gains
-from fip.simulation.gains import Gains, drawn_gains
-from fip.simulation.plan import Simulation, uvw_axes
-from fip.simulation.receiving import Array, distort, sky_rows
+from fip.simulation.observed import Observed
+from fip.simulation.plan import Simulation
 from fip.simulation.simulated_ms import SimulatedMs
-from fip.simulation.sky import Source, sky
 from fip.simulation.truth import truth_table, write_sky_model
-
-JUNK = 1e4  # Jy, hidden under the flags
-SYSTEM_FLUX = 400.0  # Jy, what an antenna's own noise adds to an autocorrelation
-_LEVELS = 2**16  # of the numbers that flags are drawn by
 
 
 @dataclass(frozen=True)
@@ -73,24 +64,23 @@ def simulate(
     beside = Beside.of(path, simulation)
     partial = path.with_name(f"{path.name}.partial")
     _check_place(path, beside, simulation, overwrite)
-    sources = sky(simulation)
-    gains = drawn_gains(simulation, simulation.gain_errors) if simulation.gain_errors else None
+    observed = Observed(simulation)
     for old in (partial, *beside.tables, *((path,) if live else ())):
         if old.exists():
             shutil.rmtree(old)
-    truth_table(simulation, sources).write(beside.truth, format="ascii.ecsv", overwrite=overwrite)
+    truth_table(simulation, observed.sources).write(beside.truth, format="ascii.ecsv", overwrite=overwrite)
     if beside.sky_model:
-        write_sky_model(beside.sky_model, simulation, sources)
+        write_sky_model(beside.sky_model, simulation, observed.sources)
     begun = time.monotonic()
     try:
         written = path if live else partial
-        with closing(SimulatedMs(written, simulation)) as ms:
-            if gains is not None and beside.tables:
-                write_gains(*beside.tables, simulation, gains, written, path)
+        with closing(SimulatedMs(written, observed)) as ms:
+            if observed.gains is not None and beside.tables:
+                write_gains(*beside.tables, simulation, observed.gains, written, path)
             for integration in range(simulation.integrations):
                 if live:
                     time.sleep(max(0.0, begun + (integration + 1) * simulation.cadence - time.monotonic()))
-                _write_integration(ms, simulation, sources, gains, integration)
+                _write_integration(ms, observed, integration)
                 ms.flush()
                 if progress:
                     progress(integration + 1, simulation.integrations)
@@ -103,41 +93,11 @@ def simulate(
     return beside.truth
 
 
-def _write_integration(
-    ms: SimulatedMs, simulation: Simulation, sources: tuple[Source, ...], gains: Gains | None, integration: int
-) -> None:
+def _write_integration(ms: SimulatedMs, observed: Observed, integration: int) -> None:
     """Write one integration, some rows at a time."""
-    random = np.random.default_rng([simulation.seed, integration])
-    array = Array(ms.position, ms.antenna1, ms.antenna2)
-    uvw = ms.vectors @ uvw_axes(simulation, integration).T
-    sky_of = sky_rows(simulation, array, sources, integration)
-    at_once = max(1, (2**21 if simulation.sources else 2**18) // simulation.channels)
-    ms.begin_integration(simulation.time(integration), uvw)
-    for first in range(0, len(uvw), at_once):
-        rows = slice(first, min(first + at_once, len(uvw)))
-        model, data = sky_of(rows)
-        distort(data, simulation, array, gains, integration, rows)
-        auto = ms.antenna1[rows] == ms.antenna2[rows]
-        _add_noise(data, auto, simulation.noise, random)
-        # Samples are flagged each for itself, by chance, and all those of the flagged antenna.
-        drawn = random.integers(_LEVELS, size=data.shape, dtype=np.uint16)
-        flags = np.asarray(drawn < simulation.flag_fraction * _LEVELS)
-        flags[ms.flagged[rows]] = True
-        data[flags] = JUNK
-        ms.write(rows, data, model, flags)
-
-
-def _add_noise(
-    data: NDArray[np.complex64], auto: NDArray[np.bool_], deviation: float, random: np.random.Generator
-) -> None:
-    """Add noise in place and, to parallel hands of autocorrelations [row], the antenna's own power; they are real."""
-    noise = random.standard_normal((*data.shape, 2), dtype=np.float32)
-    noise *= np.float32(deviation)
-    data += noise.view(np.complex64)[..., 0]
-    if auto.any():
-        own = data[auto]
-        own[..., [0, 3]] = own[..., [0, 3]].real + np.float32(SYSTEM_FLUX)
-        data[auto] = own
+    ms.begin_integration(observed.simulation.time(integration), observed.uvw(integration))
+    for some in observed.samples(integration):
+        ms.write(some)
 
 
 def _check_place(path: Path, beside: Beside, simulation: Simulation, overwrite: bool) -> None:

@@ -9,6 +9,7 @@ from casacore import tables
 from numpy.typing import NDArray
 
 from fip.simulation import layouts
+from fip.simulation.observed import Observed, Samples
 from fip.simulation.plan import Simulation
 
 LINEAR = (9, 10, 11, 12)  # XX, XY, YX, YY as in casacore's Stokes
@@ -19,20 +20,13 @@ TILE_BYTES = 2**20
 class SimulatedMs:
     """A new MeasurementSet, open for writing; integrations follow one another and are contiguous on disk."""
 
-    def __init__(self, path: Path, simulation: Simulation) -> None:
-        self._simulation = simulation
-        self.position = layouts.meerkat_like(simulation.antennas)
+    def __init__(self, path: Path, observed: Observed) -> None:
+        simulation = self._simulation = observed.simulation
+        self._observed = observed
         self._first_row = 0
-        # Of the rows of an integration: ANTENNA1, and ANTENNA2, which is not below it; the vector [row, 3] in m, ITRF,
-        # from the second to the first; and whether the whole row is flagged.
-        first, second = np.triu_indices(simulation.antennas, 0 if simulation.autocorrelations else 1)
-        bad = -1 if simulation.flagged_antenna is None else simulation.flagged_antenna
-        self.antenna1, self.antenna2 = first, second
-        self.vectors = self.position[first] - self.position[second]
-        self.flagged = (first == bad) | (second == bad)
         description, managers = _large_columns(simulation)
         self._table = tables.default_ms(str(path), description, managers)
-        for name, columns in _subtables(simulation, self.position).items():
+        for name, columns in _subtables(simulation, observed.array.position).items():
             _fill(f"{path}/{name}", columns)
 
     def close(self) -> None:
@@ -44,14 +38,14 @@ class SimulatedMs:
         rows = len(uvw)
         self._first_row = self._table.nrows()
         self._table.addrows(rows)
-        noise, cadence = self._simulation.noise or 1.0, self._simulation.cadence
+        cadence, weight = self._simulation.cadence, self._observed.weight
         columns = {
             "UVW": uvw,
-            "ANTENNA1": self.antenna1.astype(np.int32),
-            "ANTENNA2": self.antenna2.astype(np.int32),
-            "FLAG_ROW": self.flagged,
-            "WEIGHT": np.full((rows, 4), 1.0 / noise**2, np.float32),
-            "SIGMA": np.full((rows, 4), noise, np.float32),
+            "ANTENNA1": self._observed.array.first.astype(np.int32),
+            "ANTENNA2": self._observed.array.second.astype(np.int32),
+            "FLAG_ROW": self._observed.flagged,
+            "WEIGHT": np.full((rows, 4), weight, np.float32),
+            "SIGMA": np.full((rows, 4), self._simulation.noise or 1.0, np.float32),
             "TIME": np.full(rows, time),
             "TIME_CENTROID": np.full(rows, time),
             "INTERVAL": np.full(rows, cadence),
@@ -61,20 +55,15 @@ class SimulatedMs:
         for name, values in columns.items():
             self._table.putcol(name, values, self._first_row, rows)
 
-    def write(
-        self,
-        rows: slice,
-        data: NDArray[np.complex64],
-        model: NDArray[np.complex64],
-        flags: NDArray[np.bool_],
-    ) -> None:
-        """Write visibilities and flags [row, channel, correlation] of some rows of the integration begun last."""
+    def write(self, samples: Samples) -> None:
+        """Write visibilities and flags of some rows of the integration begun last."""
+        rows, data, model, flags = samples
         first, count = self._first_row + rows.start, rows.stop - rows.start
         self._table.putcol("DATA", data, first, count)
         self._table.putcol("MODEL_DATA", model, first, count)
         self._table.putcol("FLAG", flags, first, count)
         if self._simulation.weight_spectrum:
-            weight = np.full(data.shape, 1.0 / (self._simulation.noise or 1.0) ** 2, np.float32)
+            weight = np.full(data.shape, self._observed.weight, np.float32)
             self._table.putcol("WEIGHT_SPECTRUM", weight, first, count)
 
     def flush(self) -> None:

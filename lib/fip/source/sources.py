@@ -18,6 +18,7 @@ from fip.data.arriving import Writing
 from fip.data.errors import FipError, InputError
 from fip.source.recording import Recording
 from fip.source.tables.access import check_access
+from fip.spool.layout import is_spool
 
 GROUP = "fip.sources"
 _LOOKED_AT = 16  # bytes
@@ -57,6 +58,10 @@ def open_recording(path: Path, writing: Writing | None = None, manifest: int | N
     growing = writing is not None
     if os.path.exists(path / "table.dat"):  # noqa: PTH110 also if it may not be asked
         return _measurement_set(path, growing)
+    if is_spool(path):
+        from fip.source.spooled.recording import Spooled
+
+        return Spooled(path, growing)
     found = _others(path)
     known = _known(path, bool(found))
     if known is not None:

@@ -1,6 +1,7 @@
 """Where things are in a spool: its files, and the sections of an integration's file."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,11 @@ class Section:
     def nbytes(self) -> int:
         """Its size."""
         return self.dtype.itemsize * math.prod(self.shape)
+
+
+def is_spool(path: Path) -> bool:
+    """Whether a folder is one; False, too, if it may not be asked."""
+    return os.path.exists(path / SETUP_FILE)  # noqa: PTH110
 
 
 def integration_file(spool: Path, number: int) -> Path:

@@ -50,7 +50,11 @@ class Target:
 
 
 class Product(NamedTuple):
-    """What is correlated with what: V = <e1 conj(e2)>, and UVW is antenna 2's less antenna 1's, as in an MS."""
+    """What is correlated with what: V = <e1 conj(e2)>, and UVW is antenna 1's less antenna 2's, as in CASA's sets.
+
+    So V = sum I exp(+2 pi i (u l + v m + w (n-1)) f/c), as for every recording; correlators of MeerKAT and the VLA
+    do so. docs/uvw.md says more.
+    """
 
     antenna1: Number
     antenna2: Number
@@ -76,6 +80,25 @@ class Setup:
     weights: bool = False  # whether it has weights: a byte a sample, times a number a channel
     uvw: bool = False  # whether it has UVW of its own; else they are worked out from the positions
 
+    def __post_init__(self) -> None:
+        """ValueError if its parts do not fit each other."""
+        for at, band in enumerate(self.bands):
+            last = band.first + band.step * (band.channels - 1)
+            if last <= 0 or (band.step == 0 and band.channels > 1):
+                raise ValueError(
+                    f"bands.{at}: its last channel is at {last:g} Hz, and each needs a frequency of its own"
+                )
+        for at, product in enumerate(self.products):
+            if max(product.antenna1, product.antenna2) >= len(self.antennas):
+                raise ValueError(
+                    f"products.{at}: {tuple(product)} names an antenna that is not one of the {len(self.antennas)}"
+                )
+        if len(set(self.products)) < len(self.products):
+            raise ValueError("products: one of them is named twice")
+        hands = {product.correlation[0] in "RL" for product in self.products}
+        if len(hands) > 1:
+            raise ValueError("products: some are of linear feeds, and some of circular ones")
+
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that differ if anything of it does."""
@@ -99,4 +122,5 @@ def read_setup(path: Path) -> Setup:
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{path}: {at}: {first['msg']}; docs/streams.md says what a set-up has") from None
+        why = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {at}: {why}; docs/streams.md says what a set-up has") from None

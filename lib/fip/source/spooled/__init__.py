@@ -1,0 +1,1 @@
+"""The edge to spools: what a receiver has put there, as a recording."""

@@ -1,0 +1,68 @@
+"""A simulated observation that is streamed: the samples of the set that would be written, and no others."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from casacore import tables
+
+from fip.data.quantities import UNIX_EPOCH
+from fip.simulation.observation import simulate
+from fip.simulation.observed import Observed
+from fip.simulation.plan import Simulation
+from fip.simulation.streamed import arrays_of, setup_of, time_of
+from fip.spool.layout import sections
+from fip.spool.setup import SETUP
+
+OBSERVED = Simulation(antennas=7, channels=10, integrations=2, autocorrelations=True, interference=0.05, cadence=2.0)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The set of OBSERVED."""
+    path = tmp_path_factory.mktemp("streamed") / "observed.ms"
+    simulate(path, OBSERVED)
+    return path
+
+
+@pytest.mark.parametrize("integration", [0, 1])
+def test_a_stream_has_the_samples_of_the_set(written: Path, integration: int) -> None:
+    """Sample for sample: visibilities, flags, weights, UVW, times, and which antennas they are of."""
+    observed = Observed(OBSERVED)
+    found, setup, rows = arrays_of(observed, integration), setup_of(observed), 28
+    with tables.table(str(written), ack=False) as table:
+        column = {
+            name: table.getcol(name, integration * rows, rows)
+            for name in ("DATA", "FLAG", "WEIGHT", "UVW", "TIME", "ANTENNA1", "ANTENNA2")
+        }
+    assert {name: (each.dtype, each.shape) for name, each in found.items()} == {
+        name: (each.dtype, each.shape) for name, each in sections(setup).items()
+    }
+    assert np.array_equal(found["0.visibility"].reshape(10, rows, 4).swapaxes(0, 1), column["DATA"])
+    assert np.array_equal(found["0.flag"].reshape(10, rows, 4).swapaxes(0, 1) != 0, column["FLAG"])
+    weight = (found["0.weight"] * found["0.scale"][:, None]).reshape(10, rows, 4).swapaxes(0, 1)
+    assert np.array_equal(weight, np.broadcast_to(column["WEIGHT"][:, None], weight.shape))
+    assert np.array_equal(found["uvw"], column["UVW"])
+    assert column["TIME"].tolist() == [time_of(OBSERVED, integration) + UNIX_EPOCH] * rows
+    pairs = [(each.antenna1, each.antenna2) for each in setup.products[::4]]
+    assert pairs == list(zip(column["ANTENNA1"].tolist(), column["ANTENNA2"].tolist(), strict=True))
+
+
+def test_the_set_up_says_what_the_subtables_say(written: Path) -> None:
+    """Channels, antennas and the field; and it is one that can be read back."""
+    setup = setup_of(Observed(OBSERVED))
+    assert SETUP.validate_json(SETUP.dump_json(setup)) == setup
+    (band,), (target,) = setup.bands, setup.targets
+    with tables.table(f"{written}/SPECTRAL_WINDOW", ack=False) as window:
+        assert np.array_equal(band.first + band.step * np.arange(band.channels), window.getcell("CHAN_FREQ", 0))
+    with tables.table(f"{written}/ANTENNA", ack=False) as antennas:
+        assert np.array_equal([each.position for each in setup.antennas], antennas.getcol("POSITION"))
+        assert [each.name for each in setup.antennas] == antennas.getcol("NAME")
+    with tables.table(f"{written}/FIELD", ack=False) as field:
+        assert field.getcol("PHASE_DIR").ravel().tolist() == [target.ra, target.dec]
+
+
+def test_the_set_up_is_the_same_whenever_the_observation_is() -> None:
+    """So that a receiver can be started with it before the stream is."""
+    other = Simulation(**{**vars(OBSERVED), "start": "2026-03-01T21:00:00", "integrations": 9})
+    assert setup_of(Observed(other)).digest == setup_of(Observed(OBSERVED)).digest

@@ -121,7 +121,7 @@ class Receiver(Daemon):
     spool: Path = Path("/var/lib/fip-receiver")  # the folder of spools
     keep: Bytes = 50_000_000_000  # bytes of integrations in a spool; the oldest leave
     grace: float = Field(0.5, gt=0)  # s without news of an integration, after which it is committed as it is
-    queue: int = Field(4, ge=2, le=64)  # integrations in memory; if the disk is slower, the newest are dropped whole
+    queue: int = Field(4, ge=3, le=64)  # integrations in memory; if the disk is slower, the newest are dropped whole
     buffer: Bytes = 64_000_000  # bytes asked of the kernel for each socket
 
 

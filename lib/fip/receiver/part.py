@@ -31,6 +31,7 @@ class Part:
     scale: NDArray[np.float32] | None = None  # [channel] by which weights are multiplied
     baseline: int = 0  # the first of those whose UVW it brings
     uvw: NDArray[np.float64] | None = None  # [baseline, 3] m
+    missing: int = 0  # of its samples, those that did not come and will not: they are NaN
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,147 @@
+"""A stream that is open, its spool, and the two threads between them: one hears, the other writes."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from fip.config import Receiver
+from fip.receiver.assembling import Assembly
+from fip.receiver.intake import Intake
+from fip.receiver.lately import MINUTE, Lately
+from fip.receiver.part import Buffers, Stream
+from fip.receiver.storing import Stored, Storing, left_off_at
+from fip.receiver.worries import Signs
+from fip.runtime.service import Loop
+from fip.spool.writing import SpoolWriter
+
+log = logging.getLogger("fip.receiver")
+
+LOOKS = 5  # within the grace
+
+
+class Hearing:
+    """From the start of both threads to their end. All calls are made in the loop, and so are those that it makes."""
+
+    def __init__(self, stream: Stream, config: Receiver, loop: Loop, stored: Callable[[Stored], None]) -> None:
+        """`stored` is called after each integration.
+
+        ConfigError or InputError if the spool cannot be written; OSError.
+        """
+        self.stream, self._config, self._loop = stream, config, loop
+        self.spool = SpoolWriter(config.spool, stream.setup, config.keep)
+        for each in [self.spool.begin(0, 0.0, 0) for _ in range(config.queue)]:  # all of it is there from the start
+            self.spool.leave(each)
+        now = time.monotonic()
+        memory = partial(self.spool.begin, blank=False)
+        last = left_off_at(self.spool, now, time.time())
+        self._intake = Intake(Assembly(stream.setup, config.grace, config.queue, time.monotonic, memory, last))
+        self._tell = stored
+        self._storing = Storing(self.spool, self._intake, lambda each: loop.soon(partial(self._stored, each)))
+        self.stored = self._storing.stored
+        self.over = False  # both threads have ended, and all that was heard is written
+        self._shares = deque[tuple[float, float]]()  # of the last minute: when (monotonic s), and what share came
+        self._buffers = stream.buffers
+        self._before = self.stored.account
+        self._lately = Lately(now, self.counts)
+        self._newest: int | None = None
+        self._age: float | None = None
+
+    def start(self) -> None:
+        """Hears from now on."""
+        self._in_thread("hearing", partial(self.stream.listen, self._intake), self._intake.finish)
+        self._in_thread("storing", self._storing.run, self._end)
+        self._loop.every(min(0.05, self._config.grace / LOOKS), self._look)
+
+    def stop(self) -> None:
+        """Hears no more: what was begun is written, then it is over."""
+        self.stream.close()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was counted since it was opened, by name."""
+        account, before = self.stored.account, self._before
+        return {
+            **self._intake.counts(),
+            "received": account.received - before.received,
+            "lost": account.lost - before.lost,
+            "dropped": account.dropped - before.dropped,
+            "overflowed": sum(each.overflowed for each in self.buffers),
+        }
+
+    @property
+    def buffers(self) -> tuple[Buffers, ...]:
+        """Of the stream's sockets; what they were at last if it is closed."""
+        with suppress(OSError):
+            self._buffers = self.stream.buffers
+        return self._buffers
+
+    @property
+    def queues(self) -> dict[str, int]:
+        """Integrations in memory."""
+        return self._intake.queues()
+
+    @property
+    def silent(self) -> float:
+        """Seconds without anything that fits."""
+        return self._intake.silent
+
+    @property
+    def samples(self) -> float | None:
+        """Share of the samples of the last minute that came; None if there were none."""
+        while self._shares and self._shares[0][0] < time.monotonic() - MINUTE:
+            self._shares.popleft()
+        return sum(share for _, share in self._shares) / len(self._shares) if self._shares else None
+
+    def signs(self) -> Signs:
+        """What an operator may have to know."""
+        lately = self._lately.rise(time.monotonic(), self.counts)
+        return Signs(
+            buffers=self.buffers,
+            overflowed=lately["overflowed"],
+            age=self._age,
+            ring=self.spool.room,
+            dropped=lately["dropped"],
+            stalled=self.stored.stalled,
+            late=lately.get("late", 0),
+            silent=self.silent >= min(MINUTE, 10 * self.stream.setup.cadence) and not lately["received"],
+            unfit=lately.get("unfit", 0),
+        )
+
+    def _look(self) -> None:
+        self._intake.look(quiet=self.stream.setup.cadence + self._config.grace)
+        newest = self._intake.newest
+        if newest and newest[0] != self._newest:
+            if self._newest is not None or self.silent == 0.0:
+                self._age = time.time() - newest[1] - self.stream.setup.cadence / 2
+            self._newest = newest[0]
+
+    def _stored(self, stored: Stored) -> None:
+        self.stored = stored
+        if stored.received is not None:
+            self._shares.append((time.monotonic(), stored.received))
+        self._tell(stored)
+
+    def _end(self) -> None:
+        self.spool.close()
+        self.over = True
+
+    def _in_thread(self, name: str, run: Callable[[], None], then: Callable[[], None]) -> None:
+        """Runs it in a thread, and `then` in the loop; an error is one of the loop."""
+
+        def call() -> None:
+            try:
+                run()
+            except BaseException as error:  # noqa: BLE001 the daemon ends with it, and is started again
+                self._loop.soon(partial(_raise, error))
+            else:
+                self._loop.soon(then)
+
+        threading.Thread(target=call, name=name, daemon=True).start()
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -1,0 +1,92 @@
+"""The thread that writes integrations to the spool, in order, and keeps the account."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from fip.data.errors import NoRoomError
+from fip.receiver.assembling import Account, Closed
+from fip.receiver.intake import Intake
+from fip.receiver.sequence import Place
+from fip.spool.writing import SpoolWriter
+
+log = logging.getLogger("fip.receiver")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a spool has; a new one after each integration."""
+
+    account: Account
+    committed: int
+    oldest: int
+    newest: float | None  # s UTC, Unix: the middle of the newest
+    ended: bool = False
+    stalled: str = ""  # why the last one could not be written
+    received: float | None = None  # of the last one: the share of its samples that came; None if it was dropped
+    seconds: float = 0.0  # that it took to write
+
+
+def stored_before(spool: SpoolWriter) -> Stored:
+    """What is in a spool that is opened. Those between its integrations, of which it has none, count as lost."""
+    if spool.first is None or spool.last is None:
+        return Stored(Account(), 0, 0, None)
+    first, last = int(spool.first["dump"][0]), int(spool.last["dump"][0])
+    account = Account(first, last, spool.committed, last - first + 1 - spool.committed)
+    return Stored(account, spool.committed, spool.oldest, float(spool.last["time"][0]))
+
+
+def left_off_at(spool: SpoolWriter, monotonic: float, now: float) -> Place | None:
+    """Where the stream was when the newest integration of a spool was committed; `now` is s UTC, Unix."""
+    if spool.last is None:
+        return None
+    ago = max(0.0, now - float(spool.last["arrived"][0]))
+    return Place(int(spool.last["dump"][0]), float(spool.last["time"][0]), monotonic - ago)
+
+
+class Storing:
+    """What the thread does: `run`."""
+
+    def __init__(self, spool: SpoolWriter, intake: Intake, tell: Callable[[Stored], None]) -> None:
+        """`tell` is called after each integration, in the thread."""
+        self._spool, self._intake, self._tell = spool, intake, tell
+        self.stored = stored_before(spool)
+
+    def run(self) -> None:
+        """Writes until no more comes."""
+        while (closed := self._intake.take()) is not None:
+            self.stored = self._ended() if closed == "ended" else self._after(closed)
+            self._tell(self.stored)
+
+    def _ended(self) -> Stored:
+        try:
+            self._spool.end()
+        except OSError as error:
+            log.error("%s: that the stream has ended cannot be written: %s", self._spool.path, error.strerror)
+            return replace(self.stored, stalled=f"{self._spool.path}: {error.strerror}")
+        log.info("the stream has ended: %s has %d integrations", self._spool.path, self._spool.committed)
+        return replace(self.stored, ended=True, received=None)
+
+    def _after(self, closed: Closed) -> Stored:
+        began = time.monotonic()
+        received, stalled = None, ""
+        if closed.integration:
+            opened = closed.integration.conclude()
+            share = closed.integration.received
+            try:
+                self._spool.commit(opened, share)
+                received = share
+            except (NoRoomError, ValueError) as error:
+                stalled = str(error)
+            self._intake.give_back(closed.integration)
+        if stalled and not self.stored.stalled:
+            log.error("%s; it is dropped", stalled)
+        elif not closed.integration:
+            log.warning("dump %d is dropped: the disk is slower than the stream", closed.dump)
+        newest = float(self._spool.last["time"][0]) if self._spool.last is not None else None
+        return Stored(
+            self.stored.account.after(closed.dump, received is not None),
+            self._spool.committed, self._spool.oldest, newest,
+            ended=False, stalled=stalled, received=received, seconds=time.monotonic() - began,
+        )  # fmt: skip

@@ -24,7 +24,8 @@ from fip.data.errors import FipError, UsageError
 from fip.state.daemons import WORKER_HEADS, daemon_panel
 from fip.state.panel import Head, Panel, Table
 from fip.state.panels import panels
-from fip.state.pipeline import PipelineState, WorkerView
+from fip.state.pipeline import PipelineState
+from fip.state.views import WorkerView
 from fip.state.words import clock, printable
 from fip.terminal.drawing import cells_of, drawn, lines, verdict_lines, whole
 from fip.terminal.status import what_is_stored

@@ -3,14 +3,14 @@
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
 
 from fip.data.arriving import Arrivals, Writing
 from fip.data.complete import Complete
-from fip.data.quantities import SECONDS_PER_DAY
+from fip.data.quantities import SECONDS_PER_DAY, UNIX_EPOCH
 from fip.data.ranges import Ranges, below, contains, count, well_formed, without
 from fip.ventilator.leases import Leases
 from fip.ventilator.pacing import MINIMUM_DEADLINE, Pace
@@ -41,6 +41,9 @@ class ActiveRun:
     waits: bool = False  # for a worker with the stages and the kernel that it asks for
     writing: Writing | None = None  # how the recording is read, if it was being written when the run began
     arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
+    passes: bool = False  # whether its integrations are there for a while only, as those of a spool
+    times: list[float] = field(default_factory=list)  # s UTC, of the slices that are known of, if it `passes`
+    kept: Ranges = ()  # slices that are in the ring of cut slices
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says
     lately: float | None = None  # the share of the last minute's, likewise
     newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, likewise
@@ -65,6 +68,11 @@ class ActiveRun:
         if self.leases:
             self.leases.grow(self.plan.total, final)
         return True
+
+    def observed(self, known: int, times: Sequence[float]) -> None:
+        """When the slices after those that were known are of, in s UTC since MJD 0."""
+        if self.passes:
+            self.times[known:] = (each - UNIX_EPOCH for each in times)
 
     def sink_says(self, said: RunStored, max_attempts: int, now: float) -> list[int]:
         """Takes what the sink holds of the run; returns the slices that are newly stored."""
@@ -150,7 +158,7 @@ class ActiveRun:
         """How far the run is."""
         while self._stored_at and self._stored_at[0] < now - LAST_MINUTE:
             self._stored_at.popleft()
-        waits = self._waiting
+        waits, unsafe = self._waiting, next(self.unsafe(), None)
         leases = self.leases
         oldest = leases.oldest_unstored if leases else None
         return RunStatus(
@@ -174,7 +182,19 @@ class ActiveRun:
             cadence=self.cadence,
             backlog=waits,
             worked_off=self._worked_off(waits, now),
+            kept=count(self.kept),
+            unsafe=unsafe,
+            unsafe_since=self.times[unsafe] if unsafe is not None and unsafe < len(self.times) else None,
         )
+
+    def unsafe(self) -> Iterator[int]:
+        """Its slices that are neither stored nor failed nor in the ring of cut slices, in order.
+
+        If the sink has not said yet what it has, nothing is stored.
+        """
+        stored, failed = (self.leases.stored, self.leases.failed) if self.leases else ((), {})
+        left = without(without(((0, self.plan.total),), stored), self.kept)
+        return (index for begin, end in left for index in range(begin, end) if index not in failed)
 
     def age(self, now: float) -> float | None:
         """Seconds from the end of the data of its newest image until now, a Unix time; None unless they are recent.

@@ -239,6 +239,18 @@ class Leases:
         if index not in self.leased and self.waiting(index):
             self._fail_if_hopeless(index)
 
+    def cannot_be_cut(self, index: int, reason: str) -> None:
+        """What a slice is cut from is gone for good: it is failed, unless somebody has it, and his image comes."""
+        self._reasons[index] += [reason] * self.max_attempts
+        if index not in self.leased and self.waiting(index):
+            self._fail_if_hopeless(index)
+
+    def is_out_for_long(self, index: int, now: float) -> bool:
+        """Whether a slice was sent longer ago than others were that are stored."""
+        lease = self.leased.get(index)
+        usual = median(self._imaging.seen) if self._imaging.seen else 0.0
+        return lease is not None and now - lease.sent > max(STORE_WITHIN, STRAGGLING * usual)
+
     def cannot_be_stored(self, index: int) -> None:
         """The sink has recorded a slice as failed; why is in the ledger."""
         if self.leased.pop(index, None):

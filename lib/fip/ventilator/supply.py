@@ -12,7 +12,7 @@ from pathlib import Path
 from fip.config import Ventilator
 from fip.data.antennas import told
 from fip.data.arriving import Writing
-from fip.data.errors import LostReaderError, NotYetError, StoodStillError, UsageError
+from fip.data.errors import LeftTheRingError, LostReaderError, NotYetError, StoodStillError, UsageError
 from fip.data.names import RunId, SliceId
 from fip.data.needs import files_of, sets_of
 from fip.data.primary_beam import file_of
@@ -23,10 +23,12 @@ from fip.source.requests import Cut, RunFacts
 from fip.ventilator.active_run import ActiveRun
 from fip.ventilator.antenna_window import Antennas
 from fip.ventilator.jobs import Job, Jobs
+from fip.ventilator.keeping import Keeping
 from fip.ventilator.manifests import manifest_name
 from fip.ventilator.pacing import Pace
 from fip.ventilator.reader import ASKED_AHEAD
 from fip.ventilator.readers import Readers, arrivals_of
+from fip.ventilator.ring import Ring
 from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
@@ -49,17 +51,20 @@ class Supply:
         vitals: Vitals,
         changed: Callable[[], None],
         ready: Callable[[], None],
+        ring: Ring,
         roots: Sequence[Path] = (),
     ) -> None:
-        """`changed` is called when a run or a job has changed, `ready` when a slice was read.
+        """`changed` is called when a run or a job has changed, `ready` when a slice was read, or put into the `ring`.
 
         Files that corrections turn out to be read from must be in `roots`, if there are any.
         """
         self._roots = tuple(roots)
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
-        self._readers = readers
+        self._readers, self.ring = readers, ring
+        self._keeping = Keeping(ring, jobs, self._cut, ready)
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
-        self._unreadable: set[RunId] = set()  # of them, those that cannot be read at the moment
+        self._once_more: set[RunId] = set()  # of them, those to be looked into again then
+        self._unreadable: set[RunId] = set()  # runs whose MeasurementSets cannot be read at the moment
         self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
         self._expected = 0  # bytes of the slice that was read last
         self._comparing: set[SliceId] = set()  # that are being read again
@@ -76,14 +81,21 @@ class Supply:
                 del self.read[key]
         return sorted(self.read, key=lambda key: (self._jobs.in_backlog(key), key))
 
-    def refill(self, config: Ventilator) -> None:
-        """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
-        following = self._jobs.next_to_open(time.monotonic())
-        if following:
+    def refill(self, config: Ventilator, sink: bool = True) -> None:
+        """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows.
+
+        Without a sink, what is put into the ring of cut slices, and what is needed for that.
+        """
+        if following := self._jobs.next_to_open(time.monotonic(), all_kinds=sink):
             job, path = following
             opened = partial(self._opened, job, path, config.pace)
             submit = job.submit
             self._readers.look(submit.job, opened, path, submit.asked, writing_of(submit, path))
+        if sink:
+            self._read_ahead(config)
+        self._keeping.go_on(self.read, self.reading, len(self._readers), alone=not sink)
+
+    def _read_ahead(self, config: Ventilator) -> None:
         held = Counter(map(self._jobs.in_backlog, chain(self.reading, self.read)))
         ahead = config.read_ahead * len(self._readers)
         if held[False] >= ahead and (held[True] >= ahead or not self._jobs.has_backlog):
@@ -95,13 +107,27 @@ class Supply:
             if over and held.total() + out:
                 break
             aside = self._jobs.in_backlog(key)  # of it as much is read ahead, and does not keep others from being read
-            if held[aside] < ahead and key not in self.reading and key not in self.read:
+            if held[aside] < ahead and not (key in self.reading or key in self.read or key in self._keeping.busy):
                 held[aside], nbytes = held[aside] + 1, nbytes + self._expected
                 self.reading.add(key)
-                active = self._jobs.active[key.run]
-                plan, path = active.plan, Path(active.plan.measurement_set)
-                name, then = self._job_of(key.run), partial(self._was_read, key)
-                self._readers.cut(name, then, path, plan.asked, active.writing, plan.run, key.slice)
+                if self.ring.holds(key):
+                    self.ring.take(key, partial(self._was_taken, key))
+                else:
+                    self._cut(key, partial(self._was_read, key))
+
+    def _cut(self, key: SliceId, then: Callable[[Future[Cut]], None]) -> None:
+        """Has a slice of a run under way cut, and calls `then` with it."""
+        active = self._jobs.active[key.run]
+        plan, path = active.plan, Path(active.plan.measurement_set)
+
+        def timed(future: Future[Cut]) -> None:
+            if future.exception() is None:
+                self._vitals.took("cut", future.result().seconds)
+                for name, seconds in future.result().corrected.items():
+                    self._vitals.took(name, seconds)
+            then(future)
+
+        self._readers.cut(self._job_of(key.run), timed, path, plan.asked, active.writing, plan.run, key.slice)
 
     def compare(self) -> None:
         """Reads again what the sink wants to compare, a few at a time."""
@@ -132,24 +158,44 @@ class Supply:
 
     def look_again(self) -> None:
         """How far the MeasurementSets are that are being written."""
-        now = time.monotonic()
-        for run, active in self._jobs.active.items():
-            follow, quiet = active.follow, now - active.grew
-            if follow and not active.plan.final and run not in self._looking:
-                self._looking.add(run)
-                waits = bool(active.arrivals and active.arrivals.waits)  # what has come and is no slice yet
-                complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after and not waits
-                path, asked = Path(active.plan.measurement_set), active.plan.asked
-                then, known = partial(self._looked_again, run, ended), active.plan.total
-                self._readers.look(self._job_of(run), then, path, asked, active.writing, complete, ended, known)
+        for run in [*self._jobs.active]:
+            self._look(run)
+
+    def look_at(self, path: str) -> None:
+        """There is more at a path, as its writer says: its runs are looked into, or once more after the look now."""
+        for run in [run for run, active in self._jobs.active.items() if active.plan.measurement_set == path]:
+            if run in self._looking:
+                self._once_more.add(run)
+            else:
+                self._look(run)
+        self._jobs.hurry(Path(path))
+
+    def _look(self, run: RunId) -> None:
+        """Has a run that is being written looked into, if that is not under way."""
+        active = self._jobs.active.get(run)
+        if not active or not (follow := active.follow) or active.plan.final or run in self._looking:
+            return
+        self._looking.add(run)
+        quiet = time.monotonic() - active.grew
+        waits = bool(active.arrivals and active.arrivals.waits)  # what has come and is no slice yet
+        complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after and not waits
+        path, asked = Path(active.plan.measurement_set), active.plan.asked
+        then, known = partial(self._looked_again, run, ended), active.plan.total
+        self._readers.look(self._job_of(run), then, path, asked, active.writing, complete, ended, known)
 
     def cancelled(self, name: str) -> None:
         """Nothing more is read for a job; whether its children answer is seen before the next job needs them."""
+        log.info("job %s is cancelled", name)
         self._readers.drop(name)
         job = self._jobs.named(name)
         for run in job.runs.values():
             path, submit = Path(run.measurement_set), job.submit
             self._readers.forget(name, path, submit.asked, writing_of(submit, path), wanted=False)
+
+    def close(self) -> None:
+        """Ends the children, whatever they do, and lets go of the ring."""
+        self._readers.close()
+        self.ring.close()
 
     def end(self, active: ActiveRun, reason: str = "") -> None:
         """A run is over; with a reason, not as it should be."""
@@ -194,8 +240,15 @@ class Supply:
         reason = next(filter(None, (refusal(each, self._roots) for each in facts.files)), "")
         return UsageError(reason) if reason else None
 
-    def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
+    def _looked_again(self, run: RunId, ended: bool, future: Future[RunFacts]) -> None:
         self._looking.discard(run)
+        self._take_look(run, ended, future)
+        if run in self._once_more:
+            self._once_more.discard(run)
+            self._look(run)
+
+    def _take_look(self, run: RunId, ended: bool, future: Future[RunFacts]) -> None:
+        """What a look has found."""
         active, error, now = self._jobs.active.get(run), future.exception(), time.monotonic()
         if active is None:
             return
@@ -209,32 +262,48 @@ class Supply:
         if error is not None or run not in ((facts := future.result()).run, facts.older):
             self.end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
             return
+        active.observed(facts.known, facts.times)
         total = facts.known + len(facts.times)
         active.cadence = facts.cadence or active.cadence
         if active.grow(total, facts.rows, ended if facts.ended is None else facts.ended, now):
             self._changed()
 
     def _was_read(self, key: SliceId, future: Future[Cut]) -> None:
-        self.reading.discard(key)
-        active = self._jobs.active.get(key.run)
-        error = future.exception()
+        active, error = self._jobs.active.get(key.run), future.exception()
         if error is None:
             self._stood_still.clear()
-            self.read[key] = future.result()
-            self.antennas.add(key.run, self.read[key].antennas, time.monotonic())
-            self.antennas.note(key.run, self.read[key].ill)
-            self._expected = self.read[key].nbytes
-            self._vitals.took("cut", self.read[key].seconds)
-            for name, seconds in self.read[key].corrected.items():
-                self._vitals.took(name, seconds)
-        elif active and active.leases:
-            log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
-            active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
+            self._has(key, future.result())
+            return
+        self.reading.discard(key)
+        if active and active.leases:
             self._vitals.counters["failures"] += 1
+            if isinstance(error, LeftTheRingError):
+                log.error("slice %d of %s: %s", key.slice, active.plan.name, error)
+                active.leases.cannot_be_cut(key.slice, str(error))
+            else:
+                log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
+                active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
             if isinstance(error, StoodStillError):
                 self._stood_still.add(key)
                 if len(self._stood_still) > 1:  # it is not this one slice
                     self.end(active, str(error))
+        self._on_ready()
+
+    def _was_taken(self, key: SliceId, cut: Cut | None, later: bool) -> None:
+        """A slice was read from the ring, or is to be cut again."""
+        if cut is not None:
+            self._has(key, cut)
+        elif later or key.run not in self._jobs.active:  # the next tick tries it again
+            self.reading.discard(key)
+        else:
+            self._cut(key, partial(self._was_read, key))
+
+    def _has(self, key: SliceId, cut: Cut) -> None:
+        self.reading.discard(key)
+        self.read[key] = cut
+        self.antennas.add(key.run, cut.antennas, time.monotonic())
+        self.antennas.note(key.run, cut.ill)
+        self._expected = cut.nbytes
         self._on_ready()
 
 
@@ -293,10 +362,12 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))
     else:
         due = Pace.of_arrivals([now] * len(facts.times))
-    return ActiveRun(
+    active = ActiveRun(
         plan, due, submit.follow, facts.rows, now, looked=now, writing=writing_of(submit, path),
-        arrivals=facts.arrivals, cadence=facts.cadence,
+        arrivals=facts.arrivals, cadence=facts.cadence, passes=facts.passes,
     )  # fmt: skip
+    active.observed(0, facts.times)
+    return active
 
 
 def writing_of(submit: Submit, path: Path) -> Writing | None:

@@ -189,7 +189,7 @@ class Tart:
         uvw = antennas[second] - antennas[first]
         values *= np.exp(-2j * np.pi * uvw[:, 2] / self._wavelength)  # the target is followed
         dump = int(unix // self.setup.cadence)
-        return Part(dump, unix, field, 0, 0, 0, values[np.newaxis].astype(np.complex64), uvw=uvw)
+        return Part(dump, unix, field, 0, slice(0, 1), 0, values[np.newaxis].astype(np.complex64), uvw=uvw)
 
     def _gains(self) -> NDArray[np.complex128]:
         told = Gains.model_validate(self._ask("calibration/gain"))

@@ -72,10 +72,10 @@ class Pipeline(Mesh):
         self.spool = spools / setup.folder
         keep = integrations * file_size(setup)
         receiver = {"listen": [f"udp://127.0.0.1:{self.port}"], "setup": str(self.setup_file), "spool": str(spools)}
-        table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in (receiver | {"keep": keep}).items())
+        table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in (receiver | {"keep": f"{keep / 1e6}MB"}).items())
         super().__init__(folder, workers, settings=f"{ventilator}\n[receiver]\n{table}", within=900)
         self.names.append("receiver")
-        self.job = ""
+        self.followed = ""
 
     def start(self, name: str) -> None:
         """Starts one of the daemons."""
@@ -91,12 +91,14 @@ class Pipeline(Mesh):
         done = fip("submit", self.spool, "--follow", *options, "--ventilator", self.config.ventilator.control)
         if done.returncode:
             raise SystemExit(f"{done.stdout}{done.stderr}\n{self.log[-3000:]}")
-        self.job = done.stdout.split()[0]
+        self.followed = done.stdout.split()[0]
 
     def until(self, seen: Callable[[], bool], what: str, within: float = 900.0, every: float = 0.2) -> None:
         """Waits for something."""
         give_up = time.monotonic() + within
         while not seen():
+            if ended := [name for name, daemon in self.daemons.items() if (daemon.poll() or 0) > 0]:
+                raise SystemExit(f"{', '.join(ended)}: not running\n{self.log[-5000:]}")
             if time.monotonic() > give_up:
                 raise SystemExit(f"no {what} within {within:.0f} s\n{self.log[-5000:]}")
             time.sleep(every)
@@ -104,7 +106,7 @@ class Pipeline(Mesh):
     @property
     def directory(self) -> Path:
         """Of the images."""
-        return self.images / self.job
+        return self.images / self.followed
 
     def index(self) -> NDArray[np.void]:
         """[integration] the spool's records."""
@@ -135,7 +137,7 @@ class Pipeline(Mesh):
     def finish(self) -> None:
         """Waits until all that was committed is stored or failed, and the job has ended."""
         self.until(lambda: self.stored() + len(self.failures()) >= len(self.index()), "end of images")
-        self.until(lambda: self.job_now(self.job).state not in ("queued", "running"), "end of the job", every=1.0)
+        self.until(lambda: self.job_now(self.followed).state not in ("queued", "running"), "end of the job", every=1.0)
 
     @contextmanager
     def sending(self, dumps: int, *options: object, port: int = 0) -> Iterator[Path]:

@@ -152,7 +152,7 @@ def _told(pipeline: Pipeline, seconds: float, times: int = 6) -> None:
     """The lag, some times."""
     for _ in range(times):
         time.sleep(seconds / times)
-        runs = pipeline.job_now(pipeline.job).runs
+        runs = pipeline.job_now(pipeline.followed).runs
         lag = runs[0].lag if runs else None
         print(f"  lag {'none' if lag is None else f'{lag:.1f} s'}, stored {pipeline.stored()} of {len(pipeline.index())}")
 

@@ -15,8 +15,8 @@ from fip.spool.setup import Setup
 class Part:
     """What packets, or a heap, brought of an integration: some of one band's channels, of each the same products.
 
-    `whole[part.channels, part.product : part.product + part.visibility.shape[1]] = part.visibility` puts it in its place,
-    and so do flags and weights. The arrays may be views of memory that is used again once `Heard.put` returns.
+    `whole[part.channels, part.product : part.product + part.visibility.shape[1]] = part.visibility` puts it in its
+    place, and so do flags and weights. The arrays may be views of memory that is used again once `Heard.put` returns.
     """
 
     dump: int  # the integration's number in the stream

@@ -1,0 +1,1 @@
+"""FIP's own stream format: UDP packets, each of which says where its samples belong. docs/streams.md has every byte."""

@@ -1,0 +1,134 @@
+"""A UDP port that is read many packets at a time: one system call a batch, into memory that is used again."""
+
+import ctypes
+import os
+import socket
+import struct
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.data.errors import ConfigError
+from fip.receiver.datagrams.decoding import Batch
+from fip.receiver.datagrams.packet import HEADER
+from fip.receiver.part import Buffers
+
+AT_ONCE = 256  # packets of a batch at most
+_SLOT = 1 << 16  # bytes of a packet behind its header: more than UDP has
+_SENDER = 28  # bytes of the largest sockaddr
+_MEMINFO, _DROPS = 55, 8  # SO_MEMINFO, and where in it drops are: socket(7), linux/sock_diag.h
+
+_IOVEC = np.dtype([("base", np.uintp), ("length", np.uintp)])
+_MESSAGE = np.dtype(
+    [
+        ("name", np.uintp),
+        ("namelen", np.uint32),
+        ("iov", np.uintp),
+        ("iovlen", np.uintp),
+        ("control", np.uintp),
+        ("controllen", np.uintp),
+        ("flags", np.int64),  # an int, and what fills it up: the struct msghdr ends here
+        ("length", np.uint32),  # of what came; the kernel writes it
+    ],
+    align=True,
+)
+"""A struct mmsghdr of recvmmsg(2), for machines of 64 bits."""
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Memory:
+    """What batches come into; several ports may share it, one after the other."""
+
+    def __init__(self) -> None:
+        self.headers = np.zeros(AT_ONCE, HEADER)
+        self.payload = np.zeros((AT_ONCE, _SLOT), np.uint8)
+        self.senders = np.zeros((AT_ONCE, _SENDER), np.uint8)
+        self.messages = np.zeros(AT_ONCE, _MESSAGE)
+        self._parts = np.zeros((AT_ONCE, 2), _IOVEC)
+        for column, array in enumerate((self.headers.view(np.uint8).reshape(AT_ONCE, -1), self.payload)):
+            self._parts["base"][:, column] = _addresses(array)
+            self._parts["length"][:, column] = array.shape[1]
+        self.messages["iov"], self.messages["iovlen"] = _addresses(self._parts), 2
+        self.messages["name"] = _addresses(self.senders)
+
+
+class Port:
+    """A bound socket."""
+
+    def __init__(self, endpoint: str, buffer: int) -> None:
+        """`endpoint` is "udp://HOST:PORT"; `buffer` bytes are asked of the kernel. ConfigError if it cannot be had."""
+        host, _, port = endpoint.removeprefix("udp://").rpartition(":")
+        try:
+            family, _, _, _, address = socket.getaddrinfo(
+                host.strip("[]"), int(port), type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+            )[0]
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        except (OSError, OverflowError) as error:
+            raise _unusable(endpoint, error) from None
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(buffer, (1 << 31) - 1))
+            self._socket.bind(address)
+        except (OSError, OverflowError) as error:
+            self._socket.close()
+            raise _unusable(endpoint, error) from None
+        self._asked, self._buffers = buffer, Buffers(buffer, 0)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) at which it hears."""
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    @property
+    def buffers(self) -> Buffers:
+        """What was asked of the kernel and what it gave, of which half is for its own use."""
+        with suppress(OSError):  # it is closed: then it is what it was last
+            got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+            counts = self._socket.getsockopt(socket.SOL_SOCKET, _MEMINFO, 64)
+            self._buffers = Buffers(self._asked, got, struct.unpack_from("I", counts, 4 * _DROPS)[0])
+        return self._buffers
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._socket.fileno()
+
+    def read(self, memory: Memory) -> Batch:
+        """What waits, at most `AT_ONCE` packets: none if none does. OSError if the socket is broken."""
+        memory.messages["namelen"] = _SENDER
+        count = _LIBC.recvmmsg(
+            self.fileno(), ctypes.c_void_p(memory.messages.ctypes.data), AT_ONCE, socket.MSG_DONTWAIT, None
+        )
+        if count < 0:
+            error = ctypes.get_errno()
+            if not isinstance(OSError(error, ""), BlockingIOError | InterruptedError | ConnectionError):
+                raise OSError(error, os.strerror(error))
+            count = 0
+        sizes = memory.messages["length"][:count].astype(np.int64)
+        return Batch(memory.headers[:count], memory.payload[:count], sizes)
+
+    def close(self) -> None:
+        """Lets go of the port, and remembers its buffer."""
+        _ = self.buffers
+        self._socket.close()
+
+
+def sender(memory: Memory, row: int) -> str:
+    """Whence a packet of the batch that was read last came, as "10.1.2.3:4000"."""
+    raw = memory.senders[row].tobytes()
+    port = int.from_bytes(raw[2:4], "big")
+    if int.from_bytes(raw[:2], "little") == socket.AF_INET6:
+        return f"[{socket.inet_ntop(socket.AF_INET6, raw[8:24])}]:{port}"
+    return f"{socket.inet_ntop(socket.AF_INET, raw[4:8])}:{port}"
+
+
+def _addresses(array: NDArray[Any]) -> NDArray[np.uintp]:
+    """Where in memory each row of an array begins."""
+    return array.ctypes.data + array.strides[0] * np.arange(len(array), dtype=np.uintp)
+
+
+def _unusable(endpoint: str, error: Exception) -> ConfigError:
+    """The one line."""
+    why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return ConfigError(f"receiver.listen: {endpoint}: {why}; give an address of this host, and a port that is free")

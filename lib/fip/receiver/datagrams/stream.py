@@ -1,0 +1,142 @@
+"""FIP's own stream: packets are read in batches and told as parts."""
+
+import os
+import select
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fip.config import Receiver
+from fip.data.errors import ConfigError
+from fip.receiver.datagrams.decoding import Decoder, Ended, Refused, described
+from fip.receiver.datagrams.packet import Reason
+from fip.receiver.datagrams.port import AT_ONCE, Memory, Port, sender
+from fip.receiver.part import Buffers, Heard, Part
+from fip.spool.setup import Setup, read_setup
+
+_PAUSE = 0.01  # s in which packets gather, at most: a batch costs much the same for one and for fifty
+_SHARE = 8  # what comes meanwhile fills no more than this part of a buffer
+_FASTEST = 1.25e9  # bytes a second that are reckoned with at first: a burst over 10 Gbit/s
+_CALMER = 0.9  # of the fastest so far, that are reckoned with a batch later
+
+
+class DatagramStream:
+    """A `Stream` of FIP's own format."""
+
+    def __init__(self, setup: Setup, ports: tuple[Port, ...]) -> None:
+        self._setup, self._ports = setup, ports
+        self._decoder, self._memory = Decoder(setup), Memory()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._closing, self._closed = threading.Lock(), False
+        self._said = set[Reason]()
+        self._senders, self._ended = 0, set[int]()
+
+    @property
+    def setup(self) -> Setup:
+        """What all its integrations share."""
+        return self._setup
+
+    @property
+    def buffers(self) -> tuple[Buffers, ...]:
+        """Of each of its sockets."""
+        return tuple(port.buffers for port in self._ports)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """(host, port) of each of its sockets, in the order of `[receiver] listen`."""
+        return tuple(port.address for port in self._ports)
+
+    def listen(self, heard: Heard) -> None:
+        """Hears it until `close` is called; runs in a thread of its own. OSError if a socket breaks."""
+        try:
+            self._listen(heard)
+        finally:
+            with self._closing:
+                self._closed = True
+                os.close(self._wake)
+                for port in self._ports:
+                    port.close()
+
+    def close(self) -> None:
+        """Ends `listen`; may be called from any thread, and more than once."""
+        with self._closing:
+            if not self._closed:
+                os.eventfd_write(self._wake, 1)
+
+    def _listen(self, heard: Heard) -> None:
+        ports = {port.fileno(): port for port in self._ports}
+        waiting, woken = select.poll(), select.poll()
+        for descriptor in (*ports, self._wake):
+            waiting.register(descriptor, select.POLLIN)
+        woken.register(self._wake, select.POLLIN)
+        pace, full = _Pace(min(each.got for each in self.buffers)), False
+        while True:
+            ready = [descriptor for descriptor, _ in waiting.poll()]
+            if self._wake in ready or (not full and woken.poll(pace.pause)):
+                return
+            taken = [self._take(ports[descriptor], heard) for descriptor in ready]
+            full = AT_ONCE in map(len, taken)
+            pace.took(sum(int(sizes.sum()) for sizes in taken))
+
+    def _take(self, port: Port, heard: Heard) -> NDArray[np.int64]:
+        """Tells a batch of what waits at a port; [packet] bytes."""
+        batch = port.read(self._memory)
+        for each in self._decoder.read(batch):
+            if isinstance(each, Part):
+                heard.put(each)
+            elif isinstance(each, Refused):
+                told = "" if each.why in self._said else described(batch, each.rows[0])
+                self._said.add(each.why)
+                heard.refuse(each.why, len(each.rows), told and f"{sender(self._memory, each.rows[0])}: {told}")
+            else:
+                self._end(each, heard)
+        return batch.sizes
+
+    def _end(self, said: Ended, heard: Heard) -> None:
+        """A stream has ended once all of its senders have said so, each some times over, as packets are lost."""
+        if said.senders != self._senders:
+            self._senders, self._ended = said.senders, set()
+        if said.sender not in self._ended:
+            self._ended.add(said.sender)
+            if len(self._ended) == said.senders:
+                heard.end()
+
+
+class _Pace:
+    """How long packets may gather before they are read, from how fast they came."""
+
+    def __init__(self, buffer: int) -> None:
+        self._room = buffer / _SHARE
+        self._fastest, self._last = _FASTEST, time.monotonic()
+
+    @property
+    def pause(self) -> int:
+        """ms."""
+        return round(1000 * min(_PAUSE, self._room / self._fastest))
+
+    def took(self, size: int) -> None:
+        """So many bytes came since it was called last."""
+        now = time.monotonic()
+        self._fastest = max(size / max(now - self._last, 1e-6), _CALMER * self._fastest)
+        self._last = now
+
+
+def open_stream(receiver: Receiver) -> DatagramStream:
+    """FIP's own stream, as `[receiver]` says. ConfigError or InputError of one line if it cannot be heard."""
+    if not receiver.setup:
+        raise ConfigError("receiver.setup: is not given; it is the path of a JSON file that docs/streams.md describes")
+    if not receiver.listen:
+        raise ConfigError('receiver.listen: has no address; give one as ["udp://0.0.0.0:7148"]')
+    setup = read_setup(Path(receiver.setup))
+    ports = list[Port]()
+    try:
+        for endpoint in receiver.listen:
+            ports.append(Port(endpoint, receiver.buffer))
+    except ConfigError:
+        for port in ports:
+            port.close()
+        raise
+    return DatagramStream(setup, tuple(ports))

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from fip.data.errors import ConfigError, InputError, LeftTheRingError, NoRoomError, UnreadableError
-from fip.spool import writing as module
 from fip.spool.layout import ENDED_FILE, INDEX_FILE, RECORD, file_size, integration_file
 from fip.spool.reading import Spool
 from fip.spool.setup import Band, Product
@@ -160,7 +159,7 @@ def test_a_disk_that_is_full_costs_the_integration_alone(tmp_path: Path, monkeyp
         return real(file, octets[:4096])
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.os, "write", full)
+        patched.setattr("fip.spool.writing.os.write", full)
         with pytest.raises(NoRoomError, match="integration 1 cannot be written: No space left on device"):
             put(writing, [1])
     assert sorted(each.name for each in writing.path.iterdir()) == ["0000000000.int", "index", "spool.json"]
@@ -225,7 +224,7 @@ def test_what_cannot_be_a_spool_is_said_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"products": (*PRODUCTS, Product(0, 4, "XX"))}, "products.40: .* names an antenna that is not one of the 4"),
+        ({"products": (*PRODUCTS, Product(0, 5, "XX"))}, "products.60: .* names an antenna that is not one of the 5"),
         ({"products": (*PRODUCTS, PRODUCTS[3])}, "one of them is named twice"),
         ({"products": (*PRODUCTS, Product(3, 0, "RR"))}, "some are of linear feeds, and some of circular"),
         ({"bands": (Band(1e9, -1e8, 11),)}, "bands.0: its last channel is at 0 Hz"),

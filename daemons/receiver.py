@@ -1,4 +1,4 @@
-"""`fip-receiver`: hears a stream and writes its integrations to a spool. It waits for nobody, and keeps what it hears."""
+"""`fip-receiver`: hears a stream, and writes its integrations to a spool. It waits for nobody."""
 
 import argparse
 from typing import Any

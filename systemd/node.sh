@@ -8,7 +8,7 @@ prefix=/opt/fip
 settings=/etc/fip/fip.toml
 unit_folder=/etc/systemd/system
 cache=/var/cache/fip
-folders="/etc/fip, /run/fip, /run/fip-readers, /var/lib/fip, /var/lib/fip-ventilator, /var/lib/fip-monitor, /var/lib/fip-follower, $cache"
+folders="/etc/fip, /run/fip, /run/fip-readers, /var/lib/fip, /var/lib/fip-ventilator, /var/lib/fip-monitor, /var/lib/fip-follower, /var/lib/fip-receiver, $cache"
 dry=""
 
 # step WHAT COMMAND...: says what is done, and does it; with --dry-run only says it.
@@ -24,7 +24,7 @@ node() {
     check_machine
     plan=$(mktemp -d) && trap 'rm -rf "$plan"' EXIT
     make_version
-    step "making users fip, fip-monitor and fip-follower and the folders $folders" make_places
+    step "making users fip, fip-monitor, fip-follower and fip-receiver and the folders $folders" make_places
     [ -e $settings ] || step "copying config/fip.toml to $settings: the layout, for you to edit" \
         install -m 644 config/fip.toml $settings
     if [ -n "$dry" ] && [ ! -e "$version/complete" ]; then
@@ -49,7 +49,7 @@ upgrade() {
     make_version
     mapfile -t units < <(enabled_units)
     step "checking $settings with $version" check_settings
-    step "making users fip, fip-monitor and fip-follower and the folders $folders" make_places
+    step "making users fip, fip-monitor, fip-follower and fip-receiver and the folders $folders" make_places
     plan=$(mktemp -d) && trap 'rm -rf "$plan"' EXIT
     [ -n "$dry" ] || make_plan
     step "writing the layout's drop-ins" place_drop_ins
@@ -71,9 +71,9 @@ uninstall() {
     step "draining and stopping what runs" stop_all
     step "removing the units, $prefix and the command fip" remove_program
     if [ -n "$purge" ]; then
-        step "removing /etc/fip, $cache, users fip, fip-monitor and fip-follower" remove_settings
+        step "removing /etc/fip, $cache, users fip, fip-monitor, fip-follower and fip-receiver" remove_settings
     else
-        say "kept: /etc/fip (configuration, keys), users fip, fip-monitor and fip-follower; --purge removes them"
+        say "kept: /etc/fip (configuration, keys), users fip, fip-monitor, fip-follower and fip-receiver; --purge removes them"
     fi
     say "kept: images, their ledgers and the queue of jobs, in /var/lib/fip and beside it, or where $settings said"
 }
@@ -268,7 +268,7 @@ remove_program() {
 
 remove_settings() {
     rm -rf /etc/fip $cache /run/fip /run/fip-readers
-    for user in fip-follower fip-monitor fip; do
+    for user in fip-receiver fip-follower fip-monitor fip; do
         ! id "$user" >/dev/null 2>&1 || userdel "$user" || return 1
     done
     ! getent group fip >/dev/null || groupdel fip

@@ -18,7 +18,7 @@ def test_the_shipped_file_holds_every_key_with_its_default() -> None:
     (follower,) = loaded.config.follower.values()
     assert follower == Follower(step=follower.step)
     text = (CONFIG / "fip.toml").read_text()
-    for section in ("imaging", "source", "ventilator", "sink", "monitor", "security", "detector"):
+    for section in ("imaging", "source", "ventilator", "sink", "receiver", "monitor", "security", "detector"):
         table = text.partition(f"[{section}]")[2].partition("\n[")[0]
         for key in hints(type(getattr(defaults, section))):
             assert f"\n{key} = " in table or f"\n# {key} = " in table, f"{section}.{key}"
@@ -92,7 +92,7 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
         ('[node.head]\nruns = ["follower.mean"]\n', "node.head.runs: 'follower.mean': there is no [follower.mean]"),
         (
             '[node.head]\nruns = ["followers"]\n',
-            "'followers' is not ventilator, sink, monitor, detector, worker.NAME or follower.NAME",
+            "'followers' is not ventilator, sink, monitor, detector, receiver, worker.NAME or follower.NAME",
         ),
         ('[node.head]\nruns = ["detector.one"]\n', "'detector.one' is not ventilator, sink, monitor, detector, "),
         (

@@ -90,6 +90,14 @@ def test_the_detector_has_a_followers_key(tmp_path: Path) -> None:
     assert [line.rpartition("/")[2] for line in make_keys(both, tmp_path)].count("follower.key is kept") == 1
 
 
+def test_a_receiver_has_a_key_of_its_own(tmp_path: Path) -> None:
+    """It is none of those who may submit, or image."""
+    make_keys(Config.model_validate({"node": {"head": {"runs": ("ventilator", "sink", "receiver")}}}), tmp_path)
+    key = private_key(Security(keys=tmp_path / "head"), "receiver")
+    assert key
+    assert read_allowed(tmp_path / LIST)[key.public] == Holder("receiver", "head")
+
+
 def test_a_renewed_key_is_listed_beside_the_old(tmp_path: Path) -> None:
     """The file has the new key, the list both; a key that all others name cannot be renewed alone."""
     make_keys(LAYOUT, tmp_path)

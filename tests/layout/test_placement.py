@@ -74,6 +74,19 @@ def test_a_follower_has_a_unit_of_its_name_and_a_folder_of_its_own(tmp_path: Pat
     assert 'ReadWritePaths="/data/found"' in drop_in(config, "fip-follower@far.service")
 
 
+def test_a_receiver_writes_spools_alone_and_only_another_format_may_compile(tmp_path: Path) -> None:
+    """FIP's own format has nothing to compile."""
+    node = '[node.head]\nruns = ["receiver"]\n'
+    (tmp_path / "fip.toml").write_text(node)
+    config = load(tmp_path / "fip.toml").config
+    assert units(config, "head") == ("fip-receiver.service",)
+    assert drop_in(config, "fip-receiver.service") == ""
+    (tmp_path / "fip.toml").write_text(f'[receiver]\nspool = "/data/spools"\nformat = "meerkat-l0"\n{node}')
+    said = drop_in(load(tmp_path / "fip.toml").config, "fip-receiver.service").splitlines()
+    assert said[-2:] == ['ReadWritePaths="/data/spools"', "MemoryDenyWriteExecute=no"]
+    assert "MemoryDenyWriteExecute=yes" in (ROOT / "systemd" / "fip-receiver.service").read_text()
+
+
 def test_the_detector_writes_where_images_are(tmp_path: Path) -> None:
     """As the sink's user, also if only it is told another directory."""
     (tmp_path / "fip.toml").write_text('[sink]\ndirectory = "/data/fip"\n[node.head]\nruns = ["sink", "detector"]\n')

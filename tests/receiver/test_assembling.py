@@ -4,13 +4,14 @@ import mmap
 import random
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fip.receiver.assembling import Account, Assembly, Closed
 from fip.receiver.part import Part
-from fip.receiver.sequence import LEAP, NEAR, Place
+from fip.receiver.sequence import GUESSES, LEAP, NEAR, Place
 from fip.spool.layout import sections
 from fip.spool.setup import Band, Product, Setup, Station, Target
 from fip.spool.writing import Open
@@ -255,15 +256,15 @@ def test_a_part_that_comes_again_changes_nothing_and_one_that_did_not_come_whole
 @pytest.mark.parametrize(
     "absurd",
     [
-        dict(dump=1 << 61),
-        dict(dump=1 << 200),
-        dict(dump=12, time=START + 1e9),
-        dict(dump=11, time=START),
-        dict(dump=12 + 3 * NEAR, time=START + 24.0 + 6.0 * NEAR),
-        dict(dump=5000, time=START + 10_000.0),
+        {"dump": 1 << 61},
+        {"dump": 1 << 200},
+        {"dump": 12, "time": START + 1e9},
+        {"dump": 11, "time": START},
+        {"dump": 12 + 3 * NEAR, "time": START + 24.0 + 6.0 * NEAR},
+        {"dump": 5000, "time": START + 10_000.0},
     ],
 )
-def test_numbers_and_times_that_fit_nothing_take_no_memory_and_close_nothing(absurd: dict) -> None:
+def test_numbers_and_times_that_fit_nothing_take_no_memory_and_close_nothing(absurd: dict[str, Any]) -> None:
     """They are sent as often as the good ones."""
     clock = Clock()
     made = assembly(clock, last=Place(10, START + 20.0, clock.now))
@@ -350,14 +351,22 @@ def test_after_a_restart_the_gap_is_lost_and_what_comes_of_older_ones_is_late() 
 
 
 def test_memory_does_not_grow_whatever_comes() -> None:
+    """Parts that fit nothing wait, and those that fit no other are let go first."""
     clock = Clock()
-    made = assembly(clock)
+    asked: list[int] = []
+
+    def counted(dump: int, time: float, field: int) -> Open:
+        asked.append(dump)
+        return memory(dump, time, field)
+
+    made = Assembly(SETUP, GRACE, 4, clock, counted)
     chance = random.Random(5)
-    pool = len({id(each) for each in made._free})
     for _ in range(3000):
         part = chance.choice(parts(chance.randrange(1 << 40)))
         made.put(replace(part, time=START + chance.random() * 1e9))
-    held = sum(len(guess.held) for guess in made._leaps._guesses)
-    assert pool == len(made._free) + len(made.closed)
-    assert held <= 8
-    assert not made.begun
+    assert not asked
+    assert made.counters["unfit"] >= 3000 - GUESSES
+    for dump in range(50):
+        for part in parts(dump):
+            made.put(part)
+    assert len(asked) == 4

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from fip.cli.app import app, say
-from fip.config import Config, load
+from fip.config import OWN_FORMAT, Config, load
 from fip.data.errors import UsageError
-from fip.layout.cluster import placement, warnings
+from fip.layout.cluster import hosts, placement, warnings
+from fip.spool.setup import read_setup
 
 
 @app.command("check")
@@ -20,7 +21,8 @@ def check_command(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")]
     settings = [f"{key} = {value!r}  ({origin})" for key, value, origin in loaded.settings()]
     for line in (*placement(loaded.config), *settings, *_devices()):
         say(line)
-    for line in (*warnings(loaded.config, _resolves), *_tokens(loaded.config), *_lists(loaded.config)):
+    config = loaded.config
+    for line in (*warnings(config, _resolves), *_tokens(config), *_lists(config), *_stream(config)):
         say(f"warning: {line}", style="yellow")
 
 
@@ -58,6 +60,26 @@ def _lists(config: Config) -> Iterator[str]:
         from fip.events.duty import unusable_lists  # which imports the search
 
         yield from unusable_lists(config)
+
+
+def _stream(config: Config) -> Iterator[str]:
+    """What of the stream that a receiver is to hear cannot be used on this host."""
+    if not hosts(config, "receiver"):
+        return
+    receiver = config.receiver
+    if receiver.format == OWN_FORMAT:
+        if not receiver.listen:
+            yield 'receiver.listen: has no address; give one as ["udp://0.0.0.0:7148"]'
+        try:
+            read_setup(Path(receiver.setup))
+        except UsageError as error:
+            yield f"receiver.setup: {error}"
+    most = Path("/proc/sys/net/core/rmem_max")
+    if most.exists() and (most_bytes := int(most.read_text())) < receiver.buffer:
+        yield (
+            f"receiver.buffer: the kernel gives a socket {most_bytes} bytes at most, of the {receiver.buffer} that are "
+            f"asked for: sysctl -w net.core.rmem_max={receiver.buffer}"
+        )
 
 
 def _tokens(config: Config) -> Iterator[str]:

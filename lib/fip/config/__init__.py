@@ -18,6 +18,7 @@ from fip.config.alerting import AlertTarget as AlertTarget
 from fip.config.tables import ALL_WORKERS as ALL_WORKERS
 from fip.config.tables import DETECTOR as DETECTOR
 from fip.config.tables import FOR_ALL, Source, Table
+from fip.config.tables import OWN_FORMAT as OWN_FORMAT
 from fip.config.tables import Catalogue as Catalogue
 from fip.config.tables import Detector as Detector
 from fip.config.tables import Follower as Follower
@@ -36,6 +37,8 @@ from fip.data.quantities import AS_WRITTEN
 from fip.data.settings import Asked, Imaging, ImagingTable, Selection, as_text
 
 COMMAND_LINE = "command line"  # who set what is typed
+SINGLE = ("ventilator", "sink", "monitor", DETECTOR, "receiver")  # what a host runs once
+NAMED = ("worker", "follower")  # what it runs by names
 
 
 class Config(Table):
@@ -132,10 +135,9 @@ class Config(Table):
         for host, node in nodes.items():
             for what in node.runs:
                 role, dot, name = what.partition(".")
-                if role not in (("worker", "follower") if dot else ("ventilator", "sink", "monitor", DETECTOR)):
+                if role not in (NAMED if dot else SINGLE):
                     raise ValueError(
-                        f"node.{host}.runs: '{what}' is not ventilator, sink, monitor, {DETECTOR}, worker.NAME or "
-                        "follower.NAME"
+                        f"node.{host}.runs: '{what}' is not {', '.join(SINGLE)}, worker.NAME or follower.NAME"
                     )
                 if role == "follower" and name not in info.data.get("follower", {name: None}):
                     raise ValueError(f"node.{host}.runs: '{what}': there is no [follower.{name}], which says its step")

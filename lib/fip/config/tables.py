@@ -113,10 +113,14 @@ class Sink(Daemon):
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
 
 
+OWN_FORMAT = "fip"
+"""The stream format that is FIP's own."""
+
+
 class Receiver(Daemon):
     """The daemon that hears a stream and writes its integrations to a spool, which jobs name like a MeasurementSet."""
 
-    format: Label = "fip"  # fip, meerkat-l0, or what a package registers in fip.streams
+    format: Label = OWN_FORMAT  # fip, meerkat-l0, or what a package registers in fip.streams
     listen: tuple[Endpoint, ...] = ()  # where it hears: "udp://0.0.0.0:7148"; several if the stream comes so
     setup: str = ""  # what all integrations share: the path of a JSON file, or what the format says
     spool: Path = Path("/var/lib/fip-receiver")  # the folder of spools

@@ -25,7 +25,7 @@ class Listening:
 
 
 def hosts(config: Config, what: str) -> list[str]:
-    """The hosts that run "ventilator", "sink", ... or any "worker" or "follower", of which the detector is one."""
+    """The hosts that run "ventilator", "receiver", ... or any "worker" or "follower", of which the detector is one."""
     return [host for host, node in config.node.items() if any(what in _said(each) for each in node.runs)]
 
 
@@ -123,7 +123,7 @@ def _lanes(config: Config) -> Iterator[str]:
 def _unreachable(config: Config) -> Iterator[str]:
     """Addresses that do not leave their host, where others must reach them."""
     needed = {
-        "ventilator.control": ("ventilator", ("worker", "sink")),
+        "ventilator.control": ("ventilator", ("worker", "sink", "receiver")),
         "ventilator.lanes": ("ventilator", ("worker",)),
         "sink.images": ("sink", ("worker",)),
     }

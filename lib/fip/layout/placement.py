@@ -7,7 +7,7 @@
 import sys
 from pathlib import Path
 
-from fip.config import Config, load
+from fip.config import OWN_FORMAT, Config, load
 from fip.data.addresses import is_local
 from fip.data.errors import ConfigError
 from fip.layout.reading import cores, readers_for
@@ -19,6 +19,7 @@ OWN = {  # StateDirectory= of the units, and the user that each of them runs as
     "fip-monitor.service": (Path("/var/lib/fip-monitor"), "fip-monitor"),
     "fip-detector.service": (Path("/var/lib/fip"), "fip"),  # beside the images
     "fip-follower.service": (Path("/var/lib/fip-follower"), "fip-follower"),  # one of each name
+    "fip-receiver.service": (Path("/var/lib/fip-receiver"), "fip-receiver"),
 }
 _MADE = "# Made by `install.sh node` from the layout, and made again by the next: edit /etc/fip/fip.toml instead.\n"
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= hides
@@ -47,6 +48,7 @@ def folders(config: Config, unit: str) -> tuple[Path, ...]:
         "fip-sink.service": (config.sink.directory, *([config.sink.ledger] if config.sink.ledger else [])),
         "fip-detector.service": (config.detector.directory or config.sink.directory,),
         "fip-monitor.service": (config.monitor.token_file.parent,),
+        "fip-receiver.service": (config.receiver.spool,),
     }
     return tuple(path for path in needs.get(unit, ()) if not path.is_relative_to(OWN[unit][0]))
 
@@ -57,15 +59,17 @@ def _own(unit: str) -> tuple[Path, str]:
 
 
 def drop_in(config: Config, unit: str) -> str:
-    """The drop-in that gives a unit its folders, and the network; "" where it needs neither."""
-    needed, network = folders(config, unit), "IPAddressAllow=any\n" if _leaves_host(config, unit) else ""
+    """The drop-in that gives a unit its folders, the network, and leave to compile; "" where it needs none of them."""
+    needed, more = folders(config, unit), "IPAddressAllow=any\n" if _leaves_host(config, unit) else ""
+    if unit == "fip-receiver.service" and config.receiver.format != OWN_FORMAT:
+        more += "MemoryDenyWriteExecute=no\n"
     if not needed:
-        return f"{_MADE}[Service]\n{network}" if network else ""
+        return f"{_MADE}[Service]\n{more}" if more else ""
     paths = " ".join(_quoted(path) for path in needed)
     home = any(path.is_relative_to(home) for path in needed for home in HOMES)
     return (
         f"{_MADE}[Unit]\nRequiresMountsFor={paths}\n\n"
-        f"[Service]\nReadWritePaths={paths}\n" + ("ProtectHome=read-only\n" if home else "") + network
+        f"[Service]\nReadWritePaths={paths}\n" + ("ProtectHome=read-only\n" if home else "") + more
     )
 
 

@@ -1,8 +1,9 @@
 """How parts become integrations. Pure: memory is taken at the start, nothing waits, and time is what the caller says.
 
-An integration is closed if all of it came, or one two newer has begun, or nothing of it came for the grace; one of which
-nothing came yet waits as long for those before it. They are closed in the order of their numbers, so what comes for one
-later is late. One that begins when all memory is taken, as by a disk that is slow, is dropped whole: it is the newest.
+An integration is closed if all of it came, or one two newer has begun, or nothing of it came for the grace. They are
+closed in the order of their numbers: one that is whole waits as long for those before it of which nothing came yet, and
+what comes for one that is closed is late. One that begins when all memory is taken, as by a disk that is slow, is
+dropped whole: it is the newest.
 
 Every integration between the first and the last that were heard is received, lost (nothing of it came) or dropped.
 """
@@ -68,7 +69,7 @@ class Assembly:
         memory: Callable[[int, float, int], Open],
         last: Place | None = None,
     ) -> None:
-        """`queue`: integrations that `memory` may be asked for at a time, by dump, time and field; `clock`: monotonic s;
+        """`memory` is asked for `queue` integrations at a time, by dump, time and field; `clock` tells monotonic s;
         `last`: where the spool left off.
         """
         self._cadence, self._grace, self._clock, self._memory = setup.cadence, grace, clock, memory

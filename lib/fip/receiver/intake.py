@@ -42,7 +42,8 @@ class Intake:
             new = known not in self.refused
             self.refused[known] += count
         if new:
-            log.warning("a packet is not believed: %s; others like it are only counted%s", known, found and f": {found}")
+            example = f" ({found})" if found else ""
+            log.warning("a packet is not believed: %s%s; others like it are only counted", known, example)
 
     def end(self) -> None:
         """The stream has said that no more comes."""

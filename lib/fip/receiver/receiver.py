@@ -1,4 +1,4 @@
-"""The receiver's state machine: a stream in, a spool out. It waits for nobody, and tells the ventilator what there is."""
+"""The receiver's state machine: a stream in, a spool out, and the ventilator is told what there is."""
 
 import logging
 import threading
@@ -39,7 +39,7 @@ class Receiver(Daemon):
     reloads = ("receiver.log_level",)
 
     def __init__(self, loaded: Loaded, loop: Loop, open_stream: OpenStream) -> None:
-        """`open_stream` opens what the configuration asks for; it may wait for long, as for a set-up that is to come."""
+        """`open_stream` opens what the configuration asks for; it may wait for long, as for a set-up to come."""
         self._config, self._loop, self._open_stream = loaded.config.receiver, loop, open_stream
         self._ventilator = loaded.config.ventilator.control
         self._host, self._boot = host_name(), uuid4().hex
@@ -50,7 +50,7 @@ class Receiver(Daemon):
         self.reload(loaded.config)
 
     def start(self) -> None:
-        """Opens the stream: ConfigError or InputError at once if it cannot be, and is none that has to be waited for."""
+        """Opens the stream. ConfigError if it cannot be heard, or its spool not written, and that is known at once."""
         self._link = Link(self._loop, self._gate, self._vitals, self._ventilator, _hear, self._state, self._brief)
         opening = Future[Stream]()
         threading.Thread(target=_open, args=(opening, self._open_stream, self._config), daemon=True).start()

@@ -58,6 +58,7 @@ COUNTERS = {
 RECEIVED = {
     "bytes_in": COUNTERS["bytes_in"],
     "junk": ("fip_junk_packets", "Packets that a receiver did not believe, dropped."),
+    "overflowed": ("fip_overflowed_packets", "Packets for which the kernel had no room in a socket's buffer."),
     "late": ("fip_late_parts", "Parts that came after their integration was over, dropped."),
     "again": ("fip_repeated_parts", "Parts that came more than once, dropped."),
     "unfit": ("fip_unfit_parts", "Parts that do not fit what came before them, dropped."),
@@ -85,10 +86,12 @@ LEVELS = {
 _COUNTERS = COUNTERS | {f"receiver.{name}": told for name, told in RECEIVED.items() if told not in COUNTERS.values()}
 
 
-def _counted(view: DaemonView, name: str) -> str:
-    """Which of these a daemon's counter is: receivers count other things by the same names."""
-    mine = view.status.role == "receiver" and RECEIVED.get(name) not in (None, COUNTERS.get(name))
-    return f"receiver.{name}" if mine else name
+def _counts(view: DaemonView) -> dict[str, int]:
+    """What a daemon counts, by these names: receivers count other things by the same ones."""
+    counts = view.status.counters
+    if view.status.role != "receiver":
+        return counts
+    return {f"receiver.{name}" if f"receiver.{name}" in _COUNTERS else name: each for name, each in counts.items()}
 
 
 def exposition(state: PipelineState) -> bytes:
@@ -124,7 +127,7 @@ def _numbers(views: Sequence[DaemonView]) -> Iterator[Number]:
         (
             "counter",
             _COUNTERS,
-            lambda view: {_counted(view, name): each for name, each in view.status.counters.items()},
+            _counts,
         ),
         ("counter", TIMES, lambda view: vars(view.status.resources) | view.status.seconds),
         (

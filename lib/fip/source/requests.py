@@ -19,7 +19,7 @@ from fip.data.names import RunId
 from fip.data.needs import another
 from fip.data.settings import Asked
 from fip.source.pipe import Memory
-from fip.spool.layout import SETUP_FILE
+from fip.spool.layout import is_spool
 
 Result = TypeVar("Result")
 
@@ -160,7 +160,7 @@ def look(
         run.id, run.older, run.name, tuple(each.time for each in run.slices[known:]), run.cadence, opened.rows,
         final=writing is None, notes=(), known=known, ended=opened.ended,
         handed=handed_over(opened) if hand_over else None, arrivals=opened.recording.arrivals(),
-        passes=(path / SETUP_FILE).is_file(),
+        passes=is_spool(path),
     )  # fmt: skip
     files = run.corrections.files if run.corrections else ()
     return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others, files=files)

@@ -29,9 +29,12 @@ CutIt = Callable[[SliceId, Callable[[Future[Cut]], None]], None]
 class Keeping:
     """What is on its way into the ring."""
 
-    def __init__(self, ring: Ring, jobs: Jobs, cut: CutIt, done: Callable[[], None]) -> None:
-        """`cut` has a slice cut; `done` is called when something was put there, or cannot be."""
-        self._ring, self._jobs, self._cut, self._done = ring, jobs, cut, done
+    def __init__(
+        self, ring: Ring, jobs: Jobs, cut: CutIt, left: Callable[[SliceId, str], None], done: Callable[[], None]
+    ) -> None:
+        """`cut` has a slice cut, `left` is called for one that cannot be any more, with why, and then `done`, as when
+        something was put there."""
+        self._ring, self._jobs, self._cut, self._left, self._done = ring, jobs, cut, left, done
         self.busy: set[SliceId] = set()
         """Slices that are being cut for it, or written."""
         self._put_off: dict[SliceId, float] = {}  # monotonic s, until when
@@ -74,11 +77,12 @@ class Keeping:
         if error is None and active:
             self._ring.put(key, future.result(), partial(self._was_put, key))
             return
-        if error and active:
-            self._put_off[key] = inf if isinstance(error, LeftTheRingError) else time.monotonic() + PUT_OFF
-            if isinstance(error, LeftTheRingError) and active.leases:
-                active.leases.cannot_be_cut(key.slice, str(error))
         self.busy.discard(key)
+        if isinstance(error, LeftTheRingError):
+            self._put_off[key] = inf
+            self._left(key, str(error))
+        elif error and active:  # if it is needed, its failure is told when it is cut to be sent
+            self._put_off[key] = time.monotonic() + PUT_OFF
         self._done()
 
     def _was_put(self, key: SliceId) -> None:
@@ -90,6 +94,7 @@ class Keeping:
     def _sweep(self) -> None:
         """Removes what is stored or failed, or of a run that is over."""
         self._seen |= self._jobs.active.keys()
+        self._ring.needed = any(active.passes for active in self._jobs.active.values())
         for run in self._ring.runs:
             active = self._jobs.active.get(run)
             if active:

@@ -30,6 +30,7 @@ RING = "ring"
 """Its folder, in that of what arrives."""
 _NAME = re.compile(r"([A-Za-z0-9._+-]+)\.([0-9]{10,19})\.slice")
 _NEW = ".new"
+NONE = 1000  # bytes: a ring that may have no more is none
 LEAST_FREE = 0.05  # share of the disk, on which the queue of jobs is, too
 TRIED_EVERY = 10.0  # s, if it cannot be written
 MOST_READ = 20  # times that an entry is read which the disk does not give
@@ -56,6 +57,8 @@ class Ring:
         self._size, self._told_full = 0, False
         self.trouble = ""
         """Why it cannot be written now; "" if it can."""
+        self.needed = False
+        """Whether there is a run under way whose data do not stay."""
         self._find()
 
     def held(self, run: RunId) -> Ranges:
@@ -72,14 +75,16 @@ class Ring:
         return tuple(self._held)
 
     @property
-    def state(self) -> RingState:
-        """How full it is."""
+    def state(self) -> RingState | None:
+        """How full it is; None if nothing is or will be put into it."""
+        if not self._sizes and (self._most <= NONE or not self.needed):
+            return None
         return RingState(len(self._sizes), self._size, self._most, self._room, self.trouble)
 
     @property
     def takes(self) -> bool:
         """Whether there is room for another slice, as far as is known."""
-        if not self._most or time.monotonic() < self._not_before:
+        if self._most <= NONE or time.monotonic() < self._not_before:
             return False
         if self._room or not self._sizes:
             return True

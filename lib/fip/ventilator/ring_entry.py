@@ -58,10 +58,10 @@ def _header() -> TypeAdapter[_Header]:
 
 def encode_entry(key: SliceId, cut: Cut) -> bytes:
     """The content of its file."""
-    views: list[Any] = [memoryview(frame).cast("B") for frame in cut.frames]
+    views: list[Any] = [memoryview(frame).cast("B") if memoryview(frame).nbytes else b"" for frame in cut.frames]
     sums = tuple(np.ascontiguousarray(each, "<f8").tobytes() for each in cut.antennas[1:])
     header = _Header(
-        PROTOCOL, key.run, key.slice, tuple(view.nbytes for view in views), cut.nbytes, cut.seconds,
+        PROTOCOL, key.run, key.slice, tuple(map(len, views)), cut.nbytes, cut.seconds,
         dict(cut.ill), dict(cut.corrected), tuple(cut.antennas.names), sums,
     )  # fmt: skip
     packed = msgpack.packb(asdict(header))

@@ -61,7 +61,7 @@ class Supply:
         self._roots = tuple(roots)
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
         self._readers, self.ring = readers, ring
-        self._keeping = Keeping(ring, jobs, self._cut, ready)
+        self._keeping = Keeping(ring, jobs, self._cut, self._left, ready)
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
         self._once_more: set[RunId] = set()  # of them, those to be looked into again then
         self._unreadable: set[RunId] = set()  # runs whose MeasurementSets cannot be read at the moment
@@ -275,19 +275,25 @@ class Supply:
             self._has(key, future.result())
             return
         self.reading.discard(key)
-        if active and active.leases:
+        if isinstance(error, LeftTheRingError):
+            self._left(key, str(error))
+        elif active and active.leases:
+            log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
+            active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
             self._vitals.counters["failures"] += 1
-            if isinstance(error, LeftTheRingError):
-                log.error("slice %d of %s: %s", key.slice, active.plan.name, error)
-                active.leases.cannot_be_cut(key.slice, str(error))
-            else:
-                log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
-                active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
             if isinstance(error, StoodStillError):
                 self._stood_still.add(key)
                 if len(self._stood_still) > 1:  # it is not this one slice
                     self.end(active, str(error))
         self._on_ready()
+
+    def _left(self, key: SliceId, reason: str) -> None:
+        """A slice cannot be cut any more: it fails at once, unless somebody has it."""
+        active = self._jobs.active.get(key.run)
+        if active and active.leases and key.slice not in active.leases.failed:
+            log.error("slice %d of %s: %s", key.slice, active.plan.name, reason)
+            active.leases.cannot_be_cut(key.slice, reason)
+            self._vitals.counters["failures"] += 1
 
     def _was_taken(self, key: SliceId, cut: Cut | None, later: bool) -> None:
         """A slice was read from the ring, or is to be cut again."""

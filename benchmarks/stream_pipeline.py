@@ -21,13 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from fip.archive.ledger import Ledger
 from fip.spool.index import records
 from fip.spool.layout import ENDED_FILE, INDEX_FILE, file_size
-from fip.spool.setup import SETUP, Band, Product, Setup, Station, Target
+from fip.spool.setup import SETUP, Band, Correlation, Product, Setup, Station, Target
+from fip.wire.messages import PipelineStatus
+from fip.wire.receiving import ReceiverBrief, ReceiverState
 from support.fip_command import fip, images
 from support.mesh import Mesh
 
 LATITUDE, RADIUS = math.radians(-30.7), 6.37e6  # rad, m
 EXTENT = 600.0  # m, of the array
-HANDS = ("XX", "XY", "YX", "YY")
+HANDS: tuple[Correlation, ...] = ("XX", "XY", "YX", "YY")
 RECEIVER = "import sys; from fip_daemons.receiver import main; sys.argv[0] = 'fip-receiver'; sys.exit(main())"
 
 
@@ -63,16 +65,21 @@ class Pipeline(Mesh):
         spools: Path | None = None,
         ventilator: str = "",
     ) -> None:
-        """`integrations` are in the ring at the most; `spools` is the folder of spools, `ventilator` goes to its table."""
+        """`integrations` are in the ring at the most; `spools` is their folder; `ventilator` goes into its table."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.setup, self.port, self._relayed = setup, _free_port(), 0
+        self.setup, self.port = setup, free_port()
         self.setup_file = folder / "setup.json"
         self.setup_file.write_bytes(SETUP.dump_json(setup))
         spools = spools or folder / "spools"
         self.spool = spools / setup.folder
         keep = integrations * file_size(setup)
-        receiver = {"listen": [f"udp://127.0.0.1:{self.port}"], "setup": str(self.setup_file), "spool": str(spools)}
-        table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in (receiver | {"keep": f"{keep / 1e6}MB"}).items())
+        receiver = {
+            "listen": [f"udp://127.0.0.1:{self.port}"],
+            "setup": str(self.setup_file),
+            "spool": str(spools),
+            "keep": f"{keep / 1e6}MB",
+        }
+        table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in receiver.items())
         super().__init__(folder, workers, settings=f"{ventilator}\n[receiver]\n{table}", within=900)
         self.names.append("receiver")
         self.followed = ""
@@ -128,6 +135,17 @@ class Pipeline(Mesh):
         """Whether the receiver knows that no more comes."""
         return (self.spool / ENDED_FILE).exists()
 
+    def counted(self) -> ReceiverBrief:
+        """What the receiver says that it counted, as the ventilator knows it."""
+        found: list[ReceiverState] = []
+
+        def seen(status: PipelineStatus) -> bool:
+            found.extend(status.receivers)
+            return bool(found)
+
+        self.wait(seen)
+        return found[0].brief
+
     def kill_readers(self) -> None:
         """Kills the ventilator's children, as it does itself with one that stands still."""
         for child in psutil.Process(self.daemons["ventilator"].pid).children(recursive=True):
@@ -157,12 +175,14 @@ class Pipeline(Mesh):
         children = psutil.Process(self.daemons["ventilator"].pid).children(recursive=True)
         return Cpu(_seconds(psutil.Process(self.daemons["receiver"].pid)), sum(map(_seconds, children)))
 
-    def latencies(self, log: Path) -> NDArray[np.float64]:
-        """[image] s from an integration's last packet to its durable FITS, in order."""
+    def latencies(self, log: Path, warm: float) -> NDArray[np.float64]:
+        """[image] s from an integration's last packet to its durable FITS, if sent `warm` s after the first image."""
         sent = {int(dump): float(at) for dump, at, _ in map(str.split, log.read_text().splitlines())}
         dumps = self.index()["dump"]
         durable = {_number(each): each.stat().st_ctime for each in images(self.directory)}
-        return np.array([durable[number] - sent[int(dumps[number])] for number in sorted(durable)])
+        after = min(durable.values()) + warm
+        known = [(at, sent[int(dumps[number])]) for number, at in sorted(durable.items())]
+        return np.array([at - last for at, last in known if last > after])
 
 
 @dataclass(frozen=True)
@@ -183,7 +203,7 @@ def _number(image: Path) -> int:
     return int(image.name.rpartition("-t")[2].partition("-")[0])
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as some:
         some.bind(("127.0.0.1", 0))
         port: int = some.getsockname()[1]

@@ -2,8 +2,8 @@
 
     python -m benchmarks.stream_sender SETUP PORT [--dumps 60] [--first 0] [--spread 0.5] [--size 8192] [--log FILE]
 
-An integration is sent when it is over, by the clock, spread over a share of its cadence; the log has a line of each, with
-its number and the Unix time at which its last packet was sent. In the end it says that no more comes.
+An integration is sent when it is over, by the clock, spread over a share of its cadence; the log has a line of each:
+its number, the Unix time at which its last packet was sent, and how many there were. In the end it says that it is over.
 """
 
 import argparse
@@ -49,9 +49,9 @@ class Encoded:
         self._memory = np.frombuffer(bytearray(b"".join(made)), np.uint8)
         ends = np.cumsum([len(each) for each in made])
         begins = ends - [len(each) for each in made]
-        offset = int((HEADER.fields or {})["dump"][1])
+        offset = HEADER.fields["dump"][1] if HEADER.fields else 0
         self._places = begins[:, np.newaxis] + offset + np.arange(16)  # of number and time, which are side by side
-        view = memoryview(self._memory)
+        view = self._memory.data
         self.packets = [view[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
 
     def number(self, dump: int, middle: float) -> None:

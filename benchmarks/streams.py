@@ -8,9 +8,9 @@
     python -m benchmarks.streams ring [--seconds 60] [--integrations 20]
     common: [--workers 1] [--scratch DIR] [--spool DIR] [--size PIXELS]
 
-A sender process of its own (`benchmarks.stream_sender`) sends FIP's own stream over loopback; receiver, ventilator, sink
-and workers are those that systemd starts. It uses what tests use: `pip install -e '.[dev]'` first. It ends with exit code
-1 if an integration that was received has neither an image nor a named failure, or a file was written twice.
+A sender process of its own (`benchmarks.stream_sender`) sends FIP's own stream over loopback; receiver, ventilator,
+sink and workers are those that systemd starts. It uses what tests use: `pip install -e '.[dev]'` first. It ends with
+exit code 1 if an integration that was received has neither an image nor a named failure, or a file was written twice.
 """
 
 import argparse
@@ -29,7 +29,8 @@ import numpy as np
 from benchmarks.soak import Watch
 from benchmarks.stream_pipeline import Pipeline, setup_of
 
-WARM = 5  # integrations that are not counted: workers compile, and the run is settled by them
+FIRST = 5  # integrations that are not counted: the run is settled by them
+WARM = 5.0  # s from the first image on that are not counted: what waited for it is imaged
 TICK = 0.2  # s between looks
 
 
@@ -63,18 +64,18 @@ def account(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
 
 def finish(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
     """Waits for the end of the run, and says what became of all."""
-    pipeline.until(lambda: (watch(), pipeline.ended)[1], "end of the stream")
+    pipeline.until(lambda: pipeline.ended, "end of the stream")
     pipeline.finish()
     return account(pipeline, watch, dumps)
 
 
 def cpu(given: argparse.Namespace, stack: ExitStack) -> bool:
     """CPU seconds an integration of the receiver and of the reading child."""
-    dumps = max(WARM + 1, round(given.seconds / given.cadence))
+    dumps = max(FIRST + 1, round(given.seconds / given.cadence))
     pipeline = opened(given, stack, "cpu")
     watch = Watch(pipeline.directory)
     with pipeline.sending(dumps):
-        pipeline.until(lambda: pipeline.stored() >= WARM, "images")
+        pipeline.until(lambda: pipeline.stored() >= FIRST, "images")
         before, first = pipeline.cpu(), len(pipeline.index())
         pipeline.until(lambda: pipeline.ended, "end", within=given.seconds * 2 + 600)
     pipeline.until(lambda: pipeline.stored() >= len(pipeline.index()), "images")
@@ -88,7 +89,7 @@ def cpu(given: argparse.Namespace, stack: ExitStack) -> bool:
 
 def latency(given: argparse.Namespace, stack: ExitStack) -> bool:
     """From the last packet to the durable FITS; the best of some rounds."""
-    dumps, whole = WARM + round(given.seconds / given.cadence), True
+    dumps, whole = round((WARM + 10 + given.seconds) / given.cadence), True
     for number in range(given.rounds):
         with ExitStack() as round_:
             pipeline = opened(given, round_, f"latency{number}")
@@ -96,9 +97,12 @@ def latency(given: argparse.Namespace, stack: ExitStack) -> bool:
             with pipeline.sending(dumps) as log:
                 pass
             whole &= finish(pipeline, watch, dumps)
-            taken = pipeline.latencies(log)[WARM:]
+            taken = pipeline.latencies(log, WARM)
         p50, p90, p99 = np.quantile(taken, [0.5, 0.9, 0.99])
-        print(f"last packet to durable FITS: p50 {p50:.3f}, p90 {p90:.3f}, p99 {p99:.3f}, most {taken.max():.3f} s")
+        print(
+            f"last packet to durable FITS, {len(taken)}: p50 {p50:.3f}, p90 {p90:.3f}, p99 {p99:.3f}, "
+            f"most {taken.max():.3f} s", flush=True,
+        )  # fmt: skip
     return whole
 
 
@@ -123,9 +127,14 @@ def kills(given: argparse.Namespace, stack: ExitStack) -> bool:
             time.sleep(TICK)
     print("killed:", ", ".join(f"{name} {count}" for name, count in sorted(killed.items())))
     whole = finish(pipeline, watch, dumps)
-    missing = dumps - len(pipeline.index())
-    print(f"not received {missing} of {killed['receiver']} kills of the receiver; counted: {pipeline.counted()}")
-    return whole and missing <= 2 * killed["receiver"] + 1
+    counted, records = pipeline.counted(), pipeline.index()
+    missing, between = dumps - len(records), int(records["dump"][-1] - records["dump"][0]) + 1
+    print(
+        f"not received {missing} for {killed['receiver']} kills of the receiver; counted {counted.received} received, "
+        f"{counted.lost} lost, {counted.dropped} dropped, of {between} from the first to the last"
+    )
+    right = counted.received + counted.lost + counted.dropped == between and counted.received == len(records)
+    return whole and right and missing <= 2 * killed["receiver"]
 
 
 def stopped(given: argparse.Namespace, stack: ExitStack) -> bool:
@@ -135,7 +144,7 @@ def stopped(given: argparse.Namespace, stack: ExitStack) -> bool:
     watch = Watch(pipeline.directory)
     workers = [name for name in pipeline.names if name.startswith("cpu")]
     with pipeline.sending(dumps):
-        pipeline.until(lambda: pipeline.stored() >= WARM, "images")
+        pipeline.until(lambda: pipeline.stored() >= FIRST, "images")
         for name in workers:
             pipeline.kill(name, signal.SIGTERM)
         before = pipeline.stored()
@@ -154,7 +163,8 @@ def _told(pipeline: Pipeline, seconds: float, times: int = 6) -> None:
         time.sleep(seconds / times)
         runs = pipeline.job_now(pipeline.followed).runs
         lag = runs[0].lag if runs else None
-        print(f"  lag {'none' if lag is None else f'{lag:.1f} s'}, stored {pipeline.stored()} of {len(pipeline.index())}")
+        said = "none" if lag is None else f"{lag:.1f} s"
+        print(f"  lag {said}, stored {pipeline.stored()} of {len(pipeline.index())}", flush=True)
 
 
 def ring(given: argparse.Namespace, stack: ExitStack) -> bool:

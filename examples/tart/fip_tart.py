@@ -24,6 +24,7 @@ from fip.config import Receiver
 from fip.data.errors import ConfigError, InputError
 from fip.data.names import label
 from fip.receiver.part import Buffers, Heard, Part
+from fip.source.spooled.uvw import antenna_uvw
 from fip.spool.setup import Band, Product, Setup, Station, Target
 
 LONGEST = 1 << 20  # bytes of an answer
@@ -31,6 +32,7 @@ WITHIN = 5.0  # s, for an answer
 ASKED = 4  # times an integration
 HOURS = 24  # of right ascension: each has a target, the zenith in its middle
 LIGHT = 299792458.0  # m/s
+UNUSABLE = "an answer cannot be used"
 
 _Metres = Annotated[float, Interval(ge=-1e5, le=1e5)]
 _Value = Annotated[float, Interval(ge=-1e9, le=1e9)]
@@ -102,24 +104,10 @@ class Array:
     zenith: NDArray[np.float64]  # [3], a unit vector, ITRF
 
     def field(self, unix: float) -> int:
-        """The target that is next to the zenith."""
-        ra, _ = erfa.c2s(self.zenith @ _terrestrial(unix))
+        """The target that is next to the zenith; UT1 is taken as UTC, which is less than 15 arcseconds."""
+        days = 2440587.5 + unix / 86400
+        ra, _ = erfa.c2s(self.zenith @ erfa.c2t06a(days, 69.2 / 86400, days, 0.0, 0.0, 0.0))
         return int(ra % (2 * math.pi) / (2 * math.pi) * HOURS) % HOURS
-
-    def uvw(self, unix: float, target: Target) -> NDArray[np.float64]:
-        """[antenna, 3] m towards a target, by rotation alone: aberration is nothing to baselines of metres."""
-        sin_a, cos_a, sin_d, cos_d = (
-            math.sin(target.ra),
-            math.cos(target.ra),
-            math.sin(target.dec),
-            math.cos(target.dec),
-        )
-        axes = [
-            [-sin_a, cos_a, 0.0],
-            [-sin_d * cos_a, -sin_d * sin_a, cos_d],
-            [cos_d * cos_a, cos_d * sin_a, sin_d],
-        ]
-        return np.asarray(self.antennas @ _terrestrial(unix) @ np.array(axes).T)
 
 
 def array_of(info: Info, positions: Sequence[tuple[float, float, float]]) -> Array:
@@ -129,12 +117,6 @@ def array_of(info: Info, positions: Sequence[tuple[float, float, float]]) -> Arr
     east, north, up = [-sin_l, cos_l, 0.0], [-sin * cos_l, -sin * sin_l, cos], [cos * cos_l, cos * sin_l, sin]
     centre = erfa.gd2gc(1, longitude, latitude, info.location.alt)  # 1: WGS 84
     return Array(centre + np.array(positions) @ np.array([east, north, up]), np.array(up))
-
-
-def _terrestrial(unix: float) -> NDArray[np.float64]:
-    """[3, 3] that turns ICRS into ITRF; UT1 is taken as UTC, which moves the sky by less than 15 arcseconds."""
-    days = 2440587.5 + unix / 86400
-    return np.asarray(erfa.c2t06a(days, 69.2 / 86400, days, 0.0, 0.0, 0.0))
 
 
 class Tart:
@@ -168,7 +150,7 @@ class Tart:
             try:
                 part = self.part(Visibilities.model_validate(self._ask("imaging/vis")), self._gains())
             except (AnswerError, ValidationError) as error:
-                heard.refuse(reason(error))
+                heard.refuse(UNUSABLE, found=reason(error))
                 continue
             if part.time > newest:
                 newest = part.time
@@ -182,14 +164,13 @@ class Tart:
         for each in told.data:
             if (row := self._rows.get((each.i, each.j))) is None:
                 raise AnswerError(f"antennas {each.i} and {each.j} are no pair of {self.setup.name}'s")
-            # Theirs is towards the zenith as the antennas stand, and conj(FIP's): tart2ms turns it round, too.
-            values[row] = np.conj(complex(each.re, each.im) * gains[each.i] * np.conj(gains[each.j]))
-        antennas = self._array.uvw(unix, self.setup.targets[field])
-        first, second = np.array(list(self._rows)).T
-        uvw = antennas[second] - antennas[first]
-        values *= np.exp(-2j * np.pi * uvw[:, 2] / self._wavelength)  # the target is followed
+            values[row] = complex(each.re, each.im) * gains[each.i] * np.conj(gains[each.j])
+        target, (first, second) = self.setup.targets[field], np.array(list(self._rows)).T
+        path = antenna_uvw(unix, target.ra, target.dec, self._array.antennas)[:, 2]  # m
+        values *= np.exp(-2j * np.pi * (path[first] - path[second]) / self._wavelength)  # the target is followed
         dump = int(unix // self.setup.cadence)
-        return Part(dump, unix, field, 0, slice(0, 1), 0, values[np.newaxis].astype(np.complex64), uvw=uvw)
+        missing = int(np.isnan(values).sum())
+        return Part(dump, unix, field, 0, slice(0, 1), 0, values[np.newaxis].astype(np.complex64), missing=missing)
 
     def _gains(self) -> NDArray[np.complex128]:
         told = Gains.model_validate(self._ask("calibration/gain"))
@@ -222,7 +203,6 @@ def setup_of(info: Info, array: Array, cadence: float) -> Setup:
             Target(f"zenith{hour:02d}", ra, math.radians(info.location.lat)) for hour, ra in enumerate(zeniths)
         ),
         telescope="TART",
-        uvw=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""What was received of the time of an event: a spool in the event's folder, of the ring's files, which may then drop them."""
+"""What was received of the time of an event, as a spool in its folder: links to files that the ring is to drop."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Integrations that are set aside: a spool of their own, whose files are those of the ring, which may then drop them."""
+"""Integrations that are set aside: a spool of their own, with links to the files of a ring that is to drop them."""
 
 import os
 import shutil

@@ -3,7 +3,8 @@
     python -m benchmarks.stream_sender SETUP PORT [--dumps 60] [--first 0] [--spread 0.5] [--size 8192] [--log FILE]
 
 An integration is sent when it is over, by the clock, spread over a share of its cadence; the log has a line of each:
-its number, the Unix time at which its last packet was sent, and how many there were. In the end it says that it is over.
+its number, the Unix time at which its last packet was sent, and how many there were. In the end it says that no more
+comes.
 """
 
 import argparse

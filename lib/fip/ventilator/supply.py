@@ -227,8 +227,7 @@ class Supply:
             if facts.run in self._jobs.active or facts.older in self._jobs.active:
                 self._jobs.later(job, now + STATE_INTERVAL)  # another job is at this run
                 return
-            for note in facts.notes:
-                log.info("%s: %s", facts.name, note)
+            _say_notes(facts)
             self._jobs.begin(job, _active(job.submit, path, facts, pace, now), now)
         else:
             log.error("job %s: %s", job.submit.job, error)
@@ -263,6 +262,7 @@ class Supply:
             self.end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
             return
         active.observed(facts.known, facts.times)
+        _say_notes(facts)
         total = facts.known + len(facts.times)
         active.cadence = facts.cadence or active.cadence
         if active.grow(total, facts.rows, ended if facts.ended is None else facts.ended, now):
@@ -339,6 +339,11 @@ def refusal(path: str, roots: Sequence[Path]) -> str:
     folders = ", ".join(map(str, roots))
     where = f"data are taken from {folders} only ([source] roots of the ventilator)"
     return "" if inside else f"{path}: {where}"
+
+
+def _say_notes(facts: RunFacts) -> None:
+    for note in facts.notes:
+        log.info("%s: %s", facts.name, note)
 
 
 def _was_lost(error: BaseException | None) -> bool:

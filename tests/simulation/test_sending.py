@@ -1,0 +1,149 @@
+"""`fip simulate --stream`: what comes over the network is what would be written, and what is wrong is said."""
+
+import math
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fip.cli import main
+from fip.data.errors import UsageError
+from fip.receiver.datagrams.port import Port
+from fip.receiver.datagrams.stream import DatagramStream
+from fip.receiver.part import Part
+from fip.simulation.observed import Observed
+from fip.simulation.plan import Simulation
+from fip.simulation.sending import stream_observation, write_setup
+from fip.simulation.streamed import arrays_of, setup_of, time_of
+from fip.spool.layout import sections
+from fip.spool.setup import read_setup
+from support.fip_command import fip
+
+SENT = Simulation(antennas=6, channels=5, integrations=3, cadence=0.2)
+
+
+class Gathered:
+    """Integrations as they come, by the number of their dump."""
+
+    def __init__(self) -> None:
+        self.arrays = dict[int, dict[str, NDArray[Any]]]()
+        self.times = dict[int, float]()
+        self.refused = list[str]()
+        self.ended = threading.Event()
+
+    def put(self, part: Part) -> None:
+        """Takes a part to its place."""
+        setup = setup_of(Observed(SENT))
+        blank = {name: np.zeros(each.shape, each.dtype) for name, each in sections(setup).items()}
+        arrays, self.times[part.dump] = self.arrays.setdefault(part.dump, blank), part.time
+        products = slice(part.product, part.product + part.visibility.shape[1])
+        for name, values in (("visibility", part.visibility), ("flag", part.flag), ("weight", part.weight)):
+            if values is not None and values.size:
+                arrays[f"{part.band}.{name}"][part.channels, products] = values
+        if part.scale is not None and part.visibility.size:
+            arrays[f"{part.band}.scale"][part.channels] = part.scale
+        if part.uvw is not None:
+            arrays["uvw"][part.baseline : part.baseline + len(part.uvw)] = part.uvw
+
+    def refuse(self, why: str, count: int = 1, found: str = "") -> None:
+        """What was not believed."""
+        self.refused.append(f"{why}: {found}")
+
+    def end(self) -> None:
+        """No more comes."""
+        self.ended.set()
+
+
+@pytest.mark.parametrize("rate", [None, 20_000_000])
+def test_what_is_received_is_what_would_be_written(tmp_path: Path, rate: int | None) -> None:
+    """Over two ports, in real time or as fast as the rate allows; and the end is told."""
+    setup_file = tmp_path / "setup.json"
+    write_setup(setup_file, SENT)
+    ports = tuple(Port("udp://127.0.0.1:0", 4_000_000) for _ in range(2))
+    stream, heard = DatagramStream(read_setup(setup_file), ports), Gathered()
+    listening = threading.Thread(target=stream.listen, args=(heard,))
+    listening.start()
+    try:
+        assert stream_observation(SENT, [f"udp://{host}:{port}" for host, port in stream.addresses], rate) == 0
+        assert heard.ended.wait(30)
+    finally:
+        stream.close()
+        listening.join()
+    assert heard.refused == []
+    observed = Observed(SENT)
+    assert sorted(heard.arrays) == list(range(SENT.integrations))
+    for dump, arrays in heard.arrays.items():
+        assert heard.times[dump] == time_of(SENT, dump)
+        for name, values in arrays_of(observed, dump).items():
+            np.testing.assert_array_equal(arrays[name], values)
+
+
+def test_that_nobody_listens_is_told() -> None:
+    """As far as the network says so, as this host's does."""
+    free = Port("udp://127.0.0.1:0", 4096)
+    host, port = free.address
+    free.close()
+    assert stream_observation(SENT, [f"udp://{host}:{port}"], 1_000_000_000) > 0
+
+
+def test_a_set_up_of_another_stream_is_kept_unless_told(tmp_path: Path) -> None:
+    """The same one may be written again."""
+    path = tmp_path / "setup.json"
+    write_setup(path, SENT)
+    write_setup(path, SENT)
+    other = Simulation(antennas=5, channels=5, integrations=3)
+    with pytest.raises(UsageError, match="of another stream: choose another name, or --overwrite"):
+        write_setup(path, other)
+    write_setup(path, other, overwrite=True)
+    assert read_setup(path) == setup_of(Observed(other))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "give OUT.ms, the MeasurementSet to write, or --stream udp://HOST:PORT"),
+        (("out.ms", "--stream", "udp://127.0.0.1:7148"), "out.ms: --stream and --setup write no MeasurementSet"),
+        (("--stream", "tcp://127.0.0.1:7148"), "--stream: 'tcp://127.0.0.1:7148' is no address to send packets to"),
+        (("--stream", "udp://127.0.0.1:7148,udp://[::1]:0"), "--stream: 'udp://[::1]:0' is no address"),
+        (("--stream", "udp://127.0.0.1:7148", "--rate", "fast"), "--rate: 'fast' is not a number of bytes"),
+        (("out.ms", "--rate", "1MB"), "--rate: is of what --stream sends"),
+        (("--stream", "udp://127.0.0.1:7148", "--live"), "--live: is of a MeasurementSet"),
+        (("--setup", "/nowhere/setup.json"), "/nowhere/setup.json: cannot be written: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_in_a_line(
+    options: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["fip", "simulate", *options])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().err
+    assert left.value.code == 2
+    assert said.startswith(f"fip: {says}")
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stream_of_now_is_always_up(tmp_path: Path) -> None:
+    """The command writes the set-up and sends."""
+    port = Port("udp://127.0.0.1:0", 4_000_000)
+    options = ("--antennas", "4", "--channels", "4", "--integrations", "2", "--start", "now", "--rate", "50MB")
+    try:
+        where = f"udp://127.0.0.1:{port.address[1]}"
+        said = fip("simulate", "--stream", where, "--setup", "setup.json", *options, cwd=tmp_path).stdout
+    finally:
+        port.close()
+    assert "setup.json says what the stream is" in said
+    assert f"on were sent to {where}" in said
+    assert "nobody" not in said
+    assert math.degrees(read_setup(tmp_path / "setup.json").targets[0].dec) == pytest.approx(-80)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from astropy.io import fits
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -130,6 +131,11 @@ class Pipeline(Mesh):
         with closing(Ledger(self.directory, read_only=True)) as ledger:
             return {each.index: each.reason for each in ledger.failures(1 << 20)}
 
+    def completeness(self) -> Mapping[int, float]:
+        """FIPCOMPL of each image; 1 of one that does not say it."""
+        headers = {_number(each): fits.getheader(each) for each in images(self.directory)}
+        return {number: float(header.get("FIPCOMPL", 1.0)) for number, header in headers.items()}
+
     @property
     def ended(self) -> bool:
         """Whether the receiver knows that no more comes."""
@@ -158,10 +164,10 @@ class Pipeline(Mesh):
         self.until(lambda: self.job_now(self.followed).state not in ("queued", "running"), "end of the job", every=1.0)
 
     @contextmanager
-    def sending(self, dumps: int, *options: object, port: int = 0) -> Iterator[Path]:
+    def sending(self, dumps: int, *options: object) -> Iterator[Path]:
         """A sender of so many integrations; gives its log, and waits for its end."""
         log = self.folder / "sent"
-        command = [sys.executable, "-m", "benchmarks.stream_sender", str(self.setup_file), str(port or self.port)]
+        command = [sys.executable, "-m", "benchmarks.stream_sender", str(self.setup_file), str(self.port)]
         command += ["--dumps", str(dumps), "--log", str(log), *map(str, options)]
         with subprocess.Popen(command) as sender:
             try:
@@ -177,12 +183,29 @@ class Pipeline(Mesh):
 
     def latencies(self, log: Path, warm: float) -> NDArray[np.float64]:
         """[image] s from an integration's last packet to its durable FITS, if sent `warm` s after the first image."""
-        sent = {int(dump): float(at) for dump, at, _ in map(str.split, log.read_text().splitlines())}
+        sent = {each.dump: each.at for each in sent_in(log)}
         dumps = self.index()["dump"]
         durable = {_number(each): each.stat().st_ctime for each in images(self.directory)}
         after = min(durable.values()) + warm
         known = [(at, sent[int(dumps[number])]) for number, at in sorted(durable.items())]
         return np.array([at - last for at, last in known if last > after])
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An integration that was sent."""
+
+    dump: int
+    at: float  # s, Unix: its last packet
+    lost: int  # packets
+    packets: int
+    share: float  # of its samples that were lost with them
+
+
+def sent_in(log: Path) -> list[Sent]:
+    """What a sender's log has."""
+    lines = map(str.split, log.read_text().splitlines())
+    return [Sent(int(dump), float(at), int(lost), int(of), float(share)) for dump, at, lost, of, share in lines]
 
 
 @dataclass(frozen=True)

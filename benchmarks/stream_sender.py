@@ -1,17 +1,18 @@
 """Sends FIP's own stream: one integration's packets again and again, encoded once, with its number and time anew.
 
-    python -m benchmarks.stream_sender SETUP PORT [--dumps 60] [--first 0] [--spread 0.5] [--size 8192] [--log FILE]
+    python -m benchmarks.stream_sender SETUP PORT [--dumps 60] [--spread 0.5] [--loss 1e-3] [--swaps 0.01] [--log FILE]
 
-An integration is sent when it is over, by the clock, spread over a share of its cadence; the log has a line of each:
-its number, the Unix time at which its last packet was sent, and how many there were. In the end it says that no more
-comes.
+An integration is sent when it is over, by the clock, spread over a share of its cadence; some packets are not sent, as
+if they were lost, and some change places with the next, by a seed. The log has a line of each integration: its number,
+the Unix time at which its last packet was sent, how many were lost, of how many, and what share of its bytes they had.
+In the end it says that no more comes.
 """
 
 import argparse
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +55,35 @@ class Encoded:
         self._places = begins[:, np.newaxis] + offset + np.arange(16)  # of number and time, which are side by side
         view = self._memory.data
         self.packets = [view[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        self.sizes = ends - begins - HEADER.itemsize  # of what they bring
 
     def number(self, dump: int, middle: float) -> None:
         """They are now of this integration, with its middle in s UTC, Unix."""
         self._memory[self._places] = np.frombuffer(struct.pack("<Qd", dump, middle), np.uint8)
 
 
-def send(encoded: Encoded, to: tuple[str, int], begin: float, lasting: float) -> float:
-    """Sends an integration, evenly over so many seconds from `begin` on, Unix time; when its last packet was sent."""
+class Trouble:
+    """What becomes of packets on their way."""
+
+    def __init__(self, loss: float, swaps: float, seed: int) -> None:
+        self._loss, self._swaps, self._random = loss, swaps, np.random.default_rng(seed)
+
+    def order(self, count: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """In which packets come, those that are lost left out; and [packet] which are lost."""
+        order = np.arange(count)
+        for at in np.flatnonzero(self._random.random(count - 1) < self._swaps):
+            order[at], order[at + 1] = order[at + 1], order[at]
+        lost = self._random.random(count) < self._loss
+        return order[~lost[order]], lost
+
+
+def send(packets: Sequence[memoryview], to: tuple[str, int], begin: float, lasting: float) -> float:
+    """Sends packets, evenly over so many seconds from `begin` on, Unix time; when the last one was sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
-        count = len(encoded.packets)
-        for first in range(0, count, BURST):
-            time.sleep(max(0.0, begin + lasting * first / count - time.time()))
-            for packet in encoded.packets[first : first + BURST]:
+        for first in range(0, len(packets), BURST):
+            time.sleep(max(0.0, begin + lasting * first / len(packets) - time.time()))
+            for packet in packets[first : first + BURST]:
                 out.sendto(packet, to)
     return time.time()
 
@@ -78,21 +94,26 @@ def main() -> None:
     parser.add_argument("setup", type=Path)
     parser.add_argument("port", type=int)
     parser.add_argument("--dumps", type=int, default=60)
-    parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--spread", type=float, default=0.5, help="share of the cadence in which its packets are sent")
     parser.add_argument("--size", type=int, default=SIZE, help="bytes of a packet")
+    parser.add_argument("--loss", type=float, default=0.0, help="share of packets that are lost")
+    parser.add_argument("--swaps", type=float, default=0.0, help="share of packets that come after the next one")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ends", type=int, default=5, help="times that the end is said, ten a second")
     parser.add_argument("--log", type=Path)
     given = parser.parse_args()
     setup, to = read_setup(given.setup), ("127.0.0.1", given.port)
     encoded, cadence = Encoded(setup, given.size), setup.cadence
+    trouble = Trouble(given.loss, given.swaps, given.seed)
     begun = time.time()
     with (given.log or Path("/dev/null")).open("a", buffering=1) as log:
-        for dump in range(given.first, given.first + given.dumps):
-            middle = begun + (dump - given.first + 0.5) * cadence
+        for dump in range(given.dumps):
+            middle = begun + (dump + 0.5) * cadence
             encoded.number(dump, middle)
-            sent = send(encoded, to, middle + cadence / 2, cadence * given.spread)
-            log.write(f"{dump} {sent:.6f} {len(encoded.packets)}\n")
+            order, lost = trouble.order(len(encoded.packets))
+            sent = send([encoded.packets[each] for each in order], to, middle + cadence / 2, cadence * given.spread)
+            share = encoded.sizes[lost].sum() / encoded.sizes.sum()
+            log.write(f"{dump} {sent:.6f} {lost.sum()} {lost.size} {share:.6f}\n")
     time.sleep(cadence)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         for _ in range(given.ends):

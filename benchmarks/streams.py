@@ -22,12 +22,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.soak import Watch
-from benchmarks.stream_pipeline import Pipeline, setup_of
+from benchmarks.stream_pipeline import Pipeline, sent_in, setup_of
 
 FIRST = 5  # integrations that are not counted: the run is settled by them
 WARM = 5.0  # s from the first image on that are not counted: what waited for it is imaged
@@ -103,6 +104,30 @@ def latency(given: argparse.Namespace, stack: ExitStack) -> bool:
             f"last packet to durable FITS, {len(taken)}: p50 {p50:.3f}, p90 {p90:.3f}, p99 {p99:.3f}, "
             f"most {taken.max():.3f} s", flush=True,
         )  # fmt: skip
+    return whole
+
+
+def loss(given: argparse.Namespace, stack: ExitStack) -> bool:
+    """Packets that are lost, or change places: what share of the samples is lost, and whether images tell it."""
+    dumps, whole = round(given.seconds / given.cadence), True
+    for number, (share, swaps) in enumerate(product(given.loss, given.swaps)):
+        with ExitStack() as round_:
+            pipeline = opened(given, round_, f"loss{number}")
+            watch = Watch(pipeline.directory)
+            with pipeline.sending(dumps, "--loss", share, "--swaps", swaps, "--seed", given.seed) as log:
+                pass
+            whole &= finish(pipeline, watch, dumps)
+            sent, records = sent_in(log), pipeline.index()
+            told = pipeline.completeness()
+        packets = sum(each.lost for each in sent) / sum(each.packets for each in sent)
+        truth = {each.dump: 1 - each.share for each in sent}
+        samples = 1 - records["received"].mean()
+        apart = max((abs(told[at] - truth[int(dump)]) for at, dump in enumerate(records["dump"])), default=0.0)
+        print(
+            f"loss {share:g}, swaps {swaps:g}: packets lost {packets:.6f}, samples lost {samples:.6f}, "
+            f"FIPCOMPL from the truth {apart:.6f} at the most", flush=True,
+        )  # fmt: skip
+        whole &= samples <= 1.2 * packets + 1e-6 and apart <= 1e-3 and (len(records) == dumps or share >= 0.01)
     return whole
 
 
@@ -186,11 +211,11 @@ def ring(given: argparse.Namespace, stack: ExitStack) -> bool:
 
 
 TRIALS: Mapping[str, Callable[[argparse.Namespace, ExitStack], bool]] = {
-    "cpu": cpu, "latency": latency, "kills": kills, "stopped": stopped, "ring": ring,
+    "cpu": cpu, "latency": latency, "loss": loss, "kills": kills, "stopped": stopped, "ring": ring,
 }  # fmt: skip
 DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "cpu": {"seconds": 600.0, "channels": 1024, "cadence": 2.0},
-    "kills": {"seconds": 600.0, "cadence": 0.5},
+    "kills": {"seconds": 600.0, "cadence": 2.0},
     "stopped": {"seconds": 2400.0, "cadence": 2.0},
 }
 
@@ -211,6 +236,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--scratch", type=Path, help="[default: a new folder, removed in the end]")
     parser.add_argument("--spool", type=Path, help="folder of spools, as one on /dev/shm  [default: in the scratch]")
     parser.add_argument("--rounds", type=int, default=3, help="of latency")
+    parser.add_argument("--loss", type=float, nargs="+", default=[1e-5, 1e-4, 1e-3, 1e-2], help="shares of packets")
+    parser.add_argument("--swaps", type=float, nargs="+", default=[0.0, 0.01], help="shares of packets")
     parser.add_argument("--every", type=float, default=5.0, help="s between kills")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--away", type=float, default=1800.0, help="s without workers")

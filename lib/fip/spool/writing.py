@@ -5,6 +5,7 @@ in the index, so that who reads has whole integrations alone, also if the writer
 (no fsync) before `end`: what was committed in the last half minute before a loss of power may be gone.
 """
 
+import errno
 import fcntl
 import mmap
 import os
@@ -232,6 +233,15 @@ class SpoolWriter:
             (self.path / _TEMPORARY).unlink(missing_ok=True)
             integration_file(self.path, number).unlink(missing_ok=True)
             os.ftruncate(self._index, number * RECORD.itemsize)
+
+
+def _make_room(file: int, size: int) -> None:
+    """Takes a file's room at once, which costs half of what it does page by page. OSError if there is not so much."""
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
 
 
 def _write_all(file: int, octets: Any) -> None:

@@ -215,6 +215,7 @@ class SpoolWriter:
         made = record(number, opened.dump, opened.time, time.time(), self.size, received, opened.field)
         try:
             with beside.open("wb", buffering=0) as file:
+                _make_room(file.fileno(), self.size)
                 _write_all(file.fileno(), opened.memory)
             beside.rename(integration_file(self.path, number))
             self._kept.append(number)
@@ -236,7 +237,7 @@ class SpoolWriter:
 
 
 def _make_room(file: int, size: int) -> None:
-    """Takes a file's room at once, which costs half of what it does page by page. OSError if there is not so much."""
+    """Takes a file's room at once, which costs less than page by page. OSError if there is not so much."""
     try:
         os.posix_fallocate(file, 0, size)
     except OSError as error:

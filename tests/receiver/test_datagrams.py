@@ -25,8 +25,8 @@ DOCS = (ROOT / "docs" / "streams.md").read_text()
 
 setups = st.builds(
     small_setup,
-    antennas=st.integers(2, 6),
-    channels=st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple),
+    antennas=st.integers(2, 10),
+    channels=st.lists(st.integers(1, 20), min_size=1, max_size=3).map(tuple),
     correlations=st.integers(1, 4),
     extras=st.booleans(),
     uvw=st.booleans(),

@@ -1,5 +1,6 @@
 """A pipeline of the real daemons in made time, and an operator who submits jobs and looks at what becomes of them."""
 
+import errno
 import os
 import tempfile
 import time
@@ -12,8 +13,10 @@ from typing import Any
 import zmq
 
 from fip.archive.clock import Clock
+from fip.archive.folder import Folder
 from fip.config import Config, Loaded
 from fip.data.errors import WireError
+from fip.data.names import SliceId
 from fip.data.quantities import Retention
 from fip.data.ranges import Ranges, added
 from fip.data.values import ImageFile, Slice
@@ -21,9 +24,10 @@ from fip.runtime.service import Loop
 from fip.sink.sink import Sink
 from fip.sink.store import Store
 from fip.ventilator.job_queue import Queue
+from fip.ventilator.ring_entry import decode_entry
 from fip.ventilator.ventilator import Ventilator
 from fip.wire.codec import decode_control, encode_control
-from fip.wire.messages import Ask, Cancel, Control, JobStatus, PipelineStatus, SinkBrief, SinkState, Submit
+from fip.wire.messages import Ask, Cancel, Control, Follow, JobStatus, PipelineStatus, SinkBrief, SinkState, Submit
 from fip.worker.worker import Worker
 from simulated.network import Frames, Network, SimContext, SimSocket
 from simulated.process import Process, SimLoop
@@ -36,6 +40,7 @@ ASK_EVERY = 1.0  # s
 SLACK = 0.5  # s of difference between two times that is none
 ROOT = Path("/made/images")
 BY_CHANCE = ("workers died", "workers hung", "casacore crashes")  # why slices may fail that are fine
+LEFT = "left the ring"  # as a slice of a stream fails that was not cut in time
 
 
 class Cluster:
@@ -58,6 +63,8 @@ class Cluster:
         self.workers = [self._worker(number) for number in range(workers)]
         self.operator = Operator(self)
         self._queue: Queue | None = None
+        self._ring = Path("none yet")  # the folder of cut slices
+        self.may_leave = True  # whether integrations of a stream may leave their ring before they are cut
         self._checked: dict[str, Ranges] = {}
         self._expired: set[tuple[str, int]] = set()
         self.backlogs: dict[str, tuple[Ranges, frozenset[int]]] = {}  # of runs, and of what more was known then
@@ -107,8 +114,15 @@ class Cluster:
 
     def _ventilator(self, loop: Loop) -> Ventilator:
         assert isinstance(loop, SimLoop)
-        reader = partial(SimReader, sets=self.sets, seconds=lambda: self.read_seconds())
-        return Ventilator(self.config, loop, make_reader=reader, open_queue=self._open_queue)
+        reader = partial(SimReader, sets=self.sets, seconds=lambda: self.read_seconds(), check=self.check_cut)
+        open_folder, open_queue = self._open_ring, self._open_queue
+        return Ventilator(self.config, loop, make_reader=reader, open_queue=open_queue, open_folder=open_folder)
+
+    def _open_ring(self, path: Path, make: bool) -> Folder:
+        if not make and path not in self.disk.directories:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._ring = path
+        return SimFolder(self.disk, self.ventilator, path)
 
     def _open_queue(self, path: Path) -> Queue:
         self._queue = SimQueue(path, connect=partial(self.databases.connect, self.ventilator))
@@ -220,6 +234,13 @@ class Cluster:
         """A directory of images."""
         return self.disk.directories.get(ROOT / folder, Directory())
 
+    def check_cut(self, made: MadeSet, index: int) -> None:
+        """Raises ViolationError if a slice is cut that is in the ring of cut slices, unless a disk failed there."""
+        files = self.disk.directories.get(self._ring, Directory()).files
+        content = files.get(f"{made.run}.{index:010d}.slice")
+        if content and not self.disk.failed and decode_entry(content, SliceId(made.run, index)):
+            raise ViolationError(f"slice {index} of run {made.run} is cut again, and is in the ring")
+
     def check_transactions(self) -> None:
         """Raises ViolationError if a turn left a transaction open: what is said after it may be lost."""
         for place, raw in self.databases.raw.items():
@@ -263,7 +284,9 @@ class Cluster:
     def _given_up(self, run: str) -> set[int]:
         """Slices that failed for a reason that had nothing to do with them."""
         found = self._query(run, "SELECT slice, reason FROM slices WHERE run = ? AND state = 'failed'")
-        return {index for index, reason in found if any(each in reason for each in BY_CHANCE)}
+        if not self.may_leave and (left := sorted(index for index, reason in found if LEFT in reason)):
+            raise ViolationError(f"of run {run} {left} were lost")
+        return {index for index, reason in found if any(each in reason for each in (*BY_CHANCE, LEFT))}
 
     def _query(self, run: str, query: str) -> list[tuple[Any, ...]]:
         """What another process sees in the ledger now: nothing of what is not committed."""
@@ -301,7 +324,8 @@ class Operator:
 
     def submit(self, job: str, paths: tuple[str, ...]) -> None:
         """Submits, and again until the job is seen."""
-        self.submitted[job] = Submit(job, paths, ASKED, job)
+        streams = any(self._cluster.sets[path].every for path in paths)
+        self.submitted[job] = Submit(job, paths, ASKED, job, follow=Follow(1.0, 1e6) if streams else None)
         for path in paths:
             self._cluster.folders[self._cluster.sets[path].run] = job
         self._say(self.submitted[job])

@@ -96,6 +96,7 @@ def _reset(cluster: Cluster, fault: Fault) -> None:
 
 
 def _disk(cluster: Cluster, fault: Fault) -> None:
+    cluster.disk.failed = True
     cluster.disk.trouble = DISK_TROUBLES[fault.target % len(DISK_TROUBLES)]
     cluster.world.after(fault.lasts, lambda: setattr(cluster.disk, "trouble", 0))
 

@@ -19,12 +19,13 @@ class SimReader(Reader):
     """What the ventilator calls; answers come one after the other."""
 
     def __init__(
-        self, loop: SimLoop, within: float, sets: Mapping[str, MadeSet], seconds: Callable[[], float | None]
-    ) -> None:
-        """`seconds` is how long the next call takes; None if the child dies of it."""
+        self, loop: SimLoop, within: float, sets: Mapping[str, MadeSet], seconds: Callable[[], float | None],
+        check: Callable[[MadeSet, int], None],
+    ) -> None:  # fmt: skip
+        """`seconds` is how long the next call takes; None if the child dies of it. `check` sees what is to be cut."""
         super().__init__(loop, within)
         self._process = loop.process
-        self._sets, self._seconds = sets, seconds
+        self._sets, self._seconds, self._check = sets, seconds, check
         self._free, self._left = 0.0, 0
 
     def start(self, at_once: bool = True) -> None:
@@ -50,14 +51,17 @@ class SimReader(Reader):
         wanted: bool = True,
     ) -> None:
         """Looks into a set that was made up, or forgets it."""
-        self._later(then, path, (lambda made: made.facts()) if function is look else lambda made: None)
+        known = args[4] if len(args) > 4 else 0
+        now = self._process.world.now
+        self._later(then, path, (lambda made: made.facts(now, known)) if function is look else lambda made: None)
 
     def cut(
         self, job: str, then: Callable[[Future[Cut]], None],
         path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
         """Cuts a slice of a set that was made up."""
-        self._later(then, path, lambda made: made.cut(index))
+        self._check(self._sets[str(path)], index)
+        self._later(then, path, lambda made: made.cut(index, self._process.world.now))
 
     def close(self) -> None:
         """There is no child."""

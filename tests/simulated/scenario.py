@@ -17,6 +17,7 @@ from simulated.world import ViolationError, World
 
 PATIENCE = 300.0  # s after the last fault, within which every job has ended
 HANG = 25.0  # s that a worker which hangs takes to be killed and started again
+STREAMS = 0.15  # of the scenarios have a stream
 MOST_TURNS = 400_000
 MANY, LONG, SHORT = frozenset(range(20, 360)), "for a long reason: " + 450 * "x", 1 << 17
 """Slices that fail, their reason, and the limit of messages of which their failures are more than one can hold."""
@@ -35,6 +36,7 @@ class Scenario:
     readers: int = 1  # children that read
     falls_behind: bool = False  # whether workers are slower than data come
     behind: str = "newest"  # what is imaged first then
+    may_leave: bool = True  # whether integrations of a stream may leave their ring before they are cut
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,12 @@ def scenario(seed: int) -> Scenario:
     """The scenario of a seed."""
     readers = random.Random(f"readers {seed}").choice((1, 1, 2, 3))
     falls_behind = random.Random(f"falls behind {seed}").random() < 0.2
-    return replace(_scenario(seed), readers=readers, falls_behind=falls_behind)
+    found = replace(_scenario(seed), readers=readers, falls_behind=falls_behind)
+    chance = random.Random(f"streams {seed}")
+    if chance.random() < STREAMS:
+        every, stays = chance.choice((0.1, 0.25, 0.5)), chance.choice((3.0, 6.0, 30.0))
+        found = replace(found, sets=(replace(found.sets[0], every=every, stays=stays), *found.sets[1:]))
+    return found
 
 
 def _scenario(seed: int) -> Scenario:
@@ -101,12 +108,14 @@ def play(what: Scenario) -> Result:
         world.clocks(),
         _quiet(),
         patch("fip.worker.worker.Background", SimBackground),
+        patch("fip.ventilator.ring.Background", SimBackground),
         patch("fip.wire.codec.MAXIMUM_HEADER", what.limit),
         patch("fip.runtime.sockets.MAXIMUM_HEADER", what.limit),
     ):
         behind = {"behind": what.behind, "pace": "16"} if what.falls_behind else {}
         config = what.config | {"ventilator": what.config["ventilator"] | {"readers": what.readers} | behind}
         cluster = Cluster(world, what.workers, list(what.sets), config)
+        cluster.may_leave = what.may_leave
         if what.falls_behind:
             cluster.slow_down()
         try:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 
 import numpy as np
 import xxhash
 
-from fip.data.errors import InputError
+from fip.data.errors import InputError, LeftTheRingError
 from fip.data.settings import Asked, Imaging, Selection
 from fip.data.values import Band, Block, FitsFile, Grid, Image, ImageFile, Observation, Slice, Statistics, Times
 from fip.fits.fitsfile import fits_bytes
@@ -33,6 +34,8 @@ class MadeSet:
     deadly: frozenset[int] = frozenset()  # slices that kill the worker that images them
     restless: bool = False  # images differ in bytes from one time to the next, as those of a GPU
     reason: str = "made to fail"
+    every: float = 0.0  # s after which another slice comes, of a stream that begins with the world; 0: all are there
+    stays: float = inf  # s for which an integration of it is there
 
     @property
     def run(self) -> str:
@@ -44,17 +47,23 @@ class MadeSet:
         """How many of its slices become images."""
         return self.slices - len(self.unreadable | self.unimageable | self.deadly)
 
-    def facts(self) -> RunFacts:
-        """What is known once it was looked into. InputError if it is damaged."""
+    def facts(self, now: float, known: int = 0) -> RunFacts:
+        """What is known once it was looked into, s of the world. InputError if it is damaged."""
         if self.damaged:
             raise InputError(f"{self.path}: is damaged")
-        times = tuple(BEGIN + CADENCE * index for index in range(self.slices))
-        return RunFacts(self.run, None, Path(self.path).stem, times, CADENCE, self.slices, True, ())
+        there = min(self.slices, 1 + int(now / self.every)) if self.every else self.slices
+        times = tuple(BEGIN + CADENCE * index for index in range(known, there))
+        return RunFacts(
+            self.run, None, Path(self.path).stem, times, self.every or CADENCE, there, not self.every, (),
+            known=known, ended=there == self.slices if self.every else None, passes=bool(self.every),
+        )  # fmt: skip
 
-    def cut(self, index: int) -> Cut:
+    def cut(self, index: int, now: float) -> Cut:
         """One of its slices, as it is sent. InputError if it cannot be read."""
         if index in self.unreadable:
             raise InputError(f"{self.path}: {self.reason}")
+        if now > index * self.every + self.stays:
+            raise LeftTheRingError(f"{self.path}: slice {index} left the ring")
         return _cut(self.run, index)
 
 

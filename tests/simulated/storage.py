@@ -43,6 +43,7 @@ class Disk:
         self.world = world
         self.directories: dict[Path, Directory] = {}
         self.trouble = 0  # an errno that writing raises
+        self.failed = False  # whether there ever was one
         self.away = False  # whether it is not mounted where it was
 
     def crash(self) -> None:
@@ -82,6 +83,9 @@ class SimFolder(Folder):
 
     def names(self) -> list[str]:
         return sorted(self._held.files)
+
+    def free(self) -> float:
+        return 0.0 if self._disk.trouble == errno.ENOSPC else 1.0
 
     def size(self, name: str) -> int:
         return len(self._there(name))

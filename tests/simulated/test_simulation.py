@@ -1,11 +1,15 @@
 """The promises hold in every simulated run: what is said stored is on disk, and every job ends."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
+from fip.ventilator.ring import Ring
+from simulated.faults import Fault
 from simulated.mutants import MUTANTS
-from simulated.scenario import play, scenario
+from simulated.scenario import Scenario, play, scenario
+from simulated.sky import MadeSet
 
 SEEDS, AT_A_TIME = 300, 25
 
@@ -35,6 +39,25 @@ def test_a_run_that_falls_behind_sets_aside_what_waits_if_that_is_asked_for() ->
     assert (newest.violation, oldest.violation) == ("", "")
     assert newest.backlog > 0
     assert oldest.backlog == 0
+
+
+AWAY = {
+    "a worker": [Fault(4.0, "stop", 2, lasts=14.0)],
+    "the sink": [Fault(4.0, "stop", 1, lasts=14.0)],
+}
+
+
+@pytest.mark.parametrize("who", AWAY)
+def test_a_stream_loses_nothing_while_others_are_away_for_longer_than_its_data_stay(who: str) -> None:
+    """The ventilator is killed meanwhile; it cuts what comes, and finds what it had cut."""
+    faults = (*AWAY[who], Fault(12.0, "kill", 0))
+    made = MadeSet("/made/live.ms", 60, every=0.25, stays=7.0)
+    live = Scenario(1, 1, (made,), {"ventilator": {"lane_depth": 2}}, faults, may_leave=False)
+    assert play(live).violation == ""
+    without = replace(live, config={"ventilator": {"ring": "1kB"}})
+    assert "were lost" in play(without).violation
+    with patch.object(Ring, "_find", lambda self: None):
+        assert "is cut again, and is in the ring" in play(live).violation
 
 
 def test_a_seed_replays_to_the_same_trace() -> None:

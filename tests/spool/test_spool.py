@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 
 from fip.data.errors import ConfigError, InputError, LeftTheRingError, NoRoomError, UnreadableError
-from fip.spool import writing as module
 from fip.spool.layout import ENDED_FILE, INDEX_FILE, RECORD, file_size, integration_file
 from fip.spool.reading import Spool
+from fip.spool.setup import SETUP as SETUP_JSON
 from fip.spool.setup import Band, Product
 from fip.spool.writing import SpoolWriter
+from support.repository import ROOT
 from support.spools import PRODUCTS, SETUP, START, fill, put, spool, writer
 
 
@@ -111,6 +113,19 @@ def test_a_torn_record_in_the_midst_of_a_look_is_seen_once_it_is_whole(tmp_path:
     assert reading.records["dump"].tolist() == [0, 1]
 
 
+def test_an_index_that_is_damaged_is_not_taken_for_one_that_is_torn(tmp_path: Path) -> None:
+    """What comes after the damage is whole: nobody waits for it, and no writer cuts it off."""
+    path = spool(tmp_path, range(4))
+    octets = bytearray((path / INDEX_FILE).read_bytes())
+    octets[RECORD.itemsize + 20] ^= 1
+    (path / INDEX_FILE).write_bytes(octets)
+    with pytest.raises(InputError, match=r"index: its record 1 is damaged: to have what is before it"):
+        Spool(path)
+    with pytest.raises(InputError, match=r"index: its record 1 is damaged: move the spool away"):
+        writer(tmp_path)
+    assert (path / INDEX_FILE).read_bytes() == octets
+
+
 def test_the_end_is_seen_with_all_that_came_before_it(tmp_path: Path) -> None:
     """It is looked for before the index is; a stream that goes on takes it back."""
     writing = writer(tmp_path)
@@ -160,7 +175,7 @@ def test_a_disk_that_is_full_costs_the_integration_alone(tmp_path: Path, monkeyp
         return real(file, octets[:4096])
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.os, "write", full)
+        patched.setattr("fip.spool.writing.os.write", full)
         with pytest.raises(NoRoomError, match="integration 1 cannot be written: No space left on device"):
             put(writing, [1])
     assert sorted(each.name for each in writing.path.iterdir()) == ["0000000000.int", "index", "spool.json"]
@@ -225,7 +240,7 @@ def test_what_cannot_be_a_spool_is_said_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"products": (*PRODUCTS, Product(0, 4, "XX"))}, "products.40: .* names an antenna that is not one of the 4"),
+        ({"products": (*PRODUCTS, Product(0, 5, "XX"))}, "products.60: .* names an antenna that is not one of the 5"),
         ({"products": (*PRODUCTS, PRODUCTS[3])}, "one of them is named twice"),
         ({"products": (*PRODUCTS, Product(3, 0, "RR"))}, "some are of linear feeds, and some of circular"),
         ({"bands": (Band(1e9, -1e8, 11),)}, "bands.0: its last channel is at 0 Hz"),
@@ -236,6 +251,17 @@ def test_parts_of_a_set_up_fit_each_other(changes: dict[str, object], says: str)
     """Whoever makes one."""
     with pytest.raises(ValueError, match=says):
         replace(SETUP, **changes)  # type: ignore[arg-type]
+
+
+def test_the_page_about_spools_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its block of Python, as it stands there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "setup.json").write_bytes(SETUP_JSON.dump_json(SETUP))
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "spool.md").read_text(), re.DOTALL)
+    names: dict[str, Spool] = {}
+    exec(compile(block, "spool.md", "exec"), names)
+    assert names["spool"].records["dump"].tolist() == [7]
+    assert (names["spool"].integration(0)["0.visibility"] == 1).all()
 
 
 def test_an_ended_spool_has_its_marker(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Small spools for tests: four antennas, two bands, and integrations of which no two numbers are alike."""
+"""Small spools for tests: five antennas, two bands, and integrations of which no two numbers are alike."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fip.spool.layout import file_size
-from fip.spool.setup import Band, Product, Setup, Station, Target
+from fip.spool.setup import Band, Correlation, Product, Setup, Station, Target
 from fip.spool.writing import Open, SpoolWriter
 
 ANTENNAS = (
@@ -16,15 +16,16 @@ ANTENNAS = (
     Station("m001", (5109300.8, 2006600.2, -3239090.7), 13.5),
     Station("m002", (5109150.1, 2007100.9, -3239030.5), 13.5),
     Station("m003", (5109400.6, 2006700.3, -3238880.2), 13.5),
+    Station("m004", (5109050.4, 2006900.7, -3239300.8), 13.5),
 )
-HANDS = ("XX", "XY", "YX", "YY")
-PRODUCTS = tuple(Product(a, b, hand) for a in range(4) for b in range(a, 4) for hand in HANDS)
+HANDS: tuple[Correlation, ...] = ("XX", "XY", "YX", "YY")
+PRODUCTS = tuple(Product(a, b, hand) for a in range(5) for b in range(a, 5) for hand in HANDS)
 START = 1.79e9  # s, Unix
 SETUP = Setup(
     name="block-1",
     cadence=2.0,
     antennas=ANTENNAS,
-    bands=(Band(1.0e9, 1.0e6, 8), Band(1.30e9, -1.0e6, 6)),
+    bands=(Band(1.0e9, 1.0e6, 16), Band(1.30e9, -1.0e6, 10)),
     products=PRODUCTS,
     targets=(Target("3C 84", 1.0, -0.5),),
     telescope="MeerKAT",

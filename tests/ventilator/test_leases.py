@@ -54,6 +54,33 @@ def test_slices_go_out_in_order_and_come_back_first() -> None:
     assert leases.oldest_unstored == 2
 
 
+def test_what_can_never_be_cut_any_more_fails_at_once_unless_somebody_has_it() -> None:
+    """If he loses it, that is its end; the reason is said once."""
+    leases = Leases(total=3, max_attempts=3, stored=())
+    leases.lease(1, "w", now=0.0)
+    leases.lease(2, "w", now=0.0)
+    for index in range(3):
+        leases.cannot_be_cut(index, "left the ring")
+    assert leases.failed == {0: "left the ring"}
+    assert leases.sink_says(((1, 2),), now=1.0) == [1]
+    leases.worker_gone("w")
+    assert leases.failed == {0: "left the ring", 2: "left the ring"}
+    assert leases.done
+
+
+def test_a_slice_is_out_for_long_if_others_took_less() -> None:
+    """At the least as long as an image may take to be stored."""
+    leases = Leases(total=2, max_attempts=3, stored=())
+    assert not leases.is_out_for_long(0, now=100.0)
+    leases.lease(0, "w", now=0.0)
+    assert not leases.is_out_for_long(0, now=STORE_WITHIN)
+    assert leases.is_out_for_long(0, now=STORE_WITHIN + 1)
+    leases.lease(1, "w", now=0.0)
+    leases.worker_says("w", {0: 1}, {1: 1}, now=20.0)
+    assert not leases.is_out_for_long(0, now=40.0)
+    assert leases.is_out_for_long(0, now=41.0)
+
+
 def test_a_slice_lost_on_its_way_is_sent_again() -> None:
     """A worker that does not show a slice within the grace, or no longer shows it, does not have it."""
     leases = Leases(total=2, max_attempts=3, stored=())

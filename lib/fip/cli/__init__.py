@@ -6,7 +6,23 @@ A command is a function with `@app.command("name")`, in a module that is importe
 
 import sys
 
-from fip.cli import alerts, check, cube, data, detect, event, follow, images, inject, jobs, keys, run, verify, watch
+from fip.cli import (
+    alerts,
+    check,
+    cube,
+    data,
+    detect,
+    event,
+    follow,
+    images,
+    inject,
+    jobs,
+    keys,
+    run,
+    spool,
+    verify,
+    watch,
+)
 from fip.cli.app import app
 from fip.data.errors import FipError
 from fip.terminal.plain import PlainConsole
@@ -25,6 +41,7 @@ __all__ = [
     "keys",
     "main",
     "run",
+    "spool",
     "verify",
     "watch",
 ]

@@ -98,6 +98,7 @@ class Ventilator(Daemon):
     dead_after: float = Field(2.5, ge=1.0)  # s without a word from a worker
     read_within: float = Field(60.0, gt=0)  # s in which a MeasurementSet gives nothing: then another process tries
     max_attempts: int = Field(3, ge=1)
+    ring: Bytes = 4_000_000_000  # bytes of cut slices on disk, of streams that are not imaged in time; 1kB: none
     behind: Literal["oldest", "newest"] = "oldest"  # what is imaged first of a run that has fallen behind
     pace: Annotated[Pace, Option("max, realtime, or a number of times real time.  [default: max]")] = 0.0
 

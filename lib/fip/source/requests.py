@@ -19,6 +19,7 @@ from fip.data.names import RunId
 from fip.data.needs import another
 from fip.data.settings import Asked
 from fip.source.pipe import Memory
+from fip.spool.layout import is_spool
 
 Result = TypeVar("Result")
 
@@ -52,6 +53,7 @@ class RunFacts:
     handed: Memory | None = None  # what the child knows of it, for others
     files: tuple[str, ...] = ()  # that corrections are read from
     arrivals: Arrivals | None = None  # of one that comes in parts
+    passes: bool = False  # whether its integrations are there for a while only, as those of a spool
 
     @property
     def observed(self) -> float:
@@ -158,6 +160,7 @@ def look(
         run.id, run.older, run.name, tuple(each.time for each in run.slices[known:]), run.cadence, opened.rows,
         final=writing is None, notes=(), known=known, ended=opened.ended,
         handed=handed_over(opened) if hand_over else None, arrivals=opened.recording.arrivals(),
+        passes=is_spool(path),
     )  # fmt: skip
     files = run.corrections.files if run.corrections else ()
     return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others, files=files)

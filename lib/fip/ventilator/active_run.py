@@ -41,10 +41,13 @@ class ActiveRun:
     waits: bool = False  # for a worker with the stages and the kernel that it asks for
     writing: Writing | None = None  # how the recording is read, if it was being written when the run began
     arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
+    passes: bool = False  # whether its integrations are there for a while only, as those of a spool
+    kept: Ranges = ()  # slices that are in the ring of cut slices
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says
     lately: float | None = None  # the share of the last minute's, likewise
     newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, likewise
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
+    _over: int = 0  # all slices before it are stored or failed
     _recorded: Ranges = ()  # the failed slices that the sink has entered
     _arrived: int = 0  # slices that were due when it was last looked whether it has fallen behind
     _parted: float = -inf  # monotonic s, when something was set aside last
@@ -78,6 +81,8 @@ class ActiveRun:
             if not said.refused and not said.compare:
                 self._begin(stored, said.backlog, max_attempts)
             return []
+        if without(self.leases.stored, stored):  # it has lost some
+            self._over = 0
         new = self.leases.sink_says(stored, now)
         for index in [index for index in self.leases.leased if contains(said.failed, index)]:
             self.leases.cannot_be_stored(index)
@@ -174,7 +179,20 @@ class ActiveRun:
             cadence=self.cadence,
             backlog=waits,
             worked_off=self._worked_off(waits, now),
+            kept=count(self.kept),
+            unsafe=next(self.unsafe(), None),
         )
+
+    def unsafe(self) -> Iterator[int]:
+        """Its slices that are neither stored nor failed nor in the ring of cut slices, in order.
+
+        If the sink has not said yet what it has, nothing is stored.
+        """
+        stored, failed = (self.leases.stored, self.leases.failed) if self.leases else ((), {})
+        while self._over < self.plan.total and (self._over in failed or contains(stored, self._over)):
+            self._over += 1
+        left = without(without(((self._over, self.plan.total),), stored), self.kept)
+        return (index for begin, end in left for index in range(begin, end) if index not in failed)
 
     def age(self, now: float) -> float | None:
         """Seconds from the end of the data of its newest image until now, a Unix time; None unless they are recent.

@@ -141,13 +141,20 @@ class Jobs:
             job.pending.appendleft(job.opening)
         job.opening, job.not_before = None, when
 
-    def next_to_open(self, now: float) -> tuple[Job, Path] | None:
-        """The next MeasurementSet, once all slices of the present ones that are known of are out."""
+    def next_to_open(self, now: float, all_kinds: bool = True) -> tuple[Job, Path] | None:
+        """The next MeasurementSet, once all slices of the present ones that are known of are out.
+
+        Not of `all_kinds`: one that is being written.
+        """
         going = [active for active in self.active.values() if not active.waits]
         held_up = any(active.leases is None or not active.leases.cut for active in going)
         if held_up or len(self.active) >= MOST_ACTIVE:
             return None
-        due = (job for job in self._jobs.values() if job.pending and job.not_before <= now)
+        due = (
+            job
+            for job in self._jobs.values()
+            if job.pending and job.not_before <= now and (all_kinds or job.submit.follow)
+        )
         job = next((job for job in due if is_all_settled(job.submit.asked)), None)
         if job is None or any(each.opening for each in self._jobs.values()):
             return None
@@ -155,6 +162,11 @@ class Jobs:
             self._set(job, "running")
         job.opening = job.pending.popleft()
         return job, job.opening
+
+    @property
+    def opens(self) -> bool:
+        """Whether recordings are still to be opened."""
+        return any(job.pending or job.opening for job in self._jobs.values() if job.unfinished)
 
     def fit(self, workers: Workers) -> None:
         """Settles the code of users that jobs ask for, once workers have it, and says which jobs wait for some."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from fip.config import Ventilator
 from fip.data.antennas import told
 from fip.data.arriving import Writing
-from fip.data.errors import LostReaderError, NotYetError, StoodStillError, UsageError
+from fip.data.errors import LeftTheRingError, LostReaderError, NotYetError, StoodStillError, UsageError
 from fip.data.names import RunId, SliceId
 from fip.data.needs import files_of, sets_of
 from fip.data.primary_beam import file_of
@@ -23,10 +23,12 @@ from fip.source.requests import Cut, RunFacts
 from fip.ventilator.active_run import ActiveRun
 from fip.ventilator.antenna_window import Antennas
 from fip.ventilator.jobs import Job, Jobs
+from fip.ventilator.keeping import Keeping
 from fip.ventilator.manifests import manifest_name
 from fip.ventilator.pacing import Pace
 from fip.ventilator.reader import ASKED_AHEAD
 from fip.ventilator.readers import Readers, arrivals_of
+from fip.ventilator.ring import Ring
 from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
@@ -49,15 +51,17 @@ class Supply:
         vitals: Vitals,
         changed: Callable[[], None],
         ready: Callable[[], None],
+        ring: Ring,
         roots: Sequence[Path] = (),
     ) -> None:
-        """`changed` is called when a run or a job has changed, `ready` when a slice was read.
+        """`changed` is called when a run or a job has changed, `ready` when a slice was read, or put into the `ring`.
 
         Files that corrections turn out to be read from must be in `roots`, if there are any.
         """
         self._roots = tuple(roots)
         self._jobs, self._vitals, self._changed, self._on_ready = jobs, vitals, changed, ready
-        self._readers = readers
+        self._readers, self.ring = readers, ring
+        self._keeping = Keeping(ring, jobs, self._cut, self._left, ready)
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
         self._unreadable: set[RunId] = set()  # of them, those that cannot be read at the moment
         self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
@@ -76,14 +80,21 @@ class Supply:
                 del self.read[key]
         return sorted(self.read, key=lambda key: (self._jobs.in_backlog(key), key))
 
-    def refill(self, config: Ventilator) -> None:
-        """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows."""
-        following = self._jobs.next_to_open(time.monotonic())
-        if following:
+    def refill(self, config: Ventilator, sink: bool = True) -> None:
+        """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows.
+
+        Without a sink, what is put into the ring of cut slices, and what is needed for that.
+        """
+        if following := self._jobs.next_to_open(time.monotonic(), all_kinds=sink):
             job, path = following
             opened = partial(self._opened, job, path, config.pace)
             submit = job.submit
             self._readers.look(submit.job, opened, path, submit.asked, writing_of(submit, path))
+        if sink:
+            self._read_ahead(config)
+        self._keeping.go_on(self.read, self.reading, len(self._readers), alone=not sink)
+
+    def _read_ahead(self, config: Ventilator) -> None:
         held = Counter(map(self._jobs.in_backlog, chain(self.reading, self.read)))
         ahead = config.read_ahead * len(self._readers)
         if held[False] >= ahead and (held[True] >= ahead or not self._jobs.has_backlog):
@@ -95,13 +106,27 @@ class Supply:
             if over and held.total() + out:
                 break
             aside = self._jobs.in_backlog(key)  # of it as much is read ahead, and does not keep others from being read
-            if held[aside] < ahead and key not in self.reading and key not in self.read:
+            if held[aside] < ahead and not (key in self.reading or key in self.read or key in self._keeping.busy):
                 held[aside], nbytes = held[aside] + 1, nbytes + self._expected
                 self.reading.add(key)
-                active = self._jobs.active[key.run]
-                plan, path = active.plan, Path(active.plan.measurement_set)
-                name, then = self._job_of(key.run), partial(self._was_read, key)
-                self._readers.cut(name, then, path, plan.asked, active.writing, plan.run, key.slice)
+                if self.ring.holds(key):
+                    self.ring.take(key, partial(self._was_taken, key))
+                else:
+                    self._cut(key, partial(self._was_read, key))
+
+    def _cut(self, key: SliceId, then: Callable[[Future[Cut]], None]) -> None:
+        """Has a slice of a run under way cut, and calls `then` with it."""
+        active = self._jobs.active[key.run]
+        plan, path = active.plan, Path(active.plan.measurement_set)
+
+        def timed(future: Future[Cut]) -> None:
+            if future.exception() is None:
+                self._vitals.took("cut", future.result().seconds)
+                for name, seconds in future.result().corrected.items():
+                    self._vitals.took(name, seconds)
+            then(future)
+
+        self._readers.cut(self._job_of(key.run), timed, path, plan.asked, active.writing, plan.run, key.slice)
 
     def compare(self) -> None:
         """Reads again what the sink wants to compare, a few at a time."""
@@ -145,11 +170,17 @@ class Supply:
 
     def cancelled(self, name: str) -> None:
         """Nothing more is read for a job; whether its children answer is seen before the next job needs them."""
+        log.info("job %s is cancelled", name)
         self._readers.drop(name)
         job = self._jobs.named(name)
         for run in job.runs.values():
             path, submit = Path(run.measurement_set), job.submit
             self._readers.forget(name, path, submit.asked, writing_of(submit, path), wanted=False)
+
+    def close(self) -> None:
+        """Ends the children, whatever they do, and lets go of the ring."""
+        self._readers.close()
+        self.ring.close()
 
     def end(self, active: ActiveRun, reason: str = "") -> None:
         """A run is over; with a reason, not as it should be."""
@@ -215,18 +246,14 @@ class Supply:
             self._changed()
 
     def _was_read(self, key: SliceId, future: Future[Cut]) -> None:
-        self.reading.discard(key)
-        active = self._jobs.active.get(key.run)
-        error = future.exception()
+        active, error = self._jobs.active.get(key.run), future.exception()
         if error is None:
             self._stood_still.clear()
-            self.read[key] = future.result()
-            self.antennas.add(key.run, self.read[key].antennas, time.monotonic())
-            self.antennas.note(key.run, self.read[key].ill)
-            self._expected = self.read[key].nbytes
-            self._vitals.took("cut", self.read[key].seconds)
-            for name, seconds in self.read[key].corrected.items():
-                self._vitals.took(name, seconds)
+            self._has(key, future.result())
+            return
+        self.reading.discard(key)
+        if isinstance(error, LeftTheRingError):
+            self._left(key, str(error))
         elif active and active.leases:
             log.error("slice %d of %s cannot be read", key.slice, active.plan.name, exc_info=error)
             active.leases.blame(key.slice, f"{type(error).__name__}: {error}".splitlines()[0][:500])
@@ -235,6 +262,31 @@ class Supply:
                 self._stood_still.add(key)
                 if len(self._stood_still) > 1:  # it is not this one slice
                     self.end(active, str(error))
+        self._on_ready()
+
+    def _left(self, key: SliceId, reason: str) -> None:
+        """A slice cannot be cut any more: it fails at once, unless somebody has it."""
+        active = self._jobs.active.get(key.run)
+        if active and active.leases and key.slice not in active.leases.failed:
+            log.error("slice %d of %s: %s", key.slice, active.plan.name, reason)
+            active.leases.cannot_be_cut(key.slice, reason)
+            self._vitals.counters["failures"] += 1
+
+    def _was_taken(self, key: SliceId, cut: Cut | None, later: bool) -> None:
+        """A slice was read from the ring, or is to be cut again."""
+        if cut is not None:
+            self._has(key, cut)
+        elif later or key.run not in self._jobs.active:  # the next tick tries it again
+            self.reading.discard(key)
+        else:
+            self._cut(key, partial(self._was_read, key))
+
+    def _has(self, key: SliceId, cut: Cut) -> None:
+        self.reading.discard(key)
+        self.read[key] = cut
+        self.antennas.add(key.run, cut.antennas, time.monotonic())
+        self.antennas.note(key.run, cut.ill)
+        self._expected = cut.nbytes
         self._on_ready()
 
 
@@ -295,7 +347,7 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
         due = Pace.of_arrivals([now] * len(facts.times))
     return ActiveRun(
         plan, due, submit.follow, facts.rows, now, looked=now, writing=writing_of(submit, path),
-        arrivals=facts.arrivals, cadence=facts.cadence,
+        arrivals=facts.arrivals, cadence=facts.cadence, passes=facts.passes,
     )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import zmq
 
+from fip.archive.folder import Folder
 from fip.config import DETECTOR, Config, Loaded
 from fip.data.errors import NoRoomError, RefusedError, WireError
-from fip.data.names import SliceId
 from fip.layout.reading import cores, readers_for
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import set_level
@@ -26,6 +26,7 @@ from fip.ventilator.manifests import manifest_name, manifests_of
 from fip.ventilator.peers import Departed, Followers, Peer, SinkPeer
 from fip.ventilator.reader import Reader
 from fip.ventilator.readers import Readers
+from fip.ventilator.ring import RING, OpenFolder, Ring
 from fip.ventilator.sending import Sending
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.supply import LOOK_EVERY, Supply, refused
@@ -69,10 +70,12 @@ class Ventilator(Daemon):
         loop: Loop,
         make_reader: Callable[[Loop, float], Reader] = Reader,
         open_queue: Callable[[Path], Queue] = Queue,
+        open_folder: OpenFolder = Folder,
         join: Path | None = None,
     ) -> None:
         """`make_reader` makes one of those that open and cut MeasurementSets, which waits for that so many seconds;
-        `open_queue` opens the file of jobs. With `join` none of them is started: they join at that socket."""
+        `open_queue` opens the file of jobs, `open_folder` what cut slices are put into. With `join` none of them is
+        started: they join at that socket."""
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
@@ -85,7 +88,8 @@ class Ventilator(Daemon):
             if join
             else Readers([make_reader(loop, within) for _ in range(number)], self._manifests)
         )
-        self._supply = Supply(self._readers, self._jobs, self._vitals, self._changed, self._pump, self._roots)
+        ring = Ring(loop, self._manifests.folder / RING, self._config.ring, open_folder)
+        self._supply = Supply(self._readers, self._jobs, self._vitals, self._changed, self._pump, ring, self._roots)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._tickets = self._gate.ticket_secret
         self._lanes = Lanes(loop, self._config, self._gate)
@@ -125,7 +129,7 @@ class Ventilator(Daemon):
         for peer in self._lanes.peers.values():
             self._tell(peer.route, Bye())
         self._publish()
-        self._readers.close()
+        self._supply.close()
 
     @property
     def line(self) -> str:
@@ -257,10 +261,8 @@ class Ventilator(Daemon):
             self._jobs.go_on_as(said.run, said.goes_on_as)
             self._order_sink()
             return
-        stored = active.sink_says(said, self._config.max_attempts, now)
+        active.sink_says(said, self._config.max_attempts, now)
         self._supply.compare()
-        for index in stored:
-            self._supply.read.pop(SliceId(said.run, index), None)
         if reason := active.refused or active.given_up:
             self._supply.end(active, reason)
         elif active.over(said):
@@ -279,7 +281,6 @@ class Ventilator(Daemon):
                 self._tell(route, Refused(f"{error}; job {message.job} is not taken: submit it again when it can be"))
                 return
         if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
-            log.info("job %s is cancelled", message.job)
             self._supply.cancelled(message.job)
             self._order_sink()
         if isinstance(message, Vet):  # it is said again until the detector's state has the answer: nothing is kept here
@@ -291,12 +292,11 @@ class Ventilator(Daemon):
 
     def _pump(self) -> None:
         """Everything that can be done now: open the next MeasurementSet, read ahead, send."""
-        if self._sink and not self._draining:
-            self._sending.send(self._sink.state.brief.images_key != "")
-            self._supply.refill(self._config)
-        blocked = (
-            self._supply.read and not self._sending.waits
-        )  # what is read and not due waits for its time, not for workers
+        if not self._draining:
+            if self._sink:
+                self._sending.send(self._sink.state.brief.images_key != "")
+            self._supply.refill(self._config, sink=self._sink is not None)
+        blocked = self._supply.read and not self._sending.waits  # what is not due waits for its time, not for workers
         self._vitals.stopwatch.enter("busy" if self._supply.reading else "blocked" if blocked else "idle")
 
     def _changed(self) -> None:
@@ -380,8 +380,7 @@ class Ventilator(Daemon):
         now, peers = time.monotonic(), self._lanes.peers
         queues = {"reading": len(self._supply.reading), "read": len(self._supply.read), "leased": self._jobs.out()}
         heard = {name: peer.heard for name, peer in peers.items()} | self._followers.heard
-        if self._sink:
-            heard["sink"] = self._sink.heard
+        heard |= {"sink": self._sink.heard} if self._sink else {}
         return PipelineStatus(
             time=time.time(),
             ventilator=self._vitals.status("draining" if self._draining else "running", queues),
@@ -397,4 +396,5 @@ class Ventilator(Daemon):
             waits=self._readers.waits or self._jobs.waits,
             unsaved=self._jobs.trouble or self._manifests.trouble,
             followers=self._followers.states,
+            ring=self._supply.ring.state,
         )

@@ -300,6 +300,19 @@ class RunStatus:
     cadence: Real | None = None  # s from one slice to the next, of the data; None if it is not known
     backlog: Count = 0  # slices that are left and wait while newer ones are imaged
     worked_off: Real | None = None  # s until there are none of these, as it goes now; None if they become more
+    kept: Count = 0  # slices that are in the ring of cut slices
+    unsafe: Count | None = None  # the first that is neither stored nor failed nor in that ring; None if all are
+
+
+@dataclass(frozen=True)
+class RingState:
+    """The ventilator's ring of cut slices."""
+
+    slices: Count
+    size: Count  # bytes
+    most: Count  # bytes; 0 if there is none
+    room: Count  # how many more slices it takes, if they are like those that it has; 0 if it has none
+    trouble: Text = ""  # why it cannot be written now; "" if it can
 
 
 @dataclass(frozen=True)
@@ -357,6 +370,7 @@ class PipelineStatus:
     unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
     followers: tuple[FollowerState, ...] = ()  # by name
     receivers: tuple[ReceiverState, ...] = ()  # by spool
+    ring: RingState | None = None  # None if no run needs one
 
     @property
     def statuses(self) -> tuple[Status, ...]:

@@ -46,6 +46,7 @@ class Hearing:
         self._tell = stored
         self._storing = Storing(self.spool, self._intake, lambda each: loop.soon(partial(self._stored, each)))
         self.stored = self._storing.stored
+        self._error: BaseException | None = None  # of the stream
         self.over = False  # both threads have ended, and all that was heard is written
         self._shares = deque[tuple[float, float]]()  # of the last minute: when (monotonic s), and what share came
         self._buffers = stream.buffers
@@ -56,8 +57,8 @@ class Hearing:
 
     def start(self) -> None:
         """Hears from now on."""
-        self._in_thread("hearing", partial(self.stream.listen, self._intake), self._intake.finish)
-        self._in_thread("storing", self._storing.run, self._end)
+        self._in_thread("hearing", partial(self.stream.listen, self._intake), self._heard_all)
+        self._in_thread("storing", self._storing.run, self._stored_all)
         self._loop.every(min(0.05, self._config.grace / LOOKS), self._look)
 
     def stop(self) -> None:
@@ -129,21 +130,28 @@ class Hearing:
             self._shares.append((time.monotonic(), stored.received))
         self._tell(stored)
 
-    def _end(self) -> None:
+    def _heard_all(self, error: BaseException | None) -> None:
+        """No more is heard; if that is an error, what was heard is written first."""
+        self._error = error
+        self._intake.finish()
+
+    def _stored_all(self, error: BaseException | None) -> None:
+        if failed := error or self._error:
+            raise failed
         self._storing.close()
         self.spool.close()
         self.over = True
 
-    def _in_thread(self, name: str, run: Callable[[], None], then: Callable[[], None]) -> None:
-        """Runs it in a thread, and `then` in the loop; an error is one of the loop."""
+    def _in_thread(self, name: str, run: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
+        """Runs it in a thread, and `then` in the loop, with its error if there is one."""
 
         def call() -> None:
+            error: BaseException | None = None
             try:
                 run()
-            except BaseException as error:  # noqa: BLE001 the daemon ends with it, and is started again
-                self._loop.soon(partial(_raise, error))
-            else:
-                self._loop.soon(then)
+            except BaseException as caught:  # noqa: BLE001 the daemon ends with it, and is started again
+                error = caught
+            self._loop.soon(partial(then, error))
 
         threading.Thread(target=call, name=name, daemon=True).start()
 
@@ -155,7 +163,3 @@ def check_memory(queue: int, size: int, memory: int) -> None:
             f"receiver.queue: {queue} integrations of {size} bytes are more than half of this host's memory, {memory} "
             "bytes: give fewer, or a set-up with fewer channels or products"
         )
-
-
-def _raise(error: BaseException) -> None:
-    raise error

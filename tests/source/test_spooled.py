@@ -276,6 +276,10 @@ def test_the_command_images_a_spool_as_the_set_that_it_exports(tmp_path: Path) -
         with fits.open(one) as a, fits.open(other) as b:
             assert a[0].data.tobytes() == b[0].data.tobytes()
             assert a[0].header["FIPCOMPL"] == b[0].header["FIPCOMPL"] == 1
+    (path / "ended").unlink()  # as if it went on
+    compared = fip("verify", tmp_path / "a", "--data")
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+    (path / "ended").touch()
     said = fip("spool", "info", path).stdout
     assert "20 integrations" in said
     assert "16 have left it" in said

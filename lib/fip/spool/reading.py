@@ -17,7 +17,7 @@ from fip.spool.index import records
 from fip.spool.layout import ENDED_FILE, INDEX_FILE, RECORD, SETUP_FILE, integration_file, is_spool, sections
 from fip.spool.setup import read_setup
 
-_MAPPED = 4  # integrations that stay mapped: a slice is read some rows at a time, and several may be averaged
+_MAPPED = 2  # integrations that stay mapped: a slice is read some rows at a time, which reach from one into the next
 
 
 class Spool:

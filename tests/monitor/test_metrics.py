@@ -15,11 +15,11 @@ from fip.monitor.metrics import exposition
 from fip.state.alerts import AlertsView
 from fip.state.pipeline import PipelineState
 from fip.state.transients import TransientsView
-from fip.wire.messages import Departure, Followed, FollowerState
+from fip.wire.messages import Departure, Followed, FollowerState, RingState
 from fip.wire.status import Gpu, Latency, Resources
 from support.pipeline_states import running, state
 from support.repository import CONFIG
-from support.told_states import antennas, pipeline, status, with_run
+from support.told_states import antennas, pipeline, receiver, status, with_run
 
 ALERTS_TEST = Path(__file__).with_name("alerts_test.yml")
 EXPRESSIONS = [
@@ -44,12 +44,13 @@ def samples(seen: PipelineState) -> dict[tuple[str, frozenset[tuple[str, str]]],
 
 
 NEWEST = {"age": 3.0, "cadence": 2.0, "lately": 0.97, "backlog": 500, "worked_off": 90.0, "oddities": {"missing": 1}}
+RECEIVER = receiver(1, "/data/obs.ms")  # of the run's recording
 
 
 def everything() -> PipelineState:
-    """A pipeline with a pace, a worker with a GPU, one that died, and a search for transients."""
+    """A pipeline with a pace, a worker with a GPU, one that died, a search for transients, and a receiver."""
     complete = Complete(80, 3, 0.25, 0.95)
-    said = with_run(pipeline(1), lag=1.0, deadline=2.0, failed=1, missed=3, complete=complete, **NEWEST)
+    said = with_run(pipeline(1), lag=1.0, deadline=2.0, failed=1, missed=3, complete=complete, final=False, **NEWEST)
     first, second = said.workers
     resources = Resources(1.0, 10**8, None, None, Gpu("H100", 0.5, 10**9, 8 * 10**10))
     first = replace(first, status=replace(first.status, resources=resources))
@@ -60,7 +61,8 @@ def everything() -> PipelineState:
         {"transient": 3, "moving": 1}, false=0.4, negative_candidates=11, injected=5, injected_found=4,
         alerts=AlertsView(sent=2, refused=1),
     )  # fmt: skip
-    ages = said.ages | {"head/detector": 0.2}
+    ages = said.ages | {"head/detector": 0.2, RECEIVER.brief.boot: 0.2}
+    said = replace(said, receivers=(RECEIVER,), ring=RingState(120, 6 * 10**7, 10**9, 1880))
     seen = state(replace(said, workers=(first,), followers=(detector,), ages=ages, departed=departed))
     return replace(seen, transients=found)
 

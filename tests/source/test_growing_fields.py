@@ -10,9 +10,11 @@ import pytest
 from astropy import units
 from astropy.coordinates import SkyCoord
 
+from fip.data.arriving import Writing
 from fip.data.errors import InputError
 from fip.data.quantities import ARCSEC
 from fip.data.settings import asked
+from fip.source import requests
 from fip.source.cutting import Run
 from fip.source.growing import Growing
 from support import small_ms
@@ -75,6 +77,44 @@ def test_a_field_that_comes_late_is_the_same_to_whoever_looks_whenever(tmp_path:
     else:
         assert labels == [""] * 8
         assert [each.number for each in run.slices] == list(range(8))
+
+
+def test_of_a_field_that_comes_late_the_log_says_once_what_is_to_be_said(tmp_path: Path) -> None:
+    """When its first slice is known, and to whoever looks for the first time later."""
+    filling = Filling(two_fields(tmp_path / "whole.ms"), tmp_path / "live.ms", 3)
+    wanted, writing = asked(**GRID), Writing()
+
+    def seen(known: int) -> tuple[int, list[str]]:
+        facts = requests.look(filling.path, wanted, writing, known=known)
+        return known + len(facts.times), [note for note in facts.notes if "its phase centre moves" in note]
+
+    assert seen(0) == (2, [])
+    filling.more(4)
+    assert seen(2) == (3, []), "of the fourth integration nothing is imaged yet"
+    filling.more(5)
+    known, notes = seen(3)
+    assert known == 4
+    assert [note.partition(":")[0] for note in notes] == ["field f1"]
+    filling.more(6)
+    assert seen(known) == (5, [])
+    requests.forget(filling.path, wanted, writing)
+    assert seen(0) == (5, notes)
+    requests.forget(filling.path, wanted, writing)
+
+
+def test_it_says_it_once_also_if_no_slice_of_the_field_is_whole_yet(tmp_path: Path) -> None:
+    """As several integrations are averaged: whoever looks meanwhile hears of the field when there is a slice of it."""
+    filling = Filling(two_fields(tmp_path / "whole.ms"), tmp_path / "live.ms", 3)
+    wanted, writing = asked(average=3, **GRID), Writing()
+    known, told = 0, list[int]()
+    for count in (3, 5, 6, 8, 8):
+        filling.more(count)
+        quiet = count == 3  # the first field is over: nothing came for long
+        facts = requests.look(filling.path, wanted, writing, complete=quiet, ended=quiet, known=known)
+        known += len(facts.times)
+        told += [known for note in facts.notes if "its phase centre moves" in note]
+    requests.forget(filling.path, wanted, writing)
+    assert told == [2]
 
 
 def test_a_phase_centre_that_is_rewritten_ends_the_run_in_one_line(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a ventilator would say of a pipeline that does so and so: status messages for tests of what shows them."""
 
 from dataclasses import replace
+from typing import Any
 
 from fip.data.names import Attempt
 from fip.monitor.metrics import COUNTERS
@@ -15,12 +16,13 @@ from fip.wire.messages import (
     WorkerBrief,
     WorkerState,
 )
+from fip.wire.receiving import ReceiverBrief, ReceiverState
 from fip.wire.status import Latency, Resources, Status
 
 BEGIN = 1_800_000_000.0  # s UTC, Unix, when all daemons started
 UPTIME = 100.0  # s that they are up when message 0 is said
 TOTAL = 100_000  # slices
-BUSY = {"ventilator": 0.3, "worker": 0.95, "sink": 0.1, "follower": 0.2}  # share of time of each role
+BUSY = {"ventilator": 0.3, "worker": 0.95, "sink": 0.1, "follower": 0.2, "receiver": 0.1}  # share of time of each role
 
 
 def when(number: int) -> float:
@@ -51,6 +53,18 @@ def worker(name: str, number: int, rate: float = 2.0, host: str = "head") -> Wor
         working=Attempt("r", number, 1), working_for=0.1, leaving=False,
     )  # fmt: skip
     return WorkerState(brief, status("worker", name, number, rate, host))
+
+
+def receiver(number: int, spool: str = "/spools/obs-1.live", name: str = "receiver", **brief: Any) -> ReceiverState:
+    """A receiver of a stream with two integrations a second, of which nothing was lost, and whose ring holds 100 s."""
+    said: dict[str, Any] = {
+        "host": "head", "boot": f"boot of {spool}", "spool": spool, "committed": 200 + number,
+        "oldest": number, "newest": when(number) - 0.3, "received": 200 + number, "lost": 0, "dropped": 0, "late": 0,
+        "samples": 1.0, "ring": 2_000_000_000, "size": 10_000_000, "cadence": 0.5, "ended": False,
+    }  # fmt: skip
+    told = status("receiver", name, number)
+    counted = {"received": 200 + number, "lost": 0, "dropped": 0, "bytes_in": 10**7 * number, "late": 3, "junk": 5}
+    return ReceiverState(ReceiverBrief(**said | brief), replace(told, counters=counted))
 
 
 def pipeline(number: int, workers: int = 2, rate: float = 2.0) -> PipelineStatus:

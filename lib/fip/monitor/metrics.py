@@ -14,8 +14,9 @@ from prometheus_client.registry import Collector
 
 from fip.state.panel import Kind, Number
 from fip.state.panels import panels
-from fip.state.pipeline import DaemonView, PipelineState
+from fip.state.pipeline import PipelineState
 from fip.state.transients import DETECTOR
+from fip.state.views import DaemonView
 from fip.wire.status import Latency
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -54,6 +55,17 @@ COUNTERS = {
 }
 """Name and help of each counter of a `Status`."""
 
+RECEIVED = {
+    "bytes_in": COUNTERS["bytes_in"],
+    "junk": ("fip_junk_packets", "Packets that a receiver did not believe, dropped."),
+    "overflowed": ("fip_overflowed_packets", "Packets for which the kernel had no room in a socket's buffer."),
+    "late": ("fip_late_packets", "Packets that came after their integration was closed, dropped."),
+    "again": ("fip_repeated_packets", "Packets that came more than once, dropped."),
+    "unfit": ("fip_unfit_packets", "Packets that do not fit what came before them, dropped."),
+    "too_many": ("fip_dropped_packets", "Packets of integrations for which there was no memory, dropped."),
+} | {name: COUNTERS[name] for name in ("bad_messages", "refused", "warnings", "errors")}
+"""The same at a receiver, of whose integrations its spool has the counts."""
+
 TIMES = {
     what: (f"fip_{what}_seconds", f"Time {what}; the three sum to the wall time.")
     for what in ("busy", "idle", "blocked")
@@ -69,6 +81,17 @@ LEVELS = {
     "memory_total": ("fip_gpu_memory_size_bytes", "GPU memory."),
 }
 """The same of what goes up and down: of a `DaemonView`, its `Resources` and its `Gpu`."""
+
+
+_COUNTERS = COUNTERS | {f"receiver.{name}": told for name, told in RECEIVED.items() if told not in COUNTERS.values()}
+
+
+def _counts(view: DaemonView) -> dict[str, int]:
+    """What a daemon counts, by these names: receivers count other things by the same ones."""
+    counts = view.status.counters
+    if view.status.role != "receiver":
+        return counts
+    return {f"receiver.{name}" if f"receiver.{name}" in _COUNTERS else name: each for name, each in counts.items()}
 
 
 def exposition(state: PipelineState) -> bytes:
@@ -87,7 +110,7 @@ class _Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Those of the panels, then those of each daemon."""
         state = self._state
-        views = [view for view in (state.ventilator, *state.workers, state.sink, *state.followers) if view]
+        views = state.daemons
         heard = [view for view in views if view.state != "gone"]
         for panel in panels(self._state):
             yield from map(_family, panel.numbers)
@@ -101,7 +124,11 @@ class _Metrics(Collector):
 def _numbers(views: Sequence[DaemonView]) -> Iterator[Number]:
     """What daemons tell, but for the time that stages take."""
     told: list[tuple[Kind, dict[str, tuple[str, str]], Callable[[DaemonView], dict[str, Any]]]] = [
-        ("counter", COUNTERS, lambda view: view.status.counters),
+        (
+            "counter",
+            _COUNTERS,
+            _counts,
+        ),
         ("counter", TIMES, lambda view: vars(view.status.resources) | view.status.seconds),
         (
             "gauge",

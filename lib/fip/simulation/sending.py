@@ -15,13 +15,14 @@ from fip.receiver.datagrams.sending import Sender
 from fip.receiver.meerkat.heap import Shape
 from fip.simulation.observed import Observed
 from fip.simulation.plan import Simulation
-from fip.simulation.streamed import arrays_of, setup_of, time_of
+from fip.simulation.streamed import arrays_of, dump_of, setup_of, time_of
 from fip.simulation.telstate import SYNC_TIME, channels_per_heap, telstate_of
 from fip.spool.layout import file_size
 from fip.spool.setup import SETUP
 
 Format = Literal["fip", "meerkat-l0"]
 _SPREAD = 0.5  # of the time from one integration to the next in which its packets are sent, unless a rate is given
+_SLOWEST = 1e6  # bytes/s of a heap: spead2 sends 64 kB at a time, and who hears nothing for 0.3 s takes what there is
 
 
 class Sending(Protocol):
@@ -71,7 +72,8 @@ class L0:
             from fip.receiver.meerkat.sending import Sender as HeapSender
         except ImportError as error:
             raise UsageError(f"--stream-format meerkat-l0 needs spead2 ({error}): pip install 'fip[live]'") from None
-        self._sender = HeapSender(shape, [_host_and_port(each) for each in endpoints], rate / shape.heaps)
+        evenly = max(rate / shape.heaps, _SLOWEST)
+        self._sender = HeapSender(shape, [_host_and_port(each) for each in endpoints], evenly)
 
     def send(self, dump: int, time: float, found: Mapping[str, NDArray[Any]]) -> None:
         """As `Sending` says. The stream has no UVW."""
@@ -106,7 +108,7 @@ def stream_observation(
         found = arrays_of(observed, integration)
         if rate is None:
             time.sleep(max(0.0, begun + (integration + 1) * simulation.cadence - time.monotonic()))
-        sending.send(integration, time_of(simulation, integration), found)
+        sending.send(dump_of(simulation, integration), time_of(simulation, integration), found)
         if progress:
             progress(integration + 1, simulation.integrations)
     return sending.end()

@@ -64,6 +64,7 @@ class Run:
     notes: tuple[str, ...]  # what the log should say
     picked: Picked
     readers: tuple[SampleReader, ...]  # one for each window, or part of one
+    later: tuple[tuple[int, str], ...] = ()  # what the log should say besides, each from this slice on
     _nominal: dict[tuple[str, str, frozenset[int]], Beam | None] = field(default_factory=dict)  # by `_kind`
     _windows: dict[int, frozenset[int]] = field(default_factory=dict)  # that there are in a slice, by its number
     _kinds: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # the slices by field and label, ascending
@@ -76,6 +77,11 @@ class Run:
     def read(self, number: int) -> Slice:
         """Cut one slice. InputError where the MeasurementSet cannot be read."""
         return self.read_with_antennas(number)[0]
+
+    def notes_since(self, known: int) -> tuple[str, ...]:
+        """What the log should say that it did not when the first `known` slices were."""
+        later = tuple(note for first, note in self.later if known <= first < len(self.slices))
+        return later if known else (*self.notes, *later)
 
     @property
     def corrections(self) -> Corrections | None:

@@ -5,7 +5,7 @@ complete, so that a run that is resumed, later and with more data there, is the 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -25,9 +25,12 @@ from fip.source.index.row_index import RowIndex
 from fip.source.joined.recording import Joined
 from fip.source.open_run import checked, checked_chunks, grid_about, list_slices, one_band, open_run, settle
 from fip.source.recording import Recording
+from fip.source.selecting.centring import centre_notes
 from fip.source.selecting.chosen import Chosen, choose
 from fip.source.sources import open_recording
 from fip.source.tables.subtables import Field
+
+MOST_LATER = 9  # notes of fields that come to be known while a recording is written
 
 
 class Whole:
@@ -274,7 +277,17 @@ class Growing:
             slices=(*run.slices, *list_slices(replace(chosen, slices=closed))),
             grids={**run.grids, **about},
             observations={**run.observations, **{each.name: replace(observation, field=each.name) for each in fields}},
+            later=(*run.later, *((len(run.slices), note) for note in self._later_notes(run, chosen, fields))),
         )
+
+    def _later_notes(self, run: Run, chosen: Chosen, fields: Sequence[Field]) -> Iterator[str]:
+        """What the log should say of fields that came now; not without an end."""
+        room = MOST_LATER - len(run.later)
+        if fields and room > 0 and self._asked.imaging.phase_centre is None:  # else all are about what the first is
+            notes = list(centre_notes(self._main, chosen.index, fields, chosen.rephasing, None, integrations=0))
+            yield from notes[:room]
+            if len(notes) >= room:
+                yield "and so for fields that come later"
 
     def _check_fields(self, chosen: Chosen) -> None:
         """InputError if a field's phase centre is not what it was when it was imaged first.

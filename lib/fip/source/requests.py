@@ -154,16 +154,16 @@ def look(
     try:
         run = opened.look(complete, ended)
     except NotYetError as error:
-        error.arrivals = opened.recording.arrivals()
+        error.arrivals, error.ended = opened.recording.arrivals(), opened.ended
         raise
     facts = RunFacts(
         run.id, run.older, run.name, tuple(each.time for each in run.slices[known:]), run.cadence, opened.rows,
-        final=writing is None, notes=(), known=known, ended=opened.ended,
+        final=writing is None, notes=run.notes_since(known), known=known, ended=opened.ended,
         handed=handed_over(opened) if hand_over else None, arrivals=opened.recording.arrivals(),
         passes=is_spool(path),
     )  # fmt: skip
     files = run.corrections.files if run.corrections else ()
-    return facts if known else replace(facts, notes=run.notes, hints=run.hints, others=run.others, files=files)
+    return facts if known else replace(facts, hints=run.hints, others=run.others, files=files)
 
 
 def cut(path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None) -> Cut:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from fip.state.panel import Bar, Fact, Head, Level, Panel, Row, Shown, Table, filled, texts
-from fip.state.pipeline import DaemonView, Incident, WorkerView, incident, newest_first, shares_of
+from fip.state.pipeline import Incident, incident, newest_first, shares_of
+from fip.state.views import DaemonView, WorkerView
 from fip.state.words import NONE, clock, duration, number, optional, percent, repeated, size
 
 LEVELS: dict[str, Level] = {"silent": "warn", "hung": "bad", "gone": "bad", "stalled": "bad"}
@@ -20,20 +21,21 @@ SUMMED = ("cut", "gains", "flags", "model", "auto", "feeds", "wire", "store", "f
 FLOWS = {
     "ventilator": ("slices", "bytes_out"), "worker": ("images", "bytes_out"),
     "sink": ("images", "bytes_in"), "follower": ("images", "bytes_in"),
+    "receiver": ("received", "bytes_in"),
 }  # fmt: skip
 """What each hands on, or takes in."""
 
 
 def daemon_panel(name: str, title: str, view: DaemonView, now: float) -> Panel:
     """All that is known of a daemon."""
-    status, said = view.status, _words(view)
+    status, said = view.status, words_of(view)
     doing = [] if view.state == "running" else [said["state"]]
     stages = [f"{stage} {duration(status.latencies[stage].p50)}" for stage in SUMMED if stage in status.latencies]
     free = [f"{size(status.resources.disk_free)} free"] if status.role == "sink" and status.resources.disk_free else []
     flow = _flow(view)[:1] if status.role == "sink" else _flow(view)
     summary = " · ".join([status.host, *doing, *flow, *stages, *free])
     return Panel(
-        name, title, summary, LEVELS.get(view.state, ""), _bar([view]), _facts(view, said), filled(_tables(view, now))
+        name, title, summary, LEVELS.get(view.state, ""), _bar([view]), facts_of(view, said), filled(_tables(view, now))
     )
 
 
@@ -49,7 +51,7 @@ def workers_panel(views: Sequence[WorkerView]) -> Panel:
 def _row(view: WorkerView) -> Row:
     """The columns of `WORKER_HEADS`."""
     bar, times = _bar([view]), view.status.latencies
-    said = _words(view) | {
+    said = words_of(view) | {
         "worker": view.status.identity,
         "image p50": duration(times["image"].p50) if "image" in times else "",
         "image p95": duration(times["image"].p95) if "image" in times else "",
@@ -62,7 +64,7 @@ def _row(view: WorkerView) -> Row:
     return Row(view.status.identity, cells, LEVELS.get(view.state, ""), bar)
 
 
-def _words(view: DaemonView) -> dict[str, str]:
+def words_of(view: DaemonView) -> dict[str, str]:
     """What is known of a daemon, by name; "" if it is not."""
     status, gpu, cpu = view.status, view.status.resources.gpu, view.trend.cpu if view.trend else None
     gone = f"{view.why} {duration(view.age)} ago" if view.state == "gone" else f"{view.state} {duration(view.age)}"
@@ -76,7 +78,7 @@ def _words(view: DaemonView) -> dict[str, str]:
     }
 
 
-def _facts(view: DaemonView, said: dict[str, str]) -> tuple[Fact, ...]:
+def facts_of(view: DaemonView, said: dict[str, str]) -> tuple[Fact, ...]:
     """All that is known of a daemon that somebody looks at."""
     status, used, bar = view.status, view.status.resources, _bar([view])
     counted = {name.replace("_", " "): count for name, count in status.counters.items() if count}

@@ -12,8 +12,10 @@ from fip.state.antennas import antenna_panel
 from fip.state.arrivals import arrivals_panel
 from fip.state.daemons import daemon_panel, incident_table, workers_panel
 from fip.state.panel import Bar, Fact, Head, Kind, Level, Number, Panel, Row, Table, filled, texts
-from fip.state.pipeline import DaemonView, JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
+from fip.state.pipeline import JobView, PipelineState, RunView, Stage, Verdict, incident, newest_first
+from fip.state.receivers import receivers_panel, ring_facts
 from fip.state.transients import DETECTOR, transients_panel
+from fip.state.views import DaemonView
 from fip.state.words import NONE, clock, duration, number, optional, percent
 from fip.wire.messages import UNFINISHED
 
@@ -55,6 +57,7 @@ def panels(state: PipelineState) -> tuple[Panel, ...]:
     return (
         _now(state),
         _jobs(state),
+        receivers_panel(state.receivers, state.ring),
         daemon_panel("source", "Source", ventilator, now) if ventilator else Panel("source", "Source", "not heard"),
         workers_panel(state.workers),
         daemon_panel("sink", "Sink", sink, now) if sink else Panel("sink", "Sink", "none has joined"),
@@ -137,6 +140,7 @@ def _now(state: PipelineState) -> Panel:
         Fact("failed", (number(failed),), "bad" if failed else ""),
         *_samples_there(state),
         *_newest(state),
+        *ring_facts(state.receivers),
         *_backlog(state),
     )
     heard = float(state.ventilator is not None and state.since is None)
@@ -278,8 +282,7 @@ def _failures(state: PipelineState) -> Panel:
 
 
 def _connections(state: PipelineState) -> Panel:
-    views = [view for view in (state.ventilator, *state.workers, state.sink, *state.followers) if view]
-    met = newest_first(incident(view.status, event) for view in views for event in view.status.events)
+    met = newest_first(incident(view.status, event) for view in state.daemons for event in view.status.events)
     refused = incident_table("Refused", state.security, state.time)
     tables = filled([refused, incident_table("All of late", met, state.time, "folded")])
     return Panel("connections", "Connections", tables=tables, nothing="None was told.")

@@ -4,18 +4,18 @@
 what is behind and what the bottleneck is, is decided here.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
-from fip.data.names import Attempt
+from fip.state import views
 from fip.state.antennas import AntennasView, antennas_view
 from fip.state.transients import TransientsView
-from fip.state.trends import SILENT_AFTER, Heard, Life, Shares, Trend, life, trends
+from fip.state.trends import SILENT_AFTER, Heard, Shares, trends
+from fip.state.views import DaemonView, ReceiverView, WorkerView, oldest_of
 from fip.state.words import duration, number
-from fip.wire.messages import UNFINISHED, Departure, Failure, JobStatus, PipelineStatus, RunStatus, Task
+from fip.wire.messages import UNFINISHED, Failure, JobStatus, RingState, RunStatus
 from fip.wire.status import Logged, SocketEvent, Status
 
 Verdict = Literal["keeping up", "behind", "failing", "no pipeline", "finished"]
@@ -23,13 +23,10 @@ Verdict = Literal["keeping up", "behind", "failing", "no pipeline", "finished"]
 Stage = Literal["source", "workers", "sink"]
 
 EXIT_CODES: dict[Verdict, int] = {"keeping up": 0, "behind": 1, "failing": 1, "no pipeline": 3, "finished": 0}
-PEER_SILENT_AFTER = 1.5  # s without a word from a worker or the sink: three of their states are missing
 JOINING = 30.0  # s after the ventilator's start in which workers and sink may be missing
 RECENT = 60.0  # s for which a worker that died counts against the verdict
 NEVER_WAITING = 0.9  # share of time: busy for longer than that is never waiting
 HARDLY_WAITING = 0.5  # share of time: busy for less than that is no bottleneck
-OLD = 60.0  # s; so old are the newest data at most that are imaged as they come
-OLD_CADENCES = 3  # the same at long cadences
 SHOWN = 50  # errors, security events
 
 
@@ -57,7 +54,7 @@ class RunView(RunStatus):
     @property
     def age_limit(self) -> float | None:
         """The age of its newest data, in s, from which on they come late; None if that is not known."""
-        return None if self.age is None else max(OLD, OLD_CADENCES * (self.cadence or 0.0))
+        return None if self.age is None else oldest_of(self.cadence)
 
     @property
     def stale(self) -> bool:
@@ -70,33 +67,6 @@ class JobView(JobStatus):
     """A job."""
 
     runs: tuple[RunView, ...]
-
-
-@dataclass(frozen=True)
-class DaemonView:
-    """A daemon as it was last heard."""
-
-    status: Status
-    state: str  # what its status says; or silent, hung, gone
-    why: str  # why it is not running: how it went, or what stops it; else ""
-    since: float | None  # s UTC, Unix: since when it is silent or gone; None while it is heard
-    age: float  # s since its last word
-    trend: Trend | None  # None where it was heard but once
-
-
-@dataclass(frozen=True)
-class WorkerView(DaemonView):
-    """A worker."""
-
-    working: Attempt | None = None  # the slice that it images
-    working_for: float = 0.0  # s
-    holds: int = 0  # slices received and not handed on
-    tasks: tuple[Task, ...] = ()  # the last few that it did
-
-    @property
-    def rate(self) -> float:
-        """Images/s of late."""
-        return self.trend.rates.get("images", 0.0) if self.trend else 0.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +93,8 @@ class PipelineState:
     workers: tuple[WorkerView, ...] = ()  # by name; those that went of late are among them
     sink: DaemonView | None = None  # None where it never joined
     followers: tuple[DaemonView, ...] = ()  # by name; those that went of late are among them
+    receivers: tuple[ReceiverView, ...] = ()  # by spool; those that went of late come last
+    ring: RingState | None = None  # of cut slices, at the ventilator; None if no run needs one
     jobs: tuple[JobView, ...] = ()  # oldest first
     rate: float = 0.0  # images/s, of all runs
     eta: float | None = None  # s until all that was opened is done; None with a pace, or where nothing is stored yet
@@ -134,6 +106,12 @@ class PipelineState:
     antennas: AntennasView | None = None  # of the run that is read, or was read last; None where nothing was read
     transients: TransientsView | None = None  # found in the images of jobs_now; None if these were not searched
     unsaved: str = ""  # why the ventilator cannot write its queue of jobs now; "" where it can
+
+    @property
+    def daemons(self) -> tuple[DaemonView, ...]:
+        """All of them, those that went of late among them."""
+        found = (self.ventilator, *self.workers, self.sink, *self.followers, *self.receivers)
+        return tuple(view for view in found if view)
 
     @property
     def jobs_now(self) -> tuple[JobView, ...]:
@@ -166,10 +144,12 @@ def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
     seen = PipelineState(
         now,
         since=heard.at if quiet > SILENT_AFTER else None,
-        ventilator=replace(_heard(newest.ventilator, quiet, SILENT_AFTER, now, known), why=newest.waits),
-        workers=_workers(newest, quiet, now, known),
-        sink=_sink(newest, quiet, now, known),
-        followers=_followers(newest, quiet, now, known),
+        ventilator=replace(views.heard(newest.ventilator, quiet, SILENT_AFTER, now, known), why=newest.waits),
+        workers=views.workers(newest, quiet, now, known),
+        sink=views.sink(newest, quiet, now, known),
+        followers=views.followers(newest, quiet, now, known),
+        receivers=tuple(views.receivers(newest, quiet, now, known)),
+        ring=newest.ring,
         jobs=tuple(JobView(**vars(job) | {"runs": tuple(map(_run, job.runs))}) for job in newest.jobs),
         failures=newest.failures,
         errors=newest_first(incident(each, error) for each in told for error in each.errors),
@@ -191,56 +171,6 @@ def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
     )
 
 
-def _heard(status: Status, age: float, silent_after: float, now: float, known: dict[Life, Trend]) -> DaemonView:
-    """A daemon of which nothing but its last word is known."""
-    silent = age > silent_after
-    state, since = ("silent", now - age) if silent else (status.state, None)
-    return DaemonView(status, state, "", since, age, known.get(life(status)))
-
-
-def _gone(departure: Departure, now: float) -> DaemonView:
-    return DaemonView(departure.status, "gone", departure.how, departure.time, max(0.0, now - departure.time), None)
-
-
-def _workers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> tuple[WorkerView, ...]:
-    gone = [WorkerView(**vars(_gone(each, now))) for each in newest.departed if each.status.role == "worker"]
-    views = {view.status.identity: view for view in gone}
-    for worker in newest.workers:
-        brief = worker.brief
-        age = max(0.0, newest.ages.get(brief.identity, 0.0)) + quiet
-        view = _heard(worker.status, age, PEER_SILENT_AFTER, now, known)
-        if brief.identity in newest.hung and view.since is None:
-            view = replace(view, state="hung", why="on one slice for longer than any should take")
-        on = brief.working_for + age if brief.working else 0.0
-        views[brief.identity] = WorkerView(
-            **vars(view), working=brief.working, working_for=on, holds=len(brief.holds), tasks=worker.tasks
-        )
-    return tuple(sorted(views.values(), key=lambda view: _by_number(view.status.identity)))
-
-
-def _by_number(name: str) -> tuple[tuple[str, int], ...]:
-    """Sorts cpu2 before cpu10."""
-    return tuple((text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d{0,9})", name))
-
-
-def _sink(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> DaemonView | None:
-    if newest.sink:
-        age = max(0.0, newest.ages.get("sink", 0.0)) + quiet
-        return replace(_heard(newest.sink.status, age, PEER_SILENT_AFTER, now, known), why=newest.sink.brief.stalled)
-    gone = [_gone(each, now) for each in newest.departed if each.status.role == "sink"]
-    return gone[-1] if gone else None
-
-
-def _followers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> tuple[DaemonView, ...]:
-    gone = [_gone(each, now) for each in newest.departed if each.status.role == "follower"]
-    views = {view.status.identity: view for view in gone}
-    for follower in newest.followers:
-        name = follower.status.identity
-        age = max(0.0, newest.ages.get(name, 0.0)) + quiet
-        views[name] = replace(_heard(follower.status, age, PEER_SILENT_AFTER, now, known), why=follower.stalled)
-    return tuple(views[name] for name in sorted(views, key=_by_number))
-
-
 def _run(run: RunStatus) -> RunView:
     view = RunView(**vars(run))
     return replace(view, eta=view.left / run.rate) if run.rate and run.lag is None else view
@@ -251,6 +181,8 @@ def _verdict(state: PipelineState) -> tuple[Verdict, tuple[str, ...]]:
         return "no pipeline", (f"the ventilator {state.ventilator.status.identity} is silent",)
     failing = tuple(_faults(state))
     behind = tuple(f"{run.name} is {duration(run.lag or 0.0)} behind" for run in state.under_way if run.late)
+    behind += tuple(f"{view.spool}: its ring takes what is not imaged in {duration(view.bites or 0.0)}"
+                    for view in state.receivers if view.short)  # fmt: skip
     return "failing" if failing else "behind" if behind else "keeping up", failing + behind
 
 
@@ -278,6 +210,9 @@ def obstacles(state: PipelineState) -> Iterator[str]:
         yield state.ventilator.why
     if state.sink and state.sink.state == "stalled":
         yield f"the sink cannot store: {state.sink.why}"
+    for receiver in state.receivers:
+        if receiver.why == "died":
+            yield f"receiver {receiver.status.identity} died: nothing is received"
     for worker in state.workers:
         if worker.state == "hung":
             yield f"worker {worker.status.identity} hangs"

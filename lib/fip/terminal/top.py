@@ -24,7 +24,8 @@ from fip.data.errors import FipError, UsageError
 from fip.state.daemons import WORKER_HEADS, daemon_panel
 from fip.state.panel import Head, Panel, Table
 from fip.state.panels import panels
-from fip.state.pipeline import PipelineState, WorkerView
+from fip.state.pipeline import PipelineState
+from fip.state.views import WorkerView
 from fip.state.words import clock, printable
 from fip.terminal.drawing import cells_of, drawn, lines, verdict_lines, whole
 from fip.terminal.status import what_is_stored
@@ -62,6 +63,7 @@ class Top(App[None]):
         Binding("f", "panels('failures')", "Failures"),
         Binding("e", "panels('errors connections')", "Errors"),
         Binding("a", "panels('antennas')", "Antennas"),
+        Binding("r", "panels('receivers')", "Streams"),
         Binding("p", "panels", "All"),
     ]
 
@@ -187,7 +189,9 @@ class Page(ModalScreen[None]):
     Page { align: center middle; }
     VerticalScroll { width: 92%; height: 84%; border: round ansi_cyan; background: ansi_default; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,d,f,e,a,p", "dismiss", "Back", key_display="esc")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,d,f,e,a,r,p", "dismiss", "Back", key_display="esc")
+    ]
 
     def __init__(self, content: Content, state: PipelineState) -> None:
         super().__init__()

@@ -3,14 +3,14 @@
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
 
 from fip.data.arriving import Arrivals, Writing
 from fip.data.complete import Complete
-from fip.data.quantities import SECONDS_PER_DAY
+from fip.data.quantities import SECONDS_PER_DAY, UNIX_EPOCH
 from fip.data.ranges import Ranges, below, contains, count, well_formed, without
 from fip.ventilator.leases import Leases
 from fip.ventilator.pacing import MINIMUM_DEADLINE, Pace
@@ -42,6 +42,8 @@ class ActiveRun:
     writing: Writing | None = None  # how the recording is read, if it was being written when the run began
     arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
     passes: bool = False  # whether its integrations are there for a while only, as those of a spool
+    found: int = 0  # slices that were there when the run began
+    times: list[float] = field(default_factory=list)  # s UTC, of the slices that are known of, if it `passes`
     kept: Ranges = ()  # slices that are in the ring of cut slices
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says
     lately: float | None = None  # the share of the last minute's, likewise
@@ -68,6 +70,11 @@ class ActiveRun:
         if self.leases:
             self.leases.grow(self.plan.total, final)
         return True
+
+    def observed(self, known: int, times: Sequence[float]) -> None:
+        """When the slices after those that were known are of, in s UTC since MJD 0."""
+        if self.passes:
+            self.times[known:] = (each - UNIX_EPOCH for each in times)
 
     def sink_says(self, said: RunStored, max_attempts: int, now: float) -> list[int]:
         """Takes what the sink holds of the run; returns the slices that are newly stored."""
@@ -155,7 +162,7 @@ class ActiveRun:
         """How far the run is."""
         while self._stored_at and self._stored_at[0] < now - LAST_MINUTE:
             self._stored_at.popleft()
-        waits = self._waiting
+        waits, unsafe = self._waiting, next(self.unsafe(), None)
         leases = self.leases
         oldest = leases.oldest_unstored if leases else None
         return RunStatus(
@@ -180,7 +187,8 @@ class ActiveRun:
             backlog=waits,
             worked_off=self._worked_off(waits, now),
             kept=count(self.kept),
-            unsafe=next(self.unsafe(), None),
+            unsafe=unsafe,
+            unsafe_since=self.times[unsafe] if unsafe is not None and unsafe < len(self.times) else None,
         )
 
     def unsafe(self) -> Iterator[int]:

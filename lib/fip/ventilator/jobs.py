@@ -141,6 +141,12 @@ class Jobs:
             job.pending.appendleft(job.opening)
         job.opening, job.not_before = None, when
 
+    def hurry(self, path: Path) -> None:
+        """There is something at this path now: whoever waits for it need not wait longer."""
+        for job in self._jobs.values():
+            if job.pending and job.pending[0] == path:
+                job.not_before = 0.0
+
     def next_to_open(self, now: float, all_kinds: bool = True) -> tuple[Job, Path] | None:
         """The next MeasurementSet, once all slices of the present ones that are known of are out.
 

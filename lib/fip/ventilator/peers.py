@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import zmq
 
@@ -13,6 +14,8 @@ from fip.wire.status import Status
 
 log = logging.getLogger("fip.ventilator")
 
+StartsAgain: TypeAlias = Callable[[bytes, str, str], bool]
+"""Whether who speaks was started in the place of one that is gone: the route to that, its boot, and the boot now."""
 DEPARTED = 16  # daemons, of which is remembered that they went
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import chain
+from math import inf
 from pathlib import Path
 
 from fip.config import Ventilator
@@ -63,8 +64,10 @@ class Supply:
         self._readers, self.ring = readers, ring
         self._keeping = Keeping(ring, jobs, self._cut, self._left, ready)
         self._looking: set[RunId] = set()  # runs whose MeasurementSets are being looked into again
-        self._unreadable: set[RunId] = set()  # of them, those that cannot be read at the moment
+        self._once_more: set[RunId] = set()  # of them, those to be looked into again then
+        self._unreadable: set[RunId] = set()  # runs whose MeasurementSets cannot be read at the moment
         self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
+        self._told_left, self._untold_left = -inf, 0  # monotonic s, and slices that left their ring since
         self._expected = 0  # bytes of the slice that was read last
         self._comparing: set[SliceId] = set()  # that are being read again
         self.read_again: dict[SliceId, Fingerprint | None] = {}  # None of those that can no longer be read
@@ -157,16 +160,30 @@ class Supply:
 
     def look_again(self) -> None:
         """How far the MeasurementSets are that are being written."""
-        now = time.monotonic()
-        for run, active in self._jobs.active.items():
-            follow, quiet = active.follow, now - active.grew
-            if follow and not active.plan.final and run not in self._looking:
-                self._looking.add(run)
-                waits = bool(active.arrivals and active.arrivals.waits)  # what has come and is no slice yet
-                complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after and not waits
-                path, asked = Path(active.plan.measurement_set), active.plan.asked
-                then, known = partial(self._looked_again, run, ended), active.plan.total
-                self._readers.look(self._job_of(run), then, path, asked, active.writing, complete, ended, known)
+        for run in [*self._jobs.active]:
+            self._look(run)
+
+    def look_at(self, path: str) -> None:
+        """There is more at a path, as its writer says: its runs are looked into, or once more after the look now."""
+        for run in [run for run, active in self._jobs.active.items() if active.plan.measurement_set == path]:
+            if run in self._looking:
+                self._once_more.add(run)
+            else:
+                self._look(run)
+        self._jobs.hurry(Path(path))
+
+    def _look(self, run: RunId) -> None:
+        """Has a run that is being written looked into, if that is not under way."""
+        active = self._jobs.active.get(run)
+        if not active or not (follow := active.follow) or active.plan.final or run in self._looking:
+            return
+        self._looking.add(run)
+        quiet = time.monotonic() - active.grew
+        waits = bool(active.arrivals and active.arrivals.waits)  # what has come and is no slice yet
+        complete, ended = quiet >= follow.complete_after, quiet >= follow.end_after and not waits
+        path, asked = Path(active.plan.measurement_set), active.plan.asked
+        then, known = partial(self._looked_again, run, ended), active.plan.total
+        self._readers.look(self._job_of(run), then, path, asked, active.writing, complete, ended, known)
 
     def cancelled(self, name: str) -> None:
         """Nothing more is read for a job; whether its children answer is seen before the next job needs them."""
@@ -212,8 +229,7 @@ class Supply:
             if facts.run in self._jobs.active or facts.older in self._jobs.active:
                 self._jobs.later(job, now + STATE_INTERVAL)  # another job is at this run
                 return
-            for note in facts.notes:
-                log.info("%s: %s", facts.name, note)
+            _say_notes(facts)
             self._jobs.begin(job, _active(job.submit, path, facts, pace, now), now)
         else:
             log.error("job %s: %s", job.submit.job, error)
@@ -225,8 +241,15 @@ class Supply:
         reason = next(filter(None, (refusal(each, self._roots) for each in facts.files)), "")
         return UsageError(reason) if reason else None
 
-    def _looked_again(self, run: str, ended: bool, future: Future[RunFacts]) -> None:
+    def _looked_again(self, run: RunId, ended: bool, future: Future[RunFacts]) -> None:
         self._looking.discard(run)
+        self._take_look(run, ended, future)
+        if run in self._once_more:
+            self._once_more.discard(run)
+            self._look(run)
+
+    def _take_look(self, run: RunId, ended: bool, future: Future[RunFacts]) -> None:
+        """What a look has found."""
         active, error, now = self._jobs.active.get(run), future.exception(), time.monotonic()
         if active is None:
             return
@@ -240,6 +263,8 @@ class Supply:
         if error is not None or run not in ((facts := future.result()).run, facts.older):
             self.end(active, str(error or f"{active.plan.measurement_set}: is another one than when the run began"))
             return
+        active.observed(facts.known, facts.times)
+        _say_notes(facts)
         total = facts.known + len(facts.times)
         active.cadence = facts.cadence or active.cadence
         if active.grow(total, facts.rows, ended if facts.ended is None else facts.ended, now):
@@ -268,9 +293,17 @@ class Supply:
         """A slice cannot be cut any more: it fails at once, unless somebody has it."""
         active = self._jobs.active.get(key.run)
         if active and active.leases and key.slice not in active.leases.failed:
-            log.error("slice %d of %s: %s", key.slice, active.plan.name, reason)
+            self._tell_left(f"slice {key.slice} of {active.plan.name}: {reason}")
             active.leases.cannot_be_cut(key.slice, reason)
             self._vitals.counters["failures"] += 1
+
+    def _tell_left(self, what: str) -> None:
+        """Told now and then: there may be thousands, which the ledger has."""
+        self._untold_left += 1
+        if (now := time.monotonic()) - self._told_left >= TOLD_AFTER:
+            others = f"; and {self._untold_left - 1} more since" if self._untold_left > 1 else ""
+            log.error("%s%s", what, others)
+            self._told_left, self._untold_left = now, 0
 
     def _was_taken(self, key: SliceId, cut: Cut | None, later: bool) -> None:
         """A slice was read from the ring, or is to be cut again."""
@@ -318,15 +351,25 @@ def refusal(path: str, roots: Sequence[Path]) -> str:
     return "" if inside else f"{path}: {where}"
 
 
+def _say_notes(facts: RunFacts) -> None:
+    for note in facts.notes:
+        log.info("%s: %s", facts.name, note)
+
+
 def _was_lost(error: BaseException | None) -> bool:
     """Whether those that read died: of what is being written that is believed to pass, as they may have been killed."""
     return isinstance(error, LostReaderError) and not isinstance(error, StoodStillError)
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:
-    """Whether a MeasurementSet that is to be followed may still come to hold something."""
+    """Whether a MeasurementSet that is to be followed may still come to hold something.
+
+    Of what says itself when it ends, as a stream, silence tells nothing.
+    """
     follow = job.submit.follow
-    return isinstance(error, NotYetError) and follow is not None and time.time() < job.submitted + follow.end_after
+    if not isinstance(error, NotYetError) or follow is None:
+        return False
+    return time.time() < job.submitted + follow.end_after if error.ended is None else not error.ended
 
 
 def plan_of(path: Path, facts: RunFacts, asked: Asked, directory: str = "") -> RunPlan:
@@ -345,10 +388,12 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))
     else:
         due = Pace.of_arrivals([now] * len(facts.times))
-    return ActiveRun(
+    active = ActiveRun(
         plan, due, submit.follow, facts.rows, now, looked=now, writing=writing_of(submit, path),
-        arrivals=facts.arrivals, cadence=facts.cadence, passes=facts.passes,
+        arrivals=facts.arrivals, cadence=facts.cadence, passes=facts.passes, found=len(facts.times),
     )  # fmt: skip
+    active.observed(0, facts.times)
+    return active
 
 
 def writing_of(submit: Submit, path: Path) -> Writing | None:

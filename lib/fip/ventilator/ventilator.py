@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import zmq
@@ -15,7 +14,7 @@ from fip.layout.reading import cores, readers_for
 from fip.runtime.gate import SAID_BY, Gate
 from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
-from fip.runtime.sockets import control_socket, host_name, peer_host, reaches, receive, seen_from_workers, waits
+from fip.runtime.sockets import control_socket, host_name, peer_host, reaches, receive, waits
 from fip.runtime.vitals import Vitals
 from fip.ventilator.askers import Askers
 from fip.ventilator.job_queue import Queue
@@ -23,12 +22,14 @@ from fip.ventilator.jobs import Jobs
 from fip.ventilator.joining import joined
 from fip.ventilator.lanes import Lanes
 from fip.ventilator.manifests import manifest_name, manifests_of
-from fip.ventilator.peers import Departed, Followers, Peer, SinkPeer
+from fip.ventilator.peers import Departed, Followers, Peer
 from fip.ventilator.reader import Reader
 from fip.ventilator.readers import Readers
+from fip.ventilator.receivers import Receivers
 from fip.ventilator.ring import RING, OpenFolder, Ring
 from fip.ventilator.sending import Sending
 from fip.ventilator.status_line import ventilator_line
+from fip.ventilator.storing import Storing
 from fip.ventilator.supply import LOOK_EVERY, Supply, refused
 from fip.wire.codec import decode_control, encode_control, encode_status
 from fip.wire.messages import (
@@ -39,17 +40,15 @@ from fip.wire.messages import (
     Control,
     FollowerState,
     PipelineStatus,
-    ReadAgain,
     Refused,
-    RunStored,
     SinkBrief,
-    SinkOrders,
     SinkState,
     Submit,
     Vet,
     WorkerBrief,
     WorkerState,
 )
+from fip.wire.receiving import ReceiverBrief, ReceiverState
 
 log = logging.getLogger("fip.ventilator")
 
@@ -94,11 +93,15 @@ class Ventilator(Daemon):
         self._tickets = self._gate.ticket_secret
         self._lanes = Lanes(loop, self._config, self._gate)
         self._sending = Sending(loop, self._jobs, self._supply, self._lanes, self._vitals, self._tickets, self._pump)
-        self._sink: SinkPeer | None = None
         self._askers = Askers(loop, lambda: encode_status(self._pipeline()), self._send)
         self._draining = False
         self._departed = Departed()
         self._followers = Followers(self._departed)
+        self._receivers = Receivers(self._departed, self._starts_again)
+        self._storing = Storing(
+            self._jobs, self._supply, self._followers, self._departed,
+            self._tickets, self._config.max_attempts, self._starts_again, self._tell,
+        )  # fmt: skip
         self._told = 0
         set_level(self._config.log_level)
 
@@ -122,7 +125,7 @@ class Ventilator(Daemon):
     @property
     def finished(self) -> bool:
         """Whether it drains and nothing is out with anybody who could still deliver it."""
-        return self._draining and not (self._jobs.out() and self._lanes.peers and self._sink)
+        return self._draining and not (self._jobs.out() and self._lanes.peers and self._storing.peer)
 
     def close(self) -> None:
         """Lets the workers go; what is not stored is cut again by the next ventilator."""
@@ -169,9 +172,12 @@ class Ventilator(Daemon):
             if isinstance(message, WorkerBrief | WorkerState):
                 self._on_worker(route.bytes, message, key)
             elif isinstance(message, SinkBrief | SinkState):
-                self._on_sink(route.bytes, message, peer_host(route))
+                self._storing.hear(route.bytes, message, peer_host(route))
             elif isinstance(message, FollowerState):
                 self._followers.hear(route.bytes, message, time.monotonic())
+            elif isinstance(message, ReceiverBrief | ReceiverState):
+                if spool := self._receivers.hear(route.bytes, message, time.monotonic()):
+                    self._supply.look_at(spool)
             elif isinstance(message, Ask | Submit | Cancel | Vet):
                 self._on_operator(route.bytes, message)
         except WireError as error:
@@ -185,7 +191,7 @@ class Ventilator(Daemon):
             self._tell(route, Bye())  # it said so before it heard the bye, or to the ventilator before this one
             return
         before = self._lanes.peers.get(brief.identity)
-        if before and before.key == key and self._starts_again(before.route, before.state.brief, brief):
+        if before and before.key == key and self._starts_again(before.route, before.state.brief.boot, brief.boot):
             self._lose(before, "was started again")
         peer = self._lanes.hear(route, said, time.monotonic(), key)
         if peer is None:
@@ -205,8 +211,8 @@ class Ventilator(Daemon):
             self._tell(route, Bye())
             self._lanes.dismiss(brief.identity)
             self._departed.went(peer.state.status, "left")
-        elif self._sink:
-            lane = self._lanes.wanted(peer, self._sink.address, self._sink.state.brief.images_key)
+        elif sink := self._storing.peer:
+            lane = self._lanes.wanted(peer, sink.address, sink.state.brief.images_key)
             if lane:
                 self._tell(route, lane)
 
@@ -220,53 +226,12 @@ class Ventilator(Daemon):
             self._vitals.counters["failures"] += 1
             log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, brief.identity, failure.reason)
 
-    def _on_sink(self, route: bytes, said: SinkBrief | SinkState, host: str) -> None:
-        now = time.monotonic()
-        brief = said.brief if isinstance(said, SinkState) else said
-        if self._sink and self._starts_again(self._sink.route, self._sink.state.brief, brief):
-            log.info("the sink was started again")
-            self._sink = None
-        if self._sink and self._sink.state.brief.boot != brief.boot:  # one that is silent is forgotten twice a second
-            raise RefusedError(
-                f"a second sink, on {brief.host}, while the one on {self._sink.state.brief.host} lives: stop one"
-            )
-        if isinstance(said, SinkState):
-            state = said
-        elif self._sink:
-            state = replace(self._sink.state, brief=said)
-        else:
-            return  # its whole state comes within half a second
-        if self._sink is None:
-            log.info("the sink joins, images go to %s", brief.images)
-            for leases in self._jobs.leases.values():
-                leases.sink_restarted(now)
-        self._departed.is_back(state.status.identity)
-        self._sink = SinkPeer(route, state, now, seen_from_workers(brief.images, host))
-        for stored in brief.runs:
-            self._hear_of_run(stored, now)
-        if self._jobs.untold_failures():  # the next of them
-            self._order_sink()
+    def _starts_again(self, route: bytes, known: str, boot: str) -> bool:
+        """Whether who speaks, of this boot, was started in the place of one of the known boot, whose process is gone.
 
-    def _starts_again(self, route: bytes, known: WorkerBrief | SinkBrief, said: WorkerBrief | SinkBrief) -> bool:
-        """Whether who speaks was started in the place of one whose process is gone; one that is connected lives."""
-        return said.boot != known.boot and not reaches(self._control, route, encode_control(Ask()))
-
-    def _hear_of_run(self, said: RunStored, now: float) -> None:
-        """What the sink has of a run."""
-        active = self._jobs.active.get(said.run)
-        if active is None:
-            return
-        if said.goes_on_as:
-            log.info("%s goes on as run %s, as the directory knows it", active.plan.name, said.goes_on_as)
-            self._jobs.go_on_as(said.run, said.goes_on_as)
-            self._order_sink()
-            return
-        active.sink_says(said, self._config.max_attempts, now)
-        self._supply.compare()
-        if reason := active.refused or active.given_up:
-            self._supply.end(active, reason)
-        elif active.over(said):
-            self._supply.end(active)
+        One that is connected lives.
+        """
+        return boot != known and not reaches(self._control, route, encode_control(Ask()))
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel | Vet) -> None:
         """Does it, and tells the operator all from now on, for as long as it asks again."""
@@ -282,7 +247,7 @@ class Ventilator(Daemon):
                 return
         if isinstance(message, Cancel) and self._jobs.cancel(message.job, time.monotonic()):
             self._supply.cancelled(message.job)
-            self._order_sink()
+            self._storing.order()
         if isinstance(message, Vet):  # it is said again until the detector's state has the answer: nothing is kept here
             for detector in self._followers.routes(DETECTOR):
                 self._tell(detector, message)
@@ -293,30 +258,27 @@ class Ventilator(Daemon):
     def _pump(self) -> None:
         """Everything that can be done now: open the next MeasurementSet, read ahead, send."""
         if not self._draining:
-            if self._sink:
-                self._sending.send(self._sink.state.brief.images_key != "")
-            self._supply.refill(self._config, sink=self._sink is not None)
+            if sink := self._storing.peer:
+                self._sending.send(sink.state.brief.images_key != "")
+            self._supply.refill(self._config, sink=self._storing.peer is not None)
         blocked = self._supply.read and not self._sending.waits  # what is not due waits for its time, not for workers
         self._vitals.stopwatch.enter("busy" if self._supply.reading else "blocked" if blocked else "idle")
 
     def _changed(self) -> None:
         """There is something new to do, and to tell."""
         self._part()
-        self._order_sink()
+        self._storing.order()
+        self._pump()  # before it is told, which takes time
         self._publish()
-        self._pump()
 
     def _tick(self) -> None:
         """Twice a second: who is silent, what is overdue, orders to the sink, status to all who watch."""
         now = time.monotonic()
         for peer in self._lanes.silent(now):
             self._lose(peer, "is silent")
-        self._followers.check(now, self._config.dead_after)
-        if self._sink and now - self._sink.heard > self._config.dead_after:
-            log.warning("the sink is silent: no slices are sent until it is back")
-            self._departed.went(self._sink.state.status, "died")
-            self._sink = None
-        if self._sink and not self._sink.state.brief.stalled:
+        for each in (self._followers, self._receivers, self._storing):
+            each.check(now, self._config.dead_after)
+        if self._storing.peer and not self._storing.stalled:
             self._vitals.counters["again"] += sum(leases.overdue(now) for leases in self._jobs.leases.values())
         loads = self._jobs.loads()
         if any(peer.ready and not loads[name] for name, peer in self._lanes.peers.items()):
@@ -325,7 +287,7 @@ class Ventilator(Daemon):
         self._fit()
         self._part()
         self._jobs.save()
-        self._order_sink()
+        self._storing.order()
         self._publish()
         self._pump()
 
@@ -360,14 +322,6 @@ class Ventilator(Daemon):
     def _send(self, route: bytes, told: bytes) -> None:
         self._control.send_multipart([route, told], zmq.NOBLOCK)
 
-    def _order_sink(self) -> None:
-        """The runs under way, and the slices that will not come."""
-        if self._sink:
-            plans = tuple(active.plan for active in self._jobs.active.values())
-            again = tuple(ReadAgain(*key, found) for key, found in self._supply.read_again.items())
-            failed, followed = self._jobs.untold_failures(), self._followers.followed(self._jobs.active)
-            self._tell(self._sink.route, SinkOrders(plans, failed, again, self._tickets, followed))
-
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
         self._told += 1
@@ -377,16 +331,17 @@ class Ventilator(Daemon):
 
     def _pipeline(self) -> PipelineStatus:
         """All that is known now, for whoever watches."""
-        now, peers = time.monotonic(), self._lanes.peers
+        now, peers, sink = time.monotonic(), self._lanes.peers, self._storing.peer
         queues = {"reading": len(self._supply.reading), "read": len(self._supply.read), "leased": self._jobs.out()}
-        heard = {name: peer.heard for name, peer in peers.items()} | self._followers.heard
-        heard |= {"sink": self._sink.heard} if self._sink else {}
+        heard = {name: peer.heard for name, peer in peers.items()} | self._followers.heard | self._receivers.heard
+        if sink:
+            heard["sink"] = sink.heard
         return PipelineStatus(
             time=time.time(),
             ventilator=self._vitals.status("draining" if self._draining else "running", queues),
             jobs=self._jobs.statuses(now),
             workers=tuple(peer.told for peer in peers.values()),
-            sink=self._sink.state if self._sink else None,
+            sink=sink.state if sink else None,
             number=self._told,
             ages={name: now - at for name, at in heard.items()},
             hung=tuple(name for name, peer in peers.items() if peer.hangs),
@@ -396,5 +351,6 @@ class Ventilator(Daemon):
             waits=self._readers.waits or self._jobs.waits,
             unsaved=self._jobs.trouble or self._manifests.trouble,
             followers=self._followers.states,
+            receivers=self._receivers.states,
             ring=self._supply.ring.state,
         )

@@ -302,6 +302,7 @@ class RunStatus:
     worked_off: Real | None = None  # s until there are none of these, as it goes now; None if they become more
     kept: Count = 0  # slices that are in the ring of cut slices
     unsafe: Count | None = None  # the first that is neither stored nor failed nor in that ring; None if all are
+    unsafe_since: Real | None = None  # s UTC, Unix: the middle of its data
 
 
 @dataclass(frozen=True)
@@ -361,7 +362,7 @@ class PipelineStatus:
     workers: tuple[WorkerState, ...]
     sink: SinkState | None
     number: Count = 0  # of this message, counted from the ventilator's start
-    ages: dict[Line, Real] = field(default_factory=dict)  # s since each was heard, by HOST/NAME, the sink by "sink"
+    ages: dict[Line, Real] = field(default_factory=dict)  # s since each was heard: HOST/NAME, "sink", a receiver's boot
     hung: tuple[Line, ...] = ()  # HOST/NAME of the workers that hang
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first

@@ -15,7 +15,7 @@ class ReceiverBrief:
 
     host: Line
     boot: Line  # random, new at each start
-    spool: Line  # the folder's path; "" before the set-up is known
+    spool: Line  # the folder's path, resolved, as jobs name it; "" before the set-up is known
     committed: Count  # integrations, ever, of this spool: numbers below it are in the index
     oldest: Count  # the number of the oldest whose file is still there
     newest: Real | None  # s UTC, Unix: the middle of the newest; None before the first
@@ -37,3 +37,4 @@ class ReceiverState:
 
     brief: ReceiverBrief
     status: Status  # what is told to whoever watches
+    leaving: bool = False  # whether this is its last word

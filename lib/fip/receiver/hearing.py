@@ -64,6 +64,7 @@ class Hearing:
 
     def stop(self) -> None:
         """Hears no more: what was begun is written, then it is over."""
+        self._stopped = True
         self.stream.close()
 
     @property

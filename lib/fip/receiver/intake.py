@@ -68,8 +68,12 @@ class Intake:
                 self._more.notify()
             return ended
 
-    def finish(self) -> None:
-        """No more is put: what was begun is closed, and once that is taken, `take` says that it was all."""
+    def finish(self, by_itself: bool = False) -> None:
+        """No more is put: what was begun is closed, and once that is taken, `take` says that it was all.
+
+        A stream that said its end and then stopped `by_itself` has ended; one that was stopped may go on when it is
+        heard again.
+        """
         with self._lock:
             if by_itself and self._ends_at is not None:
                 self._end()

@@ -42,11 +42,11 @@ def tiny_image(index: int, run: str = RUN, label: str = "") -> ImageFile:
 class FollowedImages:
     """The directory; images appear in it as a sink stores them."""
 
-    def __init__(self, directory: Path, count: int, name: str = "night") -> None:
-        """A run of `count` slices is open in it."""
+    def __init__(self, directory: Path, count: int, name: str = "night", of: Path | None = None) -> None:
+        """A run of `count` slices is open in it, `of` a set that need not be there."""
         self.directory, self.count = directory, count
         self.store = Store(directory)
-        self._plan = RunPlan(RUN, name, count, f"/data/{name}.ms", asked(), "")
+        self._plan = RunPlan(RUN, name, count, str(of or f"/data/{name}.ms"), asked(), "")
         assert self.store.open_run(self._plan) == ""
 
     def set_aside(self, *backlog: tuple[int, int]) -> None:

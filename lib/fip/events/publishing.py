@@ -22,6 +22,7 @@ from fip.events.findings import Findings, Hour, Key, is_alone, is_event
 from fip.events.folder import put_event
 from fip.events.matching import Matching
 from fip.events.pinning import pins_of, put_pins
+from fip.events.raw import Raw
 from fip.events.searching import hours_of
 from fip.events.tables import as_ecsv, found_table, rates_table
 from fip.events.watch import row_of
@@ -71,6 +72,7 @@ class Publisher:
         self._matching = matching or Matching(folder=course.folder)
         self._describer = describer or Describer()
         self._died: Counter[tuple[str, Version]] = Counter()  # how often the describer did, of what
+        self._raw = Raw(course.directory, course.folder)
         self._findings, self._last = Findings(), 0
         self._opened: dict[str, float] = {}  # when each run was
         self._shown: dict[str, bytes] = {}
@@ -131,11 +133,12 @@ class Publisher:
         self._put_events(found)
         while due := self._undescribed(found):
             self._describe_now(due[0])
-        self._put_events(found)
+        self._put_events(found, last=True)
         self._put_the_rest(found)
 
     def close(self) -> None:
-        """It holds nothing open: the journal is the course's."""
+        """Lets go of what it holds open; the journal is the course's."""
+        self._raw.close()
 
     def found(self) -> list[Found]:
         """All that was found, with all labels, up to the last call of `publish`."""
@@ -145,13 +148,13 @@ class Publisher:
         """All that was found, with the labels that need no images, and with what is known to be there."""
         return self._matching.matched(self._findings.labelled())
 
-    def _put_events(self, found: Sequence[Found]) -> None:
-        """Events and candidates, if there are more or others."""
+    def _put_events(self, found: Sequence[Found], last: bool = False) -> None:
+        """Events and candidates, if there are more or others; `last` as of `Raw.keep`."""
         for each in filter(is_event, found):
             self._described(each)
         self._told_plain = found
         known = list(map(self._with_looks, found))
-        self._pin(known)
+        self._pin(known, last)
         if known != self._told:
             self._put(EVENTS, found_table([each for each in known if is_event(each)]))
             self._put(CANDIDATES, found_table(known))
@@ -255,12 +258,15 @@ class Publisher:
         states = self._course.states().items()
         return self._findings.with_hours({run: hours_of(live_of(state)) for run, state in states})
 
-    def _pin(self, known: Sequence[Found]) -> None:
-        """Before anything is told, its images are kept."""
+    def _pin(self, known: Sequence[Found], last: bool) -> None:
+        """Before anything is told, its images are kept, and what was received of its time."""
+        pins = pins_of(known, self._verdicts())
         try:
-            put_pins(self._course.files, pins_text(pins_of(known, self._verdicts())))
+            put_pins(self._course.files, pins_text(pins))
         except OSError as error:
             raise NoRoomError(f"{self._course.files.path / PINS}: cannot be written: {error.strerror}") from None
+        pinned = {each.event for each in pins}
+        self._raw.keep([each for each in known if each.id in pinned], last)
 
     def _put(self, name: str, table: QTable) -> None:
         content = as_ecsv(table).encode()

@@ -1,6 +1,7 @@
 """A stream that is open, its spool, and the two threads between them: one hears, the other writes."""
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -9,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from fip.config import Receiver
+from fip.data.errors import ConfigError
 from fip.receiver.assembling import Assembly
 from fip.receiver.intake import Intake
 from fip.receiver.lately import MINUTE, Lately
@@ -16,6 +18,7 @@ from fip.receiver.part import Buffers, Stream
 from fip.receiver.storing import Stored, Storing, left_off_at
 from fip.receiver.worries import Signs
 from fip.runtime.service import Loop
+from fip.spool.layout import file_size
 from fip.spool.writing import SpoolWriter
 
 log = logging.getLogger("fip.receiver")
@@ -32,6 +35,7 @@ class Hearing:
         ConfigError or InputError if the spool cannot be written; OSError.
         """
         self.stream, self._config, self._loop = stream, config, loop
+        check_memory(config.queue, file_size(stream.setup), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         self.spool = SpoolWriter(config.spool, stream.setup, config.keep)
         for each in [self.spool.begin(0, 0.0, 0) for _ in range(config.queue)]:  # all of it is there from the start
             self.spool.leave(each)
@@ -142,6 +146,15 @@ class Hearing:
                 self._loop.soon(then)
 
         threading.Thread(target=call, name=name, daemon=True).start()
+
+
+def check_memory(queue: int, size: int, memory: int) -> None:
+    """ConfigError if so many integrations of `size` bytes would take more than half of a host's memory."""
+    if queue * size > memory // 2:
+        raise ConfigError(
+            f"receiver.queue: {queue} integrations of {size} bytes are more than half of this host's memory, {memory} "
+            "bytes: give fewer, or a set-up with fewer channels or products"
+        )
 
 
 def _raise(error: BaseException) -> None:

@@ -74,7 +74,7 @@ class Storing:
             try:
                 self._spool.commit(opened, share)
                 received = share
-            except (NoRoomError, ValueError) as error:
+            except (NoRoomError, ValueError, OSError) as error:
                 stalled = str(error)
             self._intake.give_back(closed.integration)
         if stalled and not self.stored.stalled:

@@ -19,7 +19,9 @@ class Options:
     bandwidth: Annotated[float, Option("Width of the band, Hz.")] = 100e6
     right_ascension: float = math.radians(155.0)  # J2000, rad, of the phase centre
     declination: float = math.radians(-45.0)  # J2000, rad, of the phase centre
-    start: str = "2026-03-01T20:00:00"  # UTC, ISO 8601, begin of the first integration
+    start: Annotated[
+        str, Option("UTC, begin of the first integration; now: this moment, and declination -80, always up.")
+    ] = "2026-03-01T20:00:00"  # ISO 8601
     noise: Annotated[float, Option("Jy, standard deviation of a visibility's real part.")] = 0.5  # and its imaginary
     transient: Annotated[float, Option("Jy, the transient while it is on; 0 for none.")] = 0.3  # Stokes I
     transient_on: Annotated[

@@ -40,6 +40,7 @@ class Sender:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         self._setup, self._size, self._rate = setup, size, rate
         self._due, self._left = time.monotonic(), 0
+        self.unheard = 0  # packets at which the host said that nobody listens
 
     def __enter__(self) -> "Sender":
         return self
@@ -51,19 +52,24 @@ class Sender:
         """The packets of an integration, as `packets` has them; how many there were."""
         count = 0
         for each in packets(self._setup, dump, time, field, found, self._size):
-            self._send(each)
+            self.send_packet(each)
             count += 1
         return count
 
     def end(self, sender: int = 0, senders: int = 1) -> None:
         """Says that this sender, of so many, sends no more."""
         for _ in range(_ENDS):
-            self._send(end_packet(self._setup, sender, senders))
+            self.send_packet(end_packet(self._setup, sender, senders))
             time.sleep(_BETWEEN)
 
-    def _send(self, packet: memoryview | bytes) -> None:
-        with suppress(ConnectionRefusedError):  # nobody hears it: a sender of UDP does not care
+    def send_packet(self, packet: memoryview | bytes) -> None:
+        """One that is made already."""
+        try:
             self._socket.send(packet)
+        except ConnectionRefusedError:  # nobody heard an earlier one: a sender of UDP does not care
+            self.unheard += 1
+            with suppress(ConnectionRefusedError):
+                self._socket.send(packet)
         if self._rate:
             self._left -= len(packet)
             if self._left <= 0:

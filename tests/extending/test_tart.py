@@ -1,0 +1,183 @@
+"""examples/tart: a telescope's HTTP JSON as a stream, against a stub of its server; sources from astropy."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from astropy import units
+from astropy.coordinates import AltAz, EarthLocation, SkyCoord
+from astropy.time import Time
+
+from fip.config import Receiver
+from fip.data.errors import FipError
+from fip.receiver.part import Part
+from fip.source.spooled.uvw import antenna_uvw
+from support.examples import example
+
+fip_tart = example("tart/fip_tart.py")
+
+WAVELENGTH = 299792458.0 / 1575.42e6  # m
+POSITIONS = [[1.5, 0.2, 0.0], [-0.7, 1.9, 0.1], [-1.1, -1.3, 0.0], [0.4, -0.6, -0.1]]  # m east, north, up
+WHEN = Time("2026-06-12T04:25:46.15", scale="utc")
+PLACE = EarthLocation.from_geodetic(170.5456, -45.85177, 270.0)
+GAINS = {"gain": [1.0, 0.8, 1.2, 0.9], "phase_offset": [0.0, 0.3, -1.0, 2.0]}
+PAIRS = [(i, j) for i in range(4) for j in range(i + 1, 4)]
+
+
+def told(source: SkyCoord, when: Time = WHEN) -> dict[str, Any]:
+    """What a telescope with these gains would see of a source: nothing but it is in the sky."""
+    at = source.transform_to(AltAz(obstime=when, location=PLACE))
+    seen = np.array([np.cos(at.alt) * np.sin(at.az), np.cos(at.alt) * np.cos(at.az), np.sin(at.alt)])
+    phases = 2 * np.pi * np.array(POSITIONS) @ seen / WAVELENGTH
+    gains = np.array(GAINS["gain"]) * np.exp(-1j * np.array(GAINS["phase_offset"]))
+    values = {(i, j): np.exp(1j * (phases[i] - phases[j])) / (gains[i] * np.conj(gains[j])) for i, j in PAIRS}
+    data = [{"i": i, "j": j, "re": value.real, "im": value.imag} for (i, j), value in values.items()]
+    return {"timestamp": when.isot + "Z", "data": data}
+
+
+class Stub(BaseHTTPRequestHandler):
+    """The part of a TART's HTTP interface that is asked for; of an iterator, one answer after the other."""
+
+    answers: ClassVar[dict[str, Any]] = {}
+
+    def do_GET(self) -> None:
+        """Answers, or says that it does not have it."""
+        name = self.path.removeprefix("/tart/stub/api/v1/")
+        self.send_response(200 if name in self.answers else 404)
+        self.end_headers()
+        answer = self.answers.get(name)
+        self.wfile.write(json.dumps(next(answer) if isinstance(answer, Iterator) else answer).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def telescope(**changed: object) -> Iterator[Receiver]:
+    """Serves, and gives what `[receiver]` then has."""
+    info = {
+        "name": "A hill - south",
+        "num_antenna": 4,
+        "operating_frequency": 1575.42e6,
+        "bandwidth": 2.5e6,
+        "location": {"lat": -45.85177, "lon": 170.5456, "alt": 270.0},
+    }
+    answers = {"info": {"info": info}, "imaging/antenna_positions": POSITIONS, "calibration/gain": GAINS} | changed
+    handler = type("Handler", (Stub,), {"answers": answers})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield Receiver(format="tart", setup=f"http://127.0.0.1:{server.server_port}/tart/stub#0.05")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Heard:
+    """What a stream told; `news` is set by a refusal, or by so many parts."""
+
+    def __init__(self, parts: int) -> None:
+        self._enough = parts
+        self.parts: list[Part] = []
+        self.refused: list[str] = []
+        self.news = threading.Event()
+
+    def put(self, part: Part) -> None:
+        """Keeps it."""
+        self.parts.append(part)
+        if len(self.parts) == self._enough:
+            self.news.set()
+
+    def refuse(self, why: str, count: int = 1, found: str = "") -> None:
+        """Keeps it."""
+        self.refused.append(f"{why}: {found}")
+        self.news.set()
+
+    def end(self) -> None:
+        """Never comes."""
+
+
+@contextmanager
+def listening(receiver: Receiver, parts: int = 1) -> Iterator[tuple[Any, Heard]]:
+    """A stream that has told so many parts, or refused one."""
+    stream, heard = fip_tart.open_stream(receiver), Heard(parts)
+    thread = threading.Thread(target=stream.listen, args=(heard,))
+    thread.start()
+    try:
+        assert heard.news.wait(30)
+        yield stream, heard
+    finally:
+        stream.close()
+        thread.join()
+
+
+def test_a_source_is_where_it_is_in_the_sky() -> None:
+    """Of what the telescope tells, gains applied, the phases are those of the source about the target of the hour."""
+    source = SkyCoord(120 * units.deg, -30 * units.deg, frame="icrs")
+    with telescope(**{"imaging/vis": told(source)}) as receiver, listening(receiver) as (stream, heard):
+        (part, setup) = heard.parts[0], stream.setup
+    assert part.time == pytest.approx(WHEN.unix, abs=1e-3)
+    assert part.dump == int(WHEN.unix // 0.05)
+    target = setup.targets[part.field]
+    centre = SkyCoord(target.ra * units.rad, target.dec * units.rad, frame="icrs")
+    zenith = SkyCoord(AltAz(alt=90 * units.deg, az=0 * units.deg, obstime=WHEN, location=PLACE)).icrs
+    assert centre.separation(zenith).deg < 8
+    away, turn = centre.separation(source).rad, centre.position_angle(source).rad
+    seen = np.array([np.sin(away) * np.sin(turn), np.sin(away) * np.cos(turn), np.cos(away) - 1])
+    positions = np.array([each.position for each in setup.antennas])
+    uvw = antenna_uvw(part.time, target.ra, target.dec, positions)
+    first, second = np.array([each[:2] for each in setup.products]).T
+    expected = np.exp(2j * np.pi * (uvw[first] - uvw[second]) @ seen / WAVELENGTH)
+    assert part.visibility.shape == (1, len(PAIRS))
+    np.testing.assert_allclose(part.visibility[0], expected, atol=0.02)
+
+
+def test_an_answer_is_taken_once_and_antennas_are_where_they_are() -> None:
+    """The same answer again is nothing new; positions are turned, not stretched, and are at the array."""
+    source = SkyCoord(120 * units.deg, -30 * units.deg, frame="icrs")
+    later = WHEN + 0.05 * units.s
+    answers = chain([told(source)] * 3, repeat(told(source, later)))
+    with telescope(**{"imaging/vis": answers}) as receiver, listening(receiver, parts=2) as (stream, heard):
+        first, second = heard.parts[:2]
+    assert second.time - first.time == pytest.approx(0.05, abs=1e-3)
+    assert second.dump - first.dump == 1
+    at = np.array(POSITIONS)
+    centre = np.array([each.to_value("m") for each in PLACE.to_geocentric()])
+    itrf = np.array([each.position for each in stream.setup.antennas])
+    np.testing.assert_allclose(np.linalg.norm(itrf - centre, axis=1), np.linalg.norm(at, axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("answers", "what"),
+    [
+        ({"timestamp": WHEN.isot, "data": [{"i": 0, "j": 9, "re": 1.0, "im": 0.0}]}, "antennas 0 and 9 are no pair"),
+        ({"timestamp": WHEN.isot, "data": [{"i": 0, "j": 1, "re": 1e300, "im": 0.0}]}, "data.0.re: "),
+        ({"timestamp": "soon", "data": []}, "timestamp: "),
+        ([], "Input should be"),
+    ],
+)
+def test_an_answer_that_is_none_is_refused_with_its_reason(answers: object, what: str) -> None:
+    """It costs that integration, and is said in a line."""
+    with telescope(**{"imaging/vis": answers}) as receiver, listening(receiver) as (_, heard):
+        assert not heard.parts
+    assert what in heard.refused[0]
+    assert "\n" not in heard.refused[0]
+
+
+def test_a_telescope_that_does_not_answer_is_refused_in_a_line() -> None:
+    """Also an address that is none, and positions of other antennas."""
+    with telescope(**{"imaging/antenna_positions": POSITIONS[:3]}) as receiver:
+        with pytest.raises(FipError, match="4 antennas are told of, and 3 positions"):
+            fip_tart.open_stream(receiver)
+        answered = receiver.setup
+    with pytest.raises(FipError, match=r"no TART that answers: info: .*refused"):
+        fip_tart.open_stream(Receiver(format="tart", setup=answered))
+    with pytest.raises(FipError, match="a telescope's address is asked for"):
+        fip_tart.open_stream(Receiver(format="tart", setup="/etc/passwd"))

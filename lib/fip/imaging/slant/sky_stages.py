@@ -203,8 +203,8 @@ def along_eta(planes: Floats, s: Shape, p: Pixels, taps: Floats, support: int, o
     """Level planes [term][eta][xi] at the pixels of eta: out[term][xi][eta pixel, padded to `padded(width)`]."""
     across, pixels = s.blocks * 16, padded(p.width)
     weights, first = np.zeros(pixels * support, taps.dtype), np.zeros(pixels, np.int64)
-    for x in range(pixels):
-        eta = min(1.0, max(-1.0, (x - p.width // 2) * p.scale))
+    for x in range(pixels):  # those beyond the image repeat its last, and those beyond the sky its edge
+        eta = min(1.0, max(-1.0, (min(x, p.width - 1) - p.width // 2) * p.scale))
         first[x] = _taps_at((eta - s.eta0) / s.eta_step, taps, support, weights, x * support)
     tile = np.empty(256, planes.dtype)
     for k in range(s.terms):

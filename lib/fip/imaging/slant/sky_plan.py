@@ -14,6 +14,11 @@ from fip.imaging.slant.sheet import Samples, UnsuitableError
 from fip.imaging.slant.stages import Shape
 
 MOST_TERMS = 16  # a cell of which is one vector
+_OVERSAMPLING = 1.7
+"""Of the terms' images. The kernel's own, 1.25 or 1.5, would do for most arrays. But a frequency at the band's edge is made
+up to thirty times as large, for the interpolation to take away, and the aliasing of its gridding is not: of few baselines
+one may be just there."""
+
 _BEYOND = 1e-9  # rad over the horizon, in place of pixels that rounding would leave out
 
 
@@ -99,7 +104,7 @@ def _extent(along: float, across: float, slope: float) -> tuple[float, float]:
 def _samples(extent: tuple[float, float], longest: float, multiple: int, scheme: Scheme) -> Samples:
     """Samples fine enough for so many wavelengths, and as far as taps reach."""
     low, high = extent
-    step = min(0.995 / (2 * scheme.oversampling * max(longest, 1e-12)), (high - low) / 32)
+    step = min(1 / (2 * _OVERSAMPLING * max(longest, 1e-12)), (high - low) / 32)
     needed = math.ceil((high - low) / step) + scheme.support + 3
     count = -(-needed // multiple) * multiple
     return Samples((low + high) / 2 - count // 2 * step, step, count)

@@ -123,7 +123,7 @@ def test_few_baselines_of_all_heights_are_accurate_over_their_band(
     blocks, grid = geometry.blocks(epsilon, bright=False)
     assert make_plan(blocks, grid, epsilon).basis.terms > 10
     made, used = image(blocks, grid, epsilon)
-    assert used == "slant"
+    assert used in ("slant", "sky")
     assert relative_error(made, blocks, grid) <= epsilon
 
 
@@ -184,9 +184,9 @@ def test_no_bit_depends_on_what_came_before() -> None:
             assert image(blocks, grid, epsilon)[0].tobytes() == alone[number]
 
 
-def test_geometry_beyond_the_plan_takes_the_w_gridder() -> None:
-    """The whole sky is not for the slant kernel: the image is the w-gridder's, bit for bit, and says so."""
-    blocks, grid = GEOMETRIES["all sky"].blocks(1e-5, bright=False)
+def test_geometry_beyond_every_plan_takes_the_w_gridder() -> None:
+    """Mountains under the whole sky are not for the slant kernel: the image is the w-gridder's, bit for bit."""
+    blocks, grid = Geometry(size=60, thickness=3.0, pixels_per_fringe=0.5).blocks(1e-5, bright=False)
     with pytest.raises(UnsuitableError):
         make_plan(blocks, grid, 1e-5)
     (made, used), (expected, name) = image(blocks, grid), image(blocks, grid, kernel="wgridder")

@@ -60,6 +60,26 @@ def swap_halves(a: Floats) -> Floats:
     return np.concatenate([a[len(a) // 2 :], a[: len(a) // 2]])
 
 
+def square_root(a: Floats) -> Floats:
+    return np.asarray(np.sqrt(a))
+
+
+def floor_of(a: Floats) -> Floats:
+    return np.asarray(np.floor(a))
+
+
+def not_negative(a: Floats) -> Floats:
+    return np.maximum(a, 0)
+
+
+def rounded(like: Floats, a: Floats) -> Floats:
+    return a.astype(like.dtype)
+
+
+def sum_of_lanes(a: Floats) -> Any:
+    return a.sum(dtype=a.dtype)
+
+
 def _transpose(n: int, source: Floats, at: int, row: int, target: Floats, to: int, column: int) -> None:
     tile = np.array([_part(source, at + i * row, n) for i in range(n)])
     for j in range(n):

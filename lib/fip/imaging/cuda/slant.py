@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.kernels import Imager
+from fip.imaging.slant.buffers import filling
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
-from fip.imaging.slant.kernel import SlantKernel, filling
-from fip.imaging.slant.plan import Plan
+from fip.imaging.slant.kernel import SlantKernel
+from fip.imaging.slant.plan import Plan, make_plan
 from fip.imaging.slant.resample import make_taps
 from fip.imaging.slant.scheme import SINGLE
 from fip.imaging.slant.sheet import UnsuitableError
@@ -39,7 +40,9 @@ BLOCK = np.dtype([(name, "i4") for name in ("first", "first_row", "first_frequen
 
 
 class CudaSlantKernel(SlantKernel):
-    """The same on a GPU, which makes every image that it can."""
+    """The same on a GPU, which makes every image that it can through a slanted one."""
+
+    ways = (make_plan,)
 
     def __init__(self, device: CupyDevice, grid: Grid, epsilon: float, fall_back: Imager) -> None:
         super().__init__(grid, epsilon, fall_back, only_if_faster=False)

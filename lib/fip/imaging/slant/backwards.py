@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from fip.data.values import Block, Grid
 from fip.imaging.slant.adjoint import GROUP, spread_xi, untransform_u, untransform_v
+from fip.imaging.slant.buffers import buffers, make_transform, read_only
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.degrid import degridder
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
-from fip.imaging.slant.kernel import buffers, make_transform, read_only
 from fip.imaging.slant.plan import Plan, make_plan
 from fip.imaging.slant.resample import make_taps, make_work
 from fip.imaging.slant.sheet import UnsuitableError

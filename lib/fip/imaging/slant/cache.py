@@ -18,7 +18,7 @@ from fip.imaging.slant.scheme import PRECISIONS, Precision
 
 log = logging.getLogger("fip.imaging.slant")
 
-COMPILED = ("scheme", "simd", "basis", "fft", "grid", "resample", "sheet", "stages", "degrid", "adjoint")
+COMPILED = ("scheme", "simd", "basis", "fft", "grid", "resample", "sheet", "stages", "sky_stages", "degrid", "adjoint")
 """The modules with compiled functions."""
 
 COMPILERS = ("numba", "llvmlite", "numpy")

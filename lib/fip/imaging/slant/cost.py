@@ -14,8 +14,9 @@ import numpy as np
 
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.values import Block, Grid
-from fip.imaging.slant.plan import Plan, of_rows
+from fip.imaging.slant.plan import Gridding, Plan, of_rows
 from fip.imaging.slant.scheme import DOUBLE, FINEST, SINGLE, Scheme
+from fip.imaging.slant.sky_plan import SkyPlan
 
 
 class _Slant(NamedTuple):
@@ -38,6 +39,24 @@ _SLANT = {
 }
 
 
+class _Sky(NamedTuple):
+    """Seconds of what is done otherwise without a slanted image."""
+
+    sample: float  # beside that of the gridding
+    value: float  # of a term's image, put into its cell
+    plane: float  # the same, of a level plane
+    turned: float  # value made along eta, by 8 taps
+    tap: float  # of a term's 8 x 8 at a pixel
+    pixel: float  # beside its taps
+    level: float  # of a term's 8 taps at a pixel
+
+
+_SKY = {
+    "float32": _Sky(4e-9, 2e-9, 3e-10, 1e-9, 3.5e-9, 6e-9, 1.8e-9),
+    "float64": _Sky(8e-9, 4e-9, 6e-10, 4e-9, 4e-8, 1.2e-8, 3e-9),
+}
+
+
 class _WGridder(NamedTuple):
     """Seconds by ducc0's w-gridder."""
 
@@ -57,12 +76,29 @@ _WGRIDDER = {
 
 def slant_cost(plan: Plan, blocks: Sequence[Block]) -> float:
     """Of one Stokes by the slant kernel, and of its plan."""
+    columns, cost = plan.shape.blocks * 16, _SLANT[plan.scheme.precision]
+    interpolation = plan.eta_line.rows * (cost.eta * columns + cost.xi * plan.xi_line.rows)
+    return _to_terms(plan, blocks) + interpolation * plan.scheme.taps / 24
+
+
+def sky_cost(plan: SkyPlan, blocks: Sequence[Block]) -> float:
+    """Of one Stokes term by term, and of its plan."""
+    s, cost, grid = plan.shape, _SKY[plan.scheme.precision], plan.grid
+    values, corner = s.blocks * 16 * s.length * s.terms, (grid.width**2 + grid.height**2) * grid.scale**2 / 4
+    pixels = grid.width * grid.height if corner < 1 else min(grid.width * grid.height, math.pi / grid.scale**2)
+    if plan.level:
+        interpolation = cost.plane * values + s.terms * (cost.turned * s.blocks * 16 * grid.width + cost.level * pixels)
+    else:
+        interpolation = cost.value * values + pixels * (cost.pixel + cost.tap * plan.cell)
+    return _to_terms(plan, blocks) + cost.sample * _samples(blocks) + interpolation
+
+
+def _to_terms(plan: Gridding, blocks: Sequence[Block]) -> float:
+    """Of the plan, the gridding and the transforms."""
     s, columns, cost = plan.shape, plan.shape.blocks * 16, _SLANT[plan.scheme.precision]
     fixed = cost.fixed + cost.block * len(blocks) + cost.row * sum(len(block.uvw) for block in blocks)
     gridding = cost.sample * _samples(blocks) + cost.cell * s.terms * _cells(plan, blocks)
-    transforms = s.terms * (cost.u * s.rows * plan.u_size + cost.v * plan.v_size * columns)
-    interpolation = plan.eta_line.rows * (cost.eta * columns + cost.xi * plan.xi_line.rows)
-    return fixed + gridding + transforms + interpolation * plan.scheme.taps / 24
+    return fixed + gridding + s.terms * (cost.u * s.rows * plan.u_size + cost.v * plan.v_size * columns)
 
 
 def wgridder_cost(blocks: Sequence[Block], grid: Grid, scheme: Scheme) -> float:
@@ -80,7 +116,7 @@ def _samples(blocks: Sequence[Block]) -> int:
     return sum(block.visibility[0].size for block in blocks)
 
 
-def _cells(plan: Plan, blocks: Sequence[Block]) -> float:
+def _cells(plan: Gridding, blocks: Sequence[Block]) -> float:
     """Cells that samples are added to: neighbouring channels of a baseline in one cell count once."""
     rows = np.abs(np.concatenate(plan.rows))
     crossed = (rows[:, 0] + rows[:, 1]) * of_rows(blocks, [float(b.frequency[-1] - b.frequency[0]) for b in blocks])

@@ -48,11 +48,20 @@ def kernel_polynomials(scheme: Scheme) -> Floats:
 
     The weights alternate in sign, as do those of neighbouring cells: the image's centre becomes the middle point.
     """
+    return _polynomials(scheme, np.where(np.arange(scheme.support) % 2, -1.0, 1.0))
+
+
+@cache
+def tap_polynomials(scheme: Scheme) -> Floats:
+    """The same without alternating signs: what interpolates between samples of an image."""
+    return _polynomials(scheme, np.ones(scheme.support))
+
+
+def _polynomials(scheme: Scheme, sign: NDArray[np.float64]) -> Floats:
     count, support = scheme.degree + 1, scheme.support
     z = np.cos(np.pi * (np.arange(count) + 0.5) / count)
-    cell = np.arange(support)
-    at = (cell - support / 2 + 1 - (z[:, None] + 1) / 2) * 2 / support
-    weights = np.linalg.solve(np.vander(z, count), kernel_function(scheme, at) * (-1.0) ** cell)
+    at = (np.arange(support) - support / 2 + 1 - (z[:, None] + 1) / 2) * 2 / support
+    weights = np.linalg.solve(np.vander(z, count), kernel_function(scheme, at) * sign)
     both = aligned(count * 2 * support, scheme.precision)
     both[:] = np.concatenate([weights, weights], axis=1).ravel()
     return both

@@ -21,7 +21,7 @@ _DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).rando
 _HEIGHTS, _FREQUENCIES = 2000, 16  # few rows are at as many heights, by so many frequencies at most
 _TERM_TOLERANCE = 0.15  # of epsilon, in the terms left out
 _LEAST_POWER, _MOST_POWER = 1e-30, 1e36  # between these sums of squares are right in single precision
-_LARGEST = 2**32  # bytes of buffers
+LARGEST = 2**32  # bytes of buffers
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,29 @@ class Plane:
     baselines: Doubles  # [(u, v, d), row] of all blocks, one after the other
 
     @classmethod
-    def fit(cls, uvw: Doubles) -> "Plane":
-        """Least squares, for uvw [(u, v, w), row]. The axis of the smaller slope is xi: its pass is not sheared."""
+    def fit(cls, uvw: Doubles, upright: bool = False) -> "Plane":
+        """Least squares, for uvw [(u, v, w), row].
+
+        The axis of the smaller slope is xi, as its pass is not sheared; with `upright` xi is y in any case.
+        """
         u, v, w = uvw
         sums = uvw[:2] @ uvw.T
         slope_u, slope_v = map(float, np.linalg.lstsq(sums[:, :2], sums[:, 2], rcond=None)[0])
-        transposed = abs(slope_v) > abs(slope_u)
+        transposed = abs(slope_v) > abs(slope_u) and not upright
         a, b = (slope_u, -slope_v) if transposed else (-slope_v, slope_u)
         height = w - slope_u * u - slope_v * v
         return cls(transposed, a, b, np.stack([u, -v, height] if transposed else [-v, u, height]))
 
+    @classmethod
+    def level(cls, uvw: Doubles) -> "Plane":
+        """That without slopes: all of w is height above it."""
+        u, v, w = uvw
+        return cls(False, 0.0, 0.0, np.stack([-v, u, w]))
+
 
 @dataclass(frozen=True)
-class Plan:
-    """All that the stages need to know of a slice."""
+class Gridding:
+    """What the grid and its transforms need to know of a slice."""
 
     scheme: Scheme
     plane: Plane
@@ -60,14 +69,25 @@ class Plan:
     u_size: int  # points of the transform over u
     v_size: int
     rows: tuple[Doubles, ...]  # of each block [row, (u, v in cells, phase in turns, t; per Hz)]
-    across: Doubles  # [column] pixel / transform of xi, where its correction is to be evaluated
-    eta_line: Line
-    xi_line: Line
 
     @property
     def grid_size(self) -> int:
         """Floats of the grid."""
         return self.shape.rows * self.shape.columns * 2 * self.shape.terms
+
+    @property
+    def across(self) -> Doubles:
+        """[column] pixel / transform of xi, where its correction is to be evaluated."""
+        columns = self.shape.blocks * 16
+        return (np.arange(columns) - columns // 2) / self.u_size
+
+
+@dataclass(frozen=True)
+class Plan(Gridding):
+    """All that the stages of the slanted image need to know."""
+
+    eta_line: Line
+    xi_line: Line
 
     @property
     def size(self) -> int:
@@ -78,39 +98,49 @@ class Plan:
         return floats * np.dtype(self.scheme.precision).itemsize
 
 
-def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
-    """The plan for these samples. Raise UnsuitableError."""
+def uvw_of(blocks: Sequence[Block]) -> Doubles:
+    """[(u, v, w), row] of all blocks, in m. Raise UnsuitableError if there are none, or they are no numbers."""
     uvw = np.concatenate([block.uvw for block in blocks]).T.copy()
     if not (all(len(block.uvw) for block in blocks) and np.isfinite(uvw).all()):
         raise UnsuitableError("a block has no rows, or uvw that are no numbers")
-    scheme = scheme_for(epsilon)
+    return uvw
+
+
+def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
+    """The plan for these samples. Raise UnsuitableError."""
+    uvw, scheme = uvw_of(blocks), scheme_for(epsilon)
     plane = Plane.fit(uvw)
     sides = (grid.width, grid.height) if plane.transposed else (grid.height, grid.width)
     highest = of_rows(blocks, [float(block.frequency[-1]) / SPEED_OF_LIGHT for block in blocks])
     wavelengths = plane.baselines * highest
     sheet = make_sheet(Field(*sides, grid.scale), plane.a, plane.b, wavelengths, scheme)
-    screen = _fit_screen(blocks, plane, uvw * highest, wavelengths, sheet.lowest_q / 2, grid, epsilon)
+    screen = fit_screen(blocks, plane, uvw * highest, wavelengths, sheet.lowest_q / 2, grid, epsilon, scheme.most_terms)
 
     xi, eta, basis, q_centre = sheet.xi, sheet.eta, screen.basis, screen.q_centre
     longest_u, longest_v, _ = map(float, np.abs(wavelengths).max(axis=1))
-    u_size, u_half = _transform(sheet.xi_reach, xi.number, longest_u * xi.step, 4, scheme)
-    v_size, v_half = _transform(sheet.eta_reach, eta.number, longest_v * eta.step, 8, scheme)
+    u_size, u_half = transform_size(sheet.xi_reach, xi.number, longest_u * xi.step, 4, scheme)
+    v_size, v_half = transform_size(sheet.eta_reach, eta.number, longest_v * eta.step, 8, scheme)
     row0 = scheme.support // 2
     shape = Shape(
         terms=basis.terms, rows=v_half + row0, row0=row0, columns=2 * u_half, column0=u_half,
         blocks=xi.number // 16, length=eta.number, xi0=xi.begin, eta0=eta.begin, xi_step=xi.step, eta_step=eta.step,
         a=plane.a, b=plane.b, q_centre=q_centre, per_q=screen.per_q, segment=sheet.screen_segment,
     )  # fmt: skip
-    cells = np.array([u_size * xi.step, v_size * eta.step, 1.0, 1 / screen.deepest]) / SPEED_OF_LIGHT
-    u, v, d = plane.baselines
-    phase = np.array([xi.centre, eta.centre, -q_centre]) @ plane.baselines
-    rows = np.stack([u, v, phase, d], axis=1) * cells
-    across = (np.arange(xi.number) - xi.number // 2) / u_size
-    of_blocks = tuple(np.split(rows, np.cumsum([len(block.uvw) for block in blocks[:-1]])))
-    plan = Plan(scheme, plane, basis, shape, u_size, v_size, of_blocks, across, sheet.eta_line, sheet.xi_line)
-    if plan.size > _LARGEST:
+    rows = rows_of(blocks, plane, screen, (xi.centre, eta.centre), (u_size * xi.step, v_size * eta.step))
+    plan = Plan(scheme, plane, basis, shape, u_size, v_size, rows, sheet.eta_line, sheet.xi_line)
+    if plan.size > LARGEST:
         raise UnsuitableError(f"pixels far coarser than the fringes: it would take {1e-9 * plan.size:.0f} GB")
     return plan
+
+
+def rows_of(
+    blocks: Sequence[Block], plane: Plane, screen: "Screen", centre: tuple[float, float], size: tuple[float, float]
+) -> tuple[Doubles, ...]:
+    """As `Gridding.rows`: the middle of the image is at `centre` (xi, eta), and a transform spans `size` of them."""
+    u, v, d = plane.baselines
+    phase = np.array([*centre, -screen.q_centre]) @ plane.baselines
+    rows = np.stack([u, v, phase, d], axis=1) * (np.array([*size, 1.0, 1 / screen.deepest]) / SPEED_OF_LIGHT)
+    return tuple(np.split(rows, np.cumsum([len(block.uvw) for block in blocks[:-1]])))
 
 
 @dataclass(frozen=True)
@@ -131,7 +161,7 @@ class Screen:
         return self.basis.screen(self.per_q * (q - self.q_centre), d / self.deepest)
 
 
-def _fit_screen(
+def fit_screen(
     blocks: Sequence[Block],
     plane: Plane,
     uvw: Doubles,
@@ -139,6 +169,7 @@ def _fit_screen(
     q_centre: float,
     grid: Grid,
     epsilon: float,
+    most_terms: int,
 ) -> Screen:
     """The terms for these samples, tested; uvw and wavelengths as for `_model_error`. Raise UnsuitableError."""
     scheme, deepest = scheme_for(epsilon), max(float(np.abs(wavelengths[2]).max()), 1e-9)
@@ -149,7 +180,7 @@ def _fit_screen(
     heights = _over_band(wavelengths[2] / deepest, power, lowest)
     reach = 2 * math.pi * deepest * abs(q_centre)
     basis = make_basis(*heights, reach, _TERM_TOLERANCE * epsilon, scheme.precision)
-    if basis.terms > scheme.most_terms:
+    if basis.terms > most_terms:
         raise UnsuitableError(f"the array is too far from a plane: {basis.terms} terms")
     screen = Screen(basis, deepest, q_centre)
     error = _model_error(plane, screen, uvw, wavelengths, power, lowest, grid)
@@ -205,7 +236,9 @@ def _model_error(
     drawn = np.searchsorted(most, chance * most[-1])
     frequency = 1 - place[2] * (1 - lowest[drawn])
     x, y = ((place[axis] * (n - 1) - n // 2) * grid.scale for axis, n in enumerate((grid.width, grid.height)))
-    square = x * x + y * y
+    above = 1 / np.sqrt(np.maximum(x * x + y * y, 1))  # those below the horizon are taken at it
+    x, y = x * above, y * above
+    square = np.minimum(x * x + y * y, 1)
     q = -square / (1 + np.sqrt(1 - square))
     u, v, w = uvw[:, drawn] * frequency
     exact = u * x - v * y - w * q
@@ -216,7 +249,7 @@ def _model_error(
     return float(np.sqrt(np.mean(np.abs(model - 1) ** 2)))
 
 
-def _transform(half: float, least: int, highest: float, multiple: int, scheme: Scheme) -> tuple[int, int]:
+def transform_size(half: float, least: int, highest: float, multiple: int, scheme: Scheme) -> tuple[int, int]:
     """Points of a transform, and how many of either sign its grid has, with half the support a multiple as asked.
 
     `half` is how many samples from the centre are wanted right, `least` how many there are in all, `highest` the

@@ -50,6 +50,7 @@ class Vec(types.Type):  # type: ignore[misc]
         def __add__(self, other: "Vec") -> "Vec": ...
         def __sub__(self, other: "Vec") -> "Vec": ...
         def __mul__(self, other: "Vec") -> "Vec": ...
+        def __truediv__(self, other: "Vec") -> "Vec": ...
 
 
 @register_model(Vec)
@@ -177,6 +178,62 @@ def _arithmetic(operation: Callable[[Any, Any], Any], instruction: str) -> None:
 _arithmetic(operator.add, "fadd")
 _arithmetic(operator.sub, "fsub")
 _arithmetic(operator.mul, "fmul")
+_arithmetic(operator.truediv, "fdiv")
+
+
+def _by_name(name: str, meaning: str) -> Any:
+    @intrinsic
+    def apply(typing: Any, a: Any) -> Any:
+        def emit(builder: Any, x: Any) -> Any:
+            called = f"llvm.{name}.v{x.type.count}f{_BITS[x.type.element]}"
+            return builder.call(
+                cgutils.get_or_insert_function(builder.module, ir.FunctionType(x.type, [x.type]), called), [x]
+            )
+
+        return a(a), _made(emit)
+
+    apply.__doc__ = meaning
+    return apply
+
+
+square_root = _by_name("sqrt", "the square root of each lane")
+floor_of = _by_name("floor", "each lane's next integer below")
+
+
+@intrinsic
+def not_negative(typing: Any, a: Any) -> Any:
+    """each lane, or 0 if it is negative"""
+
+    def emit(builder: Any, x: Any) -> Any:
+        zero = ir.Constant(x.type, None)
+        return builder.select(builder.fcmp_ordered(">", x, zero), x, zero)
+
+    return a(a), _made(emit)
+
+
+@intrinsic
+def rounded(typing: Any, like: Any, a: Any) -> Any:
+    """doubles as precise as the array `like`"""
+
+    def emit(builder: Any, _: Any, x: Any) -> Any:
+        return x if like.dtype == types.float64 else builder.fptrunc(x, ir.VectorType(ir.FloatType(), a.lanes))
+
+    return Vec(like.dtype, a.lanes)(like, a), _made(emit)
+
+
+@intrinsic
+def sum_of_lanes(typing: Any, a: Any) -> Any:
+    """the sum of all lanes"""
+
+    def emit(builder: Any, x: Any) -> Any:
+        kind = x.type
+        called = f"llvm.vector.reduce.fadd.v{kind.count}f{_BITS[kind.element]}"
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind.element, [kind.element, kind]), called
+        )
+        return builder.call(function, [ir.Constant(kind.element, -0.0), x], fastmath=("reassoc",))
+
+    return a.number(a), _made(emit)
 
 
 @intrinsic

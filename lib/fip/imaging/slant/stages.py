@@ -123,7 +123,7 @@ def _sheared(half: Floats, at: int, phases: Floats, r: int, sign: Vec) -> tuple[
 
 
 @njit(**FAST)
-def _whole_spectrum(half: Floats, at: int, s: Shape, n: int, phases: Floats, sign: Vec, out: Floats) -> None:
+def whole_spectrum(half: Floats, at: int, s: Shape, n: int, phases: Floats, sign: Vec, out: Floats) -> None:
     """The half plane's column as the spectrum out[n][16] of real columns, Hermitian parts filled in."""
     row0, positive = s.row0, s.rows - s.row0
     re, im = _sheared(half, at, phases, row0, sign)
@@ -230,7 +230,7 @@ def transform_v(
     for block in range(s.blocks):
         shear_block(block, s, f.n, offset, c, w)
         for k in range(s.terms):
-            _whole_spectrum(half, (block * s.terms + k) * s.rows * 32, s, f.n, c.phases, sign, f.b)
+            whole_spectrum(half, (block * s.terms + k) * s.rows * 32, s, f.n, c.phases, sign, f.b)
             x = fft8(f.b, 0, 16, f.a, f.b, f.radices, f.twiddles, f.n)
             first = f.n // 2 - s.length // 2
             for j in range(0, s.length, s.segment):

@@ -10,13 +10,17 @@ import numpy as np
 
 from fip.data.values import Block, Grid
 from fip.imaging.slant.backwards import degrid, without_samples
+from fip.imaging.slant.buffers import read_only
 from fip.imaging.slant.cache import is_warm, mark, only_one
 from fip.imaging.slant.degrid import degridder
-from fip.imaging.slant.grid import gridder, kernel_polynomials
-from fip.imaging.slant.kernel import read_only, render
+from fip.imaging.slant.grid import gridder, kernel_polynomials, tap_polynomials
+from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
 from fip.imaging.slant.scheme import PRECISIONS, SCHEMES, Precision, Scheme, scheme_for
 from fip.imaging.slant.simd import FOLDER, aligned
+from fip.imaging.slant.sky import render_sky
+from fip.imaging.slant.sky_plan import MOST_TERMS, make_sky_plan
+from fip.imaging.slant.sky_stages import Pixels, pixel_loop
 
 log = logging.getLogger("fip.imaging.slant")
 
@@ -84,7 +88,7 @@ def warm_unless_warm(epsilon: float) -> None:
 
 def grid_nothing(scheme: Scheme) -> None:
     """Compile a gridder for each number of terms, by a block without rows."""
-    for terms in range(1, scheme.most_terms + 1):
+    for terms in range(1, MOST_TERMS + 1):
         frequency, visibility = read_only(np.ones(1), np.float64), read_only(np.ones((0, 1)), scheme.samples)
         coefficients, odd = np.ones((terms, 2), scheme.precision), np.zeros(terms, np.int64)
         gridder(terms, scheme.support, scheme.degree)(
@@ -98,6 +102,14 @@ def image_something(scheme: Scheme) -> None:
     grid, blocks = _nothing_much()
     plane = np.empty((1, grid.height, grid.width), scheme.precision)
     render(make_plan(blocks, grid, scheme.finest), blocks, plane)
+    for level in (False, True):
+        plan = make_sky_plan(blocks, grid, scheme.finest, level)
+        render_sky(plan, blocks, plane)
+    taps, in_q, odd = tap_polynomials(scheme), np.ones((2, 2), scheme.precision), np.zeros(2, np.int64)
+    for cell in range(2, MOST_TERMS + 1, 2):  # of an image without pixels
+        pixel_loop(cell, scheme.support, scheme.degree)(
+            aligned(16, scheme.precision), plan.shape, Pixels(0, 0, 1.0, 0.0), taps, in_q, odd, plane[0]
+        )
 
 
 def _nothing_much() -> tuple[Grid, list[Block]]:

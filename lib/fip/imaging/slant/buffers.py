@@ -1,0 +1,69 @@
+"""Work arrays of a thread, and views of others' arrays as compiled functions take them."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fip.imaging.slant.fft import fft_plan
+from fip.imaging.slant.scheme import Precision, Scheme
+from fip.imaging.slant.simd import Floats, aligned
+from fip.imaging.slant.stages import Transform
+
+Get: TypeAlias = Callable[[str, int], Floats]
+"""A buffer of that name and length, of the scheme's precision."""
+
+
+class Buffers(threading.local):
+    """Work arrays of a thread that grow when they must: their pages are touched once. What they held is never read."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, Precision], Floats] = {}
+
+    def get(self, precision: Precision, name: str, length: int) -> Floats:
+        """An array of exactly this length, of any contents."""
+        key = name, precision
+        held = self._held.get(key)
+        if held is None or len(held) < length:
+            self._held.pop(key, None)
+            held = self._held[key] = aligned(length + length // 16, precision)
+        return held[:length]
+
+    def release(self) -> None:
+        """Holds nothing any more."""
+        self._held.clear()
+
+
+buffers = Buffers()
+
+
+@contextmanager
+def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArray[Any]]:
+    """A contiguous array of this precision to fill in place of a plane: that itself, or one that is copied to it."""
+    if plane.dtype == precision and plane.flags.c_contiguous:
+        yield plane
+        return
+    whole = np.empty(plane.shape, precision)
+    yield whole
+    plane[...] = whole
+
+
+def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """The same values, contiguous and not to be written: for numba that is a type, to be compiled but once."""
+    view: NDArray[Any] = np.ascontiguousarray(array, dtype).view()
+    view.flags.writeable = False
+    return view
+
+
+def make_transform(n: int, scheme: Scheme, get: Get) -> Transform:
+    """The two work arrays lie 1 KiB apart modulo 4 KiB, so that writing one does not wait for reading the other."""
+    page = 4096 // np.dtype(scheme.precision).itemsize
+    size = -(-n * 16 // page) * page
+    both = get("fft", 2 * size + 2 * page)
+    start = -(both.ctypes.data // both.itemsize) % page
+    second = start + size + page // 4 + 16
+    radices, twiddles = fft_plan(n, scheme.precision)
+    return Transform(n, radices, twiddles, both[start : start + n * 16], both[second : second + n * 16])

@@ -44,7 +44,9 @@ def noise(rng: np.random.Generator, uvw: NDArray[np.float64], frequency: NDArray
 def draw(seed: int) -> tuple[Block, Grid, float]:
     """A station, or a small array, anywhere above 2 degrees; fields that end within the sky, at its edge or beyond."""
     rng = np.random.default_rng(seed)
-    frequency = 10 ** rng.uniform(7.3, 8.3) * (1 + np.arange(rng.integers(1, 4)) * 0.01 * rng.random())
+    frequency = np.asarray(
+        10 ** rng.uniform(7.3, 8.3) * (1 + np.arange(rng.integers(1, 4)) * 0.01 * rng.random()), float
+    )
     heights = 10 ** rng.uniform(-2, 0.3) * min(1.0, 4e7 / frequency[0])
     dipoles = station(rng, int(rng.integers(6, 20)), 10 ** rng.uniform(0.5, 1.8), heights)
     uvw = uvw_seen(dipoles, np.deg2rad(rng.uniform(2, 90)), *rng.uniform(0, 6.3, 2))

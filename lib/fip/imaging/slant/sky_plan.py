@@ -15,9 +15,9 @@ from fip.imaging.slant.stages import Shape
 
 MOST_TERMS = 16  # a cell of which is one vector
 _OVERSAMPLING = 1.7
-"""Of the terms' images. The kernel's own, 1.25 or 1.5, would do for most arrays. But a frequency at the band's edge is made
-up to thirty times as large, for the interpolation to take away, and the aliasing of its gridding is not: of few baselines
-one may be just there."""
+"""Of the terms' images. The kernel's own, 1.25 or 1.5, would do for most arrays. But a frequency at the band's edge is
+made up to thirty times as large, for the interpolation to take away, and the aliasing of its gridding is not: of few
+baselines one may be just there."""
 
 _BEYOND = 1e-9  # rad over the horizon, in place of pixels that rounding would leave out
 

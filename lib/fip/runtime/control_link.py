@@ -8,11 +8,12 @@ import zmq
 from fip.data.errors import ConfigError, WireError
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
-from fip.runtime.sockets import control_socket
+from fip.runtime.sockets import control_socket, waits
 from fip.runtime.vitals import Vitals
 from fip.wire.codec import decode_control, encode_control
 from fip.wire.messages import BRIEF_INTERVAL, STATE_INTERVAL, Control, Refused
 
+AT_ONCE = 100  # messages
 REFUSED_FOR = 5.0  # s for which a peer that was refused says nothing: it may be one too many for long
 
 
@@ -47,13 +48,20 @@ class Link:
             gate.connect(self._socket, address, gate.ventilator)
         except WireError as error:
             raise ConfigError(f"ventilator.control: {error}") from None
-        loop.on(self._socket, self._on_message)
+        loop.on(self._socket, self.hear_all)
         loop.every(STATE_INTERVAL, self.say)
 
     def say(self) -> None:
         """The whole state, now; what cannot be sent is said half a second later."""
         self._tell(self._state())
         self._briefs.said()
+
+    def hear_all(self) -> None:
+        """Takes what has come from the ventilator."""
+        for _ in range(AT_ONCE):
+            if not waits(self._socket):
+                break
+            self._on_message()
 
     def close(self) -> None:
         """Closes the socket; what it has not sent is dropped."""

@@ -34,6 +34,10 @@ class OpenRun:
     followers: set[str] = field(default_factory=set)  # those that the ledger knows of
     _shares: deque[tuple[float, float]] = field(default_factory=deque)  # when each was stored, and how much was there
 
+    def knows(self, index: int) -> bool:
+        """Whether it has this slice, as far as the ventilator has said."""
+        return 0 <= index < self.plan.total
+
     def was_stored(self, image: ImageFile) -> None:
         """An image of it was stored."""
         complete, (share, _) = self.said.complete, image.numbers.get(COMPLETE, (None, ""))

@@ -269,7 +269,10 @@ class Sink(Daemon):
         """
         self._vitals.counters["bytes_in"] += image.size
         run = self._runs.get(image.run)
-        if run is None or run.store is None or not 0 <= image.index < run.plan.total:
+        if run is None or not run.knows(image.index):
+            self._link.hear_all()  # the orders that tell of its slice came before it, and may still wait
+            run = self._runs.get(image.run)
+        if run is None or run.store is None or not run.knows(image.index):
             self._vitals.counters["unknown"] += 1
         elif not is_ticket(image.ticket, self._tickets, image.run, image.index, image.worker, key):
             raise WireError(f"image {image.index} of run {image.run} without a ticket: its slice is not leased to them")

@@ -268,8 +268,8 @@ class Ventilator(Daemon):
         """There is something new to do, and to tell."""
         self._part()
         self._storing.order()
+        self._pump()  # before it is told, which takes time
         self._publish()
-        self._pump()
 
     def _tick(self) -> None:
         """Twice a second: who is silent, what is overdue, orders to the sink, status to all who watch."""

@@ -4,13 +4,11 @@ An integration is closed if all of it came, or one two newer has begun, or nothi
 closed in the order of their numbers: one that is whole waits as long for those before it of which nothing came yet, and
 what comes for one that is closed is late. One that begins when all memory is taken, as by a disk that is slow, is
 dropped whole: it is the newest.
-
-Every integration between the first and the last that were heard is received, lost (nothing of it came) or dropped.
 """
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fip.receiver.integration import Integration
 from fip.receiver.part import Part
@@ -21,25 +19,6 @@ from fip.spool.writing import Open
 
 NEWER = 2  # an integration that is so many newer closes one
 LONGEST_STEP = 0.2  # s that the grace may go on from one look to the next: a process that stood still has parts to read
-
-
-@dataclass(frozen=True)
-class Account:
-    """What became of all integrations from the first to the last: first + received + lost + dropped = last + 1."""
-
-    first: int = 0
-    last: int = -1
-    received: int = 0  # committed: something of it came
-    lost: int = 0  # nothing of it came
-    dropped: int = 0  # could not be kept, or not written
-
-    def after(self, dump: int, received: bool) -> "Account":
-        """With one more, which is received or dropped; those between it and the last are lost."""
-        began = replace(self, first=dump, last=dump - 1) if self.last < 0 else self
-        return replace(
-            began, last=dump, lost=began.lost + dump - began.last - 1,
-            received=began.received + received, dropped=began.dropped + (not received),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +61,7 @@ class Assembly:
         self._fitted = float("-inf") if last else self._looked  # by the caller's clock: when a part last fitted
         self._fits = False  # whether one did since the last look
         self.closed = deque[Closed]()  # in order; whoever takes them gives their memory back
-        self.counters = Counter[str]()  # of parts that were not taken: late, again, too_many, unfit
+        self.counters = Counter[str]()  # of packets that were not taken: late, again, too_many, unfit
 
     def put(self, part: Part) -> None:
         """Takes a part."""
@@ -90,7 +69,7 @@ class Assembly:
         if begun is None:
             self._put_other(part)
         elif abs(part.time - begun.time) > self._cadence:
-            self._unfit(1)
+            self._unfit(part.packets)
         else:
             self._take(begun, part)
 
@@ -129,9 +108,9 @@ class Assembly:
         self._fits = True
         begun.heard = self._now
         if begun.integration is None:
-            self.counters["too_many"] += 1
+            self.counters["too_many"] += part.packets
         elif not begun.integration.take(part):
-            self.counters["again"] += 1
+            self.counters["again"] += part.packets
         elif begun.integration.whole:
             self._close()
 
@@ -139,12 +118,12 @@ class Assembly:
         """Takes a part of an integration that is not begun: it begins, or is over, or is a leap."""
         now = self._clock()
         if part.dump <= self._closed:
-            self.counters["late"] += 1
+            self.counters["late"] += part.packets
         elif self.newest and self.newest.fits(part, self._cadence, now):
             self._unfit(self._leaps.clear())  # what is known goes on
             self._begin(part, now)
         elif self.newest and part.time < self.newest.time + self._cadence / 2:  # no spool takes what is earlier
-            self._unfit(1)
+            self._unfit(part.packets)
         else:
             self._unfit(self._leaps.add(part, now))
             self._leap(now)

@@ -126,6 +126,7 @@ class Hearing:
         self._tell(stored)
 
     def _end(self) -> None:
+        self._storing.close()
         self.spool.close()
         self.over = True
 

@@ -91,7 +91,7 @@ class Intake:
             self._assembly.give_back(integration)
 
     def counts(self) -> dict[str, int]:
-        """Of parts that were not taken, by why; of packets that were refused, as "junk"."""
+        """Of packets that were not taken, by why, those that were refused as "junk"; and of bytes."""
         with self._lock:
             return {**self._assembly.counters, "junk": sum(self.refused.values()), "bytes_in": self.bytes_in}
 

@@ -32,6 +32,7 @@ class Part:
     baseline: int = 0  # the first of those whose UVW it brings
     uvw: NDArray[np.float64] | None = None  # [baseline, 3] m
     missing: int = 0  # of its samples, those that did not come and will not: they are NaN
+    packets: int = 1  # or heaps, that brought it
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ Whoever reaches the port may send anything, and a number that is far ahead would
 - A part fits if its time is that of the newest integration and as many cadences more as its number is, within half a
   cadence and a hundredth of what lies between, and if it is no more than `NEAR` integrations ahead, and those that had
   the time to come meanwhile, twice over. It is taken at once.
-- Any other is a leap: as of a stream that stood still, or of the first part of all. It is taken once `LEAP` parts that
-  fit each other have come, and no part that fits has for two cadences and the grace: as long as what is known goes on,
-  nothing else is believed. Until then the parts wait in memory, which is bounded; what fits no other part is let go
+- Any other is a leap: as of a stream that stood still, or of the first part of all. It is taken once `LEAP` packets
+  that fit each other have come, and no part that fits has for two cadences and the grace: as long as what is known goes
+  on, nothing else is believed. Until then the parts wait in memory, which is bounded; what fits no other part is let go
   first.
 """
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from fip.receiver.part import Part
 
 NEAR = 16  # integrations
-LEAP = 4  # parts
+LEAP = 4  # packets
 GUESSES = 8  # places where a stream may be now
 LARGEST = 1 << 62  # of an integration's number
 
@@ -42,7 +42,7 @@ class Guess:
     """A place where a stream may be now, and the parts that say so."""
 
     def __init__(self, place: Place) -> None:
-        self.place, self.parts, self.held, self.nbytes = place, 0, list[Part](), 0
+        self.place, self.packets, self.held, self.nbytes = place, 0, list[Part](), 0
 
 
 class Leaps:
@@ -54,33 +54,33 @@ class Leaps:
         self._guesses: list[Guess] = []
 
     def add(self, part: Part, now: float) -> int:
-        """Holds a copy of a part, with those that it fits: how many parts were let go for that."""
+        """Holds a copy of a part, with those that it fits: how many packets were let go for that."""
         fitting = (each for each in self._guesses if each.place.fits(part, self._cadence, now))
         guess = next(fitting, None) or Guess(Place(part.dump, part.time, now))
         let_go = 0
-        if guess.parts == 0:
+        if guess.packets == 0:
             let_go += self._make_room(lambda: len(self._guesses) < GUESSES, guess)
             self._guesses.append(guess)
-        guess.parts += 1
+        guess.packets += part.packets
         size = part.visibility.nbytes
         let_go += self._make_room(lambda: self._nbytes + size <= self._limit, guess)
         if self._nbytes + size > self._limit:
-            return let_go + 1
+            return let_go + part.packets
         guess.held.append(_copy(part))
         guess.nbytes += size
         return let_go
 
     def taken(self, least: int = LEAP) -> list[Part]:
-        """The parts of a guess that so many speak for, by their numbers; then none is held. Empty if there is none."""
-        guess = max(self._guesses, key=lambda each: each.parts, default=None)
-        if guess is None or guess.parts < least:
+        """The parts of the guess that most packets speak for, by their numbers, if so many do: they are let go."""
+        guess = max(self._guesses, key=lambda each: each.packets, default=None)
+        if guess is None or guess.packets < least:
             return []
         self._guesses.remove(guess)
         return sorted(guess.held, key=lambda part: part.dump)
 
     def clear(self) -> int:
-        """Lets go of all: how many were held."""
-        count = sum(len(each.held) for each in self._guesses)
+        """Lets go of all: how many packets were held."""
+        count = sum(map(_packets, self._guesses))
         self._guesses = []
         return count
 
@@ -89,13 +89,17 @@ class Leaps:
         return sum(each.nbytes for each in self._guesses)
 
     def _make_room(self, enough: Callable[[], bool], keep: Guess) -> int:
-        """Lets go of guesses, of those with the fewest parts the oldest first, until there is enough room."""
+        """Lets go of guesses, of those with the fewest packets the oldest first, until there is enough room."""
         let_go = 0
         while not enough() and (others := [each for each in self._guesses if each is not keep]):
-            fewest = min(others, key=lambda each: each.parts)
+            fewest = min(others, key=lambda each: each.packets)
             self._guesses.remove(fewest)
-            let_go += len(fewest.held)
+            let_go += _packets(fewest)
         return let_go
+
+
+def _packets(guess: Guess) -> int:
+    return sum(part.packets for part in guess.held)
 
 
 def _copy(part: Part) -> Part:

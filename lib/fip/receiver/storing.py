@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fip.data.errors import NoRoomError
-from fip.receiver.assembling import Account, Closed
+from fip.receiver.account import Account, Kept
+from fip.receiver.assembling import Closed
 from fip.receiver.intake import Intake
 from fip.receiver.sequence import Place
 from fip.spool.writing import SpoolWriter
@@ -28,15 +29,6 @@ class Stored:
     seconds: float = 0.0  # that it took to write
 
 
-def stored_before(spool: SpoolWriter) -> Stored:
-    """What is in a spool that is opened. Those between its integrations, of which it has none, count as lost."""
-    if spool.first is None or spool.last is None:
-        return Stored(Account(), 0, 0, None)
-    first, last = int(spool.first["dump"][0]), int(spool.last["dump"][0])
-    account = Account(first, last, spool.committed, last - first + 1 - spool.committed)
-    return Stored(account, spool.committed, spool.oldest, float(spool.last["time"][0]))
-
-
 def left_off_at(spool: SpoolWriter, monotonic: float, now: float) -> Place | None:
     """Where the stream was when the newest integration of a spool was committed; `now` is s UTC, Unix."""
     if spool.last is None:
@@ -51,13 +43,18 @@ class Storing:
     def __init__(self, spool: SpoolWriter, intake: Intake, tell: Callable[[Stored], None]) -> None:
         """`tell` is called after each integration, in the thread."""
         self._spool, self._intake, self._tell = spool, intake, tell
-        self.stored = stored_before(spool)
+        self._kept = Kept(spool)
+        self.stored = Stored(self._kept.account, spool.committed, spool.oldest, _newest(spool))
 
     def run(self) -> None:
         """Writes until no more comes."""
         while (closed := self._intake.take()) is not None:
             self.stored = self._ended() if closed == "ended" else self._after(closed)
             self._tell(self.stored)
+
+    def close(self) -> None:
+        """Lets go of what it has open."""
+        self._kept.close()
 
     def _ended(self) -> Stored:
         try:
@@ -84,9 +81,12 @@ class Storing:
             log.error("%s; it is dropped", stalled)
         elif not closed.integration:
             log.warning("dump %d is dropped: the disk is slower than the stream", closed.dump)
-        newest = float(self._spool.last["time"][0]) if self._spool.last is not None else None
         return Stored(
-            self.stored.account.after(closed.dump, received is not None),
-            self._spool.committed, self._spool.oldest, newest,
+            self._kept.add(closed.dump, received is not None),
+            self._spool.committed, self._spool.oldest, _newest(self._spool),
             ended=False, stalled=stalled, received=received, seconds=time.monotonic() - began,
         )  # fmt: skip
+
+
+def _newest(spool: SpoolWriter) -> float | None:
+    return None if spool.last is None else float(spool.last["time"][0])

@@ -20,9 +20,9 @@ class Signs:
     ring: int = 0  # integrations that there is room for
     dropped: int = 0  # integrations of the last minute that could not be written
     stalled: str = ""  # why the last one could not be written
-    late: int = 0  # parts of the last minute that came late
+    late: int = 0  # packets of the last minute that came late
     silent: bool = False  # whether nothing came of the last minute that was not late
-    unfit: int = 0  # parts of the last minute that fitted nothing
+    unfit: int = 0  # packets of the last minute that fitted nothing
 
 
 def worries(signs: Signs) -> tuple[str, ...]:
@@ -56,11 +56,11 @@ def _worries(signs: Signs) -> Iterator[str]:
         yield f"the ring has room for {signs.ring} integrations, fewer than {FEWEST}: give [receiver] keep more"
     if signs.silent and signs.late:
         yield (
-            f"all {signs.late} parts of the last minute are of integrations before the newest: a stream that counts "
-            "from 0 again needs a set-up of another name"
+            f"all {signs.late} packets of the last minute are of integrations before the newest: a stream that counts"
+            " from 0 again needs a set-up of another name"
         )
     elif signs.silent and signs.unfit:
         yield (
-            f"all {signs.unfit} parts of the last minute fit nothing that came before: their times go back, or do not "
-            "go on with their numbers"
+            f"all {signs.unfit} packets of the last minute fit nothing that came before: their times go back, or do not"
+            " go on with their numbers"
         )

@@ -22,7 +22,7 @@ class ReceiverBrief:
     received: Count  # integrations of which something came, in this spool
     lost: Count  # of which nothing came, between the first and the last
     dropped: Count  # that could not be written in time, as on a slow disk
-    late: Count  # parts that came after their integration was committed
+    late: Count  # packets that came after their integration was committed
     samples: Share | None  # of the samples of the last minute, those that came; None if there were none
     ring: Count  # bytes that the ring may have
     size: Count  # bytes of one integration

@@ -176,6 +176,7 @@ class Decoder:
                 found.get("flag"),
                 found.get("weight"),
                 found.get("scale"),
+                packets=len(rows),
             )
 
     def _uvw(self, place: Place, rows: list[int], batch: Batch) -> Part | Refused:
@@ -184,7 +185,9 @@ class Decoder:
         if not (np.abs(uvw) < _FARTHEST).all():
             return Refused(Reason.INFINITE, rows)
         at = place.dump, place.time, place.field, place.band
-        return Part(*at, slice(0, 0), 0, np.empty((0, 0), np.complex64), baseline=place.first, uvw=uvw)
+        return Part(
+            *at, slice(0, 0), 0, np.empty((0, 0), np.complex64), baseline=place.first, uvw=uvw, packets=len(rows)
+        )
 
 
 def described(batch: Batch, row: int) -> str:

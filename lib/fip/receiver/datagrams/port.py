@@ -16,7 +16,7 @@ from fip.receiver.datagrams.packet import HEADER
 from fip.receiver.part import Buffers
 
 AT_ONCE = 256  # packets of a batch at most
-_SLOT = 1 << 16  # bytes of a packet behind its header: more than UDP has
+_SLOT = 1 << 16
 _SENDER = 28  # bytes of the largest sockaddr
 _MEMINFO, _DROPS = 55, 8  # SO_MEMINFO, and where in it drops are: socket(7), linux/sock_diag.h
 

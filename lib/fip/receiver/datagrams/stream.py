@@ -17,8 +17,9 @@ from fip.receiver.datagrams.port import AT_ONCE, Memory, Port, sender
 from fip.receiver.part import Buffers, Heard, Part
 from fip.spool.setup import Setup, read_setup
 
-_PAUSE = 0.01  # s in which packets gather, at most: a batch costs much the same for one and for fifty
-_SHARE = 8  # what comes meanwhile fills no more than this part of a buffer
+_PAUSE = 0.02  # s in which packets gather, at most: a batch costs much the same for one and for a hundred
+_PAUSES = 50  # of these in an integration, at least: it is not late by them
+_SHARE = 4  # what comes meanwhile fills no more than this part of a buffer
 _FASTEST = 1.25e9  # bytes a second that are reckoned with at first: a burst over 10 Gbit/s
 _CALMER = 0.9  # of the fastest so far, that are reckoned with a batch later
 
@@ -72,7 +73,7 @@ class DatagramStream:
         for descriptor in (*ports, self._wake):
             waiting.register(descriptor, select.POLLIN)
         woken.register(self._wake, select.POLLIN)
-        pace, full = _Pace(min(each.got for each in self.buffers)), False
+        pace, full = _Pace(min(each.got for each in self.buffers), self._setup.cadence), False
         while True:
             ready = [descriptor for descriptor, _ in waiting.poll()]
             if self._wake in ready or (not full and woken.poll(pace.pause)):
@@ -108,14 +109,14 @@ class DatagramStream:
 class _Pace:
     """How long packets may gather before they are read, from how fast they came."""
 
-    def __init__(self, buffer: int) -> None:
-        self._room = buffer / _SHARE
+    def __init__(self, buffer: int, cadence: float) -> None:
+        self._room, self._most = buffer / _SHARE, min(_PAUSE, cadence / _PAUSES)
         self._fastest, self._last = _FASTEST, time.monotonic()
 
     @property
     def pause(self) -> int:
         """ms."""
-        return round(1000 * min(_PAUSE, self._room / self._fastest))
+        return round(1000 * min(self._most, self._room / self._fastest))
 
     def took(self, size: int) -> None:
         """So many bytes came since it was called last."""

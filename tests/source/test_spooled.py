@@ -13,7 +13,9 @@ from fip.data.arriving import Writing
 from fip.data.errors import InputError, LeftTheRingError, NotYetError, UsageError
 from fip.data.quantities import UNIX_EPOCH
 from fip.data.settings import asked
-from fip.source.growing import Growing
+from fip.source.copying import copy_rows, part_of
+from fip.source.growing import Growing, Whole
+from fip.source.requests import fingerprint, look
 from fip.source.sources import open_recording
 from fip.source.spooled.export import export
 from fip.source.spooled.uvw import antenna_uvw
@@ -205,17 +207,38 @@ def test_what_left_the_ring_fails_by_name_and_the_run_is_the_same(tmp_path: Path
 
 
 def test_a_spool_that_is_not_followed_has_what_is_there(tmp_path: Path) -> None:
-    """Be it over or not; if none of it is there, that is said."""
+    """If none of it is there, that is said; and to image what moves on under one's feet is refused."""
     writing = writer(tmp_path, keep=3)
     with pytest.raises(InputError, match="nothing came yet: there is nothing to image"):
         open_recording(writing.path)
     put(writing, range(5))
     assert [each.integration for each in cut(writing.path, **GRID)] == [0, 1, 2]
     assert export(writing.path, tmp_path / "out.ms") == (3, 0)
+    with pytest.raises(UsageError, match=r"\.live: is not over, and more may come: give --follow"):
+        Whole(writing.path, asked(**GRID))
+    writing.end()
+    assert len(Whole(writing.path, asked(**GRID)).look().slices) == 3
     for number in range(5):
         integration_file(writing.path, number).unlink(missing_ok=True)
     with pytest.raises(InputError, match="all of its 5 integrations have left the ring"):
         open_recording(writing.path)
+
+
+def test_the_data_of_an_event_are_copied_as_far_as_they_are_there(tmp_path: Path) -> None:
+    """As `fip event DIR ID --ms` has it of a run that follows a spool."""
+    writing = writer(tmp_path, keep=4)
+    put(writing, range(8))
+    options = asked(**GRID)
+    run = look(writing.path, options, Writing())
+    part = part_of(writing.path, options, Writing(), run.run, "", 2, 6)
+    assert part.slices == (4, 5)
+    copy_rows(writing.path, part.rows, tmp_path / "out.ms")
+    for one, number in zip(cut(tmp_path / "out.ms", **GRID), part.slices, strict=True):
+        assert one.fingerprint == fingerprint(writing.path, options, Writing(), run.run, number)
+    with pytest.raises(InputError, match="all slices from 0 up to 3 have left the ring"):
+        part_of(writing.path, options, Writing(), run.run, "", 0, 3)
+    with pytest.raises(InputError, match="2 integrations left the ring before they were copied"):
+        copy_rows(writing.path, part.rows - 3 * 30, tmp_path / "other.ms")
 
 
 def test_fields_are_those_that_were_observed_and_have_their_own_grids(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 from fip.data.errors import ConfigError, InputError, LeftTheRingError, NoRoomError, UnreadableError
 from fip.spool.layout import ENDED_FILE, INDEX_FILE, RECORD, file_size, integration_file
 from fip.spool.reading import Spool
+from fip.spool.setup import SETUP as SETUP_JSON
 from fip.spool.setup import Band, Product
 from fip.spool.writing import SpoolWriter
+from support.repository import ROOT
 from support.spools import PRODUCTS, SETUP, START, fill, put, spool, writer
 
 
@@ -235,6 +238,17 @@ def test_parts_of_a_set_up_fit_each_other(changes: dict[str, object], says: str)
     """Whoever makes one."""
     with pytest.raises(ValueError, match=says):
         replace(SETUP, **changes)  # type: ignore[arg-type]
+
+
+def test_the_page_about_spools_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its block of Python, as it stands there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "setup.json").write_bytes(SETUP_JSON.dump_json(SETUP))
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "spool.md").read_text(), re.DOTALL)
+    names: dict[str, Spool] = {}
+    exec(compile(block, "spool.md", "exec"), names)
+    assert names["spool"].records["dump"].tolist() == [7]
+    assert (names["spool"].integration(0)["0.visibility"] == 1).all()
 
 
 def test_an_ended_spool_has_its_marker(tmp_path: Path) -> None:

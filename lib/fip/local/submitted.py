@@ -14,6 +14,7 @@ from fip.data.needs import sets_of
 from fip.data.settings import Asked
 from fip.source.child import in_child
 from fip.source.requests import look
+from fip.spool.layout import SETUP_FILE
 from fip.terminal.jobs import outcome
 from fip.wire.messages import JobStatus
 
@@ -31,7 +32,8 @@ def check_here(paths: Sequence[Path], asked: Asked, writing: Writing | None) -> 
 
 
 def _readable(path: Path) -> bool:
-    return os.access(path, os.R_OK | os.X_OK) and os.access(path / "table.dat", os.R_OK)
+    begins = ("table.dat", SETUP_FILE)
+    return os.access(path, os.R_OK | os.X_OK) and any(os.access(path / name, os.R_OK) for name in begins)
 
 
 def wait(operator: Operator, job: JobStatus, console: Console, say: Callable[[str], None]) -> int:

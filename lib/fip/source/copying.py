@@ -13,8 +13,11 @@ from fip.data.names import RunId
 from fip.data.quantities import exact_angle, format_size
 from fip.data.settings import Asked
 from fip.source.requests import Held, run_with
+from fip.source.spooled.export import copy_integrations
+from fip.source.spooled.recording import Spooled
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.source.tables.subtable_reader import UNREADABLE
+from fip.spool.layout import is_spool
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +48,17 @@ def part_of(
     main = found.picked.main
     if asked.source.join:
         raise UsageError(f"{path}: was joined with other sets: its rows and theirs cannot be copied into one")
-    if not isinstance(main, MeasurementSet):
+    if not isinstance(main, MeasurementSet | Spooled):
         raise UsageError(f"{path}: no MeasurementSet, but read by another package: its rows cannot be copied")
     here = range(max(0, first), min(end, len(found.slices)))
     slices = tuple(number for number in here if found.slices[number].label == field)
     if not slices:
         raise InputError(f"{path}: has no slice from {first} up to {end} of field {field!r}")
+    if isinstance(main, Spooled):
+        oldest = main.spool.oldest()
+        slices = tuple(number for number in slices if found.slices[number].integrations[0] >= oldest)
+        if not slices:
+            raise InputError(f"{path}: all slices from {first} up to {end} have left the ring")
     grid = found.grids[found.slices[slices[0]].field]
     settled = {
         "size": format_size((grid.width, grid.height)), "scale": exact_angle(grid.scale),
@@ -63,8 +71,13 @@ def part_of(
 def copy_rows(path: Path, rows: NDArray[np.int64], output: Path) -> None:
     """Writes some rows of a MeasurementSet, with all of its subtables, as a new one. Not all need be on disk then.
 
+    Of a spool it is the integrations that they are of.
+
     InputError if one cannot be read, or the other not be written.
     """
+    if is_spool(path):
+        copy_integrations(path, rows, output)
+        return
     with closing(MeasurementSet(path)) as main:
         try:
             main.table.selectrows(rows).copy(str(output), deep=True, valuecopy=True).close()

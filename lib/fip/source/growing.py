@@ -37,10 +37,13 @@ class Whole:
     """The run of a MeasurementSet that is whole."""
 
     def __init__(self, path: Path, asked: Asked) -> None:
-        """Opens the MeasurementSet. Raises InputError and UsageError."""
+        """Opens the MeasurementSet. Raises InputError and UsageError, also if its writer says that more may come."""
         self._paths = [*map(Path, sets_of(str(path), asked.source))]
         self._files = [*map(_files, self._paths)]
         self._run = open_run(path, asked)
+        if self.recording.ended() is False:
+            self.close()
+            raise UsageError(f"{path}: is not over, and more may come: give --follow")
         self.rows = self._run.picked.index.rows
 
     def close(self) -> None:

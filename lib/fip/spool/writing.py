@@ -113,6 +113,8 @@ class SpoolWriter:
             memory = self._free.pop()
         except IndexError:
             memory = mmap.mmap(-1, self.size)
+            with suppress(OSError):
+                memory.madvise(mmap.MADV_HUGEPAGE)  # half the CPU of what is put in and taken out
         arrays = {name: np.ndarray(of.shape, of.dtype, memory, of.offset) for name, of in self._sections.items()}
         made = Open(dump, time, field, arrays, memory)
         if blank:

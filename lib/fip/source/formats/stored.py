@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fip.data.errors import InputError, UnreadableError, first_line
 from fip.source.recording import Rows
 from fip.source.tables.sound import sound_intervals, sound_uvw
-from fip.source.tables.subtables import Antennas, Channels, Field, Window
+from fip.source.tables.subtables import Antennas, Channels, Field, Window, as_array
 from fip.source.whole import WholeRecording
 
 Picks: TypeAlias = slice | NDArray[np.int64]
@@ -179,14 +179,14 @@ class StoredRows:
 
     def where(self, mask: NDArray[np.bool_]) -> Rows:
         """Those rows where `mask` [row] is true."""
-        return StoredRows(self._recording, np.asarray(self.numbers, np.int64)[mask])
+        return StoredRows(self._recording, as_array(self.numbers)[mask])
 
     def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
         """The error to raise if cells have another shape than a window tells."""
         return InputError(f"{self._recording.path}: {name} has cells of shape {found}, but its window says {expected}")
 
     def _of(self, first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return self._recording.of(np.asarray(self.numbers[first:end], np.int64))
+        return self._recording.of(as_array(self.numbers[first:end]))
 
     def _numbers_of(self, stored: NDArray[np.int64], part: NDArray[np.int64]) -> NDArray[np.int64]:
         """DATA_DESC_ID."""

@@ -4,15 +4,16 @@ Its columns have the very numbers that the recording of the spool gives, UVW amo
 """
 
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from casacore import tables
+from numpy.typing import NDArray
 
-from fip.data.errors import LeftTheRingError, UsageError
+from fip.data.errors import InputError, LeftTheRingError, UsageError
 from fip.imaging.polarisation import CORRELATIONS
 from fip.source.recording import Rows
 from fip.source.spooled.recording import Spooled
@@ -41,13 +42,23 @@ def export(
         _check_place(main, output)
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            found = _write(main, partial, progress)
+            total = len(main) // main.rows_each
+            found = _write(main, partial, range(main.first, main.first + total), progress)
             partial.rename(output)
         except OSError as error:
             raise UsageError(f"--ms {output}: cannot be written: {error.strerror}") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return found
+
+
+def copy_integrations(path: Path, rows: NDArray[np.int64], output: Path) -> None:
+    """Writes the integrations that some rows of a spool are of, as it is followed. InputError if one is gone by now."""
+    with closing(Spooled(path, growing=True)) as main:
+        numbers = np.unique(rows // main.rows_each).tolist()
+        _, left = _write(main, output, numbers, lambda done, total: None)
+    if left:
+        raise InputError(f"{path}: {left} integrations left the ring before they were copied: take fewer")
 
 
 def _check_place(main: Spooled, output: Path) -> None:
@@ -63,25 +74,25 @@ def _check_place(main: Spooled, output: Path) -> None:
         raise UsageError(f"--ms {output}: needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free there")
 
 
-def _write(main: Spooled, path: Path, progress: Callable[[int, int], None]) -> tuple[int, int]:
-    total, written, left = len(main) // main.rows_each, 0, 0
+def _write(main: Spooled, path: Path, numbers: Sequence[int], progress: Callable[[int, int], None]) -> tuple[int, int]:
+    """A set of some integrations; how many it has, and how many have left."""
+    written = 0
     with closing(tables.default_ms(str(path), *_large_columns(main))) as table:
         _describe(main, path)
-        for number in range(total):
-            try:
+        for done, number in enumerate(numbers, 1):
+            with suppress(LeftTheRingError):
                 _write_integration(main, table, number)
                 written += 1
-            except LeftTheRingError:
-                left += 1
-            progress(number + 1, total)
-    return written, left
+            progress(done, len(numbers))
+    return written, len(numbers) - written
 
 
 def _write_integration(main: Spooled, table: Any, number: int) -> None:
     """The rows of one, band by band: cells of a band are of one shape."""
     per_band = len(main.products)
-    main.spool.integration(number + main.first)  # which is mapped from now on, or has left
-    for first in range(number * main.rows_each, (number + 1) * main.rows_each, per_band):
+    main.spool.integration(number)  # which is mapped from now on, or has left
+    begins = (number - main.first) * main.rows_each
+    for first in range(begins, begins + main.rows_each, per_band):
         rows = main.rows(range(first, first + per_band))
         begin = table.nrows()
         table.addrows(per_band)

@@ -90,7 +90,7 @@ class Spooled(WholeRecording):
 
     def ended(self) -> bool | None:
         """Whether the stream, or who receives it, has said that no more comes: silence says nothing."""
-        return self.spool.ended or not self.growing
+        return self.spool.ended
 
     def close(self) -> None:
         """Releases the files."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fip.data.errors import InputError, LeftTheRingError
 from fip.data.quantities import UNIX_EPOCH
 from fip.source.spooled.products import Picks
-from fip.source.tables.subtables import Channels, Window
+from fip.source.tables.subtables import Channels, Window, as_array
 from fip.spool.setup import Setup
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class SpooledRows:
 
     def __init__(self, recording: "Spooled", numbers: range | NDArray[np.int64]) -> None:
         self._recording, self.numbers = recording, numbers
+        self._placed: tuple[tuple[int, int], tuple[NDArray[np.int64], NDArray[np.int64]]] | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -93,7 +94,7 @@ class SpooledRows:
 
     def where(self, mask: NDArray[np.bool_]) -> "SpooledRows":
         """Those rows where `mask` [row] is true."""
-        return SpooledRows(self._recording, np.asarray(self.numbers, np.int64)[mask])
+        return SpooledRows(self._recording, as_array(self.numbers)[mask])
 
     def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
         """The error to raise if cells have another shape than a window tells."""
@@ -101,10 +102,11 @@ class SpooledRows:
 
     def _places(self, first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Of each row integration x bands + band, and its baseline."""
-        main = self._recording
-        numbers = np.asarray(self.numbers[first:end], np.int64) + main.first * main.rows_each
-        block, baseline = np.divmod(numbers, len(main.products))
-        return block, baseline
+        if self._placed is None or self._placed[0] != (first, end):  # all columns of a chunk are asked for in turn
+            main = self._recording
+            numbers = as_array(self.numbers[first:end]) + main.first * main.rows_each
+            self._placed = (first, end), np.divmod(numbers, len(main.products))
+        return self._placed[1]
 
     def _window(self, row: int) -> Window:
         block, _ = self._places(row, row + 1)

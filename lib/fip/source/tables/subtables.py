@@ -127,6 +127,13 @@ def as_slice(order: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     return slice(None, None, -1) if (np.diff(order) == -1).all() else order
 
 
+def as_array(numbers: range | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers of rows [row]; of a range without counting them one by one."""
+    if isinstance(numbers, range):
+        return np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
+    return np.asarray(numbers, np.int64)
+
+
 def band(windows: Sequence[Window]) -> Band:
     """Over the outer edges of the outermost channels of all windows."""
     low, high = min(window.low for window in windows), max(window.high for window in windows)

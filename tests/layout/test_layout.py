@@ -76,3 +76,22 @@ def test_fip_check_says_all_of_it(tmp_path: Path) -> None:
     assert [line.split()[1] for line in lines if line.startswith("warning: ")] == [
         'worker."gpu7":', "ventilator.control", "ventilator.lanes", "sink.images",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("", "receiver.listen: has no address"),
+        ("", "receiver.setup: is not given; it is the path of a JSON file"),
+        ('setup = "/nowhere.json"', "receiver.setup: /nowhere.json: no set-up of a stream: No such file or directory"),
+        ('buffer = "1TB"', "receiver.buffer: the kernel gives a socket "),
+    ],
+)
+def test_fip_check_says_what_a_receiver_cannot_use(settings: str, says: str, tmp_path: Path) -> None:
+    """If a host runs one: a layout without says nothing of it."""
+    file = tmp_path / "fip.toml"
+    runs = '"ventilator", "sink", "worker.cpu0"'
+    file.write_text(f"[receiver]\n{settings}\n[node.localhost]\nruns = [{runs}]\n")
+    assert "warning: receiver" not in " ".join(fip("check", file).stdout.split())
+    file.write_text(f'[receiver]\n{settings}\n[node.localhost]\nruns = [{runs}, "receiver"]\n')
+    assert f"warning: {says}" in " ".join(fip("check", file).stdout.split())

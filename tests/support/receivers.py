@@ -28,14 +28,16 @@ COMMAND = (sys.executable, "-c", "from fip_daemons.receiver import main; main()"
 class Receiving:
     """A receiver, its settings and its log, in a folder."""
 
-    def __init__(self, folder: Path, setup: Setup = SETUP, keep: str = "10MB", grace: float = 0.2) -> None:
+    def __init__(
+        self, folder: Path, setup: Setup = SETUP, keep: str = "10MB", grace: float = 0.2, buffer: str = "200kB"
+    ) -> None:
         self.folder, self.setup = folder, setup
         self.port = free_port()
         self.spool = folder / "spools" / setup.folder
         (folder / "setup.json").write_bytes(AS_JSON.dump_json(setup))
         (folder / "fip.toml").write_text(
             f'[receiver]\nlisten = ["udp://127.0.0.1:{self.port}"]\nsetup = "{folder}/setup.json"\n'
-            f'spool = "{folder}/spools"\nkeep = "{keep}"\ngrace = {grace}\nbuffer = "200kB"\n'
+            f'spool = "{folder}/spools"\nkeep = "{keep}"\ngrace = {grace}\nbuffer = "{buffer}"\n'
             f'[ventilator]\ncontrol = "ipc://{folder}/control"\n'
         )
         self._context = zmq.Context()

@@ -98,10 +98,15 @@ def test_what_cannot_be_installed_changes_nothing(layout: str, words: tuple[str,
 def test_units_hold_and_confine(node: Node) -> None:
     """systemd finds no fault in the units, and what they expose is little."""
     machine = node.machine
-    units = [*(f"{daemon}.service" for daemon in (*DAEMONS, READER)), "fip-gpu.service", "fip.target"]
+    units = [
+        *(f"{daemon}.service" for daemon in (*DAEMONS, READER)),
+        "fip-receiver.service",
+        "fip-gpu.service",
+        "fip.target",
+    ]
     verified = machine.run("systemd-analyze", "verify", "--man=no", *units, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
-    for daemon in (*DAEMONS, READER):
+    for daemon in (*DAEMONS, READER, "fip-receiver"):
         most = "20" if "worker" in daemon else "15"  # tenths
         machine.run("systemd-analyze", "security", f"--threshold={most}", f"{daemon}.service")
     for example in (ROOT / "systemd" / "examples").iterdir():

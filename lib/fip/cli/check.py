@@ -71,6 +71,8 @@ def _stream(config: Config) -> Iterator[str]:
         if not receiver.listen:
             yield 'receiver.listen: has no address; give one as ["udp://0.0.0.0:7148"]'
         try:
+            if not receiver.setup:
+                raise UsageError("is not given; it is the path of a JSON file that docs/streams.md describes")
             read_setup(Path(receiver.setup))
         except UsageError as error:
             yield f"receiver.setup: {error}"

@@ -1,7 +1,9 @@
 """What all integrations of a stream share. Its digest names their spool."""
 
 import hashlib
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -99,10 +101,11 @@ class Setup:
         if len(hands) > 1:
             raise ValueError("products: some are of linear feeds, and some of circular ones")
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits that differ if anything of it does."""
-        return hashlib.sha256(SETUP.dump_json(self)).hexdigest()[:16]
+        """16 hexadecimal digits that differ if anything of it does: a sender works them out as docs/streams.md says."""
+        text = json.dumps(SETUP.dump_python(self, mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def folder(self) -> str:

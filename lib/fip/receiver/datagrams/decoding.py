@@ -96,7 +96,7 @@ class Decoder:
 
     def _ours(self, batch: Batch) -> NDArray[np.bool_]:
         """[packet] whether magic, version and digest are right. What a short packet did not bring is not looked at."""
-        words = batch.headers.view("<u8").reshape(len(batch.headers), -1)
+        words = batch.headers.view("<u8").reshape(-1, HEADER.itemsize // 8)
         right = ((words[:, 0] & 0xFFFF_FFFF_FFFF) == _START) & (words[:, 1] == self._digest)
         whole: NDArray[np.bool_] = right & (batch.sizes >= HEADER.itemsize)
         return whole

@@ -4,7 +4,7 @@ import ctypes
 import os
 import socket
 import struct
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import ConfigError
 from fip.receiver.datagrams.decoding import Batch
+from fip.receiver.datagrams.endpoints import resolved
 from fip.receiver.datagrams.packet import HEADER
 from fip.receiver.part import Buffers
 
@@ -59,20 +60,17 @@ class Port:
 
     def __init__(self, endpoint: str, buffer: int) -> None:
         """`endpoint` is "udp://HOST:PORT"; `buffer` bytes are asked of the kernel. ConfigError if it cannot be had."""
-        host, _, port = endpoint.removeprefix("udp://").rpartition(":")
         try:
-            family, _, _, _, address = socket.getaddrinfo(
-                host.strip("[]"), int(port), type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-            )[0]
-            self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        except (OSError, OverflowError) as error:
-            raise _unusable(endpoint, error) from None
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(buffer, (1 << 31) - 1))
-            self._socket.bind(address)
-        except (OSError, OverflowError) as error:
-            self._socket.close()
-            raise _unusable(endpoint, error) from None
+            family, address = resolved(endpoint)
+            with ExitStack() as undo:
+                self._socket = undo.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(buffer, (1 << 30) - 1))
+                self._socket.bind(address)
+                undo.pop_all()
+        except (OSError, ValueError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            would = "give an address of this host, and a port that is free"
+            raise ConfigError(f"receiver.listen: {endpoint}: {why}; {would}") from None
         self._asked, self._buffers = buffer, Buffers(buffer, 0)
 
     @property
@@ -126,9 +124,3 @@ def sender(memory: Memory, row: int) -> str:
 def _addresses(array: NDArray[Any]) -> NDArray[np.uintp]:
     """Where in memory each row of an array begins."""
     return array.ctypes.data + array.strides[0] * np.arange(len(array), dtype=np.uintp)
-
-
-def _unusable(endpoint: str, error: Exception) -> ConfigError:
-    """The one line."""
-    why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return ConfigError(f"receiver.listen: {endpoint}: {why}; give an address of this host, and a port that is free")

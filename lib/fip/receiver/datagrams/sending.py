@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
 from fip.receiver.datagrams.encoding import end_packet, packets, split
+from fip.receiver.datagrams.endpoints import resolved
 from fip.receiver.datagrams.packet import SIZE
 from fip.spool.setup import Setup
 
@@ -27,14 +28,15 @@ class Sender:
 
         UsageError for a host that is not known, or a size of packets that cannot be.
         """
-        host, _, port = endpoint.removeprefix("udp://").rpartition(":")
         split(setup, size)
         try:
-            family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)[0]
-            self._socket = socket.socket(family, socket.SOCK_DGRAM)
-            self._socket.connect(address)
-        except (OSError, OverflowError, ValueError) as error:
-            raise UsageError(f"{endpoint}: {error}; an address is written as udp://HOST:PORT") from None
+            family, address = resolved(endpoint)
+            with ExitStack() as undo:
+                self._socket = undo.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+                self._socket.connect(address)
+                undo.pop_all()
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{endpoint}: {error}") from None
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         self._setup, self._size, self._rate = setup, size, rate
         self._due, self._left = time.monotonic(), 0

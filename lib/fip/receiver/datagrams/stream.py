@@ -31,7 +31,7 @@ class DatagramStream:
         self._setup, self._ports = setup, ports
         self._decoder, self._memory = Decoder(setup), Memory()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._closing, self._closed = threading.Lock(), False
+        self._changing, self._listening, self._closed = threading.Lock(), False, False
         self._said = set[Reason]()
         self._senders, self._ended = 0, set[int]()
 
@@ -52,20 +52,31 @@ class DatagramStream:
 
     def listen(self, heard: Heard) -> None:
         """Hears it until `close` is called; runs in a thread of its own. OSError if a socket breaks."""
+        with self._changing:
+            if self._closed:
+                return
+            self._listening = True
         try:
             self._listen(heard)
         finally:
-            with self._closing:
-                self._closed = True
-                os.close(self._wake)
-                for port in self._ports:
-                    port.close()
+            with self._changing:
+                self._listening = False
+                self._release()
 
     def close(self) -> None:
-        """Ends `listen`; may be called from any thread, and more than once."""
-        with self._closing:
-            if not self._closed:
+        """Ends `listen`, and lets go of the sockets; may be called from any thread, and more than once."""
+        with self._changing:
+            if self._listening:
                 os.eventfd_write(self._wake, 1)
+            else:
+                self._release()
+
+    def _release(self) -> None:
+        if not self._closed:
+            self._closed = True
+            os.close(self._wake)
+            for port in self._ports:
+                port.close()
 
     def _listen(self, heard: Heard) -> None:
         ports = {port.fileno(): port for port in self._ports}

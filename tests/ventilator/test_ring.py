@@ -4,61 +4,22 @@ import errno
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from fip.archive.folder import Folder
 from fip.data.names import SliceId
-from fip.imaging.antennas import AntennaTally
-from fip.runtime.service import Loop
 from fip.source.requests import Cut
 from fip.ventilator import ring as module
 from fip.ventilator.ring import Ring
 from fip.ventilator.ring_entry import decode_entry, encode_entry
 from fip.wire.messages import RingState
+from support.kept_slices import cut
+from support.kept_slices import ring as ring_in
 
 KEY, OTHER = SliceId("0123456789abcdef", 7), SliceId("0123456789abcdef", 8)
-
-
-class AtOnce:
-    """In place of a thread."""
-
-    def __init__(self, loop: Loop | None, name: str) -> None: ...
-
-    def call(self, then: Callable[[Future[Any]], None], function: Callable[..., Any], *args: Any) -> None:
-        """Calls both."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*args))
-        except OSError as error:
-            future.set_exception(error)
-        then(future)
-
-    def close(self) -> None:
-        """There is nothing to wait for."""
-
-
-@pytest.fixture(autouse=True)
-def _without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Background", AtOnce)
-
-
-def cut(size: int = 1000) -> Cut:
-    """A slice of so many bytes."""
-    sums = (np.arange(3.0) + number for number in range(5))
-    frames = [b"header", np.arange(size, dtype=np.uint8), b""]
-    return Cut(frames, 5 * size, AntennaTally(("a", "b", "c"), *sums), 0.25, {"b": 2.0}, {"gains": 0.1})
-
-
-def opened(folder: Path, most: int = 1_000_000, **how: Any) -> Ring:
-    """A ring in a folder, which may be there."""
-    ring = Ring(None, folder / "ring", most, **how)  # type: ignore[arg-type] # no thread comes back to a loop
-    ring.needed = True
-    return ring
 
 
 def told(ring: Ring) -> RingState:
@@ -88,9 +49,9 @@ def file_of(folder: Path, key: SliceId) -> Path:
 
 def test_a_slice_comes_out_as_it_was_put_in_also_by_the_next_ventilator(tmp_path: Path) -> None:
     """With all that is told of it; and it stays until it is stored."""
-    put(opened(tmp_path), KEY, cut())
+    put(ring_in(tmp_path), KEY, cut())
     for _ in range(2):
-        ring = opened(tmp_path)
+        ring = ring_in(tmp_path)
         assert (ring.held(KEY.run), ring.holds(KEY), ring.holds(OTHER)) == (((7, 8),), True, False)
         found, _ = taken(ring, KEY)
         assert found
@@ -119,10 +80,10 @@ def test_what_is_damaged_or_foreign_is_no_slice_and_goes(
     how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is told, and is to be cut again."""
-    put(opened(tmp_path), KEY, cut())
+    put(ring_in(tmp_path), KEY, cut())
     path = file_of(tmp_path, KEY)
     path.write_bytes(DAMAGE[how](path.read_bytes()))
-    ring = opened(tmp_path)
+    ring = ring_in(tmp_path)
     assert taken(ring, KEY) == (None, False)
     assert not ring.holds(KEY)
     assert not path.exists()
@@ -140,11 +101,11 @@ def test_a_slice_of_another_version_is_cut_again(tmp_path: Path, monkeypatch: py
 
 def test_what_was_being_written_goes_and_what_is_not_its_own_stays(tmp_path: Path) -> None:
     """A ventilator was killed as it wrote, and somebody has put a file there."""
-    put(opened(tmp_path), KEY, cut())
+    put(ring_in(tmp_path), KEY, cut())
     half, notes = Path(f"{file_of(tmp_path, OTHER)}.new"), tmp_path / "ring" / "notes.txt"
     half.write_bytes(b"FIPCUT1\n")
     notes.write_text("mine")
-    ring = opened(tmp_path)
+    ring = ring_in(tmp_path)
     assert told(ring).slices == 1
     assert not half.exists()
     assert notes.exists()
@@ -153,7 +114,7 @@ def test_what_was_being_written_goes_and_what_is_not_its_own_stays(tmp_path: Pat
 def test_it_takes_no_more_than_it_may_and_the_oldest_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Said once, until there is room for long."""
     size = len(encode_entry(KEY, cut()))
-    ring = opened(tmp_path, most=3 * size + size // 2)
+    ring = ring_in(tmp_path, most=3 * size + size // 2)
     for index in range(3):
         assert ring.takes
         put(ring, SliceId(KEY.run, index), cut())
@@ -178,7 +139,7 @@ def test_a_disk_that_is_full_costs_nothing_and_is_told_once(tmp_path: Path, capl
             if full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    ring = opened(tmp_path, open_folder=Full)
+    ring = ring_in(tmp_path, open_folder=Full)
     put(ring, KEY, cut())
     full = True
     for _ in range(2):
@@ -201,7 +162,7 @@ def test_it_leaves_room_for_the_queue_of_jobs(tmp_path: Path) -> None:
         def free(self) -> float:
             return 0.04
 
-    ring = opened(tmp_path, open_folder=Nearly)
+    ring = ring_in(tmp_path, open_folder=Nearly)
     put(ring, KEY, cut())
     assert not ring.holds(KEY)
     assert "less than 5% of its disk is free" in told(ring).trouble
@@ -214,8 +175,8 @@ def test_what_the_disk_does_not_give_now_may_come_later(tmp_path: Path) -> None:
         def read(self, name: str, most: int = -1) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    put(opened(tmp_path), KEY, cut())
-    ring = opened(tmp_path, open_folder=Gone)
+    put(ring_in(tmp_path), KEY, cut())
+    ring = ring_in(tmp_path, open_folder=Gone)
     assert [taken(ring, KEY) for _ in range(module.MOST_READ)] == [(None, True)] * (module.MOST_READ - 1) + [
         (None, False)
     ]
@@ -224,9 +185,9 @@ def test_what_the_disk_does_not_give_now_may_come_later(tmp_path: Path) -> None:
 
 def test_one_that_is_not_needed_is_not_told_of(tmp_path: Path) -> None:
     """Nor made."""
-    ring = opened(tmp_path)
+    ring = ring_in(tmp_path)
     ring.needed = False
     assert ring.state is None
-    none = opened(tmp_path, most=module.NONE)
+    none = ring_in(tmp_path, most=module.NONE)
     assert (none.takes, none.state) == (False, None)
     assert list(tmp_path.iterdir()) == []

@@ -48,6 +48,7 @@ class ActiveRun:
     lately: float | None = None  # the share of the last minute's, likewise
     newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, likewise
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
+    _over: int = 0  # all slices before it are stored or failed
     _recorded: Ranges = ()  # the failed slices that the sink has entered
     _arrived: int = 0  # slices that were due when it was last looked whether it has fallen behind
     _parted: float = -inf  # monotonic s, when something was set aside last
@@ -86,6 +87,8 @@ class ActiveRun:
             if not said.refused and not said.compare:
                 self._begin(stored, said.backlog, max_attempts)
             return []
+        if without(self.leases.stored, stored):  # it has lost some
+            self._over = 0
         new = self.leases.sink_says(stored, now)
         for index in [index for index in self.leases.leased if contains(said.failed, index)]:
             self.leases.cannot_be_stored(index)
@@ -193,7 +196,9 @@ class ActiveRun:
         If the sink has not said yet what it has, nothing is stored.
         """
         stored, failed = (self.leases.stored, self.leases.failed) if self.leases else ((), {})
-        left = without(without(((0, self.plan.total),), stored), self.kept)
+        while self._over < self.plan.total and (self._over in failed or contains(stored, self._over)):
+            self._over += 1
+        left = without(without(((self._over, self.plan.total),), stored), self.kept)
         return (index for begin, end in left for index in range(begin, end) if index not in failed)
 
     def age(self, now: float) -> float | None:

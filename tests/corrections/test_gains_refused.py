@@ -207,7 +207,7 @@ def test_all_that_a_cal_library_would_read_is_told_beforehand(tmp_path: Path) ->
     path = gains(tmp_path)
     library = tmp_path / "lib.txt"
     library.write_text(f"\n# a note\ncaltable='g', calwt=F\ncaltable = \"{path}\" spwmap=[0] fldmap='nearest'\n")
-    assert paths_read([str(library), str(path)]) == (library, path, path, path)
+    assert paths_read([str(library), str(path)], EXPECTED) == (library, path, path, path)
     assert len(open_gains([str(library)], EXPECTED).named.split(",")) == 2
 
 

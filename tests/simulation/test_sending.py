@@ -3,6 +3,9 @@
 import math
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ from fip.cli import main
 from fip.data.errors import UsageError
 from fip.receiver.datagrams.port import Port
 from fip.receiver.datagrams.stream import DatagramStream
-from fip.receiver.part import Part
+from fip.receiver.meerkat.stream import MeerkatStream
+from fip.receiver.meerkat.telstate import observation_of, open_telstate
+from fip.receiver.part import Part, Stream
 from fip.simulation.observed import Observed
 from fip.simulation.plan import Simulation
 from fip.simulation.sending import stream_observation, write_setup
@@ -29,7 +34,9 @@ SENT = Simulation(antennas=6, channels=5, integrations=3, cadence=0.2)
 class Gathered:
     """Integrations as they come, by the number of their dump."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
+        setup = setup_of(Observed(replace(SENT, channels=channels)))
+        self._blank = {name: (each.shape, each.dtype) for name, each in sections(setup).items()}
         self.arrays = dict[int, dict[str, NDArray[Any]]]()
         self.times = dict[int, float]()
         self.refused = list[str]()
@@ -37,8 +44,7 @@ class Gathered:
 
     def put(self, part: Part) -> None:
         """Takes a part to its place."""
-        setup = setup_of(Observed(SENT))
-        blank = {name: np.zeros(each.shape, each.dtype) for name, each in sections(setup).items()}
+        blank = {name: np.zeros(*each) for name, each in self._blank.items()}
         arrays, self.times[part.dump] = self.arrays.setdefault(part.dump, blank), part.time
         products = slice(part.product, part.product + part.visibility.shape[1])
         for name, values in (("visibility", part.visibility), ("flag", part.flag), ("weight", part.weight)):
@@ -58,28 +64,65 @@ class Gathered:
         self.ended.set()
 
 
-@pytest.mark.parametrize("rate", [None, 20_000_000])
-def test_what_is_received_is_what_would_be_written(tmp_path: Path, rate: int | None) -> None:
-    """Over two ports, in real time or as fast as the rate allows; and the end is told."""
-    setup_file = tmp_path / "setup.json"
-    write_setup(setup_file, SENT)
-    ports = tuple(Port("udp://127.0.0.1:0", 4_000_000) for _ in range(2))
-    stream, heard = DatagramStream(read_setup(setup_file), ports), Gathered()
+@contextmanager
+def hearing(stream: Stream, channels: int) -> Iterator[Gathered]:
+    """What a stream tells, until it has said its end."""
+    heard = Gathered(channels)
     listening = threading.Thread(target=stream.listen, args=(heard,))
     listening.start()
     try:
-        assert stream_observation(SENT, [f"udp://{host}:{port}" for host, port in stream.addresses], rate) == 0
+        yield heard
         assert heard.ended.wait(30)
     finally:
         stream.close()
-        listening.join()
+        listening.join(30)
     assert heard.refused == []
-    observed = Observed(SENT)
-    assert sorted(heard.arrays) == list(range(SENT.integrations))
+
+
+def check(heard: Gathered, sent: Simulation, names: tuple[str, ...]) -> None:
+    """All integrations came as they are."""
+    observed = Observed(sent)
+    assert sorted(heard.arrays) == list(range(sent.integrations))
     for dump, arrays in heard.arrays.items():
-        assert heard.times[dump] == time_of(SENT, dump)
-        for name, values in arrays_of(observed, dump).items():
-            np.testing.assert_array_equal(arrays[name], values)
+        assert heard.times[dump] == time_of(sent, dump)
+        found = arrays_of(observed, dump)
+        for name in names:
+            np.testing.assert_array_equal(arrays[name], found[name])
+
+
+SAMPLES = ("0.visibility", "0.flag", "0.weight", "0.scale")
+
+
+@pytest.mark.parametrize("rate", [None, 20_000_000])
+def test_what_is_received_is_what_would_be_written(tmp_path: Path, rate: int | None) -> None:
+    """Over two ports, in real time or as fast as the rate allows; and the end is told."""
+    setup = tmp_path / "setup.json"
+    write_setup(setup, SENT)
+    ports = tuple(Port("udp://127.0.0.1:0", 4_000_000) for _ in range(2))
+    stream = DatagramStream(read_setup(setup), ports)
+    with hearing(stream, SENT.channels) as heard:
+        assert stream_observation(SENT, [f"udp://{host}:{port}" for host, port in stream.addresses], rate) == 0
+    check(heard, SENT, (*SAMPLES, "uvw"))
+
+
+@pytest.mark.parametrize("endpoints", [1, 2])
+def test_l0_has_the_same_samples(tmp_path: Path, endpoints: int) -> None:
+    """And its set-up, by what telstate says, is that of FIP's own stream but for UVW, which L0 has not."""
+    sent, setup = replace(SENT, channels=8), tmp_path / "telstate.json"
+    write_setup(setup, sent, "meerkat-l0")
+    observation = observation_of(open_telstate(str(setup)))
+    stream = MeerkatStream(observation, ["udp://127.0.0.1:0"] * endpoints, 4_000_000)
+    with hearing(stream, sent.channels) as heard:
+        addresses = [f"udp://{host}:{port}" for host, port in stream.addresses]
+        stream_observation(sent, addresses, 20_000_000, "meerkat-l0")
+    check(heard, sent, SAMPLES)
+    own = setup_of(Observed(sent))
+    found, there = (np.array([each.position for each in one.antennas]) for one in (stream.setup, own))
+    np.testing.assert_allclose(found, there, rtol=0, atol=1e-6)
+    (target,), (wanted,) = stream.setup.targets, own.targets
+    assert (target.ra, target.dec) == pytest.approx((wanted.ra, wanted.dec), abs=1e-12)
+    same = replace(own, antennas=stream.setup.antennas, targets=stream.setup.targets, uvw=False)
+    assert stream.setup == same
 
 
 def test_that_nobody_listens_is_told() -> None:
@@ -105,6 +148,8 @@ def test_a_set_up_of_another_stream_is_kept_unless_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        (("--stream", "udp://h:1,udp://h:2,udp://h:3", "--stream-format", "meerkat-l0"), "--stream names 3 addresses"),
+        (("--stream", "udp://127.0.0.1:7148", "--stream-format", "vdif"), "--stream-format: 'vdif' is none of fip"),
         ((), "give OUT.ms, the MeasurementSet to write, or --stream udp://HOST:PORT"),
         (("out.ms", "--stream", "udp://127.0.0.1:7148"), "out.ms: --stream and --setup write no MeasurementSet"),
         (("--stream", "tcp://127.0.0.1:7148"), "--stream: 'tcp://127.0.0.1:7148' is no address to send packets to"),

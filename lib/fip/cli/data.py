@@ -102,6 +102,9 @@ def simulate_command(
         str | None,
         typer.Option(metavar="udp://HOST:PORT[,...]", help="Send it to a receiver instead, in real time."),
     ] = None,
+    stream_format: Annotated[
+        str, typer.Option(metavar="fip|meerkat-l0", help="How it is sent: FIP's own packets, or MeerKAT's L0.")
+    ] = "fip",
     setup: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what the receiver of a stream needs to know of it.")
     ] = None,
@@ -126,7 +129,7 @@ def simulate_command(
     if measurement_set and (stream or setup):
         raise UsageError(f"{measurement_set}: --stream and --setup write no MeasurementSet; leave it, or them, out")
     if stream or setup:
-        _stream(simulation, stream, setup, rate, overwrite)
+        _stream(simulation, stream, stream_format, setup, rate, overwrite)
     elif measurement_set:
         _write_set(simulation, measurement_set, overwrite, live)
     else:
@@ -143,19 +146,22 @@ def _write_set(simulation: "Simulation", path: Path, overwrite: bool, live: bool
         console.print("it is not smeared: `fip run --sky-model` takes --smear none for it", soft_wrap=True)
 
 
-def _stream(simulation: "Simulation", stream: str | None, setup: Path | None, rate: str | None, again: bool) -> None:
+def _stream(
+    simulation: "Simulation", stream: str | None, named: str, setup: Path | None, rate: str | None, again: bool
+) -> None:
     """The set-up is written before anything is sent: with --setup alone, so that a receiver can be started."""
-    from fip.simulation.sending import parse_endpoints, stream_observation, write_setup
+    from fip.simulation.sending import parse_endpoints, parse_format, stream_observation, write_setup
 
+    form = parsed("--stream-format", parse_format, named)
     endpoints = parsed("--stream", parse_endpoints, stream) if stream else ()
     most = parsed("--rate", parse_bytes, rate) if rate else None
     if setup:
-        write_setup(setup, simulation, overwrite=again)
+        write_setup(setup, simulation, form, overwrite=again)
         console.print(f"{setup} says what the stream is: [receiver] setup", soft_wrap=True, markup=False)
     if not endpoints:
         return
     with told_progress("sending", simulation.integrations) as told:
-        unheard = stream_observation(simulation, endpoints, most, told)
+        unheard = stream_observation(simulation, endpoints, most, form, told)
     many, start = simulation.integrations, simulation.start
     console.print(f"{many} integrations from {start} on were sent to {stream}", soft_wrap=True)
     if unheard:

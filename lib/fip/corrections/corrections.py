@@ -162,13 +162,13 @@ def open_corrections(source: Selection, expected: Expected) -> Corrections | Non
             raise UsageError(f"{expected.path}: --parallactic: its feeds {expected.feeds}")
     if not (gains or flags or sky or source.subtract_model or source.parallactic):
         return None
-    return Corrections(
-        expected.path, gains, flags, sky, source.smear != "none", source.parallactic, expected.epsilon, _files(source)
-    )
+    files = _files(source, expected)
+    smeared = source.smear != "none"
+    return Corrections(expected.path, gains, flags, sky, smeared, source.parallactic, expected.epsilon, files)
 
 
-def _files(source: Selection) -> tuple[str, ...]:
-    return (*map(str, paths_read(source.gains)), *filter(is_file, (source.flag, *source.sky_model)))
+def _files(source: Selection, expected: Expected) -> tuple[str, ...]:
+    return (*map(str, paths_read(source.gains, expected)), *filter(is_file, (source.flag, *source.sky_model)))
 
 
 def _good(observed: Observed) -> int:

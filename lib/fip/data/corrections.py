@@ -9,6 +9,8 @@ from pydantic import AfterValidator, PlainSerializer
 from fip.data.quantities import reads
 
 NO_FLAGS, AUTO = "none", "auto"
+TELSTATE = "telstate"
+"""Gains that a receiver copies beside its spool."""
 STRATEGY = "aoflagger:"
 """Before the name of a strategy of `[source] strategies`."""
 
@@ -42,8 +44,10 @@ def _once(files: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_file(written: str) -> bool:
-    """Whether a part of a sky model, or what is flagged by, is a file."""
-    return written not in (NO_FLAGS, AUTO) and not written.startswith(STRATEGY) and not _WORD.fullmatch(written)
+    """Whether gains, a part of a sky model, or what is flagged by, is a file."""
+    return (
+        written not in (NO_FLAGS, AUTO, TELSTATE) and not written.startswith(STRATEGY) and not _WORD.fullmatch(written)
+    )
 
 
 def with_files(written: str, change: Callable[[str], str]) -> str:

@@ -28,8 +28,7 @@ def with_codes(imaging: Imaging, settle: Callable[[CodeKind, str], str]) -> Imag
 
 def files_of(selection: Selection) -> Iterator[str]:
     """The files and folders that corrections are read from."""
-    yield from selection.gains
-    yield from filter(is_file, (selection.flag, *selection.sky_model))
+    yield from filter(is_file, (*selection.gains, selection.flag, *selection.sky_model))
 
 
 def sets_of(path: str, selection: Selection) -> Iterator[str]:
@@ -54,7 +53,7 @@ def with_whole_paths(selection: Selected) -> Selected:
 
     return replace(
         selection,
-        gains=tuple(map(whole, selection.gains)),
+        gains=tuple(with_files(each, whole) for each in selection.gains),
         flag=with_files(selection.flag, whole),
         sky_model=tuple(with_files(each, whole) for each in selection.sky_model),
     )

@@ -151,7 +151,8 @@ class Selection:
         Files,
         Option(
             "Gains to apply to DATA: CASA calibration tables (K, B, G), CASA cal libraries, h5parm, or a folder of "
-            "tables, of which each slice has the newest.  [default: none]",
+            "tables, of which each slice has the newest; telstate for those that a receiver copied beside its spool.  "
+            "[default: none]",
             metavar="PATH,...",
             several=True,
         ),

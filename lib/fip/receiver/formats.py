@@ -15,7 +15,7 @@ from fip.receiver.part import OpenStream, Stream
 
 GROUP = "fip.streams"
 KNOWN: Mapping[str, str] = MappingProxyType(
-    {"fip": "fip.receiver.datagrams.stream", "meerkat-l0": "fip.receiver.meerkat.stream"}
+    {"fip": "fip.receiver.datagrams.stream", "meerkat-l0": "fip.receiver.meerkat.opening"}
 )
 """The module of each of FIP's own; its `open_stream` opens it, and it is imported only then."""
 

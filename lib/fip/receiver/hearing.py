@@ -42,6 +42,7 @@ class Hearing:
         self._tell = stored
         self._storing = Storing(self.spool, self._intake, lambda each: loop.soon(partial(self._stored, each)))
         self.stored = self._storing.stored
+        self._stopped = False
         self.over = False  # both threads have ended, and all that was heard is written
         self._shares = deque[tuple[float, float]]()  # of the last minute: when (monotonic s), and what share came
         self._buffers = stream.buffers
@@ -52,12 +53,13 @@ class Hearing:
 
     def start(self) -> None:
         """Hears from now on."""
-        self._in_thread("hearing", partial(self.stream.listen, self._intake), self._intake.finish)
+        self._in_thread("hearing", partial(self.stream.listen, self._intake), self._heard)
         self._in_thread("storing", self._storing.run, self._end)
         self._loop.every(min(0.05, self._config.grace / LOOKS), self._look)
 
     def stop(self) -> None:
         """Hears no more: what was begun is written, then it is over."""
+        self._stopped = True
         self.stream.close()
 
     @property
@@ -110,6 +112,9 @@ class Hearing:
             silent=self.silent >= min(MINUTE, 10 * self.stream.setup.cadence) and not lately["received"],
             unfit=lately.get("unfit", 0),
         )
+
+    def _heard(self) -> None:
+        self._intake.finish(by_itself=not self._stopped)
 
     def _look(self) -> None:
         self._intake.look(quiet=self.stream.setup.cadence + self._config.grace)

@@ -68,10 +68,14 @@ class Intake:
             if self._assembly.closed or self._ended:
                 self._more.notify()
 
-    def finish(self) -> None:
-        """No more is put: what was begun is closed, and once that is taken, `take` says that it was all."""
+    def finish(self, by_itself: bool = False) -> None:
+        """No more is put: what was begun is closed, and once that is taken, `take` says that it was all.
+
+        A stream that said its end and then stopped `by_itself` has ended: it hears no more that could tell otherwise.
+        """
         with self._lock:
             self._assembly.finish()
+            self._ended = self._ended or (by_itself and self._ends_at is not None)
             self._over = True
             self._more.notify()
 

@@ -7,6 +7,7 @@ from fip.corrections.gains.casa_solutions import read_casa_table
 from fip.corrections.gains.casa_table import is_casa_table
 from fip.corrections.gains.h5parm import read_h5parm
 from fip.corrections.gains.source import Source
+from fip.corrections.gains.telstate_file import is_solution, read_telstate_file
 from fip.corrections.observed import Expected
 from fip.data.errors import InputError
 
@@ -23,7 +24,7 @@ def is_h5parm(path: Path) -> bool:
 
 def is_table(path: Path) -> bool:
     """Whether a path is one table of gains, of any format."""
-    return is_casa_table(path) or is_h5parm(path)
+    return is_casa_table(path) or is_h5parm(path) or is_solution(path)
 
 
 def read_table(asked: Asked, expected: Expected) -> Source:
@@ -32,4 +33,6 @@ def read_table(asked: Asked, expected: Expected) -> Source:
         return read_casa_table(asked, expected)
     if asked.path.is_file() and is_h5parm(asked.path):
         return read_h5parm(asked, expected)
+    if is_solution(asked.path):
+        return read_telstate_file(asked, expected)
     raise InputError(f"{asked.label}: no such table: neither a CASA table nor an h5parm file")

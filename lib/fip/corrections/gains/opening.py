@@ -18,7 +18,9 @@ from fip.corrections.gains.folder import Folder
 from fip.corrections.gains.formats import is_h5parm, read_table
 from fip.corrections.gains.solutions import Factor
 from fip.corrections.gains.source import Source
+from fip.corrections.gains.telstate_file import FOLDER_SUFFIX
 from fip.corrections.observed import Expected, Observed
+from fip.data.corrections import TELSTATE
 from fip.data.errors import InputError, UsageError
 
 
@@ -30,17 +32,30 @@ def open_gains(paths: Sequence[str], expected: Expected) -> "Gains":
     if not paths:
         raise UsageError("--gains: names nothing; give CASA tables, h5parm files, cal libraries or folders of them")
     with _reading():
-        asked = [each for path in paths for each in _asked(Path(path))]
+        asked = [each for path in paths for each in _asked(_path(path, expected))]
         return Gains([Folder(each, expected) if _is_folder(each) else read_table(each, expected) for each in asked])
 
 
-def paths_read(paths: Sequence[str]) -> tuple[Path, ...]:
+def paths_read(paths: Sequence[str], expected: Expected) -> tuple[Path, ...]:
     """All that these would read, tables that are named in cal libraries, too. InputError for a library that is none."""
     found: list[Path] = []
     with _reading():
-        for path in map(Path, paths):
+        for path in (_path(each, expected) for each in paths):
             found += [path, *(each.path for each in _asked(path) if each.path != path)]
     return tuple(found)
+
+
+def _path(written: str, expected: Expected) -> Path:
+    """The path that is meant: beside the recording, if it is what a receiver copies there."""
+    if written != TELSTATE:
+        return Path(written)
+    path = expected.path.with_suffix(FOLDER_SUFFIX)
+    if not path.is_dir():
+        raise InputError(
+            f"--gains telstate: {path} is not there: a receiver of meerkat-l0 makes it beside its spool once a "
+            f"calibrator was solved for; wait for that, or image without gains"
+        )
+    return path
 
 
 @contextmanager

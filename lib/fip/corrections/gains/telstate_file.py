@@ -126,7 +126,7 @@ def read_telstate_file(asked: Asked, expected: Expected) -> Source:
     """
     solution = read_solution(asked.path, asked.label)
     numbers, notes = placed(asked.label, solution.antennas, None, expected)
-    factors = {}
+    factors: dict[tuple[int, int], tuple[Factor, ...]] = {}
     for window in expected.windows:
         check_polarisation(asked.label, window, whole=False)
         if solution.kind == "B":
@@ -158,8 +158,9 @@ def _factor(solution: Solution, numbers: NDArray[np.intp], antennas: int) -> Fac
         parts, bad = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)[None].real * 1e9, np.zeros(cell, bool)
     else:
         bad = ~np.isfinite(found) | (found == 0)
-        good = np.where(bad, 1, found)
-        parts = np.stack([np.abs(good), np.angle(good)])
+        parts = np.stack([np.abs(np.where(bad, 1, found)), np.angle(np.where(bad, 1, found))])
+        if solution.kind == "B":
+            parts, bad = _filled(parts, bad, solution.frequency)
     return Factor(
         law="delay" if delay else "gain",
         tracks=(Track(numbers[there], np.array([solution.time + UNIX_EPOCH]), parts[:, None], bad[None]),),
@@ -167,6 +168,27 @@ def _factor(solution: Solution, numbers: NDArray[np.intp], antennas: int) -> Fac
         antennas=antennas,
         elements=2,
         in_time="nearest",
+        fills_gaps=False,
         scales_weights=not delay,
         pivot=0.0,
     )
+
+
+def _filled(
+    parts: NDArray[np.float64], bad: NDArray[np.bool_], frequency: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Bandpasses [part, antenna, channel, receptor] with gaps filled between solutions, and not beyond the outermost.
+
+    Amplitudes and unwrapped phases are linear there, as katdal's calc_bandpass_correction has them.
+    """
+    filled, still = parts.copy(), np.ones_like(bad)
+    for antenna, hand in np.ndindex(bad.shape[0], bad.shape[2]):
+        good = np.flatnonzero(~bad[antenna, :, hand])
+        if not len(good):
+            continue
+        inner = slice(good[0], good[-1] + 1)
+        amplitude, phase = parts[:, antenna, good, hand]
+        filled[0, antenna, inner, hand] = np.interp(frequency[inner], frequency[good], amplitude)
+        filled[1, antenna, inner, hand] = np.interp(frequency[inner], frequency[good], np.unwrap(phase))
+        still[antenna, inner, hand] = False
+    return filled, still

@@ -22,7 +22,7 @@ class Observation:
     power_scale: bool = False  # whether weights are to be divided by the power of both inputs
     first: float | None = None  # s after sync_time, the middle of integration 0, if it is known
     turns: Sequence[tuple[float, int]] = ()  # (from when, s UTC; which target), in order
-    look: Callable[[], None] | None = None  # asks again what may have changed, as `turns`; it may take long
+    look: Callable[[], None] | None = None  # asks again what may have changed, as `turns`. InputError, OSError
 
     def shape(self, endpoints: int) -> Shape:
         """What a heap brings. ConfigError if that number of endpoints does not fit."""
@@ -40,6 +40,9 @@ class Observation:
         return (self.first or 0.0) + dump * self.setup.cadence
 
     def field_at(self, time: float) -> int:
-        """Which target is observed at a time (s UTC, Unix): the last one that was set before, else the first."""
+        """Which target is observed at a time (s UTC, Unix): the last one that was set before, else the first.
+
+        It may be below 0, or beyond the set-up's: of a target that has no place, or came later.
+        """
         at = bisect_right(self.turns, time, key=lambda turn: turn[0])
         return self.turns[max(0, at - 1)][1] if self.turns else 0

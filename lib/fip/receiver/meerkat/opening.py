@@ -1,34 +1,51 @@
 """Opens a stream of MeerKAT's L0, as `[receiver] format = "meerkat-l0"` asks for."""
 
+import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from fip.config import Receiver
-from fip.data.errors import ConfigError
+from fip.data.errors import ConfigError, InputError
+from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.products import Copier, folder_of_gains
-from fip.receiver.meerkat.telstate import Telstate, observation_of, open_telstate, turns_of
-from fip.receiver.part import Stream
+from fip.receiver.meerkat.stream import MeerkatStream
+from fip.receiver.meerkat.telstate import Telstate, is_live, observation_of, open_telstate, turns_of
+
+log = logging.getLogger("fip.receiver.meerkat")
+
+AGAIN = 2.0  # s until a telstate is asked again that does not say all that is needed
 
 
-def open_stream(receiver: Receiver) -> Stream:
-    """A stream of L0 whose set-up is what telstate says. ConfigError or InputError in one line if it cannot be."""
+def open_stream(receiver: Receiver) -> MeerkatStream:
+    """A stream of L0 whose set-up is what telstate says. ConfigError or InputError in one line if it cannot be.
+
+    A telstate that does not answer, or not say yet what is needed, is waited for without end: the log says for what. A
+    file is not.
+    """
     if not receiver.listen:
         raise ConfigError("receiver.listen: is empty; name the endpoints of the L0 stream, as udp://239.2.1.1:7148")
-    telstate = open_telstate(receiver.setup)
-    return open_with(telstate, receiver.listen, receiver.buffer, receiver.spool)
+    said = ""
+    while True:
+        try:
+            telstate = open_telstate(receiver.setup)
+            return open_with(telstate, observation_of(telstate), receiver.listen, receiver.buffer, receiver.spool)
+        except InputError as error:
+            if not is_live(receiver.setup):
+                raise
+            if str(error) != said:
+                log.warning("waiting for telstate: %s", error)
+                said = str(error)
+        time.sleep(AGAIN)
 
 
-def open_with(telstate: Telstate, endpoints: Sequence[str], buffer: int, spools: Path) -> Stream:
-    """The same with a telstate that is open already."""
-    try:
-        from fip.receiver.meerkat.stream import MeerkatStream
-    except ImportError as error:
-        raise ConfigError(f"receiver.format: meerkat-l0 needs spead2 ({error}): pip install 'fip[live]'") from None
-    observation = observation_of(telstate)
+def open_with(
+    telstate: Telstate, observation: Observation, endpoints: Sequence[str], buffer: int, spools: Path
+) -> MeerkatStream:
+    """The same of a telstate that is open already. ConfigError if an endpoint cannot be bound."""
     copier = Copier(telstate, spools / folder_of_gains(observation.setup.folder))
 
     def look() -> None:
-        """What telstate says now: solutions are copied, and another target is heeded."""
         copier.copy()
         observation.turns = turns_of(telstate, observation.setup.targets)[1]
 

@@ -64,9 +64,8 @@ class Copier:
         centre, width, channels = (self._telstate.of_cal(name) for name in ("center_freq", "bandwidth", "n_chans"))
         if centre is None or width is None or channels is None:
             raise InputError(f"{self._telstate.label}: says no center_freq, bandwidth and n_chans of the bandpass")
-        step = float(width) / int(channels)
-        found: NDArray[np.float64] = float(centre) + (np.arange(int(channels)) - int(channels) // 2) * step
-        return found
+        number = np.arange(int(channels), dtype=np.float64) - int(channels) // 2
+        return float(centre) + number * (float(width) / int(channels))
 
     def _values(
         self, kind: Kind, since: float, channels: int, cell: tuple[int, int]

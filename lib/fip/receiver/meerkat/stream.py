@@ -1,7 +1,9 @@
 """MeerKAT's L0 as a `Stream`: heaps become parts as soon as they are whole, others once they are too old for more."""
 
+import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import spead2
 from numpy.typing import NDArray
 
+from fip.data.errors import FipError, InputError, first_line
 from fip.receiver.meerkat import placing
 from fip.receiver.meerkat.heap import Layout, dump_and_time, first_channel, layout_of
 from fip.receiver.meerkat.observation import Observation
@@ -18,11 +21,14 @@ from fip.receiver.meerkat.weights import PowerScale
 from fip.receiver.part import Buffers, Heard, Part
 from fip.spool.setup import Setup
 
+log = logging.getLogger("fip.receiver.meerkat")
+
 LOOK = 0.01  # of the cadence, from one look for whole heaps to the next
 LONGEST_LOOK = 0.02  # s
 SETTLED = 0.02  # s after the first heap of an integration, in which packets of the one before still come
 QUIET = 0.3  # s in which no packet came: then what came in part is all that comes
 SILENCE = 5.0  # s in which nothing came at all, after which an end that not all endpoints said is believed
+ASKED = 1.0  # s from one look at telstate to the next
 _SLOW = 5  # looks for whole heaps, to one for all else
 
 _REFUSED = {
@@ -92,6 +98,8 @@ class MeerkatStream:
         """Hears it until `close` is called, or the end was said; what came in part is told then, too."""
         self._listening = True
         looks, pause = 0, min(LONGEST_LOOK, LOOK * self.setup.cadence)
+        if self._observation.look:
+            threading.Thread(target=self._ask, args=(self._observation.look,), daemon=True).start()
         try:
             while not self._closed:
                 time.sleep(pause)  # cheaper than to wait for an event, a hundred times a second
@@ -100,7 +108,21 @@ class MeerkatStream:
                 if looks % _SLOW == 0 and self._look_round(heard, time.monotonic()):
                     break
         finally:
+            self._closed = True
             self._finish(heard)
+
+    def _ask(self, look: Callable[[], None]) -> None:
+        """Asks again and again what may have changed, in a thread of its own: it may take long."""
+        said = ""
+        while not self._closed:
+            try:
+                look()
+                said = ""
+            except (FipError, OSError) as error:
+                if (why := first_line(error)) != said:
+                    log.warning("telstate cannot be heeded: %s", why)
+                said = why
+            time.sleep(ASKED)
 
     def close(self) -> None:
         """Ends `listen`."""
@@ -216,7 +238,11 @@ class MeerkatStream:
         part = self._part(int(extra[placing.COUNTER]), items, *found)
         if not whole:
             part = _with_gaps(part)
-        if part.missing < part.visibility.size:
+        if part.field >= len(self.setup.targets):
+            raise InputError(f"{self.setup.name}: a target was set that is not in the set-up: the receiver begins anew")
+        if part.field < 0:
+            heard.refuse("heaps of a target that has no RA and Dec")
+        elif part.missing < part.visibility.size:
             heard.put(part)
 
     def _layout_of(self, heard: Heard, extra: NDArray[np.int64]) -> Layout | None:

@@ -6,16 +6,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import katsdptelstate
 import numpy as np
+import redis
+from katsdptelstate.encoding import set_allow_pickle
+from pydantic import ValidationError
 
 from fip.data.errors import ConfigError, InputError, first_line
 from fip.receiver.meerkat.descriptions import station, target
 from fip.receiver.meerkat.observation import Observation
-from fip.spool.setup import Band, Correlation, Product, Setup, Target
+from fip.spool.setup import SETUP, Band, Correlation, Product, Setup, Target
 
 _HANDS = {"h": "X", "v": "Y"}
 _LONGEST = 1 << 26  # bytes of a file
-_NO_FIELD = -1
+NO_FIELD = -1  # of a target that has no place among the stars
+FAULTS = (redis.RedisError, RuntimeError, OSError, ValueError, KeyError, TypeError)
+"""What reading telstate may raise: of redis, of its own package, or of what somebody stored there."""
 
 
 class Telstate:
@@ -67,28 +73,26 @@ class Telstate:
     def _asked(self, ask: Any) -> Any:
         try:
             return ask()
-        except Exception as error:  # noqa: BLE001: of redis, or what somebody stored there
+        except FAULTS as error:
             raise InputError(f"{self.label}: cannot be read: {first_line(error)}") from None
+
+
+def is_live(setup: str) -> bool:
+    """Whether `[receiver] setup` names a telstate that may still come to say more."""
+    return "://" in setup
 
 
 def open_telstate(setup: str) -> Telstate:
     """What `[receiver] setup` names: "redis://HOST:PORT/DB?stream=sdp_l0&block=ID&cal=cal", or the path of a file.
 
-    ConfigError or InputError if it cannot be read, or the package that reads it is not there.
+    ConfigError or InputError if it cannot be read.
     """
-    try:
-        import katsdptelstate
-        from katsdptelstate.encoding import set_allow_pickle
-    except ImportError:
-        raise ConfigError(
-            "receiver.format: meerkat-l0 needs the package katsdptelstate: pip install 'fip[live]'"
-        ) from None
     set_allow_pickle(False)  # a pickle runs what it likes
     if not setup:
         raise ConfigError(
             "receiver.setup: is empty; meerkat-l0 needs the telstate of the subarray, redis://HOST:PORT, or a JSON file"
         )
-    if "://" not in setup:
+    if not is_live(setup):
         return _of_file(Path(setup), katsdptelstate.TelescopeState())
     parts = urlsplit(setup)
     asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -97,7 +101,7 @@ def open_telstate(setup: str) -> Telstate:
     label = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"
     try:
         store = katsdptelstate.TelescopeState(parts._replace(query="").geturl())
-    except Exception as error:  # noqa: BLE001: of redis, of sockets, of a bad address
+    except FAULTS as error:
         raise InputError(f"receiver.setup: {label}: no telstate answers: {first_line(error)}") from None
     return Telstate(store, label, **asked)
 
@@ -144,18 +148,20 @@ def _observation(telstate: Telstate) -> Observation:
     targets, turns = turns_of(telstate)
     said = telstate.get("obs_params")
     said = said if isinstance(said, Mapping) else {}
-    setup = Setup(
-        telstate.block,
-        float(telstate.need("int_time")),
-        tuple(station(_text(telstate.need(f"{name}_observer"))) for name in names),
-        (Band(centre - (channels // 2) * step, step, channels),),
-        products,
-        targets,
-        telescope="MeerKAT",
-        observer=str(said.get("observer", ""))[:200],
-        project=str(said.get("proposal_id", ""))[:200],
-        flags=True,
-        weights=True,
+    setup = _checked(
+        Setup(
+            telstate.block,
+            float(telstate.need("int_time")),
+            tuple(station(_text(telstate.need(f"{name}_observer"))) for name in names),
+            (Band(centre - (channels // 2) * step, step, channels),),
+            products,
+            targets,
+            telescope="MeerKAT",
+            observer=str(said.get("observer", ""))[:200],
+            project=str(said.get("proposal_id", ""))[:200],
+            flags=True,
+            weights=True,
+        )
     )
     first = telstate.get("first_timestamp")
     return Observation(
@@ -166,6 +172,15 @@ def _observation(telstate: Telstate) -> Observation:
         first=None if first is None else float(first),
         turns=turns,
     )
+
+
+def _checked(setup: Setup) -> Setup:
+    """A set-up, held against what the numbers of one may be. ValueError in one line."""
+    try:
+        return SETUP.validate_json(SETUP.dump_json(setup))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def turns_of(
@@ -186,7 +201,7 @@ def turns_of(
         found = target(_text(text)) if _text(text) else None
         if found is not None and found not in targets:
             targets.append(found)
-        turns.append((float(when), _NO_FIELD if found is None else targets.index(found)))
+        turns.append((float(when), NO_FIELD if found is None else targets.index(found)))
     if not targets:
         raise ValueError("no target with RA and Dec was set yet (cbf_target); begin once one is")
     return tuple(targets), tuple(turns)

@@ -11,12 +11,13 @@ import pytest
 
 from fip.config import Receiver
 from fip.corrections.gains.opening import open_gains
-from fip.corrections.gains.telstate_file import UNIX_EPOCH
 from fip.corrections.observed import Expected, ExpectedWindow, Observed
 from fip.data.errors import ConfigError, InputError
+from fip.data.quantities import UNIX_EPOCH
 from fip.receiver.meerkat.opening import open_stream
 from fip.receiver.meerkat.products import Copier
 from fip.receiver.meerkat.telstate import Telstate, observation_of, open_telstate
+from fip.source.spooled.uvw import antenna_uvw
 from fip.spool.setup import Setup
 
 BLOCK, SYNC, FIRST = "1700000000", 1_699_999_000.0, 1001.0
@@ -52,6 +53,33 @@ def telstate(**instead: Any) -> katsdptelstate.TelescopeState:
     store.add("cbf_target", "Sun, special", ts=SYNC + 1100)
     store.add("cbf_target", "Field 3, radec target, 20:00:00.00, -60:30:00.0", ts=SYNC + 1200)
     return store
+
+
+KATPOINTS = {
+    "m000": (5109271.497754281, 2006808.893184971, -3239130.736396077),
+    "m001": (5109284.854477657, 2006824.221880692, -3239100.1267157714),
+    "m062": (5111869.864242632, 2005869.1284211285, -3235644.162969958),
+}
+"""Where katpoint 0.10.3 has these antennas, m (`Antenna(...).position_ecef`)."""
+KATPOINTS_UVW = {
+    (0, 1): (-12.888265582528987, 0.5700259852541691, 34.407719786413224),
+    (0, 2): (-2636.1319291366285, -2306.6023481659035, 2742.490571449231),
+    (1, 2): (-2623.2436635541, -2307.172374151158, 2708.082851662818),
+}
+"""u1 - u2, ... of katpoint (`Target.uvw`) of integration 3, m, as katdal has them for V as it is in the stream."""
+
+
+def test_antennas_and_targets_are_where_katpoint_has_them() -> None:
+    setup = observation_of(Telstate(telstate(), "telstate")).setup
+    for each in setup.antennas:
+        np.testing.assert_allclose(each.position, KATPOINTS[each.name], rtol=0, atol=1e-4)
+    assert [each.diameter for each in setup.antennas] == [13.5] * 3
+    target = setup.targets[0]
+    np.testing.assert_allclose((target.ra, target.dec), (5.146178203219012, -1.1119958085589738), rtol=0, atol=1e-12)
+    positions = np.array([each.position for each in setup.antennas])
+    found = antenna_uvw(SYNC + FIRST + 3 * setup.cadence, target.ra, target.dec, positions)
+    for (i, j), uvw in KATPOINTS_UVW.items():
+        np.testing.assert_allclose(found[i] - found[j], uvw, rtol=0, atol=0.3)  # katpoint knows no UT1: 0.2 s
 
 
 def test_telstate_becomes_a_set_up() -> None:
@@ -133,6 +161,14 @@ def expected_of(setup: Setup, path: Path) -> Expected:
     )  # fmt: skip
 
 
+KATDALS = {
+    (1, 1): (np.nan, -0.0701569 + 0.0082429j, -0.0466503 + 0.0698189j, -0.0159329 + 0.0683154j),
+    (2, 3): (0.0240394 + 0.1088884j, -0.1043796 + 0.001361j, 0.0638293 + 0.0375041j, -0.0682202 - 0.061941j),
+    (0, 0): (np.nan, -0.0721099 - 0.0255325j, -0.0531692 - 0.0779792j, 0.0166334 - 0.0648477j),
+}
+"""By row and correlation: what katdal 0.23 multiplies channels 0, 5, 17 and 31 by (applycal.py), by the same solutions."""
+
+
 def test_solutions_of_telstate_are_applied_as_katdal_applies_them(tmp_path: Path) -> None:
     store = telstate()
     draw = np.random.default_rng(3)
@@ -191,6 +227,9 @@ def test_solutions_of_telstate_are_applied_as_katdal_applies_them(tmp_path: Path
             np.testing.assert_allclose(found.visibility[row, ~bad, number], wanted, rtol=3e-5)
             assert np.array_equal(found.bad[row, :, number], bad)
     assert np.count_nonzero(found.bad) == 4
+    for (row, number), factors in KATDALS.items():
+        ratio = found.visibility[row, (0, 5, 17, 31), number] / raw[row, (0, 5, 17, 31), number]
+        np.testing.assert_allclose(ratio[np.isfinite(factors)], np.array(factors)[np.isfinite(factors)], atol=3e-7)
     mean = np.nanmean(np.abs(bandpass) ** 2, axis=0)[hands][:, at]
     power = mean * np.abs(gain[hands][:, at]) ** 2
     np.testing.assert_allclose(found.weight[0, 0], [power[p, 0] * power[q, 1] for p, q in np.ndindex(2, 2)], rtol=1e-5)

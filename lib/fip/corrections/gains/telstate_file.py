@@ -19,12 +19,12 @@ from fip.corrections.gains.solutions import Factor, Track
 from fip.corrections.gains.source import Source, check_polarisation, digest_of, placed, span
 from fip.corrections.observed import Expected, ExpectedWindow
 from fip.data.errors import InputError, first_line
+from fip.data.quantities import UNIX_EPOCH
 
 Kind = Literal["K", "B", "G"]
 """Delays in s; bandpasses, a gain for each channel; gains, one for all."""
 SUFFIX = ".solution.npz"
 FOLDER_SUFFIX = ".gains"  # of the folder of such files beside a spool, in place of the spool's own
-UNIX_EPOCH = 3506716800.0  # s of MJD 0 before 1970
 
 _LARGEST = 1 << 28  # bytes of a file
 _BEGINS = b"PK\x03\x04"  # an archive

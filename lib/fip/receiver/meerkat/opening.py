@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fip.config import Receiver
+from fip.corrections.predict.compiled import machine_code_allowed
 from fip.data.errors import ConfigError, InputError
 from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.products import Copier, folder_of_gains
-from fip.receiver.meerkat.stream import MeerkatStream
 from fip.receiver.meerkat.telstate import Telstate, is_live, observation_of, open_telstate, turns_of
+from fip.receiver.part import Stream
 
 log = logging.getLogger("fip.receiver.meerkat")
 
 AGAIN = 2.0  # s until a telstate is asked again that does not say all that is needed
 
 
-def open_stream(receiver: Receiver) -> MeerkatStream:
+def open_stream(receiver: Receiver) -> Stream:
     """A stream of L0 whose set-up is what telstate says. ConfigError or InputError in one line if it cannot be.
 
     A telstate that does not answer, or not say yet what is needed, is waited for without end: the log says for what. A
@@ -41,8 +42,15 @@ def open_stream(receiver: Receiver) -> MeerkatStream:
 
 def open_with(
     telstate: Telstate, observation: Observation, endpoints: Sequence[str], buffer: int, spools: Path
-) -> MeerkatStream:
+) -> Stream:
     """The same of a telstate that is open already. ConfigError if an endpoint cannot be bound."""
+    if not machine_code_allowed():
+        raise ConfigError(
+            "receiver.format: meerkat-l0 compiles what spead2 calls, and no machine code may be made here: the unit "
+            "needs MemoryDenyWriteExecute=no"
+        )
+    from fip.receiver.meerkat.stream import MeerkatStream  # compiles as it is imported
+
     copier = Copier(telstate, spools / folder_of_gains(observation.setup.folder))
 
     def look() -> None:

@@ -29,6 +29,8 @@ class PowerScale:
         self._known = np.zeros((channels, len(self._autos)), np.float32)
         self._weight = np.zeros((channels, len(left)), np.uint8)
         self._scale = np.zeros(channels, np.float32)
+        cell = channels, len(left)
+        self(np.zeros(cell, np.complex64), np.zeros(cell, np.uint8), self._scale)  # compiles it before anything comes
 
     def __call__(
         self, visibility: NDArray[np.complex64], weight: NDArray[np.uint8], scale: NDArray[np.float32]
@@ -37,6 +39,8 @@ class PowerScale:
 
         The power of an input whose own product did not come, or is 0, is the one before: of none, the weight is 0.
         """
+        if not visibility.flags.aligned:  # the first heap of all; it would have to be compiled anew
+            visibility = visibility.copy()
         _divide(visibility, weight, scale, self._autos, self._left, self._right, self._known, self._weight, self._scale)
         return self._weight, self._scale
 

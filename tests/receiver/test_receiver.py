@@ -21,6 +21,19 @@ def receiving(tmp_path: Path) -> Iterator[Receiving]:
         yield made
 
 
+def test_one_that_is_stopped_says_that_it_leaves(tmp_path: Path) -> None:
+    """And what it is called: one that died is an alarm."""
+    with Receiving(tmp_path) as receiving:
+        receiving.send([0])
+        receiving.wait_for(1)
+        assert receiving.state is None or not receiving.state.leaving
+        assert receiving.stop() == 0
+        receiving.wait(lambda: receiving.state is not None and receiving.state.leaving, "say that it leaves")
+        assert receiving.state
+        assert receiving.state.status.name == "receiver"
+        assert receiving.state.brief.spool == str(receiving.spool.resolve())
+
+
 def test_what_is_sent_is_in_the_spool_and_the_ventilator_is_told_at_once(receiving: Receiving) -> None:
     """Bit for bit, and the run ends as the stream does."""
     receiving.send(range(3))

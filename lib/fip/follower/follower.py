@@ -82,8 +82,7 @@ class Follower(Daemon):
 
     def close(self) -> None:
         """Says good-bye."""
-        self._link.say()
-        self._link.close()
+        self._link.leave()
 
     def reload(self, config: Config) -> None:
         """Takes the log level."""

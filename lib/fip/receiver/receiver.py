@@ -44,8 +44,8 @@ class Receiver(Daemon):
         self._ventilator = loaded.config.ventilator.control
         self._host, self._boot = host_name(), uuid4().hex
         self._hearing: Hearing | None = None
-        self._draining = False
-        self._vitals = Vitals(loop, "receiver", self._host, "", COUNTERS, disk=self._config.spool)
+        self._draining = self._leaving = False
+        self._vitals = Vitals(loop, "receiver", self._host, "receiver", COUNTERS, disk=self._config.spool)
         self._gate = Gate(loop, loaded.config.security, "receiver", self._vitals)
         self.reload(loaded.config)
 
@@ -73,8 +73,8 @@ class Receiver(Daemon):
 
     def close(self) -> None:
         """Says good-bye."""
-        self._link.say()
-        self._link.close()
+        self._leaving = True
+        self._link.leave()
 
     def reload(self, config: Config) -> None:
         """Takes the log level."""
@@ -116,7 +116,7 @@ class Receiver(Daemon):
         brief = self._brief()
         for each in brief.warns:
             self._vitals.warnings.warning(each)
-        return ReceiverState(brief, self._vitals.status(doing, hearing.queues if hearing else {}))
+        return ReceiverState(brief, self._vitals.status(doing, hearing.queues if hearing else {}), self._leaving)
 
     def _brief(self) -> ReceiverBrief:
         hearing, keep = self._hearing, self._config.keep
@@ -128,7 +128,7 @@ class Receiver(Daemon):
         return ReceiverBrief(
             host=self._host,
             boot=self._boot,
-            spool=str(hearing.spool.path),
+            spool=str(hearing.spool.path.resolve()),  # jobs name it so
             committed=stored.committed,
             oldest=stored.oldest,
             newest=stored.newest,

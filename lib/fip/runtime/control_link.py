@@ -8,7 +8,7 @@ import zmq
 from fip.data.errors import ConfigError, WireError
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
-from fip.runtime.sockets import control_socket, waits
+from fip.runtime.sockets import CONTROL_LINGER, control_socket, waits
 from fip.runtime.vitals import Vitals
 from fip.wire.codec import decode_control, encode_control
 from fip.wire.messages import BRIEF_INTERVAL, STATE_INTERVAL, Control, Refused
@@ -66,6 +66,11 @@ class Link:
     def close(self) -> None:
         """Closes the socket; what it has not sent is dropped."""
         self._socket.close(0)
+
+    def leave(self) -> None:
+        """Says the whole state for the last time, and closes the socket once that is sent, or soon."""
+        self.say()
+        self._socket.close(CONTROL_LINGER)
 
     def _tell(self, message: Control) -> None:
         if time.monotonic() < self._silent_until:

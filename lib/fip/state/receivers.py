@@ -24,7 +24,7 @@ def receivers_panel(views: Sequence[ReceiverView], ring: RingState | None) -> Pa
     rows = tuple(map(_row, views))
     levels = {row.level for row in rows}
     worst: Level = "bad" if "bad" in levels else "warn" if "warn" in levels else ""
-    facts = (*(fact for view in views for fact in _facts(view, len(views) > 1)), *(cut_facts(ring) if ring else ()))
+    facts = (*(fact for view in views for fact in _facts(view, len(views) > 1)), *cut_facts(ring))
     return Panel(
         "receivers", "Receivers", " · ".join(_together(views)), worst, facts=facts,
         tables=filled([Table("", HEADS, rows)]), numbers=(*_numbers(views), *(_cut_numbers(ring) if ring else ())),
@@ -39,8 +39,10 @@ def ring_facts(views: Sequence[ReceiverView]) -> Iterator[Fact]:
         yield Fact("ring left", (duration(view.bites or 0.0),), "bad" if view.short else "")
 
 
-def cut_facts(ring: RingState) -> Iterator[Fact]:
-    """What waits, cut, at the ventilator."""
+def cut_facts(ring: RingState | None) -> Iterator[Fact]:
+    """What waits, cut, at the ventilator; nothing if nothing does."""
+    if ring is None or not (ring.slices or ring.trouble):
+        return
     items = [f"{number(ring.slices)} slices", f"{size(ring.size)} of {size(ring.most)}"]
     items += [f"room for {number(ring.room)} more"] if ring.room else []
     yield Fact("cut ahead", (*items, *([ring.trouble] if ring.trouble else [])), "bad" if ring.trouble else "")
@@ -122,7 +124,9 @@ def _facts(view: ReceiverView, several: bool) -> Iterator[Fact]:
         yield Fact(f"{of}clock", (late if view.newest > 0 else early,), "warn")
     if view.brief and not view.runs and not view.brief.ended:
         yield Fact(f"{of}images", ("no job images it",))
-    yield from (fact._replace(name=f"{of}{fact.name}") for fact in facts_of(view, words_of(view)))
+    for fact in facts_of(view, words_of(view)):
+        if fact.name not in ("state", "flow", "time"):  # the table has these
+            yield fact._replace(name=f"{of}{fact.name}")
 
 
 def _numbers(views: Sequence[ReceiverView]) -> Iterator[Number]:

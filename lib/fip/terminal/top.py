@@ -63,6 +63,7 @@ class Top(App[None]):
         Binding("f", "panels('failures')", "Failures"),
         Binding("e", "panels('errors connections')", "Errors"),
         Binding("a", "panels('antennas')", "Antennas"),
+        Binding("r", "panels('receivers')", "Receivers"),
         Binding("p", "panels", "All"),
     ]
 
@@ -188,7 +189,9 @@ class Page(ModalScreen[None]):
     Page { align: center middle; }
     VerticalScroll { width: 92%; height: 84%; border: round ansi_cyan; background: ansi_default; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,d,f,e,a,p", "dismiss", "Back", key_display="esc")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,d,f,e,a,r,p", "dismiss", "Back", key_display="esc")
+    ]
 
     def __init__(self, content: Content, state: PipelineState) -> None:
         super().__init__()

@@ -79,6 +79,7 @@ def test_rows_have_the_samples_that_came(products: Any, tmp_path: Path) -> None:
             some = here.where(np.arange(len(here)) % 3 != 1)
             part = whole[np.arange(len(keys)) % 3 != 1]
             np.testing.assert_array_equal(some.column(name, 2, 7, (1, 3)), part[2:9, 1:4])
+        assert here.column("FLAG").view(np.uint8).max() == 1
     with pytest.raises(InputError, match="rows of several windows"):
         rows.column("DATA")
 
@@ -253,6 +254,7 @@ def test_fields_are_those_that_were_observed_and_have_their_own_grids(tmp_path: 
     assert [(each.field, each.label, each.number) for each in run.slices] == [
         ("3C 84", "", 0), ("3C 84", "", 1), ("sky 2", "sky_2", 0), ("sky 2", "sky_2", 1),
     ]  # fmt: skip
+    assert growing.recording.field_names([0]) == {0: "3C 84", 1: "sky 2"}
     assert (run.grids["sky 2"].longitude, run.grids["sky 2"].frame) == (1.2, "ICRS")
     assert run.read(3).grid == run.grids["sky 2"]
 

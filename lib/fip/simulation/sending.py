@@ -22,6 +22,7 @@ from fip.spool.setup import SETUP
 
 Format = Literal["fip", "meerkat-l0"]
 _SPREAD = 0.5  # of the time from one integration to the next in which its packets are sent, unless a rate is given
+_SLOWEST = 1e6  # bytes/s of a heap: spead2 sends 64 kB at a time, and who hears nothing for 0.3 s takes what there is
 
 
 class Sending(Protocol):
@@ -71,7 +72,8 @@ class L0:
             from fip.receiver.meerkat.sending import Sender as HeapSender
         except ImportError as error:
             raise UsageError(f"--stream-format meerkat-l0 needs spead2 ({error}): pip install 'fip[live]'") from None
-        self._sender = HeapSender(shape, [_host_and_port(each) for each in endpoints], rate / shape.heaps)
+        evenly = max(rate / shape.heaps, _SLOWEST)
+        self._sender = HeapSender(shape, [_host_and_port(each) for each in endpoints], evenly)
 
     def send(self, dump: int, time: float, found: Mapping[str, NDArray[Any]]) -> None:
         """As `Sending` says. The stream has no UVW."""

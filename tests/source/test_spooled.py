@@ -262,22 +262,27 @@ def test_fields_are_those_that_were_observed_and_have_their_own_grids(tmp_path: 
 def test_the_command_images_a_spool_as_the_set_that_it_exports(tmp_path: Path) -> None:
     """Followed to its end, with those that left as failures; every pixel of the others is that of the set."""
     setup = replace(SETUP, bands=SETUP.bands[:1])
-    path = spool(tmp_path, range(12), setup, keep=4)
+    path = spool(tmp_path, range(20), setup, keep=4)
     assert fip("spool", "export", path, "--ms", tmp_path / "out.ms").stdout.endswith("out.ms has 4 integrations\n")
     grid = ("--size", "64", "--scale", "2arcsec", "--workers", "1", "--flag", "auto")
     told = fip("run", path, "--follow", "--output", tmp_path / "a", *grid)
     assert told.returncode == 1, told.stdout + told.stderr
-    assert "left the ring" in told.stdout
+    assert told.stdout.count("left the ring") == 10  # each once, and none of them gives the run up
+    assert "... and 6 more, in fip.sqlite" in told.stdout
     assert fip("run", tmp_path / "out.ms", "--output", tmp_path / "b", *grid).returncode == 0
     mine, its = images(tmp_path / "a"), images(tmp_path / "b")
-    assert [each.name[-18:] for each in mine] == [f"t{number:06d}-dirty.fits" for number in range(8, 12)]
+    assert [each.name[-18:] for each in mine] == [f"t{number:06d}-dirty.fits" for number in range(16, 20)]
     for one, other in zip(mine, its, strict=True):
         with fits.open(one) as a, fits.open(other) as b:
             assert a[0].data.tobytes() == b[0].data.tobytes()
             assert a[0].header["FIPCOMPL"] == b[0].header["FIPCOMPL"] == 1
+    (path / "ended").unlink()  # as if it went on
+    compared = fip("verify", tmp_path / "a", "--data")
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+    (path / "ended").touch()
     said = fip("spool", "info", path).stdout
-    assert "12 integrations" in said
-    assert "8 have left it" in said
+    assert "20 integrations" in said
+    assert "16 have left it" in said
     assert "no: it has ended" in said
     taken = fip("spool", "export", path, "--ms", tmp_path / "out.ms")
     assert (taken.returncode, taken.stderr) == (2, f"fip: --ms {tmp_path}/out.ms: exists: choose another name\n")

@@ -113,6 +113,19 @@ def test_a_torn_record_in_the_midst_of_a_look_is_seen_once_it_is_whole(tmp_path:
     assert reading.records["dump"].tolist() == [0, 1]
 
 
+def test_an_index_that_is_damaged_is_not_taken_for_one_that_is_torn(tmp_path: Path) -> None:
+    """What comes after the damage is whole: nobody waits for it, and no writer cuts it off."""
+    path = spool(tmp_path, range(4))
+    octets = bytearray((path / INDEX_FILE).read_bytes())
+    octets[RECORD.itemsize + 20] ^= 1
+    (path / INDEX_FILE).write_bytes(octets)
+    with pytest.raises(InputError, match=r"index: its record 1 is damaged: to have what is before it"):
+        Spool(path)
+    with pytest.raises(InputError, match=r"index: its record 1 is damaged: move the spool away"):
+        writer(tmp_path)
+    assert (path / INDEX_FILE).read_bytes() == octets
+
+
 def test_the_end_is_seen_with_all_that_came_before_it(tmp_path: Path) -> None:
     """It is looked for before the index is; a stream that goes on takes it back."""
     writing = writer(tmp_path)

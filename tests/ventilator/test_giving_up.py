@@ -63,6 +63,19 @@ def test_a_run_whose_first_slices_fail_for_one_reason_is_given_up() -> None:
     assert mixed.hopeless == ""
 
 
+def test_what_left_its_ring_says_nothing_of_the_slices_that_are_there() -> None:
+    """A run that begins late is not given up for it; for those that were tried it still is."""
+    leases = Leases(100, ATTEMPTS, ())
+    for index in range(30):
+        leases.cannot_be_cut(index, f"{index:010d}.int: left the ring 3.0 s before its turn")
+    assert len(leases.failed) == 30
+    assert leases.hopeless == ""
+    for index in range(30, 30 + FIRST_FAILURES):
+        assert leases.hopeless == ""
+        attempts(leases, index, "no sample")
+    assert leases.hopeless == "its first 10 slices failed: no sample"
+
+
 def test_a_run_of_which_images_are_stored_is_not_given_up() -> None:
     """Also after the ventilator was started again in the midst of many slices that fail: good ones may come."""
     leases = Leases(100, ATTEMPTS, ((0, 50),))

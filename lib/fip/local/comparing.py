@@ -87,11 +87,20 @@ def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
 def as_stored(reader: Child, directory: Path, path: Path, asked: Asked, run: RunId) -> RunFacts:
     """What is known of a run of a directory, whose set was whole when it began or still written. InputError if gone."""
     ways: tuple[tuple[Writing | None, Held | None], ...] = ((None, None), as_written(directory, path))
+    errors: list[UsageError] = []
     for writing, held in ways:
         follow = writing is not None
-        found = reader.call(look, path, asked, writing, follow, follow, 0, held)
+        try:
+            found = reader.call(look, path, asked, writing, follow, follow, 0, held)
+        except LostReaderError:
+            raise
+        except UsageError as error:  # what is not over can only be followed
+            errors.append(error)
+            continue
         if run in (found.run, found.older):
             return replace(found, run=run)
+    if len(errors) == len(ways):
+        raise errors[0]
     raise InputError(another(path, asked.source, "when it was imaged"))
 
 

@@ -43,7 +43,7 @@ class Whole:
         self._run = open_run(path, asked)
         if self.recording.ended() is False:
             self.close()
-            raise UsageError(f"{path}: is not over, and more may come: give --follow")
+            raise InputError(f"{path}: is not over, and more may come: give --follow")
         self.rows = self._run.picked.index.rows
 
     def close(self) -> None:

@@ -21,12 +21,16 @@ def record(
 
 
 def records(octets: bytes, first: int) -> NDArray[np.void]:
-    """Those at the begin of `octets`, of which the first has this number, up to one that is torn or another's."""
-    found = np.frombuffer(octets, RECORD, len(octets) // RECORD.itemsize)
-    wrong = found["number"] != np.arange(first, first + found.size)
-    whole = int(np.argmax(wrong)) if wrong.any() else found.size
-    size = RECORD.itemsize
-    for at in range(whole):
-        if zlib.crc32(octets[at * size : at * size + _CHECKED]) != found["check"][at]:
-            return found[:at]
-    return found[:whole]
+    """Those in `octets`, of which the first has this number, up to what is torn, or not there yet.
+
+    ValueError if whole ones come after one that is not: then it is damaged.
+    """
+    found, size = np.frombuffer(octets, RECORD, len(octets) // RECORD.itemsize), RECORD.itemsize
+    checks = [zlib.crc32(octets[begin : begin + _CHECKED]) for begin in range(0, size * found.size, size)]
+    whole = (found["number"] == np.arange(first, first + found.size)) & (found["check"] == np.array(checks, np.uint32))
+    if whole.all():
+        return found
+    count = int(np.argmin(whole))
+    if whole[count:].any():
+        raise ValueError(f"its record {first + count} is damaged")
+    return found[:count]

@@ -17,7 +17,7 @@ from fip.spool.index import records
 from fip.spool.layout import ENDED_FILE, INDEX_FILE, RECORD, SETUP_FILE, integration_file, is_spool, sections
 from fip.spool.setup import read_setup
 
-_MAPPED = 4  # integrations that stay mapped: a slice is read some rows at a time, and several may be averaged
+_MAPPED = 2  # integrations that stay mapped: a slice is read some rows at a time, which reach from one into the next
 
 
 class Spool:
@@ -58,7 +58,12 @@ class Spool:
         if found.st_ino != self._identity or found.st_size < known:
             raise InputError(f"{self.path}: is another spool than when it was opened: it was written anew")
         if found.st_size >= known + RECORD.itemsize:
-            added = records(os.pread(self._index, found.st_size - known, known), len(self))
+            try:
+                added = records(os.pread(self._index, found.st_size - known, known), len(self))
+            except ValueError as error:
+                raise InputError(
+                    f"{self.path / INDEX_FILE}: {error}: to have what is before it, cut a copy off there"
+                ) from None
             self.records = np.concatenate([self.records, added])
         self.ended = ended
 

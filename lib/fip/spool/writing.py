@@ -193,7 +193,10 @@ class SpoolWriter:
         except BlockingIOError:
             raise InputError(f"{self.path}: another receiver writes to it: stop that one first") from None
         octets = (self.path / INDEX_FILE).read_bytes()
-        known = records(octets, 0)
+        try:
+            known = records(octets, 0)
+        except ValueError as error:
+            raise InputError(f"{self.path / INDEX_FILE}: {error}: move the spool away") from None
         if len(octets) > known.nbytes:
             os.ftruncate(self._index, known.nbytes)
         self._count = int(known.size)

@@ -58,6 +58,7 @@ class Leases:
     leased: dict[int, Lease] = field(default_factory=dict)
     sent: Counter[int] = field(default_factory=Counter)  # attempts so far
     _reasons: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _gone: set[int] = field(default_factory=set)  # slices of which nobody tried whether they can be imaged
     _deaths: Counter[int] = field(default_factory=Counter)  # workers that ended while on the slice
     _failing: set[str] = field(default_factory=set)  # workers that failed at a slice
     _fruitful: bool = False  # whether an image was ever stored
@@ -120,7 +121,8 @@ class Leases:
         """
         if self._fruitful or any(lease.handed_on is not None for lease in self.leased.values()):
             return ""
-        first = list(islice(self.failed.values(), FIRST_FAILURES))
+        tried = (reason for index, reason in self.failed.items() if index not in self._gone)
+        first = list(islice(tried, FIRST_FAILURES))
         if self._deaths.total() >= MOST_DEATHS:
             deadly = max(self._deaths, key=self._deaths.__getitem__)
             return f"{self._deaths.total()} workers died of it before one image was stored, most on slice {deadly}"
@@ -240,7 +242,11 @@ class Leases:
             self._fail_if_hopeless(index)
 
     def cannot_be_cut(self, index: int, reason: str) -> None:
-        """What a slice is cut from is gone for good: it is failed, unless somebody has it, and his image comes."""
+        """What a slice is cut from is gone for good: it is failed, unless somebody has it, and his image comes.
+
+        That says nothing of the others.
+        """
+        self._gone.add(index)
         self._reasons[index] += [reason] * self.max_attempts
         if index not in self.leased and self.waiting(index):
             self._fail_if_hopeless(index)

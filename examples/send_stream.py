@@ -61,12 +61,13 @@ def main(path: str, host: str = "", port: str = "7148") -> None:
         return
     text = json.dumps(json.loads(Path(path).read_text()), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).digest()[:8]
-    out, random, begin = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), np.random.default_rng(), time.time()
-    for dump in range(INTEGRATIONS):
+    out, random = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), np.random.default_rng()
+    first = math.ceil(time.time() / CADENCE)  # counted from 1970, so that no number comes twice, whoever starts again
+    for dump in range(first, first + INTEGRATIONS):
         noise = random.normal(size=(CHANNELS, len(PRODUCTS), 2)) @ [1.0, 1.0j]
-        visibility = noise + (10.0 if dump == INTEGRATIONS // 2 else 1.0)  # a source where the phase centre is
-        time.sleep(max(0.0, begin + (dump + 1) * CADENCE - time.time()))
-        for packet in packets(digest, dump, begin + (dump + 0.5) * CADENCE, visibility, abs(noise) > 5):
+        visibility = noise + (10.0 if dump == first + INTEGRATIONS // 2 else 1.0)  # a source in the phase centre
+        time.sleep(max(0.0, (dump + 1) * CADENCE - time.time()))
+        for packet in packets(digest, dump, (dump + 0.5) * CADENCE, visibility, abs(noise) > 5):
             out.sendto(packet, (host, int(port)))
     for _ in range(5):  # packets are lost, so the end is said some times over
         out.sendto(

@@ -182,6 +182,33 @@ def test_one_that_is_whole_waits_for_those_before_it_of_which_nothing_came_yet()
     assert disk.account == Account(first=1, last=5, received=4, lost=1)
 
 
+def test_what_comes_for_one_that_was_given_up_is_late_also_if_nothing_of_it_came_before() -> None:
+    """It must not begin once one two newer has."""
+    made = assembly(Clock())
+    disk = Disk(made)
+    for part in parts(1) + parts(5)[:1] + parts(3) + parts(5)[1:]:
+        made.put(part)
+    made.finish()
+    disk.write()
+    assert made.counters == Counter(late=12)
+    assert disk.account == Account(first=1, last=5, received=2, lost=3)
+    assert disk.stored[5][0] == 1.0
+
+
+def test_the_first_parts_may_come_in_any_order_and_in_memory_that_is_used_again() -> None:
+    """They wait until enough of them fit each other."""
+    made = assembly(Clock())
+    disk = Disk(made)
+    sent = [part for pair in zip(parts(8), parts(7), strict=True) for part in pair]
+    for part in sent:
+        used = part.visibility.copy()
+        made.put(replace(part, visibility=used))
+        used.fill(0)
+    disk.write()
+    assert disk.account == Account(first=7, last=8, received=2)
+    assert np.array_equal(disk.arrays[7]["0.visibility"], samples(7, 0))
+
+
 def test_what_finds_no_memory_is_dropped_whole_and_is_the_newest() -> None:
     clock = Clock()
     made = assembly(clock, queue=3)

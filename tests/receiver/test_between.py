@@ -84,33 +84,45 @@ def test_what_was_dropped_last_is_not_lost_after_a_restart(tmp_path: Path) -> No
     assert Kept(again).account == Account(first=4, last=12, received=2, lost=4, dropped=3)
 
 
+def looks(intake: Intake, clock: Clock, seconds: float) -> bool:
+    """Time passes; whether the stream has ended meanwhile."""
+    ended = False
+    for _ in range(round(seconds / 0.1)):
+        clock.now += 0.1
+        ended |= intake.look(quiet=2.5)
+    return ended
+
+
 def test_the_end_is_believed_once_the_stream_is_silent(tmp_path: Path) -> None:
     """Whoever reaches the port may say that it ended: the stream goes on, and so does the spool."""
     clock = Clock()
     spool, intake = begun(tmp_path, clock)
-    told: list[Stored] = []
-
-    def look(seconds: float) -> None:
-        for _ in range(round(seconds / 0.1)):
-            clock.now += 0.1
-            intake.look(quiet=2.5)
-
     put(intake, 0)
     intake.end()
-    look(1.5)
+    assert not looks(intake, clock, 2.0)
     put(intake, 1)
-    look(1.5)
+    assert not looks(intake, clock, 2.0)
     put(intake, 2)
-    look(5.0)
+    assert not looks(intake, clock, 5.0)
     intake.end()
-    look(2.0)
+    assert looks(intake, clock, 1.0)
     put(intake, 3)
-    intake.end()
-    look(3.0)
     intake.finish()
+    told: list[Stored] = []
     Storing(spool, intake, told.append).run()
     assert [each.ended for each in told] == [False] * 4 + [True]
     assert (spool.path / "ended").exists()
+
+
+def test_a_receiver_that_is_stopped_after_the_end_says_so(tmp_path: Path) -> None:
+    """Whoever follows would wait for ever."""
+    spool, intake = begun(tmp_path, Clock())
+    put(intake, 0)
+    intake.end()
+    intake.finish()
+    told: list[Stored] = []
+    Storing(spool, intake, told.append).run()
+    assert [each.ended for each in told] == [False, True]
 
 
 def test_reasons_for_which_packets_are_refused_are_bounded(tmp_path: Path) -> None:

@@ -120,9 +120,7 @@ def test_two_receivers_do_not_write_one_spool(receiving: Receiving) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ('setup = ""', "receiver.setup: is not given"),
         ('setup = "/nowhere.json"', "/nowhere.json: no set-up of a stream: No such file or directory"),
-        ('listen = []\nsetup = "{folder}/setup.json"', "receiver.listen: has no address"),
         ('keep = "1kB"\nsetup = "{folder}/setup.json"', "keep = 1000 bytes: an integration of block-1 has"),
         ('setup = "{folder}/setup.json"\nspool = "{folder}/setup.json/x"', "receiver.spool: "),
     ],

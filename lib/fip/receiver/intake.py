@@ -51,10 +51,9 @@ class Intake:
             newest = self._assembly.newest
             self._ends_at = newest.dump if newest else -1
 
-    def look(self, quiet: float) -> None:
-        """Closes what is due; all of it if the stream said that no more comes, and was silent for `quiet` s since.
-
-        Whoever reaches the port may say that it ended: while it goes on, that is not believed.
+    def look(self, quiet: float) -> bool:
+        """Closes what is due; all of it if the stream has ended, which is returned: it said so, and is silent for so
+        many seconds. Whoever reaches the port may say that: while it goes on, that is not believed.
         """
         with self._lock:
             self._assembly.look()
@@ -62,11 +61,12 @@ class Intake:
             if self._ends_at is not None and newest and self._ends_at >= 0 and newest.dump > self._ends_at + 1:
                 self._ends_at = None
                 log.warning("the stream said that no more comes, and goes on")
-            if self._ends_at is not None and self._assembly.silent >= quiet:
-                self._ends_at, self._ended = None, True
-                self._assembly.finish()
+            ended = self._ends_at is not None and self._assembly.silent >= quiet
+            if ended:
+                self._end()
             if self._assembly.closed or self._ended:
                 self._more.notify()
+            return ended
 
     def finish(self, by_itself: bool = False) -> None:
         """No more is put: what was begun is closed, and once that is taken, `take` says that it was all.
@@ -74,10 +74,16 @@ class Intake:
         A stream that said its end and then stopped `by_itself` has ended: it hears no more that could tell otherwise.
         """
         with self._lock:
+            if self._ends_at is not None:
+                self._end()
             self._assembly.finish()
             self._ended = self._ended or (by_itself and self._ends_at is not None)
             self._over = True
             self._more.notify()
+
+    def _end(self) -> None:
+        self._ends_at, self._ended = None, True
+        self._assembly.finish()
 
     def take(self) -> Closed | Literal["ended"] | None:
         """Waits for the next integration that is closed, in order, or the end of the stream; None if none is put."""

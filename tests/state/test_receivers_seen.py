@@ -90,7 +90,7 @@ def test_numbers_of_receivers_are_by_spool() -> None:
         "fip_stream_ring_seconds{" + of + "} 100.0",
         "fip_stream_ring_left_seconds{" + of + "} 100.0",
         "fip_stream_samples_ratio{" + of + "} 1.0",
-        'fip_late_parts_total{daemon="head/receiver",role="receiver"} 3.0',
+        'fip_late_packets_total{daemon="head/receiver",role="receiver"} 3.0',
         'fip_junk_packets_total{daemon="head/receiver",role="receiver"} 5.0',
         'fip_daemon_up{daemon="head/receiver",role="receiver"} 1.0',
     ):

@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 import zmq
 
-from fip.data.errors import RefusedError
+from fip.config import Ventilator
+from fip.data.errors import NotYetError, RefusedError
 from fip.data.settings import Asked
 from fip.runtime.sockets import control_socket
 from fip.source.requests import RunFacts
@@ -108,6 +109,9 @@ class Looks:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Callable[[Future[RunFacts]], None]]] = []
 
+    def __len__(self) -> int:
+        return 1
+
     def look(self, job: str, then: Callable[[Future[RunFacts]], None], path: Path, *rest: object) -> None:
         """As `Readers.look`."""
         self.asked.append((str(path), then))
@@ -136,8 +140,8 @@ def jobs(tmp_path: Path) -> Jobs:
 
 def supply_of(jobs: Jobs, looks: Looks, changed: Callable[[], None] = lambda: None) -> Supply:
     """That of these jobs, whose recordings such children look into."""
-    nothing = cast(Any, SimpleNamespace(holds=lambda key: False))
-    return Supply(cast(Readers, looks), jobs, nothing, changed, lambda: None, nothing)
+    ring: Any = SimpleNamespace(holds=lambda key: False, held=lambda run: (), runs=(), takes=False)
+    return Supply(cast(Readers, looks), jobs, ring, changed, lambda: None, ring)
 
 
 def test_a_spool_that_has_grown_is_looked_into_at_once_and_no_other(jobs: Jobs) -> None:
@@ -168,6 +172,24 @@ def test_whoever_waits_for_a_spool_to_have_something_waits_no_longer(jobs: Jobs)
     assert job.not_before == 1e9
     supply.look_at("/spools/late.live")
     assert job.not_before == 0.0
+
+
+@pytest.mark.parametrize(("ended", "state"), [(False, "running"), (True, "failed"), (None, "failed")])
+def test_a_stream_that_is_late_is_waited_for_without_an_end(jobs: Jobs, ended: bool | None, state: str) -> None:
+    """Unless it has ended; of what never says when it ends, silence tells it."""
+    looks = Looks()
+    jobs.submit(Submit("three", ("/spools/late.live",), Asked(), "three", follow=Follow(0.0, 0.0)))
+    for run in ("r", "other"):
+        jobs.end(run, 0.0)
+    supply_of(jobs, looks).refill(Ventilator())
+    ((path, then),) = looks.asked
+    assert path == "/spools/late.live"
+    late = NotYetError("nothing has come")
+    late.ended = ended
+    future: Future[RunFacts] = Future()
+    future.set_exception(late)
+    then(future)
+    assert jobs.named("three").state == state
 
 
 def test_a_ventilator_tells_of_its_receiver_and_refuses_a_second_one(tmp_path: Path) -> None:

@@ -100,6 +100,13 @@ def test_what_waits_is_cut_the_oldest_first(work: Work, tmp_path: Path) -> None:
     assert (work.active["run"].kept, list(work.active["run"].unsafe())) == (((4, 5), (6, 7), (8, 9)), [7, 9, 10, 11])
 
 
+def test_what_was_there_when_the_run_began_may_have_come_long_ago(work: Work, tmp_path: Path) -> None:
+    """So it is not waited for, once it is known what of it is stored."""
+    work.active["run"].found = MANY - 1
+    keeping(work, ring(tmp_path)).go_on({}, (), MANY, alone=False)
+    assert work.indices == [4, 6, 8, 9, 10]
+
+
 def test_the_backlog_is_cut_first_if_it_is_older(work: Work, tmp_path: Path) -> None:
     """Though it is imaged last: it leaves first."""
     leases = work.active["run"].leases

@@ -39,6 +39,7 @@ class NotYetError(InputError):
     """A MeasurementSet that is being written and holds nothing yet of what is asked for."""
 
     arrivals: Arrivals | None = None  # what is told of the parts in which it comes, if it does
+    ended: bool | None = None  # whether its writer has said that nothing comes; None if that never says
 
 
 class LeftTheRingError(InputError):

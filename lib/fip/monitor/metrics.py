@@ -59,10 +59,10 @@ RECEIVED = {
     "bytes_in": COUNTERS["bytes_in"],
     "junk": ("fip_junk_packets", "Packets that a receiver did not believe, dropped."),
     "overflowed": ("fip_overflowed_packets", "Packets for which the kernel had no room in a socket's buffer."),
-    "late": ("fip_late_parts", "Parts that came after their integration was over, dropped."),
-    "again": ("fip_repeated_parts", "Parts that came more than once, dropped."),
-    "unfit": ("fip_unfit_parts", "Parts that do not fit what came before them, dropped."),
-    "too_many": ("fip_dropped_parts", "Parts of integrations for which there was no memory, dropped."),
+    "late": ("fip_late_packets", "Packets that came after their integration was closed, dropped."),
+    "again": ("fip_repeated_packets", "Packets that came more than once, dropped."),
+    "unfit": ("fip_unfit_packets", "Packets that do not fit what came before them, dropped."),
+    "too_many": ("fip_dropped_packets", "Packets of integrations for which there was no memory, dropped."),
 } | {name: COUNTERS[name] for name in ("bad_messages", "refused", "warnings", "errors")}
 """The same at a receiver, of whose integrations its spool has the counts."""
 

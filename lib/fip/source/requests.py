@@ -154,7 +154,7 @@ def look(
     try:
         run = opened.look(complete, ended)
     except NotYetError as error:
-        error.arrivals = opened.recording.arrivals()
+        error.arrivals, error.ended = opened.recording.arrivals(), opened.ended
         raise
     facts = RunFacts(
         run.id, run.older, run.name, tuple(each.time for each in run.slices[known:]), run.cadence, opened.rows,

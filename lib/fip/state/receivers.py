@@ -141,7 +141,8 @@ def _numbers(views: Sequence[ReceiverView]) -> Iterator[Number]:
         return Number(f"fip_stream_{name}", text, SPOOL, found)
 
     late = tuple((name, float(brief.late)) for name, _, brief in known)
-    yield Number("fip_stream_late_parts", "Parts that came after their integration was over.", SPOOL, late, "counter")
+    text = "Packets that came after their integration was closed."
+    yield Number("fip_stream_late_packets", text, SPOOL, late, "counter")
     yield each("samples_ratio", "Share of the samples of the last minute that came.", "samples", of_brief=True)
     ages = tuple((name, None if brief.ended else view.newest) for name, view, brief in known)
     yield Number("fip_stream_age_seconds", "Since the end of the newest integration, while more comes.", SPOOL, ages)

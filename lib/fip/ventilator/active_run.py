@@ -42,6 +42,7 @@ class ActiveRun:
     writing: Writing | None = None  # how the recording is read, if it was being written when the run began
     arrivals: Arrivals | None = None  # what has arrived of it, if it comes in parts
     passes: bool = False  # whether its integrations are there for a while only, as those of a spool
+    found: int = 0  # slices that were there when the run began
     times: list[float] = field(default_factory=list)  # s UTC, of the slices that are known of, if it `passes`
     kept: Ranges = ()  # slices that are in the ring of cut slices
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says

@@ -65,7 +65,8 @@ class Keeping:
                 continue
             for index in active.unsafe():
                 due, key = active.pace.due(index), SliceId(run, index)
-                if due is None or now - due < AFTER:
+                found = active.leases and index < active.found  # it may have come long ago
+                if due is None or (now - due < AFTER and not found):
                     break
                 out = active.leases and index in active.leases.leased
                 soon = out and not alone and active.leases and not active.leases.is_out_for_long(index, now)

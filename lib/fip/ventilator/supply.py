@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import chain
+from math import inf
 from pathlib import Path
 
 from fip.config import Ventilator
@@ -66,6 +67,7 @@ class Supply:
         self._once_more: set[RunId] = set()  # of them, those to be looked into again then
         self._unreadable: set[RunId] = set()  # runs whose MeasurementSets cannot be read at the moment
         self._stood_still: set[SliceId] = set()  # slices at which reading did, since one was read
+        self._told_left, self._untold_left = -inf, 0  # monotonic s, and slices that left their ring since
         self._expected = 0  # bytes of the slice that was read last
         self._comparing: set[SliceId] = set()  # that are being read again
         self.read_again: dict[SliceId, Fingerprint | None] = {}  # None of those that can no longer be read
@@ -291,9 +293,17 @@ class Supply:
         """A slice cannot be cut any more: it fails at once, unless somebody has it."""
         active = self._jobs.active.get(key.run)
         if active and active.leases and key.slice not in active.leases.failed:
-            log.error("slice %d of %s: %s", key.slice, active.plan.name, reason)
+            self._tell_left(f"slice {key.slice} of {active.plan.name}: {reason}")
             active.leases.cannot_be_cut(key.slice, reason)
             self._vitals.counters["failures"] += 1
+
+    def _tell_left(self, what: str) -> None:
+        """Told now and then: there may be thousands, which the ledger has."""
+        self._untold_left += 1
+        if (now := time.monotonic()) - self._told_left >= TOLD_AFTER:
+            others = f"; and {self._untold_left - 1} more since" if self._untold_left > 1 else ""
+            log.error("%s%s", what, others)
+            self._told_left, self._untold_left = now, 0
 
     def _was_taken(self, key: SliceId, cut: Cut | None, later: bool) -> None:
         """A slice was read from the ring, or is to be cut again."""
@@ -352,9 +362,14 @@ def _was_lost(error: BaseException | None) -> bool:
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:
-    """Whether a MeasurementSet that is to be followed may still come to hold something."""
+    """Whether a MeasurementSet that is to be followed may still come to hold something.
+
+    Of what says itself when it ends, as a stream, silence tells nothing.
+    """
     follow = job.submit.follow
-    return isinstance(error, NotYetError) and follow is not None and time.time() < job.submitted + follow.end_after
+    if not isinstance(error, NotYetError) or follow is None:
+        return False
+    return time.time() < job.submitted + follow.end_after if error.ended is None else not error.ended
 
 
 def plan_of(path: Path, facts: RunFacts, asked: Asked, directory: str = "") -> RunPlan:
@@ -375,7 +390,7 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
         due = Pace.of_arrivals([now] * len(facts.times))
     active = ActiveRun(
         plan, due, submit.follow, facts.rows, now, looked=now, writing=writing_of(submit, path),
-        arrivals=facts.arrivals, cadence=facts.cadence, passes=facts.passes,
+        arrivals=facts.arrivals, cadence=facts.cadence, passes=facts.passes, found=len(facts.times),
     )  # fmt: skip
     active.observed(0, facts.times)
     return active

@@ -23,10 +23,9 @@ from fip.receiver.part import Part, Stream
 from fip.simulation.observed import Observed
 from fip.simulation.plan import Simulation
 from fip.simulation.sending import stream_observation, write_setup
-from fip.simulation.streamed import arrays_of, setup_of, time_of
+from fip.simulation.streamed import arrays_of, dump_of, setup_of, time_of
 from fip.spool.layout import sections
 from fip.spool.setup import read_setup
-from support.fip_command import fip
 
 SENT = Simulation(antennas=6, channels=5, integrations=3, cadence=0.2)
 
@@ -82,10 +81,10 @@ def hearing(stream: Stream, channels: int) -> Iterator[Gathered]:
 def check(heard: Gathered, sent: Simulation, names: tuple[str, ...]) -> None:
     """All integrations came as they are."""
     observed = Observed(sent)
-    assert sorted(heard.arrays) == list(range(sent.integrations))
-    for dump, arrays in heard.arrays.items():
-        assert heard.times[dump] == time_of(sent, dump)
-        found = arrays_of(observed, dump)
+    assert sorted(heard.arrays) == [dump_of(sent, each) for each in range(sent.integrations)]
+    for integration, (dump, arrays) in enumerate(sorted(heard.arrays.items())):
+        assert heard.times[dump] == time_of(sent, integration)
+        found = arrays_of(observed, integration)
         for name in names:
             np.testing.assert_array_equal(arrays[name], found[name])
 
@@ -179,15 +178,22 @@ def test_what_cannot_be_sent_is_said_in_a_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stream_of_now_is_always_up(tmp_path: Path) -> None:
+def test_a_stream_of_now_is_always_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The command writes the set-up and sends."""
     port = Port("udp://127.0.0.1:0", 4_000_000)
+    where = f"udp://127.0.0.1:{port.address[1]}"
     options = ("--antennas", "4", "--channels", "4", "--integrations", "2", "--start", "now", "--rate", "50MB")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["fip", "simulate", "--stream", where, "--setup", "setup.json", *options])
     try:
-        where = f"udp://127.0.0.1:{port.address[1]}"
-        said = fip("simulate", "--stream", where, "--setup", "setup.json", *options, cwd=tmp_path).stdout
+        with pytest.raises(SystemExit) as left:
+            main()
     finally:
         port.close()
+    said = capsys.readouterr().out
+    assert left.value.code == 0
     assert "setup.json says what the stream is" in said
     assert f"on were sent to {where}" in said
     assert "nobody" not in said

@@ -1,5 +1,6 @@
 """A simulated observation that is streamed: the samples of the set that would be written, and no others."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from fip.imaging.kernels import make_kernel
 from fip.simulation.observation import simulate
 from fip.simulation.observed import Observed
 from fip.simulation.plan import Simulation
-from fip.simulation.streamed import arrays_of, setup_of, time_of
+from fip.simulation.streamed import arrays_of, dump_of, setup_of, time_of
 from fip.spool.layout import sections
 from fip.spool.setup import SETUP
 from support import cut_slices, spools
@@ -91,3 +92,14 @@ def test_images_of_the_stream_are_those_of_the_set(written: Path, tmp_path: Path
         one, other = (image_slice(each, make_kernel(each.settings, each.grid)) for each in (of_set, of_stream))
         assert np.array_equal(one.pixels, other.pixels)
         assert of_set.times == of_stream.times
+
+
+@pytest.mark.parametrize("cadence", [0.3, 0.5, 1.0])
+def test_what_is_sent_later_goes_on_counting(cadence: float) -> None:
+    """The number of an integration says when it was: none is used twice, whoever sends."""
+    sent = replace(OBSERVED, cadence=cadence, integrations=50)
+    numbers = [dump_of(sent, each) for each in range(50)]
+    assert numbers == list(range(numbers[0], numbers[0] + 50))
+    later = replace(sent, start="2026-03-01T20:01:00")
+    assert abs(dump_of(later, 0) - numbers[0] - 60 / cadence) <= 1
+    assert dump_of(later, 0) > numbers[-1]

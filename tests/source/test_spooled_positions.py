@@ -51,7 +51,7 @@ def place(position_angle: float) -> SkyCoord:
     return SkyCoord(away.ra, away.dec)
 
 
-@pytest.mark.parametrize("position_angle", [20.0, 120.0, 230.0])
+@pytest.mark.parametrize("position_angle", [20.0, 230.0])
 def test_a_source_far_out_is_in_its_place(tmp_path: Path, position_angle: float) -> None:
     """To 0.01 pixel. What a correlator gives is worked out from how astropy sees the sky, without any UVW.
 

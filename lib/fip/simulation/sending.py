@@ -15,7 +15,7 @@ from fip.receiver.datagrams.sending import Sender
 from fip.receiver.meerkat.heap import Shape
 from fip.simulation.observed import Observed
 from fip.simulation.plan import Simulation
-from fip.simulation.streamed import arrays_of, setup_of, time_of
+from fip.simulation.streamed import arrays_of, dump_of, setup_of, time_of
 from fip.simulation.telstate import SYNC_TIME, channels_per_heap, telstate_of
 from fip.spool.layout import file_size
 from fip.spool.setup import SETUP
@@ -108,7 +108,7 @@ def stream_observation(
         found = arrays_of(observed, integration)
         if rate is None:
             time.sleep(max(0.0, begun + (integration + 1) * simulation.cadence - time.monotonic()))
-        sending.send(integration, time_of(simulation, integration), found)
+        sending.send(dump_of(simulation, integration), time_of(simulation, integration), found)
         if progress:
             progress(integration + 1, simulation.integrations)
     return sending.end()

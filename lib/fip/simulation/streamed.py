@@ -1,5 +1,6 @@
 """A simulated observation as a stream has it: what all integrations share, and the arrays of each. Pure."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,11 @@ def setup_of(observed: Observed) -> Setup:
 def time_of(simulation: Simulation, integration: int) -> float:
     """Its middle, s UTC, Unix."""
     return simulation.time(integration) - UNIX_EPOCH
+
+
+def dump_of(simulation: Simulation, integration: int) -> int:
+    """Its number in the stream: counted from 1970, so that what is sent later goes on."""
+    return math.floor(time_of(simulation, 0) / simulation.cadence) + integration
 
 
 def arrays_of(observed: Observed, integration: int) -> Mapping[str, NDArray[Any]]:

@@ -1,7 +1,5 @@
 """A stream of L0 in this process: a sender, what goes wrong between, and who hears it."""
 
-import random
-import socket
 import threading
 import time
 from collections import Counter
@@ -96,60 +94,6 @@ class Hearing:
     def until_ended(self) -> None:
         """Waits until the stream has said its end."""
         self.until(lambda: self.listener.ended, "the end")
-
-
-class Between:
-    """Takes a sender's packets, and gives those that are not lost to a stream; some change places."""
-
-    def __init__(self, to: tuple[tuple[str, int], ...], loss: float, swap: float, seed: int = 1) -> None:
-        self._to, self._loss, self._swap, self._random = to, loss, swap, random.Random(seed)
-        self._in = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in to]
-        self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        for each in self._in:
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-            each.bind((HOST, 0))
-            each.setblocking(False)
-        self._held: list[bytes | None] = [None] * len(to)
-        self.packets = self.lost = self.swapped = 0
-
-    @property
-    def endpoints(self) -> list[tuple[str, int]]:
-        """Where to send."""
-        return [each.getsockname() for each in self._in]
-
-    def forward(self) -> None:
-        """Hands on what has come since; what is no packet of a data heap is never lost."""
-        for number, each in enumerate(self._in):
-            while True:
-                try:
-                    packet = each.recv(65536)
-                except BlockingIOError:
-                    break
-                self._hand_on(number, packet)
-
-    def _hand_on(self, number: int, packet: bytes) -> None:
-        of_data = len(packet) > 400 or not _says_stop(packet)
-        self.packets += of_data
-        if of_data and self._random.random() < self._loss:
-            self.lost += 1
-            return
-        held, self._held[number] = self._held[number], None
-        if held is None and of_data and self._random.random() < self._swap:
-            self._held[number] = packet
-            self.swapped += 1
-            return
-        for each in (packet, held):
-            if each is not None:
-                self._out.sendto(each, self._to[number])
-
-    def close(self) -> None:
-        """Lets go of the sockets."""
-        for each in (*self._in, self._out):
-            each.close()
-
-
-def _says_stop(packet: bytes) -> bool:
-    return (0x8006 << 48 | 2).to_bytes(8, "big") in packet[:200]
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import random
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from fip.data.errors import ConfigError
 from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.sending import Sender
 from fip.receiver.meerkat.stream import MeerkatStream
-from receiver.l0_support import FIRST, HOST, SYNC, Between, Hearing, Sent, send, setup_of
+from receiver.l0_support import FIRST, HOST, SYNC, Hearing, Sent, send, setup_of
+from support.relay import Done, Harm, Relay
 
 ENDPOINTS = 2
 SETUP = setup_of()
@@ -29,19 +31,24 @@ def hearing() -> Iterator[Hearing]:
         yield each
 
 
-def through(hearing: Hearing, loss: float, swap: float, dumps: int) -> tuple[Between, Sent]:
-    """Sends integrations in small packets, of which some are lost or change places."""
-    sent, between = Sent(SETUP), Between(hearing.stream.addresses, loss, swap)
-    sender = Sender(observation().shape(ENDPOINTS), between.endpoints, packet=1024)
-    for dump in range(dumps):
-        send(sender, sent, dump)
-        between.forward()
-        hearing.until_parts(4 * (dump - 2))
-    sender.stop()
-    between.forward()
-    hearing.until_ended()
-    between.close()
-    return between, sent
+def through(hearing: Hearing, dumps: int, drop: float, swap: float) -> tuple[Done, Sent]:
+    """Sends integrations in small packets, of which some are lost or change places; what was done to them."""
+    sent, done = Sent(SETUP), Done()
+    with ExitStack() as stack:
+        relays = [
+            stack.enter_context(Relay(to, Harm(drop=drop, swap=swap, seed=seed)))
+            for seed, to in enumerate(hearing.stream.addresses)
+        ]
+        shape, to = observation().shape(ENDPOINTS), [(HOST, each.port) for each in relays]
+        sender = Sender(shape, to, packet=1024)
+        for dump in range(dumps):
+            send(sender, sent, dump)
+            hearing.until_parts(4 * (dump - 2))
+        hearing.until_parts(4 * dumps)
+    for each in relays:
+        done.came, done.dropped = done.came + each.done.came, done.dropped + each.done.dropped
+        done.swapped += each.done.swapped
+    return done, sent
 
 
 def lost_of(hearing: Hearing, sent: Sent, others: float = 0.0) -> int:
@@ -86,17 +93,17 @@ def test_what_is_sent_is_what_comes(hearing: Hearing) -> None:
 
 def test_of_lost_packets_no_more_samples_are_lost_than_they_had_and_no_integration_is(hearing: Hearing) -> None:
     dumps = 60
-    between, sent = through(hearing, 0.01, 0.01, dumps)
-    assert between.lost > 30 and between.swapped > 30
+    done, sent = through(hearing, dumps, drop=0.01, swap=0.01)
+    assert done.dropped > 30 and done.swapped > 30
     lost = lost_of(hearing, sent, others=0.02)
     share = lost / (dumps * SETUP.bands[0].channels * len(SETUP.products))
-    assert 0 < share <= 1.2 * between.lost / between.packets
+    assert 0 < share <= 1.2 * done.dropped / done.came
     assert heaps_of(hearing) == [(dump, channel) for dump in range(dumps) for channel in range(0, 64, 16)]
 
 
 def test_packets_that_change_places_cost_nothing(hearing: Hearing) -> None:
-    between, sent = through(hearing, 0.0, 0.1, 10)
-    assert between.swapped > 40
+    done, sent = through(hearing, 10, drop=0.0, swap=0.1)
+    assert done.swapped > 40
     assert lost_of(hearing, sent) == 0
     assert len(heaps_of(hearing)) == 40
 

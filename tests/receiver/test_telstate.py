@@ -166,7 +166,7 @@ KATDALS = {
     (2, 3): (0.0240394 + 0.1088884j, -0.1043796 + 0.001361j, 0.0638293 + 0.0375041j, -0.0682202 - 0.061941j),
     (0, 0): (np.nan, -0.0721099 - 0.0255325j, -0.0531692 - 0.0779792j, 0.0166334 - 0.0648477j),
 }
-"""By row and correlation: what katdal 0.23 multiplies channels 0, 5, 17 and 31 by (applycal.py), by the same solutions."""
+"""By row and correlation: what katdal 0.23 (applycal.py) multiplies channels 0, 5, 17 and 31 by, of the same solutions."""
 
 
 def test_solutions_of_telstate_are_applied_as_katdal_applies_them(tmp_path: Path) -> None:

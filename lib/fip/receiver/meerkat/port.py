@@ -16,7 +16,7 @@ from fip.receiver.part import Buffers
 
 CHUNKS = placing.WINDOW + 1  # in which heaps come, and one that is taken meanwhile
 _PENDING = 8  # heaps that spead2 keeps apart: those that have no place are among them
-_LARGEST_PACKET = 9200  # bytes
+LARGEST_PACKET = 9200  # bytes
 _MEMINFO, _DROPS = 55, 8  # SO_MEMINFO, and where in it drops are: socket(7), linux/sock_diag.h
 
 logging.getLogger("spead2").setLevel(logging.ERROR)  # what it warns of is told by FIP
@@ -96,7 +96,7 @@ class Port:
                     extra=memory.extra[number, chunk].reshape(-1),
                 )
             )
-        self._stream.add_udp_reader(found, max_size=_LARGEST_PACKET)
+        self._stream.add_udp_reader(found, max_size=LARGEST_PACKET)
 
     @property
     def packets(self) -> int:

@@ -16,7 +16,7 @@ from fip.receiver.meerkat import placing
 from fip.receiver.meerkat.heap import Layout, dump_and_time, first_channel, layout_of
 from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.placing import At
-from fip.receiver.meerkat.port import CHUNKS, Memory, Port, bound
+from fip.receiver.meerkat.port import CHUNKS, LARGEST_PACKET, Memory, Port, bound
 from fip.receiver.meerkat.weights import PowerScale
 from fip.receiver.part import Buffers, Heard, Part
 from fip.spool.setup import Setup
@@ -308,6 +308,7 @@ class MeerkatStream:
             items["flags"].reshape(cell),
             weight,
             scale,
+            packets=-(-self._shape.size // LARGEST_PACKET),  # at the least: one heap says as much as these
         )
 
 

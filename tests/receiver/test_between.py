@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from fip.data.errors import NoRoomError
+from fip.data.errors import ConfigError, NoRoomError
 from fip.receiver.account import Account, Kept
 from fip.receiver.assembling import Assembly
+from fip.receiver.hearing import check_memory
 from fip.receiver.intake import OTHERS, REASONS, Intake
-from fip.receiver.lately import Lately
+from fip.receiver.lately import Lately, Said
 from fip.receiver.part import Buffers
 from fip.receiver.status_line import receiver_line
 from fip.receiver.storing import Stored, Storing
@@ -135,11 +136,26 @@ def test_reasons_for_which_packets_are_refused_are_bounded(tmp_path: Path) -> No
     assert intake.counts()["junk"] == 20 * REASONS
 
 
+def test_a_set_up_whose_integrations_do_not_fit_into_memory_is_refused() -> None:
+    """Before any is taken."""
+    check_memory(4, 100, 800)
+    with pytest.raises(ConfigError, match=r"receiver.queue: 5 integrations of 100 bytes are more than half of this"):
+        check_memory(5, 100, 800)
+
+
 def test_what_rose_of_late_is_forgotten_after_a_minute() -> None:
     lately = Lately(0.0, {"late": 5})
     assert lately.rise(30.0, {"late": 8, "junk": 1}) == {"late": 3, "junk": 1}
     assert lately.rise(59.0, {"late": 8, "junk": 1}) == {"late": 3, "junk": 1}
     assert lately.rise(91.0, {"late": 9, "junk": 1}) == {"late": 1, "junk": 0}
+
+
+def test_what_differs_by_a_number_alone_is_said_once_a_minute() -> None:
+    """How old what comes is differs each time."""
+    said = Said()
+    assert said.anew(0.0, ["it is 3.5 s old", "the disk is full"]) == ["it is 3.5 s old", "the disk is full"]
+    assert said.anew(0.5, ["it is 4.0 s old"]) == []
+    assert said.anew(61.0, ["it is 64 s old"]) == ["it is 64 s old"]
 
 
 @pytest.mark.parametrize(

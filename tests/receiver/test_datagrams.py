@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fip.data.errors import UsageError
 from fip.receiver.datagrams.decoding import Decoder, Ended, Read, Refused
 from fip.receiver.datagrams.encoding import end_packet, packets, split
+from fip.receiver.datagrams.pace import Pace
 from fip.receiver.datagrams.packet import HEADER, LARGEST, Kind, Reason
 from fip.receiver.part import Part
 from fip.spool.setup import SETUP, Setup
@@ -25,8 +26,8 @@ DOCS = (ROOT / "docs" / "streams.md").read_text()
 
 setups = st.builds(
     small_setup,
-    antennas=st.integers(2, 6),
-    channels=st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple),
+    antennas=st.integers(2, 10),
+    channels=st.lists(st.integers(1, 20), min_size=1, max_size=3).map(tuple),
     correlations=st.integers(1, 4),
     extras=st.booleans(),
     uvw=st.booleans(),
@@ -181,6 +182,26 @@ def test_packets_are_as_full_as_they_may_be() -> None:
     assert split(setup, 1472) == (1, 127)
     with pytest.raises(UsageError, match="packets of 100000 bytes: they may have 512 to 65507"):
         split(setup, 100000)
+
+
+@pytest.mark.parametrize(("buffer", "rate"), [(64_000_000, 43e6), (4_000_000, 43e6), (208_000, 43e6), (208_000, 1e6)])
+def test_packets_gather_for_as_long_as_a_quarter_of_the_buffer_holds_them(buffer: int, rate: float) -> None:
+    pace, now = Pace(buffer, 2.0, 0.0), 0.0
+    assert pace.pause <= 1 + 1000 * buffer / 4 / 1.25e9  # at first it may be a burst
+    for _ in range(200):
+        step = max(pace.pause / 1000, 0.001)
+        now += step
+        pace.took(round(rate * step), now)
+    assert pace.pause == pytest.approx(1000 * min(0.02, buffer / 4 / rate), abs=0.6)
+    pace.took(round(0.001 * 20 * rate), now + 0.001)
+    assert pace.pause <= 1 + 1000 * buffer / 4 / (20 * rate)  # faster than before, it is read sooner at once
+
+
+def test_packets_gather_for_no_more_than_a_fiftieth_of_an_integration() -> None:
+    pace = Pace(64_000_000, 0.25, 0.0)
+    for number in range(200):
+        pace.took(1000, 0.01 * number)
+    assert pace.pause == 5
 
 
 def table() -> Iterator[tuple[str, int, str]]:

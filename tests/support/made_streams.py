@@ -75,7 +75,7 @@ class Kept:
         self.places: dict[int, tuple[float, int]] = {}  # time and field of each dump
         self.refused = Counter[str]()
         self.said: list[tuple[str, str]] = []
-        self.ends = 0
+        self.ends = self.packets = 0
         self.changed = threading.Condition()
 
     def put(self, part: Part) -> None:
@@ -83,6 +83,7 @@ class Kept:
         with self.changed:
             into = self.dumps.setdefault(part.dump, self._empty())
             self.places[part.dump] = part.time, part.field
+            self.packets += part.packets
             if part.uvw is not None:
                 into["uvw"][part.baseline : part.baseline + len(part.uvw)] = part.uvw
             products = slice(part.product, part.product + part.visibility.shape[1])

@@ -1,6 +1,7 @@
 """A stream that is open, its spool, and the two threads between them: one hears, the other writes."""
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -9,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from fip.config import Receiver
+from fip.data.errors import ConfigError
 from fip.receiver.assembling import Assembly
 from fip.receiver.intake import Intake
 from fip.receiver.lately import MINUTE, Lately
@@ -16,6 +18,7 @@ from fip.receiver.part import Buffers, Stream
 from fip.receiver.storing import Stored, Storing, left_off_at
 from fip.receiver.worries import Signs
 from fip.runtime.service import Loop
+from fip.spool.layout import file_size
 from fip.spool.writing import SpoolWriter
 
 log = logging.getLogger("fip.receiver")
@@ -32,6 +35,7 @@ class Hearing:
         ConfigError or InputError if the spool cannot be written; OSError.
         """
         self.stream, self._config, self._loop = stream, config, loop
+        check_memory(config.queue, file_size(stream.setup), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         self.spool = SpoolWriter(config.spool, stream.setup, config.keep)
         for each in [self.spool.begin(0, 0.0, 0) for _ in range(config.queue)]:  # all of it is there from the start
             self.spool.leave(each)
@@ -43,6 +47,7 @@ class Hearing:
         self._storing = Storing(self.spool, self._intake, lambda each: loop.soon(partial(self._stored, each)))
         self.stored = self._storing.stored
         self._stopped = False
+        self._error: BaseException | None = None  # of the stream
         self.over = False  # both threads have ended, and all that was heard is written
         self._shares = deque[tuple[float, float]]()  # of the last minute: when (monotonic s), and what share came
         self._buffers = stream.buffers
@@ -55,6 +60,8 @@ class Hearing:
         """Hears from now on."""
         self._in_thread("hearing", partial(self.stream.listen, self._intake), self._heard)
         self._in_thread("storing", self._storing.run, self._end)
+        self._in_thread("hearing", partial(self.stream.listen, self._intake), self._heard_all)
+        self._in_thread("storing", self._storing.run, self._stored_all)
         self._loop.every(min(0.05, self._config.grace / LOOKS), self._look)
 
     def stop(self) -> None:
@@ -130,24 +137,36 @@ class Hearing:
             self._shares.append((time.monotonic(), stored.received))
         self._tell(stored)
 
-    def _end(self) -> None:
+    def _heard_all(self, error: BaseException | None) -> None:
+        """No more is heard; if that is an error, what was heard is written first."""
+        self._error = error
+        self._intake.finish()
+
+    def _stored_all(self, error: BaseException | None) -> None:
+        if failed := error or self._error:
+            raise failed
         self._storing.close()
         self.spool.close()
         self.over = True
 
-    def _in_thread(self, name: str, run: Callable[[], None], then: Callable[[], None]) -> None:
-        """Runs it in a thread, and `then` in the loop; an error is one of the loop."""
+    def _in_thread(self, name: str, run: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
+        """Runs it in a thread, and `then` in the loop, with its error if there is one."""
 
         def call() -> None:
+            error: BaseException | None = None
             try:
                 run()
-            except BaseException as error:  # noqa: BLE001 the daemon ends with it, and is started again
-                self._loop.soon(partial(_raise, error))
-            else:
-                self._loop.soon(then)
+            except BaseException as caught:  # noqa: BLE001 the daemon ends with it, and is started again
+                error = caught
+            self._loop.soon(partial(then, error))
 
         threading.Thread(target=call, name=name, daemon=True).start()
 
 
-def _raise(error: BaseException) -> None:
-    raise error
+def check_memory(queue: int, size: int, memory: int) -> None:
+    """ConfigError if so many integrations of `size` bytes would take more than half of a host's memory."""
+    if queue * size > memory // 2:
+        raise ConfigError(
+            f"receiver.queue: {queue} integrations of {size} bytes are more than half of this host's memory, {memory} "
+            "bytes: give fewer, or a set-up with fewer channels or products"
+        )

@@ -1,10 +1,12 @@
-"""What was counted of late: how much counters that only rise have risen within a minute."""
+"""What was counted of late, and what was said: how much counters have risen within a minute, and what is said again."""
 
+import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 MINUTE = 60.0  # s
 EVERY = 1.0  # s from one remembered count to the next
+_NUMBER = re.compile("[0-9.]+")
 
 
 class Lately:
@@ -22,3 +24,21 @@ class Lately:
             self._past.popleft()
         before = self._past[0][1]
         return {name: count - before.get(name, 0) for name, count in counts.items()}
+
+
+class Said:
+    """Sentences that were said within a minute; those that differ by a number alone are one."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+
+    def anew(self, now: float, sentences: Iterable[str]) -> list[str]:
+        """Those that are to be said now; `now`: monotonic s."""
+        self._said = {kind: at for kind, at in self._said.items() if now - at < MINUTE}
+        new = []
+        for each in sentences:
+            kind = _NUMBER.sub("", each)
+            if kind not in self._said:
+                self._said[kind] = now
+                new.append(each)
+        return new

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from concurrent.futures import Future, wait
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from fip.config import Config, Loaded
 from fip.config import Receiver as Settings
 from fip.data.errors import ConfigError, InputError
 from fip.receiver.hearing import Hearing
+from fip.receiver.lately import Said
 from fip.receiver.part import OpenStream, Stream
 from fip.receiver.status_line import receiver_line
 from fip.receiver.storing import Stored
@@ -46,6 +48,9 @@ class Receiver(Daemon):
         self._hearing: Hearing | None = None
         self._draining = self._leaving = False
         self._vitals = Vitals(loop, "receiver", self._host, "receiver", COUNTERS, disk=self._config.spool)
+        self._draining = False
+        self._said = Said()
+        self._vitals = Vitals(loop, "receiver", self._host, "", COUNTERS, disk=self._config.spool)
         self._gate = Gate(loop, loaded.config.security, "receiver", self._vitals)
         self.reload(loaded.config)
 
@@ -117,6 +122,9 @@ class Receiver(Daemon):
         for each in brief.warns:
             self._vitals.warnings.warning(each)
         return ReceiverState(brief, self._vitals.status(doing, hearing.queues if hearing else {}), self._leaving)
+        for each in self._said.anew(time.monotonic(), brief.warns):
+            log.warning("%s", each)
+        return ReceiverState(brief, self._vitals.status(doing, hearing.queues if hearing else {}))
 
     def _brief(self) -> ReceiverBrief:
         hearing, keep = self._hearing, self._config.keep

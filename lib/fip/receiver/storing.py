@@ -10,6 +10,7 @@ from fip.receiver.account import Account, Kept
 from fip.receiver.assembling import Closed
 from fip.receiver.intake import Intake
 from fip.receiver.sequence import Place
+from fip.spool.layout import ENDED_FILE
 from fip.spool.writing import SpoolWriter
 
 log = logging.getLogger("fip.receiver")
@@ -44,7 +45,8 @@ class Storing:
         """`tell` is called after each integration, in the thread."""
         self._spool, self._intake, self._tell = spool, intake, tell
         self._kept = Kept(spool)
-        self.stored = Stored(self._kept.account, spool.committed, spool.oldest, _newest(spool))
+        ended = (spool.path / ENDED_FILE).exists()
+        self.stored = Stored(self._kept.account, spool.committed, spool.oldest, _newest(spool), ended)
 
     def run(self) -> None:
         """Writes until no more comes."""
@@ -74,7 +76,7 @@ class Storing:
             try:
                 self._spool.commit(opened, share)
                 received = share
-            except (NoRoomError, ValueError) as error:
+            except (NoRoomError, ValueError, OSError) as error:
                 stalled = str(error)
             self._intake.give_back(closed.integration)
         if stalled and not self.stored.stalled:

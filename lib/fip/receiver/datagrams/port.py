@@ -44,7 +44,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.headers = np.zeros(AT_ONCE, HEADER)
-        self.payload = np.zeros((AT_ONCE, _SLOT), np.uint8)
+        self.payload = np.full((AT_ONCE, _SLOT), 0, np.uint8)  # touched now: while packets wait there is no time
         self.senders = np.zeros((AT_ONCE, _SENDER), np.uint8)
         self.messages = np.zeros(AT_ONCE, _MESSAGE)
         self._parts = np.zeros((AT_ONCE, 2), _IOVEC)

@@ -12,16 +12,11 @@ from numpy.typing import NDArray
 from fip.config import Receiver
 from fip.data.errors import ConfigError
 from fip.receiver.datagrams.decoding import Decoder, Ended, Refused, described
+from fip.receiver.datagrams.pace import Pace
 from fip.receiver.datagrams.packet import Reason
 from fip.receiver.datagrams.port import AT_ONCE, Memory, Port, sender
 from fip.receiver.part import Buffers, Heard, Part
 from fip.spool.setup import Setup, read_setup
-
-_PAUSE = 0.02  # s in which packets gather, at most: a batch costs much the same for one and for a hundred
-_PAUSES = 50  # of these in an integration, at least: it is not late by them
-_SHARE = 4  # what comes meanwhile fills no more than this part of a buffer
-_FASTEST = 1.25e9  # bytes a second that are reckoned with at first: a burst over 10 Gbit/s
-_CALMER = 0.9  # of the fastest so far, that are reckoned with a batch later
 
 
 class DatagramStream:
@@ -84,14 +79,14 @@ class DatagramStream:
         for descriptor in (*ports, self._wake):
             waiting.register(descriptor, select.POLLIN)
         woken.register(self._wake, select.POLLIN)
-        pace, full = _Pace(min(each.got for each in self.buffers), self._setup.cadence), False
+        pace, full = Pace(min(each.got for each in self.buffers), self._setup.cadence, time.monotonic()), False
         while True:
             ready = [descriptor for descriptor, _ in waiting.poll()]
             if self._wake in ready or (not full and woken.poll(pace.pause)):
                 return
             taken = [self._take(ports[descriptor], heard) for descriptor in ready]
             full = AT_ONCE in map(len, taken)
-            pace.took(sum(int(sizes.sum()) for sizes in taken))
+            pace.took(sum(int(sizes.sum()) for sizes in taken), time.monotonic())
 
     def _take(self, port: Port, heard: Heard) -> NDArray[np.int64]:
         """Tells a batch of what waits at a port; [packet] bytes."""
@@ -115,25 +110,6 @@ class DatagramStream:
             self._ended.add(said.sender)
             if len(self._ended) == said.senders:
                 heard.end()
-
-
-class _Pace:
-    """How long packets may gather before they are read, from how fast they came."""
-
-    def __init__(self, buffer: int, cadence: float) -> None:
-        self._room, self._most = buffer / _SHARE, min(_PAUSE, cadence / _PAUSES)
-        self._fastest, self._last = _FASTEST, time.monotonic()
-
-    @property
-    def pause(self) -> int:
-        """ms."""
-        return round(1000 * min(self._most, self._room / self._fastest))
-
-    def took(self, size: int) -> None:
-        """So many bytes came since it was called last."""
-        now = time.monotonic()
-        self._fastest = max(size / max(now - self._last, 1e-6), _CALMER * self._fastest)
-        self._last = now
 
 
 def open_stream(receiver: Receiver) -> DatagramStream:

@@ -24,6 +24,7 @@ from fip.source.index.integrations import (
     split,
     split_by_length,
 )
+from fip.source.index.ranks import ranks
 from fip.source.index.row_index import BEAM_COLUMNS, CHUNK, RowIndex
 from fip.source.index.strands import Averaged, Strand, gather
 from fip.source.index.stretches import NONE, Stretches
@@ -298,8 +299,7 @@ def _integrations(scan: Indexer, averaged: Averaged) -> RowIndex:
     time, cadence = np.concatenate(mean), np.concatenate([cut.seconds for cut in cuts])
     sizes = [cut.starts.size for cut in cuts]
     group = np.repeat(np.arange(len(cuts)), sizes)
-    kinds = np.column_stack([group, keys[:, [_OBSERVATION_AT, _SCAN_AT]], np.unique(cadence, return_inverse=True)[1]])
-    series = np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1)
+    series = ranks(group, keys[:, _OBSERVATION_AT], keys[:, _SCAN_AT], cadence)
     in_time = np.lexsort((series, keys[:, _BEAM_AT], keys[:, _FIELD_AT], time))
     coverage = scan.reach.coverage()
     varied = np.array([cut.varied for cut in cuts])

@@ -15,6 +15,7 @@ from fip.data.rotations import turned
 from fip.data.settings import Asked, Selection, selected
 from fip.source.index.coverage import Coverage, Reach
 from fip.source.index.expected import share_there
+from fip.source.index.ranks import ranks
 from fip.source.index.row_index import CHUNK, RowIndex
 from fip.source.recording import Recording, Rows
 from fip.source.selecting import matching as choosing
@@ -128,9 +129,7 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
     windows = _windows(main, index, selection)
     antennas = _antennas(main, index, selection)
     series = np.zeros_like(index.field) if phase_centre is not None else index.field
-    number = choosing.numbers_in_field(
-        np.unique(np.stack([series, index.beam]), axis=1, return_inverse=True)[1].ravel()
-    )
+    number = choosing.numbers_in_field(ranks(series, index.beam))
     candidates = np.isin(index.field, sorted(fields)) & (True if among is None else among)
     integrations = _integrations(index, selection, candidates, number, str(main.path))
     found = {each: referred(main.field(each), selection) for each in np.unique(index.field[integrations]).tolist()}

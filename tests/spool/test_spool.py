@@ -163,8 +163,11 @@ def test_what_comes_out_of_order_is_refused(tmp_path: Path) -> None:
         put(writer(tmp_path), [5])
 
 
-def test_a_disk_that_is_full_costs_the_integration_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of it is left, and the next one has its number."""
+@pytest.mark.parametrize("call", ["write", "posix_fallocate"])
+def test_a_disk_that_is_full_costs_the_integration_alone(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is left, and the next one has its number; whether it is full at once or in the midst of it."""
     writing = writer(tmp_path)
     put(writing, [0])
     real = os.write
@@ -174,8 +177,11 @@ def test_a_disk_that_is_full_costs_the_integration_alone(tmp_path: Path, monkeyp
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(file, octets[:4096])
 
+    def no_room(file: int, begin: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     with monkeypatch.context() as patched:
-        patched.setattr("fip.spool.writing.os.write", full)
+        patched.setattr(f"fip.spool.writing.os.{call}", full if call == "write" else no_room)
         with pytest.raises(NoRoomError, match="integration 1 cannot be written: No space left on device"):
             put(writing, [1])
     assert sorted(each.name for each in writing.path.iterdir()) == ["0000000000.int", "index", "spool.json"]

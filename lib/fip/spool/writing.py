@@ -215,6 +215,7 @@ class SpoolWriter:
         made = record(number, opened.dump, opened.time, time.time(), self.size, received, opened.field)
         try:
             with beside.open("wb", buffering=0) as file:
+                _make_room(file.fileno(), self.size)
                 _write_all(file.fileno(), opened.memory)
             beside.rename(integration_file(self.path, number))
             self._kept.append(number)

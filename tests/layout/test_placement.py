@@ -84,6 +84,10 @@ def test_a_receiver_writes_spools_alone_and_only_another_format_may_compile(tmp_
     (tmp_path / "fip.toml").write_text(f'[receiver]\nspool = "/data/spools"\nformat = "meerkat-l0"\n{node}')
     said = drop_in(load(tmp_path / "fip.toml").config, "fip-receiver.service").splitlines()
     assert said[-2:] == ['ReadWritePaths="/data/spools"', "MemoryDenyWriteExecute=no"]
+    live = config.receiver.model_copy(update={"format": "meerkat-l0", "setup": "redis://telstate:6379"})
+    assert (
+        "Restart=always" in drop_in(config.model_copy(update={"receiver": live}), "fip-receiver.service").splitlines()
+    )
     assert "MemoryDenyWriteExecute=yes" in (ROOT / "systemd" / "fip-receiver.service").read_text()
 
 

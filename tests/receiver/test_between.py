@@ -115,17 +115,6 @@ def test_the_end_is_believed_once_the_stream_is_silent(tmp_path: Path) -> None:
     assert (spool.path / "ended").exists()
 
 
-def test_a_receiver_that_is_stopped_after_the_end_says_so(tmp_path: Path) -> None:
-    """Whoever follows would wait for ever."""
-    spool, intake = begun(tmp_path, Clock())
-    put(intake, 0)
-    intake.end()
-    intake.finish()
-    told: list[Stored] = []
-    Storing(spool, intake, told.append).run()
-    assert [each.ended for each in told] == [False, True]
-
-
 def test_reasons_for_which_packets_are_refused_are_bounded(tmp_path: Path) -> None:
     """A format that makes them up costs no memory."""
     _, intake = begun(tmp_path, Clock())

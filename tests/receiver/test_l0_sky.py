@@ -1,10 +1,15 @@
 """A sky that MeerKAT's correlator saw, sent as L0: in the spool a source is where it is, and as bright as it is."""
 
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from fip.corrections.gains.telstate_file import Solution, write_solution
+from fip.data.errors import InputError
+from fip.data.quality import quality
 from fip.data.quantities import SPEED_OF_LIGHT, UNIX_EPOCH
 from fip.receiver.meerkat.sending import Sender
 from fip.receiver.meerkat.telstate import Telstate, observation_of
@@ -15,15 +20,15 @@ from fip.spool.setup import Setup
 from fip.spool.writing import SpoolWriter
 from receiver.l0_support import Hearing
 from receiver.test_telstate import FIRST, SYNC, telstate
+from support.cut_slices import cut, notes
 
 L, M, FLUX, CIRCULAR = 0.003, -0.002, 2.0, 0.5
+POWER = np.array([10.0, 20.0, 40.0])  # that the noise of each antenna adds to its autocorrelations
+SCALE = np.linspace(1, 2, 32).astype(np.float32)  # weights_channel
 
 
-def correlated(setup: Setup, dump: int, power: NDArray[np.float64]) -> NDArray[np.complex64]:
-    """<e1 conj(e2)> of a source, [channel, product]: e turns by exp(+i omega t), the more so the nearer the antenna.
-
-    `power` [antenna] is what each antenna's own noise adds to its autocorrelations.
-    """
+def correlated(setup: Setup, dump: int) -> NDArray[np.complex64]:
+    """<e1 conj(e2)> of a source, [channel, product]: e turns by exp(+i omega t), the more so the nearer the antenna."""
     band, target = setup.bands[0], setup.targets[0]
     frequency = band.first + band.step * np.arange(band.channels)
     positions = np.array([each.position for each in setup.antennas])
@@ -33,7 +38,7 @@ def correlated(setup: Setup, dump: int, power: NDArray[np.float64]) -> NDArray[n
     hands = {"XX": FLUX, "YY": FLUX, "XY": 1j * CIRCULAR, "YX": -1j * CIRCULAR}
     samples = [
         hands[each.correlation] * e[:, each.antenna1] * e[:, each.antenna2].conj()
-        + (power[each.antenna1] if each.antenna1 == each.antenna2 and each.correlation in ("XX", "YY") else 0)
+        + (POWER[each.antenna1] if each.antenna1 == each.antenna2 and each.correlation in ("XX", "YY") else 0)
         for each in setup.products
     ]
     return np.stack(samples, axis=1).astype(np.complex64)
@@ -54,25 +59,29 @@ def kept(parts: list[Part], setup: Setup, folder: Path) -> Path:
     return writer.path
 
 
-def test_a_source_is_where_it_is_and_weights_are_those_of_its_noise(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def spool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of two integrations."""
     observation = observation_of(Telstate(telstate(), "telstate"))
     setup, shape = observation.setup, observation.shape(1)
-    power = np.array([10.0, 20.0, 40.0])
     with Hearing(observation, 1) as hearing:
         sender = Sender(shape, hearing.stream.addresses)
         cell = shape.channels, shape.products
         flag, weight = np.zeros(cell, np.uint8), np.full(cell, 200, np.uint8)
         flag[3] = 1 << 3  # no data came to ingest
-        scale = np.linspace(1, 2, shape.channels).astype(np.float32)
         for dump in range(2):
-            sender.send(dump, FIRST + dump * setup.cadence, correlated(setup, dump, power), flag, weight, scale)
+            sender.send(dump, FIRST + dump * setup.cadence, correlated(setup, dump), flag, weight, SCALE)
         sender.stop()
         hearing.until_ended()
-    main = open_recording(kept(hearing.listener.parts, setup, tmp_path))
+    return kept(hearing.listener.parts, setup, tmp_path_factory.mktemp("spools"))
+
+
+def test_a_source_is_where_it_is_and_weights_are_those_of_its_noise(spool: Path) -> None:
+    main = open_recording(spool)
     rows = main.rows(range(len(main)))
     first, second = rows.column("ANTENNA1"), rows.column("ANTENNA2")
     cross = first != second
-    assert set(rows.column("TIME").tolist()) == {UNIX_EPOCH + SYNC + FIRST + dump * setup.cadence for dump in range(2)}
+    assert set(rows.column("TIME").tolist()) == {UNIX_EPOCH + SYNC + FIRST + dump * 2.0 for dump in range(2)}
     flagged = rows.column("FLAG")
     assert flagged[:, 3].all() and np.count_nonzero(flagged[:, :, 0]) == len(rows)
 
@@ -85,8 +94,27 @@ def test_a_source_is_where_it_is_and_weights_are_those_of_its_noise(tmp_path: Pa
     np.testing.assert_allclose(-1j * (xy - yx) / 2, CIRCULAR, atol=1e-4)
 
     weights = rows.column("WEIGHT_SPECTRUM")
-    whole = power + FLUX
-    wanted = 200 * scale / (whole[first] * whole[second])[:, None]
+    whole = POWER + FLUX
+    wanted = 200 * SCALE / (whole[first] * whole[second])[:, None]
     np.testing.assert_allclose(weights[..., names.index("XX")], wanted, rtol=0, atol=wanted.max() / 255)
     largest = wanted.max(axis=0)
     assert (np.abs(weights[..., names.index("XY")] - wanted) <= largest / 255).all()
+
+
+def test_images_without_gains_say_so_and_with_gains_do_not(spool: Path) -> None:
+    bare = cut(spool)[0]
+    assert "uncalibrated" in quality(bare, None, None).split("+")
+    assert "is not calibrated, and --gains was not given" in notes(spool)
+    with pytest.raises(InputError, match=r"^--gains telstate: .*\.gains is not there: a receiver of"):
+        cut(spool, gains=("telstate",))
+
+    folder = spool.with_suffix(".gains")
+    folder.mkdir()
+    write_solution(Solution("G", SYNC, ("m000", "m001", "m062"), "hv", np.zeros(0), np.full((2, 3), 2 + 0j)), folder)
+    os.utime(next(folder.iterdir()), (1e9, 1e9))
+    corrected = cut(spool, gains=("telstate",))[0]
+    assert "uncalibrated" not in quality(corrected, None, None).split("+")
+    assert "is not calibrated" not in notes(spool, gains=("telstate",))
+    weight = 4 * 4  # |g|^2 of both; and visibilities of blocks are times their weight
+    np.testing.assert_allclose(corrected.sum_of_weights, bare.sum_of_weights * weight, rtol=1e-5)
+    np.testing.assert_allclose(corrected.blocks[0].visibility, bare.blocks[0].visibility / 4 * weight, rtol=1e-5)

@@ -14,10 +14,12 @@ from fip.corrections.gains.opening import open_gains
 from fip.corrections.observed import Expected, ExpectedWindow, Observed
 from fip.data.errors import ConfigError, InputError
 from fip.data.quantities import UNIX_EPOCH
+from fip.receiver.meerkat import opening
 from fip.receiver.meerkat.opening import open_stream
 from fip.receiver.meerkat.products import Copier
 from fip.receiver.meerkat.telstate import Telstate, observation_of, open_telstate
 from fip.source.spooled.uvw import antenna_uvw
+from fip.spool.layout import ENDED_FILE
 from fip.spool.setup import Setup
 
 BLOCK, SYNC, FIRST = "1700000000", 1_699_999_000.0, 1001.0
@@ -148,6 +150,28 @@ def test_a_receiver_without_endpoints_or_set_up_is_told_so() -> None:
         open_stream(Receiver(format="meerkat-l0", listen=("udp://127.0.0.1:0",)))
 
 
+def test_a_capture_block_whose_spool_has_ended_is_not_heard_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class WaitsError(Exception):
+        pass
+
+    def wait(_: float) -> None:
+        raise WaitsError
+
+    monkeypatch.setattr(opening, "open_telstate", lambda _: Telstate(telstate(), "telstate"))
+    monkeypatch.setattr("fip.receiver.meerkat.opening.time.sleep", wait)
+    asked = Receiver(format="meerkat-l0", listen=("udp://127.0.0.1:0",), setup="redis://telstate", spool=tmp_path)
+    stream = open_stream(asked)
+    stream.close()
+    ended = tmp_path / stream.setup.folder / ENDED_FILE
+    ended.parent.mkdir()
+    ended.touch()
+    with pytest.raises(WaitsError):
+        open_stream(asked)
+    assert f"waiting for telstate: telstate: the capture block {BLOCK} has ended" in caplog.text
+
+
 def expected_of(setup: Setup, path: Path) -> Expected:
     """What gains are checked against."""
     band = setup.bands[0]
@@ -166,7 +190,7 @@ KATDALS = {
     (2, 3): (0.0240394 + 0.1088884j, -0.1043796 + 0.001361j, 0.0638293 + 0.0375041j, -0.0682202 - 0.061941j),
     (0, 0): (np.nan, -0.0721099 - 0.0255325j, -0.0531692 - 0.0779792j, 0.0166334 - 0.0648477j),
 }
-"""By row and correlation: what katdal 0.23 (applycal.py) multiplies channels 0, 5, 17 and 31 by, of the same solutions."""
+"""By row and correlation: what katdal 0.23 (applycal.py) multiplies channels 0, 5, 17 and 31 by."""
 
 
 def test_solutions_of_telstate_are_applied_as_katdal_applies_them(tmp_path: Path) -> None:

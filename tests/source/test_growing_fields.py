@@ -102,6 +102,21 @@ def test_of_a_field_that_comes_late_the_log_says_once_what_is_to_be_said(tmp_pat
     requests.forget(filling.path, wanted, writing)
 
 
+def test_it_says_it_once_also_if_no_slice_of_the_field_is_whole_yet(tmp_path: Path) -> None:
+    """As several integrations are averaged: whoever looks meanwhile hears of the field when there is a slice of it."""
+    filling = Filling(two_fields(tmp_path / "whole.ms"), tmp_path / "live.ms", 3)
+    wanted, writing = asked(average=3, **GRID), Writing()
+    known, told = 0, list[int]()
+    for count in (3, 5, 6, 8, 8):
+        filling.more(count)
+        quiet = count == 3  # the first field is over: nothing came for long
+        facts = requests.look(filling.path, wanted, writing, complete=quiet, ended=quiet, known=known)
+        known += len(facts.times)
+        told += [known for note in facts.notes if "its phase centre moves" in note]
+    requests.forget(filling.path, wanted, writing)
+    assert told == [2]
+
+
 def test_a_phase_centre_that_is_rewritten_ends_the_run_in_one_line(tmp_path: Path) -> None:
     """Nothing tells which rows were written under which; what was imaged before stays as it is."""
     whole = observe(tmp_path / "whole.ms", SOURCE, [((ONE.ra.rad, ONE.dec.rad), own_axes(ONE))] * 5, "J2000")

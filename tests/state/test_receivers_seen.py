@@ -13,6 +13,7 @@ from fip.state.panels import panels
 from fip.state.pipeline import PipelineState
 from fip.state.ring import bites_in, kept_for
 from fip.terminal.drawing import whole
+from fip.terminal.status import page
 from fip.wire.codec import decode_control, encode_control
 from fip.wire.messages import Departure, PipelineStatus, RingState
 from fip.wire.receiving import ReceiverState
@@ -73,7 +74,7 @@ def test_receivers_stand_before_the_source_with_what_is_lost() -> None:
     panel = panel_of(found)
     assert panel.summary == "1,234 received · 3 lost · 2 dropped · 99.5% of the samples · ring left 1:40"
     (row,) = panel.tables[0].rows
-    assert row.cells[:9] == ("obs-1.live", "running", "1,234", "3", "2", "7", "99.5%", "50 ms old", "1:40")
+    assert row.cells[:9] == ("obs-1", "running", "1,234", "3", "2", "7", "99.5%", "50 ms old", "1:40")
     assert found.verdict == "keeping up"
     file = io.StringIO()
     Console(file=file, width=200).print(whole(panels(found), 200))
@@ -161,9 +162,22 @@ def test_two_receivers_have_a_row_each_and_facts_by_their_spools() -> None:
     """In the order of their spools."""
     two = [receiver(3), receiver(3, "/spools/other.live", "second", warns=("dust",))]
     panel = panel_of(state(heard_of(3, *two)))
-    assert [row.cells[0] for row in panel.tables[0].rows] == ["obs-1.live", "other.live"]
+    assert [row.cells[0] for row in panel.tables[0].rows] == ["obs-1", "other"]
     assert panel.summary.startswith("2 of 2 running · 406 received")
     assert ("other.live warns", ("dust",), "warn") in panel.facts
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_terminal_has_room_for_a_spool_of_any_name(width: int) -> None:
+    """Of a long one the ends are shown; no line is broken, and nothing is cut off, if it is of 80 columns."""
+    said = receiver(3, f"/spools/{'commissioning-' * 3}1a2b3c4d.live", received=123_456, lost=12_345)
+    file = io.StringIO()
+    Console(file=file, width=width).print(page(state(heard_of(3, said)), width))
+    (line,) = [line for line in file.getvalue().splitlines() if "1a2b3c4d" in line and "123,456" in line]
+    assert line.startswith("commissioning-…-1a2b3c4d  running ")
+    assert "12,345" in line
+    assert "50 ms old" in line
+    assert "holds 1:40" in line
 
 
 def test_what_is_cut_ahead_is_told() -> None:

@@ -80,6 +80,10 @@ BAD = [
     encode_control(told_states.with_brief(WORKER, name="n" * 100_000)),
     encode_control(replace(SINK, brief=replace(SINK.brief, images="xyz://here"))),
     encode_control(replace(SINK, brief=replace(SINK.brief, images="tcp://here"))),
+    encode_control(told_states.receiver(0, spool="/s" * 50_000)),
+    encode_control(told_states.receiver(0, samples=1.5)),
+    encode_control(told_states.receiver(0, cadence=math.inf)),
+    encode_control(told_states.receiver(0, warns=("dust",) * 17)),
 ]
 
 
@@ -97,7 +101,9 @@ JUNK = st.recursive(
 )
 SUBMIT = Submit("job", ("/a.ms",), Asked(), "job", 2.0, Follow(1.0, 2.0))
 VET = Vet("request", "job", "event", "rfi", "anna")
-SAID = [encode_control(each) for each in (WORKER, WORKER.brief, SINK, SINK.brief, SUBMIT, VET, Ask())]
+RECEIVER = told_states.receiver(0)
+WHO = (WORKER, WORKER.brief, SINK, SINK.brief, RECEIVER, RECEIVER.brief)
+SAID = [encode_control(each) for each in (*WHO, SUBMIT, VET, Ask())]
 
 
 @given(st.sampled_from(SAID), st.data())

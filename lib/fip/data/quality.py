@@ -22,6 +22,7 @@ GARBLED = "garbled"
 NOISE = "noise"
 CALIBRATION = "calibration"
 SKY = "sky"
+UNCALIBRATED = "uncalibrated"
 
 FLAGGED_SHARE = 0.5
 """With more than half of the samples flagged the noise is up by more than sqrt(2), and sidelobes with it."""
@@ -66,7 +67,7 @@ def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None, off
     """ "good", "empty", or what is doubtful, joined by "+".
 
     That is "blank", "garbled", "incomplete", "flagged", "beam", "artefacts", and of a slice with corrections
-    "calibration", "sky".
+    "calibration", "sky". "uncalibrated" has data as the correlator made them, without gains.
 
     `statistics` are those of the first plane, None if it has no finite pixel. Blank: so it is, or all of its pixels are
     one number, or some are infinite. Garbled: samples held numbers that no telescope gives, and are left out.
@@ -83,6 +84,8 @@ def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None, off
         faults.append(BLANK)
     if slice_.garbled:
         faults.append(GARBLED)
+    if UNCALIBRATED in slice_.numbers:
+        faults.append(UNCALIBRATED)
     if slice_.complete < COMPLETE_SHARE:
         faults.append(INCOMPLETE)
     if slice_.samples and slice_.visibilities[0].sum() < (1 - FLAGGED_SHARE) * slice_.samples:

@@ -63,6 +63,7 @@ def drop_in(config: Config, unit: str) -> str:
     needed, more = folders(config, unit), "IPAddressAllow=any\n" if _leaves_host(config, unit) else ""
     if unit == "fip-receiver.service" and config.receiver.format != OWN_FORMAT:
         more += "MemoryDenyWriteExecute=no\n"
+        more += "Restart=always\n" if "://" in config.receiver.setup else ""  # when a stream ends, another one begins
     if not needed:
         return f"{_MADE}[Service]\n{more}" if more else ""
     paths = " ".join(_quoted(path) for path in needed)

@@ -48,6 +48,8 @@ class Hearing:
         self.stored = self._storing.stored
         self._stopped = False
         self._error: BaseException | None = None  # of the stream
+        self._error: BaseException | None = None  # of the stream
+        self._stopped = False
         self.over = False  # both threads have ended, and all that was heard is written
         self._shares = deque[tuple[float, float]]()  # of the last minute: when (monotonic s), and what share came
         self._buffers = stream.buffers
@@ -120,9 +122,6 @@ class Hearing:
             unfit=lately.get("unfit", 0),
         )
 
-    def _heard(self) -> None:
-        self._intake.finish(by_itself=not self._stopped)
-
     def _look(self) -> None:
         self._intake.look(quiet=self.stream.setup.cadence + self._config.grace)
         newest = self._intake.newest
@@ -140,7 +139,7 @@ class Hearing:
     def _heard_all(self, error: BaseException | None) -> None:
         """No more is heard; if that is an error, what was heard is written first."""
         self._error = error
-        self._intake.finish()
+        self._intake.finish(by_itself=error is None and not self._stopped)
 
     def _stored_all(self, error: BaseException | None) -> None:
         if failed := error or self._error:

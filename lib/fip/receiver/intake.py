@@ -74,10 +74,9 @@ class Intake:
         A stream that said its end and then stopped `by_itself` has ended: it hears no more that could tell otherwise.
         """
         with self._lock:
-            if self._ends_at is not None:
+            if by_itself and self._ends_at is not None:
                 self._end()
             self._assembly.finish()
-            self._ended = self._ended or (by_itself and self._ends_at is not None)
             self._over = True
             self._more.notify()
 

@@ -51,6 +51,8 @@ class Receiver(Daemon):
         self._draining = False
         self._said = Said()
         self._vitals = Vitals(loop, "receiver", self._host, "", COUNTERS, disk=self._config.spool)
+        self._said = Said()
+        self._vitals = Vitals(loop, "receiver", self._host, "receiver", COUNTERS, disk=self._config.spool)
         self._gate = Gate(loop, loaded.config.security, "receiver", self._vitals)
         self.reload(loaded.config)
 
@@ -125,6 +127,9 @@ class Receiver(Daemon):
         for each in self._said.anew(time.monotonic(), brief.warns):
             log.warning("%s", each)
         return ReceiverState(brief, self._vitals.status(doing, hearing.queues if hearing else {}))
+        for each in self._said.anew(time.monotonic(), brief.warns):
+            log.warning("%s", each)
+        return ReceiverState(brief, self._vitals.status(doing, hearing.queues if hearing else {}), self._leaving)
 
     def _brief(self) -> ReceiverBrief:
         hearing, keep = self._hearing, self._config.keep

@@ -13,7 +13,7 @@ from fip.corrections.tally import Tally
 from fip.data.errors import InputError, UnreadableError
 from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
-from fip.data.quality import TOTAL_INTENSITY
+from fip.data.quality import TOTAL_INTENSITY, UNCALIBRATED
 from fip.data.rotations import about_w, icrs_axes, rephase, turned
 from fip.data.settings import Imaging
 from fip.data.values import Band, Beam, Block, Fingerprint, Grid, KnownSource, Observation, Slice
@@ -144,6 +144,8 @@ class Run:
         if self.corrections is not None:
             noise = expected_noise([block for block, _ in natural], weighed)
             cut = self._told(cut, self.corrections, done, noise, float(dump.time.min() + dump.time.max()) / 2)
+        if self.picked.main.raw() and not (self.corrections and self.corrections.gains):
+            cut = replace(cut, numbers={**cut.numbers, UNCALIBRATED: (1.0, "")})
         return cut, antennas, done.seconds
 
     def _told(

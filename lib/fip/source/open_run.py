@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fip.corrections.corrections import Corrections
 from fip.data.directions import OWN, Body, Direction
 from fip.data.errors import InputError, UsageError
 from fip.data.joining import name_of, shown
@@ -105,6 +106,7 @@ def settle(chosen: Chosen) -> Run:
             column_note,
             *_askap_notes(chosen, columns),
             *(() if corrections is None else corrections.notes),
+            *_raw_notes(main, corrections),
             *centre_notes(
                 main, index, chosen.fields, chosen.rephasing, asked.imaging.phase_centre, len(chosen.integrations)
             ),
@@ -136,6 +138,11 @@ def _askap_notes(chosen: Chosen, columns: Columns) -> Iterator[str]:
             x, y = map(math.degrees, field.beam_offset)
             moved = f"PHASE_DIR moved by FEED's BEAM_OFFSET, ({x:.4f}, {y:.4f}) deg"
             yield f"field {field.name}: its phase centre is {moved}"
+
+
+def _raw_notes(main: Recording, corrections: Corrections | None) -> Iterator[str]:
+    if main.raw() and not (corrections and corrections.gains):
+        yield f"{main.path}: is not calibrated, and --gains was not given (telstate, or tables): its images say so"
 
 
 def _injection_notes(main: Recording, index: RowIndex) -> Iterator[str]:

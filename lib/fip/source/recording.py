@@ -107,6 +107,9 @@ class Recording(Protocol):
     def refresh(self) -> None:
         """Sees the rows that were written since. InputError if that cannot be told now; it may be in a moment."""
 
+    def raw(self) -> bool:
+        """Whether it is known that nothing of it was calibrated."""
+
     def complete_rows(self) -> int | None:
         """Rows of integrations that are known to be whole, of one that grows; None: when a later one has begun."""
 

@@ -6,6 +6,10 @@ from fip.data.arriving import Arrivals
 class Untold:
     """The questions of a `Recording` that only those answer otherwise whose writer says more, or that come in parts."""
 
+    def raw(self) -> bool:
+        """Nobody said so."""
+        return False
+
     def complete_rows(self) -> int | None:
         """It does not say."""
         return None

@@ -81,6 +81,7 @@ class Setup:
     flags: bool = False  # whether the stream has flags of its own
     weights: bool = False  # whether it has weights: a byte a sample, times a number a channel
     uvw: bool = False  # whether it has UVW of its own; else they are worked out from the positions
+    raw: bool = False  # whether nothing was calibrated: images without gains say so
 
     def __post_init__(self) -> None:
         """ValueError if its parts do not fit each other."""
@@ -104,7 +105,10 @@ class Setup:
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that differ if anything of it does: a sender works them out as docs/streams.md says."""
-        text = json.dumps(SETUP.dump_python(self, mode="json"), sort_keys=True, separators=(",", ":"))
+        said = SETUP.dump_python(self, mode="json")
+        if not self.raw:
+            del said["raw"]  # streams that tell nothing of it need not name it
+        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

@@ -10,12 +10,13 @@ from fip.state.words import NONE, duration, number, optional, size
 from fip.wire.messages import RingState
 
 HEADS = (
-    Head("spool", "text"), Head("state", "text"), Head("received"), Head("lost"), Head("dropped"), Head("late"),
-    Head("samples"), Head("newest"), Head("ring left", "bar"), Head("host", "text", 120),
-    Head("imaged as", "text", 120), Head("integration", width=140), Head("CPU", width=140),
-    Head("memory", width=140), Head("last word", width=140),
+    Head("spool", "text"), Head("state", "text"), Head("received"), Head("lost"), Head("dropped", width=100),
+    Head("late", width=100), Head("samples", width=100), Head("newest"), Head("ring left", "bar"),
+    Head("host", "text", 120), Head("imaged as", "text", 120), Head("integration", width=140),
+    Head("CPU", width=140), Head("memory", width=140), Head("last word", width=140),
 )  # fmt: skip
 SPOOL = ("spool", "daemon")
+LONG = 24  # characters of a spool's name
 BECAME = ("received", "lost", "dropped")
 
 
@@ -73,7 +74,7 @@ def _row(view: ReceiverView) -> Row:
     brief, said = view.brief, words_of(view)
     counts = {name: number(getattr(brief, name)) for name in (*BECAME, "late")} if brief else {}
     said |= counts | {
-        "spool": view.spool,
+        "spool": _shortened(view.spool.removesuffix(".live")),
         "state": "ended" if brief and brief.ended and view.since is None else said["state"],
         "samples": optional(brief.samples, share_words) if brief else "",
         "newest": _newest(view),
@@ -84,6 +85,11 @@ def _row(view: ReceiverView) -> Row:
     }
     cells = tuple(said.get(head.name) or NONE for head in HEADS)
     return Row(f"{view.status.identity} {view.spool}", cells, _level(view), _bar(view))
+
+
+def _shortened(name: str) -> str:
+    """Its ends: the observation, and the digest of what is shared."""
+    return name if len(name) <= LONG else f"{name[: LONG - 10]}…{name[-9:]}"
 
 
 def _level(view: ReceiverView) -> Level:

@@ -63,7 +63,7 @@ class Top(App[None]):
         Binding("f", "panels('failures')", "Failures"),
         Binding("e", "panels('errors connections')", "Errors"),
         Binding("a", "panels('antennas')", "Antennas"),
-        Binding("r", "panels('receivers')", "Receivers"),
+        Binding("r", "panels('receivers')", "Streams"),
         Binding("p", "panels", "All"),
     ]
 

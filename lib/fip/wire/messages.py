@@ -362,7 +362,7 @@ class PipelineStatus:
     workers: tuple[WorkerState, ...]
     sink: SinkState | None
     number: Count = 0  # of this message, counted from the ventilator's start
-    ages: dict[Line, Real] = field(default_factory=dict)  # s since each was heard, by HOST/NAME, the sink by "sink"
+    ages: dict[Line, Real] = field(default_factory=dict)  # s since each was heard: HOST/NAME, "sink", a receiver's boot
     hung: tuple[Line, ...] = ()  # HOST/NAME of the workers that hang
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first

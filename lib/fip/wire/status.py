@@ -63,7 +63,7 @@ class SocketEvent:
 class Status:
     """What a daemon tells of itself to whoever watches."""
 
-    role: Line  # ventilator, worker, sink
+    role: Line  # ventilator, worker, sink, follower, receiver
     host: Line
     name: Line
     pid: Count

@@ -12,6 +12,7 @@ from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.products import Copier, folder_of_gains
 from fip.receiver.meerkat.telstate import Telstate, is_live, observation_of, open_telstate, turns_of
 from fip.receiver.part import Stream
+from fip.spool.layout import ENDED_FILE
 
 log = logging.getLogger("fip.receiver.meerkat")
 
@@ -21,8 +22,8 @@ AGAIN = 2.0  # s until a telstate is asked again that does not say all that is n
 def open_stream(receiver: Receiver) -> Stream:
     """A stream of L0 whose set-up is what telstate says. ConfigError or InputError in one line if it cannot be.
 
-    A telstate that does not answer, or not say yet what is needed, is waited for without end: the log says for what. A
-    file is not.
+    A telstate that does not answer, or not say yet what is needed, or that of a capture block whose spool has ended, is
+    waited for without end: the log says for what. A file is not.
     """
     if not receiver.listen:
         raise ConfigError("receiver.listen: is empty; name the endpoints of the L0 stream, as udp://239.2.1.1:7148")
@@ -30,7 +31,12 @@ def open_stream(receiver: Receiver) -> Stream:
     while True:
         try:
             telstate = open_telstate(receiver.setup)
-            return open_with(telstate, observation_of(telstate), receiver.listen, receiver.buffer, receiver.spool)
+            observation = observation_of(telstate)
+            if is_live(receiver.setup) and (receiver.spool / observation.setup.folder / ENDED_FILE).exists():
+                raise InputError(
+                    f"{telstate.label}: the capture block {telstate.block} has ended; another one has to begin"
+                )
+            return open_with(telstate, observation, receiver.listen, receiver.buffer, receiver.spool)
         except InputError as error:
             if not is_live(receiver.setup):
                 raise

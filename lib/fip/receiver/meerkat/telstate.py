@@ -161,6 +161,7 @@ def _observation(telstate: Telstate) -> Observation:
             project=str(said.get("proposal_id", ""))[:200],
             flags=True,
             weights=True,
+            raw=True,
         )
     )
     first = telstate.get("first_timestamp")

@@ -84,6 +84,10 @@ class Spooled(WholeRecording):
         if self.growing:
             self.spool.refresh()
 
+    def raw(self) -> bool:
+        """As its set-up says."""
+        return self.setup.raw
+
     def complete_rows(self) -> int | None:
         """All: an integration is committed when it is whole, or will not come to be."""
         return len(self)

@@ -2,6 +2,8 @@
 
 import logging
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from fip.source.advice.geometry import celestial_to_itrf
 from fip.source.spooled import orientation as earth
 from fip.source.spooled.orientation import orientation
 from fip.source.spooled.uvw import antenna_uvw, baseline_uvw
+from fip.spool.writing import Open
+from support import cut_slices, spools
 
 THREE = np.array([5109271.497, 2006808.893, -3239130.738]) + np.array(
     [[0.0, 0.0, 0.0], [-3000.0, 5000.0, 1000.0], [2500.0, -6000.0, 3000.0]]
@@ -118,3 +122,20 @@ def test_a_time_out_of_the_table_is_said_once(time: float, caplog: pytest.LogCap
     edge = orientation((time + UNIX_EPOCH) / SECONDS_PER_DAY)
     assert abs(edge.dut1) < 0.9
     assert edge == orientation((time + UNIX_EPOCH) / SECONDS_PER_DAY + (-90 if time == 0 else 90))
+
+
+def has_uvw(opened: Open) -> None:
+    """Any."""
+    uvw = np.asarray(opened.arrays["uvw"])
+    uvw[...] = np.random.default_rng(1).normal(0, 100, uvw.shape)
+
+
+@pytest.mark.parametrize(("time", "times"), [(1.79e9, 0), (4e9, 1)])
+def test_a_run_warns_of_a_time_out_of_the_table(time: float, times: int, tmp_path: Path) -> None:
+    """Of a spool without UVW of its own; one that has them needs no table."""
+    for own, wanted in ((False, times), (True, 0)):
+        writing = spools.writer(tmp_path, replace(spools.SETUP, uvw=own))
+        spools.put(writing, [0], alter=has_uvw if own else spools.nothing, time=time)
+        writing.close()
+        notes = cut_slices.notes(writing.path, size=(64, 64), scale=ARCSEC * 40)
+        assert notes.count("astropy-iers-data knows more") == wanted

@@ -60,7 +60,7 @@ class Hearing:
 
     def start(self) -> None:
         """Hears from now on."""
-        self._in_thread("hearing", partial(self.stream.listen, self._intake), self._heard)
+        self._in_thread("hearing", partial(self.stream.listen, self._intake), self._intake.finish)
         self._in_thread("storing", self._storing.run, self._end)
         self._in_thread("hearing", partial(self.stream.listen, self._intake), self._heard_all)
         self._in_thread("storing", self._storing.run, self._stored_all)
@@ -68,7 +68,6 @@ class Hearing:
 
     def stop(self) -> None:
         """Hears no more: what was begun is written, then it is over."""
-        self._stopped = True
         self.stream.close()
 
     @property

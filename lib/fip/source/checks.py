@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError
-from fip.data.quantities import format_angle, iso_utc
+from fip.data.quantities import SECONDS_PER_DAY, format_angle, iso_utc
 from fip.data.rotations import about_w, separation
 from fip.imaging.polarisation import hands, unobserved
 from fip.source.advice.geometry import UvwCheck, check_uvw, uvw_axes
@@ -21,6 +21,8 @@ from fip.source.samples import Columns, weight_column
 from fip.source.selecting.chosen import Chosen, parts, sampled
 from fip.source.selecting.matching import baselines, listed
 from fip.source.selecting.phase_centres import PhaseCentres
+from fip.source.spooled.orientation import unknown
+from fip.source.spooled.recording import Spooled
 from fip.source.tables.subtables import Field, Window, of_zenith
 
 _FIELDS = 32  # of which integrations are looked at
@@ -231,7 +233,7 @@ def check_uvw_at(main: Recording, index: RowIndex, centres: PhaseCentres, field:
 
 
 def uvw_notes(chosen: Chosen) -> Iterator[str]:
-    """A warning if the UVW of the first or the last integration are not those of the antennas."""
+    """A warning if the UVW of the first or the last integration are not those of the antennas, or cannot be known."""
     for number in dict.fromkeys((chosen.integrations[0], chosen.integrations[-1])):
         field = next(each for each in chosen.fields if each.number == int(chosen.index.field[number]))
         told = told_of_uvw(chosen.main, chosen.index, chosen.rephasing.centres, field, number)
@@ -239,6 +241,9 @@ def uvw_notes(chosen: Chosen) -> Iterator[str]:
             yield told
             return
     yield from _looks_up(chosen)
+    if isinstance(chosen.main, Spooled) and not chosen.main.setup.uvw:
+        days = (float(chosen.index.time[chosen.integrations[each]]) / SECONDS_PER_DAY for each in (0, -1))
+        yield from (f"warning: {told}" for told in dict.fromkeys(map(unknown, days)) if told)
 
 
 def _looks_up(chosen: Chosen) -> Iterator[str]:

@@ -37,18 +37,29 @@ class Orientation(NamedTuple):
 def orientation(mjd: float) -> Orientation:
     """That of a day (MJD, UTC) and its share, between the two midnights of the table.
 
-    Before and after the table, it is that of the table's first or last day, which is said once, as a warning in the
-    log: a year after the end UT1 may be 0.3 s off.
+    Before and after the table it is that of its first or last day; `unknown` says so, and so does the log, once.
     """
     days, found = _table()
-    if not days[0] <= mjd <= days[-1]:
-        _warn(int(days[0]), int(days[-1]), "before" if mjd < days[0] else "after")
+    if told := unknown(mjd):
+        _warn(told)
         mjd = float(min(max(mjd, days[0]), days[-1]))
     first = min(int(mjd - days[0]), len(days) - 2)
     here, there = found[first], found[first + 1].copy()
     there[0] -= np.rint(there[0] - here[0])  # a leap second, which is at the end of the day
     dut1, x, y = here + (mjd - days[first]) * (there - here)
     return Orientation(float(dut1), float(x), float(y))
+
+
+def unknown(mjd: float) -> str:
+    """What is to be said of UVW of a time that is not in the table; "" if it is."""
+    days, _ = _table()
+    if days[0] <= mjd <= days[-1]:
+        return ""
+    side = "before" if mjd < days[0] else "after"
+    return (
+        f"UVW of a time {side} MJD {days[0]:.0f} to {days[-1]:.0f}: how far the Earth has turned is not known then, "
+        "and that of the nearest day is taken; a newer package astropy-iers-data knows more"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -62,9 +73,5 @@ def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 @lru_cache(maxsize=2)
-def _warn(first: int, last: int, side: str) -> None:
-    _LOG.warning(
-        "UVW of a time %s MJD %d to %d: how far the Earth has turned is not known then, and that of the nearest day is "
-        "taken; a newer package astropy-iers-data knows more",
-        side, first, last,
-    )  # fmt: skip
+def _warn(told: str) -> None:
+    _LOG.warning("%s", told)

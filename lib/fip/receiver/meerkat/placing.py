@@ -65,7 +65,7 @@ _KEPT = WINDOW + 2
 _STOP = 2  # what the item of stream control says at the end
 
 
-@numba.njit
+@numba.njit(cache=True)
 def chunk_of(state: Any, number: Any) -> Any:
     """The chunk of the integration that is `number` in heap counters, -1 if it is not believed; keeps the state."""
     newest = state[_NEWEST]
@@ -89,7 +89,7 @@ def chunk_of(state: Any, number: Any) -> Any:
     return newest + 1
 
 
-@numba.cfunc(types.void(types.CPointer(chunk_place_data), types.uintp, types.CPointer(types.int64)))
+@numba.cfunc(types.void(types.CPointer(chunk_place_data), types.uintp, types.CPointer(types.int64)), cache=True)
 def _place(pointer: Any, size: Any, memory: Any) -> None:
     data = numba.carray(pointer, 1)[0]
     state = numba.carray(memory, _LAST)

@@ -61,7 +61,7 @@ def without_power(setup: Setup) -> list[str]:
     return [setup.antennas[each // 2].name + "hv"[each % 2] for each in lacking]
 
 
-@numba.njit(nogil=True, fastmath=False)
+@numba.njit(nogil=True, cache=True)
 def _divide(
     visibility: Any, weight: Any, scale: Any, autos: Any, left: Any, right: Any, known: Any, out: Any, out_scale: Any
 ) -> None:

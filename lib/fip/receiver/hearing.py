@@ -46,8 +46,6 @@ class Hearing:
         self._tell = stored
         self._storing = Storing(self.spool, self._intake, lambda each: loop.soon(partial(self._stored, each)))
         self.stored = self._storing.stored
-        self._stopped = False
-        self._error: BaseException | None = None  # of the stream
         self._error: BaseException | None = None  # of the stream
         self._stopped = False
         self.over = False  # both threads have ended, and all that was heard is written
@@ -60,14 +58,13 @@ class Hearing:
 
     def start(self) -> None:
         """Hears from now on."""
-        self._in_thread("hearing", partial(self.stream.listen, self._intake), self._intake.finish)
-        self._in_thread("storing", self._storing.run, self._end)
         self._in_thread("hearing", partial(self.stream.listen, self._intake), self._heard_all)
         self._in_thread("storing", self._storing.run, self._stored_all)
         self._loop.every(min(0.05, self._config.grace / LOOKS), self._look)
 
     def stop(self) -> None:
         """Hears no more: what was begun is written, then it is over."""
+        self._stopped = True
         self.stream.close()
 
     @property

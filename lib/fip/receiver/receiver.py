@@ -47,10 +47,6 @@ class Receiver(Daemon):
         self._host, self._boot = host_name(), uuid4().hex
         self._hearing: Hearing | None = None
         self._draining = self._leaving = False
-        self._vitals = Vitals(loop, "receiver", self._host, "receiver", COUNTERS, disk=self._config.spool)
-        self._draining = False
-        self._said = Said()
-        self._vitals = Vitals(loop, "receiver", self._host, "", COUNTERS, disk=self._config.spool)
         self._said = Said()
         self._vitals = Vitals(loop, "receiver", self._host, "receiver", COUNTERS, disk=self._config.spool)
         self._gate = Gate(loop, loaded.config.security, "receiver", self._vitals)
@@ -121,12 +117,6 @@ class Receiver(Daemon):
         stalled = hearing.stored.stalled if hearing else ""
         doing = "draining" if self._draining else "stalled" if stalled else "running"
         brief = self._brief()
-        for each in brief.warns:
-            self._vitals.warnings.warning(each)
-        return ReceiverState(brief, self._vitals.status(doing, hearing.queues if hearing else {}), self._leaving)
-        for each in self._said.anew(time.monotonic(), brief.warns):
-            log.warning("%s", each)
-        return ReceiverState(brief, self._vitals.status(doing, hearing.queues if hearing else {}))
         for each in self._said.anew(time.monotonic(), brief.warns):
             log.warning("%s", each)
         return ReceiverState(brief, self._vitals.status(doing, hearing.queues if hearing else {}), self._leaving)

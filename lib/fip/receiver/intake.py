@@ -68,8 +68,11 @@ class Intake:
                 self._more.notify()
             return ended
 
-    def finish(self) -> None:
-        """No more is put: what was begun is closed, and once that is taken, `take` says that it was all."""
+    def finish(self, by_itself: bool = False) -> None:
+        """No more is put: what was begun is closed, and once that is taken, `take` says that it was all.
+
+        A stream that said its end and then stopped `by_itself` has ended: it hears no more that could tell otherwise.
+        """
         with self._lock:
             if by_itself and self._ends_at is not None:
                 self._end()

@@ -332,6 +332,9 @@ def _selection_notes(chosen: Chosen) -> Iterator[str]:
     selection, index = chosen.asked.source, chosen.index
     if not selected(selection):
         return
+    if chosen.main.growing:  # what there is now says little of what comes
+        yield f"selected: {describe(selection)}"
+        return
     yield (
         f"selected: {describe(selection)}: {len(chosen.integrations)} of {len(index)} integrations, "
         f"{len(chosen.coverage.antennas)} of {len(index.coverage.antennas)} antennas"

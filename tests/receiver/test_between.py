@@ -115,6 +115,21 @@ def test_the_end_is_believed_once_the_stream_is_silent(tmp_path: Path) -> None:
     assert (spool.path / "ended").exists()
 
 
+@pytest.mark.parametrize(("said", "by_itself", "ended"), [(True, True, [True]), (True, False, []), (False, True, [])])
+def test_a_stream_has_ended_that_said_so_and_then_stopped_by_itself(
+    said: bool, by_itself: bool, ended: list[bool], tmp_path: Path
+) -> None:
+    """One that was stopped has not: the next receiver hears the rest of it."""
+    spool, intake = begun(tmp_path, Clock())
+    put(intake, 0)
+    if said:
+        intake.end()
+    intake.finish(by_itself=by_itself)
+    told: list[Stored] = []
+    Storing(spool, intake, told.append).run()
+    assert [each.ended for each in told] == [False, *ended]
+
+
 def test_reasons_for_which_packets_are_refused_are_bounded(tmp_path: Path) -> None:
     """A format that makes them up costs no memory."""
     _, intake = begun(tmp_path, Clock())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fip.data.errors import ConfigError
+from fip.receiver.meerkat.heap import Shape
 from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.sending import Sender
 from fip.receiver.meerkat.stream import MeerkatStream
@@ -162,3 +163,13 @@ def test_an_endpoint_in_use_is_one_line() -> None:
 def test_endpoints_that_do_not_divide_the_heaps_are_one_line() -> None:
     with pytest.raises(ConfigError, match=r"^receiver.listen: names 3 endpoints, and each integration"):
         MeerkatStream(observation(), ["udp://127.0.0.1:0"] * 3, 1 << 20)
+
+
+def test_heaps_of_another_shape_are_refused_and_counted(hearing: Hearing) -> None:
+    other = Shape(64, 16, len(SETUP.products) + 1)
+    sender, cell = Sender(other, hearing.stream.addresses), (64, len(SETUP.products) + 1)
+    for dump in range(3):
+        visibility, count = np.zeros(cell, np.complex64), np.zeros(cell, np.uint8)
+        sender.send(dump, FIRST, visibility, count, count, np.ones(64, np.float32))
+    hearing.until(lambda: hearing.listener.refused["heaps that are not of this stream"] == 12, "refusals")
+    assert not hearing.listener.parts

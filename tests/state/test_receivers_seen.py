@@ -164,7 +164,7 @@ def test_two_receivers_have_a_row_each_and_facts_by_their_spools() -> None:
     panel = panel_of(state(heard_of(3, *two)))
     assert [row.cells[0] for row in panel.tables[0].rows] == ["obs-1", "other"]
     assert panel.summary.startswith("2 of 2 running · 406 received")
-    assert ("other.live warns", ("dust",), "warn") in panel.facts
+    assert ("other warns", ("dust",), "warn") in panel.facts
 
 
 @pytest.mark.parametrize("width", [80, 120])

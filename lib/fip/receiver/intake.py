@@ -71,7 +71,8 @@ class Intake:
     def finish(self, by_itself: bool = False) -> None:
         """No more is put: what was begun is closed, and once that is taken, `take` says that it was all.
 
-        A stream that said its end and then stopped `by_itself` has ended: it hears no more that could tell otherwise.
+        A stream that said its end and then stopped `by_itself` has ended; one that was stopped may go on when it is
+        heard again.
         """
         with self._lock:
             if by_itself and self._ends_at is not None:

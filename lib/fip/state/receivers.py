@@ -74,7 +74,7 @@ def _row(view: ReceiverView) -> Row:
     brief, said = view.brief, words_of(view)
     counts = {name: number(getattr(brief, name)) for name in (*BECAME, "late")} if brief else {}
     said |= counts | {
-        "spool": _shortened(view.spool.removesuffix(".live")),
+        "spool": _shortened(view.spool),
         "state": "ended" if brief and brief.ended and view.since is None else said["state"],
         "samples": optional(brief.samples, share_words) if brief else "",
         "newest": _newest(view),
@@ -89,6 +89,7 @@ def _row(view: ReceiverView) -> Row:
 
 def _shortened(name: str) -> str:
     """Its ends: the observation, and the digest of what is shared."""
+    name = name.removesuffix(".live")
     return name if len(name) <= LONG else f"{name[: LONG - 10]}…{name[-9:]}"
 
 
@@ -121,7 +122,7 @@ def _bar(view: ReceiverView) -> Bar | None:
 
 def _facts(view: ReceiverView, several: bool) -> Iterator[Fact]:
     """What should be looked at, and then what there is to know."""
-    of = f"{view.spool or view.status.identity} " if several else ""
+    of = f"{_shortened(view.spool) or view.status.identity} " if several else ""
     if view.brief and view.brief.warns:
         yield Fact(f"{of}warns", view.brief.warns, "warn")
     if view.off and view.newest is not None:

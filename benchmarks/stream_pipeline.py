@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import socket
 import subprocess
 import sys
@@ -31,6 +32,8 @@ from support.mesh import Mesh
 LATITUDE, RADIUS = math.radians(-30.7), 6.37e6  # rad, m
 EXTENT = 600.0  # m, of the array
 HANDS: tuple[Correlation, ...] = ("XX", "XY", "YX", "YY")
+AS_UNITS = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
+"""The environment of systemd/daemon.conf: memory is used again for the next slice."""
 RECEIVER = "import sys; from fip_daemons.receiver import main; sys.argv[0] = 'fip-receiver'; sys.exit(main())"
 
 
@@ -81,6 +84,7 @@ class Pipeline(Mesh):
             "keep": f"{keep / 1e6}MB",
         }
         table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in receiver.items())
+        os.environ.update(AS_UNITS)
         super().__init__(folder, workers, settings=f"{ventilator}\n[receiver]\n{table}", within=900)
         self.names.append("receiver")
         self.followed = ""

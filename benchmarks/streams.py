@@ -15,6 +15,7 @@ exit code 1 if an integration that was received has neither an image nor a named
 
 import argparse
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -55,8 +56,9 @@ def account(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
         f"sent {dumps}, received {len(records)}, FITS {len(images)}, failed {len(failures)}, "
         f"written twice {len(watch.rewritten())}; not received {len(gone)}: {gone[:30]}"
     )
-    for reason, count in Counter(each.partition(":")[2][:60] for each in failures.values()).items():
-        print(f"  failed {count}:{reason}")
+    reasons = Counter(re.sub("[0-9.]+", "N", each.rpartition(": ")[2]) for each in failures.values())
+    for reason, count in reasons.items():
+        print(f"  failed {count}: {reason}")
     lost = sorted(numbers - images - failures.keys())
     if lost:
         print(f"  neither an image nor a failure: {lost[:30]}")
@@ -242,7 +244,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--away", type=float, default=1800.0, help="s without workers")
     parser.add_argument("--integrations", type=int, default=20, help="in the ring")
-    parser.add_argument("--ventilator", default="", help='more of its table, as "ring = 0"')
+    parser.add_argument("--ventilator", default="", help="more of its table, as 'ring = \"1kB\"'")
     trial = parser.parse_args(sys.argv[1:]).trial
     parser.set_defaults(**DEFAULTS.get(trial, {}))
     return parser.parse_args()

@@ -1,11 +1,14 @@
 """examples/tart: a telescope's HTTP JSON as a stream, against a stub of its server; sources from astropy."""
 
 import json
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import chain, repeat
+from itertools import chain, count, repeat
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +21,11 @@ from fip.config import Receiver
 from fip.data.errors import FipError
 from fip.receiver.part import Part
 from fip.source.spooled.uvw import antenna_uvw
+from fip.spool.reading import Spool
 from support.examples import example
+from support.receivers import COMMAND
+from support.recipes import install
+from support.repository import ROOT
 
 fip_tart = example("tart/fip_tart.py")
 
@@ -181,3 +188,31 @@ def test_a_telescope_that_does_not_answer_is_refused_in_a_line() -> None:
         fip_tart.open_stream(Receiver(format="tart", setup=answered))
     with pytest.raises(FipError, match="a telescope's address is asked for"):
         fip_tart.open_stream(Receiver(format="tart", setup="/etc/passwd"))
+
+
+def test_a_receiver_finds_it_by_its_name_and_writes_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed as pip does: the integrations that were answered are there, in order."""
+    code, entry = (ROOT / "examples" / "tart" / name for name in ("fip_tart.py", "pyproject.toml"))
+    install(tmp_path / "site", monkeypatch, {code.name: code.read_text()}, entry.read_text())
+    source = SkyCoord(120 * units.deg, -30 * units.deg, frame="icrs")
+    answers = (told(source, WHEN + number * 0.05 * units.s) for number in count())
+    with telescope(**{"imaging/vis": answers}) as receiver:
+        configuration = tmp_path / "fip.toml"
+        configuration.write_text(
+            f'[receiver]\nformat = "tart"\nsetup = "{receiver.setup}"\nspool = "{tmp_path}/spools"\n'
+            f'[ventilator]\ncontrol = "ipc://{tmp_path}/control"\n'
+        )
+        with (
+            (tmp_path / "log").open("wb") as log,
+            subprocess.Popen([*COMMAND, "--config", str(configuration)], stdout=log, stderr=log) as process,
+        ):
+            give_up = time.monotonic() + 60
+            while not (spools := list(tmp_path.glob("spools/A_hill_-_south-*.live"))) or len(Spool(spools[0])) < 3:
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < give_up, (tmp_path / "log").read_text()
+                time.sleep(0.02)
+            process.terminate()
+    spool = Spool(spools[0])
+    assert np.diff(spool.records["dump"])[:2].tolist() == [1, 1]
+    assert spool.records["received"][:3].tolist() == [1.0, 1.0, 1.0]
+    assert np.abs(spool.integration(0)["0.visibility"]) == pytest.approx(1.0, abs=1e-5)

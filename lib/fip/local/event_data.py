@@ -17,11 +17,15 @@ from fip.data.fingerprints import compare
 from fip.data.options import options
 from fip.data.ranges import contains
 from fip.data.settings import TABLES, Asked, texts, without_extras
+from fip.events.raw import RAW
+from fip.events.words import FOLDER
 from fip.local.comparing import as_stored, listed
 from fip.local.written import as_found
 from fip.source.child import Child
 from fip.source.copying import Part, copy_rows, part_of
 from fip.source.requests import RunFacts, fingerprint
+from fip.source.spooled.export import export
+from fip.spool.layout import is_spool
 
 LEAST_MARGIN = 10  # slices before and after an event, of which there are as many as it lasts
 _DONE = ("field", "scan", "interval", "time_range")  # options that leave out what is not in the copy
@@ -43,6 +47,9 @@ def copy_event_data(directory: Path, event: Mapping[str, Any], output: Path, mar
         if run is None:
             raise UsageError(f"{directory} has no run {event['run']} any more, of which {event['id']} is")
         asked, path = ledger.asked() or Asked(), Path(run.measurement_set)
+        if is_spool(path):
+            _export(directory / FOLDER / event["id"] / RAW, event["id"], path, output, say)
+            return
         found = as_stored(reader, directory, path, asked, run.run)
         writing, held = as_found(directory, path, found)
         first, end = event["first"] - margin, event["last"] + 1 + margin
@@ -52,6 +59,17 @@ def copy_event_data(directory: Path, event: Mapping[str, Any], output: Path, mar
         _copy(reader, path, part, output)
     say(f"{output}: {part.rows.size} rows of {path}, slices {part.slices[0]} to {part.slices[-1]} of run {run.name}")
     say(f"the same images: {_command(output, asked, part)}")
+
+
+def _export(aside: Path, event: str, spool: Path, output: Path, say: Say) -> None:
+    """Of a stream: what was set aside when the event was told, which has a margin of its own."""
+    if not is_spool(aside):
+        raise UsageError(
+            f"{spool}: a spool, of which nothing was set aside for {event}; `fip spool export {spool} --ms {output}` "
+            "writes what it still has"
+        )
+    written, _ = export(aside, output, lambda *_: None)
+    say(f"{output}: {written} integrations of {aside}")
 
 
 def _check_place(output: Path) -> None:

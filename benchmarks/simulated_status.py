@@ -7,7 +7,6 @@ import numpy as np
 
 from fip.data.names import Attempt
 from fip.wire.messages import (
-    AntennaHealth,
     JobState,
     JobStatus,
     PipelineStatus,
@@ -19,7 +18,7 @@ from fip.wire.messages import (
     WorkerBrief,
     WorkerState,
 )
-from fip.wire.status import Gpu, Latency, Logged, Resources, SocketEvent, Status
+from fip.wire.status import AntennaHealth, Gpu, Latency, Logged, Resources, SocketEvent, Status
 
 RUN = "00112233445566778899aabbccddeeff"
 INTERVAL = 0.5  # s between two statuses

@@ -13,7 +13,8 @@ from fip.imaging.antennas import health, together
 from fip.source.open_run import open_run
 from fip.state.antennas import antennas_view
 from fip.ventilator.antenna_window import Antennas
-from fip.wire.messages import LATELY, AntennaHealth
+from fip.wire.messages import LATELY
+from fip.wire.status import AntennaHealth
 from support import small_ms
 
 NAMES = ("north", "east", "south", "west", "middle")

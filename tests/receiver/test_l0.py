@@ -55,7 +55,8 @@ def through(hearing: Hearing, dumps: int, drop: float, swap: float) -> tuple[Don
 def lost_of(hearing: Hearing, sent: Sent, others: float = 0.0) -> int:
     """How many samples did not come; all others are as they were sent, and those counted as missing are NaN.
 
-    Flags, weights and their scale are as sent, but for a share, `others`, that is as in a heap before.
+    Flags are as sent, or say that they did not come. Weights and their scale are as sent, but for a share, `others`,
+    that is as in a heap before.
     """
     lost, differing, all_of = 0, 0, 0
     for part in hearing.listener.parts:
@@ -65,7 +66,9 @@ def lost_of(hearing: Hearing, sent: Sent, others: float = 0.0) -> int:
         assert np.array_equal(part.visibility[~gone], visibility[here][~gone])
         assert part.missing == np.count_nonzero(gone)
         assert part.time == SYNC + FIRST + part.dump * SETUP.cadence
-        for name, whole in (("flag", flag), ("weight", weight), ("scale", scale)):
+        assert part.flag is not None
+        assert ((part.flag == flag[here]) | (part.flag == 0xFF)).all()
+        for name, whole in (("weight", weight), ("scale", scale)):
             there = getattr(part, name)
             same = (there == whole[here]) | gone if there.ndim == 2 else there == whole[here]
             differing, all_of = differing + int(np.count_nonzero(~same)), all_of + same.size

@@ -7,7 +7,6 @@ from fip.data.names import Attempt
 from fip.monitor.metrics import COUNTERS
 from fip.wire.messages import (
     STATE_INTERVAL,
-    AntennaHealth,
     JobStatus,
     PipelineStatus,
     RunStatus,
@@ -17,7 +16,7 @@ from fip.wire.messages import (
     WorkerState,
 )
 from fip.wire.receiving import ReceiverBrief, ReceiverState
-from fip.wire.status import Latency, Resources, Status
+from fip.wire.status import AntennaHealth, Latency, Resources, Status
 
 BEGIN = 1_800_000_000.0  # s UTC, Unix, when all daemons started
 UPTIME = 100.0  # s that they are up when message 0 is said

@@ -25,7 +25,6 @@ from fip.ventilator.job_queue import Queue
 from fip.ventilator.supply import refusal
 from fip.wire.codec import PROTOCOL, decode_control, encode_control
 from fip.wire.messages import (
-    AntennaHealth,
     Ask,
     Control,
     Follow,
@@ -37,6 +36,7 @@ from fip.wire.messages import (
     WorkerBrief,
     WorkerState,
 )
+from fip.wire.status import AntennaHealth
 from support import told_states
 from support.many_slices import SELECTION
 from support.mesh import SCRIPTS, Mesh

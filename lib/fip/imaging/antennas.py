@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.values import Block
-from fip.wire.messages import AntennaHealth
+from fip.wire.status import AntennaHealth
 
 _DIGITS = 3  # of what is told
 

@@ -11,7 +11,7 @@ from fip.data.antennas import number_name
 from fip.data.quality import FLAGGED_SHARE, GAUSSIAN_RMS_PER_MAD
 from fip.state.panel import Bar, Fact, Head, Level, Number, Panel, Row, Table
 from fip.state.words import NONE, listed, number, percent
-from fip.wire.messages import AntennaHealth
+from fip.wire.status import AntennaHealth
 
 Fault = Literal["", "flagged", "high", "low"]
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from fip.data.antennas import IllAntenna, gathered
 from fip.imaging.antennas import AntennaTally, health, together
-from fip.wire.messages import LATELY, AntennaHealth
+from fip.wire.messages import LATELY
+from fip.wire.status import AntennaHealth
 
 ADDED_AT_ONCE = 32  # tallies of a piece, which is cheaper than one by one
 PIECE = 1.0  # s; what was read in one is one tally, and the oldest pieces are forgotten

@@ -34,9 +34,7 @@ from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
 
-LOOK_EVERY = 0.1
-"""s between two looks at what is being written: what is whole waits no longer, and a look with nothing new is so cheap
-(docs/benchmarks.md) that ten a second are below a hundredth of a core."""
+LOOK_EVERY = 0.1  # s between two looks at what is being written: one with nothing new is cheap (docs/benchmarks.md)
 UNREADABLE_WITHIN = 60.0  # s for which what is being written may not be readable: its writer is at work now and then
 MOST_LOST = 5  # first looks at what is being written in which the children died, before that counts as damage
 TOLD_AFTER = 2.0  # s of it after which that is told

@@ -32,7 +32,7 @@ from fip.data.user_code import Code
 from fip.data.values import Fingerprint
 from fip.data.vetting import Said
 from fip.wire.receiving import ReceiverBrief, ReceiverState
-from fip.wire.status import Status
+from fip.wire.status import AntennaHealth, Status
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
 LATELY = 10.0  # s, the window over which rates, shares of time and antennas are told
@@ -339,17 +339,6 @@ class Departure:
     status: Status  # its last
     time: Real  # s UTC, Unix
     how: Line  # left, died, hung
-
-
-@dataclass(frozen=True)
-class AntennaHealth:
-    """How the antennas of a run did in the slices that were read of late: `fip.imaging.antennas` finds it."""
-
-    run: RunId
-    share: float  # of the selected samples of all, how many are flagged or do not count for another reason, 0 to 1
-    names: tuple[Text, ...]  # of those with selected samples; the number of one that has none
-    flagged: tuple[float, ...]  # [antenna] share of its own, but for those with antennas that have no good sample
-    level: tuple[float | None, ...]  # [antenna] its amplitude over that of the median antenna; None without any
 
 
 @dataclass(frozen=True)

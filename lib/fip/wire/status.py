@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from fip.data.names import Count, Line, Real, Text
+from fip.data.names import Count, Line, Real, RunId, Text
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,14 @@ class Status:
     def identity(self) -> str:
         """HOST/NAME: one living daemon at a time has it."""
         return f"{self.host}/{self.name}"
+
+
+@dataclass(frozen=True)
+class AntennaHealth:
+    """How the antennas of a run did in the slices that were read of late: `fip.imaging.antennas` finds it."""
+
+    run: RunId
+    share: float  # of the selected samples of all, how many are flagged or do not count for another reason, 0 to 1
+    names: tuple[Text, ...]  # of those with selected samples; the number of one that has none
+    flagged: tuple[float, ...]  # [antenna] share of its own, but for those with antennas that have no good sample
+    level: tuple[float | None, ...]  # [antenna] its amplitude over that of the median antenna; None without any

@@ -105,11 +105,16 @@ def _shuffled(builder: Any, value: Any, lanes: Sequence[int]) -> Any:
 
 def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c, of floats or vectors, in one instruction where there is one."""
-    kind = a.type
-    lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
-    name = f"llvm.fmuladd.{lanes}f{_BITS[kind.element if lanes else kind]}"
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
-    return builder.call(function, [a, b, c])
+    return _called(builder, "fmuladd", a.type, a, b, c)
+
+
+def _called(builder: Any, name: str, result: Any, *values: Any, **how: Any) -> Any:
+    """LLVM's own function of that name, of values of which the last is of the type that is meant."""
+    kind = values[-1].type
+    lanes, number = (f"v{kind.count}", kind.element) if isinstance(kind, ir.VectorType) else ("", kind)
+    signature = ir.FunctionType(result, [each.type for each in values])
+    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.{lanes}f{_BITS[number]}")
+    return builder.call(function, values, **how)
 
 
 def _horner(builder: Any, coefficients: Sequence[Any], x: Any) -> Any:
@@ -184,13 +189,7 @@ _arithmetic(operator.truediv, "fdiv")
 def _by_name(name: str, meaning: str) -> Any:
     @intrinsic
     def apply(typing: Any, a: Any) -> Any:
-        def emit(builder: Any, x: Any) -> Any:
-            called = f"llvm.{name}.v{x.type.count}f{_BITS[x.type.element]}"
-            return builder.call(
-                cgutils.get_or_insert_function(builder.module, ir.FunctionType(x.type, [x.type]), called), [x]
-            )
-
-        return a(a), _made(emit)
+        return a(a), _made(lambda builder, x: _called(builder, name, x.type, x))
 
     apply.__doc__ = meaning
     return apply
@@ -203,12 +202,7 @@ floor_of = _by_name("floor", "each lane's next integer below")
 @intrinsic
 def not_negative(typing: Any, a: Any) -> Any:
     """each lane, or 0 if it is negative"""
-
-    def emit(builder: Any, x: Any) -> Any:
-        zero = ir.Constant(x.type, None)
-        return builder.select(builder.fcmp_ordered(">", x, zero), x, zero)
-
-    return a(a), _made(emit)
+    return a(a), _made(lambda builder, x: _called(builder, "maxnum", x.type, x, ir.Constant(x.type, None)))
 
 
 @intrinsic
@@ -226,12 +220,8 @@ def sum_of_lanes(typing: Any, a: Any) -> Any:
     """the sum of all lanes"""
 
     def emit(builder: Any, x: Any) -> Any:
-        kind = x.type
-        called = f"llvm.vector.reduce.fadd.v{kind.count}f{_BITS[kind.element]}"
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind.element, [kind.element, kind]), called
-        )
-        return builder.call(function, [ir.Constant(kind.element, -0.0), x], fastmath=("reassoc",))
+        zero = ir.Constant(x.type.element, -0.0)
+        return _called(builder, "vector.reduce.fadd", zero.type, zero, x, fastmath=("reassoc",))
 
     return a.number(a), _made(emit)
 

@@ -31,6 +31,7 @@ SILENCE = 5.0  # s in which nothing came at all, after which an end that not all
 ASKED = 1.0  # s from one look at telstate to the next
 _SLOW = 5  # looks for whole heaps, to one for all else
 
+_FROM_BEFORE = "weights", "weights_channel"  # what did not come of these is as in an integration shortly before
 _REFUSED = {
     At.WRONG_SIZE: "heaps that have not the size of this stream's",
     At.WRONG_CHANNELS: "heaps of other channels: receiver.listen has to name endpoints in their order",
@@ -202,7 +203,7 @@ class MeerkatStream:
                 self._take(heard, number, chunk, heap, whole=bool(memory.present[number, chunk, heap]))
 
     def _renew(self, number: int, chunk: int, given: Any) -> None:
-        """Makes a chunk's memory ready: what does not come is NaN; flags and weights are those of the heap before."""
+        """Makes a chunk's memory ready: what does not come is NaN, or flagged; weights are those of the heap before."""
         memory = self._memory
         for heap in range(memory.present.shape[2]):
             data = memory.data[number, chunk, heap * memory.slot : (heap + 1) * memory.slot]
@@ -211,11 +212,10 @@ class MeerkatStream:
             if self._layout is None or shift != wanted:
                 data[:] = 0xFF
                 continue
-            for name, size in zip(
-                ("correlator_data", "timestamp", "dump_index"), (self._shape.sizes[0], 8, 8), strict=True
-            ):
-                begin = shift + self._layout.begin[name]
-                data[begin : begin + size] = 0xFF
+            for name, size in zip(self._layout.begin, self._shape.sizes, strict=True):
+                if name not in _FROM_BEFORE:
+                    begin = shift + self._layout.begin[name]
+                    data[begin : begin + size] = 0xFF
         self._endpoints[number].port.renew(chunk, given)
 
     def _take(self, heard: Heard, number: int, chunk: int, heap: int, whole: bool) -> None:

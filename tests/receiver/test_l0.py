@@ -67,7 +67,7 @@ def lost_of(hearing: Hearing, sent: Sent, others: float = 0.0) -> int:
         assert part.missing == np.count_nonzero(gone)
         assert part.time == SYNC + FIRST + part.dump * SETUP.cadence
         assert part.flag is not None
-        assert ((part.flag == flag[here]) | (part.flag == 0xFF)).all()
+        assert ((part.flag == flag[here]) | (part.flag == 0xFF) | gone).all()
         for name, whole in (("weight", weight), ("scale", scale)):
             there = getattr(part, name)
             same = (there == whole[here]) | gone if there.ndim == 2 else there == whole[here]

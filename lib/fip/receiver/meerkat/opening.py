@@ -5,6 +5,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import spead2  # noqa: F401 if it is not installed, that is said before telstate is waited for
+
 from fip.config import Receiver
 from fip.corrections.predict.compiled import machine_code_allowed
 from fip.data.errors import ConfigError, InputError

@@ -104,12 +104,12 @@ def sky(
 
 
 def aavs3() -> tuple[Block, Grid]:
-    """The real snapshot, as `fip run --size 1024` has it."""
+    """The real snapshot: the whole sky in 1024 pixels."""
     with tempfile.TemporaryDirectory() as scratch:
         with tarfile.open(REAL / "aavs3_sun.tar.xz") as tar:
             tar.extractall(scratch, filter="data")
         (path,) = {table.parent.parent for table in Path(scratch).rglob("ANTENNA/table.dat")}
-        run = open_run(path, asked(size=(1024, 1024)))
+        run = open_run(path, asked(size=(1024, 1024), scale=2 / 1024))
         slice_ = run.read(0)
         run.close()
         return slice_.blocks[0], slice_.grid

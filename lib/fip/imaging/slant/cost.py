@@ -8,6 +8,7 @@ matters, which other processors share.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -91,6 +92,11 @@ def sky_cost(plan: SkyPlan, blocks: Sequence[Block]) -> float:
     else:
         interpolation = cost.value * values + pixels * (cost.pixel + cost.tap * plan.cell)
     return _to_terms(plan, blocks) + cost.sample * _samples(blocks) + interpolation
+
+
+def least_cost_with_slopes(plan: SkyPlan, blocks: Sequence[Block]) -> float:
+    """What a plane that is not level costs in place of this one, even if a single term does: no plan is made for it."""
+    return sky_cost(replace(plan, level=False, shape=plan.shape._replace(terms=1)), blocks)
 
 
 def _to_terms(plan: Gridding, blocks: Sequence[Block]) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fip.data.values import Block, Grid
 from fip.imaging.kernels import Imager, Kernel
 from fip.imaging.slant.buffers import buffers, filling, make_transform
-from fip.imaging.slant.cost import sky_cost, slant_cost, wgridder_cost
+from fip.imaging.slant.cost import least_cost_with_slopes, sky_cost, slant_cost, wgridder_cost
 from fip.imaging.slant.grid import correction_polynomial
 from fip.imaging.slant.gridding import grid_samples
 from fip.imaging.slant.plan import Plan, make_plan
@@ -87,9 +87,13 @@ class SlantKernel(Kernel):
                 plan = make(blocks, self._grid, self._epsilon)
             except UnsuitableError as unsuitable:
                 reasons.append(str(unsuitable))
-            else:
-                cost = sky_cost(plan, blocks) if isinstance(plan, SkyPlan) else slant_cost(plan, blocks)
-                found.append((cost, plan))
+                continue
+            if not isinstance(plan, SkyPlan):
+                found.append((slant_cost(plan, blocks), plan))
+                continue
+            found.append((sky_cost(plan, blocks), plan))
+            if plan.level and found[-1][0] <= least_cost_with_slopes(plan, blocks):
+                break
         if self._only_if_faster and found:
             limit = wgridder_cost(blocks, self._grid, scheme_for(self._epsilon))
             if all(cost > limit for cost, _ in found):

@@ -66,3 +66,9 @@ def test_a_seed_replays_to_the_same_trace() -> None:
         once, again = play(scenario(seed)), play(scenario(seed))
         assert (once.trace, once.story) == (again.trace, again.story)
         assert once.trace != play(scenario(seed + 1)).trace
+
+
+@pytest.mark.parametrize("seed", [82272, 82312])
+def test_a_ventilator_that_has_just_started_cuts_nothing_that_its_ring_has(seed: int) -> None:
+    """A run becomes known to it between two looks at what the ring has."""
+    assert play(scenario(seed)).violation == ""

@@ -65,6 +65,8 @@ class Keeping:
                 continue
             for index in active.unsafe():
                 due, key = active.pace.due(index), SliceId(run, index)
+                if self._ring.holds(key):  # `kept` is as of the last sweep
+                    continue
                 found = active.leases and index < active.found  # it may have come long ago
                 if due is None or (now - due < AFTER and not found):
                     break

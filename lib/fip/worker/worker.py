@@ -180,7 +180,10 @@ class Worker(Daemon):
         return opened
 
     def _on_slice(self) -> None:
-        if self._slices is None or len(self._holds) >= MAXIMUM_HELD:
+        if self._slices is None:
+            return
+        if len(self._holds) >= MAXIMUM_HELD:  # a ventilator that has started anew knows of none of these yet
+            self._loop.off(self._slices)  # it would be told of without an end; `_hand_on` has it heard again
             return
         frames = [frame.buffer for frame in self._slices.recv_multipart(copy=False)]
         try:
@@ -249,6 +252,8 @@ class Worker(Daemon):
         else:
             if self._images:
                 self._loop.off(self._images, zmq.POLLOUT)
+        if self._slices and len(self._holds) < MAXIMUM_HELD:
+            self._loop.on(self._slices, self._on_slice)
         self._vitals.stopwatch.enter("busy" if self._working else "blocked" if self._outgoing else "idle")
 
     def _record(self, finished: Finished) -> None:

@@ -29,7 +29,7 @@ FILL: Mapping[str, float] = {"flag": 0, "weight": 1, "scale": 1.0}
 
 
 def arrays_of(setup: Setup, seed: int = 1) -> dict[str, NDArray[Any]]:
-    """An integration's arrays: 1 Jy in the phase centre, of which parallel hands have all, and noise."""
+    """The arrays of an integration: noise, and 1 Jy in the phase centre, which all parallel hands have."""
     source = np.random.default_rng(seed)
     parallel = np.array([each.correlation[0] == each.correlation[1] for each in setup.products], np.float32)
     found: dict[str, NDArray[Any]] = {}

@@ -10,7 +10,7 @@ from fip.data.values import Block
 from fip.imaging.slant.buffers import buffers, filling, make_transform
 from fip.imaging.slant.grid import correction_polynomial, tap_polynomials
 from fip.imaging.slant.gridding import grid_samples
-from fip.imaging.slant.sky_plan import SkyPlan
+from fip.imaging.slant.sky_plan import BEYOND, SkyPlan
 from fip.imaging.slant.sky_stages import (
     Pixels,
     along_eta,
@@ -46,7 +46,7 @@ def _plane(plan: SkyPlan, blocks: Sequence[Block], stokes: int, out: NDArray[np.
         for factor, at in ((0.5, plan.across), (1.0, eta))  # the half plane is counted twice
     )
     transform = make_transform(plan.v_size, scheme, get)
-    pixels = Pixels(plan.grid.width, plan.grid.height, plan.grid.scale, plan.beyond)
+    pixels = Pixels(plan.grid.width, plan.grid.height, plan.grid.scale, BEYOND)
     taps, columns = tap_polynomials(scheme), s.blocks * 16
     if plan.level:
         planes = get("images", s.terms * s.length * columns)

@@ -19,7 +19,7 @@ _OVERSAMPLING = 1.7
 made up to thirty times as large, for the interpolation to take away, and the aliasing of its gridding is not: of few
 baselines one may be just there."""
 
-_BEYOND = 1e-9  # rad over the horizon, in place of pixels that rounding would leave out
+BEYOND = 1e-9  # rad over the horizon, in place of pixels that rounding would leave out
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,6 @@ class SkyPlan(Gridding):
     def cell(self) -> int:
         """Terms that a cell has room for: an even number."""
         return self.shape.terms + self.shape.terms % 2
-
-    @property
-    def beyond(self) -> float:
-        """rad over the horizon, up to which pixels are made."""
-        return _BEYOND
 
     @property
     def size(self) -> int:
@@ -97,7 +92,7 @@ def _extent(along: float, across: float, slope: float) -> tuple[float, float]:
     if along * along + across * across >= 1:
         ends = min(along, 1.0), min(math.sqrt(max(1 - across * across, 0.0)), along)
         found += [sign * xi + slope for xi in ends for sign in (-1, 1)]
-    pad = 4 * _BEYOND * (1 + abs(slope))
+    pad = 4 * BEYOND * (1 + abs(slope))
     return min(found) - pad, max(found) + pad
 
 

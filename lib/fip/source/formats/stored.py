@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError, UnreadableError, first_line
+from fip.source.full_rows import FullRows
 from fip.source.recording import Rows
 from fip.source.tables.sound import sound_intervals, sound_uvw
 from fip.source.tables.subtables import Antennas, Channels, Field, Window, as_array
@@ -124,14 +125,8 @@ class StoredRecording(WholeRecording):
             raise UnreadableError(f"{self.path}: cannot read {what}: {first_line(error)}") from None
 
 
-class StoredRows:
+class StoredRows(FullRows[StoredRecording]):
     """Some rows, as `Rows` has them."""
-
-    def __init__(self, recording: StoredRecording, numbers: range | NDArray[np.int64]) -> None:
-        self._recording, self.numbers = recording, numbers
-
-    def __len__(self) -> int:
-        return len(self.numbers)
 
     def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
         """[row, ...] of a column, some rows and channels of it."""
@@ -157,18 +152,6 @@ class StoredRows:
         """That of a column of samples."""
         return self._recording.samples[name].dtype
 
-    def has(self, name: str) -> bool:
-        """Whether there is such a column."""
-        return name in self._recording.columns
-
-    def defined(self, name: str, row: int) -> bool:
-        """All cells of a column are there."""
-        return self.has(name)
-
-    def all_defined(self, name: str) -> NDArray[np.bool_]:
-        """Likewise, [row]."""
-        return np.full(len(self), self.has(name))
-
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
         """Shape of the first row's cell; None if there is no such column."""
         if not self.has(name):
@@ -180,10 +163,6 @@ class StoredRows:
     def where(self, mask: NDArray[np.bool_]) -> Rows:
         """Those rows where `mask` [row] is true."""
         return StoredRows(self._recording, as_array(self.numbers)[mask])
-
-    def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
-        """The error to raise if cells have another shape than a window tells."""
-        return InputError(f"{self._recording.path}: {name} has cells of shape {found}, but its window says {expected}")
 
     def _of(self, first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return self._recording.of(as_array(self.numbers[first:end]))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fip.data.errors import InputError, LeftTheRingError
 from fip.data.quantities import UNIX_EPOCH
+from fip.source.full_rows import FullRows
 from fip.source.spooled.products import Picks
 from fip.source.tables.subtables import Channels, Window, as_array
 from fip.spool.setup import Setup
@@ -36,18 +37,15 @@ class _Stretch:
     baselines: Picks
 
 
-class SpooledRows:
+class SpooledRows(FullRows["Spooled"]):
     """See above. To read samples `into` a buffer is to image them; `column` is for who looks at what there is.
 
     So of an integration that left the ring the first is an error, and the other tells that nothing is there.
     """
 
     def __init__(self, recording: "Spooled", numbers: range | NDArray[np.int64]) -> None:
-        self._recording, self.numbers = recording, numbers
+        super().__init__(recording, numbers)
         self._placed: tuple[tuple[int, int], tuple[NDArray[np.int64], NDArray[np.int64]]] | None = None
-
-    def __len__(self) -> int:
-        return len(self.numbers)
 
     @staticmethod
     def columns(setup: Setup) -> tuple[str, ...]:
@@ -74,18 +72,6 @@ class SpooledRows:
         """That of a column of samples."""
         return _DTYPES[name]
 
-    def has(self, name: str) -> bool:
-        """Whether there is such a column."""
-        return name in self._recording.columns
-
-    def defined(self, name: str, row: int) -> bool:
-        """All cells of a column are there."""
-        return self.has(name)
-
-    def all_defined(self, name: str) -> NDArray[np.bool_]:
-        """Likewise, [row]."""
-        return np.full(len(self), self.has(name))
-
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
         """Shape of the first row's cell; None if there is no such column."""
         if not self.has(name):
@@ -95,10 +81,6 @@ class SpooledRows:
     def where(self, mask: NDArray[np.bool_]) -> "SpooledRows":
         """Those rows where `mask` [row] is true."""
         return SpooledRows(self._recording, as_array(self.numbers)[mask])
-
-    def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
-        """The error to raise if cells have another shape than a window tells."""
-        return InputError(f"{self._recording.path}: {name} has cells of shape {found}, but its window says {expected}")
 
     def _places(self, first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Of each row integration x bands + band, and its baseline."""

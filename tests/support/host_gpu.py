@@ -1,4 +1,4 @@
-"""A processor that stands for a GPU: slant.cu compiled as C++, one thread a block, arrays of numpy."""
+"""A processor that stands for a GPU: the CUDA sources compiled as C++, one thread a block, arrays of numpy."""
 
 import ctypes
 import subprocess
@@ -7,28 +7,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from fip.imaging.cuda.device import SOURCE, CupyDevice
+from fip.imaging.cuda.device import SOURCES, CupyDevice, gpus
 
-SHIM = f"""
+needs_gpu = pytest.mark.skipif(not gpus(), reason="no GPU")
+
+SHIM = """
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 using std::max; using std::min;
-struct int2 {{ int x, y; }};
-struct float2 {{ float x, y; }};
-struct float4 {{ float x, y, z, w; }};
-struct Index {{ unsigned x; }};
-extern "C" {{ Index blockIdx{{0}}, gridDim{{1}}; float2 turned[1 << 16]; }}
-static const Index threadIdx{{0}}, blockDim{{1}};
+struct int2 { int x, y; };
+struct float2 { float x, y; };
+struct float4 { float x, y, z, w; };
+struct Index { unsigned x; };
+extern "C" { Index blockIdx{0}, gridDim{1}; float2 turned[1 << 16]; }
+static const Index threadIdx{0}, blockDim{1};
 #define __global__
 #define __device__
 #define __shared__
 #define __constant__
-static void __syncthreads() {{}}
-template <class T> static void atomicAdd(T* to, T value) {{ *to += value; }}
-static void sincospif(float x, float* sine, float* cosine) {{ *sine = sin(M_PI * x); *cosine = cos(M_PI * x); }}
-#include "{SOURCE}"
+static void __syncthreads() {}
+template <class T> static void atomicAdd(T* to, T value) { *to += value; }
+template <class T> static void atomicMin(T* to, T value) { *to = min(*to, value); }
+template <class T> static void atomicMax(T* to, T value) { *to = max(*to, value); }
+template <class T, class F> static T bits(F from) { T to; memcpy(&to, &from, sizeof to); return to; }
+static unsigned __float_as_uint(float value) { return bits<unsigned>(value); }
+static float __uint_as_float(unsigned value) { return bits<float>(value); }
+static double __dadd_rn(double a, double b) { return a + b; }
+static double __dmul_rn(double a, double b) { return a * b; }
+static void sincospif(float x, float* sine, float* cosine) { *sine = sin(M_PI * x); *cosine = cos(M_PI * x); }
 """
 
 
@@ -39,19 +49,23 @@ class HostDevice(CupyDevice):
     """The processor in its place: nothing of cupy is used."""
 
     xp: Any = np
+    name = "the processor"
     threads = 1 << 30  # one block for whatever there is
 
     def __init__(self, folder: Path) -> None:
+        """The sources are compiled in this folder, but for those that are compiled there already."""
         source, library = folder / "shim.cpp", folder / "shim.so"
-        source.write_text(SHIM)
-        subprocess.run(["g++", "-O2", "-std=c++17", "-shared", "-fPIC", "-o", library, source], check=True)
+        source.write_text(SHIM + "".join(f'#include "{each}"\n' for each in SOURCES))
+        options = ["-O2", "-ffp-contract=off", "-Wall", "-Wno-unknown-pragmas", "-Werror"]
+        if not library.exists():
+            subprocess.run(["g++", *options, "-std=c++17", "-shared", "-fPIC", "-o", library, source], check=True)
         self._library = ctypes.CDLL(str(library))
 
     def define(self, name: str, values: NDArray[np.float32]) -> None:
         """A variable, here."""
         ctypes.memmove(ctypes.addressof(ctypes.c_float.in_dll(self._library, name)), values.ctypes.data, values.nbytes)
 
-    def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0) -> None:
+    def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0, threads: int = 0) -> None:
         """One block after the other."""
         assert shared <= 48 * 1024  # bytes that a GPU gives without being asked
         function = self._library[name]
@@ -73,6 +87,10 @@ class HostDevice(CupyDevice):
     def send_back(self, piece: NDArray[np.float32], to: NDArray[np.float32]) -> None:
         """At once."""
         to[...] = piece
+
+    def read(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Where it is."""
+        return array
 
     def finish(self) -> None:
         """Nothing is under way."""

@@ -88,6 +88,7 @@ def test_stokes_and_sub_bands_of_the_whole_sky(device: CupyDevice, elevation: fl
     made = dirty_image(make_slice(blocks, grid), CudaSlantKernel(device, grid, 1e-5, nothing_else))
     assert made.kernel == "sky"
     below = beyond_horizon(grid)
+    assert below is not None
     for channel, block in enumerate(blocks):
         exact = direct_sum([block], *pixel_directions(grid)) / block.weight.sum(axis=(1, 2))[:, None, None]
         for plane, due in zip(made.pixels[:, 1 + channel], exact, strict=True):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fip.data.values import Block, Grid
 from fip.imaging.beam import fit_beam
+from fip.imaging.cuda import psf_patch
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.cuda.slant import CudaSlantKernel
 from fip.imaging.kernels import PATCH_EPSILON
@@ -46,6 +47,13 @@ def an_array(seed: int) -> list[Block]:
     ]
 
 
+@pytest.fixture
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The GPU makes what it would else leave to the processor, as arrays are small whose direct sum is at hand."""
+    monkeypatch.setattr(psf_patch, "FEWEST", 1)
+
+
+@pytest.mark.usefixtures("few_are_enough")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_middle_of_the_psf_is_that_of_the_direct_sum(device: CupyDevice, seed: int) -> None:
     """To the accuracy of the grid, 1e-5; w is left out."""
@@ -63,6 +71,7 @@ def test_the_middle_of_the_psf_is_that_of_the_direct_sum(device: CupyDevice, see
     assert np.linalg.norm(patch - exact) <= 1e-5 * np.linalg.norm(exact)
 
 
+@pytest.mark.usefixtures("few_are_enough")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_beam_is_that_of_the_processor(device: CupyDevice, seed: int) -> None:
     """What a patch is off moves a fit of exp(-t), t = y.A y, by no more than that over the rms of its slope t exp(-t).
@@ -78,6 +87,17 @@ def test_the_beam_is_that_of_the_processor(device: CupyDevice, seed: int) -> Non
     assert other.angle == pytest.approx(one.angle, abs=PATCH_EPSILON * 4 / 0.26)
 
 
+def test_a_patch_of_few_samples_is_left_to_the_processor(device: CupyDevice) -> None:
+    """And one of many is not."""
+    kernel = Asked(device)
+    assert fit_beam(an_array(1), kernel) == fit_beam(an_array(1))
+    assert all(patch is None for _, patch in kernel.made)
+    uvw = np.random.default_rng(6).normal(size=(psf_patch.FEWEST, 3)) * 100
+    assert fit_beam([make_block(uvw, np.array([1e9]), [(0.0, 0.0, 1.0)])], kernel) is not None
+    assert kernel.made[-1][1] is not None
+
+
+@pytest.mark.usefixtures("few_are_enough")
 def test_fringes_too_fine_for_a_patch_are_left_to_the_processor(device: CupyDevice) -> None:
     """One long baseline beside very many short ones."""
     rng = np.random.default_rng(4)

@@ -13,6 +13,7 @@ from fip.imaging.slant.plan import Gridding, Plane, transform_size
 from fip.imaging.slant.scheme import SINGLE
 from fip.imaging.slant.stages import Shape
 
+FEWEST = 2**15  # samples: of fewer the processor makes the patch sooner than it prepares and launches what makes it
 HIGHEST = 0.4  # cycles per pixel: a grid of finer fringes would not end
 _ONE = np.ones((1, 1), np.float32)
 _FLAT = Basis(np.zeros(1, np.int64), _ONE, _ONE)  # one term, the same at all heights
@@ -28,9 +29,11 @@ def psf_patch(
 ) -> NDArray[np.float32] | None:
     """[y, x] of `side` pixels, a multiple of 16, `step` rad apart, as `fip.imaging.kernels.dirty` without w.
 
-    uvw [row, 3] in m, frequencies in Hz and weights [row x frequency] of each block. To 1e-5. None if fringes are too
-    fine for such pixels, or the GPU has no memory left.
+    uvw [row, 3] in m, frequencies in Hz and weights [row x frequency] of each block. To 1e-5. None if samples are
+    few, if fringes are too fine for such pixels, or if the GPU has no memory left.
     """
+    if sum(weight.size for weight in weights) < FEWEST:
+        return None
     all_uvw = np.concatenate(uvw).T
     highest = np.repeat([float(f[-1]) for f in frequencies], [len(each) for each in uvw])
     along_eta, along_xi = (float(np.abs(axis * highest).max()) * step / SPEED_OF_LIGHT for axis in all_uvw[:2])

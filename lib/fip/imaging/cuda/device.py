@@ -25,6 +25,7 @@ class CupyDevice:
     """
 
     threads = 256  # of a block
+    blocks = 1 << 16  # the most, of functions that stride
 
     def __init__(self, device: str) -> None:
         """Open "cuda:N". Raise UsageError where it, or cupy, is missing."""
@@ -42,9 +43,9 @@ class CupyDevice:
         """Set a constant of the sources."""
         self.xp.ndarray(values.shape, values.dtype, self._module.get_global(name)).set(values)
 
-    def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0, threads: int = 0) -> None:
-        """Start a function of the sources; `shared` bytes of shared memory a block, of so many threads if not 0."""
-        self._module.get_function(name)((blocks,), (threads or self.threads,), tuple(args), shared_mem=shared)
+    def launch(self, name: str, blocks: int, args: Sequence[Any], threads: int = 0) -> None:
+        """Start a function of the sources; so many threads a block if not 0."""
+        self._module.get_function(name)((blocks,), (threads or self.threads,), tuple(args))
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
         """Memory of the host to which copies are fastest, page-locked, of any contents; it goes back to cupy's pool."""

@@ -81,7 +81,7 @@ class Terms:
         shape = int(g["terms"]), int(g["width"]), int(g["v_size"]) // 2 + 1
         spectra = xp.empty(shape, np.complex64)
         squares = shape[0] * -(-shape[1] // TURN) * -(-shape[2] // TURN)
-        self.device.launch("half_spectra", squares, [rows, self.slant, spectra], shared=TURN * (TURN + 1) * 8)
+        self.device.launch("half_spectra", min(squares, self.device.blocks), [rows, self.slant, spectra])
         return xp.fft.irfft(spectra, int(g["v_size"]), axis=-1, norm="forward").astype(np.float32, copy=False)
 
     def corrections(self) -> Any:
@@ -99,4 +99,4 @@ class Terms:
 
     def each(self, name: str, elements: int, args: Sequence[Any]) -> None:
         """Launch a function that strides over so many elements."""
-        self.device.launch(name, min(-(-elements // self.device.threads), 1 << 16), args)
+        self.device.launch(name, min(-(-elements // self.device.threads), self.device.blocks), args)

@@ -149,7 +149,7 @@ __global__ void grid_samples(
 __global__ void half_spectra(const float2* rows, const Slant* slant, float2* out)
 {
     const Slant s = *slant;
-    extern __shared__ float2 turned[];  // [TURN][TURN + 1]
+    __shared__ float2 turned[TURN * (TURN + 1)];
     int half = s.v_size / 2 + 1, first = s.u_size / 2 - s.width / 2, above = s.rows - s.row0;
     int across = (s.width + TURN - 1) / TURN, down = (half + TURN - 1) / TURN;
     for (int square = blockIdx.x; square < s.terms * across * down; square += gridDim.x) {

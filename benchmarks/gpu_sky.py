@@ -9,6 +9,7 @@ waited for. Errors are rms over random pixels and over the outermost ones, relat
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def measure(name: str, block: Block, grid: Grid, measured: Measured) -> None:
     print(f"{name}: {took:.2f} ms by {kernel.image(blocks, image[None])}, error {whole:.1e}, at the rim {rim:.1e}")
     for level in (False, True):
         print(f"  {'level' if level else 'tilted'}: {', '.join(stages(blocks, grid, kernel, level, measured))}")
-    there, here = (measured.milliseconds(lambda given=given: fit_beam(blocks, given)) for given in (kernel, None))
+    there, here = (measured.milliseconds(partial(fit_beam, blocks, given)) for given in (kernel, None))
     print(f"  beam {there:.2f} ms, {here:.2f} ms on the processor", flush=True)
 
 

@@ -6,16 +6,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fip.data.settings import Imaging
 from fip.data.values import Grid, Statistics
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.cuda.gridding import Constants
 from fip.imaging.cuda.rendering import Rendering
 from fip.imaging.cuda.slant import CudaSlantKernel
 from fip.imaging.dirty import dirty_image
+from fip.imaging.kernels import make_kernel
 from fip.imaging.slant.plan import make_plan
 from fip.imaging.statistics import image_statistics, sample_stride
+from fip.worker.stages import pass_through
 from support.geometries import GEOMETRIES
 from support.synthetic import make_slice
+
+SETTINGS = Imaging(stokes=("I",), epsilon=1e-5, kernel="slant", weight="natural")
 
 
 class Given(Rendering):
@@ -75,6 +80,19 @@ def test_a_gpu_measures_what_the_processor_does(device: CupyDevice, kind: str) -
 def test_an_image_without_a_number_has_no_statistics_on_a_gpu(device: CupyDevice) -> None:
     """As on the processor."""
     assert measured(device, np.full((30, 20), np.nan, np.float32)) is None
+
+
+@pytest.mark.parametrize("name", ["flat", "all sky"])
+def test_a_slice_passes_all_stages_of_a_worker(device: CupyDevice, name: str) -> None:
+    """With the statistics of its own pixels, and the beam that the processor's kernel gives it."""
+    blocks, grid = GEOMETRIES[name].blocks(1e-5, bright=False)
+    slice_ = make_slice(blocks, grid)
+    kernel = CudaSlantKernel(device, grid, 1e-5, lambda *_: "another")
+    there, here = (pass_through(slice_, each)[0].images["dirty"] for each in (kernel, make_kernel(SETTINGS, grid)))
+    assert there.kernel == here.kernel
+    assert there.statistics == image_statistics(there.pixels[0, 0])
+    assert there.beam == here.beam
+    assert np.array_equal(np.isnan(there.pixels), np.isnan(here.pixels))
 
 
 def test_a_slice_is_measured_where_it_is_imaged(device: CupyDevice) -> None:

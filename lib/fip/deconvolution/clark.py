@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from fip.deconvolution.spectra import basis, fitted, indices_of, merged
-from fip.deconvolution.values import Deep, Planes, Points
+from fip.deconvolution.spectra import basis, fitted, heights, indices_of, merged
+from fip.deconvolution.values import Array, Deep, Planes, Points, beside
 
 GAIN = 0.1  # share of a peak that is taken off at a time
 DEPTH = 0.2  # of the highest peak, down to which one set of bright pixels is worked on
 MOST_ACTIVE = 20_000  # bright pixels in a set
 MOST_TAKEN = 100_000  # times that something is taken off, in a minor cycle
+DEEPER = 1.0  # times the noise
 RISING = 1.5  # times the lowest peak so far: higher ones mean that it diverges
 TWO_TERMS_FROM = 20.0  # times the noise: fainter peaks do not tell their spectrum
 
@@ -44,7 +45,7 @@ def minor_cycle(
     taken, diverged, planes = 0, False, image.planes
     before = np.inf
     while taken < MOST_TAKEN:
-        whole = np.abs(np.tensordot(seek.share.astype(np.float32), planes, 1)) * allowed
+        whole = seek.heights(planes) * allowed
         peak = float(whole.max())
         if peak <= down_to:
             break
@@ -56,6 +57,18 @@ def minor_cycle(
         taken += seek.take(active, planes, limit, MOST_TAKEN - taken)
         planes = _without(image.planes, psf.planes, seek.fluxes)
     return Cleaned(merged(points, seek.zeroth, seek.first), replace(image, planes=planes), taken, diverged)
+
+
+def deepened(
+    image: Deep, psf: Deep, points: Points, allowed: NDArray[np.bool_], down_to: float, noise: float
+) -> Points:
+    """The points after a minor cycle, and after one more about those that there are, down to `DEEPER` x the noise.
+
+    A source between pixels is several points, and what is left of it has sidelobes all over the image.
+    """
+    found = minor_cycle(image, psf, points, allowed, down_to, noise)
+    near = allowed & beside(found.points, image.grid)
+    return minor_cycle(found.left, psf, found.points, near, DEEPER * noise, noise).points
 
 
 def _bright(whole: Planes, limit: float) -> NDArray[np.intp]:
@@ -76,7 +89,8 @@ class _Search:
         self.logs = np.log(image.frequency / points.reference)
         self.index = indices_of(points, self.height * self.width)
         self.zeroth, self.first = np.zeros(len(self.index)), np.zeros(len(self.index))
-        self.terms = 2 if len(self.share) > 1 else 1
+        self.known = np.zeros(len(self.index))
+        self.known[points.place] = points.flux
         self.telling = TWO_TERMS_FROM * noise
         spread = psf.planes.reshape(len(self.share), -1).T
         self.psf = np.concatenate([spread, np.zeros_like(spread[:1])])  # [pixel, band]; the last is where it ends
@@ -90,24 +104,40 @@ class _Search:
         made[:, here] = (self.zeroth[here, None] * zeroth + self.first[here, None] * first).T
         return made.reshape(-1, self.height, self.width)
 
+    def heights(self, planes: Planes) -> Planes:
+        """How far pixels are from 0, [y, x] in Jy/beam: the whole band, or if they have a spectrum also its slope."""
+        found = np.abs(np.tensordot(self.share.astype(np.float32), planes, 1)).ravel()
+        here = np.flatnonzero(np.abs(self.known + self.zeroth) > self.telling)
+        values = planes.reshape(len(self.share), -1)[:, here].T.astype(np.float64)
+        found[here] = heights(values, self.share, *basis(self.logs, self.index[here]))
+        return found.reshape(planes.shape[1:])
+
     def take(self, active: NDArray[np.intp], planes: Planes, limit: float, most: int) -> int:
         """Takes points off a set of pixels until none of them is above the limit; returns how often, `most` at most."""
         y, x = np.divmod(active, self.width)
         values = planes.reshape(len(self.share), -1)[:, active].T.astype(np.float64)
         zeroth, first = basis(self.logs, self.index[active])
+        told = np.flatnonzero(np.abs(self.known + self.zeroth)[active] > self.telling)
         highest = np.inf
         for count in range(most):
-            whole = values @ self.share
-            at = int(np.argmax(np.abs(whole)))
-            if abs(whole[at]) <= limit or abs(whole[at]) > RISING * highest:
+            height = np.abs(values @ self.share)
+            height[told] = heights(values[told], self.share, zeroth[told], first[told])
+            at = int(np.argmax(height))
+            if height[at] <= limit or height[at] > RISING * highest:
                 return count
-            highest = min(highest, abs(whole[at]))
-            terms = self.terms if abs(whole[at]) > self.telling else 1
-            d0, d1 = fitted(values[at], self.share, zeroth[at], first[at], terms)
-            self.zeroth[active[at]] += GAIN * d0
-            self.first[active[at]] += GAIN * d1
-            values -= self._around(y - y[at], x - x[at]) * (GAIN * (d0 * zeroth[at] + d1 * first[at]))
+            highest = min(highest, height[at])
+            flux = self._step(active[at], values[at], zeroth[at], first[at])
+            values -= self._around(y - y[at], x - x[at]) * flux
         return most
+
+    def _step(self, pixel: int, values: Array, zeroth: Array, first: Array) -> Array:
+        """Notes a point on a pixel with these values [band]; returns what of it is to be taken off, [band] in Jy."""
+        known = self.known[pixel] + self.zeroth[pixel]
+        terms = 2 if abs(known + self.share @ values) > self.telling else 1
+        d0, d1 = fitted(values, self.share, zeroth, first, terms, known)
+        self.zeroth[pixel] += GAIN * d0
+        self.first[pixel] += GAIN * d1
+        return GAIN * (d0 * zeroth + d1 * first)
 
     def _around(self, y: NDArray[np.intp], x: NDArray[np.intp]) -> Planes:
         """The PSF so many pixels from its middle, [pixel, band]; 0 beyond its end."""

@@ -58,6 +58,16 @@ def no_points(reference: float) -> Points:
     return Points(reference, np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
 
 
+def beside(points: Points, grid: Grid) -> NDArray[np.bool_]:
+    """The pixels [y, x] that have a point, and those that touch them."""
+    near = np.zeros((grid.height + 2, grid.width + 2), bool)
+    y, x = np.divmod(points.place, grid.width)
+    for down in range(3):
+        for right in range(3):
+            near[y + down, x + right] = True
+    return near[1:-1, 1:-1]
+
+
 def noise_of(pixels: Planes) -> float:
     """The standard deviation of what has no sources in it: 1.4826 times the median absolute deviation, Jy/beam.
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fip.archive.deep import PSF, deep_image
+from fip.archive.file_names import LEDGER
 from fip.archive.folder import Folder
 from fip.config import Config
 from fip.corrections.sky.bbs_writing import REF_TYPES
 from fip.data.corrections import AUTO, OWN
 from fip.data.errors import FipError, UsageError
 from fip.data.selection import Average
-from fip.deconvolution.clark import minor_cycle, peak_of
+from fip.deconvolution.clark import deepened, minor_cycle, peak_of
 from fip.deconvolution.values import Deep, Points, no_points, noise_of
 from fip.local.apart import Wanted, run_apart
 from fip.local.joining import joined
@@ -24,6 +25,9 @@ from fip.local.run import EXIT_INTERRUPTED, output_of
 from fip.local.user_code import settled
 from fip.source.child import Child
 from fip.source.requests import RunFacts, look
+
+FOLDER = "model"
+"""Within the directory of a run: where the model of its own images is."""
 
 BANDS = 4  # sub-bands that are joined, unless more are asked for
 MOST_IMAGES = 64  # of a pass, as far as `MOST_TOGETHER` allows
@@ -49,11 +53,12 @@ def make_model(
     folder: Path,
     cleaning: Cleaning,
     say: Callable[[str], None],
+    again: bool = False,
 ) -> Path:
     """The sky model of a MeasurementSet, or of several that are joined, made in a folder; returns its path.
 
-    One that is there, and was made of the same, is returned as it is. What was begun goes on. Raises FipError, and
-    KeyboardInterrupt if it was interrupted.
+    One that is there, and was made of the same, is returned as it is; one of something else is refused, or if `again`
+    made anew. What was begun goes on. Raises FipError, and KeyboardInterrupt if it was interrupted.
     """
     config = _of_passes(paths, config)
     first = _facts(paths, config)
@@ -61,10 +66,11 @@ def make_model(
     made_of = f"{FIRST_LINE} {first.run}, {cleaning.threshold:g} x noise, mask {digest_of(cleaning.mask)}"
     model = folder / f"{first.name}.skymodel"
     if model.exists():
-        if made_of not in model.read_text().splitlines()[:3]:
+        if made_of in model.read_text().splitlines()[:3]:
+            say(f"{model}: was made before, and is used as it is")
+            return model
+        if not again:
             raise UsageError(f"{model}: was made of other data, or otherwise: remove it, or give another folder")
-        say(f"{model}: was made before, and is used as it is")
-        return model
     passes = cleaning.cycles + 1
     say(f"{first.name}: a model by at most {passes} passes of {len(first.times)} images each")
     with closing(Folder(folder)) as held:
@@ -80,6 +86,28 @@ def make_model(
         making.forget()
     say(f"{model}: {len(points)} points, {float(points.flux.sum()):.4g} Jy at {points.reference / 1e6:.6g} MHz")
     return model
+
+
+def with_own_model(
+    paths: list[Path],
+    config: Config,
+    directory: Path,
+    workers: Mapping[str, str],
+    overwrite: bool,
+    say: Callable[[str], None],
+) -> Config:
+    """The configuration of a run with the file of the run's own model in place of `self`, which is made if need be.
+
+    Raises as `make_model`.
+    """
+    folder = directory / FOLDER
+    if (directory / LEDGER).exists() and not folder.exists() and not overwrite:
+        raise UsageError(
+            f"{directory}: its images were made without --sky-model {OWN}: give another --output, or --overwrite"
+        )
+    model = make_model(paths, config, workers, folder, Cleaning(), say, again=overwrite)
+    found = tuple(str(model) if each == OWN else each for each in config.source.sky_model)
+    return config.model_copy(update={"source": replace(config.source, sky_model=found)})
 
 
 def own_folder(paths: list[Path], config: Config) -> Path:
@@ -132,23 +160,26 @@ def _cleaned(making: "_Making", first: RunFacts, cleaning: Cleaning) -> tuple[Po
     psf = making.psf()
     allowed = mask_of(cleaning.mask, deep.grid) & (deep.whole != 0)
     points, before = no_points(deep.reference), (math.inf, no_points(deep.reference), deep)
+    at_noise = False
     for cycle in range(cleaning.cycles + 1):
         noise, peak = noise_of(left.whole), peak_of(left, allowed)
         floor = cleaning.threshold * noise
         making.say(f"  peak {peak:.4g}, noise {noise:.4g} Jy/beam, {len(points)} points")
-        if peak <= floor:
+        if peak <= floor and (at_noise or not len(points)):
             break
-        if peak > STALLED * before[0]:
-            making.say(
-                f"  peaks no longer fall: errors of calibration, or what points cannot tell, are above {floor:.4g}"
-            )
+        if peak > STALLED * before[0] and at_noise:
+            making.say(f"  peaks no longer fall: what is above {floor:.4g} Jy/beam may be errors of calibration")
             _, points, left = before if peak > before[0] else (peak, points, left)
             break
         if cycle == cleaning.cycles:
             making.say(f"  {cleaning.cycles} cycles were not enough for {floor:.4g} Jy/beam: give more --cycles")
             break
         before = peak, points, left
-        points = minor_cycle(left, psf, points, allowed, max(floor, DEPTH * peak), noise).points
+        at_noise = DEPTH * peak <= floor
+        if at_noise:
+            points = deepened(left, psf, points, allowed, floor, noise)
+        else:
+            points = minor_cycle(left, psf, points, allowed, DEPTH * peak, noise).points
         left = making.image(sky_model_text(points, deep.grid, f"{FIRST_LINE} {first.run}, cycle {cycle + 1}"))
     if not len(points):
         raise UsageError(

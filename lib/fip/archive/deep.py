@@ -14,7 +14,7 @@ from fip.data.errors import StoreError, UsageError
 from fip.data.values import Grid
 from fip.deconvolution.values import Array, Deep
 from fip.fits.header import BODY, CHANNELS
-from fip.fits.stored_image import grid_of
+from fip.fits.stored_image import StoredImage, grid_of
 
 DIRTY, PSF = "dirty", "psf"
 
@@ -47,6 +47,20 @@ def deep_image(directory: Path, kind: str = DIRTY, read: Callable[[int], None] =
     weight = weights[there]
     pixels = (total[there] / weight[:, None, None]).astype(np.float32)
     return Deep(grid, pixels, weight, frequencies[there] / weight)
+
+
+def light_at(directory: Path, place: NDArray[np.int64]) -> tuple[Array, Array]:
+    """What images have at pixels y * width + x, [image, pixel] in Jy/beam, earliest first, and 1/rms^2 of each [image].
+
+    Of the whole band and the first Stokes. StoreError if an image cannot be read.
+    """
+    with closing(Ledger(directory, read_only=True)) as ledger:
+        entries = [each for each in ledger.entries() if not each.empty and each.rms]
+    values = np.zeros((len(entries), len(place)))
+    for entry, into in zip(entries, values, strict=True):
+        pixels = StoredImage.open(directory / entry.file).plane()
+        into[:] = np.nan_to_num(pixels[np.divmod(place, pixels.shape[1])])
+    return values, np.array([each.rms or 1.0 for each in entries]) ** -2.0
 
 
 def _images(

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from fip.archive.folder import Folder
 from fip.corrections.sky.bbs_writing import REF_TYPES, format_line, point_line
 from fip.data.errors import StoreError, UsageError
 from fip.data.values import Grid
-from fip.deconvolution.values import Deep, Points
+from fip.deconvolution.values import Array, Deep, Points
+from fip.deconvolution.variables import Variable
 from fip.fits.header import sky_cards
 from fip.fits.sky import wcs_of
 from fip.fits.stored_image import grid_of
@@ -48,6 +50,36 @@ def sky_model_text(points: Points, grid: Grid, *said: str) -> str:
         place, flux, index = (float(right[at]), float(up[at])), float(points.flux[at]), float(points.index[at])
         lines.append(point_line(f"P{number:05d}", place, flux, [index], True, points.reference))
     return "\n".join(lines) + "\n"
+
+
+def variable_lines(variables: Sequence[Variable], grid: Grid, images: int) -> list[str]:
+    """What is said of each variable source, of so many images of a pass."""
+    said = []
+    for each in variables:
+        y, x = divmod(each.place, grid.width)
+        right, up = (float(at) for at in wcs_of(grid).wcs_pix2world(x, y, 0))
+        stretch, kept = each.stretch, f"{each.now:.4g} Jy are in the model" if each.now else "not in the model"
+        said.append(
+            f"{right:.5f} {up:+.5f} deg: {stretch.above:.4g} Jy brighter in {stretch.begin}~{stretch.end} of "
+            f"{images} images, by {stretch.sure:.0f} sd; {kept}"
+        )
+    return said
+
+
+def packed_light(values: Array, weight: Array) -> bytes:
+    """What `fip.archive.deep.light_at` found, as `unpacked_light` reads it."""
+    buffer = io.BytesIO()
+    np.savez(buffer, values=values, weight=weight)
+    return buffer.getvalue()
+
+
+def unpacked_light(path: Path) -> tuple[Array, Array]:
+    """StoreError if it cannot be read."""
+    try:
+        with np.load(path) as kept:
+            return kept["values"], kept["weight"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{path}: cannot be read ({error}): remove it, and it is made again") from None
 
 
 def deep_fits(deep: Deep) -> bytes:

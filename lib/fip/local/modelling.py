@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fip.archive.deep import PSF, deep_image
+from fip.archive.deep import PSF, deep_image, light_at
 from fip.archive.file_names import LEDGER
 from fip.archive.folder import Folder
 from fip.config import Config
@@ -16,11 +16,25 @@ from fip.corrections.sky.bbs_writing import REF_TYPES
 from fip.data.corrections import AUTO, OWN
 from fip.data.errors import FipError, UsageError
 from fip.data.selection import Average
+from fip.data.values import Grid
 from fip.deconvolution.clark import deepened, minor_cycle, peak_of
-from fip.deconvolution.values import Deep, Points, no_points, noise_of
+from fip.deconvolution.values import Array, Deep, Points, no_points, noise_of
+from fip.deconvolution.variables import steady
 from fip.local.apart import Wanted, run_apart
 from fip.local.joining import joined
-from fip.local.modelled import FIRST_LINE, deep_fits, digest_of, mask_of, packed, put, sky_model_text, unpacked
+from fip.local.modelled import (
+    FIRST_LINE,
+    deep_fits,
+    digest_of,
+    mask_of,
+    packed,
+    packed_light,
+    put,
+    sky_model_text,
+    unpacked,
+    unpacked_light,
+    variable_lines,
+)
 from fip.local.run import EXIT_INTERRUPTED, output_of
 from fip.local.user_code import settled
 from fip.source.child import Child
@@ -71,12 +85,13 @@ def make_model(
             return model
         if not again:
             raise UsageError(f"{model}: was made of other data, or otherwise: remove it, or give another folder")
-    passes = cleaning.cycles + 1
+    passes = cleaning.cycles + 2  # the first, one after each cycle, and one if something is not steady
     say(f"{first.name}: a model by at most {passes} passes of {len(first.times)} images each")
     with closing(Folder(folder)) as held:
         making = _Making(paths, config, workers, folder, held, say, passes)
-        points, deep, left = _cleaned(making, first, cleaning)
-        text = sky_model_text(points, deep.grid, made_of)
+        deep, found = _cleaned(making, first, cleaning)
+        points, left, said = _steady(making, deep, found, first, cleaning)
+        text = sky_model_text(points, deep.grid, made_of, *said)
         for name, content in (
             (f"{first.name}-deep.fits", deep_fits(deep)),
             (f"{first.name}-residual.fits", deep_fits(left)),
@@ -152,41 +167,69 @@ def _facts(paths: list[Path], config: Config) -> RunFacts:
         return reader.call(look, paths[0], asked)
 
 
-def _cleaned(making: "_Making", first: RunFacts, cleaning: Cleaning) -> tuple[Points, Deep, Deep]:
-    """The points, the deep image, and what is left of it without them. UsageError if there is nothing to be found."""
-    deep = left = making.image(None)
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Points, what they leave of the deep image, and how high that is."""
+
+    points: Points
+    left: Deep
+    peak: float = math.inf  # Jy/beam
+
+
+def _cleaned(making: "_Making", first: RunFacts, cleaning: Cleaning) -> tuple[Deep, _Found]:
+    """The deep image, and what was found in it. UsageError if that is nothing."""
+    deep = making.image(first, no_points(0.0), None)
     if deep.grid.frame not in REF_TYPES:
         raise UsageError(f"--phase-centre: a model cannot be written in {deep.grid.frame}: image in J2000 or ICRS")
     psf = making.psf()
     allowed = mask_of(cleaning.mask, deep.grid) & (deep.whole != 0)
-    points, before = no_points(deep.reference), (math.inf, no_points(deep.reference), deep)
+    before = now = _Found(no_points(deep.reference), deep)
     at_noise = False
     for cycle in range(cleaning.cycles + 1):
-        noise, peak = noise_of(left.whole), peak_of(left, allowed)
-        floor = cleaning.threshold * noise
-        making.say(f"  peak {peak:.4g}, noise {noise:.4g} Jy/beam, {len(points)} points")
-        if peak <= floor and (at_noise or not len(points)):
+        noise, peak = noise_of(now.left.whole), peak_of(now.left, allowed)
+        now, floor = replace(now, peak=peak), cleaning.threshold * noise
+        making.say(f"  peak {peak:.4g}, noise {noise:.4g} Jy/beam, {len(now.points)} points")
+        if peak <= floor and (at_noise or not len(now.points)):
             break
-        if peak > STALLED * before[0] and at_noise:
+        if peak > STALLED * before.peak and at_noise:
             making.say(f"  peaks no longer fall: what is above {floor:.4g} Jy/beam may be errors of calibration")
-            _, points, left = before if peak > before[0] else (peak, points, left)
+            now = before if peak > before.peak else now
             break
         if cycle == cleaning.cycles:
             making.say(f"  {cleaning.cycles} cycles were not enough for {floor:.4g} Jy/beam: give more --cycles")
             break
-        before = peak, points, left
         at_noise = DEPTH * peak <= floor
         if at_noise:
-            points = deepened(left, psf, points, allowed, floor, noise)
+            points = deepened(now.left, psf, now.points, allowed, floor, noise)
         else:
-            points = minor_cycle(left, psf, points, allowed, DEPTH * peak, noise).points
-        left = making.image(sky_model_text(points, deep.grid, f"{FIRST_LINE} {first.run}, cycle {cycle + 1}"))
-    if not len(points):
+            points = minor_cycle(now.left, psf, now.points, allowed, DEPTH * peak, noise).points
+        before, now = now, _Found(points, making.image(first, points, deep.grid))
+    if not len(now.points):
         raise UsageError(
             f"{first.name}: nothing is above {cleaning.threshold:g} x the noise of the deep image, {floor:.4g} Jy/beam:"
             " there is nothing to subtract"
         )
-    return points, deep, left
+    return deep, now
+
+
+def _steady(
+    making: "_Making", deep: Deep, found: _Found, first: RunFacts, cleaning: Cleaning
+) -> tuple[Points, Deep, list[str]]:
+    """The points of what is steady, what they leave of the deep image, and what is said of the others.
+
+    UsageError if nothing is.
+    """
+    values, weight = making.light(found.points)
+    least = cleaning.threshold * noise_of(found.left.whole)
+    points, variables = steady(found.points, deep.grid, values, weight, least)
+    if not variables:
+        return points, found.left, []
+    said = [f"# not steady: {each}" for each in variable_lines(variables, deep.grid, len(values))]
+    for line in said:
+        making.say(f"  {line.removeprefix('# ')}")
+    if not len(points):
+        raise UsageError(f"{first.name}: nothing that is steady was found: there is nothing to subtract")
+    return points, making.image(first, points, deep.grid), said
 
 
 class _Making:
@@ -205,25 +248,34 @@ class _Making:
         self._paths, self._config, self._workers, self._folder = paths, config, workers, folder
         self._held, self.say, self._most = held, say, most
         self._done, self._psf_of = 0, ""
+        self._lights: list[tuple[Points, str]] = []  # of each pass, its points and the file of their light
         self._own: list[str] = []  # names of files that are of no use in the end
 
-    def image(self, model: str | None) -> Deep:
-        """The deep image with a model of this text subtracted; without one, that of the first pass."""
+    def image(self, first: RunFacts, points: Points, grid: Grid | None) -> Deep:
+        """The deep image with these points, on a grid, subtracted; without a grid, that of the first pass, `first`."""
         config = self._config
-        if model is None:
+        if grid is None:
             config = config.model_copy(update={"imaging": replace(config.imaging, make_psf=True)})
         else:
             name = f"cycle-{self._done}.skymodel"
-            put(self._held, name, model.encode())
+            text = sky_model_text(points, grid, f"{FIRST_LINE} {first.run}, cycle {self._done}")
+            put(self._held, name, text.encode())
             self._own.append(name)
             source = replace(config.source, sky_model=(*config.source.sky_model, str(self._folder / name)))
             config = config.model_copy(update={"source": source})
         self._done += 1
         run = _facts(self._paths, config).run
         if not (self._folder / f"{run}.npz").exists():
-            self._pass(config, run)
+            self._pass(config, run, points)
         self._psf_of = self._psf_of or run
+        self._lights.append((points, f"{run}-light.npz"))
+        self._own.append(f"{run}-light.npz")
         return self._kept(f"{run}.npz")
+
+    def light(self, points: Points) -> tuple[Array, Array]:
+        """What the images of the pass with these points have at them, and their weights, as `light_at`."""
+        name = next(name for each, name in self._lights if each is points)
+        return unpacked_light(self._folder / name)
 
     def psf(self) -> Deep:
         """The deep point spread function, of the first pass."""
@@ -235,7 +287,7 @@ class _Making:
             with suppress(OSError):
                 self._held.unlink(name)
 
-    def _pass(self, config: Config, run: str) -> None:
+    def _pass(self, config: Config, run: str, points: Points) -> None:
         """Images everything, and keeps the sum. FipError if not every image was stored; the folder then resumes."""
         images = self._folder / f"pass-{run}"
         lines: list[str] = []
@@ -248,6 +300,7 @@ class _Making:
             raise FipError("\n".join([f"{images}: a pass could not image everything:", *lines[-SAID:]]))
         if config.imaging.make_psf:
             put(self._held, f"{run}-psf.npz", packed(deep_image(images, PSF)))
+        put(self._held, f"{run}-light.npz", packed_light(*light_at(images, points.place)))
         put(self._held, f"{run}.npz", packed(deep_image(images)))
         shutil.rmtree(images)
         used, rest = _spent() - begun, self._most - self._done

@@ -46,7 +46,8 @@ FOLDER = "model"
 BANDS = 4  # sub-bands that are joined, unless more are asked for
 MOST_IMAGES = 64  # of a pass, as far as `MOST_TOGETHER` allows
 MOST_TOGETHER = 16  # integrations in one image of a pass
-DEPTH = 0.1  # of the highest peak, down to which a minor cycle goes: below, the PSF is not exact enough
+DEPTH = 0.1  # of the highest peak, down to which a minor cycle goes: below, the PSF is not exact enough; nor is it
+# gone about points down to the noise in the first one: of few antennas, sidelobes are taken for sources there
 STALLED = 0.9  # of the peak before: a pass that leaves more than this gains nothing
 SAID = 10  # lines of a pass that failed, that are repeated
 
@@ -198,11 +199,11 @@ def _cleaned(making: "_Making", first: RunFacts, cleaning: Cleaning) -> tuple[De
         if cycle == cleaning.cycles:
             making.say(f"  {cleaning.cycles} cycles were not enough for {floor:.4g} Jy/beam: give more --cycles")
             break
-        at_noise = DEPTH * peak <= floor
+        at_noise = cycle > 0 and DEPTH * peak <= floor
         if at_noise:
             points = deepened(now.left, psf, now.points, allowed, floor, noise)
         else:
-            points = minor_cycle(now.left, psf, now.points, allowed, DEPTH * peak, noise).points
+            points = minor_cycle(now.left, psf, now.points, allowed, max(floor, DEPTH * peak), noise).points
         before, now = now, _Found(points, making.image(first, points, deep.grid))
     if not len(now.points):
         raise UsageError(

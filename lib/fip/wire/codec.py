@@ -25,7 +25,7 @@ from fip.data.values import LARGEST_SIDE, MOST_KINDS, Block, FitsFile, ImageFile
 from fip.wire.messages import UNFINISHED, Control, PipelineStatus
 from fip.wire.status import Status
 
-PROTOCOL = 11
+PROTOCOL = 12
 """Raised whenever a message of another version could be misread."""
 
 MAXIMUM_HEADER = 1 << 20  # bytes

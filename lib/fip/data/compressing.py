@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 RICE = "rice"
 USUAL = 16.0
-"""Steps to the noise: their error, 0.29 of a step, adds 0.02 % to it."""
+"""Steps to the noise: their error, 0.29 of a step, adds 0.016 % to it."""
 FEWEST, MOST = 1.0, 1024.0
 _WRITTEN = re.compile(rf"{RICE}(?::(?P<steps>[0-9]+(?:\.[0-9]+)?))?")
 

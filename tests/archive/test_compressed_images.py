@@ -86,8 +86,9 @@ def test_light_curves_are_those_of_plain_images(runs: tuple[Path, Path]) -> None
 
 
 def test_pages_movies_cubes_and_python_show_them(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    """Each within half a step of the plain ones: of its own noise, as no other is expected."""
-    half = np.array([fits.getheader(each)["RMS"] for each in images(runs[0])]) / 16 / 2
+    """Each within half a step of the plain ones: of its own noise, but at most twice what is expected."""
+    headers = [fits.getheader(each) for each in images(runs[0])]
+    half = np.array([min(each["RMS"], 2 * each.get("FIPNOISE", np.inf)) for each in headers]) / 16 / 2
     views = []
     for folder in runs:
         gallery = Gallery(folder)
@@ -117,7 +118,9 @@ def test_what_is_exported_is_plain(runs: tuple[Path, Path], tmp_path: Path) -> N
     """As TraP opens it: the image in the first unit; nothing that is there is written over."""
     done = fip("export", runs[1], "--output", tmp_path / "plain")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{SLICES} plain files are in {tmp_path / 'plain'}\n"
+    names = {each.name for each in runs[1].glob("*.fits")}
+    assert {each.name for each in (tmp_path / "plain").glob("*.fits")} == names
+    assert done.stdout == f"{len(names)} plain files are in {tmp_path / 'plain'}\n"
     listed = (tmp_path / "plain" / "images.txt").read_text()
     assert listed == (runs[1] / "images.txt").read_text()
     for name in listed.split():

@@ -109,7 +109,8 @@ def test_pages_movies_cubes_and_python_show_them(runs: tuple[Path, Path], tmp_pa
     assert ((off > 0.9) & (off < 1.001)).all()
     assert np.abs(frame_ - frame_rice).max() < 40 and np.abs(frame_ - frame_rice).mean() < 1
     assert np.abs(image_.pixels[0] - image_rice.pixels[0]).max() <= 1.001 * half[0]
-    assert np.shape(image_.channels) == np.shape(image_rice.channels) == (2, 2, 256, 256)
+    assert image_.channels is not None and image_rice.channels is not None
+    assert image_.channels.shape == image_rice.channels.shape == (2, 2, 256, 256)
     assert image_.beam == image_rice.beam
     assert image_.header["FIPSLICE"] == image_rice.header["FIPSLICE"]
 

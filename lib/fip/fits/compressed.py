@@ -16,7 +16,7 @@ from fip.data.compressing import Steps
 from fip.data.values import Image, Kind, Slice
 from fip.fits import rice
 from fip.fits.beam_table import beam_cards, beam_table
-from fip.fits.fitsfile import folded, ones_complement_sum, sealed, whole_blocks
+from fip.fits.fitsfile import folded, ones_complement_sum, room_for, sealed, whole_blocks
 from fip.fits.header import CHANNELS, CardTuple, card, channels_cards, header_cards
 from fip.fits.tiles import CODING, IN_THE_TABLE, ROW, Tiling, renamed
 from fip.fits.user_table import table_unit
@@ -48,7 +48,7 @@ def compressed_bytes(slice_: Slice, image: Image, kind: Kind, steps: Steps) -> m
     empty = sealed("".join(card(*each) for each in _EMPTY), 0)
     behind = [_table_bytes(*each) for each in tables]
     room = len(empty) + sum(_room(cards, image.pixels[:, part]) for cards, part, _ in images) + sum(map(len, behind))
-    file = np.empty(room, np.uint8)
+    file = room_for(room)
     file[: len(empty)] = np.frombuffer(empty, np.uint8)
     at = len(empty)
     for cards, part, name in images:

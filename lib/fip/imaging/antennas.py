@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.values import Block
+from fip.imaging.forming import COUNT, POWER, SQUARES
 from fip.wire.status import AntennaHealth
 
 _DIGITS = 3  # of what is told
@@ -36,13 +36,10 @@ class BaselineSums:
         """So many samples [row] of these baselines are selected, flagged ones too."""
         self._sums[0] += np.bincount(baseline, samples, self._size)
 
-    def add(self, baseline: NDArray[np.intp], block: Block) -> None:
-        """Samples of these baselines [row], of which the first Stokes is taken."""
-        visibility, weight = block.visibility[0], block.weight[0]
-        with np.errstate(over="ignore", invalid="ignore"):  # samples so bright have no amplitude
-            power, squares = np.vecdot(visibility, visibility).real, np.vecdot(weight, weight)
-        for sums, values in zip(self._sums[1:], (_positive(weight), power, squares), strict=True):
-            sums += np.bincount(baseline, values, self._size)
+    def add(self, baseline: NDArray[np.intp], sums: NDArray[np.float64]) -> None:
+        """Rows of these baselines [row], of which sums[SUMS, row] of the first Stokes are taken."""
+        for into, number in zip(self._sums[1:], (COUNT, POWER, SQUARES), strict=True):
+            into += np.bincount(baseline, sums[number], self._size)
 
     @property
     def samples(self) -> int:
@@ -109,14 +106,6 @@ def health(run: str, found: AntennaTally) -> AntennaHealth:
             float(f"{each:.{_DIGITS}g}") if has else None for each, has in zip(level.tolist(), known, strict=True)
         ),
     )
-
-
-def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:
-    """How many weights are positive [row], of [row, channel] weights."""
-    positive = weight > 0
-    if positive.all():
-        return np.full(len(weight), weight.shape[1], weight.dtype)
-    return np.asarray(positive.astype(np.float32) @ np.ones(weight.shape[1], np.float32))
 
 
 def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.corrections.observed import Observed
-from fip.corrections.predict.compiled import machine_code_allowed
+from fip.imaging.machine_code import machine_code_allowed
 from fip.corrections.predict.geometry import Doubles, offsets
 from fip.corrections.predict.spectral import Nodes, Spectra
 from fip.corrections.sky.components import SkyImage

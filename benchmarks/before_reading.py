@@ -119,5 +119,7 @@ def print_rows(before: Path, now: Path, scratch: Path, wanted: Sequence[str], ro
         )
         then, new = measured([before, now], path, rounds)
         missed += new / then > row.close
-        print(f"| {name} | {1e3 * then:.1f} | {1e3 * new:.1f} | {new / then:.3f} | {row.close}, {row.aim} |", flush=True)
+        print(
+            f"| {name} | {1e3 * then:.1f} | {1e3 * new:.1f} | {new / then:.3f} | {row.close}, {row.aim} |", flush=True
+        )
     return missed

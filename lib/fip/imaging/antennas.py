@@ -108,6 +108,18 @@ def health(run: str, found: AntennaTally) -> AntennaHealth:
     )
 
 
+def may_be_ill(found: AntennaTally, flagged: float, factor: float) -> bool:
+    """Whether an antenna may be flagged for more than a share of its samples, or its level off by more than a factor.
+
+    It is looked at as it is, and more closely than `health` tells it: if it is false, nothing stands out there.
+    """
+    level = np.sort(found.levels[found.slices > 0])
+    share = found.good < (1 - flagged + 10**-_DIGITS) * found.samples
+    middle = level[(level.size - 1) // 2 : level.size // 2 + 1]  # or the two in the middle
+    near = factor * (1 - 10.0 ** (1 - _DIGITS))
+    return bool(share.any() or (level.size and (level[-1] > near * middle[0] or level[0] * near < middle[-1])))
+
+
 def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The median of each row of values [row, column] without its NaN; NaN if the row has nothing else."""
     ordered = np.sort(values, axis=1)  # NaN come last

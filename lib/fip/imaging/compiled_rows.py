@@ -177,14 +177,14 @@ def _clean(flag: NDArray[np.uint8], at: int, count: int, packed: bool) -> bool:
     if not packed:
         for each in flag[at : at + count]:
             seen |= each
-        return seen == 0
+        return bool(seen == 0)
     first, last = at >> 3, (at + count - 1) >> 3
     head, tail = (0xFF << (at & 7)) & 0xFF, 0xFF >> (7 - ((at + count - 1) & 7))
     if first == last:
-        return (flag[first] & head & tail) == 0
+        return bool((flag[first] & head & tail) == 0)
     for each in flag[first + 1 : last]:
         seen |= each
-    return (seen | (flag[first] & head) | (flag[last] & tail)) == 0
+    return bool((seen | (flag[first] & head) | (flag[last] & tail)) == 0)
 
 
 @njit(**FAST)
@@ -218,7 +218,7 @@ def _is_odd(
         a, b, x, y = first[0], first[1], last[0], last[1]
         for c in range(lanes):
             least = min(least, (a[c] | b[c] | x[c] | y[c]) & _SIGN)
-        return least == 0
+        return bool(least == 0)
     seen[:] = np.uint32(0)
     for hand in hands:
         real, imaginary = bits[2 * hand], bits[2 * hand + 1]
@@ -226,7 +226,7 @@ def _is_odd(
             seen[c] |= (real[c] | imaginary[c]) & _SIGN
     for c in range(lanes):
         least = min(least, seen[c])
-    return least == 0
+    return bool(least == 0)
 
 
 @njit(**FAST)

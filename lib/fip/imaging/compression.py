@@ -50,7 +50,9 @@ class _Way:
         for matrix in _as(self, planes.dtype):
             parts.append(flat[:, :, first : first + len(matrix)] @ matrix)
             first += len(matrix)
-        return (parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)).reshape(stokes, rows, three, self.frequency.size)
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)).reshape(
+            stokes, rows, three, self.frequency.size
+        )
 
 
 @lru_cache(maxsize=512)
@@ -138,7 +140,7 @@ def _of_rungs(
     planes_of: PlanesOf,
 ) -> Iterator[Block]:  # fmt: skip
     """A block of each rung that has rows; those that stay as they are come last."""
-    found: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in rungs]
+    summed: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in rungs]
     for some in _together([rows for _, rows in rungs], rows_at_once(frequency.size)):
         planes, good = planes_of(np.concatenate([rows for _, rows in some]))
         first, all_good = 0, bool(good.all())
@@ -148,12 +150,13 @@ def _of_rungs(
             if not all_good:
                 part, kept = part[:, good[here]], rows[good[here]]
             part = part if way is None else way.summed(part)
-            found[number].append((uvw[kept], *samples_of(part, _nodes(way, frequency).size)))
+            summed[number].append((uvw[kept], *samples_of(part, _nodes(way, frequency).size)))
             first += rows.size
-    for (way, _), parts in zip(rungs, found, strict=True):
-        where, visibility, weight = (_joined(each, axis) for each, axis in zip(zip(*parts, strict=True), (0, 1, 1)))
-        if len(where):
-            yield Block(0, where, _nodes(way, frequency), visibility, weight)
+    for (way, _), parts in zip(rungs, summed, strict=True):
+        places, visibility, weight = zip(*parts, strict=True)
+        if sum(map(len, places)):
+            found = _joined(places, 0), _nodes(way, frequency), _joined(visibility, 1), _joined(weight, 1)
+            yield Block(0, *found)
 
 
 def _together(rungs: Sequence[NDArray[np.intp]], most: int) -> Iterator[list[tuple[int, NDArray[np.intp]]]]:
@@ -196,9 +199,7 @@ def _rungs(
             rung[rung == each] = last
     order = np.argsort(rung, kind="stable")
     ends = np.flatnonzero(np.diff(rung[order], append=-1)) + 1
-    return [
-        (ways.get(int(rung[order[first]])), order[first:end]) for first, end in pairwise([0, *ends.tolist()])
-    ]
+    return [(ways.get(int(rung[order[first]])), order[first:end]) for first, end in pairwise([0, *ends.tolist()])]
 
 
 @lru_cache(maxsize=512)

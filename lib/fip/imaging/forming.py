@@ -52,7 +52,7 @@ class Cells(NamedTuple):
         size, number = prod(shape), len(self.start)
         if number and int(self.start[-1] - self.start[0]) == (number - 1) * size:
             first = int(self.start[0])
-            return self.flat[first : first + number * size].reshape(number, *shape)
+            return np.asarray(self.flat[first : first + number * size].reshape(number, *shape))
         return self.taken(np.arange(number), shape)
 
     def taken(self, rows: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -148,8 +148,12 @@ class Forming:
         What is not `usable` [row, 1 or channel] has weight 0; of what is `due`, of the same shape, it is counted what
         holds nothing.
         """
-        odd, weight = ~usable.all(axis=1), read.weight
-        single = {self.precision, read.visibility.flat.dtype, read.weight.flat.dtype if read.spectral else self.precision}
+        odd, weight = with_any(~usable), read.weight
+        single = {
+            self.precision,
+            read.visibility.flat.dtype,
+            read.weight.flat.dtype if read.spectral else self.precision,
+        }
         compiled = _compiled() if single == {np.dtype(np.float32)} else None
         if compiled is None:
             odd[:] = True
@@ -197,7 +201,10 @@ class Forming:
             bad = bad | ~ready.usable[some][:, :, None]
             checked = self.look(values, bad, ready.due[some], told.counts)
             shape = len(self.wanted), some.size, self.channels
-            visibility, weight = np.empty(shape, np.result_type(self.precision, np.complex64)), np.empty(shape, self.precision)
+            visibility, weight = (
+                np.empty(shape, np.result_type(self.precision, np.complex64)),
+                np.empty(shape, self.precision),
+            )
             told.counts.garbled += form(self.wanted, values, weights, bad, visibility, weight, checked)
             planes[:, to, :, self.channels :] = 0
             for into, part in enumerate((visibility.real, visibility.imag, weight)):
@@ -259,14 +266,17 @@ def lanes(channels: int) -> int:
     return -(-channels // _LANES) * _LANES
 
 
-def samples_of(
-    planes: NDArray[np.floating], channels: int
-) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
+def samples_of(planes: NDArray[np.floating], channels: int) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
     """Weighted visibilities and weights [stokes, row, channel] of planes [stokes, row, 3, lane]."""
     real, imaginary, weight = (planes[:, :, at, :channels] for at in range(3))
     visibility = np.empty(weight.shape, np.result_type(planes.dtype, np.complex64))
     visibility.real, visibility.imag = real, imaginary
     return visibility, np.ascontiguousarray(weight)
+
+
+def with_any(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows have one that is true, of a mask [row, 1 or channel]."""
+    return mask[:, 0] if mask.shape[1] == 1 else np.asarray(mask.any(axis=1))
 
 
 def pieces(rows: NDArray[np.intp], step: int) -> Iterator[NDArray[np.intp]]:

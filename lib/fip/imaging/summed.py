@@ -49,7 +49,9 @@ def _effective(windows: Sequence[Summed], plane: int) -> Band | None:
     if not any(each.any() for each in used):
         return None
     low, high = (
-        np.concatenate([(each.frequency + side * each.width / 2)[here] for each, here in zip(windows, used, strict=True)])
+        np.concatenate(
+            [(each.frequency + side * each.width / 2)[here] for each, here in zip(windows, used, strict=True)]
+        )
         for side in (-1, 1)
     )
     weight = moment = 0.0

@@ -14,12 +14,12 @@ from fip.corrections.observed import Observed
 from fip.corrections.tally import Tally
 from fip.data.errors import InputError, UnreadableError
 from fip.data.names import RunId
-from fip.data.quality import TOTAL_INTENSITY, UNCALIBRATED
+from fip.data.quality import FLAGGED_SHARE, TOTAL_INTENSITY, UNCALIBRATED
 from fip.data.rotations import about_w, icrs_axes, rephase, turned
 from fip.data.settings import Imaging
 from fip.data.values import Band, Beam, Block, Fingerprint, Grid, KnownSource, Observation, Slice
 from fip.fits.header import effective_band
-from fip.imaging.antennas import AntennaTally, BaselineSums, health, tally
+from fip.imaging.antennas import AntennaTally, BaselineSums, health, may_be_ill, tally
 from fip.imaging.beam import fit_beam
 from fip.imaging.compression import compress_blocks
 from fip.imaging.noise import expected_noise
@@ -35,7 +35,7 @@ from fip.source.samples import SampleReader, Samples, Seen, observed_of
 from fip.source.selecting.chosen import Picked
 from fip.source.selecting.matching import baselines, within
 from fip.source.tables.subtables import Window, band
-from fip.state.antennas import antennas_view, ill
+from fip.state.antennas import LEAST_FACTOR, antennas_view, ill
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,7 @@ class Run:
         zeros, garbled, absent = (
             sum(getattr(samples.counts, name) for samples, _ in found) for name in ("zeros", "garbled", "absent")
         )
+        looked_at = may_be_ill(antennas, FLAGGED_SHARE, LEAST_FACTOR)
         cut = Slice(
             run=self.id,
             index=number,
@@ -146,7 +147,7 @@ class Run:
             zeros=zeros,
             garbled=garbled,
             complete=rounded(self.picked.share_there(info.integrations) * (1 - absent / max(1, sums.samples))),
-            ill=ill(antennas_view(health(self.id, antennas))),
+            ill=ill(antennas_view(health(self.id, antennas))) if looked_at else {},
             fingerprint=fingerprint_of(summed),
         )
         if self.corrections is not None:

@@ -40,7 +40,7 @@ class Dump:
     @property
     def windows(self) -> frozenset[int]:
         """The windows that it has rows of."""
-        return frozenset(np.unique(self.window[self.selected]).tolist())
+        return frozenset(np.flatnonzero(np.bincount(self.window[self.selected])).tolist())
 
 
 def short(rows: Rows, pattern: Pattern | None, name: str) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from fip.corrections.tally import NOTHING, Tally
 from fip.data.errors import InputError, UsageError
 from fip.data.values import Block, Grid
 from fip.imaging.compression import compressed_planes, rows_at_once
-from fip.imaging.forming import COUNT, Cells, Counts, Formed, Forming, Read, lanes, pieces, samples_of
+from fip.imaging.forming import COUNT, Cells, Counts, Formed, Forming, Read, lanes, pieces, samples_of, with_any
 from fip.imaging.polarisation import Product, form, hands
 from fip.imaging.summed import Summed
 from fip.source.recording import MappedRows, Recording, Rows
@@ -104,7 +104,7 @@ class SampleReader:
         `uvw` [row, 3] m. They have weight 0 where not `usable` [row, 1 or channel]. They are corrected as they were
         `seen`, if there is anything to correct. Of what is `due`, of the same shape, it is counted what holds nothing.
         """
-        asked = np.flatnonzero((usable | due).any(axis=1))
+        asked = np.flatnonzero(with_any(usable | due))
         shape = len(self.wanted), asked.size, self.window.shape[0]
         visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
         number = np.empty(len(rows), np.intp)
@@ -125,8 +125,8 @@ class SampleReader:
         epsilon: float,
     ) -> Samples:  # fmt: skip
         """The same, naturally weighted and not corrected, compressed for a grid: no more is held than that takes."""
-        usable_rows = usable.any(axis=1)
-        asked, others = np.flatnonzero(usable_rows), np.flatnonzero(due.any(axis=1) & ~usable_rows)
+        usable_rows = with_any(usable)
+        asked, others = np.flatnonzero(usable_rows), np.flatnonzero(with_any(due) & ~usable_rows)
         whole = self._mapped(rows, usable)
         if whole is None:
             return self._compressed_later(rows, asked, uvw, usable, due, grid, epsilon)
@@ -136,7 +136,7 @@ class SampleReader:
         def planes_of(some: NDArray[np.intp]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
             planes = self._room(some.size)
             forming.form(ready, asked[some], planes, told)
-            return planes, told.sums[:, COUNT, asked[some]].any(axis=0)
+            return planes, _counting(told.sums[:, COUNT, asked[some]])
 
         for some in pieces(others, rows_at_once(self.window.shape[0])):  # that are flagged, or nowhere: for the counts
             forming.form(ready, some, self._room(some.size), told)
@@ -157,9 +157,9 @@ class SampleReader:
             planes[:, number[some[here]]] = found if here.all() else found[:, here]
 
         def planes_of(some: NDArray[np.intp]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-            return np.take(planes, some, axis=1), told.sums[:, COUNT, asked[some]].any(axis=0)
+            return np.take(planes, some, axis=1), _counting(told.sums[:, COUNT, asked[some]])
 
-        told, _ = self._form(rows, np.flatnonzero((usable | due).any(axis=1)), usable, due, None, keep)
+        told, _ = self._form(rows, np.flatnonzero(with_any(usable | due)), usable, due, None, keep)
         blocks = compressed_planes(uvw[asked], self.window.frequency, grid, epsilon, planes_of)
         return self._samples(_with_samples(told), blocks, told, NOTHING)
 
@@ -177,10 +177,8 @@ class SampleReader:
             weight[...] = usable
         return weight
 
-    def _samples(
-        self, kept: NDArray[np.intp], blocks: tuple[Block, ...], told: Formed, tally: Tally
-    ) -> Samples:
-        sums = told.sums if kept.size == told.sums.shape[2] else told.sums[:, :, kept]
+    def _samples(self, kept: NDArray[np.intp], blocks: tuple[Block, ...], told: Formed, tally: Tally) -> Samples:
+        sums = told.sums if kept.size == told.sums.shape[2] else np.take(told.sums, kept, axis=2)
         summed = Summed(self.window.frequency, self.window.width, sums, told.most)
         return Samples(kept, blocks, summed, told.counts, tally)
 
@@ -325,7 +323,12 @@ def _read(
 
 def _with_samples(told: Formed) -> NDArray[np.intp]:
     """The rows that have a good sample."""
-    return np.flatnonzero(told.sums[:, COUNT].any(axis=0))
+    return np.flatnonzero(_counting(told.sums[:, COUNT]))
+
+
+def _counting(counts: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows have a sample that counts, [stokes, row]."""
+    return counts[0] > 0 if len(counts) == 1 else np.asarray(counts.any(axis=0))
 
 
 def observed_of(

@@ -69,7 +69,10 @@ class Rows:
             if name not in _SCALARS and not credible(self.cell_shape(name) or ()):
                 raise ValueError(f"its cells have the shape {self.cell_shape(name)}")
             number = len(self) if count is None else count
-            if channels is None:
+            mapped = self._main.tiles.cells(name, (3,), self.numbers[first : first + number]) if name == "UVW" else None
+            if mapped is not None:
+                values = np.array(mapped.all((3,)))
+            elif channels is None:
                 values = self._table.getcol(name, self._first + first, number)
             else:
                 corners = [channels[0], -1], [channels[1], -1]

@@ -10,7 +10,6 @@ short later does that, too; then its reading child is replaced, as if casacore h
 """
 
 import mmap
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -27,7 +26,7 @@ from fip.source.tables.subtables import as_array
 _KINDS = {"complex": ("<f4", 2), "float": ("<f4", 1), "double": ("<f8", 1), "boolean": ("u1", 1)}
 """Of casacore's types: what the file has, and how many for each number."""
 
-_IN_ORDER = b"\0\0\0\x05Block\0\0\0\x01\0\0\0\x01"
+_IN_ORDER = b"\0\0\0\x19\0\0\0\x05Block\0\0\0\x01\0\0\0\x01"
 """How casacore writes a vector of one number (AipsIO): the map of rows of TiledShapeStMan is three of them."""
 
 
@@ -98,8 +97,7 @@ class Tiles:
 
     def _mapped(self, name: str, tiling: Tiling, need: int) -> _Mapped | None:
         """The file, as long as is needed now; None if it is shorter."""
-        there = os.stat(tiling.path)
-        if there.st_size < need:
+        if tiling.path.stat().st_size < need:
             return None
         mapped = self._maps.get(name)
         if mapped is None or len(mapped.file) < need:
@@ -151,7 +149,7 @@ def _in_order(header: Path) -> int:
     except OSError:
         return 0
     parts = content.rsplit(_IN_ORDER, 3)
-    if len(parts) != 4 or any(len(each) != 4 for each in parts[2:]):
+    if len(parts) != 4 or any(len(each) != 4 for each in parts[1:]):
         return 0
-    last, _, place = (unpack_from(">I", each)[0] for each in parts[1:])
-    return int(last) + 1 if last == place else 0
+    last, cube, place = (unpack_from(">I", each)[0] for each in parts[1:])
+    return int(last) + 1 if last == place and cube == 1 else 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fip.data.selection import Average
 from fip.data.settings import Asked, asked
 from fip.data.values import Slice
 from fip.imaging import forming
@@ -116,7 +117,7 @@ CASES: dict[str, dict[str, Any]] = {
     "double": {"epsilon": 1e-8},
     "robust": {"weight": "briggs", "robust": 0.0},
     "sub-bands": {"channels_out": 3},
-    "average": {"average": 20.0},
+    "average": {"average": Average(2, "integrations")},
 }
 
 

@@ -5,13 +5,14 @@ below 0 makes a row odd, and `fip.imaging.forming` does it in numpy. What become
 numba is told where its cache is by `simd`, which is one of the modules that name it (`slant/cache.py`).
 """
 
+import time
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from fip.imaging.forming import COUNT, IMAGINARY, PLACE, POWER, REAL, SCATTER, SQUARES, WEIGHT
+from fip.imaging.forming import COUNT, IMAGINARY, LANES, PLACE, POWER, REAL, SCATTER, SQUARES, SUMS, WEIGHT
 from fip.imaging.polarisation import GARBLED
 from fip.imaging.slant.simd import FAST, Floats, Vec, fma, fnma, load, splat, store, sum_of_lanes, transpose8
 
@@ -323,3 +324,17 @@ def _put(
     sums[SQUARES, r], sums[POWER, r] = sum_of_lanes(squares), sum_of_lanes(power)
     sums[REAL, r], sums[IMAGINARY, r] = sum_of_lanes(real), sum_of_lanes(imaginary)
     sums[SCATTER, r], sums[PLACE, r] = sum_of_lanes(scatter), sum_of_lanes(moment)
+
+
+def warm_up_rows() -> float:
+    """Compile all of it, if it is not in the cache; returns the seconds that it took."""
+    begun = time.perf_counter()
+    number, octets, nothing = np.zeros(8, np.float32), np.zeros(4, np.uint8), np.zeros(0, np.int64)
+    for each in (number, octets):
+        each.flags.writeable = False
+    form_rows(
+        number, nothing, octets, nothing, False, number, nothing, False, np.zeros((1, 3), np.int64),
+        np.zeros((1, 2), np.float32), np.zeros(1, bool), nothing, np.zeros(LANES), 1, 4, nothing, np.zeros(0, bool),
+        np.zeros((1, 0, 3, LANES), np.float32), np.zeros((1, SUMS, 0)), np.zeros((1, LANES), np.float32),
+    )  # fmt: skip
+    return time.perf_counter() - begun

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fip.imaging.machine_code import machine_code_allowed
 from fip.imaging.polarisation import GARBLED, Product, absent, form, possible, unobserved
 
-_LANES = 16  # channels of a plane are padded to a multiple of it, with weights of 0
+LANES = 16  # channels of a plane are padded to a multiple of it, with weights of 0
 
 COUNT, WEIGHT, SQUARES, POWER, REAL, IMAGINARY, SCATTER, PLACE = range(8)
 """Sums over a row of a plane: how many samples count; of w; of w^2; of |w V|^2; of Re w V and Im w V; of w |V|^2; of w
@@ -58,7 +58,8 @@ class Cells(NamedTuple):
     def taken(self, rows: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
         """[row, ...] of these rows, of cells of this shape."""
         inside = np.arange(prod(shape))
-        return self.flat[self.start[rows, None] + inside].reshape(len(rows), *shape)
+        found: NDArray[Any] = self.flat[self.start[rows, None] + inside].reshape(len(rows), *shape)
+        return found
 
 
 class Read(NamedTuple):
@@ -263,7 +264,7 @@ class Forming:
 
 def lanes(channels: int) -> int:
     """How many floats a row of a plane has."""
-    return -(-channels // _LANES) * _LANES
+    return -(-channels // LANES) * LANES
 
 
 def samples_of(planes: NDArray[np.floating], channels: int) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:

@@ -29,12 +29,14 @@ class Pattern:
 
     def add(self, chunk: Mapping[str, NDArray[Any]]) -> None:
         """The next rows, all [row]."""
+        if not self.whole:
+            return
         time = chunk["TIME"]
         if not self.period:
             self.period = int(np.argmax(time != time[0])) or time.size
             self.columns = {name: _kept(chunk[name][: self.period]) for name in NAMES if name in chunk}
         place = (self.rows + np.arange(time.size)) % self.period
-        self.whole = self.whole and bool(((time[1:] == time[:-1]) | (place[1:] == 0)).all())
+        self.whole = bool(((time[1:] == time[:-1]) | (place[1:] == 0)).all())
         self.whole = self.whole and all((chunk[name] == kept[place]).all() for name, kept in self.columns.items())
         if self.whole:
             self.rows += time.size

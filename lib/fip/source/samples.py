@@ -226,7 +226,7 @@ class SampleReader:
         step = self._batch if self.corrections is None else len(rows)  # corrections look at a slice as a whole
         for first in range(0, len(rows), step):
             here = slice(first, min(first + step, len(rows)))
-            values, bad = self._visibilities(rows, here), self._fill("FLAG", rows, here)
+            bad, values = self._fill("FLAG", rows, here), self._visibilities(rows, here)
             weights = self._weights(rows, here)
             if self.corrections is None or seen is None:
                 read = _read(values, bad, weights, spectral)

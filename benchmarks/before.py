@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from benchmarks import before_reading
 from fip.data.settings import asked
 from fip.data.values import Block, Grid
 from fip.imaging.compression import compress_blocks
@@ -177,8 +178,9 @@ def sources_of(commit: str, folder: Path) -> Path:
 
 def main() -> int:
     """Prints a line for each row; 1 if a ratio is above the one that ends the issue."""
+    names = [*ROWS, *before_reading.ROWS]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(ROWS)}")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--commit", default="0c91216")
     given = parser.parse_args()
@@ -204,6 +206,8 @@ def main() -> int:
                 f"| {row.close}, {row.aim} |",
                 flush=True,
             )
+        reading = [name for name in before_reading.ROWS if not given.rows or any(map(name.startswith, given.rows))]
+        missed += before_reading.print_rows(before, ROOT / "lib", Path(scratch), reading, given.rounds)
     return int(missed > 0)
 
 

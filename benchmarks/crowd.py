@@ -229,7 +229,7 @@ class Crowd:
             self.host, member.name, f"boot{os.getpid()}", member.lane.lane, member.lane.sink, tuple(member.holds),
             tuple(attempt for attempt, _ in member.handed_on), tuple(now - at for at in came), (),
             Attempt(working.run, working.index, working.attempt) if working else None,
-            now - member.since if working else 0.0, False,
+            now - member.since if working else 0.0, False, member.lane.files.boot if member.lane.files else "",
         )  # fmt: skip
 
     def _status(self, member: Member) -> Status:

@@ -13,11 +13,12 @@ from fip.imaging.slant.backwards import degrid, without_samples
 from fip.imaging.slant.buffers import read_only
 from fip.imaging.slant.cache import is_warm, mark, only_one
 from fip.imaging.slant.degrid import degridder
+from fip.imaging.slant.emit import FOLDER
 from fip.imaging.slant.grid import gridder, kernel_polynomials, tap_polynomials
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
 from fip.imaging.slant.scheme import PRECISIONS, SCHEMES, Precision, Scheme, scheme_for
-from fip.imaging.slant.simd import FOLDER, aligned
+from fip.imaging.slant.simd import aligned
 from fip.imaging.slant.sky import render_sky
 from fip.imaging.slant.sky_plan import MOST_TERMS, make_sky_plan
 from fip.imaging.slant.sky_stages import Pixels, pixel_loop

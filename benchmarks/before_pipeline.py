@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -63,9 +63,9 @@ def all_processes(library: Path, scratch: Path) -> Iterator[float]:
 
 
 def _cpu(library: Path, scratch: Path, observed: Observation) -> float:
-    command = [*fip_command(observed, emptied(scratch / "images"))]
+    command, environment = fip_command(observed, emptied(scratch / "images")), _environment(library, scratch)
     before = children_cpu()
-    subprocess.run(command, env=_environment(library), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     return children_cpu() - before
 
 
@@ -73,7 +73,7 @@ def imaging_thread(library: Path, scratch: Path) -> Iterator[float]:
     """Of what a worker's thread does for an image of 4096^2, from the decoded slice to the bytes of its file."""
     path = simulated(scratch, SLICES, Work(64, 4096)).path
     command = [sys.executable, "-c", THREAD, str(path), "4096", repr(1.5 / 206264.806), str(SLICES)]
-    with _process(command, _environment(library)) as process:
+    with _process(command, _environment(library, scratch)) as process:
         assert process.stdin
         assert process.stdout
         process.stdout.readline()
@@ -92,8 +92,13 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[subpro
         process.communicate()
 
 
-def _environment(library: Path) -> dict[str, str]:
-    return os.environ | ONE_THREAD | MEMORY_IS_KEPT | {"PYTHONPATH": str(library)}
+def _environment(library: Path, scratch: Path) -> dict[str, str]:
+    """That in which the sources of this folder are imported, and the daemons beside it."""
+    daemons = scratch / f"daemons-of-{library.parent.name}"
+    daemons.mkdir(exist_ok=True)
+    with suppress(FileExistsError):
+        (daemons / "fip_daemons").symlink_to(library.parent / "daemons")
+    return os.environ | ONE_THREAD | MEMORY_IS_KEPT | {"PYTHONPATH": os.pathsep.join(map(str, (library, daemons)))}
 
 
 PIPELINE_ROWS = {

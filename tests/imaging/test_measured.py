@@ -14,6 +14,7 @@ from fip.data.memory import BOUNDARY, on_boundary
 from fip.data.values import Beam, Grid, Image, Slice, Table
 from fip.fits.fitsfile import fits_bytes, folded, ones_complement_sum
 from fip.imaging.measured import measured
+from fip.imaging.slant.buffers import read_only
 from fip.imaging.slant.words import swap_and_measure
 from fip.imaging.statistics import image_statistics
 from support.synthetic import make_slice
@@ -47,7 +48,8 @@ def test_one_pass_finds_what_several_do(size: int, precision: str, seed: int, pa
     room = on_boundary((size + 32) * numbers.itemsize)
     room[:] = 7
     extremes = np.empty(2, precision)
-    total = swap_and_measure(numbers, room[: numbers.nbytes].view(precision), extremes, past)
+    out = room[: numbers.nbytes].view(precision)
+    total = swap_and_measure(read_only(numbers, precision), out, extremes, past)
     assert room[: numbers.nbytes].tobytes() == numbers.byteswap().tobytes()
     assert (room[numbers.nbytes :] == 7).all()
     assert folded(total) == ones_complement_sum(numbers)
@@ -58,7 +60,8 @@ def test_one_pass_finds_what_several_do(size: int, precision: str, seed: int, pa
 def test_of_nan_alone_there_are_no_extremes() -> None:
     """The least is infinite and the largest the negative of that."""
     extremes = np.empty(2, np.float32)
-    swap_and_measure(np.full(40, np.nan, np.float32), on_boundary(160).view(np.float32), extremes, False)
+    nothing = read_only(np.full(40, np.nan), np.float32)
+    swap_and_measure(nothing, on_boundary(160).view(np.float32), extremes, False)
     assert extremes.tolist() == [np.inf, -np.inf]
 
 
@@ -136,4 +139,6 @@ def test_header_of_any_length_and_tables_fit() -> None:
 
 def test_memory_is_on_a_boundary() -> None:
     """Of any size."""
-    assert all(on_boundary(size).ctypes.data % BOUNDARY == 0 and len(on_boundary(size)) == size for size in range(1, 130))
+    assert all(
+        on_boundary(size).ctypes.data % BOUNDARY == 0 and len(on_boundary(size)) == size for size in range(1, 130)
+    )

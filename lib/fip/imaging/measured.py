@@ -9,7 +9,7 @@ import numpy as np
 
 from fip.data.values import Image, Statistics, Written
 from fip.fits.fitsfile import begun_file, folded
-from fip.imaging.slant.buffers import goes_past
+from fip.imaging.slant.buffers import goes_past, read_only
 from fip.imaging.slant.words import swap_and_measure
 from fip.imaging.statistics import rms_of
 
@@ -24,7 +24,7 @@ def measured(image: Image) -> Image:
     total, lowest, highest = 0, [], []
     for plane, out in zip(planes, data, strict=True):
         extremes = np.empty(2, planes.dtype)
-        total += swap_and_measure(np.ascontiguousarray(plane).reshape(-1), out, extremes, goes_past(out))
+        total += swap_and_measure(read_only(plane, plane.dtype).reshape(-1), out, extremes, goes_past(out))
         lowest.append(float(extremes[0]))
         highest.append(float(extremes[1]))
     rms = rms_of(planes[0])

@@ -22,6 +22,7 @@ from fip.imaging.slant.simd import aligned
 from fip.imaging.slant.sky import render_sky
 from fip.imaging.slant.sky_plan import MOST_TERMS, make_sky_plan
 from fip.imaging.slant.sky_stages import Pixels, pixel_loop
+from fip.imaging.slant.words import swap_and_measure
 
 log = logging.getLogger("fip.imaging.slant")
 
@@ -103,6 +104,8 @@ def image_something(scheme: Scheme) -> None:
     grid, blocks = _nothing_much()
     plane = np.empty((1, grid.height, grid.width), scheme.precision)
     render(make_plan(blocks, grid, scheme.finest), blocks, plane)
+    pixels = read_only(plane, plane.dtype).reshape(-1)
+    swap_and_measure(pixels, np.empty_like(pixels), np.empty(2, plane.dtype), False)
     for level in (False, True):
         plan = make_sky_plan(blocks, grid, scheme.finest, level)
         render_sky(plan, blocks, plane)

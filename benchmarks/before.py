@@ -170,7 +170,9 @@ class Version:
 
 def sources_of(commit: str, folder: Path) -> Path:
     """The package as it was."""
-    archive = subprocess.run(["git", "-C", ROOT, "archive", commit, "lib", "daemons"], check=True, capture_output=True).stdout
+    archive = subprocess.run(
+        ["git", "-C", ROOT, "archive", commit, "lib", "daemons"], check=True, capture_output=True
+    ).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
     return folder / "lib"

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from benchmarks import before_reading
 from benchmarks.before_pipeline import PIPELINE_ROWS, compared
 from fip.data.settings import asked
 from fip.data.values import Block, Grid
@@ -180,7 +181,8 @@ def sources_of(commit: str, folder: Path) -> Path:
 
 def main() -> int:
     """Prints a line for each row; 1 if a ratio is above the one that ends the issue."""
-    parser, names = argparse.ArgumentParser(description=__doc__.partition("\n")[0]), [*ROWS, *PIPELINE_ROWS]
+    names = [*ROWS, *PIPELINE_ROWS, *before_reading.ROWS]
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--commit", default="0c91216")
@@ -212,6 +214,8 @@ def main() -> int:
                 f"| {row.close}, {row.aim} |",
                 flush=True,
             )
+        reading = [name for name in before_reading.ROWS if not given.rows or any(map(name.startswith, given.rows))]
+        missed += before_reading.print_rows(before, ROOT / "lib", Path(scratch), reading, given.rounds)
     return int(missed > 0)
 
 

@@ -7,8 +7,8 @@ BOUNDARY = 64
 """Bytes of a line of the caches: a vector that is not on one is in two of them."""
 
 
-def on_boundary(size: int) -> NDArray[np.uint8]:
-    """So many bytes of any contents, the first of which is on a boundary."""
-    raw = np.empty(size + BOUNDARY, np.uint8)
-    start = -raw.ctypes.data % BOUNDARY
+def on_boundary(size: int, boundary: int = BOUNDARY) -> NDArray[np.uint8]:
+    """So many bytes of any contents, which begin at a multiple of so many."""
+    raw = np.empty(size + boundary, np.uint8)
+    start = -raw.ctypes.data % boundary
     return raw[start : start + size]

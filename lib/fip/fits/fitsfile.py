@@ -12,6 +12,7 @@ from fip.fits.header import channels_cards, header_cards
 from fip.fits.user_table import table_unit
 
 BLOCK = 2880  # bytes, of which header and data are multiples (FITS standard 4.0, 3.1)
+PAGE = 4096  # bytes; a file that begins at a multiple of it in memory can be written past the page cache
 _CARD = 80
 
 
@@ -49,7 +50,7 @@ def begun_file(planes: NDArray[np.floating]) -> tuple[NDArray[np.uint8], list[ND
     Room is left for a header as long as the last one was: if this one is not, `fits_bytes` moves the planes.
     """
     header = _last_header
-    file = on_boundary(header + whole_blocks(planes.nbytes))
+    file = room_for(header + whole_blocks(planes.nbytes))
     file[header + planes.nbytes :] = 0
     data = file[header : header + planes.nbytes].view(planes.dtype)
     return file, list(data.reshape(len(planes), -1)), header
@@ -63,11 +64,11 @@ def _with_planes(written: Written | None, header: int, size: int) -> NDArray[np.
     global _last_header
     _last_header = header
     if written is None:
-        return on_boundary(size)
+        return room_for(size)
     if not written.taken and (written.header, len(written.file)) == (header, size):
         written.taken = True
         return written.file
-    file, planes = on_boundary(size), written.file[written.header :]
+    file, planes = room_for(size), written.file[written.header :]
     file[header : header + len(planes)] = planes
     return file
 
@@ -81,6 +82,11 @@ def sealed(cards: str, datasum: int) -> bytearray:
     header_sum = ones_complement_sum(np.frombuffer(header, ">u4"))
     header[checksum_at : checksum_at + 16] = encode_checksum(folded(header_sum + datasum))
     return header
+
+
+def room_for(size: int) -> NDArray[np.uint8]:
+    """So many bytes, which begin at a multiple of `PAGE`."""
+    return on_boundary(size, PAGE)
 
 
 def _fill(room: NDArray[np.uint8], data: NDArray[Any]) -> None:

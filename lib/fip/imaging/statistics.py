@@ -28,7 +28,7 @@ def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
 
 def rms_of(plane: NDArray[np.floating]) -> float | None:
     """1.4826 x the median absolute deviation of the finite pixels of a regular sample; None if there are none."""
-    stride = max(1, math.isqrt(plane.size // MEDIAN_SAMPLE))
+    stride = sample_stride(plane.size)
     sample = plane[::stride, ::stride].ravel()
     finite = np.isfinite(sample)
     if not finite.all():
@@ -37,6 +37,11 @@ def rms_of(plane: NDArray[np.floating]) -> float | None:
         return None
     deviation = np.abs(sample - _median(sample))
     return float(GAUSSIAN_RMS_PER_MAD * _median(deviation))
+
+
+def sample_stride(pixels: int) -> int:
+    """Of so many pixels: of each axis one in so many is taken for the median."""
+    return max(1, math.isqrt(pixels // MEDIAN_SAMPLE))
 
 
 def _median(values: NDArray[np.floating]) -> np.floating:

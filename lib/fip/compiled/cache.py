@@ -18,7 +18,10 @@ log = logging.getLogger("fip.compiled")
 KERNELS = Path(__file__).parents[1] / "imaging" / "slant"
 """The folder of the imaging kernels."""
 
-COMPILED = ("scheme", "simd", "basis", "fft", "grid", "resample", "sheet", "stages", "sky_stages", "degrid", "adjoint")
+COMPILED = (
+    "scheme", "emit", "simd", "basis", "fft", "tiles", "grid", "resample", "sheet", "stages", "sky_stages", "degrid",
+    "adjoint",
+)  # fmt: skip
 """Their modules with functions that are compiled into one another. Of other modules each stands for itself."""
 
 COMPILERS = ("numba", "llvmlite", "numpy")

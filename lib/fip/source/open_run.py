@@ -27,6 +27,7 @@ from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
 from fip.source.advice.field_of_view import smearing_notes
 from fip.source.checks import check_cells, looked_at, undefined_notes, uvw_notes, value_notes, width_notes
+from fip.source.columns import Columns, choose_columns, has_weights, scaled, weight_column
 from fip.source.correcting import corrections_of
 from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
@@ -35,7 +36,7 @@ from fip.source.index.indexer import Indexer
 from fip.source.index.row_index import RowIndex
 from fip.source.recording import MappedRows, Recording
 from fip.source.run_id import identify
-from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, scaled, weight_column
+from fip.source.samples import SampleReader
 from fip.source.selecting.centring import centre_notes, position
 from fip.source.selecting.chosen import Chosen, choose, parts
 from fip.source.selecting.matching import listed

@@ -15,7 +15,8 @@ import numpy as np
 
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.values import Block, Grid
-from fip.imaging.slant.plan import Gridding, Plan, of_rows
+from fip.imaging.slant.plan import Gridding, Plan
+from fip.imaging.slant.rows import cells_crossed
 from fip.imaging.slant.scheme import DOUBLE, FINEST, SINGLE, Scheme
 from fip.imaging.slant.sky_plan import SkyPlan
 
@@ -109,11 +110,12 @@ def _to_terms(plan: Gridding, blocks: Sequence[Block]) -> float:
 
 def wgridder_cost(blocks: Sequence[Block], grid: Grid, scheme: Scheme) -> float:
     """Of one Stokes by ducc0's w-gridder, as accurate: planes of w, each a transform, and the gridding."""
-    w = np.abs(np.concatenate([block.uvw[:, 2] for block in blocks])) / SPEED_OF_LIGHT
-    first, last = (of_rows(blocks, [float(block.frequency[edge]) for block in blocks]) for edge in (0, -1))
+    heights = [(np.abs(block.uvw[:, 2]), block.frequency / SPEED_OF_LIGHT) for block in blocks]
+    highest = max(float(w.max() * per_metre[-1]) for w, per_metre in heights)
+    lowest = min(float(w.min() * per_metre[0]) for w, per_metre in heights)
     corner = min((grid.width**2 + grid.height**2) * grid.scale**2 / 4, 1.0)
     cost = _WGRIDDER[scheme]
-    planes = cost.planes + 1.7 * float((w * last).max() - (w * first).min()) * corner / (1 + math.sqrt(1 - corner))
+    planes = cost.planes + 1.7 * (highest - lowest) * corner / (1 + math.sqrt(1 - corner))
     gridding = cost.fixed + cost.block * len(blocks) + cost.sample * _samples(blocks)
     return gridding + cost.pixel * planes * grid.width * grid.height
 
@@ -124,6 +126,7 @@ def _samples(blocks: Sequence[Block]) -> int:
 
 def _cells(plan: Gridding, blocks: Sequence[Block]) -> float:
     """Cells that samples are added to: neighbouring channels of a baseline in one cell count once."""
-    rows = np.abs(np.concatenate(plan.rows))
-    crossed = (rows[:, 0] + rows[:, 1]) * of_rows(blocks, [float(b.frequency[-1] - b.frequency[0]) for b in blocks])
-    return float(np.minimum(of_rows(blocks, [b.frequency.size for b in blocks]), 1 + crossed).sum())
+    total = 0.0
+    for rows, block in zip(plan.rows, blocks, strict=True):
+        total += cells_crossed(rows, float(block.frequency[-1] - block.frequency[0]), block.frequency.size)
+    return total

@@ -15,6 +15,7 @@ from fip.imaging.slant.cost import least_cost_with_slopes, sky_cost, slant_cost,
 from fip.imaging.slant.grid import correction_polynomial
 from fip.imaging.slant.gridding import grid_samples
 from fip.imaging.slant.plan import Plan, make_plan
+from fip.imaging.slant.psf import COMPILED
 from fip.imaging.slant.resample import make_taps, make_work
 from fip.imaging.slant.scheme import scheme_for
 from fip.imaging.slant.sheet import UnsuitableError
@@ -39,6 +40,7 @@ class SlantKernel(Kernel):
     """
 
     name = "slant"
+    beams = COMPILED
     of_the_sky = "sky"  # its name where it images term by term
     ways: tuple[Make, ...] = (make_plan, partial(make_sky_plan, level=True), partial(make_sky_plan, level=False))
 

@@ -4,11 +4,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
 from fip.data.values import Block, Grid
+from fip.imaging.beam import fit_beam
 from fip.imaging.slant.backwards import degrid, without_samples
 from fip.imaging.slant.buffers import read_only
 from fip.imaging.slant.cache import is_warm, mark, only_one
@@ -16,6 +18,7 @@ from fip.imaging.slant.degrid import degridder
 from fip.imaging.slant.grid import gridder, kernel_polynomials, tap_polynomials
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
+from fip.imaging.slant.psf import COMPILED
 from fip.imaging.slant.scheme import PRECISIONS, SCHEMES, Precision, Scheme, scheme_for
 from fip.imaging.slant.simd import FOLDER, aligned
 from fip.imaging.slant.sky import render_sky
@@ -105,6 +108,8 @@ def image_something(scheme: Scheme) -> None:
     for level in (False, True):
         plan = make_sky_plan(blocks, grid, scheme.finest, level)
         render_sky(plan, blocks, plane)
+    for precision in PRECISIONS:  # of weights
+        fit_beam([replace(each, weight=each.weight.astype(precision)) for each in blocks], COMPILED)
     taps, in_q, odd = tap_polynomials(scheme), np.ones((2, 2), scheme.precision), np.zeros(2, np.int64)
     for cell in range(2, MOST_TERMS + 1, 2):  # of an image without pixels
         pixel_loop(cell, scheme.support, scheme.degree)(

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from benchmarks import before_stages
 from fip.data.settings import asked
 from fip.data.values import Block, Grid
 from fip.imaging.compression import compress_blocks
@@ -178,16 +179,17 @@ def sources_of(commit: str, folder: Path) -> Path:
 def main() -> int:
     """Prints a line for each row; 1 if a ratio is above the one that ends the issue."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(ROWS)}")
+    names = [*ROWS, *before_stages.STAGES]
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--commit", default="0c91216")
     given = parser.parse_args()
-    wanted = [name for name in ROWS if not given.rows or any(name.startswith(each) for each in given.rows)]
+    wanted = [name for name in names if not given.rows or any(name.startswith(each) for each in given.rows)]
     missed = 0
     with tempfile.TemporaryDirectory() as scratch:
         before = sources_of(given.commit, Path(scratch))
         print(f"| CPU ms of an image | {given.commit} | now | ratio | close, aim |\n|---|---|---|---|---|")
-        for name in wanted:
+        for name in (each for each in wanted if each in ROWS):
             row = ROWS[name]
             block, grid = row.samples()
             blocks = compress_blocks([block], grid, EPSILON)
@@ -204,6 +206,9 @@ def main() -> int:
                 f"| {row.close}, {row.aim} |",
                 flush=True,
             )
+        stages = [each for each in wanted if each in before_stages.STAGES]
+        environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | MEMORY_IS_KEPT
+        missed += before_stages.report(stages, (before, ROOT / "lib"), 4 * given.rounds, environment)
     return int(missed > 0)
 
 

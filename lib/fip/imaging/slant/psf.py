@@ -143,7 +143,7 @@ def _add_weights(
 ) -> None:  # fmt: skip
     """Add weight[row, channel] matrix[channel, lane] at frequency[lane] to cells [v, u], whose middle is u = v = 0."""
     channels, width = weight.size // uvw.shape[0], points + _CELLS
-    middle, degree = points // 2, polynomials.size // _BOTH - 1
+    middle, degree, zero = points // 2, polynomials.size // _BOTH - 1, splat(cells, 0, _CELLS)
     for r in range(uvw.shape[0]):
         for k in range(0, lanes, _LANES):
             made = splat(few, 0, _LANES)
@@ -152,20 +152,28 @@ def _add_weights(
             store(few, k, made)
         per_u = uvw[r, 0] * scale[0, 0] + uvw[r, 1] * scale[1, 0]
         per_v = uvw[r, 0] * scale[0, 1] + uvw[r, 1] * scale[1, 1]
-        for k in range(frequency.size):
-            u, v = per_u * frequency[k], per_v * frequency[k]
-            fu, fv = math.floor(u), math.floor(v)
-            i, j = (np.int64(fu) + middle) % points, (np.int64(fv) + middle) % points
-            z = join(splat(cells, 2 * (v - fv) - 1, _CELLS), splat(cells, 2 * (u - fu) - 1, _CELLS))
-            both = load(polynomials, 0, _BOTH)
-            for d in range(1, degree + 1):
-                both = fma(both, z, load(polynomials, d * _BOTH, _BOTH))
-            store(down, 0, first_half(both) * splat(down, few[k], _CELLS))
-            across = first_half(swap_halves(both))
-            corner = (j + 1) * width + i + 1
-            for row in range(_CELLS):
-                at = corner + row * width
-                store(cells, at, fma(spread(down, row, _CELLS), across, load(cells, at, _CELLS)))
+        n = 0
+        while n < frequency.size:
+            first, i, j = n, math.floor(per_u * frequency[n]), math.floor(per_v * frequency[n])
+            s0, s1, s2, s3, s4, s5, s6, s7 = zero, zero, zero, zero, zero, zero, zero, zero
+            while n < frequency.size:  # those in one cell are summed before they are added
+                u, v = per_u * frequency[n] - i, per_v * frequency[n] - j
+                if n > first and not (0 <= u < 1 and 0 <= v < 1):
+                    break
+                z = join(splat(cells, 2 * v - 1, _CELLS), splat(cells, 2 * u - 1, _CELLS))
+                both = load(polynomials, 0, _BOTH)
+                for d in range(1, degree + 1):
+                    both = fma(both, z, load(polynomials, d * _BOTH, _BOTH))
+                store(down, 0, first_half(both) * splat(down, few[n], _CELLS))
+                across = first_half(swap_halves(both))
+                s0, s1 = fma(spread(down, 0, 8), across, s0), fma(spread(down, 1, 8), across, s1)
+                s2, s3 = fma(spread(down, 2, 8), across, s2), fma(spread(down, 3, 8), across, s3)
+                s4, s5 = fma(spread(down, 4, 8), across, s4), fma(spread(down, 5, 8), across, s5)
+                s6, s7 = fma(spread(down, 6, 8), across, s6), fma(spread(down, 7, 8), across, s7)
+                n += 1
+            at = ((np.int64(j) + middle) % points + 1) * width + (np.int64(i) + middle) % points + 1
+            for row, part in enumerate((s0, s1, s2, s3, s4, s5, s6, s7)):
+                store(cells, at + row * width, part + load(cells, at + row * width, _CELLS))
 
 
 @njit(**FAST)

@@ -27,7 +27,7 @@ from fip.imaging.slant.sky_stages import Pixels, pixel_loop
 
 log = logging.getLogger("fip.imaging.slant")
 
-ABOUT = 60  # s of a core that a precision takes
+ABOUT = 80  # s of a core that a precision takes
 
 
 def warm_up(say: Callable[[str], None], precisions: Iterable[Precision] = PRECISIONS) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fip.archive.file_names import LOCK_FILE
+from fip.archive.new_file import NewFile, begin
 from fip.data.folders import make_folder as make_folder
 from fip.data.folders import sync_folder as sync_folder
 
@@ -76,6 +77,15 @@ class Folder:
             write(file)
             file.flush()
             self._sync(file.fileno())
+
+    def begin(self, temporary: str) -> NewFile:
+        """A file that another process writes: it has no name yet, or `temporary` if the file system needs one."""
+        return begin(self._descriptor, checked(temporary))
+
+    def finish(self, file: NewFile, name: str) -> None:
+        """Gives a file that was begun its name; its content is on disk then. FileExistsError as `link`."""
+        self._sync(file.descriptor)
+        os.link(f"/proc/self/fd/{file.descriptor}", checked(name), dst_dir_fd=self._descriptor)
 
     def link(self, name: str, to: str) -> None:
         """Gives a file a second name; FileExistsError where that is taken: no file goes, unlike by a rename."""

@@ -27,17 +27,17 @@ from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.data.names import SliceId, free_name
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences, without_extras
-from fip.data.values import FitsFile, ImageFile, Kind
+from fip.data.values import FitsFile, ImageFile, Kind, WrittenFile
 from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
 from fip.sink.holds import Holds
 from fip.sink.mixing import mixture, otherwise_corrected
+from fip.sink.opened import TEMPORARY, Opened
 from fip.sink.pins import Pins
 from fip.wire.messages import Followed, RunPlan
 
 log = logging.getLogger("fip.sink")
 
 ALL = Retention()
-TEMPORARY = ".fip-{}.tmp"
 CLOSING_TRIES, CLOSING_PAUSE = 5, 0.2  # s
 KEPT_IN_MEMORY = 64_000_000
 """Bytes of the last files that stay in the page cache, for whoever looks at each new image. See docs/decisions/0050."""
@@ -101,6 +101,7 @@ class Store:
         self._seconds = clock.seconds if clock else time.monotonic
         self._holds = Holds({})
         self.pins = Pins(directory, keep)
+        self.opened = Opened(self._folder)
         self.synced = 0.0  # s that the last image waited for the disk, in fsync
         self._names: dict[str, str] = {}
         self._concluded = False
@@ -134,6 +135,7 @@ class Store:
                     log.error("%s: %s and the noise are as they were before: %s", self.directory, IMAGE_LIST, error)
                     break
                 time.sleep(CLOSING_PAUSE)
+        self.opened.close()
         self.ledger.close()
         self._folder.close()
 
@@ -175,12 +177,14 @@ class Store:
         before = self._folder.synced
         self._check_in_place()
         name = self._names[image.run]
-        names = {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.files}
+        names = {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.parts}
+        tokens = [file.token for file in image.written]
         image, held = self._as_held(image, names)
-        for file in reversed(image.files):  # the image last: who sees it has all
-            self._write(names[file.kind], None if file.kind in held else file.content)
-            self._give_back(names[file.kind], len(file.content))
+        for file in reversed(image.parts):  # the image last: who sees it has all
+            self._write(names[file.kind], None if file.kind in held else file)
+            self._give_back(names[file.kind], file.size)
         self.ledger.add(image, names)
+        self.opened.drop(tokens)
         self._bytes += image.size
         self.synced = self._folder.synced - before
         return self.directory / names["dirty"]
@@ -243,14 +247,16 @@ class Store:
 
     def _as_held(self, image: ImageFile, names: Mapping[Kind, str]) -> tuple[ImageFile, set[Kind]]:
         """The image with the files that are there already, and their kinds."""
-        files = {file.kind: self._held(names[file.kind], file, image) for file in image.files}
+        files = {file.kind: self._held(names[file.kind], file, image) for file in image.parts}
         held = {kind: file for kind, file in files.items() if file}
         if dirty := held.get("dirty"):
             with suppress(ValueError):
                 image = as_in(cards_of(bytes(dirty.content[:LONGEST_HEADER])), image)
-        return replace(image, files=tuple(held.get(file.kind, file) for file in image.files)), set(held)
+        parts = [held.get(file.kind, file) for file in image.parts]
+        here = tuple(file for file in parts if isinstance(file, FitsFile))
+        return replace(image, files=here, written=tuple(each for each in image.written if each in parts)), set(held)
 
-    def _held(self, name: str, file: FitsFile, image: ImageFile) -> FitsFile | None:
+    def _held(self, name: str, file: FitsFile | WrittenFile, image: ImageFile) -> FitsFile | None:
         """A file of this name as it is there, if it is ours; None where there is none. Else StoreError."""
         try:
             content = self._folder.read(name)
@@ -260,27 +266,30 @@ class Store:
             if error.errno in _PASSING:
                 raise NoRoomError(f"{self.directory / name} cannot be read: {error.strerror}") from None
             content = b""
-        if content == file.content:
-            return file
+        there = FitsFile(file.kind, content)
+        if (there.size, there.digest) == (file.size, file.digest):
+            return there
         meant = Identity(image.run, image.integration, file.kind, image.times.begin)
         with suppress(ValueError):
             found = identity_of(cards_of(content[:LONGEST_HEADER]))
             if found and found.matches(meant) and is_whole(content):
-                return FitsFile(file.kind, content)
+                return there
         raise self._taken(name)
 
     def _taken(self, name: str) -> StoreError:
         return StoreError(f"{self.directory / name} is there already, and is not this image: move it away")
 
-    def _write(self, name: str, content: bytes | memoryview | None) -> None:
+    def _write(self, name: str, file: FitsFile | WrittenFile | None) -> None:
         """Makes a file appear whole, or leaves it as it is (None); it is on disk when this returns."""
         temporary = TEMPORARY.format(name)
         try:
             self._check_in_place()
-            if content is None:
+            if file is None:
                 self._folder.sync_file(name)
+            elif isinstance(file, WrittenFile):
+                self.opened.finish(file.token, name)
             else:
-                self._folder.write_new(temporary, content)
+                self._folder.write_new(temporary, file.content)
                 self._folder.link(temporary, name)  # unlike a rename, a link never replaces a file
                 self._folder.unlink(temporary)
             self._folder.sync()

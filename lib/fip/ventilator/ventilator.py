@@ -213,7 +213,7 @@ class Ventilator(Daemon):
             self._departed.went(peer.state.status, "left")
             self._vitals.counters["again"] += self._jobs.worker_gone(brief, "")
         elif sink := self._storing.peer:
-            lane = self._lanes.wanted(peer, sink.address, sink.state.brief.images_key)
+            lane = self._lanes.wanted(peer, sink.address, sink.state.brief)
             if lane:
                 self._tell(route, lane)
 

@@ -97,8 +97,9 @@ def patch(blocks: Sequence[Block], to_sky: Doubles, side: int, step: float) -> D
         longest = _longest(uvw, to_sky)
         frequency, matrix = few_frequencies(block, longest, side, step)
         lanes = -(-frequency.size // _LANES) * _LANES
-        padded = np.zeros((block.frequency.size, lanes), np.float32)
-        padded[:, : frequency.size] = np.eye(frequency.size) if matrix is None else matrix
+        padded = np.zeros((0 if matrix is None else len(matrix), lanes), np.float32)
+        if matrix is not None:
+            padded[:, : frequency.size] = matrix
         furthest = max(furthest, longest / SPEED_OF_LIGHT * float(frequency[-1]) * points * step)
         _add_weights(
             cells, points, uvw, scale, read_only(frequency, np.float64), padded.ravel(), lanes,
@@ -141,15 +142,22 @@ def _add_weights(
     cells: Doubles, points: int, uvw: Doubles, scale: Doubles, frequency: Doubles, matrix: Floats, lanes: int,
     weight: Floats, polynomials: Doubles, few: Floats, down: Doubles,
 ) -> None:  # fmt: skip
-    """Add weight[row, channel] matrix[channel, lane] at frequency[lane] to cells [v, u], whose middle is u = v = 0."""
+    """Add weight[row, channel] matrix[channel, lane] at frequency[lane] to cells [v, u], whose middle is u = v = 0.
+
+    Without a matrix, the weights themselves.
+    """
     channels, width = weight.size // uvw.shape[0], points + _CELLS
     middle, degree, zero = points // 2, polynomials.size // _BOTH - 1, splat(cells, 0, _CELLS)
     for r in range(uvw.shape[0]):
-        for k in range(0, lanes, _LANES):
-            made = splat(few, 0, _LANES)
+        if matrix.size:
+            for k in range(0, lanes, _LANES):
+                made = splat(few, 0, _LANES)
+                for c in range(channels):
+                    made = fma(spread(weight, r * channels + c, _LANES), load(matrix, c * lanes + k, _LANES), made)
+                store(few, k, made)
+        else:
             for c in range(channels):
-                made = fma(spread(weight, r * channels + c, _LANES), load(matrix, c * lanes + k, _LANES), made)
-            store(few, k, made)
+                few[c] = weight[r * channels + c]
         per_u = uvw[r, 0] * scale[0, 0] + uvw[r, 1] * scale[1, 0]
         per_v = uvw[r, 0] * scale[0, 1] + uvw[r, 1] * scale[1, 1]
         n = 0

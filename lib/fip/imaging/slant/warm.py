@@ -54,7 +54,7 @@ def warm_up_degridding(say: Callable[[str], None], precisions: Iterable[Precisio
     with only_one(FOLDER):
         for precision in precisions:
             if not mark(precision, "degridding").exists():
-                say(f"compiling what degrids images, once, about {ABOUT // 2} s of a core: {precision}, in {FOLDER}")
+                say(f"compiling what degrids images, once, about {ABOUT // 4} s of a core: {precision}, in {FOLDER}")
             degrid_something(next(each for each in SCHEMES if each.precision == precision))
             with suppress(OSError):
                 mark(precision, "degridding").touch()

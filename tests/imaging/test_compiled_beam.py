@@ -63,7 +63,7 @@ def test_a_patch_is_the_point_spread_function(side: int, step: float) -> None:
     y = (np.arange(side) - side // 2) * step
     along, across = (uv @ to_sky).T
     waves = np.exp(2j * np.pi * np.outer(y, across)) * block.weight[0, :, 0]
-    exact = (waves @ np.exp(2j * np.pi * np.outer(along, y))).real
+    exact = (waves @ np.exp(-2j * np.pi * np.outer(along, y))).real
     error = np.sqrt(np.mean((made - exact) ** 2)) / np.linalg.norm(block.weight)
     assert error < 3 * np.sqrt(2) * ALIASING
     assert np.ptp(exact) > 0.1 * block.weight.sum()

@@ -30,7 +30,7 @@ def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
     units += [table_unit(name, table) for name, table in image.tables.items()]
     headers = [sealed(cards, ones_complement_sum(data)) for cards, data in units]
     sizes = [len(header) + whole_blocks(data.nbytes) for header, (_, data) in zip(headers, units, strict=True)]
-    file = _room(sum(sizes))
+    file = room_for(sum(sizes))
     begin = 0
     for header, (_, data), size in zip(headers, units, sizes, strict=True):
         _fill(file[begin : begin + size], header, data)
@@ -49,7 +49,7 @@ def sealed(cards: str, datasum: int) -> bytearray:
     return header
 
 
-def _room(size: int) -> NDArray[np.uint8]:
+def room_for(size: int) -> NDArray[np.uint8]:
     """So many bytes, which begin at a multiple of `PAGE`."""
     room = np.empty(size + PAGE, np.uint8)
     begin = -room.ctypes.data % PAGE

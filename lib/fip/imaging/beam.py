@@ -28,7 +28,7 @@ _PATCHES = [(64, 1), *((128, 4**power) for power in range(7))]
 
 FEWEST = 12  # pixels of half a lobe that has run over a patch; with fewer it has no end, and is cut up by coarse steps
 _WIDEST_BEAM = 2.0  # rad, in direction cosines: the sky from horizon to horizon
-_PATCH_EPSILON = 1e-4
+PATCH_EPSILON = 1e-4  # of the middle of the PSF
 LAST_STEP = 1e-4  # of the fitted matrix: the next would be its square or so, where damping is next to nothing
 UNDAMPED = 1e-4  # of the curvature
 MOST_STEPS = 100  # of the fit; as a rule it takes five
@@ -96,19 +96,10 @@ def _main_lobe(
     blocks: Sequence[Block], to_sky: NDArray[np.float64], total: float, side: int, step: float
 ) -> tuple[bool, NDArray[np.float64] | None]:
     """See Ways."""
-    rows = [len(block.uvw) for block in blocks]
-    uvw = np.zeros((sum(rows), 3))
-    uvw[:, :2] = np.concatenate([block.uvw[:, :2] for block in blocks]) @ to_sky  # u.x = (to_sky^T u).y
-    starts, centre = np.cumsum([0, *rows[:-1]]), side // 2
-    longest = np.sqrt(np.maximum.reduceat(np.square(uvw).sum(axis=1), starts)).tolist()
-    few = [few_frequencies(block, far, side, step) for block, far in zip(blocks, longest, strict=True)]
-    weights = [
-        (block.weight[0] if matrix is None else block.weight[0] @ matrix).ravel()
-        for block, (_, matrix) in zip(blocks, few, strict=True)
-    ]
-    frequencies = [frequency for frequency, _ in few]
-    of_blocks = np.split(uvw, starts[1:])
-    psf = dirty(of_blocks, frequencies, weights, np.complex64, (side, side), step, _PATCH_EPSILON, w_term=False)
+    centre = side // 2
+    psf = dirty(
+        *round_samples(blocks, to_sky, side, step), np.complex64, (side, side), step, PATCH_EPSILON, w_term=False
+    )
     psf = psf.astype(np.float64) / total
     lobe = _connected(psf > LOBE_LEVEL, centre, centre)
     if any(edge.any() for edge in (lobe[0], lobe[-1], lobe[:, 0], lobe[:, -1])):
@@ -126,6 +117,23 @@ def _main_lobe(
         return True, None
 
 
+def round_samples(
+    blocks: Sequence[Block], to_sky: NDArray[np.float64], side: int, step: float
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[NDArray[np.floating]]]:
+    """Of each block uvw in y's frequencies, w being 0, few frequencies, and weights [row x frequency] at these."""
+    rows = [len(block.uvw) for block in blocks]
+    uvw = np.zeros((sum(rows), 3))
+    uvw[:, :2] = np.concatenate([block.uvw[:, :2] for block in blocks]) @ to_sky  # u.x = (to_sky^T u).y
+    starts = np.cumsum([0, *rows[:-1]])
+    longest = np.sqrt(np.maximum.reduceat(np.square(uvw).sum(axis=1), starts)).tolist()
+    few = [few_frequencies(block, far, side, step) for block, far in zip(blocks, longest, strict=True)]
+    weights = [
+        (block.weight[0] if matrix is None else block.weight[0] @ matrix).ravel()
+        for block, (_, matrix) in zip(blocks, few, strict=True)
+    ]
+    return np.split(uvw, starts[1:]), [frequency for frequency, _ in few], weights
+
+
 PLAIN = Ways(_sums, _main_lobe)
 """By ducc0 and numpy: for those who may not make machine code, or do not load a compiler for a beam."""
 
@@ -141,7 +149,7 @@ def few_frequencies(
     """
     delay = longest * math.sqrt(2) * (side // 2) * step / SPEED_OF_LIGHT
     nodes, error, half = 0, 2.0, math.pi / 2 * delay * float(block.frequency[-1] - block.frequency[0])
-    while error > _PATCH_EPSILON:
+    while error > PATCH_EPSILON:
         nodes += 1
         error *= half / nodes
         if nodes >= block.frequency.size:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fip.data.errors import UsageError
 from fip.data.quantities import SPEED_OF_LIGHT, format_angle
 from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, KERNELS, Imaging
-from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid
+from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid, Statistics
 from fip.imaging.beam import PLAIN, Ways
 from fip.imaging.ducc import dirty
 
@@ -51,6 +51,13 @@ class Kernel(Protocol):
         no factor 1/n. L2(out - exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined.
         Returns the name of the kernel that was used, which another may have fallen back on for these samples.
         """
+
+    def measured(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> tuple[str, Statistics | None]:
+        """As `image`; and the statistics of the first plane above the horizon, if they are cheap if taken here.
+
+        They are those of fip.imaging.statistics.
+        """
+        return self.image(blocks, out), None
 
     def release(self) -> None:
         """Gives back the memory that is held for the next image of this thread."""

@@ -28,7 +28,8 @@ from fip.data.names import SliceId, free_name
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences, without_extras
 from fip.data.values import FitsFile, ImageFile, Kind, WrittenFile
-from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
+from fip.fits.identity import Identity, as_in, cards_of, identity_of, is_whole
+from fip.fits.units import LONGEST_HEADER
 from fip.sink.holds import Holds
 from fip.sink.mixing import mixture, otherwise_corrected
 from fip.sink.opened import TEMPORARY, Opened

@@ -33,7 +33,7 @@ from fip.source.index import row_index
 from fip.source.index.coverage import Coverage
 from fip.source.index.indexer import Indexer
 from fip.source.index.row_index import RowIndex
-from fip.source.recording import Recording
+from fip.source.recording import MappedRows, Recording
 from fip.source.run_id import identify
 from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, scaled, weight_column
 from fip.source.selecting.centring import centre_notes, position
@@ -183,7 +183,8 @@ def checked_chunks(main: Recording, first: int = 0, end: int | None = None) -> I
     for begin in range(first, end, row_index.CHUNK):
         rows = main.rows(range(begin, min(begin + row_index.CHUNK, end)))
         beams = main.beam_columns
-        chunk = {name: rows.column(name) for name in (*row_index.COLUMNS, *beams)}
+        others = ("EXPOSURE",) if isinstance(rows, MappedRows) else ()  # others read it slice by slice, for nothing
+        chunk = {name: rows.column(name) for name in (*row_index.COLUMNS, *others, *beams)}
         strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
         if strange:
             raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")

@@ -11,6 +11,7 @@ from time import perf_counter
 
 from fip.data.antennas import FAULTS
 from fip.data.complete import COMPLETE
+from fip.data.compressing import steps_to_the_noise
 from fip.data.directions import Body
 from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
@@ -24,6 +25,7 @@ from fip.imaging.beam import uv_moments
 from fip.imaging.dirty import channel_beams, dirty_image, is_bright, psf_image, slice_beam, wide_psf
 from fip.imaging.kernels import Kernel
 from fip.imaging.statistics import image_statistics
+from fip.imaging.steps import steps_of
 from fip.worker.comparing import compare
 
 Stage = Callable[[Imaged, Kernel], Imaged]
@@ -116,7 +118,7 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float, users:
     """Pass a slice through the stages and write its images as FITS files; `waited` is how long it lay here, in s."""
     made, seconds = pass_through(slice_, kernel, users)
     begun = perf_counter()
-    files = tuple(FitsFile(kind, fits_bytes(slice_, image, kind)) for kind, image in made.images.items())
+    files = tuple(FitsFile(kind, _bytes(slice_, image, kind)) for kind, image in made.images.items())
     image = made.images["dirty"]
     return ImageFile(
         run=slice_.run,
@@ -135,6 +137,16 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float, users:
         numbers={**made.numbers, **numbers(slice_), **_moments(image)},
         fingerprint=slice_.fingerprint,
     )
+
+
+def _bytes(slice_: Slice, image: Image, kind: Kind) -> memoryview:
+    """A FITS file; compressed, if that is asked for, of an image that has noise to go by, and is finite."""
+    asked = slice_.settings.compress
+    if asked and kind == "dirty" and (steps := steps_of(slice_, image, steps_to_the_noise(asked))):
+        from fip.fits.compressed import compressed_bytes  # late: it compiles
+
+        return compressed_bytes(slice_, image, kind, steps)
+    return fits_bytes(slice_, image, kind)
 
 
 def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:

@@ -7,8 +7,9 @@ precision.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
@@ -23,6 +24,9 @@ from fip.imaging.slant.scheme import SINGLE
 from fip.imaging.slant.simd import FAST, Floats, first_half, fma, join, load, splat, spread, store, swap_halves
 
 Doubles = NDArray[np.float64]
+
+Patch: TypeAlias = Callable[[Sequence[Block], Doubles, int, float], Doubles]
+"""As `patch`."""
 
 _CELLS = SINGLE.support
 _BOTH = 2 * _CELLS  # lanes: the weights along v, then along u
@@ -57,10 +61,10 @@ def _add_moments(uvw: Doubles, squared: Doubles, weight: NDArray[np.floating], t
 
 
 def main_lobe(
-    blocks: Sequence[Block], to_sky: Doubles, total: float, side: int, step: float
+    blocks: Sequence[Block], to_sky: Doubles, total: float, side: int, step: float, of: Patch | None = None
 ) -> tuple[bool, Doubles | None]:
-    """See fip.imaging.beam.Ways."""
-    psf = (patch(blocks, to_sky, side, step) / total).ravel()
+    """See fip.imaging.beam.Ways. `of` makes the patch in place of `patch`."""
+    psf = ((of or patch)(blocks, to_sky, side, step) / total).ravel()
     within = np.zeros(side * side, np.bool_)
     if not _flood(psf, side, LOBE_LEVEL, np.empty(side * side, np.int64), within):
         return False, None
@@ -69,7 +73,7 @@ def main_lobe(
     if points.size < FEWEST:
         return True, None
     row, column = np.divmod(points, side)
-    x, y = (column - side // 2) * step, (row - side // 2) * step
+    x, y = (side // 2 - column) * step, (row - side // 2) * step
     start = -math.log(LOBE_LEVEL) / (2 * float(np.mean(x * x + y * y)))  # as fip.imaging.beam begins
     a = np.array([start, 0.0, start])
     if not _fit(x, y, psf[points], a, MOST_STEPS, UNDAMPED, LAST_STEP):
@@ -84,7 +88,7 @@ COMPILED = Ways(sums, main_lobe)
 def patch(blocks: Sequence[Block], to_sky: Doubles, side: int, step: float) -> Doubles:
     """sum_k w_k cos(2 pi u_k.x) of the first Stokes [row, column], at x = to_sky y.
 
-    y is (column, row) less the middle one, in steps; `side` is a multiple of 4.
+    y is (-column, row) less the middle one, in steps, as pixels are; `side` is a multiple of 4.
     """
     points = 3 * side // 2
     width = points + _CELLS
@@ -110,7 +114,7 @@ def patch(blocks: Sequence[Block], to_sky: Doubles, side: int, step: float) -> D
     occupied = slice(middle - reach, middle + reach)
     waves = waves[occupied]
     along = cells.reshape(width, width)[occupied, occupied] @ waves
-    psf = waves[:, :side].T @ along[:, :side] - waves[:, side:].T @ along[:, side:]
+    psf = waves[:, :side].T @ along[:, :side] + waves[:, side:].T @ along[:, side:]
     return np.asarray(psf * correction)
 
 

@@ -9,11 +9,12 @@ from functools import cache
 
 import numpy as np
 
+from fip.compiled.cache import only_one
 from fip.data.values import Block, Grid
 from fip.imaging.beam import fit_beam
 from fip.imaging.slant.backwards import degrid, without_samples
 from fip.imaging.slant.buffers import read_only
-from fip.imaging.slant.cache import is_warm, mark, only_one
+from fip.imaging.slant.cache import is_warm, mark
 from fip.imaging.slant.degrid import degridder
 from fip.imaging.slant.grid import gridder, kernel_polynomials, tap_polynomials
 from fip.imaging.slant.kernel import render

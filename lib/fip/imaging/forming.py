@@ -178,9 +178,10 @@ class Forming:
         """The weight of each row in each plane [stokes, row]; marks rows that compiled code does not do as odd."""
         weight = read.weight.all((self.correlations,)).astype(self.precision, copy=False)
         made = np.empty((len(self.wanted), len(weight)), self.precision)
-        for product, into in zip(self.wanted, made, strict=True):
-            first = weight[:, product.first]
-            into[...] = first if product.second is None else _of_pair(first, weight[:, product.second])
+        with np.errstate(over="ignore", invalid="ignore"):  # of rows that are odd
+            for product, into in zip(self.wanted, made, strict=True):
+                first = weight[:, product.first]
+                into[...] = first if product.second is None else _of_pair(first, weight[:, product.second])
         used = sorted({int(at) for at in self._pairs[:, :2].ravel() if at >= 0})
         some = weight if len(used) == self.correlations else weight[:, used]
         if not (some.min(initial=0) >= 0 and some.max(initial=0) < GARBLED):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
+from fip.data.memory import on_boundary
 from fip.data.quantities import SPEED_OF_LIGHT, format_angle
 from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, KERNELS, Imaging
 from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid, Statistics
@@ -41,7 +42,7 @@ class Kernel(Protocol):
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
         """An array of any contents, of which parts may be given to `image` as `out`: what it fills fastest."""
-        return np.empty(shape, dtype)
+        return on_boundary(math.prod(shape) * np.dtype(dtype).itemsize).view(dtype).reshape(shape)
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """Fill out[stokes, y, x] with sum_k Re[V_k exp(-2 pi i (u_k l + v_k m + w_k (n - 1)))] over all samples.

@@ -38,7 +38,7 @@ class Sending:
 
     def send(self, checked: bool) -> None:
         """All that can be sent now; `checked` if the sink can tell by its key who brings an image."""
-        now, loads = time.monotonic(), self._jobs.loads()
+        now = time.monotonic()
         for key in self._supply.ready():
             active = self._jobs.active[key.run]
             active.pace.start(key.slice, now)
@@ -49,7 +49,7 @@ class Sending:
                     self._loop.at(due, self._on_due)
                 continue  # the backlog is due
             asked = active.plan.asked
-            worker = self._lanes.free(loads, asked, self._pump)
+            worker = self._lanes.free(asked, self._pump)
             if worker is None and any(codes(asked.imaging)):
                 continue  # others may do for the next
             if worker is None or active.leases is None:
@@ -61,7 +61,6 @@ class Sending:
                 break
             nbytes = size(frames)
             active.leases.lease(key.slice, worker, now, nbytes)
-            loads[worker] += 1
             log.debug("slice %d of run %s goes to %s", key.slice, key.run, worker)
             del self._supply.read[key]
             self._vitals.counters["slices"] += 1

@@ -46,10 +46,10 @@ def psf(so_far: Imaged, kernel: Kernel) -> Imaged:
     """
     slice_, images = so_far.slice, so_far.images
     if slice_.settings.make_psf == BRIGHT_ONES:
-        planes = [image_statistics(plane[0]) for plane in images["dirty"].pixels]
-        measured = {**images, "dirty": replace(images["dirty"], statistics=planes[0])}
+        dirty = _measured(images["dirty"], slice_)
+        planes = [dirty.statistics, *(image_statistics(plane[0]) for plane in dirty.pixels[1:])]
         wide = {"psf": wide_psf(slice_)} if any(map(is_bright, planes)) else {}
-        return replace(so_far, images=measured | wide)
+        return replace(so_far, images={**images, "dirty": dirty} | wide)
     return so_far.with_image("psf", psf_image(slice_, kernel)) if slice_.settings.make_psf else so_far
 
 
@@ -62,7 +62,7 @@ def beam(so_far: Imaged, kernel: Kernel) -> Imaged:
 
 def statistics(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Measure noise and extremes of the first plane, if that is not done yet."""
-    return _each(so_far, lambda image: image if image.statistics else _measured(image))
+    return _each(so_far, lambda image: image if image.statistics else _measured(image, so_far.slice))
 
 
 def judge(so_far: Imaged, kernel: Kernel) -> Imaged:
@@ -192,7 +192,9 @@ def _passed(name: str, stage: UserStage, before: Imaged) -> Imaged:
     if fault:
         raise UserCodeError(f"stage {name}: {fault}")
     changed = {
-        kind: image if kind in before.images and before.images[kind].pixels is image.pixels else _measured(image)
+        kind: image
+        if kind in before.images and before.images[kind].pixels is image.pixels
+        else _measured(image, before.slice)
         for kind, image in after.images.items()
     }
     images: Mapping[Kind, Image] = {"dirty": changed["dirty"], **changed}  # the dirty image first, as it is stored
@@ -228,11 +230,15 @@ def _read_only(image: Image) -> Image:
     """The same, whose pixels nobody can change in place: a stage returns new ones."""
     pixels = image.pixels.view()
     pixels.flags.writeable = False
-    return replace(image, pixels=pixels)
+    return replace(image, pixels=pixels, written=image.written and replace(image.written, pixels=pixels))
 
 
-def _measured(image: Image) -> Image:
-    return replace(image, statistics=image_statistics(image.pixels[0, 0]))
+def _measured(image: Image, slice_: Slice) -> Image:
+    if slice_.settings.compress:  # its file is of other numbers
+        return replace(image, statistics=image_statistics(image.pixels[0, 0]))
+    from fip.imaging.measured import measured  # late: it loads compiled code
+
+    return measured(image)
 
 
 def _each(so_far: Imaged, change: Callable[[Image], Image]) -> Imaged:

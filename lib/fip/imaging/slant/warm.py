@@ -16,15 +16,17 @@ from fip.imaging.slant.backwards import degrid, without_samples
 from fip.imaging.slant.buffers import read_only
 from fip.imaging.slant.cache import is_warm, mark
 from fip.imaging.slant.degrid import degridder
+from fip.imaging.slant.emit import FOLDER
 from fip.imaging.slant.grid import gridder, kernel_polynomials, tap_polynomials
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
 from fip.imaging.slant.psf import COMPILED
 from fip.imaging.slant.scheme import PRECISIONS, SCHEMES, Precision, Scheme, scheme_for
-from fip.imaging.slant.simd import FOLDER, aligned
+from fip.imaging.slant.simd import aligned
 from fip.imaging.slant.sky import render_sky
 from fip.imaging.slant.sky_plan import MOST_TERMS, make_sky_plan
 from fip.imaging.slant.sky_stages import Pixels, pixel_loop
+from fip.imaging.slant.words import swap_and_measure
 
 log = logging.getLogger("fip.imaging.slant")
 
@@ -106,6 +108,8 @@ def image_something(scheme: Scheme) -> None:
     grid, blocks = _nothing_much()
     plane = np.empty((1, grid.height, grid.width), scheme.precision)
     render(make_plan(blocks, grid, scheme.finest), blocks, plane)
+    pixels = read_only(plane, plane.dtype).reshape(-1)
+    swap_and_measure(pixels, np.empty_like(pixels), np.empty(2, plane.dtype), False)
     for level in (False, True):
         plan = make_sky_plan(blocks, grid, scheme.finest, level)
         render_sky(plan, blocks, plane)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.imaging.forming import Cells
+from fip.source.tables.subtable_reader import UNREADABLE
 from fip.source.tables.subtables import as_array
 
 _KINDS = {"complex": ("<f4", 2), "float": ("<f4", 1), "double": ("<f8", 1), "boolean": ("u1", 1)}
@@ -74,25 +75,29 @@ class Tiles:
 
     def cells(self, name: str, shape: tuple[int, ...], rows: range | NDArray[np.int64]) -> Cells | None:
         """Those of these rows, ascending, if they are of this shape; None if casacore is to read them."""
+        try:
+            return self._cells(name, shape, rows)
+        except (OSError, *UNREADABLE):  # what is wrong with it casacore says
+            return None
+
+    def _cells(self, name: str, shape: tuple[int, ...], rows: range | NDArray[np.int64]) -> Cells | None:
         tiling, last = self._found().get(name), int(rows[-1])
         if tiling and tiling.written is not None and last >= tiling.written:  # there may be more by now
             self._tilings = None
             tiling = self._found().get(name)
         if tiling is None or tiling.cell != shape or (tiling.written is not None and last >= tiling.written):
             return None
-        try:
-            mapped = self._mapped(name, tiling, tiling.length(last))
-        except (OSError, ValueError):
-            return None
+        mapped = self._mapped(name, tiling, tiling.length(last))
         return None if mapped is None else Cells(mapped.values, tiling.starts(as_array(rows)))
 
     def _found(self) -> Mapping[str, Tiling | None]:
         if self._tilings is None:
-            self._tilings = {}
+            found: dict[str, Tiling | None] = {}
             if str(self._table.endianformat()) == "little" and not _is_view(self._path, self._table):
                 for manager in self._table.getdminfo().values():
                     for name in manager["COLUMNS"]:
-                        self._tilings[name] = tiling(self._path, manager, str(self._table.coldatatype(name)))
+                        found[name] = tiling(self._path, manager, str(self._table.coldatatype(name)))
+            self._tilings = found
         return self._tilings
 
     def _mapped(self, name: str, tiling: Tiling, need: int) -> _Mapped | None:

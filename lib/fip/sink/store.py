@@ -13,13 +13,11 @@ from itertools import accumulate
 from operator import sub
 from pathlib import Path
 
-import xxhash
-
 from fip.archive.clock import Clock
 from fip.archive.entries import Aged
 from fip.archive.file_names import IMAGE_LIST, LEDGER, LOG_FILE, file_name
 from fip.archive.file_systems import network_type
-from fip.archive.folder import Folder, make_folder
+from fip.archive.folder import Folder
 from fip.archive.ledger import Ledger
 from fip.archive.ledger_file import Connect
 from fip.archive.verify import Fault, faults
@@ -30,6 +28,8 @@ from fip.data.settings import Asked, differences, without_extras
 from fip.data.values import FitsFile, ImageFile, Kind
 from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
 from fip.sink.holds import Holds
+from fip.sink.in_memory import InMemory
+from fip.sink.ledger_place import place_ledger
 from fip.sink.mixing import mixture, otherwise_corrected
 from fip.sink.pins import Pins
 from fip.wire.messages import Followed, RunPlan
@@ -39,9 +39,6 @@ log = logging.getLogger("fip.sink")
 ALL = Retention()
 TEMPORARY = ".fip-{}.tmp"
 CLOSING_TRIES, CLOSING_PAUSE = 5, 0.2  # s
-KEPT_IN_MEMORY = 64_000_000
-"""Bytes of the last files that stay in the page cache, for whoever looks at each new image. See docs/decisions/0050."""
-FEWEST_KEPT = 4  # files that stay, however large
 _PASSING = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO,
     errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
@@ -83,9 +80,8 @@ class Store:
                 self._check_links()
                 place_ledger(self._folder, ledgers)
             except BlockingIOError:
-                raise UsageError(
-                    f"{directory} is in use by another FIP: wait for it, or name another --output"
-                ) from None
+                fault = f"{directory} is in use by another FIP: wait for it, or name another --output"
+                raise UsageError(fault) from None
             except OSError as error:
                 fault = f"{directory} cannot hold images: {error.strerror}; name another --output"
                 raise (NoRoomError(fault) if error.errno in _PASSING else UsageError(fault)) from None
@@ -101,10 +97,10 @@ class Store:
         self._seconds = clock.seconds if clock else time.monotonic
         self._holds = Holds({})
         self.pins = Pins(directory, keep)
-        self.synced = 0.0  # s that the last image waited for the disk, in fsync
+        self.synced = 0.0  # s that the last group of images waited for the disk, in fsync
         self._names: dict[str, str] = {}
         self._concluded = False
-        self._cached: deque[tuple[str, int]] = deque()  # the last files and their sizes
+        self._in_memory = InMemory(self._folder)
 
     def conclude(self) -> None:
         """Does what needs all images: what is beyond `keep` goes, their list is written, and the noise is judged.
@@ -163,27 +159,64 @@ class Store:
         return refusal
 
     def put(self, image: ImageFile) -> Path:
-        """Stores an image's files: on disk, whole and in the ledger when this returns. Returns the image's path.
+        """Stores an image, as `put_all`; returns its path. Raises NoRoomError and StoreError."""
+        (fault,) = self.put_all([image])
+        if fault:
+            raise fault
+        return self.directory / file_name(self._names[image.run], image.label, image.integration, "dirty")
+
+    def put_all(self, images: Sequence[ImageFile]) -> list[StoreError | None]:
+        """Stores images of open runs, each of another slice: of each why it is not stored, or None if it is.
+
+        Then its files are on disk, whole, and in the ledger; all are in one transaction (docs/decisions/0209).
 
         A file of its name that is there already, and is of this run, slice and kind and whole, stays as it is and is
         entered: the last sink died before the ledger had it, and another attempt may differ in its last bits.
 
-        Raises NoRoomError where it cannot be stored now, and StoreError, with nothing written, where a file of one of
-        the names is there that is another. An image of which it is not known whether it is in the ledger may be put
-        again.
+        NoRoomError of one that cannot be stored now, and of those after it: they may be put again, even if they may be
+        in the ledger. Another StoreError, with nothing written, if a file of its name is another. DamagedLedgerError.
         """
         before = self._folder.synced
+        faults: list[StoreError | None] = [None] * len(images)
+        linked: list[tuple[int, ImageFile, dict[Kind, str]]] = []
+        for place, image in enumerate(images):
+            try:
+                linked.append((place, *self._linked(image)))
+            except NoRoomError as error:
+                faults[place:] = [error] * (len(images) - place)
+                break
+            except StoreError as error:
+                faults[place] = error
+        try:
+            self._enter([(image, names) for _, image, names in linked])
+        except NoRoomError as error:
+            for place, *_ in linked:
+                faults[place] = error
+        self.synced = self._folder.synced - before
+        return faults
+
+    def _linked(self, image: ImageFile) -> tuple[ImageFile, dict[Kind, str]]:
+        """Makes its files appear, whole; returns the image with the files that are there now, and their names."""
         self._check_in_place()
         name = self._names[image.run]
         names = {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.files}
         image, held = self._as_held(image, names)
         for file in reversed(image.files):  # the image last: who sees it has all
             self._write(names[file.kind], None if file.kind in held else file.content)
-            self._give_back(names[file.kind], len(file.content))
-        self.ledger.add(image, names)
-        self._bytes += image.size
-        self.synced = self._folder.synced - before
-        return self.directory / names["dirty"]
+            self._in_memory.add(names[file.kind], len(file.content))
+        return image, names
+
+    def _enter(self, images: Sequence[tuple[ImageFile, dict[Kind, str]]]) -> None:
+        """Enters images whose files have appeared, once their names are on disk. NoRoomError, DamagedLedgerError."""
+        if not images:
+            return
+        self._check_in_place()
+        try:
+            self._folder.sync()
+        except OSError as error:
+            raise NoRoomError(f"{self.directory}: names cannot be written: {error.strerror}") from None
+        self.ledger.add_all(images)
+        self._bytes += sum(image.size for image, _ in images)
 
     def expire(self) -> int:
         """Removes the oldest images beyond what is to be kept, but for those of events; returns how many that are.
@@ -273,17 +306,15 @@ class Store:
         return StoreError(f"{self.directory / name} is there already, and is not this image: move it away")
 
     def _write(self, name: str, content: bytes | memoryview | None) -> None:
-        """Makes a file appear whole, or leaves it as it is (None); it is on disk when this returns."""
+        """Makes a file appear whole, or leaves it as it is (None); its content is on disk when this returns."""
         temporary = TEMPORARY.format(name)
         try:
-            self._check_in_place()
             if content is None:
                 self._folder.sync_file(name)
             else:
                 self._folder.write_new(temporary, content)
                 self._folder.link(temporary, name)  # unlike a rename, a link never replaces a file
                 self._folder.unlink(temporary)
-            self._folder.sync()
         except OSError as error:
             with suppress(OSError):
                 self._folder.unlink(temporary)
@@ -313,26 +344,17 @@ class Store:
             raise NoRoomError(f"{self.directory} cannot be found: {error.strerror}") from None
         raise NoRoomError(f"{self.directory} is another directory now: mount the one that it was, or restart FIP")
 
-    def _give_back(self, name: str, size: int) -> None:
-        """A file was written: older ones need not stay in memory."""
-        self._cached.append((name, size))
-        while len(self._cached) > FEWEST_KEPT and sum(each for _, each in self._cached) > KEPT_IN_MEMORY:
-            oldest, _ = self._cached.popleft()
-            with suppress(OSError):  # it was moved away
-                self._folder.leave_memory(oldest)
-
     def _write_list(self) -> None:
         """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""
         self._check_in_place()
-        temporary = TEMPORARY.format(IMAGE_LIST)
         text = "".join(f"{name}\n" for name in self.ledger.images_in_time_order())
         try:
-            self._folder.write_new(temporary, text.encode())
-            self._folder.replace(temporary, IMAGE_LIST)
+            self._folder.write_new(TEMPORARY.format(IMAGE_LIST), text.encode())
+            self._folder.replace(TEMPORARY.format(IMAGE_LIST), IMAGE_LIST)
             self._folder.sync()
         except OSError as error:
             with suppress(OSError):
-                self._folder.unlink(temporary)
+                self._folder.unlink(TEMPORARY.format(IMAGE_LIST))
             raise NoRoomError(f"{self.directory / IMAGE_LIST} cannot be written: {error.strerror}") from None
 
     def faults(self) -> list[Fault]:
@@ -376,16 +398,3 @@ class Store:
             raise NoRoomError(f"{self.directory} cannot be cleared: {error.strerror}") from None
         self.ledger.clear()
         self._bytes = 0
-
-
-def place_ledger(folder: Folder, ledgers: Path | None) -> None:
-    """Makes a link in a directory to its ledger in the folder `ledgers`, which is made where it is missing.
-
-    A directory that has a ledger already keeps it where it is. Raises OSError.
-    """
-    if ledgers is None or LEDGER in folder.names():
-        return
-    make_folder(ledgers)
-    place = folder.path.resolve()
-    digest = xxhash.xxh3_64_hexdigest(str(place).encode())
-    folder.symlink(ledgers.resolve() / f"{place.name}-{digest}.sqlite", LEDGER)

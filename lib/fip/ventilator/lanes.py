@@ -114,7 +114,7 @@ class Lanes:
         return None
 
     def send(self, identity: str, frames: Sequence[Frame]) -> bool:
-        """Sends a slice to a worker that is free; the arrays are not copied. False where it has just gone."""
+        """Sends slices to a worker that is free; the arrays are not copied. False where it has just gone."""
         try:
             self.peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
         except zmq.Again:

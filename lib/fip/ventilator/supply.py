@@ -30,6 +30,7 @@ from fip.ventilator.pacing import Pace
 from fip.ventilator.reader import ASKED_AHEAD
 from fip.ventilator.readers import Readers, arrivals_of
 from fip.ventilator.ring import Ring
+from fip.wire.batches import most_together
 from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
@@ -97,7 +98,7 @@ class Supply:
 
     def _read_ahead(self, config: Ventilator) -> None:
         held = Counter(map(self._jobs.in_backlog, chain(self.reading, self.read)))
-        ahead = config.read_ahead * len(self._readers)
+        ahead = max(config.read_ahead * len(self._readers), most_together(self._expected))
         if held[False] >= ahead and (held[True] >= ahead or not self._jobs.has_backlog):
             return
         out, nbytes = self._jobs.out(), sum(leases.bytes_out() for leases in self._jobs.leases.values())

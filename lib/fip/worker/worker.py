@@ -3,10 +3,11 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from uuid import uuid4
 
 import zmq
@@ -22,7 +23,8 @@ from fip.runtime.service import Background, Daemon, Loop
 from fip.runtime.sockets import LINGER, data_socket, host_name, reachable
 from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, image_within
 from fip.runtime.vitals import Vitals
-from fip.wire.codec import decode_slice, encode_image, size
+from fip.wire.batches import apart, next_together, together
+from fip.wire.codec import Frame, decode_slice, encode_image, size
 from fip.wire.messages import Bye, Control, Failure, Lane, Task, WorkerBrief, WorkerState
 from fip.worker.imager import Imager
 from fip.worker.stages import OWN_TIMES
@@ -35,6 +37,7 @@ MAXIMUM_HELD = 16  # slices: the most that a lane may be deep
 REMEMBERED = 32  # slices of which the state says what became of them
 TASKS_TOLD = 8  # slices of which the state says how long each step took
 COUNTERS = ("slices", "images", "failures", "bad_messages", "bytes_in", "bytes_out")
+TOGETHER_WITHIN = 0.02  # s that a small image waits for others
 BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
 
 
@@ -79,6 +82,7 @@ class Worker(Daemon):
         self._waiting: deque[tuple[Slice, float]] = deque()  # slices not begun, and since when
         self._holds: dict[Attempt, float] = {}  # in the order in which they came, and when (monotonic s)
         self._outgoing: deque[Finished] = deque()
+        self._waking = False  # whether those of them that wait for more are to be looked at in a moment
         self._handed_on: deque[tuple[Attempt, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
@@ -187,6 +191,18 @@ class Worker(Daemon):
             return
         frames = [frame.buffer for frame in self._slices.recv_multipart(copy=False)]
         try:
+            slices = apart(frames)
+        except WireError as error:
+            self._vitals.bad_message(f"the lane {self._lane.lane}", error)
+            return
+        for each in slices:
+            self._take(each)
+        self._compute_next()
+        self._link.changed()
+
+    def _take(self, frames: Sequence[Frame]) -> None:
+        """Takes a slice; one that is damaged costs no other."""
+        try:
             values = decode_slice(frames)
         except WireError as error:
             self._vitals.bad_message(f"the lane {self._lane.lane}", error)
@@ -196,8 +212,6 @@ class Worker(Daemon):
         now = time.monotonic()
         self._holds[_attempt(values)] = now
         self._waiting.append((values, now))
-        self._compute_next()
-        self._link.changed()
 
     def _compute_next(self) -> None:
         if self._working or not self._waiting:
@@ -236,18 +250,19 @@ class Worker(Daemon):
 
     def _hand_on(self) -> None:
         """Passes on the images that the sink's socket takes now; the others when it can."""
-        while self._images and self._outgoing:
-            finished = self._outgoing[0]
-            image = finished.image
+        while self._images and self._outgoing and not self._wait_for_more():
+            some = list(islice(self._outgoing, next_together(each.image.size for each in self._outgoing)))
             try:
-                self._images.send_multipart(encode_image(image), flags=zmq.NOBLOCK, copy=False)
+                frames = together([encode_image(each.image) for each in some])
+                self._images.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 self._loop.on(self._images, self._hand_on, zmq.POLLOUT)
                 break
-            self._outgoing.popleft()
-            came = self._holds.pop(_attempt(image), 0.0)
-            self._handed_on.append((_attempt(image), came))
-            self._record(finished)
+            for finished in some:
+                self._outgoing.popleft()
+                attempt = _attempt(finished.image)
+                self._handed_on.append((attempt, self._holds.pop(attempt, 0.0)))
+                self._record(finished)
             self._link.changed(waited_for=not self._waiting)  # it would run dry
         else:
             if self._images:
@@ -255,6 +270,22 @@ class Worker(Daemon):
         if self._slices and len(self._holds) < MAXIMUM_HELD:
             self._loop.on(self._slices, self._on_slice)
         self._vitals.stopwatch.enter("busy" if self._working else "blocked" if self._outgoing else "idle")
+
+    def _wait_for_more(self) -> bool:
+        """Whether small images wait, for a moment, for the next one that is in work, to go with it."""
+        sizes = [each.image.size for each in self._outgoing]
+        until = self._outgoing[0].ready + TOGETHER_WITHIN
+        waits = self._working is not None and next_together([*sizes, sizes[-1]]) > len(sizes)
+        if not waits or time.monotonic() >= until:
+            return False
+        if not self._waking:  # one such call is under way at a time
+            self._waking = True
+            self._loop.at(until, self._wake)
+        return True
+
+    def _wake(self) -> None:
+        self._waking = False
+        self._hand_on()
 
     def _record(self, finished: Finished) -> None:
         """An image was handed on: what was done for it, and for how long."""

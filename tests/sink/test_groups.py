@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import zmq
@@ -41,11 +41,11 @@ class Watched(Folder):
         self.did = Counter[str]()
         self.full = set[int]()
 
-    def write_new(self, name: str, content: bytes | memoryview) -> None:
+    def _new(self, name: str, buffering: int) -> BinaryIO:
         """As ever, if there is room."""
         if any(f"-t{integration:06d}-" in name for integration in self.full):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        super().write_new(name, content)
+        return super()._new(name, buffering)
 
     def sync(self) -> None:
         """As ever."""

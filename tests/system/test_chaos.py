@@ -12,8 +12,12 @@ from support.unleased_pipeline import WORKERS, UnleasedPipeline
 
 
 def disturb(many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path, seed: int, every: tuple[int, int]) -> int:
-    """Does so to a run, once in so many images, and finds it whole; returns how often something was killed."""
-    with Mesh(tmp_path / "m", settings="pace = 60") as mesh:  # 20 s, were it left alone
+    """Does so to a run, once in so many images, and finds it whole; returns how often something was killed.
+
+    With an even seed workers write the images into files of the sink's, with an odd one they send their bytes.
+    """
+    sink = "" if seed % 2 else 'written_from = "1kB"'
+    with Mesh(tmp_path / "m", settings="pace = 60", sink=sink) as mesh:  # 20 s, were it left alone
         job = mesh.submit([many_ms], SELECTION)
         directory = mesh.images / job
         chaos = Chaos(mesh, mesh.names, directory, seed, every)

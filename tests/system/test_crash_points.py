@@ -28,6 +28,23 @@ WORKER: dict[str, Point] = {
     "image made": ("after", "fip.worker.stages:image_file", 4),
     "image handed on, not yet said": ("after", "zmq:Socket.send_multipart", 4),
 }
+WRITTEN = 'written_from = "1kB"'
+"""Workers write all images into files of the sink's."""
+SINK_OF_WRITTEN: dict[str, Point] = {
+    "file opened": ("after", "fip.sink.opened:Opened.open", 3),
+    "file given away": ("after", "fip.sink.opened:Opened.given_away", 3),
+    "image received": ("before", "fip.sink.store:Store.put", 3),
+    "file on disk": ("before", "os:link", 3),
+    "name linked": ("after", "os:link", 3),
+    "directory on disk": ("before", "fip.archive.ledger:Ledger.add", 3),
+    "in the ledger, not yet said": ("after", "fip.archive.ledger:Ledger.add", 3),
+}
+WORKER_THAT_WRITES: dict[str, Point] = {
+    "file asked for": ("before", "fip.runtime.descriptors:take", 4),
+    "file given": ("after", "fip.runtime.descriptors:take", 4),
+    "file written": ("after", "fip.worker.writing:fill", 4),
+    "image handed on, not yet said": ("after", "zmq:Socket.send_multipart", 4),
+}
 VENTILATOR: dict[str, Point] = {
     "job received": ("before", "fip.ventilator.job_queue:Queue.add", 1),
     "job in the queue, not yet said": ("after", "fip.ventilator.job_queue:Queue.add", 1),
@@ -58,12 +75,21 @@ class Dying:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("name", "points"), [("sink", SINK), ("cpu0", WORKER)])
+@pytest.mark.parametrize(
+    ("name", "points", "sink"),
+    [
+        ("sink", SINK, ""),
+        ("cpu0", WORKER, ""),
+        ("sink", SINK_OF_WRITTEN, WRITTEN),
+        ("cpu0", WORKER_THAT_WRITES, WRITTEN),
+    ],
+    ids=["sink", "worker", "sink of what is written", "worker that writes"],
+)
 def test_a_daemon_may_die_at_any_step(
-    name: str, points: dict[str, Point], many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
+    name: str, points: dict[str, Point], sink: str, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     """It dies at each point in turn, with slices under way; the run ends whole."""
-    with Mesh(tmp_path / "m", workers=1) as mesh:
+    with Mesh(tmp_path / "m", workers=1, sink=sink) as mesh:
         mesh.kill(name)
         dying = Dying(mesh, name, [*points.values()])
         job = mesh.submit([many_ms], SELECTION)

@@ -120,8 +120,8 @@ class Ledger(LedgerReading):
         times = image.times
         files: dict[str, object] = {}
         others: list[tuple[object, ...]] = []
-        for file in image.files:
-            values = (names[file.kind], len(file.content), file.digest.hex())
+        for file in image.parts:
+            values = (names[file.kind], file.size, file.digest.hex())
             if file.kind in COLUMNS:
                 files |= zip(COLUMNS[file.kind], values, strict=True)
             else:

@@ -111,6 +111,7 @@ class Sink(Daemon):
     ledger: Path | None = None  # folder for the ledgers of all directories; None: each in its own directory
     images: Address = "ipc:///run/fip/images"
     address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
+    written_from: Bytes = 1_000_000  # bytes of an image, from which on workers on the sink's host write it themselves
 
 
 OWN_FORMAT = "fip"

@@ -272,10 +272,25 @@ class FitsFile:
     kind: Kind
     content: bytes | memoryview
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content)
+
     @cached_property
     def digest(self) -> bytes:
         """XXH3 of the content, 64 bits; taken once."""
         return xxhash.xxh3_64_digest(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A FITS file that its worker wrote into what the sink had opened, so that its bytes are in no message."""
+
+    kind: Kind
+    size: Count  # bytes
+    digest: Annotated[bytes, Len(8, 8)]  # XXH3 of the content, as the worker states it
+    token: Label  # the name under which the sink has it open
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,12 +309,18 @@ class ImageFile:
     beam: Beam | None
     statistics: Statistics | None
     seconds: dict[Line, Real]  # spent: "wait", then by stage: "dirty", ..., those of users by name, "fits"
-    files: tuple[FitsFile, ...]  # the dirty image first; after it those of other kinds
+    files: tuple[FitsFile, ...]  # those whose bytes are here: the dirty image first, after it those of other kinds
     numbers: dict[Label, tuple[Real, Unit]] = field(default_factory=dict)  # for the ledger: value, unit
     fingerprint: Fingerprint | None = None  # of the slice
     ticket: bytes = b""  # of its slice
+    written: Annotated[tuple[WrittenFile, ...], Len(0, MOST_KINDS)] = ()  # those that the worker wrote, in that order
+
+    @property
+    def parts(self) -> tuple[FitsFile | WrittenFile, ...]:
+        """All its files, the dirty image first."""
+        return tuple(sorted((*self.files, *self.written), key=lambda file: file.kind != "dirty"))
 
     @property
     def size(self) -> int:
         """Bytes of all its files."""
-        return sum(len(file.content) for file in self.files)
+        return sum(file.size for file in self.parts)

@@ -11,6 +11,7 @@ from fip.fits.header import channels_cards, header_cards
 from fip.fits.user_table import table_unit
 
 BLOCK = 2880  # bytes, of which header and data are multiples (FITS standard 4.0, 3.1)
+PAGE = 4096  # bytes; a file that begins at a multiple of it in memory can be written past the page cache
 _CARD = 80
 
 
@@ -29,7 +30,7 @@ def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
     units += [table_unit(name, table) for name, table in image.tables.items()]
     headers = [sealed(cards, ones_complement_sum(data)) for cards, data in units]
     sizes = [len(header) + whole_blocks(data.nbytes) for header, (_, data) in zip(headers, units, strict=True)]
-    file = np.empty(sum(sizes), np.uint8)
+    file = _room(sum(sizes))
     begin = 0
     for header, (_, data), size in zip(headers, units, sizes, strict=True):
         _fill(file[begin : begin + size], header, data)
@@ -46,6 +47,13 @@ def sealed(cards: str, datasum: int) -> bytearray:
     header_sum = ones_complement_sum(np.frombuffer(header, ">u4"))
     header[checksum_at : checksum_at + 16] = encode_checksum(folded(header_sum + datasum))
     return header
+
+
+def _room(size: int) -> NDArray[np.uint8]:
+    """So many bytes, which begin at a multiple of `PAGE`."""
+    room = np.empty(size + PAGE, np.uint8)
+    begin = -room.ctypes.data % PAGE
+    return room[begin : begin + size]
 
 
 def _fill(unit: NDArray[np.uint8], header: bytearray, data: NDArray[Any]) -> None:

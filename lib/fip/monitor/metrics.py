@@ -33,6 +33,7 @@ COUNTERS = {
     ),
     "again": ("fip_leased_again", "Slices that were leased again."),
     "workers_lost": ("fip_workers_lost", "Workers that died or hung."),
+    "written": ("fip_written_images", "Of the images, those that the worker wrote into a file of the sink's."),
     "duplicates": ("fip_duplicates", "Second copies of images that the sink dropped."),
     "unknown": ("fip_unknown_images", "Images of no open run, dropped."),
     "expired": (

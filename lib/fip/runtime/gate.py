@@ -88,6 +88,11 @@ class Gate:
         """The ventilator's public key, as this daemon's key file names it; "" without keys."""
         return self._key.ventilator if self._key else ""
 
+    @property
+    def host(self) -> str:
+        """The host of this daemon's key; "" without keys."""
+        return self._key.host if self._key else ""
+
     def key_at(self, at: str) -> str:
         """The public key of this daemon's socket of this name, which peers are told; "" where it is not encrypted."""
         return self._key.public if self._key and self._encrypted.get(at) else ""

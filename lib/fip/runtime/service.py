@@ -150,12 +150,15 @@ class Loop:
                     if isinstance(what, int):  # a file descriptor of this process's own: nobody else writes there
                         handler()
                     else:
-                        self._take(handler)
+                        self.take(handler)
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2]()
 
-    def _take(self, handler: Callable[[], None]) -> None:
-        """Calls the handler of a socket; what it cannot take costs its sender that message, and others nothing."""
+    def take(self, handler: Callable[[], None]) -> None:
+        """Calls the handler of a socket; what it cannot take costs its sender that message, and others nothing.
+
+        Of a socket that is not ZeroMQ's, and so is only a descriptor to the loop, `on` is given this.
+        """
         try:
             handler()
         except AssertionError:

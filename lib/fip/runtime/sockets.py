@@ -95,8 +95,19 @@ def _holder(address: str) -> int | None:
 
 def process_at(connection: posix.socket) -> int:
     """The process at the other end of a connection within this host (SO_PEERCRED, unix(7))."""
-    credentials = connection.getsockopt(posix.SOL_SOCKET, posix.SO_PEERCRED, _CREDENTIALS.size)
-    return int(_CREDENTIALS.unpack(credentials)[0])
+    return _credentials(connection)[0]
+
+
+def user_at(connection: posix.socket) -> int:
+    """The user of that process, when it connected or began to listen."""
+    return _credentials(connection)[1]
+
+
+def _credentials(connection: posix.socket) -> tuple[int, int]:
+    process, user, _ = _CREDENTIALS.unpack(
+        connection.getsockopt(posix.SOL_SOCKET, posix.SO_PEERCRED, _CREDENTIALS.size)
+    )
+    return process, user
 
 
 def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, server: str) -> None:

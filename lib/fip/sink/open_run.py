@@ -3,19 +3,20 @@
 import logging
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
 from statistics import fmean
 
 from fip.archive.ledger import Ledger
 from fip.data.complete import COMPLETE, NO_SLICES
-from fip.data.fingerprints import Comparing
+from fip.data.fingerprints import Comparing, to_compare
 from fip.data.quantities import UNIX_EPOCH
-from fip.data.ranges import add
+from fip.data.ranges import add, contains
 from fip.data.ranges import of as ranges_of
 from fip.data.values import ImageFile
 from fip.sink.store import Store
-from fip.wire.messages import RunPlan, RunStored
+from fip.wire.messages import Failure, RunPlan, RunStored
 
 log = logging.getLogger("fip.sink")
 
@@ -55,6 +56,28 @@ class OpenRun:
         while self._shares and self._shares[0][0] < now - LAST_MINUTE:
             self._shares.popleft()
         return replace(self.said, lately=fmean(share for _, share in self._shares) if self._shares else None)
+
+    def unknown(self, failures: Iterable[Failure]) -> list[Failure]:
+        """Of failures of its slices the last of each that is neither stored nor known to have failed."""
+        known = self.said.stored, self.said.failed
+        new = {each.index: each for each in failures if each.index < self.plan.total}
+        return [each for index, each in new.items() if not any(contains(part, index) for part in known)]
+
+    def have_failed(self, failures: Iterable[Failure]) -> None:
+        """These slices will not come, as the ledger has it."""
+        failed = self.said.failed
+        for failure in failures:
+            failed = add(failed, failure.index)
+        self.said = replace(self.said, failed=failed)
+
+    def begin_comparing(self, store: Store) -> None:
+        """If the files of the data were written since, what is stored is compared with them before the run goes on."""
+        plan, known = self.plan, store.ledger.data
+        if known.hints(plan.run) != plan.hints:
+            log.info("%s: its files were written since: what is stored is compared with the data", plan.name)
+            indices = to_compare(plan.run, self.said.stored, grows=not plan.final)
+            self.comparing = Comparing(known.fingerprints(plan.run), indices)
+            self.go_on_comparing(store)
 
     def go_on_comparing(self, store: Store) -> None:
         """Asks for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""

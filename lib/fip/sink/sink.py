@@ -14,7 +14,6 @@ import zmq
 
 from fip.config import Config, Loaded
 from fip.data.errors import DamagedLedgerError, FipError, NoRoomError, StoreError, WireError
-from fip.data.fingerprints import Comparing, to_compare
 from fip.data.names import RunId
 from fip.data.quantities import Retention
 from fip.data.ranges import contains, count
@@ -25,12 +24,16 @@ from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import data_socket, host_name, receive
 from fip.runtime.vitals import Vitals
+from fip.sink.handing import Handing
+from fip.sink.leaving import Leaving
 from fip.sink.open_run import OpenRun, held
+from fip.sink.opened import Opened
 from fip.sink.status_line import sink_line
 from fip.sink.store import Store
 from fip.sink.storing import Group, Storing
 from fip.wire.batches import apart
 from fip.wire.codec import decode_image
+from fip.wire.handing import Wanted
 from fip.wire.messages import (
     Control,
     Failure,
@@ -47,12 +50,11 @@ from fip.wire.tickets import is_ticket
 log = logging.getLogger("fip.sink")
 
 EXPIRE_EVERY = 1.0  # s between two looks at what is to be kept
-LEAVE_WITHIN = 60.0  # s that a directory whose run is over is tried to be concluded
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what this process lacks now, as while strangers hold descriptors
 COUNTERS = (
     *("images", "duplicates", "bad_messages", "unread", "unknown", "stalls", "bytes_in", "failures"),
-    *("expired", "unseen"),
+    *("expired", "unseen", "written"),
 )
 
 
@@ -73,7 +75,6 @@ class Sink(Daemon):
         self._runs: dict[RunId, OpenRun] = {}
         self._unopened = ""  # why a directory cannot be opened now
         self._unkept = ""  # why the oldest images of one cannot be removed now
-        self._leaving: dict[str, float] = {}  # those of the stores that are used no more, and until when they are tried
         self._draining = False
         self._holds = {name: each.hold for name, each in self._config.followers.items() if each.hold}
         self._followed: tuple[Followed, ...] = ()  # how far followers are, as far as the ventilator has heard them
@@ -81,8 +82,9 @@ class Sink(Daemon):
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
         self._gate = Gate(loop, self._config.security, "sink", self._vitals)
         self._storing = Storing(
-            loop, self._vitals, lambda: self._runs, self._charged_to, self._listen, lambda: self._link.changed()
+            loop, self._vitals, lambda: self._runs, self._charged_to, self._listen, self._let_go, self._tell
         )
+        self._leaving = Leaving(self._stores, self._vitals.warnings.warning)
         set_level(loaded.config.sink.log_level)
 
     def start(self) -> None:
@@ -90,6 +92,7 @@ class Sink(Daemon):
         self._images = data_socket(self._loop.context, zmq.PULL)
         bound = self._gate.bind(self._images, self._config.sink.images, "sink.images")
         self._address = self._config.sink.address or bound
+        self._handing = Handing(self._loop, self._config.sink, self._boot, self._place_for)
         ventilator = self._config.ventilator.control
         self._link = Link(self._loop, self._gate, self._vitals, ventilator, self._hear, self._state, self._brief)
         self._loop.on(self._images, self._on_image)
@@ -108,6 +111,7 @@ class Sink(Daemon):
     def close(self) -> None:
         """Leaves its directories in order."""
         self._link.close()
+        self._handing.close()
         for store in self._stores.values():
             store.close()
 
@@ -145,12 +149,7 @@ class Sink(Daemon):
             log.error("%s; waiting until it can be used", self._unopened)
             self._vitals.counters["stalls"] += 1
         self._runs = {run: self._runs[run] for run in plans if run in self._runs}
-        used, until = {plan.directory for plan in plans.values()}, time.monotonic() + LEAVE_WITHIN
-        new = self._stores.keys() - used - self._leaving.keys()
-        self._leaving = {name: when for name, when in self._leaving.items() if name not in used}
-        self._leaving |= dict.fromkeys(new, until)
-        if new:
-            self._leave()
+        self._leaving.all_but({plan.directory for plan in plans.values()})
 
     def _take_on(self, plan: RunPlan) -> None:
         """Opens a run that is new, or takes what is new of one. Raises NoRoomError."""
@@ -166,12 +165,10 @@ class Sink(Daemon):
     def _record(self, failures: Sequence[Failure]) -> None:
         """Enters slices that will not come, those of a run together."""
         for name, run in self._runs.items():
-            known = run.said.stored, run.said.failed
-            new = {each.index: each for each in failures if each.run == name and each.index < run.plan.total}
-            new = {index: each for index, each in new.items() if not any(contains(part, index) for part in known)}
+            new = run.unknown(each for each in failures if each.run == name)
             if run.store and new:
                 with self._charged_to(run):
-                    self._storing.fail(run, run.store, *new.values())
+                    self._storing.fail(run, run.store, *new)
 
     @contextmanager
     def _charged_to(self, run: OpenRun) -> Iterator[None]:
@@ -205,17 +202,8 @@ class Sink(Daemon):
         run = OpenRun(plan, takes, replace(said, refused=refused, goes_on_as=older))
         if takes and said.stored:
             with self._charged_to(run):
-                self._begin_comparing(run, takes)
+                run.begin_comparing(takes)
         return run
-
-    def _begin_comparing(self, run: OpenRun, store: Store) -> None:
-        """If the files of the data were written since, what is stored is compared with them before the run goes on."""
-        plan, known = run.plan, store.ledger.data
-        if known.hints(plan.run) != plan.hints:
-            log.info("%s: its files were written since: what is stored is compared with the data", plan.name)
-            indices = to_compare(plan.run, run.said.stored, grows=not plan.final)
-            run.comparing = Comparing(known.fingerprints(plan.run), indices)
-            run.go_on_comparing(store)
 
     def _compare(self, read: Sequence[ReadAgain]) -> None:
         """Takes what stored slices are now."""
@@ -254,6 +242,7 @@ class Sink(Daemon):
             if self._gate.hears(frames[0], "sink.images"):
                 self._hear_images(frames, group)
         self._storing.put(group.images)
+        self._handing.go_on()
         self._link.changed(waited_for=bool(self._storing.stalled) or self._all_stored)
         self._vitals.stopwatch.enter("blocked" if self._storing.stalled else "idle")
 
@@ -261,17 +250,28 @@ class Sink(Daemon):
         """Takes the images of a message into a group; what is wrong with one costs that one."""
         try:
             key = self._gate.check(frames[0], "sink.images", "worker")
-            images = apart([frame.buffer for frame in frames])
+            parts = apart([frame.buffer for frame in frames])
         except WireError as error:
             self._gate.refuse(frames[0], "sink.images", "a worker", error)
             return
-        for each in images:
+        for each in parts:
             try:
-                image = decode_image(each)
-                if self._is_wanted(image, key, group):
-                    group.add(image)
+                self._hear_image(decode_image(each), key, group, alone=len(parts) == 1)
             except WireError as error:
                 self._gate.refuse(frames[0], "sink.images", "a worker", error)
+
+    def _hear_image(self, image: ImageFile, key: str, group: Group, alone: bool) -> None:
+        """Takes an image into a group if it is wanted. WireError as `_is_wanted`."""
+        wanted = False
+        try:
+            if image.written and not alone:
+                raise WireError("image among others whose files its worker wrote")
+            wanted = self._is_wanted(image, key, group)
+        finally:
+            if wanted:
+                group.add(image)
+            else:
+                self._let_go(image)
 
     @property
     def _all_stored(self) -> bool:
@@ -284,19 +284,46 @@ class Sink(Daemon):
         `key` is the host whose key it came with. Raises WireError for one without a ticket for its slice.
         """
         self._vitals.counters["bytes_in"] += image.size
-        run = self._runs.get(image.run)
-        if run is None or not run.knows(image.index):
-            self._link.hear_all()  # the orders that tell of its slice came before it, and may still wait
-            run = self._runs.get(image.run)
-        if run is None or run.store is None or not run.knows(image.index):
+        run = self._leased(image.run, image.index, image.ticket, image.worker, key)
+        if run is None or run.store is None:
             self._vitals.counters["unknown"] += 1
             return False
-        if not is_ticket(image.ticket, self._tickets, image.run, image.index, image.worker, key):
-            raise WireError(f"image {image.index} of run {image.run} without a ticket: its slice is not leased to them")
         if image in group or contains(run.said.stored, image.index):
             self._vitals.counters["duplicates"] += 1
             return False
+        run.store.opened.check(image)
         return True
+
+    def _leased(self, name: RunId, index: int, ticket: bytes, worker: str, key: str) -> OpenRun | None:
+        """The run of a slice that a worker shows the ticket for; None if it is not known of. WireError without one."""
+        run = self._runs.get(name)
+        if run is None or not run.knows(index):
+            self._link.hear_all()  # the orders that tell of its slice came before it, and may still wait
+            run = self._runs.get(name)
+        if run is None or run.store is None or not run.knows(index):
+            return None
+        if not is_ticket(ticket, self._tickets, name, index, worker, key):
+            raise WireError(f"image {index} of run {name} without a ticket: its slice is not leased to them")
+        return run
+
+    def _place_for(self, wanted: Wanted) -> tuple[Opened, bool]:
+        """Where a worker may write the image of its slice, and whether nobody follows. WireError if it may not.
+
+        Followers read each image soon: then it is to stay in memory for them (docs/decisions/0050).
+        """
+        run = self._leased(wanted.run, wanted.index, wanted.ticket, wanted.worker, wanted.key)
+        if self._draining or run is None or run.store is None or contains(run.said.stored, wanted.index):
+            raise WireError("no image of this slice is wanted now")
+        return run.store.opened, not any(each.directory == run.plan.directory for each in self._followed)
+
+    def _let_go(self, image: ImageFile) -> None:
+        """What was opened for an image that is stored, or will not be, is closed."""
+        for store in self._stores.values() if image.written else ():
+            store.opened.drop(file.token for file in image.written)
+
+    def _tell(self) -> None:
+        """Something has changed that nobody waits for."""
+        self._link.changed()
 
     def _listen(self, takes: bool) -> None:
         """Whether images are taken from now on."""
@@ -307,8 +334,10 @@ class Sink(Daemon):
 
     def _tidy(self) -> None:
         """Removes the images that are not to be kept any longer, and closes the directories that are used no more."""
+        if not self._storing.stalled:
+            self._handing.passed(EXPIRE_EVERY)
         unkept = ""
-        for name in self._stores.keys() - self._leaving.keys():
+        for name in self._stores.keys() - self._leaving.names:
             store = self._stores[name]
             try:
                 store.hear(each for each in self._followed if each.directory == name)
@@ -322,22 +351,7 @@ class Sink(Daemon):
             log.error("%s; waiting until it can be used", unkept)
             self._vitals.counters["stalls"] += 1
         self._unkept = unkept
-        self._leave()
-
-    def _leave(self) -> None:
-        """Closes what is used no more; what cannot be concluded now (a busy ledger) is tried again for a while."""
-        for name, until in list(self._leaving.items()):
-            store = self._stores[name]
-            try:
-                store.conclude()
-            except NoRoomError as error:
-                if time.monotonic() < until:
-                    self._vitals.warnings.warning(f"{error}; trying again")
-                    continue
-            except StoreError:
-                pass  # `close` tells of it
-            self._stores.pop(name).close(tries=1)
-            del self._leaving[name]
+        self._leaving.go_on()
 
     def _state(self) -> SinkState:
         brief = self._brief()
@@ -357,4 +371,5 @@ class Sink(Daemon):
             images_key=self._gate.key_at("sink.images"),
             runs=tuple(run.now_said(time.monotonic()) for run in self._runs.values()),
             stalled=self._storing.stalled or self._unopened or self._unkept,
+            files=self._handing.files,
         )

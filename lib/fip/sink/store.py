@@ -1,6 +1,5 @@
 """A directory of images: each file appears whole, under its own name, once; then, and only then, in the ledger."""
 
-import errno
 import logging
 import sqlite3
 import time
@@ -25,25 +24,20 @@ from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.data.names import SliceId, free_name
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences, without_extras
-from fip.data.values import FitsFile, ImageFile, Kind
-from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
+from fip.data.values import ImageFile, Kind
+from fip.sink.appearing import PASSING, Appearing
 from fip.sink.holds import Holds
 from fip.sink.in_memory import InMemory
 from fip.sink.ledger_place import place_ledger
 from fip.sink.mixing import mixture, otherwise_corrected
+from fip.sink.opened import TEMPORARY, Opened
 from fip.sink.pins import Pins
 from fip.wire.messages import Followed, RunPlan
 
 log = logging.getLogger("fip.sink")
 
 ALL = Retention()
-TEMPORARY = ".fip-{}.tmp"
 CLOSING_TRIES, CLOSING_PAUSE = 5, 0.2  # s
-_PASSING = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO,
-    errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
-}  # fmt: skip
-"""Errors of a disk that is full, read-only or gone: what may be otherwise in a while."""
 
 
 class Store:
@@ -80,11 +74,12 @@ class Store:
                 self._check_links()
                 place_ledger(self._folder, ledgers)
             except BlockingIOError:
-                fault = f"{directory} is in use by another FIP: wait for it, or name another --output"
-                raise UsageError(fault) from None
+                raise UsageError(
+                    f"{directory} is in use by another FIP: wait for it, or name another --output"
+                ) from None
             except OSError as error:
                 fault = f"{directory} cannot hold images: {error.strerror}; name another --output"
-                raise (NoRoomError(fault) if error.errno in _PASSING else UsageError(fault)) from None
+                raise (NoRoomError(fault) if error.errno in PASSING else UsageError(fault)) from None
             self.ledger = Ledger(directory, connect=connect, clock=clock)
             undo.callback(self.ledger.close)
             self._keep = keep
@@ -97,10 +92,12 @@ class Store:
         self._seconds = clock.seconds if clock else time.monotonic
         self._holds = Holds({})
         self.pins = Pins(directory, keep)
+        self.opened = Opened(self._folder)
+        self._appearing = Appearing(self._folder, self.opened, self._check_in_place)
+        self._in_memory = InMemory(self._folder)
         self.synced = 0.0  # s that the last group of images waited for the disk, in fsync
         self._names: dict[str, str] = {}
         self._concluded = False
-        self._in_memory = InMemory(self._folder)
 
     def conclude(self) -> None:
         """Does what needs all images: what is beyond `keep` goes, their list is written, and the noise is judged.
@@ -130,6 +127,7 @@ class Store:
                     log.error("%s: %s and the noise are as they were before: %s", self.directory, IMAGE_LIST, error)
                     break
                 time.sleep(CLOSING_PAUSE)
+        self.opened.close()
         self.ledger.close()
         self._folder.close()
 
@@ -173,38 +171,24 @@ class Store:
         A file of its name that is there already, and is of this run, slice and kind and whole, stays as it is and is
         entered: the last sink died before the ledger had it, and another attempt may differ in its last bits.
 
-        NoRoomError of one that cannot be stored now, and of those after it: they may be put again, even if they may be
-        in the ledger. Another StoreError, with nothing written, if a file of its name is another. DamagedLedgerError.
+        NoRoomError of one that cannot be stored now: it may be put again, even if it may be in the ledger. Another
+        StoreError, with nothing written, if a file of its name is another. Raises DamagedLedgerError.
         """
         before = self._folder.synced
-        faults: list[StoreError | None] = [None] * len(images)
-        linked: list[tuple[int, ImageFile, dict[Kind, str]]] = []
-        for place, image in enumerate(images):
-            try:
-                linked.append((place, *self._linked(image)))
-            except NoRoomError as error:
-                faults[place:] = [error] * (len(images) - place)
-                break
-            except StoreError as error:
-                faults[place] = error
+        names = [self._names_of(image) for image in images]
+        appeared = self._appearing.appear([*zip(images, names, strict=True)])
+        faults = [each if isinstance(each, StoreError) else None for each in appeared]
+        entries = [(each, name) for each, name in zip(appeared, names, strict=True) if isinstance(each, ImageFile)]
         try:
-            self._enter([(image, names) for _, image, names in linked])
+            self._enter(entries)
         except NoRoomError as error:
-            for place, *_ in linked:
-                faults[place] = error
+            faults = [fault or error for fault in faults]
         self.synced = self._folder.synced - before
         return faults
 
-    def _linked(self, image: ImageFile) -> tuple[ImageFile, dict[Kind, str]]:
-        """Makes its files appear, whole; returns the image with the files that are there now, and their names."""
-        self._check_in_place()
+    def _names_of(self, image: ImageFile) -> dict[Kind, str]:
         name = self._names[image.run]
-        names = {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.files}
-        image, held = self._as_held(image, names)
-        for file in reversed(image.files):  # the image last: who sees it has all
-            self._write(names[file.kind], None if file.kind in held else file.content)
-            self._in_memory.add(names[file.kind], len(file.content))
-        return image, names
+        return {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.parts}
 
     def _enter(self, images: Sequence[tuple[ImageFile, dict[Kind, str]]]) -> None:
         """Enters images whose files have appeared, once their names are on disk. NoRoomError, DamagedLedgerError."""
@@ -216,7 +200,10 @@ class Store:
         except OSError as error:
             raise NoRoomError(f"{self.directory}: names cannot be written: {error.strerror}") from None
         self.ledger.add_all(images)
-        self._bytes += sum(image.size for image, _ in images)
+        for image, names in images:
+            self._bytes += image.size
+            for file in image.parts:
+                self._in_memory.add(names[file.kind], file.size)
 
     def expire(self) -> int:
         """Removes the oldest images beyond what is to be kept, but for those of events; returns how many that are.
@@ -274,54 +261,6 @@ class Store:
         except OSError as error:
             raise NoRoomError(f"{self.directory}: the oldest images cannot be removed: {error.strerror}") from None
 
-    def _as_held(self, image: ImageFile, names: Mapping[Kind, str]) -> tuple[ImageFile, set[Kind]]:
-        """The image with the files that are there already, and their kinds."""
-        files = {file.kind: self._held(names[file.kind], file, image) for file in image.files}
-        held = {kind: file for kind, file in files.items() if file}
-        if dirty := held.get("dirty"):
-            with suppress(ValueError):
-                image = as_in(cards_of(bytes(dirty.content[:LONGEST_HEADER])), image)
-        return replace(image, files=tuple(held.get(file.kind, file) for file in image.files)), set(held)
-
-    def _held(self, name: str, file: FitsFile, image: ImageFile) -> FitsFile | None:
-        """A file of this name as it is there, if it is ours; None where there is none. Else StoreError."""
-        try:
-            content = self._folder.read(name)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno in _PASSING:
-                raise NoRoomError(f"{self.directory / name} cannot be read: {error.strerror}") from None
-            content = b""
-        if content == file.content:
-            return file
-        meant = Identity(image.run, image.integration, file.kind, image.times.begin)
-        with suppress(ValueError):
-            found = identity_of(cards_of(content[:LONGEST_HEADER]))
-            if found and found.matches(meant) and is_whole(content):
-                return FitsFile(file.kind, content)
-        raise self._taken(name)
-
-    def _taken(self, name: str) -> StoreError:
-        return StoreError(f"{self.directory / name} is there already, and is not this image: move it away")
-
-    def _write(self, name: str, content: bytes | memoryview | None) -> None:
-        """Makes a file appear whole, or leaves it as it is (None); its content is on disk when this returns."""
-        temporary = TEMPORARY.format(name)
-        try:
-            if content is None:
-                self._folder.sync_file(name)
-            else:
-                self._folder.write_new(temporary, content)
-                self._folder.link(temporary, name)  # unlike a rename, a link never replaces a file
-                self._folder.unlink(temporary)
-        except OSError as error:
-            with suppress(OSError):
-                self._folder.unlink(temporary)
-            if isinstance(error, FileExistsError):
-                raise self._taken(name) from None
-            raise NoRoomError(f"{self.directory / name} cannot be stored: {error.strerror}") from None
-
     def _remove(self, name: str) -> None:
         """Removes a file, if it is there."""
         with suppress(FileNotFoundError):
@@ -347,14 +286,15 @@ class Store:
     def _write_list(self) -> None:
         """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""
         self._check_in_place()
+        temporary = TEMPORARY.format(IMAGE_LIST)
         text = "".join(f"{name}\n" for name in self.ledger.images_in_time_order())
         try:
-            self._folder.write_new(TEMPORARY.format(IMAGE_LIST), text.encode())
-            self._folder.replace(TEMPORARY.format(IMAGE_LIST), IMAGE_LIST)
+            self._folder.write_new(temporary, text.encode())
+            self._folder.replace(temporary, IMAGE_LIST)
             self._folder.sync()
         except OSError as error:
             with suppress(OSError):
-                self._folder.unlink(TEMPORARY.format(IMAGE_LIST))
+                self._folder.unlink(temporary)
             raise NoRoomError(f"{self.directory / IMAGE_LIST} cannot be written: {error.strerror}") from None
 
     def faults(self) -> list[Fault]:

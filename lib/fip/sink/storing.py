@@ -4,11 +4,9 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 
 from fip.data.errors import NoRoomError, StoreError
 from fip.data.names import RunId, SliceId
-from fip.data.ranges import add
 from fip.data.values import ImageFile
 from fip.runtime.service import Loop
 from fip.runtime.vitals import Vitals
@@ -45,7 +43,7 @@ class Group:
         """One more."""
         self.images.append(image)
         self._keys.add(SliceId(image.run, image.index))
-        self._bytes += image.size
+        self._bytes += MOST_BYTES if image.written else image.size  # what a worker wrote is the last of its group
 
 
 class Storing:
@@ -58,14 +56,16 @@ class Storing:
         runs: Callable[[], Mapping[RunId, OpenRun]],
         charged_to: Callable[[OpenRun], AbstractContextManager[None]],
         listen: Callable[[bool], None],
+        let_go: Callable[[ImageFile], None],
         changed: Callable[[], None],
     ) -> None:
         """`runs` are those that are open, and `charged_to` ends one of them whose ledger turns out to be damaged.
 
-        `listen` is called with whether more images are to be taken, `changed` when those in hand were tried again.
+        `listen` is called with whether more images are to be taken, `let_go` with one that is stored or will not be,
+        `changed` when those in hand were tried again.
         """
         self._loop, self._vitals, self._runs, self._charged_to = loop, vitals, runs, charged_to
-        self._listen, self._changed = listen, changed
+        self._listen, self._let_go, self._changed = listen, let_go, changed
         self._each = 0.0  # s that an image of the last group took
         self.in_hand: Sequence[ImageFile] = ()
         """Images for which there is no room."""
@@ -85,6 +85,9 @@ class Storing:
                 with self._charged_to(run):
                     kept, why = self._store(run, run.store, some)
                     left, reason = [*left, *kept], why or reason
+        for image in images:
+            if image not in left:
+                self._let_go(image)
         self._each = (time.monotonic() - begun) / max(1, len(images))
         if left and not self.stalled:
             log.error("%s; waiting until there is room", reason)
@@ -101,10 +104,7 @@ class Storing:
         """Records slices of which no image is stored. Raises NoRoomError and DamagedLedgerError."""
         store.ledger.add_failures(failures)
         self._vitals.counters["failures"] += len(failures)
-        failed = run.said.failed
-        for failure in failures:
-            failed = add(failed, failure.index)
-        run.said = replace(run.said, failed=failed)
+        run.have_failed(failures)
 
     def _store(self, run: OpenRun, store: Store, images: Sequence[ImageFile]) -> tuple[list[ImageFile], str]:
         """Stores images of a run, or records that they cannot be; returns those for which there is no room, and why."""
@@ -138,6 +138,7 @@ class Storing:
         log.debug("image %d of run %s was stored in %.3f s", image.index, image.run, took)
         run.was_stored(image)
         self._vitals.counters["images"] += 1
+        self._vitals.counters["written"] += bool(image.written)
 
     def _try_again(self) -> None:
         self.put(self.in_hand)

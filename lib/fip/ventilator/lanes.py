@@ -19,7 +19,7 @@ from fip.ventilator.fitting import fits
 from fip.ventilator.peers import Peer
 from fip.ventilator.places import Places
 from fip.wire.codec import Frame
-from fip.wire.messages import Lane, WorkerBrief, WorkerState
+from fip.wire.messages import Lane, SinkBrief, WorkerBrief, WorkerState
 from fip.wire.status import Status
 
 log = logging.getLogger("fip.ventilator")
@@ -76,10 +76,12 @@ class Lanes:
         peer.route, peer.heard = route, now
         return peer
 
-    def wanted(self, peer: Peer, sink: str, sink_key: str) -> Lane | None:
-        """What the worker must be told; None where it knows."""
-        lane = Lane(peer.address, sink, self._gate.key_at("ventilator.lanes"), sink_key)
-        return None if (lane.lane, lane.sink) == (peer.state.brief.lane, peer.state.brief.sink) else lane
+    def wanted(self, peer: Peer, sink: str, said: SinkBrief) -> Lane | None:
+        """What the worker must be told, of a sink that it reaches at the address `sink`; None where it knows."""
+        brief = peer.state.brief
+        lane = Lane(peer.address, sink, self._gate.key_at("ventilator.lanes"), said.images_key, said.files)
+        knows = brief.lane, brief.sink, brief.files
+        return None if (lane.lane, lane.sink, lane.files.boot if lane.files else "") == knows else lane
 
     def silent(self, now: float) -> list[Peer]:
         """The workers that were not heard for too long."""

@@ -212,7 +212,7 @@ class Ventilator(Daemon):
             self._lanes.dismiss(brief.identity)
             self._departed.went(peer.state.status, "left")
         elif sink := self._storing.peer:
-            lane = self._lanes.wanted(peer, sink.address, sink.state.brief.images_key)
+            lane = self._lanes.wanted(peer, sink.address, sink.state.brief)
             if lane:
                 self._tell(route, lane)
 

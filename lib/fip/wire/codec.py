@@ -114,7 +114,9 @@ def _read_once(packed: bytes) -> dict[str, Any]:
 
 
 def encode_image(values: ImageFile) -> list[Frame]:
-    """Finished FITS files as frames, each with the digest that `decode_image` checks."""
+    """Finished FITS files as frames, each with the digest that `decode_image` checks; those that its worker wrote into
+    what the sink had opened are in the header alone.
+    """
     header = {
         "image": _fields(values, without=("files",)),
         "files": [(file.kind, file.digest) for file in values.files],
@@ -129,11 +131,16 @@ def check_image(values: ImageFile) -> None:
 
 
 def decode_image(frames: Sequence[Frame]) -> ImageFile:
-    """The FITS files in these frames, whole: digests, sizes and first cards are right. Raises WireError."""
+    """The FITS files in these frames, whole: digests, sizes and first cards are right. Raises WireError.
+
+    What an image says of files that its worker wrote is not looked at here: the sink has them.
+    """
     header = unpacked(frames, "ImageFile")
     meta = validated(_header_of(ImageFile, ("files",)), header.get("image"))
     described = validated(_adapter(_FILES), header.get("files"))
-    kinds = [kind for kind, _ in described]
+    if described and meta["written"]:
+        raise WireError("image with files in its message, and with others that its worker wrote")
+    kinds = [kind for kind, _ in described] or [file.kind for file in meta["written"]]
     together = kinds[:1] == ["dirty"] and len(set(kinds)) == len(kinds) <= MOST_KINDS
     if not together or len(frames) - 1 != len(described):
         raise WireError(f"image of {len(frames) - 1} frames with {len(described)} files that do not belong together")
@@ -209,6 +216,17 @@ def decode_control(frame: Frame) -> Control:
     if kind is None:
         raise WireError(f"control message of unknown kind {said!r:.40}")
     message: Control = validated(_adapter(kind), header.get("message"))
+    return message
+
+
+def pack(message: Any) -> bytes:
+    """A message that is neither a slice, an image nor control: one frame."""
+    return _pack(type(message).__name__, {"message": message})
+
+
+def unpack(frame: Frame, kind: type[Message]) -> Message:
+    """Such a message, which must be of this kind. Raises WireError."""
+    message: Message = validated(_adapter(kind), unpacked([frame], kind.__name__).get("message"))
     return message
 
 

@@ -79,6 +79,7 @@ class WorkerBrief:
     working: Attempt | None  # the one that it images now
     working_for: Real  # s, on that one
     leaving: bool
+    files: Line = ""  # the boot of the sink that gives it files to write into, as the last `Lane` said; "" if none does
 
     @property
     def identity(self) -> str:
@@ -97,6 +98,15 @@ class WorkerState:
 
 
 @dataclass(frozen=True)
+class Files:
+    """Where workers on the sink's own host are given files to write large images into (`fip.wire.handing`)."""
+
+    socket: PathName  # of a Unix socket
+    boot: Line  # the sink's: another host may have a socket of this path, and be another's
+    least: Count  # bytes of an image, from which on it is written so
+
+
+@dataclass(frozen=True)
 class Lane:
     """Ventilator to worker: where to read slices and where to send images.
 
@@ -108,6 +118,7 @@ class Lane:
     sink: Line
     lane_key: Line = ""
     sink_key: Line = ""
+    files: Files | None = None  # None: images go to the sink with their bytes
 
 
 @dataclass(frozen=True)
@@ -211,6 +222,7 @@ class SinkBrief:
     images_key: Line  # as in `Lane`
     runs: tuple[RunStored, ...]  # those of the last orders
     stalled: Text  # why it cannot store now, as a full disk; it goes on when it can; "" where it can
+    files: Files | None = None  # as in `Lane`
 
 
 @dataclass(frozen=True)

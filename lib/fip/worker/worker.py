@@ -30,6 +30,7 @@ from fip.worker.imager import Imager
 from fip.worker.stages import OWN_TIMES
 from fip.worker.status_line import worker_line
 from fip.worker.user_code import NOTHING, Offers
+from fip.worker.writing import Handed, Writing
 
 log = logging.getLogger("fip.worker")
 
@@ -45,10 +46,15 @@ BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
 class Finished:
     """An image that waits for the sink's socket to take it."""
 
-    image: ImageFile
+    handed: Handed
     began: float  # s UTC, Unix: when imaging began
     took: float  # s
     ready: float  # monotonic s
+
+    @property
+    def image(self) -> ImageFile:
+        """It, with its bytes."""
+        return self.handed.whole
 
 
 ImageSlice = Callable[[Slice, str, str, float], ImageFile]
@@ -76,6 +82,7 @@ class Worker(Daemon):
         self._device = device
         self._ventilator = loaded.config.ventilator.control
         self._compute = Background(loop, "imaging")
+        self._writing = Writing(loop, f"{self._host}/{name}")
         self._lane = Lane(lane="", sink="")
         self._slices: zmq.Socket[bytes] | None = None
         self._images: zmq.Socket[bytes] | None = None
@@ -125,6 +132,7 @@ class Worker(Daemon):
         """Ends the thread; the sink's socket lingers until the last image is out."""
         self._link.close()
         self._compute.close()
+        self._writing.close()
         if self._images:
             self._images.close(LINGER)
 
@@ -169,6 +177,7 @@ class Worker(Daemon):
             self._images = self._connected(zmq.PUSH, "images", lane.sink, lane.sink_key)
             self._hand_on()
         self._lane = lane
+        self._writing.point(lane.files, self._gate.host if lane.sink_key else "")
         self._link.say()
 
     def _connected(self, kind: int, name: str, address: str, key: str) -> zmq.Socket[bytes]:
@@ -237,7 +246,8 @@ class Worker(Daemon):
             self._took.append(took)
             log.debug("slice %d of run %s was imaged in %.2f s", values.index, values.run, took)
             image = replace(future.result(), ticket=values.ticket)
-            self._outgoing.append(Finished(image, time.time() - took, took, ready=now))
+            self._compute_next()
+            self._writing.write(image, partial(self._on_written, time.time() - took, took, now))
         else:
             log.error("slice %d of run %s cannot be imaged", values.index, values.run, exc_info=error)
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
@@ -248,12 +258,16 @@ class Worker(Daemon):
         self._compute_next()
         self._hand_on()
 
+    def _on_written(self, began: float, took: float, ready: float, handed: Handed) -> None:
+        self._outgoing.append(Finished(handed, began, took, ready))
+        self._hand_on()
+
     def _hand_on(self) -> None:
         """Passes on the images that the sink's socket takes now; the others when it can."""
         while self._images and self._outgoing and not self._wait_for_more():
             some = list(islice(self._outgoing, next_together(each.image.size for each in self._outgoing)))
             try:
-                frames = together([encode_image(each.image) for each in some])
+                frames = together([encode_image(each.handed.now) for each in some])
                 self._images.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 self._loop.on(self._images, self._hand_on, zmq.POLLOUT)
@@ -269,7 +283,12 @@ class Worker(Daemon):
                 self._loop.off(self._images, zmq.POLLOUT)
         if self._slices and len(self._holds) < MAXIMUM_HELD:
             self._loop.on(self._slices, self._on_slice)
-        self._vitals.stopwatch.enter("busy" if self._working else "blocked" if self._outgoing else "idle")
+        self._vitals.stopwatch.enter("busy" if self._working else "blocked" if self._goes_out else "idle")
+
+    @property
+    def _goes_out(self) -> int:
+        """Images that are made and not handed on."""
+        return len(self._outgoing) + self._writing.waiting
 
     def _wait_for_more(self) -> bool:
         """Whether small images wait, for a moment, for the next one that is in work, to go with it."""
@@ -300,7 +319,7 @@ class Worker(Daemon):
         self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
 
     def _state(self) -> WorkerState:
-        queues = {"waiting": len(self._waiting), "outgoing": len(self._outgoing)}
+        queues = {"waiting": len(self._waiting), "outgoing": self._goes_out}
         status = self._vitals.status("leaving" if self._leaving else "running", queues)
         return WorkerState(self._brief(), status, tuple(self._tasks), self._codes)
 
@@ -319,6 +338,7 @@ class Worker(Daemon):
             working=self._working,
             working_for=now - self._working_since if self._working else 0.0,
             leaving=self._leaving,
+            files=self._lane.files.boot if self._lane.files else "",
         )
 
 

@@ -9,10 +9,12 @@ images are stored no later in the second half than in the first.
 """
 
 import argparse
+import io
 import os
 import sqlite3
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -45,6 +47,15 @@ class Version:
         return children_cpu() - before
 
 
+def with_daemons(commit: str, folder: Path) -> Path:
+    """The packages of a commit, its daemons among them."""
+    library = sources_of(commit, emptied(folder))
+    archive = subprocess.run(["git", "-C", ROOT, "archive", commit, "daemons"], check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+    return (folder / "daemons").rename(library / "fip_daemons").parent
+
+
 def simulated(scratch: Path, antennas: int, integrations: int, *options: str) -> Path:
     """A MeasurementSet of 64 channels, made if it is not there yet."""
     path = scratch / f"a{antennas}x{integrations}{''.join(options)}.ms"
@@ -64,8 +75,9 @@ def compare(scratch: Path, versions: Sequence[Version], antennas: int, images: t
         cpu = [(version.cpu(few, scratch / "out"), version.cpu(many, scratch / "out")) for version in versions]
         each.append([1e3 * (of_many - of_few) / (images[1] - images[0]) for of_few, of_many in cpu])
     then, now = (median(column) for column in zip(*each, strict=True))
-    print(f"| {antennas} antennas | {then:.1f} | {now:.1f} | {now / then:.2f} | {CLOSE}, {AIM} |", flush=True)
-    return now / then
+    ratio: float = now / then
+    print(f"| {antennas} antennas | {then:.1f} | {now:.1f} | {ratio:.2f} | {CLOSE}, {AIM} |", flush=True)
+    return ratio
 
 
 def keeps_up(scratch: Path, version: Version, integrations: int) -> None:
@@ -99,8 +111,9 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fip-small-") as folder:
         scratch = given.scratch or Path(folder)
-        before = sources_of(given.commit, emptied(scratch / "sources"))
-        versions = [Version(before, scratch / "compiled-then"), Version(ROOT / "lib", scratch / "compiled-now")]
+        before = with_daemons(given.commit, scratch / "then")
+        now = with_daemons("HEAD", scratch / "now")
+        versions = [Version(before, scratch / "compiled-then"), Version(now, scratch / "compiled-now")]
         print(f"load {os.getloadavg()[0]:.1f}\n| CPU ms of an image | {given.commit} | now | ratio | close, aim |")
         print("|---|---|---|---|---|")
         ratios = [compare(scratch, versions, number, tuple(given.images), given.rounds) for number in (64, 27)]

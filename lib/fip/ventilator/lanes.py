@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from math import ceil
 
 import zmq
 
 from fip.config import Ventilator
 from fip.data.errors import ConfigError, RefusedError, WireError
 from fip.data.settings import Asked
+from fip.runtime.credit import MOST_AHEAD, depth
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
 from fip.runtime.sockets import data_socket
@@ -20,20 +20,10 @@ from fip.ventilator.peers import Peer
 from fip.ventilator.places import Places
 from fip.wire.codec import Frame
 from fip.wire.messages import Lane, SinkBrief, WorkerBrief, WorkerState
-from fip.wire.status import Status
 
 log = logging.getLogger("fip.ventilator")
 
-AHEAD = 0.2  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
-MOST_AHEAD = 16  # slices that it is given at a time
-SHORTEST = 1e-3  # s of an image; what is told may be 0
 MOST_WORKERS = 250  # each needs a socket, of which a process has about a thousand
-
-
-def depth(least: int, worker: Status) -> int:
-    """How many slices a worker may have: work for a while, so that it need not tell of each before the next."""
-    took = worker.latencies.get("image")
-    return max(least, min(MOST_AHEAD, ceil(AHEAD / max(took.p50, SHORTEST)))) if took else least
 
 
 class Lanes:

@@ -17,6 +17,7 @@ from fip.data.errors import WireError
 from fip.data.names import Attempt
 from fip.data.values import ImageFile, Slice
 from fip.runtime.control_link import Link
+from fip.runtime.credit import MOST_AHEAD, depth
 from fip.runtime.gate import Gate
 from fip.runtime.logs import set_level
 from fip.runtime.service import Background, Daemon, Loop
@@ -34,7 +35,6 @@ from fip.worker.writing import Handed, Writing
 
 log = logging.getLogger("fip.worker")
 
-MAXIMUM_HELD = 16  # slices: the most that a lane may be deep
 REMEMBERED = 32  # slices of which the state says what became of them
 TASKS_TOLD = 8  # slices of which the state says how long each step took
 COUNTERS = ("slices", "images", "failures", "bad_messages", "bytes_in", "bytes_out")
@@ -92,12 +92,14 @@ class Worker(Daemon):
         self._waking = False  # whether those of them that wait for more are to be looked at in a moment
         self._handed_on: deque[tuple[Attempt, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
+        self._untold = 0  # images handed on of which the ventilator was not told yet
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
         self._working: Attempt | None = None
         self._working_since = 0.0
         self._leaving = False
         self._leave_at = 0.0
         self._vitals = Vitals(loop, "worker", self._host, name, COUNTERS, device=device)
+        self._told = self._vitals.status("running", {})  # what it said last of itself
         self._gate = Gate(loop, loaded.config.security, "worker", self._vitals)
         self._took: deque[float] = deque(maxlen=REMEMBERED)  # s, for each of the last slices of `_took_for`
         self._took_for = ""  # the run that it images
@@ -107,7 +109,9 @@ class Worker(Daemon):
 
     def start(self) -> None:
         """Points itself at the ventilator; everything else it is told."""
-        self._link = Link(self._loop, self._gate, self._vitals, self._ventilator, self._hear, self._state, self._brief)
+        self._link = Link(
+            self._loop, self._gate, self._vitals, self._ventilator, self._hear, self._say, self._say_brief
+        )
         log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
 
     def drain(self) -> None:
@@ -183,7 +187,7 @@ class Worker(Daemon):
     def _connected(self, kind: int, name: str, address: str, key: str) -> zmq.Socket[bytes]:
         """A socket for slices or images, joined to the one at an address that was told."""
         push = kind == zmq.PUSH
-        opened = data_socket(self._loop.context, kind, queue=1 if push else MAXIMUM_HELD, linger=LINGER if push else 0)
+        opened = data_socket(self._loop.context, kind, queue=1 if push else MOST_AHEAD, linger=LINGER if push else 0)
         self._vitals.watch(name, opened)
         try:
             self._gate.connect(opened, reachable(address, self._ventilator), key)
@@ -195,7 +199,7 @@ class Worker(Daemon):
     def _on_slice(self) -> None:
         if self._slices is None:
             return
-        if len(self._holds) >= MAXIMUM_HELD:  # a ventilator that has started anew knows of none of these yet
+        if len(self._holds) >= MOST_AHEAD:  # a ventilator that has started anew knows of none of these yet
             self._loop.off(self._slices)  # it would be told of without an end; `_hand_on` has it heard again
             return
         frames = [frame.buffer for frame in self._slices.recv_multipart(copy=False)]
@@ -277,11 +281,12 @@ class Worker(Daemon):
                 attempt = _attempt(finished.image)
                 self._handed_on.append((attempt, self._holds.pop(attempt, 0.0)))
                 self._record(finished)
-            self._link.changed(waited_for=not self._waiting)  # it would run dry
+            self._untold += len(some)
+            self._link.changed(waited_for=self._runs_dry)
         else:
             if self._images:
                 self._loop.off(self._images, zmq.POLLOUT)
-        if self._slices and len(self._holds) < MAXIMUM_HELD:
+        if self._slices and len(self._holds) < MOST_AHEAD:
             self._loop.on(self._slices, self._on_slice)
         self._vitals.stopwatch.enter("busy" if self._working else "blocked" if self._goes_out else "idle")
 
@@ -289,6 +294,12 @@ class Worker(Daemon):
     def _goes_out(self) -> int:
         """Images that are made and not handed on."""
         return len(self._outgoing) + self._writing.waiting
+
+    @property
+    def _runs_dry(self) -> bool:
+        """Whether it may have nothing left to do before the ventilator sends more, going by what that knows."""
+        known = len(self._holds) + self._untold
+        return not self._waiting and known >= depth(1, self._told)
 
     def _wait_for_more(self) -> bool:
         """Whether small images wait, for a moment, for the next one that is in work, to go with it."""
@@ -317,6 +328,17 @@ class Worker(Daemon):
             if stage not in OWN_TIMES:  # of a user
                 self._vitals.took(stage, seconds)
         self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
+
+    def _say(self) -> WorkerState:
+        """Its state, as the ventilator is told it."""
+        state = self._state()
+        self._told, self._untold = state.status, 0
+        return state
+
+    def _say_brief(self) -> WorkerBrief:
+        """Its brief, likewise."""
+        self._untold = 0
+        return self._brief()
 
     def _state(self) -> WorkerState:
         queues = {"waiting": len(self._waiting), "outgoing": self._goes_out}

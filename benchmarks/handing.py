@@ -28,7 +28,7 @@ from support.stored_run import GRID, RUN, stored_image
 WARM = 2  # images before it counts
 CLOSE = {4096: (0.15, 1.7)}  # CPU ratio at most, images/s at least
 COMMON = f"""
-import mmap, os, resource, sys, time
+import os, resource, sys, time
 import numpy as np, zmq
 way, folder, content_at, count, begin = sys.argv[1:]
 count, begin, worker, run = int(count) + {WARM}, float(begin), "head/cpu0", {RUN!r}
@@ -38,10 +38,11 @@ def cpu():
     return used.ru_utime + used.ru_stime
 def images(make):
     content = np.fromfile(content_at, np.uint8)
-    room = len(content) + 8192
-    buffers = [np.frombuffer(mmap.mmap(-1, room), np.uint8)[: len(content)] for _ in range(6)]
-    for each in buffers:
-        each[:] = content
+    buffers = []
+    for _ in range(6):
+        room = np.empty(len(content) + 4096, np.uint8)
+        buffers.append(room[-room.ctypes.data % 4096 :][: len(content)])
+        buffers[-1][:] = content
     at = bytes(content[:28800]).index(b"FIPSLICE= ") + 10
     for index in range(count):
         buffer = buffers[index % 6]
@@ -153,7 +154,7 @@ def spent(way: str, library: Path, content: Path, begin: float, count: int, scra
     """CPU seconds of an image, of worker and sink, and the seconds from one to the next at the sink."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(library)} | MEMORY_IS_KEPT
-    given = [way, folder, content, str(count), str(begin)]
+    given: list[str | Path] = [way, folder, content, str(count), str(begin)]
     worker, sink = (
         subprocess.Popen(
             [sys.executable, "-c", (COMMON + code).replace("WARM", str(WARM)), *given],

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -21,16 +23,21 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from fip.archive.ledger import Ledger
+from fip.events.words import FOLDER
+from fip.follower.journal import JOURNAL
 from fip.spool.index import records
 from fip.spool.layout import ENDED_FILE, INDEX_FILE, file_size
 from fip.spool.setup import SETUP, Band, Correlation, Product, Setup, Station, Target
 from fip.wire.messages import PipelineStatus
 from fip.wire.receiving import ReceiverBrief, ReceiverState
 from support.fip_command import fip, images
+from support.keeping_systemd import KeepingSystemd
 from support.mesh import Mesh
+from support.receivers import started
 
 LATITUDE, RADIUS = math.radians(-30.7), 6.37e6  # rad, m
 EXTENT = 600.0  # m, of the array
+BEGINS = 60  # images of the detector's start
 HANDS: tuple[Correlation, ...] = ("XX", "XY", "YX", "YY")
 AS_UNITS = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 """The environment of systemd/daemon.conf: memory is used again for the next slice."""
@@ -68,8 +75,12 @@ class Pipeline(Mesh):
         integrations: int = 200,
         spools: Path | None = None,
         ventilator: str = "",
+        detects: bool = False,
     ) -> None:
-        """`integrations` are in the ring at the most; `spools` is their folder; `ventilator` goes into its table."""
+        """`integrations` are in the ring at the most; `spools` is their folder; `ventilator` goes into its table.
+
+        With `detects` transients are searched for, against the mean of the images before.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.setup, self.port = setup, free_port()
         self.setup_file = folder / "setup.json"
@@ -85,17 +96,23 @@ class Pipeline(Mesh):
         }
         table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in receiver.items())
         os.environ.update(AS_UNITS)
-        super().__init__(folder, workers, settings=f"{ventilator}\n[receiver]\n{table}", within=900)
-        self.names.append("receiver")
+        detector = '[detector]\nreference = "running"\n' if detects else ""
+        super().__init__(folder, workers, settings=f"{ventilator}\n[receiver]\n{table}{detector}", within=900)
+        self.names += ["receiver", *(["detector"] if detects else [])]
+        self._systemd = KeepingSystemd(folder)
         self.followed = ""
 
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        super().__exit__(kind, error, at)
+        self._systemd.__exit__(kind, error, at)
+
     def start(self, name: str) -> None:
-        """Starts one of the daemons."""
+        """Starts one of the daemons; the receiver is given the sockets of its last life, as its unit does."""
         if name != "receiver":
             super().start(name)
             return
         command = [sys.executable, "-c", RECEIVER, "--config", str(self.configuration)]
-        self.daemons[name] = subprocess.Popen(command, stdout=self.log_file, stderr=self.log_file)
+        self.daemons[name] = started(command, self.log_file, self._systemd)
 
     def follow(self, *options: object) -> None:
         """Submits the spool, once it is there."""
@@ -187,11 +204,29 @@ class Pipeline(Mesh):
 
     def latencies(self, log: Path, warm: float) -> NDArray[np.float64]:
         """[image] s from an integration's last packet to its durable FITS, if sent `warm` s after the first image."""
-        sent = {each.dump: each.at for each in sent_in(log)}
-        dumps = self.index()["dump"]
-        durable = {_number(each): each.stat().st_ctime for each in images(self.directory)}
-        after = min(durable.values()) + warm
-        known = [(at, sent[int(dumps[number])]) for number, at in sorted(durable.items())]
+        return self._since_sent(log, warm, {_number(each): each.stat().st_ctime for each in images(self.directory)})
+
+    def decisions(self, log: Path) -> NDArray[np.float64]:
+        """[image] the same until the detector had written down what it found in it, from its sixtieth image on.
+
+        As a run begins it measures noise and sidelobes, as in `benchmarks.transients.following`.
+        """
+        return self._since_sent(log, 0.0, {each: when for each, when in self._decided().items() if each >= BEGINS})
+
+    def all_decided(self) -> None:
+        """Waits until the detector has looked at every image."""
+        self.until(lambda: len(self._decided()) >= self.stored(), "decisions of the detector")
+
+    def _decided(self) -> Mapping[int, float]:
+        query = "SELECT slice, decided FROM decisions WHERE outcome = 'stored'"
+        with closing(sqlite3.connect(self.directory / FOLDER / JOURNAL)) as journal:
+            return dict(journal.execute(query))
+
+    def _since_sent(self, log: Path, warm: float, when: Mapping[int, float]) -> NDArray[np.float64]:
+        """`when` is a Unix time of each slice."""
+        sent, dumps = {each.dump: each.at for each in sent_in(log)}, self.index()["dump"]
+        after = min(when.values()) + warm
+        known = [(at, sent[int(dumps[number])]) for number, at in sorted(when.items())]
         return np.array([at - last for at, last in known if last > after])
 
 

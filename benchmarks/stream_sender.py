@@ -1,6 +1,7 @@
 """Sends FIP's own stream: one integration's packets again and again, encoded once, with its number and time anew.
 
     python -m benchmarks.stream_sender SETUP PORT [--dumps 60] [--spread 0.5] [--loss 1e-3] [--swaps 0.01] [--log FILE]
+        [--kinds 1]   integrations that differ in their noise, which take turns
 
 An integration is sent when it is over, by the clock, spread over a share of its cadence; some packets are not sent, as
 if they were lost, and some change places with the next, by a seed. The log has a line of each integration: its number,
@@ -46,8 +47,8 @@ def arrays_of(setup: Setup, seed: int = 1) -> dict[str, NDArray[Any]]:
 class Encoded:
     """The packets of an integration, whose number and time can be changed."""
 
-    def __init__(self, setup: Setup, size: int = SIZE) -> None:
-        made = [bytes(each) for each in packets(setup, 0, 0.0, 0, arrays_of(setup), size)]
+    def __init__(self, setup: Setup, size: int = SIZE, seed: int = 1) -> None:
+        made = [bytes(each) for each in packets(setup, 0, 0.0, 0, arrays_of(setup, seed), size)]
         self._memory = np.frombuffer(bytearray(b"".join(made)), np.uint8)
         ends = np.cumsum([len(each) for each in made])
         begins = ends - [len(each) for each in made]
@@ -100,15 +101,17 @@ def main() -> None:
     parser.add_argument("--swaps", type=float, default=0.0, help="share of packets that come after the next one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ends", type=int, default=5, help="times that the end is said, ten a second")
+    parser.add_argument("--kinds", type=int, default=1, help="integrations that differ in their noise")
     parser.add_argument("--log", type=Path)
     given = parser.parse_args()
     setup, to = read_setup(given.setup), ("127.0.0.1", given.port)
-    encoded, cadence = Encoded(setup, given.size), setup.cadence
+    kinds, cadence = [Encoded(setup, given.size, 1 + each) for each in range(given.kinds)], setup.cadence
     trouble = Trouble(given.loss, given.swaps, given.seed)
     begun = time.time()
     with (given.log or Path("/dev/null")).open("a", buffering=1) as log:
         for dump in range(given.dumps):
             middle = begun + (dump + 0.5) * cadence
+            encoded = kinds[dump % len(kinds)]
             encoded.number(dump, middle)
             order, lost = trouble.order(len(encoded.packets))
             sent = send([encoded.packets[each] for each in order], to, middle + cadence / 2, cadence * given.spread)

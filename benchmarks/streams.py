@@ -1,7 +1,7 @@
 """Streams: what a receiver costs, how soon images are on disk, and what becomes of each integration. Each runs alone.
 
     python -m benchmarks.streams cpu [--seconds 600] [--antennas 64] [--channels 1024] [--cadence 2]
-    python -m benchmarks.streams latency [--seconds 60] [--rounds 3] [--antennas 64] [--channels 64] [--cadence 0.5]
+    python -m benchmarks.streams latency [--seconds 60] [--rounds 3] [--detect] [--channels 64] [--cadence 0.5]
     python -m benchmarks.streams loss [--seconds 20] [--loss 1e-5 1e-4 1e-3 1e-2] [--swaps 0 0.01]
     python -m benchmarks.streams kills [--seconds 600] [--every 5] [--seed 1]
     python -m benchmarks.streams stopped [--seconds 2400] [--away 1800]
@@ -34,6 +34,7 @@ from benchmarks.stream_pipeline import Pipeline, sent_in, setup_of
 FIRST = 5  # integrations that are not counted: the run is settled by them
 WARM = 5.0  # s from the first image on that are not counted: what waited for it is imaged
 TICK = 0.2  # s between looks
+KINDS = 16  # integrations of different noise: a detector has something to measure
 
 
 def opened(given: argparse.Namespace, stack: ExitStack, name: str, **options: object) -> Pipeline:
@@ -91,21 +92,25 @@ def cpu(given: argparse.Namespace, stack: ExitStack) -> bool:
 
 
 def latency(given: argparse.Namespace, stack: ExitStack) -> bool:
-    """From the last packet to the durable FITS; the best of some rounds."""
-    dumps, whole = round((WARM + 10 + given.seconds) / given.cadence), True
+    """From the last packet to the durable FITS, and to what the detector finds in it; each of some rounds."""
+    dumps, whole = round((WARM + 30 + given.seconds) / given.cadence), True
     for number in range(given.rounds):
         with ExitStack() as round_:
-            pipeline = opened(given, round_, f"latency{number}")
+            pipeline = opened(given, round_, f"latency{number}", detects=given.detect)
             watch = Watch(pipeline.directory)
-            with pipeline.sending(dumps) as log:
+            with pipeline.sending(dumps, "--kinds", KINDS) as log:
                 pass
             whole &= finish(pipeline, watch, dumps)
-            taken = pipeline.latencies(log, WARM)
-        p50, p90, p99 = np.quantile(taken, [0.5, 0.9, 0.99])
-        print(
-            f"last packet to durable FITS, {len(taken)}: p50 {p50:.3f}, p90 {p90:.3f}, p99 {p99:.3f}, "
-            f"most {taken.max():.3f} s", flush=True,
-        )  # fmt: skip
+            taken = {"durable FITS": pipeline.latencies(log, WARM)}
+            if given.detect:
+                pipeline.all_decided()
+                taken["the detector's table"] = pipeline.decisions(log)
+        for what, found in taken.items():
+            p50, p90, p99 = np.quantile(found, [0.5, 0.9, 0.99])
+            print(
+                f"last packet to {what}, {len(found)}: p50 {p50:.3f}, p90 {p90:.3f}, p99 {p99:.3f}, "
+                f"most {found.max():.3f} s", flush=True,
+            )  # fmt: skip
     return whole
 
 
@@ -237,6 +242,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=0, help="pixels of an image's side  [default: FIP's own]")
     parser.add_argument("--scratch", type=Path, help="[default: a new folder, removed in the end]")
     parser.add_argument("--spool", type=Path, help="folder of spools, as one on /dev/shm  [default: in the scratch]")
+    parser.add_argument("--detect", action="store_true", help="search the images of latency for transients")
     parser.add_argument("--rounds", type=int, default=3, help="of latency")
     parser.add_argument("--loss", type=float, nargs="+", default=[1e-5, 1e-4, 1e-3, 1e-2], help="shares of packets")
     parser.add_argument("--swaps", type=float, nargs="+", default=[0.0, 0.01], help="shares of packets")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fip.spool.reading import Spool
-from support.receivers import COMMAND, WITHIN, Receiving, sent
+from support.keeping_systemd import KeepingSystemd
+from support.receivers import COMMAND, WITHIN, Receiving, free_port, sent
 from support.spools import SETUP, START, writer
 
 
@@ -72,6 +73,37 @@ def test_what_is_lost_while_it_is_killed_is_counted_and_the_spool_goes_on(receiv
     assert (brief.received, brief.lost, brief.dropped) == (5, 2, 0)
     assert Spool(receiving.spool).records["dump"].tolist() == [0, 1, 2, 5, 6]
     receiving.wait(lambda: receiving.state is not None and receiving.state.status.counters["late"] > 0, "count")
+
+
+def test_what_comes_while_it_is_away_waits_in_sockets_that_systemd_keeps(tmp_path: Path) -> None:
+    """Killed in the middle of an integration: that one lacks what was in its memory, and all others are whole."""
+    with KeepingSystemd(tmp_path) as systemd, Receiving(tmp_path, systemd=systemd, buffer="2MB") as receiving:
+        receiving.send(range(2))
+        receiving.wait_for(2)
+        for round_ in range(2):
+            receiving.kill()
+            receiving.send([2 + 2 * round_, 3 + 2 * round_])
+            receiving.start()
+            receiving.wait_for(4 + 2 * round_)
+        assert receiving.brief
+        assert (receiving.brief.received, receiving.brief.lost, receiving.brief.dropped) == (6, 0, 0)
+        assert Spool(receiving.spool).records["received"].tolist() == [1.0] * 6
+        assert len(systemd.stored) == 1
+
+
+def test_a_socket_of_an_address_that_is_heard_no_more_is_let_go(tmp_path: Path) -> None:
+    """And the new one is kept in its place."""
+    with KeepingSystemd(tmp_path) as systemd, Receiving(tmp_path, systemd=systemd) as receiving:
+        (before,) = systemd.stored
+        receiving.kill()
+        config, port = tmp_path / "fip.toml", free_port()
+        config.write_text(config.read_text().replace(f":{receiving.port}", f":{port}"))
+        receiving.port = port
+        receiving.start()
+        receiving.send([0])
+        receiving.wait_for(1)
+        receiving.wait(lambda: before not in systemd.stored, "let it go")
+        assert len(systemd.stored) == 1
 
 
 def test_stopping_writes_what_was_begun(tmp_path: Path) -> None:

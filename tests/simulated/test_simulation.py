@@ -72,3 +72,8 @@ def test_a_seed_replays_to_the_same_trace() -> None:
 def test_a_ventilator_that_has_just_started_cuts_nothing_that_its_ring_has(seed: int) -> None:
     """A run becomes known to it between two looks at what the ring has."""
     assert play(scenario(seed)).violation == ""
+
+
+def test_slices_that_cannot_be_imaged_fail_whoever_sent_them() -> None:
+    """The ventilator begins anew, and with it the numbers of attempts; four workers have copies of two of them."""
+    assert play(scenario(86479)).violation == ""

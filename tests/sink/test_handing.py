@@ -14,7 +14,7 @@ import pytest
 from fip.archive.verify import verify
 from fip.data.values import FitsFile, ImageFile
 from fip.fits.fitsfile import PAGE
-from fip.runtime import descriptors
+from fip.runtime import descriptors, sockets
 from fip.sink import handing
 from fip.wire.codec import pack, unpack
 from fip.wire.handing import LONGEST_MESSAGE, Given, Wanted
@@ -171,7 +171,7 @@ def test_files_are_given_for_what_is_leased_and_wanted(sink: SinkHere, worker: W
     """With the ticket of the slice; not of another run or sink, and not for what is stored already."""
     sink.order(tickets=SECRET)
     good = ticket(SECRET, RUN, 0, WORKER, "")
-    cases = [
+    cases: list[tuple[int, dict[str, Any], int]] = [
         (0, {"ticket": good}, 1),
         (0, {"ticket": b""}, 0),
         (1, {"ticket": good}, 0),
@@ -230,7 +230,7 @@ def test_a_stranger_and_what_is_no_question_are_cut_off(sink: SinkHere, monkeypa
     assert sink.counted("bad_messages") == (1,)
     opened.close()
     with monkeypatch.context() as patch:
-        user_at = descriptors.user_at
+        user_at = sockets.user_at
         patch.setattr(descriptors, "user_at", lambda connection: user_at(connection) + 1)
         with pytest.raises(PermissionError):
             descriptors.connect(files.socket, 10.0)

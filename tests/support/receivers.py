@@ -1,13 +1,14 @@
 """The real receiver as a process, a sender beside it, and one who hears what it tells the ventilator."""
 
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 import zmq
@@ -18,6 +19,7 @@ from fip.spool.setup import SETUP as AS_JSON
 from fip.spool.setup import Setup
 from fip.wire.codec import decode_control
 from fip.wire.receiving import ReceiverBrief, ReceiverState
+from support.keeping_systemd import KeepingSystemd
 from support.spools import SETUP, START
 
 WITHIN = 60.0  # s
@@ -29,9 +31,16 @@ class Receiving:
     """A receiver, its settings and its log, in a folder."""
 
     def __init__(
-        self, folder: Path, setup: Setup = SETUP, keep: str = "10MB", grace: float = 0.2, buffer: str = "200kB"
+        self,
+        folder: Path,
+        setup: Setup = SETUP,
+        keep: str = "10MB",
+        grace: float = 0.2,
+        buffer: str = "200kB",
+        systemd: KeepingSystemd | None = None,
     ) -> None:
-        self.folder, self.setup = folder, setup
+        """`systemd` keeps its sockets."""
+        self.folder, self.setup, self.systemd = folder, setup, systemd
         self.port = free_port()
         self.spool = folder / "spools" / setup.folder
         (folder / "setup.json").write_bytes(AS_JSON.dump_json(setup))
@@ -61,8 +70,7 @@ class Receiving:
     def start(self) -> None:
         """Starts it, and waits until it hears."""
         with (self.folder / "log").open("ab") as log:
-            command = [*COMMAND, "--config", str(self.folder / "fip.toml")]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = started([*COMMAND, "--config", str(self.folder / "fip.toml")], log, self.systemd)
         begins = self.log.count("hearing ")
         process = self.process
         self.wait(lambda: self.log.count("hearing ") > begins or process.poll() is not None, "hear")
@@ -118,6 +126,15 @@ class Receiving:
             self.state, self.brief = message, message.brief
         elif isinstance(message, ReceiverBrief):
             self.brief = message
+
+
+def started(command: Sequence[str], log: IO[bytes], systemd: KeepingSystemd | None) -> subprocess.Popen[bytes]:
+    """A process, with the sockets that `systemd` has kept of its last life."""
+    if systemd is None:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+    command, descriptors = systemd.command(command)
+    environment = os.environ | systemd.environment()
+    return subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=descriptors)
 
 
 def sent(setup: Setup, dump: int) -> dict[str, np.ndarray]:

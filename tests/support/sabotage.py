@@ -1,7 +1,8 @@
 """Runs a daemon that kills itself: `python sabotage.py before|after MODULE:FUNCTION NUMBER DAEMON ...`
 
 At the given call of that function, counted from 1, the process is gone as if by `kill -9`, before the call or once it
-has returned. The daemon is the installed one; nothing in it knows of this.
+has returned; then calls that raise something, as a socket that is busy does, are not counted. The daemon is the
+installed one; nothing in it knows of this.
 """
 
 import functools
@@ -36,11 +37,10 @@ def _deadly(function: Callable[..., Any], when: str, number: int) -> Callable[..
 
     @functools.wraps(function)
     def called(*arguments: Any, **named: Any) -> Any:
-        now = next(calls) == number
-        if now and when == "before":
+        if when == "before" and next(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
         result = function(*arguments, **named)
-        if now:
+        if when == "after" and next(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 

@@ -24,6 +24,7 @@ def disturb(many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path, seed: 
         mesh.wait_for_job(job, chaos)
         chaos.end()
         assert_whole(directory, undisturbed)
+        assert ("are written into files of the sink" in mesh.log) == bool(sink)
         return chaos.kills.total()
 
 

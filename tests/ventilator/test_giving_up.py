@@ -31,7 +31,7 @@ def attempts(leases: Leases, index: int, reason: str, worker: str = "head/cpu0")
     """All attempts at a slice end with a reason."""
     for _ in range(leases.max_attempts):
         attempt = leases.lease(index, worker, 0.0)
-        assert leases.attempt_failed(index, attempt, reason)
+        assert leases.attempt_failed(worker, index, attempt, reason)
 
 
 def brief(working: Attempt | None = None) -> WorkerBrief:
@@ -52,7 +52,7 @@ def test_a_run_whose_first_slices_fail_for_one_reason_is_given_up() -> None:
     leases.lease(61, "head/cpu0", 0.0)
     leases.worker_gone("head/slow")
     assert leases.hopeless
-    leases.worker_says("head/cpu0", {}, {61: 1}, 0.5)  # handed on
+    leases.worker_says("head/cpu0", (), {(61, 1)}, 0.5)  # handed on
     assert leases.hopeless == ""
     leases.sink_says(ranges.of([60]), 1.0)
     assert leases.hopeless == ""
@@ -122,7 +122,7 @@ def test_a_slice_that_is_lost_each_time_ends(tmp_path: Path) -> None:
     leases = Leases(1, ATTEMPTS, ())
     for attempt in range(1, MOST_SENT + 1):
         assert leases.lease(0, "head/cpu0", 0.0) == attempt
-        leases.worker_says("head/cpu0", {}, {0: attempt}, 0.0)
+        leases.worker_says("head/cpu0", (), {(0, attempt)}, 0.0)
         assert leases.overdue(1e6) == 1
     assert leases.failed == {0: "was sent 100 times, and no image of it was stored"}
 
@@ -313,14 +313,14 @@ def test_a_last_slice_that_ends_each_worker_that_it_is_sent_to_is_given_up() -> 
     assert not leases.leased
 
 
-@pytest.mark.parametrize("handed_on", [{0: 1}, {}])
-def test_a_worker_that_is_done_with_its_copy_is_not_blamed_for_it(handed_on: dict[int, int]) -> None:
+@pytest.mark.parametrize("handed_on", [{(0, 1)}, set()])
+def test_a_worker_that_is_done_with_its_copy_is_not_blamed_for_it(handed_on: set[tuple[int, int]]) -> None:
     """It handed the image on, or has lost the slice, and dies of something else."""
     leases = last_slice_is_out()
     assert leases.straggler(2.0)
     leases.lease(0, "head/cpu1", 2.0)
     assert leases.was_sent("head/cpu0", 0)
-    leases.worker_says("head/cpu0", {}, handed_on, 10.0)
+    leases.worker_says("head/cpu0", (), handed_on, 10.0)
     assert not leases.was_sent("head/cpu0", 0)
 
 

@@ -76,7 +76,7 @@ def test_a_slice_is_out_for_long_if_others_took_less() -> None:
     assert not leases.is_out_for_long(0, now=STORE_WITHIN)
     assert leases.is_out_for_long(0, now=STORE_WITHIN + 1)
     leases.lease(1, "w", now=0.0)
-    leases.worker_says("w", {0: 1}, {1: 1}, now=20.0)
+    leases.worker_says("w", {(0, 1)}, {(1, 1)}, now=20.0)
     assert not leases.is_out_for_long(0, now=40.0)
     assert leases.is_out_for_long(0, now=41.0)
 
@@ -85,9 +85,9 @@ def test_a_slice_lost_on_its_way_is_sent_again() -> None:
     """A worker that does not show a slice within the grace, or no longer shows it, does not have it."""
     leases = Leases(total=2, max_attempts=3, stored=())
     leases.lease(0, "w", now=0.0)
-    leases.worker_says("w", holds={}, handed_on={}, now=GRACE / 2)
+    leases.worker_says("w", holds=(), handed_on=(), now=GRACE / 2)
     assert 0 in leases.leased
-    leases.worker_says("w", holds={}, handed_on={}, now=GRACE * 1.1)
+    leases.worker_says("w", holds=(), handed_on=(), now=GRACE * 1.1)
     assert leases.upcoming(1) == [0]
 
 
@@ -96,7 +96,7 @@ def test_an_image_that_the_sink_does_not_report_is_made_again() -> None:
     leases = Leases(total=2, max_attempts=3, stored=())
     for index in (0, 1):
         leases.lease(index, "w", now=0.0)
-    leases.worker_says("w", holds={}, handed_on={0: 1, 1: 1}, now=1.0)
+    leases.worker_says("w", holds=(), handed_on={(0, 1), (1, 1)}, now=1.0)
     assert leases.loads()["w"] == 0
     assert leases.sink_says(((0, 1),), now=2.0) == [0]
     assert leases.overdue(now=1.0 + STORE_WITHIN + 0.1) == 1
@@ -109,8 +109,8 @@ def test_a_slice_that_cannot_be_imaged_fails_with_its_reasons() -> None:
     for number, reason in enumerate(("no memory", "no memory", "never said"), 1):
         if number <= 2:
             attempt = leases.lease(0, "w", now=0.0)
-            assert leases.attempt_failed(0, attempt, reason)
-        assert not leases.attempt_failed(0, number, reason), "a repeated state changes nothing"
+            assert leases.attempt_failed("w", 0, attempt, reason)
+        assert not leases.attempt_failed("w", 0, number, reason), "a repeated state changes nothing"
     assert leases.failed == {0: "no memory"}
     assert leases.done
     assert leases.cut
@@ -121,7 +121,7 @@ def test_a_slice_that_cannot_be_read_while_a_worker_has_it_may_still_be_stored(s
     """It is read for a second copy, or its worker was taken for lost; if nothing comes of it, it is failed."""
     leases = Leases(total=2, max_attempts=2, stored=())
     leases.blame(0, "no such file")
-    leases.worker_says("w", holds={0: 1}, handed_on={}, now=0.0)
+    leases.worker_says("w", holds={(0, 1)}, handed_on=(), now=0.0)
     leases.blame(0, "no such file")
     assert leases.loads()["w"] == 1
     if stored:
@@ -135,21 +135,21 @@ def test_a_slice_that_cannot_be_read_while_a_worker_has_it_may_still_be_stored(s
 def test_a_new_ventilator_adopts_what_workers_hold() -> None:
     """After a restart a slice that a worker holds is leased to it, not sent again."""
     leases = Leases(total=3, max_attempts=3, stored=((0, 1),))
-    leases.worker_says("w", holds={1: 2}, handed_on={}, now=0.0)
+    leases.worker_says("w", holds={(1, 2)}, handed_on=(), now=0.0)
     assert leases.upcoming(3) == [2]
     assert leases.loads()["w"] == 1
-    assert not leases.attempt_failed(1, 1, "said by the one before")
-    assert leases.attempt_failed(1, 2, "said now")
+    assert not leases.attempt_failed("w", 1, 1, "said by the one before")
+    assert leases.attempt_failed("w", 1, 2, "said now")
 
 
 def test_an_old_copy_handed_on_is_not_taken_for_the_new_one() -> None:
     """A slice leased again to a worker that had handed it on before counts as handed on only when it is so again."""
     leases = Leases(total=1, max_attempts=3, stored=())
     leases.lease(0, "w", now=0.0)
-    leases.worker_says("w", holds={}, handed_on={0: 1}, now=1.0)
+    leases.worker_says("w", holds=(), handed_on={(0, 1)}, now=1.0)
     assert leases.overdue(now=1.1 + leases.store_within) == 1
     again = leases.lease(0, "w", now=20.0)
-    leases.worker_says("w", holds={0: again}, handed_on={0: 1}, now=20.1)
+    leases.worker_says("w", holds={(0, again)}, handed_on={(0, 1)}, now=20.1)
     assert leases.loads()["w"] == 1
 
 
@@ -159,7 +159,7 @@ def test_time_on_the_wire_is_that_of_the_wire() -> None:
     for index in (0, 1):
         leases.lease(index, "w", now=10.0)
     for _ in range(2):
-        leases.worker_says("w", holds={1: 1}, handed_on={0: 1}, now=10.5, ages={0: 0.375, 1: 0.25})
+        leases.worker_says("w", holds={(1, 1)}, handed_on={(0, 1)}, now=10.5, ages={(0, 1): 0.375, (1, 1): 0.25})
     assert leases.arrived() == [0.125, 0.25]
     assert leases.arrived() == []
 
@@ -170,7 +170,7 @@ def test_stragglers_are_sent_twice_when_nothing_else_is_left() -> None:
     for index in range(3):
         leases.lease(index, "fast" if index else "slow", now=0.0)
     assert not leases.straggler(now=100.0), "what takes long is not known yet"
-    leases.worker_says("fast", holds={}, handed_on={1: 1, 2: 1}, now=1.0)
+    leases.worker_says("fast", holds=(), handed_on={(1, 1), (2, 1)}, now=1.0)
     leases.sink_says(((1, 3),), now=1.5)
     assert not leases.straggler(now=1.5)
     assert leases.straggler(now=3.0)
@@ -199,7 +199,7 @@ def test_what_is_late_follows_from_what_was_seen() -> None:
     assert (leases.image_within, leases.store_within) == (30.0, 10.0)
     for index in range(50):
         leases.lease(index, "w", now=0.0)
-        leases.worker_says("w", holds={}, handed_on={index: 1}, now=20.0)
+        leases.worker_says("w", holds=(), handed_on={(index, 1)}, now=20.0)
     leases.sink_says(((0, 50),), now=28.0)
     assert leases.image_within == 100.0
     assert leases.store_within == 40.0
@@ -213,7 +213,7 @@ def test_a_late_state_of_the_sink_costs_at_most_an_image() -> None:
     assert leases.upcoming(3) == [1, 2]
     assert leases.sink_says(((0, 2),), now=2.0) == [1]
     assert leases.upcoming(3) == [2]
-    leases.worker_says("w", holds={7: 1, -1: 1}, handed_on={}, now=3.0)
+    leases.worker_says("w", holds={(7, 1), (-1, 1)}, handed_on=(), now=3.0)
     assert leases.upcoming(3) == [2]
     assert not leases.leased
 
@@ -224,13 +224,13 @@ def test_restarts_of_the_sink_do_not_make_it_wait_longer_for_the_next_images() -
     now = 0.0
     for index in range(20):
         attempt = leases.lease(index, "w", now)
-        leases.worker_says("w", holds={}, handed_on={index: attempt}, now=now)
+        leases.worker_says("w", holds=(), handed_on={(index, attempt)}, now=now)
         leases.sink_restarted(now)
         now += GRACE / 2
         leases.sink_says(((0, index + 1),), now)
     assert leases.store_within == STORE_WITHIN
     attempt = leases.lease(20, "w", now)
-    leases.worker_says("w", holds={}, handed_on={20: attempt}, now=now)
+    leases.worker_says("w", holds=(), handed_on={(20, attempt)}, now=now)
     leases.sink_restarted(now)
     assert leases.overdue(now + 0.9 * GRACE) == 0
     assert leases.overdue(now + 1.1 * GRACE) == 1
@@ -242,8 +242,8 @@ class _World:
     def __init__(self, total: int) -> None:
         self.leases = Leases(total, max_attempts=10**6, stored=(), final=False)
         self.now = 0.0
-        self.at_worker: dict[str, dict[int, int]] = {"a": {}, "b": {}}  # index -> attempt
-        self.handed: dict[str, dict[int, int]] = {"a": {}, "b": {}}
+        self.at_worker: dict[str, list[tuple[int, int]]] = {"a": [], "b": []}  # (index, attempt)
+        self.handed: dict[str, set[tuple[int, int]]] = {"a": set(), "b": set()}
         self.stored: ranges.Ranges = ()
         self.said: list[ranges.Ranges] = [()]  # by the sink, so far
         self.writes: list[int] = []
@@ -254,10 +254,10 @@ class _World:
             for index in self.leases.upcoming(1):
                 attempt = self.leases.lease(index, worker, self.now)
                 if not lost:
-                    self.at_worker[worker][index] = attempt
+                    self.at_worker[worker].append((index, attempt))
         elif what == "image" and self.at_worker[worker]:
-            index = min(self.at_worker[worker])
-            self.handed[worker][index] = self.at_worker[worker].pop(index)
+            index, attempt = self.at_worker[worker].pop(0)
+            self.handed[worker].add((index, attempt))
             if not lost and not ranges.contains(self.stored, index):
                 self.stored = ranges.add(self.stored, index)
                 self.writes.append(index)
@@ -275,8 +275,7 @@ class _World:
         elif what == "new sink":
             self.leases.sink_restarted(self.now)
         elif what == "fail" and self.at_worker[worker]:
-            index = min(self.at_worker[worker])
-            self.leases.attempt_failed(index, self.at_worker[worker].pop(index), "why")
+            self.leases.attempt_failed(worker, *self.at_worker[worker].pop(0), "why")
         elif what == "idle":
             self.leases.straggler(self.now)
         elif what == "ventilator":

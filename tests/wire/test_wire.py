@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from fip.data.errors import WireError
 from fip.data.names import LONGEST_LINE, LONGEST_PATH
 from fip.data.settings import Asked, asked
-from fip.data.values import FitsFile
+from fip.data.values import MOST_KINDS, FitsFile, WrittenFile
 from fip.runtime.vitals import LONGEST_TEXT, REMEMBERED
 from fip.wire import codec as wire
+from fip.wire.handing import Given, Wanted
 from fip.wire.messages import Control, Failure, Lane, PipelineStatus, RunPlan, SinkOrders, Submit
 from fip.wire.status import Logged
 from support.made_values import SMALLEST, make_image, make_slice
@@ -161,6 +162,40 @@ def test_damaged_images_are_refused() -> None:
             wire.decode_image(sent(wire.encode_image(make_image(FitsFile("dirty", content)))))
     with pytest.raises(WireError, match="label"):
         wire.decode_image(sent(wire.encode_image(replace(make_image(), label="../x"))))
+
+
+def test_what_stands_for_files_that_a_worker_wrote_comes_back_as_it_was() -> None:
+    """Their bytes are in no frame; they belong together as files do, and are not mixed with such as have bytes."""
+    dirty, psf = (WrittenFile(kind, 1 << 26, bytes(range(8)), kind) for kind in ("dirty", "psf"))
+    before = replace(make_image(), files=(), written=(dirty, psf))
+    frames = sent(wire.encode_image(before))
+    assert len(frames) == 1
+    after = wire.decode_image(frames)
+    assert asdict(after) == asdict(before)
+    assert (after.size, [file.kind for file in after.parts]) == (1 << 27, ["dirty", "psf"])
+    for written in ((), (psf,), (dirty, dirty), (psf, dirty)):
+        with pytest.raises(WireError, match="belong together"):
+            wire.decode_image(sent(wire.encode_image(replace(before, written=written))))
+    with pytest.raises(WireError, match="belong together"):
+        wire.decode_image([*frames, SMALLEST])
+    with pytest.raises(WireError, match="in its message"):
+        wire.decode_image(sent(wire.encode_image(replace(make_image(), written=(dirty,)))))
+    for wrong in (replace(dirty, digest=b""), replace(dirty, size=-1), replace(dirty, token="../x")):
+        with pytest.raises(WireError, match="written"):
+            wire.decode_image(sent(wire.encode_image(replace(before, written=(wrong,)))))
+
+
+@given(st.binary(max_size=200), st.integers(-2, 1 << 70))
+def test_questions_for_files_come_back_as_they_were_or_are_refused(junk: bytes, number: int) -> None:
+    """What is no question raises WireError, and nothing else; so does one for none or too many."""
+    wanted, given_ = Wanted("boot", "r", 3, "head/cpu0", 2, "head", b"ticket"), Given(("a" * 32,), False)
+    assert (wire.unpack(wire.pack(wanted), Wanted), wire.unpack(wire.pack(given_), Given)) == (wanted, given_)
+    for frame in (junk, wire.pack(given_), wire.pack(replace(wanted, files=0)), wire.pack(replace(wanted, run="../x"))):
+        with pytest.raises(WireError):
+            wire.unpack(frame, Wanted)
+    if not 1 <= number <= MOST_KINDS and number < 1 << 64:
+        with pytest.raises(WireError):
+            wire.unpack(wire.pack(replace(wanted, files=number)), Wanted)
 
 
 def test_images_with_files_missing_are_refused() -> None:

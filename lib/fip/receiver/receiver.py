@@ -17,6 +17,7 @@ from fip.receiver.storing import Stored
 from fip.receiver.worries import worries
 from fip.runtime.control_link import Link
 from fip.runtime.gate import Gate
+from fip.runtime.kept_sockets import let_others_go
 from fip.runtime.logs import set_level
 from fip.runtime.service import Daemon, Loop
 from fip.runtime.sockets import host_name
@@ -99,6 +100,7 @@ class Receiver(Daemon):
         except OSError as error:
             where = error.filename or self._config.spool
             raise ConfigError(f"receiver.spool: {where}: {error.strerror}; give a folder that may be written") from None
+        let_others_go()  # sockets of addresses that the configuration no longer has
         spool = self._hearing.spool
         log.info("hearing %s; its integrations go to %s, which has %d", stream.setup.name, spool.path, spool.committed)
         self._hearing.start()

@@ -45,10 +45,13 @@ def _listener(path: Path) -> int | None:
 
 
 def accept(listening: socket.socket) -> socket.socket | None:
-    """The next connection, which waits for nothing either; None if there is none, or it is another user's."""
+    """The next connection, which waits for nothing either; None if there is none, or it is another user's.
+
+    Raises OSError if this process cannot take one now.
+    """
     try:
         opened, _ = listening.accept()
-    except OSError:  # it has gone again, or this process lacks descriptors
+    except (BlockingIOError, ConnectionAbortedError):
         return None
     if user_at(opened) != os.geteuid():
         opened.close()

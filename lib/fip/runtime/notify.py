@@ -2,6 +2,8 @@
 
 import os
 import socket
+from array import array
+from collections.abc import Sequence
 
 HEARD_WITHIN = 10.0  # s for systemd to take what is said only once
 
@@ -21,13 +23,17 @@ class Notifier:
         if line != self._line:
             self._line = line if self.tell(f"STATUS={line}", within=0.0) else ""
 
-    def tell(self, message: str, within: float = HEARD_WITHIN) -> bool:
-        """Says something in the words of sd_notify(3); whether there is no systemd, or it took the message."""
+    def tell(self, message: str, within: float = HEARD_WITHIN, descriptors: Sequence[int] = ()) -> bool:
+        """Says something in the words of sd_notify(3); whether there is no systemd, or it took the message.
+
+        `descriptors` go with it.
+        """
         if not self.heard:
             return True
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
         self._socket.settimeout(within)
         try:
-            self._socket.sendto(message.encode(), self._address)
+            self._socket.sendmsg([message.encode()], rights, 0, self._address)
         except OSError:
             return False
         return True

@@ -7,6 +7,7 @@ back pressure. A file that nobody hands on is closed after a while, and soon if 
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from fip.config import Sink
 from fip.data.errors import WireError
 from fip.runtime.descriptors import accept, hand, listen
 from fip.runtime.service import Loop
+from fip.runtime.vitals import Vitals
 from fip.sink.opened import Opened
 from fip.wire.codec import pack, unpack
 from fip.wire.handing import LONGEST_MESSAGE, Given, Wanted
@@ -24,6 +26,7 @@ from fip.wire.messages import Files
 log = logging.getLogger("fip.sink")
 
 PEERS = 256  # connections
+PAUSE = 1.0  # s, after one could not be accepted
 MOST = 64  # images that files are given for, in all
 MOST_OF_ONE = 4  # the same, of one worker
 KEPT = 120.0  # s that an image may take to be written and handed on, while the sink can store
@@ -59,9 +62,9 @@ class _Image:
 class Handing:
     """The sink's end."""
 
-    def __init__(self, loop: Loop, settings: Sink, boot: str, place: Place) -> None:
+    def __init__(self, loop: Loop, vitals: Vitals, settings: Sink, boot: str, place: Place) -> None:
         """Listens; if that cannot be, images come with their bytes, and the log says so."""
-        self._loop, self._place = loop, place
+        self._loop, self._vitals, self._place = loop, vitals, place
         self._peers: dict[int, _Peer] = {}  # by descriptor; those that wait in the order in which they asked
         self._images: list[_Image] = []
         self._at = _beside(settings.images)
@@ -75,7 +78,7 @@ class Handing:
             log.info("workers of this host send the bytes of images: %s: %s", self._at, error.strerror or error)
             return
         self.files = Files(str(self._at), boot, settings.written_from)
-        self._watch(self._socket, self._on_connection)
+        self._listen()
 
     def go_on(self) -> None:
         """Answers who waits, as far as there is room now."""
@@ -100,11 +103,21 @@ class Handing:
             self._left(peer)
         if self._socket and self._at:
             self._unwatch(self._socket)
+            self._socket = None
             self._at.unlink(missing_ok=True)
+
+    def _listen(self) -> None:
+        if self._socket:
+            self._watch(self._socket, self._on_connection)
 
     def _on_connection(self) -> None:
         assert self._socket
-        connection = accept(self._socket)
+        try:
+            connection = accept(self._socket)
+        except OSError:  # this process lacks descriptors: it would be asked again and again
+            self._loop.off(self._socket.fileno())
+            self._loop.at(time.monotonic() + PAUSE, self._listen)
+            return
         if connection is None:
             return
         if len(self._peers) >= PEERS:
@@ -126,9 +139,10 @@ class Handing:
             return
         try:
             peer.wants = unpack(message, Wanted)
-        except WireError:
+        except WireError as error:
+            self._vitals.bad_message("a worker of this host", error)
             self._left(peer)
-            raise
+            return
         self._peers[peer.connection.fileno()] = self._peers.pop(peer.connection.fileno())
         self.go_on()
 

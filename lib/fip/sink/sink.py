@@ -92,7 +92,7 @@ class Sink(Daemon):
         self._images = data_socket(self._loop.context, zmq.PULL)
         bound = self._gate.bind(self._images, self._config.sink.images, "sink.images")
         self._address = self._config.sink.address or bound
-        self._handing = Handing(self._loop, self._config.sink, self._boot, self._place_for)
+        self._handing = Handing(self._loop, self._vitals, self._config.sink, self._boot, self._place_for)
         ventilator = self._config.ventilator.control
         self._link = Link(self._loop, self._gate, self._vitals, ventilator, self._hear, self._state, self._brief)
         self._loop.on(self._images, self._on_image)

@@ -23,6 +23,7 @@ from fip.wire.messages import (
     JobState,
     JobStatus,
     RunStatus,
+    RunStored,
     Submit,
     WorkerBrief,
     WorkerState,
@@ -80,6 +81,7 @@ class Jobs:
         self._queue = queue
         self._failures: deque[Failure] = deque(maxlen=FAILURES_TOLD)  # of runs that are over
         self._jobs: dict[str, Job] = {}
+        self._briefs: dict[str, WorkerBrief] = {}  # the last of each worker that is there
         self._attempts: dict[RunId, int] = {}  # at runs that are over: the same set may be imaged once more
         self._read()
 
@@ -306,21 +308,26 @@ class Jobs:
 
     def worker_says(self, brief: WorkerBrief, now: float) -> list[Failure]:
         """Takes what a worker says of what is leased to it; returns the attempts that are newly failed."""
-        known = self.leases
         failures = [  # first: a slice that failed is not held any more, and would be taken for one that was lost
             failure
             for failure in brief.failed
-            if failure.run in known
-            and known[failure.run].has(brief.identity, failure.index)
-            and known[failure.run].attempt_failed(failure.index, failure.attempt, failure.reason)
+            if (known := self.leases.get(failure.run))
+            and known.attempt_failed(brief.identity, failure.index, failure.attempt, failure.reason)
         ]
-        for run, leases in known.items():
-            holds = {each.slice: each.number for each in brief.holds if each.run == run}
-            handed_on = {each.slice: each.number for each in brief.handed_on if each.run == run}
-            known_ages = zip((*brief.handed_on, *brief.holds), brief.ages, strict=False)  # a socket may say anything
-            ages = {each.slice: age for each, age in known_ages if each.run == run}
-            leases.worker_says(brief.identity, holds, handed_on, now, ages)
+        self._briefs[brief.identity] = brief
+        for run, leases in self.leases.items():
+            _hear_of_run(run, leases, brief, now)
         return failures
+
+    def sink_says(self, said: RunStored, max_attempts: int, now: float) -> None:
+        """Takes what the sink holds of a run under way; if it begins, also what workers have said that they have of it,
+        before anything is sent."""
+        active = self.active[said.run]
+        begins = active.leases is None
+        active.sink_says(said, max_attempts, now)
+        if begins and active.leases:
+            for brief in self._briefs.values():
+                _hear_of_run(said.run, active.leases, brief, now)
 
     def worker_gone(self, brief: WorkerBrief, how: str) -> int:
         """A worker "died", "hung" or has left (""); returns how many slices are todo again.
@@ -328,6 +335,7 @@ class Jobs:
         What it said last may be of before it was sent what ended it: that is then the first that it was sent.
         """
         worker = brief.identity
+        self._briefs.pop(worker, None)
         suspect = brief.working and SliceId(brief.working.run, brief.working.slice)
         if suspect is None or not (known := self.leases.get(suspect.run)) or not known.was_sent(worker, suspect.slice):
             firsts = [(first, run) for run, leases in self.leases.items() if (first := leases.first_of(worker))]
@@ -349,7 +357,7 @@ class Jobs:
     def _close(self, job: Job, run: str, now: float) -> None:
         active = self.active.pop(run)
         if active.leases:
-            self._attempts[run] = active.leases.before + max(active.leases.sent.values(), default=0)
+            self._attempts[run] = active.leases.last_attempt
             while len(self._attempts) > MOST_WAITING:
                 del self._attempts[next(iter(self._attempts))]
         job.runs[run] = active.status(now)
@@ -370,3 +378,13 @@ class Jobs:
             job.ended = time.time()
             job.pending.clear()
         self._queue.set(job.submit.job, state, reason, Record(job.began, job.ended, tuple(job.runs.values())))
+
+
+def _hear_of_run(run: RunId, leases: Leases, brief: WorkerBrief, now: float) -> None:
+    """What a worker says of one run."""
+    holds = {(each.slice, each.number) for each in brief.holds if each.run == run}
+    handed_on = {(each.slice, each.number) for each in brief.handed_on if each.run == run}
+    failed = {(each.index, each.attempt) for each in brief.failed if each.run == run}
+    known_ages = zip((*brief.handed_on, *brief.holds), brief.ages, strict=False)  # a socket may say anything
+    ages = {(each.slice, each.number): age for each, age in known_ages if each.run == run}
+    leases.worker_says(brief.identity, holds, handed_on, now, ages, failed)

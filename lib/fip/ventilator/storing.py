@@ -94,7 +94,7 @@ class Storing:
             self._jobs.go_on_as(said.run, said.goes_on_as)
             self.order()
             return
-        active.sink_says(said, self._max_attempts, now)
+        self._jobs.sink_says(said, self._max_attempts, now)
         self._supply.compare()
         if reason := active.refused or active.given_up:
             self._supply.end(active, reason)

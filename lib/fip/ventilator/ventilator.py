@@ -211,6 +211,7 @@ class Ventilator(Daemon):
             self._tell(route, Bye())
             self._lanes.dismiss(brief.identity)
             self._departed.went(peer.state.status, "left")
+            self._vitals.counters["again"] += self._jobs.worker_gone(brief, "")
         elif sink := self._storing.peer:
             lane = self._lanes.wanted(peer, sink.address, sink.state.brief)
             if lane:

@@ -149,6 +149,6 @@ def fill(descriptor: int, file: FitsFile, direct: bool) -> None:
         set_direct(descriptor)
         at = 0
         while at < end:
-            parts = [content[at:whole], last] if end > whole else [content[at:whole]]
-            at += os.pwritev(descriptor, parts if at < whole else [last], at)
+            parts: list[memoryview | mmap.mmap] = [content[at:whole]] if at < whole else []
+            at += os.pwritev(descriptor, [*parts, last] if end > whole else parts, at)
     os.ftruncate(descriptor, len(content))

@@ -3,23 +3,21 @@
 import ctypes
 import os
 import socket
-import struct
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.errors import ConfigError
 from fip.receiver.datagrams.decoding import Batch
 from fip.receiver.datagrams.endpoints import resolved
 from fip.receiver.datagrams.packet import HEADER
+from fip.receiver.listening import bound, buffers_of, unusable
 from fip.receiver.part import Buffers
 
 AT_ONCE = 256  # packets of a batch at most
 _SLOT = 1 << 16
 _SENDER = 28  # bytes of the largest sockaddr
-_MEMINFO, _DROPS = 55, 8  # SO_MEMINFO, and where in it drops are: socket(7), linux/sock_diag.h
 
 _IOVEC = np.dtype([("base", np.uintp), ("length", np.uintp)])
 _MESSAGE = np.dtype(
@@ -61,16 +59,9 @@ class Port:
     def __init__(self, endpoint: str, buffer: int) -> None:
         """`endpoint` is "udp://HOST:PORT"; `buffer` bytes are asked of the kernel. ConfigError if it cannot be had."""
         try:
-            family, address = resolved(endpoint)
-            with ExitStack() as undo:
-                self._socket = undo.enter_context(socket.socket(family, socket.SOCK_DGRAM))
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(buffer, (1 << 30) - 1))
-                self._socket.bind(address)
-                undo.pop_all()
+            self._socket = bound(endpoint, *resolved(endpoint), buffer)
         except (OSError, ValueError) as error:
-            why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            would = "give an address of this host, and a port that is free"
-            raise ConfigError(f"receiver.listen: {endpoint}: {why}; {would}") from None
+            raise unusable(endpoint, error) from None
         self._asked, self._buffers = buffer, Buffers(buffer, 0)
 
     @property
@@ -83,9 +74,7 @@ class Port:
     def buffers(self) -> Buffers:
         """What was asked of the kernel and what it gave, of which half is for its own use."""
         with suppress(OSError):  # it is closed: then it is what it was last
-            got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-            counts = self._socket.getsockopt(socket.SOL_SOCKET, _MEMINFO, 64)
-            self._buffers = Buffers(self._asked, got, struct.unpack_from("I", counts, 4 * _DROPS)[0])
+            self._buffers = buffers_of(self._socket, self._asked)
         return self._buffers
 
     def fileno(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import spead2
 import spead2.recv
 
-from fip.data.errors import ConfigError
+from fip.receiver.listening import bound, buffers_of, unusable
 from fip.receiver.meerkat import placing
 from fip.receiver.meerkat.heap import Shape, heap_bounds
 from fip.receiver.meerkat.placing import At
@@ -17,39 +17,20 @@ from fip.receiver.part import Buffers
 CHUNKS = placing.WINDOW + 1  # in which heaps come, and one that is taken meanwhile
 _PENDING = 8  # heaps that spead2 keeps apart: those that have no place are among them
 LARGEST_PACKET = 9200  # bytes
-_MEMINFO, _DROPS = 55, 8  # SO_MEMINFO, and where in it drops are: socket(7), linux/sock_diag.h
 
 logging.getLogger("spead2").setLevel(logging.ERROR)  # what it warns of is told by FIP
 
 
-def bound(endpoint: str, buffer: int) -> socket.socket:
+def opened(endpoint: str, buffer: int) -> socket.socket:
     """A UDP socket at "udp://HOST:PORT", of a multicast group if HOST is one. ConfigError if it cannot be."""
     host, _, port = endpoint.removeprefix("udp://").rpartition(":")
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host.strip("[]"), int(port), type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
         )[0]
-        found = socket.socket(family, socket.SOCK_DGRAM)
+        return bound(endpoint, family, address, buffer)
     except (OSError, OverflowError) as error:
-        raise _unusable(endpoint, error) from None
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(buffer, (1 << 31) - 1))
-        if family == socket.AF_INET and 224 <= int(str(address[0]).partition(".")[0]) < 240:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            group = socket.inet_aton(str(address[0])) + socket.inet_aton("0.0.0.0")
-            found.bind(address)
-            found.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
-        else:
-            found.bind(address)
-    except (OSError, OverflowError) as error:
-        found.close()
-        raise _unusable(endpoint, error) from None
-    return found
-
-
-def _unusable(endpoint: str, error: Exception) -> ConfigError:
-    why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return ConfigError(f"receiver.listen: {endpoint}: {why}; give an address of this host, and a port that is free")
+        raise unusable(endpoint, error) from None
 
 
 class Memory:
@@ -106,9 +87,7 @@ class Port:
     @property
     def buffers(self) -> Buffers:
         """What was asked of the kernel and what it gave, of which half is for its own use."""
-        got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-        counts = self._socket.getsockopt(socket.SOL_SOCKET, _MEMINFO, 64)
-        return Buffers(self._asked, got, int.from_bytes(counts[4 * _DROPS : 4 * _DROPS + 4], "little"))
+        return buffers_of(self._socket, self._asked)
 
     @property
     def address(self) -> tuple[str, int]:

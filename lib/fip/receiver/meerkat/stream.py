@@ -16,7 +16,7 @@ from fip.receiver.meerkat import placing
 from fip.receiver.meerkat.heap import Layout, dump_and_time, first_channel, layout_of
 from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.placing import At
-from fip.receiver.meerkat.port import CHUNKS, LARGEST_PACKET, Memory, Port, bound
+from fip.receiver.meerkat.port import CHUNKS, LARGEST_PACKET, Memory, Port, opened
 from fip.receiver.meerkat.weights import PowerScale
 from fip.receiver.part import Buffers, Heard, Part
 from fip.spool.setup import Setup
@@ -59,7 +59,7 @@ class MeerkatStream:
         sockets: list[Any] = []
         try:
             for endpoint in endpoints:
-                sockets.append(bound(endpoint, buffer))
+                sockets.append(opened(endpoint, buffer))
             memory = Memory(self._shape, len(endpoints))
             pool = spead2.ThreadPool()
             self._endpoints = [

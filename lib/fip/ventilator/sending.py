@@ -78,7 +78,7 @@ class Sending:
             if attempt > 1:
                 frames = with_attempt(frames, attempt)
             frames = with_ticket(frames, self._ticket(key, worker, checked))
-            again = active.leases.sent[key.slice] > 0
+            again = attempt > active.attempts_before + 1
             going.setdefault(worker, []).append(_Going(key, active.leases, frames, size(frames), again))
             loads[worker] += 1
         for worker, slices in going.items():

@@ -110,15 +110,17 @@ class Leases:
         """
         if self._fruitful or any(lease.handed_on is not None for lease in self.leased.values()):
             return ""
-        tried = (reason for index, reason in self.failed.items() if index not in self._gone)
-        first = list(islice(tried, FIRST_FAILURES))
+        tried = (each for each in self.failed.items() if each[0] not in self._gone)
+        first = dict(islice(tried, FIRST_FAILURES))
         if self._deaths.total() >= MOST_DEATHS:
             deadly = max(self._deaths, key=self._deaths.__getitem__)
             return f"{self._deaths.total()} workers died of it before one image was stored, most on slice {deadly}"
         at_it = {lease.worker for lease in self.leased.values()}
-        alike = len(first) == FIRST_FAILURES and len(set(map(_kind, first))) == 1
-        if alike and at_it <= self._failing and not self._todo.untried:
-            return f"its first {FIRST_FAILURES} slices failed: {first[0]}"
+        alike = len(first) == FIRST_FAILURES and len(set(map(_kind, first.values()))) == 1
+        earlier = self.oldest_unstored  # as one that was read, and waits for a worker
+        are_first = not self._todo.untried and (earlier is None or earlier > max(first, default=0))
+        if alike and are_first and at_it <= self._failing:
+            return f"its first {FIRST_FAILURES} slices failed: {next(iter(first.values()))}"
         return ""
 
     def upcoming(self, number: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The GPU kernels, as far as a processor can test them: slant.cu compiled as C++, and what surrounds it."""
+"""The GPU kernels, as far as a processor can test them: the CUDA sources compiled as C++, and what surrounds them."""
 
 import sys
 from contextlib import nullcontext
@@ -16,22 +16,15 @@ from fip.config import load
 from fip.data.errors import UsageError
 from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import CupyDevice, gpus
+from fip.imaging.cuda.gridding import BATCH
 from fip.imaging.cuda.sdp_func import SdpFuncKernel, in_wavelengths
-from fip.imaging.cuda.slant import BATCH, CudaSlantKernel
+from fip.imaging.cuda.slant import CudaSlantKernel
 from fip.local.run import workers_on
 from support.direct_sum import direct_sum, pixel_directions, relative_error
 from support.fip_command import fip, images
 from support.geometries import ARRAYS, GEOMETRIES, LIGHT, turned
-from support.host_gpu import HostDevice
+from support.host_gpu import needs_gpu
 from support.synthetic import array_uvw, make_block
-
-needs_gpu = pytest.mark.skipif(not gpus(), reason="no GPU")
-
-
-@pytest.fixture(scope="module", params=["processor", pytest.param("GPU", marks=needs_gpu)])
-def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CupyDevice:
-    """slant.cu on the processor, and on the real thing where there is one."""
-    return CupyDevice("cuda:0") if request.param == "GPU" else HostDevice(tmp_path_factory.mktemp("gpu"))
 
 
 def nothing_else(blocks: Any, out: Any) -> str:
@@ -67,13 +60,6 @@ def test_arrays_that_lean_to_any_side_are_imaged(device: CupyDevice, angle: floa
         make_block(uvw[3:20], np.linspace(1.0, 1.03, 2) * LIGHT / wavelength, sky, seed=1),
     ]
     assert relative_error(slant(device, blocks, grid), blocks, grid) <= 1e-5
-
-
-def test_what_the_slant_kernel_cannot_image_is_left_to_another(device: CupyDevice) -> None:
-    """The whole sky."""
-    blocks, grid = GEOMETRIES["all sky"].blocks(1e-5, bright=False)
-    with pytest.raises(LookupError):
-        slant(device, blocks, grid)
 
 
 def test_many_samples_are_summed_in_batches(device: CupyDevice) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.values import Beam, Block, UvMoments
-from fip.imaging.kernels import dirty
+from fip.imaging.kernels import PATCH_EPSILON, Kernel, dirty
 
 LOBE_LEVEL = 0.35
 """The fit takes the connected region of the PSF above this share of its peak."""
@@ -27,17 +27,16 @@ _PATCHES = [(64, 1), *((128, 4**power) for power in range(7))]
 
 _FEWEST = 12  # pixels of half a lobe that has run over a patch; with fewer it has no end, and is cut up by coarse steps
 _WIDEST_BEAM = 2.0  # rad, in direction cosines: the sky from horizon to horizon
-_PATCH_EPSILON = 1e-4
 _LAST_STEP = 1e-4  # of the fitted matrix: the next would be its square or so, where damping is next to nothing
 _UNDAMPED = 1e-4  # of the curvature
 _MOST_STEPS = 100  # of the fit; as a rule it takes five
 
 
-def fit_beam(blocks: Sequence[Block]) -> Beam | None:
+def fit_beam(blocks: Sequence[Block], kernel: Kernel | None = None) -> Beam | None:
     """Least-squares ellipse, peak fixed at 1, to the PSF of the first Stokes of all blocks; None where there is none.
 
     There is none without weight, or where the PSF has no end in some direction within the sky (one baseline, a linear
-    array). The result does not depend on the pixel grid of the image.
+    array). The result does not depend on the pixel grid of the image. The kernel is asked for the PSF first, if given.
     """
     if not blocks:
         return None
@@ -48,7 +47,7 @@ def fit_beam(blocks: Sequence[Block]) -> Beam | None:
     if not _half_power_width(2 * math.pi**2 * spread[0]) < _WIDEST_BEAM:
         return None
     to_sky = axes / np.sqrt(spread)  # x = to_sky @ y
-    lobe = _main_lobe(blocks, to_sky, total)
+    lobe = _main_lobe(blocks, to_sky, total, kernel)
     if lobe is None:
         return None
     to_round = np.linalg.inv(to_sky)
@@ -80,7 +79,7 @@ def _moments(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
 
 
 def _main_lobe(
-    blocks: Sequence[Block], to_sky: NDArray[np.float64], total: float
+    blocks: Sequence[Block], to_sky: NDArray[np.float64], total: float, kernel: Kernel | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Places y[point, 2] and values [point] of the PSF in half of its main lobe; None where the lobe does not end."""
     rows = [len(block.uvw) for block in blocks]
@@ -93,7 +92,9 @@ def _main_lobe(
         step, centre = _FIRST_STEP * steps, side // 2
         delays = (longest * (math.sqrt(2) * centre * step / SPEED_OF_LIGHT)).tolist()
         frequencies, weights = zip(*map(_at_few_frequencies, blocks, delays), strict=True)
-        psf = dirty(of_blocks, frequencies, weights, np.complex64, (side, side), step, _PATCH_EPSILON, w_term=False)
+        psf = kernel.psf_patch(of_blocks, frequencies, weights, side, step) if kernel else None
+        if psf is None:
+            psf = dirty(of_blocks, frequencies, weights, np.complex64, (side, side), step, PATCH_EPSILON, w_term=False)
         psf = psf.astype(np.float64) / total
         lobe = _connected(psf > LOBE_LEVEL, centre, centre)
         if not any(edge.any() for edge in (lobe[0], lobe[-1], lobe[:, 0], lobe[:, -1])):
@@ -112,7 +113,7 @@ def _at_few_frequencies(block: Block, delay: float) -> tuple[NDArray[np.float64]
     z = pi bandwidth tau.
     """
     nodes, error, half = 0, 2.0, math.pi / 2 * delay * float(block.frequency[-1] - block.frequency[0])
-    while error > _PATCH_EPSILON:
+    while error > PATCH_EPSILON:
         nodes += 1
         error *= half / nodes
     if nodes >= block.frequency.size:

@@ -15,7 +15,7 @@ from fip.imaging.kernels import SDP_FUNC, Kernel, make_kernel, pixel_type
 
 
 def dirty_image(slice_: Slice, kernel: Kernel) -> Image:
-    """Pixels, and which kernels made them; beam and statistics are not taken yet.
+    """Pixels, and which kernels made them. The beam is not taken yet, nor statistics, unless the kernel has them.
 
     The whole band is the mean of its output channels, weighted by their weights. A gridder is linear in its samples, so
     that is as accurate as to grid them all at once; and samples, of which there are fewer, are divided by the weights,
@@ -26,10 +26,14 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> Image:
     planes = channels + 1 if channels > 1 else 1
     pixels = kernel.empty((len(weights), planes, grid.height, grid.width), pixel_type(slice_.settings))
     apart, kernels = pixels[:, planes - channels :], set[str]()
+    statistics = None
     for channel in range(channels):
         blocks = [block for block in slice_.blocks if block.channel_out == channel]
         if blocks and weights[:, channel].any():
-            kernels.add(kernel.image(_per_weight(blocks, weights[:, channel]), apart[:, channel]))
+            used, measured = kernel.measured(_per_weight(blocks, weights[:, channel]), apart[:, channel])
+            kernels.add(used)
+            if channels == 1 and weights[0, 0]:  # else the first plane is not what the kernel made
+                statistics = measured
         apart[weights[:, channel] == 0, channel] = np.nan
     if channels > 1:
         for plane, mean, weight in zip(apart, pixels[:, 0], weights, strict=True):
@@ -39,7 +43,7 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> Image:
                     mean += each * pixels.dtype.type(part / weight.sum())
     if (below := beyond_horizon(grid)) is not None:
         pixels[..., below] = np.nan
-    return Image(pixels, None, None, kernel="+".join(sorted(kernels)))
+    return Image(pixels, None, statistics, kernel="+".join(sorted(kernels)))
 
 
 def _per_weight(blocks: Sequence[Block], weights: NDArray[np.float64]) -> list[Block]:
@@ -91,15 +95,16 @@ def is_bright(statistics: Statistics | None) -> bool:
     return statistics is not None and max(-statistics.minimum, statistics.maximum) >= BRIGHT * statistics.rms > 0
 
 
-def slice_beam(slice_: Slice) -> Beam | None:
+def slice_beam(slice_: Slice, kernel: Kernel | None = None) -> Beam | None:
     """The beam of the first Stokes, all output channels together; the run's nominal beam for an empty slice."""
-    return slice_.nominal_beam if slice_.empty else fit_beam(slice_.blocks)
+    return slice_.nominal_beam if slice_.empty else fit_beam(slice_.blocks, kernel)
 
 
-def channel_beams(slice_: Slice) -> tuple[Beam | None, ...]:
+def channel_beams(slice_: Slice, kernel: Kernel | None = None) -> tuple[Beam | None, ...]:
     """The beam of the first Stokes in each output channel; () where the band is not divided."""
     channels = range(len(slice_.bands)) if len(slice_.bands) > 1 else ()
-    return tuple(fit_beam([block for block in slice_.blocks if block.channel_out == channel]) for channel in channels)
+    apart = [[block for block in slice_.blocks if block.channel_out == channel] for channel in channels]
+    return tuple(fit_beam(blocks, kernel) for blocks in apart)
 
 
 @lru_cache(maxsize=8)

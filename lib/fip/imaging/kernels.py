@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fip.data.errors import UsageError
 from fip.data.quantities import SPEED_OF_LIGHT, format_angle
 from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, KERNELS, Imaging
-from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid
+from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid, Statistics
 
 SDP_FUNC = "ska-sdp-func"
 
@@ -28,6 +28,9 @@ _NARROWEST = 1e-15  # rad^2: where 1 - l^2 - m^2 is 1 in double precision ducc0 
 _DUCC_MARGIN = 0.7
 """Of epsilon, what ducc0 is asked for: asked for 1e-3 it was 7 % off that in one image, of 24 x 20 pixels."""
 
+
+PATCH_EPSILON = 1e-4
+"""Of the middle of a point spread function, to which a beam is fitted."""
 
 Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
 """`Kernel.image`, as a kernel takes it to fall back on."""
@@ -48,6 +51,27 @@ class Kernel(Protocol):
         no factor 1/n. L2(out - exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined.
         Returns the name of the kernel that was used, which another may have fallen back on for these samples.
         """
+
+    def measured(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> tuple[str, Statistics | None]:
+        """As `image`; and the statistics of the first plane above the horizon, if they are cheap if taken here.
+
+        They are those of fip.imaging.statistics.
+        """
+        return self.image(blocks, out), None
+
+    def psf_patch(
+        self,
+        uvw: Sequence[NDArray[np.float64]],
+        frequencies: Sequence[NDArray[np.float64]],
+        weights: Sequence[NDArray[np.floating]],
+        side: int,
+        step: float,
+    ) -> NDArray[np.floating] | None:
+        """`dirty` of weights without w, [side, side] pixels of `step` rad, to PATCH_EPSILON: what a beam is fitted to.
+
+        None if this kernel is not the one to make it cheaply.
+        """
+        return None
 
     def release(self) -> None:
         """Gives back the memory that is held for the next image of this thread."""

@@ -20,7 +20,7 @@ _FEW = 1024  # of them, between which the median is looked for
 
 def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
     """Statistics over the finite pixels of plane[y, x]: extremes exact, rms from a regular sample; None if all NaN."""
-    stride = max(1, math.isqrt(plane.size // MEDIAN_SAMPLE))
+    stride = sample_stride(plane.size)
     sample = plane[::stride, ::stride].ravel()
     finite = np.isfinite(sample)
     if not finite.all():
@@ -33,6 +33,11 @@ def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
         minimum=float(np.fmin.reduce(plane, axis=None)),
         maximum=float(np.fmax.reduce(plane, axis=None)),
     )
+
+
+def sample_stride(pixels: int) -> int:
+    """Of so many pixels: of each axis one in so many is taken for the median."""
+    return max(1, math.isqrt(pixels // MEDIAN_SAMPLE))
 
 
 def _median(values: NDArray[np.floating]) -> np.floating:

@@ -1,4 +1,4 @@
-"""A GPU as the kernels use it: arrays of cupy, the functions of slant.cu, and copies that overlap with work."""
+"""A GPU as the kernels use it: arrays of cupy, the functions of the CUDA sources, and copies that overlap with work."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from fip.data.errors import UsageError
 
-SOURCE = Path(__file__).with_name("slant.cu")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("slant.cu", "sky.cu", "measure.cu"))
+"""One module, in this order."""
+
 INSTALL_CUPY = "install FIP with the extra gpu (CUDA 12) or gpu13 (CUDA 13)"
 
 
@@ -23,6 +25,7 @@ class CupyDevice:
     """
 
     threads = 256  # of a block
+    blocks = 1 << 16  # the most, of functions that stride
 
     def __init__(self, device: str) -> None:
         """Open "cuda:N". Raise UsageError where it, or cupy, is missing."""
@@ -30,18 +33,19 @@ class CupyDevice:
         number = check_gpu(device)
         self.name = gpus()[number]
         self.xp.cuda.Device(number).use()
-        self._module = self.xp.RawModule(code=SOURCE.read_text(), options=("-std=c++17",))
+        code = "".join(f'#line 1 "{source.name}"\n{source.read_text()}' for source in SOURCES)
+        self._module = self.xp.RawModule(code=code, options=("-std=c++17",))
         self.xp.cuda.Stream(non_blocking=True).use()
         self._copies = self.xp.cuda.Stream(non_blocking=True)
         self._leaving: list[Any] = []  # pieces that must not be freed before they are copied
 
     def define(self, name: str, values: NDArray[np.float32]) -> None:
-        """Set a constant of slant.cu."""
+        """Set a constant of the sources."""
         self.xp.ndarray(values.shape, values.dtype, self._module.get_global(name)).set(values)
 
-    def launch(self, name: str, blocks: int, args: Sequence[Any], shared: int = 0) -> None:
-        """Start a function of slant.cu; `shared` bytes of shared memory a block."""
-        self._module.get_function(name)((blocks,), (self.threads,), tuple(args), shared_mem=shared)
+    def launch(self, name: str, blocks: int, args: Sequence[Any], threads: int = 0) -> None:
+        """Start a function of the sources; so many threads a block if not 0."""
+        self._module.get_function(name)((blocks,), (threads or self.threads,), tuple(args))
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
         """Memory of the host to which copies are fastest, page-locked, of any contents; it goes back to cupy's pool."""
@@ -53,6 +57,11 @@ class CupyDevice:
         self._copies.wait_event(self.xp.cuda.get_current_stream().record())
         piece.get(stream=self._copies, out=to, blocking=False)
         self._leaving.append(piece)
+
+    def read(self, array: Any) -> NDArray[Any]:
+        """A copy on the host, when all that was launched so far is done."""
+        copy: NDArray[Any] = array.get()
+        return copy
 
     def finish(self) -> None:
         """Wait until all that was sent back is there."""

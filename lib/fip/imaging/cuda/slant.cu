@@ -1,4 +1,5 @@
-// The slant kernel's stages on a GPU: docs/kernel.md, where each step is derived. `slant.py` calls them in this order.
+// The slant kernel's stages on a GPU: docs/kernel.md, where each step is derived. `gridding.py` and `slant.py` call them
+// in this order. What is in this file is known in those that follow it (`SOURCES` in device.py).
 //
 // Every loop strides over what there is by the number of threads, so that any number of them will do: the tests compile
 // this file for the processor, with one thread a block, and compare its images with direct sums.
@@ -12,19 +13,35 @@
 #define ODD 5
 #define TURN 32     // elements on a side of what is transposed at a time
 
-struct Slant {  // as `slant.py` packs it
-    double xi0, xi_step, eta_centre, eta_step;  // rad: column 0, and sample v_size / 2, of the slanted image
+struct Slant {  // as `packing.py` packs it
+    double xi0, xi_step, eta_centre, eta_step;  // rad: column 0, and sample v_size / 2, of the slanted image, or a term's
     double a, b, q_centre, per_q;
     double pixel;             // rad
     int terms, odd, powers_f, powers_g;  // `odd`: bit k says that term k is odd; coefficients of f and of g
     int rows, row0, u_size, column0;     // of the grid: [term][row][u_size], u wrapped; columns from -column0
-    int width, v_size;        // columns and samples of the slanted image
+    int width, v_size;        // columns and samples of the slanted image, or a term's
+    int length;               // samples of these that an image of the sky needs, the middle ones
     int xi_pixels, eta_pixels;
 };
 
 struct Block {  // samples of the same channels, [row][channel]
     int first, first_row, first_frequency, channels;  // `first`: how many samples the blocks before it have
 };
+
+struct Sample {
+    double u, v, turns, height;  // cells, cells, the phase of the image's centre, and in [-1, 1]
+};
+
+// The i-th of all blocks; `rows` are per Hz.
+__device__ Sample sample_at(const double* rows, const double* frequency, const Block* blocks, int i)
+{
+    while (i >= blocks[1].first) ++blocks;
+    int number = i - blocks->first;
+    const double* row = rows + 4 * (blocks->first_row + number / blocks->channels);
+    double f = frequency[blocks->first_frequency + number % blocks->channels];
+    Sample s = {row[0] * f, row[1] * f, row[2] * f, row[3] * f};
+    return s;
+}
 
 __device__ double q_slanted(double x, double y, double a, double b) {
     double r2 = x * x + y * y, linear = 1 + a * x + b * y;
@@ -35,6 +52,21 @@ __device__ double q_slanted(double x, double y, double a, double b) {
 __device__ float polynomial(const float* c, int count, float y) {  // in 2 y^2 - 1
     float x = 2 * y * y - 1, sum = c[count - 1];
     for (int i = count - 2; i >= 0; --i) sum = sum * x + c[i];
+    return sum;
+}
+
+// Of term k at y, whose coefficients are c.
+__device__ float of_term(const float* c, int count, int odd, int k, float y)
+{
+    float value = polynomial(c + k * count, count, y);
+    return odd >> k & 1 ? value * y : value;
+}
+
+// What takes the gridding kernel out, 1 over its transform, at a place over the transform's size.
+__device__ float correction(const float* coefficients, int count, float at)
+{
+    float x = at * at, sum = coefficients[count - 1];
+    for (int c = count - 2; c >= 0; --c) sum = sum * x + coefficients[c];
     return sum;
 }
 
@@ -77,15 +109,11 @@ __global__ void grid_samples(
             of_next[d] = weights[16 * d + c + 1];
         }
         for (int i = first + (blockIdx.x * blockDim.x + threadIdx.x) / LANES; i < end; i += step) {
-            const Block* block = blocks;
-            while (i >= block[1].first) ++block;
-            int number = i - block->first;
-            const double* row = rows + 4 * (block->first_row + number / block->channels);
-            double f = frequency[block->first_frequency + number % block->channels], sign = row[1] < 0 ? -1 : 1;
-            double u = sign * row[0] * f, v = sign * row[1] * f, turns = row[2] * f;
+            const Sample sample = sample_at(rows, frequency, blocks, i);
+            double sign = sample.v < 0 ? -1 : 1, u = sign * sample.u, v = sign * sample.v, turns = sample.turns;
             double whole_u = floor(u), whole_v = floor(v);
             float sine, cosine, x = (float)(2 * (u - whole_u) - 1), y = (float)(2 * (v - whole_v) - 1);
-            float height = (float)(row[3] * f), down = of_row[0], left = of_column[0], right = of_next[0];
+            float height = (float)sample.height, down = of_row[0], left = of_column[0], right = of_next[0];
             sincospif((float)(2 * (turns - floor(turns + 0.5))), &sine, &cosine);
             float2 z = visibility[i];
             float re = z.x * cosine - z.y * sine, im = (z.x * sine + z.y * cosine) * (float)sign;
@@ -102,12 +130,11 @@ __global__ void grid_samples(
             if (next < 0) next += s.u_size;
             for (int k = 0; k < s.terms; ++k) {
                 float2* to = grid + ((long long)k * s.rows + s.row0 + line + r) * s.u_size;
-                float g = down * polynomial(in_height + k * s.powers_f, s.powers_f, height);
+                float g = down * of_term(in_height, s.powers_f, s.odd, k, height);
                 float gr = g * re, gi = g * im;
                 if (s.odd >> k & 1) {  // V f / i, conjugated as V is where `sign` is -1
-                    float t = height * (float)sign;
-                    gr = g * im * t;
-                    gi = -g * re * t;
+                    gr = g * im * (float)sign;
+                    gi = -g * re * (float)sign;
                 }
                 add(to + here, left * gr, left * gi);
                 add(to + next, right * gr, right * gi);
@@ -122,7 +149,7 @@ __global__ void grid_samples(
 __global__ void half_spectra(const float2* rows, const Slant* slant, float2* out)
 {
     const Slant s = *slant;
-    extern __shared__ float2 turned[];  // [TURN][TURN + 1]
+    __shared__ float2 turned[TURN * (TURN + 1)];
     int half = s.v_size / 2 + 1, first = s.u_size / 2 - s.width / 2, above = s.rows - s.row0;
     int across = (s.width + TURN - 1) / TURN, down = (half + TURN - 1) / TURN;
     for (int square = blockIdx.x; square < s.terms * across * down; square += gridDim.x) {
@@ -154,18 +181,16 @@ __global__ void half_spectra(const float2* rows, const Slant* slant, float2* out
     }
 }
 
-// Of each column of the slanted image, and then of each of its samples: what takes the gridding kernel out, 1 over its
-// transform, a polynomial in the square of the place; 0 beyond what an image needs. Half of it is a column's, as the
-// half plane is counted twice.
+// Of each column of the slanted image, and then of each of its samples: its correction; 0 beyond what an image needs.
+// Half of it is a column's, as the half plane is counted twice.
 __global__ void corrections(const Slant* slant, const float* coefficients, int count, float edge, float* out)
 {
     const Slant s = *slant;
     for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < s.width + s.v_size; i += gridDim.x * blockDim.x) {
         int j = i - s.width;
         float at = (float)(i < s.width ? (double)(i - s.width / 2) / s.u_size : (double)(j - s.v_size / 2) / s.v_size);
-        float x = at * at, sum = coefficients[count - 1];
-        for (int c = count - 2; c >= 0; --c) sum = sum * x + coefficients[c];
-        out[i] = fabs(at) > edge ? 0 : i < s.width ? sum / 2 : sum;
+        float factor = correction(coefficients, count, at);
+        out[i] = fabs(at) > edge ? 0 : i < s.width ? factor / 2 : factor;
     }
 }
 
@@ -179,10 +204,7 @@ __global__ void combine(
         int column = i / s.v_size, j = i % s.v_size;
         double xi = s.xi0 + column * s.xi_step, eta = s.eta_centre + (j - s.v_size / 2) * s.eta_step;
         float y = (float)((q_slanted(xi, eta, s.a, s.b) - s.q_centre) * s.per_q), sum = 0;
-        for (int k = 0; k < s.terms; ++k) {
-            float g = polynomial(in_q + k * s.powers_g, s.powers_g, y);
-            sum += terms[k * all + i] * (s.odd >> k & 1 ? g * y : g);
-        }
+        for (int k = 0; k < s.terms; ++k) sum += terms[k * all + i] * of_term(in_q, s.powers_g, s.odd, k, y);
         float c = correct[column] * correct[s.width + j];
         out[i] = c == 0 ? 0 : sum * c;  // beyond what the image needs there may be no number
     }

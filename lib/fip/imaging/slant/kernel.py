@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.values import Block, Grid
+from fip.data.values import Block, Grid, Statistics
 from fip.imaging.kernels import Imager, Kernel
 from fip.imaging.slant.buffers import buffers, filling, make_transform
 from fip.imaging.slant.cost import least_cost_with_slopes, sky_cost, slant_cost, wgridder_cost
@@ -31,6 +31,8 @@ WIDE = 0.03
 Make: TypeAlias = Callable[[Sequence[Block], Grid, float], Plan | SkyPlan]
 """Makes a plan; UnsuitableError if it cannot."""
 
+WAYS: tuple[Make, ...] = (make_plan, partial(make_sky_plan, level=True), partial(make_sky_plan, level=False))
+
 
 class SlantKernel(Kernel):
     """Images a slice by its slant: through a slanted image or term by term, else by what it is given to fall back on.
@@ -40,7 +42,6 @@ class SlantKernel(Kernel):
 
     name = "slant"
     of_the_sky = "sky"  # its name where it images term by term
-    ways: tuple[Make, ...] = (make_plan, partial(make_sky_plan, level=True), partial(make_sky_plan, level=False))
 
     def __init__(self, grid: Grid, epsilon: float, fall_back: Imager, only_if_faster: bool) -> None:
         """`only_if_faster`: fall back, too, where the w-gridder is expected to take less time."""
@@ -51,36 +52,41 @@ class SlantKernel(Kernel):
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """See fip.imaging.kernels.Kernel."""
+        return self.measured(blocks, out)[0]
+
+    def measured(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> tuple[str, Statistics | None]:
+        """See Kernel."""
         plans, reasons = self._plans(blocks)
         for plan in plans:
             try:
-                if isinstance(plan, SkyPlan):
-                    render_sky(plan, blocks, out)
-                    return self.of_the_sky
-                self.render(plan, blocks, out)
+                statistics = self.render(plan, blocks, out)
             except UnsuitableError as unsuitable:
                 reasons.append(str(unsuitable))
             else:
-                return self.name
+                return self.of_the_sky if isinstance(plan, SkyPlan) else self.name, statistics
         reason = "; ".join(dict.fromkeys(reasons))
         if reason != self._last_reason:
             log.info("not by the slant kernel: %s", reason)
             self._last_reason = reason
-        return self._fall_back(blocks, out)
+        return self._fall_back(blocks, out), None
 
     def release(self) -> None:
         """See Kernel."""
         buffers.release()
 
-    def render(self, plan: Plan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
-        """Fill `out` by the plan, as the function of that name does, on the processor."""
-        render(plan, blocks, out)
+    def render(self, plan: Plan | SkyPlan, blocks: Sequence[Block], out: NDArray[np.floating]) -> Statistics | None:
+        """Fill `out` by the plan; and the statistics, as `measured`. Raise UnsuitableError with `out` in any state."""
+        if isinstance(plan, SkyPlan):
+            render_sky(plan, blocks, out)
+        else:
+            render(plan, blocks, out)
+        return None
 
     def _plans(self, blocks: Sequence[Block]) -> tuple[list[Plan | SkyPlan], list[str]]:
         """What could image them, the cheapest first, and why others could not."""
         found: list[tuple[float, Plan | SkyPlan]] = []
         reasons: list[str] = []
-        for make in self.ways:
+        for make in WAYS:
             if found and self._corner < WIDE:
                 break
             try:

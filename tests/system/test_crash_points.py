@@ -32,13 +32,13 @@ WORKER: dict[str, Point] = {
 WRITTEN = 'written_from = "1kB"'
 """Workers write all images into files of the sink's."""
 SINK_OF_WRITTEN: dict[str, Point] = {
-    "file opened": ("after", "fip.sink.opened:Opened.open", 3),
-    "file given away": ("after", "fip.sink.opened:Opened.given_away", 3),
-    "image received": ("before", "fip.sink.store:Store.put_all", 2),
-    "file on disk": ("before", "os:link", 3),
-    "name linked": ("after", "os:link", 3),
-    "directory on disk": ("before", "fip.archive.ledger:Ledger.add", 3),
-    "in the ledger, not yet said": ("after", "fip.archive.ledger:Ledger.add_all", 3),
+    "file opened": ("after", "fip.sink.opened:Opened.open", 1),
+    "file given away": ("after", "fip.sink.opened:Opened.given_away", 1),
+    "image received": ("before", "fip.sink.store:Store.put_all", 1),
+    "file on disk": ("before", "os:link", 2),
+    "name linked": ("after", "os:link", 2),
+    "directory on disk": ("before", "fip.archive.ledger:Ledger.add", 1),
+    "in the ledger, not yet said": ("after", "fip.archive.ledger:Ledger.add_all", 1),
 }
 WORKER_THAT_WRITES: dict[str, Point] = {
     "file asked for": ("before", "fip.runtime.descriptors:take", 4),

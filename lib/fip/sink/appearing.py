@@ -9,7 +9,8 @@ from pathlib import Path
 from fip.archive.folder import Folder
 from fip.data.errors import NoRoomError, StoreError
 from fip.data.values import FitsFile, ImageFile, Kind, WrittenFile
-from fip.fits.identity import LONGEST_HEADER, Identity, as_in, cards_of, identity_of, is_whole
+from fip.fits.identity import Identity, as_in, cards_of, identity_of, is_whole
+from fip.fits.units import LONGEST_HEADER
 from fip.sink.opened import TEMPORARY, Opened
 
 PASSING = {

@@ -57,7 +57,7 @@ class Sending:
 
     def send(self, checked: bool) -> None:
         """All that can be sent now; `checked` if the sink can tell by its key who brings an image."""
-        now, loads = time.monotonic(), self._jobs.loads()
+        now = time.monotonic()
         going: dict[str, list[_Going]] = {}  # by worker
         for key in self._supply.ready():
             active = self._jobs.active[key.run]
@@ -69,7 +69,7 @@ class Sending:
                     self._loop.at(due, self._on_due)
                 continue  # the backlog is due
             asked = active.plan.asked
-            worker = self._lanes.free(loads, asked, self._pump)
+            worker = self._lanes.free(asked, self._pump)
             if worker is None and any(codes(asked.imaging)):
                 continue  # others may do for the next
             if worker is None or active.leases is None:
@@ -80,8 +80,9 @@ class Sending:
             frames = with_ticket(frames, self._ticket(key, worker, checked))
             again = attempt > active.attempts_before + 1
             going.setdefault(worker, []).append(_Going(key, active.leases, frames, size(frames), again))
-            loads[worker] += 1
+            self._jobs.loads.add(worker, 1)  # until it is leased
         for worker, slices in going.items():
+            self._jobs.loads.add(worker, -len(slices))
             self._send_to(worker, slices, now)
 
     def _send_to(self, worker: str, slices: Sequence[_Going], now: float) -> None:

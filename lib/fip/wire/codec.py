@@ -9,7 +9,7 @@ Nothing that arrives is believed: decoding raises WireError, and nothing else, f
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from math import prod
 from operator import add
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -42,6 +42,7 @@ _SAME_IN_ALL = ("bands", "observation", "settings")  # of a slice: what all of i
 _NOT_IN_A_HEADER = ("blocks", *_SLICE_ARRAYS, "ticket", *_SAME_IN_ALL)  # of a slice: what has a place of its own
 _Shapes = tuple[tuple[Number, Number, Number], ...]  # of each block its output channel, rows and nodes
 _FILES = tuple[tuple[Kind, bytes], ...]  # of each file what it is, and its digest
+STEPS = 4  # in which a status is shortened, from all of it on
 _MAXIMUM_TICKET = 64  # bytes
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 _CONTROL = {kind.__name__: kind for kind in get_args(Control)}
@@ -167,10 +168,16 @@ def encode_control(message: Control) -> bytes:
 
 def encode_status(status: PipelineStatus) -> bytes:
     """A pipeline's status as one frame that `decode_control` takes: where all of it is too long, less of it."""
-    for told in (status, *map(partial(_less, status), range(3))):
+    return encode_shortened(status)[0]
+
+
+def encode_shortened(status: PipelineStatus, least: int = 0) -> tuple[bytes, int]:
+    """The same, and by how many steps it is shorter than all; by at least so many, where it is known that less would
+    not do: of a thousand workers each attempt takes as long as the one that fits."""
+    for step in range(least, STEPS):
         with suppress(WireError):
-            return encode_control(told)
-    return encode_control(PipelineStatus(status.time, _bare(status.ventilator), (), (), None, status.number))
+            return encode_control(_less(status, step - 1) if step else status), step
+    return encode_control(PipelineStatus(status.time, _bare(status.ventilator), (), (), None, status.number)), STEPS
 
 
 def _less(status: PipelineStatus, step: int) -> PipelineStatus:

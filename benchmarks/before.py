@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from benchmarks import before_reading, before_stages
+from benchmarks.before_pipeline import PIPELINE_ROWS, compared
 from fip.data.settings import asked
 from fip.data.values import Block, Grid
 from fip.imaging.compression import compress_blocks
@@ -169,7 +171,9 @@ class Version:
 
 def sources_of(commit: str, folder: Path) -> Path:
     """The package as it was."""
-    archive = subprocess.run(["git", "-C", ROOT, "archive", commit, "lib"], check=True, capture_output=True).stdout
+    archive = subprocess.run(
+        ["git", "-C", ROOT, "archive", commit, "lib", "daemons"], check=True, capture_output=True
+    ).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
     return folder / "lib"
@@ -177,17 +181,23 @@ def sources_of(commit: str, folder: Path) -> Path:
 
 def main() -> int:
     """Prints a line for each row; 1 if a ratio is above the one that ends the issue."""
+    names = [*ROWS, *before_stages.STAGES, *PIPELINE_ROWS, *before_reading.ROWS]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(ROWS)}")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--commit", default="0c91216")
     given = parser.parse_args()
-    wanted = [name for name in ROWS if not given.rows or any(name.startswith(each) for each in given.rows)]
+    wanted = [name for name in names if not given.rows or any(name.startswith(each) for each in given.rows)]
     missed = 0
     with tempfile.TemporaryDirectory() as scratch:
         before = sources_of(given.commit, Path(scratch))
         print(f"| CPU ms of an image | {given.commit} | now | ratio | close, aim |\n|---|---|---|---|---|")
-        for name in wanted:
+        for name in [each for each in wanted if each in PIPELINE_ROWS]:
+            whole = PIPELINE_ROWS[name]
+            then, now = compared(whole, (before, ROOT / "lib"), Path(scratch), given.rounds)
+            missed += now / then > whole.close
+            print(f"| {name} | {1e3 * then:.1f} | {1e3 * now:.1f} | {now / then:.3f} | {whole.close}, {whole.aim} |")
+        for name in [each for each in wanted if each in ROWS]:
             row = ROWS[name]
             block, grid = row.samples()
             blocks = compress_blocks([block], grid, EPSILON)
@@ -204,6 +214,11 @@ def main() -> int:
                 f"| {row.close}, {row.aim} |",
                 flush=True,
             )
+        stages = [each for each in wanted if each in before_stages.STAGES]
+        environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | MEMORY_IS_KEPT
+        missed += before_stages.report(stages, (before, ROOT / "lib"), 4 * given.rounds, environment)
+        reading = [name for name in before_reading.ROWS if not given.rows or any(map(name.startswith, given.rows))]
+        missed += before_reading.print_rows(before, ROOT / "lib", Path(scratch), reading, given.rounds)
     return int(missed > 0)
 
 

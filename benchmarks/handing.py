@@ -90,8 +90,8 @@ print(cpu() - used, time.monotonic() - since)
 NOW_WORKER = """
 from fip.data.values import FitsFile, ImageFile, Times
 from fip.runtime.service import Loop
+from fip.wire.handing import Files
 from fip.wire.codec import encode_image
-from fip.wire.messages import Files
 from fip.worker.writing import Writing
 loop = Loop()
 push = loop.context.socket(zmq.PUSH)

@@ -38,6 +38,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "epsilon": st.floats(1e-11, 0.1),
     "kernel": st.sampled_from(["auto", "slant", "wgridder", "ska-sdp-func", "mine@0123456789abcdef"]),
     "channels_out": st.integers(1, 9999),
+    "compress": st.sampled_from([None, "rice:16", "rice:4", "rice:2.5"]),
     "make_psf": st.sampled_from([False, True, "bright"]),
     "phase_centre": PLACE,
     "stages": st.sampled_from([(), ("mine",), ("yours:one", "mine@0123456789abcdef")]),

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 import fip
+from fip.compiled import cache
 from fip.data.settings import Imaging
 from fip.data.values import Grid
 from fip.imaging.kernels import make_kernel
-from fip.imaging.slant import cache, warm
+from fip.imaging.slant import warm
 from fip.imaging.slant.cache import is_warm, mark
 from fip.imaging.slant.scheme import PRECISIONS
 
@@ -25,7 +26,7 @@ GRID = Grid(64, 64, 1e-4, 0.0, 0.0, "FK5")
 
 COMPILES = """
 import numpy as np
-from fip.imaging.slant import cache
+from fip.compiled import cache
 cache.use_cache()
 from fip.search import passes
 import of_a_user
@@ -50,9 +51,8 @@ class AnotherPython:
 
 def copied(path: Path) -> Path:
     """A copy of the sources."""
-    place, here = path / "slant", Path(cache.__file__).parent
-    shutil.copytree(here, place)
-    return place / "cache.py"
+    shutil.copytree(cache.KERNELS, path / "slant")
+    return path / "slant"
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ def test_a_cache_that_another_python_filled_is_none(filled: Path, monkeypatch: p
         assert not is_warm()
     copy = copied(filled)
     with monkeypatch.context() as other:
-        other.setattr(cache, "__file__", str(copy))
+        other.setattr(cache, "KERNELS", copy)
         assert is_warm()  # wherever they stand
-        copy.with_name("simd.py").write_text("another")
+        (copy / "simd.py").write_text("another")
         assert not is_warm()
     assert is_warm()
 

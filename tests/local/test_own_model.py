@@ -83,6 +83,7 @@ def test_a_model_is_made_once_and_not_taken_for_that_of_other_settings(octave: P
     assert other.returncode == 2 and "was made of other data, or otherwise" in other.stderr
 
 
+@pytest.mark.long
 def test_a_model_that_was_interrupted_goes_on_and_is_the_same(
     octave: Path, own: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -121,11 +122,13 @@ def test_what_no_model_can_be_made_of_is_said_in_one_line(
     assert said in refused.stderr and refused.stderr.count("\n") == 1
 
 
+@pytest.mark.long
 def test_noise_alone_has_no_model(octave: Path, tmp_path: Path) -> None:
     refused = fip("model", octave, *SETTINGS, "--subtract-model", cwd=tmp_path)
     assert refused.returncode == 2 and "there is nothing to subtract" in refused.stderr
 
 
+@pytest.mark.long
 def test_a_transient_is_not_in_its_own_model(tmp_path: Path) -> None:
     path = tmp_path / "burst.ms"
     made = fip(

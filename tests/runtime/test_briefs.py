@@ -10,10 +10,12 @@ import pytest
 from fip.config import Config, Ventilator
 from fip.data.names import Attempt
 from fip.runtime.control_link import Briefs
+from fip.runtime.credit import MOST_AHEAD, depth
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
 from fip.runtime.vitals import Vitals
-from fip.ventilator.lanes import MOST_AHEAD, Lanes, depth
+from fip.ventilator.lanes import Lanes
+from fip.ventilator.loads import Loads
 from fip.wire.codec import decode_control, encode_control
 from fip.wire.messages import BRIEF_INTERVAL
 from fip.wire.status import Latency
@@ -47,7 +49,7 @@ def test_a_brief_is_taken_into_the_last_state(tmp_path: Path) -> None:
     loop = Loop()
     config = Config(ventilator=Ventilator(lanes=f"ipc://{tmp_path}/lane-"))
     vitals = Vitals(loop, "ventilator", "head", "ventilator", ())
-    lanes = Lanes(loop, config.ventilator, Gate(loop, config.security, "ventilator", vitals))
+    lanes = Lanes(loop, config.ventilator, Gate(loop, config.security, "ventilator", vitals), Loads())
     state = with_brief(worker("cpu0", 1), lane="", working=None)
     brief = replace(state.brief, holds=(), ages=(0.1,), handed_on=(Attempt("r", 1, 1),))
     assert decode_control(encode_control(brief)) == brief

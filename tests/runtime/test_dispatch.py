@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,37 @@ def test_what_cannot_be_ends_the_daemon(loop: Loop, tmp_path: Path) -> None:
         run(loop, tmp_path, b"wrong", b"end")
     with pytest.raises(KeyError, match="later"):
         run(Loop(), tmp_path, b"later")
+
+
+def test_one_of_very_many_sockets_is_heard_without_a_look_at_the_others(loop: Loop) -> None:
+    """All that came is, though its descriptor tells of it once; and nothing more once it is not watched."""
+    pairs = []
+    heard = list[tuple[int, bytes]]()
+    for number in range(50):
+        ends = [loop.context.socket(zmq.PAIR) for _ in range(2)]
+        ends[0].bind(f"inproc://pair{number}")
+        ends[1].connect(f"inproc://pair{number}")
+        pairs.append(ends)
+        loop.on_any(ends[0], partial(_hear_one, ends[0], number, heard))
+    assert len(loop._poller.sockets) < 5  # noqa: SLF001 what each turn looks at
+    for word in (b"a", b"b", b"c"):
+        pairs[7][1].send(word)
+        pairs[9][1].send(word)
+    while len(heard) < 6:
+        loop._turn()  # noqa: SLF001 one turn of it
+    assert sorted(heard) == [(number, word) for number in (7, 9) for word in (b"a", b"b", b"c")]
+    loop.off_any(pairs[7][0])
+    pairs[7][1].send(b"d")
+    pairs[9][1].send(b"e")
+    while len(heard) < 7:
+        loop._turn()  # noqa: SLF001 one turn of it
+    assert heard[-1] == (9, b"e")
+    for each in chain.from_iterable(pairs):
+        each.close(0)
+    loop.close()
+
+
+def _hear_one(opened: zmq.Socket[bytes], number: int, heard: list[tuple[int, bytes]]) -> None:
+    """Takes one message, if one is there."""
+    if opened.poll(0):
+        heard.append((number, opened.recv()))

@@ -84,6 +84,18 @@ def test_of_junk_less_and_less_is_read(pairs: Callable[[], tuple[int, socket.soc
         assert is_cut(end)
 
 
+@pytest.mark.parametrize("burst", [256, 1024])
+def test_who_is_cut_off_time_and_again_shuts_the_door(burst: int) -> None:
+    """After eight times, however many may come at once: each time some hundred messages are read anew."""
+    later, cut = list[float](), list[int]()
+    limits = Limits(most=2048, burst=burst, rate=30.0)
+    door = Door(limits, "tcp://:1", lambda when, call: later.append(when), cut.append)
+    while not later:
+        door.joined(7, 0.0)
+        read(door, 7, JUNK, 3000, 0.0)
+    assert len(cut) == 8
+
+
 def read(door: Door, descriptor: int, amount: float, times: int, now: float) -> int:
     """How many of so many messages are read; all that are, are refused."""
     known = 0

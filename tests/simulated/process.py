@@ -8,6 +8,8 @@ from functools import cache
 from itertools import count
 from typing import Any
 
+import zmq
+
 from fip.data.errors import ConfigError, FipError
 from fip.runtime.service import Daemon, Loop
 from simulated.network import Network, SimContext, SimPoller
@@ -49,6 +51,14 @@ class SimLoop(Loop):
         """Calls in the next turn."""
         self._calls.append(call)
         self.process.wake()
+
+    def on_any(self, what: zmq.Socket[bytes], handler: Callable[[], None]) -> None:
+        """As `on`."""
+        self.on(what, handler)
+
+    def off_any(self, what: zmq.Socket[bytes]) -> None:
+        """As `off`."""
+        self.off(what)
 
     def at(self, when: float, call: Callable[[], None]) -> None:
         """Calls once, at a monotonic time of its host."""

@@ -167,6 +167,15 @@ def test_what_is_not_the_image_that_is_meant_is_not_taken(sink: SinkHere, worker
     assert sink.counted("images") == (1,)
 
 
+def test_a_file_is_for_the_slice_that_it_was_asked_for(sink: SinkHere, worker: WorkerHere) -> None:
+    """An image that was written into another slice's file is not taken, whatever its header says."""
+    made, other = image(0), image(1)
+    handed = worker.written(replace(other, files=made.files)).written
+    assert handed
+    worker.send(replace(made, files=(), written=handed.written))
+    assert (sink.counted("images", "bad_messages"), stored(sink)) == ((0, 1), {})
+
+
 def test_files_are_given_for_what_is_leased_and_wanted(sink: SinkHere, worker: WorkerHere) -> None:
     """With the ticket of the slice; not of another run or sink, and not for what is stored already."""
     sink.order(tickets=SECRET)

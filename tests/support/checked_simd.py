@@ -31,6 +31,12 @@ def store(array: Floats, index: int, value: Floats) -> None:
     _part(array, index, len(value))[:] = value
 
 
+def store_past(array: Floats, index: int, value: Floats) -> None:
+    assert len(value) == 16
+    assert index % 16 == 0
+    store(array, index, value)
+
+
 def splat(like: Floats, number: float, lanes: int) -> Floats:
     return np.full(lanes, number, like.dtype)
 
@@ -92,6 +98,9 @@ def transpose8(source: Floats, at: int, row: int, target: Floats, to: int, colum
 
 def transpose16(source: Floats, at: int, row: int, target: Floats, to: int, column: int) -> None:
     _transpose(16, source, at, row, target, to, column)
+
+
+transpose16_past = transpose16
 
 
 def load_powers(array: Floats, index: int) -> list[Floats]:

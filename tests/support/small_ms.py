@@ -64,15 +64,28 @@ def write(
     fields: Sequence[tuple[str, tuple[float, float]]] = FIELDS,
     data: Mapping[str, Fill] | None = None,
     spectrum: bool = False,
+    tiles: tuple[str, int] | None = None,
 ) -> Path:
-    """Write an MS with a data description for each of `bands`. `data` says what is in which column of visibilities."""
+    """Write an MS with a data description for each of `bands`. `data` says what is in which column of visibilities.
+
+    `tiles` says which storage manager has what is of several channels, if all bands are alike, and the rows of a tile.
+    """
     data = {"DATA": point_source} if data is None else data
-    names = [*data, *(["WEIGHT_SPECTRUM"] if spectrum else [])]
-    extra = [
-        tables.makearrcoldesc(name, 0.0, ndim=2, valuetype="float" if name == "WEIGHT_SPECTRUM" else "complex")
-        for name in names
-    ]
-    main = tables.default_ms(str(path), tables.maketabdesc(extra))
+    kinds = dict.fromkeys(data, "complex") | ({"WEIGHT_SPECTRUM": "float"} if spectrum else {})
+    kinds |= {"FLAG": "boolean"} if tiles else {}
+    shape: dict[str, Any] = {"ndim": 2} | ({"datamanagertype": tiles[0]} if tiles else {})
+    if tiles and tiles[0] == "TiledColumnStMan":  # has cells of one shape
+        shape["shape"] = [bands[0].size, len(codes)]
+    extra = tables.maketabdesc(
+        [
+            tables.makearrcoldesc(
+                name, 0.0, valuetype=kind, **shape, **({"datamanagergroup": f"Tiled{name}"} if tiles else {})
+            )
+            for name, kind in kinds.items()
+        ]
+    )
+    managers = {f"Tiled{name}": {"DEFAULTTILESHAPE": [len(codes), bands[0].size, tiles[1]]} for name in kinds if tiles}
+    main = tables.default_ms(str(path), extra, tables.makedminfo(extra, managers) if tiles else {})
     total = columns["TIME"].size
     main.addrows(total)
     for name, values in columns.items():

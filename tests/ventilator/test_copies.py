@@ -8,13 +8,14 @@ from fip.ventilator.active_run import ActiveRun
 from fip.ventilator.job_queue import Queue
 from fip.ventilator.jobs import Jobs
 from fip.ventilator.leases import GRACE, Leases
+from fip.ventilator.loads import Loads
 from fip.ventilator.pacing import Pace
 from fip.wire.messages import Failure, RunPlan, RunStored, Submit, WorkerBrief
 
 
-def straggling(max_attempts: int = 3) -> Leases:
+def straggling(max_attempts: int = 3, loads: Loads | None = None) -> Leases:
     """Of two slices one is stored, and the other with a, as attempt 1, and then also with b, as attempt 2."""
-    leases = Leases(total=2, max_attempts=max_attempts, stored=())
+    leases = Leases(total=2, max_attempts=max_attempts, stored=(), loads=loads)
     for index in (0, 1):
         leases.lease(index, "a", now=0.0)
     leases.sink_says(((1, 2),), now=1.0)
@@ -37,8 +38,9 @@ def test_a_failure_counts_once_whichever_copy_was_sent_last() -> None:
 
 def test_no_more_than_two_copies_of_a_slice_are_out() -> None:
     """However long both take: they would fill the workers up. When one has ended there may be another."""
-    leases = straggling()
-    assert dict(leases.loads()) == {"a": 1, "b": 1}
+    loads = Loads()
+    leases = straggling(loads=loads)
+    assert dict(loads.counts) == {"a": 1, "b": 1}
     assert not leases.straggler(now=100.0)
     assert leases.upcoming(5) == []
     leases.worker_says("a", holds=(), handed_on=(), now=100.0)
@@ -64,10 +66,11 @@ def test_a_slice_with_two_copies_is_todo_again_when_both_are_gone() -> None:
 
 def test_copies_of_another_ventilator_fail_as_often_as_they_are() -> None:
     """A worker holds three that it was sent before: each counts, once, though its states come again in any order."""
-    leases = Leases(total=1, max_attempts=3, stored=())
+    loads = Loads()
+    leases = Leases(total=1, max_attempts=3, stored=(), loads=loads)
     holds = [(0, 4), (0, 5), (0, 9)]
     leases.worker_says("w", holds, handed_on=(), now=0.0)
-    assert leases.loads()["w"] == 3
+    assert loads.counts["w"] == 3
     assert leases.next_attempt(0) == 10
     for number, (index, attempt) in enumerate(holds, 1):
         assert leases.attempt_failed("w", index, attempt, "why")
@@ -79,10 +82,11 @@ def test_copies_of_another_ventilator_fail_as_often_as_they_are() -> None:
 
 def test_a_copy_that_was_taken_for_lost_counts_when_it_comes() -> None:
     """Also if it fails before its worker has said that it holds it; it is no load as long as it is lost."""
-    leases = Leases(total=1, max_attempts=2, stored=())
+    loads = Loads()
+    leases = Leases(total=1, max_attempts=2, stored=(), loads=loads)
     leases.lease(0, "a", now=0.0)
     leases.worker_says("a", holds=(), handed_on=(), now=GRACE + 1)
-    assert not leases.loads()
+    assert not loads.counts
     assert leases.lease(0, "b", now=GRACE + 1) == 2
     assert leases.attempt_failed("a", 0, 1, "why")
     assert leases.attempt_failed("b", 0, 2, "why")
@@ -91,13 +95,16 @@ def test_a_copy_that_was_taken_for_lost_counts_when_it_comes() -> None:
 
 def test_attempts_have_numbers_that_a_worker_has_not_spoken_of() -> None:
     """Else what it says of one that another ventilator sent would be charged to one of this."""
-    leases = Leases(total=3, max_attempts=3, stored=())
+    loads = Loads()
+    leases = Leases(total=3, max_attempts=3, stored=(), loads=loads)
     leases.worker_says("w", holds=(), handed_on={(0, 2)}, now=0.0, failed={(1, 5), (7, 9)})
     assert [leases.lease(index, "w", now=0.0) for index in range(3)] == [3, 6, 1]
     assert leases.last_attempt == 6
     leases.worker_says("w", holds=(), handed_on={(0, 2)}, now=0.1, failed={(1, 5)})
     assert not leases.attempt_failed("w", 1, 5, "said again")
-    assert leases.loads()["w"] == 3
+    assert loads.counts["w"] == 3
+    leases.close()
+    assert not loads.counts
 
 
 def test_what_workers_have_is_known_before_the_first_slice_is_sent(tmp_path: Path) -> None:
@@ -118,6 +125,6 @@ def test_what_workers_have_is_known_before_the_first_slice_is_sent(tmp_path: Pat
     jobs.worker_gone(brief, "died")
     jobs.sink_says(RunStored("run", (), (), ""), max_attempts=3, now=0.2)
     assert active.leases is not None
-    assert dict(jobs.loads()) == {"host/cpu0": 1}
+    assert dict(jobs.loads.counts) == {"host/cpu0": 1}
     assert active.leases.upcoming(3) == [1, 2]
     assert [active.leases.next_attempt(index) for index in range(3)] == [5, 1, 8]

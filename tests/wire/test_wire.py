@@ -13,6 +13,7 @@ from fip.data.errors import WireError
 from fip.data.names import LONGEST_LINE, LONGEST_PATH
 from fip.data.settings import Asked, asked
 from fip.data.values import MOST_KINDS, FitsFile, WrittenFile
+from fip.runtime.door import LIMITS
 from fip.runtime.vitals import LONGEST_TEXT, REMEMBERED
 from fip.wire import codec as wire
 from fip.wire.handing import Given, Wanted
@@ -227,11 +228,14 @@ def test_a_status_of_any_length_is_heard() -> None:
     assert [(job.job, job.state) for job in heard.jobs] == [(job.job, job.state) for job in long.jobs]
     assert heard.jobs[-1] == running
     assert wire.decode_control(wire.encode_status(said)) == said
+    frame, steps = wire.encode_shortened(long)
+    assert steps > 0
+    assert wire.encode_shortened(long, steps) == (frame, steps), "where less would not do it is not tried"
 
 
 def test_a_status_is_told_whatever_there_is_to_tell() -> None:
     """Names, paths and reasons of the greatest lengths, of as many jobs and workers as there may be."""
-    said, long = pipeline(1, workers=250), "é" * LONGEST_LINE
+    said, long = pipeline(1, workers=LIMITS["ventilator.control"].most), "é" * LONGEST_LINE
     (job,) = said.jobs
     path = "/" + "a" * (LONGEST_PATH - 1)
     run = replace(job.runs[0], measurement_set=path)

@@ -23,7 +23,7 @@ from fip.data.values import Table
 from fip.fits.fitsfile import BLOCK, folded, ones_complement_sum, sealed, whole_blocks
 from fip.fits.header import BODY, card
 from fip.fits.identity import HEADER_READ, cards_of
-from fip.fits.stored_image import Layout, StoredImage
+from fip.fits.stored_image import Layout, StoredImage, header_of
 from fip.fits.user_table import table_unit
 
 _NAMED = 8  # series that an error names
@@ -130,14 +130,12 @@ def _series(directory: Path, wanted: Wanted) -> _Series:
 
 def _first(directory: Path, entries: Sequence[Entry]) -> tuple[Layout, dict[str, str | float | int]]:
     """The layout of the first image that can be read, and what its header has for all. UsageError if none can be."""
-    from astropy.io import fits
-
     for entry in entries:
         path = directory / entry.file
         try:
             layout = StoredImage.open(path).layout
-            header = fits.getheader(path)
-        except (UsageError, OSError):
+            header = header_of(path)
+        except (UsageError, OSError, ValueError):
             continue
         return layout, {name: header[name] for name in SHARED if name in header}
     raise UsageError(f"{directory}: none of the images can be read, as {entries[0].file}")
@@ -210,7 +208,7 @@ class _Writer:
             else:
                 alike = mine.grid == first.grid
             if alike and (mine.stokes, mine.dtype) == (first.stokes, first.dtype):
-                return [np.array(image.plane(number)[rows, columns]) for number in range(len(mine.stokes))]
+                return [np.array(image.plane(number)[rows, columns], mine.dtype) for number in range(len(mine.stokes))]
         except UsageError:
             pass
         self.unreadable.append(entry.file)

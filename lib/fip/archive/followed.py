@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.archive.entries import Entry
-from fip.data.errors import UsageError
 from fip.data.values import Beam, Grid
 from fip.fits.stored_image import StoredImage
 
@@ -42,7 +41,7 @@ class FollowedImage:
     skipped: tuple[Skipped, ...] = ()  # the slices of the run between the one before it and this, which have no image
     known: tuple[Finding, ...] | None = None  # if it is seen again, after a restart: what was found in it; else None
     backlog: bool = False  # whether it had waited while newer ones were imaged: these have a state of their own
-    _header: bytes = field(default=b"", repr=False)
+    _cards: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def index(self) -> int:
@@ -64,7 +63,7 @@ class FollowedImage:
         """The FITS header of the image, as `astropy.io.fits` reads it."""
         from astropy.io.fits import Header
 
-        return Header.fromstring(self._header)
+        return Header.fromstring("".join(self._cards))
 
     @cached_property
     def wcs(self) -> Any:
@@ -88,12 +87,7 @@ def read_followed(
     stored = StoredImage.open(path)
     planes = [np.array(stored.plane(plane)) for plane in range(len(stored.layout.stokes))]
     pixels = np.stack(planes).astype(np.dtype(stored.layout.dtype).newbyteorder("="), copy=False)
-    try:
-        with path.open("rb") as file:
-            header = file.read(stored.offset)
-    except OSError as error:
-        raise UsageError(f"{path}: not an image that FIP can read ({error})") from None
     return FollowedImage(
         entry.run, name, entry, path, pixels, stored.layout.stokes, stored.layout.grid, late, skipped, known, backlog,
-        header,
+        stored.cards,
     )  # fmt: skip

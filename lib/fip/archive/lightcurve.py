@@ -21,7 +21,7 @@ from fip.data.values import Band, Beam, Grid
 from fip.fits.planes import Planes
 from fip.fits.sky import wcs_of
 from fip.search.curvature import from_moments
-from fip.search.forced import Core, core_of, noise_around, weighted, weights_at
+from fip.search.forced import REACH, Core, core_of, noise_around, weighted, weights_at
 from fip.search.words import beam_matrix
 
 _FRAMES = {"FK5": FK5(equinox="J2000"), "ICRS": ICRS(), "FK4": FK4(equinox="B1950"), "GALACTIC": Galactic()}
@@ -131,14 +131,14 @@ def stored_entries(directory: Path) -> list[Entry]:
 
 def read_points(image: Planes, entry: Entry, x: float, y: float, planes: Iterable[int]) -> list[Point]:
     """Flux and error at a place in each band of an image; NaN in an empty image."""
-    numbers, points = list(planes), []
+    numbers, points, bottom = list(planes), [], max(math.floor(y + 0.5) - REACH, 0)
     for channel, (band, core) in enumerate(zip(image.bands, cores_of(image), strict=True)):
         flux, error = [], []
         for number in numbers:
-            pixels = image.plane(number, channel)
-            weights = weights_at(core, x, y, pixels)
+            pixels = image.rows(bottom, bottom + 2 * REACH + 1, number, channel)
+            weights = weights_at(core, x, y - bottom, pixels)
             flux.append(weighted(pixels, weights))
-            error.append(noise_around(pixels, x, y, core) * weights.spread if weights else math.nan)
+            error.append(noise_around(pixels, x, y - bottom, core) * weights.spread if weights else math.nan)
         points.append(Point(entry, x, y, np.array(flux), np.array(error), channel, band.band, band.beam))
     return points
 

@@ -32,7 +32,7 @@ from fip.data.names import free_name, label
 from fip.data.stokes import STOKES_CODES
 from fip.data.values import Beam, Grid
 from fip.fits.header import BODY
-from fip.fits.stored_image import beam_of, grid_of
+from fip.fits.stored_image import beam_of, grid_of, header_of, image_hdu
 from fip.imaging.statistics import image_statistics
 
 ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox")  # all make H.264, which every browser plays
@@ -277,8 +277,7 @@ def _series(frames: list[Frame]) -> dict[str, list[Frame]]:
 
 def _read_header(path: Path) -> Frame:
     try:
-        with path.open("rb") as file:
-            header = fits.Header.fromfile(file)
+        header = header_of(path)
         grid, body = grid_of(header), str(header.get(BODY, ""))
         frequency = f"{header['CRVAL3'] / 1e6:.0f} MHz" if header.get("CTYPE3") == "FREQ" else ""
         return Frame(
@@ -314,7 +313,7 @@ def _read_pixels(frame: Frame, shown: Shown, window: Window) -> tuple[NDArray[np
     columns = slice(window.left, window.left + window.width)
     try:
         with frame.path.open("rb") as file, warnings.catch_warnings(category=AstropyUserWarning, action="ignore"):
-            image = fits.open(file, memmap=False)[0]
+            image = image_hdu(fits.open(file, memmap=False))
             first = (plane, 0)[: image.header["NAXIS"] - 2]
             pixels = image.section[(*first, rows, columns)]
     except (OSError, ValueError, TypeError, IndexError) as error:

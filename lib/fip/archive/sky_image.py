@@ -19,7 +19,7 @@ from fip.data.errors import UsageError
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.values import Beam, Times
 from fip.fits.header import CHANNELS
-from fip.fits.stored_image import beam_of
+from fip.fits.stored_image import beam_of, image_hdu
 
 Content = bytes | memoryview | Path
 
@@ -86,13 +86,13 @@ class SkyImage:
 
     @cached_property
     def header(self) -> Header:
-        """The primary header."""
-        return self._read(lambda opened: opened[0].header)
+        """The header of the image."""
+        return self._read(lambda opened: image_hdu(opened).header)
 
     @cached_property
     def pixels(self) -> NDArray[np.floating]:
         """Pixels [stokes, y, x] of the whole band, Jy/beam, apparent flux; NaN beyond the horizon and without data."""
-        found: NDArray[np.floating] = self._read(lambda opened: _native(opened[0].data)[:, 0])
+        found: NDArray[np.floating] = self._read(lambda opened: _native(image_hdu(opened).data)[:, 0])
         return found
 
     @cached_property

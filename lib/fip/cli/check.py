@@ -32,14 +32,18 @@ def warmup_command(
         float | None, typer.Option(help="Only what images of this accuracy need.  [default: of any accuracy]")
     ] = None,
 ) -> None:
-    """Compile imaging kernels, what predicts sky models and the search, once; else a first slice waits for them."""
+    """Compile imaging kernels, what predicts sky models, what compresses and the search; else a first slice waits."""
     from fip.corrections.predict.lanes import warm_up_lanes
     from fip.events.warm import warm_up_search
+    from fip.fits.warm import warm_up_rice
+    from fip.imaging.compiled_rows import warm_up_rows
     from fip.imaging.slant.scheme import PRECISIONS, scheme_for
     from fip.imaging.slant.warm import warm_up, warm_up_degridding
 
     precisions = PRECISIONS if epsilon is None else [scheme_for(epsilon).precision]
     seconds = warm_up(say, precisions) + warm_up_degridding(say, precisions) + warm_up_lanes(precisions)
+    seconds += warm_up_rice(precisions)
+    seconds += warm_up_rows()
     if epsilon is None:
         seconds += warm_up_search(say)
     say(f"the imaging kernels are ready: {seconds:.1f} s")

@@ -1,4 +1,4 @@
-"""`fip lightcurve` and `fip report`: what is asked of the images of a run."""
+"""`fip lightcurve`, `fip sources`, `fip export` and `fip report`: what is asked of the images of a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -72,6 +72,20 @@ def sources_command(
     from fip.archive.sources import sources_ecsv
 
     write_out(sources_ecsv(directory), output)
+
+
+@app.command("export")
+def export_command(
+    directory: ImagesArgument,
+    output: Annotated[Path, typer.Option(help="The folder; it is made if it is missing.")],
+) -> None:
+    """Write the images as plain FITS files, as programs want them that cannot read compressed ones: TraP, PySE."""
+    from fip.archive.export import export_images
+    from fip.cli.data import told_progress
+
+    with told_progress("unpacking", None) as told:
+        number = export_images(directory, output, told)
+    say(f"{number} plain files are in {output}")
 
 
 @app.command("report")

@@ -72,7 +72,7 @@ def fingerprint(blocks: Sequence[Block]) -> Fingerprint:
             parts = visibility.view(np.float64)
             parts *= parts  # of |w V|^2; both are 0 where the weight is
             sums += weight.sum(), ((parts[::2] + parts[1::2]) / np.maximum(weight, _TINY)).sum()
-    return Fingerprint(_finite(sums[0]), _finite(total.real), _finite(total.imag), _finite(sums[1]), used)
+    return Fingerprint(finite(sums[0]), finite(total.real), finite(total.imag), finite(sums[1]), used)
 
 
 def _batches(blocks: Sequence[Block]) -> Iterator[tuple[NDArray[np.float64], NDArray[np.complex128]]]:
@@ -86,7 +86,8 @@ def _batches(blocks: Sequence[Block]) -> Iterator[tuple[NDArray[np.float64], NDA
                 yield weights[here].astype(np.float64).ravel(), visibilities[here].astype(np.complex128).ravel()
 
 
-def _finite(value: float) -> float:
+def finite(value: float) -> float:
+    """The same, or 0 for what is not finite."""
     return float(value) if np.isfinite(value) else 0.0
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from fip.data.compressing import Compress
 from fip.data.corrections import NO_FLAGS, Files, Flagging
 from fip.data.directions import Place
 from fip.data.errors import UsageError
@@ -121,6 +122,14 @@ class Imaging:
             "Store beside each image one that is corrected for the primary beam, and its weight: airy (of the dishes), "
             "gaussian:FWHM (at the centre of the band), or a FITS image of a power beam.  [default: none]",
             metavar="airy|gaussian:FWHM|FILE",
+        ),
+    ] = None
+    compress: Annotated[
+        Compress | None,
+        Option(
+            "Compress images, lossily, in steps of the noise / N: an eighth of the bytes of plain ones, or less; "
+            "rice is rice:16.  [default: as they are]",
+            metavar="rice[:N]",
         ),
     ] = None
 

@@ -263,6 +263,21 @@ class Image:
     cards: tuple[Card, ...] = ()  # that stages have added to the header
     tables: Mapping[str, Table] = field(default_factory=dict)  # that stages have added, by the extension's name
     moments: UvMoments | None = None  # of the whole band; None without visibilities
+    written: "Written | None" = None  # its pixels, if they are so already; it counts for these pixels and no others
+
+
+@dataclass(slots=True, eq=False)
+class Written:
+    """Planes of the whole band as their FITS file has them, big-endian, behind room for the header.
+
+    The first file that is made of the image is made in this memory; others have a copy of the planes.
+    """
+
+    pixels: NDArray[np.floating]  # all those of the image
+    file: NDArray[np.uint8]  # whole blocks: room for a header, the planes, zeros
+    header: int  # bytes of that room
+    datasum: int  # of the planes, as DATASUM has it
+    taken: bool = False  # whether there is a file in it
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,13 @@ from typing import Any
 
 from fip.archive.followed import FollowedImage
 from fip.archive.lightcurve import Named
+from fip.compiled.cache import use_cache
 from fip.data.detecting import format_budget
 from fip.events.keeping import as_json, from_json
 from fip.events.means import write_mean
 from fip.events.words import FOLDER, Asked
 from fip.follower.course import Habits
 from fip.follower.step import UNWRITTEN, State, Step
-from fip.imaging.slant.cache import use_cache
 
 use_cache()  # before the search is compiled
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fip.imaging.slant.cache import cache_directory, digest_of, only_one, processor, use_cache
+from fip.compiled.cache import cache_directory, digest_of, only_one, processor, use_cache
 
 FOLDER = use_cache()  # before the search is compiled
 

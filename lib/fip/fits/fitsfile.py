@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.values import Image, Kind, Slice
+from fip.data.memory import on_boundary
+from fip.data.values import Image, Kind, Slice, Written
 from fip.fits.beam_table import beam_cards, beam_table
 from fip.fits.header import channels_cards, header_cards
 from fip.fits.user_table import table_unit
@@ -28,14 +29,48 @@ def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
         units.append((channels_cards(slice_, image, kind), image.pixels[:, 1:]))
         units.append((beam_cards(table, slice_), table.view(">u4")))
     units += [table_unit(name, table) for name, table in image.tables.items()]
-    headers = [sealed(cards, ones_complement_sum(data)) for cards, data in units]
+    written = image.written if image.written and image.written.pixels is image.pixels else None
+    sums = [ones_complement_sum(data) for _, data in units[1:]]
+    sums.insert(0, written.datasum if written else ones_complement_sum(units[0][1]))
+    headers = [sealed(cards, total) for (cards, _), total in zip(units, sums, strict=True)]
     sizes = [len(header) + whole_blocks(data.nbytes) for header, (_, data) in zip(headers, units, strict=True)]
-    file = _room(sum(sizes))
+    file = _with_planes(written, len(headers[0]), sum(sizes))
     begin = 0
-    for header, (_, data), size in zip(headers, units, sizes, strict=True):
-        _fill(file[begin : begin + size], header, data)
+    for number, (header, (_, data), size) in enumerate(zip(headers, units, sizes, strict=True)):
+        file[begin : begin + len(header)] = np.frombuffer(header, np.uint8)
+        if number or not written:
+            _fill(file[begin + len(header) : begin + size], data)
         begin += size
     return file.data
+
+
+def begun_file(planes: NDArray[np.floating]) -> tuple[NDArray[np.uint8], list[NDArray[Any]], int]:
+    """Room for the file of planes[plane, y, x]: its bytes, where planes go, flat, and how many the header has.
+
+    Room is left for a header as long as the last one was: if this one is not, `fits_bytes` moves the planes.
+    """
+    header = _last_header
+    file = room_for(header + whole_blocks(planes.nbytes))
+    file[header + planes.nbytes :] = 0
+    data = file[header : header + planes.nbytes].view(planes.dtype)
+    return file, list(data.reshape(len(planes), -1)), header
+
+
+_last_header = 2 * BLOCK  # bytes, of the last image: where the next one's planes are put, and nothing else
+
+
+def _with_planes(written: Written | None, header: int, size: int) -> NDArray[np.uint8]:
+    """A file of so many bytes, with the planes behind a header of so many, if they are written."""
+    global _last_header
+    _last_header = header
+    if written is None:
+        return room_for(size)
+    if not written.taken and (written.header, len(written.file)) == (header, size):
+        written.taken = True
+        return written.file
+    file, planes = room_for(size), written.file[written.header :]
+    file[header : header + len(planes)] = planes
+    return file
 
 
 def sealed(cards: str, datasum: int) -> bytearray:
@@ -49,18 +84,14 @@ def sealed(cards: str, datasum: int) -> bytearray:
     return header
 
 
-def _room(size: int) -> NDArray[np.uint8]:
+def room_for(size: int) -> NDArray[np.uint8]:
     """So many bytes, which begin at a multiple of `PAGE`."""
-    room = np.empty(size + PAGE, np.uint8)
-    begin = -room.ctypes.data % PAGE
-    return room[begin : begin + size]
+    return on_boundary(size, PAGE)
 
 
-def _fill(unit: NDArray[np.uint8], header: bytearray, data: NDArray[Any]) -> None:
-    unit[: len(header)] = np.frombuffer(header, np.uint8)
-    data_end = len(header) + data.nbytes
-    unit[len(header) : data_end].view(data.dtype.newbyteorder(">")).reshape(data.shape)[...] = data
-    unit[data_end:] = 0
+def _fill(room: NDArray[np.uint8], data: NDArray[Any]) -> None:
+    room[: data.nbytes].view(data.dtype.newbyteorder(">")).reshape(data.shape)[...] = data
+    room[data.nbytes :] = 0
 
 
 def ones_complement_sum(values: NDArray[Any]) -> int:

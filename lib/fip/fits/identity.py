@@ -3,28 +3,21 @@
 Read by the sink, of which little is to be imported: numpy alone.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import prod, radians
+from math import radians
 
 import numpy as np
 
 from fip.data.quantities import SECONDS_PER_DAY
 from fip.data.values import Beam, ImageFile, Kind, Statistics
+from fip.fits.units import BLOCK, Cards, image_unit, reading_in, unit_at, values_of
 
-BLOCK = 2880  # bytes, of which header and data are multiples
-HEADER_READ = 10 * BLOCK
+HEADER_READ = 12 * BLOCK
 """Bytes that are enough to know whose a file is: more than FIP's headers have without what stages add at their ends."""
-LONGEST_HEADER = 100 * BLOCK
-_CARD = 80
 _ALL_ONES = 0xFFFFFFFF
-_VALUE = re.compile(r"(?P<name>[A-Z0-9_-]{1,8}) *= *(?:'(?P<text>(?:[^']|'')*)'|(?P<value>[^ /]+))")
 _KINDS: Mapping[str, Kind] = {"Intensity": "dirty", "Beam": "psf"}
 _SAME_TIME = 1e-3  # s, far less than an integration and more than a header rounds
-
-Cards = Mapping[str, str]
-"""The values of a header as they are written, texts without their quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +35,8 @@ class Identity:
 
 
 def cards_of(content: bytes) -> Cards:
-    """The primary header of a file that begins so. ValueError where it is none."""
-    return _header(memoryview(content))[0]
+    """The header of the image of a file that begins so. ValueError where it is none."""
+    return values_of(image_unit(reading_in(content)).header)
 
 
 def identity_of(cards: Cards) -> Identity | None:
@@ -82,32 +75,14 @@ def as_in(cards: Cards, image: ImageFile) -> ImageFile:
 
 def _units(content: memoryview) -> Iterator[tuple[Cards, memoryview]]:
     """Each header and its whole unit, to the end of the file. ValueError where it ends too early or is not FITS."""
+    read, unit = reading_in(content), unit_at(reading_in(content))
     while True:
-        cards, begin = _header(content)
-        axes = [int(cards[f"NAXIS{axis}"]) for axis in range(1, int(cards["NAXIS"]) + 1)]
-        size = abs(int(cards["BITPIX"])) // 8 * prod(axes) if axes else 0
-        end = begin + -(-size // BLOCK) * BLOCK
-        if len(content) < end:
+        if len(content) < unit.end:
             raise ValueError("it ends too early")
-        yield cards, content[:end]
-        content = content[end:]
-        if not content:
+        yield values_of(unit.cards), content[unit.start : unit.end]
+        if len(content) == unit.end:
             return
-
-
-def _header(content: memoryview) -> tuple[Cards, int]:
-    """The cards of a header, and the bytes it takes."""
-    cards: dict[str, str] = {}
-    for at in range(0, min(len(content), LONGEST_HEADER) - _CARD + 1, _CARD):
-        text = bytes(content[at : at + _CARD]).decode("ascii")
-        if text.rstrip() == "END":
-            if {"NAXIS", "BITPIX"} - cards.keys():
-                break
-            return cards, -(-(at + _CARD) // BLOCK) * BLOCK
-        if found := _VALUE.match(text):
-            value = found["value"] if found["text"] is None else found["text"].replace("''", "'").rstrip()
-            cards.setdefault(found["name"], value)
-    raise ValueError("it has no header")
+        unit = unit_at(read, unit.end)
 
 
 def _sum(unit: memoryview) -> int:

@@ -1,9 +1,9 @@
 """The planes of an image on disk, of the whole band and of its output channels, and how a source looks in each."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,9 @@ from fip.data.errors import UsageError
 from fip.data.quantities import ARCSEC
 from fip.data.values import Band, Beam, UvMoments
 from fip.fits.beam_table import ROW
-from fip.fits.fitsfile import BLOCK
-from fip.fits.identity import LONGEST_HEADER, Cards, cards_of
+from fip.fits.pixels import Pixels
 from fip.fits.stored_image import Layout, StoredImage
-
-_CARD = 80
+from fip.fits.units import Cards, reading, unit_at, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +23,9 @@ class BandPlanes:
 
     band: Band  # its weighted mean frequency, and its width; NaN if that is not told
     beam: Beam | None
-    offset: int  # bytes before the plane of the first Stokes
-    step: int  # bytes from one Stokes to the next
+    pixels: Pixels  # of the unit that has its planes
+    first: int  # of these planes, that of the first Stokes
+    step: int  # planes from one Stokes to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,63 +46,52 @@ class Planes:
         UsageError if the file is none of FIP's, or cannot be read.
         """
         image = StoredImage.open(path)
-        one = _size(image.layout)
         try:
-            with path.open("rb") as file:
-                cards = cards_of(file.read(image.offset))
-                width, frequency = (float(cards.get(name, math.nan)) for name in ("CDELT3", "CRVAL3"))
-                band = Band(float(cards.get("FIPFREQ", frequency)), width)
-                whole = BandPlanes(band, _beam(cards), image.offset, one)
-                middle, half = float(cards.get("RESTFRQ", frequency)), float(cards.get("RESTBW", width)) / 2
-                span = middle - half, middle + half
-                channels = _channels(file, image.layout, image.offset) if apart and "FIPCHOUT" in cards else ()
+            cards = values_of(image.cards)
+            width, frequency = (float(cards.get(name, math.nan)) for name in ("CDELT3", "CRVAL3"))
+            band = Band(float(cards.get("FIPFREQ", frequency)), width)
+            whole = BandPlanes(band, _beam(cards), image.pixels, 0, 1)
+            middle, half = float(cards.get("RESTFRQ", frequency)), float(cards.get("RESTBW", width)) / 2
+            span = middle - half, middle + half
+            channels = _channels(image.pixels) if apart and "FIPCHOUT" in cards else ()
         except (OSError, KeyError, IndexError, ValueError) as error:
             raise UsageError(f"{path}: not an image that FIP can read ({error})") from None
         return cls(path, image.layout, (whole, *channels), _moments(cards), cards.get("TELESCOP", "").strip(), span)
 
     def plane(self, stokes: int = 0, band: int = 0) -> NDArray[np.floating]:
-        """All pixels [y, x] of a plane, mapped into memory: what is not looked at is not read.
+        """All pixels [y, x] of a plane; of a plain file mapped into memory, and read as they are looked at.
 
-        UsageError if the file is shorter than its header says.
+        UsageError if the file is shorter than its header says, or damaged.
         """
-        grid, where = self.layout.grid, self.bands[band]
-        begin = where.offset + stokes * where.step
-        try:
-            return np.memmap(self.path, np.dtype(self.layout.dtype), "r", begin, (grid.height, grid.width))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self.path}: its pixels cannot be read ({error})") from None
+        return self.rows(0, self.layout.grid.height, stokes, band)
+
+    def rows(self, begin: int, end: int, stokes: int = 0, band: int = 0) -> NDArray[np.floating]:
+        """The rows of a plane from `begin` to `end`, as far as it has them. UsageError."""
+        where = self.bands[band]
+        return where.pixels.rows(where.first + stokes * where.step, begin, end)
 
 
-def _channels(file: BinaryIO, layout: Layout, offset: int) -> tuple[BandPlanes, ...]:
+def _channels(whole: Pixels) -> tuple[BandPlanes, ...]:
     """The planes of the extension CHANNELS, with the beams and frequencies of the table BEAMS behind it."""
-    one, stokes = _size(layout), len(layout.stokes)
-    cards, begin = _unit(file, offset + _padded(stokes * one))
-    count = int(cards["NAXIS3"])
-    table, rows = _unit(file, begin + _padded(stokes * count * one))
-    file.seek(rows)
-    told = np.frombuffer(file.read(int(table["NAXIS1"]) * int(table["NAXIS2"])), ROW)
+    with whole.path.open("rb") as file:
+        read = reading(file)
+        unit = unit_at(read, whole.unit.end)
+        table = unit_at(read, unit.end)
+        told = values_of(table.cards)
+        rows = np.frombuffer(read(table.begin, int(told["NAXIS1"]) * int(told["NAXIS2"])), ROW)
+    cards = values_of(unit.header)
+    count, pixels = int(cards["NAXIS3"]), replace(whole, unit=unit)
     found = []
     for channel in range(count):
-        row = told[(told["CHAN"] == channel) & (told["POL"] == 0)][0]
+        row = rows[(rows["CHAN"] == channel) & (rows["POL"] == 0)][0]
         frequency = float(row["FREQ"])
         if not math.isfinite(frequency):  # no data: what was selected
             frequency = float(cards["CRVAL3"]) + channel * float(cards["CDELT3"])
         beam = Beam(float(row["BMAJ"]) * ARCSEC, float(row["BMIN"]) * ARCSEC, math.radians(float(row["BPA"])))
         band = Band(frequency, float(cards["CDELT3"]))
         known = beam if math.isfinite(beam.major) else None
-        found.append(BandPlanes(band, known, begin + channel * one, count * one))
+        found.append(BandPlanes(band, known, pixels, channel, count))
     return tuple(found)
-
-
-def _unit(file: BinaryIO, begin: int) -> tuple[Cards, int]:
-    """The cards of a header that begins at this byte, and the byte at which its data begin. ValueError if none does."""
-    file.seek(begin)
-    header = b""
-    while len(header) < LONGEST_HEADER and (block := file.read(BLOCK)):
-        header += block
-        if any(block[at : at + _CARD].rstrip() == b"END" for at in range(0, len(block), _CARD)):
-            return cards_of(header), begin + len(header)
-    raise ValueError(f"no header at byte {begin}")
 
 
 def _beam(cards: Cards) -> Beam | None:
@@ -118,12 +106,3 @@ def _moments(cards: Cards) -> UvMoments | None:
         return None
     uu, uv, vv = (float(cards[name]) * 1e6 for name in ("FIPUU", "FIPUV", "FIPVV"))
     return UvMoments(uu, uv, vv)
-
-
-def _size(layout: Layout) -> int:
-    """Bytes of a plane."""
-    return layout.grid.width * layout.grid.height * np.dtype(layout.dtype).itemsize
-
-
-def _padded(size: int) -> int:
-    return -(-size // BLOCK) * BLOCK

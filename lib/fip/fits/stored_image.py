@@ -1,7 +1,7 @@
 """An image as it is on disk: what its header tells, and its pixels, of which only those asked for are read."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from fip.data.errors import UsageError
 from fip.data.stokes import STOKES_CODES
 from fip.data.values import Beam, Grid
-from fip.fits.fitsfile import BLOCK
+from fip.fits.pixels import TYPES, Pixels
+from fip.fits.units import image_unit, reading
 
-_CARD = 80
-_LONGEST_HEADER = 100 * BLOCK
 _NAMES = {code: name for name, code in STOKES_CODES.items()}
 _LAYOUT = {
-    keyword.encode().ljust(8)
+    keyword.ljust(8)
     for keyword in (
         *("BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "NAXIS4", "CTYPE1", "CTYPE2", "CTYPE3", "CTYPE4"),
         *("CRVAL1", "CRVAL2", "CRVAL4", "CDELT2", "CDELT4", "RADESYS"),
@@ -42,46 +41,49 @@ class StoredImage:
 
     path: Path
     layout: Layout
-    offset: int  # bytes before the first pixel
+    cards: tuple[str, ...] = field(repr=False)  # of the image's header, 80 characters each, without END
+    pixels: Pixels = field(repr=False)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Reads the header. UsageError where the file is none of FIP's, or cannot be read."""
-        cards = []
         try:
             with path.open("rb") as file:
-                while block := file.read(BLOCK):
-                    found = [block[at : at + _CARD] for at in range(0, BLOCK, _CARD)]
-                    cards += [card for card in found if card[:8] in _LAYOUT]
-                    if any(card.rstrip() == b"END" for card in found):
-                        return cls(path, _layout(b"".join(cards)), file.tell())
-                    if file.tell() > _LONGEST_HEADER:
-                        break
+                unit = image_unit(reading(file))
+            cards = unit.header
+            layout = _layout("".join(each for each in cards if each[:8] in _LAYOUT))
         except (OSError, KeyError, ValueError) as error:
             raise UsageError(f"{path}: not an image that FIP can read ({error})") from None
-        raise UsageError(f"{path}: not an image that FIP can read (its header has no end)")
+        shape = layout.grid.height, layout.grid.width
+        return cls(path, layout, cards, Pixels(path, unit, shape, layout.dtype))
 
     def plane(self, stokes: int = 0) -> NDArray[np.floating]:
-        """All pixels [y, x] of a plane in Jy/beam, mapped into memory: what is not looked at is not read.
+        """All pixels [y, x] of a plane in Jy/beam; of a plain file mapped into memory, and read as they are looked at.
 
-        UsageError where the file is shorter than its header says.
+        UsageError where the file is shorter than its header says, or damaged.
         """
-        grid, dtype = self.layout.grid, np.dtype(self.layout.dtype)
-        begin = self.offset + stokes * grid.height * grid.width * dtype.itemsize
-        try:
-            return np.memmap(self.path, dtype, "r", begin, (grid.height, grid.width))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self.path}: its pixels cannot be read ({error})") from None
+        return self.pixels.plane(stokes)
+
+
+def header_of(path: Path) -> fits.Header:
+    """The header of the image of a FITS file, whoever wrote it. OSError, or ValueError if it is none."""
+    with path.open("rb") as file:
+        return fits.Header.fromstring("".join(image_unit(reading(file)).header))
+
+
+def image_hdu(opened: fits.HDUList) -> Any:
+    """The image of a file that astropy has opened: the first unit, or the one behind it if that is empty."""
+    return opened[0] if opened[0].header["NAXIS"] or len(opened) == 1 else opened[1]
 
 
 @lru_cache(maxsize=64)
-def _layout(cards: bytes) -> Layout:
+def _layout(cards: str) -> Layout:
     header = fits.Header.fromstring(cards)
     if header["NAXIS"] != 4 or header["NAXIS3"] != 1 or header["CTYPE4"].strip() != "STOKES":
         raise ValueError("its axes are not (RA, DEC, FREQ, STOKES), one frequency")
     codes = (header["CRVAL4"] + header["CDELT4"] * plane for plane in range(header["NAXIS4"]))
     stokes = tuple(_NAMES[round(code)] for code in codes)
-    return Layout(grid_of(header), stokes, {-32: ">f4", -64: ">f8"}[header["BITPIX"]])
+    return Layout(grid_of(header), stokes, TYPES[header["BITPIX"]])
 
 
 def grid_of(header: Any) -> Grid:

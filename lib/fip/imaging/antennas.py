@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.data.values import Block
+from fip.imaging.forming import COUNT, POWER, SQUARES
 from fip.wire.status import AntennaHealth
 
 _DIGITS = 3  # of what is told
@@ -36,13 +36,10 @@ class BaselineSums:
         """So many samples [row] of these baselines are selected, flagged ones too."""
         self._sums[0] += np.bincount(baseline, samples, self._size)
 
-    def add(self, baseline: NDArray[np.intp], block: Block) -> None:
-        """Samples of these baselines [row], of which the first Stokes is taken."""
-        visibility, weight = block.visibility[0], block.weight[0]
-        with np.errstate(over="ignore", invalid="ignore"):  # samples so bright have no amplitude
-            power, squares = np.vecdot(visibility, visibility).real, np.vecdot(weight, weight)
-        for sums, values in zip(self._sums[1:], (_positive(weight), power, squares), strict=True):
-            sums += np.bincount(baseline, values, self._size)
+    def add(self, baseline: NDArray[np.intp], sums: NDArray[np.float64]) -> None:
+        """Rows of these baselines [row], of which sums[SUMS, row] of the first Stokes are taken."""
+        for into, number in zip(self._sums[1:], (COUNT, POWER, SQUARES), strict=True):
+            into += np.bincount(baseline, sums[number], self._size)
 
     @property
     def samples(self) -> int:
@@ -111,12 +108,16 @@ def health(run: str, found: AntennaTally) -> AntennaHealth:
     )
 
 
-def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:
-    """How many weights are positive [row], of [row, channel] weights."""
-    positive = weight > 0
-    if positive.all():
-        return np.full(len(weight), weight.shape[1], weight.dtype)
-    return np.asarray(positive.astype(np.float32) @ np.ones(weight.shape[1], np.float32))
+def may_be_ill(found: AntennaTally, flagged: float, factor: float) -> bool:
+    """Whether an antenna may be flagged for more than a share of its samples, or its level off by more than a factor.
+
+    It is looked at as it is, and more closely than `health` tells it: if it is false, nothing stands out there.
+    """
+    level = np.sort(found.levels[found.slices > 0])
+    share = found.good < (1 - flagged + 10**-_DIGITS) * found.samples
+    middle = level[(level.size - 1) // 2 : level.size // 2 + 1]  # or the two in the middle
+    near = factor * (1 - 10.0 ** (1 - _DIGITS))
+    return bool(share.any() or (level.size and (level[-1] > near * middle[0] or level[0] * near < middle[-1])))
 
 
 def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,20 +9,22 @@ Nodes and A are an interpolative decomposition (Cheng, Gimbutas, Martinsson & Ro
 1389), so that channels may be spaced in any way. The derivation and its bounds are in docs/compression.md.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, floor, hypot, log2, sqrt
-from typing import TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.values import Block, Grid, Slice
+from fip.imaging.forming import pieces, samples_of
 
-_Number = TypeVar("_Number", bound=np.inexact)
+PlanesOf: TypeAlias = Callable[[NDArray[np.intp]], tuple[NDArray[np.floating], NDArray[np.bool_]]]
+"""Planes [stokes, row, 3, lane] of some rows, w Re V, w Im V and w, and which of the rows have a good sample."""
 
 _SHARE_OF_EPSILON = 0.25
 _LARGEST_WEIGHT = 1.5  # max |A|, so that rounding errors do not grow
@@ -31,6 +33,7 @@ _RUNGS_PER_OCTAVE = 4  # baselines whose delays differ by less than 2^(1/4) shar
 _WIDEST_SEGMENT = 32.0  # T x bandwidth above which a window is cut into segments, so that A stays small
 _LEAST_FRINGES = 4.0  # T x frequency at least, so that the main lobe of the PSF is right even where a grid is small
 _MOST_SWAPS = 50
+_NUMBERS_AT_ONCE = 1 << 16  # in a plane of rows whose nodes are summed together
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,11 +43,21 @@ class _Way:
     frequency: NDArray[np.float64]  # [node] Hz
     matrices: tuple[NDArray[np.float64], ...]  # of each segment A [channel, node]
 
-    def summed(self, array: NDArray[_Number]) -> NDArray[_Number]:
-        """The nodes of [stokes, row, channel], [stokes, row, node]."""
-        pieces = np.split(array, np.cumsum([len(matrix) for matrix in self.matrices[:-1]]), axis=2)
-        parts = [piece @ matrix.astype(array.dtype) for piece, matrix in zip(pieces, self.matrices, strict=True)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+    def summed(self, planes: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The nodes [stokes, row, 3, node] of planes [stokes, row, 3, lane], of real numbers."""
+        stokes, rows, three, lanes = planes.shape
+        flat, parts, first = planes.reshape(stokes, rows * three, lanes), [], 0
+        for matrix in _as(self, planes.dtype):
+            parts.append(flat[:, :, first : first + len(matrix)] @ matrix)
+            first += len(matrix)
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)).reshape(
+            stokes, rows, three, self.frequency.size
+        )
+
+
+@lru_cache(maxsize=512)
+def _as(way: _Way, dtype: np.dtype[np.floating]) -> list[NDArray[np.floating]]:
+    return [matrix.astype(dtype) for matrix in way.matrices]
 
 
 def compress(slice_: Slice) -> Slice:
@@ -87,29 +100,106 @@ def longest_delay(uvw: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
 
 
 def _compressed(block: Block, grid: Grid, tolerance: float) -> Iterator[Block]:
-    bandwidth = float(np.ptp(block.frequency))
-    if bandwidth == 0:
+    rungs = _rungs(block.uvw, block.frequency, grid, tolerance)
+    if not any(way for way, _ in rungs):
         yield block
         return
-    delay = np.maximum(longest_delay(block.uvw, grid), _LEAST_FRINGES / block.frequency[0])
+    channels, stokes = block.frequency.size, len(block.weight)
+    room = np.empty(stokes * rows_at_once(channels) * 3 * channels, block.weight.dtype)
+
+    def planes_of(rows: NDArray[np.intp]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+        planes = room[: stokes * rows.size * 3 * channels].reshape(stokes, rows.size, 3, channels)
+        visibility = np.take(block.visibility, rows, axis=1)
+        planes[:, :, 0], planes[:, :, 1] = visibility.real, visibility.imag
+        planes[:, :, 2] = np.take(block.weight, rows, axis=1)
+        return planes, np.ones(rows.size, bool)
+
+    for part in _of_rungs(rungs, block.uvw, block.frequency, planes_of):
+        yield replace(part, channel_out=block.channel_out)
+
+
+def compressed_planes(
+    uvw: NDArray[np.float64], frequency: NDArray[np.float64], grid: Grid, epsilon: float, planes_of: PlanesOf
+) -> tuple[Block, ...]:
+    """Blocks as `compress_blocks` makes them, of rows of which `planes_of` makes planes when their turn comes.
+
+    uvw[row, 3] m, of all rows; frequency[channel] Hz. `planes_of` is asked for some of them, `rows_at_once` at most,
+    each once. It may use the planes again for others.
+    """
+    rungs = _rungs(uvw, frequency, grid, _SHARE_OF_EPSILON * epsilon)
+    return tuple(_of_rungs(rungs, uvw, frequency, planes_of))
+
+
+def rows_at_once(channels: int) -> int:
+    """So many at least that the product is worth its call, and so few that planes stay in the processor's cache."""
+    return max(16, _NUMBERS_AT_ONCE // channels)
+
+
+def _of_rungs(
+    rungs: Sequence[tuple[_Way | None, NDArray[np.intp]]], uvw: NDArray[np.float64], frequency: NDArray[np.float64],
+    planes_of: PlanesOf,
+) -> Iterator[Block]:  # fmt: skip
+    """A block of each rung that has rows; those that stay as they are come last."""
+    summed: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in rungs]
+    for some in _together([rows for _, rows in rungs], rows_at_once(frequency.size)):
+        planes, good = planes_of(np.concatenate([rows for _, rows in some]))
+        first, all_good = 0, bool(good.all())
+        for number, rows in some:
+            here, way = slice(first, first + rows.size), rungs[number][0]
+            part, kept = planes[:, here], rows
+            if not all_good:
+                part, kept = part[:, good[here]], rows[good[here]]
+            part = part if way is None else way.summed(part)
+            summed[number].append((uvw[kept], *samples_of(part, _nodes(way, frequency).size)))
+            first += rows.size
+    for (way, _), parts in zip(rungs, summed, strict=True):
+        places, visibility, weight = zip(*parts, strict=True)
+        if sum(map(len, places)):
+            found = _joined(places, 0), _nodes(way, frequency), _joined(visibility, 1), _joined(weight, 1)
+            yield Block(0, *found)
+
+
+def _together(rungs: Sequence[NDArray[np.intp]], most: int) -> Iterator[list[tuple[int, NDArray[np.intp]]]]:
+    """The rows of rungs, about so many at a time, with the number of their rung."""
+    some, size = list[tuple[int, NDArray[np.intp]]](), 0
+    for number, rows in enumerate(rungs):
+        for piece in pieces(rows, most):
+            if size + piece.size > most and some:
+                yield some
+                some, size = [], 0
+            some.append((number, piece))
+            size += piece.size
+    if some:
+        yield some
+
+
+def _nodes(way: _Way | None, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    return frequency if way is None else way.frequency
+
+
+def _joined(arrays: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
+
+
+def _rungs(
+    uvw: NDArray[np.float64], frequency: NDArray[np.float64], grid: Grid, tolerance: float
+) -> list[tuple[_Way | None, NDArray[np.intp]]]:
+    """Which rows share a way into nodes; those that stay as they are, whose way is None, come last."""
+    bandwidth = float(np.ptp(frequency))
+    if bandwidth == 0 or not len(uvw):
+        return [(None, np.arange(len(uvw)))]
+    delay = np.maximum(longest_delay(uvw, grid), _LEAST_FRINGES / frequency[0])
     # On rung k of a ladder T x bandwidth is 2^(k/4) - 1: twice that and a dozen is about the number of nodes.
-    rung = np.ceil(_RUNGS_PER_OCTAVE * np.log2(1 + delay * bandwidth)).astype(int)
-    channels = block.frequency.tobytes()
-    ways = {each: _way(channels, each, tolerance) for each in np.unique(rung).tolist()}
-    if not any(ways.values()):
-        yield block
-        return
-    # Rows that stay as they are come last.
-    rung[np.isin(rung, [each for each, way in ways.items() if way is None])] = max(ways) + 1
+    rung = np.ceil(_RUNGS_PER_OCTAVE * np.log2(1 + delay * bandwidth)).astype(np.int16)
+    channels, there = frequency.tobytes(), np.flatnonzero(np.bincount(rung)).tolist()
+    ways = {each: _way(channels, each, tolerance) for each in there}
+    last = max(there) + 1
+    for each, way in ways.items():
+        if way is None:
+            rung[rung == each] = last
     order = np.argsort(rung, kind="stable")
     ends = np.flatnonzero(np.diff(rung[order], append=-1)) + 1
-    for first, end in pairwise([0, *ends.tolist()]):
-        way, rows = ways.get(int(rung[order[first]])), order[first:end]
-        visibility, weight = np.take(block.visibility, rows, axis=1), np.take(block.weight, rows, axis=1)
-        if way is None:
-            yield replace(block, uvw=block.uvw[rows], visibility=visibility, weight=weight)
-        else:
-            yield Block(block.channel_out, block.uvw[rows], way.frequency, way.summed(visibility), way.summed(weight))
+    return [(ways.get(int(rung[order[first]])), order[first:end]) for first, end in pairwise([0, *ends.tolist()])]
 
 
 @lru_cache(maxsize=512)

@@ -20,6 +20,14 @@ _FEW = 1024  # of them, between which the median is looked for
 
 def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
     """Statistics over the finite pixels of plane[y, x]: extremes exact, rms from a regular sample; None if all NaN."""
+    rms = rms_of(plane)
+    if rms is None:
+        return None
+    return Statistics(rms, float(np.fmin.reduce(plane, axis=None)), float(np.fmax.reduce(plane, axis=None)))
+
+
+def rms_of(plane: NDArray[np.floating]) -> float | None:
+    """1.4826 x the median absolute deviation of the finite pixels of a regular sample; None if there are none."""
     stride = sample_stride(plane.size)
     sample = plane[::stride, ::stride].ravel()
     finite = np.isfinite(sample)
@@ -28,11 +36,7 @@ def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
     if not sample.size:
         return None
     deviation = np.abs(sample - _median(sample))
-    return Statistics(
-        rms=float(GAUSSIAN_RMS_PER_MAD * _median(deviation)),
-        minimum=float(np.fmin.reduce(plane, axis=None)),
-        maximum=float(np.fmax.reduce(plane, axis=None)),
-    )
+    return float(GAUSSIAN_RMS_PER_MAD * _median(deviation))
 
 
 def sample_stride(pixels: int) -> int:

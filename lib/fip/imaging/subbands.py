@@ -79,10 +79,10 @@ def _effective(
     if not used.any():
         return None
     low, high = (frequency - width / 2)[used], (frequency + width / 2)[used]
-    return Band(float(frequency @ weight / weight.sum()), _covered(low, high))
+    return Band(float(frequency @ weight / weight.sum()), covered(low, high))
 
 
-def _covered(low: NDArray[np.float64], high: NDArray[np.float64]) -> float:
+def covered(low: NDArray[np.float64], high: NDArray[np.float64]) -> float:
     """Length of the union of the intervals [low, high]."""
     order = np.argsort(low)
     low, high = low[order], high[order]

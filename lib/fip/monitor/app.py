@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
@@ -31,6 +30,7 @@ from fip.client.operator import Operator
 from fip.config import Config, Loaded
 from fip.data.errors import FipError, UsageError
 from fip.data.names import is_label
+from fip.fits.stored_image import header_of
 from fip.monitor.feed import Broadcast, Feed
 from fip.monitor.guard import Access, Guard, cookie_name
 from fip.monitor.metrics import CONTENT_TYPE, exposition
@@ -236,8 +236,7 @@ class _Pages:
 
     def _describe(self, run: str, index: int) -> dict[str, Any]:
         entry, image = self._gallery.entry(run, index), self._gallery.image(run, index)
-        with image.path.open("rb") as file:
-            header = fits.Header.fromfile(file)
+        header = header_of(image.path)
         cards = [[card.keyword, str(card.value), card.comment] for card in header.cards if card.keyword]
         return {
             **_shown(entry),

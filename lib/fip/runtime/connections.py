@@ -46,14 +46,14 @@ def watch(loop: Loop, watched: zmq.Socket[bytes], tell: Tell, door: Door | None 
                 return
             number, value = _EVENT.unpack(head)
             if number == zmq.Event.MONITOR_STOPPED:
-                loop.off(monitor)
+                loop.off_any(monitor)
                 monitor.close(0)
                 if door:
                     door.close()
                 return
             connections.happened(number, value, endpoint.decode(errors="replace"))
 
-    loop.on(monitor, happened)
+    loop.on_any(monitor, happened)
 
 
 def event(monitor: zmq.Socket[bytes]) -> tuple[int, int]:

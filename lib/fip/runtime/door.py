@@ -24,7 +24,7 @@ MOST_FILES = 65536  # descriptors that a daemon wants, and is given where it may
 JUNK, REFUSAL = 1.0, 10.0  # what a message uses that is not understood, and one whose sender is refused
 _REFUSED = 40.0, 1.0  # at once, and a second, of what a connection may use so
 _UNREAD = 1000.0, 10.0  # messages that are not read, before it is cut off
-CUT_OFF = 32.0  # connections that one counts for which was cut off: it will come again
+CUT_OFF = 1 / 8  # of the connections that may come at once, what one counts for that was cut off: it will come again
 _AWAY = "~"  # is added to the name of the file of a socket that is shut
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
 _DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # the program "return 0", as bpf(4) has it: no packet passes
@@ -40,10 +40,10 @@ class Limits:
 
 
 LIMITS: Final[dict[str, Limits]] = {
-    "ventilator.control": Limits(512, 256, 30.0),
+    "ventilator.control": Limits(2048, 1024, 30.0),
     "ventilator.status": Limits(256, 256, 30.0),
     "ventilator.lanes": Limits(8, 16, 0.5),
-    "sink.images": Limits(512, 256, 30.0),
+    "sink.images": Limits(2048, 1024, 30.0),
     "monitor.address": Limits(200, 400, 50.0),
 }
 """By the configuration's key of the socket's address."""
@@ -113,6 +113,7 @@ class Door:
         self._hang_up = hang_up
         self._most = most_connections(limits)
         self._coming = Allowance(limits.burst, limits.rate)
+        self._cut_off = CUT_OFF * limits.burst
         self._at = at
         self._file = Path(address.removeprefix("ipc://")) if address.startswith("ipc://") else None
         self._listener = -1
@@ -150,7 +151,7 @@ class Door:
         if self._unread.use(descriptor, 1, now) < 0 and descriptor in self._heard:
             del self._heard[descriptor]
             self._hang_up(descriptor)
-            self._use(CUT_OFF, now)
+            self._use(self._cut_off, now)
         return False
 
     def refuse(self, descriptor: int, amount: float, now: float) -> None:

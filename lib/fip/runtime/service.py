@@ -8,6 +8,7 @@ import argparse
 import heapq
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from math import ceil
 from pathlib import Path
@@ -38,6 +40,7 @@ log = logging.getLogger("fip")
 
 _READ, _WRITE = int(zmq.POLLIN), int(zmq.POLLOUT)  # numbers: pyzmq's own enumeration is slow to take apart
 EXIT_CONFIG = 78  # EX_CONFIG: systemd does not start the daemon again
+MOST_SOCKETS = 16384  # of a process; a lane takes three, with what tells of its connections
 LONGEST_WAIT = 60.0  # s, of one turn: what is due in a thousand years is no reason to poll for so long
 TELL_EVERY = 1.0  # s, what systemd is told; its patience, WatchdogSec= in the units, is many times that
 PARENT_VARIABLE = "FIP_PARENT"
@@ -88,6 +91,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.context = zmq.Context()
+        self.context.set(zmq.MAX_SOCKETS, MOST_SOCKETS)
         self.charge: Callable[[Exception], None] = Charged()
         self._poller = zmq.Poller()
         self._handlers: dict[tuple[zmq.Socket[bytes] | int, int], Callable[[], None]] = {}
@@ -98,6 +102,9 @@ class Loop:
         for end in (self._waker, self._wake):
             end.setblocking(False)
         self.on(self._wake.fileno(), self._run_calls)
+        self._many = select.epoll()
+        self._any: dict[int, tuple[zmq.Socket[bytes], Callable[[], None]]] = {}  # by their descriptors
+        self.on(self._many.fileno(), self._run_many)
 
     def on(self, what: zmq.Socket[bytes] | int, handler: Callable[[], None], event: int = _READ) -> None:
         """Calls `handler` whenever the socket (or file descriptor) can be read, or written: POLLOUT."""
@@ -108,6 +115,20 @@ class Loop:
         """Ends what `on` began; of a socket that is not watched it changes nothing."""
         self._handlers.pop((what, int(event)), None)
         self._watch(what)
+
+    def on_any(self, what: zmq.Socket[bytes], handler: Callable[[], None]) -> None:
+        """As `on`, for a socket of which there are very many, and that is used by its handler alone: silent ones cost
+        nothing. The handler may be called without need."""
+        descriptor = int(what.getsockopt(zmq.FD))
+        self._any[descriptor] = what, handler
+        self._many.register(descriptor, select.EPOLLIN)
+        self.soon(partial(self._serve, descriptor))  # its descriptor tells of changes alone
+
+    def off_any(self, what: zmq.Socket[bytes]) -> None:
+        """Ends what `on_any` began, before the socket is closed."""
+        descriptor = int(what.getsockopt(zmq.FD))
+        self._many.unregister(descriptor)
+        del self._any[descriptor]
 
     def at(self, when: float, call: Callable[[], None]) -> None:
         """Calls once, at a monotonic time."""
@@ -139,6 +160,7 @@ class Loop:
     def close(self) -> None:
         """Closes all sockets."""
         self.context.destroy()
+        self._many.close()
         self._waker.close()
         self._wake.close()
 
@@ -165,6 +187,17 @@ class Loop:
             raise
         except Exception as error:  # noqa: BLE001 the one place for whatever nobody has thought of
             self.charge(error)
+
+    def _run_many(self) -> None:
+        for descriptor, _ in self._many.poll(0):
+            self._serve(descriptor)
+
+    def _serve(self, descriptor: int) -> None:
+        what, handler = self._any.get(descriptor, (None, None))
+        if handler:
+            self.take(handler)
+        if what and not what.closed and int(what.getsockopt(zmq.EVENTS)) & _READ:
+            self.soon(partial(self._serve, descriptor))
 
     def _run_calls(self) -> None:
         self._wake.recv(4096)

@@ -160,6 +160,11 @@ def waits(opened: zmq.Socket[bytes]) -> bool:
     return bool(int(opened.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN))
 
 
+def takes(opened: zmq.Socket[bytes]) -> bool:
+    """Whether a message can be sent now."""
+    return bool(int(opened.getsockopt(zmq.EVENTS)) & int(zmq.POLLOUT))
+
+
 def exposed(address: str) -> bool:
     """Whether keys guard this address; the rights of its file guard one of ipc, which is not encrypted."""
     return not address.startswith("ipc://")

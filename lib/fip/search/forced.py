@@ -22,6 +22,9 @@ CHOSEN = 2.8
 """By how much the square of a S/N is too large, as the best of many: 2 for its place, 0.8 for its start and end."""
 
 _NARROWEST, _WIDEST = 32, 256  # pixels, of that square
+REACH = _WIDEST // 2 + 1
+"""Rows above and below a place, at most, that its flux and noise are told from."""
+
 _SAMPLES = 3  # pixels a beam, at least, by which the noise is told: those between are like them
 _REACH = 3  # pixels to each side that count
 _ON_A_PIXEL = 0.01  # pixels: so near, it is the pixel

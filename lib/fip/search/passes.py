@@ -1,6 +1,6 @@
 """All that is compiled of the search, in one file, so that numba sees when one of them has changed.
 
-Whoever imports it first should have pointed numba at a cache (`fip.imaging.slant.cache.use_cache`); else it is beside
+Whoever imports it first should have pointed numba at a cache (`fip.compiled.cache.use_cache`); else it is beside
 this file. Views that begin at 0 and float32 arithmetic are what LLVM makes vectors of. NaN keeps its meaning: no
 option here allows to leave its tests out. Nothing runs in threads, so that the same images give the same bits.
 """

@@ -20,8 +20,7 @@ from fip.runtime.service import Loop
 from fip.runtime.vitals import Vitals
 from fip.sink.opened import Opened
 from fip.wire.codec import pack, unpack
-from fip.wire.handing import LONGEST_MESSAGE, Given, Wanted
-from fip.wire.messages import Files
+from fip.wire.handing import LONGEST_MESSAGE, Files, Given, Wanted
 
 log = logging.getLogger("fip.sink")
 

@@ -11,7 +11,8 @@ from fip.archive.new_file import NewFile, set_direct
 from fip.data.errors import WireError
 from fip.data.names import RunId
 from fip.data.values import ImageFile, WrittenFile
-from fip.fits.identity import BLOCK, HEADER_READ, LONGEST_HEADER, Identity, cards_of, identity_of
+from fip.fits.identity import HEADER_READ, Identity, cards_of, identity_of
+from fip.fits.units import BLOCK, LONGEST_HEADER
 
 TEMPORARY = ".fip-{}.tmp"
 """How a file is called that is not whole yet; the next sink that opens the directory removes it."""

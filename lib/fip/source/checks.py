@@ -15,9 +15,9 @@ from fip.data.quantities import SECONDS_PER_DAY, format_angle, iso_utc
 from fip.data.rotations import about_w, separation
 from fip.imaging.polarisation import hands, unobserved
 from fip.source.advice.geometry import UvwCheck, check_uvw, uvw_axes
+from fip.source.columns import Columns, weight_column
 from fip.source.index.row_index import RowIndex
 from fip.source.recording import Recording, Rows
-from fip.source.samples import Columns, weight_column
 from fip.source.selecting.chosen import Chosen, parts, sampled
 from fip.source.selecting.matching import baselines, listed
 from fip.source.selecting.phase_centres import PhaseCentres

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,28 +13,29 @@ from fip.corrections.corrections import Corrections
 from fip.corrections.observed import Observed
 from fip.corrections.tally import Tally
 from fip.data.errors import InputError, UnreadableError
-from fip.data.fingerprints import fingerprint
 from fip.data.names import RunId
-from fip.data.quality import TOTAL_INTENSITY, UNCALIBRATED
+from fip.data.quality import FLAGGED_SHARE, TOTAL_INTENSITY, UNCALIBRATED
 from fip.data.rotations import about_w, icrs_axes, rephase, turned
 from fip.data.settings import Imaging
 from fip.data.values import Band, Beam, Block, Fingerprint, Grid, KnownSource, Observation, Slice
 from fip.fits.header import effective_band
-from fip.imaging.antennas import AntennaTally, BaselineSums, health, tally
+from fip.imaging.antennas import AntennaTally, BaselineSums, health, may_be_ill, tally
 from fip.imaging.beam import fit_beam
+from fip.imaging.compression import compress_blocks
 from fip.imaging.noise import expected_noise
-from fip.imaging.subbands import effective_bands, of_rows, parts, split, sub_bands, totals
+from fip.imaging.subbands import effective_bands, parts, split, sub_bands, totals
+from fip.imaging.summed import Summed, effective_of, fingerprint_of, totals_of
 from fip.imaging.weighting import weigh
 from fip.source.corrected import cards_of, known_sources, numbers_of
-from fip.source.dumped import Dump, Found, Part, coverage_of, middles, samples_selected, times_of
+from fip.source.dumped import Dump, Part, coverage_of, middles, samples_selected, short, times_of
 from fip.source.feeds import feed_angles, of_baselines, unknown
 from fip.source.index.expected import rounded
 from fip.source.recording import Rows
-from fip.source.samples import SampleReader, Seen, observed_of
+from fip.source.samples import SampleReader, Samples, Seen, observed_of
 from fip.source.selecting.chosen import Picked
 from fip.source.selecting.matching import baselines, within
 from fip.source.tables.subtables import Window, band
-from fip.state.antennas import antennas_view, ill
+from fip.state.antennas import LEAST_FACTOR, antennas_view, ill
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,46 +91,52 @@ class Run:
         """What is done to samples before Stokes are formed; None for nothing."""
         return self.readers[0].corrections
 
-    def read_with_antennas(self, number: int) -> tuple[Slice, AntennaTally, Mapping[str, float]]:
-        """Cut one slice, and tell how the antennas did in it, and how long each correction took (s)."""
+    def read_with_antennas(
+        self, number: int, compressed: bool = False
+    ) -> tuple[Slice, AntennaTally, Mapping[str, float]]:
+        """Cut one slice, and tell how the antennas did in it, and how long each correction took (s).
+
+        `compressed` is as `fip.imaging.compression.compress` makes it, but for rounding.
+        """
         info = self.slices[number]
         dump = self._dump(info)
         self._windows[number] = dump.windows
-        bands = self._bands(dump.windows)
-        zeros = garbled = absent = 0
-        done = Tally()
+        bands, grid = self._bands(dump.windows), self._grid(info)
         sums = BaselineSums(self.picked.main.antennas.names)
         baseline = sums.baseline(*dump.antennas)
-        natural, windows = [], []
+        at_once = compressed and self._compressed_at_once(info, bands)
+        found = list[tuple[Samples, NDArray[np.intp]]]()
         for part in self._parts(dump):
             sums.select(baseline[part.mask], samples_selected(part, dump))
-            found = self._read_block(info, part, dump)
-            zeros, garbled, done = zeros + found.zeros, garbled + found.garbled, done + found.tally
-            absent += found.absent
-            if found.block is not None:
-                sums.add(baseline[found.rows], found.block)
-                natural.append((found.block, found.rows))
-                windows.append(part.reader.window)
-        grid = self._grid(info)
-        kept = np.concatenate([rows for _, rows in natural]) if natural else np.flatnonzero(dump.selected)
-        times = times_of(self.picked.index, info.integrations, dump, kept, [block for block, _ in natural])
-        centred = self._rephased(info, dump, natural, middles(dump, kept))
-        weighed = weigh(centred, self.settings, grid)
-        blocks = tuple(part for block in weighed for part in split(block, bands))
-        widths = [window.width[here] for window in windows for _, here in parts(window.frequency, bands)]
-        planes = len(self.settings.stokes), len(bands)
-        weights, counts = totals(blocks, planes)
-        antennas = tally(sums)
+            found.append(self._read_part(info, part, dump, grid if at_once else None))
+            sums.add(baseline[found[-1][1]], found[-1][0].summed.sums[0])
+        natural = [(block, rows) for samples, rows in found for block in samples.blocks]
+        summed = [samples.summed for samples, rows in found if rows.size]
+        kept = np.concatenate([rows for _, rows in found if rows.size]) if summed else np.flatnonzero(dump.selected)
+        of_rows = np.concatenate([each.of_rows() for each in summed]) if summed else np.ones(kept.size)
+        blocks = weighed = tuple(block for block, _ in natural)
+        if not at_once:
+            centred = self._rephased(info, dump, natural, middles(dump, kept))
+            weighed = weigh(centred, self.settings, grid)
+            blocks = tuple(part for block in weighed for part in split(block, bands))
+        weights, counts, effective = self._of_bands(summed, blocks, bands)
+        if compressed and not at_once:
+            blocks = compress_blocks(blocks, grid, self.settings.epsilon)
+        antennas, done = tally(sums), reduce(add, (samples.tally for samples, _ in found), Tally())
+        zeros, garbled, absent = (
+            sum(getattr(samples.counts, name) for samples, _ in found) for name in ("zeros", "garbled", "absent")
+        )
+        looked_at = may_be_ill(antennas, FLAGGED_SHARE, LEAST_FACTOR)
         cut = Slice(
             run=self.id,
             index=number,
             attempt=1,
             integration=info.number,
             label=info.label,
-            times=times,
+            times=times_of(self.picked.index, info.integrations, dump, kept, of_rows),
             grid=grid,
             bands=bands,
-            effective=effective_bands(blocks, widths, planes),
+            effective=effective,
             observation=self.observations[info.field],
             settings=self.settings,
             blocks=blocks,
@@ -138,8 +147,8 @@ class Run:
             zeros=zeros,
             garbled=garbled,
             complete=rounded(self.picked.share_there(info.integrations) * (1 - absent / max(1, sums.samples))),
-            ill=ill(antennas_view(health(self.id, antennas))),
-            fingerprint=fingerprint([block for block, _ in natural]),
+            ill=ill(antennas_view(health(self.id, antennas))) if looked_at else {},
+            fingerprint=fingerprint_of(summed),
         )
         if self.corrections is not None:
             noise = expected_noise([block for block, _ in natural], weighed)
@@ -147,6 +156,26 @@ class Run:
         if self.picked.main.raw() and not (self.corrections and self.corrections.gains):
             cut = replace(cut, numbers={**cut.numbers, UNCALIBRATED: (1.0, "")})
         return cut, antennas, done.seconds
+
+    def _natural(self, bands: Sequence[Band]) -> bool:
+        """Whether samples are imaged by the weights that they have, in one band."""
+        return self.settings.weight == "natural" and self.settings.taper is None and len(bands) == 1
+
+    def _compressed_at_once(self, info: SliceInfo, bands: Sequence[Band]) -> bool:
+        """Whether nothing is done between reading samples and compressing them."""
+        turned_by = self._matrices(info, self.picked.index.time[list(info.integrations)])
+        return self._natural(bands) and self.corrections is None and turned_by is None
+
+    def _of_bands(
+        self, summed: Sequence[Summed], blocks: Sequence[Block], bands: Sequence[Band]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], tuple[tuple[Band | None, ...], ...]]:
+        """Sums of weights, numbers of samples that count, and effective bands, all [stokes][channel_out]."""
+        planes = len(self.settings.stokes)
+        if self._natural(bands):
+            return *totals_of(summed, planes), effective_of(summed, planes)
+        widths = [each.width[here] for each in summed for _, here in parts(each.frequency, bands)]
+        shape = planes, len(bands)
+        return *totals(blocks, shape), effective_bands(blocks, widths, shape)
 
     def _told(
         self, cut: Slice, corrections: Corrections, tally: Tally, noise: NDArray[np.float64], middle: float
@@ -189,8 +218,8 @@ class Run:
         """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""
         info = self.slices[number]
         dump = self._dump(info)
-        found = (self._read_block(info, part, dump).block for part in self._parts(dump))
-        return fingerprint([block for block in found if block is not None])
+        found = (self._read_part(info, part, dump, None)[0] for part in self._parts(dump))
+        return fingerprint_of([each.summed for each in found])
 
     def _grid(self, info: SliceInfo) -> Grid:
         """The grid of a slice; if it follows a body, about where that is in the middle of the slice."""
@@ -203,19 +232,21 @@ class Run:
     def _dump(self, info: SliceInfo) -> Dump:
         numbers, integration = self.picked.index.rows_of(info.integrations)
         rows = self.picked.main.rows(numbers)
-        antennas = rows.column("ANTENNA1"), rows.column("ANTENNA2")
+        pattern = self.picked.index.pattern
+        antennas = short(rows, pattern, "ANTENNA1"), short(rows, pattern, "ANTENNA2")
         selected = baselines(*antennas, self.picked.antennas)
         uvw = rows.column("UVW").astype(np.float64, copy=False)
         if len(self.picked.index.coverage.windows) == 1:
             window = np.full(len(rows), self.picked.index.coverage.windows[0], np.int32)
         else:
-            window = rows.column("DATA_DESC_ID")
+            window = short(rows, pattern, "DATA_DESC_ID")
             selected &= np.isin(window, [reader.window.number for reader in self.readers])
         placed = selected & np.isfinite(uvw).all(axis=1)
         due = selected & ~rows.column("FLAG_ROW")
         which = np.searchsorted(info.integrations, integration)
         uv = None if self.picked.asked.source.uv_range is None else self._uv(info, which, uvw)
-        return Dump(rows, antennas, which, rows.column("TIME"), window, selected, due, placed, placed & due, uvw, uv)
+        time = short(rows, pattern, "TIME")
+        return Dump(rows, antennas, which, time, window, selected, due, placed, placed & due, uvw, pattern, uv)
 
     def _uv(self, info: SliceInfo, integration: NDArray[np.intp], uvw: NDArray[np.float64]) -> NDArray[np.float64]:
         """|(u, v)| [row] in m towards the centre of the grid, as `subset` has it: at the middle of integrations."""
@@ -255,21 +286,17 @@ class Run:
                 whole = within(reach, dump.uv[mask], reader.window.frequency)
             yield Part(reader, dump.rows if mask.all() else dump.rows.where(mask), mask, whole)
 
-    def _read_block(self, info: SliceInfo, part: Part, dump: Dump) -> Found:
-        """The rows of one window that have a good sample."""
-        usable = part.within & dump.usable[part.mask, None]
-        rows = np.flatnonzero(part.mask)
-        if not usable.any():
-            return Found(None, rows)
-        seen = None if self.corrections is None else self._seen(info, part, dump)
-        due = part.within & dump.due[part.mask, None]
-        visibility, weight, zeros, garbled, absent, tally = part.reader.read(part.rows, usable, due, seen)
-        good = of_rows(weight).any(axis=0)
-        if not good.all():
-            visibility, weight = np.compress(good, visibility, axis=1), np.compress(good, weight, axis=1)
-            rows = rows[good]
-        block = Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight) if rows.size else None
-        return Found(block, rows, zeros, garbled, absent, tally)
+    def _read_part(
+        self, info: SliceInfo, part: Part, dump: Dump, grid: Grid | None
+    ) -> tuple[Samples, NDArray[np.intp]]:
+        """The rows of one window that have a good sample, and which of the slice's they are; compressed for a grid."""
+        usable, due = part.within & dump.usable[part.mask, None], part.within & dump.due[part.mask, None]
+        given = part.rows, dump.uvw[part.mask], usable, due
+        if grid is not None:
+            found = part.reader.compressed(*given, grid, self.settings.epsilon)
+        else:
+            found = part.reader.read(*given, None if self.corrections is None else self._seen(info, part, dump))
+        return found, np.flatnonzero(part.mask)[found.rows]
 
     def _seen(self, info: SliceInfo, part: Part, dump: Dump) -> Seen:
         """When and from where the rows of a window were seen."""
@@ -287,7 +314,7 @@ class Run:
                 here = integration == at
                 feed[here] = of_baselines(row, first[here], second[here])
         return Seen(
-            number, first, second, integration, dump.time[part.mask], part.rows.column("INTERVAL"),
+            number, first, second, integration, dump.time[part.mask], dump.short("INTERVAL")[part.mask],
             np.where(dump.placed[part.mask, None], dump.uvw[part.mask], 0.0), np.stack(axes), feed,
         )  # fmt: skip
 

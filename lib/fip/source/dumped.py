@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fip.corrections.tally import NOTHING, Tally
 from fip.data.values import Block, Times
-from fip.imaging.subbands import of_rows
+from fip.source.index.pattern import Pattern
 from fip.source.index.row_index import RowIndex
 from fip.source.recording import Rows
 from fip.source.samples import SampleReader
@@ -30,12 +30,27 @@ class Dump:
     placed: NDArray[np.bool_]  # selected, with finite UVW
     usable: NDArray[np.bool_]  # and not flagged as a whole
     uvw: NDArray[np.float64]  # [row, 3] m, as on file
+    pattern: Pattern | None  # of its rows
     uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None where no range is selected
+
+    def short(self, name: str) -> NDArray[Any]:
+        """A short column of all rows, not to be written."""
+        return short(self.rows, self.pattern, name)
 
     @property
     def windows(self) -> frozenset[int]:
         """The windows that it has rows of."""
-        return frozenset(np.unique(self.window[self.selected]).tolist())
+        return frozenset(np.flatnonzero(np.bincount(self.window[self.selected])).tolist())
+
+
+def short(rows: Rows, pattern: Pattern | None, name: str) -> NDArray[Any]:
+    """A short column of rows, by the pattern if that tells it; not to be written."""
+    known = pattern.column(name, rows.numbers) if pattern else None
+    if known is not None:
+        return known
+    if name == "TIME" and pattern and pattern.one_time(rows.numbers):
+        return np.broadcast_to(rows.column(name, 0, 1), len(rows))
+    return rows.column(name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,9 +64,11 @@ class Part:
 
 
 def times_of(
-    index: RowIndex, integrations: Sequence[int], dump: Dump, kept: NDArray[np.intp], blocks: Sequence[Block]
+    index: RowIndex, integrations: Sequence[int], dump: Dump, kept: NDArray[np.intp], weight: NDArray[np.float64]
 ) -> Times:
-    """Begin and end, s UTC, go by INTERVAL, or by the cadence where INTERVAL cannot be right.
+    """Of rows `kept` [row] with these sums of weights [row].
+
+    Begin and end, s UTC, go by INTERVAL, or by the cadence where INTERVAL cannot be right.
 
     The exposure is the weighted mean of that of the samples, summed over the integrations; none is longer than its
     integration, or known if it is 0.
@@ -59,8 +76,7 @@ def times_of(
     first = float(dump.time[0])
     average = first + float((dump.time[kept] - first).mean())
     begin, end = _span(index, integrations, dump)
-    used = dump.rows.column("EXPOSURE")[kept]
-    weight = np.concatenate([of_rows(block.weight).sum(axis=0) for block in blocks] or [np.ones(kept.size)])
+    used = dump.short("EXPOSURE")[kept]
     known = np.isfinite(used) & (used > 0)
     integration = dump.integration[kept][known]
     weights = np.bincount(integration, weight[known])
@@ -72,7 +88,7 @@ def times_of(
 def _span(index: RowIndex, integrations: Sequence[int], dump: Dump) -> tuple[float, float]:
     """When the first integration of a slice began and the last one ended, s UTC."""
     time = dump.time[dump.selected]
-    interval = dump.rows.column("INTERVAL")[dump.selected]
+    interval = dump.short("INTERVAL")[dump.selected]
     length = float(index.cadence[integrations[0]])
     if index.trusted[integrations[0]]:
         half = np.fmax(interval, 0) / 2
@@ -81,7 +97,7 @@ def _span(index: RowIndex, integrations: Sequence[int], dump: Dump) -> tuple[flo
         if not end - begin > gaps + _LONGEST * length:
             return begin, end
     if not np.isfinite(length):
-        length = float(np.nanmax(np.append(dump.rows.column("EXPOSURE"), 0.0)))
+        length = float(np.nanmax(np.append(dump.short("EXPOSURE"), 0.0)))
     begin, end = (_edge(index, integrations[at], side * length / 2) for at, side in ((0, -1), (-1, 1)))
     return min(begin, float(time.min())), max(end, float(time.max()))
 
@@ -119,15 +135,3 @@ def coverage_of(part: Part, dump: Dump) -> tuple[Block, NDArray[np.intp]]:
     weight = part.reader.coverage(part.rows, part.within & placed[:, None])[:, placed]
     visibility = np.zeros(weight.shape, part.reader.complex)
     return Block(0, dump.uvw[rows], part.reader.window.frequency, visibility, weight), rows
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """What was read of one window."""
-
-    block: Block | None  # the rows that have a good sample
-    rows: NDArray[np.intp]  # which of the slice's rows they are
-    zeros: int = 0  # as `Slice` has them
-    garbled: int = 0
-    absent: int = 0  # as `Samples` has them
-    tally: Tally = NOTHING  # what corrections have done

@@ -12,10 +12,10 @@ from fip.data.quantities import ARCSEC, format_angle, iso_utc
 from fip.source.advice.defaults import choose_grid
 from fip.source.advice.field_of_view import LOSSES, bandwidth_radius, primary_beam, time_radius
 from fip.source.checks import check_readable, told_of_uvw, width_notes
+from fip.source.columns import batches, has_weights, holds_values, weight_column
 from fip.source.index.row_index import RowIndex
 from fip.source.open_run import extent, interval_fault, read_index
 from fip.source.recording import Recording, Rows
-from fip.source.samples import batches, has_weights, holds_values, weight_column
 from fip.source.selecting.centring import own_centre, phase_centres
 from fip.source.selecting.chosen import all_windows, parts, sampled, unique_names
 from fip.source.selecting.matching import listed

@@ -27,15 +27,16 @@ from fip.imaging.subbands import split, sub_bands
 from fip.source.advice.defaults import Extent, choose_grid
 from fip.source.advice.field_of_view import smearing_notes
 from fip.source.checks import check_cells, looked_at, undefined_notes, uvw_notes, value_notes, width_notes
+from fip.source.columns import Columns, choose_columns, has_weights, scaled, weight_column
 from fip.source.correcting import corrections_of
 from fip.source.cutting import Run, SliceInfo
 from fip.source.index import row_index
 from fip.source.index.coverage import Coverage
 from fip.source.index.indexer import Indexer
 from fip.source.index.row_index import RowIndex
-from fip.source.recording import Recording
+from fip.source.recording import MappedRows, Recording
 from fip.source.run_id import identify
-from fip.source.samples import Columns, SampleReader, choose_columns, has_weights, scaled, weight_column
+from fip.source.samples import SampleReader
 from fip.source.selecting.centring import centre_notes, position
 from fip.source.selecting.chosen import Chosen, choose, parts
 from fip.source.selecting.matching import listed
@@ -182,8 +183,8 @@ def checked_chunks(main: Recording, first: int = 0, end: int | None = None) -> I
     end = len(main) if end is None else end
     for begin in range(first, end, row_index.CHUNK):
         rows = main.rows(range(begin, min(begin + row_index.CHUNK, end)))
-        beams = main.beam_columns
-        chunk = {name: rows.column(name) for name in (*row_index.COLUMNS, *beams)}
+        others = ("EXPOSURE",) if isinstance(rows, MappedRows) else ()  # others read it slice by slice, for nothing
+        chunk = {name: rows.column(name) for name in (*row_index.COLUMNS, *others, *main.beam_columns)}
         strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
         if strange:
             raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")

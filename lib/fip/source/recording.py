@@ -7,13 +7,14 @@ goes wrong in it is an InputError of one line that names the path.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.arriving import Arrivals
 from fip.data.errors import InputError
+from fip.imaging.forming import Cells
 from fip.source.tables.subtables import Antennas, Channels, Field, Window
 
 
@@ -55,6 +56,17 @@ class Rows(Protocol):
 
     def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
         """The error to raise if cells of a column have another shape than the windows tell."""
+
+
+@runtime_checkable
+class MappedRows(Protocol):
+    """What rows have besides if files of columns can be mapped; whoever reads them does without it, only slower."""
+
+    def cells(self, name: str, shape: tuple[int, ...]) -> Cells | None:
+        """The cells of a column where they lie, if they are of this shape: little-endian, flags as bits, lowest first.
+
+        None if they are to be read. What is told holds until the next call.
+        """
 
 
 class Recording(Protocol):

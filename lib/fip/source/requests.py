@@ -168,14 +168,13 @@ def look(
 
 def cut(path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None) -> Cut:
     """A slice of a run as it is sent. InputError if it cannot be read."""
-    from fip.imaging.compression import compress
     from fip.wire.codec import encode_slice
 
     begun = time.monotonic()
     values, antennas, corrected = _steadily(
-        path, asked, writing, lambda: run_with(path, asked, writing, run, index, held).read_with_antennas(index)
+        path, asked, writing, lambda: run_with(path, asked, writing, run, index, held).read_with_antennas(index, True)
     )
-    values = replace(compress(values), run=run)
+    values = replace(values, run=run)
     header, *arrays = encode_slice(values)
     return Cut(
         [header, *map(PickleBuffer, arrays)], values.nbytes, antennas, time.monotonic() - begun, values.ill, corrected

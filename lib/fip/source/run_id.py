@@ -15,9 +15,9 @@ from fip.data.names import RunId
 from fip.data.older_formats import facts_of_0c91216
 from fip.data.settings import Asked, Imaging, texts, without_extras
 from fip.data.values import Band, Grid
+from fip.source.columns import AUTOMATIC, Columns, scaled
 from fip.source.index.row_index import RowIndex
 from fip.source.recording import Recording
-from fip.source.samples import AUTOMATIC, Columns, scaled
 from fip.source.tables.subtables import Window
 
 

@@ -1,7 +1,8 @@
 """The edge between a MeasurementSet's columns and weighted Stokes samples: which columns, and reading them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,31 +12,17 @@ from numpy.typing import NDArray
 from fip.corrections.corrections import Corrections
 from fip.corrections.observed import Observed
 from fip.corrections.tally import NOTHING, Tally
-from fip.data.errors import InputError, UsageError
-from fip.imaging.polarisation import Product, absent, form, hands, possible, unobserved
-from fip.source.recording import Recording, Rows
-from fip.source.tables.askap import DATA_SCALE, is_askap
+from fip.data.errors import InputError
+from fip.data.values import Block, Grid
+from fip.imaging.compression import compressed_planes, rows_at_once
+from fip.imaging.forming import COUNT, Cells, Counts, Formed, Forming, Read, lanes, pieces, samples_of, with_any
+from fip.imaging.polarisation import Product, form, hands
+from fip.imaging.summed import Summed
+from fip.source.columns import Columns, weight_column
+from fip.source.recording import MappedRows, Rows
 from fip.source.tables.subtables import Window
 
 _BATCH = 1 << 19  # samples of all correlations read at a time, so that they stay in the processor's cache
-
-
-AUTOMATIC = ("CORRECTED_DATA", "DATA")
-"""The columns of which one is imaged if none is named: the first that holds values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The columns that visibilities come from."""
-
-    visibility: str
-    model: str | None  # subtracted from it
-    scale: float = 1.0  # by which it is multiplied, and the model is not
-
-    @property
-    def label(self) -> str:
-        """What the header says was imaged."""
-        return f"{self.visibility}-{self.model}" if self.model else self.visibility
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,13 +41,12 @@ class Seen:
 
 
 class Samples(NamedTuple):
-    """What was read of some rows."""
+    """What was read of some rows, and which rows have a good sample: all arrays are of these."""
 
-    visibility: NDArray[np.complexfloating]  # [stokes, row, channel] weight x visibility
-    weight: NDArray[np.floating]  # [stokes, row, channel]
-    zeros: int  # samples that do not count because all parallel hands are exactly 0, and for nothing else
-    garbled: int  # samples that do not count because a number of theirs is none that a telescope gives
-    absent: int  # samples of the first plane that hold nothing, flagged or not: NaN, an impossible value, or zeros
+    rows: NDArray[np.intp]  # [row] ascending
+    blocks: tuple[Block, ...]  # one of these rows, or several after which they are compressed
+    summed: Summed
+    counts: Counts
     tally: Tally = NOTHING  # what corrections have done
 
 
@@ -91,45 +77,174 @@ class SampleReader:
         """For another process, which has buffers of its own."""
         return {**vars(self), "_buffers": {}}
 
-    def read(self, rows: Rows, usable: NDArray[np.bool_], due: NDArray[np.bool_], seen: Seen | None = None) -> Samples:
-        """The samples of these rows; visibility and weight are 0 where not `usable` [row, 1 or channel].
+    def read(
+        self, rows: Rows, uvw: NDArray[np.float64], usable: NDArray[np.bool_], due: NDArray[np.bool_],
+        seen: Seen | None = None,
+    ) -> Samples:  # fmt: skip
+        """The samples of those of these rows that have a good one; a block, or none.
 
-        They are corrected as they were `seen`, if there is anything to correct. Of the samples that are `due`, of the
-        same shape, those that hold nothing are counted.
+        `uvw` [row, 3] m. They have weight 0 where not `usable` [row, 1 or channel]. They are corrected as they were
+        `seen`, if there is anything to correct. Of what is `due`, of the same shape, it is counted what holds nothing.
         """
-        visibility, weight = self._planes(rows)
-        zeros = garbled = absent = 0
-        tally = Tally()
-        step = self._batch if self.corrections is None else len(rows)  # corrections look at a slice as a whole
-        for first in range(0, len(rows), step):
-            here = slice(first, min(first + step, len(rows)))
-            bad = self._bad(rows, here, usable)
-            values, weights = self._visibilities(rows, here), self._weights(rows, here)
-            zero = None if self.keep_zeros else unobserved(values, self._hands)
-            none, checked = self._absent(values, zero, due[here])
-            absent += none
-            zeros += self._leave_zeros(zero, bad)
-            model = None if self.columns.model is None else self._model(self.columns.model, rows, here)
-            if self.corrections is not None and seen is not None:
-                observed = observed_of(self.corrections.path, self.window, seen, values, weights, bad)
-                observed, done = self.corrections.apply(observed, model)
-                values, weights, bad, checked = observed.visibility, observed.weight, observed.bad, False
-                tally += done
-            garbled += self._form(values, weights, bad, visibility[:, here], weight[:, here], checked)
-        return Samples(visibility, weight, zeros, garbled, absent, tally)
+        asked = np.flatnonzero(with_any(usable | due))
+        shape = len(self.wanted), asked.size, self.window.shape[0]
+        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
+        number = np.empty(len(rows), np.intp)
+        number[asked] = np.arange(asked.size)
+
+        def keep(some: NDArray[np.intp], planes: NDArray[np.floating]) -> None:
+            visibility[:, number[some]], weight[:, number[some]] = samples_of(planes, shape[2])
+
+        told, tally = self._form(rows, asked, usable, due, seen, keep)
+        kept = _with_samples(told)
+        if kept.size < asked.size:
+            visibility, weight = (np.take(each, number[kept], axis=1) for each in (visibility, weight))
+        block = Block(0, uvw[kept], self.window.frequency, visibility, weight)
+        return self._samples(kept, (block,) if kept.size else (), told, tally)
+
+    def compressed(
+        self, rows: Rows, uvw: NDArray[np.float64], usable: NDArray[np.bool_], due: NDArray[np.bool_], grid: Grid,
+        epsilon: float,
+    ) -> Samples:  # fmt: skip
+        """The same, naturally weighted and not corrected, compressed for a grid: no more is held than that takes."""
+        usable_rows = with_any(usable)
+        asked, others = np.flatnonzero(usable_rows), np.flatnonzero(with_any(due) & ~usable_rows)
+        whole = self._mapped(rows, usable)
+        if whole is None:
+            return self._compressed_later(rows, asked, uvw, usable, due, grid, epsilon)
+        forming = self._forming()
+        told, ready = forming.nothing(len(rows)), forming.prepared(whole, usable, due)
+
+        def planes_of(some: NDArray[np.intp]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+            planes = self._room(some.size)
+            forming.form(ready, asked[some], planes, told)
+            return planes, _counting(told.sums[:, COUNT, asked[some]])
+
+        for some in pieces(others, rows_at_once(self.window.shape[0])):  # that are flagged, or nowhere: for the counts
+            forming.form(ready, some, self._room(some.size), told)
+        blocks = compressed_planes(uvw[asked], self.window.frequency, grid, epsilon, planes_of)
+        return self._samples(_with_samples(told), blocks, told, NOTHING)
+
+    def _compressed_later(
+        self, rows: Rows, asked: NDArray[np.intp], uvw: NDArray[np.float64], usable: NDArray[np.bool_],
+        due: NDArray[np.bool_], grid: Grid, epsilon: float,
+    ) -> Samples:  # fmt: skip
+        """The same of rows that are read one after the other: planes of all of them are held."""
+        number = np.full(len(rows), -1, np.intp)
+        number[asked] = np.arange(asked.size)
+        planes = self._forming().planes(asked.size)
+
+        def keep(some: NDArray[np.intp], found: NDArray[np.floating]) -> None:
+            here = number[some] >= 0
+            planes[:, number[some[here]]] = found if here.all() else found[:, here]
+
+        def planes_of(some: NDArray[np.intp]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+            return np.take(planes, some, axis=1), _counting(told.sums[:, COUNT, asked[some]])
+
+        told, _ = self._form(rows, np.flatnonzero(with_any(usable | due)), usable, due, None, keep)
+        blocks = compressed_planes(uvw[asked], self.window.frequency, grid, epsilon, planes_of)
+        return self._samples(_with_samples(told), blocks, told, NOTHING)
 
     def coverage(self, rows: Rows, usable: NDArray[np.bool_]) -> NDArray[np.floating]:
         """The weights [stokes, row, channel] that there would be without a flag, 1 where none is positive."""
-        visibility, weight = self._planes(rows)
+        shape = len(self.wanted), len(rows), self.window.shape[0]
+        visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
         for first in range(0, len(rows), self._batch):
             here = slice(first, min(first + self._batch, len(rows)))
             cells = here.stop - first, *self.window.shape
             bad = np.broadcast_to(~usable[here, :, None], cells)
             nothing = np.zeros(cells, self.complex)
-            self._form(nothing, self._weights(rows, here), bad, visibility[:, here], weight[:, here])
+            form(self.wanted, nothing, self._weights(rows, here), bad, visibility[:, here], weight[:, here])
         if not weight.any():
             weight[...] = usable
         return weight
+
+    def _samples(self, kept: NDArray[np.intp], blocks: tuple[Block, ...], told: Formed, tally: Tally) -> Samples:
+        sums = told.sums if kept.size == told.sums.shape[2] else np.take(told.sums, kept, axis=2)
+        summed = Summed(self.window.frequency, self.window.width, sums, told.most)
+        return Samples(kept, blocks, summed, told.counts, tally)
+
+    def _forming(self, corrected: bool = False) -> Forming:
+        """How planes are formed; what is `corrected` was looked through for what nobody observed before."""
+        parallel = () if self.keep_zeros or corrected else self._hands
+        return Forming.of(self.wanted, self.window.frequency, self.window.shape[1], parallel, self.real)
+
+    def _room(self, rows: int) -> NDArray[np.floating]:
+        """Planes of so many rows, of any content, in a buffer."""
+        shape = len(self.wanted), rows, 3, lanes(self.window.shape[0])
+        if self._buffers.get("planes", np.empty(0)).size < prod(shape):
+            self._buffers["planes"] = np.empty(prod(shape), self.real)
+        return self._buffers["planes"][: prod(shape)].reshape(shape)
+
+    def _form(
+        self, rows: Rows, asked: NDArray[np.intp], usable: NDArray[np.bool_], due: NDArray[np.bool_],
+        seen: Seen | None, keep: Callable[[NDArray[np.intp], NDArray[np.floating]], None],
+    ) -> tuple[Formed, Tally]:  # fmt: skip
+        """Forms planes of the rows `asked` for, and has a few at a time kept."""
+        told, tally = self._forming().nothing(len(rows)), Tally()
+        for first, read, forming, usable_here, due_here, done in self._reads(rows, usable, due, seen, told.counts):
+            number = len(usable_here)
+            here = asked[np.searchsorted(asked, first) : np.searchsorted(asked, first + number)]
+            part = told if number == len(rows) else replace(forming.nothing(number), most=told.most, counts=told.counts)
+            ready = forming.prepared(read, usable_here, due_here)
+            for some in pieces(here, rows_at_once(self.window.shape[0])):
+                planes = self._room(some.size)
+                forming.form(ready, some - first, planes, part)
+                keep(some, planes)
+            if part is not told:
+                told.sums[:, :, first : first + number] = part.sums
+            tally += done
+        return told, tally
+
+    def _reads(
+        self, rows: Rows, usable: NDArray[np.bool_], due: NDArray[np.bool_], seen: Seen | None, counts: Counts
+    ) -> Iterator[tuple[int, Read, Forming, NDArray[np.bool_], NDArray[np.bool_], Tally]]:
+        """The rows, mapped or some at a time: the first, samples, how to form them, usable and due, what was done."""
+        whole = self._mapped(rows, usable)
+        if whole is not None:
+            yield 0, whole, self._forming(), usable, due, NOTHING
+            return
+        spectral = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
+        step = self._batch if self.corrections is None else len(rows)  # corrections look at a slice as a whole
+        for first in range(0, len(rows), step):
+            here = slice(first, min(first + step, len(rows)))
+            bad, values = self._fill("FLAG", rows, here), self._visibilities(rows, here)
+            weights = self._weights(rows, here)
+            if self.corrections is None or seen is None:
+                read = _read(values, bad, weights, spectral)
+                yield first, read, self._forming(), usable[here], due[here], NOTHING
+                continue
+            bad |= ~usable[here, :, None]
+            self._forming().look(values, bad, due[here], counts)
+            model = None if self.columns.model is None else self._model(self.columns.model, rows, here)
+            observed = observed_of(self.corrections.path, self.window, seen, values, weights, bad)
+            observed, done = self.corrections.apply(observed, model)
+            read = _read(observed.visibility.astype(self.complex, copy=False), observed.bad, observed.weight, spectral)
+            all_of, none_of = np.ones((here.stop - first, 1), bool), np.zeros((here.stop - first, 1), bool)
+            yield first, read, self._forming(corrected=True), all_of, none_of, done
+
+    def _mapped(self, rows: Rows, usable: NDArray[np.bool_]) -> Read | None:
+        """The samples as they lie in files that are mapped; None if they are to be read into buffers."""
+        plain = self.window.order == slice(None) if isinstance(self.window.order, slice) else False
+        if not isinstance(rows, MappedRows) or not plain or self.columns.scale != 1:
+            return None
+        if self.corrections is not None or usable.shape[1] > 1:
+            return None
+        cell, first = self.window.cell, self.window.first * self.window.shape[1]
+        visibility, flag = rows.cells(self.columns.visibility, cell), rows.cells("FLAG", cell)
+        if visibility is None or flag is None:
+            return None
+        spectral = weight_column(rows, self.window) == "WEIGHT_SPECTRUM"
+        if spectral:
+            weight = rows.cells("WEIGHT_SPECTRUM", cell)
+        else:
+            weight = rows.cells("WEIGHT", cell[1:]) or Cells.of(self._weights(rows, slice(0, len(rows)))[:, 0])
+        if weight is None:
+            return None
+        if first:
+            visibility, flag = visibility.moved(2 * first), flag.moved(first)
+            weight = weight.moved(first) if spectral else weight
+        return Read(visibility, flag, True, weight, spectral)
 
     def _visibilities(self, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
         """The column, in the buffer."""
@@ -137,57 +252,6 @@ class SampleReader:
         if self.columns.scale != 1:
             values *= self.columns.scale
         return values
-
-    def _planes(self, rows: Rows) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
-        shape = len(self.wanted), len(rows), self.window.shape[0]
-        return np.empty(shape, self.complex), np.empty(shape, self.real)
-
-    def _bad(self, rows: Rows, here: slice, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which samples [row, channel, correlation] are flagged, or not usable."""
-        bad = self._fill("FLAG", rows, here)
-        if not usable[here].all():
-            bad |= ~usable[here, :, None]
-        return bad
-
-    def _form(
-        self,
-        values: NDArray[np.complexfloating],
-        weights: NDArray[np.floating],
-        bad: NDArray[np.bool_],
-        visibility: NDArray[np.complexfloating],
-        weight: NDArray[np.floating],
-        checked: bool = False,
-    ) -> int:
-        """As `form`, in pieces that stay in the processor's cache."""
-        garbled = 0
-        for first in range(0, len(values), self._batch):
-            here = slice(first, first + self._batch)
-            out = visibility[:, here], weight[:, here]
-            garbled += form(self.wanted, values[here], weights[here], bad[here], *out, checked)
-        return garbled
-
-    def _absent(
-        self, observed: NDArray[np.complexfloating], zero: NDArray[np.bool_] | None, due: NDArray[np.bool_]
-    ) -> tuple[int, bool]:
-        """How many samples that are `due` hold nothing, and whether all visibilities are possible ones."""
-        found, checked = 0, True
-        for first in range(0, len(observed), self._batch):
-            here = slice(first, first + self._batch)
-            sound = possible(observed[here])
-            if not sound or zero is not None:
-                none = np.zeros((), bool) if sound else absent(self.wanted[0], observed[here])
-                none = none if zero is None else none | zero[here]
-                found += int(np.count_nonzero(none & due[here]))
-            checked &= sound
-        return found, checked
-
-    def _leave_zeros(self, zero: NDArray[np.bool_] | None, bad: NDArray[np.bool_]) -> int:
-        """Adds to `bad` the samples [row, channel] that nobody observed; returns how many would have counted."""
-        if zero is None:
-            return 0
-        counted = zero & ~bad[..., self._hands].any(axis=-1)
-        bad |= zero[..., None]
-        return int(np.count_nonzero(counted))
 
     def _model(self, name: str, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
         """In the precision of images, at least."""
@@ -230,6 +294,25 @@ class SampleReader:
         return not all(defined)
 
 
+def _read(
+    values: NDArray[np.complexfloating], bad: NDArray[np.bool_], weights: NDArray[np.floating], spectral: bool
+) -> Read:
+    """Buffers [row, channel, correlation] as samples that were read; weights that are not `spectral` have 1 channel."""
+    parts = np.ascontiguousarray(values).view(values.real.dtype)
+    octets = np.ascontiguousarray(bad).view(np.uint8)
+    return Read(Cells.of(parts), Cells.of(octets), False, Cells.of(weights), spectral or weights.shape[1] > 1)
+
+
+def _with_samples(told: Formed) -> NDArray[np.intp]:
+    """The rows that have a good sample."""
+    return np.flatnonzero(_counting(told.sums[:, COUNT]))
+
+
+def _counting(counts: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows have a sample that counts, [stokes, row]."""
+    return counts[0] > 0 if len(counts) == 1 else np.asarray(counts.any(axis=0))
+
+
 def observed_of(
     path: Path,
     window: Window,
@@ -244,96 +327,3 @@ def observed_of(
         seen.antenna1, seen.antenna2, seen.integration, seen.time, seen.interval, seen.uvw, seen.axes,
         values, weights, bad, seen.feed_angle,
     )  # fmt: skip
-
-
-def weight_column(rows: Rows, window: Window) -> str:
-    """WEIGHT_SPECTRUM where it has values for any of `rows`, else WEIGHT."""
-    shape = rows.cell_shape("WEIGHT_SPECTRUM")
-    if shape is None and rows.has("WEIGHT_SPECTRUM"):
-        first = int(np.argmax(rows.all_defined("WEIGHT_SPECTRUM")))
-        shape = rows.where(np.arange(len(rows)) == first).cell_shape("WEIGHT_SPECTRUM")
-    return "WEIGHT_SPECTRUM" if shape == window.cell else "WEIGHT"
-
-
-def choose_columns(
-    main: Recording, asked: str, subtract_model: bool, gains: bool, parts: Sequence[tuple[Rows, Window]]
-) -> tuple[Columns, str]:
-    """The columns to image, and the line that the log should have on why.
-
-    `parts` are rows of a few integrations, each of one window; they tell whether a column holds values.
-    Raises UsageError and InputError.
-    """
-    present = main.complex_columns()
-    if gains and asked == "CORRECTED_DATA":
-        raise UsageError("--column CORRECTED_DATA with --gains: it is corrected already; gains are applied to DATA")
-    if asked == "auto" and gains and "DATA" in present:
-        name, reason = "DATA", "gains are applied to it"
-    elif asked == "auto":
-        name, reason = _automatic(main, present, parts)
-    elif asked in present:
-        name, reason = asked, "as asked"
-    else:
-        raise UsageError(f"--column {asked}: {main.path} has no such column of visibilities, but {_list(present)}")
-    if not any(rows.cell_shape(name) for rows, _ in parts):
-        raise InputError(f"{main.path}: column {name} holds no values; see --column ({_list(present)})")
-    if subtract_model and not any(rows.cell_shape("MODEL_DATA") for rows, _ in parts):
-        raise InputError(f"{main.path}: --subtract-model needs a column MODEL_DATA that holds values")
-    others = [each for each in present if each != name]
-    note = f"column {name}: {reason}" + (f"; there is also {_list(others)}" if others else "")
-    return Columns(name, "MODEL_DATA" if subtract_model else None), note
-
-
-def scaled(columns: Columns, asked: float | None, telescope: str) -> Columns:
-    """The same with the factor that makes flux densities of the column."""
-    own = DATA_SCALE if is_askap(telescope) and columns.visibility == "DATA" else 1.0
-    return replace(columns, scale=own if asked is None else asked)
-
-
-def _automatic(main: Recording, present: Sequence[str], parts: Sequence[tuple[Rows, Window]]) -> tuple[str, str]:
-    reason = "there is no CORRECTED_DATA"
-    if "CORRECTED_DATA" in present:
-        if any(holds_values(rows, window, "CORRECTED_DATA") for rows, window in parts):
-            return "CORRECTED_DATA", "it exists and holds values"
-        reason = "CORRECTED_DATA exists but holds no values"
-    if "DATA" in present:
-        return "DATA", reason
-    if "FLOAT_DATA" in main.columns:
-        raise InputError(f"{main.path}: only has FLOAT_DATA, of single dishes; imaging needs visibilities in DATA")
-    raise InputError(f"{main.path}: has no column DATA; name one with --column ({_list(present)})")
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
-
-
-def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice | NDArray[np.intp], NDArray[Any]]]:
-    """Column `name` of `rows`, of one window, piece by piece, and of which of them it is: those that have a cell."""
-    shape = rows.cell_shape(name)
-    if shape is None:
-        defined = rows.all_defined(name) if rows.has(name) else np.zeros(0, bool)
-        if not defined.any():
-            return
-        shape = rows.where(defined).cell_shape(name)
-    step = max(1, _BATCH // int(np.prod(shape))) if shape else 1
-    channels = window.channels if shape == window.cell else None
-    for first in range(0, len(rows) if shape else 0, step):
-        here = slice(first, min(first + step, len(rows)))
-        try:
-            yield here, rows.column(name, first, here.stop - first, channels)
-        except InputError:
-            some = np.array([row for row in range(first, here.stop) if rows.defined(name, row)], np.intp)
-            if len(some) == here.stop - first:
-                raise
-            for row in some.tolist():
-                yield np.array([row]), rows.column(name, row, 1, channels)
-
-
-def holds_values(rows: Rows, window: Window, name: str) -> bool:
-    """Whether `rows`, of one window, have a finite value other than zero in column `name`."""
-    return any(np.any(np.isfinite(values) & (values != 0)) for _, values in batches(rows, window, name))
-
-
-def has_weights(rows: Rows, window: Window) -> bool:
-    """Whether any weight of `rows` is positive and finite."""
-    name = weight_column(rows, window)
-    return any(np.any((weight > 0) & (weight < np.inf)) for _, weight in batches(rows, window, name))

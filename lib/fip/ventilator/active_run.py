@@ -13,6 +13,7 @@ from fip.data.complete import Complete
 from fip.data.quantities import SECONDS_PER_DAY, UNIX_EPOCH
 from fip.data.ranges import Ranges, below, contains, count, well_formed, without
 from fip.ventilator.leases import Leases
+from fip.ventilator.loads import Loads
 from fip.ventilator.pacing import MINIMUM_DEADLINE, Pace
 from fip.wire.messages import LATELY, Failure, Follow, RunPlan, RunStatus, RunStored
 
@@ -33,7 +34,8 @@ class ActiveRun:
     follow: Follow | None  # of a MeasurementSet that was being written when the run began
     rows: int  # that the MeasurementSet had when it was last looked into
     grew: float  # monotonic s, when there came to be more of them
-    attempts_before: int = 0  # as `Leases.before`
+    attempts_before: int = 0  # as in `Leases`, here and in the next
+    loads: Loads = field(default_factory=Loads)
     leases: Leases | None = None
     refused: str = ""
     looked: float = 0.0  # monotonic s, when it could be looked into last
@@ -91,8 +93,9 @@ class ActiveRun:
         if without(self.leases.stored, stored):  # it has lost some
             self._over = 0
         new = self.leases.sink_says(stored, now)
-        for index in [index for index in self.leases.leased if contains(said.failed, index)]:
-            self.leases.cannot_be_stored(index)
+        if said.failed:
+            for index in [index for index in self.leases.leased if contains(said.failed, index)]:
+                self.leases.cannot_be_stored(index)
         for index in new:
             self.pace.stored(index, now)
             self._stored_at.append(now)
@@ -100,7 +103,9 @@ class ActiveRun:
 
     def _begin(self, stored: Ranges, backlog: Ranges, max_attempts: int) -> None:
         backlog = backlog if well_formed(backlog, MOST) else ()
-        self.leases = Leases(self.plan.total, max_attempts, stored, self.plan.final, backlog, self.attempts_before)
+        self.leases = Leases(
+            self.plan.total, max_attempts, stored, self.plan.final, backlog, self.attempts_before, self.loads
+        )
         self.plan = replace(self.plan, backlog=backlog)
 
     def part(self, now: float) -> bool:

@@ -6,10 +6,12 @@ handed on, it fails, its worker no longer has it, or is gone. So what a worker s
 copy of its slice was sent last, and says nothing of the others.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from math import inf
 from typing import TypeVar
+
+from fip.ventilator.loads import Loads
 
 One = TypeVar("One")
 Other = TypeVar("Other")
@@ -33,9 +35,9 @@ class Copy:
 class Copies:
     """All copies of the slices of one run that are neither stored nor failed."""
 
-    def __init__(self) -> None:
-        self.loads: Counter[str] = Counter()
-        """How many slices each worker has, or is about to get."""
+    def __init__(self, loads: Loads) -> None:
+        """`loads` is told what workers have."""
+        self._loads = loads
         self.nbytes = 0
         """Of the slices that workers have, or that are on their way to them."""
         self._at = defaultdict[str, dict[tuple[int, int], Copy]](dict)  # worker -> (index, attempt)
@@ -98,11 +100,14 @@ class Copies:
             self.end(copy)
         return [copy for copy in had if not copy.lost]
 
+    def end_all(self) -> None:
+        """The run is over."""
+        for index in list(self._of):
+            self.end_slice(index)
+
     def _count(self, copy: Copy, number: int) -> None:
         self.nbytes += number * copy.size
-        self.loads[copy.worker] += number
-        if not self.loads[copy.worker]:
-            del self.loads[copy.worker]
+        self._loads.add(copy.worker, number)
 
 
 def _take_out(known: dict[One, dict[Other, Copy]], one: One, other: Other) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -17,6 +17,7 @@ from fip.ventilator.active_run import FAILURES_TOLD, ActiveRun
 from fip.ventilator.fitting import Workers, is_all_settled, lack, settled
 from fip.ventilator.job_queue import REMEMBERED, Queue, Record
 from fip.ventilator.leases import Leases
+from fip.ventilator.loads import Loads
 from fip.wire.messages import (
     UNFINISHED,
     Failure,
@@ -78,6 +79,7 @@ class Jobs:
 
     def __init__(self, queue: Queue) -> None:
         self.active: dict[RunId, ActiveRun] = {}
+        self.loads = Loads()
         self._queue = queue
         self._failures: deque[Failure] = deque(maxlen=FAILURES_TOLD)  # of runs that are over
         self._jobs: dict[str, Job] = {}
@@ -206,7 +208,7 @@ class Jobs:
         """A MeasurementSet of the job was opened: it is a run now."""
         job.opening = None
         active.waits = bool(job.waits)
-        active.attempts_before = self._attempts.get(active.plan.run, 0)
+        active.attempts_before, active.loads = self._attempts.get(active.plan.run, 0), self.loads
         self.active[active.plan.run] = active
         job.runs[active.plan.run] = active.status(now)
 
@@ -289,7 +291,7 @@ class Jobs:
     def in_backlog(self, key: SliceId) -> bool:
         """Whether a slice is imaged when no others wait."""
         active = self.active.get(key.run)
-        return bool(active and active.leases and contains(active.leases.backlog, key.slice))
+        return bool(active and active.leases and active.leases.backlog and contains(active.leases.backlog, key.slice))
 
     def part(self, now: float) -> bool:
         """Sets aside what waits of the runs that have fallen behind; whether there are any."""
@@ -301,10 +303,6 @@ class Jobs:
     def out(self) -> int:
         """How many slices are leased or handed on."""
         return sum(len(leases.leased) for leases in self.leases.values())
-
-    def loads(self) -> Counter[str]:
-        """How many slices each worker has that it has not handed on."""
-        return sum((leases.loads() for leases in self.leases.values()), Counter())
 
     def worker_says(self, brief: WorkerBrief, now: float) -> list[Failure]:
         """Takes what a worker says of what is leased to it; returns the attempts that are newly failed."""
@@ -358,6 +356,7 @@ class Jobs:
         active = self.active.pop(run)
         if active.leases:
             self._attempts[run] = active.leases.last_attempt
+            active.leases.close()
             while len(self._attempts) > MOST_WAITING:
                 del self._attempts[next(iter(self._attempts))]
         job.runs[run] = active.status(now)

@@ -2,52 +2,52 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import ceil
+from itertools import chain
 
 import zmq
 
 from fip.config import Ventilator
 from fip.data.errors import ConfigError, RefusedError, WireError
 from fip.data.settings import Asked
+from fip.runtime.credit import MOST_AHEAD, depth
+from fip.runtime.door import LIMITS, most_connections
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
-from fip.runtime.sockets import data_socket
+from fip.runtime.sockets import data_socket, takes
 from fip.ventilator.fitting import fits
+from fip.ventilator.loads import Loads
 from fip.ventilator.peers import Peer
 from fip.ventilator.places import Places
 from fip.wire.codec import Frame
 from fip.wire.messages import Lane, SinkBrief, WorkerBrief, WorkerState
-from fip.wire.status import Status
 
 log = logging.getLogger("fip.ventilator")
-
-AHEAD = 0.2  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
-MOST_AHEAD = 16  # slices that it is given at a time
-SHORTEST = 1e-3  # s of an image; what is told may be 0
-MOST_WORKERS = 250  # each needs a socket, of which a process has about a thousand
-
-
-def depth(least: int, worker: Status) -> int:
-    """How many slices a worker may have: work for a while, so that it need not tell of each before the next."""
-    took = worker.latencies.get("image")
-    return max(least, min(MOST_AHEAD, ceil(AHEAD / max(took.p50, SHORTEST)))) if took else least
 
 
 class Lanes:
     """The living workers."""
 
-    def __init__(self, loop: Loop, config: Ventilator, gate: Gate) -> None:
-        self._loop, self._config, self._gate = loop, config, gate
+    def __init__(self, loop: Loop, config: Ventilator, gate: Gate, loads: Loads) -> None:
+        """`loads` has how many slices each worker has."""
+        self._loop, self._config, self._gate, self._loads = loop, config, gate, loads
+        loads.changed = self._place
         self.peers: dict[str, Peer] = {}  # by identity
+        self._free: defaultdict[int, dict[str, None]] = defaultdict(dict)  # workers that have credit, by their load
+        self._load_of: dict[str, int] = {}  # under which it has each
+        self._shut: set[str] = set()  # workers that have not reached their lane, or have not read what is there
+        self._most = most_connections(LIMITS["ventilator.control"])  # each has one there, too
         self._opened = 0
         self._places = Places(config.lanes)
 
     def reload(self, config: Ventilator) -> None:
         """Takes another depth of lanes; what binds sockets does not change while they are bound."""
         self._config = config
+        for name in self.peers:
+            self._place(name)
 
     def hear(self, route: bytes, said: WorkerBrief | WorkerState, now: float, key: str = "") -> Peer | None:
         """A worker said its state, or what changed of it; one that is new gets a lane when it says its whole state.
@@ -63,8 +63,8 @@ class Lanes:
         if peer is None:
             if not isinstance(said, WorkerState):
                 return None
-            if len(self.peers) >= MOST_WORKERS:
-                raise RefusedError(f"no lane is left for {brief.identity}: {MOST_WORKERS} workers are here")
+            if len(self.peers) >= self._most:
+                raise RefusedError(f"no lane is left for {brief.identity}: {self._most} workers are here")
             self._gate.check_host(key, brief.host)
             peer = self.peers[brief.identity] = Peer(route, said, now, *self._open(key), key)
             log.info("worker %s joins on lane %s", brief.identity, peer.address)
@@ -74,7 +74,13 @@ class Lanes:
             raise RefusedError(f"a second worker calls itself {brief.identity}: give it another --name")
         peer.state = said if isinstance(said, WorkerState) else replace(peer.state, brief=said)
         peer.route, peer.heard = route, now
+        self._place(brief.identity)
         return peer
+
+    def hangs(self, peer: Peer) -> None:
+        """A worker is found to hang on what it is on: it gets nothing while it is on that."""
+        peer.hung_on = peer.state.brief.working
+        self._place(peer.state.brief.identity)
 
     def wanted(self, peer: Peer, sink: str, said: SinkBrief) -> Lane | None:
         """What the worker must be told, of a sink that it reaches at the address `sink`; None where it knows."""
@@ -93,38 +99,59 @@ class Lanes:
         self._loop.off(peer.lane, zmq.POLLOUT)
         peer.lane.close(0)
         self._places.give_back(peer.address)
+        self._shut.discard(identity)
+        self._place(identity)
 
-    def free(self, loads: Mapping[str, int], asked: Asked, when_open: Callable[[], None]) -> str | None:
-        """The least loaded worker that has credit, by how many slices each has, and the code of users that is asked.
+    @property
+    def idle(self) -> bool:
+        """Whether a worker that could have slices has none."""
+        return bool(self._free.get(0))
 
-        None where there is none.
+    def free(self, asked: Asked, when_open: Callable[[], None]) -> str | None:
+        """One of the least loaded workers that have credit, and the code of users that is asked; None if there is none.
 
         A lane that its worker has not reached yet is left out, and `when_open` called when it has.
         """
-        free = [
-            (loads.get(name, 0), name)
-            for name, peer in self.peers.items()
-            if peer.ready
-            and fits(asked, peer.state.codes)
-            and loads.get(name, 0) < depth(self._config.lane_depth, peer.state.status)
-        ]
-        for _, name in sorted(free):
+        shut, found = [], None
+        for name in chain.from_iterable(self._free[load] for load in sorted(self._free)):
+            peer = self.peers[name]
+            if fits(asked, peer.state.codes):
+                if takes(peer.lane):
+                    found = name
+                    break
+                shut.append(name)
+        for name in shut:
             lane = self.peers[name].lane
-            if lane.poll(0, zmq.POLLOUT):
-                return name
-            self._loop.on(lane, partial(self._reached, lane, when_open), zmq.POLLOUT)
-        return None
+            self._shut.add(name)
+            self._place(name)
+            self._loop.on(lane, partial(self._reached, name, lane, when_open), zmq.POLLOUT)
+        return found
+
+    def _place(self, name: str) -> None:
+        """Has a worker among those that are free, by its load, if it is."""
+        peer, load = self.peers.get(name), self._loads.counts[name]
+        free = peer and peer.ready and name not in self._shut
+        if peer and free and load < depth(self._config.lane_depth, peer.state.status):
+            if self._load_of.get(name) == load:
+                return
+            self._free[self._load_of.pop(name, load)].pop(name, None)
+            self._free[load][name] = None
+            self._load_of[name] = load
+        elif name in self._load_of:
+            del self._free[self._load_of.pop(name)][name]
 
     def send(self, identity: str, frames: Sequence[Frame]) -> bool:
-        """Sends a slice to a worker that is free; the arrays are not copied. False where it has just gone."""
+        """Sends slices to a worker that is free; the arrays are not copied. False where it has just gone."""
         try:
             self.peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return False
         return True
 
-    def _reached(self, lane: zmq.Socket[bytes], when_open: Callable[[], None]) -> None:
+    def _reached(self, name: str, lane: zmq.Socket[bytes], when_open: Callable[[], None]) -> None:
         self._loop.off(lane, zmq.POLLOUT)
+        self._shut.discard(name)
+        self._place(name)
         when_open()
 
     def _open(self, key: str) -> tuple[zmq.Socket[bytes], str]:

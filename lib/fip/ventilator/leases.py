@@ -16,6 +16,7 @@ from types import MappingProxyType
 from fip.data.ranges import Ranges, added, contains, count
 from fip.runtime.time_limits import IMAGE_WITHIN, LATE, Durations
 from fip.ventilator.copies import Copies, Copy
+from fip.ventilator.loads import Loads
 from fip.ventilator.todo import Todo
 
 GRACE = 3.0  # s for a slice to show up in its worker's state after it was sent
@@ -33,12 +34,14 @@ class Leases:
     """The slices 0 ... total-1 of one run. Of a run whose data are being written, more come to be known by `grow`."""
 
     def __init__(
-        self, total: int, max_attempts: int, stored: Ranges, final: bool = True, backlog: Ranges = (), before: int = 0
-    ) -> None:
+        self, total: int, max_attempts: int, stored: Ranges, final: bool = True, backlog: Ranges = (), before: int = 0,
+        loads: Loads | None = None,
+    ) -> None:  # fmt: skip
         """`stored` is what the sink has of it when the run begins, `final` whether no more slices will come, `backlog`
         are slices that are imaged when no others wait: those that had come when it had fallen behind.
 
-        `before` is the last attempt at any slice before the run began, of which workers may still speak.
+        `before` is the last attempt at any slice before the run began, of which workers may still speak; `loads`
+        is told what workers have of it.
         """
         self.total, self.max_attempts, self.stored, self.final = total, max_attempts, stored, final
         self.failed: dict[int, str] = {}  # index -> reasons
@@ -47,7 +50,7 @@ class Leases:
         self._sent: Counter[int] = Counter()  # how often
         self._last: dict[int, int] = {}  # the last attempt at each slice that anybody spoke of
         self._heard: set[str] = set()  # workers whose word of attempts before is known
-        self._copies = Copies()
+        self._copies = Copies(loads or Loads())
         self._todo = Todo(backlog)
         self._second: set[int] = set()  # leased, to be sent to a second worker
         self._reasons: defaultdict[int, list[str]] = defaultdict(list)
@@ -105,20 +108,20 @@ class Leases:
     def hopeless(self) -> str:
         """Why nothing would come of the run; "" while something may.
 
-        Before an image was stored, or is on its way, its first slices have failed, for one reason and with all workers
-        that are at it, or it has ended many workers.
-        """
+        No image was stored, nor is one on its way; its first slices failed for one reason, with all workers at it, or
+        it ended many workers."""
         if self._fruitful or any(lease.handed_on is not None for lease in self.leased.values()):
             return ""
-        tried = (reason for index, reason in self.failed.items() if index not in self._gone)
-        first = list(islice(tried, FIRST_FAILURES))
+        tried = (each for each in self.failed.items() if each[0] not in self._gone)
+        first = dict(islice(tried, FIRST_FAILURES))
         if self._deaths.total() >= MOST_DEATHS:
             deadly = max(self._deaths, key=self._deaths.__getitem__)
             return f"{self._deaths.total()} workers died of it before one image was stored, most on slice {deadly}"
         at_it = {lease.worker for lease in self.leased.values()}
-        alike = len(first) == FIRST_FAILURES and len(set(map(_kind, first))) == 1
-        if alike and at_it <= self._failing and not self._todo.untried:
-            return f"its first {FIRST_FAILURES} slices failed: {first[0]}"
+        alike = len(first) == FIRST_FAILURES and len(set(map(_kind, first.values()))) == 1
+        earlier = self.oldest_unstored  # as one that was read, and waits
+        if alike and at_it <= self._failing and not self._todo.untried and (earlier is None or earlier > max(first)):
+            return f"its first {FIRST_FAILURES} slices failed: {next(iter(first.values()))}"
         return ""
 
     def upcoming(self, number: int) -> list[int]:
@@ -137,10 +140,6 @@ class Leases:
         """Whether the slice is to be sent."""
         out = index in self.leased or index in self.failed or contains(self.stored, index)
         return 0 <= index < self.total and (index in self._second or not out)
-
-    def loads(self) -> Counter[str]:
-        """How many slices each worker has that it has not handed on."""
-        return self._copies.loads
 
     def bytes_out(self) -> int:
         """Bytes of the slices that workers have, or that are on their way to them."""
@@ -300,6 +299,10 @@ class Leases:
         """The slice that a worker has not handed on and was sent first, with when that was (monotonic s); or None."""
         return min(((copy.sent, copy.index) for copy in self._copies.at(worker) if not copy.lost), default=None)
 
+    def close(self) -> None:
+        """The run is over: nobody has anything of it."""
+        self._copies.end_all()
+
     def sink_says(self, stored: Ranges, now: float) -> list[int]:
         """The sink's state: what is on disk. Returns the slices that are newly stored.
 
@@ -373,8 +376,7 @@ class Leases:
 
     def _fail_if_hopeless(self, index: int) -> None:
         """Fails a slice in todo at which attempts have failed often enough."""
-        reasons = self._reasons.get(index, [])
-        if len(reasons) >= self.max_attempts:
+        if len(reasons := self._reasons.get(index, [])) >= self.max_attempts:
             self._fail(index, "; ".join(dict.fromkeys(reasons)))
 
     def _take(self, index: int) -> None:

@@ -31,7 +31,7 @@ from fip.ventilator.sending import Sending
 from fip.ventilator.status_line import ventilator_line
 from fip.ventilator.storing import Storing
 from fip.ventilator.supply import LOOK_EVERY, Supply, refused
-from fip.wire.codec import decode_control, encode_control, encode_status
+from fip.wire.codec import decode_control, encode_control, encode_shortened
 from fip.wire.messages import (
     STATE_INTERVAL,
     Ask,
@@ -54,6 +54,7 @@ log = logging.getLogger("fip.ventilator")
 
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window", "behind")
+TRY_ALL = 20  # statuses, of which one tries whether all of it can be told again
 HEARD_AT_ONCE = 100  # messages, before slices are sent
 
 
@@ -91,9 +92,9 @@ class Ventilator(Daemon):
         self._supply = Supply(self._readers, self._jobs, self._vitals, self._changed, self._pump, ring, self._roots)
         self._gate = Gate(loop, loaded.config.security, "ventilator", self._vitals)
         self._tickets = self._gate.ticket_secret
-        self._lanes = Lanes(loop, self._config, self._gate)
+        self._lanes = Lanes(loop, self._config, self._gate, self._jobs.loads)
         self._sending = Sending(loop, self._jobs, self._supply, self._lanes, self._vitals, self._tickets, self._pump)
-        self._askers = Askers(loop, lambda: encode_status(self._pipeline()), self._send)
+        self._askers = Askers(loop, self._encoded, self._send)
         self._draining = False
         self._departed = Departed()
         self._followers = Followers(self._departed)
@@ -102,7 +103,7 @@ class Ventilator(Daemon):
             self._jobs, self._supply, self._followers, self._departed,
             self._tickets, self._config.max_attempts, self._starts_again, self._tell,
         )  # fmt: skip
-        self._told = 0
+        self._told, self._shortened = 0, 0  # statuses so far, and by how many steps the last was shorter than all
         set_level(self._config.log_level)
 
     def start(self) -> None:
@@ -201,12 +202,12 @@ class Ventilator(Daemon):
             self._fit()
         if self._jobs.hangs(peer.state) and not peer.hangs:
             log.warning("worker %s hangs: its slices go to others", brief.identity)
-            peer.hung_on = brief.working
+            self._lanes.hangs(peer)
             self._vitals.counters["workers_lost"] += 1
             self._vitals.counters["again"] += self._jobs.worker_gone(brief, "hung")
         if not peer.hangs:
             self._hear_of_slices(brief, peer.heard)
-        if brief.leaving and not self._jobs.loads()[brief.identity]:
+        if brief.leaving and not self._jobs.loads.counts[brief.identity]:
             log.info("worker %s leaves", brief.identity)
             self._tell(route, Bye())
             self._lanes.dismiss(brief.identity)
@@ -281,8 +282,7 @@ class Ventilator(Daemon):
             each.check(now, self._config.dead_after)
         if self._storing.peer and not self._storing.stalled:
             self._vitals.counters["again"] += sum(leases.overdue(now) for leases in self._jobs.leases.values())
-        loads = self._jobs.loads()
-        if any(peer.ready and not loads[name] for name, peer in self._lanes.peers.items()):
+        if self._lanes.idle:
             for leases in self._jobs.leases.values():
                 leases.straggler(now)
         self._fit()
@@ -326,9 +326,15 @@ class Ventilator(Daemon):
     def _publish(self) -> None:
         """To all who watch, and to the operators who asked of late."""
         self._told += 1
-        told = encode_status(self._pipeline())
+        told = self._encoded()
         self._status.send(told)
         self._askers.tell(told)
+
+    def _encoded(self) -> bytes:
+        """The status as a message. Where all of it is too long, that is tried now and then alone."""
+        least = self._shortened if self._told % TRY_ALL else 0
+        encoded, self._shortened = encode_shortened(self._pipeline(), least)
+        return encoded
 
     def _pipeline(self) -> PipelineStatus:
         """All that is known now, for whoever watches."""

@@ -9,10 +9,19 @@ from typing import Annotated
 
 from annotated_types import Interval, Len
 
-from fip.data.names import Label, Line, Number, RunId, Text
+from fip.data.names import Count, Label, Line, Number, PathName, RunId, Text
 from fip.data.values import MOST_KINDS
 
 LONGEST_MESSAGE = 16384  # bytes
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where workers on the sink's own host are given files to write large images into."""
+
+    socket: PathName  # of a Unix socket
+    boot: Line  # the sink's: another host may have a socket of this path, and be another's
+    least: Count  # bytes of an image, from which on it is written so
 
 
 @dataclass(frozen=True)

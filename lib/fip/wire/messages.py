@@ -31,6 +31,7 @@ from fip.data.settings import Asked
 from fip.data.user_code import Code
 from fip.data.values import Fingerprint
 from fip.data.vetting import Said
+from fip.wire.handing import Files
 from fip.wire.receiving import ReceiverBrief, ReceiverState
 from fip.wire.status import AntennaHealth, Status
 
@@ -95,15 +96,6 @@ class WorkerState:
     status: Status  # what is told to whoever watches
     tasks: tuple[Task, ...] = ()  # the last few that it handed on, oldest first
     codes: tuple[Code, ...] = ()  # the stages and kernels of users that it has
-
-
-@dataclass(frozen=True)
-class Files:
-    """Where workers on the sink's own host are given files to write large images into (`fip.wire.handing`)."""
-
-    socket: PathName  # of a Unix socket
-    boot: Line  # the sink's: another host may have a socket of this path, and be another's
-    least: Count  # bytes of an image, from which on it is written so
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from time import perf_counter
 
 from fip.data.antennas import FAULTS
 from fip.data.complete import COMPLETE
+from fip.data.compressing import steps_to_the_noise
 from fip.data.directions import Body
 from fip.data.errors import UserCodeError
 from fip.data.imaged import Imaged
@@ -24,6 +25,7 @@ from fip.imaging.beam import uv_moments
 from fip.imaging.dirty import channel_beams, dirty_image, is_bright, psf_image, slice_beam, wide_psf
 from fip.imaging.kernels import Kernel
 from fip.imaging.statistics import image_statistics
+from fip.imaging.steps import steps_of
 from fip.worker.comparing import compare
 
 Stage = Callable[[Imaged, Kernel], Imaged]
@@ -44,23 +46,23 @@ def psf(so_far: Imaged, kernel: Kernel) -> Imaged:
     """
     slice_, images = so_far.slice, so_far.images
     if slice_.settings.make_psf == BRIGHT_ONES:
-        planes = [image_statistics(plane[0]) for plane in images["dirty"].pixels]
-        measured = {**images, "dirty": replace(images["dirty"], statistics=planes[0])}
+        dirty = _measured(images["dirty"], slice_)
+        planes = [dirty.statistics, *(image_statistics(plane[0]) for plane in dirty.pixels[1:])]
         wide = {"psf": wide_psf(slice_)} if any(map(is_bright, planes)) else {}
-        return replace(so_far, images=measured | wide)
+        return replace(so_far, images={**images, "dirty": dirty} | wide)
     return so_far.with_image("psf", psf_image(slice_, kernel)) if slice_.settings.make_psf else so_far
 
 
 def beam(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Fit the restoring beam of the whole band, and of each output channel; take the moments of u and v."""
-    whole, channels = slice_beam(so_far.slice, kernel), channel_beams(so_far.slice, kernel)
-    moments = uv_moments(so_far.slice.blocks)
+    whole, channels = slice_beam(so_far.slice, kernel.beams), channel_beams(so_far.slice, kernel.beams)
+    moments = uv_moments(so_far.slice.blocks, kernel.beams)
     return _each(so_far, lambda image: replace(image, beam=whole, channel_beams=channels, moments=moments))
 
 
 def statistics(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Measure noise and extremes of the first plane, if that is not done yet."""
-    return _each(so_far, lambda image: image if image.statistics else _measured(image))
+    return _each(so_far, lambda image: image if image.statistics else _measured(image, so_far.slice))
 
 
 def judge(so_far: Imaged, kernel: Kernel) -> Imaged:
@@ -116,7 +118,7 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float, users:
     """Pass a slice through the stages and write its images as FITS files; `waited` is how long it lay here, in s."""
     made, seconds = pass_through(slice_, kernel, users)
     begun = perf_counter()
-    files = tuple(FitsFile(kind, fits_bytes(slice_, image, kind)) for kind, image in made.images.items())
+    files = tuple(FitsFile(kind, _bytes(slice_, image, kind)) for kind, image in made.images.items())
     image = made.images["dirty"]
     return ImageFile(
         run=slice_.run,
@@ -135,6 +137,16 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float, users:
         numbers={**made.numbers, **numbers(slice_), **_moments(image)},
         fingerprint=slice_.fingerprint,
     )
+
+
+def _bytes(slice_: Slice, image: Image, kind: Kind) -> memoryview:
+    """A FITS file; compressed, if that is asked for, of an image that has noise to go by, and is finite."""
+    asked = slice_.settings.compress
+    if asked and kind == "dirty" and (steps := steps_of(slice_, image, steps_to_the_noise(asked))):
+        from fip.fits.compressed import compressed_bytes  # late: it compiles
+
+        return compressed_bytes(slice_, image, kind, steps)
+    return fits_bytes(slice_, image, kind)
 
 
 def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
@@ -180,7 +192,9 @@ def _passed(name: str, stage: UserStage, before: Imaged) -> Imaged:
     if fault:
         raise UserCodeError(f"stage {name}: {fault}")
     changed = {
-        kind: image if kind in before.images and before.images[kind].pixels is image.pixels else _measured(image)
+        kind: image
+        if kind in before.images and before.images[kind].pixels is image.pixels
+        else _measured(image, before.slice)
         for kind, image in after.images.items()
     }
     images: Mapping[Kind, Image] = {"dirty": changed["dirty"], **changed}  # the dirty image first, as it is stored
@@ -216,11 +230,15 @@ def _read_only(image: Image) -> Image:
     """The same, whose pixels nobody can change in place: a stage returns new ones."""
     pixels = image.pixels.view()
     pixels.flags.writeable = False
-    return replace(image, pixels=pixels)
+    return replace(image, pixels=pixels, written=image.written and replace(image.written, pixels=pixels))
 
 
-def _measured(image: Image) -> Image:
-    return replace(image, statistics=image_statistics(image.pixels[0, 0]))
+def _measured(image: Image, slice_: Slice) -> Image:
+    if slice_.settings.compress:  # its file is of other numbers
+        return replace(image, statistics=image_statistics(image.pixels[0, 0]))
+    from fip.imaging.measured import measured  # late: it loads compiled code
+
+    return measured(image)
 
 
 def _each(so_far: Imaged, change: Callable[[Image], Image]) -> Imaged:

@@ -20,8 +20,7 @@ from fip.fits.fitsfile import PAGE
 from fip.runtime.descriptors import connect, is_open, take
 from fip.runtime.service import Background, Loop
 from fip.wire.codec import pack, unpack
-from fip.wire.handing import LONGEST_MESSAGE, Given, Wanted
-from fip.wire.messages import Files
+from fip.wire.handing import LONGEST_MESSAGE, Files, Given, Wanted
 
 log = logging.getLogger("fip.worker")
 

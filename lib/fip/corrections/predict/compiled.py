@@ -1,23 +1,12 @@
-"""Whether machine code may be made here; and the functions that predict, compiled or plain."""
+"""The functions that predict, compiled, or plain if no machine code may be made here."""
 
 import logging
-import mmap
 from functools import cache
 from types import ModuleType
 
+from fip.imaging.machine_code import machine_code_allowed
+
 log = logging.getLogger("fip.corrections.predict")
-
-
-def machine_code_allowed() -> bool:
-    """Whether memory may be written and then run: not in a unit with MemoryDenyWriteExecute.
-
-    LLVM does not raise where it may not: it ends the process. So we ask for such a page before it does.
-    """
-    try:
-        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
-    except OSError:
-        return False
-    return True
 
 
 @cache

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.corrections.observed import Observed
-from fip.corrections.predict.compiled import machine_code_allowed
 from fip.corrections.predict.geometry import Doubles, offsets
 from fip.corrections.predict.spectral import Nodes, Spectra
 from fip.corrections.sky.components import SkyImage
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.rotations import icrs_axes
 from fip.data.values import Grid
+from fip.imaging.machine_code import machine_code_allowed
 
 log = logging.getLogger("fip.corrections.predict")
 

@@ -40,6 +40,16 @@ class Buffers(threading.local):
 buffers = Buffers()
 
 
+LEAST_PAST = 1 << 22
+"""Bytes of an array that is written past the caches: by the time it is read, they would have lost it in any case."""
+
+
+def goes_past(array: NDArray[np.floating]) -> bool:
+    """Whether an array is so large, and all its rows so placed, that it is to be written by `simd.store_past`."""
+    placed = array.ctypes.data % 64 == 0 and all(side % 16 == 0 for side in array.shape)
+    return array.nbytes >= LEAST_PAST and placed
+
+
 @contextmanager
 def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArray[Any]]:
     """A contiguous array of this precision to fill in place of a plane: that itself, or one that is copied to it."""

@@ -123,6 +123,14 @@ def _four(x: Floats, i: int, step: int) -> tuple[Vec, Vec, Vec, Vec, Vec, Vec, V
     return pr + qr, pi + qi, mr + nr, mi + ni, pr - qr, pi - qi, mr - nr, mi - ni
 
 
+@njit(inline="always")
+def _two_of_four(x: Floats, i: int, step: int) -> tuple[Vec, Vec, Vec, Vec, Vec, Vec, Vec, Vec]:
+    """The same if the two points in the middle are 0: they are not read."""
+    ar, ai = _load(x, i)
+    dr, di = _load(x, i + 3 * step)
+    return ar + dr, ai + di, ar + di, ai - dr, ar - dr, ai - di, ar - di, ai + dr
+
+
 @njit(**_PASS)
 def _pass4(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
     step, out = s * m * stride, s * 16
@@ -166,42 +174,72 @@ def _pass5(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Fl
             _store_turned(y, o + 4 * out, ur + wi, ui - wr, tw, t + 6)
 
 
+@njit(inline="always")
+def _store_eight(
+    y: Floats, o: int, out: int, twiddles: Floats, t: int, root: Vec,
+    even: tuple[Vec, Vec, Vec, Vec, Vec, Vec, Vec, Vec], odd: tuple[Vec, Vec, Vec, Vec, Vec, Vec, Vec, Vec],
+) -> None:  # fmt: skip
+    """Two radix-4 butterflies, of the even and the odd points, by a radix-2 one between them."""
+    e0r, e0i, e1r, e1i, e2r, e2i, e3r, e3i = even
+    o0r, o0i, ur, ui, o2r, o2i, vr, vi = odd
+    o1r, o1i = root * (ur - ui), root * (ur + ui)  # times exp(i pi / 4)
+    o3r, o3i = root * (vr + vi), root * (vi - vr)  # times exp(-i pi / 4), that is -exp(3 i pi / 4)
+    _store(y, o, e0r + o0r, e0i + o0i)
+    _store_turned(y, o + out, e1r + o1r, e1i + o1i, twiddles, t)
+    _store_turned(y, o + 2 * out, e2r - o2i, e2i + o2r, twiddles, t + 2)
+    _store_turned(y, o + 3 * out, e3r - o3r, e3i - o3i, twiddles, t + 4)
+    _store_turned(y, o + 4 * out, e0r - o0r, e0i - o0i, twiddles, t + 6)
+    _store_turned(y, o + 5 * out, e1r - o1r, e1i - o1i, twiddles, t + 8)
+    _store_turned(y, o + 6 * out, e2r + o2i, e2i - o2r, twiddles, t + 10)
+    _store_turned(y, o + 7 * out, e3r + o3r, e3i + o3i, twiddles, t + 12)
+
+
 @njit(**_PASS)
 def _pass8(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Floats, first: int) -> None:
-    """Two radix-4 butterflies, of the even and the odd points, and a radix-2 one between them."""
     root = splat(tw, math.sqrt(0.5), 8)
     step, out = s * m * stride, s * 16
     for p in range(m):
-        t = first + 14 * p
         for q in range(s):
             i, o = start + (q + s * p) * stride, (q + s * 8 * p) * 16
-            e0r, e0i, e1r, e1i, e2r, e2i, e3r, e3i = _four(x, i, 2 * step)
-            o0r, o0i, ur, ui, o2r, o2i, vr, vi = _four(x, i + step, 2 * step)
-            o1r, o1i = root * (ur - ui), root * (ur + ui)  # times exp(i pi / 4)
-            o3r, o3i = root * (vr + vi), root * (vi - vr)  # times exp(-i pi / 4), that is -exp(3 i pi / 4)
-            _store(y, o, e0r + o0r, e0i + o0i)
-            _store_turned(y, o + out, e1r + o1r, e1i + o1i, tw, t)
-            _store_turned(y, o + 2 * out, e2r - o2i, e2i + o2r, tw, t + 2)
-            _store_turned(y, o + 3 * out, e3r - o3r, e3i - o3i, tw, t + 4)
-            _store_turned(y, o + 4 * out, e0r - o0r, e0i - o0i, tw, t + 6)
-            _store_turned(y, o + 5 * out, e1r - o1r, e1i - o1i, tw, t + 8)
-            _store_turned(y, o + 6 * out, e2r + o2i, e2i - o2r, tw, t + 10)
-            _store_turned(y, o + 7 * out, e3r + o3r, e3i + o3i, tw, t + 12)
+            even, odd = _four(x, i, 2 * step), _four(x, i + step, 2 * step)
+            _store_eight(y, o, out, tw, first + 14 * p, root, even, odd)
+
+
+@njit(**_PASS)
+def _first_pass8_of_ends(x: Floats, start: int, stride: int, y: Floats, m: int, tw: Floats) -> None:
+    """The first pass, if the four points in the middle of each eight are 0: they are not read."""
+    root = splat(tw, math.sqrt(0.5), 8)
+    step = m * stride
+    for p in range(m):
+        i = start + p * stride
+        even, odd = _two_of_four(x, i, 2 * step), _two_of_four(x, i + step, 2 * step)
+        _store_eight(y, 128 * p, 16, tw, 14 * p, root, even, odd)
+
+
+@njit(**FAST)
+def reads_ends(radices: NDArray[np.int64], n: int, positive: int, negative: int) -> bool:
+    """Whether `fft8` may be said to be of ends: so many points are not 0, first ones and last ones."""
+    return bool(radices[0] == 8 and max(positive, negative) <= n // 4)
 
 
 @njit(**FAST)
 def fft8(
-    source: Floats, start: int, stride: int, a: Floats, b: Floats, radices: NDArray[np.int64], tw: Floats, n: int
-) -> Floats:
+    source: Floats, start: int, stride: int, a: Floats, b: Floats, radices: NDArray[np.int64], tw: Floats, n: int,
+    ends: bool = False,
+) -> Floats:  # fmt: skip
     """Transform the eight sequences whose point j is at source[start + j stride]; returns a or b, the one it is in.
 
-    a and b hold 16 n floats; source may be b itself, not a.
+    a and b hold 16 n floats; source may be b itself, not a. `ends`: the first radix is 8, and points from n / 4 to
+    3 n / 4 count as 0 and are not read.
     """
     m, s, first, x, y, z = n, 1, 0, source, a, b
     for radix in radices:
         m //= radix
         if radix == 8:
-            _pass8(x, start, stride, y, m, s, tw, first)
+            if ends and s == 1:
+                _first_pass8_of_ends(x, start, stride, y, m, tw)
+            else:
+                _pass8(x, start, stride, y, m, s, tw, first)
         elif radix == 4:
             _pass4(x, start, stride, y, m, s, tw, first)
         elif radix == 5:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from fip.data.values import Block, Grid, Statistics
 from fip.imaging.kernels import Imager, Kernel
-from fip.imaging.slant.buffers import buffers, filling, make_transform
+from fip.imaging.slant.buffers import buffers, filling, goes_past, make_transform
 from fip.imaging.slant.cost import least_cost_with_slopes, sky_cost, slant_cost, wgridder_cost
 from fip.imaging.slant.grid import correction_polynomial
 from fip.imaging.slant.gridding import grid_samples
 from fip.imaging.slant.plan import Plan, make_plan
+from fip.imaging.slant.psf import COMPILED
 from fip.imaging.slant.resample import make_taps, make_work
 from fip.imaging.slant.scheme import scheme_for
 from fip.imaging.slant.sheet import UnsuitableError
@@ -41,6 +42,7 @@ class SlantKernel(Kernel):
     """
 
     name = "slant"
+    beams = COMPILED
     of_the_sky = "sky"  # its name where it images term by term
 
     def __init__(self, grid: Grid, epsilon: float, fall_back: Imager, only_if_faster: bool) -> None:
@@ -120,7 +122,8 @@ def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, out: NDArray[np.flo
     get = partial(buffers.get, scheme.precision)
     uv = grid_samples(plan, blocks, stokes, get)
     half = get("half", s.blocks * s.terms * s.rows * 32)
-    transform_u(uv, s, make_transform(plan.u_size, scheme, get), get("staged", plan.u_size * s.terms * 16), half)
+    over_u, staged = make_transform(plan.u_size, scheme, get), get("staged", plan.u_size * s.terms * 16)
+    transform_u(uv.grid, uv.marks, s, over_u, staged, half, goes_past(half))
     columns = Columns(
         get("line", s.length * 16),
         get("phases", s.rows * 32),
@@ -135,9 +138,9 @@ def _plane(plan: Plan, blocks: Sequence[Block], stokes: int, out: NDArray[np.flo
     lines = get("lines", -(-plan.eta_line.rows // 16) * s.blocks * 256)
     fine = transform_v(
         half, s, make_transform(plan.v_size, scheme, get), basis.in_q, basis.odd, across, correction,
-        taps, plan.eta_line, columns, work, lines,
+        taps, plan.eta_line, columns, work, lines, goes_past(lines),
     )  # fmt: skip
     if not fine or not resample_xi(
-        lines, s, taps, plan.xi_line, plan.eta_line, plan.plane.transposed, work, out.reshape(-1)
+        lines, s, taps, plan.xi_line, plan.eta_line, plan.plane.transposed, work, out.reshape(-1), goes_past(out)
     ):
         raise UnsuitableError("the field is too wide and its array too steep")

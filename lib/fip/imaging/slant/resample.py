@@ -28,6 +28,7 @@ from fip.imaging.slant.simd import (
     splat,
     spread,
     store,
+    store_past,
     taylor_taps,
 )  # fmt: skip
 
@@ -273,12 +274,16 @@ def _row_loop(order: int) -> Any:
     @njit(inline="never", **FAST)
     def rows(
         source: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int, n: int,
-        rest: Floats, t: Floats, step: Floats, out: Floats, to: int, stride: int,
+        rest: Floats, t: Floats, step: Floats, out: Floats, to: int, stride: int, past: bool,
     ) -> None:  # fmt: skip
         of_t = load_powers(rest, 0)
         for o in range(n):
             distance = polynomial(of_t, spread(t, o, 16)) + spread(step, o, 16)
-            store(out, to + o * stride, taylor_taps(source, at[o], table, entry[o], distance, taps, order))
+            value = taylor_taps(source, at[o], table, entry[o], distance, taps, order)
+            if past:
+                store_past(out, to + o * stride, value)
+            else:
+                store(out, to + o * stride, value)
 
     return rows
 
@@ -289,7 +294,7 @@ _rows1, _rows2, _rows3, _rows4, _rows6, _rows8, _rows10, _rows12, _rows16 = (_ro
 @njit(**FAST)
 def _make_rows(
     source: Floats, first: int, length: int, taps: Taps, largest: float, n: int, w: Work,
-    out: Floats, to: int, stride: int,
+    out: Floats, to: int, stride: int, past: bool,
 ) -> None:  # fmt: skip
     """Rows by Taylor steps of the lowest order that is accurate enough."""
     kind = 0
@@ -297,7 +302,7 @@ def _make_rows(
         kind += 1
     order, width, table = ORDERS[kind], taps.width, taps.table
     place_rows(first, length - width, taps.starts[kind], width, order, taps.log_nodes[kind], n, w)
-    args = source, w.source, table, w.taps, width, n, w.rest, w.t, w.step, out, to, stride
+    args = source, w.source, table, w.taps, width, n, w.rest, w.t, w.step, out, to, stride, past
     if order == 1:
         _rows1(*args)
     elif order == 2:
@@ -321,13 +326,13 @@ def _make_rows(
 @njit(**FAST)
 def resample(
     source: Floats, first: int, length: int, taps: Taps, line: Line, lane_slope: float, row: int,
-    w: Work, out: Floats, to: int, stride: int,
+    w: Work, out: Floats, to: int, stride: int, past: bool,
 ) -> int:  # fmt: skip
     """Make the rows of a line from `row` on, a segment of them; returns how many, 0 where that cannot be right.
 
     `source` from `first` holds `length` samples of 16 lanes. w.lane and w.offset say where the lanes are; they are
     slanted by lane_slope, rows are not. Segments are halved until the lanes' distances hardly vary in them; if they are
-    too far apart then still, or the source lacks samples, there is no image.
+    too far apart then still, or the source lacks samples, there is no image. `past`: see `simd.store_past`.
     """
     size = line.segment
     while size >= 16:
@@ -339,11 +344,11 @@ def resample(
         if not taps_are_inside(n, largest, length, taps.width, w):
             return 0
         if largest <= taps.steepest:
-            _make_rows(source, first, length, taps, largest, n, w, out, to, stride)
+            _make_rows(source, first, length, taps, largest, n, w, out, to, stride, past)
             return n
         largest = shift_lanes(source, first, length, n, taps.width, w)
         if largest <= taps.steepest:
-            _make_rows(w.shifted, 0, length, taps, largest, n, w, out, to, stride)
+            _make_rows(w.shifted, 0, length, taps, largest, n, w, out, to, stride, past)
             return n
         size //= 2
     return 0

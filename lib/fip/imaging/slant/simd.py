@@ -14,20 +14,20 @@ A complex point is 16 floats: 8 real parts, then 8 imaginary ones.
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from fip.imaging.slant.cache import use_cache
+from fip.data.memory import on_boundary
+from fip.imaging.slant.emit import Vec as Vec
+from fip.imaging.slant.emit import called, fused, horner, lanes_of, load_at, made, shuffled, splat_of, store_at
 from fip.imaging.slant.scheme import POWERS, Precision
 
-FOLDER = use_cache()  # before anything is compiled
-
-from numba import types  # noqa: E402
-from numba.core import cgutils  # noqa: E402
-from numba.extending import intrinsic, models, overload, register_model  # noqa: E402
+from numba import types  # isort: skip # after emit, which says where compiled functions are kept
+from numba.core import cgutils  # isort: skip
+from numba.extending import intrinsic, overload  # isort: skip
 
 Floats = NDArray[Any]
 """float32 or float64, all arrays of a call alike."""
@@ -35,101 +35,12 @@ Floats = NDArray[Any]
 FAST = {"cache": True, "fastmath": {"contract", "reassoc", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
 """Options of every compiled function. NaN and infinity keep their meaning."""
 
-_BITS = {ir.FloatType(): 32, ir.DoubleType(): 64}
-
-
-class Vec(types.Type):  # type: ignore[misc]
-    """The numba type of a vector of `lanes` floats. In annotations, such a value."""
-
-    def __init__(self, number: types.Float, lanes: int) -> None:
-        self.number, self.lanes = number, lanes
-        super().__init__(f"{number}x{lanes}")
-
-    if TYPE_CHECKING:  # how values behave
-
-        def __add__(self, other: "Vec") -> "Vec": ...
-        def __sub__(self, other: "Vec") -> "Vec": ...
-        def __mul__(self, other: "Vec") -> "Vec": ...
-        def __truediv__(self, other: "Vec") -> "Vec": ...
-
-
-@register_model(Vec)
-class _VecModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, type_: Vec) -> None:
-        number = ir.FloatType() if type_.number == types.float32 else ir.DoubleType()
-        super().__init__(manager, type_, ir.VectorType(number, type_.lanes))
-
-
-def _lanes_of(indices: Sequence[int]) -> ir.Constant:
-    return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
-
-
-def _made(emit: Callable[..., Any]) -> Callable[..., Any]:
-    """How numba makes an intrinsic: `emit` is given the builder and the arguments' values, of arrays their pointers."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        values = [
-            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-            for kind, value in zip(signature.args, args, strict=True)
-        ]
-        result = emit(builder, *values)
-        return context.get_dummy_value() if result is None else result
-
-    return generate
-
-
-def _load(builder: Any, start: Any, index: Any, lanes: int) -> Any:
-    """start[index : index + lanes]: a negative index is not taken from the end, as numba's own would be.
-
-    Aligned as its elements are for certain; buffers of `aligned` are better, and loads do not straddle lines.
-    """
-    number = start.type.pointee
-    address = builder.bitcast(builder.gep(start, [index]), ir.VectorType(number, lanes).as_pointer())
-    return builder.load(address, align=_BITS[number] // 8)
-
-
-def _store(builder: Any, value: Any, start: Any, index: Any) -> None:
-    address = builder.bitcast(builder.gep(start, [index]), value.type.as_pointer())
-    builder.store(value, address, align=_BITS[value.type.element] // 8)
-
-
-def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
-    vector = ir.VectorType(scalar.type, lanes)
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(one, one, _lanes_of([0] * lanes))
-
-
-def _shuffled(builder: Any, value: Any, lanes: Sequence[int]) -> Any:
-    return builder.shuffle_vector(value, value, _lanes_of(lanes))
-
-
-def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c, of floats or vectors, in one instruction where there is one."""
-    return _called(builder, "fmuladd", a.type, a, b, c)
-
-
-def _called(builder: Any, name: str, result: Any, *values: Any, **how: Any) -> Any:
-    """LLVM's own function of that name, of values of which the last is of the type that is meant."""
-    kind = values[-1].type
-    lanes, number = (f"v{kind.count}", kind.element) if isinstance(kind, ir.VectorType) else ("", kind)
-    signature = ir.FunctionType(result, [each.type for each in values])
-    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.{lanes}f{_BITS[number]}")
-    return builder.call(function, values, **how)
-
-
-def _horner(builder: Any, coefficients: Sequence[Any], x: Any) -> Any:
-    """sum_p coefficients[p] x^p"""
-    *lower, total = coefficients
-    for each in reversed(lower):
-        total = _fused(builder, total, x, each)
-    return total
-
 
 @intrinsic(prefer_literal=True)
 def load(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """array[index : index + lanes], a constant number of them"""
     count = lanes.literal_value
-    code = _made(lambda builder, start, at, _: _load(builder, start, at, count))
+    code = made(lambda builder, start, at, _: load_at(builder, start, at, count))
     return Vec(array.dtype, count)(array, types.intp, lanes), code
 
 
@@ -137,7 +48,7 @@ def load(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
 def spread(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """array[index] in all of so many lanes, a constant"""
     count = lanes.literal_value
-    code = _made(lambda builder, start, at, _: _splat(builder, builder.load(builder.gep(start, [at])), count))
+    code = made(lambda builder, start, at, _: splat_of(builder, builder.load(builder.gep(start, [at])), count))
     return Vec(array.dtype, count)(array, types.intp, lanes), code
 
 
@@ -145,33 +56,40 @@ def spread(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
 def splat(typing: Any, like: Any, number: Any, lanes: Any) -> Any:
     """a number in all of so many lanes, a constant, as precise as the array `like`"""
     count = lanes.literal_value
-    code = _made(lambda builder, _, scalar, __: _splat(builder, scalar, count))
+    code = made(lambda builder, _, scalar, __: splat_of(builder, scalar, count))
     return Vec(like.dtype, count)(like, like.dtype, lanes), code
 
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """array[index : index + lanes] = value"""
-    code = _made(lambda builder, start, at, vector: _store(builder, vector, start, at))
+    code = made(lambda builder, start, at, vector: store_at(builder, vector, start, at))
+    return types.void(array, types.intp, value), code
+
+
+@intrinsic
+def store_past(typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """the same past the caches, of 16 lanes, on a boundary of 64 bytes: memory is written, and not read before"""
+    code = made(lambda builder, start, at, vector: store_at(builder, vector, start, at, past=True))
     return types.void(array, types.intp, value), code
 
 
 @intrinsic
 def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c"""
-    return a(a, b, c), _made(_fused)
+    return a(a, b, c), made(fused)
 
 
 @intrinsic
 def fnma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """c - a * b"""
-    return a(a, b, c), _made(lambda builder, x, y, z: _fused(builder, builder.fneg(x), y, z))
+    return a(a, b, c), made(lambda builder, x, y, z: fused(builder, builder.fneg(x), y, z))
 
 
 def _arithmetic(operation: Callable[[Any, Any], Any], instruction: str) -> None:
     @intrinsic
     def apply(typing: Any, a: Any, b: Any) -> Any:
-        return a(a, b), _made(lambda builder, x, y: getattr(builder, instruction)(x, y))
+        return a(a, b), made(lambda builder, x, y: getattr(builder, instruction)(x, y))
 
     @overload(operation)
     def choose(a, b):  # type: ignore[no-untyped-def]  # numba wants the very signature of what is returned
@@ -189,7 +107,7 @@ _arithmetic(operator.truediv, "fdiv")
 def _by_name(name: str, meaning: str) -> Any:
     @intrinsic
     def apply(typing: Any, a: Any) -> Any:
-        return a(a), _made(lambda builder, x: _called(builder, name, x.type, x))
+        return a(a), made(lambda builder, x: called(builder, name, x.type, x))
 
     apply.__doc__ = meaning
     return apply
@@ -202,7 +120,7 @@ floor_of = _by_name("floor", "each lane's next integer below")
 @intrinsic
 def not_negative(typing: Any, a: Any) -> Any:
     """each lane, or 0 if it is negative"""
-    return a(a), _made(lambda builder, x: _called(builder, "maxnum", x.type, x, ir.Constant(x.type, None)))
+    return a(a), made(lambda builder, x: called(builder, "maxnum", x.type, x, ir.Constant(x.type, None)))
 
 
 @intrinsic
@@ -212,7 +130,7 @@ def rounded(typing: Any, like: Any, a: Any) -> Any:
     def emit(builder: Any, _: Any, x: Any) -> Any:
         return x if like.dtype == types.float64 else builder.fptrunc(x, ir.VectorType(ir.FloatType(), a.lanes))
 
-    return Vec(like.dtype, a.lanes)(like, a), _made(emit)
+    return Vec(like.dtype, a.lanes)(like, a), made(emit)
 
 
 @intrinsic
@@ -221,33 +139,33 @@ def sum_of_lanes(typing: Any, a: Any) -> Any:
 
     def emit(builder: Any, x: Any) -> Any:
         zero = ir.Constant(x.type.element, -0.0)
-        return _called(builder, "vector.reduce.fadd", zero.type, zero, x, fastmath=("reassoc",))
+        return called(builder, "vector.reduce.fadd", zero.type, zero, x, fastmath=("reassoc",))
 
-    return a.number(a), _made(emit)
+    return a.number(a), made(emit)
 
 
 @intrinsic
 def first_half(typing: Any, a: Any) -> Any:
     """the first half of the lanes"""
     half = a.lanes // 2
-    return Vec(a.number, half)(a), _made(lambda builder, x: _shuffled(builder, x, range(half)))
+    return Vec(a.number, half)(a), made(lambda builder, x: shuffled(builder, x, range(half)))
 
 
 @intrinsic
 def swap_halves(typing: Any, a: Any) -> Any:
     """the second half of the lanes before the first"""
     half = a.lanes // 2
-    return a(a), _made(lambda builder, x: _shuffled(builder, x, [*range(half, 2 * half), *range(half)]))
+    return a(a), made(lambda builder, x: shuffled(builder, x, [*range(half, 2 * half), *range(half)]))
 
 
 @intrinsic
 def join(typing: Any, a: Any, b: Any) -> Any:
     """two vectors as one"""
-    both = _lanes_of(range(2 * a.lanes))
-    return Vec(a.number, 2 * a.lanes)(a, b), _made(lambda builder, x, y: builder.shuffle_vector(x, y, both))
+    both = lanes_of(range(2 * a.lanes))
+    return Vec(a.number, 2 * a.lanes)(a, b), made(lambda builder, x, y: builder.shuffle_vector(x, y, both))
 
 
-def _make_transpose(n: int) -> Any:
+def _make_transpose(n: int, past: bool = False) -> Any:
     @intrinsic
     def transpose(typing: Any, source: Any, at: Any, row: Any, target: Any, to: Any, column: Any) -> Any:
         """target[to + j * column + i] = source[at + i * row + j] for i, j < n, in registers"""
@@ -256,25 +174,26 @@ def _make_transpose(n: int) -> Any:
             def place(base: Any, stride: Any, k: int) -> Any:
                 return builder.add(base, builder.mul(stride, ir.Constant(base.type, k)))
 
-            rows = [_load(builder, source, place(at, row, k), n) for k in range(n)]
+            rows = [load_at(builder, source, place(at, row, k), n) for k in range(n)]
             half = n // 2
             while half:  # exchange the off-diagonal blocks of side `half`
-                low = _lanes_of([lane if not lane & half else n + (lane & ~half) for lane in range(n)])
-                high = _lanes_of([lane | half if not lane & half else n + lane for lane in range(n)])
+                low = lanes_of([lane if not lane & half else n + (lane & ~half) for lane in range(n)])
+                high = lanes_of([lane | half if not lane & half else n + lane for lane in range(n)])
                 for k in (k for k in range(n) if not k & half):
                     pair = rows[k], rows[k + half]
                     rows[k], rows[k + half] = builder.shuffle_vector(*pair, low), builder.shuffle_vector(*pair, high)
                 half //= 2
             for k in range(n):
-                _store(builder, rows[k], target, place(to, column, k))
+                store_at(builder, rows[k], target, place(to, column, k), past)
 
         i = types.intp
-        return types.void(source, i, i, target, i, i), _made(emit)
+        return types.void(source, i, i, target, i, i), made(emit)
 
     return transpose
 
 
 transpose8, transpose16 = _make_transpose(8), _make_transpose(16)
+transpose16_past = _make_transpose(16, past=True)  # as `store_past`
 
 
 @intrinsic
@@ -284,16 +203,16 @@ def load_powers(typing: Any, array: Any, index: Any) -> Any:
 
     def emit(builder: Any, start: Any, at: Any) -> Any:
         first = builder.gep(start, [at])
-        vectors = [_load(builder, first, ir.Constant(at.type, 16 * power), 16) for power in range(count)]
+        vectors = [load_at(builder, first, ir.Constant(at.type, 16 * power), 16) for power in range(count)]
         return cgutils.pack_array(builder, vectors)
 
-    return types.UniTuple(Vec(array.dtype, 16), count)(array, types.intp), _made(emit)
+    return types.UniTuple(Vec(array.dtype, 16), count)(array, types.intp), made(emit)
 
 
 @intrinsic
 def polynomial(typing: Any, coefficients: Any, t: Any) -> Any:
     """sum_p coefficients[p] t^p"""
-    code = _made(lambda builder, packed, x: _horner(builder, cgutils.unpack_tuple(builder, packed), x))
+    code = made(lambda builder, packed, x: horner(builder, cgutils.unpack_tuple(builder, packed), x))
     return t(coefficients, t), code
 
 
@@ -305,7 +224,7 @@ def make_even_polynomial(*coefficients: Sequence[float]) -> Any:
     def evaluate(typing: Any, square: Any) -> Any:
         """sum_p c_p square^p, of a float"""
         numbers = by_bits[square.bitwidth]
-        code = _made(lambda builder, x: _horner(builder, [ir.Constant(x.type, each) for each in numbers], x))
+        code = made(lambda builder, x: horner(builder, [ir.Constant(x.type, each) for each in numbers], x))
         return square(square), code
 
     return evaluate
@@ -332,17 +251,17 @@ def taylor_taps(typing: Any, source: Any, at: Any, table: Any, row: Any, rest: A
             values_at = builder.gep(first, [builder.mul(loop.index, number(64))])
             entries_at = builder.gep(entries, [builder.mul(loop.index, number(4 * powers))])
             for k in range(4):
-                values = _load(builder, values_at, number(16 * k), 16)
+                values = load_at(builder, values_at, number(16 * k), 16)
                 for r in range(powers):
                     entry = builder.load(builder.gep(entries_at, [number(k * powers + r)]))
                     total = sums[r + powers * (k % chains)]
-                    builder.store(_fused(builder, _splat(builder, entry, 16), values, builder.load(total)), total)
+                    builder.store(fused(builder, splat_of(builder, entry, 16), values, builder.load(total)), total)
         by_power = [builder.load(each) for each in sums[:powers]]
         if chains == 2:
             by_power = [builder.fadd(a, builder.load(b)) for a, b in zip(by_power, sums[powers:], strict=True)]
-        return _horner(builder, by_power, rest)
+        return horner(builder, by_power, rest)
 
-    return Vec(source.dtype, 16)(source, types.intp, table, types.intp, rest, types.intp, order), _made(emit)
+    return Vec(source.dtype, 16)(source, types.intp, table, types.intp, rest, types.intp, order), made(emit)
 
 
 @intrinsic(prefer_literal=True)
@@ -369,13 +288,13 @@ def spread_taps(
             values_at = builder.gep(first, [builder.mul(loop.index, number(64))])
             entries_at = builder.gep(entries, [builder.mul(loop.index, number(4 * powers))])
             for k in range(4):
-                total = _load(builder, values_at, number(16 * k), 16)
+                total = load_at(builder, values_at, number(16 * k), 16)
                 for r, part in enumerate(by_power):
                     entry = builder.load(builder.gep(entries_at, [number(k * powers + r)]))
-                    total = _fused(builder, _splat(builder, entry, 16), part, total)
-                _store(builder, total, values_at, number(16 * k))
+                    total = fused(builder, splat_of(builder, entry, 16), part, total)
+                store_at(builder, total, values_at, number(16 * k))
 
-    return types.void(target, types.intp, table, types.intp, value, rest, types.intp, order), _made(emit)
+    return types.void(target, types.intp, table, types.intp, value, rest, types.intp, order), made(emit)
 
 
 @intrinsic(prefer_literal=True)
@@ -388,20 +307,19 @@ def outer_store(typing: Any, weights: Any, values: Any, at: Any, terms: Any, tar
     width = 16 if floats <= 16 else 32
 
     def emit(builder: Any, weights: Any, values: Any, at: Any, _: Any, target: Any, to: Any) -> None:
-        address, held = builder.gep(target, [to]), _load(builder, values, at, width)
+        address, held = builder.gep(target, [to]), load_at(builder, values, at, width)
         for first in range(0, floats * cells, 16):
             lanes = range(first, first + 16)
-            cell = _shuffled(builder, weights, [cells + e // floats for e in lanes])
-            value = _shuffled(builder, held, [e % floats for e in lanes])
-            _store(builder, builder.fmul(cell, value), address, ir.Constant(to.type, first))
+            cell = shuffled(builder, weights, [cells + e // floats for e in lanes])
+            value = shuffled(builder, held, [e % floats for e in lanes])
+            store_at(builder, builder.fmul(cell, value), address, ir.Constant(to.type, first))
 
     i = types.intp
-    return types.void(weights, values, i, terms, target, i), _made(emit)
+    return types.void(weights, values, i, terms, target, i), made(emit)
 
 
 def aligned(length: int, precision: Precision) -> Floats:
     """Zeros on a boundary of 64 bytes: a load of 16 floats from elsewhere always straddles two cache lines."""
-    size = length * np.dtype(precision).itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size].view(precision)
+    held = on_boundary(length * np.dtype(precision).itemsize)
+    held[:] = 0
+    return held.view(precision)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.values import Block
-from fip.imaging.slant.buffers import buffers, filling, make_transform
+from fip.imaging.slant.buffers import buffers, filling, goes_past, make_transform
 from fip.imaging.slant.grid import correction_polynomial, tap_polynomials
 from fip.imaging.slant.gridding import grid_samples
 from fip.imaging.slant.sky_plan import BEYOND, SkyPlan
@@ -36,7 +36,8 @@ def _plane(plan: SkyPlan, blocks: Sequence[Block], stokes: int, out: NDArray[np.
     get = partial(buffers.get, scheme.precision)
     uv = grid_samples(plan, blocks, stokes, get, partial(_emphasised, plan))
     half = get("half", s.blocks * s.terms * s.rows * 32)
-    transform_u(uv, s, make_transform(plan.u_size, scheme, get), get("staged", plan.u_size * s.terms * 16), half)
+    over_u, staged = make_transform(plan.u_size, scheme, get), get("staged", plan.u_size * s.terms * 16)
+    transform_u(uv.grid, uv.marks, s, over_u, staged, half, goes_past(half))
     unturned = get("phases", s.rows * 32)
     unturned.reshape(-1, 2, 16)[:] = [[1], [0]]
     correction = np.asarray(correction_polynomial(scheme), np.float64)

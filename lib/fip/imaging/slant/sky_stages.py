@@ -12,7 +12,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from fip.imaging.slant.fft import fft8
 from fip.imaging.slant.simd import (
     FAST,
     Floats,
@@ -33,7 +32,7 @@ from fip.imaging.slant.simd import (
     sum_of_lanes,
     transpose16,
 )  # fmt: skip
-from fip.imaging.slant.stages import Shape, Transform, whole_spectrum
+from fip.imaging.slant.stages import Shape, Transform, transform_column
 
 
 class Pixels(NamedTuple):
@@ -75,8 +74,7 @@ def columns_to_cells(
     for block in range(s.blocks):
         for k in range(cell):
             if k < s.terms:
-                whole_spectrum(half, (block * s.terms + k) * s.rows * 32, s, f.n, phases, sign, f.b)
-                x = fft8(f.b, 0, 16, f.a, f.b, f.radices, f.twiddles, f.n)
+                x = transform_column(half, (block * s.terms + k) * s.rows * 32, s, f, phases, sign)
             for i in range(16):
                 to, factor = (block * 16 + i) * s.length * cell + k, xi_factor[block * 16 + i]
                 for j in range(s.length):
@@ -98,8 +96,7 @@ def columns_to_planes(
     for block in range(s.blocks):
         across = load(xi_factor, block * 16, 16)
         for k in range(s.terms):
-            whole_spectrum(half, (block * s.terms + k) * s.rows * 32, s, f.n, phases, sign, f.b)
-            x = fft8(f.b, 0, 16, f.a, f.b, f.radices, f.twiddles, f.n)
+            x = transform_column(half, (block * s.terms + k) * s.rows * 32, s, f, phases, sign)
             for j in range(s.length):
                 value = load(x, (first + j) * 16, 16) * (across * spread(eta_factor, j, 16))
                 store(out, (k * s.length + j) * width + block * 16, value)

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from fip.imaging.slant.fft import fft8
+from fip.imaging.slant.fft import fft8, reads_ends
 from fip.imaging.slant.resample import Line, Taps, Work, find_powers, find_q, resample
 from fip.imaging.slant.simd import (
     FAST,
@@ -25,10 +25,13 @@ from fip.imaging.slant.simd import (
     splat,
     spread,
     store,
+    store_past,
     swap_halves,
     transpose8,
     transpose16,
+    transpose16_past,
 )  # fmt: skip
+from fip.imaging.slant.tiles import CELLS, Marks
 
 TWIDDLES = 64  # rows of the table from which shear phases are made
 
@@ -65,30 +68,68 @@ class Shape(NamedTuple):
 
 
 @njit(**FAST)
-def transform_u(grid: Floats, s: Shape, f: Transform, staged: Floats, out: Floats) -> None:
+def transform_u(grid: Floats, marks: Marks, s: Shape, f: Transform, staged: Floats, out: Floats, past: bool) -> None:
     """Grid [v][u][term][re, im] -> [xi block][term][v][16 re | 16 im], 8 rows of v at a time.
 
-    `staged` holds n terms complex vectors; the rows between the occupied u are zeroed here, once.
+    `staged` holds n terms complex vectors; of those the unoccupied are zeroed here, once, and the tiles of the grid
+    that are not marked where a row above had some. `past`: see `simd.store_past`.
     """
-    terms, row_length = s.terms, s.columns * 2 * s.terms
-    staged[:] = 0
-    middle = s.column0 * 2 * terms
-    wrapped = (f.n - s.column0) * terms * 16
-    first = f.n // 2 - s.blocks * 8
+    terms, across = s.terms, -(-s.columns // CELLS)
+    ends = reads_ends(f.radices, f.n, s.columns - s.column0, s.column0)
+    quarter = f.n // 4 if ends else f.n // 2
+    staged[(s.columns - s.column0) * terms * 16 : quarter * terms * 16] = 0
+    staged[(f.n - quarter) * terms * 16 : (f.n - s.column0) * terms * 16] = 0
+    filled = np.ones(across, np.uint8)
+    first, tile = f.n // 2 - s.blocks * 8, np.empty(256, staged.dtype)
     for r in range(0, s.rows, 8):
-        row = r * row_length
-        for i in range(0, middle, 8):
-            transpose8(grid, row + i, row_length, staged, wrapped + i * 8, 8)
-        for i in range(middle, row_length, 8):
-            transpose8(grid, row + i, row_length, staged, (i - middle) * 8, 8)
+        if not _stage(grid, marks, r, s, f.n, filled, staged):
+            for block in range(s.blocks):
+                for k in range(terms):
+                    to = ((block * terms + k) * s.rows + r) * 32
+                    out[to : to + 256] = 0
+            continue
         for k in range(terms):
-            x = fft8(staged, k * 16, 16 * terms, f.a, f.b, f.radices, f.twiddles, f.n)
+            x = fft8(staged, k * 16, 16 * terms, f.a, f.b, f.radices, f.twiddles, f.n, ends)
             for block in range(s.blocks):
                 to, at = ((block * terms + k) * s.rows + r) * 32, (first + 16 * block) * 16
-                transpose8(x, at, 16, out, to, 32)
-                transpose8(x, at + 128, 16, out, to + 8, 32)
-                transpose8(x, at + 8, 16, out, to + 16, 32)
-                transpose8(x, at + 136, 16, out, to + 24, 32)
+                if past:
+                    _turn(x, at, tile, 0)
+                    for i in range(0, 256, 16):
+                        store_past(out, to + i, load(tile, i, 16))
+                else:
+                    _turn(x, at, out, to)
+
+
+@njit(inline="always")
+def _turn(x: Floats, at: int, out: Floats, to: int) -> None:
+    """16 points of eight sequences -> [sequence][16 re | 16 im]."""
+    transpose8(x, at, 16, out, to, 32)
+    transpose8(x, at + 128, 16, out, to + 8, 32)
+    transpose8(x, at + 8, 16, out, to + 16, 32)
+    transpose8(x, at + 136, 16, out, to + 24, 32)
+
+
+@njit(**FAST)
+def _stage(grid: Floats, marks: Marks, row: int, s: Shape, n: int, filled: Marks, staged: Floats) -> bool:
+    """Eight rows of the grid side by side in `staged`, u = 0 first; False if none of their tiles is marked.
+
+    filled[tile] says what `staged` holds: of a tile that is not marked it is made to hold 0.
+    """
+    row_length, cell, across = s.columns * 2 * s.terms, 2 * s.terms, filled.size
+    middle, wrapped = s.column0 * cell, (n - s.column0) * s.terms * 16
+    any_marked = False
+    for tile in range(across):
+        marked = marks[row // 8 * across + tile]
+        any_marked = any_marked or marked != 0
+        if marked or filled[tile]:
+            for i in range(tile * CELLS * cell, min((tile + 1) * CELLS * cell, row_length), 8):
+                to = wrapped + i * 8 if i < middle else (i - middle) * 8
+                if marked:
+                    transpose8(grid, row * row_length + i, row_length, staged, to, 8)
+                else:
+                    staged[to : to + 64] = 0
+            filled[tile] = marked
+    return any_marked
 
 
 @njit(**FAST)
@@ -123,22 +164,27 @@ def _sheared(half: Floats, at: int, phases: Floats, r: int, sign: Vec) -> tuple[
 
 
 @njit(**FAST)
-def whole_spectrum(half: Floats, at: int, s: Shape, n: int, phases: Floats, sign: Vec, out: Floats) -> None:
-    """The half plane's column as the spectrum out[n][16] of real columns, Hermitian parts filled in."""
-    row0, positive = s.row0, s.rows - s.row0
+def transform_column(half: Floats, at: int, s: Shape, f: Transform, phases: Floats, sign: Vec) -> Floats:
+    """Transform the half plane's columns at `at`, Hermitian parts filled in: [n][16], two real columns in each lane."""
+    row0, positive, n, out = s.row0, s.rows - s.row0, f.n, f.b
     re, im = _sheared(half, at, phases, row0, sign)
     store(out, 0, re + re)
     for v in range(1, positive):
         re, im = _sheared(half, at, phases, v + row0, sign)
         store(out, v * 16, re + im)
         store(out, (n - v) * 16, re - im)
-    zero = splat(out, 0, 16)
-    for v in range(positive, n - positive + 1):
-        store(out, v * 16, zero)
+    ends = reads_ends(f.radices, n, max(positive, row0 + 1), max(positive, row0 + 1))
+    quarter = n // 4 if ends else n // 2
+    for v in range(positive, quarter):
+        store(out, v * 16, splat(out, 0, 16))
+    for v in range(n - quarter, n - positive + 1):
+        store(out, v * 16, splat(out, 0, 16))
     for v in range(1, row0 + 1):  # where the kernels of visibilities near v = 0 reach over
         re, im = _sheared(half, at, phases, row0 - v, sign)
         store(out, (n - v) * 16, load(out, (n - v) * 16, 16) + re + im)
         store(out, v * 16, load(out, v * 16, 16) + re - im)
+    made: Floats = fft8(out, 0, 16, f.a, out, f.radices, f.twiddles, n, ends)
+    return made
 
 
 @njit(inline="never", **FAST)
@@ -217,11 +263,11 @@ def shear_block(block: int, s: Shape, n: int, offset: Floats, c: Columns, w: Wor
 @njit(**FAST)
 def transform_v(
     half: Floats, s: Shape, f: Transform, in_q: Floats, odd: NDArray[np.int64], across: Floats, correction: Floats,
-    taps: Taps, line: Line, c: Columns, w: Work, out: Floats,
+    taps: Taps, line: Line, c: Columns, w: Work, out: Floats, past: bool,
 ) -> bool:  # fmt: skip
     """Transform over v, combine the terms, interpolate along eta: out[eta block][xi][16 eta].
 
-    False where the geometry is too steep for the interpolation.
+    False where the geometry is too steep for the interpolation. `past`: see `simd.store_past`.
     """
     signs, offset = np.ones(16, half.dtype), np.empty(16, half.dtype)
     signs[:8] = -1
@@ -230,8 +276,7 @@ def transform_v(
     for block in range(s.blocks):
         shear_block(block, s, f.n, offset, c, w)
         for k in range(s.terms):
-            whole_spectrum(half, (block * s.terms + k) * s.rows * 32, s, f.n, c.phases, sign, f.b)
-            x = fft8(f.b, 0, 16, f.a, f.b, f.radices, f.twiddles, f.n)
+            x = transform_column(half, (block * s.terms + k) * s.rows * 32, s, f, c.phases, sign)
             first = f.n // 2 - s.length // 2
             for j in range(0, s.length, s.segment):
                 n = min(s.segment, s.length - j)
@@ -240,22 +285,27 @@ def transform_v(
         correct(c.line, s.length, offset, 1.0 / f.n, correction, across, block * 16)
         row = 0
         while row < line.rows:
-            made = resample(c.line, 0, s.length, taps, line, s.a, row, w, w.tile, 0, 16)
+            made = resample(c.line, 0, s.length, taps, line, s.a, row, w, w.tile, 0, 16, False)
             if made == 0:
                 return False
             for t in range(0, made, 16):
-                transpose16(w.tile, t * 16, 16, out, ((row + t) // 16 * width + block * 16) * 16, 16)
+                to = ((row + t) // 16 * width + block * 16) * 16
+                if past:
+                    transpose16_past(w.tile, t * 16, 16, out, to, 16)
+                else:
+                    transpose16(w.tile, t * 16, 16, out, to, 16)
             row += made
     return True
 
 
 @njit(**FAST)
 def resample_xi(
-    lines: Floats, s: Shape, taps: Taps, line: Line, across: Line, transposed: bool, w: Work, out: Floats,
+    lines: Floats, s: Shape, taps: Taps, line: Line, across: Line, transposed: bool, w: Work, out: Floats, past: bool,
 ) -> bool:  # fmt: skip
     """Interpolate along xi: lines[eta block][xi][16 eta] -> out[xi][eta], or out[eta][xi] if transposed.
 
-    `across` is the line along eta, whose rows are the lanes here.
+    `across` is the line along eta, whose rows are the lanes here. `past`: see `simd.store_past`; the image has whole
+    lines of memory then: its sides are multiples of 16.
     """
     width = s.blocks * 16
     for e in range(w.offset.size):
@@ -268,11 +318,13 @@ def resample_xi(
         while row < line.rows:
             direct = lanes == 16 and not transposed
             target, to, stride = (out, row * across.rows + block * 16, across.rows) if direct else (w.tile, 0, 16)
-            made = resample(lines, block * width * 16, width, taps, line, 0.0, row, w, target, to, stride)
+            made = resample(
+                lines, block * width * 16, width, taps, line, 0.0, row, w, target, to, stride, past and direct
+            )
             if made == 0:
                 return False
             if transposed:
-                _put_transposed(w.tile, made, lanes, out, block * 16 * line.rows + row, line.rows)
+                _put_transposed(w.tile, made, lanes, out, block * 16 * line.rows + row, line.rows, past)
             elif not direct:
                 for o in range(made):
                     for i in range(lanes):
@@ -282,11 +334,14 @@ def resample_xi(
 
 
 @njit(**FAST)
-def _put_transposed(tile: Floats, rows: int, lanes: int, out: Floats, to: int, stride: int) -> None:
+def _put_transposed(tile: Floats, rows: int, lanes: int, out: Floats, to: int, stride: int, past: bool) -> None:
     """out[to + i * stride + o] = tile[o][i]"""
     whole = rows // 16 * 16 if lanes == 16 else 0
     for t in range(0, whole, 16):
-        transpose16(tile, t * 16, 16, out, to + t, stride)
+        if past:
+            transpose16_past(tile, t * 16, 16, out, to + t, stride)
+        else:
+            transpose16(tile, t * 16, 16, out, to + t, stride)
     for i in range(lanes):
         for o in range(whole, rows):
             out[to + i * stride + o] = tile[o * 16 + i]

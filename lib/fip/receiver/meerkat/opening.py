@@ -8,8 +8,8 @@ from pathlib import Path
 import spead2  # noqa: F401 if it is not installed, that is said before telstate is waited for
 
 from fip.config import Receiver
-from fip.corrections.predict.compiled import machine_code_allowed
 from fip.data.errors import ConfigError, InputError
+from fip.imaging.machine_code import machine_code_allowed
 from fip.receiver.meerkat.observation import Observation
 from fip.receiver.meerkat.products import Copier, folder_of_gains
 from fip.receiver.meerkat.telstate import Telstate, is_live, observation_of, open_telstate, turns_of

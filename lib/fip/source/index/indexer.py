@@ -24,6 +24,7 @@ from fip.source.index.integrations import (
     split,
     split_by_length,
 )
+from fip.source.index.pattern import Pattern
 from fip.source.index.ranks import ranks
 from fip.source.index.row_index import BEAM_COLUMNS, CHUNK, RowIndex
 from fip.source.index.strands import Averaged, Strand, gather
@@ -62,6 +63,7 @@ class Indexer:
     chunks: Counter[int] = field(default_factory=Counter)
     stretches: Stretches = field(default_factory=Stretches)
     repeated: int = 0
+    pattern: Pattern = field(default_factory=Pattern)
     block: _Block = field(default_factory=_Block)
 
     def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> "Indexer":
@@ -104,6 +106,7 @@ class Indexer:
         return not (first[:common, :common] & second[:common, :common]).any()
 
     def _add(self, chunk: dict[str, NDArray[Any]]) -> None:
+        self.pattern.add(chunk)
         time, interval = chunk["TIME"], chunk["INTERVAL"]
         cross = chunk["ANTENNA1"] != chunk["ANTENNA2"]
         keys = [*(chunk[name] for name in _STRAND if name != _BEAM), classes(interval)]
@@ -332,6 +335,7 @@ def _integrations(scan: Indexer, averaged: Averaged) -> RowIndex:
         rows_of_window=rows_of_window,
         offset=offset,
         ranges=ranges,
+        pattern=scan.pattern,
     )
 
 

@@ -3,13 +3,16 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.source.index.coverage import Coverage
 from fip.source.index.stretches import MOST_ROWS
+
+if TYPE_CHECKING:
+    from fip.source.index.pattern import Pattern
 
 COLUMNS = (
     *("TIME", "INTERVAL", "ANTENNA1", "ANTENNA2", "UVW"),
@@ -49,6 +52,7 @@ class RowIndex:
     rows_of_window: NDArray[np.float32]  # [integration, window of `coverage`] cross-correlations of full length
     offset: NDArray[np.int64]  # [integration + 1] into `ranges`
     ranges: NDArray[np.uint32]  # [range, 2] first row and number of rows
+    pattern: "Pattern | None" = None  # of short columns that repeat
     past: dict[tuple[int, ...], Any] = dataclasses.field(
         default_factory=dict
     )  # worked out by `fip.source.index.expected`

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.errors import InputError, first_line
+from fip.imaging.forming import Cells
 from fip.source.tables.access import check_access
 from fip.source.tables.hints import hints
 from fip.source.tables.other_formats import what_it_is
@@ -26,6 +27,7 @@ from fip.source.tables.subtable_reader import (
     open_to_read,
 )
 from fip.source.tables.subtables import Channels
+from fip.source.tables.tiles import Tiles
 from fip.source.tables.timescales import to_utc
 from fip.source.untold import Untold
 
@@ -67,7 +69,10 @@ class Rows:
             if name not in _SCALARS and not credible(self.cell_shape(name) or ()):
                 raise ValueError(f"its cells have the shape {self.cell_shape(name)}")
             number = len(self) if count is None else count
-            if channels is None:
+            mapped = self._main.tiles.cells(name, (3,), self.numbers[first : first + number]) if name == "UVW" else None
+            if mapped is not None:
+                values = np.array(mapped.all((3,)))
+            elif channels is None:
                 values = self._table.getcol(name, self._first + first, number)
             else:
                 corners = [channels[0], -1], [channels[1], -1]
@@ -90,6 +95,10 @@ class Rows:
                 corners = [channels[0], -1], [channels[1], -1]
                 self._table.getcolslicenp(name, buffer, *corners, [], self._first + first, len(buffer))
         return buffer
+
+    def cells(self, name: str, shape: tuple[int, ...]) -> Cells | None:
+        """The cells of a column of this shape where they lie in its file; None if casacore is to read them."""
+        return self._main.tiles.cells(name, shape, self.numbers)
 
     def has(self, name: str) -> bool:
         """Whether the table has such a column."""
@@ -138,6 +147,7 @@ class MeasurementSet(Subtables, Untold):
             raise InputError(
                 f"{path}: not a MeasurementSet{f', but {why}' if why else f' ({first_line(error)})'}"
             ) from None
+        self.tiles = Tiles(path, self.table)
         try:
             self._check()
         except InputError:
@@ -176,7 +186,7 @@ class MeasurementSet(Subtables, Untold):
             if self.torn:
                 close(self.table)
                 self.table = open_to_read(self.path)
-                self.torn = False
+                self.tiles, self.torn = Tiles(self.path, self.table), False
             else:
                 self.table.resync()
 

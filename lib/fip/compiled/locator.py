@@ -11,7 +11,7 @@ from typing import Any
 from numba.core.caching import UserProvidedCacheLocator
 
 import fip
-from fip.imaging.slant.cache import digest_of
+from fip.compiled.cache import digest_of
 
 PACKAGE = Path(fip.__file__).parent
 

@@ -1,0 +1,125 @@
+"""CPU seconds in which a reading child cuts a slice, now and at an earlier commit: rows of `benchmarks.before`.
+
+Each version reads in a process of its own, from its own sources, as the ventilator has it read: samples, weights,
+compression, and the frames that are sent. They take turns, a slice each; the first slices, in which tables are opened,
+nodes worked out and functions loaded, are not counted. Medians.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import IO
+
+from fip.data.quantities import ARCSEC
+from fip.local.forks import MEMORY_IS_KEPT
+from fip.simulation.observation import simulate
+from fip.simulation.plan import Simulation
+
+CHILD = """
+import sys, time
+from pathlib import Path
+path, size, scale = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+try:
+    from fip.data.settings import asked
+    from fip.source.requests import cut, look
+    how = asked(size=(size, size), scale=scale)
+    facts = look(path, how)
+    def read(index):
+        cut(path, how, None, facts.run, index)
+except ImportError:
+    from fip.data import Selection
+    from fip.source.reading import cut, look
+    how = Selection(size=(size, size), scale=scale)
+    facts = look(path, how, False)
+    def read(index):
+        cut(path, how, False, facts.run, index)
+for index in range(3):
+    read(index % len(facts.times))
+print(len(facts.times), flush=True)
+for line in sys.stdin:
+    begun = time.process_time()
+    read(int(line))
+    print(time.process_time() - begun, flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An observation, and the ratio that ends an issue, and what is believed to be there."""
+
+    antennas: int
+    channels: int
+    integrations: int
+    close: float
+    aim: float
+
+
+SIDE, SCALE = 1024, 1.5 * ARCSEC
+ROWS = {
+    "reader, 64 antennas, 64 channels": Row(64, 64, 24, 0.5, 0.25),
+    "reader, 64 antennas, 1024 channels": Row(64, 1024, 4, 0.4, 0.25),
+    "reader, 512 stations, 64 channels": Row(512, 64, 3, 0.4, 0.25),
+}
+
+
+class Reader:
+    """A process that reads by one version's sources."""
+
+    def __init__(self, library: Path, path: Path) -> None:
+        environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | MEMORY_IS_KEPT
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, path, str(SIDE), repr(SCALE)],
+            env=environment | {"PYTHONPATH": str(library)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdin
+        assert self._process.stdout
+        self._to: IO[bytes] = self._process.stdin
+        self._from: IO[bytes] = self._process.stdout
+        said = self._from.readline()
+        if not said:
+            sys.exit(f"{library}: the process ended")
+        self.slices = int(said)
+
+    def seconds(self, index: int) -> float:
+        """CPU seconds of one slice."""
+        self._to.write(b"%d\n" % index)
+        self._to.flush()
+        return float(self._from.readline())
+
+    def close(self) -> None:
+        """Ends it."""
+        self._to.close()
+        self._process.wait()
+
+
+def measured(libraries: Sequence[Path], path: Path, rounds: int) -> list[float]:
+    """CPU seconds of a slice of a set by each version: medians."""
+    readers = [Reader(each, path) for each in libraries]
+    times = [[each.seconds(index % each.slices) for each in readers] for index in range(rounds)]
+    for each in readers:
+        each.close()
+    return [median(column) for column in zip(*times, strict=True)]
+
+
+def print_rows(before: Path, now: Path, scratch: Path, wanted: Sequence[str], rounds: int) -> int:
+    """Prints a line for each row; how many are above the ratio that ends the issue."""
+    missed = 0
+    for name in wanted:
+        row, path = ROWS[name], scratch / "reading.ms"
+        simulate(
+            path,
+            Simulation(antennas=row.antennas, channels=row.channels, integrations=row.integrations),
+            overwrite=True,
+        )
+        then, new = measured([before, now], path, rounds)
+        missed += new / then > row.close
+        print(
+            f"| {name} | {1e3 * then:.1f} | {1e3 * new:.1f} | {new / then:.3f} | {row.close}, {row.aim} |", flush=True
+        )
+    return missed

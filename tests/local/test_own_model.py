@@ -84,6 +84,7 @@ def test_a_model_is_made_once_and_not_taken_for_that_of_other_settings(octave: P
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)  # passes of real daemons, on whatever else the machine does
 def test_a_model_that_was_interrupted_goes_on_and_is_the_same(
     octave: Path, own: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -123,12 +124,14 @@ def test_what_no_model_can_be_made_of_is_said_in_one_line(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)  # passes of real daemons, on whatever else the machine does
 def test_noise_alone_has_no_model(octave: Path, tmp_path: Path) -> None:
     refused = fip("model", octave, *SETTINGS, "--subtract-model", cwd=tmp_path)
     assert refused.returncode == 2 and "there is nothing to subtract" in refused.stderr
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)  # passes of real daemons, on whatever else the machine does
 def test_a_transient_is_not_in_its_own_model(tmp_path: Path) -> None:
     path = tmp_path / "burst.ms"
     made = fip(

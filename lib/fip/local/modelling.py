@@ -49,6 +49,7 @@ MOST_TOGETHER = 16  # integrations in one image of a pass
 DEPTH = 0.1  # of the highest peak, down to which a minor cycle goes: below, the PSF is not exact enough; nor is it
 # gone about points down to the noise in the first one: of few antennas, sidelobes are taken for sources there
 STALLED = 0.9  # of the peak before: a pass that leaves more than this gains nothing
+SETTLED = 0.95  # of the noise before: a pass that leaves more than this has nothing but noise left about its points
 SAID = 10  # lines of a pass that failed, that are repeated
 
 
@@ -170,11 +171,12 @@ def _facts(paths: list[Path], config: Config) -> RunFacts:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Points, what they leave of the deep image, and how high that is."""
+    """Points, what they leave of the deep image, and how high and how noisy that is."""
 
     points: Points
     left: Deep
-    peak: float = math.inf  # Jy/beam
+    peak: float = math.inf  # Jy/beam, here and in the next
+    noise: float = math.inf
 
 
 def _cleaned(making: "_Making", first: RunFacts, cleaning: Cleaning) -> tuple[Deep, _Found]:
@@ -188,15 +190,17 @@ def _cleaned(making: "_Making", first: RunFacts, cleaning: Cleaning) -> tuple[De
     at_noise = False
     for cycle in range(cleaning.cycles + 1):
         noise, peak = noise_of(now.left.whole), peak_of(now.left, allowed)
-        now, floor = replace(now, peak=peak), cleaning.threshold * noise
+        now, floor = replace(now, peak=peak, noise=noise), cleaning.threshold * noise
         making.say(f"  peak {peak:.4g}, noise {noise:.4g} Jy/beam, {len(now.points)} points")
-        if peak <= floor and (at_noise or not len(now.points)):
+        if peak <= floor and (not len(now.points) or (at_noise and noise > SETTLED * before.noise)):
             break
-        if peak > STALLED * before.peak and at_noise:
+        if peak > max(floor, STALLED * before.peak) and at_noise:
             making.say(f"  peaks no longer fall: what is above {floor:.4g} Jy/beam may be errors of calibration")
             now = before if peak > before.peak else now
             break
         if cycle == cleaning.cycles:
+            if peak <= floor:
+                break
             making.say(f"  {cleaning.cycles} cycles were not enough for {floor:.4g} Jy/beam: give more --cycles")
             break
         at_noise = cycle > 0 and DEPTH * peak <= floor

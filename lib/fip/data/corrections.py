@@ -17,7 +17,10 @@ STRATEGY = "aoflagger:"
 SKY = ("sun", "moon", "jupiter", "A-team", "CasA", "CygA", "TauA", "VirA")
 """What a sky model may name beside files."""
 
-_WORD = re.compile("|".join(map(re.escape, SKY)) + r"|(?:sun|moon|jupiter):[^/]+", re.IGNORECASE)
+OWN = "self"
+"""A sky model that is made of the run's own images first."""
+
+_WORD = re.compile("|".join(map(re.escape, (*SKY, OWN))) + r"|(?:sun|moon|jupiter):[^/]+", re.IGNORECASE)
 
 
 def parse_files(text: str) -> tuple[str, ...]:

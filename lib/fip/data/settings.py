@@ -174,7 +174,7 @@ class Selection:
         Files,
         Option(
             "Image what is left when this is subtracted: .skymodel of WSClean or BBS, a table (ECSV, CSV, VOTable), "
-            "WSClean's -model.fits, or sun, moon, jupiter, A-team.  [default: nothing]",
+            "WSClean's -model.fits, sun, moon, jupiter, A-team, or self, made of the run's images.  [default: nothing]",
             metavar="FILE,...",
             several=True,
         ),

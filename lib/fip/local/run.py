@@ -24,6 +24,7 @@ from fip.archive.verify import Fault, amount
 from fip.client.operator import new_job
 from fip.config import Config, Follower, Monitor
 from fip.data.arriving import Rules
+from fip.data.corrections import OWN
 from fip.data.errors import FipError, NoRoomError, NotYetError, UsageError
 from fip.data.joining import name_of
 from fip.data.names import RunId
@@ -73,6 +74,14 @@ def run(
     Raises FipError.
     """
     directory = output_of(paths, output, config.source.join)
+    if OWN in config.source.sky_model:
+        from fip.local.modelling import with_own_model  # which runs this: only who asks for a model waits for that
+
+        try:
+            config = with_own_model(paths, config, directory, workers, overwrite, partial(_say, console))
+        except KeyboardInterrupt:
+            console.print("interrupted: run it again to resume", style="yellow")
+            return EXIT_INTERRUPTED
     paths, source = joined(paths, config.source)
     config = config.model_copy(update={"source": source, "follower": _chosen(config, followers)})
     if detect:

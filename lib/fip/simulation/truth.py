@@ -8,6 +8,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.polynomial import Polynomial
 
+from fip.corrections.sky.bbs_writing import format_line, point_line
 from fip.simulation.plan import Simulation
 from fip.simulation.sky import Source, received
 
@@ -48,19 +49,14 @@ def write_sky_model(path: Path, simulation: Simulation, sources: tuple[Source, .
         f"apparent: what is seen through the primary beam {simulation.primary_beam}" if beam else "intrinsic: no beam"
     )
     lines = [
-        "Format = Name, Type, Ra, Dec, I, SpectralIndex, LogarithmicSI, ReferenceFrequency="
-        f"'{simulation.frequency!r}', MajorAxis, MinorAxis, Orientation",
+        format_line(simulation.frequency),
         f"# steady sources of a simulation; flux densities are {seen}",
     ]
     steady = tuple(each for each in sources if each.kind == "steady")
     for source in steady:
         flux, terms = _spectrum(simulation, source) if beam else (source.stokes[0], [source.index])
-        ra, dec = _direction(simulation, source)
-        spectrum = ",".join(f"{each:.12g}" for each in terms)
-        lines.append(
-            f"{source.name},POINT,{_sexagesimal(ra / 15, ':', 10)},{_sexagesimal(dec, '.', 9)},{flux:.12g},"
-            f"[{spectrum}],{'false' if beam else 'true'},{simulation.frequency!r},,,"
-        )
+        place = _direction(simulation, source)
+        lines.append(point_line(source.name, place, flux, terms, not beam, simulation.frequency))
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -81,12 +77,3 @@ def _direction(simulation: Simulation, source: Source) -> tuple[float, float]:
     turned = math.atan2(source.l, n * math.cos(dec) - source.m * math.sin(dec))
     height = math.asin(source.m * math.cos(dec) + n * math.sin(dec))
     return math.degrees(ra + turned) % 360.0, math.degrees(height)
-
-
-def _sexagesimal(value: float, separator: str, digits: int) -> str:
-    """12:30:00.0 of hours, or +12.30.00.0 of degrees, with so many digits of the second."""
-    unit = 10**digits
-    minutes, seconds = divmod(round(abs(value) * 3600 * unit), 60 * unit)
-    sign = "" if separator == ":" else "-" if value < 0 else "+"
-    whole, rest = divmod(seconds, unit)
-    return f"{sign}{minutes // 60:02d}{separator}{minutes % 60:02d}{separator}{whole:02d}.{rest:0{digits}d}"

@@ -19,6 +19,7 @@ from fip.corrections.sky.catalogue import Catalogue, joined
 from fip.corrections.sky.components import SkyImage
 from fip.corrections.sky.evaluated import Site, Sky
 from fip.corrections.sky.images import plane_at, read_images, weighted
+from fip.data.corrections import OWN
 from fip.data.errors import InputError, UsageError
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.rotations import icrs_axes
@@ -88,6 +89,11 @@ def _read_one(item: str, expected: Expected, read: _Read) -> None:
     """Read one thing that was asked, and add it."""
     if not item:
         raise UsageError(f"--sky-model: an empty name between commas: give {_WOULD_DO}")
+    if item == OWN:
+        raise UsageError(
+            f"--sky-model {OWN}: `fip run` alone makes a model of its own images: make one by `fip model`, and give "
+            "the file that it writes"
+        )
     if is_body(item):
         read.bodies.append(parse_body(item))
         _add(read, item, item.lower(), item)

@@ -157,36 +157,49 @@ class Buckets:
         self._found: dict[str, Column | None] = {}
 
     def column(self, name: str, rows: Numbers) -> NDArray[Any] | None:
-        """[row, ...] of a column of these rows, ascending; None if casacore is to read it."""
+        """[row, ...] of a column of these rows, ascending; None if casacore is to read it.
+
+        Raises what casacore does of a column that is damaged: to ask it again could kill the process.
+        """
+        if self._rows != int(self._table.nrows()):
+            self._rows, self._found = int(self._table.nrows()), {}
+        if name not in self._found:
+            column = self._find(name)
+            self._found[name] = column if column and self._is_right(name, column) else None
+        return self._values(self._found[name], rows)
+
+    def _values(self, column: Column | None, rows: Numbers) -> NDArray[Any] | None:
+        if column is None or rows[-1] >= column.index.rows:
+            return None
         try:
-            if self._rows != int(self._table.nrows()):
-                self._rows, self._found = int(self._table.nrows()), {}
-            if name not in self._found:
-                self._found[name] = None  # also if something of it is wrong: casacore says what
-                self._found[name] = self._find(name)
-            column = self._found[name]
-            if column is None or rows[-1] >= column.index.rows:
-                return None
             return column.values(rows, self._files)
         except (OSError, *UNREADABLE):
             return None
 
     def _find(self, name: str) -> Column | None:
+        if not self._table.iscelldefined(name, 0):
+            return None
+        self._table.getcell(name, 0)  # so that casacore says what is wrong with this column, if anything is
         if self._managers is None:
-            self._managers = own_managers(self._path, self._table)
+            try:
+                self._managers = own_managers(self._path, self._table)
+            except UNREADABLE:  # another column is damaged, which may not be needed
+                self._managers = ()
         of_it = [each for each in self._managers if name in each["COLUMNS"] and each["TYPE"] == "StandardStMan"]
-        kind = str(self._table.coldatatype(name))
-        if not of_it or kind not in _KINDS:
+        kind = str(self._table.coldatatype(name)) if of_it else ""
+        if kind not in _KINDS:
             return None
         (manager,), cell = of_it, self._cell(name)
         if kind == "boolean" and cell != ():
             return None
         names = [each for each in self._table.colnames() if each in manager["COLUMNS"]]
-        offset, number = _place(self._path / "table.dat", manager["NAME"], names, name)
         file = self._path / f"table.f{int(manager['SEQNR'])}"
-        index, length = read_index(file.read_bytes(), number)
-        column = Column(file, index, length, offset, kind, cell)
-        return column if self._is_right(name, column) else None
+        try:
+            offset, number = _place(self._path / "table.dat", manager["NAME"], names, name)
+            index, length = read_index(file.read_bytes(), number)
+        except (OSError, *UNREADABLE):
+            return None
+        return Column(file, index, length, offset, kind, cell)
 
     def _cell(self, name: str) -> tuple[int, ...] | None:
         """The shape that its cells have in the buckets, () of one number each; None if they are elsewhere."""
@@ -199,8 +212,8 @@ class Buckets:
     def _is_right(self, name: str, column: Column) -> bool:
         """Whether casacore reads the same in the first row and in the last."""
         rows = np.array([0, min(self._rows, column.index.rows) - 1])
-        found = column.values(rows, self._files)
-        if found is None:
+        found = self._values(column, rows)
+        if found is None or not all(self._table.iscelldefined(name, int(row)) for row in rows):
             return False
         kept = [np.asarray(self._table.getcell(name, int(row)), found.dtype) for row in rows]
         return all(a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(kept, found, strict=True))

@@ -85,8 +85,9 @@ class Rows:
         rows = self.numbers[first : first + number]
         if not len(rows):
             return None
-        tiled = self._main.tiles.cells(name, (3,), rows) if name == "UVW" else None
-        return self._main.buckets.column(name, rows) if tiled is None else np.array(tiled.all((3,)))
+        found = self._main.buckets.column(name, rows)
+        tiled = self._main.tiles.cells(name, (3,), rows) if found is None and name == "UVW" else None
+        return found if tiled is None else np.array(tiled.all((3,)))
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The dtype that a buffer for column `name` must have."""

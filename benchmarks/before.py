@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from benchmarks import before_reading
+from benchmarks import before_reading, before_stages
 from benchmarks.before_pipeline import PIPELINE_ROWS, compared
 from fip.data.settings import asked
 from fip.data.values import Block, Grid
@@ -181,7 +181,7 @@ def sources_of(commit: str, folder: Path) -> Path:
 
 def main() -> int:
     """Prints a line for each row; 1 if a ratio is above the one that ends the issue."""
-    names = [*ROWS, *PIPELINE_ROWS, *before_reading.ROWS]
+    names = [*ROWS, *before_stages.STAGES, *PIPELINE_ROWS, *before_reading.ROWS]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5)
@@ -214,6 +214,9 @@ def main() -> int:
                 f"| {row.close}, {row.aim} |",
                 flush=True,
             )
+        stages = [each for each in wanted if each in before_stages.STAGES]
+        environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | MEMORY_IS_KEPT
+        missed += before_stages.report(stages, (before, ROOT / "lib"), 4 * given.rounds, environment)
         reading = [name for name in before_reading.ROWS if not given.rows or any(map(name.startswith, given.rows))]
         missed += before_reading.print_rows(before, ROOT / "lib", Path(scratch), reading, given.rounds)
     return int(missed > 0)

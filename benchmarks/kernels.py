@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from fip.data.values import Block, Grid
 from fip.imaging.compression import compress_blocks
-from fip.imaging.kernels import dirty
+from fip.imaging.ducc import dirty
 from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan

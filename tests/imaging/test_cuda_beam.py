@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from fip.data.values import Block, Grid
-from fip.imaging.beam import fit_beam
+from fip.imaging.beam import PATCH_EPSILON, fit_beam
 from fip.imaging.cuda import psf_patch
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.cuda.slant import CudaSlantKernel
-from fip.imaging.kernels import PATCH_EPSILON
+from fip.imaging.slant.psf import COMPILED
 from support.direct_sum import direct_sum, pixel_directions
 from support.synthetic import array_uvw, make_block
 
@@ -32,7 +32,7 @@ class Asked(CudaSlantKernel):
         self.made: list[tuple[tuple[Any, ...], NDArray[np.floating] | None]] = []
 
     def psf_patch(self, *asked: Any) -> NDArray[np.floating] | None:
-        """See Kernel."""
+        """See CudaSlantKernel."""
         patch = super().psf_patch(*asked)
         self.made.append((asked, patch))
         return patch
@@ -58,7 +58,7 @@ def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_middle_of_the_psf_is_that_of_the_direct_sum(device: CupyDevice, seed: int) -> None:
     """To the accuracy of the grid, 1e-5; w is left out."""
     kernel = Asked(device)
-    assert fit_beam(an_array(seed), kernel) is not None
+    assert fit_beam(an_array(seed), kernel.beams) is not None
     (uvw, frequencies, weights, side, step), patch = kernel.made[-1]
     assert patch is not None
     blocks = [
@@ -79,7 +79,7 @@ def test_the_beam_is_that_of_the_processor(device: CupyDevice, seed: int) -> Non
     That is 0.26 over a lobe that ends at t = 1.05, and a patch as a whole is less than four times a lobe in L2.
     """
     kernel = Asked(device)
-    one, other = fit_beam(an_array(seed)), fit_beam(an_array(seed), kernel)
+    one, other = fit_beam(an_array(seed)), fit_beam(an_array(seed), kernel.beams)
     assert one is not None
     assert other is not None
     assert all(patch is not None for _, patch in kernel.made)
@@ -90,10 +90,10 @@ def test_the_beam_is_that_of_the_processor(device: CupyDevice, seed: int) -> Non
 def test_a_patch_of_few_samples_is_left_to_the_processor(device: CupyDevice) -> None:
     """And one of many is not."""
     kernel = Asked(device)
-    assert fit_beam(an_array(1), kernel) == fit_beam(an_array(1))
+    assert fit_beam(an_array(1), kernel.beams) == fit_beam(an_array(1), COMPILED)
     assert all(patch is None for _, patch in kernel.made)
     uvw = np.random.default_rng(6).normal(size=(psf_patch.FEWEST, 3)) * 100
-    assert fit_beam([make_block(uvw, np.array([1e9]), [(0.0, 0.0, 1.0)])], kernel) is not None
+    assert fit_beam([make_block(uvw, np.array([1e9]), [(0.0, 0.0, 1.0)])], kernel.beams) is not None
     assert kernel.made[-1][1] is not None
 
 
@@ -104,6 +104,6 @@ def test_fringes_too_fine_for_a_patch_are_left_to_the_processor(device: CupyDevi
     uvw = np.concatenate([rng.normal(size=(1500, 3)) * 5, [[2e4, 1e4, 0.0]]])
     block = make_block(uvw, np.array([1e9]), [(0.0, 0.0, 1.0)])
     kernel = Asked(device)
-    beam = fit_beam([block], kernel)
+    beam = fit_beam([block], kernel.beams)
     assert any(patch is None for _, patch in kernel.made)
-    assert beam == fit_beam([block])
+    assert beam == fit_beam([block], COMPILED)

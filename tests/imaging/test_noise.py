@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fip.corrections.observed import Observed
 from fip.data.settings import Imaging
 from fip.data.values import Block, Grid
-from fip.imaging.kernels import dirty
+from fip.imaging.ducc import dirty
 from fip.imaging.noise import expected_noise
 from fip.imaging.weighting import weigh
 from support.observed_slices import PARALLEL, noise, phasor

@@ -195,14 +195,14 @@ def test_geometry_beyond_every_plan_takes_the_w_gridder() -> None:
 
 
 def test_auto_takes_the_faster_kernel() -> None:
-    """A field of some size goes to the slant kernel, a stamp, for which a plan is not worth its while, does not."""
-    uvw = array_uvw(1, 16, 1000.0, 0.7)
-    block = make_block(uvw, np.linspace(1.0e9, 1.1e9, 5), [(3e-4, -2e-4, 1.0)])
-    assert image([block], Grid(512, 512, 1e-5, 0.0, 0.0, "FK5"), kernel="auto")[1] == "slant"
-    assert image([block], Grid(24, 24, 1e-5, 0.0, 0.0, "FK5"), kernel="auto")[1] == "wgridder"
-    double = make_block(uvw, np.linspace(1.0e9, 1.1e9, 5), [(3e-4, -2e-4, 1.0)], 1e-11)
-    assert image([double], Grid(512, 512, 1e-5, 0.0, 0.0, "FK5"), 1e-11, "auto")[1] == "slant"
-    assert image([double], Grid(24, 24, 1e-5, 0.0, 0.0, "FK5"), 1e-11, "auto")[1] == "wgridder"
+    """A field of some size goes to the slant kernel, a stamp of few baselines does not."""
+    for epsilon in (1e-5, 1e-11):
+        many, few = (
+            make_block(array_uvw(1, antennas, 1000.0, 0.7), np.linspace(1.0e9, 1.1e9, 5), [(3e-4, -2e-4, 1.0)], epsilon)
+            for antennas in (16, 5)
+        )
+        assert image([many], Grid(512, 512, 1e-5, 0.0, 0.0, "FK5"), epsilon, "auto")[1] == "slant"
+        assert image([few], Grid(24, 24, 1e-5, 0.0, 0.0, "FK5"), epsilon, "auto")[1] == "wgridder"
 
 
 def test_what_double_precision_cannot_do_is_refused() -> None:

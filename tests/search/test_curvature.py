@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fip.data.values import Beam, Grid
-from fip.imaging.kernels import dirty
+from fip.imaging.ducc import dirty
 from fip.search.curvature import from_images, from_moments
 from fip.search.theory import determinant_of
 from fip.search.words import beam_matrix

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fip.corrections.observed import Expected, ExpectedWindow, Observed
 from fip.data.quantities import SPEED_OF_LIGHT
-from fip.imaging.kernels import dirty
+from fip.imaging.ducc import dirty
 from fip.simulation import layouts
 
 CORRELATIONS = ("XX", "XY", "YX", "YY")

@@ -7,15 +7,16 @@ sampled in y resolves any beam, whatever its size in pixels, its elongation or i
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.values import Beam, Block, UvMoments
-from fip.imaging.kernels import PATCH_EPSILON, Kernel, dirty
+from fip.imaging.ducc import dirty
 
 LOBE_LEVEL = 0.35
 """The fit takes the connected region of the PSF above this share of its peak."""
@@ -25,50 +26,63 @@ _FIRST_STEP = _GAUSSIAN_LOBE_RADIUS / 12  # a Gaussian lobe then is 450 pixels i
 _PATCHES = [(64, 1), *((128, 4**power) for power in range(7))]
 """Sides in pixels, and the first steps in one; a lobe with a narrow tip on a broad foot runs over the first patch."""
 
-_FEWEST = 12  # pixels of half a lobe that has run over a patch; with fewer it has no end, and is cut up by coarse steps
+FEWEST = 12  # pixels of half a lobe that has run over a patch; with fewer it has no end, and is cut up by coarse steps
 _WIDEST_BEAM = 2.0  # rad, in direction cosines: the sky from horizon to horizon
-_LAST_STEP = 1e-4  # of the fitted matrix: the next would be its square or so, where damping is next to nothing
-_UNDAMPED = 1e-4  # of the curvature
-_MOST_STEPS = 100  # of the fit; as a rule it takes five
+PATCH_EPSILON = 1e-4  # of the middle of the PSF
+LAST_STEP = 1e-4  # of the fitted matrix: the next would be its square or so, where damping is next to nothing
+UNDAMPED = 1e-4  # of the curvature
+MOST_STEPS = 100  # of the fit; as a rule it takes five
 
 
-def fit_beam(blocks: Sequence[Block], kernel: Kernel | None = None) -> Beam | None:
+class Ways(NamedTuple):
+    """How the two things are done that take time; `PLAIN`, or compiled where a kernel is (fip.imaging.slant.psf)."""
+
+    sums: Callable[[Sequence[Block]], tuple[float, NDArray[np.float64]]]
+    """Of all weights of the first Stokes; and the weighted sum [2, 2] of u u^T, in wavelengths squared."""
+    main_lobe: Callable[
+        [Sequence[Block], NDArray[np.float64], float, int, float], tuple[bool, NDArray[np.float64] | None]
+    ]
+    """(blocks, to_sky, total, side, step): whether the main lobe ends within a patch of so many pixels, `step` apart in
+    y; and the A of the exp(-y.A y) that fits it best, None if there is none. x = to_sky y; `total` is that of weights.
+    """
+
+
+def fit_beam(blocks: Sequence[Block], ways: Ways | None = None) -> Beam | None:
     """Least-squares ellipse, peak fixed at 1, to the PSF of the first Stokes of all blocks; None where there is none.
 
     There is none without weight, or where the PSF has no end in some direction within the sky (one baseline, a linear
-    array). The result does not depend on the pixel grid of the image. The kernel is asked for the PSF first, if given.
+    array). The result does not depend on the pixel grid of the image. It is found in these `ways`, else in `PLAIN`
+    ones.
     """
+    ways = ways or PLAIN
     if not blocks:
         return None
-    total, square = _moments(blocks)
+    total, square = ways.sums(blocks)
     if not total > 0:
         return None
     spread, axes = np.linalg.eigh(square / total)
     if not _half_power_width(2 * math.pi**2 * spread[0]) < _WIDEST_BEAM:
         return None
     to_sky = axes / np.sqrt(spread)  # x = to_sky @ y
-    lobe = _main_lobe(blocks, to_sky, total, kernel)
-    if lobe is None:
-        return None
     to_round = np.linalg.inv(to_sky)
-    try:
-        with np.errstate(over="ignore"):  # in a step that is not taken
-            return _beam(to_round.T @ _fit_gaussian(*lobe) @ to_round)
-    except np.linalg.LinAlgError:  # a row of pixels, which many ellipses fit
-        return None
+    for side, steps in _PATCHES:
+        ended, fitted = ways.main_lobe(blocks, to_sky, total, side, _FIRST_STEP * steps)
+        if ended:
+            return None if fitted is None else _beam(to_round.T @ fitted @ to_round)
+    return None
 
 
-def uv_moments(blocks: Sequence[Block]) -> UvMoments | None:
+def uv_moments(blocks: Sequence[Block], ways: Ways | None = None) -> UvMoments | None:
     """The weighted means of u^2, u v and v^2 of the first Stokes of all blocks; None without weight."""
-    total, square = _moments(blocks) if blocks else (0.0, np.zeros((2, 2)))
+    total, square = (ways or PLAIN).sums(blocks) if blocks else (0.0, np.zeros((2, 2)))
     if not total > 0:
         return None
     mean = square / total
     return UvMoments(float(mean[0, 0]), float(mean[0, 1]), float(mean[1, 1]))
 
 
-def _moments(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
-    """The sum of all weights, and the weighted sum [2, 2] of u u^T, in wavelengths squared."""
+def _sums(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
+    """See Ways."""
     frequency = np.concatenate([block.frequency for block in blocks])
     powers = np.stack([np.ones_like(frequency), (frequency / SPEED_OF_LIGHT) ** 2], axis=1)
     parts = np.split(powers, np.cumsum([block.frequency.size for block in blocks[:-1]]))
@@ -79,47 +93,68 @@ def _moments(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
 
 
 def _main_lobe(
-    blocks: Sequence[Block], to_sky: NDArray[np.float64], total: float, kernel: Kernel | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Places y[point, 2] and values [point] of the PSF in half of its main lobe; None where the lobe does not end."""
+    blocks: Sequence[Block], to_sky: NDArray[np.float64], total: float, side: int, step: float
+) -> tuple[bool, NDArray[np.float64] | None]:
+    """See Ways."""
+    centre = side // 2
+    psf = dirty(
+        *round_samples(blocks, to_sky, side, step), np.complex64, (side, side), step, PATCH_EPSILON, w_term=False
+    )
+    psf = psf.astype(np.float64) / total
+    lobe = _connected(psf > LOBE_LEVEL, centre, centre)
+    if any(edge.any() for edge in (lobe[0], lobe[-1], lobe[:, 0], lobe[:, -1])):
+        return False, None
+    first = centre * side + centre + 1  # beyond the peak: P(-y) = P(y), so one half says all
+    point = first + np.flatnonzero(lobe.ravel()[first:])
+    if point.size < FEWEST:
+        return True, None
+    row, column = np.divmod(point, side)
+    y = np.column_stack([centre - column, row - centre]) * step
+    try:
+        with np.errstate(over="ignore"):  # in a step that is not taken
+            return True, _fit_gaussian(y, psf.ravel()[point])
+    except np.linalg.LinAlgError:  # a row of pixels, which many ellipses fit
+        return True, None
+
+
+def round_samples(
+    blocks: Sequence[Block], to_sky: NDArray[np.float64], side: int, step: float
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[NDArray[np.floating]]]:
+    """Of each block uvw in y's frequencies, w being 0, few frequencies, and weights [row x frequency] at these."""
     rows = [len(block.uvw) for block in blocks]
     uvw = np.zeros((sum(rows), 3))
     uvw[:, :2] = np.concatenate([block.uvw[:, :2] for block in blocks]) @ to_sky  # u.x = (to_sky^T u).y
     starts = np.cumsum([0, *rows[:-1]])
-    longest = np.sqrt(np.maximum.reduceat(np.square(uvw).sum(axis=1), starts))
-    of_blocks = np.split(uvw, starts[1:])
-    for side, steps in _PATCHES:
-        step, centre = _FIRST_STEP * steps, side // 2
-        delays = (longest * (math.sqrt(2) * centre * step / SPEED_OF_LIGHT)).tolist()
-        frequencies, weights = zip(*map(_at_few_frequencies, blocks, delays), strict=True)
-        psf = kernel.psf_patch(of_blocks, frequencies, weights, side, step) if kernel else None
-        if psf is None:
-            psf = dirty(of_blocks, frequencies, weights, np.complex64, (side, side), step, PATCH_EPSILON, w_term=False)
-        psf = psf.astype(np.float64) / total
-        lobe = _connected(psf > LOBE_LEVEL, centre, centre)
-        if not any(edge.any() for edge in (lobe[0], lobe[-1], lobe[:, 0], lobe[:, -1])):
-            first = centre * side + centre + 1  # beyond the peak: P(-y) = P(y), so one half says all
-            point = first + np.flatnonzero(lobe.ravel()[first:])
-            row, column = np.divmod(point, side)
-            y = np.column_stack([centre - column, row - centre]) * step
-            return (y, psf.ravel()[point]) if point.size >= _FEWEST else None
-    return None
+    longest = np.sqrt(np.maximum.reduceat(np.square(uvw).sum(axis=1), starts)).tolist()
+    few = [few_frequencies(block, far, side, step) for block, far in zip(blocks, longest, strict=True)]
+    weights = [
+        (block.weight[0] if matrix is None else block.weight[0] @ matrix).ravel()
+        for block, (_, matrix) in zip(blocks, few, strict=True)
+    ]
+    return np.split(uvw, starts[1:]), [frequency for frequency, _ in few], weights
 
 
-def _at_few_frequencies(block: Block, delay: float) -> tuple[NDArray[np.float64], NDArray[np.floating]]:
-    """Frequencies, and weights [row x frequency] at these that make the same PSF where no delay is longer (s).
+PLAIN = Ways(_sums, _main_lobe)
+"""By ducc0 and numpy: for those who may not make machine code, or do not load a compiler for a beam."""
 
-    cos(2 pi f tau), as a polynomial in f through n Chebyshev nodes of a band, is right to 2 (z/2)^n / n!, where
-    z = pi bandwidth tau.
+
+def few_frequencies(
+    block: Block, longest: float, side: int, step: float
+) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+    """Frequencies, and the matrix [channel, frequency] that makes weights at these of those at the block's own.
+
+    They make the same PSF in a patch, of a block whose baselines are `longest` metres in y's frequencies; None if they
+    are the block's own. cos(2 pi f tau), as a polynomial in f through n Chebyshev nodes of a band, is right to
+    2 (z/2)^n / n!, where z = pi bandwidth tau.
     """
+    delay = longest * math.sqrt(2) * (side // 2) * step / SPEED_OF_LIGHT
     nodes, error, half = 0, 2.0, math.pi / 2 * delay * float(block.frequency[-1] - block.frequency[0])
     while error > PATCH_EPSILON:
         nodes += 1
         error *= half / nodes
-    if nodes >= block.frequency.size:
-        return block.frequency, block.weight[0].ravel()
-    frequency, matrix = _interpolation(block.frequency.tobytes(), nodes)
-    return frequency, (block.weight[0] @ matrix).ravel()
+        if nodes >= block.frequency.size:
+            return block.frequency, None
+    return _interpolation(block.frequency.tobytes(), nodes)
 
 
 @lru_cache(maxsize=512)
@@ -165,12 +200,12 @@ def _fit_gaussian(y: NDArray[np.float64], psf: NDArray[np.float64]) -> NDArray[n
     start = -math.log(LOBE_LEVEL) / (2 * np.mean(squares[0] + squares[2]))
     a, damping = np.array([start, 0.0, start]), 1e-6
     model = np.exp(-a @ squares)
-    for _ in range(_MOST_STEPS):
+    for _ in range(MOST_STEPS):
         slopes = squares * model
         curvature = (slopes * (2 * model - psf)) @ squares.T  # of half the sum of squares, whole (Newton)
         scale = np.diag(np.square(slopes).sum(axis=1))
         step = np.linalg.solve(curvature + damping * scale, slopes @ (model - psf))
-        if damping <= _UNDAMPED and np.abs(step).max() <= _LAST_STEP * np.abs(a).max():
+        if damping <= UNDAMPED and np.abs(step).max() <= LAST_STEP * np.abs(a).max():
             a = a + step
             break
         tried = np.exp(-(a + step) @ squares)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fip.data.quality import BRIGHT
 from fip.data.settings import KERNELS
 from fip.data.values import Beam, Block, Grid, Image, Slice, Statistics
-from fip.imaging.beam import fit_beam
+from fip.imaging.beam import Ways, fit_beam
 from fip.imaging.kernels import SDP_FUNC, Kernel, make_kernel, pixel_type
 
 
@@ -95,16 +95,16 @@ def is_bright(statistics: Statistics | None) -> bool:
     return statistics is not None and max(-statistics.minimum, statistics.maximum) >= BRIGHT * statistics.rms > 0
 
 
-def slice_beam(slice_: Slice, kernel: Kernel | None = None) -> Beam | None:
+def slice_beam(slice_: Slice, ways: Ways | None = None) -> Beam | None:
     """The beam of the first Stokes, all output channels together; the run's nominal beam for an empty slice."""
-    return slice_.nominal_beam if slice_.empty else fit_beam(slice_.blocks, kernel)
+    return slice_.nominal_beam if slice_.empty else fit_beam(slice_.blocks, ways)
 
 
-def channel_beams(slice_: Slice, kernel: Kernel | None = None) -> tuple[Beam | None, ...]:
+def channel_beams(slice_: Slice, ways: Ways | None = None) -> tuple[Beam | None, ...]:
     """The beam of the first Stokes in each output channel; () where the band is not divided."""
     channels = range(len(slice_.bands)) if len(slice_.bands) > 1 else ()
-    apart = [[block for block in slice_.blocks if block.channel_out == channel] for channel in channels]
-    return tuple(fit_beam(blocks, kernel) for blocks in apart)
+    apart = ([block for block in slice_.blocks if block.channel_out == channel] for channel in channels)
+    return tuple(fit_beam(blocks, ways) for blocks in apart)
 
 
 @lru_cache(maxsize=8)

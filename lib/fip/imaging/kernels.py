@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import ducc0
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,8 @@ from fip.data.memory import on_boundary
 from fip.data.quantities import SPEED_OF_LIGHT, format_angle
 from fip.data.settings import COARSEST_EPSILON, FINEST_EPSILON, KERNELS, Imaging
 from fip.data.values import SINGLE_PRECISION_EPSILON, Block, Grid, Statistics
+from fip.imaging.beam import PLAIN, Ways
+from fip.imaging.ducc import dirty
 
 SDP_FUNC = "ska-sdp-func"
 
@@ -30,15 +31,14 @@ _DUCC_MARGIN = 0.7
 """Of epsilon, what ducc0 is asked for: asked for 1e-3 it was 7 % off that in one image, of 24 x 20 pixels."""
 
 
-PATCH_EPSILON = 1e-4
-"""Of the middle of a point spread function, to which a beam is fitted."""
-
 Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
 """`Kernel.image`, as a kernel takes it to fall back on."""
 
 
 class Kernel(Protocol):
     """Makes dirty images. May keep what is the same in every slice of a run, nothing that changes a bit of an image."""
+
+    beams: Ways = PLAIN  # how the beams of its images are fitted
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
         """An array of any contents, of which parts may be given to `image` as `out`: what it fills fastest."""
@@ -59,20 +59,6 @@ class Kernel(Protocol):
         They are those of fip.imaging.statistics.
         """
         return self.image(blocks, out), None
-
-    def psf_patch(
-        self,
-        uvw: Sequence[NDArray[np.float64]],
-        frequencies: Sequence[NDArray[np.float64]],
-        weights: Sequence[NDArray[np.floating]],
-        side: int,
-        step: float,
-    ) -> NDArray[np.floating] | None:
-        """`dirty` of weights without w, [side, side] pixels of `step` rad, to PATCH_EPSILON: what a beam is fitted to.
-
-        None if this kernel is not the one to make it cheaply.
-        """
-        return None
 
     def release(self) -> None:
         """Gives back the memory that is held for the next image of this thread."""
@@ -115,43 +101,6 @@ class WGridder(Kernel):
                 f"imaged to {self._epsilon:g}: give a larger --epsilon or a larger field"
             )
         return False
-
-
-def dirty(
-    uvw: Sequence[NDArray[np.float64]],
-    frequencies: Sequence[NDArray[np.float64]],
-    values: Sequence[NDArray[np.inexact]],
-    precision: type[np.complexfloating],
-    shape: tuple[int, int],
-    scale: float,
-    epsilon: float,
-    w_term: bool = True,
-) -> NDArray[np.floating]:
-    """ducc0's dirty image [y, x], oriented as Kernel says, of uvw, frequencies and values [row x node] of each block.
-
-    All blocks are gridded in one call, at the cost of one.
-    """
-    image: NDArray[np.floating] = ducc0.wgridder.experimental.vis2dirty_bda(
-        # ducc0's axes are (-u, v) with flip_v; with u and v exchanged the first is y and nothing is transposed.
-        uvw=np.ascontiguousarray(np.concatenate(uvw)[:, [1, 0, 2]]),
-        flip_u=True,
-        freqlist_id=np.repeat(np.arange(len(uvw), dtype=np.uint64), [len(each) for each in uvw]),
-        freqlist_nfreqs=np.array([len(each) for each in frequencies], dtype=np.uint64),
-        freqlist_freqs=np.concatenate(frequencies),
-        vis=np.concatenate(values, dtype=precision),
-        npix_x=shape[0],
-        npix_y=shape[1],
-        pixsize_x=scale,
-        pixsize_y=scale,
-        epsilon=epsilon,
-        do_wgridding=w_term,
-        divide_by_n=False,
-        nthreads=1,
-        # Where the field holds few fringes, 1e5 samples meet in a handful of cells and sums in single precision
-        # cost up to 7 epsilon at 1e-5 (a station of 40 m at 1.9 m imaged over 17 degrees). It takes 5 % of time.
-        double_precision_accumulation=True,
-    )
-    return image
 
 
 def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:

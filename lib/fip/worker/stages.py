@@ -55,8 +55,8 @@ def psf(so_far: Imaged, kernel: Kernel) -> Imaged:
 
 def beam(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Fit the restoring beam of the whole band, and of each output channel; take the moments of u and v."""
-    whole, channels = slice_beam(so_far.slice, kernel), channel_beams(so_far.slice, kernel)
-    moments = uv_moments(so_far.slice.blocks)
+    whole, channels = slice_beam(so_far.slice, kernel.beams), channel_beams(so_far.slice, kernel.beams)
+    moments = uv_moments(so_far.slice.blocks, kernel.beams)
     return _each(so_far, lambda image: replace(image, beam=whole, channel_beams=channels, moments=moments))
 
 

@@ -16,7 +16,7 @@ from fip.imaging.slant.stages import Shape
 FEWEST = 2**15  # samples: of fewer the processor makes the patch sooner than it prepares and launches what makes it
 HIGHEST = 0.4  # cycles per pixel: a grid of finer fringes would not end
 _ONE = np.ones((1, 1), np.float32)
-_FLAT = Basis(np.zeros(1, np.int64), _ONE, _ONE)  # one term, the same at all heights
+_FLAT = Basis(np.zeros(1, np.int64), _ONE, _ONE, 1.0)  # one term, the same at all heights
 
 
 def psf_patch(
@@ -27,7 +27,7 @@ def psf_patch(
     side: int,
     step: float,
 ) -> NDArray[np.float32] | None:
-    """[y, x] of `side` pixels, a multiple of 16, `step` rad apart, as `fip.imaging.kernels.dirty` without w.
+    """[y, x] of `side` pixels, a multiple of 16, `step` rad apart, as `fip.imaging.ducc.dirty` without w.
 
     uvw [row, 3] in m, frequencies in Hz and weights [row x frequency] of each block. To 1e-5. None if samples are
     few, if fringes are too fine for such pixels, or if the GPU has no memory left.
@@ -39,7 +39,8 @@ def psf_patch(
     along_eta, along_xi = (float(np.abs(axis * highest).max()) * step / SPEED_OF_LIGHT for axis in all_uvw[:2])
     if max(along_xi, along_eta) > HIGHEST:
         return None
-    plane = Plane.level(all_uvw)
+    u, v, w = all_uvw
+    plane = Plane(False, 0.0, 0.0, np.stack([-v, u, w]), np.zeros(3))
     u_size, u_half = transform_size(side / 2, side, along_xi, 4, SINGLE)
     v_size, v_half = transform_size(side / 2, side, along_eta, 8, SINGLE)
     row0, begin = SINGLE.support // 2, -(side // 2) * step

@@ -6,12 +6,14 @@ are evaluated, not looked up.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.data.values import Block, Grid, Statistics
+from fip.imaging.beam import Ways, round_samples
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.cuda.gridding import Constants
 from fip.imaging.cuda.psf_patch import psf_patch
@@ -20,6 +22,7 @@ from fip.imaging.cuda.sky import SkyRendering
 from fip.imaging.kernels import Imager
 from fip.imaging.slant.kernel import SlantKernel
 from fip.imaging.slant.plan import Plan
+from fip.imaging.slant.psf import main_lobe, patch, sums
 from fip.imaging.slant.sheet import UnsuitableError
 from fip.imaging.slant.sky_plan import SkyPlan
 
@@ -30,6 +33,7 @@ class CudaSlantKernel(SlantKernel):
     def __init__(self, device: CupyDevice, grid: Grid, epsilon: float, fall_back: Imager) -> None:
         super().__init__(grid, epsilon, fall_back, only_if_faster=False)
         self.constants = Constants(device)
+        self.beams = Ways(sums, partial(main_lobe, of=self.patch))
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
         """See fip.imaging.kernels.Kernel."""
@@ -44,6 +48,13 @@ class CudaSlantKernel(SlantKernel):
             name = self.constants.device.name
             raise UnsuitableError(f"{name} has no memory left for it: about {1e-9 * plan.size:.2g} GB") from None
 
+    def patch(
+        self, blocks: Sequence[Block], to_sky: NDArray[np.float64], side: int, step: float
+    ) -> NDArray[np.float64]:
+        """As fip.imaging.slant.psf.patch: by the GPU if that is sooner, else by the processor."""
+        made = self.psf_patch(*round_samples(blocks, to_sky, side, step), side, step)
+        return patch(blocks, to_sky, side, step) if made is None else made.astype(np.float64)
+
     def psf_patch(
         self,
         uvw: Sequence[NDArray[np.float64]],
@@ -52,7 +63,7 @@ class CudaSlantKernel(SlantKernel):
         side: int,
         step: float,
     ) -> NDArray[np.floating] | None:
-        """See Kernel."""
+        """That by the GPU; None if it is not the one to make it cheaply."""
         return psf_patch(self.constants, uvw, frequencies, weights, side, step)
 
 

@@ -3,15 +3,21 @@
 x = X y, y in [-1, 1], is where a pixel is, 2 pi D (q - q_centre) of D wavelengths, and t in [-1, 1] how high a
 baseline, d / D. cos(x t) is even and sin(x t) odd in both, so that exp(-i X y t) = sum_k (1 or -i) g_k(y) f_k(t) with
 real g and f: each term makes a real image. The singular vectors are the shortest such sum (Eckart and Young 1936) in
-the mean square over y and over the visibilities' power along t: most baselines are far lower than the highest. Both
-means are those of polynomials through nodes in y and in |t|, which these functions are to the last digit.
+the mean square over y and over the visibilities' power along t: most baselines are far lower than the highest.
+
+To find them takes longer than all else that is decided of a slice. So they are those of a ladder: of the next X of a
+few an octave, and of a distribution of power along t that has the next spread of a few. A rung is a function of
+constants, and it is kept. What a slice has of its own is X, which stretches t to that of the rung, and the moments of
+its power. These say what each term of the rung is worth here, and so how many are left out: their number is right
+whatever the distribution is, and it is the shortest sum's unless the distribution is a strange one.
 
 All functions are polynomials in 2 y^2 - 1, times y where they are odd. In powers of y itself the coefficients of
 cos(X y) add up to cosh(X), which at X = 6 costs single precision a factor of 200; centred, to 5.
 """
 
+import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numba import njit
@@ -25,20 +31,27 @@ _NODES = 24  # in y, and in t
 _MOST = 18  # terms of one parity, and coefficients of one function
 _GAUSS = np.polynomial.legendre.leggauss(_NODES)
 _AT, _WEIGHT = (_GAUSS[0] + 1) / 2, np.sqrt(_GAUSS[1] / 2)
-_FROM_CHEBYSHEV = np.linalg.inv(chebvander(2 * _AT - 1, _NODES - 1))
+_TO_CHEBYSHEV = np.linalg.inv(chebvander(2 * _AT - 1, _NODES - 1)).T
 _ELSEWHERE = 1e-9  # of the power is taken to be spread evenly over t, so that nothing is wild where no baseline is
 _EVENLY = chebvander(np.linspace(-1, 1, 2 * _NODES), 2 * _NODES - 2).mean(axis=0)
 _DEGREE = np.arange(_NODES)
 _SUM, _DIFFERENCE = np.add.outer(_DEGREE, _DEGREE), np.abs(np.subtract.outer(_DEGREE, _DEGREE))
+_REACHES, _SPREADS = 4, 2  # rungs an octave
+_SHAPE = (0.75, 1.5), (0.25, 0.5)
+"""Shares of the power of a rung, and how much steeper they fall than the one law of its spread. Of 461 plans of all
+precisions that were drawn at random, this one has 9 that need a term more than their own singular vectors would."""
+_LEAST_REACH, _LEAST_SPREAD = 2.0**-20, 2.0**-7
+_RUNGS_KEPT = 256  # of 40 kB
 
 
 @dataclass(frozen=True)
 class Basis:
-    """sum_k f_k(t) g_k(x), the terms with odd[k] times -i."""
+    """sum_k f_k(stretch t) g_k(y), the terms with odd[k] times -i."""
 
     odd: NDArray[np.int64]  # [term] 0 or 1
     in_height: Floats  # [term, power] of f_k: coefficients of t^odd (2 t^2 - 1)^i
     in_q: Floats  # [term, power] of g_k: coefficients of y^odd (2 y^2 - 1)^i
+    stretch: float  # at most 1: X over that of the rung
 
     @property
     def terms(self) -> int:
@@ -47,8 +60,19 @@ class Basis:
 
     def screen(self, y: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.complex128]:
         """The sum at pairs of y and t, in double precision."""
-        f, g = _evaluate(self.in_height, self.odd, t), _evaluate(self.in_q, self.odd, y)
-        return np.asarray(np.where(self.odd == 1, -1j, 1) @ (f * g), np.complex128)
+        out = np.empty(t.size, np.complex128)
+        screen(y, self.stretch * t, self.in_q, self.in_height, self.odd, out)
+        return out
+
+
+@dataclass(frozen=True)
+class _Rung:
+    """All terms there are of an X and a spread, the largest first."""
+
+    odd: NDArray[np.int64]  # [term]
+    in_q: NDArray[np.float64]  # [term, node] g_k
+    in_height: NDArray[np.float64]  # [term, node] f_k
+    chebyshev: NDArray[np.float64]  # [term, degree] f_k in polynomials of 2 |t| - 1
 
 
 def make_basis(
@@ -59,24 +83,56 @@ def make_basis(
     precision: Precision = "float32",
 ) -> Basis:
     """Terms for baselines of these heights t (|t| <= 1) and power, |x| up to `reach`, to `tolerance` in the mean."""
-    moments = _moments(2 * np.abs(height) - 1, power / power.sum(), _NODES) + _ELSEWHERE * _EVENLY
-    # |f(_AT) @ mean|^2 is the mean of f(|height|)^2, weighted with the power. T_i T_j is half of T_(i + j) + T_|i - j|,
-    # and so are their means.
-    mean = _FROM_CHEBYSHEV.T @ np.linalg.cholesky((moments[_SUM] + moments[_DIFFERENCE]) / 2)
+    reach_rung, rung_reach = _rung_above(reach, _LEAST_REACH, _REACHES)
+    stretch, share = reach / rung_reach, power / power.sum()
+    at = stretch * np.abs(height)
+    spread_rung, _ = _rung_above(math.sqrt(share @ (at * at)), _LEAST_SPREAD, _SPREADS)
+    moments = _moments(2 * at - 1, share, _NODES) + _ELSEWHERE * _EVENLY
+    # T_i T_j is half of T_(i + j) + T_|i - j|, and so are their means; g_k is of size 1 in the mean over y.
+    means = (moments[_SUM] + moments[_DIFFERENCE]) / 2
+    chebyshev = _rung(reach_rung, spread_rung).chebyshev
+    squares = np.maximum(((chebyshev @ means) * chebyshev).sum(axis=1), 0)
+    left_out = np.sqrt(np.cumsum(squares[::-1]))
+    count = max(1, len(squares) - int(np.searchsorted(left_out, tolerance, side="right")))
+    return Basis(*_first_terms(reach_rung, spread_rung, count, tolerance, precision), stretch)
+
+
+def _rung_above(value: float, least: float, an_octave: int) -> tuple[int, float]:
+    """The number of the lowest rung that is not below, and what it is."""
+    number = math.ceil(an_octave * math.log2(max(value, least)) - 1e-9)
+    return number, max(2.0 ** (number / an_octave), value)
+
+
+@lru_cache(maxsize=_RUNGS_KEPT)
+def _rung(reach: int, spread: int) -> _Rung:
+    """Singular vectors for power along t that has that spread, most of it in a core, and evenly a little."""
+    p = max(0.0, (2.0 ** (-2 * spread / _SPREADS) - 3) / 2)  # (1 - t^2)^p has that spread
+    power = _ELSEWHERE * _WEIGHT**2
+    for share, steepness in _SHAPE:
+        part = (1 - _AT * _AT) ** (steepness * p) * _WEIGHT**2
+        power += share * part / part.sum()
+    mean = np.sqrt(power)
     found: list[tuple[float, int, NDArray[np.float64], NDArray[np.float64]]] = []
     for parity, function in enumerate((np.cos, np.sin)):
-        matrix = _WEIGHT[:, None] * function(reach * np.outer(_AT, _AT))
-        left, values, _ = np.linalg.svd(matrix @ mean, full_matrices=False)
+        matrix = _WEIGHT[:, None] * function(2.0 ** (reach / _REACHES) * np.outer(_AT, _AT))
+        left, values, _ = np.linalg.svd(matrix * mean, full_matrices=False)
         vectors = left.T[:_MOST]
         found += zip(values.tolist(), [parity] * _MOST, vectors / _WEIGHT, vectors @ matrix, strict=False)
     found.sort(key=lambda term: -term[0])
-    left_out = np.sqrt(np.cumsum([term[0] ** 2 for term in reversed(found)]))
-    kept = found[: max(1, len(found) - int(np.searchsorted(left_out, tolerance, side="right")))]
-    odd = np.array([term[1] for term in kept], np.int64)
-    g, f = np.array([term[2] for term in kept]), np.array([term[3] for term in kept])
+    _, odd, in_q, in_height = (np.array(each) for each in zip(*found, strict=True))
+    return _Rung(odd, in_q, in_height, in_height @ _TO_CHEBYSHEV)
+
+
+@lru_cache(maxsize=_RUNGS_KEPT)
+def _first_terms(
+    reach: int, spread: int, count: int, tolerance: float, precision: Precision
+) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """So many terms of a rung, as `Basis.odd`, `in_height` and `in_q`."""
+    rung = _rung(reach, spread)
+    odd, g, f = rung.odd[:count], rung.in_q[:count], rung.in_height[:count]
     in_height = _polynomials(f, odd, 0.03 * tolerance / np.abs(g).max(axis=1))
     in_q = _polynomials(g, odd, 0.03 * tolerance / np.abs(f).max(axis=1))
-    return Basis(odd, in_height.astype(precision), in_q.astype(precision))
+    return odd, in_height.astype(precision), in_q.astype(precision)
 
 
 @njit(**FAST)
@@ -135,10 +191,30 @@ def _fit(parity: int, count: int) -> tuple[NDArray[np.float64], ...]:
     return through, np.asarray(np.linalg.pinv(through), np.float64), to_powers
 
 
-def _evaluate(coefficients: Floats, odd: NDArray[np.int64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    square, values = 2 * at * at - 1, np.zeros((len(odd), at.size))
-    for power in coefficients.T[::-1]:
-        values *= square
-        values += power[:, None]
-    values[odd == 1] *= at
-    return values
+@njit(**FAST)
+def screen(
+    y: NDArray[np.float64],
+    t: NDArray[np.float64],
+    in_q: Floats,
+    in_height: Floats,
+    odd: NDArray[np.int64],
+    out: NDArray[np.complex128],
+) -> None:
+    """The sum over terms at pairs of y and the stretched t, in double precision."""
+    for i in range(y.size):
+        re, im = 0.0, 0.0
+        for k in range(odd.size):
+            product = _value(in_q, k, odd[k], y[i]) * _value(in_height, k, odd[k], t[i])
+            if odd[k]:
+                im -= product
+            else:
+                re += product
+        out[i] = complex(re, im)
+
+
+@njit(**FAST)
+def _value(coefficients: Floats, k: int, odd: int, at: float) -> float:
+    square, value = 2 * at * at - 1, 0.0
+    for power in range(coefficients.shape[1] - 1, -1, -1):
+        value = value * square + coefficients[k, power]
+    return value * at if odd else value

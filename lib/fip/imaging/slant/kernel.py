@@ -15,6 +15,7 @@ from fip.imaging.slant.cost import least_cost_with_slopes, sky_cost, slant_cost,
 from fip.imaging.slant.grid import correction_polynomial
 from fip.imaging.slant.gridding import grid_samples
 from fip.imaging.slant.plan import Plan, make_plan
+from fip.imaging.slant.psf import COMPILED
 from fip.imaging.slant.resample import make_taps, make_work
 from fip.imaging.slant.scheme import scheme_for
 from fip.imaging.slant.sheet import UnsuitableError
@@ -41,6 +42,7 @@ class SlantKernel(Kernel):
     """
 
     name = "slant"
+    beams = COMPILED
     of_the_sky = "sky"  # its name where it images term by term
 
     def __init__(self, grid: Grid, epsilon: float, fall_back: Imager, only_if_faster: bool) -> None:

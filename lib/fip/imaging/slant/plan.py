@@ -5,23 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.values import Block, Grid
 from fip.imaging.slant.basis import Basis, make_basis
 from fip.imaging.slant.fft import good_size
 from fip.imaging.slant.resample import Line
+from fip.imaging.slant.rows import Rows, in_bins, look_at, split, squares, to_cells
 from fip.imaging.slant.scheme import Scheme, scheme_for
 from fip.imaging.slant.sheet import Doubles, Field, UnsuitableError, make_sheet
 from fip.imaging.slant.stages import Shape
+from fip.imaging.slant.trial import model_error
 
-_PAIRS = 200  # of a baseline and a direction, on which each plan is tested
-_DRAWN = np.random.default_rng(0).random(_PAIRS), np.random.default_rng(1).random((3, _PAIRS))
-_HEIGHTS, _FREQUENCIES = 2000, 16  # few rows are at as many heights, by so many frequencies at most
 _TERM_TOLERANCE = 0.15  # of epsilon, in the terms left out
-_LEAST_POWER, _MOST_POWER = 1e-30, 1e36  # between these sums of squares are right in single precision
 LARGEST = 2**32  # bytes of buffers
+_LONGEST = 2**28  # points of a transform: of more, two lines alone are larger
 
 
 @dataclass(frozen=True)
@@ -36,26 +34,39 @@ class Plane:
     a: float
     b: float
     baselines: Doubles  # [(u, v, d), row] of all blocks, one after the other
+    longest: Doubles  # of |u|, |v| and |d|, in wavelengths
 
     @classmethod
-    def fit(cls, uvw: Doubles, upright: bool = False) -> "Plane":
-        """Least squares, for uvw [(u, v, w), row].
-
-        The axis of the smaller slope is xi, as its pass is not sheared; with `upright` xi is y in any case.
-        """
-        u, v, w = uvw
-        sums = uvw[:2] @ uvw.T
-        slope_u, slope_v = map(float, np.linalg.lstsq(sums[:, :2], sums[:, 2], rcond=None)[0])
-        transposed = abs(slope_v) > abs(slope_u) and not upright
-        a, b = (slope_u, -slope_v) if transposed else (-slope_v, slope_u)
-        height = w - slope_u * u - slope_v * v
-        return cls(transposed, a, b, np.stack([u, -v, height] if transposed else [-v, u, height]))
+    def fit(cls, rows: Rows, upright: bool = False) -> "Plane":
+        """Least squares. The axis of the smaller slope is xi, as its pass is not sheared; with `upright` xi is y."""
+        slope_u, slope_v = _slopes(*squares(rows.uvw))
+        return cls._of(rows, abs(slope_v) > abs(slope_u) and not upright, slope_u, slope_v)
 
     @classmethod
-    def level(cls, uvw: Doubles) -> "Plane":
+    def level(cls, rows: Rows) -> "Plane":
         """That without slopes: all of w is height above it."""
-        u, v, w = uvw
-        return cls(False, 0.0, 0.0, np.stack([-v, u, w]))
+        return cls._of(rows, False, 0.0, 0.0)
+
+    @classmethod
+    def _of(cls, rows: Rows, transposed: bool, slope_u: float, slope_v: float) -> "Plane":
+        baselines = np.empty((3, len(rows.uvw)))
+        longest = split(rows.uvw, transposed, slope_u, slope_v, rows.bands, baselines)
+        a, b = (slope_u, -slope_v) if transposed else (-slope_v, slope_u)
+        return cls(transposed, a, b, baselines, longest)
+
+
+def _slopes(uu: float, uv: float, vv: float, uw: float, vw: float) -> tuple[float, float]:
+    """The least (x, y) of those with u x + v y nearest to w: along an axis without extent there is no slope."""
+    half = math.hypot((uu - vv) / 2, uv)
+    largest = (uu + vv) / 2 + half
+    if not largest > 0:
+        return 0.0, 0.0
+    least = (uu * vv - uv * uv) / largest
+    turn = math.atan2(uv, (uu - vv) / 2) / 2
+    cosine, sine = math.cos(turn), math.sin(turn)
+    along = (cosine * uw + sine * vw) / largest
+    across = (cosine * vw - sine * uw) / least if least > 2 * np.finfo(float).eps * largest else 0.0
+    return cosine * along - sine * across, sine * along + cosine * across
 
 
 @dataclass(frozen=True)
@@ -98,49 +109,44 @@ class Plan(Gridding):
         return floats * np.dtype(self.scheme.precision).itemsize
 
 
-def uvw_of(blocks: Sequence[Block]) -> Doubles:
-    """[(u, v, w), row] of all blocks, in m. Raise UnsuitableError if there are none, or they are no numbers."""
-    uvw = np.concatenate([block.uvw for block in blocks]).T.copy()
-    if not (all(len(block.uvw) for block in blocks) and np.isfinite(uvw).all()):
-        raise UnsuitableError("a block has no rows, or uvw that are no numbers")
-    return uvw
-
-
 def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
     """The plan for these samples. Raise UnsuitableError."""
-    uvw, scheme = uvw_of(blocks), scheme_for(epsilon)
-    plane = Plane.fit(uvw)
+    scheme = scheme_for(epsilon)
+    rows = look_at(blocks, scheme)
+    plane = Plane.fit(rows)
     sides = (grid.width, grid.height) if plane.transposed else (grid.height, grid.width)
-    highest = of_rows(blocks, [float(block.frequency[-1]) / SPEED_OF_LIGHT for block in blocks])
-    wavelengths = plane.baselines * highest
-    sheet = make_sheet(Field(*sides, grid.scale), plane.a, plane.b, wavelengths, scheme)
-    screen = fit_screen(blocks, plane, uvw * highest, wavelengths, sheet.lowest_q / 2, grid, epsilon, scheme.most_terms)
+    sheet = make_sheet(
+        Field(*sides, grid.scale), plane.a, plane.b, plane.baselines, rows.bands.starts, rows.bands.highest,
+        plane.longest, scheme,
+    )  # fmt: skip
+    screen = fit_screen(rows, plane, sheet.lowest_q / 2, grid, epsilon, scheme.most_terms)
 
-    xi, eta, basis, q_centre = sheet.xi, sheet.eta, screen.basis, screen.q_centre
-    longest_u, longest_v, _ = map(float, np.abs(wavelengths).max(axis=1))
+    xi, eta = sheet.xi, sheet.eta
+    longest_u, longest_v, _ = plane.longest.tolist()
     u_size, u_half = transform_size(sheet.xi_reach, xi.number, longest_u * xi.step, 4, scheme)
     v_size, v_half = transform_size(sheet.eta_reach, eta.number, longest_v * eta.step, 8, scheme)
     row0 = scheme.support // 2
     shape = Shape(
-        terms=basis.terms, rows=v_half + row0, row0=row0, columns=2 * u_half, column0=u_half,
+        terms=screen.basis.terms, rows=v_half + row0, row0=row0, columns=2 * u_half, column0=u_half,
         blocks=xi.number // 16, length=eta.number, xi0=xi.begin, eta0=eta.begin, xi_step=xi.step, eta_step=eta.step,
-        a=plane.a, b=plane.b, q_centre=q_centre, per_q=screen.per_q, segment=sheet.screen_segment,
+        a=plane.a, b=plane.b, q_centre=screen.q_centre, per_q=screen.per_q, segment=sheet.screen_segment,
     )  # fmt: skip
-    rows = rows_of(blocks, plane, screen, (xi.centre, eta.centre), (u_size * xi.step, v_size * eta.step))
-    plan = Plan(scheme, plane, basis, shape, u_size, v_size, rows, sheet.eta_line, sheet.xi_line)
+    cells = rows_of(rows, plane, screen, (xi.centre, eta.centre), (u_size * xi.step, v_size * eta.step))
+    plan = Plan(scheme, plane, screen.basis, shape, u_size, v_size, cells, sheet.eta_line, sheet.xi_line)
     if plan.size > LARGEST:
         raise UnsuitableError(f"pixels far coarser than the fringes: it would take {1e-9 * plan.size:.0f} GB")
     return plan
 
 
 def rows_of(
-    blocks: Sequence[Block], plane: Plane, screen: "Screen", centre: tuple[float, float], size: tuple[float, float]
+    rows: Rows, plane: Plane, screen: "Screen", centre: tuple[float, float], size: tuple[float, float]
 ) -> tuple[Doubles, ...]:
     """As `Gridding.rows`: the middle of the image is at `centre` (xi, eta), and a transform spans `size` of them."""
-    u, v, d = plane.baselines
-    phase = np.array([*centre, -screen.q_centre]) @ plane.baselines
-    rows = np.stack([u, v, phase, d], axis=1) * (np.array([*size, 1.0, 1 / screen.deepest]) / SPEED_OF_LIGHT)
-    return tuple(np.split(rows, np.cumsum([len(block.uvw) for block in blocks[:-1]])))
+    (u, v), (phase_u, phase_v), phase_d = size, centre, -screen.q_centre
+    factors = np.array([u, v, phase_u, phase_v, phase_d, screen.basis.stretch / screen.deepest]) / SPEED_OF_LIGHT
+    out = np.empty((len(rows.uvw), 4))
+    to_cells(plane.baselines, *factors.tolist(), out)
+    return rows.of_blocks(out)
 
 
 @dataclass(frozen=True)
@@ -156,97 +162,22 @@ class Screen:
         """y = per_q (q - q_centre), the argument of the terms' functions."""
         return 1 / max(abs(self.q_centre), 1e-30)
 
-    def terms(self, d: Doubles, q: Doubles) -> NDArray[np.complex128]:
-        """Their sum for pairs of a height in wavelengths and a direction: exp(-2 pi i d (q - q_centre))."""
-        return self.basis.screen(self.per_q * (q - self.q_centre), d / self.deepest)
 
-
-def fit_screen(
-    blocks: Sequence[Block],
-    plane: Plane,
-    uvw: Doubles,
-    wavelengths: Doubles,
-    q_centre: float,
-    grid: Grid,
-    epsilon: float,
-    most_terms: int,
-) -> Screen:
-    """The terms for these samples, tested; uvw and wavelengths as for `_model_error`. Raise UnsuitableError."""
-    scheme, deepest = scheme_for(epsilon), max(float(np.abs(wavelengths[2]).max()), 1e-9)
-    power = np.concatenate([_power(block.visibility) for block in blocks], dtype=np.float64)
-    if not power.any():
-        power = np.ones(len(power))
-    lowest = of_rows(blocks, [float(block.frequency[0] / block.frequency[-1]) for block in blocks])
-    heights = _over_band(wavelengths[2] / deepest, power, lowest)
+def fit_screen(rows: Rows, plane: Plane, q_centre: float, grid: Grid, epsilon: float, most_terms: int) -> Screen:
+    """The terms for these samples, tested. Raise UnsuitableError."""
+    scheme, deepest = scheme_for(epsilon), max(float(plane.longest[2]), 1e-9)
+    heights = in_bins(plane.baselines, rows.power, rows.bands, deepest)
     reach = 2 * math.pi * deepest * abs(q_centre)
     basis = make_basis(*heights, reach, _TERM_TOLERANCE * epsilon, scheme.precision)
     if basis.terms > most_terms:
         raise UnsuitableError(f"the array is too far from a plane: {basis.terms} terms")
     screen = Screen(basis, deepest, q_centre)
-    error = _model_error(plane, screen, uvw, wavelengths, power, lowest, grid)
+    error = model_error(
+        rows, plane.transposed, (plane.a, plane.b), plane.baselines, basis, deepest, q_centre, screen.per_q, grid
+    )
     if not error <= epsilon / 2:
         raise UnsuitableError(f"the terms fail their test: an error of {error:.1e}")
     return screen
-
-
-def of_rows(blocks: Sequence[Block], values: Sequence[float]) -> Doubles:
-    """The value of each row's block, [row]."""
-    return np.repeat(np.asarray(values, np.float64), [len(block.uvw) for block in blocks])
-
-
-def _power(visibility: NDArray[np.complexfloating]) -> NDArray[np.floating]:
-    """The sum of |visibility|^2 of each row of [stokes, row, node]; in double precision if single has no such."""
-    parts = visibility.view(visibility.real.dtype)
-    with np.errstate(over="ignore", under="ignore"):
-        power = np.asarray(np.einsum("srn,srn->r", parts, parts))
-    if not _LEAST_POWER < np.max(power, initial=0.0) < _MOST_POWER:
-        parts = parts.astype(np.float64)
-        power = np.asarray(np.einsum("srn,srn->r", parts, parts))
-    return power
-
-
-def _over_band(height: Doubles, power: Doubles, lowest: Doubles) -> tuple[Doubles, Doubles]:
-    """Heights and power of rows at several frequencies, from the highest to `lowest` [row] of it.
-
-    Where rows are few, terms might else be right at the very heights of these and at no others. Many rows are enough
-    as they are, at their highest frequency.
-    """
-    count = max(1, min(_FREQUENCIES, _HEIGHTS // len(height)))
-    share = np.linspace(0, 1, count)[:, None]
-    return (height * (1 - share * (1 - lowest))).ravel(), np.tile(power, count)
-
-
-def _model_error(
-    plane: Plane,
-    screen: Screen,
-    uvw: Doubles,
-    wavelengths: Doubles,
-    power: Doubles,
-    lowest: Doubles,
-    grid: Grid,
-) -> float:
-    """Rms difference of plane and terms from the exact phase, on random triples of a baseline, frequency and pixel.
-
-    In wavelengths at the highest frequency, `uvw` [(u, v, w), row] of the samples and `wavelengths` [(u, v, d), row] as
-    the plane has them; `lowest` [row] is the lowest frequency over that. Baselines are drawn as often as they have
-    power.
-    """
-    chance, place = _DRAWN
-    most = np.cumsum(power)
-    drawn = np.searchsorted(most, chance * most[-1])
-    frequency = 1 - place[2] * (1 - lowest[drawn])
-    x, y = ((place[axis] * (n - 1) - n // 2) * grid.scale for axis, n in enumerate((grid.width, grid.height)))
-    above = 1 / np.sqrt(np.maximum(x * x + y * y, 1))  # those below the horizon are taken at it
-    x, y = x * above, y * above
-    square = np.minimum(x * x + y * y, 1)
-    q = -square / (1 + np.sqrt(1 - square))
-    u, v, w = uvw[:, drawn] * frequency
-    exact = u * x - v * y - w * q
-    xi, eta = (x, y) if plane.transposed else (y, x)
-    u, v, d = wavelengths[:, drawn] * frequency
-    slanted = u * (xi - plane.a * q) + v * (eta - plane.b * q)
-    model = screen.terms(d, q) * np.exp(2j * np.pi * (slanted - d * screen.q_centre - exact))
-    return float(np.sqrt(np.mean(np.abs(model - 1) ** 2)))
 
 
 def transform_size(half: float, least: int, highest: float, multiple: int, scheme: Scheme) -> tuple[int, int]:
@@ -256,6 +187,8 @@ def transform_size(half: float, least: int, highest: float, multiple: int, schem
     highest frequency in cycles per sample.
     """
     row0 = scheme.support // 2
+    if not max(half, least) < _LONGEST:
+        raise UnsuitableError("pixels far coarser than the fringes: it would take far more memory than there is")
     size = good_size(max(math.ceil(2 * half * scheme.oversampling), least, 64))
     while True:
         reach = math.ceil(highest * size) + row0 + 2

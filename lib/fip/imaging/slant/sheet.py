@@ -7,7 +7,6 @@ are looked at on lattices over all columns and samples, those that only taps rea
 
 import math
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,6 @@ from fip.imaging.slant.scheme import Scheme
 from fip.imaging.slant.simd import FAST
 
 _POINTS = 33  # a side, of a lattice
-_FROM_0_TO_1 = np.linspace(0, 1, _POINTS)
 
 Doubles = NDArray[np.float64]
 
@@ -28,10 +26,12 @@ class UnsuitableError(Exception):
     """The slant kernel cannot image this geometry as accurately as asked; says why."""
 
 
-@lru_cache(maxsize=64)
-def _lattice(first: int, number: int, step: float) -> Doubles:
-    """From the first of so many places to the last. Not to be written."""
-    return (first + (number - 1) * _FROM_0_TO_1) * step
+_HORIZON, _PLANE, _NARROW = 1, 2, 3
+_REASONS = {
+    _HORIZON: "the field reaches the horizon",
+    _PLANE: "part of the field is near the horizon of the array's plane",
+    _NARROW: "the field is too wide for so few pixels",
+}
 
 
 class Field(NamedTuple):
@@ -41,15 +41,21 @@ class Field(NamedTuple):
     eta_pixels: int
     pixel: float  # rad
 
-    @property
-    def xi(self) -> Doubles:
-        """Lattice from the first to the last pixel."""
-        return _lattice(-(self.xi_pixels // 2), self.xi_pixels, self.pixel)
 
-    @property
-    def eta(self) -> Doubles:
-        """Lattice from the first to the last pixel."""
-        return _lattice(-(self.eta_pixels // 2), self.eta_pixels, self.pixel)
+class Needs(NamedTuple):
+    """What a scheme asks of samples."""
+
+    band: float  # cycles per sample, both signs, that a line may hold
+    margin: int  # samples on either side of the image (decision 0040)
+    powers: int  # coefficients of a polynomial along a line
+    room: float  # what p! 2^(p - 1) times the tolerance of positions is
+
+    @classmethod
+    def of(cls, scheme: Scheme) -> "Needs":
+        """Those of a scheme."""
+        p = scheme.powers
+        room = math.factorial(p) * 2.0 ** (p - 1) * scheme.position
+        return cls(scheme.band, scheme.taps // 2 + 2, p, room)
 
 
 class Samples(NamedTuple):
@@ -63,11 +69,6 @@ class Samples(NamedTuple):
     def centre(self) -> float:
         """Of the middle one, count / 2."""
         return self.begin + self.number // 2 * self.step
-
-    @property
-    def lattice(self) -> Doubles:
-        """From the first to the last."""
-        return self.begin + _lattice(0, self.number, self.step)
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,112 @@ class Sheet:
     xi_line: Line
 
 
-def q_slanted(x: Doubles, y: Doubles, shift: Doubles, a: float, b: float) -> tuple[Doubles, Doubles]:
-    """q = n - 1 on the lattice l - a q = x[i], m - b q = y[j] + shift[i], and n + a l + b m there.
+def make_sheet(
+    field: Field, a: float, b: float, baselines: Doubles, starts: NDArray[np.int64], highest: Doubles, longest: Doubles,
+    scheme: Scheme,
+) -> Sheet:  # fmt: skip
+    """The sheet for `baselines` [(u, v, d), row] in metres. Raise UnsuitableError.
 
-    The second is the root of the discriminant; where it is 0 the slanted sky is folded. Raise UnsuitableError where it
-    nears 0.
+    Rows starts[i] to starts[i + 1] have up to highest[i] wavelengths in a metre; the longest u, v and d of all are
+    `longest`, in wavelengths.
     """
-    q, root = np.empty((x.size, y.size)), np.empty((x.size, y.size))
-    if not _q_slanted(x, y, shift, a, b, q, root):
-        raise UnsuitableError("part of the field is near the horizon of the array's plane")
-    return q, root
+    needs = Needs.of(scheme)
+    why, xi, eta, (xi_reach, eta_reach), lowest_q, segments = _measure(
+        field, a, b, baselines, starts, highest, longest, needs
+    )
+    if why:
+        raise UnsuitableError(_REASONS[why])
+    begin = -(field.eta_pixels // 2) * field.pixel, -(field.xi_pixels // 2) * field.pixel
+    return Sheet(
+        Samples(*xi), Samples(*eta), xi_reach, eta_reach, lowest_q, segments[0],
+        Line(field.eta_pixels, begin[0], field.pixel, b, eta[0], 1 / eta[1], segments[1]),
+        Line(field.xi_pixels, begin[1], field.pixel, a, xi[0], 1 / xi[1], segments[2]),
+    )  # fmt: skip
+
+
+@njit(**FAST)
+def _measure(
+    field: Field, a: float, b: float, baselines: Doubles, starts: NDArray[np.int64], highest: Doubles, longest: Doubles,
+    needs: Needs,
+) -> tuple[int, Samples, Samples, tuple[float, float], float, tuple[int, int, int]]:  # fmt: skip
+    """The numbers of a sheet, the first of which says why there is none."""
+    nothing = Samples(0.0, 0.0, 0)
+    none = nothing, nothing, (0.0, 0.0), 0.0, (0, 0, 0)
+    field_xi = _lattice(0.0, -(field.xi_pixels // 2), field.xi_pixels, field.pixel)
+    field_eta = _lattice(0.0, -(field.eta_pixels // 2), field.eta_pixels, field.pixel)
+    q = np.empty((_POINTS, _POINTS))
+    why = _q_image(field_xi, field_eta, a, b, q)
+    if why:
+        return why, *none
+    image_xi = _less(field_xi, a, q)
+    why, xi_step, eta_step = _steps(field, field_eta, image_xi, a, b, baselines, starts, highest, longest, needs)
+    if why:
+        return why, *none
+    xi = _cover(image_xi, xi_step, 16, needs)
+    columns = _lattice(xi.begin, 0, xi.number, xi.step)
+    q_column, root, image_eta, shear = _matrix(), _matrix(), _matrix(), np.empty(_POINTS)
+    q_sample = _matrix()
+    if not _columns(columns, field_eta, a, b, q_column, root, image_eta, shear):
+        return _PLANE, *none
+    eta = _cover(_sheared(image_eta, shear), eta_step, 2, needs)
+    samples = _lattice(eta.begin, 0, eta.number, eta.step)
+    if not _q_slanted(columns, samples, shear, a, b, q_sample, root):
+        return _PLANE, *none
+    per_sample = 2 * math.pi * longest[2]
+    segments = (
+        _segment(q_sample, per_sample, eta.number, needs, 4),
+        _segment(q_column, b / eta_step, field.eta_pixels, needs, 16),
+        _segment(q.T, a / xi_step, field.xi_pixels, needs, 16),
+    )
+    if min(segments) == 0:
+        return _NARROW, *none
+    xi_middle, eta_middle = xi.begin + xi.number // 2 * xi.step, eta.begin + eta.number // 2 * eta.step
+    reaches = (
+        np.abs(image_xi - xi_middle).max() / xi_step + needs.margin,
+        np.abs(image_eta - eta_middle).max() / eta_step + needs.margin,
+    )
+    return 0, xi, eta, reaches, q_sample.min(), segments
+
+
+@njit(**FAST)
+def _matrix() -> Doubles:
+    return np.empty((_POINTS, _POINTS))
+
+
+@njit(**FAST)
+def _lattice(begin: float, first: int, number: int, step: float) -> Doubles:
+    """From the first of so many places to the last."""
+    out = np.empty(_POINTS)
+    for i in range(_POINTS):
+        out[i] = begin + (first + (number - 1) * (i / (_POINTS - 1))) * step
+    return out
+
+
+@njit(**FAST)
+def _less(along: Doubles, slope: float, q: Doubles) -> Doubles:
+    """along[i] - slope q[i, j]"""
+    out: Doubles = _matrix()
+    for i in range(_POINTS):
+        for j in range(_POINTS):
+            out[i, j] = along[i] - slope * q[i, j]
+    return out
+
+
+@njit(**FAST)
+def _sheared(image_eta: Doubles, shear: Doubles) -> Doubles:
+    out: Doubles = _matrix()
+    for i in range(_POINTS):
+        for j in range(_POINTS):
+            out[i, j] = image_eta[i, j] - shear[i]
+    return out
 
 
 @njit(**FAST)
 def _q_slanted(x: Doubles, y: Doubles, shift: Doubles, a: float, b: float, q: Doubles, root: Doubles) -> bool:
+    """q = n - 1 on the lattice l - a q = x[i], m - b q = y[j] + shift[i], and n + a l + b m there.
+
+    The second is the root of the discriminant; where it is 0 the slanted sky is folded. False where it nears 0.
+    """
     slope, above = 1 + a * a + b * b, True
     for i in range(x.size):
         for j in range(y.size):
@@ -110,101 +203,100 @@ def _q_slanted(x: Doubles, y: Doubles, shift: Doubles, a: float, b: float, q: Do
     return above
 
 
-def make_sheet(field: Field, a: float, b: float, baselines: Doubles, scheme: Scheme) -> Sheet:
-    """The sheet for `baselines` [(u, v, d), row], in wavelengths. Raise UnsuitableError."""
-    q = _q_image(field, a, b)
-    image_xi = field.xi[:, None] - a * q
-    xi_step, eta_step = _steps(field, image_xi, a, b, baselines, scheme)
-    xi = _cover(image_xi, xi_step, 16, scheme)
-    q_column, _, image_eta, shear = _columns(xi, field, a, b)
-    eta = _cover(image_eta - shear[:, None], eta_step, 2, scheme)
-    q_sample, _ = q_slanted(xi.lattice, eta.lattice, shear, a, b)
-    per_sample = 2 * math.pi * float(np.abs(baselines[2]).max())
-    begin = -(field.eta_pixels // 2) * field.pixel, -(field.xi_pixels // 2) * field.pixel
-    return Sheet(
-        xi,
-        eta,
-        float(np.abs(image_xi - xi.centre).max()) / xi_step + _margin(scheme),
-        float(np.abs(image_eta - eta.centre).max()) / eta_step + _margin(scheme),
-        float(q_sample.min()),
-        _segment(per_sample * q_sample, eta.number, scheme, least=4),
-        Line(
-            field.eta_pixels, begin[0], field.pixel, b, eta.begin, 1 / eta_step,
-            _segment(b / eta_step * q_column, field.eta_pixels, scheme),
-        ),
-        Line(
-            field.xi_pixels, begin[1], field.pixel, a, xi.begin, 1 / xi_step,
-            _segment(a / xi_step * q.T, field.xi_pixels, scheme),
-        ),
-    )  # fmt: skip
+@njit(**FAST)
+def _q_image(xi: Doubles, eta: Doubles, a: float, b: float, q: Doubles) -> int:
+    """q on the lattice of the image [xi, eta]; returns why it is none."""
+    why = 0
+    for i in range(_POINTS):
+        for j in range(_POINTS):
+            r2 = xi[i] * xi[i] + eta[j] * eta[j]
+            if r2 >= 0.95:
+                return _HORIZON
+            n = math.sqrt(1 - r2)
+            if min(n + a * xi[i], n + a * xi[i] + b * eta[j]) < 0.1:
+                why = _PLANE
+            q[i, j] = -r2 / (1 + n)
+    return why
 
 
-def _q_image(field: Field, a: float, b: float) -> Doubles:
-    """q on the lattice of the image [xi, eta]."""
-    xi, eta = field.xi[:, None], field.eta
-    r2 = xi * xi + eta * eta
-    if r2.max() >= 0.95:
-        raise UnsuitableError("the field reaches the horizon")
-    n = np.sqrt(1 - r2)
-    if min((n + a * xi).min(), (n + a * xi + b * eta).min()) < 0.1:
-        raise UnsuitableError("part of the field is near the horizon of the array's plane")
-    q: Doubles = -r2 / (1 + n)
-    return q
-
-
-def _columns(xi: Samples, field: Field, a: float, b: float) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+@njit(**FAST)
+def _columns(
+    column: Doubles, eta: Doubles, a: float, b: float, q: Doubles, root: Doubles, image_eta: Doubles, shear: Doubles
+) -> bool:
     """On columns x eta of the image: q, n + a l, slanted eta; and for each column slanted less sheared eta."""
-    column, nothing = xi.lattice, np.zeros(_POINTS)
-    q, root = q_slanted(column, field.eta, nothing, a, 0.0)
-    return q, root, field.eta - b * q, -b * q_slanted(column, np.zeros(1), nothing, a, 0.0)[0].ravel()
+    nothing, middle = np.zeros(_POINTS), np.zeros(1)
+    q_middle, root_middle = np.empty((_POINTS, 1)), np.empty((_POINTS, 1))
+    above: bool = _q_slanted(column, eta, nothing, a, 0.0, q, root)
+    above = _q_slanted(column, middle, nothing, a, 0.0, q_middle, root_middle) and above
+    for i in range(_POINTS):
+        shear[i] = -b * q_middle[i, 0]
+        for j in range(_POINTS):
+            image_eta[i, j] = eta[j] - b * q[i, j]
+    return above
 
 
+@njit(**FAST)
 def _steps(
-    field: Field, image_xi: Doubles, a: float, b: float, baselines: Doubles, scheme: Scheme
-) -> tuple[float, float]:
+    field: Field, eta: Doubles, image_xi: Doubles, a: float, b: float,
+    baselines: Doubles, starts: NDArray[np.int64], highest: Doubles, longest: Doubles, needs: Needs,
+) -> tuple[int, float, float]:  # fmt: skip
     """Samples in xi and eta fine enough for the frequencies in the slanted image, wherever a tap reads it.
 
     They are at least those of the baselines themselves, from which margins follow that are wide enough. To these the
     interpolation along xi, at fixed eta, adds some of v, and the screen some of d.
     """
-    u, v, d = baselines
     xi_size, eta_size = field.xi_pixels * field.pixel, field.eta_pixels * field.pixel
-    xi = _cover(image_xi, _step(np.abs(u).max(), xi_size, scheme), 16, scheme)
-    q, root, image_eta, shear = _columns(xi, field, a, b)
-    turn = (xi.lattice[:, None] + a * q) / root
-    low, high = turn.min(), turn.max()
-    in_xi = _highest(u, v, b * low, b * high, d, max(high, -low))
-    sheared = _cover(image_eta - shear[:, None], _step(np.abs(v).max(), eta_size, scheme), 2, scheme).lattice
-    q, root = q_slanted(xi.lattice, sheared, shear, a, b)
-    in_eta = _highest(v, u, 0.0, 0.0, d, np.abs((sheared + shear[:, None] + b * q) / root).max())
-    return _step(in_xi, xi_size, scheme), _step(in_eta, eta_size, scheme)
+    xi = _cover(image_xi, _step(longest[0], xi_size, needs), 16, needs)
+    columns = _lattice(xi.begin, 0, xi.number, xi.step)
+    q, root, image_eta, shear = _matrix(), _matrix(), _matrix(), np.empty(_POINTS)
+    if not _columns(columns, eta, a, b, q, root, image_eta, shear):
+        return _PLANE, 0.0, 0.0
+    low, high = math.inf, -math.inf
+    for i in range(_POINTS):
+        for j in range(_POINTS):
+            turn = (columns[i] + a * q[i, j]) / root[i, j]
+            low, high = min(low, turn), max(high, turn)
+    in_xi = _highest(baselines, 0, b * low, b * high, max(high, -low), starts, highest)
+    sheared = _cover(_sheared(image_eta, shear), _step(longest[1], eta_size, needs), 2, needs)
+    samples = _lattice(sheared.begin, 0, sheared.number, sheared.step)
+    if not _q_slanted(columns, samples, shear, a, b, q, root):
+        return _PLANE, 0.0, 0.0
+    steepest = 0.0
+    for i in range(_POINTS):
+        for j in range(_POINTS):
+            steepest = max(steepest, abs((samples[j] + shear[i] + b * q[i, j]) / root[i, j]))
+    in_eta = _highest(baselines, 1, 0.0, 0.0, steepest, starts, highest)
+    return 0, _step(in_xi, xi_size, needs), _step(in_eta, eta_size, needs)
 
 
 @njit(**FAST)
-def _highest(along: Doubles, across: Doubles, low: float, high: float, height: Doubles, slope: float) -> float:
-    """The largest of |along + s across| + slope |height|, s from low to high."""
-    highest = 0.0
-    for i in range(along.size):
-        most = max(abs(along[i] + low * across[i]), abs(along[i] + high * across[i]))
-        highest = max(highest, most + slope * abs(height[i]))
-    return highest
+def _highest(
+    baselines: Doubles, axis: int, low: float, high: float, slope: float, starts: NDArray[np.int64], highest: Doubles
+) -> float:
+    """The largest of |along + s across| + slope |height| in wavelengths, s from low to high."""
+    along, across, height = baselines[axis], baselines[1 - axis], baselines[2]
+    most = 0.0
+    for block in range(highest.size):
+        here = 0.0
+        for i in range(starts[block], starts[block + 1]):
+            far = max(abs(along[i] + low * across[i]), abs(along[i] + high * across[i]))
+            here = max(here, far + slope * abs(height[i]))
+        most = max(most, here * highest[block])
+    return most
 
 
-def _step(highest: float, size: float, scheme: Scheme) -> float:
+@njit(**FAST)
+def _step(highest: float, size: float, needs: Needs) -> float:
     """rad, of a sample for frequencies up to `highest` cycles per radian in a field of so many radians."""
-    return min(0.995 * scheme.band / (2 * max(highest, 1e-12)), size / 16)
+    return min(0.995 * needs.band / (2 * max(highest, 1e-12)), size / 16)
 
 
-def _margin(scheme: Scheme) -> int:
-    """Samples on either side of the image (decision 0040)."""
-    return scheme.taps // 2 + 2
-
-
-def _cover(values: Doubles, step: float, multiple: int, scheme: Scheme) -> Samples:
+@njit(**FAST)
+def _cover(values: Doubles, step: float, multiple: int, needs: Needs) -> Samples:
     """Samples around all values of a smooth function of which these are a lattice, with the margin for taps."""
     low, high = _extent(values)
-    low, high = low - _margin(scheme) * step, high + _margin(scheme) * step
-    needed = math.ceil((high - low) / step) + 1
+    low, high = low - needs.margin * step, high + needs.margin * step
+    needed = math.ceil(min((high - low) / step, 2.0**40)) + 1  # of far too many there is no plan
     count = -(-needed // multiple) * multiple
     return Samples(low - (count - needed) // 2 * step, step, count)
 
@@ -224,20 +316,27 @@ def _extent(values: Doubles) -> tuple[float, float]:
     return low - second / 8, high + second / 8
 
 
-def _segment(values: Doubles, rows: int, scheme: Scheme, least: int = 16) -> int:
-    """Of so many rows along axis 1, how many may share a polynomial.
+@njit(**FAST)
+def _segment(values: Doubles, scale: float, rows: int, needs: Needs, least: int) -> int:
+    """Of so many rows along axis 1, how many may share a polynomial of the values times `scale`; 0 if below `least`.
 
     Through p Chebyshev nodes its remainder is the p-th derivative h^p / (p! 2^(p - 1)): for a cubic h^4 / 192.
     """
-    p = scheme.powers
-    derivative = 1.5 * np.abs(values @ _differences(p)).max() * ((_POINTS - 1) / (rows - 1)) ** p
-    fit = 2 * (math.factorial(p) * 2 ** (p - 1) * scheme.position / max(derivative, 1e-300)) ** (1 / p)
+    p, largest = needs.powers, 0.0
+    line = np.empty(_POINTS)
+    for i in range(_POINTS):
+        for j in range(_POINTS):
+            line[j] = values[i, j]
+        for order in range(1, p + 1):
+            for j in range(_POINTS - order):
+                line[j] = line[j + 1] - line[j]
+        for j in range(_POINTS - p):
+            largest = max(largest, abs(line[j]))
+    derivative = 1.5 * abs(scale) * largest * ((_POINTS - 1) / (rows - 1)) ** p
+    fit = 2 * (needs.room / max(derivative, 1e-300)) ** (1 / p)
     if fit < least:
-        raise UnsuitableError("the field is too wide for so few pixels")
-    return 1 << (int(min(fit, SEGMENT)).bit_length() - 1)
-
-
-@cache
-def _differences(order: int) -> Doubles:
-    """What a lattice [..., _POINTS] is multiplied with for its differences of this order."""
-    return np.diff(np.eye(_POINTS), order, axis=1)
+        return 0
+    count = 1
+    while 2 * count <= min(fit, SEGMENT):
+        count *= 2
+    return count

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.values import Block, Grid
-from fip.imaging.slant.plan import LARGEST, Gridding, Plane, fit_screen, of_rows, rows_of, transform_size, uvw_of
+from fip.imaging.slant.plan import LARGEST, Gridding, Plane, fit_screen, rows_of, transform_size
+from fip.imaging.slant.rows import look_at
 from fip.imaging.slant.scheme import Scheme, scheme_for
 from fip.imaging.slant.sheet import Samples, UnsuitableError
 from fip.imaging.slant.stages import Shape
@@ -46,14 +46,13 @@ class SkyPlan(Gridding):
 
 def make_sky_plan(blocks: Sequence[Block], grid: Grid, epsilon: float, level: bool) -> SkyPlan:
     """The plan for these samples, with a plane that is `level`, or the best. Raise UnsuitableError."""
-    uvw, scheme = uvw_of(blocks), scheme_for(epsilon)
-    plane = Plane.level(uvw) if level else Plane.fit(uvw, upright=True)
-    highest = of_rows(blocks, [float(block.frequency[-1]) for block in blocks]) / SPEED_OF_LIGHT
-    wavelengths = plane.baselines * highest
+    scheme = scheme_for(epsilon)
+    rows = look_at(blocks, scheme)
+    plane = Plane.level(rows) if level else Plane.fit(rows, upright=True)
     sides = grid.height // 2 * grid.scale, grid.width // 2 * grid.scale
     lowest_q = _lowest_q(*sides)
-    screen = fit_screen(blocks, plane, uvw * highest, wavelengths, lowest_q / 2, grid, epsilon, MOST_TERMS)
-    longest_u, longest_v, _ = map(float, np.abs(wavelengths).max(axis=1))
+    screen = fit_screen(rows, plane, lowest_q / 2, grid, epsilon, MOST_TERMS)
+    longest_u, longest_v, _ = plane.longest.tolist()
     xi = _samples(_extent(*sides, plane.a), longest_u, 16, scheme)
     eta = _samples(_extent(*sides[::-1], plane.b), longest_v, 2, scheme)
     u_size, u_half = transform_size(xi.number / 2, xi.number, longest_u * xi.step, 4, scheme)
@@ -64,8 +63,8 @@ def make_sky_plan(blocks: Sequence[Block], grid: Grid, epsilon: float, level: bo
         blocks=xi.number // 16, length=eta.number, xi0=xi.begin, eta0=eta.begin, xi_step=xi.step, eta_step=eta.step,
         a=plane.a, b=plane.b, q_centre=screen.q_centre, per_q=screen.per_q, segment=eta.number,
     )  # fmt: skip
-    rows = rows_of(blocks, plane, screen, (xi.centre, eta.centre), (u_size * xi.step, v_size * eta.step))
-    plan = SkyPlan(scheme, plane, screen.basis, shape, u_size, v_size, rows, grid, level)
+    cells = rows_of(rows, plane, screen, (xi.centre, eta.centre), (u_size * xi.step, v_size * eta.step))
+    plan = SkyPlan(scheme, plane, screen.basis, shape, u_size, v_size, cells, grid, level)
     if plan.size > LARGEST:
         raise UnsuitableError(f"a wide field of long baselines: it would take {1e-9 * plan.size:.0f} GB")
     return plan

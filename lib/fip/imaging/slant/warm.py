@@ -4,12 +4,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
 from fip.compiled.cache import only_one
 from fip.data.values import Block, Grid
+from fip.imaging.beam import fit_beam
 from fip.imaging.slant.backwards import degrid, without_samples
 from fip.imaging.slant.buffers import read_only
 from fip.imaging.slant.cache import is_warm, mark
@@ -18,6 +20,7 @@ from fip.imaging.slant.emit import FOLDER
 from fip.imaging.slant.grid import gridder, kernel_polynomials, tap_polynomials
 from fip.imaging.slant.kernel import render
 from fip.imaging.slant.plan import make_plan
+from fip.imaging.slant.psf import COMPILED
 from fip.imaging.slant.scheme import PRECISIONS, SCHEMES, Precision, Scheme, scheme_for
 from fip.imaging.slant.simd import aligned
 from fip.imaging.slant.sky import render_sky
@@ -27,7 +30,7 @@ from fip.imaging.slant.words import swap_and_measure
 
 log = logging.getLogger("fip.imaging.slant")
 
-ABOUT = 60  # s of a core that a precision takes
+ABOUT = 80  # s of a core that a precision takes
 
 
 def warm_up(say: Callable[[str], None], precisions: Iterable[Precision] = PRECISIONS) -> float:
@@ -54,7 +57,7 @@ def warm_up_degridding(say: Callable[[str], None], precisions: Iterable[Precisio
     with only_one(FOLDER):
         for precision in precisions:
             if not mark(precision, "degridding").exists():
-                say(f"compiling what degrids images, once, about {ABOUT // 2} s of a core: {precision}, in {FOLDER}")
+                say(f"compiling what degrids images, once, about {ABOUT // 4} s of a core: {precision}, in {FOLDER}")
             degrid_something(next(each for each in SCHEMES if each.precision == precision))
             with suppress(OSError):
                 mark(precision, "degridding").touch()
@@ -110,6 +113,8 @@ def image_something(scheme: Scheme) -> None:
     for level in (False, True):
         plan = make_sky_plan(blocks, grid, scheme.finest, level)
         render_sky(plan, blocks, plane)
+    for precision in PRECISIONS:  # of weights
+        fit_beam([replace(each, weight=each.weight.astype(precision)) for each in blocks], COMPILED)
     taps, in_q, odd = tap_polynomials(scheme), np.ones((2, 2), scheme.precision), np.zeros(2, np.int64)
     for cell in range(2, MOST_TERMS + 1, 2):  # of an image without pixels
         pixel_loop(cell, scheme.support, scheme.degree)(

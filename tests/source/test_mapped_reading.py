@@ -1,4 +1,4 @@
-"""Columns that are read from mapped tiles: a slice is the same, bit for bit, as the one that casacore reads."""
+"""Columns that are read from mapped files: a slice is the same, bit for bit, as the one that casacore reads."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from fip.imaging import forming
 from fip.imaging.compression import compress
 from fip.source.open_run import open_run
 from fip.source.recording import MappedRows
+from fip.source.tables.buckets import Buckets
 from fip.source.tables.measurement_set import MeasurementSet
 from fip.source.tables.tiles import Tiles
 from fip.wire.codec import encode_slice
@@ -45,18 +46,25 @@ def frames(slices: list[tuple[Slice, Slice]]) -> list[list[bytes]]:
 
 def both_ways(path: Path, how: Asked, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Compares slices read by casacore with those that need not be; how often columns were mapped."""
-    mapped, cells = Counter[str](), Tiles.cells
+    mapped, cells, column = Counter[str](), Tiles.cells, Buckets.column
 
     def counted(tiles: Tiles, name: str, shape: tuple[int, ...], rows: Any) -> forming.Cells | None:
         found = cells(tiles, name, shape, rows)
         mapped[name] += found is not None
         return found
 
+    def counted_column(buckets: Buckets, name: str, rows: Any) -> NDArray[Any] | None:
+        found = column(buckets, name, rows)
+        mapped[name] += found is not None
+        return found
+
     with monkeypatch.context() as patched:
         patched.setattr(Tiles, "cells", counted)
+        patched.setattr(Buckets, "column", counted_column)
         here = frames(cut(path, how))
     with monkeypatch.context() as patched:
         patched.setattr(Tiles, "cells", lambda *_: None)
+        patched.setattr(Buckets, "column", lambda *_: None)
         assert frames(cut(path, how)) == here
     return mapped
 
@@ -144,7 +152,8 @@ def test_tiles_of_any_length(
 def test_whatever_is_asked_for(spoilt_set: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Planes, weights and precisions."""
     path = spoilt(tmp_path / "tiled.ms", "TiledColumnStMan", 16)
-    assert both_ways(path, asked(size=(64, 64), **CASES[name]), monkeypatch)["DATA"]
+    mapped = both_ways(path, asked(size=(64, 64), **CASES[name]), monkeypatch)
+    assert all(mapped[each] for each in ("DATA", "UVW", "WEIGHT", "FLAG_ROW"))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -46,10 +46,9 @@ class BaselineSums:
         """How many are selected."""
         return int(self._sums[0].sum())
 
-    def symmetric(self) -> NDArray[np.float64]:
-        """[sum, antenna, antenna], from either antenna's side."""
-        above = self._sums[:, :-1].reshape(4, len(self.names), len(self.names))
-        return np.asarray(above + above.transpose(0, 2, 1))
+    def of_pairs(self) -> NDArray[np.float64]:
+        """[sum, antenna, antenna], from the side of ANTENNA1."""
+        return self._sums[:, :-1].reshape(4, len(self.names), len(self.names))
 
 
 class AntennaTally(NamedTuple):
@@ -68,17 +67,17 @@ def tally(sums: BaselineSums) -> AntennaTally:
 
     Samples of a baseline to an antenna that has no good sample are not held against the other one.
     """
-    selected, good, power, weight = sums.symmetric()
-    total, counted = selected.sum(axis=0), good.sum(axis=0)
+    selected, good, power, weight = sums.of_pairs()
+    total, counted = (each.sum(axis=0) + each.sum(axis=1) for each in (selected, good))
     alive = counted > 0
     with np.errstate(divide="ignore", invalid="ignore"):  # of a baseline without weight there is no amplitude: NaN
-        amplitude = _medians(np.sqrt(power / weight))
+        amplitude = _medians(np.sqrt((power + power.T) / (weight + weight.T)))
         level = amplitude / _medians(amplitude[None])
     has = np.isfinite(level)
     return AntennaTally(
         names=sums.names,
         selected=total,
-        samples=np.where(alive, selected @ alive, total),
+        samples=np.where(alive, selected @ alive + alive @ selected, total),
         good=counted,
         slices=has.astype(np.float64),
         levels=np.where(has, level, 0.0),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fip.data.errors import InputError, first_line
 from fip.imaging.forming import Cells
 from fip.source.tables.access import check_access
+from fip.source.tables.buckets import Buckets
 from fip.source.tables.hints import hints
 from fip.source.tables.other_formats import what_it_is
 from fip.source.tables.sound import sound_intervals, sound_uvw
@@ -66,18 +67,27 @@ class Rows:
         TIME is UTC, whatever its frame on file. What no INTERVAL, EXPOSURE or UVW can be is NaN.
         """
         with self._main.reading(name):
+            number = len(self) if count is None else count
+            mapped = self._mapped(name, first, number) if channels is None else None
+            if mapped is not None:
+                return self._main.sound(name, mapped)
             if name not in _SCALARS and not credible(self.cell_shape(name) or ()):
                 raise ValueError(f"its cells have the shape {self.cell_shape(name)}")
-            number = len(self) if count is None else count
-            mapped = self._main.tiles.cells(name, (3,), self.numbers[first : first + number]) if name == "UVW" else None
-            if mapped is not None:
-                values = np.array(mapped.all((3,)))
-            elif channels is None:
+            if channels is None:
                 values = self._table.getcol(name, self._first + first, number)
             else:
                 corners = [channels[0], -1], [channels[1], -1]
                 values = self._table.getcolslice(name, *corners, [], self._first + first, number)
             return self._main.sound(name, np.asarray(values))
+
+    def _mapped(self, name: str, first: int, number: int) -> NDArray[Any] | None:
+        """Rows of a short column, from a file that is mapped; None if casacore is to read them."""
+        rows = self.numbers[first : first + number]
+        if not len(rows):
+            return None
+        found = self._main.buckets.column(name, rows)
+        tiled = self._main.tiles.cells(name, (3,), rows) if found is None and name == "UVW" else None
+        return found if tiled is None else np.array(tiled.all((3,)))
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The dtype that a buffer for column `name` must have."""
@@ -147,12 +157,16 @@ class MeasurementSet(Subtables, Untold):
             raise InputError(
                 f"{path}: not a MeasurementSet{f', but {why}' if why else f' ({first_line(error)})'}"
             ) from None
-        self.tiles = Tiles(path, self.table)
+        self._map_files()
         try:
             self._check()
         except InputError:
             close(self.table)
             raise
+
+    def _map_files(self) -> None:
+        """Of the table that is open now."""
+        self.tiles, self.buckets = Tiles(self.path, self.table), Buckets(self.path, self.table)
 
     def _check(self) -> None:
         """InputError where columns are missing or of other types than a MeasurementSet's."""
@@ -186,7 +200,8 @@ class MeasurementSet(Subtables, Untold):
             if self.torn:
                 close(self.table)
                 self.table = open_to_read(self.path)
-                self.tiles, self.torn = Tiles(self.path, self.table), False
+                self._map_files()
+                self.torn = False
             else:
                 self.table.resync()
 

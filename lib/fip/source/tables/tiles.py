@@ -4,23 +4,20 @@ Tiled storage managers keep a column in a file `table.fN_TSMk`, tile after tile,
 whole cells, the file is the cells of its rows one after the other, flags eight to an octet; each tile begins anew. What
 is otherwise is left to casacore: other managers (Dysco), big-endian numbers, tiles of parts of cells, cells of several
 shapes, rows that were not written in order, and tables that are views of others.
-
-The length of the file is looked at before each use: to read beyond its end would kill the process. A file that is cut
-short later does that, too; then its reading child is replaced, as if casacore had crashed (docs/decisions/0060).
 """
 
-import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from struct import unpack_from
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fip.imaging.forming import Cells
+from fip.source.tables.mapping import Maps, own_managers
 from fip.source.tables.subtable_reader import UNREADABLE
 from fip.source.tables.subtables import as_array
 
@@ -60,18 +57,13 @@ class Tiling:
         return (last // self.rows + 1) * self.octets
 
 
-class _Mapped(NamedTuple):
-    file: mmap.mmap
-    values: NDArray[Any]
-
-
 class Tiles:
     """The columns of an open table that are such. What is found out of each is kept, as is its map while it will do."""
 
     def __init__(self, path: Path, table: Any) -> None:
         self._path, self._table = path, table
         self._tilings: dict[str, Tiling | None] | None = None
-        self._maps: dict[str, _Mapped] = {}
+        self._files = Maps()
 
     def cells(self, name: str, shape: tuple[int, ...], rows: range | NDArray[np.int64]) -> Cells | None:
         """Those of these rows, ascending, if they are of this shape; None if casacore is to read them."""
@@ -87,36 +79,20 @@ class Tiles:
             tiling = self._found().get(name)
         if tiling is None or tiling.cell != shape or (tiling.written is not None and last >= tiling.written):
             return None
-        mapped = self._mapped(name, tiling, tiling.length(last))
-        return None if mapped is None else Cells(mapped.values, tiling.starts(as_array(rows)))
+        octets, number = self._files.octets(tiling.path, tiling.length(last)), np.dtype(_KINDS[tiling.kind][0])
+        if octets is None:
+            return None
+        whole = octets[: octets.size - octets.size % number.itemsize]
+        return Cells(whole.view(number), tiling.starts(as_array(rows)))
 
     def _found(self) -> Mapping[str, Tiling | None]:
         if self._tilings is None:
-            found: dict[str, Tiling | None] = {}
-            if str(self._table.endianformat()) == "little" and not _is_view(self._path, self._table):
-                for manager in self._table.getdminfo().values():
-                    for name in manager["COLUMNS"]:
-                        found[name] = tiling(self._path, manager, str(self._table.coldatatype(name)))
-            self._tilings = found
+            self._tilings = {
+                name: tiling(self._path, manager, str(self._table.coldatatype(name)))
+                for manager in own_managers(self._path, self._table)
+                for name in manager["COLUMNS"]
+            }
         return self._tilings
-
-    def _mapped(self, name: str, tiling: Tiling, need: int) -> _Mapped | None:
-        """The file, as long as is needed now; None if it is shorter."""
-        if tiling.path.stat().st_size < need:
-            return None
-        mapped = self._maps.get(name)
-        if mapped is None or len(mapped.file) < need:
-            with tiling.path.open("rb") as file:
-                content = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-            dtype = np.dtype(_KINDS[tiling.kind][0])
-            mapped = _Mapped(content, np.frombuffer(content, dtype, len(content) // dtype.itemsize))
-            self._maps[name] = mapped
-        return mapped if len(mapped.file) >= need else None
-
-
-def _is_view(path: Path, table: Any) -> bool:
-    """Whether a table has its rows in others, as a selection or a concatenation."""
-    return [Path(each).resolve() for each in table.partnames(True)] != [path.resolve()]
 
 
 def tiling(path: Path, manager: Mapping[str, Any], kind: str) -> Tiling | None:

@@ -30,7 +30,7 @@ def loaded(pid: int) -> set[str]:
 
 
 def test_daemons_load_no_heavy_library(simulated_ms: Path, tmp_path: Path) -> None:
-    """But for who compiles: a worker, and the ventilator's child, which reads. Only their units let memory be executed."""
+    """But for who compiles: a worker, and the ventilator's child, which reads."""
     with Mesh(tmp_path / "mesh", workers=1) as mesh:
         job = mesh.submit([simulated_ms], asked(size=(64, 64), scale=2e-5, kernel="wgridder"))
         mesh.wait_for_job(job)

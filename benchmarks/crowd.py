@@ -28,12 +28,14 @@ import zmq
 from fip.data.names import Attempt
 from fip.data.values import FitsFile, Image, ImageFile, Slice, Statistics
 from fip.fits.fitsfile import fits_bytes
+from fip.runtime.credit import MOST_AHEAD
 from fip.runtime.door import raise_limit
 from fip.runtime.sockets import control_socket, data_socket, host_name, waits
+from fip.wire.batches import apart
 from fip.wire.codec import decode_control, decode_slice, encode_control, encode_image
 from fip.wire.messages import BRIEF_INTERVAL, Bye, Lane, Task, WorkerBrief, WorkerState
 from fip.wire.status import Latency, Resources, SocketEvent, Status
-from fip.worker.worker import MAXIMUM_HELD, REMEMBERED, TASKS_TOLD
+from fip.worker.worker import REMEMBERED, TASKS_TOLD
 
 MOST_SOCKETS = 20_000
 STAGES = ("wait", "image", "dirty", "beam", "fits", "hand_on")
@@ -165,7 +167,7 @@ class Crowd:
             member.images = None
         member.lane = lane
         if lane.lane and member.slices is None:
-            member.slices = data_socket(self.context, zmq.PULL, MAXIMUM_HELD)
+            member.slices = data_socket(self.context, zmq.PULL, MOST_AHEAD)
             member.slices.connect(lane.lane)
             self._watch(member.slices, lambda: self._take(member))
         if lane.sink and member.images is None:
@@ -176,13 +178,13 @@ class Crowd:
 
     def _take(self, member: Member) -> None:
         while member.slices and waits(member.slices):
-            values = decode_slice(member.slices.recv_multipart())
             now = time.monotonic()
-            member.holds[Attempt(values.run, values.index, values.attempt)] = now
-            member.waiting.append(values)
-            if (values.run, values.index) in self.lost:
-                self.lost.discard((values.run, values.index))
-                self.back, self.last_back = self.back + 1, now
+            for values in map(decode_slice, apart(member.slices.recv_multipart())):
+                member.holds[Attempt(values.run, values.index, values.attempt)] = now
+                member.waiting.append(values)
+                if (values.run, values.index) in self.lost:
+                    self.lost.discard((values.run, values.index))
+                    self.back, self.last_back = self.back + 1, now
             self._begin(member)
             self._change(member)
 

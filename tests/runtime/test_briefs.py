@@ -10,10 +10,11 @@ import pytest
 from fip.config import Config, Ventilator
 from fip.data.names import Attempt
 from fip.runtime.control_link import Briefs
+from fip.runtime.credit import MOST_AHEAD, depth
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
 from fip.runtime.vitals import Vitals
-from fip.ventilator.lanes import MOST_AHEAD, Lanes, depth
+from fip.ventilator.lanes import Lanes
 from fip.ventilator.loads import Loads
 from fip.wire.codec import decode_control, encode_control
 from fip.wire.messages import BRIEF_INTERVAL

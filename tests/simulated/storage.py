@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,14 @@ class SimFolder(Folder):
     def write_new(self, name: str, content: bytes | memoryview) -> None:
         self._write()
         self._held.files[checked(name)] = bytes(content)
+
+    def write_all(self, files: Mapping[str, bytes | memoryview]) -> dict[str, OSError]:
+        for number, (name, content) in enumerate(files.items()):
+            try:
+                self.write_new(name, content)
+            except OSError as error:
+                return dict.fromkeys([*files][number:], error)
+        return {}
 
     def link(self, name: str, to: str) -> None:
         self._write()

@@ -15,6 +15,7 @@ from fip.data.values import ImageFile, Slice
 from fip.layout.keys import PrivateKey
 from fip.runtime.connections import REFUSED, event
 from fip.runtime.sockets import connect, control_socket, data_socket
+from fip.wire.batches import apart
 from fip.wire.codec import decode_control, decode_slice, encode_control, encode_image
 from fip.wire.messages import Ask, Failure, Lane, PipelineStatus, WorkerState
 from fip.worker.imager import Imager
@@ -168,12 +169,13 @@ def leases_of(cluster: Cluster, worker: Scripted) -> list[Slice]:
     worker.state = told_states.with_brief(worker.state, lane=lane.lane, sink=lane.sink)
     pull = worker.lane(lane.lane.rpartition(":")[2])
     control.send(encode_control(worker.state))
-    found = []
-    for _ in range(2):
+    found: list[Slice] = []
+    while len(found) < 2:
         assert pull.poll(WITHIN)
-        found.append(decode_slice([frame.buffer for frame in pull.recv_multipart(copy=False)]))
+        parts = apart([frame.buffer for frame in pull.recv_multipart(copy=False)])
+        found += map(decode_slice, parts)
     assert all(each.ticket for each in found)
-    return found
+    return found[:2]
 
 
 def send(push: zmq.Socket[bytes], image: ImageFile) -> None:

@@ -45,7 +45,7 @@ def test_a_run_whose_first_slices_fail_for_one_reason_is_given_up() -> None:
     for index in range(FIRST_FAILURES - 1):
         attempts(leases, index, f"ValueError: no sample of integration {index} is good")
         assert leases.hopeless == ""
-    attempts(leases, 50, "ValueError: no sample of integration 50 is good")
+    attempts(leases, FIRST_FAILURES - 1, "ValueError: no sample of integration 9 is good")
     assert leases.hopeless == "its first 10 slices failed: ValueError: no sample of integration 0 is good"
     leases.lease(60, "head/slow", 0.0)
     assert leases.hopeless == ""
@@ -61,6 +61,18 @@ def test_a_run_whose_first_slices_fail_for_one_reason_is_given_up() -> None:
     for index in range(FIRST_FAILURES):
         attempts(mixed, index, "no memory" if index == 3 else "no sample")
     assert mixed.hopeless == ""
+
+
+def test_a_run_is_not_given_up_while_an_earlier_slice_waits() -> None:
+    """Slices are read ahead: those that cannot be read fail while good ones before them wait for a worker."""
+    leases = Leases(100, ATTEMPTS, stored=())
+    for index in range(5, 5 + FIRST_FAILURES):
+        for _ in range(ATTEMPTS):
+            leases.blame(index, "InputError: damaged")
+    assert leases.hopeless == ""
+    for index in range(5):
+        attempts(leases, index, "InputError: damaged")
+    assert leases.hopeless
 
 
 def test_what_left_its_ring_says_nothing_of_the_slices_that_are_there() -> None:

@@ -4,7 +4,9 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +15,8 @@ from fip.archive.file_names import LOCK_FILE
 from fip.archive.new_file import NewFile, begin
 from fip.data.folders import make_folder as make_folder
 from fip.data.folders import sync_folder as sync_folder
+
+SYNCED_AT_ONCE = 8  # files
 
 
 class Folder:
@@ -31,9 +35,12 @@ class Folder:
             make_folder(path)
         self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._lock: int | None = None
+        self._threads: ThreadPoolExecutor | None = None  # that wait for the disk
 
     def close(self) -> None:
         """Lets go of the directory, and of its lock."""
+        if self._threads:
+            self._threads.shutdown()
         os.close(self._descriptor)
         if self._lock is not None:
             os.close(self._lock)
@@ -63,20 +70,52 @@ class Folder:
 
     def write_new(self, name: str, content: bytes | memoryview) -> None:
         """Makes a file with this content, in place of one of that name; its content is on disk when this returns."""
-
-        def write(file: BinaryIO) -> None:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[file.write(rest) :]
-
-        self.write_from(name, write, buffering=0)
+        self.write_from(name, lambda file: _write_whole(file, content), buffering=0)
 
     def write_from(self, name: str, write: Callable[[BinaryIO], None], buffering: int = -1) -> None:
         """The same with what `write` puts into the file, which is never in memory as a whole."""
-        with open(name, "wb", buffering=buffering, opener=partial(self._open, more=os.O_NOFOLLOW)) as file:
+        with self._new(name, buffering) as file:
             write(file)
             file.flush()
             self._sync(file.fileno())
+
+    def write_all(self, files: Mapping[str, bytes | memoryview]) -> dict[str, OSError]:
+        """Makes files with these contents, as `write_new`, at the same time; those that cannot be made, with why.
+
+        Nothing is written after one that cannot be. All are synced together, by threads: the journal of a disk then
+        takes what it would take for each in turn for many at once.
+        """
+        errors: dict[str, OSError] = {}
+        with ExitStack() as stack:
+            opened: dict[str, int] = {}
+            for name, content in files.items():
+                try:
+                    file = stack.enter_context(self._new(name, buffering=0))
+                    _write_whole(file, content)
+                    opened[name] = file.fileno()
+                except OSError as error:
+                    errors = {each: error for each in files if each not in opened}
+                    break
+            return errors | self._sync_all(opened)
+
+    def _sync_all(self, opened: Mapping[str, int]) -> dict[str, OSError]:
+        """Waits until these descriptors are on disk; those that cannot be, with why."""
+        if len(opened) > 1 and self._threads is None:
+            self._threads = ThreadPoolExecutor(SYNCED_AT_ONCE, "fsync")
+        begun, errors = time.monotonic(), dict[str, OSError]()
+        calls = {}
+        for name, descriptor in opened.items():
+            if self._threads and len(opened) > 1:
+                calls[name] = self._threads.submit(os.fsync, descriptor).result
+            else:
+                calls[name] = partial(os.fsync, descriptor)
+        for name, call in calls.items():
+            try:
+                call()
+            except OSError as error:
+                errors[name] = error
+        self.synced += time.monotonic() - begun
+        return errors
 
     def begin(self, temporary: str) -> NewFile:
         """A file that another process writes: it has no name yet, or `temporary` if the file system needs one."""
@@ -125,6 +164,9 @@ class Folder:
         finally:
             os.close(descriptor)
 
+    def _new(self, name: str, buffering: int) -> BinaryIO:
+        return open(name, "wb", buffering=buffering, opener=partial(self._open, more=os.O_NOFOLLOW))
+
     def _open(self, name: str, flags: int, more: int = 0) -> int:
         return os.open(checked(name), flags | more, 0o666, dir_fd=self._descriptor)
 
@@ -132,6 +174,12 @@ class Folder:
         begun = time.monotonic()
         os.fsync(descriptor)
         self.synced += time.monotonic() - begun
+
+
+def _write_whole(file: BinaryIO, content: bytes | memoryview) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def is_plain(name: str) -> bool:

@@ -106,6 +106,12 @@ class Ledger(LedgerReading):
             self.backlogs.enter(plan.run, plan.backlog)
         return name
 
+    def add_all(self, images: Iterable[tuple[ImageFile, Mapping[Kind, str]]]) -> None:
+        """Enters stored images, whose files have these names, all or none; on disk when this returns."""
+        with self._file.transaction():
+            for image, names in images:
+                self.add(image, names)
+
     def add(self, image: ImageFile, names: Mapping[Kind, str]) -> None:
         """Enters a stored image, whose files have these names; on disk when this returns.
 

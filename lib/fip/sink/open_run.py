@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
-from statistics import fmean
 
 from fip.archive.ledger import Ledger
 from fip.data.complete import COMPLETE, NO_SLICES
@@ -34,6 +33,7 @@ class OpenRun:
     comparing: Comparing | None = None  # what is stored, with the data as they are now, before the run goes on
     followers: set[str] = field(default_factory=set)  # those that the ledger knows of
     _shares: deque[tuple[float, float]] = field(default_factory=deque)  # when each was stored, and how much was there
+    _sum: float = 0.0  # of these shares: with a hundred images a second there are thousands
 
     def knows(self, index: int) -> bool:
         """Whether it has this slice, as far as the ventilator has said."""
@@ -46,6 +46,7 @@ class OpenRun:
             share = min(1.0, max(0.0, share))
             complete = (complete or NO_SLICES).with_one(share)
             self._shares.append((time.monotonic(), share))
+            self._sum += share
         newest = max(image.times.end - UNIX_EPOCH, -inf if self.said.newest is None else self.said.newest)
         self.said = replace(
             self.said, stored=add(self.said.stored, image.index), complete=complete, newest=newest,
@@ -54,8 +55,10 @@ class OpenRun:
     def now_said(self, now: float) -> RunStored:
         """What the ventilator is told at a time, monotonic s; of the last minute nothing if none was stored in it."""
         while self._shares and self._shares[0][0] < now - LAST_MINUTE:
-            self._shares.popleft()
-        return replace(self.said, lately=fmean(share for _, share in self._shares) if self._shares else None)
+            self._sum -= self._shares.popleft()[1]
+        number = len(self._shares)
+        self._sum = self._sum if number else 0.0  # without what rounding has left there
+        return replace(self.said, lately=min(1.0, max(0.0, self._sum / number)) if number else None)
 
     def unknown(self, failures: Iterable[Failure]) -> list[Failure]:
         """Of failures of its slices the last of each that is neither stored nor known to have failed."""

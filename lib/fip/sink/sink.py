@@ -30,6 +30,8 @@ from fip.sink.open_run import OpenRun, held
 from fip.sink.opened import Opened
 from fip.sink.status_line import sink_line
 from fip.sink.store import Store
+from fip.sink.storing import Group, Storing
+from fip.wire.batches import apart
 from fip.wire.codec import decode_image
 from fip.wire.handing import Wanted
 from fip.wire.messages import (
@@ -48,7 +50,6 @@ from fip.wire.tickets import is_ticket
 log = logging.getLogger("fip.sink")
 
 EXPIRE_EVERY = 1.0  # s between two looks at what is to be kept
-TRY_AGAIN = 1.0  # s between attempts to store an image for which there is no room
 HEARD_WITHIN = 2.5  # s, of the ventilator, which speaks twice a second
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what this process lacks now, as while strangers hold descriptors
 COUNTERS = (
@@ -72,8 +73,6 @@ class Sink(Daemon):
         self._host, self._boot = host_name(), uuid4().hex[:12]
         self._stores: dict[str, Store] = {}  # by their folder in the sink's directory
         self._runs: dict[RunId, OpenRun] = {}
-        self._in_hand: ImageFile | None = None  # the image for which there is no room
-        self._stalled = ""  # why there is none
         self._unopened = ""  # why a directory cannot be opened now
         self._unkept = ""  # why the oldest images of one cannot be removed now
         self._draining = False
@@ -82,6 +81,9 @@ class Sink(Daemon):
         self._tickets = b""  # the secret of lease tickets; b"" without keys
         self._vitals = Vitals(loop, "sink", self._host, "sink", COUNTERS, disk=self._config.sink.directory)
         self._gate = Gate(loop, self._config.security, "sink", self._vitals)
+        self._storing = Storing(
+            loop, self._vitals, lambda: self._runs, self._charged_to, self._listen, self._let_go, self._tell
+        )
         self._leaving = Leaving(self._stores, self._vitals.warnings.warning)
         set_level(loaded.config.sink.log_level)
 
@@ -104,7 +106,7 @@ class Sink(Daemon):
     @property
     def finished(self) -> bool:
         """Whether it drains, and nothing is waiting that could be stored."""
-        return self._draining and bool(self._stalled or not self._images.poll(0))
+        return self._draining and bool(self._storing.stalled or not self._images.poll(0))
 
     def close(self) -> None:
         """Leaves its directories in order."""
@@ -166,7 +168,7 @@ class Sink(Daemon):
             new = run.unknown(each for each in failures if each.run == name)
             if run.store and new:
                 with self._charged_to(run):
-                    self._fail(run, run.store, *new)
+                    self._storing.fail(run, run.store, *new)
 
     @contextmanager
     def _charged_to(self, run: OpenRun) -> Iterator[None]:
@@ -233,30 +235,51 @@ class Sink(Daemon):
         return self._stores[plan.directory]
 
     def _on_image(self) -> None:
-        frames = receive(self._images)
-        if not frames or not self._gate.hears(frames[0], "sink.images"):
-            return
+        """Stores what has come by now, up to so much, together."""
         self._vitals.stopwatch.enter("busy")
+        group = self._storing.group()
+        while not group.full and (frames := receive(self._images)):
+            if self._gate.hears(frames[0], "sink.images"):
+                self._hear_images(frames, group)
+        self._storing.put(group.images)
+        self._handing.go_on()
+        self._link.changed(waited_for=bool(self._storing.stalled) or self._all_stored)
+        self._vitals.stopwatch.enter("blocked" if self._storing.stalled else "idle")
+
+    def _hear_images(self, frames: Sequence[zmq.Frame], group: Group) -> None:
+        """Takes the images of a message into a group; what is wrong with one costs that one."""
         try:
             key = self._gate.check(frames[0], "sink.images", "worker")
-            image = decode_image([frame.buffer for frame in frames])
-            try:
-                self._take(image, key)
-            finally:
-                self._let_go(image)
+            parts = apart([frame.buffer for frame in frames])
         except WireError as error:
             self._gate.refuse(frames[0], "sink.images", "a worker", error)
-        self._handing.go_on()
-        self._link.changed(waited_for=bool(self._stalled) or self._all_stored)
-        self._vitals.stopwatch.enter("blocked" if self._stalled else "idle")
+            return
+        for each in parts:
+            try:
+                self._hear_image(decode_image(each), key, group, alone=len(parts) == 1)
+            except WireError as error:
+                self._gate.refuse(frames[0], "sink.images", "a worker", error)
+
+    def _hear_image(self, image: ImageFile, key: str, group: Group, alone: bool) -> None:
+        """Takes an image into a group if it is wanted. WireError as `_is_wanted`."""
+        wanted = False
+        try:
+            if image.written and not alone:
+                raise WireError("image among others whose files its worker wrote")
+            wanted = self._is_wanted(image, key, group)
+        finally:
+            if wanted:
+                group.add(image)
+            else:
+                self._let_go(image)
 
     @property
     def _all_stored(self) -> bool:
         """Whether nothing more is known that would come."""
         return all(count(run.said.stored) + count(run.said.failed) >= run.plan.total for run in self._runs.values())
 
-    def _take(self, image: ImageFile, key: str) -> None:
-        """Stores the first copy of an image of an open run; other copies are counted and dropped.
+    def _is_wanted(self, image: ImageFile, key: str, group: Group) -> bool:
+        """Whether an image is to be stored: the first copy, of an open run; others are counted.
 
         `key` is the host whose key it came with. Raises WireError for one without a ticket for its slice.
         """
@@ -264,11 +287,12 @@ class Sink(Daemon):
         run = self._leased(image.run, image.index, image.ticket, image.worker, key)
         if run is None or run.store is None:
             self._vitals.counters["unknown"] += 1
-        elif contains(run.said.stored, image.index):
+            return False
+        if image in group or contains(run.said.stored, image.index):
             self._vitals.counters["duplicates"] += 1
-        else:
-            run.store.opened.check(image)
-            self._put(run, run.store, image)
+            return False
+        run.store.opened.check(image)
+        return True
 
     def _leased(self, name: RunId, index: int, ticket: bytes, worker: str, key: str) -> OpenRun | None:
         """The run of a slice that a worker shows the ticket for; None if it is not known of. WireError without one."""
@@ -294,72 +318,23 @@ class Sink(Daemon):
 
     def _let_go(self, image: ImageFile) -> None:
         """What was opened for an image that is stored, or will not be, is closed."""
-        for store in self._stores.values() if image is not self._in_hand else ():
+        for store in self._stores.values() if image.written else ():
             store.opened.drop(file.token for file in image.written)
 
-    def _put(self, run: OpenRun, store: Store, image: ImageFile) -> None:
-        """Stores an image; where there is no room, takes no others, says so, and tries again."""
-        begun = time.monotonic()
-        try:
-            stored = self._store(run, store, image)
-        except NoRoomError as error:
-            if not self._stalled:
-                log.error("%s; waiting until there is room", error)
-                self._vitals.counters["stalls"] += 1
-                self._loop.off(self._images)
-            self._in_hand, self._stalled = image, str(error)
-            self._loop.at(time.monotonic() + TRY_AGAIN, self._try_again)
-            return
-        if self._stalled:
-            log.info("there is room again")
-            self._in_hand, self._stalled = None, ""
-            self._loop.on(self._images, self._on_image)
-        if not stored:
-            return
-        self._vitals.took("store", time.monotonic() - begun)
-        self._vitals.took("fsync", store.synced)
-        waited = image.seconds.get("wait", 0.0)
-        self._vitals.took("wait", waited)
-        self._vitals.took("image", sum(image.seconds.values()) - waited)
-        log.debug("image %d of run %s was stored in %.3f s", image.index, image.run, time.monotonic() - begun)
-        run.was_stored(image)
-        self._vitals.counters["images"] += 1
-        self._vitals.counters["written"] += bool(image.written)
+    def _tell(self) -> None:
+        """Something has changed that nobody waits for."""
+        self._link.changed()
 
-    def _store(self, run: OpenRun, store: Store, image: ImageFile) -> bool:
-        """Stores an image, or records that it cannot be stored: whether it is stored. Raises NoRoomError."""
-        stored = False
-        with self._charged_to(run):
-            try:
-                store.put(image)
-                stored = True
-            except (NoRoomError, DamagedLedgerError):
-                raise
-            except StoreError as error:
-                log.error("%s", error)
-                self._fail(run, store, Failure(image.run, image.index, image.attempt, str(error)))
-        return stored
-
-    def _fail(self, run: OpenRun, store: Store, *failures: Failure) -> None:
-        store.ledger.add_failures(failures)
-        self._vitals.counters["failures"] += len(failures)
-        run.have_failed(failures)
-
-    def _try_again(self) -> None:
-        image, self._in_hand = self._in_hand, None
-        if image is None:
-            return
-        run = self._runs.get(image.run)
-        if run is None or run.store is None:  # the job was cancelled meanwhile
-            self._stalled = ""
+    def _listen(self, takes: bool) -> None:
+        """Whether images are taken from now on."""
+        if takes:
             self._loop.on(self._images, self._on_image)
         else:
-            self._put(run, run.store, image)
-        self._link.changed()
+            self._loop.off(self._images)
 
     def _tidy(self) -> None:
         """Removes the images that are not to be kept any longer, and closes the directories that are used no more."""
-        if not self._stalled:
+        if not self._storing.stalled:
             self._handing.passed(EXPIRE_EVERY)
         unkept = ""
         for name in self._stores.keys() - self._leaving.names:
@@ -383,7 +358,7 @@ class Sink(Daemon):
         doing = "draining" if self._draining else "stalled" if brief.stalled else "running"
         pins = [store.pins for store in self._stores.values()]
         queues = {
-            "in_hand": int(self._in_hand is not None),
+            "in_hand": len(self._storing.in_hand),
             "pinned": sum(each.images for each in pins), "pinned_bytes": sum(each.bytes for each in pins),
         }  # fmt: skip
         return SinkState(brief, self._vitals.status(doing, queues))
@@ -395,6 +370,6 @@ class Sink(Daemon):
             images=self._address,
             images_key=self._gate.key_at("sink.images"),
             runs=tuple(run.now_said(time.monotonic()) for run in self._runs.values()),
-            stalled=self._stalled or self._unopened or self._unkept,
+            stalled=self._storing.stalled or self._unopened or self._unkept,
             files=self._handing.files,
         )

@@ -1,6 +1,5 @@
 """A directory of images: each file appears whole, under its own name, once; then, and only then, in the ledger."""
 
-import errno
 import logging
 import sqlite3
 import time
@@ -13,13 +12,11 @@ from itertools import accumulate
 from operator import sub
 from pathlib import Path
 
-import xxhash
-
 from fip.archive.clock import Clock
 from fip.archive.entries import Aged
 from fip.archive.file_names import IMAGE_LIST, LEDGER, LOG_FILE, file_name
 from fip.archive.file_systems import network_type
-from fip.archive.folder import Folder, make_folder
+from fip.archive.folder import Folder
 from fip.archive.ledger import Ledger
 from fip.archive.ledger_file import Connect
 from fip.archive.verify import Fault, faults
@@ -27,10 +24,11 @@ from fip.data.errors import NoRoomError, StoreError, UsageError
 from fip.data.names import SliceId, free_name
 from fip.data.quantities import Retention
 from fip.data.settings import Asked, differences, without_extras
-from fip.data.values import FitsFile, ImageFile, Kind, WrittenFile
-from fip.fits.identity import Identity, as_in, cards_of, identity_of, is_whole
-from fip.fits.units import LONGEST_HEADER
+from fip.data.values import ImageFile, Kind
+from fip.sink.appearing import PASSING, Appearing
 from fip.sink.holds import Holds
+from fip.sink.in_memory import InMemory
+from fip.sink.ledger_place import place_ledger
 from fip.sink.mixing import mixture, otherwise_corrected
 from fip.sink.opened import TEMPORARY, Opened
 from fip.sink.pins import Pins
@@ -40,14 +38,6 @@ log = logging.getLogger("fip.sink")
 
 ALL = Retention()
 CLOSING_TRIES, CLOSING_PAUSE = 5, 0.2  # s
-KEPT_IN_MEMORY = 64_000_000
-"""Bytes of the last files that stay in the page cache, for whoever looks at each new image. See docs/decisions/0050."""
-FEWEST_KEPT = 4  # files that stay, however large
-_PASSING = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO,
-    errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
-}  # fmt: skip
-"""Errors of a disk that is full, read-only or gone: what may be otherwise in a while."""
 
 
 class Store:
@@ -89,7 +79,7 @@ class Store:
                 ) from None
             except OSError as error:
                 fault = f"{directory} cannot hold images: {error.strerror}; name another --output"
-                raise (NoRoomError(fault) if error.errno in _PASSING else UsageError(fault)) from None
+                raise (NoRoomError(fault) if error.errno in PASSING else UsageError(fault)) from None
             self.ledger = Ledger(directory, connect=connect, clock=clock)
             undo.callback(self.ledger.close)
             self._keep = keep
@@ -103,10 +93,11 @@ class Store:
         self._holds = Holds({})
         self.pins = Pins(directory, keep)
         self.opened = Opened(self._folder)
-        self.synced = 0.0  # s that the last image waited for the disk, in fsync
+        self._appearing = Appearing(self._folder, self.opened, self._check_in_place)
+        self._in_memory = InMemory(self._folder)
+        self.synced = 0.0  # s that the last group of images waited for the disk, in fsync
         self._names: dict[str, str] = {}
         self._concluded = False
-        self._cached: deque[tuple[str, int]] = deque()  # the last files and their sizes
 
     def conclude(self) -> None:
         """Does what needs all images: what is beyond `keep` goes, their list is written, and the noise is judged.
@@ -166,29 +157,53 @@ class Store:
         return refusal
 
     def put(self, image: ImageFile) -> Path:
-        """Stores an image's files: on disk, whole and in the ledger when this returns. Returns the image's path.
+        """Stores an image, as `put_all`; returns its path. Raises NoRoomError and StoreError."""
+        (fault,) = self.put_all([image])
+        if fault:
+            raise fault
+        return self.directory / file_name(self._names[image.run], image.label, image.integration, "dirty")
+
+    def put_all(self, images: Sequence[ImageFile]) -> list[StoreError | None]:
+        """Stores images of open runs, each of another slice: of each why it is not stored, or None if it is.
+
+        Then its files are on disk, whole, and in the ledger; all are in one transaction (docs/decisions/0209).
 
         A file of its name that is there already, and is of this run, slice and kind and whole, stays as it is and is
         entered: the last sink died before the ledger had it, and another attempt may differ in its last bits.
 
-        Raises NoRoomError where it cannot be stored now, and StoreError, with nothing written, where a file of one of
-        the names is there that is another. An image of which it is not known whether it is in the ledger may be put
-        again.
+        NoRoomError of one that cannot be stored now: it may be put again, even if it may be in the ledger. Another
+        StoreError, with nothing written, if a file of its name is another. Raises DamagedLedgerError.
         """
         before = self._folder.synced
-        self._check_in_place()
-        name = self._names[image.run]
-        names = {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.parts}
-        tokens = [file.token for file in image.written]
-        image, held = self._as_held(image, names)
-        for file in reversed(image.parts):  # the image last: who sees it has all
-            self._write(names[file.kind], None if file.kind in held else file)
-            self._give_back(names[file.kind], file.size)
-        self.ledger.add(image, names)
-        self.opened.drop(tokens)
-        self._bytes += image.size
+        names = [self._names_of(image) for image in images]
+        appeared = self._appearing.appear([*zip(images, names, strict=True)])
+        faults = [each if isinstance(each, StoreError) else None for each in appeared]
+        entries = [(each, name) for each, name in zip(appeared, names, strict=True) if isinstance(each, ImageFile)]
+        try:
+            self._enter(entries)
+        except NoRoomError as error:
+            faults = [fault or error for fault in faults]
         self.synced = self._folder.synced - before
-        return self.directory / names["dirty"]
+        return faults
+
+    def _names_of(self, image: ImageFile) -> dict[Kind, str]:
+        name = self._names[image.run]
+        return {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.parts}
+
+    def _enter(self, images: Sequence[tuple[ImageFile, dict[Kind, str]]]) -> None:
+        """Enters images whose files have appeared, once their names are on disk. NoRoomError, DamagedLedgerError."""
+        if not images:
+            return
+        self._check_in_place()
+        try:
+            self._folder.sync()
+        except OSError as error:
+            raise NoRoomError(f"{self.directory}: names cannot be written: {error.strerror}") from None
+        self.ledger.add_all(images)
+        for image, names in images:
+            self._bytes += image.size
+            for file in image.parts:
+                self._in_memory.add(names[file.kind], file.size)
 
     def expire(self) -> int:
         """Removes the oldest images beyond what is to be kept, but for those of events; returns how many that are.
@@ -246,61 +261,6 @@ class Store:
         except OSError as error:
             raise NoRoomError(f"{self.directory}: the oldest images cannot be removed: {error.strerror}") from None
 
-    def _as_held(self, image: ImageFile, names: Mapping[Kind, str]) -> tuple[ImageFile, set[Kind]]:
-        """The image with the files that are there already, and their kinds."""
-        files = {file.kind: self._held(names[file.kind], file, image) for file in image.parts}
-        held = {kind: file for kind, file in files.items() if file}
-        if dirty := held.get("dirty"):
-            with suppress(ValueError):
-                image = as_in(cards_of(bytes(dirty.content[:LONGEST_HEADER])), image)
-        parts = [held.get(file.kind, file) for file in image.parts]
-        here = tuple(file for file in parts if isinstance(file, FitsFile))
-        return replace(image, files=here, written=tuple(each for each in image.written if each in parts)), set(held)
-
-    def _held(self, name: str, file: FitsFile | WrittenFile, image: ImageFile) -> FitsFile | None:
-        """A file of this name as it is there, if it is ours; None where there is none. Else StoreError."""
-        try:
-            content = self._folder.read(name)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno in _PASSING:
-                raise NoRoomError(f"{self.directory / name} cannot be read: {error.strerror}") from None
-            content = b""
-        there = FitsFile(file.kind, content)
-        if (there.size, there.digest) == (file.size, file.digest):
-            return there
-        meant = Identity(image.run, image.integration, file.kind, image.times.begin)
-        with suppress(ValueError):
-            found = identity_of(cards_of(content[:LONGEST_HEADER]))
-            if found and found.matches(meant) and is_whole(content):
-                return there
-        raise self._taken(name)
-
-    def _taken(self, name: str) -> StoreError:
-        return StoreError(f"{self.directory / name} is there already, and is not this image: move it away")
-
-    def _write(self, name: str, file: FitsFile | WrittenFile | None) -> None:
-        """Makes a file appear whole, or leaves it as it is (None); it is on disk when this returns."""
-        temporary = TEMPORARY.format(name)
-        try:
-            self._check_in_place()
-            if file is None:
-                self._folder.sync_file(name)
-            elif isinstance(file, WrittenFile):
-                self.opened.finish(file.token, name)
-            else:
-                self._folder.write_new(temporary, file.content)
-                self._folder.link(temporary, name)  # unlike a rename, a link never replaces a file
-                self._folder.unlink(temporary)
-            self._folder.sync()
-        except OSError as error:
-            with suppress(OSError):
-                self._folder.unlink(temporary)
-            if isinstance(error, FileExistsError):
-                raise self._taken(name) from None
-            raise NoRoomError(f"{self.directory / name} cannot be stored: {error.strerror}") from None
-
     def _remove(self, name: str) -> None:
         """Removes a file, if it is there."""
         with suppress(FileNotFoundError):
@@ -322,14 +282,6 @@ class Store:
         except OSError as error:
             raise NoRoomError(f"{self.directory} cannot be found: {error.strerror}") from None
         raise NoRoomError(f"{self.directory} is another directory now: mount the one that it was, or restart FIP")
-
-    def _give_back(self, name: str, size: int) -> None:
-        """A file was written: older ones need not stay in memory."""
-        self._cached.append((name, size))
-        while len(self._cached) > FEWEST_KEPT and sum(each for _, each in self._cached) > KEPT_IN_MEMORY:
-            oldest, _ = self._cached.popleft()
-            with suppress(OSError):  # it was moved away
-                self._folder.leave_memory(oldest)
 
     def _write_list(self) -> None:
         """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""
@@ -386,16 +338,3 @@ class Store:
             raise NoRoomError(f"{self.directory} cannot be cleared: {error.strerror}") from None
         self.ledger.clear()
         self._bytes = 0
-
-
-def place_ledger(folder: Folder, ledgers: Path | None) -> None:
-    """Makes a link in a directory to its ledger in the folder `ledgers`, which is made where it is missing.
-
-    A directory that has a ledger already keeps it where it is. Raises OSError.
-    """
-    if ledgers is None or LEDGER in folder.names():
-        return
-    make_folder(ledgers)
-    place = folder.path.resolve()
-    digest = xxhash.xxh3_64_hexdigest(str(place).encode())
-    folder.symlink(ledgers.resolve() / f"{place.name}-{digest}.sqlite", LEDGER)

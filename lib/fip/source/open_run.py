@@ -183,9 +183,8 @@ def checked_chunks(main: Recording, first: int = 0, end: int | None = None) -> I
     end = len(main) if end is None else end
     for begin in range(first, end, row_index.CHUNK):
         rows = main.rows(range(begin, min(begin + row_index.CHUNK, end)))
-        beams = main.beam_columns
         others = ("EXPOSURE",) if isinstance(rows, MappedRows) else ()  # others read it slice by slice, for nothing
-        chunk = {name: rows.column(name) for name in (*row_index.COLUMNS, *others, *beams)}
+        chunk = {name: rows.column(name) for name in (*row_index.COLUMNS, *others, *main.beam_columns)}
         strange = np.count_nonzero(~((chunk["TIME"] >= _EARLIEST) & (chunk["TIME"] <= _LATEST)))
         if strange:
             raise InputError(f"{main.path}: TIME is not finite, or of no year from 1 to 9999, in {strange} rows")

@@ -5,6 +5,7 @@ A dead network disk, or a process that is stopped, gives neither an answer nor a
 
 import time
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ import psutil
 READ_WITHIN = 60.0  # s without computing or reading a byte, after which a process that reads is given up
 TELL_AFTER = 5.0  # s of it after which that is told, or half of what is waited if that is less
 LONGEST = 60  # times as long a call may take at all
+LOOKS_APART = 0.5  # s: what a process has done is not looked up for each of many short calls
 
 
 class Patience:
@@ -19,12 +21,14 @@ class Patience:
 
     def __init__(self, pid: int, within: float = READ_WITHIN) -> None:
         self._pid, self._within = pid, within
+        self._work, self._looked = (0.0, 0), -inf
         self.again()
 
     def again(self) -> None:
-        """It begins something new."""
-        self._begun = self._moved = time.monotonic()
-        self._work = _work(self._pid)
+        """It begins something new; what it did in the last half a second may be counted to that."""
+        self._begun = self._moved = now = time.monotonic()
+        if now - self._looked >= LOOKS_APART:
+            self._work, self._looked = _work(self._pid), now
         self.told = False
 
     @property
@@ -36,8 +40,9 @@ class Patience:
     def quiet(self) -> float:
         """Seconds for which it has neither computed nor read; it is to be asked for now and then."""
         work = _work(self._pid)
+        self._looked = time.monotonic()
         if work != self._work:
-            self._work, self._moved = work, time.monotonic()
+            self._work, self._moved = work, self._looked
         return time.monotonic() - self._moved
 
     @property

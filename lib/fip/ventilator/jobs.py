@@ -291,7 +291,7 @@ class Jobs:
     def in_backlog(self, key: SliceId) -> bool:
         """Whether a slice is imaged when no others wait."""
         active = self.active.get(key.run)
-        return bool(active and active.leases and contains(active.leases.backlog, key.slice))
+        return bool(active and active.leases and active.leases.backlog and contains(active.leases.backlog, key.slice))
 
     def part(self, now: float) -> bool:
         """Sets aside what waits of the runs that have fallen behind; whether there are any."""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from math import ceil
 
 import zmq
 
 from fip.config import Ventilator
 from fip.data.errors import ConfigError, RefusedError, WireError
 from fip.data.settings import Asked
+from fip.runtime.credit import MOST_AHEAD, depth
 from fip.runtime.door import LIMITS, most_connections
 from fip.runtime.gate import Gate
 from fip.runtime.service import Loop
@@ -24,19 +24,8 @@ from fip.ventilator.peers import Peer
 from fip.ventilator.places import Places
 from fip.wire.codec import Frame
 from fip.wire.messages import Lane, SinkBrief, WorkerBrief, WorkerState
-from fip.wire.status import Status
 
 log = logging.getLogger("fip.ventilator")
-
-AHEAD = 0.2  # s of work that a worker is given at a time, where that is more than `lane_depth` slices
-MOST_AHEAD = 16  # slices that it is given at a time
-SHORTEST = 1e-3  # s of an image; what is told may be 0
-
-
-def depth(least: int, worker: Status) -> int:
-    """How many slices a worker may have: work for a while, so that it need not tell of each before the next."""
-    took = worker.latencies.get("image")
-    return max(least, min(MOST_AHEAD, ceil(AHEAD / max(took.p50, SHORTEST)))) if took else least
 
 
 class Lanes:
@@ -152,7 +141,7 @@ class Lanes:
             del self._free[self._load_of.pop(name)][name]
 
     def send(self, identity: str, frames: Sequence[Frame]) -> bool:
-        """Sends a slice to a worker that is free; the arrays are not copied. False where it has just gone."""
+        """Sends slices to a worker that is free; the arrays are not copied. False where it has just gone."""
         try:
             self.peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
         except zmq.Again:

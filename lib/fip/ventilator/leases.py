@@ -108,20 +108,20 @@ class Leases:
     def hopeless(self) -> str:
         """Why nothing would come of the run; "" while something may.
 
-        Before an image was stored, or is on its way, its first slices have failed, for one reason and with all workers
-        that are at it, or it has ended many workers.
-        """
+        No image was stored, nor is one on its way; its first slices failed for one reason, with all workers at it, or
+        it ended many workers."""
         if self._fruitful or any(lease.handed_on is not None for lease in self.leased.values()):
             return ""
-        tried = (reason for index, reason in self.failed.items() if index not in self._gone)
-        first = list(islice(tried, FIRST_FAILURES))
+        tried = (each for each in self.failed.items() if each[0] not in self._gone)
+        first = dict(islice(tried, FIRST_FAILURES))
         if self._deaths.total() >= MOST_DEATHS:
             deadly = max(self._deaths, key=self._deaths.__getitem__)
             return f"{self._deaths.total()} workers died of it before one image was stored, most on slice {deadly}"
         at_it = {lease.worker for lease in self.leased.values()}
-        alike = len(first) == FIRST_FAILURES and len(set(map(_kind, first))) == 1
-        if alike and at_it <= self._failing and not self._todo.untried:
-            return f"its first {FIRST_FAILURES} slices failed: {first[0]}"
+        alike = len(first) == FIRST_FAILURES and len(set(map(_kind, first.values()))) == 1
+        earlier = self.oldest_unstored  # as one that was read, and waits
+        if alike and at_it <= self._failing and not self._todo.untried and (earlier is None or earlier > max(first)):
+            return f"its first {FIRST_FAILURES} slices failed: {next(iter(first.values()))}"
         return ""
 
     def upcoming(self, number: int) -> list[int]:

@@ -2,7 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import NamedTuple
 
 from fip.data.names import SliceId
 from fip.data.needs import codes
@@ -10,11 +12,28 @@ from fip.runtime.service import Loop
 from fip.runtime.vitals import Vitals
 from fip.ventilator.jobs import Jobs
 from fip.ventilator.lanes import Lanes
+from fip.ventilator.leases import Leases
 from fip.ventilator.supply import Supply
-from fip.wire.codec import size, with_attempt, with_ticket
+from fip.wire.batches import next_together, together
+from fip.wire.codec import Frame, size, with_attempt, with_ticket
 from fip.wire.tickets import ticket
 
 log = logging.getLogger("fip.ventilator")
+
+
+class _Going(NamedTuple):
+    """A slice on its way to a worker."""
+
+    key: SliceId
+    leases: Leases
+    frames: Sequence[Frame]
+    nbytes: int
+    again: bool  # whether it was sent before
+
+    @property
+    def weight(self) -> float:
+        """Its bytes; one with a past goes alone, as if it had no end: what it may do it does to no others."""
+        return inf if self.again else self.nbytes
 
 
 class Sending:
@@ -39,6 +58,7 @@ class Sending:
     def send(self, checked: bool) -> None:
         """All that can be sent now; `checked` if the sink can tell by its key who brings an image."""
         now = time.monotonic()
+        going: dict[str, list[_Going]] = {}  # by worker
         for key in self._supply.ready():
             active = self._jobs.active[key.run]
             active.pace.start(key.slice, now)
@@ -57,14 +77,27 @@ class Sending:
             frames, attempt = self._supply.read[key].frames, active.leases.next_attempt(key.slice)
             if attempt > 1:
                 frames = with_attempt(frames, attempt)
-            if not self._lanes.send(worker, with_ticket(frames, self._ticket(key, worker, checked))):
-                break
-            nbytes = size(frames)
-            active.leases.lease(key.slice, worker, now, nbytes)
-            log.debug("slice %d of run %s goes to %s", key.slice, key.run, worker)
-            del self._supply.read[key]
-            self._vitals.counters["slices"] += 1
-            self._vitals.counters["bytes_out"] += nbytes
+            frames = with_ticket(frames, self._ticket(key, worker, checked))
+            again = attempt > active.attempts_before + 1
+            going.setdefault(worker, []).append(_Going(key, active.leases, frames, size(frames), again))
+            self._jobs.loads.add(worker, 1)  # until it is leased
+        for worker, slices in going.items():
+            self._jobs.loads.add(worker, -len(slices))
+            self._send_to(worker, slices, now)
+
+    def _send_to(self, worker: str, slices: Sequence[_Going], now: float) -> None:
+        """Sends a worker slices, in as few messages as may be; those that its lane does not take stay here."""
+        while slices:
+            number = next_together(each.weight for each in slices)
+            message, slices = slices[:number], slices[number:]
+            if not self._lanes.send(worker, together([each.frames for each in message])):
+                return
+            for key, leases, _, nbytes, _ in message:
+                leases.lease(key.slice, worker, now, nbytes)
+                log.debug("slice %d of run %s goes to %s", key.slice, key.run, worker)
+                del self._supply.read[key]
+                self._vitals.counters["bytes_out"] += nbytes
+            self._vitals.counters["slices"] += len(message)
 
     def _ticket(self, key: SliceId, worker: str, checked: bool) -> bytes:
         """With which a worker shows the sink that a slice is leased to it."""

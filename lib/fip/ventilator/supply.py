@@ -30,6 +30,7 @@ from fip.ventilator.pacing import Pace
 from fip.ventilator.reader import ASKED_AHEAD
 from fip.ventilator.readers import Readers, arrivals_of
 from fip.ventilator.ring import Ring
+from fip.wire.batches import most_together
 from fip.wire.messages import STATE_INTERVAL, RunPlan, Submit
 
 log = logging.getLogger("fip.ventilator")
@@ -54,7 +55,6 @@ class Supply:
         roots: Sequence[Path] = (),
     ) -> None:
         """`changed` is called when a run or a job has changed, `ready` when a slice was read, or put into the `ring`.
-
         Files that corrections turn out to be read from must be in `roots`, if there are any.
         """
         self._roots = tuple(roots)
@@ -97,7 +97,7 @@ class Supply:
 
     def _read_ahead(self, config: Ventilator) -> None:
         held = Counter(map(self._jobs.in_backlog, chain(self.reading, self.read)))
-        ahead = config.read_ahead * len(self._readers)
+        ahead = max(config.read_ahead * len(self._readers), most_together(self._expected))
         if held[False] >= ahead and (held[True] >= ahead or not self._jobs.has_backlog):
             return
         out, nbytes = self._jobs.out(), sum(leases.bytes_out() for leases in self._jobs.leases.values())
@@ -139,9 +139,9 @@ class Supply:
                 break
             if key not in self.read_again and key not in self._comparing:
                 self._comparing.add(key)
-                plan, then = active.plan, partial(self._was_read_again, key)
-                path, writing = Path(plan.measurement_set), active.writing
-                self._readers.fingerprint(self._job_of(key.run), then, path, plan.asked, writing, plan.run, key.slice)
+                plan, writing, then = active.plan, active.writing, partial(self._was_read_again, key)
+                job, path = self._job_of(key.run), Path(plan.measurement_set)
+                self._readers.fingerprint(job, then, path, plan.asked, writing, plan.run, key.slice)
 
     def _was_read_again(self, key: SliceId, future: Future[Fingerprint]) -> None:
         self._comparing.discard(key)

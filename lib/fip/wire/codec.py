@@ -9,7 +9,7 @@ Nothing that arrives is believed: decoding raises WireError, and nothing else, f
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from operator import add
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -38,7 +38,8 @@ Message = TypeVar("Message")
 _BLOCK_ARRAYS = {"uvw": ("<f8",), "frequency": ("<f8",), "visibility": ("<c8", "<c16"), "weight": ("<f4", "<f8")}
 _SLICE_ARRAYS = {"sum_of_weights": ("<f8",), "visibilities": ("<i8",)}
 _ARRAYS: dict[str, tuple[str, ...]] = _BLOCK_ARRAYS | _SLICE_ARRAYS
-_NOT_IN_A_HEADER = ("blocks", *_SLICE_ARRAYS, "ticket")  # of a slice: what has frames of its own
+_SAME_IN_ALL = ("bands", "observation", "settings")  # of a slice: what all of its run have alike, packed and read once
+_NOT_IN_A_HEADER = ("blocks", *_SLICE_ARRAYS, "ticket", *_SAME_IN_ALL)  # of a slice: what has a place of its own
 _Shapes = tuple[tuple[Number, Number, Number], ...]  # of each block its output channel, rows and nodes
 _FILES = tuple[tuple[Kind, bytes], ...]  # of each file what it is, and its digest
 STEPS = 4  # in which a status is shortened, from all of it on
@@ -54,6 +55,7 @@ def encode_slice(values: Slice) -> list[Frame]:
         arrays[name] = np.concatenate([getattr(block, name).ravel() for block in values.blocks])
     header = {
         "slice": _fields(values, without=_NOT_IN_A_HEADER),
+        "run": _packed_once(*(getattr(values, name) for name in _SAME_IN_ALL)),
         "blocks": [(block.channel_out, block.uvw.shape[0], block.frequency.size) for block in values.blocks],
         "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
     }
@@ -63,7 +65,7 @@ def encode_slice(values: Slice) -> list[Frame]:
 
 def with_attempt(frames: Sequence[Frame], attempt: int) -> list[Frame]:
     """A slice that is sent for another time: its frames with this number of the attempt."""
-    header = _unpack(frames, "Slice")
+    header = unpacked(frames, "Slice")
     header["slice"]["attempt"] = attempt
     return [msgpack.packb(header), *frames[1:]]
 
@@ -75,9 +77,11 @@ def with_ticket(frames: Sequence[Frame], ticket: bytes) -> list[Frame]:
 
 def decode_slice(frames: Sequence[Frame]) -> Slice:
     """The slice in these frames; its arrays are views of them. Raises WireError."""
-    header = _unpack(frames, "Slice")
-    meta = _validated(_header_of(Slice, _NOT_IN_A_HEADER), header.get("slice"))
-    shapes = _validated(_adapter(_Shapes), header.get("blocks"))
+    header = unpacked(frames, "Slice")
+    meta = validated(_header_of(Slice, _NOT_IN_A_HEADER), header.get("slice"))
+    same = header.get("run")
+    meta |= _read_once(same if isinstance(same, bytes) else b"")
+    shapes = validated(_adapter(_Shapes), header.get("blocks"))
     described = header.get("arrays")
     ticket = frames[-1] if isinstance(described, tuple) and len(frames) == len(described) + 2 else b""
     if len(ticket) > _MAXIMUM_TICKET:
@@ -96,6 +100,20 @@ def decode_slice(frames: Sequence[Frame]) -> Slice:
     return values
 
 
+@lru_cache(maxsize=16)
+def _packed_once(*values: Any) -> bytes:
+    """What is the same in all slices of a run."""
+    return msgpack.packb(dict(zip(_SAME_IN_ALL, values, strict=True)), default=_fields)
+
+
+@lru_cache(maxsize=16)
+def _read_once(packed: bytes) -> dict[str, Any]:
+    """That again; WireError for what it cannot be."""
+    others = tuple(item.name for item in fields(Slice) if item.name not in _SAME_IN_ALL)
+    found: dict[str, Any] = validated(_header_of(Slice, others), _map(packed))
+    return found
+
+
 def encode_image(values: ImageFile) -> list[Frame]:
     """Finished FITS files as frames, each with the digest that `decode_image` checks; those that its worker wrote into
     what the sink had opened are in the header alone.
@@ -109,8 +127,8 @@ def encode_image(values: ImageFile) -> list[Frame]:
 
 def check_image(values: ImageFile) -> None:
     """Raises WireError, or what msgpack does, for an image whose header `decode_image` would not take."""
-    header = _unpack(encode_image(values), "ImageFile")
-    _validated(_header_of(ImageFile, ("files",)), header.get("image"))
+    header = unpacked(encode_image(values), "ImageFile")
+    validated(_header_of(ImageFile, ("files",)), header.get("image"))
 
 
 def decode_image(frames: Sequence[Frame]) -> ImageFile:
@@ -118,9 +136,9 @@ def decode_image(frames: Sequence[Frame]) -> ImageFile:
 
     What an image says of files that its worker wrote is not looked at here: the sink has them.
     """
-    header = _unpack(frames, "ImageFile")
-    meta = _validated(_header_of(ImageFile, ("files",)), header.get("image"))
-    described = _validated(_adapter(_FILES), header.get("files"))
+    header = unpacked(frames, "ImageFile")
+    meta = validated(_header_of(ImageFile, ("files",)), header.get("image"))
+    described = validated(_adapter(_FILES), header.get("files"))
     if described and meta["written"]:
         raise WireError("image with files in its message, and with others that its worker wrote")
     kinds = [kind for kind, _ in described] or [file.kind for file in meta["written"]]
@@ -199,12 +217,12 @@ def _bare(status: Status) -> Status:
 
 def decode_control(frame: Frame) -> Control:
     """The control or status message in this frame. Raises WireError."""
-    header = _unpack([frame])
+    header = unpacked([frame])
     said = header.get("kind")
     kind = _CONTROL.get(said) if isinstance(said, str) else None
     if kind is None:
         raise WireError(f"control message of unknown kind {said!r:.40}")
-    message: Control = _validated(_adapter(kind), header.get("message"))
+    message: Control = validated(_adapter(kind), header.get("message"))
     return message
 
 
@@ -215,7 +233,7 @@ def pack(message: Any) -> bytes:
 
 def unpack(frame: Frame, kind: type[Message]) -> Message:
     """Such a message, which must be of this kind. Raises WireError."""
-    message: Message = _validated(_adapter(kind), _unpack([frame], kind.__name__).get("message"))
+    message: Message = validated(_adapter(kind), unpacked([frame], kind.__name__).get("message"))
     return message
 
 
@@ -228,15 +246,11 @@ def _pack(kind: str, content: dict[str, Any]) -> bytes:
     return msgpack.packb({"v": PROTOCOL, "kind": kind} | content, default=_fields)
 
 
-def _unpack(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
+def unpacked(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
+    """The header of a message, of this version, and of a kind if one is due. Raises WireError."""
     if not frames or len(frames[0]) > MAXIMUM_HEADER:
         raise WireError("message without a header, or with one of over a megabyte")
-    try:
-        header = msgpack.unpackb(frames[0], use_list=False)
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-        raise WireError(f"header that is not msgpack: {error!r:.80}") from None
-    if not isinstance(header, dict):
-        raise WireError("header that is not a map")
+    header = _map(frames[0])
     if header.get("v") != PROTOCOL:
         raise RefusedError(
             f"protocol version {header.get('v')!r:.20}; this is version {PROTOCOL}: use one FIP everywhere"
@@ -244,6 +258,17 @@ def _unpack(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
     if kind and header.get("kind") != kind:
         raise WireError(f"message of kind {header.get('kind')!r:.40} where {kind} is due")
     return header
+
+
+def _map(packed: Frame) -> dict[str, Any]:
+    """A map of msgpack's. WireError."""
+    try:
+        found = msgpack.unpackb(packed, use_list=False)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise WireError(f"header that is not msgpack: {error!r:.80}") from None
+    if not isinstance(found, dict):
+        raise WireError("header that is not a map")
+    return found
 
 
 def _fields(values: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -268,7 +293,8 @@ def _header_of(kind: type, exclude: tuple[str, ...]) -> TypeAdapter[Any]:
     return TypeAdapter(model)
 
 
-def _validated(adapter: TypeAdapter[Any], content: Any) -> Any:
+def validated(adapter: TypeAdapter[Any], content: Any) -> Any:
+    """What a part of a header says, as checked by `adapter`. Raises WireError."""
     try:
         values = adapter.validate_python(content)
     except ValidationError as error:

@@ -3,10 +3,11 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from uuid import uuid4
 
 import zmq
@@ -16,13 +17,15 @@ from fip.data.errors import WireError
 from fip.data.names import Attempt
 from fip.data.values import ImageFile, Slice
 from fip.runtime.control_link import Link
+from fip.runtime.credit import MOST_AHEAD, depth
 from fip.runtime.gate import Gate
 from fip.runtime.logs import set_level
 from fip.runtime.service import Background, Daemon, Loop
 from fip.runtime.sockets import LINGER, data_socket, host_name, reachable
 from fip.runtime.time_limits import FIRST_IMAGE_WITHIN, image_within
 from fip.runtime.vitals import Vitals
-from fip.wire.codec import decode_slice, encode_image, size
+from fip.wire.batches import apart, next_together, together
+from fip.wire.codec import Frame, decode_slice, encode_image, size
 from fip.wire.messages import Bye, Control, Failure, Lane, Task, WorkerBrief, WorkerState
 from fip.worker.imager import Imager
 from fip.worker.stages import OWN_TIMES
@@ -32,10 +35,10 @@ from fip.worker.writing import Handed, Writing
 
 log = logging.getLogger("fip.worker")
 
-MAXIMUM_HELD = 16  # slices: the most that a lane may be deep
 REMEMBERED = 32  # slices of which the state says what became of them
 TASKS_TOLD = 8  # slices of which the state says how long each step took
 COUNTERS = ("slices", "images", "failures", "bad_messages", "bytes_in", "bytes_out")
+TOGETHER_WITHIN = 0.02  # s that a small image waits for others
 BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
 
 
@@ -86,14 +89,17 @@ class Worker(Daemon):
         self._waiting: deque[tuple[Slice, float]] = deque()  # slices not begun, and since when
         self._holds: dict[Attempt, float] = {}  # in the order in which they came, and when (monotonic s)
         self._outgoing: deque[Finished] = deque()
+        self._waking = False  # whether those of them that wait for more are to be looked at in a moment
         self._handed_on: deque[tuple[Attempt, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
+        self._untold = 0  # images handed on of which the ventilator was not told yet
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
         self._working: Attempt | None = None
         self._working_since = 0.0
         self._leaving = False
         self._leave_at = 0.0
         self._vitals = Vitals(loop, "worker", self._host, name, COUNTERS, device=device)
+        self._told = self._vitals.status("running", {})  # what it said last of itself
         self._gate = Gate(loop, loaded.config.security, "worker", self._vitals)
         self._took: deque[float] = deque(maxlen=REMEMBERED)  # s, for each of the last slices of `_took_for`
         self._took_for = ""  # the run that it images
@@ -103,7 +109,9 @@ class Worker(Daemon):
 
     def start(self) -> None:
         """Points itself at the ventilator; everything else it is told."""
-        self._link = Link(self._loop, self._gate, self._vitals, self._ventilator, self._hear, self._state, self._brief)
+        self._link = Link(
+            self._loop, self._gate, self._vitals, self._ventilator, self._hear, self._say, self._say_brief
+        )
         log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
 
     def drain(self) -> None:
@@ -179,7 +187,7 @@ class Worker(Daemon):
     def _connected(self, kind: int, name: str, address: str, key: str) -> zmq.Socket[bytes]:
         """A socket for slices or images, joined to the one at an address that was told."""
         push = kind == zmq.PUSH
-        opened = data_socket(self._loop.context, kind, queue=1 if push else MAXIMUM_HELD, linger=LINGER if push else 0)
+        opened = data_socket(self._loop.context, kind, queue=1 if push else MOST_AHEAD, linger=LINGER if push else 0)
         self._vitals.watch(name, opened)
         try:
             self._gate.connect(opened, reachable(address, self._ventilator), key)
@@ -191,10 +199,22 @@ class Worker(Daemon):
     def _on_slice(self) -> None:
         if self._slices is None:
             return
-        if len(self._holds) >= MAXIMUM_HELD:  # a ventilator that has started anew knows of none of these yet
+        if len(self._holds) >= MOST_AHEAD:  # a ventilator that has started anew knows of none of these yet
             self._loop.off(self._slices)  # it would be told of without an end; `_hand_on` has it heard again
             return
         frames = [frame.buffer for frame in self._slices.recv_multipart(copy=False)]
+        try:
+            slices = apart(frames)
+        except WireError as error:
+            self._vitals.bad_message(f"the lane {self._lane.lane}", error)
+            return
+        for each in slices:
+            self._take(each)
+        self._compute_next()
+        self._link.changed()
+
+    def _take(self, frames: Sequence[Frame]) -> None:
+        """Takes a slice; one that is damaged costs no other."""
         try:
             values = decode_slice(frames)
         except WireError as error:
@@ -205,8 +225,6 @@ class Worker(Daemon):
         now = time.monotonic()
         self._holds[_attempt(values)] = now
         self._waiting.append((values, now))
-        self._compute_next()
-        self._link.changed()
 
     def _compute_next(self) -> None:
         if self._working or not self._waiting:
@@ -250,23 +268,25 @@ class Worker(Daemon):
 
     def _hand_on(self) -> None:
         """Passes on the images that the sink's socket takes now; the others when it can."""
-        while self._images and self._outgoing:
-            finished = self._outgoing[0]
-            image = finished.image
+        while self._images and self._outgoing and not self._wait_for_more():
+            some = list(islice(self._outgoing, next_together(each.image.size for each in self._outgoing)))
             try:
-                self._images.send_multipart(encode_image(finished.handed.now), flags=zmq.NOBLOCK, copy=False)
+                frames = together([encode_image(each.handed.now) for each in some])
+                self._images.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 self._loop.on(self._images, self._hand_on, zmq.POLLOUT)
                 break
-            self._outgoing.popleft()
-            came = self._holds.pop(_attempt(image), 0.0)
-            self._handed_on.append((_attempt(image), came))
-            self._record(finished)
-            self._link.changed(waited_for=not self._waiting)  # it would run dry
+            for finished in some:
+                self._outgoing.popleft()
+                attempt = _attempt(finished.image)
+                self._handed_on.append((attempt, self._holds.pop(attempt, 0.0)))
+                self._record(finished)
+            self._untold += len(some)
+            self._link.changed(waited_for=self._runs_dry)
         else:
             if self._images:
                 self._loop.off(self._images, zmq.POLLOUT)
-        if self._slices and len(self._holds) < MAXIMUM_HELD:
+        if self._slices and len(self._holds) < MOST_AHEAD:
             self._loop.on(self._slices, self._on_slice)
         self._vitals.stopwatch.enter("busy" if self._working else "blocked" if self._goes_out else "idle")
 
@@ -274,6 +294,28 @@ class Worker(Daemon):
     def _goes_out(self) -> int:
         """Images that are made and not handed on."""
         return len(self._outgoing) + self._writing.waiting
+
+    @property
+    def _runs_dry(self) -> bool:
+        """Whether it may have nothing left to do before the ventilator sends more, going by what that knows."""
+        known = len(self._holds) + self._untold
+        return not self._waiting and known >= depth(1, self._told)
+
+    def _wait_for_more(self) -> bool:
+        """Whether small images wait, for a moment, for the next one that is in work, to go with it."""
+        sizes = [each.image.size for each in self._outgoing]
+        until = self._outgoing[0].ready + TOGETHER_WITHIN
+        waits = self._working is not None and next_together([*sizes, sizes[-1]]) > len(sizes)
+        if not waits or time.monotonic() >= until:
+            return False
+        if not self._waking:  # one such call is under way at a time
+            self._waking = True
+            self._loop.at(until, self._wake)
+        return True
+
+    def _wake(self) -> None:
+        self._waking = False
+        self._hand_on()
 
     def _record(self, finished: Finished) -> None:
         """An image was handed on: what was done for it, and for how long."""
@@ -286,6 +328,17 @@ class Worker(Daemon):
             if stage not in OWN_TIMES:  # of a user
                 self._vitals.took(stage, seconds)
         self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
+
+    def _say(self) -> WorkerState:
+        """Its state, as the ventilator is told it."""
+        state = self._state()
+        self._told, self._untold = state.status, 0
+        return state
+
+    def _say_brief(self) -> WorkerBrief:
+        """Its brief, likewise."""
+        self._untold = 0
+        return self._brief()
 
     def _state(self) -> WorkerState:
         queues = {"waiting": len(self._waiting), "outgoing": self._goes_out}

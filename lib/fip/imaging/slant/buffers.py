@@ -63,6 +63,8 @@ def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArr
 
 def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """The same values, contiguous and not to be written: for numba that is a type, to be compiled but once."""
+    if not array.flags.writeable and array.flags.c_contiguous and array.dtype == dtype:
+        return array
     view: NDArray[Any] = np.ascontiguousarray(array, dtype).view()
     view.flags.writeable = False
     return view

@@ -76,24 +76,24 @@ def _table(scheme: Scheme, order: int, nodes: int) -> tuple[NDArray[np.float64],
     """[node][tap, power], and a row of `Taps.fours`."""
     if nodes == 0:
         return np.zeros((0, 0)), np.zeros(MOST_POWERS, np.int64)
-    farthest, width, widths = _farthest(scheme, order), scheme.taps, []
-    waves = _waves(_fit(scheme.band, width).frequency, np.arange(nodes) / nodes)
+    farthest, width, widths = _farthest(scheme, order), 4, []
+    frequency = _fit(scheme.band, scheme.taps).frequency
+    waves, factors = _waves(frequency, np.arange(nodes) / nodes), _legendre_series(frequency * farthest, order)
     of_degree = np.zeros((order + 1, nodes, scheme.taps))
-    for degree, factor in enumerate(_legendre_series(_fit(scheme.band, width).frequency * farthest, order)):
-        most = FEWER * scheme.step * math.sqrt(2 * degree + 1) if degree else 0.0
-        target = factor[:, None] * waves
-        found = _fit(scheme.band, width).of(target)[0]
-        while width > 4:
-            fewer, error = _fit(scheme.band, width - 4).of(target)
-            if error > most:
-                break
-            width, found = width - 4, fewer
+    for degree in range(order, -1, -1):  # a power has no fewer taps than the next
+        target, most = factors[degree][:, None] * waves, FEWER * scheme.step * math.sqrt(2 * degree + 1)
+        if degree == 0:
+            width = scheme.taps
+        found, error = _fit(scheme.band, width).of(target)
+        while error > most and width < scheme.taps:
+            width += 4
+            found, error = _fit(scheme.band, width).of(target)
         widths.append(width)
         outer = (scheme.taps - width) // 2
         of_degree[degree, :, outer : scheme.taps - outer] = found
     to_powers = [np.pad(legendre.leg2poly(row), (0, order - degree)) for degree, row in enumerate(np.eye(order + 1))]
     table = np.einsum("dnt,dp->ntp", of_degree, to_powers) / farthest ** np.arange(order + 1)
-    return _by_fours(table, widths)
+    return _by_fours(table, widths[::-1])
 
 
 def _by_fours(table: NDArray[np.float64], widths: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

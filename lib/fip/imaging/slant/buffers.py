@@ -52,11 +52,14 @@ def goes_past(array: NDArray[np.floating]) -> bool:
 
 @contextmanager
 def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArray[Any]]:
-    """A contiguous array of this precision to fill in place of a plane: that itself, or one that is copied to it."""
+    """A contiguous array of this precision to fill in place of a plane: that itself, or one that is copied to it.
+
+    The other is zero first: below the horizon it is not filled, and what memory held might be out of the plane's range.
+    """
     if plane.dtype == precision and plane.flags.c_contiguous:
         yield plane
         return
-    whole = np.empty(plane.shape, precision)
+    whole = np.zeros(plane.shape, precision)
     yield whole
     plane[...] = whole
 

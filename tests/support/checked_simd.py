@@ -37,6 +37,10 @@ def store_past(array: Floats, index: int, value: Floats) -> None:
     store(array, index, value)
 
 
+def ask_for(array: Floats, index: int) -> None:
+    """Nothing is read."""
+
+
 def splat(like: Floats, number: float, lanes: int) -> Floats:
     return np.full(lanes, number, like.dtype)
 
@@ -122,19 +126,41 @@ def make_even_polynomial(*coefficients: list[float]) -> Any:
     return evaluate
 
 
-def taylor_taps(source: Floats, at: int, table: Floats, row: int, rest: Floats, taps: int, order: int) -> Floats:
-    weights = _part(table, row, taps * (order + 1)).reshape(taps, order + 1)
-    terms = weights.T @ _part(source, at, 16 * taps).reshape(taps, 16)
+def _weights(table: Floats, row: int, taps: int, fours: NDArray[Any], kind: int, order: int) -> Floats:
+    """[tap, power] of the weights that lie by fours, from the outermost two of either side on."""
+    counts, weights = fours[kind : kind + order + 1], np.zeros((taps, order + 1), table.dtype)
+    assert 4 * counts.sum() == taps
+    four = 0
+    for held, count in enumerate(counts, 1):
+        for _ in range(count):
+            here = [2 * four, 2 * four + 1, taps - 2 - 2 * four, taps - 1 - 2 * four]
+            weights[here, :held] = _part(table, row, 4 * held).reshape(4, held)
+            four, row = four + 1, row + 4 * held
+    return weights
+
+
+def read_taps(
+    source: Floats,
+    at: int,
+    table: Floats,
+    row: int,
+    rest: Floats,
+    taps: int,
+    fours: NDArray[Any],
+    kind: int,
+    order: int,
+) -> Floats:
+    terms = _weights(table, row, taps, fours, kind, order).T @ _part(source, at, 16 * taps).reshape(taps, 16)
     total: Floats = (terms * rest ** np.arange(order + 1, dtype=rest.dtype)[:, None]).sum(axis=0, dtype=rest.dtype)
     return total
 
 
 def spread_taps(
-    target: Floats, at: int, table: Floats, row: int, value: Floats, rest: Floats, taps: int, order: int
-) -> None:
-    weights = _part(table, row, taps * (order + 1)).reshape(taps, order + 1)
+    target: Floats, at: int, table: Floats, row: int, value: Floats, rest: Floats, taps: int, fours: NDArray[Any],
+    kind: int, order: int,
+) -> None:  # fmt: skip
     by_power = value * rest ** np.arange(order + 1, dtype=rest.dtype)[:, None]
-    _part(target, at, 16 * taps)[:] += (weights @ by_power).ravel()
+    _part(target, at, 16 * taps)[:] += (_weights(table, row, taps, fours, kind, order) @ by_power).ravel()
 
 
 def outer_store(weights: Floats, values: Floats, at: int, terms: int, target: Floats, to: int) -> None:

@@ -19,8 +19,8 @@ KERNELS = Path(__file__).parents[1] / "imaging" / "slant"
 """The folder of the imaging kernels."""
 
 COMPILED = (
-    "scheme", "emit", "simd", "basis", "fft", "tiles", "grid", "resample", "sheet", "rows", "trial", "psf", "stages",
-    "sky_stages", "degrid", "adjoint",
+    "scheme", "emit", "simd", "basis", "fft", "tiles", "grid", "taps", "resample", "sheet", "rows", "trial", "psf",
+    "stages", "sky_stages", "degrid", "adjoint",
 )  # fmt: skip
 """Their modules with functions that are compiled into one another. Of other modules each stands for itself."""
 

@@ -90,9 +90,11 @@ def _same_in_all(apart: bool, slice_: Slice, image: Image, kind: Kind) -> str:
 
 def printable(text: str) -> str:
     """The text in the characters of a FITS header, no longer than a card takes: é becomes e, 東 becomes ?."""
-    plain = unicodedata.normalize("NFKD", text)
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
-    plain = "".join(c if " " <= c <= "~" else "?" for c in plain).strip()
+    plain = text
+    if not (text.isascii() and text.isprintable()):
+        plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+        plain = "".join(c if " " <= c <= "~" else "?" for c in plain)
+    plain = plain.strip()
     while len(plain) + plain.count("'") > _LONGEST_STRING:  # a quote is written twice
         plain = plain[:-1]
     return plain.rstrip()

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fip.imaging.slant.grid import tap_polynomials
-from fip.imaging.slant.resample import make_taps
 from fip.imaging.slant.scheme import SINGLE
+from fip.imaging.slant.taps import taps_at
 
 EVEN, ODD = 6, 5  # coefficients of a pair, as in slant.cu
 
@@ -21,11 +21,9 @@ Pairs = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 @cache
 def of_the_slanted_image() -> Pairs:
-    """tap_even and tap_odd of slant.cu: fitted to the table of the taps that reproduce every frequency of the band."""
-    made = make_taps(SINGLE)
-    first = made.table[made.starts[0] : made.starts[1]]
-    taps = first.reshape(-1, SINGLE.taps, 2)[:, :, 0].astype(np.float64)
-    y = 2 * np.arange(len(taps)) / len(taps) - 1
+    """tap_even and tap_odd of slant.cu: fitted to the taps that reproduce every frequency of the band."""
+    places = np.arange(512) / 512
+    taps, y = taps_at(SINGLE, places), 2 * places - 1
     parts = []
     for parity, count, sign in ((0, EVEN, 1), (1, ODD, -1)):
         half = (taps + sign * taps[:, ::-1])[:, : SINGLE.taps // 2] / 2

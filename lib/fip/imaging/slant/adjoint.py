@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from fip.imaging.slant.fft import fft8
 from fip.imaging.slant.resample import (
     Line,
-    Taps,
     Work,
     find_positions,
     find_q,
@@ -40,25 +39,26 @@ from fip.imaging.slant.simd import (
     transpose8,
     transpose16,
 )  # fmt: skip
-from fip.imaging.slant.stages import Columns, Shape, Transform, correct, shear_block
+from fip.imaging.slant.stages import Columns, Correction, Shape, Transform, correct, shear_block
+from fip.imaging.slant.taps import MOST_POWERS, Taps
 
 GROUP = 8  # columns of 16 pixels that are taken from an image at once
 
 
 @cache
 def _row_loop(order: int) -> Any:
-    """The loop over a segment's rows with Taylor steps of this order, a number known when it is compiled."""
+    """The loop over a segment's rows with taps of this order, a number known when it is compiled."""
 
     @njit(inline="never", **FAST)
     def rows(
-        target: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int, n: int,
-        rest: Floats, t: Floats, step: Floats, values: Floats, first: int,
+        target: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int,
+        fours: NDArray[np.int64], kind: int, n: int, rest: Floats, t: Floats, step: Floats, values: Floats, first: int,
     ) -> None:  # fmt: skip
         of_t = load_powers(rest, 0)
         for o in range(n):
             distance = polynomial(of_t, spread(t, o, 16)) + spread(step, o, 16)
             value = load(values, first + o * 16, 16)
-            spread_taps(target, at[o], table, entry[o], value, distance, taps, order)
+            spread_taps(target, at[o], table, entry[o], value, distance, taps, fours, kind * MOST_POWERS, order)
 
     return rows
 
@@ -68,8 +68,9 @@ _rows1, _rows2, _rows3, _rows4 = (_row_loop(order) for order in (1, 2, 3, 4))
 
 @njit(inline="never", **FAST)
 def _rows_of_any(
-    target: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int, n: int,
-    rest: Floats, t: Floats, step: Floats, values: Floats, first: int, order: int,
+    target: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int,
+    fours: NDArray[np.int64], kind: int, n: int, rest: Floats, t: Floats, step: Floats, values: Floats, first: int,
+    order: int,
 ) -> None:  # fmt: skip
     """The same of any order: of the high ones, which wide fields at low elevations need, it takes little longer."""
     of_t, by_power = load_powers(rest, 0), np.empty(16 * (order + 1), target.dtype)
@@ -79,12 +80,17 @@ def _rows_of_any(
         for r in range(order + 1):
             store(by_power, 16 * r, value)
             value = value * distance
-        for k in range(taps):
-            to, of = at[o] + 16 * k, entry[o] + k * (order + 1)
-            total = load(target, to, 16)
-            for r in range(order + 1):
-                total = fma(spread(table, of + r, 16), load(by_power, 16 * r, 16), total)
-            store(target, to, total)
+        four, of = 0, entry[o]
+        for held in range(1, order + 2):
+            for _ in range(fours[kind * MOST_POWERS + held - 1]):
+                for k in range(4):
+                    to = at[o] + 16 * (2 * four + k if k < 2 else taps - 2 * four + k - 4)
+                    total = load(target, to, 16)
+                    for r in range(held):
+                        total = fma(spread(table, of + r, 16), load(by_power, 16 * r, 16), total)
+                    store(target, to, total)
+                    of += held
+                four += 1
 
 
 @njit(**FAST)
@@ -92,13 +98,13 @@ def _spread_rows(
     target: Floats, first: int, length: int, taps: Taps, largest: float, n: int, w: Work,
     values: Floats, at: int,
 ) -> None:  # fmt: skip
-    """Rows by Taylor steps of the lowest order that is accurate enough, as they are read."""
+    """Rows by taps of the lowest order that is accurate enough, as they are read."""
     kind = 0
     while kind < len(ORDERS) - 1 and largest > taps.reach[kind]:
         kind += 1
     order, width, table = ORDERS[kind], taps.width, taps.table
-    place_rows(first, length - width, taps.starts[kind], width, order, taps.log_nodes[kind], n, w)
-    args = target, w.source, table, w.taps, width, n, w.rest, w.t, w.step, values, at
+    place_rows(first, length - width, taps.starts[kind], width, taps.sizes[kind], taps.log_nodes[kind], n, w)
+    args = target, w.source, table, w.taps, width, taps.fours, kind, n, w.rest, w.t, w.step, values, at
     if order == 1:
         _rows1(*args)
     elif order == 2:
@@ -109,7 +115,7 @@ def _spread_rows(
         _rows4(*args)
     else:
         _rows_of_any(
-            target, w.source, table, w.taps, width, n, w.rest, w.t, w.step, values, at, order
+            target, w.source, table, w.taps, width, taps.fours, kind, n, w.rest, w.t, w.step, values, at, order
         )  # fmt: skip
 
 
@@ -263,7 +269,7 @@ def untransform_v(
             if made == 0:
                 return False
             row += made
-        correct(c.line, s.length, offset, 1.0 / f.n, correction, across, block * 16)
+        correct(c.line, s.length, Correction(correction, 1.0 / f.n, s.length // 2, offset, across, block * 16))
         for k in range(s.terms):
             for j in range(0, s.length, s.segment):
                 n = min(s.segment, s.length - j)

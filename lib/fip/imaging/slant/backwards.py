@@ -13,9 +13,10 @@ from fip.imaging.slant.cost import slant_cost, wgridder_cost
 from fip.imaging.slant.degrid import degridder
 from fip.imaging.slant.grid import correction_polynomial, kernel_polynomials
 from fip.imaging.slant.plan import Plan, make_plan
-from fip.imaging.slant.resample import make_taps, make_work
+from fip.imaging.slant.resample import make_work
 from fip.imaging.slant.sheet import UnsuitableError
 from fip.imaging.slant.stages import TWIDDLES, Columns
+from fip.imaging.slant.taps import make_taps
 
 __all__ = ["UnsuitableError", "degrid", "degrid_if_cheaper", "without_samples"]
 

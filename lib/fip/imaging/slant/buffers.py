@@ -52,17 +52,22 @@ def goes_past(array: NDArray[np.floating]) -> bool:
 
 @contextmanager
 def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArray[Any]]:
-    """A contiguous array of this precision to fill in place of a plane: that itself, or one that is copied to it."""
+    """A contiguous array of this precision to fill in place of a plane: that itself, or one that is copied to it.
+
+    The other is zero first: below the horizon it is not filled, and what memory held might be out of the plane's range.
+    """
     if plane.dtype == precision and plane.flags.c_contiguous:
         yield plane
         return
-    whole = np.empty(plane.shape, precision)
+    whole = np.zeros(plane.shape, precision)
     yield whole
     plane[...] = whole
 
 
 def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """The same values, contiguous and not to be written: for numba that is a type, to be compiled but once."""
+    if not array.flags.writeable and array.flags.c_contiguous and array.dtype == dtype:
+        return array
     view: NDArray[Any] = np.ascontiguousarray(array, dtype).view()
     view.flags.writeable = False
     return view

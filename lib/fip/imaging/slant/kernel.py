@@ -16,12 +16,13 @@ from fip.imaging.slant.grid import correction_polynomial
 from fip.imaging.slant.gridding import grid_samples
 from fip.imaging.slant.plan import Plan, make_plan
 from fip.imaging.slant.psf import COMPILED
-from fip.imaging.slant.resample import make_taps, make_work
+from fip.imaging.slant.resample import make_work
 from fip.imaging.slant.scheme import scheme_for
 from fip.imaging.slant.sheet import UnsuitableError
 from fip.imaging.slant.sky import render_sky
 from fip.imaging.slant.sky_plan import SkyPlan, make_sky_plan
 from fip.imaging.slant.stages import TWIDDLES, Columns, resample_xi, transform_u, transform_v
+from fip.imaging.slant.taps import make_taps
 
 log = logging.getLogger("fip.imaging.slant")
 

@@ -1,11 +1,11 @@
 """Interpolation along one axis, 16 lines at once: out[o, lane] = f_lane(position(o, lane)).
 
-Weights are flat: the taps of least squares that reproduce exp(2 pi i nu j) for |nu| <= band / 2 cycles a sample, so
-no correction precedes or follows, and the line may carry any phase screen within the band. Positions are polynomials in
-t over segments of the long axis. In an output row the 16 lanes share one node of the table of taps, that nearest to the
-lanes' mean position; the small rest of each lane is a Taylor step, with taps for the derivatives. So the inner loop is
-multiply-adds of contiguous vectors, without gathers. Where lanes are further apart than that (wide fields, low
-elevations), whole samples of their distance are taken out first, by copying lanes shifted against each other.
+Weights are flat (`taps.py`), so no correction precedes or follows, and the line may carry any phase screen within the
+band. Positions are polynomials in t over segments of the long axis. In an output row the 16 lanes share one node of the
+table of taps, that nearest to the lanes' mean position; for the small rest of each lane its taps are polynomials. So
+the inner loop is multiply-adds of contiguous vectors, without gathers. Where lanes are further apart than that (wide
+fields, low elevations), whole samples of their distance are taken out first, by copying lanes shifted against each
+other.
 """
 
 import math
@@ -25,26 +25,16 @@ from fip.imaging.slant.simd import (
     load,
     load_powers,
     polynomial,
+    read_taps,
     splat,
     spread,
     store,
     store_past,
-    taylor_taps,
 )  # fmt: skip
+from fip.imaging.slant.taps import MOST_POWERS, Taps
 
 SEGMENT = 512  # rows: the longest for which positions are one polynomial
 _MOST_POWERS = 8
-
-
-class Taps(NamedTuple):
-    """Weights of samples for any position between them, and their derivatives, of each order in ORDERS."""
-
-    width: int
-    table: Floats  # of each order [node][tap][power], one after the other
-    starts: tuple[int, ...]  # of each order, where it begins
-    log_nodes: tuple[int, ...]  # of each order, log2 of the nodes in a sample
-    reach: tuple[float, ...]  # of each order, samples: the largest rest for which it will do; -1 where it is not used
-    steepest: float  # samples: lanes further from their mean are shifted
 
 
 class Work(NamedTuple):
@@ -104,43 +94,6 @@ def _chebyshev(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """So many nodes in [-1, 1], and what makes coefficients [power] of values [node], flat."""
     nodes = np.cos(np.pi * (np.arange(count) + 0.5) / count)
     return nodes, np.linalg.inv(np.vander(nodes, increasing=True)).ravel()
-
-
-@cache
-def make_taps(scheme: Scheme) -> Taps:
-    """The taps of a scheme."""
-    frequency = np.cos(np.pi * (np.arange(300) + 0.5) / 300) * scheme.band / 2
-    wave = np.exp(2j * np.pi * np.outer(frequency, np.arange(scheme.taps) - (scheme.taps // 2 - 1)))
-    left, values, right = np.linalg.svd(np.concatenate([wave.real, wave.imag]), full_matrices=False)
-    certain = values > 1e-13 * values[0]  # the rest is of frequencies outside the band
-
-    def taps(position: NDArray[np.float64], power: int) -> NDArray[np.float64]:
-        target = np.exp(2j * np.pi * np.outer(frequency, position)).T
-        target = (target * (2j * np.pi * frequency) ** power / math.factorial(power)).T
-        parts = left.T[certain] @ np.concatenate([target.real, target.imag])
-        fit: NDArray[np.float64] = (right[certain].T @ (parts / values[certain, None])).T
-        return fit
-
-    used = [(order, scheme.nodes.get(order, 0)) for order in ORDERS]
-    tables = []
-    for order, nodes in used:
-        position = np.arange(nodes) / max(nodes, 1)
-        tables.append(np.stack([taps(position, power) for power in range(order + 1)], -1).ravel())
-    starts = np.cumsum([0, *(len(table) for table in tables)])
-    joined = aligned(int(starts[-1]), scheme.precision)
-    joined[:] = np.concatenate(tables)
-    reach = tuple(_reach(scheme, order) - 0.5 / nodes if nodes else -1.0 for order, nodes in used)
-    logs = tuple(max(nodes, 1).bit_length() - 1 for _, nodes in used)
-    return Taps(scheme.taps, joined, tuple(map(int, starts[:-1])), logs, reach, max(reach))
-
-
-def _reach(scheme: Scheme, order: int) -> float:
-    """The largest rest, in samples, for which a Taylor step of this order is within the scheme's error.
-
-    The remainder at the band's edge is (pi band z)^(R+1) / (R+1)!, its rms over |z| <= reach 1/sqrt(2 R + 3) of that.
-    """
-    value = math.factorial(order + 1) * math.sqrt(2 * order + 3) * scheme.step
-    return float(value ** (1 / (order + 1)) / (math.pi * scheme.band))
 
 
 @njit(**FAST)
@@ -247,10 +200,10 @@ def shift_lanes(source: Floats, first: int, length: int, n: int, taps: int, w: W
 
 
 @njit(**FAST)
-def place_rows(first: int, last: int, begin: int, taps: int, order: int, log_nodes: int, n: int, w: Work) -> None:
-    """Where each of n rows reads its samples and its taps, and how far it is from their node."""
+def place_rows(first: int, last: int, begin: int, taps: int, size: int, log_nodes: int, n: int, w: Work) -> None:
+    """Where each of n rows reads its samples and its taps, `size` floats a node, and how far it is from that."""
     nodes = 1 << log_nodes
-    per_row, per_node, entries = 2.0 / n, 1.0 / nodes, taps * (order + 1)
+    per_row, per_node = 2.0 / n, 1.0 / nodes
     m0, m1, m2, m3, m4, m5, m6, m7 = (
         w.mean[0], w.mean[1], w.mean[2], w.mean[3], w.mean[4], w.mean[5], w.mean[6], w.mean[7]
     )  # fmt: skip
@@ -262,24 +215,25 @@ def place_rows(first: int, last: int, begin: int, taps: int, order: int, log_nod
         index = int(nearest)
         sample: int = min(max((index >> log_nodes) - (taps // 2 - 1), 0), last)
         w.source[o] = first + sample * 16
-        w.taps[o] = begin + (index & (nodes - 1)) * entries
+        w.taps[o] = begin + (index & (nodes - 1)) * size
         w.step[o] = position - nearest * per_node
         w.t[o] = t
 
 
 @cache
 def _row_loop(order: int) -> Any:
-    """The loop over a segment's rows with Taylor steps of this order, a number known when it is compiled."""
+    """The loop over a segment's rows with taps of this order, a number known when it is compiled."""
 
     @njit(inline="never", **FAST)
     def rows(
-        source: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int, n: int,
-        rest: Floats, t: Floats, step: Floats, out: Floats, to: int, stride: int, past: bool,
+        source: Floats, at: NDArray[np.int64], table: Floats, entry: NDArray[np.int64], taps: int,
+        fours: NDArray[np.int64], kind: int, n: int, rest: Floats, t: Floats, step: Floats, out: Floats, to: int,
+        stride: int, past: bool,
     ) -> None:  # fmt: skip
         of_t = load_powers(rest, 0)
         for o in range(n):
             distance = polynomial(of_t, spread(t, o, 16)) + spread(step, o, 16)
-            value = taylor_taps(source, at[o], table, entry[o], distance, taps, order)
+            value = read_taps(source, at[o], table, entry[o], distance, taps, fours, kind * MOST_POWERS, order)
             if past:
                 store_past(out, to + o * stride, value)
             else:
@@ -296,13 +250,13 @@ def _make_rows(
     source: Floats, first: int, length: int, taps: Taps, largest: float, n: int, w: Work,
     out: Floats, to: int, stride: int, past: bool,
 ) -> None:  # fmt: skip
-    """Rows by Taylor steps of the lowest order that is accurate enough."""
+    """Rows by taps of the lowest order that is accurate enough."""
     kind = 0
     while kind < len(ORDERS) - 1 and largest > taps.reach[kind]:
         kind += 1
     order, width, table = ORDERS[kind], taps.width, taps.table
-    place_rows(first, length - width, taps.starts[kind], width, order, taps.log_nodes[kind], n, w)
-    args = source, w.source, table, w.taps, width, n, w.rest, w.t, w.step, out, to, stride, past
+    place_rows(first, length - width, taps.starts[kind], width, taps.sizes[kind], taps.log_nodes[kind], n, w)
+    args = source, w.source, table, w.taps, width, taps.fours, kind, n, w.rest, w.t, w.step, out, to, stride, past
     if order == 1:
         _rows1(*args)
     elif order == 2:

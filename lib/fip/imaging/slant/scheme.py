@@ -17,7 +17,7 @@ POWERS = {"float32": 4, "float64": 8}
 """Coefficients of the polynomials, of order 3 or 7, that positions along a line are."""
 
 ORDERS = (1, 2, 3, 4, 6, 8, 10, 12, 16)
-"""Of the Taylor steps that are compiled."""
+"""Of the polynomials that taps are, each with a loop that is compiled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Scheme:
     # interpolation
     band: float  # cycles per sample, both signs, that a line may hold
     taps: int  # a multiple of 4
-    step: float  # error of the Taylor step, rms over the lanes, at the band's edge
+    step: float  # error of taps as polynomials, rms over the lanes, at the band's edge
     nodes: dict[int, int]  # of the table of taps in a sample, for each order that is used
     position: float  # samples, or radians of the screen, that polynomials along a line may be off
     most_terms: int

@@ -21,8 +21,8 @@ from llvmlite import ir
 from numpy.typing import NDArray
 
 from fip.data.memory import on_boundary
+from fip.imaging.slant.emit import BITS, called, fused, horner, lanes_of, load_at, made, shuffled, splat_of, store_at
 from fip.imaging.slant.emit import Vec as Vec
-from fip.imaging.slant.emit import called, fused, horner, lanes_of, load_at, made, shuffled, splat_of, store_at
 from fip.imaging.slant.scheme import POWERS, Precision
 
 from numba import types  # isort: skip # after emit, which says where compiled functions are kept
@@ -72,6 +72,21 @@ def store_past(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """the same past the caches, of 16 lanes, on a boundary of 64 bytes: memory is written, and not read before"""
     code = made(lambda builder, start, at, vector: store_at(builder, vector, start, at, past=True))
     return types.void(array, types.intp, value), code
+
+
+@intrinsic
+def ask_for(typing: Any, array: Any, index: Any) -> Any:
+    """Have array[index : index + 16] brought into the second-level cache, if there is time; it may be out of range."""
+
+    def emit(builder: Any, start: Any, at: Any) -> None:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        signature = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        ask = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
+        for first in range(0, 16, 512 // BITS[start.type.pointee]):
+            place = builder.gep(start, [builder.add(at, ir.Constant(at.type, first))])
+            builder.call(ask, [builder.bitcast(place, byte), *(ir.Constant(number, each) for each in (0, 2, 1))])
+
+    return types.void(array, types.intp), made(emit)
 
 
 @intrinsic
@@ -230,71 +245,93 @@ def make_even_polynomial(*coefficients: Sequence[float]) -> Any:
     return evaluate
 
 
-@intrinsic(prefer_literal=True)
-def taylor_taps(typing: Any, source: Any, at: Any, table: Any, row: Any, rest: Any, taps: Any, order: Any) -> Any:
-    """sum_r rest^r sum_k table[row + k (order + 1) + r] source[at + 16 k : + 16], r <= order (a constant), k < taps.
+def _each_four(builder: Any, start: Any, entries: Any, taps: Any, fours: Any, powers: int, emit: Any) -> None:
+    """Code that visits the taps of a node by fours, from the outermost two of either side on (`taps.py`).
 
-    `taps` is a multiple of 4. Straight-line code of 4 taps: each table entry is spread over the lanes by the
-    multiply-add that uses it.
+    `emit` is given the number of their powers, addresses of the samples of the first two and of the last two of them,
+    and that of their entries; `fours[p]` of them have p + 1 powers. It is straight-line code for each such number.
+    """
+
+    def number(value: int) -> Any:
+        return ir.Constant(taps.type, value)
+
+    last = builder.gep(start, [builder.mul(builder.sub(taps, number(2)), number(16))])
+    left, right, entry = (cgutils.alloca_once_value(builder, each) for each in (start, last, entries))
+    for held in range(1, powers + 1):
+        with cgutils.for_range(builder, builder.load(builder.gep(fours, [number(held - 1)]))):
+            places = [builder.load(each) for each in (left, right, entry)]
+            emit(held, *places)
+            for pointer, place, step in zip((left, right, entry), places, (32, -32, 4 * held), strict=True):
+                builder.store(builder.gep(place, [number(step)]), pointer)
+
+
+@intrinsic(prefer_literal=True)
+def read_taps(
+    typing: Any, source: Any, at: Any, table: Any, row: Any, rest: Any, taps: Any, fours: Any, kind: Any, order: Any
+) -> Any:
+    """sum_k source[at + 16 k : + 16] sum_r rest^r weight[k, r], k < taps, r <= order (a constant) or fewer.
+
+    The weights are in the table from `row` on, by fours: fours[kind + p] fours of taps have p + 1 powers. Each entry is
+    spread over the lanes by the multiply-add that uses it.
     """
     powers, chains = order.literal_value + 1, 2 if source.dtype == types.float32 else 1
 
-    def emit(builder: Any, source: Any, at: Any, table: Any, row: Any, rest: Any, taps: Any, _: Any) -> Any:
-        def number(value: int) -> Any:
-            return ir.Constant(taps.type, value)
-
-        first, entries = builder.gep(source, [at]), builder.gep(table, [row])
+    def emit(builder: Any, source: Any, at: Any, table: Any, row: Any, *others: Any) -> Any:
+        rest, taps, fours, kind, _ = others
         # two sums for each power, as one waits four cycles for its predecessor; a vector of doubles is two already
         zero = ir.Constant(rest.type, None)
         sums = [cgutils.alloca_once_value(builder, zero) for _ in range(chains * powers)]
-        with cgutils.for_range(builder, builder.sdiv(taps, number(4))) as loop:
-            values_at = builder.gep(first, [builder.mul(loop.index, number(64))])
-            entries_at = builder.gep(entries, [builder.mul(loop.index, number(4 * powers))])
+
+        def add(held: int, left: Any, right: Any, entries: Any) -> None:
             for k in range(4):
-                values = load_at(builder, values_at, number(16 * k), 16)
-                for r in range(powers):
-                    entry = builder.load(builder.gep(entries_at, [number(k * powers + r)]))
+                values = load_at(builder, (left, right)[k // 2], ir.Constant(taps.type, k % 2 * 16), 16)
+                for r in range(held):
+                    entry = builder.load(builder.gep(entries, [ir.Constant(taps.type, k * held + r)]))
                     total = sums[r + powers * (k % chains)]
                     builder.store(fused(builder, splat_of(builder, entry, 16), values, builder.load(total)), total)
+
+        start, entries = builder.gep(source, [at]), builder.gep(table, [row])
+        _each_four(builder, start, entries, taps, builder.gep(fours, [kind]), powers, add)
         by_power = [builder.load(each) for each in sums[:powers]]
         if chains == 2:
             by_power = [builder.fadd(a, builder.load(b)) for a, b in zip(by_power, sums[powers:], strict=True)]
         return horner(builder, by_power, rest)
 
-    return Vec(source.dtype, 16)(source, types.intp, table, types.intp, rest, types.intp, order), made(emit)
+    i = types.intp
+    return Vec(source.dtype, 16)(source, i, table, i, rest, i, fours, i, order), made(emit)
 
 
 @intrinsic(prefer_literal=True)
 def spread_taps(
-    typing: Any, target: Any, at: Any, table: Any, row: Any, value: Any, rest: Any, taps: Any, order: Any
-) -> Any:
-    """target[at + 16 k : + 16] += value sum_r rest^r table[row + k (order + 1) + r], r <= order, k < taps.
+    typing: Any, target: Any, at: Any, table: Any, row: Any, value: Any, rest: Any, taps: Any, fours: Any, kind: Any,
+    order: Any,
+) -> Any:  # fmt: skip
+    """target[at + 16 k : + 16] += value sum_r rest^r weight[k, r], with weights as `read_taps` has them.
 
-    What `taylor_taps` is the transpose of.
+    What `read_taps` is the transpose of.
     """
     powers = order.literal_value + 1
 
     def emit(builder: Any, target: Any, at: Any, table: Any, row: Any, *others: Any) -> None:
-        value, rest, taps, _ = others
-
-        def number(count: int) -> Any:
-            return ir.Constant(taps.type, count)
-
-        first, entries = builder.gep(target, [at]), builder.gep(table, [row])
+        value, rest, taps, fours, kind, _ = others
         by_power = [value]
         for _power in range(1, powers):
             by_power.append(builder.fmul(by_power[-1], rest))
-        with cgutils.for_range(builder, builder.sdiv(taps, number(4))) as loop:
-            values_at = builder.gep(first, [builder.mul(loop.index, number(64))])
-            entries_at = builder.gep(entries, [builder.mul(loop.index, number(4 * powers))])
-            for k in range(4):
-                total = load_at(builder, values_at, number(16 * k), 16)
-                for r, part in enumerate(by_power):
-                    entry = builder.load(builder.gep(entries_at, [number(k * powers + r)]))
-                    total = fused(builder, splat_of(builder, entry, 16), part, total)
-                store_at(builder, total, values_at, number(16 * k))
 
-    return types.void(target, types.intp, table, types.intp, value, rest, types.intp, order), made(emit)
+        def add(held: int, left: Any, right: Any, entries: Any) -> None:
+            for k in range(4):
+                place, sample = (left, right)[k // 2], ir.Constant(taps.type, k % 2 * 16)
+                total = load_at(builder, place, sample, 16)
+                for r, part in enumerate(by_power[:held]):
+                    entry = builder.load(builder.gep(entries, [ir.Constant(taps.type, k * held + r)]))
+                    total = fused(builder, splat_of(builder, entry, 16), part, total)
+                store_at(builder, total, place, sample)
+
+        start, entries = builder.gep(target, [at]), builder.gep(table, [row])
+        _each_four(builder, start, entries, taps, builder.gep(fours, [kind]), powers, add)
+
+    i = types.intp
+    return types.void(target, i, table, i, value, rest, i, fours, i, order), made(emit)
 
 
 @intrinsic(prefer_literal=True)

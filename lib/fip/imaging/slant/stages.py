@@ -12,11 +12,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from fip.imaging.slant.fft import fft8, reads_ends
-from fip.imaging.slant.resample import Line, Taps, Work, find_powers, find_q, resample
+from fip.imaging.slant.resample import Line, Work, find_powers, find_q, resample
 from fip.imaging.slant.simd import (
     FAST,
     Floats,
     Vec,
+    ask_for,
     fma,
     fnma,
     load,
@@ -31,6 +32,7 @@ from fip.imaging.slant.simd import (
     transpose16,
     transpose16_past,
 )  # fmt: skip
+from fip.imaging.slant.taps import Taps
 from fip.imaging.slant.tiles import CELLS, Marks
 
 TWIDDLES = 64  # rows of the table from which shear phases are made
@@ -187,14 +189,40 @@ def transform_column(half: Floats, at: int, s: Shape, f: Transform, phases: Floa
     return made
 
 
+class Correction(NamedTuple):
+    """What the grid's kernel has to be divided by, along eta and xi, for the 16 columns of a block."""
+
+    eta: Floats  # coefficients of a polynomial in the square of the place, in transforms
+    pitch: float  # of a sample, in transforms
+    middle: int  # sample
+    offset: Floats  # [16] of the columns' places
+    xi: Floats  # [column]
+    at: int  # which is the first
+
+
+@njit(inline="always")
+def _corrected(value: Vec, c: Correction, sample: int, shift: Vec, scale: Vec) -> Vec:
+    y = shift + splat(c.eta, (sample - c.middle) * c.pitch, 16)
+    y = y * y
+    h: Vec = spread(c.eta, c.eta.size - 1, 16)
+    for i in range(c.eta.size - 2, -1, -1):
+        h = fma(h, y, spread(c.eta, i, 16))
+    return value * (h * scale)
+
+
 @njit(inline="never", **FAST)
 def _combine(
-    term: Floats, at: int, n: int, powers: Floats, power: int, in_q: Floats, k: int, odd: bool,
-    out: Floats, to: int,
+    term: Floats, at: int, n: int, powers: Floats, power: int, in_q: Floats, k: int, odd: bool, out: Floats, first: int,
+    correction: Correction, half: Floats, column: int, end: int,
 ) -> None:  # fmt: skip
-    """out (+)= g_k(y) term, g_k a polynomial in 2 y^2 - 1 (times y if odd), y one in t; k = 0 sets, others add."""
+    """out (+)= g_k(y) term from sample `first` on, g_k a polynomial in 2 y^2 - 1 (times y if odd), y one in t.
+
+    k = 0 sets, others add; the last corrects the sum. There is time meanwhile to ask memory for the next column of the
+    half plane, which is from `column` to `end`.
+    """
     of_t, minus = load_powers(powers, power), splat(out, -1, 16)
-    count = in_q.shape[1]
+    shift, scale = load(correction.offset, 0, 16), load(correction.xi, correction.at, 16)
+    count, last = in_q.shape[1], k == in_q.shape[0] - 1
     flat = in_q.reshape(-1)
     per_row = 2.0 / n
     for j in range(n):
@@ -207,21 +235,21 @@ def _combine(
             g = g * y
         g = g * load(term, at + j * 16, 16)
         if k > 0:
-            g = g + load(out, to + j * 16, 16)
-        store(out, to + j * 16, g)
+            g = g + load(out, (first + j) * 16, 16)
+        if last:
+            g = _corrected(g, correction, first + j, shift, scale)
+        store(out, (first + j) * 16, g)
+        if column < end:
+            ask_for(half, column)
+            column += 16
 
 
 @njit(inline="never", **FAST)
-def correct(line: Floats, n: int, offset: Floats, pitch: float, correction: Floats, across: Floats, at: int) -> None:
-    """Times the grid correction of eta, a polynomial in ((j - n / 2) pitch + offset)^2, and that of xi."""
-    shift, scale = load(offset, 0, 16), load(across, at, 16)
+def correct(line: Floats, n: int, correction: Correction) -> None:
+    """A line of n samples times the correction."""
+    shift, scale = load(correction.offset, 0, 16), load(correction.xi, correction.at, 16)
     for j in range(n):
-        y = shift + splat(line, (j - n // 2) * pitch, 16)
-        y = y * y
-        h = spread(correction, correction.size - 1, 16)
-        for i in range(correction.size - 2, -1, -1):
-            h = fma(h, y, spread(correction, i, 16))
-        store(line, j * 16, load(line, j * 16, 16) * (h * scale))
+        store(line, j * 16, _corrected(load(line, j * 16, 16), correction, j, shift, scale))
 
 
 class Columns(NamedTuple):
@@ -275,14 +303,16 @@ def transform_v(
     width = s.blocks * 16
     for block in range(s.blocks):
         shear_block(block, s, f.n, offset, c, w)
+        of_block = Correction(correction, 1.0 / f.n, s.length // 2, offset, across, block * 16)
         for k in range(s.terms):
-            x = transform_column(half, (block * s.terms + k) * s.rows * 32, s, f, c.phases, sign)
-            first = f.n // 2 - s.length // 2
+            at = (block * s.terms + k) * s.rows * 32
+            x, following = transform_column(half, at, s, f, c.phases, sign), at + s.rows * 32
             for j in range(0, s.length, s.segment):
-                n = min(s.segment, s.length - j)
-                at = j // s.segment * w.power.size
-                _combine(x, (first + j) * 16, n, c.powers, at, in_q, k, odd[k] == 1, c.line, j * 16)
-        correct(c.line, s.length, offset, 1.0 / f.n, correction, across, block * 16)
+                n, to = min(s.segment, s.length - j), min(following + j * 16, half.size)
+                _combine(
+                    x, (f.n // 2 - s.length // 2 + j) * 16, n, c.powers, j // s.segment * w.power.size, in_q, k,
+                    odd[k] == 1, c.line, j, of_block, half, to, min(to + n * 16, half.size),
+                )  # fmt: skip
         row = 0
         while row < line.rows:
             made = resample(c.line, 0, s.length, taps, line, s.a, row, w, w.tile, 0, 16, False)

@@ -116,10 +116,13 @@ class Reader:
         """Has a slice cut, as `fip.source.requests.cut`."""
         self.call(job, then, cut, path, asked, writing, run, index, held)
 
-    def drop(self, job: str) -> None:
-        """The job is cancelled: its calls fail, at once but for those that the child has, which are wanted no more."""
+    def drop(self, job: str, path: Path | None = None) -> None:
+        """The job is cancelled, or its recording of this path has failed: nobody waits for what was asked of it.
+
+        Its calls fail, at once but for those that the child has, which are wanted no more.
+        """
         for call in self._calls:
-            call.wanted = call.wanted and call.job != job
+            call.wanted = call.wanted and not (call.job == job and path in (None, call.path))
         waiting = list(self._calls)[self._asked :]
         dropped = [call for call in waiting if not call.wanted]
         for call in dropped:

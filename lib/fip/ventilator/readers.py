@@ -116,18 +116,24 @@ class Readers:
         self._free().call(job, then, fingerprint, path, asked, writing, run, index, held)
 
     def forget(self, job: str, path: Path, asked: Asked, writing: Writing | None, wanted: bool = True) -> None:
-        """Has a recording closed by all; a child is not waited for much longer if that is not `wanted`."""
+        """Has a recording closed by all.
+
+        If that is not `wanted`, as after a failure, a child is not waited for much longer, and what was asked of it for
+        the job is dropped: several slices are read ahead, and each may be of a dead disk.
+        """
         self._forget((path, asked, writing))
+        if not wanted:
+            self.drop(job, path)
         if writing:
             self._checkpoints.remove(writing.manifest)
         for reader in self._readers:
             if reader.running:
                 reader.call(job, lambda future: None, forget, path, asked, writing, wanted=wanted)
 
-    def drop(self, job: str) -> None:
-        """The job is cancelled: its calls fail, as `Reader.drop`."""
+    def drop(self, job: str, path: Path | None = None) -> None:
+        """The job is cancelled, or its recording of this path has failed: its calls fail, as `Reader.drop`."""
         for reader in self._readers:
-            reader.drop(job)
+            reader.drop(job, path)
 
     def close(self) -> None:
         """Ends the children, whatever they do."""

@@ -207,7 +207,7 @@ class Supply:
             log.warning("%s: %s", plan.name, active.complete.words)
         job = self._job_of(plan.run)
         self._jobs.end(plan.run, time.monotonic(), reason)
-        self._readers.forget(job, Path(plan.measurement_set), plan.asked, active.writing)
+        self._readers.forget(job, Path(plan.measurement_set), plan.asked, active.writing, wanted=not reason)
         self._changed()
 
     def _job_of(self, run: RunId) -> str:

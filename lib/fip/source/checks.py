@@ -27,11 +27,11 @@ from fip.source.tables.subtables import Field, Window, of_zenith
 
 _FIELDS = 32  # fields whose integrations are looked at
 _SAMPLES = 1 << 18  # of all correlations that are looked at in a window of an integration
-_ROWS = 1000  # at most, whose cells are asked for one by one
+_ROWS = 1000  # rows at most, whose cells are asked for one by one
 _FARTHEST = 1e9  # m from the centre of the Earth, of an antenna: beyond the Moon
 _REFERRED = 3e-4  # share of UVW that is left; from here on they may be those of another direction: an arcminute
 _SAME = 3e-4  # rad; UVW cannot tell apart two directions that are this close
-_BETTER = 0.2  # of `_REFERRED`'s share, left at most if UVW are those of the other direction
+_BETTER = 0.2  # of that share is left at most, if UVW are those of the other direction
 _TOLD = 0.01  # share of samples; from here on there is a warning
 
 
@@ -121,7 +121,7 @@ def value_notes(chosen: Chosen, columns: Columns, found: Sequence[Part], keep_ze
         some, parallel = _few(part), hands(part.window.correlations)
         if some is None or not parallel:
             continue
-        with suppress(InputError):  # it costs its own slice, which says so
+        with suppress(InputError):  # damage costs its own slice, whose error says so
             zero = unobserved(some.column(columns.visibility), parallel)
             total = len(some) * part.window.cell[0]
             zeros.add(part.field, 0 if zero is None else int(np.count_nonzero(zero)), total)
@@ -221,7 +221,7 @@ def check_uvw_at(main: Recording, index: RowIndex, centres: PhaseCentres, field:
     """Compare the UVW of an integration, of this field, with the positions of the antennas at its time."""
     rows = main.rows(index.rows_of([integration])[0])
     first, second, uvw = (rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "UVW"))
-    there: NDArray[np.bool_] = np.all(np.abs(main.antennas.position) < _FARTHEST, axis=1)  # NaN is nowhere
+    there: NDArray[np.bool_] = np.all(np.abs(main.antennas.position) < _FARTHEST, axis=1)  # NaN is not on Earth
     good = (first != second) & np.isfinite(uvw).all(axis=1) & there[first] & there[second]
     first, second, uvw = first[good], second[good], uvw[good]
     time = float(index.time[integration])

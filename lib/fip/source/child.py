@@ -1,4 +1,4 @@
-"""Processes that read MeasurementSets for others, so that what kills them kills nobody else.
+"""Processes that read MeasurementSets for others, so that damage that kills one of them kills no other process.
 
 casacore ends the whole process on some damaged tables, by an abort or a segmentation fault that Python cannot catch.
 """
@@ -24,7 +24,7 @@ from fip.source.pipe import Memory, Pipe
 
 log = logging.getLogger("fip.source")
 LOOK_EVERY = 1.0  # s between two looks at a child that was asked for something
-SAYS_WITHIN = 5.0  # s in which a child that has begun to answer goes on
+SAYS_WITHIN = 5.0  # s: a child that has begun to answer pauses for no longer
 ENDS_WITHIN = 1.0  # s; a process that is killed is gone within it, unless its disk is dead
 JOINS_EVERY = 0.2  # s between two looks for the socket of a ventilator
 _CREDENTIALS = struct.Struct("3i")  # of SO_PEERCRED: process, user, group
@@ -36,9 +36,9 @@ Result = TypeVar("Result")
 
 
 class Child:
-    """A process that calls functions for this one. Used as a context, it ends with it.
+    """A process that calls functions for this one. Used as a context manager, it ends with the context.
 
-    What a fork writes to standard error is dropped: it is casacore's last words.
+    What a fork writes to standard error is dropped: it is casacore's last message.
     """
 
     def __init__(self, pid: int, connection: socket.socket) -> None:
@@ -96,7 +96,7 @@ class Child:
 
     def reaped(self) -> bool:
         """Return whether a process that was killed is gone; from then on its number may be another's."""
-        with suppress(ChildProcessError):  # somebody else's, who waits for it
+        with suppress(ChildProcessError):  # another process is its parent, and waits for it
             self._gone = self._gone or os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
             return self._gone
         self._gone = True

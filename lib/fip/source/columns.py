@@ -24,7 +24,7 @@ class Columns:
 
     visibility: str
     model: str | None  # subtracted from it
-    scale: float = 1.0  # by which it is multiplied, and the model is not
+    scale: float = 1.0  # factor for the visibility column; the model is not multiplied
 
     @property
     def label(self) -> str:

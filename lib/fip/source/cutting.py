@@ -54,7 +54,7 @@ class Run:
     """The slices of one MeasurementSet, in order of time, made by `fip.source.open_run.open_run`."""
 
     id: RunId  # the same for the same data and what was asked, wherever the file lies
-    older: RunId | None  # the id that it had at 0c91216: a directory that has it goes on under that
+    older: RunId | None  # the id that it had at 0c91216: a directory that has this id goes on with it
     others: Mapping[str, tuple[RunId, ...]]  # the ids that it would have if another column were the one to image
     hints: str  # of the files of its columns, when it was opened: see `fip.source.tables.hints`
     name: str  # the MS's stem, for file names

@@ -26,9 +26,9 @@ class Dump:
     time: NDArray[np.float64]  # s UTC
     window: NDArray[np.int32]  # DATA_DESC_ID
     selected: NDArray[np.bool_]  # a cross-correlation of antennas and a window that are selected
-    due: NDArray[np.bool_]  # that, not flagged as a whole
+    due: NDArray[np.bool_]  # selected, and not flagged as a whole
     placed: NDArray[np.bool_]  # selected, with finite UVW
-    usable: NDArray[np.bool_]  # and not flagged as a whole
+    usable: NDArray[np.bool_]  # placed, and not flagged as a whole
     uvw: NDArray[np.float64]  # [row, 3] m, as on file
     pattern: Pattern | None  # of its rows
     uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None if no range is selected

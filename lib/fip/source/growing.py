@@ -112,7 +112,7 @@ class Growing:
         self._run: Run | None = None
         self._taken = np.zeros(0, bool)  # [integration] whether it is in a slice
         self._fields: dict[int, Field] = {}  # as they were when they were imaged first
-        self._looked: object = None  # what there was to see at the last look; None if that was not all
+        self._looked: object = None  # what the last look saw; None if that was not all
         self._doubted = False  # whether the recording is to be opened again before it is read
         self._known: list[float] | None = None  # `_some_times` of the process that made this
 
@@ -283,7 +283,7 @@ class Growing:
     def _later_notes(self, run: Run, chosen: Chosen, fields: Sequence[Field]) -> Iterator[str]:
         """Yield what the log should say of fields that came now; at most `MOST_LATER` such notes in a run."""
         room = MOST_LATER - len(run.later)
-        if fields and room > 0 and self._asked.imaging.phase_centre is None:  # else all are about what the first is
+        if fields and room > 0 and self._asked.imaging.phase_centre is None:  # else all have the first one's centre
             notes = list(centre_notes(self._main, chosen.index, fields, chosen.rephasing, None, integrations=0))
             yield from notes[:room]
             if len(notes) >= room:

@@ -1,7 +1,7 @@
 """What one reading child knows of an open recording, for another: its rows are indexed once, and the run settled once.
 
-All of it is kept but the open recording itself, which each child opens. It is also for a child that begins later; what
-another version of FIP has left is of no use.
+All of it is kept except the open recording itself, which each child opens. It is also for a child that begins later;
+what another version of FIP has left is of no use.
 """
 
 import hashlib

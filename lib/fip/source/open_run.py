@@ -1,4 +1,4 @@
-"""From a MeasurementSet and what the user asked of it to a run of slices."""
+"""Make a run of slices from a MeasurementSet and what the user asked for."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""How long a process that reads is waited for: as long as it computes or reads, and not much longer.
+"""How long to wait for a process that reads: as long as it computes or reads, and not much longer.
 
 A dead network disk, or a process that is stopped, gives neither an answer nor an error.
 """

@@ -21,7 +21,7 @@ from fip.source.tables.subtables import Antennas, Channels, Field, Window
 class Rows(Protocol):
     """Some rows of a recording, ascending; at least one. Columns are named, and mean, what a MeasurementSet's do.
 
-    TIME is UTC (s since MJD 0), UVW in m, INTERVAL and EXPOSURE in s; what none of these can be is NaN.
+    TIME is UTC (s since MJD 0), UVW in m, INTERVAL and EXPOSURE in s; impossible values are NaN.
     """
 
     @property

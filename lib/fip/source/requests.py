@@ -1,7 +1,7 @@
 """What a reading child can be asked: to look into a MeasurementSet, to cut a slice of it, to forget it.
 
 It reads in a process of its own, so that damage that kills casacore does not kill the ventilator. It keeps nothing that
-matters: one that died is replaced, and opens again what it is asked for.
+matters: a child that died is replaced, and the new one opens again what it is asked for.
 """
 
 import time
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fip.source.cutting import Run
     from fip.source.recording import Recording
 
-STEADY_WITHIN = 5.0  # s in which what is being written can be read again
+STEADY_WITHIN = 5.0  # s: what is being written can be read again within this time
 STEADY_EVERY = 0.05  # s
 KEPT_OPEN = 3  # MeasurementSets: one that is imaged, one that is ending, one that is looked into
 
@@ -78,7 +78,7 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A slice as it goes over the wire; whoever passes it on need not look into it."""
+    """A slice as it goes over the wire; it can be passed on without a look into it."""
 
     frames: list[Any]  # as `fip.wire.codec.encode_slice` makes them
     nbytes: int  # of its samples
@@ -124,7 +124,7 @@ class Opened(Protocol):
 
 
 Key: TypeAlias = tuple[Path, Asked, Writing | None]
-"""What is open, and how: the same path may be asked for otherwise, or be whole for one job and written for another."""
+"""What is open, and how: two jobs may ask differently for one path, or one may take it as whole, one as growing."""
 
 _opened: OrderedDict[Key, Opened] = OrderedDict()
 
@@ -217,7 +217,7 @@ def run_with(path: Path, asked: Asked, writing: Writing | None, run: RunId, inde
         raise InputError(another(path, asked.source, "when the run began"))
     if index >= len(found.slices):
         raise InputError(f"{path}: slice {index} is no longer there")
-    for reader in found.readers:  # a directory that was begun when zeros were values goes on so
+    for reader in found.readers:  # a directory that was begun when zeros were values keeps them
         reader.keep_zeros = asked.source.keep_zeros or run == found.older
     return found
 

@@ -1,6 +1,6 @@
 """The id of a run: 16 hexadecimal digits that change with the data and with what was asked, and not with the path.
 
-Options at their default are left out, so that an option that is new does not change the ids of old runs.
+Options at their default are left out, so that a new option does not change the ids of old runs.
 """
 
 import hashlib

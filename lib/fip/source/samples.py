@@ -44,7 +44,7 @@ class Samples(NamedTuple):
     """What was read of some rows, and which rows have a good sample: all arrays are of these."""
 
     rows: NDArray[np.intp]  # [row] ascending
-    blocks: tuple[Block, ...]  # one of these rows, or several after which they are compressed
+    blocks: tuple[Block, ...]  # one of these rows, or several that they are compressed to
     summed: Summed
     counts: Counts
     tally: Tally = NOTHING  # what corrections have done
@@ -121,7 +121,7 @@ class SampleReader:
             forming.form(ready, asked[some], planes, told)
             return planes, _counting(told.sums[:, COUNT, asked[some]])
 
-        for some in pieces(others, rows_at_once(self.window.shape[0])):  # that are flagged, or nowhere: for the counts
+        for some in pieces(others, rows_at_once(self.window.shape[0])):  # flagged, or without a place: for the counts
             forming.form(ready, some, self._room(some.size), told)
         blocks = compressed_planes(uvw[asked], self.window.frequency, grid, epsilon, planes_of)
         return self._samples(_with_samples(told), blocks, told, NOTHING)

@@ -1,7 +1,7 @@
 """Which members of a folder are imaged together, and when it is their turn: rules on values. No clock, no files.
 
-A member comes, until it is whole and was looked into; it waits in a group of one time, until that is admitted. Groups
-are admitted in order of time, and what is admitted never changes: rows are numbered by it.
+A member is coming until it is whole and was looked into. Then it waits in a group of one time, until that is admitted.
+Groups are admitted in order of time, and what is admitted never changes: rows are numbered by it.
 """
 
 from collections import deque
@@ -19,12 +19,12 @@ Mark: TypeAlias = tuple[tuple[str, int, int], ...]
 """What the files of a member look like from outside: name, bytes and time of change of each."""
 
 Fate: TypeAlias = Literal["coming", "waiting", "admitted", "late", "truncated", "foreign", "duplicate", "removed"]
-"""What became of a member. That of one coming or waiting is open; one that is truncated or removed may come again."""
+"""What became of a member. "coming" and "waiting" are not final; a truncated or removed member may come again."""
 
-EVERY = 0.1  # s between two marks of a member that has just changed; then it is longer and longer
+EVERY = 0.1  # s between two marks of a member that has just changed; later marks are farther and farther apart
 USUAL = 32  # groups from which the usual time from one to the next is derived
 GAP = 1.5  # times as long as usual: there may have been something between two groups
-LONGEST = 4  # times the grace: a member that has changed for so long is waited for no more; it may be a log
+LONGEST = 4  # times the grace: if a member changes for longer, nothing waits for it any more; it may be a log
 
 
 @dataclass(frozen=True, slots=True)

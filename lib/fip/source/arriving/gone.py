@@ -1,7 +1,7 @@
 """A member that was removed after it was admitted: its rows keep their numbers and times, and nothing else is left.
 
 A slice of it cannot be cut, and its error names the member; slices before and after it are unchanged. A recorder's
-quota may remove sets while FIP is not running. If a set was admitted a moment before that, nobody has indexed it.
+quota may remove sets while FIP is not running, also one that was admitted a moment before and that nobody has indexed.
 """
 
 from collections.abc import Sequence

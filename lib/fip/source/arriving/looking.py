@@ -1,4 +1,4 @@
-"""Looking into a member of a folder, in a process of its own: what is half-written may kill whoever reads it."""
+"""Looking into a member of a folder, in a process of its own: a half-written member may kill the process."""
 
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class Probe:
 
 
 _known = Manifest()
-"""Of the child: what the manifest has that members are described against. A child is for one folder."""
+"""The child's copy of the manifest, with which members are compared. A child is for one folder."""
 
 
 def _look_for_parent(path: Path, name: str, new: tuple[Thing, ...]) -> Outcome:

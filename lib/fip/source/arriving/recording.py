@@ -1,7 +1,7 @@
 """A folder in which recordings arrive, as one recording that grows by groups of them.
 
-What is admitted is what the manifest's file holds, and that is written by the ventilator: a reading child proposes
-lines, and has the rows once they are in the file. So every child, and one that begins anew, has the same rows.
+The manifest's file holds what is admitted, and only the ventilator writes it. A reading child proposes lines, and has
+the rows once the lines are in the file. So every child, also one that begins anew, has the same rows.
 """
 
 import os
@@ -24,7 +24,7 @@ from fip.source.sources import is_named, open_recording
 from fip.source.tables.access import check_access
 from fip.source.tables.subtables import Window
 
-LOOKS_FOR = 1.0  # s in which members are looked into before the others are left for the next look
+LOOKS_FOR = 1.0  # s: members are looked into for so long; the others are left for the next look
 MOST_PROPOSED = 1000  # lines at a time
 SAID = 3  # names of each oddity that a look reports; the others are only counted
 _READ = 1 << 20  # bytes

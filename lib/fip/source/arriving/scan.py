@@ -17,11 +17,11 @@ from fip.source.arriving.admission import Mark
 from fip.source.tables.other_formats import FOLDERS, IMAGES
 
 GRANULARITY = 2.0  # s: two changes within it may have the same time (FAT: 2 s; NFS, ext3: 1 s)
-DEEPEST = 8  # folders in one another
+DEEPEST = 8  # levels of nested folders
 MOST_FOLDERS = 10_000
-UNFINISHED = (".tmp", ".part")  # end names that are changed when their writer is done
-NAMED = ".ms"  # ends names of folders that come to be MeasurementSets, before anything is in them
-_TABLE = "table."  # begins names of casacore's files
+UNFINISHED = (".tmp", ".part")  # ends of names; the writer changes the name when it is done
+NAMED = ".ms"  # end of names of folders that become MeasurementSets, even before anything is in them
+_TABLE = "table."  # begin of names of casacore's files
 _SUBTABLES = frozenset(
     {
         "ANTENNA", "DATA_DESCRIPTION", "DOPPLER", "FEED", "FIELD", "FLAG_CMD", "FREQ_OFFSET", "HISTORY", "OBSERVATION",
@@ -38,7 +38,7 @@ class _Folder:
     changed: int = -1  # its time of change when it was looked at last
     since: float = 0.0  # s of our clock, when that was seen first
     read: float = -1.0  # s of our clock; below 0: it is to be read
-    names: set[str] = field(default_factory=set)  # of what is in it and known
+    names: set[str] = field(default_factory=set)  # of known things in it
 
 
 @dataclass(frozen=True, slots=True)

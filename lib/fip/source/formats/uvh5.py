@@ -44,7 +44,7 @@ def open_uvh5(path: Path, growing: bool) -> Recording:
     file = _opened(path)
     try:
         return _recording(path, file)
-    except (*UNREADABLE, AttributeError) as error:  # the last, of a group that should be a number, or the other way
+    except (*UNREADABLE, AttributeError) as error:  # the last one: a group in place of a number, or a number of a group
         file.close()
         raise InputError(f"{path}: cannot be read as UVH5: {first_line(error)}") from None
     except BaseException:
@@ -160,7 +160,7 @@ def _dataset(path: Path, group: Any, name: str, shape: tuple[int, int, int]) -> 
         raise InputError(f"{path}: Data/{name} has the shape {found.shape}, but by its header it is {shape}")
     for number in _filters(found):
         with suppress(ImportError):
-            import_module("hdf5plugin")  # it brings the filters that HDF5 has not
+            import_module("hdf5plugin")  # it brings the filters that HDF5 lacks
         if not _known(int(number)):
             what = "bitshuffle" if number == _BITSHUFFLE else "its own"
             raise InputError(

@@ -176,7 +176,7 @@ class Indexer:
             self.span[each] = min(before[0], float(low[each])), max(before[1], float(high[each]))
 
     def _pair(self, window: NDArray[np.integer], first: NDArray[np.integer], second: NDArray[np.integer]) -> None:
-        known = np.minimum(first, second) >= 0  # others are refused later, with words
+        known = np.minimum(first, second) >= 0  # others are refused later, with a message
         for each in np.unique(window).tolist():
             here = known & (window == each)
             one, other = np.minimum(first[here], second[here]), np.maximum(first[here], second[here])
@@ -187,7 +187,7 @@ class Indexer:
             mask[one[other < most], other[other < most]] = True
 
 
-_MOST_ANTENNAS = 4096  # the baselines of more are not told apart; nobody has as many
+_MOST_ANTENNAS = 4096  # antenna numbers from here on are left out of `pairs`; nobody has as many
 
 
 def _beams(chunk: dict[str, NDArray[Any]], cross: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -200,7 +200,7 @@ def _beams(chunk: dict[str, NDArray[Any]], cross: NDArray[np.bool_]) -> NDArray[
 
 def _repeats(time: NDArray[np.float64], baseline: NDArray[np.int64], strand: NDArray[np.int32]) -> int:
     """Return how many rows have the TIME, baseline and strand of a row before them."""
-    mixed = time.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # 64 bits of each: no two others of a chunk are alike
+    mixed = time.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # 64 bits of each: only equal rows are alike
     mixed ^= baseline.view(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     mixed ^= strand.astype(np.uint64) * np.uint64(0x165667B19E3779F9)
     mixed.sort()
@@ -289,7 +289,7 @@ def _integrations(scan: Indexer, averaged: Averaged) -> RowIndex:
     before = 0
     for number, (each, begin) in enumerate(zip(times, first.tolist(), strict=True)):
         of_stretches = lengths[scan.stretches.kinds(before, before + each.size)]
-        if several_lengths(of_stretches[np.isfinite(of_stretches)]):  # which takes memory; most sets have one length
+        if several_lengths(of_stretches[np.isfinite(of_stretches)]):  # this takes memory; most sets have one length
             of_stretches = lengths[scan.stretches.series(before, before + each.size)]
         cut = _cut(each, of_stretches, groups[number])
         cuts.append(cut)
@@ -310,7 +310,7 @@ def _integrations(scan: Indexer, averaged: Averaged) -> RowIndex:
     worth = np.where(varied[group_of] & np.isfinite(lengths), lengths, 1.0)
     rows_of_window = _rows_of_window(scan, coverage.windows, head, np.argsort(in_time), worth)
     rows_of_window /= np.where(np.repeat(varied, sizes), cadence, 1.0)[in_time, None]
-    np.round(rows_of_window, 3, out=rows_of_window)  # of thirds three are one
+    np.round(rows_of_window, 3, out=rows_of_window)  # so that three thirds are one
     np.minimum(rows_of_window, [np.count_nonzero(scan.pairs[each]) for each in coverage.windows], out=rows_of_window)
     offset, ranges = scan.stretches.ranges(in_time.size)
     array, field, beam, observation, scans = (
@@ -352,5 +352,5 @@ def _rows_of_window(
     `worth` is [series].
     """
     of_series = np.array([key[_WINDOW_AT] for key in scan.series], np.int64)
-    column = np.minimum(np.searchsorted(windows, of_series), len(windows) - 1)  # any, of those without a cross one
+    column = np.minimum(np.searchsorted(windows, of_series), len(windows) - 1)  # any, if it has no cross-correlation
     return scan.stretches.counts(head, rank, column, worth)

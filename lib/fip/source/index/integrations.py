@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SAME_CADENCE = 0.1  # relative difference up to which data descriptions are of one cadence
-_OVERLAP = 0.75  # of the mean INTERVAL of two rows of a baseline: what is nearer has INTERVALs that are too long
+_OVERLAP = 0.75  # of the mean INTERVAL of two rows of a baseline: if they are nearer, their INTERVALs are too long
 _MOST_WRONG = 0.1  # share of spacings that may be shorter than INTERVAL allows
 _LEAST_RIGHT = 0.25  # share of spacings that have to be as INTERVAL says: the others are gaps
 _SAME_LENGTH = 1.25  # factor up to which INTERVALs are one length of dump
-_CONTIGUOUS = 0.1  # of an interval: a gap between two that is none
+_CONTIGUOUS = 0.1  # of an interval: a shorter gap between two does not count
 _AT_ONCE = 1 << 17  # TIMEs whose gaps are looked at together
 _FEW = 50  # spacings: a median of fewer may be off by a tenth
 SETTLED = 10_000  # spacings after which more would not change a median
 UNKNOWN = -1024
-"""The class of an INTERVAL that is none."""
+"""The class of an INTERVAL that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Cadence:
     seconds: float  # s; infinite if no baseline repeats: then all is one integration
     interval: float  # s, the median INTERVAL; NaN if none is positive
     support: int  # spacings it rests on
-    believed: bool = False  # whether INTERVAL is how long rows are: those of a baseline follow each other as it says
-    wrong: frozenset[int] = frozenset()  # classes of INTERVAL that overlap with the rows beside them, for all that
+    believed: bool = False  # whether INTERVAL is the length of rows: those of a baseline follow each other as it says
+    wrong: frozenset[int] = frozenset()  # classes of INTERVAL that overlap with the rows beside them even so
 
     @property
     def overlaps(self) -> bool:

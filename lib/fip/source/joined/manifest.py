@@ -1,8 +1,8 @@
 """What a joined recording is made of: its groups of members in order, and how each member's numbers are read.
 
 Rows are numbered as the members follow each other here, so the order is decided once and never changes. For a folder
-that is being written it is on disk, a line for each thing, before a slice is cut by it: every reading child, and one
-that begins anew, has the same rows under the same numbers.
+that is being written it is on disk, a line for each thing, before a slice is cut by it. So every reading child, also
+one that begins anew, has the same rows under the same numbers.
 """
 
 from dataclasses import dataclass, field

@@ -97,7 +97,7 @@ class Picked:
 
 @dataclass(frozen=True, eq=False)
 class Chosen(Picked):
-    """What is to be imaged of a MeasurementSet."""
+    """The part of a MeasurementSet that is to be imaged."""
 
     fields: tuple[Field, ...]
     labels: Mapping[int, str]  # FIELD_ID -> what file names call it; "" if there is one field, or one series
@@ -221,7 +221,7 @@ def names_in_order(names: Mapping[int, str]) -> dict[int, str]:
     return shown
 
 
-_label = lru_cache(1 << 17)(label)  # a drift scan that grows has a name more with each look
+_label = lru_cache(1 << 17)(label)  # a drift scan that grows has one more name at each look
 
 
 def unique_names(names: Mapping[int, str]) -> dict[int, str]:

@@ -129,7 +129,7 @@ class PhaseCentres:
         """Return the unit vector in J2000 of a direction in a frame of casacore."""
         here = self._measures
         found = here.direction(frame, quantity(longitude, "rad"), quantity(latitude, "rad"))
-        if frame in PLANETS:  # by way of AZEL, which is as seen from the array: the Moon is half a degree elsewhere
+        if frame in PLANETS:  # by way of AZEL, as seen from the array: without it the Moon is half a degree off
             found = here.measure(found, "AZEL")
         found = here.measure(found, "J2000")
         towards: Array = axes(found["m0"]["value"], found["m1"]["value"])[2]

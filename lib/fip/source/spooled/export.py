@@ -90,7 +90,7 @@ def _write(main: Spooled, path: Path, numbers: Sequence[int], progress: Callable
 def _write_integration(main: Spooled, table: Any, number: int) -> None:
     """Write the rows of one integration, band by band: cells of a band are of one shape."""
     per_band = len(main.products)
-    main.spool.integration(number)  # which is mapped from now on, or has left
+    main.spool.integration(number)  # from now on it is mapped; or it has left the ring
     begins = (number - main.first) * main.rows_each
     for first in range(begins, begins + main.rows_each, per_band):
         rows = main.rows(range(first, first + per_band))

@@ -1,6 +1,6 @@
 """How the Earth lies and how far it has turned on a day: the table of the IERS that comes with astropy.
 
-The file is read as it is, without astropy, which takes a second for it. Nothing is downloaded.
+The file is read directly, not by astropy, which takes a second for it. Nothing is downloaded.
 """
 
 import logging
@@ -66,7 +66,7 @@ def unknown(mjd: float) -> str:
 def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the table's days [day], MJD one after the other, and their values [day, 3]: dUT1 in s, pole in rad."""
     lines = np.fromfile(Path(IERS_A_FILE), _LINE)
-    lines = lines[np.char.strip(lines["dut1"]) != b""]  # the last are of days that nobody knows yet
+    lines = lines[np.char.strip(lines["dut1"]) != b""]  # the last lines are of days that are not known yet
     found = np.stack([lines[name].astype(np.float64) for name in ("dut1", "x", "y")], axis=1)
     found[:, 1:] *= ARCSEC
     return lines["day"].astype(np.float64), found

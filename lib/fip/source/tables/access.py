@@ -9,7 +9,7 @@ from pathlib import Path
 from fip.data.errors import InputError
 
 MOUNTS = Path("/proc/self/mountinfo")
-PRIVATE = "systemd-private-"  # begins the name of the folder that a service has as its own /tmp
+PRIVATE = "systemd-private-"  # begin of the name of the folder that a service has as its own /tmp
 
 
 def check_access(path: Path) -> None:

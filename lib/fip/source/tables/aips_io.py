@@ -45,7 +45,7 @@ class AipsReader:
 
     def skip(self) -> None:
         """Pass over an object that is in another."""
-        length = self.number()  # of itself, too
+        length = self.number()  # it includes itself
         self.at += length - 4
 
     def block(self, kind: str = "u4") -> NDArray[np.integer]:

@@ -28,7 +28,7 @@ from fip.source.tables.subtables import as_array
 Numbers: TypeAlias = range | NDArray[np.int64]
 
 _HEADER = 512  # octets before the first bucket
-_NEXT = 8  # octets of an index bucket before what it holds: the number of the next one, twice, big-endian
+_NEXT = 8  # octets at the begin of an index bucket: the number of the next one, twice, big-endian
 _DIRECT = 1  # of a column's options: its cells are in the buckets
 _ARRAYS_BEGIN = 16  # octets of the file of arrays before the first: its version and its length
 _MOST_AXES = 2  # of cells that are read here
@@ -41,7 +41,7 @@ class Index:
     """Which rows are in which bucket."""
 
     first: NDArray[np.int64]  # [bucket] its first row, ascending
-    number: NDArray[np.int64]  # [bucket] which of the file's it is
+    number: NDArray[np.int64]  # [bucket] its number in the file
     rows: int  # of all buckets
     most: int  # rows of a bucket
     size: int  # octets of a bucket
@@ -129,7 +129,7 @@ class Column:
         file = self.file.with_name(f"{self.file.name}i")
         first, last = int(at.min()), int(at.max())
         octets = files.octets(file, last + 8)
-        if octets is None or first < _ARRAYS_BEGIN or octets[:4].any():  # of a version that is not this
+        if octets is None or first < _ARRAYS_BEGIN or octets[:4].any():  # of another version
             return None
         axes = int(octets[first : first + 4].view("<u4")[0])
         shape = tuple(octets[first + 4 : first + 4 + 4 * axes].view("<i4").tolist()) if 0 < axes <= _MOST_AXES else ()

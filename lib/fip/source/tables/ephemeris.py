@@ -27,7 +27,7 @@ class Ephemeris:
         It is found by a cubic spline: good to (step)^4 of the fourth derivative / 384, which is 0.001 arcsec for the
         Moon in a table of hours, or for a planet in one of days.
         """
-        # Late: few MeasurementSets have an ephemeris, and to import scipy takes the ventilator as long as all the rest.
+        # Imported here: few sets have an ephemeris, and to import scipy takes the ventilator as long as all the rest.
         from scipy.interpolate import CubicSpline
 
         x, y, z = CubicSpline(self.time, self.towards)(time)

@@ -1,7 +1,7 @@
 """Files of a table that are mapped, so that what lies in them is read without casacore.
 
 The length of a file is looked at before each use: to read beyond its end would kill the process. A file that is cut
-short later does that, too; then its reading child is replaced, as if casacore had crashed (docs/decisions/0060).
+short later kills it, too; then the reading child is replaced, as if casacore had crashed (docs/decisions/0060).
 """
 
 import mmap
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 
 class Maps:
-    """Files that are mapped, each while its map will do."""
+    """Files that are mapped; a file is mapped anew if its map is too short."""
 
     def __init__(self) -> None:
         self._maps: dict[Path, NDArray[np.uint8]] = {}

@@ -1,6 +1,6 @@
 """The edge to MeasurementSets (casacore tables): opening, and columns of some rows.
 
-Nothing of casacore leaves this module and `subtable_reader`: what goes wrong in a table is an InputError of one line.
+Nothing of casacore leaves this module and `subtable_reader`: errors in a table are InputErrors of one line.
 A `MeasurementSet` is used from the thread that opened it.
 """
 

@@ -160,7 +160,7 @@ def _text(begin: bytes) -> str:
     try:
         text = begin.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start < len(begin) - 4:  # else a letter is cut
+        if error.start < len(begin) - 4:  # else the last letter is cut
             return ""
         text = begin[: error.start].decode("utf-8")
     line = text.strip().partition("\n")[0].strip()

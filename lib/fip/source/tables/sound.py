@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_LONGEST_INTERVAL = 1e7  # s; longer ones, as negative ones, say nothing
+_LONGEST_INTERVAL = 1e7  # s; longer and negative ones have no meaning
 _LONGEST_BASELINE = 1e9  # m, beyond the Moon; what is longer is no baseline
 
 

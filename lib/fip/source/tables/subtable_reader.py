@@ -1,6 +1,6 @@
 """Reading the subtables of a MeasurementSet: what `fip.source.tables.subtables` describes.
 
-What goes wrong in a table is an InputError of one line.
+Errors in a table are InputErrors of one line.
 """
 
 import math
@@ -74,7 +74,7 @@ class Subtables:
     path: Path
     table: Any  # the main table
     growing: bool  # whether another program is writing it
-    torn = False  # whether something could not be read: if it grows, it is opened again before it is of any use
+    torn = False  # whether something could not be read: a growing set is opened again before it is used
 
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:

@@ -37,7 +37,7 @@ class Tiling:
     cell: tuple[int, ...]  # shape of each cell, in numpy's order
     rows: int  # of a tile
     octets: int  # of a tile
-    written: int | None  # rows that it is known of; None for all that the file has
+    written: int | None  # rows known to be written; None for all that the file has
 
     @property
     def numbers(self) -> int:
@@ -98,7 +98,7 @@ class Tiles:
 def tiling(path: Path, manager: Mapping[str, Any], kind: str) -> Tiling | None:
     """Return how the one column of a data manager, from `getdminfo`, lies in its file; None if casacore reads it."""
     cubes = list(manager.get("SPEC", {}).get("HYPERCUBES", {}).values())
-    if manager["TYPE"] == "TiledShapeStMan":  # the first is of cells that nobody wrote
+    if manager["TYPE"] == "TiledShapeStMan":  # the first cube is for cells that nobody wrote
         cubes = [each for each in cubes if len(each["TileShape"])]
     known = manager["TYPE"] in ("TiledColumnStMan", "TiledShapeStMan") and kind in _KINDS
     if not known or len(cubes) != 1 or len(manager["COLUMNS"]) != 1:

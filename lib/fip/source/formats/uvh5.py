@@ -44,7 +44,7 @@ def open_uvh5(path: Path, growing: bool) -> Recording:
     file = _opened(path)
     try:
         return _recording(path, file)
-    except (*UNREADABLE, AttributeError) as error:  # the last one: a group in place of a number, or a number of a group
+    except (*UNREADABLE, AttributeError) as error:  # the last one: a group in place of a number, or the reverse
         file.close()
         raise InputError(f"{path}: cannot be read as UVH5: {first_line(error)}") from None
     except BaseException:
